@@ -1,0 +1,97 @@
+import { ERRORS, type ErrorCode } from './error-codes.ts';
+import type { Json } from './json.ts';
+
+/** One fault in a document: where it stands, what was found, what was expected. */
+export interface Issue {
+  /** JSON Pointer (RFC 6901) into the value. */
+  path: string;
+  message: string;
+  file?: string;
+  line?: number;
+  column?: number;
+  found?: string;
+  expected?: string;
+}
+
+/** RFC 9457 problem details, with the stable `code` and a way forward. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
+  /** What to do now. */
+  hint: string;
+  issues?: Issue[];
+  [extension: string]: unknown;
+}
+
+export interface ErrorOptions {
+  detail?: string;
+  issues?: Issue[];
+  cause?: unknown;
+  /** Members added to the problem, such as `limit` or `retryAfterMs`. */
+  extensions?: { [name: string]: Json };
+}
+
+/**
+ * The only error that AIOS throws on purpose. Its code is a row of `error-codes.ts`, which says its HTTP status and
+ * whether the same call may succeed later.
+ *
+ * @example throw new AiosError('events.payload_too_large', { detail: '2 MB', extensions: { limit: 1048576 } })
+ */
+export class AiosError extends Error {
+  readonly code: ErrorCode;
+  readonly issues: readonly Issue[];
+  readonly extensions: { readonly [name: string]: Json };
+
+  constructor(code: ErrorCode, options: ErrorOptions = {}) {
+    const issues = options.issues ?? [];
+    const detail = options.detail ?? (issues.length > 0 ? issues.map(describeIssue).join('; ') : ERRORS[code].title);
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AiosError';
+    this.code = code;
+    this.issues = issues;
+    this.extensions = options.extensions ?? {};
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+
+  toProblem(): Problem {
+    const { title, status, hint } = ERRORS[this.code];
+    return {
+      ...this.extensions,
+      type: `https://aios.dev/errors/${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      hint,
+      ...(this.issues.length > 0 ? { issues: [...this.issues] } : {}),
+    };
+  }
+}
+
+/** `file:line:column path: message`, as compilers print it, so that editors make it a link. */
+export function describeIssue(issue: Issue): string {
+  const place = issue.file
+    ? `${issue.file}${issue.line === undefined ? '' : `:${issue.line}:${issue.column ?? 1}`} `
+    : '';
+  const found = issue.found === undefined ? '' : ` (found ${issue.found})`;
+  return `${place}${issue.path || '/'}: ${issue.message}${found}`;
+}
+
+/** Whatever was thrown, as an AiosError; what AIOS did not foresee becomes `internal`. */
+export function toAiosError(error: unknown): AiosError {
+  if (error instanceof AiosError) return error;
+  return new AiosError('internal', {
+    detail: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

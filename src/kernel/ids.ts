@@ -1,0 +1,60 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+/** The closed list of id prefixes: the prefix says what an id names wherever a person meets it. */
+export type IdKind = 'run' | 'evt' | 'tsk' | 'aud' | 'cst' | 'inf' | 'key' | 'ses' | 'dlq' | 'wrk' | 'sub' | 'req';
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
+
+/** 128 bits as 26 characters whose order is the order of the bytes. */
+function encode(bytes: Uint8Array): string {
+  let text = '';
+  let bits = 0;
+  let value = 0;
+  for (const byte of bytes) {
+    value = (value << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += ALPHABET[(value >>> bits) & 31];
+    }
+    value &= (1 << bits) - 1;
+  }
+  return text + ALPHABET[(value << (5 - bits)) & 31];
+}
+
+// One call to the random source serves 256 ids: randomBytes costs 1 µs a call, whatever its size.
+let pool = Buffer.alloc(0);
+let taken = 0;
+
+/**
+ * A new id that sorts by creation time: 48 bits of milliseconds, 80 random bits (the layout of RFC 9562 UUIDv7
+ * without its version bits).
+ *
+ * @example newId('run', 1_700_000_000_000) // 'run_01hf7yat00…'
+ */
+export function newId(kind: IdKind, nowMs: number = Date.now()): string {
+  if (taken + 10 > pool.length) {
+    pool = randomBytes(2560);
+    taken = 0;
+  }
+  const bytes = new Uint8Array(16);
+  let time = nowMs;
+  for (let i = 5; i >= 0; i--) {
+    bytes[i] = time % 256;
+    time = Math.floor(time / 256);
+  }
+  bytes.set(pool.subarray(taken, taken + 10), 6);
+  taken += 10;
+  return `${kind}_${encode(bytes)}`;
+}
+
+/**
+ * The id that the same parts always give: how a retried request finds what its first try made.
+ *
+ * @example derivedId('run', 'returns', 'urn:shop', 'evt-1') === derivedId('run', 'returns', 'urn:shop', 'evt-1')
+ */
+export function derivedId(kind: IdKind, ...parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:${part}`);
+  return `${kind}_${encode(hash.digest().subarray(0, 16))}`;
+}

@@ -1,0 +1,45 @@
+import { AiosError } from './errors.ts';
+
+/** One limit: its value in the unit that its name ends with, and why it stands where it does. */
+interface LimitRow {
+  readonly value: number;
+  readonly why: string;
+}
+
+const limit = (value: number, why: string): LimitRow => ({ value, why });
+
+/**
+ * Every limit of AIOS, in one place, the unit last in the name. `AIOS_LIMITS="eventBytesMax=2097152,…"` changes one
+ * for a process. A test holds docs/limits.md to this table.
+ */
+export const LIMITS = {
+  requestBytesMax: limit(16 * 1024 * 1024, 'one HTTP body; a batch of events or a model file must fit'),
+  eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
+  eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
+  commitRowsMax: limit(2_000, 'writes in one group commit: past this a flush is longer, not cheaper'),
+  commitQueueMax: limit(100_000, 'writes waiting for a group commit before callers are refused'),
+  commitRetryMs: limit(30_000, 'how long a commit is retried while the database is away'),
+  connectionsMax: limit(16, 'Postgres connections of one process'),
+} as const satisfies Record<string, LimitRow>;
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = { readonly [Name in LimitName]: number };
+
+/**
+ * The limits in force: the table's, with the overrides given as `name=value,name=value`.
+ *
+ * @throws AiosError `request.invalid` for a name that is no limit or a value that is no positive number
+ * @example limitsFrom('eventBytesMax=2097152').eventBytesMax // 2097152
+ */
+export function limitsFrom(overrides = ''): Limits {
+  const limits = Object.fromEntries(Object.entries(LIMITS).map(([name, { value }]) => [name, value]));
+  for (const pair of overrides.split(',').filter(Boolean)) {
+    const [name = '', text = ''] = pair.split('=').map((part) => part.trim());
+    const value = Number(text);
+    if (!(name in LIMITS) || !(value > 0)) {
+      throw new AiosError('request.invalid', { detail: `AIOS_LIMITS: “${pair}” is not a limit with a positive number.` });
+    }
+    limits[name] = value;
+  }
+  return limits as Limits;
+}

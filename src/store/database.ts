@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import { AiosError } from '../kernel/errors.ts';
+
+/** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
+export interface Queryable {
+  query<Row extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+}
+
+/**
+ * One Postgres, embedded or given. `timestamptz` comes back as milliseconds since the epoch, `bigint` as a number
+ * (both are exact below 2^53), `json` parsed.
+ */
+export interface Database extends Queryable {
+  /** Runs `work` in one transaction: committed when it resolves, rolled back when it throws. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** For texts built at run time (search filters): not prepared, so that they cannot pile up on the server. */
+  queryDynamic<Row extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** A connection of its own for a long-lived writer; the caller closes it. */
+  connect(): Promise<DedicatedConnection>;
+  close(): Promise<void>;
+}
+
+export interface DedicatedConnection extends Queryable {
+  readonly lost: boolean;
+  close(): Promise<void>;
+}
+
+export type ConnectionTarget = { connectionString: string } | { host: string; port: number; user: string; password: string; database: string };
+
+const types = new pg.TypeOverrides();
+types.setTypeParser(20, Number); // int8
+types.setTypeParser(1184, (text: string) => Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'))); // timestamptz
+
+const names = new Map<string, string>();
+
+/** A statement's name is the digest of its text: the same text is parsed and planned once per connection. */
+function prepared(text: string, values: readonly unknown[] | undefined): pg.QueryConfig {
+  let name = names.get(text);
+  if (name === undefined) {
+    name = createHash('sha1').update(text).digest('hex').slice(0, 20);
+    names.set(text, name);
+  }
+  return { name, text, values: values as unknown[] };
+}
+
+/**
+ * Opens a pool on a Postgres of version 14 or later.
+ *
+ * @throws AiosError `store.unavailable` when it does not answer or is too old
+ * @example const db = await openDatabase({ connectionString: 'postgres://localhost/aios' }, 16)
+ */
+export async function openDatabase(target: ConnectionTarget, connectionsMax: number): Promise<Database> {
+  const config: pg.ClientConfig = { ...target, types, application_name: 'aios', options: '-c timezone=UTC' };
+  const pool = new pg.Pool({ ...config, max: connectionsMax, idleTimeoutMillis: 60_000, connectionTimeoutMillis: 10_000 });
+  pool.on('error', () => {}); // an idle connection lost to a restart is replaced at the next query
+  const [version] = await pool
+    .query<{ number: number }>("select current_setting('server_version_num')::int as number")
+    .then((result) => result.rows)
+    .catch(async (error: unknown) => {
+      await pool.end();
+      throw unavailable(error);
+    });
+  if ((version?.number ?? 0) < 140_000) {
+    await pool.end();
+    throw new AiosError('store.unavailable', { detail: `Postgres ${version?.number} is older than 14.` });
+  }
+  return new PostgresDatabase(pool, config);
+}
+
+class PostgresDatabase implements Database {
+  readonly #pool: pg.Pool;
+  readonly #config: pg.ClientConfig;
+
+  constructor(pool: pg.Pool, config: pg.ClientConfig) {
+    this.#pool = pool;
+    this.#config = config;
+  }
+
+  async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    return (await this.#pool.query<Row>(prepared(text, values))).rows;
+  }
+
+  async queryDynamic<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
+    return (await this.#pool.query<Row>(text, values as unknown[])).rows;
+  }
+
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('begin');
+      const result = await work({ query: async (text, values) => (await client.query(prepared(text, values))).rows });
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback').catch((reason: Error) => {
+        broken = reason;
+      });
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async connect(): Promise<DedicatedConnection> {
+    const client = new pg.Client({ ...this.#config, pipeline: true } as pg.ClientConfig);
+    let lost = false;
+    client.on('error', () => {
+      lost = true;
+    });
+    client.on('end', () => {
+      lost = true;
+    });
+    await client.connect();
+    return {
+      get lost() {
+        return lost;
+      },
+      query: async (text, values) => (await client.query(prepared(text, values))).rows,
+      close: () => client.end(),
+    };
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
+}
+
+/** How a failed statement is to be treated. */
+export type Failure = 'lost' | 'race' | 'refused' | 'fault';
+
+/**
+ * Sorts a database error: the connection is `lost`, the transaction lost a `race` (both: try again), a value was
+ * `refused` (SQLSTATE classes 22 and 23, 54), or it is a `fault` of ours.
+ */
+export function classify(error: unknown): Failure {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== 'string') {
+    return /terminated|not queryable|Connection|timeout exceeded/i.test(String(error)) ? 'lost' : 'fault';
+  }
+  if (code === '40001' || code === '40P01' || code === '55P03') return 'race';
+  if (/^(22|23|54)/.test(code)) return 'refused';
+  if (/^(08|57P|53)/.test(code) || /^E[A-Z]+$/.test(code)) return 'lost';
+  return 'fault';
+}
+
+export function unavailable(error: unknown): AiosError {
+  const detail = error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
+  return new AiosError('store.unavailable', { detail: `Postgres: ${detail}`, cause: error });
+}

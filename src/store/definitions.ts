@@ -1,0 +1,162 @@
+import { digestOf } from '../kernel/canonical.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Database, Queryable } from './database.ts';
+import { type Lane, type Write, write } from './group-commit.ts';
+import type { Migration } from './migrations.ts';
+import { columns } from './rows.ts';
+
+export const definitionMigrations: Migration[] = [
+  {
+    name: '0010_definitions',
+    sql: `
+      create table definitions (
+        kind text not null,
+        name text not null,
+        version int not null,
+        digest text not null,
+        body json not null,
+        source text not null,
+        created_at timestamptz not null default now(),
+        created_by text not null,
+        primary key (kind, name, version)
+      );
+      comment on table definitions is 'Every version of every definition that was ever applied. Rows are never changed.';`,
+  },
+];
+
+/** What a user defined: a contract, a feature view, a flow … The store keeps it and gives versions; its meaning is its module's. */
+export interface Definition<Body extends object = JsonObject> {
+  readonly kind: string;
+  readonly name: string;
+  /** 1, 2, 3 …: a new one whenever the body's digest changes. */
+  readonly version: number;
+  readonly digest: string;
+  readonly body: Body;
+  /** The text as its author wrote it. */
+  readonly source: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+}
+
+export interface NewDefinition {
+  kind: string;
+  name: string;
+  body: JsonObject;
+  source: string;
+  createdBy: string;
+}
+
+interface DefinitionRow {
+  kind: string;
+  name: string;
+  version: number;
+  digest: string;
+  body: JsonObject;
+  source: string;
+  created_at: number;
+  created_by: string;
+}
+
+const COLUMNS = 'kind, name, version, digest, body, source, created_at, created_by';
+
+interface PutItem extends NewDefinition {
+  digest: string;
+}
+
+/** Same digest as the newest version: that version is the answer, and nothing is written. */
+const definitionLane: Lane<PutItem, number> = {
+  name: 'definitions',
+  order: 5,
+  async write(tx, items) {
+    const rows = await tx.query<{ version: number }>(
+      `with item as (
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::text[], $6::text[])
+           with ordinality as t(kind, name, digest, body, source, created_by, position)),
+       newest as (
+         select position, coalesce(d.version, 0) as version, d.digest = item.digest as same
+         from item left join lateral (
+           select version, digest from definitions where kind = item.kind and name = item.name order by version desc limit 1
+         ) d on true),
+       written as (
+         insert into definitions (kind, name, version, digest, body, source, created_by)
+         select kind, name, newest.version + 1, digest, body, source, created_by
+         from item join newest using (position) where same is not true)
+       select case when same then version else version + 1 end as version from newest order by position`,
+      columns(items, (item) => [item.kind, item.name, item.digest, JSON.stringify(item.body), item.source, item.createdBy]),
+    );
+    return rows.map((row) => row.version);
+  },
+};
+
+/**
+ * The definitions in force, read from memory; `reload` after a change. What a version holds never changes, so a reader that
+ * keeps `(kind, name, version)` keeps the truth.
+ */
+export class Definitions {
+  readonly #db: Queryable;
+  readonly #latest = new Map<string, Definition>();
+  readonly #listeners = new Set<(changed: readonly Definition[]) => void | Promise<void>>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** The write that makes a new version of a definition; its result is the version. Commit it, then `reload`. */
+  put(definition: NewDefinition): Write<number> {
+    return write(definitionLane, { ...definition, digest: digestOf(definition.body) });
+  }
+
+  /** Reads what is new in the database and tells the listeners. */
+  async reload(): Promise<void> {
+    const rows = await this.#db.query<DefinitionRow>(
+      `select distinct on (kind, name) ${COLUMNS} from definitions order by kind, name, version desc`,
+    );
+    const changed: Definition[] = [];
+    for (const row of rows) {
+      const key = `${row.kind}/${row.name}`;
+      if (this.#latest.get(key)?.version === row.version) continue;
+      const definition = fromRow(row);
+      this.#latest.set(key, definition);
+      changed.push(definition);
+    }
+    if (changed.length === 0) return;
+    for (const listener of this.#listeners) await listener(changed);
+  }
+
+  latest(kind: string, name: string): Definition | undefined {
+    return this.#latest.get(`${kind}/${name}`);
+  }
+
+  list(kind: string): Definition[] {
+    return [...this.#latest.values()].filter((definition) => definition.kind === kind);
+  }
+
+  async version(kind: string, name: string, version: number): Promise<Definition | undefined> {
+    const latest = this.latest(kind, name);
+    if (latest?.version === version) return latest;
+    const [row] = await this.#db.query<DefinitionRow>(
+      `select ${COLUMNS} from definitions where kind = $1 and name = $2 and version = $3`,
+      [kind, name, version],
+    );
+    return row && fromRow(row);
+  }
+
+  async versions(kind: string, name: string): Promise<Definition[]> {
+    const rows = await this.#db.query<DefinitionRow>(
+      `select ${COLUMNS} from definitions where kind = $1 and name = $2 order by version desc`,
+      [kind, name],
+    );
+    return rows.map(fromRow);
+  }
+
+  /** Called with every new version, at the first load and after each change; returns how to stop. */
+  onChange(listener: (changed: readonly Definition[]) => void | Promise<void>): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+function fromRow(row: DefinitionRow): Definition {
+  const { created_at: createdAt, created_by: createdBy, ...rest } = row;
+  return { ...rest, createdAt, createdBy };
+}

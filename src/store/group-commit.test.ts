@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AiosError } from '../kernel/errors.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { type Lane, Refused, write } from './group-commit.ts';
+import { columns } from './rows.ts';
+
+const migrations = [{ name: '0001_notes', sql: 'create table notes (id text primary key, body text not null)' }];
+
+interface Note {
+  id: string;
+  body: string;
+}
+
+const notes: Lane<Note, string> = {
+  name: 'notes',
+  order: 20,
+  async write(tx, items) {
+    await tx.query(
+      'insert into notes select * from unnest($1::text[], $2::text[]) on conflict (id) do nothing',
+      columns(items, (note) => [note.id, note.body]),
+    );
+    return items.map((note) => `stored ${note.id}`);
+  },
+};
+const guard: Lane<{ allow: boolean }> = {
+  name: 'guard',
+  gate: true,
+  order: 10,
+  write: async (_tx, items) => items.map((item) => (item.allow ? undefined : new Refused(new AiosError('store.conflict')))),
+};
+
+describe('group commit', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase(migrations);
+  });
+  afterAll(() => database.close());
+  const stored = async (prefix: string) =>
+    (await database.db.query<{ id: string }>('select id from notes where id like $1 order by id', [`${prefix}%`])).map((row) => row.id);
+
+  it('writes many commits in few transactions and gives each caller its own results', async () => {
+    const before = database.commit.stats.flushes;
+    const commits = Array.from({ length: 200 }, (_, i) => database.commit.commit([write(notes, { id: `many-${i}`, body: 'x' })]));
+    const results = await Promise.all(commits);
+    expect(results.map(([result]) => result)).toEqual(Array.from({ length: 200 }, (_, i) => `stored many-${i}`));
+    expect(database.commit.stats.flushes - before).toBeLessThan(10);
+    expect(await stored('many-')).toHaveLength(200);
+  });
+
+  it('finds the one row that Postgres refuses and commits its neighbours', async () => {
+    const bodies = ['a', 'b', 'nul \u0000 inside', 'd', 'e'];
+    const outcomes = await Promise.allSettled(
+      bodies.map((body, i) => database.commit.commit([write(notes, { id: `bad-${i}`, body })])),
+    );
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect((outcomes[2] as PromiseRejectedResult).reason).toMatchObject({ code: 'store.refused_value' });
+    expect(await stored('bad-')).toEqual(['bad-0', 'bad-1', 'bad-3', 'bad-4']);
+  });
+
+  it('drops every write of a commit that a gate refuses, and no other', async () => {
+    const outcomes = await Promise.allSettled([
+      database.commit.commit([write(notes, { id: 'gate-1', body: 'x' }), write(guard, { allow: true })]),
+      database.commit.commit([write(notes, { id: 'gate-2', body: 'x' }), write(guard, { allow: false })]),
+      database.commit.commit([write(notes, { id: 'gate-3', body: 'x' })]),
+    ]);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(await stored('gate-')).toEqual(['gate-1', 'gate-3']);
+  });
+
+  it('outlives the loss of its connection', async () => {
+    await database.commit.commit([write(notes, { id: 'lost-1', body: 'x' })]);
+    await database.db.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    await database.commit.commit([write(notes, { id: 'lost-2', body: 'x' })]);
+    expect(await stored('lost-')).toEqual(['lost-1', 'lost-2']);
+  });
+
+  it('refuses more than the queue may hold, with the limit named', async () => {
+    const small = await createTestDatabase(migrations, 'commitQueueMax=1');
+    const two = [write(notes, { id: 'q-1', body: 'x' }), write(notes, { id: 'q-2', body: 'x' })];
+    await expect(small.commit.commit(two)).rejects.toMatchObject({ code: 'request.overloaded', extensions: { limitName: 'commitQueueMax' } });
+    await small.close();
+  });
+});

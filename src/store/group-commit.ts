@@ -1,0 +1,264 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { classify, type Database, type DedicatedConnection, type Queryable, unavailable } from './database.ts';
+
+/**
+ * One kind of row that can be written as part of a commit. A lane turns many items into one statement.
+ *
+ * A lane must be idempotent: when the answer to a commit is lost, the same items are written again, and that must be a
+ * success. A `gate` runs before all others, in the order of the lanes, and may refuse single items; the whole commit that an
+ * item belongs to then falls out and its neighbours go on.
+ */
+export interface Lane<Item, Result = void> {
+  readonly name: string;
+  readonly gate?: boolean;
+  /** Lower first: fixed, so that two writers take their locks in the same order. */
+  readonly order: number;
+  /** Writes all items; answers one result per item, in their order, or nothing when there is none to tell. */
+  write(tx: Queryable, items: readonly Item[]): Promise<readonly (Result | Refused)[] | undefined>;
+}
+
+/** What a gate answers for an item that must not be written: the error its caller gets. */
+export class Refused {
+  readonly error: Error;
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
+
+/** A row to be written, and how. Modules hand each other writes, so that a change and its record share a transaction. */
+export interface Write<Result = unknown> {
+  // biome-ignore lint/suspicious/noExplicitAny: a list of writes holds items of many types; `write()` ties each to its lane
+  readonly lane: Lane<any, Result>;
+  readonly item: unknown;
+}
+
+/** @example write(auditLane, entry) */
+export function write<Item, Result>(lane: Lane<Item, Result>, item: Item): Write<Result> {
+  return { lane, item };
+}
+
+export interface Committer {
+  /**
+   * Commits the writes together: all or none. Resolves with each write's result once they are durable.
+   *
+   * @throws AiosError `store.unavailable`, `store.refused_value`, `request.overloaded`, or what a gate refused with
+   */
+  commit(writes: readonly Write[]): Promise<unknown[]>;
+}
+
+interface Unit {
+  readonly writes: readonly Write[];
+  readonly results: unknown[];
+  resolve(results: unknown[]): void;
+  reject(error: Error): void;
+}
+
+/** Thrown inside a flush to leave some units out: the transaction is rolled back and the others are tried again. */
+class LeaveOut {
+  readonly refused: ReadonlyMap<Unit, Error>;
+  constructor(refused: ReadonlyMap<Unit, Error>) {
+    this.refused = refused;
+  }
+}
+
+/**
+ * Group commit: while one flush is under way the next one gathers, without a timer. One transaction per flush, one
+ * statement per lane; a value that Postgres refuses is found by bisection and fails alone.
+ */
+export class GroupCommit implements Committer {
+  readonly #db: Database;
+  readonly #limits: Limits;
+  #queue: Unit[] = [];
+  #queuedWrites = 0;
+  #idle: Promise<void> = Promise.resolve();
+  #flushing = 0;
+  #closed = false;
+  readonly #connections: (DedicatedConnection | undefined)[];
+  readonly #busy: boolean[];
+  /** Flushes and units so far: the mean batch is their ratio. */
+  readonly stats = { flushes: 0, units: 0, writes: 0, bisections: 0, retries: 0 };
+
+  constructor(db: Database, limits: Limits, writers = 1) {
+    this.#db = db;
+    this.#limits = limits;
+    this.#connections = new Array(writers).fill(undefined);
+    this.#busy = new Array(writers).fill(false);
+  }
+
+  commit(writes: readonly Write[]): Promise<unknown[]> {
+    if (writes.length === 0) return Promise.resolve([]);
+    if (this.#closed) return Promise.reject(new AiosError('store.unavailable', { detail: 'The store is closed.' }));
+    if (this.#queuedWrites + writes.length > this.#limits.commitQueueMax) {
+      return Promise.reject(
+        new AiosError('request.overloaded', {
+          detail: `${this.#queuedWrites} writes wait for the database.`,
+          extensions: { limitName: 'commitQueueMax', limit: this.#limits.commitQueueMax },
+        }),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ writes, results: new Array(writes.length).fill(undefined), resolve, reject });
+      this.#queuedWrites += writes.length;
+      this.#wake();
+    });
+  }
+
+  /** Waits for what was accepted, then closes the writers. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    while (this.#flushing > 0 || this.#queue.length > 0) {
+      await this.#idle;
+      await sleep(1);
+    }
+    await Promise.all(this.#connections.map((connection) => connection?.close().catch(() => {})));
+  }
+
+  #wake(): void {
+    const writer = this.#busy.indexOf(false);
+    if (writer === -1) return;
+    this.#busy[writer] = true;
+    this.#flushing++;
+    // The microtask lets everything that is ready in this turn of the loop join the flush.
+    this.#idle = Promise.resolve()
+      .then(() => this.#run(writer))
+      .finally(() => {
+        this.#busy[writer] = false;
+        this.#flushing--;
+        if (this.#queue.length > 0) this.#wake();
+      });
+  }
+
+  async #run(writer: number): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#take();
+      this.stats.flushes++;
+      this.stats.units += batch.length;
+      await this.#flush(writer, batch);
+    }
+  }
+
+  #take(): Unit[] {
+    let rows = 0;
+    let count = 0;
+    while (count < this.#queue.length && (count === 0 || rows + this.#queue[count]!.writes.length <= this.#limits.commitRowsMax)) {
+      rows += this.#queue[count]!.writes.length;
+      count++;
+    }
+    this.#queuedWrites -= rows;
+    this.stats.writes += rows;
+    if (count === this.#queue.length) {
+      const all = this.#queue;
+      this.#queue = [];
+      return all;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Writes the units or rejects them; never throws. */
+  async #flush(writer: number, units: readonly Unit[]): Promise<void> {
+    const giveUpAt = performance.now() + this.#limits.commitRetryMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#transact(writer, units);
+        for (const unit of units) unit.resolve(unit.results);
+        return;
+      } catch (error) {
+        if (error instanceof LeaveOut) {
+          for (const [unit, reason] of error.refused) unit.reject(reason);
+          const rest = units.filter((unit) => !error.refused.has(unit));
+          return rest.length > 0 ? this.#flush(writer, rest) : undefined;
+        }
+        const failure = classify(error);
+        if ((failure === 'lost' || failure === 'race') && performance.now() < giveUpAt) {
+          this.stats.retries++;
+          await sleep(Math.min(500, 5 * 2 ** attempt));
+          continue;
+        }
+        return this.#isolate(writer, units, error);
+      }
+    }
+  }
+
+  /** One bad row must not fail its neighbours: halves, until the units that fail stand alone. */
+  async #isolate(writer: number, units: readonly Unit[], error: unknown): Promise<void> {
+    const failure = classify(error);
+    if (failure === 'lost' || units.length === 1) {
+      for (const unit of units) unit.reject(failure === 'lost' ? unavailable(error) : refusal(error));
+      return;
+    }
+    this.stats.bisections++;
+    const half = units.length >> 1;
+    await this.#flush(writer, units.slice(0, half));
+    await this.#flush(writer, units.slice(half));
+  }
+
+  async #transact(writer: number, units: readonly Unit[]): Promise<void> {
+    const tx = await this.#connection(writer);
+    const lanes = byLane(units);
+    const begun = tx.query('begin');
+    begun.catch(() => {}); // reported by the first statement that awaits
+    try {
+      const gates = lanes.filter(({ lane }) => lane.gate);
+      for (const gate of gates) await this.#writeLane(tx, gate);
+      // The other lanes are sent without waiting for each other: one round trip for all of them.
+      await Promise.all(lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows)));
+      await tx.query('commit');
+    } catch (error) {
+      await tx.query('rollback').catch(() => {});
+      throw error;
+    }
+  }
+
+  async #writeLane(tx: Queryable, { lane, items, places }: LaneRows): Promise<void> {
+    const results = await lane.write(tx, items);
+    if (!results) return;
+    const refused = new Map<Unit, Error>();
+    for (const [index, { unit, position }] of places.entries()) {
+      const result = results[index];
+      if (result instanceof Refused) refused.set(unit, result.error);
+      else unit.results[position] = result;
+    }
+    if (refused.size > 0) throw new LeaveOut(refused);
+  }
+
+  async #connection(writer: number): Promise<DedicatedConnection> {
+    let connection = this.#connections[writer];
+    if (!connection || connection.lost) {
+      connection = await this.#db.connect();
+      this.#connections[writer] = connection;
+    }
+    return connection;
+  }
+}
+
+interface LaneRows {
+  readonly lane: Lane<unknown, unknown>;
+  readonly items: unknown[];
+  readonly places: { unit: Unit; position: number }[];
+}
+
+function byLane(units: readonly Unit[]): LaneRows[] {
+  const lanes = new Map<Lane<unknown, unknown>, LaneRows>();
+  for (const unit of units) {
+    for (const [position, { lane, item }] of unit.writes.entries()) {
+      let rows = lanes.get(lane);
+      if (!rows) {
+        rows = { lane, items: [], places: [] };
+        lanes.set(lane, rows);
+      }
+      rows.items.push(item);
+      rows.places.push({ unit, position });
+    }
+  }
+  return [...lanes.values()].sort((a, b) => a.lane.order - b.lane.order);
+}
+
+function refusal(error: unknown): AiosError {
+  if (error instanceof AiosError) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  if (classify(error) === 'race') return new AiosError('store.conflict', { detail, cause: error });
+  if (classify(error) === 'refused') return new AiosError('store.refused_value', { detail, cause: error });
+  return new AiosError('internal', { detail, cause: error });
+}
