@@ -1,4 +1,12 @@
-import { isCollection, isMap, isScalar, LineCounter, type Node, type Pair, parseDocument as parseYaml } from 'yaml';
+import {
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument as parseYaml,
+} from 'yaml';
 import { AiosError, type Issue } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import type { Validator } from './schema.ts';
@@ -30,7 +38,14 @@ export function readDocument(text: string, file: string): SourceDocument {
   }
   const value = document.toJS({ maxAliasCount: 100 }) as Json;
   if (!isObject(value)) {
-    const issue: Issue = { path: '', message: 'a definition is a mapping', file, line: 1, column: 1, expected: 'object' };
+    const issue: Issue = {
+      path: '',
+      message: 'a definition is a mapping',
+      file,
+      line: 1,
+      column: 1,
+      expected: 'object',
+    };
     throw new AiosError('definition.syntax', { issues: [issue] });
   }
   return {
@@ -66,7 +81,9 @@ function offsetOf(root: Node | null, path: string): number {
     const key = raw.replaceAll('~1', '/').replaceAll('~0', '~');
     if (!isCollection(node)) break;
     if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key) as Pair | undefined;
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key) as
+        | Pair
+        | undefined;
       if (!pair) break;
       offset = (pair.key as Node).range?.[0] ?? offset;
       node = pair.value as Node | null;

@@ -3,7 +3,8 @@ import { AiosError } from './errors.ts';
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SHORT = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
 // Years and months have no fixed length, so they are refused rather than guessed.
-const ISO = /^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const ISO =
+  /^P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 
 /** The duration object of the Open Workflow Specification (dsl-reference, "Duration"). */
 export interface DurationParts {
@@ -31,6 +32,8 @@ export function parseDuration(value: string | DurationParts): number {
   if (!iso || value === 'P' || value.endsWith('T')) {
     throw new AiosError('definition.duration', { detail: `“${value}” is not a duration.` });
   }
-  const [weeks = 0, days = 0, hours = 0, minutes = 0, seconds = 0] = iso.slice(1).map((part) => Number(part ?? 0));
+  const [weeks = 0, days = 0, hours = 0, minutes = 0, seconds = 0] = iso
+    .slice(1)
+    .map((part) => Number(part ?? 0));
   return (weeks * 7 + days) * UNIT_MS.d + hours * UNIT_MS.h + minutes * UNIT_MS.m + seconds * UNIT_MS.s;
 }

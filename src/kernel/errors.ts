@@ -47,7 +47,8 @@ export class AiosError extends Error {
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     const issues = options.issues ?? [];
-    const detail = options.detail ?? (issues.length > 0 ? issues.map(describeIssue).join('; ') : ERRORS[code].title);
+    const detail =
+      options.detail ?? (issues.length > 0 ? issues.map(describeIssue).join('; ') : ERRORS[code].title);
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'AiosError';
     this.code = code;

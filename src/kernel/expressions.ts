@@ -1,4 +1,4 @@
-import { Environment, Optional, ParseError, TypeError as CelTypeError } from '@marcbachmann/cel-js';
+import { TypeError as CelTypeError, Environment, Optional, ParseError } from '@marcbachmann/cel-js';
 import { AiosError } from './errors.ts';
 import type { Json } from './json.ts';
 
@@ -52,7 +52,8 @@ export function compileExpression(source: string): Expression {
   try {
     parsed = environment.parse(source);
   } catch (error) {
-    const detail = error instanceof ParseError || error instanceof CelTypeError ? error.message : String(error);
+    const detail =
+      error instanceof ParseError || error instanceof CelTypeError ? error.message : String(error);
     throw new AiosError('expression.syntax', { detail: `${source}: ${detail}`, cause: error });
   }
   const expression = Object.assign(

@@ -1,7 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto';
 
 /** The closed list of id prefixes: the prefix says what an id names wherever a person meets it. */
-export type IdKind = 'run' | 'evt' | 'tsk' | 'aud' | 'cst' | 'inf' | 'key' | 'ses' | 'dlq' | 'wrk' | 'sub' | 'req';
+export type IdKind =
+  | 'run'
+  | 'evt'
+  | 'tsk'
+  | 'aud'
+  | 'cst'
+  | 'inf'
+  | 'key'
+  | 'ses'
+  | 'dlq'
+  | 'wrk'
+  | 'sub'
+  | 'req';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

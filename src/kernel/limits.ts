@@ -37,7 +37,9 @@ export function limitsFrom(overrides = ''): Limits {
     const [name = '', text = ''] = pair.split('=').map((part) => part.trim());
     const value = Number(text);
     if (!(name in LIMITS) || !(value > 0)) {
-      throw new AiosError('request.invalid', { detail: `AIOS_LIMITS: “${pair}” is not a limit with a positive number.` });
+      throw new AiosError('request.invalid', {
+        detail: `AIOS_LIMITS: “${pair}” is not a limit with a positive number.`,
+      });
     }
     limits[name] = value;
   }

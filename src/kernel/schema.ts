@@ -52,7 +52,8 @@ function toIssue(error: ErrorObject): Issue {
     if (known.length > 0) issue.expected = known.join(', ');
   } else {
     issue.found = preview(error.data as Json);
-    if (keyword === 'enum') issue.expected = (params.allowedValues as Json[]).map((value) => preview(value)).join(', ');
+    if (keyword === 'enum')
+      issue.expected = (params.allowedValues as Json[]).map((value) => preview(value)).join(', ');
     if (keyword === 'const') issue.expected = preview(params.allowedValue as Json);
     if (keyword === 'type') issue.expected = String(params.type);
   }

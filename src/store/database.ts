@@ -4,7 +4,10 @@ import { AiosError } from '../kernel/errors.ts';
 
 /** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
 export interface Queryable {
-  query<Row extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]>;
 }
 
 /**
@@ -15,7 +18,10 @@ export interface Database extends Queryable {
   /** Runs `work` in one transaction: committed when it resolves, rolled back when it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** For texts built at run time (search filters): not prepared, so that they cannot pile up on the server. */
-  queryDynamic<Row extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  queryDynamic<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]>;
   /** A connection of its own for a long-lived writer; the caller closes it. */
   connect(): Promise<DedicatedConnection>;
   close(): Promise<void>;
@@ -26,11 +32,15 @@ export interface DedicatedConnection extends Queryable {
   close(): Promise<void>;
 }
 
-export type ConnectionTarget = { connectionString: string } | { host: string; port: number; user: string; password: string; database: string };
+export type ConnectionTarget =
+  | { connectionString: string }
+  | { host: string; port: number; user: string; password: string; database: string };
 
 const types = new pg.TypeOverrides();
 types.setTypeParser(20, Number); // int8
-types.setTypeParser(1184, (text: string) => Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'))); // timestamptz
+types.setTypeParser(1184, (text: string) =>
+  Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')),
+); // timestamptz
 
 const names = new Map<string, string>();
 
@@ -52,7 +62,12 @@ function prepared(text: string, values: readonly unknown[] | undefined): pg.Quer
  */
 export async function openDatabase(target: ConnectionTarget, connectionsMax: number): Promise<Database> {
   const config: pg.ClientConfig = { ...target, types, application_name: 'aios', options: '-c timezone=UTC' };
-  const pool = new pg.Pool({ ...config, max: connectionsMax, idleTimeoutMillis: 60_000, connectionTimeoutMillis: 10_000 });
+  const pool = new pg.Pool({
+    ...config,
+    max: connectionsMax,
+    idleTimeoutMillis: 60_000,
+    connectionTimeoutMillis: 10_000,
+  });
   pool.on('error', () => {}); // an idle connection lost to a restart is replaced at the next query
   const [version] = await pool
     .query<{ number: number }>("select current_setting('server_version_num')::int as number")
@@ -90,7 +105,9 @@ class PostgresDatabase implements Database {
     let broken: Error | undefined;
     try {
       await client.query('begin');
-      const result = await work({ query: async (text, values) => (await client.query(prepared(text, values))).rows });
+      const result = await work({
+        query: async (text, values) => (await client.query(prepared(text, values))).rows,
+      });
       await client.query('commit');
       return result;
     } catch (error) {
@@ -146,6 +163,7 @@ export function classify(error: unknown): Failure {
 }
 
 export function unavailable(error: unknown): AiosError {
-  const detail = error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
+  const detail =
+    error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
   return new AiosError('store.unavailable', { detail: `Postgres: ${detail}`, cause: error });
 }

@@ -82,7 +82,14 @@ const definitionLane: Lane<PutItem, number> = {
          select kind, name, newest.version + 1, digest, body, source, created_by
          from item join newest using (position) where same is not true)
        select case when same then version else version + 1 end as version from newest order by position`,
-      columns(items, (item) => [item.kind, item.name, item.digest, JSON.stringify(item.body), item.source, item.createdBy]),
+      columns(items, (item) => [
+        item.kind,
+        item.name,
+        item.digest,
+        JSON.stringify(item.body),
+        item.source,
+        item.createdBy,
+      ]),
     );
     return rows.map((row) => row.version);
   },

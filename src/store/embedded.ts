@@ -57,6 +57,7 @@ export interface EmbeddedOptions {
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const cluster = await locate(resolve(options.dataDir));
+  await takeOwnership(cluster);
   await endOrphan(cluster);
   const password = await initialise(cluster, options);
   const supervisor = new Supervisor(cluster, password, await freePort(), options);
@@ -106,20 +107,33 @@ async function openToAll(path: string): Promise<boolean> {
   }
 }
 
+/** Two programs that each supervise a Postgres on the same data would end each other's for ever. */
+async function takeOwnership({ dataDir }: Cluster): Promise<void> {
+  const ownerFile = `${dataDir}.owner`;
+  const owner = Number(await readFile(ownerFile, 'utf8').catch(() => ''));
+  if (owner > 0 && (await isRunning(owner, 'node'))) {
+    throw new AiosError('store.in_use', { detail: `${dirname(dataDir)} is in use by process ${owner}.` });
+  }
+  await mkdir(dirname(dataDir), { recursive: true });
+  await writeFile(ownerFile, String(process.pid), { mode: 0o600 });
+}
+
 /** After a kill -9 of this program its Postgres may still run on the same data: it is told to stop, and waited for. */
 async function endOrphan({ dataDir }: Cluster): Promise<void> {
   const pidFile = join(dataDir, 'postmaster.pid');
   const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
   if (!(pid > 0)) return;
-  if (await isPostgres(pid)) {
+  if (await isRunning(pid, 'postgres')) {
     process.kill(pid, 'SIGINT'); // fast shutdown
-    for (let waited = 0; (await isPostgres(pid)) && waited < STOP_MS; waited += 20) await sleep(20);
+    for (let waited = 0; (await isRunning(pid, 'postgres')) && waited < STOP_MS; waited += 20)
+      await sleep(20);
   } else {
     await rm(pidFile, { force: true }); // stale, and the number may belong to another program by now
   }
 }
 
-async function isPostgres(pid: number): Promise<boolean> {
+/** Whether a process of this number runs; on Linux also whether its command names the program (numbers are used again). */
+async function isRunning(pid: number, program: string): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -127,7 +141,7 @@ async function isPostgres(pid: number): Promise<boolean> {
   }
   if (platform() !== 'linux') return true;
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return command.includes('postgres');
+  return command.includes(program);
 }
 
 async function initialise({ dataDir, binDir, identity }: Cluster, options: EmbeddedOptions): Promise<string> {
@@ -138,7 +152,10 @@ async function initialise({ dataDir, binDir, identity }: Cluster, options: Embed
   );
   const known = await readFile(passwordFile, 'utf8').catch(() => undefined);
   if (done && known) return known;
-  if (done) throw new AiosError('store.unavailable', { detail: `${passwordFile} is missing: the data in ${dataDir} cannot be opened without it.` });
+  if (done)
+    throw new AiosError('store.unavailable', {
+      detail: `${passwordFile} is missing: the data in ${dataDir} cannot be opened without it.`,
+    });
   options.onNotice?.('Preparing the database (first start)');
   await rm(dataDir, { recursive: true, force: true }); // half an initdb, if anything
   await mkdir(dataDir, { recursive: true });
@@ -149,11 +166,25 @@ async function initialise({ dataDir, binDir, identity }: Cluster, options: Embed
     await chown(dataDir, identity.uid, identity.gid!);
     await chown(passwordFile, identity.uid, identity.gid!);
   }
-  const flags = ['--encoding=UTF8', '--locale=C', '--auth=scram-sha-256', '--username=aios', `--pwfile=${passwordFile}`, '--no-instructions'];
+  const flags = [
+    '--encoding=UTF8',
+    '--locale=C',
+    '--auth=scram-sha-256',
+    '--username=aios',
+    `--pwfile=${passwordFile}`,
+    '--no-instructions',
+  ];
   try {
-    await run(join(binDir, 'initdb'), ['-D', dataDir, ...flags, ...(options.durable === false ? ['--no-sync'] : [])], { ...identity, cwd: '/' });
+    await run(
+      join(binDir, 'initdb'),
+      ['-D', dataDir, ...flags, ...(options.durable === false ? ['--no-sync'] : [])],
+      { ...identity, cwd: '/' },
+    );
   } catch (error) {
-    throw new AiosError('store.unavailable', { detail: `initdb: ${(error as { stderr?: string }).stderr ?? error}`, cause: error });
+    throw new AiosError('store.unavailable', {
+      detail: `initdb: ${(error as { stderr?: string }).stderr ?? error}`,
+      cause: error,
+    });
   }
   return password;
 }
@@ -191,7 +222,9 @@ class Supervisor implements EmbeddedPostgres {
       if (await this.#answers(giveUpAt)) break;
       // After a kill -9 of the postmaster its children hold the shared memory for a moment: try again until they are gone.
       if (performance.now() > giveUpAt) {
-        throw new AiosError('store.unavailable', { detail: `Postgres did not start: ${this.#output.slice(-2000)}` });
+        throw new AiosError('store.unavailable', {
+          detail: `Postgres did not start: ${this.#output.slice(-2000)}`,
+        });
       }
       await sleep(100);
     }
@@ -200,11 +233,22 @@ class Supervisor implements EmbeddedPostgres {
 
   #spawn(): void {
     const { dataDir, binDir, identity } = this.#cluster;
-    const settings: Record<string, string> = { ...SETTINGS, port: String(this.target.port), listen_addresses: '127.0.0.1', unix_socket_directories: '' };
-    if (this.#options.durable === false) Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
+    const settings: Record<string, string> = {
+      ...SETTINGS,
+      port: String(this.target.port),
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+    };
+    if (this.#options.durable === false)
+      Object.assign(settings, { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' });
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     // A group of its own: Ctrl-C in the terminal must reach us alone, so that the drain still has a database.
-    const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, ...flags], { ...identity, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(join(binDir, 'postgres'), ['-D', dataDir, ...flags], {
+      ...identity,
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     child.stderr!.on('data', (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-8000);
     });
@@ -245,7 +289,9 @@ class Supervisor implements EmbeddedPostgres {
       await endOrphan(this.#cluster);
       await this.start();
     } catch (error) {
-      this.#options.onNotice?.(`The database could not be restarted: ${error instanceof Error ? error.message : error}`);
+      this.#options.onNotice?.(
+        `The database could not be restarted: ${error instanceof Error ? error.message : error}`,
+      );
       await sleep(1000);
       await this.#restart();
     }
@@ -254,6 +300,7 @@ class Supervisor implements EmbeddedPostgres {
   async stop(): Promise<void> {
     this.#stopping = true;
     const child = this.#child;
+    await rm(`${this.#cluster.dataDir}.owner`, { force: true });
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.ref();
     const exited = once(child, 'exit');

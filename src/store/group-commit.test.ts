@@ -4,7 +4,9 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { type Lane, Refused, write } from './group-commit.ts';
 import { columns } from './rows.ts';
 
-const migrations = [{ name: '0001_notes', sql: 'create table notes (id text primary key, body text not null)' }];
+const migrations = [
+  { name: '0001_notes', sql: 'create table notes (id text primary key, body text not null)' },
+];
 
 interface Note {
   id: string;
@@ -26,7 +28,8 @@ const guard: Lane<{ allow: boolean }> = {
   name: 'guard',
   gate: true,
   order: 10,
-  write: async (_tx, items) => items.map((item) => (item.allow ? undefined : new Refused(new AiosError('store.conflict')))),
+  write: async (_tx, items) =>
+    items.map((item) => (item.allow ? undefined : new Refused(new AiosError('store.conflict')))),
 };
 
 describe('group commit', () => {
@@ -36,13 +39,21 @@ describe('group commit', () => {
   });
   afterAll(() => database.close());
   const stored = async (prefix: string) =>
-    (await database.db.query<{ id: string }>('select id from notes where id like $1 order by id', [`${prefix}%`])).map((row) => row.id);
+    (
+      await database.db.query<{ id: string }>('select id from notes where id like $1 order by id', [
+        `${prefix}%`,
+      ])
+    ).map((row) => row.id);
 
   it('writes many commits in few transactions and gives each caller its own results', async () => {
     const before = database.commit.stats.flushes;
-    const commits = Array.from({ length: 200 }, (_, i) => database.commit.commit([write(notes, { id: `many-${i}`, body: 'x' })]));
+    const commits = Array.from({ length: 200 }, (_, i) =>
+      database.commit.commit([write(notes, { id: `many-${i}`, body: 'x' })]),
+    );
     const results = await Promise.all(commits);
-    expect(results.map(([result]) => result)).toEqual(Array.from({ length: 200 }, (_, i) => `stored many-${i}`));
+    expect(results.map(([result]) => result)).toEqual(
+      Array.from({ length: 200 }, (_, i) => `stored many-${i}`),
+    );
     expect(database.commit.stats.flushes - before).toBeLessThan(10);
     expect(await stored('many-')).toHaveLength(200);
   });
@@ -52,7 +63,13 @@ describe('group commit', () => {
     const outcomes = await Promise.allSettled(
       bodies.map((body, i) => database.commit.commit([write(notes, { id: `bad-${i}`, body })])),
     );
-    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(outcomes.map((outcome) => outcome.status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
     expect((outcomes[2] as PromiseRejectedResult).reason).toMatchObject({ code: 'store.refused_value' });
     expect(await stored('bad-')).toEqual(['bad-0', 'bad-1', 'bad-3', 'bad-4']);
   });
@@ -79,7 +96,10 @@ describe('group commit', () => {
   it('refuses more than the queue may hold, with the limit named', async () => {
     const small = await createTestDatabase(migrations, 'commitQueueMax=1');
     const two = [write(notes, { id: 'q-1', body: 'x' }), write(notes, { id: 'q-2', body: 'x' })];
-    await expect(small.commit.commit(two)).rejects.toMatchObject({ code: 'request.overloaded', extensions: { limitName: 'commitQueueMax' } });
+    await expect(small.commit.commit(two)).rejects.toMatchObject({
+      code: 'request.overloaded',
+      extensions: { limitName: 'commitQueueMax' },
+    });
     await small.close();
   });
 });

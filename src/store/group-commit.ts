@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
-import { classify, type Database, type DedicatedConnection, type Queryable, unavailable } from './database.ts';
+import {
+  classify,
+  type Database,
+  type DedicatedConnection,
+  type Queryable,
+  unavailable,
+} from './database.ts';
 
 /**
  * One kind of row that can be written as part of a commit. A lane turns many items into one statement.
@@ -89,7 +95,8 @@ export class GroupCommit implements Committer {
 
   commit(writes: readonly Write[]): Promise<unknown[]> {
     if (writes.length === 0) return Promise.resolve([]);
-    if (this.#closed) return Promise.reject(new AiosError('store.unavailable', { detail: 'The store is closed.' }));
+    if (this.#closed)
+      return Promise.reject(new AiosError('store.unavailable', { detail: 'The store is closed.' }));
     if (this.#queuedWrites + writes.length > this.#limits.commitQueueMax) {
       return Promise.reject(
         new AiosError('request.overloaded', {
@@ -142,7 +149,10 @@ export class GroupCommit implements Committer {
   #take(): Unit[] {
     let rows = 0;
     let count = 0;
-    while (count < this.#queue.length && (count === 0 || rows + this.#queue[count]!.writes.length <= this.#limits.commitRowsMax)) {
+    while (
+      count < this.#queue.length &&
+      (count === 0 || rows + this.#queue[count]!.writes.length <= this.#limits.commitRowsMax)
+    ) {
       rows += this.#queue[count]!.writes.length;
       count++;
     }

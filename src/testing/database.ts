@@ -19,7 +19,10 @@ export interface TestDatabase {
  *
  * @example const { db, commit, close } = await createTestDatabase(eventMigrations)
  */
-export async function createTestDatabase(migrations: readonly Migration[], overrides = ''): Promise<TestDatabase> {
+export async function createTestDatabase(
+  migrations: readonly Migration[],
+  overrides = '',
+): Promise<TestDatabase> {
   const server = inject('postgres') as Exclude<ConnectionTarget, { connectionString: string }>;
   const name = `test_${randomBytes(6).toString('hex')}`;
   const admin = new pg.Client(server);

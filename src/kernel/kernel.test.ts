@@ -1,0 +1,203 @@
+import { describe, expect, it } from 'vitest';
+import { canonicalize, digestOf } from './canonical.ts';
+import { ManualClock } from './clock.ts';
+import { readDocument, validateDocument } from './document.ts';
+import { parseDuration } from './duration.ts';
+import { AiosError, describeIssue, toAiosError } from './errors.ts';
+import { compileExpression } from './expressions.ts';
+import { derivedId, newId } from './ids.ts';
+import { LIMITS, limitsFrom } from './limits.ts';
+import { formatUsd, microUsd } from './money.ts';
+import { compileSchema } from './schema.ts';
+
+describe('ids', () => {
+  it('sort by the time they were made', () => {
+    const ids = [1, 2, 1000, 1_700_000_000_000, 1_700_000_000_001].map((ms) => newId('run', ms));
+    expect([...ids].sort()).toEqual(ids);
+    expect(ids[0]).toMatch(/^run_[0-9a-hjkmnp-tv-z]{26}$/);
+  });
+
+  it('never meet, also within one millisecond', () => {
+    expect(new Set(Array.from({ length: 10_000 }, () => newId('evt', 5))).size).toBe(10_000);
+  });
+
+  it('that are derived are the same for the same parts only', () => {
+    expect(derivedId('run', 'a', 'bc')).toBe(derivedId('run', 'a', 'bc'));
+    expect(derivedId('run', 'a', 'bc')).not.toBe(derivedId('run', 'ab', 'c'));
+  });
+});
+
+describe('canonical JSON', () => {
+  it('orders keys by UTF-16 code units and writes numbers as RFC 8785 says (section 3.2.3)', () => {
+    const value = {
+      '\u20ac': 'Euro Sign',
+      '\r': 'Carriage Return',
+      '1': 'One',
+      numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 1e-27],
+    };
+    expect(canonicalize(value)).toBe(
+      '{"\\r":"Carriage Return","1":"One","numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"€":"Euro Sign"}',
+    );
+  });
+
+  it('gives equal values equal digests', () => {
+    expect(digestOf({ a: 1, b: [2] })).toBe(digestOf({ b: [2], a: 1 }));
+    expect(digestOf({ a: 1 })).toMatch(/^sha256:[0-9a-f]{64}$/);
+  });
+});
+
+describe('durations', () => {
+  it.each([
+    ['90d', 90 * 86_400_000],
+    ['1.5h', 5_400_000],
+    ['250ms', 250],
+    ['P90D', 90 * 86_400_000],
+    ['P1DT2H3M4.5S', 93_784_500],
+    ['P2W', 14 * 86_400_000],
+    [{ hours: 2, seconds: 1 }, 7_201_000],
+  ])('read %j', (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+  it.each(['', '90', 'P1M', 'P', 'PT', 'soon', '-5s'])('refuse “%s”', (text) => {
+    expect(() => parseDuration(text)).toThrow(expect.objectContaining({ code: 'definition.duration' }));
+  });
+});
+
+describe('expressions', () => {
+  const scope = { order: { total: 2, lines: [1, 2, 3], customer: 'c-1' } };
+  it.each([
+    ['order.total + 1', 3],
+    ['1 + order.total', 3],
+    ['order.total % 2', 0],
+    ['order.total * 2 > 3 && 3 <= order.total + 1', true],
+    ['7 / 2', 3],
+    ['order.total / 4', 0.5],
+    ['order.?missing.orValue(3)', 3],
+    ['order.?missing', null],
+    ['order.lines.map(x, x + 1)', [2, 3, 4]],
+    ['{"total": order.total, "n": size(order.lines)}', { total: 2, n: 3 }],
+    ['[1, 2.5, "x"]', [1, 2.5, 'x']],
+    ['"__proto__" in order', false],
+  ])('%s', (source, value) => expect(compileExpression(source)(scope)).toEqual(value));
+
+  it('that do not parse say where', () => {
+    expect(() => compileExpression('order.total +')).toThrow(
+      expect.objectContaining({ code: 'expression.syntax' }),
+    );
+  });
+
+  it('that fail on a value say which expression', () => {
+    const expression = compileExpression('order.nothing > 3');
+    expect(() => expression(scope)).toThrow(
+      expect.objectContaining({
+        code: 'expression.failed',
+        message: expect.stringContaining('order.nothing > 3'),
+      }),
+    );
+  });
+});
+
+describe('documents', () => {
+  const schema = compileSchema({
+    type: 'object',
+    required: ['name'],
+    properties: {
+      name: { type: 'string' },
+      steps: {
+        type: 'array',
+        items: { type: 'object', properties: { kind: { enum: ['a', 'b'] } }, additionalProperties: false },
+      },
+    },
+  });
+
+  it('say file, line, path, what was found and what was expected', () => {
+    const document = readDocument('name: x\nsteps:\n  - kind: a\n  - kind: c\n    extra: 1\n', 'flow.yaml');
+    try {
+      validateDocument(document, schema);
+      expect.unreachable();
+    } catch (error) {
+      const { issues } = error as AiosError;
+      expect(issues).toContainEqual(
+        expect.objectContaining({
+          file: 'flow.yaml',
+          line: 4,
+          path: '/steps/1/kind',
+          found: '"c"',
+          expected: '"a", "b"',
+        }),
+      );
+      expect(issues).toContainEqual(
+        expect.objectContaining({ file: 'flow.yaml', line: 5, path: '/steps/1/extra', expected: 'kind' }),
+      );
+      expect(describeIssue(issues[0]!)).toMatch(/^flow\.yaml:\d+:\d+ \/steps\/1\//);
+    }
+  });
+
+  it.each(['a: [1', 'a: 1\na: 2', '- 1', ''])('that are not one mapping of YAML are refused: %j', (text) => {
+    expect(() => readDocument(text, 'x.yaml')).toThrow(
+      expect.objectContaining({ code: 'definition.syntax' }),
+    );
+  });
+
+  it('whose schema is none are refused', () => {
+    expect(() => compileSchema({ type: 'banana' })).toThrow(
+      expect.objectContaining({ code: 'definition.invalid' }),
+    );
+  });
+});
+
+describe('limits', () => {
+  it('can each be changed by name', () => {
+    const limits = limitsFrom('eventBytesMax=5, commitRowsMax=7');
+    expect(limits).toMatchObject({
+      eventBytesMax: 5,
+      commitRowsMax: 7,
+      commitQueueMax: LIMITS.commitQueueMax.value,
+    });
+  });
+
+  it.each(['nothing=5', 'eventBytesMax', 'eventBytesMax=-1', 'eventBytesMax=many'])('refuse “%s”', (text) => {
+    expect(() => limitsFrom(text)).toThrow(expect.objectContaining({ code: 'request.invalid' }));
+  });
+});
+
+describe('the rest of the kernel', () => {
+  it('keeps money whole', () => {
+    expect(microUsd(0.1) + microUsd(0.2)).toBe(microUsd(0.3));
+    expect([formatUsd(18_000), formatUsd(1_250_000), formatUsd(-12), formatUsd(0)]).toEqual([
+      '$0.018',
+      '$1.25',
+      '-$0.000012',
+      '$0.00',
+    ]);
+  });
+
+  it('never lets a manual clock go back', () => {
+    const clock = new ManualClock(10);
+    const seen: number[] = [];
+    const stop = clock.onAdvance((now) => seen.push(now));
+    clock.advanceTo(5);
+    clock.advanceBy(5);
+    stop();
+    clock.advanceTo(20);
+    expect([clock.now(), seen]).toEqual([20, [15]]);
+  });
+
+  it('turns an error into a problem with a code and a way forward', () => {
+    const problem = new AiosError('request.too_large', {
+      detail: '5 MB',
+      extensions: { limit: 1 },
+    }).toProblem();
+    expect(problem).toMatchObject({
+      code: 'request.too_large',
+      status: 413,
+      detail: '5 MB',
+      limit: 1,
+      hint: expect.any(String),
+    });
+    expect(toAiosError(new Error('boom'))).toMatchObject({
+      code: 'internal',
+      message: 'boom',
+      retryable: true,
+    });
+  });
+});

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { Definitions, definitionMigrations } from './definitions.ts';
+
+describe('definitions', () => {
+  let database: TestDatabase;
+  let definitions: Definitions;
+  beforeAll(async () => {
+    database = await createTestDatabase(definitionMigrations);
+    definitions = new Definitions(database.db);
+  });
+  afterAll(() => database.close());
+  const put = async (name: string, body: { [key: string]: number }) => {
+    const [version] = await database.commit.commit([
+      definitions.put({ kind: 'note', name, body, source: JSON.stringify(body), createdBy: 'test' }),
+    ]);
+    return version;
+  };
+
+  it('get a new version when their body changes, and only then', async () => {
+    expect([
+      await put('a', { x: 1 }),
+      await put('a', { x: 1 }),
+      await put('a', { x: 2 }),
+      await put('b', { x: 1 }),
+    ]).toEqual([1, 1, 2, 1]);
+    await definitions.reload();
+    expect(definitions.latest('note', 'a')).toMatchObject({ version: 2, body: { x: 2 }, createdBy: 'test' });
+    expect((await definitions.versions('note', 'a')).map((definition) => definition.version)).toEqual([2, 1]);
+    expect(await definitions.version('note', 'a', 1)).toMatchObject({ body: { x: 1 } });
+  });
+
+  it('go back to an old body as a new version', async () => {
+    await put('c', { x: 1 });
+    await put('c', { x: 2 });
+    expect(await put('c', { x: 1 })).toBe(3);
+  });
+
+  it('keep both of two changes made at once', async () => {
+    const versions = await Promise.all([put('d', { x: 1 }), put('d', { x: 2 }), put('d', { x: 3 })]);
+    expect([...versions].sort()).toEqual([1, 2, 3]);
+  });
+
+  it('tell listeners what is new', async () => {
+    const seen: string[] = [];
+    const stop = definitions.onChange(
+      (changed) => void seen.push(...changed.map(({ name, version }) => `${name}@${version}`)),
+    );
+    await definitions.reload();
+    await put('e', { x: 1 });
+    await definitions.reload();
+    stop();
+    await put('e', { x: 2 });
+    await definitions.reload();
+    expect(seen).toEqual(expect.arrayContaining(['c@3', 'e@1']));
+    expect(seen).not.toContain('e@2');
+  });
+});

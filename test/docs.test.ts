@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ERRORS } from '../src/kernel/error-codes.ts';
+import { LIMITS } from '../src/kernel/limits.ts';
+import { readSources } from './structure.ts';
+
+const root = join(import.meta.dirname, '..');
+const tableNames = (path: string) =>
+  [...readFileSync(join(root, path), 'utf8').matchAll(/^\| `([^`]+)` \|/gm)].map(
+    (match) => match[1] as string,
+  );
+const sources = readSources(root, ['src']);
+const code = (except: RegExp) =>
+  sources
+    .filter(({ path }) => !except.test(path) && !/\.test\.ts$/.test(path))
+    .map(({ text }) => text)
+    .join('\n');
+
+describe('the tables in docs/', () => {
+  it('explain every error code and no other', () => {
+    expect(tableNames('docs/errors.md').sort()).toEqual(Object.keys(ERRORS).sort());
+  });
+
+  it('name every limit and no other', () => {
+    expect(tableNames('docs/limits.md').sort()).toEqual(Object.keys(LIMITS).sort());
+  });
+
+  it('hold no error code that nothing answers with', () => {
+    const used = code(/kernel\/error-codes\.ts$/);
+    expect(Object.keys(ERRORS).filter((name) => !used.includes(`'${name}'`))).toEqual([]);
+  });
+
+  it('hold no limit that nothing reads', () => {
+    const used = code(/kernel\/limits\.ts$/);
+    expect(Object.keys(LIMITS).filter((name) => !used.includes(name))).toEqual([]);
+  });
+});

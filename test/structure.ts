@@ -1,0 +1,175 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parseSync, Visitor } from 'oxc-parser';
+
+export const FILE_LINES_MAX = 400;
+export const FUNCTION_LINES_MAX = 70;
+
+const GROUND = ['kernel', 'store'];
+export const STATIONS = [
+  'events',
+  'contracts',
+  'features',
+  'models',
+  'serving',
+  'decisions',
+  'tasks',
+  'connectors',
+  'ledger',
+  'access',
+  'telemetry',
+];
+
+/** Which folders of src/ a folder may import, besides itself. The table of ARCHITECTURE.md says the same. */
+export const DIRECTION: Record<string, readonly string[]> = {
+  kernel: [],
+  store: ['kernel'],
+  ...Object.fromEntries(STATIONS.map((station) => [station, GROUND])),
+  workflow: GROUND,
+  api: [...GROUND, ...STATIONS, 'workflow'],
+  client: ['kernel'],
+  cli: ['kernel', 'client'],
+  testing: GROUND,
+};
+/** The composition root and the process may import everything. */
+const ROOT_FILES = ['src/app.ts', 'src/main.ts'];
+/** Calls to the bare global would go around the egress guard (src/connectors) or the typed client. */
+const FETCH_FOLDERS = ['connectors', 'client'];
+
+export interface SourceFile {
+  /** Relative to the repository, with slashes. */
+  path: string;
+  text: string;
+}
+
+interface Parsed {
+  imports: string[];
+  functions: { name: string; lines: number; line: number }[];
+  fetches: number[];
+}
+
+/** Every fault of the tree against the rules; none when it holds. */
+export function checkStructure(files: readonly SourceFile[]): string[] {
+  const faults: string[] = [];
+  const edges = new Map<string, Set<string>>();
+  for (const { path, text } of files) {
+    const lines = text.split('\n').length - 1;
+    if (lines > FILE_LINES_MAX) faults.push(`${path}: ${lines} lines, at most ${FILE_LINES_MAX}`);
+    const { imports, functions, fetches } = parse(path, text);
+    for (const { name, lines: length, line } of functions) {
+      if (length > FUNCTION_LINES_MAX)
+        faults.push(`${path}:${line}: ${name} has ${length} lines, at most ${FUNCTION_LINES_MAX}`);
+    }
+    const folder = moduleOf(path);
+    if (!folder || isTest(path)) continue;
+    for (const line of FETCH_FOLDERS.includes(folder) ? [] : fetches) {
+      faults.push(`${path}:${line}: bare fetch goes around the egress guard; use a connector or the client`);
+    }
+    for (const target of imports.map((specifier) => resolveImport(path, specifier))) {
+      const to = target && moduleOf(target);
+      if (target && ROOT_FILES.includes(target))
+        faults.push(`${path}: imports the composition root ${target}`);
+      if (!to || to === folder) continue;
+      edges.set(folder, (edges.get(folder) ?? new Set()).add(to));
+      if (!(DIRECTION[folder] ?? []).includes(to)) faults.push(`${path}: ${folder} must not import ${to}`);
+    }
+    if (!(folder in DIRECTION)) faults.push(`${path}: ${folder} is not in the direction table`);
+  }
+  const cycle = findCycle(edges);
+  if (cycle) faults.push(`import cycle between folders: ${cycle.join(' → ')}`);
+  return [...new Set(faults)];
+}
+
+function isTest(path: string): boolean {
+  return /\.(test|suite|bench)\.tsx?$/.test(path);
+}
+
+function moduleOf(path: string): string | undefined {
+  return /^src\/([^/]+)\//.exec(path)?.[1];
+}
+
+function resolveImport(from: string, specifier: string): string | undefined {
+  if (!specifier.startsWith('.')) return undefined;
+  return join(from, '..', specifier).replaceAll('\\', '/');
+}
+
+function parse(path: string, text: string): Parsed {
+  const { program, module, errors } = parseSync(path, text);
+  if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
+  const specifiers = [
+    ...module.staticImports.map((entry) => entry.moduleRequest.value),
+    ...module.staticExports.flatMap((entry) => entry.entries.map((item) => item.moduleRequest?.value)),
+    ...module.dynamicImports.map((entry) =>
+      text.slice(entry.moduleRequest.start + 1, entry.moduleRequest.end - 1),
+    ),
+  ];
+  const parsed: Parsed = {
+    imports: specifiers.filter((value) => value !== undefined),
+    functions: [],
+    fetches: [],
+  };
+  const lineOf = lineCounter(text);
+  const measure = (node: { start: number; end: number; id?: { name: string } | null }) => {
+    const line = lineOf(node.start);
+    parsed.functions.push({ name: node.id?.name ?? 'a function', line, lines: lineOf(node.end) - line + 1 });
+  };
+  new Visitor({
+    FunctionDeclaration: measure,
+    FunctionExpression: measure,
+    // A test file's `describe` callback is a list of tests, not a function to be read at once.
+    ArrowFunctionExpression: (node) => !isTest(path) && measure(node),
+    CallExpression: (node) => {
+      if (node.callee.type === 'Identifier' && node.callee.name === 'fetch')
+        parsed.fetches.push(lineOf(node.start));
+    },
+  }).visit(program);
+  return parsed;
+}
+
+function lineCounter(text: string): (offset: number) => number {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (starts[middle]! <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+}
+
+function findCycle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const done = new Set<string>();
+  const walk = (node: string, trail: string[]): string[] | undefined => {
+    if (trail.includes(node)) return [...trail.slice(trail.indexOf(node)), node];
+    if (done.has(node)) return undefined;
+    for (const next of edges.get(node) ?? []) {
+      const cycle = walk(next, [...trail, node]);
+      if (cycle) return cycle;
+    }
+    done.add(node);
+    return undefined;
+  };
+  for (const node of edges.keys()) {
+    const cycle = walk(node, []);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
+
+/** The TypeScript of the repository. */
+export function readSources(root: string, folders: readonly string[]): SourceFile[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !/generated/.test(entry.name))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => !/node_modules|[\\/]dist[\\/]/.test(path))
+      .map((path) => ({
+        path: relative(root, path).replaceAll('\\', '/'),
+        text: readFileSync(path, 'utf8'),
+      })),
+  );
+}
