@@ -33,7 +33,7 @@ describe('canonical JSON', () => {
       '\u20ac': 'Euro Sign',
       '\r': 'Carriage Return',
       '1': 'One',
-      numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 1e-27],
+      numbers: [JSON.parse('333333333.33333329'), 1e30, 4.5, 2e-3, 1e-27],
     };
     expect(canonicalize(value)).toBe(
       '{"\\r":"Carriage Return","1":"One","numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"€":"Euro Sign"}',
