@@ -1,0 +1,161 @@
+import { digestOf } from '../kernel/canonical.ts';
+import { locateIssue, readDocument, type SourceDocument } from '../kernel/document.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Definitions } from './definitions.ts';
+
+/** A file of a project folder; paths are relative to it, with slashes. */
+export interface ProjectFile {
+  path: string;
+  bytes: Uint8Array;
+}
+
+/** What a module tells about a kind of definition that it owns. */
+export interface DefinitionKind {
+  /** The noun, as in `GET /api/v1/contracts`: `contract`. */
+  readonly kind: string;
+  /** The folder of a project that holds them, `contracts`; `''` for the project file itself. */
+  readonly folder: string;
+  /**
+   * Holds a document to the kind's schema and compiles what it contains.
+   * @throws AiosError `definition.invalid` (or the module's own code) whose issues carry paths
+   */
+  parse(
+    document: SourceDocument,
+    files: ReadonlyMap<string, ProjectFile>,
+  ): { name: string; body: JsonObject };
+  /** Names in the body that must exist, here or already applied. */
+  references?(body: JsonObject): readonly Reference[];
+  /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
+  checkChange?(name: string, body: JsonObject): Promise<void> | void;
+}
+
+export interface Reference {
+  kind: string;
+  name: string;
+  /** JSON Pointer of the place that names it. */
+  path: string;
+}
+
+export interface PlannedDefinition {
+  readonly kind: string;
+  readonly name: string;
+  readonly body: JsonObject;
+  readonly document: SourceDocument;
+  readonly action: 'create' | 'update' | 'unchanged';
+  /** 0 when it is new. */
+  readonly fromVersion: number;
+  readonly toVersion: number;
+}
+
+/**
+ * What applying a project would change, in the order of the kinds. Every fault of every file is found before anything is
+ * changed.
+ *
+ * @throws AiosError with the issues of all files
+ * @example await planProject([{ path: 'contracts/order.yaml', bytes }], [contractKind], definitions)
+ */
+export async function planProject(
+  files: readonly ProjectFile[],
+  kinds: readonly DefinitionKind[],
+  definitions: Definitions,
+): Promise<PlannedDefinition[]> {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const faults: AiosError[] = [];
+  const planned: (PlannedDefinition & { of: DefinitionKind })[] = [];
+  for (const file of files.filter(({ path }) => /\.(ya?ml|json)$/.test(path))) {
+    try {
+      const kind = kindOf(file.path, kinds);
+      if (kind) planned.push(await plan(file, kind, byPath, definitions));
+    } catch (error) {
+      if (!(error instanceof AiosError)) throw error;
+      faults.push(error);
+    }
+  }
+  faults.push(...missingReferences(planned, definitions), ...duplicates(planned));
+  if (faults.length > 0) throw combined(faults);
+  return planned
+    .sort((a, b) => kinds.indexOf(a.of) - kinds.indexOf(b.of))
+    .map(({ of: _, ...definition }) => definition);
+}
+
+function kindOf(path: string, kinds: readonly DefinitionKind[]): DefinitionKind | undefined {
+  const folder = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
+  if (folder === '' && path !== 'aios.yaml') return undefined;
+  const kind = kinds.find((candidate) => candidate.folder === folder);
+  if (kind) return kind;
+  const known = kinds.map((candidate) => candidate.folder).filter(Boolean);
+  throw new AiosError('definition.unknown_kind', {
+    issues: [
+      {
+        path: '',
+        file: path,
+        message: `“${folder}/” holds no kind of definition`,
+        expected: `one of ${known.join(', ')}`,
+      },
+    ],
+  });
+}
+
+async function plan(
+  file: ProjectFile,
+  of: DefinitionKind,
+  files: ReadonlyMap<string, ProjectFile>,
+  definitions: Definitions,
+): Promise<PlannedDefinition & { of: DefinitionKind }> {
+  const document = readDocument(new TextDecoder().decode(file.bytes), file.path);
+  const { name, body } = of.parse(document, files);
+  const latest = definitions.latest(of.kind, name);
+  const same = latest?.digest === digestOf(body);
+  if (!same) await of.checkChange?.(name, body);
+  const fromVersion = latest?.version ?? 0;
+  return {
+    of,
+    kind: of.kind,
+    name,
+    body,
+    document,
+    action: same ? 'unchanged' : latest ? 'update' : 'create',
+    fromVersion,
+    toVersion: same ? fromVersion : fromVersion + 1,
+  };
+}
+
+function missingReferences(
+  planned: readonly (PlannedDefinition & { of: DefinitionKind })[],
+  definitions: Definitions,
+): AiosError[] {
+  const here = new Set(planned.map(({ kind, name }) => `${kind}/${name}`));
+  return planned.flatMap(({ of, body, document }) =>
+    (of.references?.(body) ?? [])
+      .filter(({ kind, name }) => !here.has(`${kind}/${name}`) && !definitions.latest(kind, name))
+      .map(({ kind, name, path }) => {
+        const issue: Issue = { path, message: `there is no ${kind} “${name}”`, found: name };
+        return new AiosError('definition.reference', { issues: [locateIssue(document, issue)] });
+      }),
+  );
+}
+
+function duplicates(planned: readonly PlannedDefinition[]): AiosError[] {
+  const first = new Map<string, string>();
+  return planned.flatMap(({ kind, name, document: { file } }) => {
+    const known = first.get(`${kind}/${name}`);
+    if (!known) {
+      first.set(`${kind}/${name}`, file);
+      return [];
+    }
+    const message = `${kind} “${name}” is already defined in ${known}`;
+    return [new AiosError('definition.invalid', { issues: [{ path: '/name', message, file }] })];
+  });
+}
+
+function combined(faults: readonly AiosError[]): AiosError {
+  const [first] = faults as [AiosError];
+  if (faults.length === 1) return first;
+  const issues = faults.flatMap((fault) =>
+    fault.issues.length > 0 ? fault.issues : [{ path: '', message: fault.message }],
+  );
+  return new AiosError(faults.every(({ code }) => code === first.code) ? first.code : 'definition.invalid', {
+    issues,
+  });
+}
