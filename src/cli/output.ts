@@ -1,0 +1,59 @@
+import { ProblemError } from '../client/client.ts';
+import { AiosError, describeIssue } from '../kernel/errors.ts';
+
+/** Exit codes of the command line: a script can tell a plan with changes from a failure. */
+export const EXIT = { ok: 0, failed: 1, changes: 2, approval: 3, usage: 64 } as const;
+
+/** Prints a value as JSON, or as a person reads it. */
+export function print(value: unknown, asJson: boolean, asText: () => string): void {
+  process.stdout.write(`${asJson ? JSON.stringify(value) : asText()}\n`);
+}
+
+/**
+ * Rows under headings, columns as wide as their content.
+ *
+ * @example table(['id', 'status'], [['run_1', 'completed']])
+ */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return 'nothing';
+  const widths = headings.map((heading, i) =>
+    Math.max(heading.length, ...rows.map((row) => (row[i] ?? '').length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd();
+  return [line(headings.map((heading) => heading.toUpperCase())), ...rows.map(line)].join('\n');
+}
+
+/** `3 min ago`, `in 2 h`: how far a time lies from now. */
+export function relativeTime(time: string | undefined, nowMs = Date.now()): string {
+  if (!time) return '';
+  const seconds = Math.round((Date.parse(time) - nowMs) / 1000);
+  const size = Math.abs(seconds);
+  const [amount, unit] =
+    size < 60
+      ? [size, 's']
+      : size < 3600
+        ? [size / 60, 'min']
+        : size < 86_400
+          ? [size / 3600, 'h']
+          : [size / 86_400, 'd'];
+  const text = `${Math.round(amount as number)} ${unit}`;
+  return seconds > 0 ? `in ${text}` : `${text} ago`;
+}
+
+/** An error as a newcomer can act on it: what happened, each fault with its place, the way forward, the code to search for. */
+export function describeError(error: unknown): string {
+  const problem =
+    error instanceof ProblemError
+      ? error.problem
+      : error instanceof AiosError
+        ? error.toProblem()
+        : undefined;
+  if (!problem) return `${error instanceof Error ? error.message : error}`;
+  const faults = (problem.issues ?? []).map((issue) => `  ${describeIssue(issue)}`);
+  const lines = faults.length > 0 ? [problem.title, ...faults] : [problem.detail];
+  return [...lines, `${problem.hint} (${problem.code})`].join('\n');
+}

@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { describeError, EXIT } from './output.ts';
+import type { GlobalOptions } from './session.ts';
+
+/** What a command does with its options and arguments; its result is the exit code. */
+export type Action = (options: GlobalOptions & { [option: string]: unknown }, args: string[]) => Promise<number>;
+
+interface CommandRow {
+  name: string;
+  description: string;
+  options?: readonly [flags: string, description: string, fallback?: string][];
+  /** Loaded when the command runs: `aios --help` must not load a database driver. */
+  load(): Promise<Action>;
+}
+
+const COMMANDS: readonly CommandRow[] = [
+  {
+    name: 'plan <folder>',
+    description: 'show what applying a project folder would change (exit code 2 when it would)',
+    load: async () => (await import('./projects.ts')).plan,
+  },
+  {
+    name: 'apply <folder>',
+    description: 'apply a project folder',
+    load: async () => (await import('./projects.ts')).apply,
+  },
+  {
+    name: 'run <workflow>',
+    description: 'start a run and wait for its result',
+    options: [
+      ['-i, --input <json>', 'the input; @file reads it from a file', '{}'],
+      ['-e, --event <json>', 'a CloudEvent for a flow that events start; @file reads it'],
+      ['-w, --wait <duration>', 'how long to wait, such as 30s; 0s returns at once', '30s'],
+      ['--idempotency-key <key>', 'the same key gives the same run'],
+    ],
+    load: async () => (await import('./runs.ts')).run,
+  },
+  {
+    name: 'runs [id]',
+    description: 'list runs, or show one with its steps',
+    options: [
+      ['--workflow <name>', 'only runs of this flow'],
+      ['--status <status>', 'pending, running, waiting, paused, completed, failed or canceled'],
+      ['--limit <count>', 'how many', '20'],
+    ],
+    load: async () => (await import('./runs.ts')).runs,
+  },
+  {
+    name: 'inbox [id]',
+    description: 'what waits for a person; with an id, show, claim or complete one',
+    options: [
+      ['--queue <name>', 'only this queue'],
+      ['--claim', 'claim the task'],
+      ['--complete <json>', 'complete the task with this answer'],
+    ],
+    load: async () => (await import('./inbox.ts')).inbox,
+  },
+  {
+    name: 'audit [index]',
+    description: 'list audit entries, or show one with its proof of inclusion',
+    options: [['--limit <count>', 'how many', '20']],
+    load: async () => (await import('./audit.ts')).audit,
+  },
+  {
+    name: 'verify',
+    description: 'verify the whole audit log here: every entry, every proof, the signature',
+    load: async () => (await import('./audit.ts')).verify,
+  },
+];
+
+/** The options of `aios start`, whose action the process hands in: it alone may know the composition root. */
+export interface StartOptions {
+  project?: string;
+  example?: string;
+}
+
+/**
+ * Runs the command line; resolves with the exit code (0 ok, 1 failed, 2 the plan has changes, 3 needs approval, 64 usage).
+ *
+ * @example process.exitCode = await runCli(process.argv.slice(2), start)
+ */
+export async function runCli(
+  argv: readonly string[],
+  start: (options: StartOptions) => Promise<number>,
+): Promise<number> {
+  let code: number = EXIT.ok;
+  const program = new Command('aios')
+    .description('The operating layer for AI automation: events in, decisions out, with proof and cost')
+    .version('0.1.0')
+    .exitOverride()
+    .addOption(new Option('--url <url>', 'the server').env('AIOS_URL').default('http://127.0.0.1:7700'))
+    .option('--key <key>', 'an API key (AIOS_API_KEY; a local server leaves one in its data folder)')
+    .addOption(
+      new Option('--data-dir <folder>', 'the data folder of a local server')
+        .env('AIOS_DATA_DIR')
+        .default(join(process.cwd(), '.aios')),
+    )
+    .option('--json', 'print JSON', false);
+  program
+    .command('start')
+    .description(
+      'start the server (with --example, also the systems and the simulated events of that example)',
+    )
+    .option('--project <folder>', 'apply this project folder first')
+    .option('--example <name>', 'run this example')
+    .action(async (options: StartOptions) => {
+      code = await start(options);
+    });
+  for (const row of COMMANDS) {
+    const command = program.command(row.name).description(row.description);
+    for (const [flags, description, fallback] of row.options ?? [])
+      command.option(flags, description, fallback);
+    command.action(async (...received: unknown[]) => {
+      const self = received.at(-1) as Command;
+      code = await (await row.load())(self.optsWithGlobals(), self.args);
+    });
+  }
+  try {
+    await program.parseAsync(argv as string[], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    process.stderr.write(`${describeError(error)}\n`);
+    return EXIT.failed;
+  }
+  return code;
+}

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { AiosError } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
+import { formatUsd } from '../kernel/money.ts';
+import { EXIT, print, relativeTime, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface RunSummary {
+  id: string;
+  workflow: string;
+  version: string;
+  status: string;
+  startedAt: string;
+  outcome?: string;
+  subject?: string;
+  costMicroUsd?: number;
+}
+
+interface Run extends RunSummary {
+  output: Json;
+  error?: { code?: string; title?: string; detail?: string };
+  steps: {
+    name: string;
+    primitive?: string;
+    status: string;
+    startedAt: string;
+    endedAt?: string;
+    attempts: number;
+  }[];
+}
+
+/** Starts a run and prints its result; exit code 1 when the run failed or was canceled. */
+export const run: Action = async (options, [workflow]) => {
+  const client = await openClient(options);
+  const { event, input, wait, idempotencyKey } = options as Record<string, string | undefined>;
+  const headers = {
+    ...(event ? { 'content-type': 'application/cloudevents+json' } : {}),
+    ...(idempotencyKey ? { 'idempotency-key': idempotencyKey } : {}),
+  };
+  const body = event ? await readJson(event) : { input: await readJson(input ?? '{}') };
+  const started = await client.request<Run>('POST', `/api/v1/workflows/${workflow}/runs`, {
+    query: { wait },
+    body,
+    headers,
+  });
+  print(started, options.json, () => describeRun(started));
+  return started.status === 'failed' || started.status === 'canceled' ? EXIT.failed : EXIT.ok;
+};
+
+export const runs: Action = async (options, [id]) => {
+  const client = await openClient(options);
+  if (id) {
+    const one = await client.request<Run>('GET', `/api/v1/runs/${id}`);
+    print(one, options.json, () => describeRun(one));
+    return EXIT.ok;
+  }
+  const { workflow, status, limit } = options as Record<string, string | undefined>;
+  const page = await client.request<{ items: RunSummary[] }>('GET', '/api/v1/runs', {
+    query: { workflow, status, limit },
+  });
+  print(page, options.json, () =>
+    table(
+      ['run', 'flow', 'status', 'outcome', 'subject', 'started', 'cost'],
+      page.items.map((item) => [
+        item.id,
+        `${item.workflow} ${item.version}`,
+        item.status,
+        item.outcome ?? '',
+        item.subject ?? '',
+        relativeTime(item.startedAt),
+        item.costMicroUsd === undefined ? '' : formatUsd(item.costMicroUsd),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+function describeRun(one: Run): string {
+  const steps = (one.steps ?? []).map((step) => [
+    step.name,
+    step.primitive ?? '',
+    step.status,
+    step.endedAt ? `${Date.parse(step.endedAt) - Date.parse(step.startedAt)} ms` : '',
+    step.attempts > 1 ? `${step.attempts} attempts` : '',
+  ]);
+  const result = one.error
+    ? `error   ${one.error.code ?? ''} ${one.error.detail ?? one.error.title ?? ''}`
+    : `output  ${JSON.stringify(one.output ?? null)}`;
+  return `${one.id}  ${one.workflow} ${one.version}  ${one.status}\n${steps.length > 0 ? `${table(['step', 'primitive', 'status', 'took', ''], steps)}\n` : ''}${result}`;
+}
+
+/** JSON from an argument, or from the file that `@` names. */
+export async function readJson(argument: string): Promise<Json> {
+  const text = argument.startsWith('@') ? await readFile(argument.slice(1), 'utf8') : argument;
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new AiosError('request.malformed', { detail: `${argument}: ${(cause as Error).message}`, cause });
+  }
+}

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Problem } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
+
+export interface ClientOptions {
+  /** `http://127.0.0.1:7700` */
+  baseUrl: string;
+  /** An API key, `aios_…`. */
+  key: string;
+  /** How often a call that may succeed later (429, 503, no connection) is made again; 3 when left out. */
+  retriesMax?: number;
+}
+
+export interface RequestOptions {
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: Json | Uint8Array;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+/** What the server answered instead of a result: an RFC 9457 problem. Match on `problem.code`. */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = 'ProblemError';
+    this.problem = problem;
+  }
+}
+
+const RETRY_STATUSES = new Set([429, 503]);
+const RETRY_MS = 250;
+
+/**
+ * A client of the HTTP API: authentication, problems as errors, and patience with a server that asks for it.
+ *
+ * @example
+ * const client = new AiosClient({ baseUrl: 'http://127.0.0.1:7700', key: process.env.AIOS_API_KEY });
+ * const { items } = await client.request('GET', '/api/v1/runs', { query: { status: 'waiting' } });
+ */
+export class AiosClient {
+  readonly baseUrl: string;
+  readonly #key: string;
+  readonly #retriesMax: number;
+
+  constructor({ baseUrl, key, retriesMax = 3 }: ClientOptions) {
+    this.baseUrl = baseUrl.replace(/\/$/, '');
+    this.#key = key;
+    this.#retriesMax = retriesMax;
+  }
+
+  /**
+   * One call; the parsed JSON of its answer.
+   *
+   * @throws ProblemError with the server's problem
+   */
+  async request<Result = Json>(method: string, path: string, options: RequestOptions = {}): Promise<Result> {
+    const response = await this.#send(method, path, options);
+    const text = await response.text();
+    if (!response.ok) throw new ProblemError(toProblem(response, text));
+    return (response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text) as Result;
+  }
+
+  /** Every item of a list, page after page. */
+  async *items<Item>(path: string, query: RequestOptions['query'] = {}): AsyncGenerator<Item> {
+    let cursor: string | undefined;
+    do {
+      const page = await this.request<{ items: Item[]; nextCursor?: string | null }>('GET', path, {
+        query: { ...query, cursor },
+      });
+      yield* page.items;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor);
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    { query = {}, body, headers, signal }: RequestOptions,
+  ): Promise<Response> {
+    const url = new URL(this.baseUrl + path);
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    const init: RequestInit = {
+      method,
+      headers: {
+        authorization: `Bearer ${this.#key}`,
+        ...(body === undefined || body instanceof Uint8Array ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    };
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const response = await fetch(url, init);
+        if (attempt >= this.#retriesMax || !RETRY_STATUSES.has(response.status)) return response;
+        await response.body?.cancel();
+        const afterSeconds = Number(response.headers.get('retry-after'));
+        await sleep(afterSeconds > 0 ? afterSeconds * 1000 : RETRY_MS * 2 ** attempt);
+      } catch (error) {
+        if (attempt >= this.#retriesMax || signal?.aborted) throw unreachable(this.baseUrl, error);
+        await sleep(RETRY_MS * 2 ** attempt);
+      }
+    }
+  }
+}
+
+function toProblem(response: Response, text: string): Problem {
+  try {
+    const problem = JSON.parse(text) as Problem;
+    if (problem.code) return problem;
+  } catch {
+    // not from AIOS: a proxy in between, say
+  }
+  return problemOf(
+    'internal',
+    response.status,
+    `${response.status} ${response.statusText}: ${text.slice(0, 200)}`,
+    'See the log of the server.',
+  );
+}
+
+function unreachable(baseUrl: string, error: unknown): ProblemError {
+  const reason =
+    error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : String(error);
+  return new ProblemError(
+    problemOf(
+      'store.unavailable',
+      503,
+      `Nothing answers at ${baseUrl} (${reason})`,
+      'Start AIOS with `npm start`, or name another server with --url.',
+    ),
+  );
+}
+
+function problemOf(code: Problem['code'], status: number, detail: string, hint: string): Problem {
+  return { type: `https://aios.dev/errors/${code}`, title: detail, status, code, detail, hint };
+}
