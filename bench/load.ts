@@ -36,7 +36,11 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   return result;
 }
 
-async function client(options: LoadOptions, take: () => number | undefined, result: LoadResult): Promise<void> {
+async function client(
+  options: LoadOptions,
+  take: () => number | undefined,
+  result: LoadResult,
+): Promise<void> {
   const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true });
   try {
     for (let index = take(); index !== undefined; index = take()) {
@@ -62,7 +66,8 @@ function exchange(socket: Socket, request: string): Promise<string> {
       const head = received.indexOf('\r\n\r\n');
       if (head === -1) return;
       const length = Number(/\r\ncontent-length: *(\d+)/i.exec(received)?.[1] ?? Number.NaN);
-      if (Number.isNaN(length)) return finish(new Error(`an answer without Content-Length: ${received.slice(0, 200)}`));
+      if (Number.isNaN(length))
+        return finish(new Error(`an answer without Content-Length: ${received.slice(0, 200)}`));
       if (received.length >= head + 4 + length) finish();
     };
     const onError = (error: Error) => finish(error);

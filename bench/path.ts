@@ -1,0 +1,161 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type LoadResult, load, median, post, quantile } from './load.ts';
+import { cpuMs, freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import { ORDERS, orderOf, returnRequest } from './requests.ts';
+import type { BenchOptions, Figures } from './run.ts';
+
+const CLIENTS = 64;
+/** Load before the first counted round: the compiler and Postgres's caches are warm afterwards. */
+const WARM_UP_MS = 6000;
+
+interface Side {
+  name: string;
+  port: number;
+  pids: () => Promise<number[]>;
+  request(index: number): string;
+}
+
+interface Round {
+  rate: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  cpuUs: number;
+}
+
+/**
+ * The synchronous path (return request → committed decision: contract, features, inference, table, audit entry, cost entry)
+ * against the same HTTP server doing one group-committed insert of the same body, in turn.
+ */
+export async function bench(options: BenchOptions): Promise<Figures> {
+  const folder = await temporaryFolder();
+  const floorFolder = await temporaryFolder();
+  const product = await startProduct({
+    dataDir: folder.path,
+    port: await freePort(),
+    args: ['--project', 'examples/returns'],
+  });
+  const floor = spawn(process.execPath, ['bench/floor.ts', floorFolder.path], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    const [line] = (await once(floor.stdout, 'data')) as [Buffer];
+    const { port: floorPort, postgresPid } = JSON.parse(line.toString()) as {
+      port: number;
+      postgresPid: number;
+    };
+    await seed(product, options);
+    const sides: Side[] = [
+      {
+        name: 'floor',
+        port: floorPort,
+        pids: async () => [floor.pid!, postgresPid],
+        request: (index) => post('/floor', JSON.stringify(returnRequest(index)), JSON_HEADERS),
+      },
+      {
+        name: 'path',
+        port: product.port,
+        pids: async () => [product.pid, await product.postgresPid()],
+        request: pathRequest(product.key),
+      },
+    ];
+    return await measure(sides, product, options);
+  } finally {
+    floor.stdin.end();
+    await product.stop();
+    await Promise.all([folder.dispose(), floorFolder.dispose()]);
+  }
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+function pathRequest(key: string): (index: number) => string {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/cloudevents+json' };
+  return (index) =>
+    post('/api/v1/workflows/returns/runs?wait=30s', JSON.stringify(returnRequest(index)), headers);
+}
+
+/** The orders that the requests return goods from, so that features have something to say. */
+async function seed({ client }: Product, { progress }: BenchOptions): Promise<void> {
+  for (let from = 0; from < ORDERS; from += 500) {
+    const body = Array.from({ length: Math.min(500, ORDERS - from) }, (_, i) => orderOf(from + i));
+    await client.request('POST', '/api/v1/events', {
+      body: body as never,
+      headers: { 'content-type': 'application/cloudevents-batch+json' },
+    });
+  }
+  progress(`${ORDERS} orders are in the log`);
+}
+
+async function measure(
+  sides: readonly Side[],
+  product: Product,
+  { rounds, roundMs, progress }: BenchOptions,
+): Promise<Figures> {
+  const results = new Map<string, Round[]>(sides.map(({ name }) => [name, []]));
+  let from = 0;
+  for (let round = -1; round < rounds; round++) {
+    for (const side of sides) {
+      const durationMs = round < 0 ? WARM_UP_MS : roundMs;
+      const { result, cpuUs } = await measureSide(side, from, durationMs);
+      from += result.requests + CLIENTS;
+      if (result.failed > 0)
+        throw new Error(
+          `${side.name}: ${result.failed} of ${result.requests} failed: ${result.firstFailure}`,
+        );
+      const figures = summarize(result, cpuUs);
+      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side.name}: ${describe(figures)}`);
+      if (round >= 0) results.get(side.name)!.push(figures);
+    }
+  }
+  const floor = results.get('floor')!;
+  const path = results.get('path')!;
+  const ratio = (pick: (round: Round) => number) =>
+    round3(median(path.map((round, i) => pick(round) / pick(floor[i]!))));
+  const of = (side: readonly Round[], pick: (round: Round) => number) => round3(median(side.map(pick)));
+  return {
+    rateVsFloor: ratio(({ rate }) => rate),
+    p95VsFloor: ratio(({ p95 }) => p95),
+    startMs: Math.round(product.startMs),
+    decisionsPerSecond: of(path, ({ rate }) => rate),
+    floorPerSecond: of(floor, ({ rate }) => rate),
+    p50Ms: of(path, ({ p50 }) => p50),
+    p95Ms: of(path, ({ p95 }) => p95),
+    p99Ms: of(path, ({ p99 }) => p99),
+    floorP95Ms: of(floor, ({ p95 }) => p95),
+    cpuUsPerDecision: of(path, ({ cpuUs }) => cpuUs),
+    cpuUsPerInsert: of(floor, ({ cpuUs }) => cpuUs),
+    rounds,
+  };
+}
+
+async function measureSide(
+  side: Side,
+  from: number,
+  durationMs: number,
+): Promise<{ result: LoadResult; cpuUs: number }> {
+  const cpu = async () =>
+    (await Promise.all((await side.pids()).map(cpuMs))).reduce((sum, ms) => sum + ms, 0);
+  const before = await cpu();
+  const result = await load({ port: side.port, clients: CLIENTS, from, durationMs, request: side.request });
+  return { result, cpuUs: (((await cpu()) - before) * 1000) / result.requests };
+}
+
+function summarize({ requests, wallMs, latenciesMs }: LoadResult, cpuUs: number): Round {
+  return {
+    rate: (requests / wallMs) * 1000,
+    p50: quantile(latenciesMs, 0.5),
+    p95: quantile(latenciesMs, 0.95),
+    p99: quantile(latenciesMs, 0.99),
+    cpuUs,
+  };
+}
+
+function describe({ rate, p50, p95, cpuUs }: Round): string {
+  return `${Math.round(rate)}/s, p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms, ${Math.round(cpuUs)} µs CPU a request`;
+}
+
+function round3(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,31 @@
+// `npm run bench -- NAME [--json] [options]`: runs one bench; with --json the last line is {"bench":NAME,"figures":{…}}.
+const [name, ...rest] = process.argv.slice(2);
+const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Promise<Figures> }>> = {
+  path: () => import('./path.ts'),
+};
+
+export interface BenchOptions {
+  /** Interleaved rounds; the figures are medians over them. */
+  rounds: number;
+  /** How long each side is measured per round. */
+  roundMs: number;
+  progress(line: string): void;
+}
+export type Figures = Record<string, number | boolean | null>;
+
+const load = BENCHES[name ?? ''];
+if (!load) {
+  console.error(`Which bench? One of: ${Object.keys(BENCHES).join(', ')}`);
+  process.exit(64);
+}
+const option = (flag: string, fallback: number) => {
+  const at = rest.indexOf(flag);
+  return at === -1 ? fallback : Number(rest[at + 1]);
+};
+const figures = await (await load()).bench({
+  rounds: option('--rounds', 5),
+  roundMs: option('--round-ms', 5000),
+  progress: (line) => process.stderr.write(`${line}\n`),
+});
+if (rest.includes('--json')) console.log(JSON.stringify({ bench: name, figures }));
+else console.table(figures);
