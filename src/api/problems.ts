@@ -1,0 +1,62 @@
+import type { FastifyError, FastifyInstance } from 'fastify';
+import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+
+/** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
+export function answerProblems(
+  server: FastifyInstance,
+  limits: Limits,
+  onFault: (error: AiosError) => void,
+): void {
+  server.setErrorHandler((error: FastifyError, _request, reply) => {
+    const problem = fromFramework(error, limits) ?? toAiosError(error);
+    if (problem.status >= 500) onFault(problem);
+    if (problem.status === 429 || problem.status === 503) {
+      const afterMs = Number(problem.extensions.retryAfterMs ?? 1000);
+      reply.header('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
+    }
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+    return reply.code(problem.status).type('application/problem+json').send(problem.toProblem());
+  });
+  server.setNotFoundHandler((request, reply) => {
+    const problem = new AiosError('request.not_found', {
+      detail: `${request.method} ${request.url} is not a route.`,
+    });
+    return reply.code(404).type('application/problem+json').send(problem.toProblem());
+  });
+}
+
+function fromFramework(error: FastifyError, limits: Limits): AiosError | undefined {
+  if (error.validation) {
+    const issues = error.validation.map((fault): Issue => {
+      const { instancePath: path, message = fault.keyword, params } = fault;
+      if (fault.keyword !== 'required') return { path, message };
+      return {
+        path,
+        message: `${params.missingProperty} is required`,
+        expected: String(params.missingProperty),
+      };
+    });
+    return new AiosError('request.invalid', { issues });
+  }
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new AiosError('request.malformed', { detail: error.message, cause: error });
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return tooLarge(limits);
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new AiosError('request.media_type', { detail: error.message });
+    default:
+      if (error instanceof SyntaxError)
+        return new AiosError('request.malformed', { detail: error.message, cause: error });
+      return undefined;
+  }
+}
+
+function tooLarge(limits: Limits): AiosError {
+  return new AiosError('request.too_large', {
+    detail: `The body is over requestBytesMax, ${limits.requestBytesMax} bytes.`,
+    extensions: { limitName: 'requestBytesMax', limit: limits.requestBytesMax },
+  });
+}

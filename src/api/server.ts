@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import staticPlugin from '@fastify/static';
+import swaggerPlugin from '@fastify/swagger';
+import fastify, { type FastifyInstance } from 'fastify';
+import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { answerProblems } from './problems.ts';
+import { type AccessPort, guardRoutes } from './routes.ts';
+
+export interface ServerOptions {
+  limits: Limits;
+  access: AccessPort;
+  /** The folder of the built console; without it the API stands alone. */
+  consoleDir?: string;
+  /** Adds the routes of a module; called in order. */
+  routes: readonly ((server: FastifyInstance) => void)[];
+  onFault(error: AiosError): void;
+}
+
+/**
+ * The HTTP door: routes with schemas and permissions, problems as errors, OpenAPI from the same schemas, the console as static files.
+ * The caller listens.
+ *
+ * @example const server = await createServer(options); await server.listen({ host: '127.0.0.1', port: 7700 })
+ */
+export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { limits } = options;
+  const server = fastify({
+    logger: false,
+    bodyLimit: limits.requestBytesMax,
+    forceCloseConnections: 'idle',
+    keepAliveTimeout: 72_000, // above the 60 s of common load balancers, so that they close first
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
+    ajv: {
+      customOptions: {
+        coerceTypes: true,
+        removeAdditional: false,
+        useDefaults: true,
+        allErrors: true,
+        strict: false,
+      },
+    },
+  });
+  answerProblems(server, limits, options.onFault);
+  guardRoutes(server, options.access);
+  await server.register(swaggerPlugin, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'AIOS',
+        version: '1',
+        description: 'Errors are RFC 9457 problems with a stable `code`. Lists answer `{items, nextCursor}`.',
+      },
+      components: {
+        securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key, `aios_…`' } },
+      },
+    },
+  });
+  for (const add of options.routes) await server.register(async (scope) => add(scope));
+  server.get('/api/v1/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, () =>
+    server.swagger(),
+  );
+  if (options.consoleDir && existsSync(options.consoleDir)) await serveConsole(server, options.consoleDir);
+  return server;
+}
+
+/** Paths with a file answer the file; every other page is the console's own (a single-page application). */
+async function serveConsole(server: FastifyInstance, root: string): Promise<void> {
+  await server.register(async (scope) => {
+    scope.addHook('onRoute', (added) => {
+      added.config = { ...added.config, permission: 'public' };
+    });
+    await scope.register(staticPlugin, {
+      root,
+      wildcard: false,
+      index: false,
+      setHeaders: (reply, path) => {
+        // Vite names assets by their content: they never change under a name.
+        const immutable = path.replaceAll('\\', '/').includes('/assets/');
+        reply.header('cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+      },
+    });
+    scope.get('/*', { config: { permission: 'public' }, schema: { hide: true } }, (request, reply) => {
+      if (/^\/(api|v1|v2)\//.test(request.url) || !request.headers.accept?.includes('text/html')) {
+        throw new AiosError('request.not_found', {
+          detail: `${request.method} ${request.url} is not a route.`,
+        });
+      }
+      return reply
+        .header(
+          'content-security-policy',
+          "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+        )
+        .header('x-content-type-options', 'nosniff')
+        .sendFile('index.html');
+    });
+  });
+}
