@@ -1,0 +1,103 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { App } from './app.ts';
+import { EXIT } from './cli/output.ts';
+import { runCli, type StartOptions } from './cli/program.ts';
+import { readProject } from './cli/projects.ts';
+import { AiosError } from './kernel/errors.ts';
+import { limitsFrom } from './kernel/limits.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const EXAMPLES = join(ROOT, 'examples');
+
+/** What an example brings besides its definitions: outside systems and a stream of simulated events. */
+interface Example {
+  startLive(app: App): Promise<{ notice: string; stop(): Promise<void> }>;
+}
+
+process.exitCode = await runCli(process.argv.slice(2), start);
+
+/** `aios start`: runs until a signal ends it; everything that it started is stopped with it. */
+async function start({ project, example }: StartOptions): Promise<number> {
+  const progress = createProgress();
+  const { createApp } = await import('./app.ts');
+  const ended = new AbortController();
+  const onSignal = () => {
+    if (ended.signal.aborted) process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain
+    ended.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const dataDir = resolve(process.env.AIOS_DATA_DIR ?? '.aios');
+  const app = await createApp({
+    dataDir,
+    databaseUrl: process.env.AIOS_DATABASE_URL,
+    host: process.env.AIOS_HOST ?? '127.0.0.1',
+    port: Number(process.env.AIOS_PORT ?? 7700),
+    adminKey: process.env.AIOS_ADMIN_KEY,
+    limits: limitsFrom(process.env.AIOS_LIMITS),
+    consoleDir: join(ROOT, 'console', 'dist'),
+    onProgress: progress.say,
+  });
+  let live: Awaited<ReturnType<Example['startLive']>> | undefined;
+  try {
+    const folder = example ? await exampleFolder(example) : project;
+    if (folder) {
+      progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
+      const files = await readProject(folder);
+      await app.apply(files.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') })));
+    }
+    if (example && folder) {
+      const module = (await import(pathToFileURL(join(folder, 'live.ts')).href)) as Example;
+      live = await module.startLive(app);
+    }
+    app.ready();
+    progress.end();
+    process.stderr.write(await banner(app, dataDir, live?.notice));
+    if (!ended.signal.aborted) await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
+    process.stderr.write('\nStopping: finishing what is under way …\n');
+  } finally {
+    progress.end();
+    await live?.stop();
+    await app.stop();
+  }
+  process.stderr.write('Stopped. Everything that was accepted is in the database.\n');
+  return EXIT.ok;
+}
+
+async function exampleFolder(name: string): Promise<string> {
+  const folder = join(EXAMPLES, name);
+  if (existsSync(join(folder, 'live.ts'))) return folder;
+  const known = (await readdir(EXAMPLES)).join(', ');
+  throw new AiosError('request.invalid', { detail: `There is no example “${name}”; there is ${known}.` });
+}
+
+async function banner(app: App, dataDir: string, notice: string | undefined): Promise<string> {
+  const bold = process.stderr.isTTY ? (text: string) => `\u001b[1m${text}\u001b[22m` : (text: string) => text;
+  const rows: [string, string][] = [
+    ['Console', `${bold(await app.loginUrl())}  (one-time link; a new one: npm run aios -- login)`],
+    ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
+    ['Data', `${dataDir}  (${app.databaseName})`],
+    ['Next', 'npm run aios -- inbox   what waits for a person'],
+  ];
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`);
+  return `\n${[...lines, ...(notice ? ['', `  ${notice}`] : []), '', '  Ctrl-C stops everything.'].join('\n')}\n\n`;
+}
+
+/** One line that changes on a terminal, one line per stage elsewhere. */
+function createProgress(): { say(stage: string): void; end(): void } {
+  const isTerminal = process.stderr.isTTY;
+  let shown = false;
+  return {
+    say(stage) {
+      process.stderr.write(isTerminal ? `\r\u001b[2K· ${stage} …` : `· ${stage}\n`);
+      shown = isTerminal;
+    },
+    end() {
+      if (shown) process.stderr.write('\r\u001b[2K');
+      shown = false;
+    },
+  };
+}
