@@ -20,6 +20,16 @@ export const LIMITS = {
   commitQueueMax: limit(100_000, 'writes waiting for a group commit before callers are refused'),
   commitRetryMs: limit(30_000, 'how long a commit is retried while the database is away'),
   connectionsMax: limit(16, 'Postgres connections of one process'),
+  modelBytesMax: limit(
+    256 * 1024 * 1024,
+    'one model file: Postgres holds it as one value, in hexadecimal on the wire',
+  ),
+  replicaStartMs: limit(30_000, 'how long a replica may take to load its model'),
+  inferenceWaitMs: limit(
+    30_000,
+    'how long an inference waits, queue included, when its caller names no deadline',
+  ),
+  modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;

@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { decodeFrame, encodeBytes, encodeFrame, FRAME, type Frame, frameBytes, textOf } from './frames.ts';
+import {
+  type BatchAnswer,
+  ModelRefused,
+  type Replica,
+  RunFailed,
+  type Runtime,
+  type RuntimeModel,
+} from './runtime.ts';
+import type { Tensor, TensorSpec } from './tensor.ts';
+
+const STDERR_KEPT = 2_000; // characters: enough for ONNX Runtime's last words
+// The replica gets no variable of the front: keys and database addresses are none of a model's business.
+const ENVIRONMENT_KEPT = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
+
+export interface OnnxRuntimeOptions {
+  /** How long a replica may take to load its model. */
+  startMs: number;
+  /** Threads inside one run; 1 unless a model gains from more. */
+  threads?: number;
+}
+
+/**
+ * Runs ONNX models, each replica in a process of its own: a model that hangs or crashes is killed and nothing else notices. The front
+ * never loads ONNX Runtime.
+ *
+ * @example const replica = await createOnnxRuntime({ startMs: 30_000 }).start(model)
+ */
+export function createOnnxRuntime(options: OnnxRuntimeOptions): Runtime {
+  return {
+    async start(model: RuntimeModel): Promise<Replica> {
+      const bytes = await model.load();
+      const replica = new OnnxReplica(options.startMs);
+      await replica.load(bytes, options.threads ?? 1);
+      return replica;
+    },
+  };
+}
+
+class OnnxReplica implements Replica {
+  inputs: readonly TensorSpec[] = [];
+  outputs: readonly TensorSpec[] = [];
+  readonly #child: ChildProcess;
+  readonly #channel: Duplex;
+  readonly #startMs: number;
+  readonly #listeners: ((reason: Error) => void)[] = [];
+  #waiting: { resolve(frame: Frame): void; reject(error: Error): void } | undefined;
+  #received: Uint8Array | undefined;
+  #stderr = '';
+  #ended: Error | undefined;
+
+  constructor(startMs: number) {
+    this.#startMs = startMs;
+    const env = Object.fromEntries(
+      ENVIRONMENT_KEPT.flatMap((name) =>
+        process.env[name] === undefined ? [] : [[name, process.env[name]]],
+      ),
+    );
+    this.#child = spawn(process.execPath, [join(import.meta.dirname, 'replica.ts')], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'], // 3 is a socket pair (a named pipe on Windows)
+      env,
+    });
+    this.#channel = this.#child.stdio[3] as Duplex;
+    this.#channel.on('data', (chunk: Uint8Array) => this.#receive(chunk));
+    this.#channel.on('error', () => {}); // the exit says more
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
+    });
+    this.#child.once('error', (error) => this.#end(error));
+    this.#child.once('exit', (code, signal) =>
+      this.#end(new Error(`the replica ended with ${signal ?? `code ${code}`}. ${this.#stderr}`.trim())),
+    );
+  }
+
+  async load(bytes: Uint8Array, threads: number): Promise<void> {
+    const timer = setTimeout(() => this.kill(), this.#startMs);
+    const answer = await this.#ask(encodeBytes(FRAME.load, threads, bytes)).finally(() =>
+      clearTimeout(timer),
+    );
+    if (answer.kind === FRAME.fail) {
+      this.kill();
+      throw new ModelRefused(textOf(answer));
+    }
+    const { inputs, outputs } = JSON.parse(textOf(answer)) as { inputs: TensorSpec[]; outputs: TensorSpec[] };
+    this.inputs = inputs;
+    this.outputs = outputs;
+  }
+
+  async run(requests: readonly (readonly Tensor[])[]): Promise<BatchAnswer> {
+    const answer = await this.#ask(encodeFrame(FRAME.run, 0, requests));
+    if (answer.kind === FRAME.fail) throw new RunFailed(textOf(answer));
+    const outputs = answer.tensors as (Frame['tensors'][number] & { name: string })[];
+    for (let i = 0; i < outputs.length; i++) outputs[i]!.name = this.outputs[i]!.name;
+    return { outputs, computeUs: answer.number };
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  onEnd(listener: (reason: Error) => void): void {
+    if (this.#ended) listener(this.#ended);
+    else this.#listeners.push(listener);
+  }
+
+  #ask(frame: Uint8Array): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
+      this.#waiting = { resolve, reject };
+      this.#channel.write(frame);
+    });
+  }
+
+  #receive(chunk: Uint8Array): void {
+    const received = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
+    const needed = frameBytes(received, received.length);
+    if (needed === 0 || received.length < needed) {
+      this.#received = received;
+      return;
+    }
+    this.#received = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(decodeFrame(received.subarray(0, needed)));
+  }
+
+  #end(reason: Error): void {
+    if (this.#ended) return;
+    this.#ended = reason;
+    this.#waiting?.reject(reason);
+    this.#waiting = undefined;
+    for (const listener of this.#listeners) listener(reason);
+  }
+}

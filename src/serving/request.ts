@@ -1,0 +1,74 @@
+import type { AiosError } from '../kernel/errors.ts';
+import { sliceRows, type Tensor } from './tensor.ts';
+
+/** A request's part in the batch that answered it. */
+export interface Share {
+  /** Its part of the batch's time inside the model, by rows. */
+  readonly computeUs: number;
+  /** Rows of the whole batch. */
+  readonly batchRows: number;
+  readonly costMicroUsd: number;
+}
+
+/** A request in a model's queue. */
+export abstract class PendingRequest<Answer> {
+  readonly inputs: readonly Tensor[];
+  readonly rows: number;
+  /** By the monotonic clock. */
+  readonly enqueuedAtMs: number;
+  readonly deadlineAtMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly answer: Promise<Answer>;
+  /** How many replicas were lost under it. */
+  lost = 0;
+  settled = false;
+  #resolve!: (answer: Answer) => void;
+  #reject!: (error: AiosError) => void;
+
+  constructor(
+    inputs: readonly Tensor[],
+    rows: number,
+    nowMs: number,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ) {
+    this.inputs = inputs;
+    this.rows = rows;
+    this.enqueuedAtMs = nowMs;
+    this.deadlineAtMs = nowMs + deadlineMs;
+    this.signal = signal;
+    this.answer = new Promise<Answer>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  complete(outputs: readonly Tensor[], firstRow: number, share: Share): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#resolve(this.read(outputs, firstRow, share));
+  }
+
+  fail(error: AiosError): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#reject(error);
+  }
+
+  protected abstract read(outputs: readonly Tensor[], firstRow: number, share: Share): Answer;
+}
+
+export interface InferAnswer extends Share {
+  readonly outputs: readonly Tensor[];
+}
+
+/** Answers with the request's own rows of each output. */
+export class InferRequest extends PendingRequest<InferAnswer> {
+  protected override read(outputs: readonly Tensor[], firstRow: number, share: Share): InferAnswer {
+    const whole = share.batchRows === this.rows;
+    return {
+      ...share,
+      outputs: whole ? outputs : outputs.map((output) => sliceRows(output, firstRow, this.rows)),
+    };
+  }
+}

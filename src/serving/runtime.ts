@@ -1,0 +1,50 @@
+import type { Tensor, TensorSpec } from './tensor.ts';
+
+/** What a runtime needs to start a replica of one version of a model. */
+export interface RuntimeModel {
+  readonly name: string;
+  readonly digest: string;
+  /** Reads the model's bytes; called at each start. */
+  load(): Promise<Uint8Array>;
+}
+
+/**
+ * One engine that runs models. Each adapter passes `runtimeConformance`.
+ *
+ * `start` rejects with `ModelRefused` when the model is the fault, with any other error when the replica is.
+ */
+export interface Runtime {
+  start(model: RuntimeModel): Promise<Replica>;
+}
+
+/** One copy of a model, working on one batch at a time. */
+export interface Replica {
+  /** The model's own tensors, in its order; a free dimension is -1. */
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /**
+   * Runs one batch: the requests' tensors in the order of `inputs`, joined along the first dimension. The outputs hold all rows.
+   * Rejects with `RunFailed` when the model refuses the values (the replica lives on), with any other error when the replica is lost.
+   */
+  run(requests: readonly (readonly Tensor[])[]): Promise<BatchAnswer>;
+  /** Ends the replica at once, whatever it is doing. What is running rejects. */
+  kill(): void;
+  /** Called once when the replica ends, asked to or not. */
+  onEnd(listener: (reason: Error) => void): void;
+}
+
+export interface BatchAnswer {
+  readonly outputs: readonly Tensor[];
+  /** Time inside the model, in microseconds. */
+  readonly computeUs: number;
+}
+
+/** The bytes are no model that this runtime can run. */
+export class ModelRefused extends Error {
+  override readonly name = 'ModelRefused';
+}
+
+/** The model failed on these values. */
+export class RunFailed extends Error {
+  override readonly name = 'RunFailed';
+}

@@ -1,0 +1,290 @@
+import { type Attributes, metrics, trace } from '@opentelemetry/api';
+import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { ModelHost, type ServingOptions } from './model-host.ts';
+import { type InferAnswer, InferRequest } from './request.ts';
+import type { Runtime } from './runtime.ts';
+import { type FeatureValues, type RowAnswer, ScorePlan, ScoreRequest } from './score.ts';
+import type { Signature } from './signature.ts';
+import type { ServingStatistics } from './statistics.ts';
+import type { Tensor, TensorSpec } from './tensor.ts';
+import { checkInputs } from './tensor-check.ts';
+import { warmUp } from './warm-up.ts';
+
+/** An alias (`champion`), a version, or nothing for `champion`. */
+export type ModelReference = string | number | undefined;
+
+/** A version as the registry resolves it: the same object as long as nothing about it changed. */
+export interface ServedModel {
+  readonly name: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly signature: Signature;
+  readonly serving: ServingOptions;
+  /** The name of a runtime. */
+  readonly runtime: string;
+}
+
+/** What serving needs of the registry. */
+export interface ModelSource {
+  /** From memory. @throws AiosError when there is no such model, version or alias */
+  resolve(name: string, reference?: ModelReference): ServedModel;
+  artifact(digest: string): Promise<Uint8Array>;
+}
+
+export interface InferCall {
+  model: string;
+  ref?: ModelReference;
+  inputs: readonly Tensor[];
+  signal?: AbortSignal | undefined;
+  /** The longest the caller waits, queue included; the model's own timeout bounds the run itself. */
+  deadlineMs?: number | undefined;
+}
+
+export interface ScoreCall extends Omit<InferCall, 'inputs'> {
+  features: FeatureValues;
+}
+
+/** Which version answered. */
+export interface AnsweredBy {
+  readonly model: string;
+  readonly version: number;
+  readonly digest: string;
+}
+
+/** What a file says about itself once it runs, or why it does not. */
+export type Verification =
+  | { ok: true; inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] }
+  | { ok: false; stage: 'load' | 'run'; reason: string };
+
+export interface ServingDependencies {
+  models: ModelSource;
+  /** By name; `onnx` runs what is verified. */
+  runtimes: Readonly<Record<string, Runtime>>;
+  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs'>;
+}
+
+interface Hosted {
+  readonly model: ServedModel;
+  readonly host: ModelHost;
+  readonly started: Promise<void>;
+  /** Made at the first score: not every model has named features. */
+  plan: ScorePlan | undefined;
+}
+
+const tracer = trace.getTracer('aios.serving');
+const meter = metrics.getMeter('aios.serving');
+const REAP_MS = 30_000;
+
+/**
+ * Answers inferences: resolves a reference, keeps the replicas of the versions in use, and puts each request into its model's queue.
+ *
+ * @example const serving = createServing({ models, runtimes: { onnx: createOnnxRuntime({ startMs: 30_000 }) }, limits })
+ */
+export function createServing(dependencies: ServingDependencies): Serving {
+  return new Serving(dependencies);
+}
+
+export class Serving {
+  readonly #models: ModelSource;
+  readonly #runtimes: ServingDependencies['runtimes'];
+  readonly #limits: ServingDependencies['limits'];
+  /** By the object that the registry resolves to: a change of the model's options is a new object. */
+  readonly #hosted = new Map<string, Hosted>();
+  readonly #reaper: NodeJS.Timeout;
+  readonly #unobserve: () => void;
+
+  constructor({ models, runtimes, limits }: ServingDependencies) {
+    this.#models = models;
+    this.#runtimes = runtimes;
+    this.#limits = limits;
+    this.#reaper = setInterval(() => this.unloadIdle(), REAP_MS).unref();
+    this.#unobserve = observe(() => this.#hosted.values());
+  }
+
+  /**
+   * Runs a model on tensors, given in any order.
+   *
+   * @throws AiosError `serving.unknown_input`, `serving.missing_input`, `serving.tensor_type`, `serving.tensor_shape`, `request.overloaded`,
+   * `serving.timeout`, `serving.canceled`, `serving.model_failed`, `serving.replica_lost`, `serving.unavailable`
+   * @example await serving.infer({ model: 'return-risk', inputs: [{ name: 'features', datatype: 'FP32', shape: [1, 2], data }] })
+   */
+  infer(call: InferCall): Promise<InferAnswer & AnsweredBy> {
+    return traced('serving.infer', call.model, () => this.#infer(call));
+  }
+
+  /**
+   * Runs a model on one row of named features and answers with its named results.
+   *
+   * @throws AiosError `serving.feature_invalid`, `serving.no_features`, and those of `infer` that concern the run
+   * @example (await serving.score({ model: 'return-risk', features: { orders: 3 } })).outputs // { score: 0.12 }
+   */
+  score(call: ScoreCall): Promise<RowAnswer & AnsweredBy> {
+    return traced('serving.score', call.model, () => this.#score(call));
+  }
+
+  /** Starts and warms the replicas of a version: before it gets traffic. Resolves when one is ready. */
+  async load(name: string, reference?: ModelReference): Promise<void> {
+    await this.#hostOf(this.#models.resolve(name, reference)).started;
+  }
+
+  /** True when a replica of the version is ready. Does not start one. */
+  isReady(name: string, reference?: ModelReference): boolean {
+    const hosted = this.#hosted.get(keyOf(this.#models.resolve(name, reference)));
+    return hosted !== undefined && hosted.host.statistics().replicas > 0;
+  }
+
+  /** Loads bytes in a replica of their own, runs them once, and ends it. */
+  async verify(bytes: Uint8Array, label = 'the model'): Promise<Verification> {
+    let stage: 'load' | 'run' = 'load';
+    try {
+      const runtime = this.#runtime('onnx', label);
+      const replica = await runtime.start({ name: label, digest: '', load: async () => bytes });
+      stage = 'run';
+      const timer = setTimeout(() => replica.kill(), this.#limits.inferenceWaitMs);
+      try {
+        await warmUp(replica);
+      } finally {
+        clearTimeout(timer);
+        replica.kill();
+      }
+      return { ok: true, inputs: replica.inputs, outputs: replica.outputs };
+    } catch (error) {
+      if (error instanceof AiosError) throw error;
+      return { ok: false, stage, reason: (error as Error).message };
+    }
+  }
+
+  /** Per version that is loaded, by `name/version`. */
+  statistics(): Record<string, ServingStatistics> {
+    return Object.fromEntries([...this.#hosted.values()].map(({ host }) => [host.label, host.statistics()]));
+  }
+
+  /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays. */
+  unloadIdle(nowMs = performance.now()): void {
+    const newest = new Map<string, number>();
+    for (const { model, host } of this.#hosted.values())
+      newest.set(model.name, Math.max(newest.get(model.name) ?? 0, host.lastUsedAtMs));
+    for (const [key, { model, host }] of this.#hosted) {
+      const idle = nowMs - host.lastUsedAtMs > this.#limits.modelIdleMs && host.waiting === 0;
+      if (!idle || host.lastUsedAtMs === newest.get(model.name)) continue;
+      this.#hosted.delete(key);
+      host.close();
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#reaper);
+    this.#unobserve();
+    for (const { host } of this.#hosted.values()) host.close();
+    this.#hosted.clear();
+  }
+
+  async #infer(call: InferCall): Promise<InferAnswer & AnsweredBy> {
+    const model = this.#models.resolve(call.model, call.ref);
+    const { host } = this.#hostOf(model);
+    const { tensors, rows } = checkInputs(model.signature.inputs, call.inputs, model.serving.batchMax);
+    const request = new InferRequest(tensors, rows, performance.now(), this.#deadlineMs(call), call.signal);
+    host.submit(request);
+    return { ...(await request.answer), model: model.name, version: model.version, digest: model.digest };
+  }
+
+  async #score(call: ScoreCall): Promise<RowAnswer & AnsweredBy> {
+    const model = this.#models.resolve(call.model, call.ref);
+    const hosted = this.#hostOf(model);
+    hosted.plan ??= new ScorePlan(hosted.host.label, model.signature);
+    const { plan } = hosted;
+    const row = plan.row(call.features);
+    const request = new ScoreRequest(plan, row, performance.now(), this.#deadlineMs(call), call.signal);
+    hosted.host.submit(request);
+    const { outputs, computeUs, batchRows, costMicroUsd } = await request.answer;
+    const { name, version, digest } = model;
+    return { outputs, computeUs, batchRows, costMicroUsd, model: name, version, digest };
+  }
+
+  #deadlineMs(call: { deadlineMs?: number | undefined }): number {
+    return call.deadlineMs ?? this.#limits.inferenceWaitMs;
+  }
+
+  #hostOf(model: ServedModel): Hosted {
+    const key = keyOf(model);
+    const known = this.#hosted.get(key);
+    if (known?.model === model) return known;
+    if (known && known.model.serving.replicas === model.serving.replicas) {
+      known.host.options = model.serving;
+      const updated = { ...known, model };
+      this.#hosted.set(key, updated);
+      return updated;
+    }
+    const { name, digest, version } = model;
+    const label = `${name}/${version}`;
+    const load = () => this.#models.artifact(digest);
+    const host = new ModelHost(
+      label,
+      { name, digest, load },
+      this.#runtime(model.runtime, label),
+      model.serving,
+    );
+    const started = host.start();
+    started.catch(() => {}); // the requests that wait are told; so is who asked for the load
+    const hosted: Hosted = { model, host, started, plan: undefined };
+    this.#hosted.set(key, hosted);
+    if (known) void started.finally(() => known.host.drain()).catch(() => {});
+    return hosted;
+  }
+
+  #runtime(name: string, label: string): Runtime {
+    const runtime = this.#runtimes[name];
+    if (!runtime)
+      throw new AiosError('serving.unavailable', { detail: `${label}: there is no runtime “${name}” here.` });
+    return runtime;
+  }
+}
+
+function keyOf({ name, version }: ServedModel): string {
+  return `${name}/${version}`;
+}
+
+/** A span only under a parent that is recorded: most calls have none, and a span costs more than a small model. */
+function traced<T>(operation: string, model: string, work: () => Promise<T>): Promise<T> {
+  if (!trace.getActiveSpan()?.isRecording()) return work();
+  return tracer.startActiveSpan(operation, { attributes: { 'aios.model': model } }, (span) =>
+    work()
+      .catch((error: Error) => {
+        span.recordException(error);
+        throw error;
+      })
+      .finally(() => span.end()),
+  );
+}
+
+const OBSERVED = [
+  ['requests', '{request}', 'requests'],
+  ['errors', '{request}', 'errors'],
+  ['rows', '{row}', 'rows'],
+  ['batches', '{batch}', 'batches'],
+  ['restarts', '{replica}', 'restarts'],
+  ['compute', 'ms', 'computeMs'],
+] as const;
+const counters = OBSERVED.map(([name, unit]) =>
+  meter.createObservableCounter(`aios.serving.${name}`, { unit }),
+);
+const gauges = (['queued', 'replicas'] as const).map(
+  (name) => [name, meter.createObservableGauge(`aios.serving.${name}`, { unit: '{item}' })] as const,
+);
+
+/** Metrics are read from the statistics when they are collected: a request pays nothing for them. */
+function observe(hosted: () => Iterable<Hosted>): () => void {
+  const callback: Parameters<typeof meter.addBatchObservableCallback>[0] = (result) => {
+    for (const { model, host } of hosted()) {
+      const attributes: Attributes = { 'aios.model': model.name, 'aios.model.version': model.version };
+      const statistics = host.statistics();
+      for (const [i, counter] of counters.entries())
+        result.observe(counter, statistics[OBSERVED[i]![2]], attributes);
+      for (const [name, gauge] of gauges) result.observe(gauge, statistics[name], attributes);
+    }
+  };
+  const instruments = [...counters, ...gauges.map(([, gauge]) => gauge)];
+  meter.addBatchObservableCallback(callback, instruments);
+  return () => meter.removeBatchObservableCallback(callback, instruments);
+}

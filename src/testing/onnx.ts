@@ -1,0 +1,104 @@
+/*
+ * A writer of small ONNX files for tests: the protobuf messages of onnx/onnx.proto (ModelProto, GraphProto, NodeProto, TensorProto), field
+ * numbers as there. No Python and no code generator needed.
+ */
+const VARINT = 0;
+const BYTES = 2;
+const ELEMENT = { FP32: 1, INT64: 7, FP64: 11 } as const;
+
+type Field = readonly [number: number, value: number | string | Uint8Array];
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest > 127) {
+    bytes.push((rest % 128) | 128);
+    rest = Math.floor(rest / 128);
+  }
+  return [...bytes, rest];
+}
+
+function message(...fields: readonly Field[]): Uint8Array {
+  const parts = fields.map(([number, value]) => {
+    if (typeof value === 'number') return Buffer.from([...varint(number * 8 + VARINT), ...varint(value)]);
+    const bytes = Buffer.from(value as Uint8Array);
+    return Buffer.concat([Buffer.from([...varint(number * 8 + BYTES), ...varint(bytes.length)]), bytes]);
+  });
+  return Buffer.concat(parts);
+}
+
+/** A tensor's type as an input or output; a text is a free dimension. */
+export interface ValueInfo {
+  name: string;
+  datatype: keyof typeof ELEMENT;
+  shape: readonly (number | string)[];
+}
+
+function valueInfo({ name, datatype, shape }: ValueInfo): Uint8Array {
+  const dimensions = shape.map(
+    (size): Field => [1, message(typeof size === 'number' ? [1, size] : [2, size])],
+  );
+  const tensorType = message([1, ELEMENT[datatype]], [2, message(...dimensions)]);
+  return message([1, name], [2, message([1, tensorType])]);
+}
+
+export interface OnnxGraph {
+  nodes: readonly { op: string; inputs: readonly string[]; outputs: readonly string[] }[];
+  inputs: readonly ValueInfo[];
+  outputs: readonly ValueInfo[];
+  constants?: Readonly<Record<string, { shape: readonly number[]; data: Float32Array | BigInt64Array }>>;
+}
+
+/**
+ * The bytes of an ONNX model (IR version 8, operator set 17).
+ *
+ * @example onnxModel({ nodes: [{ op: 'Sigmoid', inputs: ['x'], outputs: ['y'] }], inputs: […], outputs: […] })
+ */
+export function onnxModel(graph: OnnxGraph): Uint8Array {
+  const nodes = graph.nodes.map(
+    ({ op, inputs, outputs }): Field => [
+      1,
+      message(...inputs.map((name): Field => [1, name]), ...outputs.map((name): Field => [2, name]), [4, op]),
+    ],
+  );
+  const constants = Object.entries(graph.constants ?? {}).map(
+    ([name, { shape, data }]): Field => [
+      5,
+      message(
+        ...shape.map((size): Field => [1, size]),
+        [2, data instanceof Float32Array ? ELEMENT.FP32 : ELEMENT.INT64],
+        [8, name],
+        [9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
+      ),
+    ],
+  );
+  const body = message(
+    ...nodes,
+    [2, 'test'],
+    ...constants,
+    ...graph.inputs.map((info): Field => [11, valueInfo(info)]),
+    ...graph.outputs.map((info): Field => [12, valueInfo(info)]),
+  );
+  return message([1, 8], [7, body], [8, message([1, ''], [2, 17])]);
+}
+
+/**
+ * A logistic model: `features` [rows, n] → `probabilities` [rows, 1] = sigmoid(features · weights + bias).
+ *
+ * @example logisticModel([1, -2], 0.5)
+ */
+export function logisticModel(weights: readonly number[], bias: number): Uint8Array {
+  return onnxModel({
+    nodes: [
+      { op: 'MatMul', inputs: ['features', 'weights'], outputs: ['product'] },
+      { op: 'Add', inputs: ['product', 'bias'], outputs: ['sum'] },
+      { op: 'Sigmoid', inputs: ['sum'], outputs: ['probabilities'] },
+    ],
+    inputs: [{ name: 'features', datatype: 'FP32', shape: ['rows', weights.length] }],
+    outputs: [{ name: 'probabilities', datatype: 'FP32', shape: ['rows', 1] }],
+    constants: {
+      weights: { shape: [weights.length, 1], data: Float32Array.from(weights) },
+      bias: { shape: [1], data: Float32Array.of(bias) },
+    },
+  });
+}
