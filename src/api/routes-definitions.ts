@@ -1,0 +1,152 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { AiosError } from '../kernel/errors.ts';
+import type { Definition, Definitions } from '../store/definitions.ts';
+import type { PlannedDefinition, ProjectFile } from '../store/project.ts';
+import { type Caller, route } from './routes.ts';
+import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
+
+/** Plans a project and, unless it is a dry run, applies it. */
+export type ApplyProject = (
+  files: readonly ProjectFile[],
+  caller: Caller,
+  dryRun: boolean,
+) => Promise<readonly PlannedDefinition[]>;
+
+interface Dependencies {
+  definitions: Definitions;
+  apply: ApplyProject;
+  /** The collection of each kind: `contracts` holds `contract`. */
+  collections: Readonly<Record<string, string>>;
+}
+
+const DefinitionShape = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  version: Type.Integer(),
+  digest: Type.String(),
+  body: AnyObject,
+  source: Type.String(),
+  createdAt: Type.String({ format: 'date-time' }),
+  createdBy: Type.String(),
+});
+const Change = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  action: Type.Union([Type.Literal('create'), Type.Literal('update'), Type.Literal('unchanged')]),
+  fromVersion: Type.Integer(),
+  toVersion: Type.Integer(),
+});
+const Files = Type.Object({
+  files: Type.Array(
+    Type.Object({
+      path: Type.String({ minLength: 1 }),
+      text: Type.Optional(Type.String()),
+      base64: Type.Optional(Type.String()),
+    }),
+  ),
+});
+const tag = 'definitions';
+
+/** Versioned definitions: read by kind, changed by applying a project or by putting one. */
+export function definitionRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    applyRoute(server, dependencies);
+    for (const [collection, kind] of Object.entries(dependencies.collections))
+      collectionRoutes(server, dependencies, collection, kind);
+  };
+}
+
+function applyRoute(server: FastifyInstance, { apply }: Dependencies): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/apply',
+    permission: 'definitions.write',
+    summary: 'Apply a whole project, or with dryRun say what that would change',
+    tag,
+    query: Type.Object({ dryRun: Type.Optional(Type.Boolean({ default: false })) }),
+    body: Files,
+    answer: Type.Object({ changes: Type.Array(Change), applied: Type.Boolean() }),
+    handle: async ({ body, query, caller }) => {
+      const files = body.files.map(({ path, text, base64 }) => ({
+        path,
+        bytes: Buffer.from(text ?? base64 ?? '', text === undefined ? 'base64' : 'utf8'),
+      }));
+      const dryRun = query.dryRun ?? false;
+      const planned = await apply(files, caller, dryRun);
+      const changes = planned.map(({ kind, name, action, fromVersion, toVersion }) => ({
+        kind,
+        name,
+        action,
+        fromVersion,
+        toVersion,
+      }));
+      return { changes, applied: !dryRun };
+    },
+  });
+}
+
+function collectionRoutes(
+  server: FastifyInstance,
+  { definitions, apply }: Dependencies,
+  collection: string,
+  kind: string,
+): void {
+  const url = `/api/v1/${collection}`;
+  const find = (name: string) => {
+    const definition = definitions.latest(kind, name);
+    if (definition) return definition;
+    throw new AiosError('definition.not_found', { detail: `There is no ${kind} “${name}”.` });
+  };
+  route(server, {
+    method: 'GET',
+    url,
+    permission: 'definitions.read',
+    summary: `The newest version of every ${kind}`,
+    tag,
+    answer: pageOf(DefinitionShape),
+    handle: () => ({ items: definitions.list(kind).map(toJson), nextCursor: null }),
+  });
+  route(server, {
+    method: 'GET',
+    url: `${url}/:name`,
+    permission: 'definitions.read',
+    summary: `The newest version of a ${kind}`,
+    tag,
+    params: NameParams,
+    answer: DefinitionShape,
+    handle: ({ params }) => toJson(find(params.name)),
+  });
+  route(server, {
+    method: 'GET',
+    url: `${url}/:name/versions`,
+    permission: 'definitions.read',
+    summary: `Every version of a ${kind}, newest first`,
+    tag,
+    params: NameParams,
+    answer: pageOf(DefinitionShape),
+    handle: async ({ params }) => ({
+      items: (await definitions.versions(kind, find(params.name).name)).map(toJson),
+      nextCursor: null,
+    }),
+  });
+  route(server, {
+    method: 'PUT',
+    url: `${url}/:name`,
+    permission: 'definitions.write',
+    summary: `Put a ${kind}: a new version when its body differs`,
+    tag,
+    params: NameParams,
+    body: AnyObject,
+    answer: DefinitionShape,
+    handle: async ({ params, body, caller }) => {
+      const bytes = Buffer.from(JSON.stringify(body, null, 2));
+      await apply([{ path: `${collection}/${params.name}.json`, bytes }], caller, false);
+      return toJson(find(params.name));
+    },
+  });
+}
+
+function toJson({ createdAt, ...definition }: Definition) {
+  return { ...definition, createdAt: iso(createdAt) };
+}
