@@ -70,12 +70,13 @@ export function encodeText(kind: FrameKind, text: string): Uint8Array {
   return encodeBytes(kind, 0, new TextEncoder().encode(text));
 }
 
-export function encodeBytes(kind: FrameKind, number: number, data: Uint8Array): Uint8Array {
+export function encodeBytes(kind: FrameKind, number: number, bytes: Uint8Array): Uint8Array {
+  const data = bytes as Uint8Array<ArrayBuffer>;
   return encodeFrame(kind, number, [[{ datatype: 'UINT8', shape: [data.byteLength], data }]]);
 }
 
 export function textOf(frame: Frame): string {
-  return new TextDecoder().decode(frame.tensors[0]?.data as Uint8Array);
+  return new TextDecoder().decode(frame.tensors[0]?.data as Uint8Array<ArrayBuffer>);
 }
 
 /** The bytes of the frame that starts here, or 0 while its header has not arrived. */

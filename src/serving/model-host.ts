@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
-import type { PendingRequest, Share } from './request.ts';
+import type { Pending, Share } from './request.ts';
 import { type BatchAnswer, type Replica, RunFailed, type Runtime, type RuntimeModel } from './runtime.ts';
 import { Latencies, type ServingStatistics } from './statistics.ts';
 import { warmUp } from './warm-up.ts';
@@ -31,8 +31,6 @@ interface Slot {
   timedOut: boolean;
   startsFailed: number;
 }
-
-type Pending = PendingRequest<unknown>;
 
 /**
  * The replicas of one version of one model and the queue before them. Natural batching: an idle replica takes what is queued, up to
@@ -191,7 +189,8 @@ export class ModelHost {
     if (batch.length > 1 && outputs.some(({ shape }) => shape[0] !== rows)) {
       this.#batchable = false; // its outputs do not grow with its inputs: nobody may get another's rows
       this.#again.push(...batch);
-      return this.#schedule();
+      this.#schedule();
+      return;
     }
     this.#schedule();
     this.#counts.batches++;

@@ -10,6 +10,9 @@ export interface Share {
   readonly costMicroUsd: number;
 }
 
+/** What a queue knows of a request, whatever it answers with. */
+export type Pending = Omit<PendingRequest<never>, 'answer'>;
+
 /** A request in a model's queue. */
 export abstract class PendingRequest<Answer> {
   readonly inputs: readonly Tensor[];

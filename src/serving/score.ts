@@ -97,7 +97,8 @@ function fillOf(fill: Signature['fill'], name: string): number | undefined {
 
 function placesOf({ outputs, results }: Signature): ResultPlace[] {
   const position = (name: string) => outputs.findIndex((output) => output.name === name);
-  const wanted = results ?? Object.fromEntries(outputs.map(({ name }) => [name, { output: name }]));
+  const wanted: NonNullable<Signature['results']> =
+    results ?? Object.fromEntries(outputs.map(({ name }) => [name, { output: name }]));
   return Object.entries(wanted).map(([name, { output, column }]) => ({
     name,
     output: position(output),

@@ -1,0 +1,123 @@
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { type Lane, Refused } from '../store/group-commit.ts';
+import type { Migration } from '../store/migrations.ts';
+import { timestamp } from '../store/rows.ts';
+import type { Signature } from './signature.ts';
+
+export const modelMigrations: Migration[] = [
+  {
+    name: '0040_models',
+    sql: `
+      create table artifacts (
+        digest text primary key,
+        bytes bytea not null
+      );
+      comment on table artifacts is 'Model files by the SHA-256 of their bytes. Rows are never changed.';
+      create table model_versions (
+        name text not null,
+        version int not null,
+        digest text not null references artifacts (digest),
+        fingerprint text not null,
+        size_bytes int not null,
+        signature json not null,
+        card json not null,
+        metadata json not null,
+        created_at timestamptz not null,
+        created_by text not null,
+        primary key (name, version)
+      );
+      comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers file, card and declared signature.';
+      create table model_aliases (
+        name text not null,
+        alias text not null,
+        version int not null,
+        primary key (name, alias),
+        foreign key (name, version) references model_versions (name, version)
+      );
+      comment on table model_aliases is 'Which version an alias means now; what it meant before is in the audit log.';`,
+  },
+];
+
+export interface VersionItem {
+  name: string;
+  version: number;
+  digest: string;
+  fingerprint: string;
+  bytes: Uint8Array;
+  signature: Signature;
+  card: JsonObject;
+  metadata: JsonObject;
+  createdAt: number;
+  createdBy: string;
+}
+
+const conflict = (detail: string): Refused => new Refused(new AiosError('store.conflict', { detail }));
+
+/** A gate: the number was chosen from memory, and another process may have taken it. Registrations are rare: one statement each. */
+export const versionLane: Lane<VersionItem> = {
+  name: 'model versions',
+  order: 6,
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const item of items) {
+      await tx.query(
+        'insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do nothing',
+        [item.digest, item.bytes],
+      );
+      await tx.query(
+        `insert into model_versions
+           (name, version, digest, fingerprint, size_bytes, signature, card, metadata, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name, version) do nothing`,
+        [
+          item.name,
+          item.version,
+          item.digest,
+          item.fingerprint,
+          item.bytes.length,
+          JSON.stringify(item.signature),
+          JSON.stringify(item.card),
+          JSON.stringify(item.metadata),
+          timestamp(item.createdAt),
+          item.createdBy,
+        ],
+      );
+      const [stored] = await tx.query<{ fingerprint: string }>(
+        'select fingerprint from model_versions where name = $1 and version = $2',
+        [item.name, item.version],
+      );
+      const taken = stored?.fingerprint !== item.fingerprint;
+      results.push(taken ? conflict(`${item.name} already has a version ${item.version}.`) : undefined);
+    }
+    return results as Refused[];
+  },
+};
+
+export interface AliasItem {
+  name: string;
+  alias: string;
+  version: number;
+  /** What the alias meant when the change was decided; 0 for nothing. */
+  from: number;
+}
+
+/** A gate: an alias moves only from where the mover saw it. Moved there already is success, so that it can be sent again. */
+export const aliasLane: Lane<AliasItem> = {
+  name: 'model aliases',
+  order: 7,
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const { name, alias, version, from } of items) {
+      const moved = await tx.query(
+        `insert into model_aliases (name, alias, version) values ($1, $2, $3)
+         on conflict (name, alias) do update set version = excluded.version
+         where model_aliases.version = any($4::int[]) returning version`,
+        [name, alias, version, [from, version]],
+      );
+      results.push(moved.length > 0 ? undefined : conflict(`${alias} of ${name} was moved by someone else.`));
+    }
+    return results as Refused[];
+  },
+};

@@ -1,0 +1,127 @@
+import { digestOfBytes } from '../kernel/canonical.ts';
+import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { compileSchema } from '../kernel/schema.ts';
+import type { DefinitionKind, ProjectFile } from '../store/project.ts';
+import { type DeclaredSignature, SIGNATURE_SCHEMA } from './signature.ts';
+
+/** How a model is served; amounts of money are micro-dollars. */
+export interface ServingOptions {
+  readonly replicas: number;
+  readonly batchMax: number;
+  readonly timeoutMs: number;
+  readonly queueMax: number;
+  readonly costPerInferenceMicroUsd: number;
+  readonly costPerComputeSecondMicroUsd: number;
+}
+
+export const SERVING_DEFAULTS: ServingOptions = {
+  replicas: 1,
+  batchMax: 64, // past it small models gain nothing: the frame costs 0.7 µs a row
+  timeoutMs: 5_000,
+  queueMax: 2_000,
+  costPerInferenceMicroUsd: 0,
+  costPerComputeSecondMicroUsd: 0,
+};
+
+/** A model of a project folder: `models/<name>/model.yaml`, the ONNX file and the card beside it. */
+export interface ModelDefinition {
+  readonly name: string;
+  readonly description?: string;
+  /** Relative to the definition. */
+  readonly file: string;
+  /** The file's digest: a new file is a new version of the definition. */
+  readonly digest: string;
+  readonly signature?: DeclaredSignature;
+  readonly card?: JsonObject;
+  readonly metadata?: JsonObject;
+  /** Given to the first version that is registered; moving it later is a promotion. */
+  readonly alias?: string;
+  readonly serving?: Partial<ServingOptions>;
+}
+
+const whole = { type: 'integer', minimum: 1 };
+const amount = { type: 'number', minimum: 0 };
+export const NAME_PATTERN = '^[a-z0-9][a-z0-9._-]{0,99}$';
+const { $defs, ...signatureSchema } = SIGNATURE_SCHEMA;
+
+const validate = compileSchema({
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'file'],
+  properties: {
+    name: { type: 'string', pattern: NAME_PATTERN },
+    description: { type: 'string' },
+    file: { type: 'string', pattern: '\\.onnx$' },
+    signature: signatureSchema,
+    card: { anyOf: [{ type: 'object' }, { type: 'string', pattern: '\\.md$' }] },
+    metadata: { type: 'object' },
+    alias: { type: 'string', pattern: NAME_PATTERN },
+    serving: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        replicas: { ...whole, maximum: 64 },
+        batchMax: { ...whole, maximum: 4096 },
+        timeoutMs: whole,
+        queueMax: whole,
+        costPerInferenceMicroUsd: amount,
+        costPerComputeSecondMicroUsd: amount,
+      },
+    },
+  },
+  $defs,
+} as unknown as JsonObject);
+
+/** The kind `model` of a project folder. */
+export const modelKind: DefinitionKind = { kind: 'model', folder: 'models', parse: parseModel };
+
+/**
+ * Reads a model definition; the card's text and the model's digest become part of it.
+ *
+ * @throws AiosError `definition.invalid`, `definition.reference` for a file that is not there
+ * @example parseModel(readDocument('name: risk\nfile: risk.onnx', 'models/risk/model.yaml'), files).name // 'risk'
+ */
+export function parseModel(
+  document: SourceDocument,
+  files: ReadonlyMap<string, ProjectFile>,
+): { name: string; body: JsonObject } {
+  validateDocument(document, validate);
+  const { card, ...rest } = document.value;
+  const { name, file } = document.value as { name: string; file: string };
+  const body: JsonObject = {
+    ...rest,
+    digest: digestOfBytes(fileBeside(document, '/file', file, files).bytes),
+  };
+  if (typeof card === 'string') {
+    const { bytes } = fileBeside(document, '/card', card, files);
+    body.card = { markdown: new TextDecoder().decode(bytes) };
+  } else if (card !== undefined) {
+    body.card = card;
+    const markdown = (card as JsonObject).file;
+    if (typeof markdown === 'string') {
+      const { bytes } = fileBeside(document, '/card/file', markdown, files);
+      body.card = { ...(card as JsonObject), markdown: new TextDecoder().decode(bytes) };
+    }
+  }
+  return { name, body };
+}
+
+/** The path, in the project, of a file that a definition names. */
+export function pathBeside(definitionPath: string, file: string): string {
+  return `${definitionPath.slice(0, definitionPath.lastIndexOf('/') + 1)}${file}`;
+}
+
+function fileBeside(
+  document: SourceDocument,
+  path: string,
+  file: string,
+  files: ReadonlyMap<string, ProjectFile>,
+): ProjectFile {
+  const wanted = pathBeside(document.file, file);
+  const found = files.get(wanted);
+  if (found) return found;
+  const issue = { path, message: `there is no file ${wanted} in the project`, found: file };
+  throw new AiosError('definition.reference', { issues: [locateIssue(document, issue)] });
+}
