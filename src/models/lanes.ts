@@ -90,7 +90,7 @@ export const versionLane: Lane<VersionItem> = {
       const taken = stored?.fingerprint !== item.fingerprint;
       results.push(taken ? conflict(`${item.name} already has a version ${item.version}.`) : undefined);
     }
-    return results as Refused[];
+    return results;
   },
 };
 
@@ -118,6 +118,6 @@ export const aliasLane: Lane<AliasItem> = {
       );
       results.push(moved.length > 0 ? undefined : conflict(`${alias} of ${name} was moved by someone else.`));
     }
-    return results as Refused[];
+    return results;
   },
 };

@@ -315,10 +315,8 @@ export class Models {
   }
 
   #byFingerprint(name: string, fingerprint: string): ModelVersion | undefined {
-    const found = this.#entries
-      .get(name)
-      ?.versions.values()
-      .find((each) => each.fingerprint === fingerprint);
+    const versions = this.#entries.get(name)?.versions.values() ?? [];
+    const found = [...versions].find((each) => each.fingerprint === fingerprint);
     return found && this.version(name, found.version);
   }
 
