@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { AiosError } from '../kernel/errors.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import { inferFromJson, inferToJson, modelMetadata, serverMetadata } from './open-inference.ts';
+
+const input = (members: JsonObject): JsonObject => ({
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4], ...members }],
+});
+
+describe('the Open Inference Protocol', () => {
+  it.each([
+    ['flat data', input({}), [1, 2, 3, 4]],
+    [
+      'nested data',
+      input({
+        data: [
+          [1, 2],
+          [3, 4],
+        ],
+      }),
+      [1, 2, 3, 4],
+    ],
+    [
+      'integers of 64 bits',
+      input({ datatype: 'INT64', shape: [2], data: [-1, 9_007_199_254_740_991] }),
+      [-1n, 9_007_199_254_740_991n],
+    ],
+    ['booleans', input({ datatype: 'BOOL', shape: [2], data: [true, false] }), [1, 0]],
+    ['no rows', input({ shape: [0, 2], data: [] }), []],
+  ])('reads %s', (_, body, expected) => {
+    expect([...inferFromJson(body as Json).inputs[0]!.data]).toEqual(expected);
+  });
+
+  it.each([
+    ['a body without inputs', {}, 'request.invalid'],
+    ['an id that is no text', { id: 1, inputs: [] }, 'request.invalid'],
+    ['an input without a name', { inputs: [{}] }, 'request.invalid'],
+    ['an output without a name', { inputs: [], outputs: [1] }, 'request.invalid'],
+    ['a datatype that is not served', input({ datatype: 'BYTES' }), 'serving.tensor_type'],
+    ['a datatype named after an object member', input({ datatype: 'constructor' }), 'serving.tensor_type'],
+    ['a shape that is none', input({ shape: [-1, 2] }), 'serving.tensor_shape'],
+    ['fewer elements than the shape', input({ data: [1] }), 'serving.tensor_shape'],
+    [
+      'a shape far larger than its data',
+      input({ shape: [1_000_000_000_000], data: [1] }),
+      'serving.tensor_shape',
+    ],
+    ['ragged rows', input({ data: [[1, 2, 3], [4]] }), 'serving.tensor_shape'],
+    ['rows mixed with numbers', input({ data: [[1, 2], 3] }), 'serving.tensor_shape'],
+    ['too few rows', input({ data: [[1, 2]] }), 'serving.tensor_shape'],
+    [
+      'data nested too deep',
+      input({
+        data: [
+          [1, [2]],
+          [3, 4],
+        ],
+      }),
+      'serving.tensor_value',
+    ],
+    ['text among numbers', input({ data: [1, 2, 3, 'NaN'] }), 'serving.tensor_value'],
+    ['null', input({ data: [1, 2, 3, null] }), 'serving.tensor_value'],
+    ['a number past its type', input({ data: [1, 2, 3, 1e300] }), 'serving.tensor_value'],
+    [
+      'a fraction where a whole number is due',
+      input({ datatype: 'INT32', data: [1, 2, 3, 0.5] }),
+      'serving.tensor_value',
+    ],
+    [
+      'a whole number out of range',
+      input({ datatype: 'UINT8', data: [1, 2, 3, 256] }),
+      'serving.tensor_value',
+    ],
+  ])('refuses %s', (_, body, code) => {
+    let thrown: unknown;
+    try {
+      inferFromJson(body as Json);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(AiosError);
+    expect((thrown as AiosError).code).toBe(code);
+  });
+
+  const answer = {
+    model: 'm',
+    version: 2,
+    outputs: [
+      { name: 'p', datatype: 'FP32' as const, shape: [1, 2], data: Float32Array.of(0.5, Number.NaN) },
+      { name: 'label', datatype: 'INT64' as const, shape: [2], data: BigInt64Array.of(3n, 2n ** 62n) },
+      { name: 'ok', datatype: 'BOOL' as const, shape: [1], data: Uint8Array.of(1) },
+    ],
+  };
+
+  it('writes all outputs, or those asked for', () => {
+    expect(inferToJson({ id: 'a', inputs: [], outputs: undefined }, answer)).toEqual({
+      model_name: 'm',
+      model_version: '2',
+      id: 'a',
+      outputs: [
+        { name: 'p', datatype: 'FP32', shape: [1, 2], data: [0.5, null] },
+        { name: 'label', datatype: 'INT64', shape: [2], data: [3, '4611686018427387904'] },
+        { name: 'ok', datatype: 'BOOL', shape: [1], data: [true] },
+      ],
+    });
+    const some = inferToJson({ id: undefined, inputs: [], outputs: ['ok'] }, answer);
+    expect((some.outputs as JsonObject[]).map(({ name }) => name)).toEqual(['ok']);
+    expect(() => inferToJson({ id: undefined, inputs: [], outputs: ['q'] }, answer)).toThrow(/no output “q”/);
+  });
+
+  it('describes the server and a model', () => {
+    expect(serverMetadata('0.1.0')).toEqual({ name: 'aios', version: '0.1.0', extensions: [] });
+    const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [-1, 2] }];
+    expect(modelMetadata('m', [2, 1], { inputs, outputs: inputs })).toMatchObject({
+      versions: ['2', '1'],
+      inputs,
+    });
+  });
+});
