@@ -17,7 +17,7 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
  *
  * @example cellSource('amount', '> 100') // 'amount > 100'
  */
-export function cellSource(input: string, cell: Json): string | undefined {
+function cellSource(input: string, cell: Json): string | undefined {
   if (Array.isArray(cell)) return `${input} in ${JSON.stringify(cell)}`;
   if (typeof cell !== 'string') return `${input} == ${JSON.stringify(cell)}`;
   const text = cell.trim();

@@ -2,7 +2,7 @@ import type { Issue } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 
 export const INPUT_TYPES = ['number', 'integer', 'string', 'boolean', 'object', 'array', 'any'] as const;
-export type InputType = (typeof INPUT_TYPES)[number];
+type InputType = (typeof INPUT_TYPES)[number];
 
 /** One input of a table. */
 export interface InputSpec {

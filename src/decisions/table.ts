@@ -14,7 +14,7 @@ import {
 import { bindInputs, type InputSpec, readInputs } from './inputs.ts';
 
 /** DMN 1.5, section 8.2.10, the names in small letters. `priority` compares the rules' numbers, the highest first. */
-export type HitPolicy = 'unique' | 'first' | 'priority' | 'collect';
+type HitPolicy = 'unique' | 'first' | 'priority' | 'collect';
 
 /** What a table answers. With `collect`, `output` is a list and `rule` is null unless one alone fitted. */
 export interface Evaluation {

@@ -83,7 +83,7 @@ export const modelKind: DefinitionKind = { kind: 'model', folder: 'models', pars
  * @throws AiosError `definition.invalid`, `definition.reference` for a file that is not there
  * @example parseModel(readDocument('name: risk\nfile: risk.onnx', 'models/risk/model.yaml'), files).name // 'risk'
  */
-export function parseModel(
+function parseModel(
   document: SourceDocument,
   files: ReadonlyMap<string, ProjectFile>,
 ): { name: string; body: JsonObject } {

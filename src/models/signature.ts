@@ -7,7 +7,7 @@ export interface TensorSpec {
   readonly shape: readonly number[];
 }
 
-export type Fill = number | 'nan';
+type Fill = number | 'nan';
 
 /** A version's tensors, and how named features become its one input matrix. */
 export interface Signature {

@@ -6,7 +6,7 @@ import { DATATYPES, type Datatype, type Tensor, type TensorData } from './tensor
  *   per tensor: u8 datatype, u8 rank, u16 0, u32 bytes of the data, rank × u32, padding, data, padding.
  * Names are not sent: both sides know the model's order.
  */
-export const FRAME_HEADER_BYTES = 16;
+const FRAME_HEADER_BYTES = 16;
 const TENSOR_HEADER_BYTES = 8;
 const NAMES = Object.keys(DATATYPES) as Datatype[];
 const CODES = Object.fromEntries(NAMES.map((name, code) => [name, code])) as Record<Datatype, number>;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { limitsFrom } from '../kernel/limits.ts';
-import { logisticModel } from '../testing/onnx.ts';
+import { logisticModel, onnxModel } from '../testing/onnx.ts';
 import { createFunctionRuntime, type FunctionModel } from './function-runtime.ts';
 import type { ServingOptions } from './model-host.ts';
 import { createOnnxRuntime } from './onnx-runtime.ts';
@@ -248,6 +248,33 @@ describe('serving', () => {
     const outcomes = await Promise.allSettled(calls);
     expect((outcomes[0] as PromiseRejectedResult).reason).toMatchObject({ code: 'serving.replica_lost' });
     expect(outcomes[1]!.status).toBe('fulfilled');
+  });
+
+  it('kills an ONNX replica that is stuck in its model, and answers the next call from a new one', async () => {
+    const runtime = createOnnxRuntime({ startMs: 20_000 });
+    // Multiplies two n × n matrices: n = 6,000 takes seconds on one thread, and a run cannot be interrupted.
+    const bytes = onnxModel({
+      nodes: [
+        { op: 'ConstantOfShape', inputs: ['size'], outputs: ['m'] },
+        { op: 'MatMul', inputs: ['m', 'm'], outputs: ['product'] },
+        { op: 'ReduceSum', inputs: ['product'], outputs: ['total'] },
+      ],
+      inputs: [{ name: 'size', datatype: 'INT64', shape: [2] }],
+      outputs: [{ name: 'total', datatype: 'FP32', shape: [1, 1] }],
+    });
+    const sized: TensorSpec[] = [{ name: 'size', datatype: 'INT64', shape: [2] }];
+    const { serving } = setUp({
+      runtime,
+      bytes,
+      signature: { inputs: sized, outputs },
+      options: { timeoutMs: 300 },
+    });
+    const call = (n: bigint) =>
+      serving.infer({ model: 'sum', inputs: [{ ...sized[0]!, data: BigInt64Array.of(n, n) }] });
+    await serving.load('sum');
+    await expect(call(6_000n)).rejects.toMatchObject({ code: 'serving.timeout' });
+    expect((await call(3n)).outputs[0]!.data).toEqual(Float32Array.of(0));
+    expect(serving.statistics()['sum/1']!.restarts).toBe(1);
   });
 
   it('ends a call at its deadline or by its signal and answers the others', async () => {

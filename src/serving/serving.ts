@@ -125,7 +125,10 @@ export class Serving {
 
   /** Starts and warms the replicas of a version: before it gets traffic. Resolves when one is ready. */
   async load(name: string, reference?: ModelReference): Promise<void> {
-    await this.#hostOf(this.#models.resolve(name, reference)).started;
+    const { host, started } = this.#hostOf(this.#models.resolve(name, reference));
+    await started.catch((error: unknown) => {
+      if (host.statistics().replicas === 0) throw error; // a later try may have come up
+    });
   }
 
   /** True when a replica of the version is ready. Does not start one. */
