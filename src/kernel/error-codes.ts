@@ -250,6 +250,76 @@ export const ERRORS = {
     'A test of the decision failed',
     'See `issues`: correct the rules or what the test expects.',
   ),
+
+  'events.invalid': row(
+    422,
+    'The event is not a CloudEvent 1.0',
+    'See `issues`: each names an attribute and what was expected.',
+  ),
+  'events.payload_too_large': row(
+    413,
+    'The event is over the limit',
+    'Send a reference to the data instead; `limitName` and `limit` name the limit.',
+  ),
+  'events.unknown_dead_letter': row(
+    404,
+    'There is no such open dead letter',
+    'List the open ones at /api/v1/dead-letters.',
+  ),
+
+  'contracts.unknown_type': row(
+    422,
+    'No contract covers this type of event',
+    'Apply a contract for the type first; the detail names it.',
+  ),
+  'contracts.unknown_version': row(
+    422,
+    'The contract has no such version',
+    'Leave dataversion out for the newest, or name one that the detail lists.',
+  ),
+  'contracts.data_invalid': row(
+    422,
+    'The data does not fit the contract',
+    'See `issues`: each names a path, what was found and what was expected.',
+  ),
+  'contracts.incompatible': row(
+    409,
+    'The new version breaks the compatibility that the contract promises',
+    'See `issues`; the detail suggests a version, or weaken `compatibility`.',
+  ),
+
+  'tasks.unknown': row(404, 'There is no such task', 'List what waits at /api/v1/tasks.'),
+  'tasks.unknown_queue': row(404, 'There is no such queue', 'Apply the project that defines it.'),
+  'tasks.too_large': row(
+    422,
+    'What the task shows is over the limit',
+    'Show less, or a link to it; `limitName` and `limit` name the limit.',
+  ),
+  'tasks.not_open': row(
+    409,
+    'The task no longer waits for an answer',
+    'Read it again: it was answered, canceled, or its deadline has passed.',
+  ),
+  'tasks.claimed_by_other': row(
+    409,
+    'Somebody else has claimed the task',
+    'Take another, or ask an operator to release it.',
+  ),
+  'tasks.not_candidate': row(
+    403,
+    'The queue is for other roles',
+    'Use a key with one of the roles named in the detail.',
+  ),
+  'tasks.result_invalid': row(
+    422,
+    'The answer does not fit the form of the task',
+    'See `issues`: each names a field and what was expected there.',
+  ),
+  'tasks.context_changed': row(
+    409,
+    'The answer is bound to something else than what the task shows',
+    'Read the task again and answer with its contextDigest.',
+  ),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -16,6 +16,10 @@ export const LIMITS = {
   requestBytesMax: limit(16 * 1024 * 1024, 'one HTTP body; a batch of events or a model file must fit'),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
+  eventTailCountMax: limit(20_000, 'newest events kept in memory for the consumers beside the producer'),
+  consumerBatchMax: limit(500, 'events that a consumer handles in one transaction'),
+  consumerPollMs: limit(250, 'how often a consumer looks for events of other processes'),
+  consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
   commitRowsMax: limit(2_000, 'writes in one group commit: past this a flush is longer, not cheaper'),
   commitQueueMax: limit(100_000, 'writes waiting for a group commit before callers are refused'),
   commitRetryMs: limit(30_000, 'how long a commit is retried while the database is away'),
@@ -30,6 +34,8 @@ export const LIMITS = {
     'how long an inference waits, queue included, when its caller names no deadline',
   ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
+  taskBytesMax: limit(256 * 1024, 'what one task shows a person, as JSON text'),
+  taskMinutesMax: limit(60, 'minutes of one answer that are counted as work: a claim may lie open over a night'),
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;

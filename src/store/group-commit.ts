@@ -23,6 +23,8 @@ export interface Lane<Item, Result = void> {
   readonly order: number;
   /** Writes all items; answers one result per item, in their order, or nothing when there is none to tell. */
   write(tx: Queryable, items: readonly Item[]): Promise<readonly (Result | Refused)[] | undefined>;
+  /** Told after the commit, before the callers are: what this process just made durable. */
+  committed?(items: readonly Item[], results: readonly Result[]): void;
 }
 
 /** What a gate answers for an item that must not be written: the error its caller gets. */
@@ -215,15 +217,18 @@ export class GroupCommit implements Committer {
       // The other lanes are sent without waiting for each other: one round trip for all of them.
       await Promise.all(lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows)));
       await tx.query('commit');
+      for (const { lane, items, results } of lanes) lane.committed?.(items, results);
     } catch (error) {
       await tx.query('rollback').catch(() => {});
       throw error;
     }
   }
 
-  async #writeLane(tx: Queryable, { lane, items, places }: LaneRows): Promise<void> {
+  async #writeLane(tx: Queryable, rows: LaneRows): Promise<void> {
+    const { lane, items, places } = rows;
     const results = await lane.write(tx, items);
     if (!results) return;
+    rows.results = results;
     const refused = new Map<Unit, Error>();
     for (const [index, { unit, position }] of places.entries()) {
       const result = results[index];
@@ -246,6 +251,7 @@ export class GroupCommit implements Committer {
 interface LaneRows {
   readonly lane: Lane<unknown, unknown>;
   readonly items: unknown[];
+  results: readonly unknown[];
   readonly places: { unit: Unit; position: number }[];
 }
 
@@ -255,7 +261,7 @@ function byLane(units: readonly Unit[]): LaneRows[] {
     for (const [position, { lane, item }] of unit.writes.entries()) {
       let rows = lanes.get(lane);
       if (!rows) {
-        rows = { lane, items: [], places: [] };
+        rows = { lane, items: [], results: [], places: [] };
         lanes.set(lane, rows);
       }
       rows.items.push(item);

@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readDocument } from '../kernel/document.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { Definitions, definitionMigrations } from '../store/definitions.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { type CompatibilityMode, compatibilityIssues } from './compatibility.ts';
+import { Contracts } from './contracts.ts';
+
+const object = (properties: JsonObject, required: string[] = []): JsonObject => ({
+  type: 'object',
+  properties,
+  required,
+});
+
+describe('compatibility', () => {
+  const text = { type: 'string' };
+  const base = object({ a: text, n: { type: 'number' } }, ['a']);
+  it.each<[string, JsonObject, CompatibilityMode[]]>([
+    ['nothing changes', base, []],
+    ['an optional property comes', object({ a: text, n: { type: 'number' }, b: text }, ['a']), []],
+    [
+      'a required property comes',
+      object({ a: text, n: { type: 'number' }, b: text }, ['a', 'b']),
+      ['BACKWARD', 'FULL'],
+    ],
+    ['a property becomes optional', object({ a: text, n: { type: 'number' } }), ['FORWARD', 'FULL']],
+    ['a type narrows', object({ a: text, n: { type: 'integer' } }, ['a']), ['BACKWARD', 'FULL']],
+    [
+      'a type widens',
+      object({ a: { type: ['string', 'null'] }, n: { type: 'number' } }, ['a']),
+      ['FORWARD', 'FULL'],
+    ],
+    [
+      'values are listed',
+      object({ a: { type: 'string', enum: ['x'] }, n: { type: 'number' } }, ['a']),
+      ['BACKWARD', 'FULL'],
+    ],
+    ['a bound comes', object({ a: text, n: { type: 'number', minimum: 0 } }, ['a']), ['BACKWARD', 'FULL']],
+    [
+      'a property goes where others are refused',
+      { ...object({ a: text }, ['a']), additionalProperties: false },
+      ['BACKWARD', 'FULL'],
+    ],
+  ])('when %s', (_, next, broken) => {
+    const modes: CompatibilityMode[] = ['BACKWARD', 'FORWARD', 'FULL', 'NONE'];
+    expect(modes.filter((mode) => compatibilityIssues(mode, base, next).length > 0)).toEqual(broken);
+  });
+});
+
+describe('contracts', () => {
+  let database: TestDatabase;
+  let definitions: Definitions;
+  let contracts: Contracts;
+  beforeAll(async () => {
+    database = await createTestDatabase(definitionMigrations);
+    definitions = new Definitions(database.db);
+    contracts = new Contracts(definitions);
+  });
+  afterAll(() => database.close());
+  const contract = (version: string, schema: string, more = '') =>
+    `name: order\nversion: ${version}\nowner: shop\n${more}schema: ${schema}\n`;
+  const parse = (text: string) => contracts.kind.parse(readDocument(text, 'contracts/order.yaml'), new Map());
+  const put = async (text: string) => {
+    const { name, body } = parse(text);
+    await contracts.kind.checkChange!(name, body);
+    await database.commit.commit([
+      definitions.put({ kind: 'contract', name, body, source: text, createdBy: 'test' }),
+    ]);
+    await definitions.reload();
+  };
+  const event = (data: JsonObject, more: JsonObject = {}) => ({
+    specversion: '1.0' as const,
+    id: '1',
+    source: 's',
+    type: 'order',
+    time: '2026-01-01T00:00:00Z',
+    data,
+    ...more,
+  });
+
+  it('hold events to the newest version, or to the one that the event names', async () => {
+    await put(
+      contract(
+        '1.0.0',
+        '{ type: object, required: [total], properties: { total: { type: number } } }',
+        'quality: [{ rule: data.total >= 0, message: a total is not negative }]\n',
+      ),
+    );
+    await put(
+      contract(
+        '1.1.0',
+        '{ type: object, required: [total], properties: { total: { type: [number, "null"] }, note: { type: string } } }',
+      ),
+    );
+    expect(contracts.check(event({ total: 5 }))).toEqual({ contract: 'order', version: '1.1.0' });
+    expect(contracts.check(event({ total: 5 }, { dataversion: '1.0.0' }))).toEqual({
+      contract: 'order',
+      version: '1.0.0',
+    });
+    expect(() => contracts.check(event({ total: 'x' }))).toThrow(
+      expect.objectContaining({
+        code: 'contracts.data_invalid',
+        issues: [expect.objectContaining({ path: '/data/total' })],
+      }),
+    );
+    expect(() => contracts.check(event({ total: -1 }, { dataversion: '1.0.0' }))).toThrow(
+      expect.objectContaining({ issues: [expect.objectContaining({ message: 'a total is not negative' })] }),
+    );
+    expect(() => contracts.check(event({}, { dataversion: '9.0.0' }))).toThrow(
+      expect.objectContaining({ code: 'contracts.unknown_version' }),
+    );
+    expect(() => contracts.check({ ...event({}), type: 'nothing' })).toThrow(
+      expect.objectContaining({ code: 'contracts.unknown_type' }),
+    );
+  });
+
+  it.each([
+    [
+      'that breaks its readers',
+      contract(
+        '1.2.0',
+        '{ type: object, required: [total, note], properties: { total: { type: [number, "null"] }, note: { type: string } } }',
+      ),
+      '2.0.0',
+    ],
+    [
+      'whose version does not rise',
+      contract(
+        '1.1.0',
+        '{ type: object, properties: { total: { type: [number, "null"] }, note: { type: string }, more: {} } }',
+      ),
+      '1.2.0',
+    ],
+  ])('refuse a version %s, with a suggestion', async (_, text, suggestedVersion) => {
+    await expect(put(text)).rejects.toMatchObject({
+      code: 'contracts.incompatible',
+      extensions: { suggestedVersion },
+    });
+  });
+
+  it.each([
+    [
+      'an unknown member',
+      'name: a\nversion: 1.0.0\nowner: x\nschema: {}\nsurprise: 1\n',
+      'definition.invalid',
+      5,
+    ],
+    [
+      'a schema that is none',
+      'name: a\nversion: 1.0.0\nowner: x\nschema: { type: banana }\n',
+      'definition.invalid',
+      4,
+    ],
+    [
+      'a rule that does not parse',
+      'name: a\nversion: 1.0.0\nowner: x\nschema: {}\nquality:\n  - rule: "data."\n    message: m\n',
+      'expression.syntax',
+      6,
+    ],
+  ])('refuse %s with its line', (_, text, code, line) => {
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({
+        code,
+        issues: [expect.objectContaining({ file: 'contracts/order.yaml', line })],
+      }),
+    );
+  });
+});

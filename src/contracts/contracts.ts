@@ -1,0 +1,205 @@
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { locateIssue, validateDocument } from '../kernel/document.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
+import { compileExpression, type Expression } from '../kernel/expressions.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { compileSchema, type Validator } from '../kernel/schema.ts';
+import type { Definition, Definitions } from '../store/definitions.ts';
+import type { DefinitionKind } from '../store/project.ts';
+import { type CompatibilityMode, compatibilityIssues, MODES } from './compatibility.ts';
+
+/** A data contract, in the words of the Open Data Contract Standard where it has them. */
+export interface ContractBody {
+  /** The event type that it covers. */
+  name: string;
+  /** Semantic version: the author's promise, held to `compatibility`. */
+  version: string;
+  owner: string;
+  description?: string;
+  compatibility?: CompatibilityMode;
+  /** JSON Schema 2020-12 of the event's `data`. */
+  schema: JsonObject;
+  /** CEL over `data` and `event`; an event for which a rule is false is refused. */
+  quality?: { rule: string; message: string }[];
+  sla?: JsonObject;
+}
+
+interface Compiled {
+  readonly version: string;
+  readonly validate: Validator;
+  readonly rules: readonly { holds: Expression; message: string }[];
+}
+
+const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
+const validate = compileSchema({
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'version', 'owner', 'schema'],
+  properties: {
+    name: { type: 'string', minLength: 1 },
+    version: { type: 'string', pattern: SEMANTIC },
+    owner: { type: 'string', minLength: 1 },
+    description: { type: 'string' },
+    compatibility: { enum: [...MODES] },
+    schema: { type: 'object' },
+    quality: {
+      type: 'array',
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['rule', 'message'],
+        properties: { rule: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+    sla: { type: 'object' },
+  },
+});
+
+/**
+ * The contracts in force. Every version that was ever accepted stays usable: an event may name one with the `dataversion` attribute.
+ *
+ * @example contracts.check(event) // { contract: 'return.requested', version: '1.2.0' }
+ */
+export class Contracts {
+  readonly #definitions: Definitions;
+  /** By type, newest version first. */
+  readonly #compiled = new Map<string, Compiled[]>();
+  readonly kind: DefinitionKind;
+
+  constructor(definitions: Definitions) {
+    this.#definitions = definitions;
+    definitions.onChange((changed) => this.#load(changed));
+    this.kind = {
+      kind: 'contract',
+      folder: 'contracts',
+      parse(document) {
+        validateDocument(document, validate);
+        const body = document.value as unknown as ContractBody;
+        compileAt(
+          '/schema',
+          () => compileSchema(body.schema),
+          (issue) => locateIssue(document, issue),
+        );
+        for (const [index, { rule }] of (body.quality ?? []).entries()) {
+          compileAt(
+            `/quality/${index}/rule`,
+            () => compileExpression(rule),
+            (issue) => locateIssue(document, issue),
+          );
+        }
+        return { name: body.name, body: document.value };
+      },
+      checkChange: (name, body) => this.#checkChange(name, body as unknown as ContractBody),
+    };
+  }
+
+  /**
+   * Holds an event to its contract.
+   *
+   * @throws AiosError `contracts.unknown_type`, `contracts.unknown_version`, `contracts.data_invalid`
+   */
+  check(event: CloudEvent): { contract: string; version: string } {
+    const versions = this.#compiled.get(event.type);
+    if (!versions)
+      throw new AiosError('contracts.unknown_type', {
+        detail: `No contract covers the type “${event.type}”.`,
+      });
+    const wanted = event.dataversion;
+    const contract = wanted === undefined ? versions[0]! : versions.find(({ version }) => version === wanted);
+    if (!contract) {
+      throw new AiosError('contracts.unknown_version', {
+        detail: `“${event.type}” has no version ${String(wanted)}; it has ${versions.map(({ version }) => version).join(', ')}.`,
+      });
+    }
+    const issues = contract
+      .validate(event.data ?? null)
+      .map((issue) => ({ ...issue, path: `/data${issue.path}` }));
+    if (issues.length === 0) {
+      for (const { holds, message } of contract.rules) {
+        if (holds({ data: event.data, event }) !== true)
+          issues.push({ path: '/data', message, expected: holds.source });
+      }
+    }
+    if (issues.length > 0)
+      throw new AiosError('contracts.data_invalid', {
+        issues,
+        extensions: { contract: event.type, version: contract.version },
+      });
+    return { contract: event.type, version: contract.version };
+  }
+
+  async #load(changed: readonly Definition[]): Promise<void> {
+    for (const { kind, name } of changed) {
+      if (kind !== 'contract') continue;
+      const bodies = (await this.#definitions.versions('contract', name)).map(
+        ({ body }) => body as unknown as ContractBody,
+      );
+      // The same semantic version may have been put again with another wording: the newest text of it counts.
+      const unique = bodies.filter(
+        ({ version }, index) => bodies.findIndex((other) => other.version === version) === index,
+      );
+      this.#compiled.set(name, unique.map(compile));
+    }
+  }
+
+  async #checkChange(name: string, next: ContractBody): Promise<void> {
+    const accepted = (await this.#definitions.versions('contract', name)).map(
+      ({ body }) => body as unknown as ContractBody,
+    );
+    const [newest] = accepted;
+    if (!newest) return;
+    const mode = next.compatibility ?? 'BACKWARD';
+    const against = mode.endsWith('_TRANSITIVE') ? accepted : [newest];
+    const issues: Issue[] = against.flatMap((previous) =>
+      compatibilityIssues(mode, previous.schema, next.schema).map((issue) => ({
+        ...issue,
+        path: `/schema${issue.path}`,
+      })),
+    );
+    if (issues.length > 0) {
+      const [major = '0'] = newest.version.split('.');
+      const suggestion = `${Number(major) + 1}.0.0`;
+      const detail = `${name} ${next.version} is not ${mode} compatible: ${issues.map(({ path, message }) => `${path}: ${message}`).join('; ')}. Publish it as a type of its own, or as ${suggestion} with compatibility NONE.`;
+      throw new AiosError('contracts.incompatible', {
+        detail,
+        issues,
+        extensions: { suggestedVersion: suggestion },
+      });
+    }
+    if (
+      compareVersions(next.version, newest.version) <= 0 &&
+      JSON.stringify(next.schema) !== JSON.stringify(newest.schema)
+    ) {
+      const [major, minor] = newest.version.split('.').map(Number) as [number, number];
+      const suggestion = `${major}.${minor + 1}.0`;
+      throw new AiosError('contracts.incompatible', {
+        detail: `${name}: the schema changed, so its version must rise above ${newest.version}; ${suggestion} would do.`,
+        extensions: { suggestedVersion: suggestion },
+      });
+    }
+  }
+}
+
+function compile({ version, schema, quality = [] }: ContractBody): Compiled {
+  return {
+    version,
+    validate: compileSchema(schema),
+    rules: quality.map(({ rule, message }) => ({ holds: compileExpression(rule), message })),
+  };
+}
+
+function compileAt(path: string, compileIt: () => unknown, locate: (issue: Issue) => Issue): void {
+  try {
+    compileIt();
+  } catch (error) {
+    if (!(error instanceof AiosError)) throw error;
+    throw new AiosError(error.code, { issues: [locate({ path, message: error.message })], cause: error });
+  }
+}
+
+function compareVersions(a: string, b: string): number {
+  const left = a.split('.').map(Number);
+  const right = b.split('.').map(Number);
+  for (let i = 0; i < 3; i++) if (left[i] !== right[i]) return left[i]! - right[i]!;
+  return 0;
+}

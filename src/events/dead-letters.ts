@@ -1,0 +1,128 @@
+import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
+import { derivedId } from '../kernel/ids.ts';
+import type { Database, Queryable } from '../store/database.ts';
+import type { ConsumerDefinition } from './consumer.ts';
+
+/** An event that a group could not handle, with the reason. */
+export interface DeadLetter {
+  id: string;
+  group: string;
+  partition: number;
+  offset: number;
+  event: CloudEvent;
+  problem: Problem;
+  attempts: number;
+  failedAt: number;
+  status: 'open' | 'replayed' | 'dismissed';
+}
+
+const COLUMNS =
+  'id, consumer_group as "group", partition, log_offset as "offset", event, problem, attempts, failed_at as "failedAt", status';
+
+export async function buryEvent(
+  tx: Queryable,
+  group: string,
+  { partition, offset, event }: LoggedEvent,
+  error: AiosError,
+  attempts: number,
+): Promise<void> {
+  const id = derivedId('dlq', group, String(partition), String(offset));
+  await tx.query(
+    `insert into dead_letters (id, consumer_group, partition, log_offset, event, problem, attempts, failed_at)
+     values ($1, $2, $3, $4, $5, $6, $7, now()) on conflict (id) do nothing`,
+    [id, group, partition, offset, JSON.stringify(event), JSON.stringify(error.toProblem()), attempts],
+  );
+}
+
+/** The dead letters of all groups: listed, handed to their group again, or dismissed. */
+export class DeadLetters {
+  readonly #db: Database;
+  readonly #definitions: () => readonly ConsumerDefinition[];
+
+  constructor(db: Database, definitions: () => readonly ConsumerDefinition[]) {
+    this.#db = db;
+    this.#definitions = definitions;
+  }
+
+  /** Newest first; `before` is the cursor of the last page. */
+  async list(filter: {
+    group?: string | undefined;
+    status?: string | undefined;
+    before?: string | undefined;
+    limit: number;
+  }) {
+    const items = await this.#db.query<DeadLetter>(
+      `select ${COLUMNS} from dead_letters
+       where ($1::text is null or consumer_group = $1) and ($2::text is null or status = $2)
+         and ($3::text is null or (failed_at, id) < (select failed_at, id from dead_letters where id = $3))
+       order by failed_at desc, id desc limit $4`,
+      [filter.group ?? null, filter.status ?? null, filter.before ?? null, filter.limit + 1],
+    );
+    const more = items.length > filter.limit;
+    const page = items.slice(0, filter.limit);
+    return { items: page, nextCursor: more ? page.at(-1)!.id : null };
+  }
+
+  /**
+   * Hands an event to its group again: handled, it is marked in the same transaction; failed, the new reason is kept.
+   *
+   * @throws AiosError `events.unknown_dead_letter`, or what the group's handler threw
+   */
+  async replay(id: string): Promise<void> {
+    let letter: DeadLetter | undefined;
+    try {
+      let after: (() => void) | undefined;
+      await this.#db.transaction(async (tx) => {
+        [letter] = await tx.query<DeadLetter>(
+          `select ${COLUMNS} from dead_letters where id = $1 and status = 'open' for update`,
+          [id],
+        );
+        const definition = this.#definitions().find(({ group }) => group === letter?.group);
+        if (!letter || !definition)
+          throw new AiosError('events.unknown_dead_letter', {
+            detail: `There is no open dead letter ${id}.`,
+          });
+        const { partition, offset, event, failedAt } = letter;
+        const logged: LoggedEvent = {
+          partition,
+          offset,
+          event,
+          timeMs: Date.parse(event.time),
+          recordedAtMs: failedAt,
+        };
+        after = (await definition.handle([logged], tx)) ?? undefined;
+        await tx.query("update dead_letters set status = 'replayed', attempts = attempts + 1 where id = $1", [
+          id,
+        ]);
+      });
+      after?.();
+    } catch (error) {
+      if (letter) {
+        const problem = JSON.stringify(toAiosError(error).toProblem());
+        await this.#db.query(
+          'update dead_letters set attempts = attempts + 1, problem = $2, failed_at = now() where id = $1',
+          [id, problem],
+        );
+      }
+      throw error;
+    }
+  }
+
+  /** @throws AiosError `events.unknown_dead_letter` */
+  async dismiss(id: string): Promise<void> {
+    const rows = await this.#db.query(
+      "update dead_letters set status = 'dismissed' where id = $1 and status = 'open' returning id",
+      [id],
+    );
+    if (rows.length === 0)
+      throw new AiosError('events.unknown_dead_letter', { detail: `There is no open dead letter ${id}.` });
+  }
+
+  async countOpen(): Promise<number> {
+    const [row] = await this.#db.query<{ count: number }>(
+      "select count(*) as count from dead_letters where status = 'open'",
+    );
+    return row!.count;
+  }
+}
