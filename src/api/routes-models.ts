@@ -1,0 +1,125 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Decisions } from '../decisions/decisions.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Model, Models, ModelVersion } from '../models/models.ts';
+import type { DeclaredSignature } from '../models/signature.ts';
+import type { Serving } from '../serving/serving.ts';
+import { type Caller, route } from './routes.ts';
+import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  models: Models;
+  serving: Serving;
+  decisions: Decisions;
+}
+
+const NewVersion = Type.Object({
+  onnxBase64: Type.String({ minLength: 1 }),
+  signature: Type.Optional(AnyObject),
+  card: Type.Optional(AnyObject),
+  metadata: Type.Optional(AnyObject),
+});
+const tag = 'models';
+
+/** The registry: versions, aliases, and how each is served; decision tables to try. */
+export function modelRoutes({ models, serving, decisions }: Dependencies): (server: FastifyInstance) => void {
+  const describe = (model: Model) => toJson(model, serving);
+  return (server) => {
+    readRoutes(
+      server,
+      () => models.list().map(describe),
+      (name) => describe(models.get(name)),
+    );
+    route(server, {
+      method: 'POST',
+      url: '/api/v1/models/:name/versions',
+      permission: 'models.write',
+      summary: 'Register a version from an ONNX file; it is loaded and run once before it is kept',
+      tag,
+      params: NameParams,
+      body: NewVersion,
+      status: 201,
+      answer: AnyObject,
+      handle: async ({ params, body, caller }) => {
+        const version = await models.register({
+          name: params.name,
+          onnx: Buffer.from(body.onnxBase64, 'base64'),
+          signature: body.signature as DeclaredSignature | undefined,
+          card: body.card as JsonObject | undefined,
+          metadata: body.metadata as JsonObject | undefined,
+          by: actorOf(caller),
+        });
+        return versionToJson(version);
+      },
+    });
+    route(server, {
+      method: 'PUT',
+      url: '/api/v1/models/:name/aliases/:alias',
+      permission: 'models.promote',
+      summary: 'Point an alias at a version, once that version is warm',
+      tag,
+      params: Type.Object({ name: Type.String(), alias: Type.String() }),
+      body: Type.Object({ version: Type.Integer({ minimum: 1 }) }),
+      answer: AnyObject,
+      handle: async ({ params, body, caller }) => {
+        await models.promote({ ...params, version: body.version, by: actorOf(caller) });
+        return describe(models.get(params.name));
+      },
+    });
+    route(server, {
+      method: 'POST',
+      url: '/api/v1/decisions/:name/evaluate',
+      permission: 'definitions.read',
+      summary: 'Evaluate a decision table; nothing is recorded',
+      tag: 'decisions',
+      params: NameParams,
+      body: Type.Object({ input: AnyObject }),
+      answer: AnyObject,
+      handle: ({ params, body }) => decisions.evaluate(params.name, body.input as JsonObject),
+    });
+  };
+}
+
+function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: string) => unknown): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/models',
+    permission: 'models.read',
+    summary: 'Every model with its versions, aliases and serving statistics',
+    tag,
+    answer: pageOf(AnyObject),
+    handle: () => ({ items: list(), nextCursor: null }),
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/models/:name',
+    permission: 'models.read',
+    summary: 'One model',
+    tag,
+    params: NameParams,
+    answer: AnyObject,
+    handle: ({ params }) => one(params.name),
+  });
+}
+
+export function actorOf(caller: Caller): { kind: string; id: string } {
+  return { kind: caller.kind, id: caller.id };
+}
+
+function toJson({ name, versions, aliases }: Model, serving: Serving) {
+  const statistics = serving.statistics();
+  return {
+    name,
+    aliases,
+    versions: versions.map((version) => ({
+      ...versionToJson(version),
+      serving: statistics[`${name}/${version.version}`] ?? null,
+    })),
+    serving: statistics[`${name}/${aliases.champion}`] ?? null,
+  };
+}
+
+function versionToJson({ createdAt, ...version }: ModelVersion) {
+  return { ...version, createdAt: iso(createdAt) };
+}
