@@ -59,7 +59,10 @@ export function compileExpression(source: string): Expression {
   const expression = Object.assign(
     (scope: Readonly<Record<string, unknown>>): Json => {
       try {
-        return plain(parsed(Object.assign(Object.create(null), scope)));
+        // The library wants no prototype; a caller with many expressions on one scope makes it so once.
+        const bare =
+          Object.getPrototypeOf(scope) === null ? scope : Object.assign(Object.create(null), scope);
+        return plain(parsed(bare));
       } catch (error) {
         if (error instanceof AiosError) throw error;
         const detail = error instanceof Error ? error.message : String(error);
@@ -80,9 +83,21 @@ function plain(value: unknown): Json {
   }
   if (value === null || value === undefined) return null;
   if (typeof value !== 'object') return value as Json;
+  if (isPlain(value)) return value as Json; // most results are parts of the input: not copied
   if (Array.isArray(value)) return value.map(plain);
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Optional) return value.hasValue() ? plain(value.value()) : null;
   const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
   return Object.fromEntries(entries.map(([key, member]) => [String(key), plain(member)]));
+}
+
+/** Whether a value is JSON already, all the way down. */
+function isPlain(value: unknown): boolean {
+  if (value === null) return true;
+  if (typeof value !== 'object') return typeof value !== 'bigint' && value !== undefined;
+  if (Array.isArray(value)) return value.every(isPlain);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  for (const key in value) if (!isPlain((value as Record<string, unknown>)[key])) return false;
+  return true;
 }

@@ -35,7 +35,10 @@ export const LIMITS = {
   ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
   taskBytesMax: limit(256 * 1024, 'what one task shows a person, as JSON text'),
-  taskMinutesMax: limit(60, 'minutes of one answer that are counted as work: a claim may lie open over a night'),
+  taskMinutesMax: limit(
+    60,
+    'minutes of one answer that are counted as work: a claim may lie open over a night',
+  ),
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;
