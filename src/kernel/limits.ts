@@ -23,6 +23,12 @@ export const LIMITS = {
   commitRowsMax: limit(2_000, 'writes in one group commit: past this a flush is longer, not cheaper'),
   commitQueueMax: limit(100_000, 'writes waiting for a group commit before callers are refused'),
   commitRetryMs: limit(30_000, 'how long a commit is retried while the database is away'),
+  accessCacheMs: limit(
+    5_000,
+    'how long a key or session is believed without looking again: revocation elsewhere is seen within it',
+  ),
+  loginTokenMs: limit(5 * 60_000, 'a one-time login link'),
+  sessionMs: limit(12 * 3_600_000, 'a console session without a request'),
   connectionsMax: limit(16, 'Postgres connections of one process'),
   modelBytesMax: limit(
     256 * 1024 * 1024,
@@ -39,6 +45,16 @@ export const LIMITS = {
     60,
     'minutes of one answer that are counted as work: a claim may lie open over a night',
   ),
+  runsActiveMax: limit(2_000, 'runs in the memory of one process; waiting ones are in none'),
+  runsQueuedMax: limit(10_000, 'starts that wait for a place before callers are refused'),
+  runLeaseMs: limit(15_000, 'how long the runs of a dead process stay with it; renewed every third of it'),
+  runPollMs: limit(500, 'how often a process looks for what other processes left it'),
+  runParkMs: limit(1_000, 'waits up to this stay in memory: putting a run away and back costs about 2 ms'),
+  runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
+  runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
+  eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
+  connectorResponseBytesMax: limit(4 * 1024 * 1024, 'one answer of an outside system, held in memory'),
+  connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;
 
 export type LimitName = keyof typeof LIMITS;

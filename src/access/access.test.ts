@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { Access, sessionCookie } from './access.ts';
+import { checkBrowser } from './browser-guard.ts';
+import { isSecret, newSecret } from './key-format.ts';
+import { accessMigrations } from './migrations.ts';
+import { PERMISSIONS, PERMISSIONS_OF, type Role } from './permissions.ts';
+
+describe('secrets', () => {
+  it('carry a checksum, so that a typing error is seen without a look-up', () => {
+    const secret = newSecret('key');
+    expect(secret).toMatch(/^aios_key_[0-9A-Za-z]{25}_[0-9A-Za-z]{6}$/);
+    expect(isSecret(secret, 'key')).toBe(true);
+    expect(isSecret(secret, 'session')).toBe(false);
+    const at = 12;
+    const typo = secret.slice(0, at) + (secret[at] === 'a' ? 'b' : 'a') + secret.slice(at + 1);
+    expect(isSecret(typo, 'key')).toBe(false);
+  });
+});
+
+describe('roles', () => {
+  it.each<[Role, string[], string[]]>([
+    ['viewer', ['runs.read', 'audit.read'], ['tasks.act', 'events.write', 'audit.payload']],
+    ['reviewer', ['tasks.act', 'runs.read'], ['events.write', 'models.promote']],
+    ['operator', ['events.write', 'models.promote', 'runs.control'], ['tasks.act', 'keys.manage']],
+    ['admin', [...PERMISSIONS], []],
+  ])('%s', (role, allowed, refused) => {
+    expect(allowed.filter((permission) => !PERMISSIONS_OF[role].has(permission))).toEqual([]);
+    expect(refused.filter((permission) => PERMISSIONS_OF[role].has(permission))).toEqual([]);
+  });
+});
+
+describe('access', () => {
+  let database: TestDatabase;
+  let access: Access;
+  beforeAll(async () => {
+    database = await createTestDatabase(accessMigrations);
+    access = new Access(database.db, database.limits);
+  });
+  afterAll(() => database.close());
+  const by = (key: string) => access.authenticate(`Bearer ${key}`, undefined);
+
+  it('knows a key by its hash only, until it is revoked', async () => {
+    const { id, key } = await access.createKey('ci', ['operator'], 'test');
+    expect(await by(key)).toMatchObject({ id, name: 'ci', kind: 'key', roles: ['operator'] });
+    expect(JSON.stringify(await database.db.query('select * from access_keys'))).not.toContain(key);
+    expect((await access.keys()).find((info) => info.id === id)).toMatchObject({
+      lastUsedAt: expect.any(Number),
+    });
+    await access.revoke(id);
+    await expect(by(key)).rejects.toMatchObject({ code: 'access.unauthenticated' });
+    await expect(access.revoke(id)).rejects.toMatchObject({ code: 'access.unknown_key' });
+  });
+
+  it('gives one session for one login token, and ends it at logout', async () => {
+    const { id } = await access.createKey('person', ['reviewer'], 'test');
+    const token = await access.loginToken(id);
+    const session = await access.login(token);
+    await expect(access.login(token)).rejects.toMatchObject({ code: 'access.unauthenticated' });
+    const cookie = sessionCookie(session, false, 1000).split(';')[0];
+    expect(await access.authenticate(undefined, `theme=dark; ${cookie}`)).toMatchObject({
+      id,
+      kind: 'session',
+    });
+    await access.logout(cookie);
+    await expect(access.authenticate(undefined, cookie)).rejects.toMatchObject({
+      code: 'access.unauthenticated',
+    });
+  });
+
+  it('keeps the admin key over restarts and refuses one of another form', async () => {
+    const secret = newSecret('key');
+    await access.ensureAdminKey(secret);
+    await access.ensureAdminKey(secret);
+    expect(await by(secret)).toMatchObject({ name: 'admin', roles: ['admin'] });
+    expect((await access.keys()).filter(({ name }) => name === 'admin')).toHaveLength(1);
+    await expect(access.ensureAdminKey('letmein')).rejects.toMatchObject({ code: 'access.key_format' });
+  });
+
+  it.each([['Basic abc'], ['Bearer '], ['Bearer aios_key_short_000000'], [`Bearer ${newSecret('key')}`]])(
+    'refuses “%s”',
+    async (header) => {
+      await expect(async () => access.authenticate(header, undefined)).rejects.toMatchObject({
+        code: 'access.unauthenticated',
+      });
+    },
+  );
+
+  it('refuses a key without a role, or with one that does not exist', async () => {
+    await expect(access.createKey('x', [], 'test')).rejects.toMatchObject({ code: 'request.invalid' });
+    await expect(access.createKey('x', ['root'], 'test')).rejects.toMatchObject({
+      issues: [expect.objectContaining({ found: 'root' })],
+    });
+  });
+});
+
+describe('a browser', () => {
+  const hosts = new Set(['127.0.0.1', 'localhost']);
+  it.each([
+    [
+      'reads from anywhere',
+      'GET',
+      { host: '127.0.0.1:7700', 'sec-fetch-site': 'cross-site' },
+      true,
+      undefined,
+    ],
+    [
+      'changes from our own page',
+      'POST',
+      { host: '127.0.0.1:7700', origin: 'http://127.0.0.1:7700', 'sec-fetch-site': 'same-origin' },
+      true,
+      undefined,
+    ],
+    [
+      'may not change from another site',
+      'POST',
+      { host: '127.0.0.1:7700', origin: 'http://evil.example' },
+      true,
+      'access.foreign_origin',
+    ],
+    [
+      'may not change when the browser says cross-site',
+      'POST',
+      { host: 'localhost', 'sec-fetch-site': 'cross-site' },
+      true,
+      'access.foreign_origin',
+    ],
+    [
+      'with a key is no browser',
+      'POST',
+      { host: 'localhost', origin: 'http://evil.example' },
+      false,
+      undefined,
+    ],
+    ['may not come by a foreign name', 'GET', { host: 'evil.example:7700' }, false, 'access.foreign_host'],
+  ])('%s', (_, method, headers, bySession, code) => {
+    const check = () => checkBrowser(method, headers, hosts, bySession);
+    if (code) expect(check).toThrow(expect.objectContaining({ code }));
+    else expect(check).not.toThrow();
+  });
+});

@@ -1,0 +1,220 @@
+import { AiosError } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Database } from '../store/database.ts';
+import { hashOf, isSecret, newSecret, type SecretKind } from './key-format.ts';
+import { PERMISSIONS_OF, ROLES, type Role } from './permissions.ts';
+
+/** Who calls: by an API key, or by a session of the console, which acts for a key. */
+export interface Principal {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'key' | 'session';
+  readonly roles: readonly Role[];
+}
+
+export interface KeyInfo {
+  id: string;
+  name: string;
+  roles: Role[];
+  createdAt: number;
+  createdBy: string;
+  lastUsedAt: number | null;
+}
+
+interface KeyRow {
+  id: string;
+  name: string;
+  roles: Role[];
+}
+
+interface Cached {
+  readonly principal: Principal | undefined;
+  readonly untilMs: number;
+}
+
+/**
+ * Keys, sessions and roles. Secrets are kept as hashes only; what a secret resolves to is remembered for `accessCacheMs`, so a revocation
+ * is seen at once here and within that time by other processes.
+ *
+ * @example const principal = await access.authenticate(request.headers.authorization, request.headers.cookie)
+ */
+export class Access {
+  readonly #db: Database;
+  readonly #limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>;
+  readonly #cache = new Map<string, Cached>();
+
+  constructor(db: Database, limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>) {
+    this.#db = db;
+    this.#limits = limits;
+  }
+
+  /**
+   * The principal behind an `Authorization` or `Cookie` header; undefined when there is neither.
+   *
+   * @throws AiosError `access.unauthenticated` when there is one and it is not valid (any more)
+   */
+  authenticate(
+    authorization: string | undefined,
+    cookie: string | undefined,
+  ): Promise<Principal | undefined> | Principal | undefined {
+    if (authorization !== undefined) {
+      const [scheme = '', secret = ''] = authorization.split(' ');
+      if (scheme.toLowerCase() !== 'bearer')
+        throw new AiosError('access.unauthenticated', { detail: 'Use Authorization: Bearer aios_…' });
+      return this.#resolve('key', secret);
+    }
+    const session = cookie && sessionIn(cookie);
+    return session ? this.#resolve('session', session) : undefined;
+  }
+
+  can(principal: Pick<Principal, 'roles'>, permission: string): boolean {
+    return principal.roles.some((role) => PERMISSIONS_OF[role]?.has(permission));
+  }
+
+  /** A new key; the secret is told once and kept nowhere. */
+  async createKey(
+    name: string,
+    roles: readonly string[],
+    createdBy: string,
+    secret = newSecret('key'),
+  ): Promise<{ id: string; key: string }> {
+    const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
+    if (unknown.length > 0 || roles.length === 0) {
+      throw new AiosError('request.invalid', {
+        issues: [
+          {
+            path: '/roles',
+            message: 'name at least one role',
+            found: unknown.join(', ') || 'none',
+            expected: ROLES.join(', '),
+          },
+        ],
+      });
+    }
+    const id = newId('key');
+    await this.#db.query(
+      'insert into access_keys (id, name, hash, roles, created_by) values ($1, $2, $3, $4, $5)',
+      [id, name, hashOf(secret), roles, createdBy],
+    );
+    return { id, key: secret };
+  }
+
+  /** Makes sure that the admin key exists; the same secret at every start. */
+  async ensureAdminKey(secret: string): Promise<void> {
+    if (!isSecret(secret, 'key'))
+      throw new AiosError('access.key_format', {
+        detail: 'AIOS_ADMIN_KEY must have the form aios_key_…, checksum included.',
+      });
+    await this.#db.query(
+      `insert into access_keys (id, name, hash, roles, created_by) values ($1, 'admin', $2, '{admin}', 'system') on conflict (hash) do nothing`,
+      [newId('key'), hashOf(secret)],
+    );
+  }
+
+  async keys(): Promise<KeyInfo[]> {
+    return this.#db.query<KeyInfo>(
+      `select id, name, roles, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt"
+       from access_keys where revoked_at is null order by created_at, id`,
+    );
+  }
+
+  /** @throws AiosError `access.unknown_key` */
+  async revoke(id: string): Promise<void> {
+    const rows = await this.#db.query(
+      'update access_keys set revoked_at = now() where id = $1 and revoked_at is null returning id',
+      [id],
+    );
+    if (rows.length === 0) throw new AiosError('access.unknown_key', { detail: `There is no key ${id}.` });
+    await this.#db.query('delete from access_secrets where key_id = $1', [id]);
+    this.#cache.clear();
+  }
+
+  /** A token for one login, within `loginTokenMs`, that acts for a key. */
+  loginToken(keyId: string): Promise<string> {
+    return this.#issue('login', keyId, this.#limits.loginTokenMs);
+  }
+
+  /** Takes a login token for a session; a second use fails. */
+  async login(token: string): Promise<string> {
+    const used = isSecret(token, 'login')
+      ? await this.#db.query<{ key_id: string }>(
+          `delete from access_secrets where hash = $1 and kind = 'login' and expires_at > now() returning key_id`,
+          [hashOf(token)],
+        )
+      : [];
+    const [row] = used;
+    if (!row)
+      throw new AiosError('access.unauthenticated', {
+        detail: 'This login link was used before or has expired.',
+      });
+    return this.#issue('session', row.key_id, this.#limits.sessionMs);
+  }
+
+  /** A session from a key, for people who paste one. */
+  async sessionFor(key: string): Promise<string> {
+    const principal = await this.#resolve('key', key);
+    return this.#issue('session', principal.id, this.#limits.sessionMs);
+  }
+
+  async logout(cookie: string | undefined): Promise<void> {
+    const session = cookie && sessionIn(cookie);
+    if (!session) return;
+    this.#cache.delete(session);
+    await this.#db.query('delete from access_secrets where hash = $1', [hashOf(session)]);
+  }
+
+  async #issue(kind: SecretKind, keyId: string, ms: number): Promise<string> {
+    const secret = newSecret(kind);
+    await this.#db.query(
+      `insert into access_secrets (hash, kind, key_id, expires_at) values ($1, $2, $3, now() + $4 * interval '1 millisecond')`,
+      [hashOf(secret), kind, keyId, ms],
+    );
+    return secret;
+  }
+
+  #resolve(kind: 'key' | 'session', secret: string): Promise<Principal> | Principal {
+    const cached = this.#cache.get(secret);
+    if (cached && cached.untilMs > performance.now()) return known(cached.principal);
+    return this.#lookUp(kind, secret);
+  }
+
+  async #lookUp(kind: 'key' | 'session', secret: string): Promise<Principal> {
+    // A wrong checksum costs no query, and is not remembered: guesses must not fill the memory.
+    if (!isSecret(secret, kind)) return known(undefined);
+    const [row] =
+      kind === 'key'
+        ? await this.#db.query<KeyRow>(
+            'update access_keys set last_used_at = now() where hash = $1 and revoked_at is null returning id, name, roles',
+            [hashOf(secret)],
+          )
+        : await this.#db.query<KeyRow>(
+            `update access_secrets s set expires_at = now() + $2 * interval '1 millisecond' from access_keys k
+             where s.hash = $1 and s.kind = 'session' and s.expires_at > now() and k.id = s.key_id and k.revoked_at is null
+             returning k.id, k.name, k.roles`,
+            [hashOf(secret), this.#limits.sessionMs],
+          );
+    const principal = row && { ...row, kind };
+    if (principal)
+      this.#cache.set(secret, { principal, untilMs: performance.now() + this.#limits.accessCacheMs });
+    else this.#cache.delete(secret);
+    return known(principal);
+  }
+}
+
+const SESSION_COOKIE = /(?:^|;\s*)(?:__Host-)?aios_session=([^;]+)/;
+
+function sessionIn(cookie: string): string | undefined {
+  return SESSION_COOKIE.exec(cookie)?.[1];
+}
+
+/** The header that hands a session to a browser. `__Host-` needs https; on plain loopback a browser would drop it. */
+export function sessionCookie(session: string, secure: boolean, maxAgeMs: number): string {
+  const name = secure ? '__Host-aios_session' : 'aios_session';
+  return `${name}=${session}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.floor(maxAgeMs / 1000)}${secure ? '; Secure' : ''}`;
+}
+
+function known(principal: Principal | undefined): Principal {
+  if (principal) return principal;
+  throw new AiosError('access.unauthenticated', { detail: 'The key or session is not valid (any more).' });
+}

@@ -1,0 +1,25 @@
+import type { Migration } from '../store/migrations.ts';
+
+export const accessMigrations: Migration[] = [
+  {
+    name: '0090_access',
+    sql: `
+      create table access_keys (
+        id text primary key,
+        name text not null,
+        hash text not null unique,
+        roles text[] not null,
+        created_at timestamptz not null default now(),
+        created_by text not null,
+        last_used_at timestamptz,
+        revoked_at timestamptz
+      );
+      create table access_secrets (
+        hash text primary key,
+        kind text not null,
+        key_id text not null references access_keys (id),
+        expires_at timestamptz not null
+      );
+      comment on table access_secrets is 'One-time login tokens and console sessions, by the hash of their secret.';`,
+  },
+];

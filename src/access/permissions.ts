@@ -1,0 +1,50 @@
+/** What a route can ask for; each route asks for exactly one. */
+export const PERMISSIONS = [
+  'definitions.read',
+  'definitions.write',
+  'events.read',
+  'events.write',
+  'dead-letters.replay',
+  'features.read',
+  'models.read',
+  'models.write',
+  'models.promote',
+  'serving.infer',
+  'runs.read',
+  'runs.start',
+  'runs.control',
+  'tasks.read',
+  'tasks.act',
+  'audit.read',
+  'audit.payload',
+  'costs.read',
+  'keys.manage',
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+export const ROLES = ['viewer', 'reviewer', 'operator', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+const VIEWER: readonly Permission[] = [
+  'definitions.read',
+  'events.read',
+  'features.read',
+  'models.read',
+  'runs.read',
+  'tasks.read',
+  'audit.read',
+  'costs.read',
+];
+const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act'];
+const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
+  (permission) =>
+    permission !== 'keys.manage' && permission !== 'tasks.act' && permission !== 'audit.payload',
+);
+
+/** Roles compiled to sets: a check is one look-up. An operator runs the system and does not decide cases; an admin may do all. */
+export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<string>>> = {
+  viewer: new Set(VIEWER),
+  reviewer: new Set(REVIEWER),
+  operator: new Set(OPERATOR),
+  admin: new Set(PERMISSIONS),
+};
