@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CircuitBreakerPolicy } from 'cockatiel';
+import type { Dispatcher } from 'undici';
+import { AiosError } from '../kernel/errors.ts';
+import type { Connector, Operation } from './connector.ts';
+import { type ExchangeRequest, type ExchangeResponse, exchange } from './http-exchange.ts';
+
+/** The way to one outside system. */
+export interface Line {
+  readonly connector: Connector;
+  readonly agent: Dispatcher;
+  readonly breaker: CircuitBreakerPolicy;
+}
+
+export interface Delivered {
+  readonly response: ExchangeResponse;
+  readonly attempts: number;
+}
+
+/**
+ * Sends until there is an answer: again only when nothing can have happened yet, or the receiver honours the idempotency key. Pauses
+ * double, with jitter; a Retry-After is respected up to the longest pause.
+ */
+export async function deliver(
+  line: Line,
+  operation: Operation,
+  request: ExchangeRequest,
+): Promise<Delivered> {
+  const { connector, breaker, agent } = line;
+  let unknown: AiosError | undefined;
+  for (let attempts = 1; ; attempts++) {
+    try {
+      const response = await breaker.execute(async () => check(operation, await exchange(agent, request)));
+      return { response, attempts };
+    } catch (error) {
+      if (error instanceof AiosError && error.code === 'connectors.outcome_unknown') unknown = error;
+      const pauseMs = pauseBefore(error, operation, connector, attempts);
+      // An answer that says no settles what an earlier attempt left open; silence does not.
+      const settled = error instanceof AiosError && !error.retryable;
+      if (pauseMs === undefined) throw withAttempts((!settled && unknown) || error, attempts);
+      await sleep(pauseMs, undefined, { signal: request.signal }).catch(() => {
+        throw withAttempts(unknown ?? new AiosError('connectors.canceled'), attempts);
+      });
+    }
+  }
+}
+
+/** Milliseconds to wait before the next attempt; undefined when there must be none. */
+function pauseBefore(
+  error: unknown,
+  { idempotent }: Operation,
+  connector: Connector,
+  attempts: number,
+): number | undefined {
+  if (!(error instanceof AiosError) || attempts >= connector.attemptsMax) return undefined;
+  const status = error.extensions.remoteStatus;
+  const nothingHappened = error.code === 'connectors.unreachable' || status === 429;
+  const mayHaveHappened = error.code === 'connectors.outcome_unknown' || error.code === 'connectors.failed';
+  if (!nothingHappened && !(mayHaveHappened && idempotent)) return undefined;
+  const { backoffInitialMs, backoffMaxMs } = connector;
+  const pauseMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2);
+  const asked = Number(error.extensions.retryAfterMs ?? 0);
+  return asked > backoffMaxMs ? undefined : Math.max(pauseMs, asked);
+}
+
+/** How much of an outside system's answer an error shows. */
+export const BODY_SHOWN_LENGTH = 500;
+
+/** @throws AiosError `connectors.failed` for what may go better later, `connectors.refused` for the rest */
+function check(operation: Operation, response: ExchangeResponse): ExchangeResponse {
+  const { status, headers, text } = response;
+  if (operation.isSuccess(status)) return response;
+  const again = status >= 500 || status === 429 || status === 408;
+  const retryAfterMs = retryAfter(headers['retry-after']);
+  throw new AiosError(again ? 'connectors.failed' : 'connectors.refused', {
+    detail: `Status ${status}${status >= 300 && status < 400 ? ' (redirects are not followed)' : ''}: ${text.slice(0, BODY_SHOWN_LENGTH)}`,
+    extensions: { remoteStatus: status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+  });
+}
+
+/** RFC 9110, section 10.2.3: seconds or a date. */
+function retryAfter(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+}
+
+/** What counts against the breaker: the system is away, not: it says no. */
+export function isOutage(error: unknown): boolean {
+  if (!(error instanceof AiosError)) return false;
+  if (error.code === 'connectors.unreachable') return true;
+  if (error.code === 'connectors.outcome_unknown') return error.extensions.canceled !== true;
+  return error.code === 'connectors.failed' && Number(error.extensions.remoteStatus) >= 500;
+}
+
+function withAttempts(error: unknown, attempts: number): unknown {
+  if (!(error instanceof AiosError)) return error;
+  return new AiosError(error.code, {
+    detail: error.message,
+    issues: [...error.issues],
+    cause: error.cause,
+    extensions: { ...error.extensions, attempts },
+  });
+}
