@@ -1,0 +1,93 @@
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Write } from '../../store/group-commit.ts';
+
+/** What a step's result was made with: goes to the lineage of the run. */
+export interface Pin {
+  kind:
+    | 'contract'
+    | 'feature-view'
+    | 'feature-service'
+    | 'model'
+    | 'decision'
+    | 'workflow'
+    | 'connector'
+    | 'queue';
+  name: string;
+  version: string;
+  digest?: string;
+}
+
+/** What a primitive may know of the run that calls it. */
+export interface StepContext {
+  readonly runId: string;
+  readonly stepKey: string;
+  /** `runId/stepKey`: the same at every attempt to redo this step after a crash. */
+  readonly idempotencyKey: string;
+  readonly workflow: string;
+  /** Business time in milliseconds: that of the event in a replay. */
+  readonly nowMs: number;
+  /** The event that started the run. */
+  readonly event: LoggedEvent | undefined;
+  /** Aborted on cancel, timeout, or when the run's lease is lost. */
+  readonly signal: AbortSignal;
+}
+
+/** A step's result; its writes are committed together with the journal entry that records it. */
+export interface StepResult {
+  output: Json;
+  writes?: readonly Write[] | undefined;
+  pins?: readonly Pin[] | undefined;
+}
+
+interface PrimitiveBase {
+  readonly name: string;
+  readonly version: number;
+  /** JSON Schema (draft 2020-12) of `with`. */
+  readonly inputSchema: JsonObject;
+}
+
+/**
+ * A function of the specification's `default` catalog, called as `call: name:version@default`. `pure` changes nothing outside and is
+ * cheap to redo; `costly` changes nothing outside but is dear; `effect` changes the world: everything its input came from is
+ * committed first, and it may run again after a crash, under the same idempotency key.
+ */
+export interface CallPrimitive extends PrimitiveBase {
+  readonly kind: 'pure' | 'costly' | 'effect';
+  run(input: JsonObject, context: StepContext): Promise<StepResult> | StepResult;
+}
+
+/** What a waiting step waits for: the signal sent to its run and key, or the deadline. */
+export interface Opened {
+  deadlineMs?: number | undefined;
+  /** Kept in the journal and handed to `complete` and `cancel`. */
+  state: Json;
+  writes?: readonly Write[] | undefined;
+  pins?: readonly Pin[] | undefined;
+}
+
+export type WaitOutcome = { kind: 'signal'; payload: Json } | { kind: 'deadline' };
+
+/** A primitive that opens something (a person's task) and waits, without memory or slot, until it is answered. */
+export interface WaitPrimitive extends PrimitiveBase {
+  readonly kind: 'wait';
+  open(input: JsonObject, context: StepContext): Promise<Opened> | Opened;
+  complete(
+    outcome: WaitOutcome,
+    state: Json,
+    input: JsonObject,
+    context: StepContext,
+  ): Promise<StepResult> | StepResult;
+  /** Writes that close what was opened when the run is cancelled. */
+  cancel(state: Json): readonly Write[];
+}
+
+export type Primitive = CallPrimitive | WaitPrimitive;
+
+/** The primitives that flows may call, by `name:version`. */
+export type Catalog = ReadonlyMap<string, Primitive>;
+
+/** @example catalogOf([featuresPrimitive(features), inferPrimitive(serving)]) */
+export function catalogOf(primitives: readonly Primitive[]): Catalog {
+  return new Map(primitives.map((primitive) => [`${primitive.name}:${primitive.version}`, primitive]));
+}

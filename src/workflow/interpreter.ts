@@ -1,0 +1,370 @@
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import type { Validator } from '../kernel/schema.ts';
+import type { EventFilter, Flow, ForNode, ListenNode, RunStart, StepNode, Then, TryNode } from './flow.ts';
+import {
+  Abandoned,
+  type FlowError,
+  matchesError,
+  raisedError,
+  standardError,
+  toFlowError,
+} from './flow-errors.ts';
+import type { Branch, Journal, ListenFilter } from './journal.ts';
+import { retryDelayMs, shouldRetry } from './retry.ts';
+import type { Scope, Template } from './templates.ts';
+
+/**
+ * Where a list of steps runs: its keys' prefix, its variables, its branch. `state.context` is shared by the lists of one branch; parallel
+ * branches get a copy each, so that a replay, which may finish them in another order, sees the same.
+ */
+interface Frame {
+  readonly prefix: string;
+  readonly vars: Scope;
+  readonly branch: Branch;
+  readonly state: { context: Json };
+  /** Set by the last step when the list was left by `end`. */
+  ended: boolean;
+  /** Where the step that ran last says to go. */
+  next: Then;
+}
+
+/**
+ * Runs a flow over a journal: no I/O, no clock, nothing of Node. With the same start and the same recorded results it takes the same
+ * path, whatever the order in which branches go on.
+ *
+ * @throws FlowError when the run fails, Abandoned when it is given up
+ */
+export async function interpret(flow: Flow, start: RunStart, event: Json, journal: Journal): Promise<Json> {
+  const run = new Interpretation(flow, start, event, journal);
+  return run.run();
+}
+
+class Interpretation {
+  readonly #flow: Flow;
+  readonly #start: RunStart;
+  readonly #journal: Journal;
+  readonly #base: Scope;
+
+  constructor(flow: Flow, start: RunStart, event: Json, journal: Journal) {
+    this.#flow = flow;
+    this.#start = start;
+    this.#journal = journal;
+    this.#base = {
+      workflow: {
+        id: start.runId,
+        name: flow.name,
+        namespace: flow.namespace,
+        version: flow.semver,
+        input: start.input,
+        startedAt: {
+          iso8601: new Date(start.startedAtMs).toISOString(),
+          epoch: { seconds: Math.floor(start.startedAtMs / 1000), milliseconds: start.startedAtMs },
+        },
+      },
+      runtime: { name: 'aios', version: '1' },
+      event,
+    };
+  }
+
+  async run(): Promise<Json> {
+    const { timeoutMs } = this.#flow;
+    if (timeoutMs === undefined) return this.#body(this.#journal.root);
+    return this.#within('', timeoutMs, this.#journal.root, (branch) => this.#body(branch));
+  }
+
+  async #body(branch: Branch): Promise<Json> {
+    const flow = this.#flow;
+    const raw = this.#start.input;
+    check(flow.inputSchema, raw, 'input', '');
+    const frame: Frame = {
+      prefix: '',
+      vars: this.#base,
+      branch,
+      state: { context: null },
+      ended: false,
+      next: 'continue',
+    };
+    const input = flow.inputFrom ? flow.inputFrom({ ...this.#base, input: raw }) : raw;
+    let output = await this.#list(flow.steps, input, frame);
+    if (flow.outputAs) output = flow.outputAs({ ...this.#base, input, output, context: frame.state.context });
+    check(flow.outputSchema, output, 'output', '');
+    return output;
+  }
+
+  async #list(steps: readonly StepNode[], input: Json, frame: Frame): Promise<Json> {
+    let value = input;
+    let visits: Map<StepNode, number> | undefined;
+    for (let index = 0; index < steps.length; ) {
+      const step = steps[index]!;
+      let key = frame.prefix + step.name;
+      if (visits) {
+        const visit = visits.get(step) ?? 0;
+        if (visit > 0) key += `#${visit}`;
+        visits.set(step, visit + 1);
+      }
+      const result = this.#step(step, key, value, frame);
+      value = result instanceof Promise ? await result : result;
+      const { next } = frame;
+      if (frame.ended || next === 'end') {
+        frame.ended = true;
+        return value;
+      }
+      if (next === 'exit') return value;
+      if (next === 'continue') index++;
+      else {
+        // Only a jump can come back to a step, so that keys need no visit count before the first one.
+        visits ??= new Map(steps.slice(0, index + 1).map((passed) => [passed, 1]));
+        index = next.index;
+      }
+    }
+    return value;
+  }
+
+  #step(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+    frame.next = step.next;
+    try {
+      check(step.inputSchema, raw, 'input', key);
+      const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
+      const scope = this.#scope(step, key, input, frame);
+      if (step.when && !step.when(scope)) return raw;
+      const output =
+        step.timeoutMs === undefined
+          ? this.#perform(step, key, input, scope, frame, frame.branch)
+          : this.#within(key, step.timeoutMs, frame.branch, async (branch) =>
+              this.#perform(step, key, input, scope, frame, branch),
+            );
+      if (output instanceof Promise)
+        return output.then((value) => this.#leave(step, key, value, scope, frame));
+      return this.#leave(step, key, output, scope, frame);
+    } catch (error) {
+      throw error instanceof Abandoned ? error : toFlowError(error, key);
+    }
+  }
+
+  #scope(step: StepNode, key: string, input: Json, frame: Frame): Scope {
+    return {
+      ...frame.vars,
+      input,
+      context: frame.state.context,
+      task: { name: step.name, reference: key },
+    };
+  }
+
+  /** `output.as`, `output.schema`, `export.as`: what leaves a step. */
+  #leave(step: StepNode, key: string, raw: Json, scope: Scope, frame: Frame): Json {
+    if (!step.outputAs && !step.exportAs && !step.outputSchema) return raw;
+    try {
+      const now = { ...scope, context: frame.state.context };
+      const output = step.outputAs ? step.outputAs({ ...now, output: raw }) : raw;
+      check(step.outputSchema, output, 'output', key);
+      if (step.exportAs) frame.state.context = step.exportAs({ ...now, output });
+      return output;
+    } catch (error) {
+      throw toFlowError(error, key);
+    }
+  }
+
+  #perform(
+    step: StepNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Json | Promise<Json> {
+    const journal = this.#journal;
+    switch (step.type) {
+      case 'call': {
+        const given = step.with(scope) as JsonObject;
+        check(step.validate, given, 'with', key);
+        return journal.step(key, step.primitive, given, branch);
+      }
+      case 'set':
+        journal.trace(key);
+        return step.value(scope);
+      case 'switch':
+        return this.#switch(step.cases, key, input, scope, frame);
+      case 'do':
+        return this.#nested(step.steps, `${key}/`, input, scope, frame, branch);
+      case 'emit':
+        return journal.emit(key, step.event(scope) as JsonObject);
+      case 'for':
+        return this.#for(step, key, input, scope, frame, branch);
+      case 'fork':
+        return this.#fork(step.branches, step.compete, key, input, scope, frame, branch);
+      case 'listen':
+        return journal.listen(key, listening(step, scope), branch);
+      case 'raise':
+        throw raisedError(step.error(scope), key);
+      case 'run':
+        return journal.child(key, step.workflow, step.input(scope), step.wait, branch);
+      case 'try':
+        return this.#try(step, key, input, scope, frame, branch);
+      case 'wait':
+        return journal.timer(key, journal.now(`${key}^from`) + step.durationMs, branch).then(() => input);
+    }
+  }
+
+  #switch(
+    cases: (StepNode & { type: 'switch' })['cases'],
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+  ): Json {
+    const chosen = cases.find((candidate) => !candidate.when || candidate.when(scope));
+    this.#journal.trace(key, chosen?.name ?? '');
+    if (chosen) frame.next = chosen.next;
+    return input;
+  }
+
+  /** A list inside a step: its variables are the step's, its `end` ends the lists around it. */
+  async #nested(
+    steps: readonly StepNode[],
+    prefix: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const inner: Frame = { prefix, vars: scope, branch, state: frame.state, ended: false, next: 'continue' };
+    const output = await this.#list(steps, input, inner);
+    if (inner.ended) frame.ended = true;
+    return output;
+  }
+
+  async #for(
+    step: ForNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const items = step.in(scope);
+    if (!Array.isArray(items)) throw standardError('validation', 400, 'for.in is not a list.', key);
+    let value = input;
+    for (const [index, item] of items.entries()) {
+      const vars = { ...scope, [step.each]: item, [step.at]: index, input: value };
+      if (step.while && !step.while({ ...vars, context: frame.state.context })) break;
+      value = await this.#nested(step.steps, `${key}[${index}]/`, value, vars, frame, branch);
+      if (frame.ended) break;
+    }
+    return value;
+  }
+
+  async #fork(
+    branches: readonly StepNode[],
+    compete: boolean,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const before = frame.state.context;
+    const frames = branches.map(() => ({ state: { context: before }, ended: false }));
+    const bodies = branches.map((step, index) => async (own: Branch) => {
+      const mine = frames[index]!;
+      const inner: Frame = { prefix: `${key}/`, vars: scope, branch: own, ...mine, next: 'continue' };
+      const output = await this.#list([step], input, inner);
+      mine.ended = inner.ended;
+      return output;
+    });
+    if (compete) {
+      const { winner, value } = await this.#journal.race(key, branch, bodies);
+      frame.state.context = frames[winner]!.state.context;
+      frame.ended ||= frames[winner]!.ended;
+      return value;
+    }
+    const outputs = await this.#journal.all(key, branch, bodies);
+    frame.state.context = frames.reduce((merged, { state }) => merge(merged, state.context, before), before);
+    frame.ended ||= frames.some(({ ended }) => ended);
+    return outputs;
+  }
+
+  async #try(
+    step: TryNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const { retry } = step;
+    const startedMs = retry?.durationMs === undefined ? 0 : this.#journal.now(`${key}^started`);
+    for (let attempt = 0; ; attempt++) {
+      const at = attempt === 0 ? key : `${key}^${attempt}`;
+      try {
+        const body = (own: Branch) => this.#nested(step.steps, `${at}/`, input, scope, frame, own);
+        return await (retry?.attemptMs === undefined
+          ? body(branch)
+          : this.#within(at, retry.attemptMs, branch, body));
+      } catch (error) {
+        if (error instanceof Abandoned) throw error;
+        const caught = toFlowError(error, at);
+        const vars = { ...scope, context: frame.state.context, [step.as]: caught.body };
+        if (!catches(step, caught, vars)) throw caught;
+        if (retry && shouldRetry(retry, attempt, vars)) {
+          const nowMs = this.#journal.now(`${at}^failed`);
+          const delayMs = retryDelayMs(retry, attempt, () => this.#journal.random(`${at}^jitter`));
+          if (retry.durationMs === undefined || nowMs + delayMs <= startedMs + retry.durationMs) {
+            await this.#journal.timer(`${at}^delay`, nowMs + delayMs, branch);
+            continue;
+          }
+        }
+        // Without a handler, errors that were only to be retried end the step (dsl-reference.md, "Catch").
+        if (step.catchSteps.length === 0 && retry) throw caught;
+        if (step.catchNext !== undefined) frame.next = step.catchNext;
+        return this.#nested(step.catchSteps, `${key}^catch/`, input, vars, frame, branch);
+      }
+    }
+  }
+
+  /** Runs the body against a deadline; which of the two came first is recorded. */
+  async #within(
+    key: string,
+    timeoutMs: number,
+    parent: Branch,
+    body: (branch: Branch) => Promise<Json>,
+  ): Promise<Json> {
+    const dueMs = this.#journal.now(`${key}^from`) + timeoutMs;
+    const { winner, value } = await this.#journal.race(`${key}^timeout`, parent, [
+      body,
+      (branch) => this.#journal.timer(`${key}^due`, dueMs, branch).then(() => null),
+    ]);
+    if (winner === 0) return value;
+    throw standardError('timeout', 408, `No end within ${timeoutMs} ms.`, key);
+  }
+}
+
+function catches(step: TryNode, caught: FlowError, vars: Scope): boolean {
+  if (!matchesError(step.filter, caught.body)) return false;
+  if (step.catchWhen && !step.catchWhen(vars)) return false;
+  return !step.catchExceptWhen?.(vars);
+}
+
+function check(validate: Validator | undefined, value: Json, what: string, key: string): void {
+  if (!validate) return;
+  const issues = validate(value);
+  if (issues.length === 0) return;
+  const detail = issues.map((issue) => `${what}${issue.path}: ${issue.message}`).join('; ');
+  throw standardError('validation', 400, detail, key);
+}
+
+function listening(step: ListenNode, scope: Scope) {
+  const filters = step.filters.map(
+    (filter: EventFilter): ListenFilter => ({
+      filter,
+      attributes: filter.attributes.map(({ value }) => value(scope)),
+      correlate: filter.correlate.map(({ expect }: { expect: Template }) => expect(scope)),
+    }),
+  );
+  return { mode: step.mode, filters, read: step.read };
+}
+
+/** Contexts that parallel branches exported, joined in the order of the branches. */
+function merge(into: Json, from: Json, before: Json): Json {
+  if (from === before) return into;
+  return isObject(into) && isObject(from) ? { ...into, ...from } : from;
+}

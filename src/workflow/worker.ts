@@ -1,0 +1,444 @@
+import type { Clock } from '../kernel/clock.ts';
+import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Write } from '../store/group-commit.ts';
+import type { Pin } from './catalog/primitive.ts';
+import { Execution, type ExecutionHost } from './execution.ts';
+import { Abandoned, type FlowErrorBody, toFlowError } from './flow-errors.ts';
+import type { Flows, LoadedFlow } from './flows.ts';
+import { Held, type Patch } from './held.ts';
+import { interpret } from './interpreter.ts';
+import type { ClaimedRun, Origin, RunResult, RunStatus, RunStore } from './run-store.ts';
+
+/** Changes of runs that this process made, for those who look on. */
+export interface RunChanged {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: RunStatus;
+  readonly waitingFor: string | null;
+  readonly subject: string | null;
+  readonly outcome: string | null;
+  readonly updatedAtMs: number;
+  readonly result: RunResult | null;
+}
+
+/** What the worker needs from the rest of AIOS. */
+export interface WorkerDeps {
+  readonly store: RunStore;
+  readonly flows: Flows;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** The write that appends an event to the log. */
+  readonly emit: ((event: CloudEvent) => Write) | undefined;
+  /** The write that records what a run was made with. */
+  readonly lineage:
+    | ((record: { runId: string; event?: { source: string; id: string }; pins: Pin[] }) => Write)
+    | undefined;
+  readonly onError: (error: unknown, runId: string) => void;
+}
+
+/**
+ * Runs in the memory of this process: performs them, writes their barriers, puts those that wait away. It holds each under an epoch; a
+ * run whose epoch has moved on is dropped here at the next write.
+ */
+export class Worker implements ExecutionHost {
+  readonly id = newId('wrk');
+  readonly held = new Map<string, Held>();
+  readonly deps: WorkerDeps;
+  /** Called after each commit that changed a run's state. */
+  onChange: ((change: RunChanged) => void) | undefined;
+  /** Called when a wait that stays in memory, or that was put away, is to be looked at at this time. */
+  onDue: (dueMs: number) => void = () => {};
+  /** Called when a run left memory: a place is free. */
+  onReleased: () => void = () => {};
+  /** When the lease of this worker runs out, on the monotonic clock. */
+  leaseUntilMs = 0;
+
+  constructor(deps: WorkerDeps) {
+    this.deps = deps;
+  }
+
+  nowMs(): number {
+    return this.deps.clock.now();
+  }
+
+  monotonicMs(): number {
+    return this.deps.clock.monotonicMs();
+  }
+
+  // ---- beginning ----
+
+  /** Makes a new run; nothing is performed or written yet. */
+  create(
+    loaded: LoadedFlow,
+    id: string,
+    origin: Origin,
+    idempotencyKey: string | null,
+    startedAtMs: number,
+  ): Held {
+    const execution = new Execution(
+      this,
+      {
+        id,
+        workflow: loaded.name,
+        version: loaded.version,
+        digest: loaded.digest,
+        // Random, so that a new row can be told from that of another process which had the same id.
+        epoch: 1 + Math.floor(Math.random() * 0x3fffffff),
+        origin,
+        idempotencyKey,
+        startedAtMs,
+      },
+      loaded.flow,
+    );
+    return this.#hold(new Held(execution, 0));
+  }
+
+  /** Takes a claimed run into memory, to go on from its journal. */
+  async adopt(claimed: ClaimedRun): Promise<Held> {
+    const loaded = await this.deps.flows.version(claimed.workflow, claimed.version);
+    const execution = new Execution(
+      this,
+      { ...claimed, digest: loaded.digest },
+      loaded.flow,
+      claimed.entries,
+      claimed.signals,
+    );
+    const held = new Held(execution, claimed.nextSeq);
+    held.durable = true;
+    return this.#hold(held);
+  }
+
+  #hold(held: Held): Held {
+    this.held.set(held.id, held);
+    return held;
+  }
+
+  /** Performs the run until it ends, waits or is lost; resolves then. */
+  async perform(held: Held): Promise<void> {
+    const { execution } = held;
+    const { run, flow } = execution;
+    try {
+      const event = (execution.event?.event ?? null) as Json;
+      const start = { runId: run.id, startedAtMs: run.startedAtMs, input: run.origin.input };
+      const output = await interpret(flow, start, event, execution);
+      await this.#finish(held, 'completed', { output });
+    } catch (error) {
+      if (error instanceof Abandoned || held.gone) return;
+      await this.#fail(held, toFlowError(error, '').body);
+    }
+  }
+
+  /** Ends a run as failed with what is known; if even that cannot be written, lets it go. */
+  async #fail(held: Held, error: FlowErrorBody): Promise<void> {
+    try {
+      await this.#finish(held, 'failed', { error });
+    } catch (reason) {
+      this.drop(held, reason);
+    }
+  }
+
+  async #finish(held: Held, status: RunStatus, result: RunResult): Promise<void> {
+    const { execution } = held;
+    held.ending = true;
+    const closing = status === 'completed' ? [] : execution.abandon();
+    execution.add(closing);
+    const { parent } = execution.run.origin;
+    if (parent) {
+      const { output = null, error } = result;
+      const payload = error ? { error: error as unknown as JsonObject } : { output };
+      execution.add([this.deps.store.signal({ runId: parent.runId, key: parent.stepKey, payload })]);
+    }
+    await this.commit(held, {
+      status,
+      result,
+      wakeAtMs: null,
+      waitingFor: null,
+      ...this.#attributes(held, result),
+    });
+    this.release(held);
+  }
+
+  #attributes(held: Held, { output = null }: RunResult): { subject: string | null; outcome: string | null } {
+    const { flow, run, event } = held.execution;
+    const scope = { input: run.origin.input, output, event: event?.event ?? null };
+    const text = (template: ((scope: Record<string, unknown>) => Json) | undefined): string | null => {
+      try {
+        const value = template?.(scope) ?? null;
+        return value === null || typeof value === 'string' ? value : JSON.stringify(value);
+      } catch {
+        return null; // a list's column stays empty when the run ended before there was something to show
+      }
+    };
+    return { subject: text(flow.subject), outcome: text(flow.outcome) };
+  }
+
+  // ---- what executions ask ----
+
+  async barrier(execution: Execution): Promise<void> {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution) throw new Abandoned();
+    // A worker that was frozen past its lease must not act before a write has shown that the run is still its own.
+    const expired = this.monotonicMs() >= this.leaseUntilMs;
+    if (held.durable && !expired && !execution.hasUnwritten) await held.written;
+    else await this.commit(held, RUNNING);
+    if (held.gone) throw new Abandoned();
+  }
+
+  flushSoon(execution: Execution): void {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution || held.flushing || held.ending || held.inline) return;
+    held.flushing = true;
+    this.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
+  }
+
+  waits(execution: Execution): void {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution || held.parkScheduled) return;
+    held.parkScheduled = true;
+    // After all microtasks: what the interpreter does next is then begun.
+    setImmediate(() => {
+      held.parkScheduled = false;
+      this.#considerPark(held);
+    });
+  }
+
+  #considerPark(held: Held): void {
+    const { execution } = held;
+    if (held.gone || held.ending || !execution.waiting) return;
+    const dueMs = execution.dueMs;
+    const soon = dueMs !== undefined && dueMs - this.nowMs() <= this.deps.limits.runParkMs;
+    if (soon) this.onDue(dueMs);
+    if (execution.running > 0 || soon) this.flushSoon(execution);
+    else this.#park(held, 'waiting').catch(() => {}); // its failure has dropped the run
+  }
+
+  async #park(held: Held, status: 'waiting' | 'paused'): Promise<void> {
+    const { execution } = held;
+    held.ending = true;
+    const wakeAtMs = execution.dueMs ?? null;
+    const { waitingFor } = execution;
+    await this.commit(held, { status, wakeAtMs, waitingFor, result: null, ...this.#attributes(held, {}) });
+    this.release(held);
+    if (wakeAtMs !== null) this.onDue(wakeAtMs);
+  }
+
+  emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write } {
+    const { emit } = this.deps;
+    const { run } = execution;
+    if (!emit) throw new AiosError('workflow.no_event_log');
+    const traceparent = execution.event?.event.traceparent;
+    const full = {
+      specversion: '1.0',
+      id: `${run.id}/${key}`,
+      source: `urn:aios:workflow:${run.workflow}`,
+      time: new Date(this.nowMs()).toISOString(),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...event,
+    } as unknown as CloudEvent;
+    return { event: full as unknown as Json, write: emit(full) };
+  }
+
+  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {
+    const { run } = execution;
+    const loaded = this.deps.flows.latest(workflow);
+    const id = newId('run', this.nowMs());
+    const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };
+    const child = this.create(loaded, id, origin, null, this.nowMs());
+    child.durable = true; // its row is part of the parent's barrier
+    child.seq = 1;
+    execution.add(
+      this.deps.store.save({ ...child.change(RUNNING, [], this.id, this.nowMs()), insert: true, seq: 0 }),
+    );
+    const parent = this.held.get(run.id);
+    parent?.onceWritten(
+      () => void this.perform(child),
+      () => this.drop(child, new Abandoned()),
+    );
+    return id;
+  }
+
+  // ---- writing ----
+
+  /** Commits what is unwritten together with the run's state; in the order of the calls. */
+  commit(held: Held, patch: Patch): Promise<void> {
+    const next = held.written.then(() => this.#write(held, patch));
+    held.written = next.catch(() => {});
+    return next;
+  }
+
+  async #write(held: Held, patch: Patch): Promise<void> {
+    held.flushing = false;
+    if (held.gone) throw new Abandoned();
+    if (held.inline) {
+      if (await held.inline.barrier(patch)) return this.#written(held);
+      if (held.gone) throw new Abandoned();
+    }
+    const writes = this.collect(held, patch);
+    try {
+      await this.deps.store.commit.commit(writes);
+    } catch (error) {
+      return this.#notWritten(held, patch, error);
+    }
+    held.durable = true;
+    this.#written(held);
+  }
+
+  /** The writes of a barrier: the run's row, its entries, and what its steps handed in. */
+  collect(held: Held, patch: Patch): Write[] {
+    const { store, lineage } = this.deps;
+    const { execution } = held;
+    const taken = execution.take();
+    const ended = patch.status !== 'running';
+    if (ended && patch.result && lineage) {
+      const { event, run } = execution;
+      const pins = [...execution.pins.values(), flowPin(execution)];
+      taken.writes.push(
+        lineage({
+          runId: run.id,
+          ...(event ? { event: { source: event.event.source, id: event.event.id } } : {}),
+          pins,
+        }),
+      );
+      // Nothing will be replayed any more: the pins are in the lineage.
+      for (const entry of taken.entries) if (entry.p) delete entry.p;
+    }
+    const worker = patch.status === 'running' ? this.id : null;
+    const change = held.change(patch, taken.entries, worker, this.nowMs());
+    held.lastChange = change;
+    held.seq++;
+    const writes = store.save(change);
+    if (taken.writes.length > 0) writes.push(...taken.writes);
+    if (taken.consumed.length > 0) writes.push(...store.consume(held.id, taken.consumed));
+    for (const subscription of taken.subscriptions) writes.push(store.subscribe(subscription));
+    if (taken.unsubscribed.length > 0) writes.push(...store.unsubscribe(held.id, taken.unsubscribed));
+    return writes;
+  }
+
+  #written(held: Held): void {
+    held.settleWritten(true);
+    if (!this.onChange || held.lastChange === undefined) return;
+    const { id, workflow, version, status, waitingFor, subject, outcome, updatedAtMs, result } =
+      held.lastChange;
+    this.onChange({
+      runId: id,
+      workflow,
+      version,
+      status,
+      waitingFor,
+      subject,
+      outcome,
+      updatedAtMs,
+      result,
+    });
+  }
+
+  /** A value that cannot be stored fails the run, not the worker; anything else means that the run is no longer ours. */
+  async #notWritten(held: Held, patch: Patch, error: unknown): Promise<void> {
+    held.settleWritten(false);
+    const known = toAiosError(error);
+    const mayRecord = !LOST.has(known.code) && !(patch.status === 'failed');
+    if (!mayRecord) {
+      this.drop(held, known);
+      throw known;
+    }
+    held.execution.take();
+    held.ending = true;
+    held.execution.add(held.execution.abandon());
+    const failure = toFlowError(known, '').body;
+    const writes = this.collect(held, { ...RUNNING, status: 'failed', result: { error: failure } });
+    try {
+      await this.deps.store.commit.commit(writes);
+    } catch (again) {
+      this.drop(held, again);
+      throw again;
+    }
+    this.#written(held);
+    this.release(held);
+    throw new Abandoned();
+  }
+
+  // ---- ending ----
+
+  /** Lets a run go without a write: another holds it, or it never was. */
+  drop(held: Held, reason: unknown): void {
+    if (held.gone) return;
+    held.lostBy = reason;
+    this.release(held);
+    held.execution.abandon();
+    if (
+      reason instanceof AiosError &&
+      reason.code !== 'workflow.exists' &&
+      reason.code !== 'workflow.fenced'
+    ) {
+      this.deps.onError(reason, held.id);
+    }
+  }
+
+  release(held: Held): void {
+    held.gone = true;
+    if (this.held.get(held.id) === held) this.held.delete(held.id);
+    held.left();
+    this.onReleased();
+  }
+
+  /** Ends a run as canceled: aborts what goes on, waits for it a little, records what is known. */
+  async cancel(held: Held): Promise<void> {
+    if (held.ending || held.gone) return;
+    held.ending = true;
+    const { execution } = held;
+    execution.add(execution.abandon());
+    await this.#settle(held, this.deps.limits.runCancelMs);
+    execution.recordUnknownOutcomes();
+    const error: FlowErrorBody = toFlowError(new AiosError('workflow.canceled'), '').body;
+    await this.#finish(held, 'canceled', { error });
+  }
+
+  /** Puts a run away where it stands, once the steps under way have ended; `running` leaves it to be taken over. */
+  async putAway(held: Held, status: 'paused' | 'running', graceMs: number): Promise<void> {
+    if (held.ending || held.gone) return;
+    held.execution.holding = true;
+    await this.#settle(held, graceMs);
+    if (held.ending || held.gone) return;
+    if (status === 'paused') return this.#park(held, 'paused');
+    held.ending = true;
+    await this.commit(held, RUNNING);
+    this.release(held);
+  }
+
+  async #settle(held: Held, graceMs: number): Promise<void> {
+    const until = this.monotonicMs() + graceMs;
+    while (held.execution.running > 0 && this.monotonicMs() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+}
+
+export const RUNNING: Patch = {
+  status: 'running',
+  result: null,
+  wakeAtMs: null,
+  waitingFor: null,
+  subject: null,
+  outcome: null,
+};
+
+const LOST: ReadonlySet<string> = new Set([
+  'workflow.fenced',
+  'workflow.exists',
+  'store.unavailable',
+  'request.overloaded',
+]);
+
+function flowPin({ run }: Execution): Pin {
+  return { kind: 'workflow', name: run.workflow, version: String(run.version), digest: run.digest };
+}
+
+/** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
+export function eventInput(event: LoggedEvent): Json {
+  return [event.event as unknown as JsonObject];
+}
