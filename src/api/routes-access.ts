@@ -1,0 +1,173 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { type Access, sessionCookie } from '../access/access.ts';
+import { checkBrowser } from '../access/browser-guard.ts';
+import { PERMISSIONS } from '../access/permissions.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { type AccessPort, type Caller, route } from './routes.ts';
+import { IdParams, iso, isoOrUndefined, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  access: Access;
+  limits: Limits;
+  /** Whether browsers reach us by https: the session's cookie is then bound to this host. */
+  secure: boolean;
+}
+
+// Probes and scrapers come by whatever address they have, and get nothing that is worth guarding.
+const ANY_HOST = new Set(['/healthz', '/readyz', '/metrics']);
+
+/**
+ * Authentication of every request: by key, or by the console's session if the browser's headers say that our own page asks. `hosts` are the
+ * names we may be called by without a key; a page of another name that resolves to our address gets nothing.
+ */
+export function createAccessPort(access: Access, hosts: ReadonlySet<string>): AccessPort {
+  return {
+    authenticate(request) {
+      const { headers, method } = request;
+      if (headers.authorization === undefined && !ANY_HOST.has(request.url))
+        checkBrowser(method, headers, hosts, headers.cookie !== undefined);
+      return access.authenticate(headers.authorization, headers.cookie);
+    },
+    can: (caller, permission) => access.can(caller as Parameters<Access['can']>[0], permission),
+  };
+}
+
+const Me = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  kind: Type.String(),
+  roles: Type.Array(Type.String()),
+  permissions: Type.Array(Type.String()),
+});
+const Key = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  roles: Type.Array(Type.String()),
+  createdAt: Type.String({ format: 'date-time' }),
+  createdBy: Type.String(),
+  lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
+});
+const tag = 'access';
+
+/** Who calls, the console's sessions, and API keys. */
+export function accessRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    sessionRoutes(server, dependencies);
+    keyRoutes(server, dependencies);
+  };
+}
+
+function sessionRoutes(server: FastifyInstance, { access, limits, secure }: Dependencies): void {
+  const cookie = (session: string) => sessionCookie(session, secure, limits.sessionMs);
+  route(server, {
+    method: 'GET',
+    url: '/login',
+    permission: 'public',
+    summary: 'Turn the one-time token of a login link into a session of the console',
+    tag,
+    query: Type.Object({ token: Type.String({ minLength: 1 }) }),
+    status: 302,
+    handle: async ({ query, reply }) => {
+      const session = await access.login(query.token);
+      return reply
+        .header('set-cookie', cookie(session))
+        .header('referrer-policy', 'no-referrer')
+        .redirect('/');
+    },
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/login',
+    permission: 'public',
+    summary: 'Turn an API key into a session of the console',
+    tag,
+    body: Type.Object({ key: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
+    answer: Type.Object({ loggedIn: Type.Boolean() }),
+    handle: async ({ body, reply }) => {
+      reply.header('set-cookie', cookie(await access.sessionFor(body.key)));
+      return { loggedIn: true };
+    },
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/logout',
+    permission: 'public',
+    summary: 'End the session',
+    tag,
+    answer: Type.Object({ loggedIn: Type.Boolean() }),
+    handle: async ({ request, reply }) => {
+      await access.logout(request.headers.cookie);
+      reply.header('set-cookie', sessionCookie('', secure, 0));
+      return { loggedIn: false };
+    },
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/me',
+    permission: 'public',
+    summary: 'Who calls, and what they may do',
+    tag,
+    answer: Me,
+    handle: ({ caller }) => {
+      if (!caller) throw new AiosError('access.unauthenticated');
+      const permissions = PERMISSIONS.filter((permission) => access.can(principalOf(caller), permission));
+      return { ...caller, permissions };
+    },
+  });
+}
+
+function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
+  const permission = 'keys.manage';
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/keys',
+    permission,
+    summary: 'The keys that are in force',
+    tag,
+    answer: pageOf(Key),
+    handle: async () => ({
+      items: (await access.keys()).map((key) => ({
+        ...key,
+        createdAt: iso(key.createdAt),
+        lastUsedAt: isoOrUndefined(key.lastUsedAt),
+      })),
+      nextCursor: null,
+    }),
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/keys',
+    permission,
+    summary: 'Make a key; it is shown once',
+    tag,
+    body: Type.Object(
+      {
+        name: Type.String({ minLength: 1, maxLength: 200 }),
+        roles: Type.Array(Type.String(), { minItems: 1 }),
+      },
+      { additionalProperties: false },
+    ),
+    status: 201,
+    answer: Type.Object({ id: Type.String(), key: Type.String() }),
+    handle: ({ body, caller }) => access.createKey(body.name, body.roles, caller.id),
+  });
+  route(server, {
+    method: 'DELETE',
+    url: '/api/v1/keys/:id',
+    permission,
+    summary: 'Revoke a key and every session that acts for it',
+    tag,
+    params: IdParams,
+    answer: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
+    handle: async ({ params }) => {
+      await access.revoke(params.id);
+      return { id: params.id, revoked: true };
+    },
+  });
+}
+
+function principalOf({ roles }: Caller): Parameters<Access['can']>[0] {
+  return { roles } as Parameters<Access['can']>[0];
+}
