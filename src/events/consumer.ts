@@ -18,7 +18,7 @@ export interface ConsumerDefinition {
    * Works on events in the order of their partitions, writing through `tx`: its writes and the group's offsets are committed together.
    * A function that it returns runs after that commit.
    */
-  handle(events: LoggedEvent[], tx: Queryable): Promise<(() => void) | void>;
+  handle(events: LoggedEvent[], tx: Queryable): Promise<(() => void) | undefined>;
 }
 
 export interface ConsumerDependencies {
@@ -62,6 +62,7 @@ export class Consumer {
   #stopping = false;
   /** Failures in a row; from the second on events are taken one by one until the bad one is found. */
   #failures = 0;
+  #continuity = 0;
 
   constructor(definition: ConsumerDefinition, { db, log, limits, onError }: ConsumerDependencies) {
     this.definition = definition;
@@ -105,6 +106,11 @@ export class Consumer {
       (sum, head, partition) => sum + Math.max(0, head - this.#offsets[partition]!),
       0,
     );
+  }
+
+  /** Changes whenever another process turns out to have worked on the group's events: what a handler keeps in memory may miss them. */
+  continuity(): number {
+    return this.#continuity;
   }
 
   /** Resolves once the group has committed past a position, in whichever process. A position before the log begins is passed. */
@@ -165,6 +171,7 @@ export class Consumer {
       this.#failures > 1 ? 1 : Math.ceil(this.#limits.consumerBatchMax / Math.max(1, rows.length));
     const shares: Share[] = [];
     for (const { partition, log_offset: offset } of rows) {
+      if (offset > this.#offsets[partition]!) this.#continuity++;
       shares.push({ partition, offset, events: await this.#log.read(partition, offset, countMax, tx) });
     }
     return shares;
@@ -215,7 +222,10 @@ export class Consumer {
       [this.definition.group],
     );
     for (const { partition, log_offset: offset, next_offset: head } of rows) {
-      this.#offsets[partition] = Math.max(this.#offsets[partition]!, offset);
+      if (offset > this.#offsets[partition]!) {
+        this.#offsets[partition] = offset;
+        this.#continuity++;
+      }
       this.notice(partition, head);
     }
     this.#settle();

@@ -318,6 +318,22 @@ export const ERRORS = {
     'List the open ones at /api/v1/dead-letters.',
   ),
 
+  'features.unknown_service': row(
+    404,
+    'There is no such feature service',
+    'Apply the project that defines it.',
+  ),
+  'features.building': again(
+    503,
+    'A feature view is still being built from the log',
+    'Try again in a moment; the build goes on by itself.',
+  ),
+  'features.missing_key': row(
+    422,
+    'A join key is missing',
+    'Give a value (or null) for every join key of the views of the service.',
+  ),
+
   'contracts.unknown_type': row(
     422,
     'No contract covers this type of event',

@@ -20,6 +20,7 @@ export const LIMITS = {
   consumerBatchMax: limit(500, 'events that a consumer handles in one transaction'),
   consumerPollMs: limit(250, 'how often a consumer looks for events of other processes'),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
+  featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
   commitRowsMax: limit(2_000, 'writes in one group commit: past this a flush is longer, not cheaper'),
   commitQueueMax: limit(100_000, 'writes waiting for a group commit before callers are refused'),
   commitRetryMs: limit(30_000, 'how long a commit is retried while the database is away'),
