@@ -2,14 +2,14 @@ import type { Clock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
-import type { Json } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Write } from '../store/group-commit.ts';
 import { Agenda } from './agenda.ts';
 import type { Catalog, Pin } from './catalog/primitive.ts';
 import { deliverEvents, startFromEvents } from './event-start.ts';
-import { type FindDefinition, Flows, type WorkflowDefinition } from './flows.ts';
+import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunReader } from './reading.ts';
 import { ENDED, type RunStore, type Signal, type StoredRun } from './run-store.ts';
@@ -195,6 +195,11 @@ export class WorkflowEngine {
   /** Gives events to the `listen` steps of waiting runs, inside the transaction of their consumer. */
   deliver(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
     return deliverEvents(this.#store, this.#flows, events, tx);
+  }
+
+  /** Whether an event starts a run of this flow. @throws AiosError `workflow.not_found` */
+  startsOn(workflow: string, event: CloudEvent): boolean {
+    return startsFlow(this.#flows.latest(workflow), event as unknown as JsonObject);
   }
 
   /** Types of events that start runs. */

@@ -1,0 +1,240 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Clock } from '../kernel/clock.ts';
+import { parseDuration } from '../kernel/duration.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Committer } from '../store/group-commit.ts';
+import type { RunState, WorkflowEngine } from '../workflow/engine.ts';
+import type { RunDetail, StepView } from '../workflow/reading.ts';
+import { ENDED, type RunStatus, type StoredRun } from '../workflow/run-store.ts';
+import { openEventStream } from './event-stream.ts';
+import { route } from './routes.ts';
+import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
+
+/** What the ledger knows of runs. */
+export interface RunRecords {
+  /** Everything recorded of one run, as the API shows it. */
+  ofRun(
+    runId: string,
+  ): Promise<{ pins: readonly unknown[]; costs: readonly unknown[]; audit: readonly unknown[] }>;
+  /** What each of the runs has cost, micro-dollars; those without a cost may be absent. */
+  costOf(runIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface RunDependencies {
+  engine: WorkflowEngine;
+  commit: Committer;
+  clock: Clock;
+  limits: Limits;
+  records: RunRecords;
+}
+
+export const RunSummary = Type.Object({
+  id: Type.String(),
+  workflow: Type.String(),
+  version: Type.Integer(),
+  status: Type.String({ enum: ['running', 'waiting', 'paused', 'completed', 'failed', 'canceled'] }),
+  startedAt: Type.Optional(Type.String({ format: 'date-time' })),
+  endedAt: Type.Optional(Type.String({ format: 'date-time' })),
+  updatedAt: Type.String({ format: 'date-time' }),
+  outcome: Type.Optional(Type.String()),
+  subject: Type.Optional(Type.String()),
+  waitingFor: Type.Optional(Type.String()),
+  costMicroUsd: Type.Optional(Type.Integer()),
+});
+const Run = Type.Object(
+  { ...RunSummary.properties, output: Type.Optional(Type.Unknown()), error: Type.Optional(AnyObject) },
+  { additionalProperties: true },
+);
+const tag = 'runs';
+
+/** Runs: started in routes-start.ts; here looked at, followed and acted upon. */
+export function runRoutes(dependencies: RunDependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    listRoute(server, dependencies);
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/runs/:id',
+      permission: 'runs.read',
+      summary: 'One run with its steps, graph, costs and audit entries',
+      tag,
+      params: IdParams,
+      answer: Run,
+      handle: ({ params }) => readRun(dependencies, params.id),
+    });
+    streamRoute(server, dependencies);
+    actionRoutes(server, dependencies);
+  };
+}
+
+function listRoute(server: FastifyInstance, { engine, records }: RunDependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/runs',
+    permission: 'runs.read',
+    summary: 'Runs, newest first',
+    tag,
+    query: pageQuery({
+      workflow: Type.Optional(Type.String()),
+      status: Type.Optional(RunSummary.properties.status),
+      since: Type.Optional(Type.String({ format: 'date-time' })),
+      until: Type.Optional(Type.String({ format: 'date-time' })),
+      q: Type.Optional(Type.String({ description: 'Part of the id, subject or outcome' })),
+    }),
+    answer: pageOf(RunSummary),
+    handle: async ({ query: { workflow, status, since, until, q, cursor, limit = 50 } }) => {
+      const filters = {
+        ...(workflow === undefined ? {} : { workflow }),
+        ...(status === undefined ? {} : { status: status as RunStatus }),
+        ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
+        ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
+        ...(q === undefined || q === '' ? {} : { text: q }),
+      };
+      const page = await engine.runs.list(filters, cursor, limit);
+      const costs = await records.costOf(page.items.map(({ id }) => id));
+      const items = page.items.map((run) => ({ ...summaryOf(run), costMicroUsd: costs.get(run.id) }));
+      return { items, nextCursor: page.nextCursor ?? null };
+    },
+  });
+}
+
+async function readRun({ engine, records }: RunDependencies, id: string) {
+  const [run, { pins, costs, audit }] = await Promise.all([engine.runs.get(id), records.ofRun(id)]);
+  return { ...detailOf(run), pins, costs, audit };
+}
+
+/** The run at each change, from whichever process makes it, until it has ended. */
+function streamRoute(server: FastifyInstance, dependencies: RunDependencies): void {
+  const { engine, limits } = dependencies;
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/runs/:id/stream',
+    permission: 'runs.read',
+    summary: 'Server-sent events: `run` with the whole run at each change, until it has ended',
+    tag,
+    params: IdParams,
+    handle: async ({ params, reply }) => {
+      const first = await readRun(dependencies, params.id); // a problem, while the reply can still be one
+      const stream = openEventStream(reply);
+      let shown = JSON.stringify(first);
+      let reading = false;
+      const show = async () => {
+        if (reading || stream.closed) return;
+        reading = true;
+        try {
+          const run = await readRun(dependencies, params.id);
+          const text = JSON.stringify(run);
+          if (text !== shown && stream.send('run', run)) shown = text;
+          if (ENDED.has(run.status)) stream.close();
+        } catch {
+          // the database is away: the next look shows more
+        } finally {
+          reading = false;
+        }
+      };
+      const stop = engine.onRunChanged(({ runId }) => void (runId === params.id && show()));
+      const poll = setInterval(() => void show(), limits.runPollMs);
+      stream.onClose(() => {
+        stop();
+        clearInterval(poll);
+      });
+      stream.send('run', first);
+      if (ENDED.has(first.status)) stream.close();
+    },
+  });
+}
+
+function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): void {
+  const { engine, commit } = dependencies;
+  const summaries = {
+    cancel: 'End a run as canceled',
+    pause: 'Stop a run before its next step',
+    resume: 'Let a paused run go on',
+  } as const;
+  for (const action of ['cancel', 'pause', 'resume'] as const) {
+    route(server, {
+      method: 'POST',
+      url: `/api/v1/runs/:id/${action}`,
+      permission: 'runs.control',
+      summary: summaries[action],
+      tag,
+      params: IdParams,
+      answer: Run,
+      handle: async ({ params }) => {
+        await engine[action](params.id);
+        return readRun(dependencies, params.id);
+      },
+    });
+  }
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/runs/:id/signal',
+    permission: 'runs.control',
+    summary: 'Answer a step that waits; the first answer stands',
+    tag,
+    params: IdParams,
+    body: Type.Object(
+      { name: Type.String({ minLength: 1, description: 'The key of the step' }), payload: Type.Unknown() },
+      { additionalProperties: false },
+    ),
+    answer: Run,
+    handle: async ({ params, body }) => {
+      await engine.runs.get(params.id);
+      const payload = (body.payload ?? null) as Json;
+      await commit.commit([engine.signal({ runId: params.id, stepKey: body.name, payload })]);
+      return readRun(dependencies, params.id);
+    },
+  });
+}
+
+export function summaryOf(run: StoredRun | RunState) {
+  const { workflow, version, status, waitingFor, subject, outcome, updatedAtMs } = run;
+  return {
+    id: 'id' in run ? run.id : run.runId,
+    workflow,
+    version,
+    status,
+    startedAt: 'startedAtMs' in run ? iso(run.startedAtMs) : undefined,
+    endedAt: ENDED.has(status) ? iso(updatedAtMs) : undefined,
+    updatedAt: iso(updatedAtMs),
+    outcome: outcome ?? undefined,
+    subject: subject ?? undefined,
+    waitingFor: waitingFor ?? undefined,
+  };
+}
+
+/** What a start answers with: no more than the engine holds in memory. */
+export function stateToJson(state: RunState) {
+  return { ...summaryOf(state), output: state.result?.output, error: state.result?.error };
+}
+
+function detailOf(run: RunDetail) {
+  const { origin, result, digest, graph, steps, idempotencyKey } = run;
+  return {
+    ...summaryOf(run),
+    digest,
+    idempotencyKey: idempotencyKey ?? undefined,
+    input: origin.input,
+    event: origin.event?.event,
+    parent: origin.parent,
+    output: result?.output,
+    error: result?.error,
+    steps: steps.map(stepToJson),
+    graph,
+  };
+}
+
+function stepToJson({ startedAtMs, durationMs, ...step }: StepView) {
+  return {
+    ...step,
+    startedAt: iso(startedAtMs),
+    endedAt: durationMs === undefined ? undefined : iso(startedAtMs + durationMs),
+    durationMs,
+  };
+}
+
+/** `30s`, held to the limit; 0 when the caller does not wait. */
+export function waitMsOf(wait: string | undefined, limits: Limits): number {
+  return wait === undefined ? 0 : Math.min(parseDuration(wait), limits.runAnswerMs);
+}

@@ -1,0 +1,134 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { parseEvents } from '../events/cloudevents-http.ts';
+import type { Appended, EventLog } from '../events/log.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { AiosError } from '../kernel/errors.ts';
+import { isObject, type Json } from '../kernel/json.ts';
+import { eventRunId } from '../workflow/event-start.ts';
+import { route } from './routes.ts';
+import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
+import { NameParams } from './shapes.ts';
+
+interface StartDependencies extends Pick<RunDependencies, 'engine' | 'commit' | 'clock' | 'limits'> {
+  log: Pick<EventLog, 'write'>;
+  /** Holds an event to its contract; throws when it does not fit. */
+  check(event: CloudEvent): unknown;
+}
+
+const Started = Type.Object(
+  { ...RunSummary.properties, output: Type.Optional(Type.Unknown()) },
+  { additionalProperties: true },
+);
+
+/** Starts runs: by input, or by the event that the flow starts on. This is the path that is measured: it reads nothing back. */
+export function startRoutes(dependencies: StartDependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    server.register(async (scope) => {
+      // An event comes in any mode of the CloudEvents binding, an input as JSON: the bytes are parsed once, by what they are.
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+      route(scope, {
+        method: 'POST',
+        url: '/api/v1/workflows/:name/runs',
+        permission: 'runs.start',
+        summary:
+          'Start a run with `{input}`, or with a CloudEvent that the flow starts on; with `wait` answer when it has ended or waits for a person',
+        tag: 'runs',
+        params: NameParams,
+        query: Type.Object({
+          wait: Type.Optional(Type.String({ description: 'How long to wait, as in 30s' })),
+        }),
+        answer: Started,
+        handle: ({ request, reply, params, query }) => {
+          const waitMs = waitMsOf(query.wait, dependencies.limits);
+          const start = isEvent(request) ? startByEvent : startByInput;
+          return start(dependencies, params.name, waitMs, request, reply);
+        },
+      });
+    });
+  };
+}
+
+function isEvent({ headers }: FastifyRequest): boolean {
+  return (
+    headers['ce-specversion'] !== undefined ||
+    headers['content-type']?.startsWith('application/cloudevents+json') === true
+  );
+}
+
+async function startByInput(
+  { engine }: StartDependencies,
+  workflow: string,
+  waitMs: number,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const key = request.headers['idempotency-key'];
+  const start = {
+    workflow,
+    input: inputOf(request),
+    ...(typeof key === 'string' ? { idempotencyKey: key } : {}),
+  };
+  if (waitMs > 0) {
+    const state = await engine.run(start, waitMs);
+    if (state.status === 'running') reply.code(202);
+    return stateToJson(state);
+  }
+  const { runId } = await engine.start(start);
+  reply.code(202);
+  return { id: runId, workflow, status: 'running' };
+}
+
+function inputOf({ body, headers }: FastifyRequest): Json {
+  const bytes = body as Buffer | undefined;
+  if (!bytes || bytes.length === 0) return {};
+  const type = headers['content-type'] ?? '';
+  if (!type.startsWith('application/json')) {
+    throw new AiosError('request.media_type', {
+      detail: `“${type}” starts no run: send application/json, or a CloudEvent as application/cloudevents+json.`,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
+  }
+  const unknown = isObject(value) ? Object.keys(value).find((name) => name !== 'input') : '';
+  if (unknown === undefined) return (value as { input?: Json }).input ?? {};
+  const issue = {
+    path: unknown === '' ? '' : `/${unknown}`,
+    message: 'the body is {input}',
+    expected: 'input',
+  };
+  throw new AiosError('request.invalid', { issues: [issue] });
+}
+
+/** The event goes into the log as any other; the run that it starts is known by the event, so that the same event twice is the same run. */
+async function startByEvent(
+  { engine, commit, clock, limits, log, check }: StartDependencies,
+  workflow: string,
+  waitMs: number,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const [event] = parseEvents(request.headers, bytes, clock.now(), limits);
+  if (event === undefined || event instanceof AiosError) throw event ?? new AiosError('request.malformed');
+  check(event);
+  if (!engine.startsOn(workflow, event)) {
+    const issue = { path: '/type', message: `${workflow} does not start on this event`, found: event.type };
+    throw new AiosError('request.invalid', { issues: [issue] });
+  }
+  const id = eventRunId(workflow, { event, timeMs: Date.parse(event.time) });
+  // Watched from before the event is in the log: the run may have ended by the time that the commit is told.
+  const ended = waitMs > 0 ? engine.waitFor(id, waitMs) : undefined;
+  ended?.catch(() => {});
+  const [{ partition, offset, duplicate }] = (await commit.commit([log.write(event)])) as [Appended];
+  const state = await ended;
+  const position = { partition, offset, duplicate };
+  if (state) return { ...stateToJson(state), position };
+  reply.code(202);
+  return { id, workflow, status: 'running', position };
+}
