@@ -56,9 +56,10 @@ export interface OpenItem {
 }
 
 /** The id follows from run and step, so that a step redone after a crash finds the task that is already there. */
-export const openLane: Lane<OpenItem> = {
+export const openLane = (opened: (items: readonly OpenItem[]) => void): Lane<OpenItem> => ({
   name: 'tasks opened',
   order: 40,
+  committed: opened,
   async write(tx, items) {
     await tx.query(
       `insert into tasks (id, queue, queue_version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at)
@@ -82,7 +83,7 @@ export const openLane: Lane<OpenItem> = {
     );
     return undefined;
   },
-};
+});
 
 interface Person {
   id: string;

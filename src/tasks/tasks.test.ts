@@ -347,6 +347,6 @@ describe('tasks', () => {
     await tasks.release(taskId, ann);
     stop();
     await tasks.claim(taskId, ann);
-    expect(seen).toEqual(['claimed', 'open']);
+    expect(seen).toEqual(['open', 'claimed', 'open']);
   });
 });

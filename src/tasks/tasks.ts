@@ -10,7 +10,15 @@ import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
 import { compileQueue, type Queue } from './queue-kind.ts';
-import { type ChangeItem, changeLane, contextChanged, notOpen, openLane, unknownTask } from './task-lanes.ts';
+import {
+  type ChangeItem,
+  changeLane,
+  contextChanged,
+  notOpen,
+  openLane,
+  type TaskStatus,
+  unknownTask,
+} from './task-lanes.ts';
 import { type ListTasks, type QueueCount, type TaskPage, TaskReader, type TaskRow } from './task-reader.ts';
 
 /** Who claims and answers. */
@@ -26,6 +34,8 @@ export interface Task extends TaskRow {
   readonly instructions: string | null;
   readonly queueTitle: string;
 }
+
+export type TaskChange = Readonly<{ id: string; queue: string; status: TaskStatus }>;
 
 export interface OpenTask {
   queue: string;
@@ -115,7 +125,10 @@ export class Tasks {
   readonly #queues = new Map<string, QueueVersion>();
   /** Earlier versions, for tasks opened under them; by `name@version`. */
   readonly #earlier = new Map<string, QueueVersion>();
-  readonly #listeners = new Set<(task: Task) => void>();
+  readonly #listeners = new Set<(task: TaskChange) => void>();
+  readonly #openLane = openLane((items) => {
+    for (const { id, queue } of items) this.#tell({ id, queue, status: 'open' });
+  });
 
   constructor(dependencies: TasksDependencies) {
     this.#dependencies = dependencies;
@@ -163,7 +176,14 @@ export class Tasks {
       createdAtMs,
       dueAtMs,
     };
-    return { taskId, write: write(openLane, item), dueAtMs, onDeadline: queue.onDeadline, version, digest };
+    return {
+      taskId,
+      write: write(this.#openLane, item),
+      dueAtMs,
+      onDeadline: queue.onDeadline,
+      version,
+      digest,
+    };
   }
 
   /** The write that ends a task without an answer, for the engine to commit with what ends the wait. A task that has ended stays as it is. */
@@ -220,7 +240,7 @@ export class Tasks {
       answers.resume(task, payload),
     ]);
     answers.afterCommit?.(task);
-    return await this.#tell(id);
+    return await this.#told(id);
   }
 
   /** @throws AiosError `tasks.unknown` */
@@ -241,21 +261,25 @@ export class Tasks {
     return this.#reader.counts(this.#dependencies.clock.now());
   }
 
-  /** Called after a person changed a task; returns how to stop. */
-  onChanged(listener: (task: Task) => void): () => void {
+  /** Called after the commit that opened a task here or in which a person changed it; returns how to stop. */
+  onChanged(listener: (change: TaskChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   async #change(item: ChangeItem): Promise<Task> {
     await this.#dependencies.commit.commit([write(changeLane, item)]);
-    return await this.#tell(item.id);
+    return await this.#told(item.id);
   }
 
-  async #tell(id: string): Promise<Task> {
+  async #told(id: string): Promise<Task> {
     const task = await this.get(id);
-    for (const listener of this.#listeners) listener(task);
+    this.#tell(task);
     return task;
+  }
+
+  #tell(change: TaskChange): void {
+    for (const listener of this.#listeners) listener(change);
   }
 
   #requireCandidate(task: Task, by: Person): void {
