@@ -54,7 +54,10 @@ export const LIMITS = {
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
-  runAnswerMs: limit(60_000, 'how long a start waits for its run, whatever its caller asks: proxies give up then'),
+  runAnswerMs: limit(
+    60_000,
+    'how long a start waits for its run, whatever its caller asks: proxies give up then',
+  ),
   connectorResponseBytesMax: limit(4 * 1024 * 1024, 'one answer of an outside system, held in memory'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;
