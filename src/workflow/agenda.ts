@@ -161,6 +161,7 @@ export class Agenda {
   async adopt(claimed: readonly ClaimedRun[]): Promise<void> {
     for (const run of claimed) {
       const held = await this.#worker.adopt(run);
+      if (!held) continue;
       this.#perform(held);
       if (run.requested) await this.carryOut(run.id, run.requested);
     }
@@ -179,6 +180,7 @@ export class Agenda {
   async cancelClaimed(claimed: readonly ClaimedRun[]): Promise<void> {
     for (const run of claimed) {
       const held = await this.#worker.adopt(run);
+      if (!held) continue;
       held.execution.holding = true; // it may come to its wait, and not beyond
       this.#perform(held);
       await new Promise((resolve) => setImmediate(resolve));
@@ -202,13 +204,5 @@ export class Agenda {
     }
     await Promise.allSettled([...held.values()].map((run) => this.#worker.putAway(run, 'running', 0)));
     await deps.store.leave(this.#worker.id);
-  }
-
-  /** Stops without a word, as a crash does: for tests of what others make of it. */
-  abandon(): void {
-    this.#stopped = true;
-    clearInterval(this.#poll);
-    clearTimeout(this.#alarm);
-    this.#stopClock?.();
   }
 }

@@ -15,6 +15,9 @@ import { RunReader } from './reading.ts';
 import { ENDED, type RunStore, type Signal, type StoredRun } from './run-store.ts';
 import { type RunChanged, Worker } from './worker.ts';
 
+/** How often the winner of two starts with one key is looked for, 10 ms apart. */
+const WINNER_TRIES = 100;
+
 export interface EngineOptions {
   readonly store: RunStore;
   readonly catalog: Catalog;
@@ -140,14 +143,14 @@ export class WorkflowEngine {
    */
   async run(request: StartRequest, waitMs: number): Promise<RunState> {
     const held = await this.#create(request);
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      this.#worker.perform(held),
-      new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, waitMs);
-      }),
-    ]);
-    clearTimeout(timer);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      held.onLeft(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      void this.#worker.perform(held);
+    });
     if (held.lostBy !== undefined) {
       const winner = await this.#winner(held, request);
       return (await this.waitFor(winner.id, waitMs)) ?? stateOf(winner);
@@ -173,14 +176,16 @@ export class WorkflowEngine {
     return this.#worker.create(loaded, newId('run', nowMs), { input }, idempotencyKey ?? null, nowMs);
   }
 
-  /** The run that another start with the same key has made. */
+  /** The run that another start with the same key has made; its commit may still be on its way. */
   async #winner(held: Held, { workflow, idempotencyKey }: StartRequest): Promise<StoredRun> {
-    const found =
-      idempotencyKey === undefined
-        ? await this.#store.find(held.id)
-        : await this.#store.findByKey(workflow, idempotencyKey);
-    if (found) return found;
-    throw held.lostBy instanceof Error ? held.lostBy : new AiosError('store.conflict');
+    const lost = held.lostBy instanceof AiosError ? held.lostBy : new AiosError('store.conflict');
+    if (idempotencyKey === undefined || lost.code !== 'workflow.exists') throw lost;
+    for (let tries = 0; tries < WINNER_TRIES; tries++) {
+      const found = await this.#store.findByKey(workflow, idempotencyKey);
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new AiosError('store.conflict', { cause: lost });
   }
 
   /**

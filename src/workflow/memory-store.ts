@@ -90,6 +90,21 @@ export class MemoryRunStore implements RunStore {
     this.#listeners.push(listener);
   }
 
+  /** For event starts: what `work` does to the runs stands when it resolves, and is taken back when it throws. */
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const tables = [this.#rows, this.#signals, this.#subscriptions] as Map<string, unknown>[];
+    const before = tables.map((table) => [...table]);
+    try {
+      return await work(NO_TRANSACTION);
+    } catch (error) {
+      for (const [index, table] of tables.entries()) {
+        table.clear();
+        for (const [key, value] of before[index]!) table.set(key, value);
+      }
+      throw error;
+    }
+  }
+
   #refusal(change: RunChange): Refused | undefined {
     const row = this.#rows.get(change.id);
     if (!change.insert) {
@@ -109,7 +124,7 @@ export class MemoryRunStore implements RunStore {
   #apply(change: RunChange): void {
     const { entries, seq, insert: _, ...values } = structuredClone(change);
     const before = this.#rows.get(change.id);
-    const barriers = before?.barriers ?? new Map<number, readonly Entry[]>();
+    const barriers = new Map(before?.barriers);
     if (!barriers.has(seq)) barriers.set(seq, entries);
     this.#rows.set(change.id, {
       ...values,

@@ -98,9 +98,15 @@ export class Worker implements ExecutionHost {
     return this.#hold(new Held(execution, 0));
   }
 
-  /** Takes a claimed run into memory, to go on from its journal. */
-  async adopt(claimed: ClaimedRun): Promise<Held> {
-    const loaded = await this.deps.flows.version(claimed.workflow, claimed.version);
+  /** Takes a claimed run into memory, to go on from its journal; one whose definition is gone fails, and its neighbours go on. */
+  async adopt(claimed: ClaimedRun): Promise<Held | undefined> {
+    let loaded: LoadedFlow;
+    try {
+      loaded = await this.deps.flows.version(claimed.workflow, claimed.version);
+    } catch (error) {
+      await this.#giveBack(claimed, toAiosError(error));
+      return undefined;
+    }
     const execution = new Execution(
       this,
       { ...claimed, digest: loaded.digest },
@@ -111,6 +117,20 @@ export class Worker implements ExecutionHost {
     const held = new Held(execution, claimed.nextSeq);
     held.durable = true;
     return this.#hold(held);
+  }
+
+  async #giveBack(claimed: ClaimedRun, error: AiosError): Promise<void> {
+    this.deps.onError(error, claimed.id);
+    const updatedAtMs = this.nowMs();
+    const later = { status: 'waiting', result: null, wakeAtMs: updatedAtMs + GIVE_BACK_MS } as const;
+    const failed = {
+      status: 'failed',
+      result: { error: toFlowError(error, '').body },
+      wakeAtMs: null,
+    } as const;
+    const state = error.retryable ? later : failed;
+    const change = { ...claimed, ...state, insert: false, worker: null, updatedAtMs, entries: [], seq: 0 };
+    await this.deps.store.commit.commit(this.deps.store.save(change));
   }
 
   #hold(held: Held): Held {
@@ -209,7 +229,7 @@ export class Worker implements ExecutionHost {
 
   #considerPark(held: Held): void {
     const { execution } = held;
-    if (held.gone || held.ending || !execution.waiting) return;
+    if (held.gone || held.ending || execution.holding || !execution.waiting) return;
     const dueMs = execution.dueMs;
     const soon = dueMs !== undefined && dueMs - this.nowMs() <= this.deps.limits.runParkMs;
     if (soon) this.onDue(dueMs);
@@ -417,6 +437,9 @@ export class Worker implements ExecutionHost {
     }
   }
 }
+
+/** When a run that could not be taken up is tried again. */
+const GIVE_BACK_MS = 1_000;
 
 export const RUNNING: Patch = {
   status: 'running',

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { eventRunId } from './event-start.ts';
+
+const THREE = `
+do:
+  - first: { call: count:1@default, with: { name: a, value: '\${ input.x }' } }
+  - second: { call: count:1@default, with: { name: b, value: '\${ input.value + 1 }' } }
+  - third: { set: { sum: '\${ input.value }' } }`;
+const ACT = `
+do:
+  - prepare: { call: count:1@default, with: { name: prepare, note: prepared } }
+  - act: { call: act:1@default, with: { name: pay } }`;
+
+export function startTests(world: () => World): void {
+  describe('starting', () => {
+    it('answers a synchronous run after its result is durable', async () => {
+      world().define('three', THREE);
+      const { engine } = await world().engine();
+      const run = await engine.run({ workflow: 'three', input: { x: 1 } }, 5_000);
+      expect(run).toMatchObject({ status: 'completed', result: { output: { sum: 2 } } });
+      const detail = await engine.runs.get(run.runId);
+      expect(detail.steps.map(({ key, kind, status }) => `${key} ${kind} ${status}`)).toEqual([
+        'first pure completed',
+        'second pure completed',
+        'third flow completed',
+      ]);
+      expect(detail.graph.edges).toContainEqual({ from: 'first', to: 'second' });
+    });
+
+    it('answers an asynchronous start when the run is durable, and goes on', async () => {
+      world().define('act', ACT);
+      const { engine } = await world().engine();
+      const { runId, created } = await engine.start({ workflow: 'act' });
+      expect(created).toBe(true);
+      expect(outputOf(await reaches(engine, runId, 'completed'))).toBe(`${runId}/act`);
+    });
+
+    it('gives one run to one key, whichever process is asked', async () => {
+      world().define('act', ACT);
+      const [one, two] = [await world().engine(), await world().engine()];
+      const request = { workflow: 'act', idempotencyKey: `k-${Math.random()}` };
+      const runs = await Promise.all([
+        one.engine.run(request, 5_000),
+        two.engine.run(request, 5_000),
+        one.engine.run(request, 5_000),
+      ]);
+      expect(new Set(runs.map(({ runId }) => runId)).size).toBe(1);
+      expect(world().times('act:pay')).toBe(1);
+      expect(await two.engine.start(request)).toEqual({ runId: runs[0].runId, created: false });
+    });
+
+    it('refuses an unknown flow and more starts than may wait', async () => {
+      const { engine } = await world().engine('runsActiveMax=1,runsQueuedMax=1');
+      world().define('held', 'do: [ { act: { call: act:1@default, with: { gate: shut } } } ]');
+      await expect(engine.run({ workflow: 'nope' }, 10)).rejects.toMatchObject({
+        code: 'workflow.not_found',
+      });
+      const first = await engine.start({ workflow: 'held' });
+      const second = engine.start({ workflow: 'held' });
+      await expect(engine.start({ workflow: 'held' })).rejects.toMatchObject({
+        code: 'request.overloaded',
+        extensions: { limitName: 'runsQueuedMax' },
+      });
+      world().gate('shut').open();
+      await reaches(engine, first.runId, 'completed');
+      await reaches(engine, (await second).runId, 'completed');
+    });
+  });
+  describe('starting from events', () => eventTests(world));
+}
+
+function eventTests(world: () => World): void {
+  const schedule = 'schedule: { on: { one: { with: { type: order.placed } } } }\n';
+
+  it('commits the runs with the transaction of the consumer, once for each event', async () => {
+    const { engine } = await world().engine();
+    world().define('on-order', `${schedule}${THREE.replace('input.x', 'input[0].data.x')}`);
+    const events = [1, 2, 3].map((x) => world().event('order.placed', { x }, `once-${x}`));
+    await world().consume(engine, ...events);
+    await world().consume(engine, ...events);
+    for (const [index, event] of events.entries()) {
+      const state = await engine.waitFor(eventRunId('on-order', event), 5_000);
+      expect(state).toMatchObject({ status: 'completed', result: { output: { sum: index + 2 } } });
+    }
+    expect((await engine.runs.list({ workflow: 'on-order' })).items).toHaveLength(3);
+  });
+
+  it('leaves nothing when that transaction is rolled back, and starts at the next try', async () => {
+    const { engine } = await world().engine();
+    world().define('again', `${schedule}${ACT.replace('prepared', 'again-prepared')}`);
+    const event = world().event('order.placed', {}, 'rolled-back');
+    const broken = world().fixture.transaction(async (tx) => {
+      await engine.startFromEvents([event], tx);
+      throw new Error('the consumer fails');
+    });
+    await expect(broken).rejects.toThrow('the consumer fails');
+    expect(world().times('act')).toBe(0);
+    await world().consume(engine, event);
+    await reaches(engine, eventRunId('again', event), 'completed');
+    expect(world().times('act:pay')).toBe(1);
+    expect((await world().fixture.readNotes()).filter((note) => note === 'again-prepared')).toHaveLength(1);
+  });
+
+  it('acts only after the commit, and lets a slow run go on by itself', async () => {
+    const { engine } = await world().engine('eventInlineMs=20');
+    world().define(
+      'slow',
+      `${schedule}do: [ { wait: { call: count:1@default, with: { gate: slow } } }, { act: { call: act:1@default, with: { name: slow } } } ]`,
+    );
+    const event = world().event('order.placed', {}, 'slow');
+    await world().consume(engine, event);
+    const runId = eventRunId('slow', event);
+    await reaches(engine, runId, 'running');
+    world().gate('slow').open();
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toBe(`${runId}/act`);
+  });
+
+  it('starts only from the events that its filter means, and knows the event', async () => {
+    const { engine } = await world().engine();
+    world().define(
+      'big',
+      `schedule: { on: { any: [ { with: { type: order.big, subject: big }, correlate: { size: { from: data.size > 10, expect: '\${ true }' } } } ] } }
+do: [ { note: { set: { id: '\${ event.id }', size: '\${ input[0].data.size }' } } } ]`,
+    );
+    const events = [5, 50].map((size) => world().event('order.big', { size }, `size-${size}`));
+    for (const { event } of events) event.subject = 'big';
+    await world().consume(engine, ...events, world().event('order.other', {}));
+    const { items } = await engine.runs.list({ workflow: 'big' });
+    expect(items.map(outputOf)).toEqual([{ id: 'size-50', size: 50 }]);
+    expect(engine.startTypes()).toEqual(['order.big']);
+  });
+
+  it('tells a run to whoever waits for it before it exists', async () => {
+    const { engine } = await world().engine();
+    world().define('later', `${schedule}do: [ { a: { set: { b: 1 } } } ]`);
+    const event = world().event('order.placed', {}, 'not-yet');
+    const waiting = engine.waitFor(eventRunId('later', event), 5_000);
+    expect(await engine.waitFor(eventRunId('later', event), 1)).toBeUndefined();
+    await until(() => true);
+    await world().consume(engine, event);
+    expect(await waiting).toMatchObject({ status: 'completed' });
+  });
+}

@@ -1,0 +1,255 @@
+import { describe, expect, it } from 'vitest';
+import type { WorkflowEngine } from './engine.ts';
+import { outputOf, reaches, START_MS, until, type World } from './engine-conformance.ts';
+
+const ASK =
+  'do: [ { ask: { call: ask:1@default } }, { act: { call: act:1@default, with: { name: after } } } ]';
+
+async function answer(world: World, engine: WorkflowEngine, runId: string, payload: string, stepKey = 'ask') {
+  await world.fixture.open().commit.commit([engine.signal({ runId, stepKey, payload })]);
+}
+
+export function waitTests(world: () => World): void {
+  describe('waiting', () => {
+    it('holds no memory, and goes on with the first answer', async () => {
+      world().define('asks', 'do: [ { ask: { call: ask:1@default } } ]');
+      const { engine } = await world().engine();
+      const run = await engine.run({ workflow: 'asks' }, 5_000);
+      expect(run).toMatchObject({ status: 'waiting', waitingFor: 'ask' });
+      expect(engine.active).toBe(0);
+      await Promise.all([
+        answer(world(), engine, run.runId, 'yes'),
+        answer(world(), engine, run.runId, 'no'),
+      ]);
+      const ended = await reaches(engine, run.runId, 'completed');
+      expect(['yes', 'no']).toContain(outputOf(ended));
+      await answer(world(), engine, run.runId, 'too late');
+      expect((await engine.runs.get(run.runId)).steps).toMatchObject([
+        { key: 'ask', kind: 'wait', primitive: 'ask', status: 'completed' },
+      ]);
+    });
+
+    it('takes an answer that another process wrote', async () => {
+      world().define('asks', ASK);
+      const [one, two] = [await world().engine(), await world().engine()];
+      const { runId } = await one.engine.run({ workflow: 'asks' }, 5_000);
+      one.line.cut = true;
+      await answer(world(), two.engine, runId, 'yes');
+      await reaches(two.engine, runId, 'completed');
+      expect(world().times('act:after')).toBe(1);
+    });
+
+    it('ends a wait at its deadline, by the business clock', async () => {
+      world().define('due', 'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } } ]');
+      const { engine } = await world().engine();
+      const { runId } = await engine.run({ workflow: 'due' }, 5_000);
+      world().clock.advanceBy(59_999);
+      expect((await engine.waitFor(runId, 30))?.status).toBe('waiting');
+      world().clock.advanceBy(1);
+      expect(outputOf(await reaches(engine, runId, 'completed'))).toBe('late');
+      expect((await engine.runs.get(runId)).steps[0]).toMatchObject({ durationMs: 60_000 });
+    });
+
+    it.each([
+      ['short, in memory', 'PT0.5S', 500, 'running'],
+      ['long, out of memory', 'P90D', 90 * 86_400_000, 'waiting'],
+    ] as const)('sleeps: %s', async (_, duration, ms, status) => {
+      world().define('sleeps', `do: [ { sleep: { wait: ${duration} } }, { end: { set: { done: true } } } ]`);
+      const { engine } = await world().engine();
+      const { runId } = await engine.start({ workflow: 'sleeps' });
+      await reaches(engine, runId, status);
+      await until(() => engine.active === (status === 'running' ? 1 : 0));
+      world().clock.advanceTo(START_MS + ms);
+      expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ done: true });
+    });
+
+    it('finishes on the version that it began with', async () => {
+      world().define('pinned', 'do: [ { ask: { call: ask:1@default } }, { tell: { set: { v: 1 } } } ]');
+      const { engine } = await world().engine();
+      const { runId } = await engine.run({ workflow: 'pinned' }, 5_000);
+      world().define('pinned', 'do: [ { other: { set: { v: 2 } } } ]', 2);
+      expect(outputOf(await engine.run({ workflow: 'pinned' }, 5_000))).toEqual({ v: 2 });
+      await answer(world(), engine, runId, 'yes');
+      expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ v: 1 });
+    });
+  });
+  describe('time limits and races', () => raceTests(world));
+  describe('listening', () => listenTests(world));
+  describe('operating', () => operatingTests(world));
+}
+
+function raceTests(world: () => World): void {
+  it('interrupts a wait at its time limit, and a try may catch that', async () => {
+    world().define(
+      'limited',
+      `do:
+  - guarded:
+      try: [ { ask: { call: ask:1@default, timeout: { after: PT1M } } } ]
+      catch: { errors: { with: { type: timeout } }, do: [ { safe: { set: { safe: true, status: '\${ error.status }' } } } ] }`,
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'limited' }, 5_000);
+    world().clock.advanceBy(60_000);
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ safe: true, status: 408 });
+    expect(await world().fixture.readNotes()).toContain('closed:guarded/ask');
+  });
+
+  it('keeps the winner of a competition, and closes what the losers had opened', async () => {
+    world().define(
+      'race',
+      `do:
+  - compete: { fork: { compete: true, branches: [ { slow: { call: ask:1@default } }, { quick: { call: ask:1@default } } ] } }
+  - later: { call: ask:1@default, input: { from: '{ "won": output_of(input) }' } }`.replace(
+        'output_of(input)',
+        'input',
+      ),
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'race' }, 5_000);
+    await answer(world(), engine, runId, 'quick one', 'compete/quick');
+    await until(async () => (await world().fixture.readNotes()).includes('closed:compete/slow'));
+    await reaches(engine, runId, 'waiting');
+    await answer(world(), engine, runId, 'slow one', 'compete/slow');
+    await answer(world(), engine, runId, 'end', 'later');
+    await reaches(engine, runId, 'completed');
+    const { steps } = await engine.runs.get(runId);
+    expect(steps.find(({ key }) => key === 'compete/quick')).toMatchObject({ output: 'quick one' });
+  });
+
+  it('tries again after its back-off, and counts the attempts', async () => {
+    world().define(
+      'retry',
+      `do:
+  - guarded:
+      try: [ { act: { call: act:1@default, with: { name: flaky, fail: 2 } } } ]
+      catch: { errors: { with: { type: timeout } }, retry: { delay: PT1M, backoff: { exponential: {} }, limit: { attempt: { count: 3 } } } }`,
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'retry' }, 5_000);
+    expect(world().times('act:flaky')).toBe(1);
+    world().clock.advanceBy(60_000);
+    await until(() => world().times('act:flaky') === 2);
+    await reaches(engine, runId, 'waiting');
+    world().clock.advanceBy(119_999);
+    expect(world().times('act:flaky')).toBe(2);
+    world().clock.advanceBy(1);
+    await reaches(engine, runId, 'completed');
+    const { steps } = await engine.runs.get(runId);
+    expect(steps.map(({ key, status, attempts }) => [key, status, attempts])).toEqual([
+      ['guarded/act', 'failed', 1],
+      ['guarded^1/act', 'failed', 2],
+      ['guarded^2/act', 'completed', 3],
+    ]);
+  });
+
+  it('joins parallel branches, some of which wait', async () => {
+    world().define(
+      'both',
+      'do: [ { both: { fork: { branches: [ { one: { call: ask:1@default } }, { two: { call: count:1@default, with: { name: two, value: 2 } } } ] } } } ]',
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'both' }, 5_000);
+    await answer(world(), engine, runId, 'one', 'both/one');
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual(['one', { value: 2 }]);
+    expect(world().times('count:two')).toBe(1);
+  });
+
+  it('runs a flow inside a flow, and hands its failure up', async () => {
+    world().define(
+      'inner',
+      'do: [ { ask: { call: ask:1@default } }, { no: { if: input == "no", raise: { error: { type: mine, status: 418 } } } } ]',
+    );
+    world().define(
+      'outer',
+      `do: [ { safe: { try: [ { sub: { run: { workflow: { namespace: test, name: inner, version: '1.0.0', input: {} } } } } ], catch: { do: [ { why: { set: { status: '\${ error.status }' } } } ] } } } ]`,
+    );
+    const { engine } = await world().engine();
+    const outcomes = [];
+    for (const payload of ['yes', 'no']) {
+      const { runId } = await engine.run({ workflow: 'outer' }, 5_000);
+      const inner = await until(
+        async () => (await engine.runs.list({ workflow: 'inner', status: 'waiting' })).items[0],
+      );
+      await answer(world(), engine, inner.id, payload);
+      outcomes.push(outputOf(await reaches(engine, runId, 'completed')));
+    }
+    expect(outcomes).toEqual(['yes', { status: 418 }]);
+  });
+}
+
+function listenTests(world: () => World): void {
+  const flow = (to: string) => `do: [ { hear: { listen: { to: ${to} } } } ]`;
+  const paid = `{ with: { type: paid }, correlate: { order: { from: data.order, expect: '\${ workflow.input.order }' } } }`;
+
+  it('takes the event that correlates, and no other', async () => {
+    world().define('hears', flow(`{ one: ${paid} }`));
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'hears', input: { order: 7 } }, 5_000);
+    expect(engine.listenTypes()).toContain('paid');
+    await world().deliver(engine, world().event('paid', { order: 8 }), world().event('other', { order: 7 }));
+    expect((await engine.waitFor(runId, 30))?.status).toBe('waiting');
+    await world().deliver(engine, world().event('paid', { order: 7, cents: 5 }));
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual([{ order: 7, cents: 5 }]);
+    await world().deliver(engine, world().event('paid', { order: 7 }));
+  });
+
+  it('waits for all of several, over crashes', async () => {
+    world().define('hears-all', flow(`{ all: [ ${paid}, { with: { type: sent } } ] }`));
+    const { engine, line } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'hears-all', input: { order: 1 } }, 5_000);
+    await world().deliver(engine, world().event('sent', { by: 'ship' }));
+    line.cut = true;
+    const other = await world().engine();
+    await world().deliver(other.engine, world().event('paid', { order: 1 }));
+    expect(outputOf(await reaches(other.engine, runId, 'completed'))).toEqual([{ order: 1 }, { by: 'ship' }]);
+  });
+}
+
+function operatingTests(world: () => World): void {
+  it('cancels a waiting run and closes what it had opened', async () => {
+    world().define('asks', ASK);
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'asks' }, 5_000);
+    await engine.cancel(runId);
+    expect(await reaches(engine, runId, 'canceled')).toMatchObject({
+      result: { error: { code: 'workflow.canceled' } },
+    });
+    expect(
+      (await world().fixture.readNotes()).filter((note) => note === 'closed:ask').length,
+    ).toBeGreaterThan(0);
+    await expect(engine.cancel(runId)).rejects.toMatchObject({ code: 'workflow.ended' });
+    await expect(engine.cancel('run_none')).rejects.toMatchObject({ code: 'workflow.run_not_found' });
+  });
+
+  it('cancels during an effect: the call is aborted, its outcome recorded as unknown', async () => {
+    world().define('acts', 'do: [ { act: { call: act:1@default, with: { name: cut-off, gate: never } } } ]');
+    const [one, two] = [await world().engine(), await world().engine()];
+    const { runId } = await one.engine.start({ workflow: 'acts' });
+    await until(() => world().times('act:cut-off') === 1);
+    await two.engine.cancel(runId);
+    await reaches(two.engine, runId, 'canceled');
+    expect(world().aborted).toEqual(['cut-off']);
+    expect((await one.engine.runs.get(runId)).steps).toMatchObject([
+      { key: 'act', status: 'failed', error: { code: 'workflow.outcome_unknown' } },
+    ]);
+  });
+
+  it('pauses before the next step, and resumes', async () => {
+    world().define(
+      'two',
+      'do: [ { a: { call: act:1@default, with: { name: first, gate: pause } } }, { b: { call: act:1@default, with: { name: second } } } ]',
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'two' });
+    await until(() => world().times('act:first') === 1);
+    const pausing = engine.pause(runId);
+    world().gate('pause').open();
+    await pausing;
+    await reaches(engine, runId, 'paused');
+    expect([world().times('act:second'), engine.active]).toEqual([0, 0]);
+    await engine.resume(runId);
+    await reaches(engine, runId, 'completed');
+    expect([world().times('act:first'), world().times('act:second')]).toEqual([1, 1]);
+    await expect(engine.resume(runId)).rejects.toMatchObject({ code: 'workflow.not_paused' });
+  });
+}

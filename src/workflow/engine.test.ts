@@ -1,0 +1,79 @@
+import { GroupCommit, type Lane } from '../store/group-commit.ts';
+import { columns } from '../store/rows.ts';
+import { createTestDatabase } from '../testing/database.ts';
+import { engineConformance } from './engine-conformance.ts';
+import { MemoryRunStore } from './memory-store.ts';
+import { workflowMigrations } from './migrations.ts';
+import { PostgresRunStore } from './postgres-store.ts';
+
+engineConformance('the memory store', async () => {
+  let store = new MemoryRunStore();
+  const written: string[] = [];
+  const notes: Lane<string> = {
+    name: 'notes',
+    order: 90,
+    write: async (_tx, items) => {
+      written.push(...items);
+      return undefined;
+    },
+  };
+  return {
+    open: () => store,
+    transaction: async (work) => {
+      const before = written.length;
+      try {
+        return await store.transaction(work);
+      } catch (error) {
+        written.length = before;
+        throw error;
+      }
+    },
+    notes,
+    readNotes: async () => written,
+    reset: async () => {
+      store = new MemoryRunStore();
+      written.length = 0;
+    },
+    close: async () => {},
+  };
+});
+
+engineConformance('the Postgres store', async () => {
+  const database = await createTestDatabase([
+    ...workflowMigrations,
+    { name: '0990_notes', sql: 'create table notes (body text not null)' },
+  ]);
+  const { db, limits } = database;
+  const notes: Lane<string> = {
+    name: 'notes',
+    order: 90,
+    async write(tx, items) {
+      await tx.query(
+        'insert into notes select * from unnest($1::text[])',
+        columns(items, (item) => [item]),
+      );
+      return undefined;
+    },
+  };
+  const commits: GroupCommit[] = [];
+  return {
+    open: () => {
+      const commit = new GroupCommit(db, limits);
+      commits.push(commit);
+      return new PostgresRunStore(db, commit);
+    },
+    transaction: (work) => db.transaction(work),
+    notes,
+    readNotes: async () =>
+      (await db.query<{ body: string }>('select body from notes')).map(({ body }) => body),
+    reset: async () => {
+      await db.query(
+        'truncate workflow_runs, workflow_journal, workflow_signals, workflow_subscriptions, workflow_workers, notes',
+      );
+    },
+    close: async () => {
+      await Promise.all(commits.map((commit) => commit.close()));
+      await database.close();
+    },
+  };
+});
