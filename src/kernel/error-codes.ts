@@ -334,6 +334,22 @@ export const ERRORS = {
     'Give a value (or null) for every join key of the views of the service.',
   ),
 
+  'ledger.entry_too_large': row(
+    413,
+    'The audit entry is over the limit of the log format',
+    'Shorten what names the object; the payload itself lies outside the entry.',
+  ),
+  'ledger.not_found': row(
+    404,
+    'The audit log has no such entry, tile or proof',
+    'Ask for the checkpoint first: it says how many entries there are.',
+  ),
+  'ledger.master_key': row(
+    500,
+    'The master key of the ledger is not valid',
+    'Restore ledger-master.key in the data folder from its backup.',
+  ),
+
   'contracts.unknown_type': row(
     422,
     'No contract covers this type of event',

@@ -1,0 +1,142 @@
+import type { KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Limits } from '../kernel/limits.ts';
+import { leafHash, TILE_WIDTH } from '../kernel/merkle.ts';
+import { signCheckpoint } from '../kernel/signed-note.ts';
+import type { Database, Queryable } from '../store/database.ts';
+import { appendLeaves, tiledTree } from './tree.ts';
+
+interface Dependencies {
+  db: Database;
+  /** The name of the log; part of what is signed. */
+  origin: string;
+  privateKey: KeyObject;
+  limits: Pick<Limits, 'auditBatchMax' | 'auditPauseMs' | 'auditPollMs'>;
+  onError?: (error: unknown) => void;
+}
+
+interface TreeRow {
+  size: number;
+  xid: string;
+  seq: number;
+}
+
+// Any number, the same in every process: whoever holds it puts entries in order.
+const LOCK = 7_700_080;
+
+/**
+ * Gives committed entries their place in the tree and signs the checkpoint: one process at a time, by an advisory lock that ends with its
+ * transaction. Entries, hashes and checkpoint move together, so a crash leaves a tree that verifies.
+ */
+export class Sequencer {
+  readonly #dependencies: Dependencies;
+  #running: Promise<void> | undefined;
+  #stopping = false;
+  #pending = true;
+  #wake: (() => void) | undefined;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  start(): void {
+    this.#stopping = false;
+    this.#running = this.#run();
+  }
+
+  /** Puts what is committed in order, then stops. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake?.();
+    await this.#running;
+    await this.drain();
+  }
+
+  /** There is something new. */
+  notice(): void {
+    if (this.#pending) return;
+    this.#pending = true;
+    this.#wake?.();
+  }
+
+  /** Puts everything in order that was committed before the call. */
+  async drain(): Promise<void> {
+    while (await this.#step()) {}
+  }
+
+  async #run(): Promise<void> {
+    const { auditPauseMs, auditPollMs } = this.#dependencies.limits;
+    while (!this.#stopping) {
+      this.#pending = false;
+      try {
+        const more = await this.#step();
+        // Batches grow while it pauses: a signature and a tile cost the same for one entry as for two hundred.
+        await sleep(auditPauseMs);
+        if (more || this.#pending) continue;
+      } catch (error) {
+        this.#dependencies.onError?.(error);
+      }
+      if (!this.#stopping && !this.#pending) await this.#sleep(auditPollMs);
+    }
+  }
+
+  /** One batch; true when there may be more. */
+  async #step(): Promise<boolean> {
+    const { db, limits } = this.#dependencies;
+    return db.transaction(async (tx) => {
+      const [lock] = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [
+        LOCK,
+      ]);
+      if (!lock!.mine) return false;
+      const [tree] = await tx.query<TreeRow>('select size, xid::text as xid, seq from audit_tree');
+      const { size, xid, seq } = tree ?? { size: 0, xid: '0', seq: 0 };
+      // Rows of transactions that are still open come later, so nothing older than the oldest of them can be missing here.
+      const rows = await tx.query<{ xid: string; seq: number; entry: string }>(
+        `select xid::text as xid, seq, entry from audit_entries
+         where (xid, seq) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+         order by xid, seq limit $3`,
+        [xid, seq, limits.auditBatchMax],
+      );
+      if (rows.length === 0 && tree) return false;
+      await appendLeaves(
+        tx,
+        size,
+        rows.map(({ entry }) => leafHash(entry)),
+      );
+      await this.#bundles(tx, size, rows);
+      await this.#sign(tx, size + rows.length, rows.at(-1) ?? { xid, seq });
+      return rows.length === limits.auditBatchMax;
+    });
+  }
+
+  async #bundles(tx: Queryable, size: number, rows: readonly { xid: string; seq: number }[]): Promise<void> {
+    for (const [index, row] of rows.entries()) {
+      if ((size + index) % TILE_WIDTH !== 0) continue;
+      await tx.query('insert into audit_bundles (number, xid, seq) values ($1, $2::xid8, $3)', [
+        (size + index) / TILE_WIDTH,
+        row.xid,
+        row.seq,
+      ]);
+    }
+  }
+
+  async #sign(tx: Queryable, size: number, last: { xid: string; seq: number }): Promise<void> {
+    const { origin, privateKey } = this.#dependencies;
+    const checkpoint = signCheckpoint({ origin, size, root: await tiledTree(tx).root(size) }, privateKey);
+    await tx.query(
+      `insert into audit_tree (size, xid, seq, checkpoint, signed_at) values ($1, $2::xid8, $3, $4, now())
+       on conflict (one) do update set size = $1, xid = $2::xid8, seq = $3, checkpoint = $4, signed_at = now()`,
+      [size, last.xid, last.seq, checkpoint],
+    );
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    this.#wake = undefined;
+  }
+}

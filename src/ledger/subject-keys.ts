@@ -1,0 +1,91 @@
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { AiosError } from '../kernel/errors.ts';
+import type { Queryable } from '../store/database.ts';
+
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12; // NIST SP 800-38D, 8.2.2: random nonces of 96 bits; one key writes far fewer than 2^32 payloads
+const TAG_BYTES = 16;
+const CACHED_MAX = 50_000;
+
+/** What payloads without a person in them are encrypted for. */
+export const NOBODY = 'nobody';
+
+/**
+ * The data key of every subject, wrapped by the master key. A subject is kept as a keyed hash of its name, so that the table says nothing about
+ * who is in it; destroying its row's key makes every payload about it unreadable.
+ */
+export class SubjectKeys {
+  readonly #master: Uint8Array;
+  readonly #known = new LRUCache<string, Buffer>({ max: CACHED_MAX });
+
+  constructor(master: Uint8Array) {
+    if (master.byteLength !== KEY_BYTES)
+      throw new AiosError('ledger.master_key', {
+        detail: `The master key has ${master.byteLength} bytes; ${KEY_BYTES} are needed.`,
+      });
+    this.#master = master;
+  }
+
+  /** How a subject is called in the tables. */
+  nameOf(subject: string): string {
+    return subject === NOBODY
+      ? NOBODY
+      : createHmac('sha256', this.#master).update(subject).digest('base64url').slice(0, 22);
+  }
+
+  /** The keys of subjects, by their names; made where they are missing. An erased subject that comes again gets a new key. */
+  async ensure(tx: Queryable, names: Iterable<string>): Promise<void> {
+    const missing = [...new Set(names)].filter((name) => !this.#known.has(name)).sort();
+    if (missing.length === 0) return;
+    const fresh = missing.map(() => this.#seal(this.#master, randomBytes(KEY_BYTES)));
+    const rows = await tx.query<{ subject: string; wrapped: Buffer }>(
+      `insert into audit_subjects as s (subject, wrapped) select * from unnest($1::text[], $2::bytea[])
+       on conflict (subject) do update set wrapped = coalesce(s.wrapped, excluded.wrapped) returning subject, wrapped`,
+      [missing, fresh],
+    );
+    for (const { subject, wrapped } of rows) this.#known.set(subject, this.#open(this.#master, wrapped));
+  }
+
+  /** Encrypts for a subject whose key `ensure` has found. */
+  encrypt(name: string, plain: Uint8Array): Buffer {
+    return this.#seal(this.#known.get(name)!, plain);
+  }
+
+  /** The plain bytes; undefined when the key was destroyed. */
+  async decrypt(db: Queryable, name: string, sealed: Buffer): Promise<Buffer | undefined> {
+    const [row] = await db.query<{ wrapped: Buffer | null }>(
+      'select wrapped from audit_subjects where subject = $1',
+      [name],
+    );
+    if (!row?.wrapped) return undefined;
+    try {
+      return this.#open(this.#open(this.#master, row.wrapped), sealed);
+    } catch {
+      return undefined; // written under a key that was destroyed before this one was made
+    }
+  }
+
+  /** Destroys the key of a subject. Other processes forget it when their memory of it ends, so erase before closing a case, not during. */
+  async erase(db: Queryable, subject: string): Promise<boolean> {
+    const name = this.nameOf(subject);
+    const rows = await db.query(
+      'update audit_subjects set wrapped = null, erased_at = now() where subject = $1 and wrapped is not null returning subject',
+      [name],
+    );
+    this.#known.delete(name);
+    return rows.length > 0;
+  }
+
+  #seal(key: Uint8Array, plain: Uint8Array): Buffer {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
+    return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  #open(key: Uint8Array, sealed: Buffer): Buffer {
+    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES));
+    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+    return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+  }
+}
