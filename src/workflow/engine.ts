@@ -151,12 +151,16 @@ export class WorkflowEngine {
       });
       void this.#worker.perform(held);
     });
+    if (held.gone && held.lostBy === undefined && held.lastChange) {
+      return { ...held.lastChange, runId: held.id };
+    }
     if (held.lostBy !== undefined) {
       const winner = await this.#winner(held, request);
       return (await this.waitFor(winner.id, waitMs)) ?? stateOf(winner);
     }
-    if (!held.durable) await this.#worker.barrier(held.execution);
-    return held.lastChange ? { ...held.lastChange, runId: held.id } : this.#state(held.id);
+    // Not ended in time: durable nevertheless, unless it ends just now.
+    if (!held.durable) await this.#worker.barrier(held.execution).catch(() => held.written);
+    return stateOf(await this.#existing(held.id));
   }
 
   async #create({ workflow, input = {}, idempotencyKey }: StartRequest): Promise<Held> {
@@ -251,14 +255,12 @@ export class WorkflowEngine {
     if (ENDED.has(run.status))
       throw new AiosError('workflow.ended', { detail: `${runId} is ${run.status}.` });
     if (run.status === 'running') return this.#agenda.carryOut(runId, what);
-    if (what === 'cancel') {
-      const claimed = await this.#store.claim(
-        this.#worker.id,
-        [runId],
-        run.status === 'paused' ? 'paused' : 'waiting',
-      );
-      await this.#agenda.cancelClaimed(claimed);
-    }
+    if (what === 'pause') return;
+    const from = run.status === 'paused' ? 'paused' : 'waiting';
+    const claimed = await this.#store.claim(this.#worker.id, [runId], from);
+    // Somebody has just taken it up: it is asked of them.
+    if (claimed.length === 0) return this.#act(runId, what);
+    await this.#agenda.cancelClaimed(claimed);
   }
 
   async #existing(runId: string): Promise<StoredRun> {
@@ -305,10 +307,6 @@ export class WorkflowEngine {
       for (const settle of this.#watchers.get(change.runId) ?? []) settle(change);
     }
     for (const listener of this.#listeners) listener(change);
-  }
-
-  async #state(runId: string): Promise<RunState> {
-    return stateOf(await this.#existing(runId));
   }
 
   #perform(held: Held): void {

@@ -91,7 +91,11 @@ export class Execution implements Journal {
     this.flow = flow;
     this.#recorded = entries.length > 0 ? new Map(entries.map((entry) => [entry.k, entry])) : undefined;
     for (const entry of entries) this.#pin(entry.p);
-    for (const { key, payload } of signals) this.#signals.set(key, payload);
+    for (const { key, payload } of signals) {
+      // An answer that came after the one that stood.
+      if (this.#recorded?.has(key)) this.#unwritten.consumed.push(key);
+      else this.#signals.set(key, payload);
+    }
   }
 
   get event(): LoggedEvent | undefined {

@@ -30,6 +30,8 @@ const NO_TRANSACTION: Queryable = {
 export class MemoryRunStore implements RunStore {
   readonly #rows = new Map<string, Row>();
   readonly #signals = new Map<string, Signal>();
+  /** Signals that were offered to their run. */
+  readonly #seen = new Set<string>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #leases = new Map<string, number>();
 
@@ -135,6 +137,11 @@ export class MemoryRunStore implements RunStore {
     });
   }
 
+  #forget(key: string): void {
+    this.#signals.delete(key);
+    this.#seen.delete(key);
+  }
+
   #action(action: () => void): Write {
     return write(this.#actionLane, action);
   }
@@ -148,7 +155,7 @@ export class MemoryRunStore implements RunStore {
   }
 
   consume(runId: string, keys: readonly string[]): Write[] {
-    return keys.map((key) => this.#action(() => void this.#signals.delete(`${runId}/${key}`)));
+    return keys.map((key) => this.#action(() => void this.#forget(`${runId}/${key}`)));
   }
 
   subscribe(subscription: Subscription): Write {
@@ -249,6 +256,7 @@ export class MemoryRunStore implements RunStore {
   }
 
   #signalsOf(runId: string): Signal[] {
+    for (const [key, signal] of this.#signals) if (signal.runId === runId) this.#seen.add(key);
     return [...this.#signals.values()]
       .filter((signal) => signal.runId === runId)
       .map((signal) => structuredClone(signal));
@@ -286,7 +294,8 @@ export class MemoryRunStore implements RunStore {
   }
 
   async signaled(limit: number): Promise<string[]> {
-    const ids = new Set([...this.#signals.values()].map(({ runId }) => runId));
+    const fresh = [...this.#signals].filter(([key]) => !this.#seen.has(key));
+    const ids = new Set(fresh.map(([, { runId }]) => runId));
     return [...ids].filter((id) => this.#rows.get(id)?.status === 'waiting').slice(0, limit);
   }
 

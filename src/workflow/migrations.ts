@@ -44,8 +44,10 @@ export const workflowMigrations: Migration[] = [
         run_id text not null,
         key text not null,
         payload json not null,
+        seen boolean not null default false,
         primary key (run_id, key)
       );
+      comment on column workflow_signals.seen is 'A worker has offered it to the run: it wakes the run no more, and counts when the step comes to wait for it.';
       create table workflow_subscriptions (
         run_id text not null,
         key text not null,

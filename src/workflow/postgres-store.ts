@@ -197,9 +197,9 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
-  async #signals(ids: readonly string[]): Promise<Signal[]> {
-    return this.#db.query<{ runId: string; key: string; payload: Signal['payload'] }>(
-      'select run_id as "runId", key, payload from workflow_signals where run_id = any($1)',
+  #signals(ids: readonly string[]): Promise<Signal[]> {
+    return this.#db.query<Signal & object>(
+      'update workflow_signals set seen = true where run_id = any($1) returning run_id as "runId", key, payload',
       [ids],
     );
   }
@@ -221,7 +221,11 @@ export class PostgresRunStore implements RunStore {
   }
 
   async leave(worker: string): Promise<void> {
-    await this.#db.query('delete from workflow_workers where id = $1', [worker]);
+    // And those that died long ago.
+    await this.#db.query(
+      "delete from workflow_workers where id = $1 or lease_until < now() - interval '1 day'",
+      [worker],
+    );
   }
 
   async due(nowMs: number, limit: number): Promise<string[]> {
@@ -241,7 +245,7 @@ export class PostgresRunStore implements RunStore {
 
   async signaled(limit: number): Promise<string[]> {
     const rows = await this.#db.query<{ id: string }>(
-      `select distinct r.id from workflow_signals s join workflow_runs r on r.id = s.run_id where r.status = 'waiting' limit $1`,
+      `select distinct r.id from workflow_signals s join workflow_runs r on r.id = s.run_id where r.status = 'waiting' and not s.seen limit $1`,
       [limit],
     );
     return rows.map((row) => row.id);

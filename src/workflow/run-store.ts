@@ -163,8 +163,9 @@ export interface RunStore {
   due(nowMs: number, limit: number): Promise<string[]>;
   /** The earliest time at which a waiting run is due. */
   nextDueMs(): Promise<number | undefined>;
-  /** Ids of waiting runs that have a signal. */
+  /** Ids of waiting runs that have a signal which no worker has seen. */
   signaled(limit: number): Promise<string[]>;
+  /** The signals of a run; they count as seen from now on. */
   signalsOf(runId: string): Promise<Signal[]>;
   /** Asks for a run to be canceled or paused; answers with the run as it is now. */
   request(id: string, what: 'cancel' | 'pause' | null): Promise<StoredRun | undefined>;

@@ -189,7 +189,9 @@ export class Worker implements ExecutionHost {
     const text = (template: ((scope: Record<string, unknown>) => Json) | undefined): string | null => {
       try {
         const value = template?.(scope) ?? null;
-        return value === null || typeof value === 'string' ? value : JSON.stringify(value);
+        return value === null
+          ? null
+          : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('\u0000', '');
       } catch {
         return null; // a list's column stays empty when the run ended before there was something to show
       }
