@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PERMISSIONS } from '../access/permissions.ts';
+import type { Json } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import {
+  API_MIGRATIONS,
+  type ApiUnderTest,
+  openApiUnderTest,
+  type RequestOptions,
+  returnRequested,
+} from './api-under-test.ts';
+
+describe('the API', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  const problem = async (options: RequestOptions) => {
+    const response = await api.request(options);
+    expect(response.headers['content-type']).toContain('application/problem+json');
+    const body = response.json() as { status: number };
+    expect(body).toMatchObject({ status: response.statusCode, hint: expect.any(String) });
+    return body;
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS, 'requestBytesMax=100000');
+    api = await openApiUnderTest(database);
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+
+  describe('guards', () => {
+    it('every route by exactly one permission that exists, and shows it in the document', async () => {
+      const document = (await api.request({ url: '/api/v1/openapi.json' })).json();
+      expect(document.openapi).toBe('3.1.0');
+      const operations = Object.values(document.paths).flatMap((path) => Object.values(path as object));
+      expect(operations.length).toBeGreaterThan(40);
+      const open: string[] = [];
+      for (const { summary, description = '', security } of operations) {
+        const permission = /Permission: `([^`]+)`/.exec(description)?.[1];
+        if (!permission) open.push(summary);
+        else expect([PERMISSIONS, Boolean(security)]).toEqual([expect.arrayContaining([permission]), true]);
+      }
+      expect(open.sort()).toEqual([
+        'End the session',
+        'Metrics in the text form of Prometheus',
+        'Turn an API key into a session of the console',
+        'Turn the one-time token of a login link into a session of the console',
+        'Whether the process lives',
+        'Whether traffic may come; 503 with the reason when not',
+        'Who calls, and what they may do',
+      ]);
+    });
+
+    it.each<[string, RequestOptions, string]>([
+      ['no key', { url: '/api/v1/tasks' }, 'access.unauthenticated'],
+      [
+        'a wrong key',
+        { url: '/api/v1/tasks', headers: { authorization: 'Bearer aios_key_x' } },
+        'access.unauthenticated',
+      ],
+      ['a role without the permission', { url: '/api/v1/keys', role: 'operator' }, 'access.forbidden'],
+      [
+        'a reviewer who starts runs',
+        { method: 'POST', url: '/api/v1/workflows/greet/runs', role: 'reviewer', body: {} },
+        'access.forbidden',
+      ],
+      [
+        'a foreign host without a key',
+        { url: '/api/v1/me', headers: { host: 'evil.example' } },
+        'access.foreign_host',
+      ],
+      ['an unknown address', { url: '/api/v1/nothing', role: 'admin' }, 'request.not_found'],
+      [
+        'malformed JSON',
+        { method: 'POST', url: '/api/v1/keys', role: 'admin', body: '{"a":' },
+        'request.malformed',
+      ],
+      [
+        'another media type',
+        {
+          method: 'POST',
+          url: '/api/v1/keys',
+          role: 'admin',
+          body: 'a=b',
+          headers: { 'content-type': 'text/csv' },
+        },
+        'request.media_type',
+      ],
+      [
+        'a body outside the schema',
+        { method: 'POST', url: '/api/v1/keys', role: 'admin', body: { name: 5, more: 1 } },
+        'request.invalid',
+      ],
+      [
+        'a body over the limit',
+        { method: 'POST', url: '/api/v1/keys', role: 'admin', body: { name: 'x'.repeat(200_000) } },
+        'request.too_large',
+      ],
+      ['a page that is too long', { url: '/api/v1/runs?limit=100000', role: 'viewer' }, 'request.invalid'],
+      ['an unknown filter', { url: '/api/v1/tasks?color=red', role: 'viewer' }, 'request.invalid'],
+    ])('against %s', async (_, options, code) => expect(await problem(options)).toMatchObject({ code }));
+
+    it('names the limit that a body is over, and asks for a key where one is missing', async () => {
+      expect(
+        await problem({
+          method: 'POST',
+          url: '/api/v1/apply',
+          role: 'admin',
+          body: { files: 'x'.repeat(200_000) },
+        }),
+      ).toMatchObject({ limitName: 'requestBytesMax', limit: 100_000 });
+      expect((await api.request({ url: '/api/v1/tasks' })).headers['www-authenticate']).toBe('Bearer');
+    });
+  });
+
+  describe('lets people in', () => {
+    it('by a login link once, by a pasted key, and out again', async () => {
+      const me = (await api.request({ url: '/api/v1/me', role: 'reviewer' })).json();
+      expect(me).toMatchObject({
+        name: 'the reviewer',
+        roles: ['reviewer'],
+        permissions: expect.arrayContaining(['tasks.act']),
+      });
+      const token = await api.access.loginToken(me.id);
+      const login = await api.request({ url: `/login?token=${token}` });
+      expect([login.statusCode, login.headers.location]).toEqual([302, '/']);
+      expect(await problem({ url: `/login?token=${token}` })).toMatchObject({
+        code: 'access.unauthenticated',
+      });
+      const pasted = await api.request({
+        method: 'POST',
+        url: '/api/v1/login',
+        body: { key: api.keys.reviewer },
+      });
+      for (const { headers } of [login, pasted]) {
+        const cookie = String(headers['set-cookie']).split(';')[0]!;
+        expect((await api.request({ url: '/api/v1/me', headers: { cookie } })).json()).toMatchObject({
+          id: me.id,
+          kind: 'session',
+        });
+        const foreign = { cookie, origin: 'http://evil.example' };
+        expect(await problem({ method: 'POST', url: '/api/v1/logout', headers: foreign })).toMatchObject({
+          code: 'access.foreign_origin',
+        });
+        await api.request({ method: 'POST', url: '/api/v1/logout', headers: { cookie } });
+        expect(await problem({ url: '/api/v1/me', headers: { cookie } })).toMatchObject({
+          code: 'access.unauthenticated',
+        });
+      }
+    });
+
+    it('by keys that are shown once and can be revoked', async () => {
+      const made = await api.request({
+        method: 'POST',
+        url: '/api/v1/keys',
+        role: 'admin',
+        body: { name: 'ci', roles: ['operator'] },
+      });
+      expect(made.statusCode).toBe(201);
+      const { id, key } = made.json();
+      const headers = { authorization: `Bearer ${key}` };
+      expect((await api.request({ url: '/api/v1/me', headers })).json()).toMatchObject({ id, name: 'ci' });
+      const list = await api.request({ url: '/api/v1/keys', role: 'admin' });
+      expect([
+        list.json().items.some((item: { id: string }) => item.id === id),
+        list.body.includes(key),
+      ]).toEqual([true, false]);
+      await api.request({ method: 'DELETE', url: `/api/v1/keys/${id}`, role: 'admin' });
+      expect(await problem({ url: '/api/v1/me', headers })).toMatchObject({ code: 'access.unauthenticated' });
+    });
+  });
+
+  it('takes events, tells which were refused and why, and finds them', async () => {
+    const body = JSON.stringify([
+      returnRequested('b-1', 5),
+      returnRequested('b-1', 5),
+      returnRequested('b-2', 'x'),
+    ]);
+    const headers = { 'content-type': 'application/cloudevents-batch+json' };
+    const response = await api.request({
+      method: 'POST',
+      url: '/api/v1/events',
+      role: 'operator',
+      body,
+      headers,
+    });
+    expect([response.statusCode, response.json()]).toMatchObject([
+      202,
+      { accepted: 1, duplicates: 1, rejected: [{ index: 2, problem: { code: 'contracts.data_invalid' } }] },
+    ]);
+    const found = await api.request({ url: '/api/v1/events?type=return.requested&limit=1', role: 'viewer' });
+    expect(found.json()).toMatchObject({
+      items: [{ id: 'b-1', source: 'urn:shop' }],
+      nextCursor: null,
+    });
+  });
+
+  it('shows definitions and takes a new version, or says with file and line why not', async () => {
+    const put = (body: Json) =>
+      api.request({ method: 'PUT', url: '/api/v1/queues/second', role: 'operator', body });
+    expect((await put({ name: 'second', title: 'B', form: {} })).json()).toMatchObject({
+      name: 'second',
+      version: 1,
+    });
+    expect((await put({ name: 'second', title: 'B', form: { type: 'banana' } })).json()).toMatchObject({
+      code: 'definition.invalid',
+      issues: [{ file: 'queues/second.json', line: expect.any(Number), path: '/form' }],
+    });
+    expect((await api.request({ url: '/api/v1/queues', role: 'viewer' })).json().items).toHaveLength(2);
+    expect(await problem({ url: '/api/v1/queues/none', role: 'viewer' })).toMatchObject({
+      code: 'definition.not_found',
+    });
+  });
+
+  it('serves the audit log in the paths of tlog-tiles, payloads only to those who may see them', async () => {
+    const get = (url: string, role: 'viewer' | 'admin' = 'viewer') =>
+      api.request({ url: `/api/v1/${url}`, role });
+    expect((await get('audit/checkpoint')).headers['content-type']).toContain('text/plain');
+    const [whole, partial] = [await get('audit/tile/0/000'), await get('audit/tile/entries/000.p/1')];
+    expect([whole.rawPayload.length, whole.headers['cache-control']]).toEqual([
+      2,
+      expect.stringContaining('immutable'),
+    ]);
+    expect([partial.statusCode, partial.headers['cache-control']]).toEqual([200, 'no-cache']);
+    expect((await get('audit/tile/0/001')).json()).toMatchObject({ code: 'request.not_found' });
+    expect((await get('audit/entries/3')).json()).toEqual({ index: 3 });
+    expect((await get('audit/entries/3', 'admin')).json()).toEqual({ index: 3, payload: 'personal' });
+    expect((await get('audit/proof?index=0')).json()).toMatchObject({ size: 1 });
+    expect((await get('costs')).json().items).toMatchObject([{ key: 'service' }]);
+    expect((await get('costs?groupBy=moon')).json()).toMatchObject({ code: 'request.invalid' });
+    expect((await get('kpis')).json()).toEqual({ tasksOpen: 0 });
+  });
+
+  it('says whether it lives, is ready, and how it is', async () => {
+    const probe = (url: string) => api.request({ url, headers: { host: '10.0.0.9' } });
+    expect([(await probe('/healthz')).json(), (await probe('/readyz')).json()]).toEqual([
+      { status: 'live' },
+      { ready: true, checks: { store: 'ok' } },
+    ]);
+    expect((await probe('/metrics')).body).toBe('up 1\n');
+  });
+
+  it('met no fault of its own', () => expect(api.faults).toEqual([]));
+});

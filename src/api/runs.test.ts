@@ -1,0 +1,243 @@
+import { request } from 'undici';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import {
+  API_MIGRATIONS,
+  type ApiUnderTest,
+  openApiUnderTest,
+  type RequestOptions,
+  returnRequested,
+} from './api-under-test.ts';
+
+const CLOUD_EVENT = { 'content-type': 'application/cloudevents+json' };
+
+describe('the API runs flows', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  const problem = async (options: RequestOptions) => {
+    const response = await api.request(options);
+    expect(response.headers['content-type']).toContain('application/problem+json');
+    const body = response.json() as { status: number };
+    expect(body).toMatchObject({ status: response.statusCode, hint: expect.any(String) });
+    return body;
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+
+  const start = (name: string, query: string, body: Json, headers = {}) =>
+    api.request({
+      method: 'POST',
+      url: `/api/v1/workflows/${name}/runs${query}`,
+      role: 'operator',
+      body,
+      headers,
+    });
+
+  it('and answers with the output when it is waited for, else with the run', async () => {
+    const waited = await start('greet', '?wait=5s', { input: { name: 'Ann' } });
+    expect([waited.statusCode, waited.json()]).toMatchObject([
+      200,
+      { status: 'completed', output: { hello: 'Ann' } },
+    ]);
+    const started = await start('greet', '', { input: { name: 'Bob' } }, { 'idempotency-key': 'k1' });
+    const again = await start('greet', '', { input: { name: 'Bob' } }, { 'idempotency-key': 'k1' });
+    expect([started.statusCode, again.json().id]).toEqual([202, started.json().id]);
+  });
+
+  it('by an event, asks a person, takes the answer and ends: the same event is the same run', async () => {
+    const waiting = (await start('returns', '?wait=5s', returnRequested('evt-1'), CLOUD_EVENT)).json();
+    expect(waiting).toMatchObject({ status: 'waiting', waitingFor: 'human-task' });
+    const again = (await start('returns', '?wait=5s', returnRequested('evt-1'), CLOUD_EVENT)).json();
+    expect(again).toMatchObject({ id: waiting.id, position: { duplicate: true } });
+    const page = await api.request({ url: `/api/v1/tasks?status=open&run=${waiting.id}`, role: 'viewer' });
+    const [task] = page.json().items;
+    expect(task).toMatchObject({ title: 'A return', context: { amount: 30 }, dueAt: expect.any(String) });
+    expect((await api.request({ url: '/api/v1/tasks/counts', role: 'viewer' })).json().items).toMatchObject([
+      { queue: 'review', open: 1 },
+    ]);
+
+    const act = (action: string, body?: Json, role: 'reviewer' | 'viewer' = 'reviewer') =>
+      api.request({
+        method: 'POST',
+        url: `/api/v1/tasks/${task.id}/${action}`,
+        role,
+        ...(body === undefined ? {} : { body }),
+      });
+    expect((await act('claim', {}, 'viewer')).json()).toMatchObject({ code: 'access.forbidden' });
+    expect((await act('claim')).json()).toMatchObject({ status: 'claimed', claimedBy: 'the reviewer' });
+    const { contextDigest } = task;
+    expect((await act('complete', { result: { decision: 'x' }, contextDigest })).json()).toMatchObject({
+      code: 'tasks.result_invalid',
+    });
+    expect(
+      (await act('complete', { result: { decision: 'approve' }, contextDigest: 'no' })).json(),
+    ).toMatchObject({ code: 'tasks.context_changed' });
+    const done = await act('complete', { result: { decision: 'approve' }, contextDigest });
+    expect(done.json()).toMatchObject({
+      status: 'completed',
+      decidedBy: 'the reviewer',
+      result: { decision: 'approve' },
+    });
+    expect(api.audited).toEqual([
+      expect.objectContaining({ object: task.id, result: { decision: 'approve' } }),
+    ]);
+
+    const read = () =>
+      api.request({ url: `/api/v1/runs/${waiting.id}`, role: 'viewer' }).then((response) => response.json());
+    await expect.poll(() => read().then(({ status }) => status)).toBe('completed');
+    expect(await read()).toMatchObject({
+      outcome: 'approve',
+      output: { decision: 'approve' },
+      event: { id: 'evt-1' },
+      steps: expect.arrayContaining([
+        expect.objectContaining({ name: 'ask', kind: 'wait', endedAt: expect.any(String) }),
+      ]),
+      graph: { nodes: expect.any(Array), edges: expect.any(Array) },
+    });
+    const list = (
+      await api.request({ url: '/api/v1/runs?workflow=returns&status=completed&q=approve', role: 'viewer' })
+    ).json();
+    expect(list.items).toMatchObject([{ id: waiting.id, outcome: 'approve', costMicroUsd: 7 }]);
+  });
+
+  it('that need no person in one call', async () => {
+    const response = await start('returns', '?wait=5s', returnRequested('evt-small', 5), CLOUD_EVENT);
+    expect([response.statusCode, response.json()]).toMatchObject([
+      200,
+      { status: 'completed', output: { decision: 'refund' }, outcome: 'refund' },
+    ]);
+  });
+
+  it('can be paused, signaled and canceled, each told in the run', async () => {
+    const { id } = (await start('returns', '?wait=5s', returnRequested('evt-2'), CLOUD_EVENT)).json();
+    const act = (action: string, body?: Json) =>
+      api.request({
+        method: 'POST',
+        url: `/api/v1/runs/${id}/${action}`,
+        role: 'operator',
+        ...(body === undefined ? {} : { body }),
+      });
+    expect((await act('resume')).json()).toMatchObject({ code: 'workflow.not_paused' });
+    expect((await act('cancel')).json()).toMatchObject({ id, status: 'canceled' });
+    expect((await act('cancel')).json()).toMatchObject({ code: 'workflow.ended' });
+    const tasks = (await api.request({ url: `/api/v1/tasks?run=${id}`, role: 'viewer' })).json();
+    expect(tasks.items).toMatchObject([{ status: 'canceled' }]);
+    const other = (await start('returns', '?wait=5s', returnRequested('evt-3'), CLOUD_EVENT)).json();
+    const [asked] = (await api.request({ url: `/api/v1/runs/${other.id}`, role: 'viewer' }))
+      .json()
+      .steps.slice(-1);
+    const body = { name: asked.key, payload: { result: { decision: 'refuse' } } };
+    await api.request({ method: 'POST', url: `/api/v1/runs/${other.id}/signal`, role: 'operator', body });
+    await expect
+      .poll(() =>
+        api
+          .request({ url: `/api/v1/runs/${other.id}`, role: 'viewer' })
+          .then((response) => response.json().outcome),
+      )
+      .toBe('refuse');
+  });
+
+  it.each<[string, string, Json, Record<string, string>, string]>([
+    ['an unknown flow', 'none', { input: {} }, {}, 'workflow.not_found'],
+    ['a body that is not {input}', 'greet', { name: 'Ann' }, {}, 'request.invalid'],
+    [
+      'an event outside its contract',
+      'returns',
+      returnRequested('bad', 'much'),
+      CLOUD_EVENT,
+      'contracts.data_invalid',
+    ],
+    [
+      'an event of a type without a contract',
+      'returns',
+      { ...returnRequested('x'), type: 'other' },
+      CLOUD_EVENT,
+      'contracts.unknown_type',
+    ],
+    [
+      'an event that the flow does not start on',
+      'greet',
+      returnRequested('x'),
+      CLOUD_EVENT,
+      'request.invalid',
+    ],
+    ['a media type that is neither', 'greet', 'x', { 'content-type': 'text/plain' }, 'request.media_type'],
+    ['a wait that is no duration', 'greet?', {}, {}, 'definition.duration'],
+  ])('never from %s', async (_, name, body, headers, code) => {
+    const url = name.endsWith('?')
+      ? `/api/v1/workflows/greet/runs?wait=soon`
+      : `/api/v1/workflows/${name}/runs`;
+    expect(await problem({ method: 'POST', url, role: 'operator', body, headers })).toMatchObject({ code });
+  });
+
+  it('streams a run until it has ended, and what happens now', async () => {
+    const address = await api.server.listen({ host: '127.0.0.1', port: 0 });
+    const open = (path: string) => readEvents(`${address}/api/v1/${path}`, api.keys.viewer);
+    const live = await open('stream');
+    expect(await live.next()).toMatchObject({ event: 'stats', data: { waiting: 0 } });
+    const { id } = (
+      await api.request({
+        method: 'POST',
+        url: '/api/v1/workflows/returns/runs?wait=5s',
+        role: 'operator',
+        body: returnRequested('evt-s'),
+        headers: CLOUD_EVENT,
+      })
+    ).json();
+    expect(await live.until('task')).toMatchObject({ status: 'open', queue: 'review' });
+    const run = await open(`runs/${id}/stream`);
+    expect(await run.next()).toMatchObject({ event: 'run', data: { id, status: 'waiting' } });
+    await api.request({ method: 'POST', url: `/api/v1/runs/${id}/cancel`, role: 'operator' });
+    const rest = await run.rest();
+    expect(rest.at(-1)).toMatchObject({ event: 'run', data: { status: 'canceled' } });
+    await live.close();
+    expect(await problem({ url: '/api/v1/runs/run_none/stream', role: 'viewer' })).toMatchObject({
+      code: 'workflow.run_not_found',
+    });
+  });
+
+  it('met no fault of its own', () => expect(api.faults).toEqual([]));
+});
+
+async function readEvents(url: string, key: string) {
+  const { body } = await request(url, { headers: { authorization: `Bearer ${key}` } });
+  const chunks = body.setEncoding('utf8')[Symbol.asyncIterator]();
+  let buffer = '';
+  const next = async (): Promise<{ event: string; data: Json } | undefined> => {
+    for (;;) {
+      const end = buffer.indexOf('\n\n');
+      if (end >= 0) {
+        const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(buffer.slice(0, end)) ?? [];
+        buffer = buffer.slice(end + 2);
+        if (event) return { event, data: JSON.parse(data!) };
+        continue;
+      }
+      const { done, value } = await chunks.next();
+      if (done) return undefined;
+      buffer += value;
+    }
+  };
+  return {
+    next,
+    async until(event: string) {
+      for (;;) {
+        const message = await next();
+        if (!message || message.event === event) return message?.data;
+      }
+    },
+    async rest() {
+      const messages: { event: string; data: Json }[] = [];
+      for (let message = await next(); message; message = await next()) messages.push(message);
+      return messages;
+    },
+    close: () => body.destroy(),
+  };
+}
