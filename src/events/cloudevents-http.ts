@@ -13,6 +13,19 @@ export type Parsed = CloudEvent | AiosError;
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 // CloudEvents 1.0.2, "Attribute Naming Convention": lower-case letters and digits. 20 is a recommendation there, so it is not enforced.
 const ATTRIBUTE_NAME = /^[a-z0-9]+$/;
+// Section "Type System": a String holds no control characters and no half of a surrogate pair.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** Attributes that are texts where they are there at all: the specification's, and those of the extensions that AIOS reads. */
+const TEXTS = new Set([
+  'subject',
+  'datacontenttype',
+  'dataschema',
+  'partitionkey',
+  'dataversion',
+  'traceparent',
+]);
 
 /**
  * Reads the CloudEvents of an HTTP request in any of the three modes of the HTTP protocol binding (cloudevents/bindings/http-protocol-binding.md):
@@ -109,24 +122,54 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   }
   if (
     value.time !== undefined &&
+    value.time !== null &&
     !(typeof value.time === 'string' && RFC3339.test(value.time) && !Number.isNaN(Date.parse(value.time)))
   ) {
     issues.push({ path: '/time', message: 'must be an RFC 3339 time', found: JSON.stringify(value.time) });
   }
-  for (const name of Object.keys(value)) {
-    if (name !== 'data_base64' && !ATTRIBUTE_NAME.test(name))
-      issues.push({ path: `/${name}`, message: 'attribute names are lower-case letters and digits' });
-    else if (name !== 'data' && isStructured(value[name]))
-      issues.push({ path: `/${name}`, message: 'an attribute is a text, a number or a boolean' });
+  let unset = value.time === undefined;
+  for (const name in value) {
+    if (name === 'data' || name === 'id' || name === 'source' || name === 'type') continue;
+    const attribute = value[name]!;
+    if (attribute === null) unset = true;
+    else issues.push(...attributeIssues(name, attribute));
   }
+  for (const name of ['id', 'source', 'type']) issues.push(...textIssues(name, value[name]));
+  if (value.data !== undefined && value.data_base64 !== undefined && value.data_base64 !== null)
+    issues.push({ path: '/data_base64', message: 'an event has data or data_base64, not both' });
   if (issues.length > 0) throw new AiosError('events.invalid', { issues });
-  return (value.time === undefined
-    ? { ...value, time: new Date(nowMs).toISOString() }
-    : value) as unknown as CloudEvent;
+  return (unset ? completed(value, nowMs) : value) as unknown as CloudEvent;
 }
 
-function isStructured(value: Json | undefined): boolean {
-  return typeof value === 'object' && value !== null;
+function attributeIssues(name: string, value: Json): Issue[] {
+  if (name === 'data_base64') {
+    const issue = { path: '/data_base64', message: 'must be base64 (RFC 4648, section 4)' };
+    return typeof value === 'string' && BASE64.test(value) ? [] : [issue];
+  }
+  if (!ATTRIBUTE_NAME.test(name))
+    return [{ path: `/${name}`, message: 'attribute names are lower-case letters and digits' }];
+  if (typeof value === 'object')
+    return [{ path: `/${name}`, message: 'an attribute is a text, a number or a boolean' }];
+  if (TEXTS.has(name) && (typeof value !== 'string' || value === ''))
+    return [{ path: `/${name}`, message: 'must be a text that is not empty', found: JSON.stringify(value) }];
+  return textIssues(name, value);
+}
+
+function textIssues(name: string, value: Json | undefined): Issue[] {
+  if (typeof value !== 'string' || (!CONTROL.test(value) && value.isWellFormed())) return [];
+  return [
+    { path: `/${name}`, message: 'an attribute holds no control characters', found: JSON.stringify(value) },
+  ];
+}
+
+/** The JSON format lets an attribute that is not set be `null`; a time that is not set is that of arrival. */
+function completed(value: JsonObject, nowMs: number): JsonObject {
+  const event: JsonObject = {};
+  for (const [name, member] of Object.entries(value)) {
+    if (member !== null || name === 'data') event[name] = member;
+  }
+  event.time ??= new Date(nowMs).toISOString();
+  return event;
 }
 
 function fromBinary(
@@ -138,6 +181,10 @@ function fromBinary(
 ): CloudEvent {
   const event: JsonObject = {};
   for (const [name, value] of Object.entries(headers)) {
+    if (name === 'ce-data' || name === 'ce-data_base64')
+      throw new AiosError('events.invalid', {
+        issues: [{ path: '/data', message: 'in binary mode the data is the body, not a header' }],
+      });
     if (name.startsWith('ce-') && typeof value === 'string') event[name.slice(3)] = decodeHeader(value);
   }
   if (type) event.datacontenttype = type;

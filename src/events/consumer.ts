@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { metrics } from '@opentelemetry/api';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
-import { type AiosError, toAiosError } from '../kernel/errors.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { classify, type Database, type Queryable } from '../store/database.ts';
 import { buryEvent } from './dead-letters.ts';
-import { type EventLog, PARTITIONS } from './log.ts';
+import type { EventLog } from './log.ts';
+import { PARTITIONS } from './partitions.ts';
 
 /** Who reads the log, and what it does with a batch. */
 export interface ConsumerDefinition {
@@ -28,12 +30,20 @@ export interface ConsumerDependencies {
   onError?: (group: string, error: AiosError) => void;
 }
 
+const deadLetterCounter = metrics.getMeter('aios.events').createCounter('aios.events.dead_letters', {
+  description: 'Events put aside because a consumer group could not handle them',
+  unit: '{event}',
+});
+
 const BACK_OFF_MS = 20;
 const BACK_OFF_MAX_MS = 2000;
+/** An error that says "later" (a model that is loading) gets ten times the tries: about 100 s at the longest back-off. */
+const RETRYABLE_FACTOR = 10;
 
 interface Waiter {
   position: LogPosition;
   resolve(): void;
+  reject(error: AiosError): void;
 }
 
 interface Share {
@@ -59,9 +69,14 @@ export class Consumer {
   #wake: (() => void) | undefined;
   #woken = false;
   #running: Promise<void> | undefined;
-  #stopping = false;
-  /** Failures in a row; from the second on events are taken one by one until the bad one is found. */
+  #stopped = new AbortController();
+  #lookedAtMs = 0;
+  /** Failures in a row. */
   #failures = 0;
+  /** Where a failed batch ends, per partition: it is halved until the event that fails stands alone. Empty when all is well. */
+  readonly #suspects = new Map<number, number>();
+  /** The event that fails alone, and how often it did. */
+  #alone: (LogPosition & { tries: number }) | undefined;
   #continuity = 0;
 
   constructor(definition: ConsumerDefinition, { db, log, limits, onError }: ConsumerDependencies) {
@@ -79,15 +94,21 @@ export class Consumer {
       [group, from === 'latest'],
     );
     await this.#refresh();
-    this.#stopping = false;
-    this.#running = this.#run();
+    this.#stopped = new AbortController();
+    this.#running = this.#run(this.#stopped.signal);
   }
 
   /** Finishes the batch under way. */
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopped.abort();
     this.wake();
     await this.#running;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const { reject } of waiters)
+      reject(
+        new AiosError('store.unavailable', { detail: `The consumer ${this.definition.group} was stopped.` }),
+      );
   }
 
   /** Events were committed; `next` is the offset after the last one of the partition. */
@@ -113,34 +134,40 @@ export class Consumer {
     return this.#continuity;
   }
 
-  /** Resolves once the group has committed past a position, in whichever process. A position before the log begins is passed. */
+  /**
+   * Resolves once the group has committed past a position, in whichever process.
+   *
+   * @throws AiosError `store.unavailable` when this consumer is stopped before
+   */
   passed(position: LogPosition): Promise<void> {
     if (this.#offsets[position.partition]! > position.offset) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#waiters.push({ position, resolve });
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, resolve, reject });
     });
   }
 
-  async #run(): Promise<void> {
-    while (!this.#stopping) {
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
       this.#woken = false;
       try {
+        // By the clock and not only when idle: a process that is always busy must see what others append, too.
+        if (performance.now() - this.#lookedAtMs >= this.#limits.consumerPollMs) await this.#refresh();
         if (await this.#round()) continue;
         if (!this.#woken) await this.#sleep(this.#limits.consumerPollMs);
-        if (!this.#woken) await this.#refresh();
       } catch (error) {
-        const failure = toAiosError(error);
-        this.#onError?.(this.definition.group, failure);
-        await sleep(Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** Math.min(this.#failures, 8)));
+        this.#failures++;
+        this.#onError?.(this.definition.group, toAiosError(error));
+        await this.#backOff(this.#failures);
       }
     }
   }
 
   /** Works on one batch; false when there was none. */
   async #round(): Promise<boolean> {
-    const behind = this.#heads.flatMap((head, partition) =>
-      head > this.#offsets[partition]! ? [partition] : [],
-    );
+    const isolating = this.#suspects.size > 0;
+    const behind = isolating
+      ? [...this.#suspects.keys()]
+      : this.#heads.flatMap((head, partition) => (head > this.#offsets[partition]! ? [partition] : []));
     if (behind.length === 0) return false;
     let shares: Share[] = [];
     let after: (() => void) | undefined;
@@ -154,10 +181,12 @@ export class Consumer {
       return true;
     }
     this.#failures = 0;
+    const count = shares.reduce((sum, { events }) => sum + events.length, 0);
+    if (count === 0) this.#suspects.clear(); // passed, or in the hands of another process, which will find the bad event itself
     for (const { partition, offset, events } of shares) this.#offsets[partition] = offset + events.length;
-    after?.();
     this.#settle();
-    return shares.some(({ events }) => events.length > 0);
+    after?.();
+    return isolating || count > 0;
   }
 
   /** Locks the group's rows and reads what comes next; rows that another process holds are left to it. */
@@ -167,12 +196,17 @@ export class Consumer {
        order by partition for update skip locked`,
       [this.definition.group, partitions],
     );
-    const countMax =
-      this.#failures > 1 ? 1 : Math.ceil(this.#limits.consumerBatchMax / Math.max(1, rows.length));
+    const suspected = rows.map((row) =>
+      Math.max(0, (this.#suspects.get(row.partition) ?? 0) - row.log_offset),
+    );
+    let half = Math.ceil(suspected.reduce((sum, count) => sum + count, 0) / 2);
+    const evenly = Math.ceil(this.#limits.consumerBatchMax / Math.max(1, rows.length));
     const shares: Share[] = [];
-    for (const { partition, log_offset: offset } of rows) {
-      if (offset > this.#offsets[partition]!) this.#continuity++;
-      shares.push({ partition, offset, events: await this.#log.read(partition, offset, countMax, tx) });
+    for (const [index, { partition, log_offset: offset }] of rows.entries()) {
+      const countMax = this.#suspects.size > 0 ? Math.min(half, suspected[index]!) : evenly;
+      const events = countMax > 0 ? await this.#log.read(partition, offset, countMax, tx) : [];
+      half -= events.length;
+      shares.push({ partition, offset, events });
     }
     return shares;
   }
@@ -197,26 +231,60 @@ export class Consumer {
     this.#failures++;
     const problem = toAiosError(error);
     this.#onError?.(this.definition.group, problem);
-    const events = shares.flatMap((share) => share.events);
-    const alone = events.length === 1 ? events[0] : undefined;
-    // The database being away says nothing about the event; anything else that fails alone, often enough, is the event's fault.
-    const ours = classify(error) === 'lost' || problem.code === 'store.unavailable';
-    if (alone && !ours && this.#failures > this.#limits.consumerAttemptsMax) {
-      const { group } = this.definition;
-      await this.#db.transaction(async (tx) => {
-        await buryEvent(tx, group, alone, problem, this.#failures);
-        await moveOffsets(tx, group, shares);
-      });
-      this.#offsets[alone.partition] = alone.offset + 1;
-      this.#failures = 0;
-      this.#settle();
-      return;
+    const taken = shares.filter(({ events }) => events.length > 0);
+    const [share] = taken;
+    if (!share || isOfTheStore(error, problem)) return this.#backOff(this.#failures);
+    if (taken.length > 1 || share.events.length > 1) {
+      // The first failure may be a passing one: the batch is tried again whole.
+      if (this.#failures === 1 && this.#suspects.size === 0) return this.#backOff(1);
+      this.#suspects.clear();
+      for (const { partition, offset, events } of taken)
+        this.#suspects.set(partition, offset + events.length);
+      return this.#backOff(1);
     }
-    await sleep(Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** Math.min(this.#failures, 8)));
+    const [event] = share.events as [LoggedEvent];
+    const { partition, offset } = event;
+    const same = this.#alone?.partition === partition && this.#alone.offset === offset;
+    const tries = same ? this.#alone!.tries + 1 : 1;
+    this.#alone = { partition, offset, tries };
+    this.#suspects.clear();
+    this.#suspects.set(partition, offset + 1);
+    const triesMax = this.#limits.consumerAttemptsMax * (problem.retryable ? RETRYABLE_FACTOR : 1);
+    if (tries < triesMax) return this.#backOff(tries);
+    await this.#bury(event, problem, tries);
+  }
+
+  /** Puts an event aside and moves over it, unless another process has done either meanwhile. */
+  async #bury(event: LoggedEvent, problem: AiosError, tries: number): Promise<void> {
+    const { group } = this.definition;
+    const { partition, offset } = event;
+    const buried = await this.#db.transaction(async (tx) => {
+      const rows = await tx.query(
+        `update event_consumers set log_offset = log_offset + 1
+         where consumer_group = $1 and partition = $2 and log_offset = $3 returning partition`,
+        [group, partition, offset],
+      );
+      if (rows.length > 0) await buryEvent(tx, group, event, problem, tries);
+      return rows.length > 0;
+    });
+    this.#failures = 0;
+    this.#alone = undefined;
+    this.#suspects.clear();
+    if (!buried) return this.#refresh();
+    deadLetterCounter.add(1, { group });
+    this.#offsets[partition] = offset + 1;
+    this.#settle();
+  }
+
+  /** Ends early when the consumer is stopped. */
+  async #backOff(failures: number): Promise<void> {
+    const ms = Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** Math.min(failures - 1, 8));
+    await sleep(ms, undefined, { signal: this.#stopped.signal }).catch(() => {});
   }
 
   /** Reads what other processes have appended and consumed. */
   async #refresh(): Promise<void> {
+    this.#lookedAtMs = performance.now();
     const rows = await this.#db.query<{ partition: number; log_offset: number; next_offset: number }>(
       `select partition, log_offset, next_offset from event_consumers join event_partitions using (partition) where consumer_group = $1`,
       [this.definition.group],
@@ -250,6 +318,12 @@ export class Consumer {
     clearTimeout(timer);
     this.#wake = undefined;
   }
+}
+
+/** The database being away, or a lost race, says nothing about the event: it is tried for as long as that lasts. */
+function isOfTheStore(error: unknown, problem: AiosError): boolean {
+  const failure = classify(error);
+  return failure === 'lost' || failure === 'race' || (problem.code.startsWith('store.') && problem.retryable);
 }
 
 async function moveOffsets(tx: Queryable, group: string, shares: readonly Share[]): Promise<void> {

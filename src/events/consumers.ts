@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { metrics, type ObservableResult } from '@opentelemetry/api';
 import { Consumer, type ConsumerDefinition, type ConsumerDependencies } from './consumer.ts';
 import { DeadLetters } from './dead-letters.ts';
+
+const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.events.lag', {
+  description: 'Events of the log that a consumer group has not passed, as far as this process knows',
+  unit: '{event}',
+});
 
 /**
  * The consumer groups of this process: started and stopped together, woken by what this process appends.
@@ -12,6 +18,9 @@ export class EventConsumers {
   readonly #consumers: Consumer[] = [];
   readonly deadLetters: DeadLetters;
   #stopListening: (() => void) | undefined;
+  readonly #observe = (result: ObservableResult) => {
+    for (const [group, lag] of Object.entries(this.lags())) result.observe(lag, { group });
+  };
 
   constructor(dependencies: ConsumerDependencies) {
     this.#dependencies = dependencies;
@@ -33,11 +42,13 @@ export class EventConsumers {
         consumer.wake();
       }
     });
+    lagGauge.addCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
   }
 
   async stop(): Promise<void> {
     this.#stopListening?.();
+    lagGauge.removeCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
   }
 

@@ -70,11 +70,11 @@ export class DeadLetters {
    * @throws AiosError `events.unknown_dead_letter`, or what the group's handler threw
    */
   async replay(id: string): Promise<void> {
-    let letter: DeadLetter | undefined;
+    let failing: DeadLetter | undefined;
     try {
       let after: (() => void) | undefined;
       await this.#db.transaction(async (tx) => {
-        [letter] = await tx.query<DeadLetter>(
+        const [letter] = await tx.query<DeadLetter>(
           `select ${COLUMNS} from dead_letters where id = $1 and status = 'open' for update`,
           [id],
         );
@@ -83,6 +83,7 @@ export class DeadLetters {
           throw new AiosError('events.unknown_dead_letter', {
             detail: `There is no open dead letter ${id}.`,
           });
+        failing = letter;
         const { partition, offset, event, failedAt } = letter;
         const logged: LoggedEvent = {
           partition,
@@ -98,7 +99,7 @@ export class DeadLetters {
       });
       after?.();
     } catch (error) {
-      if (letter) {
+      if (failing) {
         const problem = JSON.stringify(toAiosError(error).toProblem());
         await this.#db.query(
           'update dead_letters set attempts = attempts + 1, problem = $2, failed_at = now() where id = $1',

@@ -3,9 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { limitsFrom } from '../kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { parseEvents } from './cloudevents-http.ts';
 import { EventConsumers } from './consumers.ts';
 import { type Appended, EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
@@ -18,78 +16,6 @@ const event = (id: string, more: Partial<CloudEvent> = {}): CloudEvent => ({
   time: '2026-01-01T00:00:00Z',
   data: { n: 1 },
   ...more,
-});
-const body = (value: unknown) =>
-  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
-const limits = limitsFrom('eventBytesMax=500,eventBatchCountMax=3');
-
-describe('CloudEvents over HTTP', () => {
-  const parse = (headers: Record<string, string>, content: unknown) =>
-    parseEvents(headers, body(content), 0, limits);
-  const { data, ...attributes } = event('1');
-
-  it.each([
-    ['structured', { 'content-type': 'application/cloudevents+json; charset=utf-8' }, event('1')],
-    ['plain JSON with a specversion', { 'content-type': 'application/json' }, event('1')],
-    ['a batch of one', { 'content-type': 'application/cloudevents-batch+json' }, [event('1')]],
-  ])('reads %s', (_, headers, content) => expect(parse(headers, content)).toEqual([event('1')]));
-
-  it('reads binary mode, with percent-encoded headers', () => {
-    const headers = Object.fromEntries(
-      Object.entries(attributes).map(([name, value]) => [`ce-${name}`, encodeURIComponent(String(value))]),
-    );
-    expect(parse({ ...headers, 'content-type': 'application/json' }, data)).toEqual([
-      { ...event('1'), datacontenttype: 'application/json' },
-    ]);
-  });
-
-  it('gives an event without a time its time of arrival', () => {
-    const { time: _, ...timeless } = event('1');
-    expect(parse({ 'content-type': 'application/cloudevents+json' }, timeless)).toEqual([
-      event('1', { time: '1970-01-01T00:00:00.000Z' }),
-    ]);
-  });
-
-  it.each([
-    ['another specversion', { specversion: '0.3' }, '/specversion'],
-    ['no id', { id: undefined }, '/id'],
-    ['an empty source', { source: '' }, '/source'],
-    ['a time that is none', { time: '2020' }, '/time'],
-    ['an attribute with a capital', { customerId: 'x' }, '/customerId'],
-    ['an attribute that is an object', { extra: {} }, '/extra'],
-  ])('refuses %s, and only that event of a batch', (_, wrong, path) => {
-    const [good, bad] = parse({ 'content-type': 'application/cloudevents-batch+json' }, [
-      event('1'),
-      { ...event('2'), ...wrong },
-    ]);
-    expect(good).toEqual(event('1'));
-    expect(bad).toMatchObject({ code: 'events.invalid', issues: [expect.objectContaining({ path })] });
-  });
-
-  it.each([
-    ['malformed JSON', { 'content-type': 'application/cloudevents+json' }, '{"a":', 'request.malformed'],
-    ['another content type', { 'content-type': 'text/csv' }, 'a,b', 'request.media_type'],
-    ['a batch that is none', { 'content-type': 'application/cloudevents-batch+json' }, {}, 'request.invalid'],
-    [
-      'a batch over the limit',
-      { 'content-type': 'application/cloudevents-batch+json' },
-      [1, 2, 3, 4],
-      'request.too_large',
-    ],
-  ])('refuses %s as a whole', (_, headers, content, code) => {
-    expect(() => parse(headers, content)).toThrow(expect.objectContaining({ code }));
-  });
-
-  it('names the limit that an event is over', () => {
-    const [refused] = parse(
-      { 'content-type': 'application/cloudevents+json' },
-      event('1', { data: 'x'.repeat(600) }),
-    );
-    expect(refused).toMatchObject({
-      code: 'events.payload_too_large',
-      extensions: { limitName: 'eventBytesMax', limit: 500 },
-    });
-  });
 });
 
 describe('the event log', () => {
@@ -146,6 +72,39 @@ describe('the event log', () => {
     expect(offsets.map((offset) => offset - offsets[0]!)).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
+  it('finds a duplicate that another process appends at the same time under another partition key', async () => {
+    const other = await createTwin(database);
+    const outcomes = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => [
+        log.append([event(`d${n}`, { partitionkey: 'left' })]),
+        other.append([event(`d${n}`, { partitionkey: 'right' })]),
+      ]).flat(),
+    );
+    const places = outcomes.flat().map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
+    expect(places.filter(({ duplicate }) => duplicate)).toHaveLength(60);
+  });
+
+  it('looks keys up by their index, however the statement was planned', async () => {
+    await database.db.query(
+      `insert into event_keys select md5(n::text)::uuid, 0, n from generate_series(1, 50000) as n`,
+    );
+    await database.db.query('analyze event_keys');
+    const scans = async () => {
+      await database.db.query('select pg_stat_force_next_flush()');
+      const [row] = await database.db.query<{ seq_scan: number }>(
+        "select seq_scan from pg_stat_user_tables where relname = 'event_keys'",
+      );
+      return row!.seq_scan;
+    };
+    const twin = await createTwin(database);
+    const before = await scans();
+    for (let n = 0; n < 12; n++) await twin.append([event(`scan-${n}`)]);
+    await twin.append(Array.from({ length: 500 }, (_, n) => event(`scans-${n}`)));
+    await sleep(1100); // Postgres publishes the statistics of a busy connection once a second
+    await twin.append([event('scan-last')]);
+    expect(await scans()).toBe(before);
+  });
+
   it('is searched newest first, page by page', async () => {
     await append(
       event('s1', { type: 'search.me', subject: 'one' }),
@@ -161,6 +120,29 @@ describe('the event log', () => {
     ]);
     expect(second.nextCursor).toBeNull();
     expect((await log.search({ subject: 'one', limit: 5 })).items).toHaveLength(1);
+    await append(event('s4', { subject: 'two', data: 'a\u0000b\ud800"subject":"one"' }));
+    expect((await log.search({ subject: 'two', limit: 5 })).items[0]?.event.data).toContain('\u0000');
+    expect((await log.search({ subject: 'one', limit: 5 })).items).toHaveLength(1);
+    expect((await log.search({ type: 'search.me', since: Date.now() + 60_000, limit: 5 })).items).toEqual([]);
+  });
+
+  it('shows every event on one page of a walk, though others come meanwhile', async () => {
+    await append(...Array.from({ length: 40 }, (_, n) => event(`w${n}`, { source: 'urn:walk' })));
+    const walked: string[] = [];
+    let before: string | null | undefined;
+    while (before !== null) {
+      const page = await log.search({ source: 'urn:walk', limit: 3, before });
+      walked.push(...page.items.map((logged) => logged.event.id));
+      await append(event(`late-${walked.length}`, { source: 'urn:walk' }));
+      before = page.nextCursor;
+    }
+    expect([...walked].sort()).toEqual(Array.from({ length: 40 }, (_, n) => `w${n}`).sort());
+  });
+
+  it.each(['nonsense', '1.2.3', '1.2.3.4.5.6.7.-8'])('refuses the cursor %s', async (before) => {
+    await expect(async () => log.search({ limit: 1, before })).rejects.toMatchObject({
+      code: 'request.invalid',
+    });
   });
 });
 
@@ -235,6 +217,77 @@ describe('consumers', () => {
     consumer = await start();
     await consumers.idle();
     expect(seen).toEqual(['1', '2', '3', 'bad', '4']);
+  });
+
+  it('find the one bad event among all partitions, and hand the others over once', async () => {
+    const handled: string[] = [];
+    const own = new EventConsumers({ ...database, log });
+    own.add({
+      group: 'isolating',
+      from: 'latest',
+      async handle(events) {
+        const ids = events.map((logged) => logged.event.id);
+        if (ids.includes('bad-1') || ids.includes('bad-2')) throw new AiosError('expression.failed');
+        return () => handled.push(...ids);
+      },
+    });
+    await own.start();
+    const batch = (name: string) =>
+      Array.from({ length: 100 }, (_, n) => event(`${name}${n}`, { partitionkey: `k${n}` }));
+    await log.append([
+      ...batch('i'),
+      event('bad-1', { partitionkey: 'k5' }),
+      event('bad-2', { partitionkey: 'k6' }),
+      ...batch('j'),
+    ]);
+    await own.idle();
+    await own.stop();
+    expect(handled).toHaveLength(200);
+    expect(new Set(handled).size).toBe(200);
+    const { items } = await own.deadLetters.list({ group: 'isolating', limit: 10 });
+    expect(items.map((letter) => [letter.event.id, letter.attempts]).sort()).toEqual([
+      ['bad-1', 2],
+      ['bad-2', 2],
+    ]);
+    await own.deadLetters.dismiss(items[0]!.id);
+    await expect(own.deadLetters.dismiss(items[0]!.id)).rejects.toMatchObject({
+      code: 'events.unknown_dead_letter',
+    });
+  });
+
+  it('try on while the database is the cause, and longer when the error says later', async () => {
+    const failures = [
+      new AiosError('store.unavailable'),
+      new AiosError('store.unavailable'),
+      new AiosError('store.conflict'),
+      new AiosError('request.overloaded'),
+      new AiosError('request.overloaded'),
+      new AiosError('request.overloaded'),
+    ];
+    const told: string[] = [];
+    const own = new EventConsumers({
+      ...database,
+      log,
+      onError: (_group, error) => told.push(error.code),
+    });
+    const consumer = own.add({
+      group: 'patient',
+      from: 'latest',
+      async handle() {
+        const failure = failures.shift();
+        if (failure) throw failure;
+      },
+    });
+    await own.start();
+    const [outcome] = await log.append([event('patience')]);
+    await consumer.passed((outcome as PromiseFulfilledResult<Appended>).value);
+    expect(told).toHaveLength(6);
+    expect((await own.deadLetters.list({ group: 'patient', limit: 1 })).items).toEqual([]);
+    const never = expect(consumer.passed({ partition: 0, offset: 1e9 })).rejects.toMatchObject({
+      code: 'store.unavailable',
+    });
+    await own.stop();
+    await never;
   });
 
   it('share a group between processes: each event is handled once, with its offset in the same transaction', async () => {

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { limitsFrom } from '../kernel/limits.ts';
+import { parseEvents } from './cloudevents-http.ts';
+
+const event = (id: string, more: Partial<CloudEvent> = {}): CloudEvent => ({
+  specversion: '1.0',
+  id,
+  source: 'urn:test',
+  type: 'thing.happened',
+  time: '2026-01-01T00:00:00Z',
+  data: { n: 1 },
+  ...more,
+});
+const body = (value: unknown) =>
+  new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
+const limits = limitsFrom('eventBytesMax=500,eventBatchCountMax=3');
+
+describe('CloudEvents over HTTP', () => {
+  const parse = (headers: Record<string, string>, content: unknown) =>
+    parseEvents(headers, body(content), 0, limits);
+  const { data, ...attributes } = event('1');
+
+  it.each([
+    ['structured', { 'content-type': 'application/cloudevents+json; charset=utf-8' }, event('1')],
+    ['plain JSON with a specversion', { 'content-type': 'application/json' }, event('1')],
+    ['a batch of one', { 'content-type': 'application/cloudevents-batch+json' }, [event('1')]],
+  ])('reads %s', (_, headers, content) => expect(parse(headers, content)).toEqual([event('1')]));
+
+  it('reads binary mode, with percent-encoded headers', () => {
+    const headers = Object.fromEntries(
+      Object.entries(attributes).map(([name, value]) => [`ce-${name}`, encodeURIComponent(String(value))]),
+    );
+    expect(parse({ ...headers, 'content-type': 'application/json' }, data)).toEqual([
+      { ...event('1'), datacontenttype: 'application/json' },
+    ]);
+  });
+
+  it('gives an event without a time its time of arrival', () => {
+    const { time: _, ...timeless } = event('1');
+    expect(parse({ 'content-type': 'application/cloudevents+json' }, timeless)).toEqual([
+      event('1', { time: '1970-01-01T00:00:00.000Z' }),
+    ]);
+  });
+
+  it.each([
+    ['another specversion', { specversion: '0.3' }, '/specversion'],
+    ['no id', { id: undefined }, '/id'],
+    ['an empty source', { source: '' }, '/source'],
+    ['a time that is none', { time: '2020' }, '/time'],
+    ['an attribute with a capital', { customerId: 'x' }, '/customerId'],
+    ['an attribute that is an object', { extra: {} }, '/extra'],
+    ['a subject that is no text', { subject: 5 }, '/subject'],
+    ['a control character in a type', { type: 'a\u0000' }, '/type'],
+    ['half a surrogate pair', { subject: '\ud800' }, '/subject'],
+    ['two forms of data', { data_base64: 'YQ==' }, '/data_base64'],
+    ['base64 that is none', { data: undefined, data_base64: 'a b' }, '/data_base64'],
+  ])('refuses %s, and only that event of a batch', (_, wrong, path) => {
+    const [good, bad] = parse({ 'content-type': 'application/cloudevents-batch+json' }, [
+      event('1'),
+      { ...event('2'), ...wrong },
+    ]);
+    expect(good).toEqual(event('1'));
+    expect(bad).toMatchObject({ code: 'events.invalid', issues: [expect.objectContaining({ path })] });
+  });
+
+  it.each([
+    ['malformed JSON', { 'content-type': 'application/cloudevents+json' }, '{"a":', 'request.malformed'],
+    ['another content type', { 'content-type': 'text/csv' }, 'a,b', 'request.media_type'],
+    ['a batch that is none', { 'content-type': 'application/cloudevents-batch+json' }, {}, 'request.invalid'],
+    [
+      'a batch over the limit',
+      { 'content-type': 'application/cloudevents-batch+json' },
+      [1, 2, 3, 4],
+      'request.too_large',
+    ],
+  ])('refuses %s as a whole', (_, headers, content, code) => {
+    expect(() => parse(headers, content)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('takes an attribute that is null as not set', () => {
+    const sent = { ...event('1'), subject: null, time: null, data: null };
+    expect(parse({ 'content-type': 'application/cloudevents+json' }, sent)).toEqual([
+      event('1', { time: '1970-01-01T00:00:00.000Z', data: null }),
+    ]);
+  });
+
+  it('refuses data that comes as a header', () => {
+    expect(parse({ 'ce-specversion': '1.0', 'ce-data': 'x' }, '')).toEqual([
+      expect.objectContaining({ code: 'events.invalid' }),
+    ]);
+  });
+
+  it('names the limit that an event is over', () => {
+    const [refused] = parse(
+      { 'content-type': 'application/cloudevents+json' },
+      event('1', { data: 'x'.repeat(600) }),
+    );
+    expect(refused).toMatchObject({
+      code: 'events.payload_too_large',
+      extensions: { limitName: 'eventBytesMax', limit: 500 },
+    });
+  });
+});
