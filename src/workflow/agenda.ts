@@ -70,8 +70,8 @@ export class Agenda {
     const { store } = this.#worker.deps;
     const nowMs = this.#clock.now();
     for (const held of this.#worker.held.values()) {
-      held.execution.tick(nowMs);
-      const { dueMs } = held.execution;
+      held.execution.waiters.tick(nowMs);
+      const { dueMs } = held.execution.waiters;
       if (dueMs !== undefined) this.#arm(dueMs);
     }
     for (;;) {
@@ -153,7 +153,7 @@ export class Agenda {
       }
       const signals = await store.signalsOf(runId);
       if (held.ending) held.onLeft(() => this.#wakeSoon([runId]));
-      else held.execution.deliver(signals);
+      else held.execution.waiters.deliver(signals);
     }
     if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away, 'waiting'));
   }
@@ -198,7 +198,7 @@ export class Agenda {
     const { held, deps } = this.#worker;
     const until = this.#worker.monotonicMs() + graceMs;
     const busy = () =>
-      [...held.values()].filter(({ execution }) => execution.running > 0 || !execution.waiting);
+      [...held.values()].filter(({ execution }) => execution.running > 0 || execution.waiters.size === 0);
     while (busy().length > 0 && this.#worker.monotonicMs() < until) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

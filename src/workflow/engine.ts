@@ -7,13 +7,22 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Write } from '../store/group-commit.ts';
 import { Agenda } from './agenda.ts';
-import type { Catalog, Pin } from './catalog/primitive.ts';
+import type { LineagePort } from './barriers.ts';
+import type { Catalog } from './catalog/primitive.ts';
 import { deliverEvents, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunReader } from './reading.ts';
-import { ENDED, type RunStore, type Signal, type StoredRun } from './run-store.ts';
-import { type RunChanged, Worker } from './worker.ts';
+import {
+  ENDED,
+  type RunChange,
+  type RunResult,
+  type RunStatus,
+  type RunStore,
+  type Signal,
+  type StoredRun,
+} from './run-store.ts';
+import { Worker } from './worker.ts';
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
 const WINNER_TRIES = 100;
@@ -28,11 +37,7 @@ export interface EngineOptions {
   /** The write that appends an event to the log; without it `emit` fails. */
   readonly emit?: (event: CloudEvent) => Write;
   /** The write that records what a run was made with. */
-  readonly lineage?: (record: {
-    runId: string;
-    event?: { source: string; id: string };
-    pins: Pin[];
-  }) => Write;
+  readonly lineage?: LineagePort;
   /** Told of runs that this process had to let go: it is no answer to anybody. */
   readonly onError?: (error: unknown, runId: string) => void;
 }
@@ -44,19 +49,20 @@ export interface StartRequest {
   idempotencyKey?: string;
 }
 
-/** What a run has come to: the part of its row that a caller waits for. */
-export type RunState = Pick<
-  RunChanged,
-  | 'runId'
-  | 'workflow'
-  | 'version'
-  | 'status'
-  | 'waitingFor'
-  | 'subject'
-  | 'outcome'
-  | 'updatedAtMs'
-  | 'result'
->;
+/** What a run has come to: what its callers and those who look on are told. Times are business time, milliseconds. */
+export interface RunState {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly status: RunStatus;
+  /** The primitive that a waiting run waits in. */
+  readonly waitingFor: string | null;
+  readonly subject: string | null;
+  readonly outcome: string | null;
+  readonly startedAtMs: number;
+  readonly updatedAtMs: number;
+  readonly result: RunResult | null;
+}
 
 /**
  * Runs flows durably (DESIGN §2): pure steps in memory, a barrier before what changes the world and before time passes. Over the memory store
@@ -76,7 +82,7 @@ export class WorkflowEngine {
   readonly #agenda: Agenda;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #listeners = new Set<(change: RunChanged) => void>();
+  readonly #listeners = new Set<(state: RunState) => void>();
   readonly #watchers = new Map<string, Set<(state: RunState) => void>>();
   #queue: (() => void)[] = [];
   #stopping = false;
@@ -152,7 +158,7 @@ export class WorkflowEngine {
       void this.#worker.perform(held);
     });
     if (held.gone && held.lostBy === undefined && held.lastChange) {
-      return { ...held.lastChange, runId: held.id };
+      return stateOf(held.lastChange);
     }
     if (held.lostBy !== undefined) {
       const winner = await this.#winner(held, request);
@@ -272,7 +278,7 @@ export class WorkflowEngine {
   // ---- watching ----
 
   /** Calls the listener at each change of a run that this process makes; returns how to stop. */
-  onRunChanged(listener: (change: RunChanged) => void): () => void {
+  onRunChanged(listener: (state: RunState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -302,11 +308,12 @@ export class WorkflowEngine {
     return state;
   }
 
-  #changed(change: RunChanged): void {
-    if (this.#watchers.size > 0 && change.status !== 'running') {
-      for (const settle of this.#watchers.get(change.runId) ?? []) settle(change);
-    }
-    for (const listener of this.#listeners) listener(change);
+  #changed(change: RunChange): void {
+    const watchers = change.status === 'running' ? undefined : this.#watchers.get(change.id);
+    if (!watchers && this.#listeners.size === 0) return;
+    const state = stateOf(change);
+    for (const settle of watchers ?? []) settle(state);
+    for (const listener of this.#listeners) listener(state);
   }
 
   #perform(held: Held): void {
@@ -314,7 +321,19 @@ export class WorkflowEngine {
   }
 }
 
-function stateOf(run: StoredRun): RunState {
-  const { id: runId, workflow, version, status, waitingFor, subject, outcome, updatedAtMs, result } = run;
-  return { runId, workflow, version, status, waitingFor, subject, outcome, updatedAtMs, result };
+function stateOf(run: StoredRun | RunChange): RunState {
+  const { id: runId, workflow, version, status, waitingFor, subject, outcome } = run;
+  const { startedAtMs, updatedAtMs, result } = run;
+  return {
+    runId,
+    workflow,
+    version,
+    status,
+    waitingFor,
+    subject,
+    outcome,
+    startedAtMs,
+    updatedAtMs,
+    result,
+  };
 }

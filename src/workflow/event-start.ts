@@ -4,11 +4,12 @@ import { sortedId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Write } from '../store/group-commit.ts';
+import { RUNNING } from './barriers.ts';
 import { stepIdOf } from './flow.ts';
 import { type Flows, type LoadedFlow, listenFilters, matchesEvent, startsFlow } from './flows.ts';
 import type { Held, InlineStart, Patch } from './held.ts';
 import type { RunChange, RunStore, Signal } from './run-store.ts';
-import { eventInput, RUNNING, type Worker } from './worker.ts';
+import { eventInput, type Worker } from './worker.ts';
 
 /** The id of the run that an event starts: known before the run is. */
 export function eventRunId(
@@ -82,7 +83,7 @@ function confirm(worker: Worker, held: Held, inline: Inline): void {
   held.durable = true;
   held.inline = undefined;
   inline.confirm();
-  if (held.execution.hasUnwritten) worker.flushSoon(held.execution);
+  if (held.execution.recorder.hasUnwritten) worker.flushSoon(held.execution);
 }
 
 async function allReached(begun: readonly Begun[], limitMs: number): Promise<void> {

@@ -5,26 +5,14 @@ import { newId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Write } from '../store/group-commit.ts';
-import type { Pin } from './catalog/primitive.ts';
+import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
 import { Execution, type ExecutionHost } from './execution.ts';
 import { Abandoned, type FlowErrorBody, toFlowError } from './flow-errors.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { Held, type Patch } from './held.ts';
 import { interpret } from './interpreter.ts';
-import type { ClaimedRun, Origin, RunResult, RunStatus, RunStore } from './run-store.ts';
-
-/** Changes of runs that this process made, for those who look on. */
-export interface RunChanged {
-  readonly runId: string;
-  readonly workflow: string;
-  readonly version: number;
-  readonly status: RunStatus;
-  readonly waitingFor: string | null;
-  readonly subject: string | null;
-  readonly outcome: string | null;
-  readonly updatedAtMs: number;
-  readonly result: RunResult | null;
-}
+import type { ClaimedRun, Origin, RunChange, RunResult, RunStatus, RunStore } from './run-store.ts';
+import { countRun, traceRun } from './spans.ts';
 
 /** What the worker needs from the rest of AIOS. */
 export interface WorkerDeps {
@@ -34,10 +22,7 @@ export interface WorkerDeps {
   readonly limits: Limits;
   /** The write that appends an event to the log. */
   readonly emit: ((event: CloudEvent) => Write) | undefined;
-  /** The write that records what a run was made with. */
-  readonly lineage:
-    | ((record: { runId: string; event?: { source: string; id: string }; pins: Pin[] }) => Write)
-    | undefined;
+  readonly lineage: LineagePort | undefined;
   readonly onError: (error: unknown, runId: string) => void;
 }
 
@@ -50,7 +35,7 @@ export class Worker implements ExecutionHost {
   readonly held = new Map<string, Held>();
   readonly deps: WorkerDeps;
   /** Called after each commit that changed a run's state. */
-  onChange: ((change: RunChanged) => void) | undefined;
+  onChange: (change: RunChange) => void = () => {};
   /** Called when a wait that stays in memory, or that was put away, is to be looked at at this time. */
   onDue: (dueMs: number) => void = () => {};
   /** Called when a run left memory: a place is free. */
@@ -58,8 +43,20 @@ export class Worker implements ExecutionHost {
   /** When the lease of this worker runs out, on the monotonic clock. */
   leaseUntilMs = 0;
 
+  readonly #barriers: Barriers;
+
   constructor(deps: WorkerDeps) {
     this.deps = deps;
+    this.#barriers = new Barriers(this.id, deps, {
+      written: (change) => this.onChange(change),
+      release: (held) => this.release(held),
+      drop: (held, reason) => this.drop(held, reason),
+    });
+  }
+
+  /** The writes of a run's barrier, for a transaction of somebody else's. */
+  collect(held: Held, patch: Patch): Write[] {
+    return this.#barriers.collect(held, patch);
   }
 
   nowMs(): number {
@@ -142,6 +139,7 @@ export class Worker implements ExecutionHost {
   async perform(held: Held): Promise<void> {
     const { execution } = held;
     const { run, flow } = execution;
+    execution.spans = traceRun(run.id, run.workflow, run.version, execution.event?.event.traceparent);
     try {
       const event = (execution.event?.event ?? null) as Json;
       const start = { runId: run.id, startedAtMs: run.startedAtMs, input: run.origin.input };
@@ -165,15 +163,18 @@ export class Worker implements ExecutionHost {
   async #finish(held: Held, status: RunStatus, result: RunResult): Promise<void> {
     const { execution } = held;
     held.ending = true;
-    const closing = status === 'completed' ? [] : execution.abandon();
-    execution.add(closing);
+    if (status !== 'completed') execution.root.abandon(); // closes what other branches had opened
     const { parent } = execution.run.origin;
     if (parent) {
       const { output = null, error } = result;
       const payload = error ? { error: error as unknown as JsonObject } : { output };
-      execution.add([this.deps.store.signal({ runId: parent.runId, key: parent.stepKey, payload })]);
+      execution.recorder.unwritten.writes.push(
+        this.deps.store.signal({ runId: parent.runId, key: parent.stepKey, payload }),
+      );
     }
-    await this.commit(held, {
+    countRun(execution.run.workflow, status);
+    execution.spans?.end(result.error);
+    await this.#barriers.commit(held, {
       status,
       result,
       wakeAtMs: null,
@@ -206,8 +207,8 @@ export class Worker implements ExecutionHost {
     if (!held || held.execution !== execution) throw new Abandoned();
     // A worker that was frozen past its lease must not act before a write has shown that the run is still its own.
     const expired = this.monotonicMs() >= this.leaseUntilMs;
-    if (held.durable && !expired && !execution.hasUnwritten) await held.written;
-    else await this.commit(held, RUNNING);
+    if (held.durable && !expired && !execution.recorder.hasUnwritten) await held.written;
+    else await this.#barriers.commit(held, RUNNING);
     if (held.gone) throw new Abandoned();
   }
 
@@ -215,7 +216,7 @@ export class Worker implements ExecutionHost {
     const held = this.held.get(execution.run.id);
     if (!held || held.execution !== execution || held.flushing || held.ending || held.inline) return;
     held.flushing = true;
-    this.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
+    this.#barriers.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
   }
 
   waits(execution: Execution): void {
@@ -231,8 +232,8 @@ export class Worker implements ExecutionHost {
 
   #considerPark(held: Held): void {
     const { execution } = held;
-    if (held.gone || held.ending || execution.holding || !execution.waiting) return;
-    const dueMs = execution.dueMs;
+    if (held.gone || held.ending || execution.holding || execution.waiters.size === 0) return;
+    const dueMs = execution.waiters.dueMs;
     const soon = dueMs !== undefined && dueMs - this.nowMs() <= this.deps.limits.runParkMs;
     if (soon) this.onDue(dueMs);
     if (execution.running > 0 || soon) this.flushSoon(execution);
@@ -242,9 +243,16 @@ export class Worker implements ExecutionHost {
   async #park(held: Held, status: 'waiting' | 'paused'): Promise<void> {
     const { execution } = held;
     held.ending = true;
-    const wakeAtMs = execution.dueMs ?? null;
-    const { waitingFor } = execution;
-    await this.commit(held, { status, wakeAtMs, waitingFor, result: null, ...this.#attributes(held, {}) });
+    const wakeAtMs = execution.waiters.dueMs ?? null;
+    const waitingFor = execution.waiters.label;
+    execution.spans?.end();
+    await this.#barriers.commit(held, {
+      status,
+      wakeAtMs,
+      waitingFor,
+      result: null,
+      ...this.#attributes(held, {}),
+    });
     this.release(held);
     if (wakeAtMs !== null) this.onDue(wakeAtMs);
   }
@@ -273,8 +281,8 @@ export class Worker implements ExecutionHost {
     const child = this.create(loaded, id, origin, null, this.nowMs());
     child.durable = true; // its row is part of the parent's barrier
     child.seq = 1;
-    execution.add(
-      this.deps.store.save({ ...child.change(RUNNING, [], this.id, this.nowMs()), insert: true, seq: 0 }),
+    execution.recorder.unwritten.writes.push(
+      ...this.deps.store.save({ ...child.change(RUNNING, [], this.id, this.nowMs()), insert: true, seq: 0 }),
     );
     const parent = this.held.get(run.id);
     parent?.onceWritten(
@@ -284,106 +292,6 @@ export class Worker implements ExecutionHost {
     return id;
   }
 
-  // ---- writing ----
-
-  /** Commits what is unwritten together with the run's state; in the order of the calls. */
-  commit(held: Held, patch: Patch): Promise<void> {
-    const next = held.written.then(() => this.#write(held, patch));
-    held.written = next.catch(() => {});
-    return next;
-  }
-
-  async #write(held: Held, patch: Patch): Promise<void> {
-    held.flushing = false;
-    if (held.gone) throw new Abandoned();
-    if (held.inline) {
-      if (await held.inline.barrier(patch)) return this.#written(held);
-      if (held.gone) throw new Abandoned();
-    }
-    const writes = this.collect(held, patch);
-    try {
-      await this.deps.store.commit.commit(writes);
-    } catch (error) {
-      return this.#notWritten(held, patch, error);
-    }
-    held.durable = true;
-    this.#written(held);
-  }
-
-  /** The writes of a barrier: the run's row, its entries, and what its steps handed in. */
-  collect(held: Held, patch: Patch): Write[] {
-    const { store, lineage } = this.deps;
-    const { execution } = held;
-    const taken = execution.take();
-    const ended = patch.status !== 'running';
-    if (ended && patch.result && lineage) {
-      const { event, run } = execution;
-      const pins = [...execution.pins.values(), flowPin(execution)];
-      taken.writes.push(
-        lineage({
-          runId: run.id,
-          ...(event ? { event: { source: event.event.source, id: event.event.id } } : {}),
-          pins,
-        }),
-      );
-      // Nothing will be replayed any more: the pins are in the lineage.
-      for (const entry of taken.entries) if (entry.p) delete entry.p;
-    }
-    const worker = patch.status === 'running' ? this.id : null;
-    const change = held.change(patch, taken.entries, worker, this.nowMs());
-    held.lastChange = change;
-    held.seq++;
-    const writes = store.save(change);
-    if (taken.writes.length > 0) writes.push(...taken.writes);
-    if (taken.consumed.length > 0) writes.push(...store.consume(held.id, taken.consumed));
-    for (const subscription of taken.subscriptions) writes.push(store.subscribe(subscription));
-    if (taken.unsubscribed.length > 0) writes.push(...store.unsubscribe(held.id, taken.unsubscribed));
-    return writes;
-  }
-
-  #written(held: Held): void {
-    held.settleWritten(true);
-    if (!this.onChange || held.lastChange === undefined) return;
-    const { id, workflow, version, status, waitingFor, subject, outcome, updatedAtMs, result } =
-      held.lastChange;
-    this.onChange({
-      runId: id,
-      workflow,
-      version,
-      status,
-      waitingFor,
-      subject,
-      outcome,
-      updatedAtMs,
-      result,
-    });
-  }
-
-  /** A value that cannot be stored fails the run, not the worker; anything else means that the run is no longer ours. */
-  async #notWritten(held: Held, patch: Patch, error: unknown): Promise<void> {
-    held.settleWritten(false);
-    const known = toAiosError(error);
-    const mayRecord = !LOST.has(known.code) && !(patch.status === 'failed');
-    if (!mayRecord) {
-      this.drop(held, known);
-      throw known;
-    }
-    held.execution.take();
-    held.ending = true;
-    held.execution.add(held.execution.abandon());
-    const failure = toFlowError(known, '').body;
-    const writes = this.collect(held, { ...RUNNING, status: 'failed', result: { error: failure } });
-    try {
-      await this.deps.store.commit.commit(writes);
-    } catch (again) {
-      this.drop(held, again);
-      throw again;
-    }
-    this.#written(held);
-    this.release(held);
-    throw new Abandoned();
-  }
-
   // ---- ending ----
 
   /** Lets a run go without a write: another holds it, or it never was. */
@@ -391,7 +299,7 @@ export class Worker implements ExecutionHost {
     if (held.gone) return;
     held.lostBy = reason;
     this.release(held);
-    held.execution.abandon();
+    held.execution.root.abandon();
     if (
       reason instanceof AiosError &&
       reason.code !== 'workflow.exists' &&
@@ -413,7 +321,7 @@ export class Worker implements ExecutionHost {
     if (held.ending || held.gone) return;
     held.ending = true;
     const { execution } = held;
-    execution.add(execution.abandon());
+    execution.root.abandon();
     await this.#settle(held, this.deps.limits.runCancelMs);
     execution.recordUnknownOutcomes();
     const error: FlowErrorBody = toFlowError(new AiosError('workflow.canceled'), '').body;
@@ -428,7 +336,7 @@ export class Worker implements ExecutionHost {
     if (held.ending || held.gone) return;
     if (status === 'paused') return this.#park(held, 'paused');
     held.ending = true;
-    await this.commit(held, RUNNING);
+    await this.#barriers.commit(held, RUNNING);
     this.release(held);
   }
 
@@ -442,26 +350,6 @@ export class Worker implements ExecutionHost {
 
 /** When a run that could not be taken up is tried again. */
 const GIVE_BACK_MS = 1_000;
-
-export const RUNNING: Patch = {
-  status: 'running',
-  result: null,
-  wakeAtMs: null,
-  waitingFor: null,
-  subject: null,
-  outcome: null,
-};
-
-const LOST: ReadonlySet<string> = new Set([
-  'workflow.fenced',
-  'workflow.exists',
-  'store.unavailable',
-  'request.overloaded',
-]);
-
-function flowPin({ run }: Execution): Pin {
-  return { kind: 'workflow', name: run.workflow, version: String(run.version), digest: run.digest };
-}
 
 /** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
 export function eventInput(event: LoggedEvent): Json {
