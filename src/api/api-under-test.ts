@@ -1,3 +1,4 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { Access } from '../access/access.ts';
 import { accessMigrations } from '../access/migrations.ts';
@@ -11,9 +12,16 @@ import type { CloudEvent } from '../kernel/cloudevent.ts';
 import type { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
+import { AuditLog } from '../ledger/audit.ts';
+import { AuditReader } from '../ledger/audit-reader.ts';
+import { Costs } from '../ledger/costs.ts';
+import { Lineage } from '../ledger/lineage.ts';
+import { ledgerMigrations } from '../ledger/migrations.ts';
+import { Sequencer } from '../ledger/sequencer.ts';
+import { SubjectKeys } from '../ledger/subject-keys.ts';
 import type { Database } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
-import { type Committer, type Lane, write } from '../store/group-commit.ts';
+import type { Committer } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { planProject } from '../store/project.ts';
 import { queueKind } from '../tasks/queue-kind.ts';
@@ -25,16 +33,10 @@ import { WorkflowEngine } from '../workflow/engine.ts';
 import { workflowMigrations } from '../workflow/migrations.ts';
 import { PostgresRunStore } from '../workflow/postgres-store.ts';
 import { workflowKind } from '../workflow/workflow-kind.ts';
+import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
 import type { AccessPort } from './routes.ts';
-import { accessRoutes, createAccessPort } from './routes-access.ts';
-import { type ApplyProject, definitionRoutes } from './routes-definitions.ts';
-import { eventRoutes } from './routes-events.ts';
-import { type LedgerPort, ledgerRoutes } from './routes-ledger.ts';
-import { liveRoutes } from './routes-live.ts';
-import { runRoutes } from './routes-runs.ts';
-import { startRoutes } from './routes-start.ts';
-import { systemRoutes } from './routes-system.ts';
-import { taskRoutes } from './routes-tasks.ts';
+import { createAccessPort } from './routes-access.ts';
+import type { ApplyProject } from './routes-definitions.ts';
 import { createServer } from './server.ts';
 
 /** The API over real modules, as `app.ts` wires them, without models and ledger. */
@@ -42,8 +44,6 @@ export interface ApiUnderTest {
   readonly server: FastifyInstance;
   readonly keys: Readonly<Record<'viewer' | 'reviewer' | 'operator' | 'admin', string>>;
   readonly access: Access;
-  /** What the audit port was told. */
-  readonly audited: Json[];
   readonly faults: AiosError[];
   request(options: RequestOptions): Promise<LightMyRequestResponse>;
   close(): Promise<void>;
@@ -69,6 +69,7 @@ title: To look at
 form: { type: object, required: [decision], properties: { decision: { enum: [approve, refuse] } } }
 deadline: 2h
 onDeadline: { decision: refuse }
+costPerMinuteUsd: 0.5
 `;
 const FLOW = `
 document: { dsl: '1.0.0', namespace: test, name: returns, version: '1.0.0', metadata: { aios: { outcome: output.decision } } }
@@ -108,18 +109,12 @@ export function returnRequested(id: string, amount: Json = 30) {
   };
 }
 
-const auditLane = (audited: Json[]): Lane<Json> => ({
-  name: 'audit',
-  order: 50,
-  write: async () => undefined,
-  committed: (items) => void audited.push(...items),
-});
-
 export const API_MIGRATIONS: readonly Migration[] = [
   ...definitionMigrations,
   ...eventMigrations,
   ...workflowMigrations,
   ...taskMigrations,
+  ...ledgerMigrations,
   ...accessMigrations,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));
 
@@ -132,7 +127,7 @@ interface Store {
 /** Opens the API over a database with `API_MIGRATIONS`, with the project applied. */
 export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   const modules = assemble(store);
-  const { engine, consumers, access } = modules;
+  const { engine, consumers, access, sequencer } = modules;
   const keys = Object.fromEntries(
     await Promise.all(
       (['viewer', 'reviewer', 'operator', 'admin'] as const).map(async (role) => [
@@ -151,6 +146,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   });
   await engine.begin();
   await consumers.start();
+  sequencer.start();
   const request: ApiUnderTest['request'] = ({ method = 'GET', url, role, body, headers = {} }) =>
     server.inject({
       method,
@@ -174,15 +170,27 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
     server,
     keys,
     access,
-    audited: modules.audited,
     faults,
     request,
     async close() {
       await server.close();
       await consumers.stop();
       await engine.stop();
+      await sequencer.stop();
     },
   };
+}
+
+function openLedger(db: Database, limits: Limits) {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const subjects = new SubjectKeys(randomBytes(32));
+  const origin = 'aios.test/audit';
+  const sequencer = new Sequencer({ db, origin, privateKey, limits });
+  const audit = new AuditLog(subjects, () => sequencer.notice());
+  const reader = new AuditReader({ db, keys: subjects, origin, publicKey });
+  const costs = new Costs(db);
+  const lineage = new Lineage(db, systemClock);
+  return { sequencer, audit, reader, costs, lineage };
 }
 
 function assemble({ db, commit, limits }: Store) {
@@ -191,8 +199,7 @@ function assemble({ db, commit, limits }: Store) {
   const contracts = new Contracts(definitions);
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({ db, log, limits });
-  const audited: Json[] = [];
-  const lane = auditLane(audited);
+  const { sequencer, audit, reader, costs, lineage } = openLedger(db, limits);
   const tasks: Tasks = new Tasks({
     db,
     commit,
@@ -200,11 +207,30 @@ function assemble({ db, commit, limits }: Store) {
     limits,
     definitions,
     answers: {
-      record: (task, { by, result }) => [write(lane, { kind: 'task', object: task.id, by: by.id, result })],
+      record: ({ id, runId, stepKey, queue }, { by, result, atMs, minutes, costMicroUsd }) => [
+        audit.entry({
+          kind: 'task',
+          action: 'completed',
+          actor: { kind: 'key', id: by.id },
+          object: `run:${runId}`,
+          at: atMs,
+          payload: { task: id, result },
+        }),
+        costs.entry({
+          runId,
+          stepKey,
+          service: 'people',
+          resource: queue,
+          quantity: minutes,
+          unit: 'minutes',
+          amountMicroUsd: costMicroUsd,
+          at: atMs,
+        }),
+      ],
       resume: (task, payload) => engine.signal({ runId: task.runId, stepKey: task.stepKey, payload }),
     },
   });
-  const catalog = catalogOf([humanTaskPrimitive(tasks, (entry) => write(lane, entry as unknown as Json))]);
+  const catalog = catalogOf([humanTaskPrimitive(tasks, (entry) => audit.entry(entry))]);
   const engine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit),
     catalog,
@@ -212,6 +238,7 @@ function assemble({ db, commit, limits }: Store) {
     limits,
     findDefinition: (name, version) => definitions.version('workflow', name, version),
     emit: (event) => log.write(event),
+    lineage: (record) => lineage.record(record),
   });
   definitions.onChange((changed) => {
     for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);
@@ -221,16 +248,18 @@ function assemble({ db, commit, limits }: Store) {
     types: () => engine.startTypes(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
-  const kinds = [contracts.kind, queueKind, connectorKind, workflowKind(catalog)];
   return {
     definitions,
     contracts,
     log,
     consumers,
-    audited,
+    sequencer,
+    reader,
+    costs,
+    lineage,
     tasks,
     engine,
-    kinds,
+    kinds: [contracts.kind, queueKind, connectorKind, workflowKind(catalog)],
     access: new Access(db, limits),
   };
 }
@@ -250,45 +279,32 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     await definitions.reload();
     return planned;
   };
-  return [
-    systemRoutes({
-      checks: { store: async () => void (await db.query('select 1')) },
-      metrics: async () => 'up 1\n',
-    }),
-    accessRoutes({ access, limits, secure: false }),
-    definitionRoutes({
-      definitions,
-      apply,
-      collections: { contracts: 'contract', queues: 'queue', connectors: 'connector', workflows: 'workflow' },
-    }),
-    eventRoutes({ log, consumers, clock, limits, check }),
-    startRoutes({ engine, commit, clock, limits, log, check }),
-    runRoutes({ engine, commit, clock, limits, records: emptyRecords }),
-    taskRoutes({ tasks }),
-    ledgerRoutes({ ledger: fixedLedger, can: port.can }),
-    liveRoutes({
-      engine,
-      tasks,
-      kpis: async () => ({ tasksOpen: 0 }),
-      stats: async () => ({ waiting: 0 }),
-    }),
-  ];
+  return allRoutes({
+    checks: { store: async () => void (await db.query('select 1')) },
+    metrics: async () => 'up 1\n',
+    access,
+    limits,
+    secure: false,
+    definitions,
+    apply,
+    collections: COLLECTIONS,
+    log,
+    consumers,
+    clock,
+    check,
+    engine,
+    commit,
+    tasks,
+    audit: modules.reader,
+    costs: modules.costs,
+    lineage: modules.lineage,
+    can: port.can,
+    kpis: async () => ({ tasksOpen: 0 }),
+    stats: async () => ({ waiting: 0 }),
+    version: 'test',
+    ...ABSENT,
+  });
 }
 
-const emptyRecords = {
-  ofRun: async () => ({ pins: [], costs: [], audit: [] }),
-  costOf: async (ids: readonly string[]) => new Map(ids.map((id) => [id, 7])),
-};
-
-/** A ledger of one entry. */
-const fixedLedger: LedgerPort = {
-  checkpoint: async () => 'aios\n1\nAAAA\n',
-  tile: async (path) =>
-    path === 'tile/0/000' || path === 'tile/entries/000.p/1' ? Buffer.from([1, 2]) : undefined,
-  publicKey: () => ({ name: 'aios', publicKey: 'aios+1+A' }),
-  entries: async ({ limit }) => ({ items: [{ index: 0, limit }], nextCursor: null }),
-  entry: async (index, withPayload) => ({ index, ...(withPayload ? { payload: 'personal' } : {}) }),
-  proof: async (index, size) => ({ index, size: size ?? 1, hashes: [] }),
-  lineage: async (run) => ({ nodes: [{ id: run }], edges: [] }),
-  costs: async ({ groupBy }) => [{ key: groupBy, amountMicroUsd: 1, count: 1 }],
-};
+/** Modules that these tests do not call. */
+const ABSENT = {} as Pick<ApiDependencies, 'features' | 'models' | 'serving' | 'decisions'>;

@@ -1,42 +1,22 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
+import { parseTileIndex, TILE_WIDTH } from '../kernel/merkle.ts';
+import type { AuditReader, IndexedEntry } from '../ledger/audit-reader.ts';
+import type { CostGroup, Costs } from '../ledger/costs.ts';
+import type { Lineage } from '../ledger/lineage.ts';
 import { type Caller, route } from './routes.ts';
 import { AnyObject, pageOf, pageQuery } from './shapes.ts';
 
-/** What is asked of the ledger; `app.ts` hands it in. Objects are shown as they come, times as RFC 3339 texts. */
-export interface LedgerPort {
-  /** The signed note of the newest checkpoint (C2SP tlog-checkpoint). */
-  checkpoint(): Promise<string>;
-  /** A tile or entry bundle by its path in C2SP tlog-tiles, `tile/0/x001/067.p/8`; undefined for one that does not exist. */
-  tile(path: string): Promise<Uint8Array | undefined>;
-  publicKey(): { name: string; publicKey: string };
-  entries(filters: {
-    object?: string | undefined;
-    kind?: string | undefined;
-    cursor?: string | undefined;
-    limit: number;
-  }): Promise<{ items: readonly unknown[]; nextCursor: string | null }>;
-  /** One entry; with its payload when the caller may see personal data. */
-  entry(index: number, withPayload: boolean): Promise<unknown>;
-  /** Inclusion of an entry in the tree of a size; the newest checkpoint's when left out. */
-  proof(index: number, size: number | undefined): Promise<unknown>;
-  lineage(runId: string): Promise<unknown>;
-  costs(filters: {
-    groupBy: 'service' | 'workflow' | 'day';
-    sinceMs?: number | undefined;
-    untilMs?: number | undefined;
-  }): Promise<readonly unknown[]>;
-}
-
 interface Dependencies {
-  ledger: LedgerPort;
+  audit: AuditReader;
+  costs: Costs;
+  lineage: Lineage;
   can(caller: Caller, permission: string): boolean;
 }
 
 const Index = Type.Integer({ minimum: 0 });
 const Time = Type.Optional(Type.String({ format: 'date-time' }));
-// 256 hashes, or the entries under them: only a whole tile never changes.
 const WHOLE = 'public, max-age=31536000, immutable';
 
 /** The audit log in the paths of C2SP tlog-tiles, so that other people's verifiers read it; lineage and costs. */
@@ -48,7 +28,7 @@ export function ledgerRoutes(dependencies: Dependencies): (server: FastifyInstan
   };
 }
 
-function logRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
+function logRoutes(server: FastifyInstance, { audit }: Dependencies): void {
   const tag = 'audit';
   route(server, {
     method: 'GET',
@@ -56,7 +36,12 @@ function logRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     permission: 'audit.read',
     summary: 'The newest checkpoint: a signed note',
     tag,
-    handle: async ({ reply }) => reply.type('text/plain; charset=utf-8').send(await ledger.checkpoint()),
+    handle: async ({ reply }) => {
+      const note = await audit.checkpoint();
+      if (note === undefined)
+        throw new AiosError('ledger.not_found', { detail: 'No entry is in the tree yet.' });
+      return reply.type('text/plain; charset=utf-8').header('cache-control', 'no-cache').send(note);
+    },
   });
   route(server, {
     method: 'GET',
@@ -65,7 +50,7 @@ function logRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     summary: 'The public key that checkpoints are verified with',
     tag,
     answer: Type.Object({ name: Type.String(), publicKey: Type.String() }),
-    handle: () => ledger.publicKey(),
+    handle: () => ({ name: audit.origin, publicKey: audit.verifier }),
   });
   route(server, {
     method: 'GET',
@@ -75,11 +60,12 @@ function logRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     tag,
     params: Type.Object({ '*': Type.String() }),
     handle: async ({ params, reply }) => {
-      const path = params['*'];
-      const bytes = await ledger.tile(`tile/${path}`);
-      if (!bytes) throw new AiosError('request.not_found', { detail: `There is no tile ${path}.` });
-      reply.header('cache-control', path.includes('.p/') ? 'no-cache' : WHOLE);
-      return reply.type('application/octet-stream').send(Buffer.from(bytes));
+      const { level, index, width } = parseTilePath(params['*']);
+      const bytes =
+        level === 'entries' ? await audit.bundle(index, width) : await audit.tile(level, index, width);
+      // 256 hashes, or the entries under them: only a whole tile never changes.
+      reply.header('cache-control', width === TILE_WIDTH ? WHOLE : 'no-cache');
+      return reply.type('application/octet-stream').send(bytes);
     },
   });
   route(server, {
@@ -90,11 +76,11 @@ function logRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     tag,
     query: Type.Object({ index: Index, size: Type.Optional(Index) }, { additionalProperties: false }),
     answer: AnyObject,
-    handle: ({ query }) => ledger.proof(query.index, query.size),
+    handle: ({ query }) => audit.inclusionProof(query.index, query.size),
   });
 }
 
-function entryRoutes(server: FastifyInstance, { ledger, can }: Dependencies): void {
+function entryRoutes(server: FastifyInstance, { audit, lineage, can }: Dependencies): void {
   const tag = 'audit';
   route(server, {
     method: 'GET',
@@ -104,7 +90,10 @@ function entryRoutes(server: FastifyInstance, { ledger, can }: Dependencies): vo
     tag,
     query: pageQuery({ object: Type.Optional(Type.String()), kind: Type.Optional(Type.String()) }),
     answer: pageOf(AnyObject),
-    handle: ({ query: { limit = 50, ...filters } }) => ledger.entries({ ...filters, limit }),
+    handle: async ({ query: { object, kind, cursor, limit = 50 } }) => {
+      if (object !== undefined) return { items: (await audit.about(object)).reverse(), nextCursor: null };
+      return pageOfEntries(audit, kind, cursor, limit);
+    },
   });
   route(server, {
     method: 'GET',
@@ -114,7 +103,7 @@ function entryRoutes(server: FastifyInstance, { ledger, can }: Dependencies): vo
     tag,
     params: Type.Object({ index: Index }),
     answer: AnyObject,
-    handle: ({ params, caller }) => ledger.entry(params.index, can(caller, 'audit.payload')),
+    handle: ({ params, caller }) => audit.entry(params.index, can(caller, 'audit.payload')),
   });
   route(server, {
     method: 'GET',
@@ -124,11 +113,11 @@ function entryRoutes(server: FastifyInstance, { ledger, can }: Dependencies): vo
     tag: 'lineage',
     query: Type.Object({ run: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
     answer: AnyObject,
-    handle: ({ query }) => ledger.lineage(query.run),
+    handle: ({ query }) => lineage.graph(query.run),
   });
 }
 
-function moneyRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
+function moneyRoutes(server: FastifyInstance, { costs }: Dependencies): void {
   route(server, {
     method: 'GET',
     url: '/api/v1/costs',
@@ -137,7 +126,9 @@ function moneyRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     tag: 'costs',
     query: Type.Object(
       {
-        groupBy: Type.Optional(Type.String({ enum: ['service', 'workflow', 'day'], default: 'service' })),
+        groupBy: Type.Optional(
+          Type.String({ enum: ['service', 'resource', 'workflow', 'day'], default: 'service' }),
+        ),
         since: Time,
         until: Time,
       },
@@ -145,12 +136,53 @@ function moneyRoutes(server: FastifyInstance, { ledger }: Dependencies): void {
     ),
     answer: pageOf(AnyObject),
     handle: async ({ query: { groupBy = 'service', since, until } }) => ({
-      items: await ledger.costs({
-        groupBy: groupBy as 'service' | 'workflow' | 'day',
-        sinceMs: since === undefined ? undefined : Date.parse(since),
-        untilMs: until === undefined ? undefined : Date.parse(until),
-      }),
+      items: await costs.groupBy(
+        groupBy as CostGroup,
+        since === undefined ? undefined : Date.parse(since),
+        until === undefined ? undefined : Date.parse(until),
+      ),
       nextCursor: null,
     }),
   });
+}
+
+const TILE_PATH = /^(entries|\d{1,2})\/((?:x\d{3}\/)*\d{3})(?:\.p\/(\d{1,3}))?$/;
+
+/** `0/x001/067.p/8`, as C2SP tlog-tiles writes it. @throws AiosError `request.not_found` */
+function parseTilePath(path: string): { level: number | 'entries'; index: number; width: number } {
+  const [, level = '', text = '', partial] = TILE_PATH.exec(path) ?? [];
+  const index = parseTileIndex(text);
+  const width = partial === undefined ? TILE_WIDTH : Number(partial);
+  if (index === undefined || width < 1 || width > TILE_WIDTH)
+    throw new AiosError('request.not_found', { detail: `“${path}” is no path of a tile.` });
+  return { level: level === 'entries' ? level : Number(level), index, width };
+}
+
+// A rare kind is looked for in this many entries; a page may be short, and its cursor goes on.
+const SCANNED_MAX = 5_000;
+const SCAN = 500;
+
+/** Entries of a kind, newest first. The tree is in order of time, not of kind, so that it is scanned. */
+async function pageOfEntries(
+  audit: AuditReader,
+  kind: string | undefined,
+  cursor: string | undefined,
+  limit: number,
+): Promise<{ items: IndexedEntry[]; nextCursor: string | null }> {
+  let before = cursor === undefined ? undefined : Number(cursor);
+  if (before !== undefined && !Number.isInteger(before))
+    throw new AiosError('request.invalid', {
+      issues: [{ path: '/cursor', message: 'no cursor of ours', found: cursor ?? '' }],
+    });
+  const items: IndexedEntry[] = [];
+  for (let scanned = 0; items.length < limit && scanned < SCANNED_MAX; scanned += SCAN) {
+    const entries = await audit.list({ before, limit: kind === undefined ? limit : SCAN });
+    for (const entry of entries) {
+      before = entry.index;
+      if (kind === undefined || entry.kind === kind) items.push(entry);
+      if (items.length === limit) break;
+    }
+    if (entries.length === 0 || before === 0) return { items, nextCursor: null };
+  }
+  return { items, nextCursor: String(before) };
 }

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { WorkflowEngine } from '../workflow/engine.ts';
-import type { RunChanged } from '../workflow/worker.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
 import { route } from './routes.ts';
 import { summaryOf } from './routes-runs.ts';
@@ -77,7 +76,7 @@ class LiveFeed {
   #begin(): void {
     let second = 0;
     let sent = 0;
-    const stopRuns = this.#engine.onRunChanged((change: RunChanged) => {
+    const stopRuns = this.#engine.onRunChanged((change) => {
       const now = Math.floor(performance.now() / SECOND_MS);
       if (now !== second) [second, sent] = [now, 0];
       if (sent++ < RUNS_PER_SECOND) this.#tell('run', summaryOf(change));

@@ -4,6 +4,9 @@ import type { Clock } from '../kernel/clock.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { AuditReader } from '../ledger/audit-reader.ts';
+import type { Costs } from '../ledger/costs.ts';
+import type { Lineage } from '../ledger/lineage.ts';
 import type { Committer } from '../store/group-commit.ts';
 import type { RunState, WorkflowEngine } from '../workflow/engine.ts';
 import type { RunDetail, StepView } from '../workflow/reading.ts';
@@ -12,22 +15,14 @@ import { openEventStream } from './event-stream.ts';
 import { route } from './routes.ts';
 import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
 
-/** What the ledger knows of runs. */
-export interface RunRecords {
-  /** Everything recorded of one run, as the API shows it. */
-  ofRun(
-    runId: string,
-  ): Promise<{ pins: readonly unknown[]; costs: readonly unknown[]; audit: readonly unknown[] }>;
-  /** What each of the runs has cost, micro-dollars; those without a cost may be absent. */
-  costOf(runIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
-}
-
 export interface RunDependencies {
   engine: WorkflowEngine;
   commit: Committer;
   clock: Clock;
   limits: Limits;
-  records: RunRecords;
+  audit: Pick<AuditReader, 'about'>;
+  costs: Costs;
+  lineage: Lineage;
 }
 
 export const RunSummary = Type.Object({
@@ -68,7 +63,7 @@ export function runRoutes(dependencies: RunDependencies): (server: FastifyInstan
   };
 }
 
-function listRoute(server: FastifyInstance, { engine, records }: RunDependencies): void {
+function listRoute(server: FastifyInstance, { engine, costs }: RunDependencies): void {
   route(server, {
     method: 'GET',
     url: '/api/v1/runs',
@@ -92,16 +87,27 @@ function listRoute(server: FastifyInstance, { engine, records }: RunDependencies
         ...(q === undefined || q === '' ? {} : { text: q }),
       };
       const page = await engine.runs.list(filters, cursor, limit);
-      const costs = await records.costOf(page.items.map(({ id }) => id));
-      const items = page.items.map((run) => ({ ...summaryOf(run), costMicroUsd: costs.get(run.id) }));
+      const sums = await costs.sums(page.items.map(({ id }) => id));
+      const items = page.items.map((run) => ({ ...summaryOf(run), costMicroUsd: sums.get(run.id) }));
       return { items, nextCursor: page.nextCursor ?? null };
     },
   });
 }
 
-async function readRun({ engine, records }: RunDependencies, id: string) {
-  const [run, { pins, costs, audit }] = await Promise.all([engine.runs.get(id), records.ofRun(id)]);
-  return { ...detailOf(run), pins, costs, audit };
+async function readRun({ engine, audit, costs, lineage }: RunDependencies, id: string) {
+  const [run, pins, charges, entries] = await Promise.all([
+    engine.runs.get(id),
+    lineage.pinsOf(id),
+    costs.ofRun(id),
+    audit.about(`run:${id}`),
+  ]);
+  return {
+    ...detailOf(run),
+    costMicroUsd: charges.reduce((sum, { amountMicroUsd }) => sum + amountMicroUsd, 0),
+    pins,
+    costs: charges.map(({ runId: _, at, ...charge }) => ({ ...charge, at: iso(at) })),
+    audit: entries,
+  };
 }
 
 /** The run at each change, from whichever process makes it, until it has ended. */

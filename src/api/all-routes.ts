@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify';
+import { accessRoutes } from './routes-access.ts';
+import { definitionRoutes } from './routes-definitions.ts';
+import { eventRoutes } from './routes-events.ts';
+import { featureRoutes } from './routes-features.ts';
+import { ledgerRoutes } from './routes-ledger.ts';
+import { liveRoutes } from './routes-live.ts';
+import { modelRoutes } from './routes-models.ts';
+import { runRoutes } from './routes-runs.ts';
+import { servingRoutes } from './routes-serving.ts';
+import { startRoutes } from './routes-start.ts';
+import { systemRoutes } from './routes-system.ts';
+import { taskRoutes } from './routes-tasks.ts';
+
+/** What the routes need, all together. */
+export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
+  Parameters<typeof definitionRoutes>[0] &
+  Parameters<typeof eventRoutes>[0] &
+  Parameters<typeof featureRoutes>[0] &
+  Parameters<typeof ledgerRoutes>[0] &
+  Parameters<typeof liveRoutes>[0] &
+  Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof runRoutes>[0] &
+  Parameters<typeof servingRoutes>[0] &
+  Parameters<typeof startRoutes>[0] &
+  Parameters<typeof systemRoutes>[0] &
+  Parameters<typeof taskRoutes>[0];
+
+/** Collections of `/api/v1/<collection>` and the kind of definition that each holds. */
+export const COLLECTIONS = {
+  contracts: 'contract',
+  entities: 'entity',
+  'feature-views': 'feature-view',
+  'feature-services': 'feature-service',
+  decisions: 'decision',
+  workflows: 'workflow',
+  connectors: 'connector',
+  queues: 'queue',
+} as const;
+
+/** Every route of the API. What a route needs is used when it is called, so that the document can be made of nothing. */
+export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInstance) => void)[] {
+  return [
+    systemRoutes(dependencies),
+    accessRoutes(dependencies),
+    definitionRoutes(dependencies),
+    eventRoutes(dependencies),
+    featureRoutes(dependencies),
+    modelRoutes(dependencies),
+    servingRoutes(dependencies),
+    startRoutes(dependencies),
+    runRoutes(dependencies),
+    taskRoutes(dependencies),
+    ledgerRoutes(dependencies),
+    liveRoutes(dependencies),
+  ];
+}
