@@ -1,5 +1,6 @@
+import { canonicalize } from '../kernel/canonical.ts';
 import type { Issue } from '../kernel/errors.ts';
-import { isObject, type JsonObject } from '../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 
 /** Confluent's names (docs.confluent.io, "Schema Evolution and Compatibility"). */
 export const MODES = [
@@ -15,8 +16,9 @@ export type CompatibilityMode = (typeof MODES)[number];
 
 /**
  * Where `next` breaks the promise towards `previous`: BACKWARD, that it reads what fitted the previous one; FORWARD, the other way round;
- * FULL both. None when it keeps it. Keywords that are not compared (`pattern`, `format`, combinators) count as a break when they
- * differ: a promise that cannot be checked is not kept.
+ * FULL both. None when it keeps it. Keywords that are not compared (`pattern`, `format`, combinators, `$defs`) count as a break when they
+ * differ: a promise that cannot be checked is not kept. A new optional property is none, although an open object may have held another
+ * value under its name: authors add fields, and data with undeclared ones is not what a contract describes.
  */
 export function compatibilityIssues(
   mode: CompatibilityMode,
@@ -33,24 +35,32 @@ export function compatibilityIssues(
   ];
 }
 
-const UNCOMPARED = [
-  'pattern',
-  'format',
-  'const',
-  'not',
-  'allOf',
-  'anyOf',
-  'oneOf',
-  'if',
-  'then',
-  'else',
-  '$ref',
-  'multipleOf',
-  'patternProperties',
-  'dependentRequired',
-];
+/** Keywords that refuse nothing (JSON Schema 2020-12, "Validation", section 9), and where other schemas are kept for reference. */
+const ANNOTATIONS = new Set([
+  '$schema',
+  '$id',
+  '$anchor',
+  '$comment',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  'contentEncoding',
+  'contentMediaType',
+]);
 const LOWER_BOUNDS = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'];
 const UPPER_BOUNDS = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'];
+const OPEN_WHEN_TRUE = new Set([
+  'items',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'unevaluatedItems',
+  'propertyNames',
+]);
+const COMPARED = new Set([...LOWER_BOUNDS, ...UPPER_BOUNDS, 'type', 'enum', 'properties', 'required']);
 
 /** Where `reader` refuses something that `writer` allows. */
 function narrowings(writer: JsonObject, reader: JsonObject, path: string, whose: string): Issue[] {
@@ -81,9 +91,8 @@ function narrowings(writer: JsonObject, reader: JsonObject, path: string, whose:
   for (const bound of UPPER_BOUNDS)
     if (numberOf(reader, bound, Number.POSITIVE_INFINITY) < numberOf(writer, bound, Number.POSITIVE_INFINITY))
       say(`${bound} is lower`, bound);
-  for (const keyword of UNCOMPARED) {
-    if (reader[keyword] !== undefined && JSON.stringify(reader[keyword]) !== JSON.stringify(writer[keyword]))
-      say(`${keyword} differs`, keyword);
+  for (const [keyword, value] of Object.entries(reader)) {
+    if (!keptAsItWas(keyword, value, writer[keyword])) say(`${keyword} differs`, keyword);
   }
   issues.push(...propertyNarrowings(writer, reader, path, whose));
   if (isObject(reader.items))
@@ -110,7 +119,13 @@ function propertyNarrowings(writer: JsonObject, reader: JsonObject, path: string
     const known = read[name];
     if (isObject(known) && isObject(schema))
       issues.push(...narrowings(schema, known, `${path}/properties/${name}`, whose));
-    else if (known === undefined && reader.additionalProperties === false) {
+    else if (known === false && schema !== false) {
+      issues.push({
+        path: `${path}/properties/${name}`,
+        message: `${whose} would be refused: ${name} is forbidden`,
+        found: name,
+      });
+    } else if (known === undefined && reader.additionalProperties === false) {
       issues.push({
         path: `${path}/properties/${name}`,
         message: `${whose} would be refused: ${name} is not known any more`,
@@ -125,6 +140,24 @@ function propertyNarrowings(writer: JsonObject, reader: JsonObject, path: string
     });
   }
   return issues;
+}
+
+/** For keywords whose meaning is not compared: only what did not change, or refuses nothing, is safe. */
+function keptAsItWas(keyword: string, value: Json | undefined, before: Json | undefined): boolean {
+  if (COMPARED.has(keyword) || ANNOTATIONS.has(keyword) || keyword.startsWith('x-')) return true;
+  if (keyword === 'items' && isObject(value)) return true; // compared by itself
+  if (keyword === 'additionalProperties' && value === false) return true; // compared with the properties
+  if (value === true && OPEN_WHEN_TRUE.has(keyword)) return true;
+  if (keyword === 'uniqueItems' && value === false) return true;
+  if (keyword === '$defs' && isObject(value) && isObject(before ?? {})) {
+    const known = (before ?? {}) as JsonObject;
+    return Object.entries(value).every(([name, schema]) => !(name in known) || same(schema, known[name]));
+  }
+  return same(value, before);
+}
+
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  return a !== undefined && b !== undefined && canonicalize(a) === canonicalize(b);
 }
 
 function typesOf(schema: JsonObject): string[] | undefined {

@@ -37,6 +37,28 @@ describe('compatibility', () => {
     ],
     ['a bound comes', object({ a: text, n: { type: 'number', minimum: 0 } }, ['a']), ['BACKWARD', 'FULL']],
     [
+      'items come to be unique',
+      object({ a: text, n: { type: 'number', uniqueItems: true } }, ['a']),
+      ['BACKWARD', 'FULL'],
+    ],
+    [
+      'a pattern comes',
+      object({ a: { type: 'string', pattern: '^x' }, n: { type: 'number' } }, ['a']),
+      ['BACKWARD', 'FULL'],
+    ],
+    [
+      'undeclared properties are held to a schema',
+      { ...base, additionalProperties: { type: 'string' } },
+      ['BACKWARD', 'FULL'],
+    ],
+    ['a property is forbidden', object({ a: text, n: false }, ['a']), ['BACKWARD', 'FULL']],
+    ['a description changes', { ...base, description: 'new', 'x-unit': 'EUR' }, []],
+    [
+      'an optional property comes with a definition of its own',
+      { ...object({ a: text, n: { type: 'number' }, b: { $ref: '#/$defs/b' } }, ['a']), $defs: { b: text } },
+      [],
+    ],
+    [
       'a property goes where others are refused',
       { ...object({ a: text }, ['a']), additionalProperties: false },
       ['BACKWARD', 'FULL'],
@@ -45,6 +67,13 @@ describe('compatibility', () => {
     const modes: CompatibilityMode[] = ['BACKWARD', 'FORWARD', 'FULL', 'NONE'];
     expect(modes.filter((mode) => compatibilityIssues(mode, base, next).length > 0)).toEqual(broken);
   });
+});
+
+it('finds a definition that changes behind its reference', () => {
+  const refers = (type: string) => ({ $ref: '#/$defs/a', $defs: { a: { type } } });
+  expect(compatibilityIssues('BACKWARD', refers('number'), refers('string'))).toEqual([
+    expect.objectContaining({ path: '/$defs' }),
+  ]);
 });
 
 describe('contracts', () => {
@@ -136,6 +165,31 @@ describe('contracts', () => {
       code: 'contracts.incompatible',
       extensions: { suggestedVersion },
     });
+  });
+
+  it('take another wording of a version, and refuse another rule under it', async () => {
+    const { source } = definitions.latest('contract', 'order')!;
+    const before = contracts.check(event({ total: 5 }));
+    await put(source.replace('owner: shop', 'owner: store'));
+    expect(contracts.check(event({ total: 5 }))).toEqual(before);
+    await expect(
+      put(source.replace('schema:', 'quality: [{ rule: data.total > 9, message: more }]\nschema:')),
+    ).rejects.toMatchObject({ code: 'contracts.incompatible' });
+    await expect(put(source.replace(/version: .*/, 'version: 0.9.0'))).rejects.toMatchObject({
+      code: 'contracts.incompatible',
+    });
+  });
+
+  it('refuse an event that a rule cannot work on', async () => {
+    const text =
+      'name: visit\nversion: 1.0.0\nowner: x\nschema: {}\nquality: [{ rule: data.pages > 0, message: some pages }]\n';
+    await put(text);
+    expect(() => contracts.check({ ...event({ other: 1 }), type: 'visit' })).toThrow(
+      expect.objectContaining({
+        code: 'contracts.data_invalid',
+        issues: [expect.objectContaining({ message: 'some pages' })],
+      }),
+    );
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { digestOf } from '../kernel/canonical.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { locateIssue, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
@@ -116,8 +117,8 @@ export class Contracts {
       .map((issue) => ({ ...issue, path: `/data${issue.path}` }));
     if (issues.length === 0) {
       for (const { holds, message } of contract.rules) {
-        if (holds({ data: event.data, event }) !== true)
-          issues.push({ path: '/data', message, expected: holds.source });
+        const fault = faultOf(holds, event);
+        if (fault) issues.push({ path: '/data', message, found: fault, expected: holds.source });
       }
     }
     if (issues.length > 0)
@@ -128,13 +129,18 @@ export class Contracts {
     return { contract: event.type, version: contract.version };
   }
 
+  /** The newest version of a type's contract. */
+  newest(type: string): string | undefined {
+    return this.#compiled.get(type)?.[0]?.version;
+  }
+
   async #load(changed: readonly Definition[]): Promise<void> {
     for (const { kind, name } of changed) {
       if (kind !== 'contract') continue;
       const bodies = (await this.#definitions.versions('contract', name)).map(
         ({ body }) => body as unknown as ContractBody,
       );
-      // The same semantic version may have been put again with another wording: the newest text of it counts.
+      // The same semantic version may have been put again with another description or owner: what it holds data to is the same.
       const unique = bodies.filter(
         ({ version }, index) => bodies.findIndex((other) => other.version === version) === index,
       );
@@ -148,6 +154,9 @@ export class Contracts {
     );
     const [newest] = accepted;
     if (!newest) return;
+    const known = accepted.find(({ version }) => version === next.version);
+    if (known && digestOf(meaningOf(known)) === digestOf(meaningOf(next)) && known === newest) return;
+    const [major, minor] = newest.version.split('.').map(Number) as [number, number];
     const mode = next.compatibility ?? 'BACKWARD';
     const against = mode.endsWith('_TRANSITIVE') ? accepted : [newest];
     const issues: Issue[] = against.flatMap((previous) =>
@@ -157,8 +166,7 @@ export class Contracts {
       })),
     );
     if (issues.length > 0) {
-      const [major = '0'] = newest.version.split('.');
-      const suggestion = `${Number(major) + 1}.0.0`;
+      const suggestion = `${major + 1}.0.0`;
       const detail = `${name} ${next.version} is not ${mode} compatible: ${issues.map(({ path, message }) => `${path}: ${message}`).join('; ')}. Publish it as a type of its own, or as ${suggestion} with compatibility NONE.`;
       throw new AiosError('contracts.incompatible', {
         detail,
@@ -166,17 +174,29 @@ export class Contracts {
         extensions: { suggestedVersion: suggestion },
       });
     }
-    if (
-      compareVersions(next.version, newest.version) <= 0 &&
-      JSON.stringify(next.schema) !== JSON.stringify(newest.schema)
-    ) {
-      const [major, minor] = newest.version.split('.').map(Number) as [number, number];
+    if (compareVersions(next.version, newest.version) <= 0) {
       const suggestion = `${major}.${minor + 1}.0`;
       throw new AiosError('contracts.incompatible', {
-        detail: `${name}: the schema changed, so its version must rise above ${newest.version}; ${suggestion} would do.`,
+        detail: `${name}: the schema or the quality rules changed, so the version must rise above ${newest.version}; ${suggestion} would do.`,
         extensions: { suggestedVersion: suggestion },
       });
     }
+  }
+}
+
+/** What a version promises: once accepted it stays. Owner, description and SLA may be reworded. */
+function meaningOf({ schema, quality = [] }: ContractBody): JsonObject {
+  return { schema, rules: quality.map(({ rule }) => rule) };
+}
+
+/** Why a rule does not hold for an event; a rule that cannot work on the data does not hold, either. */
+function faultOf(holds: Expression, event: CloudEvent): string | undefined {
+  try {
+    const result = holds({ data: event.data, event });
+    return result === true ? undefined : JSON.stringify(result);
+  } catch (error) {
+    if (error instanceof AiosError && error.code === 'expression.failed') return error.message;
+    throw error;
   }
 }
 
