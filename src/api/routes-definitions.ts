@@ -46,6 +46,11 @@ const Files = Type.Object({
     }),
   ),
 });
+/** Folders of a project that are named otherwise than the collection. */
+const FOLDERS: Readonly<Record<string, string>> = {
+  'feature-views': 'features',
+  'feature-services': 'services',
+};
 const tag = 'definitions';
 
 /** Versioned definitions: read by kind, changed by applying a project or by putting one. */
@@ -141,7 +146,11 @@ function collectionRoutes(
     answer: DefinitionShape,
     handle: async ({ params, body, caller }) => {
       const bytes = Buffer.from(JSON.stringify(body, null, 2));
-      await apply([{ path: `${collection}/${params.name}.json`, bytes }], caller, false);
+      await apply(
+        [{ path: `${FOLDERS[collection] ?? collection}/${params.name}.json`, bytes }],
+        caller,
+        false,
+      );
       return toJson(find(params.name));
     },
   });
