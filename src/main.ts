@@ -56,7 +56,8 @@ async function start({ project, example }: StartOptions): Promise<number> {
     app.ready();
     progress.end();
     process.stderr.write(await banner(app, dataDir, live?.notice));
-    if (!ended.signal.aborted) await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
+    if (!ended.signal.aborted)
+      await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
     process.stderr.write('\nStopping: finishing what is under way …\n');
   } finally {
     progress.end();

@@ -17,6 +17,7 @@ export const STATIONS = [
   'connectors',
   'ledger',
   'access',
+  'monitoring',
   'telemetry',
 ];
 
@@ -32,7 +33,7 @@ export const DIRECTION: Record<string, readonly string[]> = {
   testing: GROUND,
 };
 /** The composition root and the process may import everything. */
-const ROOT_FILES = ['src/app.ts', 'src/main.ts'];
+const ROOT_FILES = ['src/app.ts', 'src/stations.ts', 'src/main.ts'];
 /** Calls to the bare global would go around the egress guard (src/connectors) or the typed client. */
 const FETCH_FOLDERS = ['connectors', 'client'];
 

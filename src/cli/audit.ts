@@ -35,7 +35,9 @@ export const audit: Action = async (options, [index]) => {
     return EXIT.ok;
   }
   const { limit } = options as Record<string, string | undefined>;
-  const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', { query: { limit } });
+  const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', {
+    query: { limit },
+  });
   print(page, options.json, () =>
     table(
       ['index', 'at', 'what', 'of', 'by'],

@@ -4,7 +4,10 @@ import { describeError, EXIT } from './output.ts';
 import type { GlobalOptions } from './session.ts';
 
 /** What a command does with its options and arguments; its result is the exit code. */
-export type Action = (options: GlobalOptions & { [option: string]: unknown }, args: string[]) => Promise<number>;
+export type Action = (
+  options: GlobalOptions & { [option: string]: unknown },
+  args: string[],
+) => Promise<number>;
 
 interface CommandRow {
   name: string;
@@ -64,8 +67,16 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'verify',
-    description: 'verify the whole audit log here: every entry, every proof, the signature',
-    load: async () => (await import('./audit.ts')).verify,
+    description: 'verify the whole audit log here: the signature, every entry, a sample of proofs',
+    options: [
+      ['--log-key <file>', "the log's verifier key, kept from earlier; asked from the server when left out"],
+    ],
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
+    name: 'login',
+    description: 'print a new one-time link to the console',
+    load: async () => (await import('./login.ts')).login,
   },
 ];
 

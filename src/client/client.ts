@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Problem } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
+import type { Operations } from './generated.ts';
 
 export interface ClientOptions {
   /** `http://127.0.0.1:7700` */
@@ -18,6 +19,16 @@ export interface RequestOptions {
   signal?: AbortSignal;
 }
 
+type OptionsOf<Operation> = Omit<Operation, 'answer'> & Pick<RequestOptions, 'headers' | 'signal'>;
+type AnswerOf<Operation> = Operation extends { answer: infer Answer } ? Answer : Json;
+/** The options may be left out where an operation needs none. */
+type Arguments<Options> = Record<never, never> extends Options ? [options?: Options] : [options: Options];
+
+export interface ServerEvent {
+  event: string;
+  data: Json;
+}
+
 /** What the server answered instead of a result: an RFC 9457 problem. Match on `problem.code`. */
 export class ProblemError extends Error {
   readonly problem: Problem;
@@ -30,6 +41,8 @@ export class ProblemError extends Error {
 
 const RETRY_STATUSES = new Set([429, 503]);
 const RETRY_MS = 250;
+const ENDED = new Set(['completed', 'failed', 'canceled']);
+const EVENT = /^event: (.*)\ndata: (.*)$/m;
 
 /**
  * A client of the HTTP API: authentication, problems as errors, and patience with a server that asks for it.
@@ -59,6 +72,73 @@ export class AiosClient {
     const text = await response.text();
     if (!response.ok) throw new ProblemError(toProblem(response, text));
     return (response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text) as Result;
+  }
+
+  /** The bytes of an answer that is no JSON. @throws ProblemError */
+  async bytes(path: string): Promise<Uint8Array> {
+    const response = await this.#send('GET', path, {});
+    if (!response.ok) throw new ProblemError(toProblem(response, await response.text()));
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /**
+   * One operation of the OpenAPI document, its parameters and answer typed.
+   *
+   * @throws ProblemError with the server's problem
+   * @example await client.call('POST /api/v1/tasks/{id}/complete', { params: { id }, body: { result, contextDigest } })
+   */
+  call<Name extends keyof Operations>(
+    operation: Name,
+    ...[options]: Arguments<OptionsOf<Operations[Name]>>
+  ): Promise<AnswerOf<Operations[Name]>> {
+    const { params = {}, ...rest } = (options ?? {}) as RequestOptions & {
+      params?: Record<string, string | number>;
+    };
+    const [method = '', template = ''] = operation.split(' ');
+    const path = template.replace(/\{([^}]+)\}/g, (_, name: string) => {
+      const value = String(params[name]);
+      // A wildcard stands for the rest of the path.
+      return name === '*' ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value);
+    });
+    return this.request(method, path, rest);
+  }
+
+  /**
+   * Server-sent events of a path, until the server ends the stream or the signal aborts it.
+   *
+   * @throws ProblemError with the server's problem
+   * @example for await (const { data } of client.stream(`/api/v1/runs/${id}/stream`)) console.log(data)
+   */
+  async *stream(
+    path: string,
+    options: Pick<RequestOptions, 'query' | 'signal'> = {},
+  ): AsyncGenerator<ServerEvent> {
+    const response = await this.#send('GET', path, { ...options, headers: { accept: 'text/event-stream' } });
+    if (!response.ok) throw new ProblemError(toProblem(response, await response.text()));
+    let text = '';
+    for await (const chunk of (response.body as ReadableStream<Uint8Array>).pipeThrough(
+      new TextDecoderStream(),
+    )) {
+      text += chunk;
+      const blocks = text.split('\n\n');
+      text = blocks.pop() as string;
+      for (const block of blocks) {
+        const found = EVENT.exec(block);
+        if (found) yield { event: found[1] as string, data: JSON.parse(found[2] as string) as Json };
+      }
+    }
+  }
+
+  /** Follows a run until it has ended; answers with all of it. @throws ProblemError with the server's problem */
+  async waitForRun(id: string, signal?: AbortSignal): Promise<AnswerOf<Operations['GET /api/v1/runs/{id}']>> {
+    for (;;) {
+      for await (const { event } of this.stream(`/api/v1/runs/${id}/stream`, signal ? { signal } : {})) {
+        if (event !== 'run') break;
+      }
+      // The stream ends with the run, or with the connection: then it is followed again.
+      const run = await this.call('GET /api/v1/runs/{id}', { params: { id }, ...(signal ? { signal } : {}) });
+      if (ENDED.has(run.status)) return run;
+    }
   }
 
   /** Every item of a list, page after page. */

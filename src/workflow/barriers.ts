@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { toAiosError } from '../kernel/errors.ts';
 import type { Write } from '../store/group-commit.ts';
 import type { Pin } from './catalog/primitive.ts';
@@ -10,7 +11,8 @@ import type { RunChange, RunStore } from './run-store.ts';
 /** The write that records what a run was made with. */
 export type LineagePort = (record: {
   runId: string;
-  event?: { source: string; id: string };
+  /** The event that started it. */
+  event?: CloudEvent;
   pins: Pin[];
 }) => Write;
 
@@ -145,5 +147,5 @@ function lineageOf({ run, event, recorder }: Execution): Parameters<LineagePort>
   };
   const pins = [...recorder.pins.values(), flow];
   if (!event) return { runId: run.id, pins };
-  return { runId: run.id, event: { source: event.event.source, id: event.event.id }, pins };
+  return { runId: run.id, event: event.event, pins };
 }

@@ -9,6 +9,46 @@ do:
   - again: { call: count:1@default, with: { name: again, gate: again } }
   - last: { call: act:1@default, with: { name: last } }`;
 
+/** Every kind of barrier: before effects, after costly steps, before a wait, in parallel branches, at the end. */
+const LONG = `
+do:
+  - think: { call: dear:1@default, with: { name: think } }
+  - one: { call: act:1@default, with: { name: one } }
+  - ask: { call: ask:1@default }
+  - both: { fork: { branches: [ { two: { call: act:1@default, with: { name: two } } }, { look: { call: count:1@default, with: { name: look, value: 3 } } } ] } }
+  - told: { emit: { event: { with: { type: told, data: '\${ input }' } } }, output: { as: input } }
+  - last: { call: act:1@default, with: { name: last }, output: { as: '[input[1].value, output]' } }`;
+
+/** One run with one crash; answers whether the crash came before its end. */
+async function crashOnce(world: World, cutAt: { commit: number; made: boolean }): Promise<boolean> {
+  const request = { workflow: 'long', idempotencyKey: `${cutAt.commit} ${cutAt.made}` };
+  const one = await world.engine();
+  one.line.cutAt = cutAt;
+  const store = world.fixture.open();
+  const status = async () => (await store.findByKey('long', request.idempotencyKey))?.status;
+  const answerer = setInterval(async () => {
+    const run = await store.findByKey('long', request.idempotencyKey);
+    if (run?.status !== 'waiting') return;
+    await store.commit.commit([store.signal({ runId: run.id, key: 'ask', payload: 'yes' })]);
+  }, 10);
+  try {
+    void one.engine.start(request);
+    await until(async () => one.line.cut || (await status()) === 'completed');
+    const crashed = one.line.cut;
+    await store.leave(one.engine.workerId);
+    const two = crashed ? await world.engine() : one;
+    const { runId } = await two.engine.start(request);
+    expect(outputOf(await reaches(two.engine, runId, 'completed'))).toEqual([3, `${runId}/last`]);
+    const { steps } = await two.engine.runs.get(runId);
+    expect(new Set(steps.map(({ key }) => key)).size).toBe(steps.length);
+    const told = (await world.fixture.readNotes()).filter((note) => note === `emit:${runId}/told`);
+    expect(told).toHaveLength(1);
+    return crashed;
+  } finally {
+    clearInterval(answerer);
+  }
+}
+
 export function crashTests(world: () => World): void {
   describe('crashing', () => {
     it('redoes only what was not recorded: another process takes the run over', async () => {
@@ -66,6 +106,23 @@ export function crashTests(world: () => World): void {
       world().clock.advanceBy(60_000);
       const two = await world().engine();
       expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe('late');
+    });
+  });
+  describe('crashing at any commit', () => {
+    it.each([
+      ['before it is made', false],
+      ['after it, with the answer lost', true],
+    ])('%s, ends in the same result and repeats at most what was under way', async (_, made) => {
+      world().define('long', LONG);
+      let commit = 0;
+      for (; await crashOnce(world(), { commit, made }); commit++) {
+        for (const what of ['act:one', 'act:two', 'act:last']) {
+          expect(world().times(what)).toBeLessThanOrEqual(2);
+          expect(world().times(what)).toBeGreaterThanOrEqual(1);
+        }
+        world().done.length = 0;
+      }
+      expect(commit).toBeGreaterThanOrEqual(6);
     });
   });
   describe('stopping', () => {

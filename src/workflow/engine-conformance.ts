@@ -181,6 +181,9 @@ export class World {
 /** The line between an engine and its store: cut, the engine is as good as dead; held, it is frozen until it is let go. */
 export class Line {
   cut = false;
+  /** Cuts at a commit, counted from 0: before it is made, or after it with its answer lost. */
+  cutAt: { commit: number; made: boolean } | undefined;
+  #commits = 0;
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
 
@@ -202,9 +205,15 @@ export class Line {
       const result = await call();
       return this.cut ? new Promise(() => {}) : result;
     };
-    const commit = {
-      commit: (writes: Parameters<RunStore['commit']['commit']>[0]) =>
-        guarded(() => store.commit.commit(writes)),
+    const commit: RunStore['commit'] = {
+      commit: (writes) =>
+        guarded(async () => {
+          const here = this.cutAt?.commit === this.#commits++ ? this.cutAt : undefined;
+          if (here && !here.made) this.cut = true;
+          const results = this.cut ? [] : await store.commit.commit(writes);
+          if (here) this.cut = true;
+          return results;
+        }) as Promise<unknown[]>,
     };
     return new Proxy(store, {
       get: (target, name) => {

@@ -1,4 +1,4 @@
-import { GroupCommit, type Lane } from '../store/group-commit.ts';
+import type { Lane } from '../store/group-commit.ts';
 import { columns } from '../store/rows.ts';
 import { createTestDatabase } from '../testing/database.ts';
 import { engineConformance } from './engine-conformance.ts';
@@ -43,7 +43,7 @@ engineConformance('the Postgres store', async () => {
     ...workflowMigrations,
     { name: '0990_notes', sql: 'create table notes (body text not null)' },
   ]);
-  const { db, limits } = database;
+  const { db, commit } = database;
   const notes: Lane<string> = {
     name: 'notes',
     order: 90,
@@ -55,13 +55,8 @@ engineConformance('the Postgres store', async () => {
       return undefined;
     },
   };
-  const commits: GroupCommit[] = [];
   return {
-    open: () => {
-      const commit = new GroupCommit(db, limits);
-      commits.push(commit);
-      return new PostgresRunStore(db, commit);
-    },
+    open: () => new PostgresRunStore(db, commit),
     transaction: (work) => db.transaction(work),
     notes,
     readNotes: async () =>
@@ -71,9 +66,6 @@ engineConformance('the Postgres store', async () => {
         'truncate workflow_runs, workflow_journal, workflow_signals, workflow_subscriptions, workflow_workers, notes',
       );
     },
-    close: async () => {
-      await Promise.all(commits.map((commit) => commit.close()));
-      await database.close();
-    },
+    close: () => database.close(),
   };
 });

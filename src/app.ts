@@ -1,0 +1,286 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Access } from './access/access.ts';
+import { newSecret } from './access/key-format.ts';
+import { accessMigrations } from './access/migrations.ts';
+import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
+import { createAccessPort } from './api/routes-access.ts';
+import { createServer } from './api/server.ts';
+import { eventMigrations } from './events/migrations.ts';
+import { featureMigrations } from './features/migrations.ts';
+import { type Clock, systemClock } from './kernel/clock.ts';
+import type { CloudEvent } from './kernel/cloudevent.ts';
+import { AiosError } from './kernel/errors.ts';
+import type { Limits } from './kernel/limits.ts';
+import type { LogVerification } from './ledger/audit-reader.ts';
+import { ledgerMigrations } from './ledger/migrations.ts';
+import { modelMigrations } from './models/lanes.ts';
+import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
+import { KpiReader } from './monitoring/kpis.ts';
+import { createStations, type Ground, type Stations } from './stations.ts';
+import { type ConnectionTarget, openDatabase } from './store/database.ts';
+import { definitionMigrations } from './store/definitions.ts';
+import { startEmbeddedPostgres } from './store/embedded.ts';
+import { GroupCommit } from './store/group-commit.ts';
+import { migrate } from './store/migrations.ts';
+import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
+import { taskMigrations } from './tasks/task-lanes.ts';
+import { log as logger } from './telemetry/logger.ts';
+import { startTelemetry } from './telemetry/telemetry.ts';
+import { workflowMigrations } from './workflow/migrations.ts';
+
+const VERSION = '0.1.0';
+const DEFINITIONS_POLL_MS = 1_000; // what another process applied is seen within it
+
+export interface AppOptions {
+  dataDir: string;
+  /** Any Postgres of version 14 or later; embedded when left out. */
+  databaseUrl?: string | undefined;
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  adminKey?: string | undefined;
+  limits: Limits;
+  consoleDir?: string | undefined;
+  /** Business time; the wall clock when left out. In a replay it follows the events. */
+  clock?: Clock | undefined;
+  onProgress?: (stage: string) => void;
+}
+
+/** A running AIOS: what the process, the examples and the benches hold. */
+export interface App {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly databaseName: string;
+  readonly adminKey: string;
+  readonly stations: Stations;
+  /** Applies a project as the system itself. */
+  apply(files: readonly ProjectFile[]): Promise<readonly PlannedDefinition[]>;
+  /** Checks and appends events, as the HTTP door does. @throws AiosError of the first that is refused */
+  publish(events: readonly CloudEvent[]): Promise<void>;
+  /** A one-time link that logs in to the console. */
+  loginUrl(): Promise<string>;
+  verifyAudit(): Promise<LogVerification>;
+  /** From now on /readyz says so. */
+  ready(): void;
+  /** Stops taking work, finishes what is under way, and ends everything that was started. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts AIOS together. This file and `stations.ts` are the only ones that name implementations.
+ *
+ * @throws AiosError with the way forward when a part cannot start; what was started before it is stopped
+ * @example const app = await createApp({ dataDir: '.aios', host: '127.0.0.1', port: 7700, limits: limitsFrom() })
+ */
+export async function createApp(options: AppOptions): Promise<App> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await start(options, closers, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  options: AppOptions,
+  closers: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<App> {
+  const { dataDir, host, onProgress = () => {} } = options;
+  await mkdir(dataDir, { recursive: true });
+  const telemetry = startTelemetry(VERSION);
+  closers.push(() => telemetry.stop());
+  onProgress('Starting the database');
+  const stations = await createStations(await openGround(options, closers));
+  const { access, sequencer, audit } = stations;
+  const adminKey = await openAdminKey(options, access);
+  onProgress('Starting the engine');
+  await begin(stations);
+  let isReady = false;
+  const started = () => {
+    if (!isReady) throw new AiosError('store.unavailable', { detail: 'AIOS is still starting.' });
+  };
+  const server = await createServer(serverOptions(options, stations, started, () => telemetry.prometheus()));
+  await server.listen({ host, port: options.port });
+  closers.push(() => server.close());
+  const { port } = server.server.address() as { port: number };
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return {
+    url,
+    dataDir,
+    databaseName: options.databaseUrl ? 'your Postgres' : 'embedded Postgres',
+    adminKey,
+    stations,
+    apply: (files) => applyProject(stations, files, { kind: 'system', id: 'aios' }, false),
+    publish: (events) => publish(stations, events),
+    async loginUrl() {
+      const admin = await access.authenticate(`Bearer ${adminKey}`, undefined);
+      return `${url}/login?token=${await access.loginToken(admin!.id)}`;
+    },
+    async verifyAudit() {
+      await sequencer.drain();
+      return audit.verify();
+    },
+    ready() {
+      isReady = true;
+    },
+    stop,
+  };
+}
+
+async function openGround(options: AppOptions, closers: Ground['closers']): Promise<Ground> {
+  const { dataDir, databaseUrl, limits, clock = systemClock, onProgress } = options;
+  let target: ConnectionTarget;
+  if (databaseUrl) target = { connectionString: databaseUrl };
+  else {
+    const postgres = await startEmbeddedPostgres({
+      dataDir: join(dataDir, 'postgres'),
+      onNotice: (message) => (message.startsWith('Preparing') ? onProgress?.(message) : logger.warn(message)),
+    });
+    closers.push(() => postgres.stop());
+    target = postgres.target;
+  }
+  await migrate(target, [
+    ...definitionMigrations,
+    ...eventMigrations,
+    ...featureMigrations,
+    ...modelMigrations,
+    ...workflowMigrations,
+    ...taskMigrations,
+    ...ledgerMigrations,
+    ...accessMigrations,
+  ]);
+  const db = await openDatabase(target, limits.connectionsMax);
+  closers.push(() => db.close());
+  const commit = new GroupCommit(db, limits);
+  closers.push(() => commit.close());
+  return { db, commit, clock, limits, dataDir, closers };
+}
+
+/** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
+async function begin(stations: Stations): Promise<void> {
+  const { consumers, engine, sequencer, definitions, models, views, serving, closers } = stations;
+  await definitions.reload();
+  await models.reload();
+  consumers.add({
+    group: 'workflows',
+    types: () => engine.startTypes(),
+    handle: (events, tx) => engine.startFromEvents(events, tx),
+  });
+  consumers.add({
+    group: 'listeners',
+    types: () => engine.listenTypes(),
+    handle: (events, tx) => engine.deliver(events, tx),
+  });
+  await engine.begin();
+  closers.push(() => engine.stop());
+  await consumers.start();
+  closers.push(() => consumers.stop());
+  await views.sync();
+  sequencer.start();
+  closers.push(() => sequencer.stop());
+  await Promise.all(
+    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [serving.load(name)] : [])),
+  );
+  const poll = setInterval(() => {
+    Promise.all([definitions.reload(), models.reload()]).catch((error: unknown) =>
+      logger.warn('Definitions could not be read again', error),
+    );
+  }, DEFINITIONS_POLL_MS);
+  closers.push(async () => clearInterval(poll));
+}
+
+function serverOptions(
+  { limits, consoleDir, host }: AppOptions,
+  stations: Stations,
+  started: () => void,
+  metrics: () => Promise<string>,
+): Parameters<typeof createServer>[0] {
+  const { access, db, clock, contracts } = stations;
+  const hosts = process.env.AIOS_HOSTS?.split(',') ?? [];
+  const port = createAccessPort(access, new Set(['127.0.0.1', 'localhost', '[::1]', host, ...hosts]));
+  const kpis = new KpiReader(db, clock);
+  return {
+    limits,
+    access: port,
+    ...(consoleDir ? { consoleDir } : {}),
+    onFault: (error) => logger.error(error.message, error.cause ?? error),
+    routes: allRoutes({
+      ...stations,
+      version: VERSION,
+      secure: false,
+      collections: COLLECTIONS,
+      metrics,
+      checks: { store: async () => void (await db.query('select 1')), started },
+      check: (event) => contracts.check(event),
+      can: port.can,
+      kpis: () => kpis.read(),
+      stats: () => kpis.read(),
+      apply: (files, { kind, id }, dryRun) => applyProject(stations, files, { kind, id }, dryRun),
+    }),
+  };
+}
+
+/**
+ * Applies a project: planned whole, models verified in a replica, then all definitions and their audit entries in one commit.
+ */
+async function applyProject(
+  stations: Stations,
+  files: readonly ProjectFile[],
+  by: { kind: string; id: string },
+  dryRun: boolean,
+): Promise<readonly PlannedDefinition[]> {
+  const { definitions, kinds, commit, auditLog, models, serving, views, clock } = stations;
+  const planned = await planProject(files, kinds, definitions);
+  const changed = planned.filter(({ action }) => action !== 'unchanged');
+  const onnxOf = ({ document, body }: PlannedDefinition) =>
+    files.find(({ path }) => path === pathBeside(document.file, String(body.file)))!.bytes;
+  for (const model of changed.filter(({ kind }) => kind === 'model')) {
+    const verdict = await serving.verify(onnxOf(model), model.name);
+    if (!verdict.ok)
+      throw new AiosError(verdict.stage === 'load' ? 'models.not_onnx' : 'models.not_runnable', {
+        detail: `${model.document.file}: ${verdict.reason}`,
+      });
+  }
+  if (dryRun || changed.length === 0) return planned;
+  await commit.commit(
+    changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
+      definitions.put({ kind, name, body, source: document.text, createdBy: by.id }),
+      auditLog.entry({
+        kind: 'definition',
+        action: action === 'create' ? 'created' : 'changed',
+        actor: by,
+        object: `${kind}:${name}`,
+        at: clock.now(),
+        payload: { kind, name, version: toVersion, body },
+      }),
+    ]),
+  );
+  await definitions.reload();
+  for (const model of changed.filter(({ kind }) => kind === 'model')) {
+    await models.applyDefinition(model.body as unknown as ModelDefinition, onnxOf(model), by);
+    await serving.load(model.name);
+  }
+  if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
+  return planned;
+}
+
+async function publish({ contracts, log }: Stations, events: readonly CloudEvent[]): Promise<void> {
+  for (const event of events) contracts.check(event);
+  for (const outcome of await log.append(events)) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+/** The admin key: given, kept from an earlier start, or made now; readable by its owner only. */
+async function openAdminKey({ dataDir, adminKey }: AppOptions, access: Access): Promise<string> {
+  const file = join(dataDir, 'admin.key');
+  const kept = adminKey ?? (await readFile(file, 'utf8').catch(() => undefined))?.trim();
+  const key = kept ?? newSecret('key');
+  await writeFile(file, `${key}\n`, { mode: 0o600 });
+  await access.ensureAdminKey(key);
+  return key;
+}

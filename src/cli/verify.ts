@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises';
+import {
+  leafHash,
+  splitBundle,
+  TILE_WIDTH,
+  TreeFrontier,
+  tilePath,
+  verifyInclusion,
+} from '../kernel/merkle.ts';
+import { openCheckpoint } from '../kernel/signed-note.ts';
+import { EXIT, print } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+const SAMPLES = 20;
+
+interface Proof {
+  leafHash: string;
+  hashes: string[];
+}
+
+/**
+ * Verifies the audit log on this machine, trusting nobody but the key: the checkpoint's signature, the root recomputed from every entry, and a
+ * sample of the server's inclusion proofs. Exit code 1 when anything does not hold.
+ */
+export const verify: Action = async (options) => {
+  const client = await openClient(options);
+  const keyFile = options.logKey as string | undefined;
+  const { publicKey } = await client.request<{ publicKey: string }>('GET', '/api/v1/audit/key');
+  const verifier = keyFile ? (await readFile(keyFile, 'utf8')).trim() : publicKey;
+  const note = await client.request<string>('GET', '/api/v1/audit/checkpoint');
+  const { origin, size, root } = openCheckpoint(note, verifier);
+  const frontier = new TreeFrontier();
+  const sampled: { index: number; hash: Buffer }[] = [];
+  for (let number = 0; number * TILE_WIDTH < size; number++) {
+    const width = Math.min(TILE_WIDTH, size - number * TILE_WIDTH);
+    for (const entry of splitBundle(
+      await client.bytes(`/api/v1/audit/${tilePath('entries', number, width)}`),
+    )) {
+      const hash = leafHash(entry);
+      if (frontier.size % Math.max(1, Math.floor(size / SAMPLES)) === 0)
+        sampled.push({ index: frontier.size, hash });
+      frontier.add(hash);
+    }
+  }
+  const problems: string[] = [];
+  if (frontier.size !== size) problems.push(`the checkpoint says ${size} entries; ${frontier.size} came`);
+  if (Buffer.compare(frontier.root(), root) !== 0)
+    problems.push('the root of the entries is not the one that was signed');
+  for (const { index, hash } of sampled) {
+    const { hashes } = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index, size } });
+    const proof = hashes.map((text) => Buffer.from(text, 'base64'));
+    if (!verifyInclusion(hash, index, size, proof, root))
+      problems.push(`the proof of entry ${index} does not hold`);
+  }
+  const answer = {
+    valid: problems.length === 0,
+    origin,
+    size,
+    root: Buffer.from(root).toString('base64'),
+    proofsChecked: sampled.length,
+    key: verifier,
+    problems,
+  };
+  print(answer, options.json, () =>
+    answer.valid
+      ? `The log ${origin} holds: ${size} entries, root ${answer.root}, signature good, ${sampled.length} proofs checked.\nKey: ${verifier}${keyFile ? '' : '  (told by the server; keep it, and give it next time with --log-key FILE)'}`
+      : `The log does NOT hold:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+  );
+  return answer.valid ? EXIT.ok : EXIT.failed;
+};

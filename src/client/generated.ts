@@ -1,0 +1,183 @@
+// Written from the OpenAPI document by scripts/generate-client.ts: not to be edited.
+// biome-ignore-all format: as it was written
+import type { Json } from '../kernel/json.ts';
+
+/** Every operation of the API: what it takes and what it answers. */
+export interface Operations {
+  /** Apply a whole project, or with dryRun say what that would change. Permission: `definitions.write`. */
+  'POST /api/v1/apply': { query?: { dryRun?: boolean | undefined }; body: { files: Array<{ path: string; text?: string | undefined; base64?: string | undefined }> }; answer: { changes: Array<{ kind: string; name: string; action: "create" | "update" | "unchanged"; fromVersion: number; toVersion: number }>; applied: boolean } };
+  /** The newest checkpoint: a signed note. Permission: `audit.read`. */
+  'GET /api/v1/audit/checkpoint': { answer: Json };
+  /** Audit entries, newest first. Permission: `audit.read`. */
+  'GET /api/v1/audit/entries': { query?: { object?: string | undefined; kind?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** One audit entry; with its payload for those who may see it. Permission: `audit.read`. */
+  'GET /api/v1/audit/entries/{index}': { params: { index: number }; answer: { [name: string]: Json } };
+  /** The public key that checkpoints are verified with. Permission: `audit.read`. */
+  'GET /api/v1/audit/key': { answer: { name: string; publicKey: string } };
+  /** The proof that an entry is in the tree of a size. Permission: `audit.read`. */
+  'GET /api/v1/audit/proof': { query: { index: number; size?: number | undefined }; answer: { [name: string]: Json } };
+  /** A tile of hashes `{L}/{N}[.p/{W}]`, or a bundle of entries `entries/{N}[.p/{W}]`. Permission: `audit.read`. */
+  'GET /api/v1/audit/tile/{*}': { params: { "*": string }; answer: Json };
+  /** The newest version of every connector. Permission: `definitions.read`. */
+  'GET /api/v1/connectors': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a connector. Permission: `definitions.read`. */
+  'GET /api/v1/connectors/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a connector: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/connectors/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a connector, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/connectors/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of every contract. Permission: `definitions.read`. */
+  'GET /api/v1/contracts': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a contract. Permission: `definitions.read`. */
+  'GET /api/v1/contracts/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a contract: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/contracts/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a contract, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/contracts/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Costs by service, workflow or day. Permission: `costs.read`. */
+  'GET /api/v1/costs': { query?: { groupBy?: "service" | "resource" | "workflow" | "day" | undefined; since?: string | undefined; until?: string | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** Events that a consumer group could not handle, newest first. Permission: `events.read`. */
+  'GET /api/v1/dead-letters': { query?: { group?: string | undefined; status?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** Hand dead letters to their groups again. Permission: `dead-letters.replay`. */
+  'POST /api/v1/dead-letters/replay': { body: { ids: Array<string> }; answer: { replayed: number; failed: Array<{ id: string; problem: { [name: string]: Json } }> } };
+  /** Dismiss a dead letter. Permission: `dead-letters.replay`. */
+  'POST /api/v1/dead-letters/{id}/dismiss': { params: { id: string }; body?: Json | Uint8Array; answer: Json };
+  /** The newest version of every decision. Permission: `definitions.read`. */
+  'GET /api/v1/decisions': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a decision. Permission: `definitions.read`. */
+  'GET /api/v1/decisions/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a decision: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/decisions/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Evaluate a decision table; nothing is recorded. Permission: `definitions.read`. */
+  'POST /api/v1/decisions/{name}/evaluate': { params: { name: string }; body: { input: { [name: string]: Json } }; answer: { [name: string]: Json } };
+  /** Every version of a decision, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/decisions/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of every entity. Permission: `definitions.read`. */
+  'GET /api/v1/entities': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a entity. Permission: `definitions.read`. */
+  'GET /api/v1/entities/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a entity: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/entities/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a entity, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/entities/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Search the log, newest first. Permission: `events.read`. */
+  'GET /api/v1/events': { query?: { type?: string | undefined; source?: string | undefined; subject?: string | undefined; since?: string | undefined; until?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** Publish CloudEvents: binary, structured or batch. Permission: `events.write`. */
+  'POST /api/v1/events': { body?: Json | Uint8Array; answer: { accepted: number; duplicates: number; rejected: Array<{ index: number; problem: { [name: string]: Json } }> } };
+  /** The newest version of every feature-service. Permission: `definitions.read`. */
+  'GET /api/v1/feature-services': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a feature-service. Permission: `definitions.read`. */
+  'GET /api/v1/feature-services/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a feature-service: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/feature-services/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a feature-service, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/feature-services/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of every feature-view. Permission: `definitions.read`. */
+  'GET /api/v1/feature-views': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a feature-view. Permission: `definitions.read`. */
+  'GET /api/v1/feature-views/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a feature-view: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/feature-views/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a feature-view, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/feature-views/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Feature vectors of many places in the past: each row names its keys and its `timestamp`. Permission: `features.read`. */
+  'POST /api/v1/features/historical': { body: { service: string; spine: Array<{ timestamp: string; [name: string]: Json | undefined }> }; answer: { names: Array<string>; rows: Array<Array<Json>>; pins: Array<{ [name: string]: Json }> } };
+  /** Feature vectors of many entities, now or as of a time. Permission: `features.read`. */
+  'POST /api/v1/features/online': { body: { service: string; entities: Array<{ [name: string]: Json }>; asOf?: string | undefined; request?: { [name: string]: Json } | undefined }; answer: { names: Array<string>; rows: Array<Array<Json>>; pins: Array<{ [name: string]: Json }> } };
+  /** The keys that are in force. Permission: `keys.manage`. */
+  'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined }>; nextCursor: string | null } };
+  /** Make a key; it is shown once. Permission: `keys.manage`. */
+  'POST /api/v1/keys': { body: { name: string; roles: Array<string> }; answer: { id: string; key: string } };
+  /** Revoke a key and every session that acts for it. Permission: `keys.manage`. */
+  'DELETE /api/v1/keys/{id}': { params: { id: string }; answer: { id: string; revoked: boolean } };
+  /** Runs, decisions, costs, tasks, events and latency at a glance. Permission: `runs.read`. */
+  'GET /api/v1/kpis': { answer: { [name: string]: Json } };
+  /** What a run was made from: event, contract, features, model, decision, flow. Permission: `audit.read`. */
+  'GET /api/v1/lineage': { query: { run: string }; answer: { [name: string]: Json } };
+  /** Turn an API key into a session of the console. */
+  'POST /api/v1/login': { body: { key: string }; answer: { loggedIn: boolean } };
+  /** End the session. */
+  'POST /api/v1/logout': { body?: Json | Uint8Array; answer: { loggedIn: boolean } };
+  /** Who calls, and what they may do. */
+  'GET /api/v1/me': { answer: { id: string; name: string; kind: string; roles: Array<string>; permissions: Array<string> } };
+  /** Every model with its versions, aliases and serving statistics. Permission: `models.read`. */
+  'GET /api/v1/models': { answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** One model. Permission: `models.read`. */
+  'GET /api/v1/models/{name}': { params: { name: string }; answer: { [name: string]: Json } };
+  /** Point an alias at a version, once that version is warm. Permission: `models.promote`. */
+  'PUT /api/v1/models/{name}/aliases/{alias}': { params: { name: string; alias: string }; body: { version: number }; answer: { [name: string]: Json } };
+  /** Register a version from an ONNX file; it is loaded and run once before it is kept. Permission: `models.write`. */
+  'POST /api/v1/models/{name}/versions': { params: { name: string }; body: { onnxBase64: string; signature?: { [name: string]: Json } | undefined; card?: { [name: string]: Json } | undefined; metadata?: { [name: string]: Json } | undefined }; answer: { [name: string]: Json } };
+  /** The newest version of every queue. Permission: `definitions.read`. */
+  'GET /api/v1/queues': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a queue. Permission: `definitions.read`. */
+  'GET /api/v1/queues/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a queue: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/queues/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a queue, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/queues/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Runs, newest first. Permission: `runs.read`. */
+  'GET /api/v1/runs': { query?: { workflow?: string | undefined; status?: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled" | undefined; since?: string | undefined; until?: string | undefined; q?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined }>; nextCursor: string | null } };
+  /** One run with its steps, graph, costs and audit entries. Permission: `runs.read`. */
+  'GET /api/v1/runs/{id}': { params: { id: string }; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; error?: { [name: string]: Json } | undefined; [name: string]: Json | undefined } };
+  /** End a run as canceled. Permission: `runs.control`. */
+  'POST /api/v1/runs/{id}/cancel': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; error?: { [name: string]: Json } | undefined; [name: string]: Json | undefined } };
+  /** Stop a run before its next step. Permission: `runs.control`. */
+  'POST /api/v1/runs/{id}/pause': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; error?: { [name: string]: Json } | undefined; [name: string]: Json | undefined } };
+  /** Let a paused run go on. Permission: `runs.control`. */
+  'POST /api/v1/runs/{id}/resume': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; error?: { [name: string]: Json } | undefined; [name: string]: Json | undefined } };
+  /** Answer a step that waits; the first answer stands. Permission: `runs.control`. */
+  'POST /api/v1/runs/{id}/signal': { params: { id: string }; body: { name: string; payload: Json }; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; error?: { [name: string]: Json } | undefined; [name: string]: Json | undefined } };
+  /** Server-sent events: `run` with the whole run at each change, until it has ended. Permission: `runs.read`. */
+  'GET /api/v1/runs/{id}/stream': { params: { id: string }; answer: Json };
+  /** Server-sent events: `stats` every two seconds, `run` (a sample) and `task` as they change. Permission: `runs.read`. */
+  'GET /api/v1/stream': { answer: Json };
+  /** Tasks: those that wait by priority and age, others newest first. Permission: `tasks.read`. */
+  'GET /api/v1/tasks': { query?: { queue?: string | undefined; status?: "waiting" | "open" | "claimed" | "done" | "completed" | "expired" | "canceled" | undefined; run?: string | undefined; mine?: boolean | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; queue: string; queueTitle: string; title: string; instructions?: string | undefined; status: "open" | "claimed" | "completed" | "expired" | "canceled"; priority: number; runId: string; context: { [name: string]: Json }; contextDigest: string; form: { [name: string]: Json }; suggestion?: Json | undefined; result?: Json | undefined; createdAt: string; dueAt?: string | undefined; claimedAt?: string | undefined; endedAt?: string | undefined; claimedBy?: string | undefined; claimedById?: string | undefined; decidedBy?: string | undefined; minutes?: number | undefined }>; nextCursor: string | null } };
+  /** How much waits in each queue. Permission: `tasks.read`. */
+  'GET /api/v1/tasks/counts': { answer: { items: Array<{ queue: string; open: number; claimed: number; overdue: number; oldestAt?: string | undefined }>; nextCursor: string | null } };
+  /** One task. Permission: `tasks.read`. */
+  'GET /api/v1/tasks/{id}': { params: { id: string }; answer: { id: string; queue: string; queueTitle: string; title: string; instructions?: string | undefined; status: "open" | "claimed" | "completed" | "expired" | "canceled"; priority: number; runId: string; context: { [name: string]: Json }; contextDigest: string; form: { [name: string]: Json }; suggestion?: Json | undefined; result?: Json | undefined; createdAt: string; dueAt?: string | undefined; claimedAt?: string | undefined; endedAt?: string | undefined; claimedBy?: string | undefined; claimedById?: string | undefined; decidedBy?: string | undefined; minutes?: number | undefined } };
+  /** Claim a task. Permission: `tasks.act`. */
+  'POST /api/v1/tasks/{id}/claim': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; queue: string; queueTitle: string; title: string; instructions?: string | undefined; status: "open" | "claimed" | "completed" | "expired" | "canceled"; priority: number; runId: string; context: { [name: string]: Json }; contextDigest: string; form: { [name: string]: Json }; suggestion?: Json | undefined; result?: Json | undefined; createdAt: string; dueAt?: string | undefined; claimedAt?: string | undefined; endedAt?: string | undefined; claimedBy?: string | undefined; claimedById?: string | undefined; decidedBy?: string | undefined; minutes?: number | undefined } };
+  /** Answer a task, bound to exactly what it showed; its run goes on. Permission: `tasks.act`. */
+  'POST /api/v1/tasks/{id}/complete': { params: { id: string }; body: { result: Json; contextDigest: string; minutes?: number | undefined }; answer: { id: string; queue: string; queueTitle: string; title: string; instructions?: string | undefined; status: "open" | "claimed" | "completed" | "expired" | "canceled"; priority: number; runId: string; context: { [name: string]: Json }; contextDigest: string; form: { [name: string]: Json }; suggestion?: Json | undefined; result?: Json | undefined; createdAt: string; dueAt?: string | undefined; claimedAt?: string | undefined; endedAt?: string | undefined; claimedBy?: string | undefined; claimedById?: string | undefined; decidedBy?: string | undefined; minutes?: number | undefined } };
+  /** Give a task back. Permission: `tasks.act`. */
+  'POST /api/v1/tasks/{id}/release': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; queue: string; queueTitle: string; title: string; instructions?: string | undefined; status: "open" | "claimed" | "completed" | "expired" | "canceled"; priority: number; runId: string; context: { [name: string]: Json }; contextDigest: string; form: { [name: string]: Json }; suggestion?: Json | undefined; result?: Json | undefined; createdAt: string; dueAt?: string | undefined; claimedAt?: string | undefined; endedAt?: string | undefined; claimedBy?: string | undefined; claimedById?: string | undefined; decidedBy?: string | undefined; minutes?: number | undefined } };
+  /** The newest version of every workflow. Permission: `definitions.read`. */
+  'GET /api/v1/workflows': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a workflow. Permission: `definitions.read`. */
+  'GET /api/v1/workflows/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a workflow: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/workflows/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Start a run with `{input}`, or with a CloudEvent that the flow starts on; with `wait` answer when it has ended or waits for a person. Permission: `runs.start`. */
+  'POST /api/v1/workflows/{name}/runs': { params: { name: string }; query?: { wait?: string | undefined }; body?: Json | Uint8Array; answer: { id: string; workflow: string; version: number; status: "running" | "waiting" | "paused" | "completed" | "failed" | "canceled"; startedAt?: string | undefined; endedAt?: string | undefined; updatedAt: string; outcome?: string | undefined; subject?: string | undefined; waitingFor?: string | undefined; costMicroUsd?: number | undefined; output?: Json | undefined; [name: string]: Json | undefined } };
+  /** Every version of a workflow, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/workflows/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Whether the process lives. */
+  'GET /healthz': { answer: { status: string } };
+  /** Turn the one-time token of a login link into a session of the console. */
+  'GET /login': { query: { token: string }; answer: Json };
+  /** Metrics in the text form of Prometheus. */
+  'GET /metrics': { answer: Json };
+  /** Whether traffic may come; 503 with the reason when not. */
+  'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
+  /** Server metadata. */
+  'GET /v2': { answer: Json };
+  /** Whether the inference server is live. */
+  'GET /v2/health/live': { answer: Json };
+  /** Whether the inference server is ready. */
+  'GET /v2/health/ready': { answer: Json };
+  /** Metadata of a model (its champion). Permission: `models.read`. */
+  'GET /v2/models/{name}': { params: { name: string; version: string }; answer: Json };
+  /** Run a model (its champion) on tensors. Permission: `serving.infer`. */
+  'POST /v2/models/{name}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** Whether a model (its champion) is ready. Permission: `models.read`. */
+  'GET /v2/models/{name}/ready': { params: { name: string; version: string }; answer: Json };
+  /** Metadata of a version of a model. Permission: `models.read`. */
+  'GET /v2/models/{name}/versions/{version}': { params: { name: string; version: string }; answer: Json };
+  /** Run a version of a model on tensors. Permission: `serving.infer`. */
+  'POST /v2/models/{name}/versions/{version}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** Whether a version of a model is ready. Permission: `models.read`. */
+  'GET /v2/models/{name}/versions/{version}/ready': { params: { name: string; version: string }; answer: Json };
+}

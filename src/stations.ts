@@ -1,0 +1,249 @@
+import { join } from 'node:path';
+import { Access } from './access/access.ts';
+import { connectorKind } from './connectors/connector-kind.ts';
+import { Connectors } from './connectors/connectors.ts';
+import { connectorVariables } from './connectors/secrets.ts';
+import { Contracts } from './contracts/contracts.ts';
+import { decisionKind } from './decisions/decision-kind.ts';
+import { createDecisions } from './decisions/decisions.ts';
+import { EventConsumers } from './events/consumers.ts';
+import { EventLog } from './events/log.ts';
+import { entityKind, featureServiceKind, featureViewKind } from './features/definitions.ts';
+import { FeatureStore } from './features/feature-store.ts';
+import { FeatureViews } from './features/views.ts';
+import type { Clock } from './kernel/clock.ts';
+import type { CloudEvent } from './kernel/cloudevent.ts';
+import type { Limits } from './kernel/limits.ts';
+import { AuditLog } from './ledger/audit.ts';
+import { AuditReader } from './ledger/audit-reader.ts';
+import { Costs } from './ledger/costs.ts';
+import { openLedgerKeys } from './ledger/key-files.ts';
+import { Lineage } from './ledger/lineage.ts';
+import { Sequencer } from './ledger/sequencer.ts';
+import { SubjectKeys } from './ledger/subject-keys.ts';
+import { modelKind } from './models/model-kind.ts';
+import { createModels, type Models } from './models/models.ts';
+import { createOnnxRuntime } from './serving/onnx-runtime.ts';
+import { createServing, type Serving } from './serving/serving.ts';
+import type { Database } from './store/database.ts';
+import { Definitions } from './store/definitions.ts';
+import type { GroupCommit } from './store/group-commit.ts';
+import type { DefinitionKind } from './store/project.ts';
+import { queueKind } from './tasks/queue-kind.ts';
+import { type AnswerPort, Tasks } from './tasks/tasks.ts';
+import { log as logger } from './telemetry/logger.ts';
+import { connectorPrimitive } from './workflow/catalog/connector.ts';
+import { decidePrimitive } from './workflow/catalog/decide.ts';
+import { featuresPrimitive } from './workflow/catalog/features.ts';
+import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
+import { inferPrimitive } from './workflow/catalog/infer.ts';
+import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
+import { WorkflowEngine } from './workflow/engine.ts';
+import { PostgresRunStore } from './workflow/postgres-store.ts';
+import { workflowKind } from './workflow/workflow-kind.ts';
+
+/** What every station stands on. */
+export interface Ground {
+  readonly db: Database;
+  readonly commit: GroupCommit;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly dataDir: string;
+  /** Called in the reverse order at the end. */
+  readonly closers: (() => Promise<unknown>)[];
+}
+
+export type Stations = Awaited<ReturnType<typeof createStations>>;
+
+const FEATURES_GROUP = 'features';
+const AUDIT_ORIGIN = 'aios.local/audit';
+
+/** The stations in the order of the path and the engine over them, each given what it needs of the others. Nothing runs yet. */
+export async function createStations(ground: Ground) {
+  const { db, commit, clock, limits } = ground;
+  const ledger = await createLedger(ground);
+  const { auditLog, costs, lineage } = ledger;
+  const definitions = new Definitions(db);
+  const contracts = new Contracts(definitions);
+  const events = createEvents(ground, definitions);
+  const inference = createInference(ground, definitions, auditLog);
+  const decisions = createDecisions({ definitions });
+  const connectors = createConnectors(ground, definitions);
+  const tasks = new Tasks({
+    db,
+    commit,
+    clock,
+    limits,
+    definitions,
+    answers: createAnswers(auditLog, costs, ({ runId, stepKey }, payload) =>
+      engine.signal({ runId, stepKey, payload }),
+    ),
+  });
+  const catalog: Catalog = catalogOf([
+    featuresPrimitive(events.features),
+    inferPrimitive(inference.serving, (entry) => costs.entry(entry)),
+    decidePrimitive(decisions, (entry) => auditLog.entry(entry)),
+    humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
+    connectorPrimitive(
+      connectors,
+      (entry) => costs.entry(entry),
+      (entry) => auditLog.entry(entry),
+    ),
+  ]);
+  const engine: WorkflowEngine = new WorkflowEngine({
+    store: new PostgresRunStore(db, commit),
+    catalog,
+    clock,
+    limits,
+    findDefinition: (name, version) => definitions.version('workflow', name, version),
+    emit: (event) => {
+      contracts.check(event);
+      return events.log.write(event);
+    },
+    lineage: ({ event, pins, runId }) =>
+      lineage.record({ runId, event, pins: event ? [contractPin(contracts, event), ...pins] : pins }),
+    onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
+  });
+  definitions.onChange((changed) => {
+    for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);
+  });
+  const kinds: DefinitionKind[] = [
+    contracts.kind,
+    entityKind,
+    featureViewKind,
+    featureServiceKind,
+    modelKind,
+    decisionKind,
+    queueKind,
+    connectorKind,
+    workflowKind(catalog),
+  ];
+  const access = new Access(db, limits);
+  return {
+    ...ground,
+    ...ledger,
+    ...events,
+    ...inference,
+    definitions,
+    contracts,
+    decisions,
+    connectors,
+    tasks,
+    engine,
+    kinds,
+    access,
+  };
+}
+
+async function createLedger({ db, clock, limits, dataDir }: Ground) {
+  const { master, privateKey, publicKey } = await openLedgerKeys(dataDir);
+  const keys = new SubjectKeys(master);
+  const sequencer = new Sequencer({
+    db,
+    origin: AUDIT_ORIGIN,
+    privateKey,
+    limits,
+    onError: (error) => logger.error('The audit log could not be put in order', error),
+  });
+  return {
+    sequencer,
+    auditLog: new AuditLog(keys, () => sequencer.notice()),
+    audit: new AuditReader({ db, keys, origin: AUDIT_ORIGIN, publicKey }),
+    costs: new Costs(db),
+    lineage: new Lineage(db, clock),
+  };
+}
+
+/** The log, its consumers, and the features that one of them keeps. */
+function createEvents({ db, commit, clock, limits }: Ground, definitions: Definitions) {
+  const log = new EventLog({ db, commit, clock, limits });
+  const consumers = new EventConsumers({
+    db,
+    log,
+    limits,
+    onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
+  });
+  const views = new FeatureViews({
+    db,
+    definitions,
+    group: FEATURES_GROUP,
+    readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
+  });
+  const progress = consumers.add({
+    group: FEATURES_GROUP,
+    types: () => views.types(),
+    handle: (batch, tx) => features.handle(batch, tx),
+  });
+  const features: FeatureStore = new FeatureStore({ db, views, limits, progress });
+  return { log, consumers, views, features };
+}
+
+/** The registry and what serves its models; the one verifies with the other. */
+function createInference(ground: Ground, definitions: Definitions, auditLog: AuditLog) {
+  const { limits, closers } = ground;
+  const models: Models = createModels({
+    ...ground,
+    definitions,
+    verify: (bytes, label) => serving.verify(bytes, label),
+    prepare: (name, version) => serving.load(name, version),
+    record: ({ kind, by, at, name, ...change }) => [
+      auditLog.entry({
+        kind: 'model',
+        action: kind.slice('model.'.length),
+        actor: by,
+        object: `model:${name}`,
+        at,
+        payload: { name, ...change },
+      }),
+    ],
+  });
+  const onnx = createOnnxRuntime({ startMs: limits.replicaStartMs });
+  const serving: Serving = createServing({ models, runtimes: { onnx }, limits });
+  closers.push(async () => serving.close());
+  return { models, serving };
+}
+
+function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions): Connectors {
+  const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
+  const connectors = new Connectors({ definitions, limits, variables });
+  closers.push(() => connectors.close());
+  return connectors;
+}
+
+/** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */
+function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['resume']): AnswerPort {
+  return {
+    resume,
+    record: (task, { by, result, atMs, minutes, costMicroUsd }) => {
+      const { id, queue, runId, stepKey, context, contextDigest, suggestion } = task;
+      return [
+        auditLog.entry({
+          kind: 'task',
+          action: 'completed',
+          actor: { kind: 'person', id: by.id },
+          object: `run:${runId}`,
+          at: atMs,
+          payload: { task: id, queue, shown: context, contextDigest, suggestion: suggestion ?? null, result },
+        }),
+        costs.entry({
+          runId,
+          stepKey,
+          service: 'people',
+          resource: queue,
+          quantity: minutes,
+          unit: 'minute',
+          amountMicroUsd: costMicroUsd,
+          at: atMs,
+        }),
+      ];
+    },
+  };
+}
+
+function contractPin(contracts: Contracts, { type, dataversion }: CloudEvent) {
+  return {
+    kind: 'contract' as const,
+    name: type,
+    version: String(dataversion ?? contracts.newest(type) ?? 'none'),
+  };
+}

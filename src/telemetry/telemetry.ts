@@ -1,0 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import {
+  type Context,
+  type ContextManager,
+  context,
+  metrics,
+  propagation,
+  ROOT_CONTEXT,
+  trace,
+} from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type SpanProcessor,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+
+/** Reads when it is asked: Prometheus pulls. */
+class PullReader extends MetricReader {
+  protected override async onShutdown(): Promise<void> {}
+  protected override async onForceFlush(): Promise<void> {}
+}
+
+/** The context of the current call, over Node's own AsyncLocalStorage. */
+class AsyncContextManager implements ContextManager {
+  readonly #storage = new AsyncLocalStorage<Context>();
+
+  active(): Context {
+    return this.#storage.getStore() ?? ROOT_CONTEXT;
+  }
+
+  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
+    ctx: Context,
+    fn: F,
+    thisArg?: ThisParameterType<F>,
+    ...args: A
+  ): ReturnType<F> {
+    return this.#storage.run(ctx, () => fn.call(thisArg as never, ...args));
+  }
+
+  bind<T>(ctx: Context, target: T): T {
+    if (typeof target !== 'function') return target;
+    return ((...args: unknown[]) =>
+      this.#storage.run(ctx, () => (target as (...list: unknown[]) => unknown)(...args))) as T;
+  }
+
+  enable(): this {
+    return this;
+  }
+
+  disable(): this {
+    this.#storage.disable();
+    return this;
+  }
+}
+
+export interface Telemetry {
+  /** The metrics in Prometheus's text form. */
+  prometheus(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/**
+ * OpenTelemetry for the process: spans leave by OTLP/HTTP when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, sampled by `AIOS_TRACE_RATIO` (1 % when
+ * left out: an unsampled request costs nothing) unless the caller's `traceparent` decides; metrics are pulled.
+ *
+ * @example const telemetry = startTelemetry('0.1.0'); await telemetry.prometheus();
+ */
+export function startTelemetry(
+  version: string,
+  processors: readonly SpanProcessor[] = defaultProcessors(),
+): Telemetry {
+  const resource = resourceFromAttributes({ 'service.name': 'aios', 'service.version': version });
+  const reader = new PullReader();
+  const meterProvider = new MeterProvider({ resource, readers: [reader] });
+  metrics.setGlobalMeterProvider(meterProvider);
+  const delay = observeProcess(meterProvider);
+  let tracerProvider: TracerProvider | undefined;
+  if (processors.length > 0) {
+    const sampler = new ParentBasedSampler({
+      root: new TraceIdRatioBasedSampler(Number(process.env.AIOS_TRACE_RATIO ?? 0.01)),
+    });
+    tracerProvider = new TracerProvider({ resource, sampler, spanProcessors: [...processors] });
+    context.setGlobalContextManager(new AsyncContextManager());
+    propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+    trace.setGlobalTracerProvider(tracerProvider);
+  }
+  const serializer = new PrometheusSerializer();
+  return {
+    async prometheus() {
+      const { resourceMetrics } = await reader.collect();
+      return serializer.serialize(resourceMetrics);
+    },
+    async stop() {
+      delay.disable();
+      await tracerProvider?.shutdown();
+      await meterProvider.shutdown();
+      for (const api of [trace, metrics, context, propagation]) api.disable();
+    },
+  };
+}
+
+function defaultProcessors(): SpanProcessor[] {
+  return process.env.OTEL_EXPORTER_OTLP_ENDPOINT
+    ? [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })]
+    : [];
+}
+
+function observeProcess(provider: MeterProvider) {
+  const meter = provider.getMeter('aios.process');
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  meter
+    .createObservableGauge('process.memory.usage', { unit: 'By' })
+    .addCallback((result) => result.observe(process.memoryUsage.rss()));
+  meter.createObservableCounter('process.cpu.time', { unit: 's' }).addCallback((result) => {
+    const { user, system } = process.cpuUsage();
+    result.observe(user / 1e6, { 'cpu.mode': 'user' });
+    result.observe(system / 1e6, { 'cpu.mode': 'system' });
+  });
+  meter.createObservableGauge('nodejs.eventloop.delay.p99', { unit: 's' }).addCallback((result) => {
+    result.observe(delay.percentile(99) / 1e9);
+    delay.reset();
+  });
+  return delay;
+}
