@@ -123,10 +123,10 @@ async function startByEvent(
   }
   const id = eventRunId(workflow, { event, timeMs: Date.parse(event.time) });
   // Watched from before the event is in the log: the run may have ended by the time that the commit is told.
-  const ended = waitMs > 0 ? engine.waitFor(id, waitMs) : undefined;
+  const ended = waitMs > 0 ? engine.waitFor(id, waitMs, true) : undefined;
   ended?.catch(() => {});
   const [{ partition, offset, duplicate }] = (await commit.commit([log.write(event)])) as [Appended];
-  const state = await ended;
+  const state = await (ended && duplicate ? engine.waitFor(id, waitMs) : ended);
   const position = { partition, offset, duplicate };
   if (state) return { ...stateToJson(state), position };
   reply.code(202);
