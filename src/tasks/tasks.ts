@@ -316,7 +316,7 @@ export class Tasks {
 }
 
 /** The id of the task that a step of a run opens. */
-export function taskIdOf(runId: string, stepKey: string): string {
+function taskIdOf(runId: string, stepKey: string): string {
   return derivedId('tsk', runId, stepKey);
 }
 
