@@ -35,6 +35,7 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
     void one.engine.start(request);
     await until(async () => one.line.cut || (await status()) === 'completed');
     const crashed = one.line.cut;
+    one.line.cutAt = undefined;
     await store.leave(one.engine.workerId);
     const two = crashed ? await world.engine() : one;
     const { runId } = await two.engine.start(request);
@@ -46,6 +47,7 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
     return crashed;
   } finally {
     clearInterval(answerer);
+    await world.retire();
   }
 }
 

@@ -113,7 +113,13 @@ export class World {
 
   async close(): Promise<void> {
     for (const { promise: _, open } of this.#gates.values()) open();
-    await Promise.all(this.#engines.map(({ engine, line }) => (line.cut ? undefined : engine.stop())));
+    await this.retire();
+  }
+
+  /** Stops the engines that there are. */
+  async retire(): Promise<void> {
+    const engines = this.#engines.splice(0);
+    await Promise.all(engines.map(({ engine, line }) => (line.cut ? undefined : engine.stop())));
   }
 
   #primitives(): Primitive[] {

@@ -102,7 +102,7 @@ describe('the Postgres store', () => {
   });
 
   it('takes over runs of workers whose lease has run out, each once', async () => {
-    await store.renew('wrk_alive', 60_000);
+    for (const worker of ['wrk_alive', 'wrk_a', 'wrk_b']) await store.renew(worker, 60_000);
     const ids = Array.from({ length: 20 }, (_, i) => `run_t${String(i).padStart(2, '0')}`);
     const workers = ['wrk_dead', 'wrk_alive'];
     await Promise.all(
