@@ -239,10 +239,11 @@ function operatingTests(world: () => World): void {
       'two',
       'do: [ { a: { call: act:1@default, with: { name: first, gate: pause } } }, { b: { call: act:1@default, with: { name: second } } } ]',
     );
-    const { engine } = await world().engine();
+    const { engine } = await world().engine('runCancelMs=5000');
     const { runId } = await engine.start({ workflow: 'two' });
     await until(() => world().times('act:first') === 1);
     const pausing = engine.pause(runId);
+    await until(async () => (await engine.runs.get(runId)).requested === 'pause');
     world().gate('pause').open();
     await pausing;
     await reaches(engine, runId, 'paused');
