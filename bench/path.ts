@@ -31,10 +31,13 @@ interface Round {
 export async function bench(options: BenchOptions): Promise<Figures> {
   const folder = await temporaryFolder();
   const floorFolder = await temporaryFolder();
+  const refunds = await startRefunds(`${folder.path}/refunds.jsonl`);
+  const warehouse = await startWarehouse(`${folder.path}/warehouse.jsonl`);
   const product = await startProduct({
     dataDir: folder.path,
     port: await freePort(),
     args: ['--project', 'examples/returns'],
+    env: { REFUNDS_URL: refunds.url, WAREHOUSE_URL: warehouse.url },
   });
   const floor = spawn(process.execPath, ['bench/floor.ts', floorFolder.path], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -64,6 +67,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
   } finally {
     floor.stdin.end();
     await product.stop();
+    await Promise.all([refunds.stop(), warehouse.stop()]);
     await Promise.all([folder.dispose(), floorFolder.dispose()]);
   }
 }

@@ -19,6 +19,7 @@ export function orderOf(index: number): Record<string, unknown> {
       customerId: customerOf(index),
       country: 'United Kingdom',
       placedAt: time,
+      total: UNITS * 2.5,
       lines: [{ product: productOf(index), description: 'BENCH GOODS', quantity: UNITS, unitPrice: 2.5 }],
     },
   };

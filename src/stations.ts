@@ -28,7 +28,7 @@ import { createServing, type Serving } from './serving/serving.ts';
 import type { Database } from './store/database.ts';
 import { Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
-import type { DefinitionKind } from './store/project.ts';
+import { type DefinitionKind, projectKind } from './store/project.ts';
 import { queueKind } from './tasks/queue-kind.ts';
 import { type AnswerPort, Tasks } from './tasks/tasks.ts';
 import { log as logger } from './telemetry/logger.ts';
@@ -108,6 +108,7 @@ export async function createStations(ground: Ground) {
     for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);
   });
   const kinds: DefinitionKind[] = [
+    projectKind,
     contracts.kind,
     entityKind,
     featureViewKind,

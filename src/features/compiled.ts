@@ -6,7 +6,8 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { FeatureServiceBody, FeatureViewBody } from './definitions.ts';
 import type { CompiledFeature, FeatureValue } from './state.ts';
 
-type Scope = { event: Json; data: Json; item: Json };
+/** What the expressions of a view see; `time` is the event's, in milliseconds. */
+type Scope = { event: Json; data: Json; item: Json; time: number };
 type Read = (scope: Scope) => Json;
 
 /** What one element of an event means to a view: whose it is, and the values that its features aggregate. */
@@ -33,6 +34,7 @@ const PATH = /^(event|data|item)(\.[A-Za-z_][A-Za-z0-9_]*)+$/;
 
 /** A plain member path reads in 20 ns where CEL takes 400; whatever is more than that is CEL. */
 function reader(source: string): Read {
+  if (source === 'time') return (scope) => scope.time;
   if (!PATH.test(source)) {
     const expression = compileExpression(source);
     return (scope) => expression(scope);
@@ -92,11 +94,12 @@ export function compileView(
       windowMs: window === undefined ? Number.POSITIVE_INFINITY : parseDuration(window),
       hasValue: of !== undefined,
     })),
-    extract({ event }) {
+    extract({ event, timeMs }) {
       const scope: Scope = Object.assign(Object.create(null), {
         event: event as Json,
         data: event.data ?? null,
         item: null,
+        time: timeMs,
       });
       const items = each ? each(scope) : [null];
       const extracted: Extracted[] = [];

@@ -1,7 +1,8 @@
 import { digestOf } from '../kernel/canonical.ts';
-import { locateIssue, readDocument, type SourceDocument } from '../kernel/document.ts';
+import { locateIssue, readDocument, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { compileSchema } from '../kernel/schema.ts';
 import type { Definitions } from './definitions.ts';
 
 /** A file of a project folder; paths are relative to it, with slashes. */
@@ -47,6 +48,23 @@ export interface PlannedDefinition {
   readonly fromVersion: number;
   readonly toVersion: number;
 }
+
+const validateProject = compileSchema({
+  type: 'object',
+  additionalProperties: false,
+  required: ['name'],
+  properties: { name: { type: 'string', minLength: 1 }, description: { type: 'string' } },
+});
+
+/** The project itself: `aios.yaml`, which says what the folder is. */
+export const projectKind: DefinitionKind = {
+  kind: 'project',
+  folder: '',
+  parse(document) {
+    validateDocument(document, validateProject);
+    return { name: String(document.value.name), body: document.value };
+  },
+};
 
 /**
  * What applying a project would change, in the order of the kinds. Every fault of every file is found before anything is
