@@ -36,7 +36,7 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
     await until(async () => one.line.cut || (await status()) === 'completed');
     const crashed = one.line.cut;
     one.line.cutAt = undefined;
-    await store.leave(one.engine.workerId);
+    if (crashed) await world.kill(one);
     const two = crashed ? await world.engine() : one;
     const { runId } = await two.engine.start(request);
     expect(outputOf(await reaches(two.engine, runId, 'completed'))).toEqual([3, `${runId}/last`]);
@@ -58,7 +58,7 @@ export function crashTests(world: () => World): void {
       const one = await world().engine();
       const { runId } = await one.engine.start({ workflow: 'crash' });
       await until(() => world().times('act:pay') === 1);
-      one.line.cut = true;
+      await world().kill(one);
       world().gate('pay').open();
       world().gate('again').open();
       const two = await world().engine();
@@ -76,7 +76,7 @@ export function crashTests(world: () => World): void {
       world().gate('pay').open();
       await until(() => world().times('count:again') === 1);
       await until(async () => (await one.engine.runs.get(runId)).steps.some(({ key }) => key === 'act'));
-      one.line.cut = true;
+      await world().kill(one);
       world().gate('again').open();
       const two = await world().engine();
       await reaches(two.engine, runId, 'completed');
@@ -85,7 +85,7 @@ export function crashTests(world: () => World): void {
 
     it('fences a worker that was frozen past its lease: it neither writes nor acts', async () => {
       world().define('frozen', FLOW);
-      const one = await world().engine();
+      const one = await world().engine('runLeaseMs=150');
       const { runId } = await one.engine.start({ workflow: 'frozen' });
       world().gate('pay').open();
       await until(() => world().times('count:again') === 1);
@@ -104,7 +104,7 @@ export function crashTests(world: () => World): void {
       world().define('due', 'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } } ]');
       const one = await world().engine();
       const { runId } = await one.engine.run({ workflow: 'due' }, 5_000);
-      one.line.cut = true;
+      await world().kill(one);
       world().clock.advanceBy(60_000);
       const two = await world().engine();
       expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe('late');
@@ -143,7 +143,7 @@ export function crashTests(world: () => World): void {
       await expect(one.engine.start({ workflow: 'short' })).rejects.toMatchObject({
         code: 'store.unavailable',
       });
-      one.line.cut = true;
+      await world().kill(one);
       world().gate('again').open();
       const two = await world().engine();
       await reaches(two.engine, runId, 'completed');

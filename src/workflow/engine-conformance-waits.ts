@@ -33,7 +33,7 @@ export function waitTests(world: () => World): void {
       world().define('asks', ASK);
       const [one, two] = [await world().engine(), await world().engine()];
       const { runId } = await one.engine.run({ workflow: 'asks' }, 5_000);
-      one.line.cut = true;
+      await world().kill(one);
       await answer(world(), two.engine, runId, 'yes');
       await reaches(two.engine, runId, 'completed');
       expect(world().times('act:after')).toBe(1);
@@ -195,10 +195,11 @@ function listenTests(world: () => World): void {
 
   it('waits for all of several, over crashes', async () => {
     world().define('hears-all', flow(`{ all: [ ${paid}, { with: { type: sent } } ] }`));
-    const { engine, line } = await world().engine();
+    const one = await world().engine();
+    const { engine } = one;
     const { runId } = await engine.run({ workflow: 'hears-all', input: { order: 1 } }, 5_000);
     await world().deliver(engine, world().event('sent', { by: 'ship' }));
-    line.cut = true;
+    await world().kill(one);
     const other = await world().engine();
     await world().deliver(other.engine, world().event('paid', { order: 1 }));
     expect(outputOf(await reaches(other.engine, runId, 'completed'))).toEqual([{ order: 1 }, { by: 'ship' }]);

@@ -67,14 +67,14 @@ export class World {
     return gate;
   }
 
-  /** An engine with a line to its store that can be cut; lease and poll are short. */
+  /** An engine with a line to its store that can be cut; it polls often. */
   async engine(limits = ''): Promise<{ engine: WorkflowEngine; line: Line }> {
     const line = new Line();
     const engine = new WorkflowEngine({
       store: line.through(this.fixture.open()),
       catalog: this.catalog,
       clock: this.clock,
-      limits: limitsFrom(`runLeaseMs=150,runPollMs=20,runCancelMs=50,runDrainMs=50,${limits}`),
+      limits: limitsFrom(`runLeaseMs=5000,runPollMs=20,runCancelMs=50,runDrainMs=50,${limits}`),
       findDefinition: async (name, version) => this.#definitions.get(`${name}@${version}`),
       emit: (event) => write(this.fixture.notes, `emit:${event.id}`),
     });
@@ -114,6 +114,12 @@ export class World {
   async close(): Promise<void> {
     for (const { promise: _, open } of this.#gates.values()) open();
     await this.retire();
+  }
+
+  /** An engine is gone without a word, and its lease has run out. */
+  async kill({ engine, line }: { engine: WorkflowEngine; line: Line }): Promise<void> {
+    line.cut = true;
+    await this.fixture.open().leave(engine.workerId);
   }
 
   /** Stops the engines that there are. */
@@ -236,9 +242,9 @@ export class Line {
   }
 }
 
-/** Waits until something is so, for two seconds at most. */
+/** Waits until something is so, for ten seconds at most. */
 export async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     const found = await look();
     if (found) return found as NonNullable<T>;
     await new Promise((resolve) => setTimeout(resolve, 5));
