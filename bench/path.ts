@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
 import { type LoadResult, load, median, post, quantile } from './load.ts';
 import { cpuMs, freePort, type Product, startProduct, temporaryFolder } from './product.ts';
 import { ORDERS, orderOf, returnRequest } from './requests.ts';

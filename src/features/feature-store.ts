@@ -97,7 +97,7 @@ export class FeatureStore {
 
   /** Works on events in the consumer's transaction; memory follows after its commit. */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    await this.#views.refresh(tx);
+    const current = this.#views.isCurrent(tx);
     const contributions: ContributionRow[] = [];
     const tiles: TileRow[] = [];
     for (const logged of events) {
@@ -106,8 +106,17 @@ export class FeatureStore {
           collect(view, logged, contributions, tiles);
       }
     }
-    await writeContributions(tx, contributions);
-    await addTiles(tx, tiles);
+    // Sent together: none needs the others' answers.
+    const [isCurrent] = await Promise.all([
+      current,
+      writeContributions(tx, contributions),
+      addTiles(tx, tiles),
+    ]);
+    if (!isCurrent) {
+      // Another process let a view join: what was collected misses it. The consumer comes again with the same events.
+      await this.#views.reload();
+      throw new AiosError('store.conflict', { detail: 'A feature view joined the stream.' });
+    }
     return () => this.#follow(contributions, tiles);
   }
 

@@ -56,12 +56,15 @@ export class FeatureViews {
     await this.#load(this.#db);
   }
 
-  /** Sees views that another process let join; asked in the consumer's transaction, before it works on events. */
-  async refresh(tx: Queryable): Promise<void> {
+  /** False when another process let a view join that is not known here; asked in the consumer's transaction. */
+  async isCurrent(tx: Queryable): Promise<boolean> {
     const [row] = await tx.query<{ newest: number | null }>('select max(id) as newest from feature_views');
-    if ((row?.newest ?? 0) <= this.#newestId) return;
+    return (row?.newest ?? 0) <= this.#newestId;
+  }
+
+  async reload(): Promise<void> {
     await this.#definitions.reload();
-    await this.#load(tx);
+    await this.#load(this.#db);
   }
 
   ofType(type: string): readonly CompiledView[] {
