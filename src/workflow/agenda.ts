@@ -5,6 +5,8 @@ import type { Worker } from './worker.ts';
 
 /** How many runs one look at the store takes up. */
 const CLAIM_MAX = 200;
+/** When a run begun in a consumer's transaction is given up because that was rolled back: no such transaction lasts as long. */
+const UNCONFIRMED_MS = 600_000;
 
 /**
  * When a worker looks at what: its lease, waits that are due by the business clock, runs of dead workers, signals and requests that other
@@ -94,6 +96,7 @@ export class Agenda {
     const { store, limits } = this.#worker.deps;
     try {
       if (this.#worker.monotonicMs() - this.#renewedAtMs >= limits.runLeaseMs / 3) await this.#renew();
+      this.#worker.dropUnconfirmed(UNCONFIRMED_MS);
       await this.#takeOver();
       const signaled = await store.signaled(CLAIM_MAX);
       if (signaled.length > 0) await this.#wake(signaled);
@@ -196,6 +199,8 @@ export class Agenda {
     this.#stopClock?.();
     await this.#ringing;
     const { held, deps } = this.#worker;
+    // Their transactions are over or will not come to be: what they start is started by the next consumer.
+    this.#worker.dropUnconfirmed(0);
     const until = this.#worker.monotonicMs() + graceMs;
     const busy = () =>
       [...held.values()].filter(({ execution }) => execution.running > 0 || execution.waiters.size === 0);

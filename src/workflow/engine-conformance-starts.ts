@@ -12,6 +12,9 @@ do:
   - prepare: { call: count:1@default, with: { name: prepare, note: prepared } }
   - act: { call: act:1@default, with: { name: pay } }`;
 
+/** A transaction that is lost: what is inserted there is answered, and never was. */
+const NO_ROWS = { query: async () => [] };
+
 export function startTests(world: () => World): void {
   describe('starting', () => {
     it('answers a synchronous run after its result is durable', async () => {
@@ -100,6 +103,16 @@ function eventTests(world: () => World): void {
     await reaches(engine, eventRunId('again', event), 'completed');
     expect(world().times('act:pay')).toBe(1);
     expect((await world().fixture.readNotes()).filter((note) => note === 'again-prepared')).toHaveLength(1);
+  });
+
+  it('stops although a transaction never came to its end', async () => {
+    const { engine } = await world().engine();
+    world().define('never', `${schedule}${ACT}`);
+    await engine.startFromEvents([world().event('order.placed', {}, 'never')], NO_ROWS);
+    expect(engine.active).toBe(1);
+    await engine.stop();
+    expect(engine.active).toBe(0);
+    expect(world().times('act')).toBe(0);
   });
 
   it('acts only after the commit, and lets a slow run go on by itself', async () => {

@@ -8,8 +8,8 @@ import { RUNNING } from './barriers.ts';
 import { stepIdOf } from './flow.ts';
 import { type Flows, type LoadedFlow, listenFilters, matchesEvent, startsFlow } from './flows.ts';
 import type { Held, InlineStart, Patch } from './held.ts';
-import type { RunChange, RunStore, Signal } from './run-store.ts';
-import { eventInput, type Worker } from './worker.ts';
+import { eventInput, type RunChange, type RunStore, type Signal } from './run-store.ts';
+import type { Worker } from './worker.ts';
 
 /** The id of the run that an event starts: known before the run is. */
 export function eventRunId(
@@ -73,7 +73,7 @@ function begin(worker: Worker, loaded: LoadedFlow, event: LoggedEvent): Begun | 
   // The transaction of an earlier try was rolled back, and with it that run.
   if (earlier) worker.drop(earlier, new AiosError('workflow.exists'));
   const held = worker.create(loaded, id, { input: eventInput(event), event }, null, event.timeMs);
-  const inline = new Inline();
+  const inline = new Inline(worker.monotonicMs());
   held.inline = inline;
   void worker.perform(held);
   return { held, inline };
@@ -97,13 +97,15 @@ async function allReached(begun: readonly Begun[], limitMs: number): Promise<voi
 
 /** The first barrier of a run that begins inside a consumer's transaction. */
 class Inline implements InlineStart {
+  readonly begunAtMs: number;
   readonly reached: Promise<void>;
   #reach: () => void = () => {};
   #waiting: { patch: Patch; resolve: (included: boolean) => void } | undefined;
   #included = false;
   #taken = false;
 
-  constructor() {
+  constructor(begunAtMs: number) {
+    this.begunAtMs = begunAtMs;
     this.reached = new Promise((resolve) => {
       this.#reach = resolve;
     });

@@ -6,8 +6,8 @@ export interface FlowGraph {
   edges: { from: string; to: string; label?: string }[];
 }
 
-export const START = 'start';
-export const END = 'end';
+const START = 'start';
+const END = 'end';
 
 /**
  * @example flowGraph(flow) // { nodes: [{ id: 'start', … }, { id: 'score', label: 'score', kind: 'pure', primitive: 'infer' }], edges: [{ from: 'start', to: 'score' }] }

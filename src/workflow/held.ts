@@ -13,6 +13,8 @@ export interface Patch {
 
 /** A run begun inside the transaction of an event consumer: its first barrier is written there, not by group commit. */
 export interface InlineStart {
+  /** On the monotonic clock. */
+  readonly begunAtMs: number;
   /** Resolves after that transaction: true when this barrier was part of it, false when it is still to be written. */
   barrier(patch: Patch): Promise<boolean>;
 }

@@ -2,12 +2,17 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
 import { type Lane, Refused } from '../store/group-commit.ts';
 import { columns, timestamp } from '../store/rows.ts';
-import type { RunChange, Signal, Subscription } from './run-store.ts';
+import type { Origin, RunChange, Signal, Subscription } from './run-store.ts';
 
 const COLUMNS =
   'id, workflow, version, epoch, status, worker, wake_at, waiting_for, origin, idempotency_key, started_at, updated_at, result, subject, outcome, entries';
 const ARRAYS =
   '$1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::json[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::json[], $14::text[], $15::text[], $16::json[]';
+
+/** The input of a run that an event started is that event: it is not written twice. */
+function originText({ input, ...origin }: Origin): string {
+  return JSON.stringify(origin.event ? origin : { input, ...origin });
+}
 
 function rowOf(change: RunChange): unknown[] {
   return [
@@ -19,7 +24,7 @@ function rowOf(change: RunChange): unknown[] {
     change.worker,
     change.wakeAtMs === null ? null : timestamp(change.wakeAtMs),
     change.waitingFor,
-    JSON.stringify(change.origin),
+    originText(change.origin),
     change.idempotencyKey,
     timestamp(change.startedAtMs),
     timestamp(change.updatedAtMs),

@@ -11,18 +11,19 @@ import {
   subscriptionLane,
   unsubscribedLane,
 } from './postgres-lanes.ts';
-import type {
-  ClaimedRun,
-  Entry,
-  Origin,
-  RunChange,
-  RunFilters,
-  RunResult,
-  RunStatus,
-  RunStore,
-  Signal,
-  StoredRun,
-  Subscription,
+import {
+  type ClaimedRun,
+  type Entry,
+  eventInput,
+  type Origin,
+  type RunChange,
+  type RunFilters,
+  type RunResult,
+  type RunStatus,
+  type RunStore,
+  type Signal,
+  type StoredRun,
+  type Subscription,
 } from './run-store.ts';
 
 interface RunRow {
@@ -307,8 +308,10 @@ async function writeInTransaction(tx: Queryable, writes: readonly Write[]): Prom
 
 function fromRow(row: RunRow): StoredRun {
   const { waiting_for, wake_at, idempotency_key, started_at, updated_at, entries: _, ...rest } = row;
+  const { origin } = row;
   return {
     ...rest,
+    origin: origin.event ? { ...origin, input: eventInput(origin.event) } : origin,
     waitingFor: waiting_for,
     wakeAtMs: wake_at,
     idempotencyKey: idempotency_key,

@@ -78,11 +78,7 @@ export class RunReader {
 }
 
 /** The steps that a journal tells of, in the order in which they began. */
-export function stepsOf(
-  entries: readonly Entry[],
-  loaded: LoadedFlow,
-  run: Pick<StoredRun, 'status'>,
-): StepView[] {
+function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<StoredRun, 'status'>): StepView[] {
   const nodes = stepsById(loaded.flow);
   const views = new Map<string, StepView>();
   const attempts = new Map<string, number>();

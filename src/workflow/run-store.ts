@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
-import type { Json } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Committer, Write } from '../store/group-commit.ts';
 import type { Pin } from './catalog/primitive.ts';
@@ -38,6 +38,11 @@ export interface Origin {
   event?: LoggedEvent;
   /** The run and step that wait for this one. */
   parent?: { runId: string; stepKey: string };
+}
+
+/** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
+export function eventInput({ event }: LoggedEvent): Json {
+  return [event as unknown as JsonObject];
 }
 
 export interface RunResult {

@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
-import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
@@ -309,6 +309,14 @@ export class Worker implements ExecutionHost {
     }
   }
 
+  /** Lets runs go whose consumer never told that it committed. */
+  dropUnconfirmed(olderThanMs: number): void {
+    const before = this.monotonicMs() - olderThanMs;
+    for (const held of this.held.values()) {
+      if (held.inline && held.inline.begunAtMs <= before) this.drop(held, new AiosError('workflow.exists'));
+    }
+  }
+
   release(held: Held): void {
     held.gone = true;
     if (this.held.get(held.id) === held) this.held.delete(held.id);
@@ -350,8 +358,3 @@ export class Worker implements ExecutionHost {
 
 /** When a run that could not be taken up is tried again. */
 const GIVE_BACK_MS = 1_000;
-
-/** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
-export function eventInput(event: LoggedEvent): Json {
-  return [event.event as unknown as JsonObject];
-}

@@ -34,7 +34,7 @@ export interface StepContext {
 }
 
 /** A step's result; its writes are committed together with the journal entry that records it. */
-export interface StepResult {
+interface StepResult {
   output: Json;
   writes?: readonly Write[] | undefined;
   pins?: readonly Pin[] | undefined;
@@ -58,7 +58,7 @@ export interface CallPrimitive extends PrimitiveBase {
 }
 
 /** What a waiting step waits for: the signal sent to its run and key, or the deadline. */
-export interface Opened {
+interface Opened {
   deadlineMs?: number | undefined;
   /** Kept in the journal and handed to `complete` and `cancel`. */
   state: Json;
