@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { CloudEvent } from '../../src/kernel/cloudevent.ts';
+import { Simulation } from './simulator.ts';
+import { startRefunds, startWarehouse } from './systems.ts';
+
+interface LiveApp {
+  readonly dataDir: string;
+  publish(events: readonly CloudEvent[]): Promise<void>;
+}
+
+const SEED = 20_111_209;
+
+/**
+ * What `npm start` adds to the definitions: the refund and warehouse systems as small servers of their own, and a simulated stream of orders and
+ * return requests, `AIOS_SIMULATION_PER_SECOND` of them (2).
+ */
+export async function startLive(app: LiveApp): Promise<{ notice: string; stop(): Promise<void> }> {
+  const refunds = await startRefunds(join(app.dataDir, 'systems', 'refunds.jsonl'), 40);
+  const warehouse = await startWarehouse(join(app.dataDir, 'systems', 'warehouse.jsonl'));
+  process.env.REFUNDS_URL = refunds.url;
+  process.env.WAREHOUSE_URL = warehouse.url;
+  const simulation = new Simulation(SEED, Date.now, Date.now().toString(36));
+  await app.publish(simulation.first());
+  const perSecond = Number(process.env.AIOS_SIMULATION_PER_SECOND ?? 2);
+  let sending: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    sending = app.publish([simulation.next()]).catch(() => {}); // the database is away: the next one tries again
+  }, 1000 / perSecond);
+  return {
+    notice: `Orders and returns are simulated (seed ${SEED}, source urn:aios:simulation): nothing here happened.`,
+    async stop() {
+      clearInterval(timer);
+      await sending;
+      await Promise.all([refunds.stop(), warehouse.stop()]);
+    },
+  };
+}
