@@ -52,102 +52,108 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
 }
 
 export function crashTests(world: () => World): void {
-  describe('crashing', () => {
-    it('redoes only what was not recorded: another process takes the run over', async () => {
-      world().define('crash', FLOW);
-      const one = await world().engine();
-      const { runId } = await one.engine.start({ workflow: 'crash' });
-      await until(() => world().times('act:pay') === 1);
-      await world().kill(one);
-      world().gate('pay').open();
-      world().gate('again').open();
-      const two = await world().engine();
-      expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe(`${runId}/last`);
-      // The effect was under way: it is repeated, under the same key. What it was based on is not.
-      expect(['count:look', 'dear:think', 'act:pay', 'act:last'].map((what) => world().times(what))).toEqual([
-        1, 1, 2, 1,
-      ]);
-    });
+  describe('crashing', () => takeOverTests(world));
+  describe('crashing at any commit', () => commitTests(world));
+  describe('stopping', () => stopTests(world));
+}
 
-    it('does not repeat an effect whose result was recorded', async () => {
-      world().define('recorded', FLOW);
-      const one = await world().engine();
-      const { runId } = await one.engine.start({ workflow: 'recorded' });
-      world().gate('pay').open();
-      await until(() => world().times('count:again') === 1);
-      await until(async () => (await one.engine.runs.get(runId)).steps.some(({ key }) => key === 'act'));
-      await world().kill(one);
-      world().gate('again').open();
-      const two = await world().engine();
-      await reaches(two.engine, runId, 'completed');
-      expect([world().times('act:pay'), world().times('act:last')]).toEqual([1, 1]);
-    });
-
-    it('fences a worker that was frozen past its lease: it neither writes nor acts', async () => {
-      world().define('frozen', FLOW);
-      const one = await world().engine('runLeaseMs=150');
-      const { runId } = await one.engine.start({ workflow: 'frozen' });
-      world().gate('pay').open();
-      await until(() => world().times('count:again') === 1);
-      one.line.hold();
-      const two = await world().engine();
-      await until(() => world().times('count:again') === 2);
-      world().gate('again').open();
-      const ended = await reaches(two.engine, runId, 'completed');
-      one.line.release();
-      await until(() => one.engine.active === 0);
-      expect(world().times('act:last')).toBe(1);
-      expect(await two.engine.waitFor(runId, 100)).toMatchObject({ updatedAtMs: ended.updatedAtMs });
-    });
-
-    it('takes up what waits after a restart, deadlines included', async () => {
-      world().define('due', 'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } } ]');
-      const one = await world().engine();
-      const { runId } = await one.engine.run({ workflow: 'due' }, 5_000);
-      await world().kill(one);
-      world().clock.advanceBy(60_000);
-      const two = await world().engine();
-      expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe('late');
-    });
+function takeOverTests(world: () => World): void {
+  it('redoes only what was not recorded: another process takes the run over', async () => {
+    world().define('crash', FLOW);
+    const one = await world().engine();
+    const { runId } = await one.engine.start({ workflow: 'crash' });
+    await until(() => world().times('act:pay') === 1);
+    await world().kill(one);
+    world().gate('pay').open();
+    world().gate('again').open();
+    const two = await world().engine();
+    expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe(`${runId}/last`);
+    // The effect was under way: it is repeated, under the same key. What it was based on is not.
+    expect(['count:look', 'dear:think', 'act:pay', 'act:last'].map((what) => world().times(what))).toEqual([
+      1, 1, 2, 1,
+    ]);
   });
-  describe('crashing at any commit', () => {
-    it.each([
-      ['before it is made', false],
-      ['after it, with the answer lost', true],
-    ])('%s, ends in the same result and repeats at most what was under way', async (_, made) => {
-      world().define('long', LONG);
-      let commit = 0;
-      for (; await crashOnce(world(), { commit, made }); commit++) {
-        for (const what of ['act:one', 'act:two', 'act:last']) {
-          expect(world().times(what)).toBeLessThanOrEqual(2);
-          expect(world().times(what)).toBeGreaterThanOrEqual(1);
-        }
-        world().done.length = 0;
+
+  it('does not repeat an effect whose result was recorded', async () => {
+    world().define('recorded', FLOW);
+    const one = await world().engine();
+    const { runId } = await one.engine.start({ workflow: 'recorded' });
+    world().gate('pay').open();
+    await until(() => world().times('count:again') === 1);
+    await until(async () => (await one.engine.runs.get(runId)).steps.some(({ key }) => key === 'act'));
+    await world().kill(one);
+    world().gate('again').open();
+    const two = await world().engine();
+    await reaches(two.engine, runId, 'completed');
+    expect([world().times('act:pay'), world().times('act:last')]).toEqual([1, 1]);
+  });
+
+  it('fences a worker that was frozen past its lease: it neither writes nor acts', async () => {
+    world().define('frozen', FLOW);
+    const one = await world().engine('runLeaseMs=150');
+    const { runId } = await one.engine.start({ workflow: 'frozen' });
+    world().gate('pay').open();
+    await until(() => world().times('count:again') === 1);
+    one.line.hold();
+    const two = await world().engine();
+    await until(() => world().times('count:again') === 2);
+    world().gate('again').open();
+    const ended = await reaches(two.engine, runId, 'completed');
+    one.line.release();
+    await until(() => one.engine.active === 0);
+    expect(world().times('act:last')).toBe(1);
+    expect(await two.engine.waitFor(runId, 100)).toMatchObject({ updatedAtMs: ended.updatedAtMs });
+  });
+
+  it('takes up what waits after a restart, deadlines included', async () => {
+    world().define('due', 'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } } ]');
+    const one = await world().engine();
+    const { runId } = await one.engine.run({ workflow: 'due' }, 5_000);
+    await world().kill(one);
+    world().clock.advanceBy(60_000);
+    const two = await world().engine();
+    expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe('late');
+  });
+}
+
+function commitTests(world: () => World): void {
+  it.each([
+    ['before it is made', false],
+    ['after it, with the answer lost', true],
+  ])('%s, ends in the same result and repeats at most what was under way', async (_, made) => {
+    world().define('long', LONG);
+    let commit = 0;
+    for (; await crashOnce(world(), { commit, made }); commit++) {
+      for (const what of ['act:one', 'act:two', 'act:last']) {
+        expect(world().times(what)).toBeLessThanOrEqual(2);
+        expect(world().times(what)).toBeGreaterThanOrEqual(1);
       }
-      expect(commit).toBeGreaterThanOrEqual(6);
-    });
+      world().done.length = 0;
+    }
+    expect(commit).toBeGreaterThanOrEqual(6);
   });
-  describe('stopping', () => {
-    it('lets short runs end and leaves the others to be taken over at once', async () => {
-      world().define('drained', FLOW);
-      world().define('short', 'do: [ { a: { call: count:1@default, with: { gate: short } } } ]');
-      const one = await world().engine('runLeaseMs=60000');
-      const { runId } = await one.engine.start({ workflow: 'drained' });
-      world().gate('pay').open();
-      await until(() => world().times('count:again') === 1);
-      const short = one.engine.run({ workflow: 'short' }, 5_000);
-      const stopping = one.engine.stop();
-      world().gate('short').open();
-      expect(await short).toMatchObject({ status: 'completed' });
-      await stopping;
-      await expect(one.engine.start({ workflow: 'short' })).rejects.toMatchObject({
-        code: 'store.unavailable',
-      });
-      await world().kill(one);
-      world().gate('again').open();
-      const two = await world().engine();
-      await reaches(two.engine, runId, 'completed');
-      expect([world().times('act:pay'), world().times('act:last')]).toEqual([1, 1]);
+}
+
+function stopTests(world: () => World): void {
+  it('lets short runs end and leaves the others to be taken over at once', async () => {
+    world().define('drained', FLOW);
+    world().define('short', 'do: [ { a: { call: count:1@default, with: { gate: short } } } ]');
+    const one = await world().engine('runLeaseMs=60000');
+    const { runId } = await one.engine.start({ workflow: 'drained' });
+    world().gate('pay').open();
+    await until(() => world().times('count:again') === 1);
+    const short = one.engine.run({ workflow: 'short' }, 5_000);
+    const stopping = one.engine.stop();
+    world().gate('short').open();
+    expect(await short).toMatchObject({ status: 'completed' });
+    await stopping;
+    await expect(one.engine.start({ workflow: 'short' })).rejects.toMatchObject({
+      code: 'store.unavailable',
     });
+    await world().kill(one);
+    world().gate('again').open();
+    const two = await world().engine();
+    await reaches(two.engine, runId, 'completed');
+    expect([world().times('act:pay'), world().times('act:last')]).toEqual([1, 1]);
   });
 }

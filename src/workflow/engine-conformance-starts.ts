@@ -70,12 +70,15 @@ export function startTests(world: () => World): void {
       await reaches(engine, (await second).runId, 'completed');
     });
   });
-  describe('starting from events', () => eventTests(world));
+  describe('starting from events', () => {
+    eventTests(world);
+    lateEventTests(world);
+  });
 }
 
-function eventTests(world: () => World): void {
-  const schedule = 'schedule: { on: { one: { with: { type: order.placed } } } }\n';
+const schedule = 'schedule: { on: { one: { with: { type: order.placed } } } }\n';
 
+function eventTests(world: () => World): void {
   it('commits the runs with the transaction of the consumer, once for each event', async () => {
     const { engine } = await world().engine();
     world().define('on-order', `${schedule}${THREE.replace('input.x', 'input[0].data.x')}`);
@@ -114,7 +117,9 @@ function eventTests(world: () => World): void {
     expect(engine.active).toBe(0);
     expect(world().times('act')).toBe(0);
   });
+}
 
+function lateEventTests(world: () => World): void {
   it('acts only after the commit, and lets a slow run go on by itself', async () => {
     const { engine } = await world().engine('eventInlineMs=20');
     world().define(

@@ -63,19 +63,26 @@ export function waitTests(world: () => World): void {
       expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ done: true });
     });
 
-    it('finishes on the version that it began with', async () => {
-      world().define('pinned', 'do: [ { ask: { call: ask:1@default } }, { tell: { set: { v: 1 } } } ]');
-      const { engine } = await world().engine();
-      const { runId } = await engine.run({ workflow: 'pinned' }, 5_000);
-      world().define('pinned', 'do: [ { other: { set: { v: 2 } } } ]', 2);
-      expect(outputOf(await engine.run({ workflow: 'pinned' }, 5_000))).toEqual({ v: 2 });
-      await answer(world(), engine, runId, 'yes');
-      expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ v: 1 });
-    });
+    versionTest(world);
   });
-  describe('time limits and races', () => raceTests(world));
+  describe('time limits and races', () => {
+    raceTests(world);
+    branchTests(world);
+  });
   describe('listening', () => listenTests(world));
   describe('operating', () => operatingTests(world));
+}
+
+function versionTest(world: () => World): void {
+  it('finishes on the version that it began with', async () => {
+    world().define('pinned', 'do: [ { ask: { call: ask:1@default } }, { tell: { set: { v: 1 } } } ]');
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'pinned' }, 5_000);
+    world().define('pinned', 'do: [ { other: { set: { v: 2 } } } ]', 2);
+    expect(outputOf(await engine.run({ workflow: 'pinned' }, 5_000))).toEqual({ v: 2 });
+    await answer(world(), engine, runId, 'yes');
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ v: 1 });
+  });
 }
 
 function raceTests(world: () => World): void {
@@ -141,7 +148,9 @@ function raceTests(world: () => World): void {
       ['guarded^2/act', 'completed', 3],
     ]);
   });
+}
 
+function branchTests(world: () => World): void {
   it('joins parallel branches, some of which wait', async () => {
     world().define(
       'both',

@@ -15,7 +15,7 @@ import { decidePrimitive } from './decide.ts';
 import { type FeaturesPort, featuresPrimitive } from './features.ts';
 import { humanTaskPrimitive } from './human-task.ts';
 import { inferPrimitive } from './infer.ts';
-import { catalogOf } from './primitive.ts';
+import { catalogOf, type Primitive } from './primitive.ts';
 
 const FLOW = `
 document: { dsl: '1.0.0', namespace: shop, name: returns, version: '1.0.0', metadata: { aios: { subject: event.data.customer, outcome: output.outcome } } }
@@ -34,6 +34,42 @@ do:
 interface Rows {
   lane: string;
   [field: string]: unknown;
+}
+
+/** Those who act: a person, and the system that pays back, which is down for an amount of 13. */
+function actors(
+  tasks: Lane<object>,
+  keys: string[],
+  costs: (entry: object) => Write,
+  audit: (entry: object) => Write,
+): Primitive[] {
+  return [
+    humanTaskPrimitive(
+      {
+        open: (task) => ({
+          taskId: `task of ${task.runId}`,
+          write: write(tasks, { opened: task.title }),
+          dueAtMs: task.nowMs + 60_000,
+          onDeadline: { outcome: 'refused' },
+          version: 1,
+          digest: 'sha256:q',
+        }),
+        close: (taskId, status) => write(tasks, { taskId, status }),
+      },
+      audit,
+    ),
+    connectorPrimitive(
+      {
+        call: async ({ idempotencyKey, input }) => {
+          keys.push(idempotencyKey);
+          if (input.amount === 13) throw new AiosError('store.unavailable', { detail: 'refunds are down' });
+          return { output: { ok: true }, costMicroUsd: 100, attempts: 1, version: 1, digest: 'sha256:c' };
+        },
+      },
+      costs,
+      audit,
+    ),
+  ];
 }
 
 /** The path with stations that answer from the amount of the return, and what was written along it. */
@@ -86,31 +122,7 @@ function shop() {
       },
       audit,
     ),
-    humanTaskPrimitive(
-      {
-        open: (task) => ({
-          taskId: `task of ${task.runId}`,
-          write: write(lanes.task, { opened: task.title }),
-          dueAtMs: task.nowMs + 60_000,
-          onDeadline: { outcome: 'refused' },
-          version: 1,
-          digest: 'sha256:q',
-        }),
-        close: (taskId, status) => write(lanes.task, { taskId, status }),
-      },
-      audit,
-    ),
-    connectorPrimitive(
-      {
-        call: async ({ idempotencyKey, input }) => {
-          keys.push(idempotencyKey);
-          if (input.amount === 13) throw new AiosError('store.unavailable', { detail: 'refunds are down' });
-          return { output: { ok: true }, costMicroUsd: 100, attempts: 1, version: 1, digest: 'sha256:c' };
-        },
-      },
-      costs,
-      audit,
-    ),
+    ...actors(lanes.task, keys, costs, audit),
   ]);
   const engine = new WorkflowEngine({
     store,
