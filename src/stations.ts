@@ -105,20 +105,18 @@ export async function createStations(ground: Ground) {
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
   definitions.onChange((changed) => {
-    for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);
+    for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
+      try {
+        engine.put(definition);
+      } catch (error) {
+        logger.error(
+          `The flow ${definition.name} was applied by another release and does not compile here`,
+          error,
+        );
+      }
+    }
   });
-  const kinds: DefinitionKind[] = [
-    projectKind,
-    contracts.kind,
-    entityKind,
-    featureViewKind,
-    featureServiceKind,
-    modelKind,
-    decisionKind,
-    queueKind,
-    connectorKind,
-    workflowKind(catalog),
-  ];
+  const kinds = kindsOf(contracts, catalog);
   const access = new Access(db, limits);
   return {
     ...ground,
@@ -134,6 +132,22 @@ export async function createStations(ground: Ground) {
     kinds,
     access,
   };
+}
+
+/** The kinds of definitions in the order of the path: a project is applied in it. */
+function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[] {
+  return [
+    projectKind,
+    contracts.kind,
+    entityKind,
+    featureViewKind,
+    featureServiceKind,
+    modelKind,
+    decisionKind,
+    queueKind,
+    connectorKind,
+    workflowKind(catalog),
+  ];
 }
 
 async function createLedger({ db, clock, limits, dataDir }: Ground) {

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import type { CloudEvent } from '../../src/kernel/cloudevent.ts';
@@ -23,6 +23,8 @@ export interface RetailCounts {
 
 export interface Retail {
   readonly counts: RetailCounts;
+  /** How much of the file has been read, 0 to 1. */
+  fraction(): number;
   /** Events in the order of the file, which is that of time. */
   events(): AsyncGenerator<CloudEvent>;
 }
@@ -57,9 +59,11 @@ export function openRetail(path: string): Retail {
     badDebt: 0,
     withoutPrice: 0,
   };
+  const file = createReadStream(path);
+  const { size } = statSync(path);
   async function* events(): AsyncGenerator<CloudEvent> {
     let order: Line[] = [];
-    for await (const line of lines(path)) {
+    for await (const line of lines(file, path)) {
       counts.rows++;
       if (order.length > 0 && order[0]!.invoice !== line.invoice) {
         yield placed(order, counts);
@@ -72,11 +76,10 @@ export function openRetail(path: string): Retail {
     }
     if (order.length > 0) yield placed(order, counts);
   }
-  return { counts, events };
+  return { counts, events, fraction: () => file.bytesRead / size };
 }
 
-async function* lines(path: string): AsyncGenerator<Line> {
-  const file = createReadStream(path);
+async function* lines(file: ReadStream, path: string): AsyncGenerator<Line> {
   const input = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
   let columns: Map<string, number> | undefined;
   for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {

@@ -1,30 +1,15 @@
+import { metrics } from '@opentelemetry/api';
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../kernel/clock.ts';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import type { CompiledService, CompiledView } from './compiled.ts';
-import { entityKey } from './compiled.ts';
-import {
-  type AsOf,
-  type Contribution,
-  evaluateExact,
-  evaluateTiled,
-  type FeatureValue,
-  insertContribution,
-  mergeTile,
-  type Tile,
-  tileOf,
-} from './state.ts';
-import {
-  addTiles,
-  type ContributionRow,
-  type EntityState,
-  readStates,
-  type TileRow,
-  writeContributions,
-} from './storage.ts';
+import { type CompiledService, type CompiledView, entityKey } from './compiled.ts';
+import { type AsOf, evaluateExact, evaluateTiled, type FeatureValue } from './state.ts';
+import { StateCache, weight } from './state-cache.ts';
+import { type Collected, collect, type EntityState, readStates, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 
 /** How the store knows that the stream has been worked through, and by whom. */
@@ -39,7 +24,7 @@ export interface OnlineRequest {
   service: string;
   /** Values of the join keys of all the service's views. */
   entities: readonly JsonObject[];
-  /** Everything that is known now when left out. */
+  /** Now, by the clock, when left out. */
   asOf?: AsOf | undefined;
   /** Values of the request itself, for derived features. */
   request?: JsonObject | undefined;
@@ -61,63 +46,69 @@ export interface SpineRow {
 interface Dependencies {
   db: Database;
   views: FeatureViews;
-  limits: Pick<Limits, 'featureEntitiesCachedMax'>;
+  clock: Pick<Clock, 'now'>;
+  limits: Pick<Limits, 'featureEntitiesCachedMax' | 'featureContributionsCachedMax'>;
   progress: StreamProgress;
-}
-
-interface Wanted {
-  view: CompiledView;
-  entity: string;
-  resolve(state: EntityState): void;
-  reject(error: unknown): void;
 }
 
 const HISTORICAL_CHUNK = 500;
 
+const freshness = metrics.getMeter('aios.features').createHistogram('aios.features.freshness', {
+  description: 'From the commit of an event to the commit of the features that it changed',
+  unit: 's',
+});
+
 /**
  * Feature vectors online and historical, by one computation over one state: training and serving cannot differ.
  *
- * @example await store.online({ service: 'return-risk', entities: [{ customer: 'c-1' }], asOf: { timeMs: Date.now() } })
+ * @example await store.online({ service: 'return-risk', entities: [{ customer: 'c-1' }] })
  */
 export class FeatureStore {
   readonly #db: Database;
   readonly #views: FeatureViews;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #limits: Dependencies['limits'];
   readonly #progress: StreamProgress;
-  readonly #cache: LRUCache<string, EntityState>;
-  #continuity = -1;
-  #wanted: Wanted[] = [];
-  #reading = false;
+  readonly #cache: StateCache;
 
-  constructor({ db, views, limits, progress }: Dependencies) {
+  constructor({ db, views, clock, limits, progress }: Dependencies) {
     this.#db = db;
     this.#views = views;
+    this.#clock = clock;
+    this.#limits = limits;
     this.#progress = progress;
-    this.#cache = new LRUCache({ max: limits.featureEntitiesCachedMax });
+    this.#cache = new StateCache(db, limits, () => progress.continuity());
   }
 
-  /** Works on events in the consumer's transaction; memory follows after its commit. */
+  /**
+   * Works on events in the consumer's transaction; memory follows after its commit. It must see every batch of the group, whatever
+   * its types: only so does it notice a view that another process let join.
+   */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
     const current = this.#views.isCurrent(tx);
-    const contributions: ContributionRow[] = [];
-    const tiles: TileRow[] = [];
-    for (const logged of events) {
-      for (const view of this.#views.ofType(logged.event.type)) {
-        if (logged.offset >= this.#views.joined(view, logged.partition))
-          collect(view, logged, contributions, tiles);
+    const collected: Collected = { contributions: [], tiles: new Map() };
+    try {
+      for (const logged of events) {
+        for (const view of this.#views.ofType(logged.event.type))
+          if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
       }
+    } catch (error) {
+      await current; // nothing of this transaction may still be under way when it is rolled back
+      throw error;
     }
+    const batch = this.#cache.begin();
     // Sent together: none needs the others' answers.
-    const [isCurrent] = await Promise.all([
-      current,
-      writeContributions(tx, contributions),
-      addTiles(tx, tiles),
-    ]);
+    const [isCurrent] = await Promise.all([current, writeCollected(tx, collected)]);
     if (!isCurrent) {
       // Another process let a view join: what was collected misses it. The consumer comes again with the same events.
       await this.#views.reload();
       throw new AiosError('store.conflict', { detail: 'A feature view joined the stream.' });
     }
-    return () => this.#follow(contributions, tiles);
+    return () => {
+      this.#cache.follow(batch, collected);
+      if (collected.contributions.length > 0 || collected.tiles.size > 0)
+        freshness.record(Math.max(0, this.#clock.now() - events[0]!.recordedAtMs) / 1000);
+    };
   }
 
   /**
@@ -128,158 +119,105 @@ export class FeatureStore {
   async online({
     service: name,
     entities,
-    asOf = { timeMs: Number.MAX_SAFE_INTEGER },
+    asOf = { timeMs: this.#clock.now() },
     request = {},
   }: OnlineRequest): Promise<Vectors> {
     const service = this.#views.service(name);
-    const { position } = asOf;
-    if (position && position.offset > 0)
-      await this.#progress.passed({ partition: position.partition, offset: position.offset - 1 });
-    const nowMs = asOf.timeMs === Number.MAX_SAFE_INTEGER ? Date.now() : asOf.timeMs;
+    const keys = entities.map((values) => service.views.map((view) => keyOf(view, values)));
+    await this.#passed(asOf.position);
+    const states = keys.map((row) => row.map((key, index) => this.#cache.get(service.views[index]!, key)));
+    const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
+    if (missing.length > 0) await Promise.all(missing);
     const rows: FeatureValue[][] = [];
-    for (const keys of entities) {
-      const states: EntityState[] = [];
-      const missing: Promise<unknown>[] = [];
-      for (const [index, view] of service.views.entries()) {
-        const state = this.#state(view, keyOf(view, keys));
-        if (state instanceof Promise)
-          missing.push(
-            state.then((read) => {
-              states[index] = read;
-            }),
-          );
-        else states[index] = state;
-      }
-      if (missing.length > 0) await Promise.all(missing);
-      rows.push(
-        service.vector(
-          service.views.map((view, index) => evaluate(view, states[index]!, asOf)),
-          request,
-          nowMs,
-        ),
-      );
+    for (const row of states) {
+      const known = missing.length > 0 ? await Promise.all(row) : (row as EntityState[]);
+      rows.push(vectorOf(service, known, asOf, request));
     }
     return { names: service.names, rows, pins: pinsOf(service) };
   }
 
-  /** Vectors for many places in the past: the same computation, over the same state, in chunks. */
+  /**
+   * Vectors for many places in the past: the same computation over the same state, chunk by chunk; an entity is read once
+   * as long as what was read fits in memory.
+   *
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`
+   */
   async historical(name: string, spine: readonly SpineRow[]): Promise<Vectors> {
     const service = this.#views.service(name);
+    const keys = spine.map((row) => service.views.map((view) => keyOf(view, row.keys)));
+    await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
+    const read = new LRUCache<string, EntityState>({
+      maxSize: this.#limits.featureContributionsCachedMax,
+      sizeCalculation: weight,
+    });
     const rows: FeatureValue[][] = [];
     for (let from = 0; from < spine.length; from += HISTORICAL_CHUNK) {
-      const chunk = spine.slice(from, from + HISTORICAL_CHUNK);
-      const places = new Map<string, number>();
-      const keys: { view: number; entity: string; tiled: boolean }[] = [];
-      const place = (view: CompiledView, entity: string) => {
-        const key = `${view.id}/${entity}`;
-        let at = places.get(key);
-        if (at === undefined) {
-          at = keys.push({ view: view.id, entity, tiled: view.tileMs !== undefined }) - 1;
-          places.set(key, at);
-        }
-        return at;
-      };
-      const wanted = chunk.map((row) => service.views.map((view) => place(view, keyOf(view, row.keys))));
-      const states = await readStates(this.#db, keys);
-      for (const [index, { asOf, request = {} }] of chunk.entries()) {
-        const values = service.views.map((view, at) => evaluate(view, states[wanted[index]![at]!]!, asOf));
-        rows.push(service.vector(values, request, asOf.timeMs));
+      const chunk = keys.slice(from, from + HISTORICAL_CHUNK);
+      const states = await this.#statesOf(service.views, chunk, read);
+      for (const [index, row] of chunk.entries()) {
+        const { asOf, request = {} } = spine[from + index]!;
+        const known = service.views.map((view, at) => states.get(`${view.id}/${row[at]}`)!);
+        rows.push(vectorOf(service, known, asOf, request));
       }
     }
     return { names: service.names, rows, pins: pinsOf(service) };
   }
 
-  #state(view: CompiledView, entity: string): EntityState | Promise<EntityState> {
-    const continuity = this.#progress.continuity();
-    if (continuity !== this.#continuity) {
-      this.#cache.clear();
-      this.#continuity = continuity;
-    }
-    const cached = this.#cache.get(`${view.id}/${entity}`);
-    if (cached) return cached;
-    return new Promise((resolve, reject) => {
-      this.#wanted.push({ view, entity, resolve, reject });
-      if (!this.#reading) void this.#read();
-    });
-  }
-
-  /** What is asked for while a read is under way goes into the next one. */
-  async #read(): Promise<void> {
-    this.#reading = true;
-    while (this.#wanted.length > 0) {
-      const batch = this.#wanted;
-      this.#wanted = [];
-      try {
-        const continuity = this.#continuity;
-        const epoch = this.#followed;
-        const states = await readStates(
-          this.#db,
-          batch.map(({ view, entity }) => ({ view: view.id, entity, tiled: view.tileMs !== undefined })),
-        );
-        for (const [index, { view, entity, resolve }] of batch.entries()) {
-          // A commit that was followed while the read was under way may be missing from it: such a state serves its callers, no more.
-          if (epoch === this.#followed && continuity === this.#continuity)
-            this.#cache.set(`${view.id}/${entity}`, states[index]!);
-          resolve(states[index]!);
-        }
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
+  /** The states of a chunk's entities: those that were read before, and the others in one round trip. */
+  async #statesOf(
+    views: readonly CompiledView[],
+    chunk: readonly (readonly string[])[],
+    read: LRUCache<string, EntityState>,
+  ): Promise<Map<string, EntityState>> {
+    const states = new Map<string, EntityState>();
+    const wanted = new Map<string, { view: number; entity: string; tiled: boolean }>();
+    for (const row of chunk) {
+      for (const [at, { id: view, tileMs }] of views.entries()) {
+        const entity = row[at]!;
+        const key = `${view}/${entity}`;
+        const known = read.get(key);
+        if (known) states.set(key, known);
+        else wanted.set(key, { view, entity, tiled: tileMs !== undefined });
       }
     }
-    this.#reading = false;
+    const found = await readStates(this.#db, [...wanted.values()]);
+    for (const [index, key] of [...wanted.keys()].entries()) {
+      states.set(key, found[index]!);
+      read.set(key, found[index]!);
+    }
+    return states;
   }
 
-  /** Commits followed so far. */
-  #followed = 0;
-
-  #follow(contributions: readonly ContributionRow[], tiles: readonly TileRow[]): void {
-    this.#followed++;
-    for (const { view, entity, timeMs, partition, offset, values } of contributions) {
-      const state = this.#cache.peek(`${view}/${entity}`);
-      if (state) insertContribution(state.contributions, { timeMs, partition, offset, values });
-    }
-    for (const { view, entity, ...tile } of tiles) {
-      const state = this.#cache.peek(`${view}/${entity}`);
-      if (state) addToTiles(state.tiles, tile);
-    }
+  async #passed(position: LogPosition | undefined): Promise<void> {
+    if (position && position.offset > 0)
+      await this.#progress.passed({ partition: position.partition, offset: position.offset - 1 });
   }
 }
 
-export function collect(
-  view: CompiledView,
-  logged: LoggedEvent,
-  contributions: ContributionRow[],
-  tiles: TileRow[],
-): void {
-  const { partition, offset, timeMs } = logged;
-  for (const { entity, item, values } of view.extract(logged)) {
-    if (view.tileMs === undefined)
-      contributions.push({ view: view.id, entity, item, timeMs, partition, offset, values });
-    else
-      tiles.push({
-        view: view.id,
-        entity,
-        ...tileOf(Math.floor(timeMs / view.tileMs) * view.tileMs, values),
-      });
+/** The last place of each partition that a spine names. */
+function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
+  const newest = new Map<number, LogPosition>();
+  for (const { asOf } of spine) {
+    const { position } = asOf;
+    if (position && position.offset > (newest.get(position.partition)?.offset ?? -1))
+      newest.set(position.partition, position);
   }
+  return [...newest.values()];
 }
 
-function evaluate(
-  view: CompiledView,
-  { contributions, tiles }: { contributions: readonly Contribution[]; tiles: readonly Tile[] },
+function vectorOf(
+  service: CompiledService,
+  states: readonly EntityState[],
   asOf: AsOf,
+  request: JsonObject,
 ): FeatureValue[] {
-  return view.tileMs === undefined
-    ? evaluateExact(view.features, contributions, asOf)
-    : evaluateTiled(view.features, tiles, view.tileMs, asOf);
-}
-
-function addToTiles(tiles: Tile[], tile: Tile): void {
-  let at = tiles.length;
-  while (at > 0 && tiles[at - 1]!.startMs > tile.startMs) at--;
-  const before = tiles[at - 1];
-  if (before?.startMs === tile.startMs) mergeTile(before, tile);
-  else tiles.splice(at, 0, structuredClone(tile));
+  const values = service.views.map((view, index) => {
+    const { contributions, tiles } = states[index]!;
+    return view.tileMs === undefined
+      ? evaluateExact(view.features, contributions, asOf)
+      : evaluateTiled(view.features, tiles, view.tileMs, asOf);
+  });
+  return service.vector(values, request, asOf.timeMs);
 }
 
 /** An entity that a request does not name (no customer on record) has an empty state. */

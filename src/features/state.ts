@@ -60,9 +60,21 @@ export function evaluateExact(
   list: readonly Contribution[],
   asOf: AsOf,
 ): FeatureValue[] {
-  let end = list.length;
-  while (end > 0 && list[end - 1]!.timeMs > asOf.timeMs) end--;
+  const end = countUntil(list, asOf.timeMs);
   return features.map((feature, index) => evaluateOne(feature, index, list, end, asOf));
+}
+
+/** How many contributions have a time not after `timeMs`: nearly always all, and by halves when not. */
+function countUntil(list: readonly Contribution[], timeMs: number): number {
+  let low = 0;
+  let high = list.length;
+  if (high === 0 || list[high - 1]!.timeMs <= timeMs) return high;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]!.timeMs <= timeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function evaluateOne(
@@ -177,6 +189,15 @@ export function tileOf(startMs: number, values: readonly FeatureValue[]): Tile {
     mins: values.map((value) => number(value, Number.POSITIVE_INFINITY)),
     maxs: values.map((value) => number(value, Number.NEGATIVE_INFINITY)),
   };
+}
+
+/** Puts a tile in its place by start, or adds it to the one that is there. */
+export function insertTile(tiles: Tile[], tile: Tile): void {
+  let at = tiles.length;
+  while (at > 0 && tiles[at - 1]!.startMs > tile.startMs) at--;
+  const before = tiles[at - 1];
+  if (before?.startMs === tile.startMs) mergeTile(before, tile);
+  else tiles.splice(at, 0, tile);
 }
 
 /** Adds one tile to another of the same start. */

@@ -1,7 +1,8 @@
+import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import type { Queryable } from '../store/database.ts';
 import { columns } from '../store/rows.ts';
-import type { Contribution, FeatureValue, Tile } from './state.ts';
-import { mergeTile } from './state.ts';
+import type { CompiledView } from './compiled.ts';
+import { type Contribution, type FeatureValue, mergeTile, type Tile, tileOf } from './state.ts';
 
 /** A contribution to an exact view, as a row. */
 export interface ContributionRow extends Contribution {
@@ -16,11 +17,39 @@ export interface TileRow extends Tile {
   entity: string;
 }
 
+/** What a batch of events means to the views: tiles are merged by view, entity and start, so that memory and Postgres add the same sums. */
+export interface Collected {
+  readonly contributions: ContributionRow[];
+  readonly tiles: Map<string, TileRow>;
+}
+
+/** Adds what one event means to a view. @throws AiosError when an expression of the view fails on it */
+export function collect(view: CompiledView, logged: LoggedEvent, { contributions, tiles }: Collected): void {
+  const { partition, offset, timeMs } = logged;
+  for (const { entity, item, values } of view.extract(logged)) {
+    if (view.tileMs === undefined) {
+      contributions.push({ view: view.id, entity, item, timeMs, partition, offset, values });
+      continue;
+    }
+    const startMs = Math.floor(timeMs / view.tileMs) * view.tileMs;
+    const key = `${view.id}/${startMs}/${entity}`;
+    const tile = tileOf(startMs, values);
+    const known = tiles.get(key);
+    if (known) mergeTile(known, tile);
+    else tiles.set(key, { view: view.id, entity, ...tile });
+  }
+}
+
+/** Writes a batch; both statements travel together. */
+export async function writeCollected(tx: Queryable, { contributions, tiles }: Collected): Promise<void> {
+  await Promise.all([writeContributions(tx, contributions), addTiles(tx, tiles)]);
+}
+
 const ARRAY = (values: readonly number[]) =>
   `{${values.map((value) => (Number.isFinite(value) ? value : value > 0 ? 'Infinity' : '-Infinity')).join(',')}}`;
 
 /** Writes contributions; one that is there already stays (a back-fill that was cut short begins its batch again). */
-export async function writeContributions(tx: Queryable, rows: readonly ContributionRow[]): Promise<void> {
+async function writeContributions(tx: Queryable, rows: readonly ContributionRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
     `insert into feature_contributions
@@ -38,27 +67,11 @@ export async function writeContributions(tx: Queryable, rows: readonly Contribut
 }
 
 /** Adds tiles to those that are there. Sorted, so that two processes lock them in the same order. */
-export async function addTiles(tx: Queryable, rows: readonly TileRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  const merged = new Map<string, TileRow>();
-  for (const row of rows) {
-    const key = `${row.view}/${row.startMs}/${row.entity}`;
-    const known = merged.get(key);
-    if (known) mergeTile(known, row);
-    else merged.set(key, structuredClone(row));
-  }
-  const sorted = [...merged.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  const sum = (column: string) =>
-    `(select array_agg(a + b order by i) from unnest(t.${column}, excluded.${column}) with ordinality as u(a, b, i))`;
-  const pick = (column: string, which: string) =>
-    `(select array_agg(${which}(a, b) order by i) from unnest(t.${column}, excluded.${column}) with ordinality as u(a, b, i))`;
+async function addTiles(tx: Queryable, tiles: Collected['tiles']): Promise<void> {
+  if (tiles.size === 0) return;
+  const sorted = [...tiles.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
   await tx.query(
-    `insert into feature_tiles as t
-     select view, entity, start_ms, count, counts::float8[], sums::float8[], mins::float8[], maxs::float8[]
-     from unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
-       as r(view, entity, start_ms, count, counts, sums, mins, maxs)
-     on conflict (view, entity, start_ms) do update set count = t.count + excluded.count,
-       counts = ${sum('counts')}, sums = ${sum('sums')}, mins = ${pick('mins', 'least')}, maxs = ${pick('maxs', 'greatest')}`,
+    ADD_TILES,
     columns(sorted, (row) => [
       row.view,
       row.entity,
@@ -71,6 +84,16 @@ export async function addTiles(tx: Queryable, rows: readonly TileRow[]): Promise
     ]),
   );
 }
+
+const merged = (column: string, merge: string) =>
+  `(select array_agg(${merge} order by i) from unnest(t.${column}, excluded.${column}) with ordinality as u(a, b, i))`;
+const ADD_TILES = `insert into feature_tiles as t
+  select view, entity, start_ms, count, counts::float8[], sums::float8[], mins::float8[], maxs::float8[]
+  from unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
+    as r(view, entity, start_ms, count, counts, sums, mins, maxs)
+  on conflict (view, entity, start_ms) do update set count = t.count + excluded.count,
+    counts = ${merged('counts', 'a + b')}, sums = ${merged('sums', 'a + b')},
+    mins = ${merged('mins', 'least(a, b)')}, maxs = ${merged('maxs', 'greatest(a, b)')}`;
 
 /** What an entity has in a view: contributions of an exact view, tiles of a tiled one, each in order. */
 export interface EntityState {

@@ -217,11 +217,11 @@ export class GroupCommit implements Committer {
       // The other lanes are sent without waiting for each other: one round trip for all of them.
       await Promise.all(lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows)));
       await tx.query('commit');
-      for (const { lane, items, results } of lanes) lane.committed?.(items, results);
     } catch (error) {
       await tx.query('rollback').catch(() => {});
       throw error;
     }
+    for (const { lane, items, results } of lanes) lane.committed?.(items, results);
   }
 
   async #writeLane(tx: Queryable, rows: LaneRows): Promise<void> {

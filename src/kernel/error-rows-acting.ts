@@ -1,0 +1,137 @@
+import { again, type ErrorRow, row } from './error-row.ts';
+
+/** Errors of people, outside systems and flows. */
+export const ACTING_ERRORS = {
+  'workflow.unsupported': row(
+    400,
+    'The definition uses a part of the workflow language that AIOS does not run',
+    'See `issues`: each says what to write instead.',
+  ),
+  'workflow.not_found': row(
+    404,
+    'There is no such workflow',
+    'Apply the project that defines it; the detail names those that exist.',
+  ),
+  'workflow.run_not_found': row(404, 'There is no such run', 'List the runs; an id is never used twice.'),
+  'workflow.exists': row(
+    409,
+    'A run with this key was started before',
+    'Ask for that run: the same key is the same run.',
+  ),
+  'workflow.fenced': again(
+    409,
+    'Another worker has taken the run over',
+    'Ask for the run by its id: it goes on there.',
+  ),
+  'workflow.ended': row(409, 'The run has ended', 'Start a new run; what has ended is never changed.'),
+  'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
+  'workflow.canceled': row(409, 'The run was canceled', 'Start a new run if the work is still wanted.'),
+  'workflow.outcome_unknown': row(
+    504,
+    'A step was given up while it was acting on the world',
+    'Look at the other system, by the idempotency key runId/stepKey, before you repeat it.',
+  ),
+  'workflow.no_event_log': row(
+    501,
+    'This engine has no event log to emit to',
+    'Give the engine an `emit` option.',
+  ),
+  'tasks.unknown': row(404, 'There is no such task', 'List what waits at /api/v1/tasks.'),
+  'tasks.unknown_queue': row(404, 'There is no such queue', 'Apply the project that defines it.'),
+  'tasks.too_large': row(
+    422,
+    'What the task shows is over the limit',
+    'Show less, or a link to it; `limitName` and `limit` name the limit.',
+  ),
+  'tasks.not_open': row(
+    409,
+    'The task no longer waits for an answer',
+    'Read it again: it was answered, canceled, or its deadline has passed.',
+  ),
+  'tasks.claimed_by_other': row(
+    409,
+    'Somebody else has claimed the task',
+    'Take another, or ask an operator to release it.',
+  ),
+  'tasks.not_candidate': row(
+    403,
+    'The queue is for other roles',
+    'Use a key with one of the roles named in the detail.',
+  ),
+  'tasks.result_invalid': row(
+    422,
+    'The answer does not fit the form of the task',
+    'See `issues`: each names a field and what was expected there.',
+  ),
+  'tasks.context_changed': row(
+    409,
+    'The answer is bound to something else than what the task shows',
+    'Read the task again and answer with its contextDigest.',
+  ),
+  'connectors.unknown': row(404, 'There is no such connector', 'Apply the project that defines it.'),
+  'connectors.unknown_operation': row(
+    404,
+    'The connector has no such operation',
+    'Use one of the operations named in the detail.',
+  ),
+  'connectors.input_invalid': row(
+    422,
+    'The input does not fit the operation',
+    'See `issues`: each names a member of the input and what was expected there.',
+  ),
+  'connectors.variable_unset': row(
+    422,
+    'A variable of the connector is not set, or is no address',
+    'Set the environment variable named in the detail, or put the secret into the secrets file.',
+  ),
+  'connectors.egress_refused': row(
+    403,
+    'The address is private and not allowed by name',
+    'If it is meant, add host:port to allowPrivate in the connector.',
+  ),
+  'connectors.refused': row(
+    422,
+    'The outside system refused the call',
+    '`remoteStatus` and the detail are its answer; correct the input.',
+  ),
+  'connectors.failed': again(
+    502,
+    'The outside system failed at every attempt',
+    'Try again later; `remoteStatus` and the detail are its last answer.',
+  ),
+  'connectors.unreachable': again(
+    503,
+    'The outside system cannot be reached',
+    'Nothing was sent: try again, and check the address.',
+  ),
+  'connectors.outcome_unknown': again(
+    504,
+    'The call was sent and no answer came: it may have been done',
+    'Look it up in the outside system, or send it again with the same idempotency key if that system honours it.',
+  ),
+  'connectors.unavailable': again(
+    503,
+    'The outside system failed so often that calls to it pause',
+    'Try again later: one call at a time finds out whether it is back.',
+  ),
+  'connectors.overloaded': again(
+    429,
+    'Too many calls wait for the outside system',
+    'Try again later, or raise concurrencyMax in the connector.',
+  ),
+  'connectors.canceled': again(
+    499,
+    'The call was given up before it was sent',
+    'Make it again if it is still wanted.',
+  ),
+  'connectors.response_invalid': row(
+    502,
+    'The answer of the outside system cannot be read',
+    'The action may have been done; correct the mapping of the response.',
+  ),
+  'connectors.response_too_large': row(
+    502,
+    'The answer of the outside system is over the limit',
+    'The action may have been done; `limitName` and `limit` name the limit.',
+  ),
+} as const satisfies Record<string, ErrorRow>;

@@ -1,0 +1,172 @@
+import { again, type ErrorRow, row } from './error-row.ts';
+
+/** Errors on the path from an event to a decision. */
+export const PATH_ERRORS = {
+  'models.unknown_model': row(
+    404,
+    'There is no such model',
+    'Register a version first, or apply the project that holds it.',
+  ),
+  'models.unknown_version': row(
+    404,
+    'The model has no such version or alias',
+    'List the versions and aliases at /api/v1/models/{name}.',
+  ),
+  'models.invalid': row(
+    400,
+    'The registration does not fit',
+    'See `issues` or the detail for what was expected.',
+  ),
+  'models.not_onnx': row(
+    422,
+    'The bytes are no ONNX model that can be loaded',
+    'Export the model again; the detail is what ONNX Runtime said.',
+  ),
+  'models.not_runnable': row(
+    422,
+    'The model loads but fails its warm-up',
+    'Check that it runs one row of zeros; the detail is what the runtime said.',
+  ),
+  'models.signature_mismatch': row(
+    422,
+    'The declared signature is not that of the model',
+    'See `issues`: declare what the file has, or leave inputs and outputs out to take its own.',
+  ),
+  'serving.unknown_input': row(400, 'The model has no such input', 'Use the names at /v2/models/{name}.'),
+  'serving.missing_input': row(
+    400,
+    'An input of the model is missing',
+    'Send each input named at /v2/models/{name} once.',
+  ),
+  'serving.unknown_output': row(
+    400,
+    'The model has no such output',
+    'Ask for outputs named at /v2/models/{name}, or for none to get all.',
+  ),
+  'serving.tensor_type': row(
+    400,
+    'The tensor has another datatype than the model',
+    'Send the datatype at /v2/models/{name}.',
+  ),
+  'serving.tensor_shape': row(
+    400,
+    'The tensor does not have the shape that it should',
+    'The detail names both shapes; -1 stands for any size.',
+  ),
+  'serving.tensor_value': row(
+    400,
+    'An element is no value of its datatype',
+    'The detail names the input and the element.',
+  ),
+  'serving.feature_invalid': row(
+    422,
+    'A feature of the model is absent or no number',
+    'Supply it, or give the signature a fill for it; see `issues`.',
+  ),
+  'serving.no_features': row(
+    422,
+    'The signature names no features',
+    'Add features (the columns of the one FP32 or FP64 input) to the signature, or send tensors.',
+  ),
+  'serving.model_failed': row(
+    422,
+    'The model failed on these values',
+    'The detail is what the runtime said; check the values and shapes.',
+  ),
+  'serving.timeout': again(
+    504,
+    'The model did not answer in time',
+    'Try again; if it persists, raise timeoutMs or replicas in the model definition.',
+  ),
+  'serving.canceled': again(
+    499,
+    'The caller gave up the inference',
+    'Send it again if the answer is still wanted.',
+  ),
+  'serving.replica_lost': again(
+    503,
+    'The process that ran the model ended under the request, twice',
+    'Try again; if it persists, the input or the memory of the machine is the cause.',
+  ),
+  'serving.unavailable': again(
+    503,
+    'No replica of the model can be started',
+    'See the detail; starting is tried again by itself.',
+  ),
+  'decisions.unknown': row(404, 'There is no such decision', 'Apply the project that defines it.'),
+  'decisions.input_invalid': row(
+    422,
+    'The input does not fit the inputs of the decision',
+    'See `issues`: each names an input, what was found and what was expected.',
+  ),
+  'decisions.output_invalid': row(
+    422,
+    'The rule gave an output that the decision does not declare',
+    'See `issues`; correct the rule or the declared outputs.',
+  ),
+  'decisions.ambiguous': row(
+    422,
+    'More than one rule fits where one may',
+    'Make the named rules exclusive, or use the hit policy first or priority.',
+  ),
+  'decisions.no_rule': row(
+    422,
+    'No rule fits and there is no default',
+    'Add a default, or a rule for this input.',
+  ),
+  'decisions.test_failed': row(
+    400,
+    'A test of the decision failed',
+    'See `issues`: correct the rules or what the test expects.',
+  ),
+  'events.invalid': row(
+    422,
+    'The event is not a CloudEvent 1.0',
+    'See `issues`: each names an attribute and what was expected.',
+  ),
+  'events.payload_too_large': row(
+    413,
+    'The event is over the limit',
+    'Send a reference to the data instead; `limitName` and `limit` name the limit.',
+  ),
+  'events.unknown_dead_letter': row(
+    404,
+    'There is no such open dead letter',
+    'List the open ones at /api/v1/dead-letters.',
+  ),
+  'features.unknown_service': row(
+    404,
+    'There is no such feature service',
+    'Apply the project that defines it.',
+  ),
+  'features.building': again(
+    503,
+    'A feature view is still being built from the log',
+    'Try again in a moment; the build goes on by itself.',
+  ),
+  'features.missing_key': row(
+    422,
+    'A join key is missing',
+    'Give a value (or null) for every join key of the views of the service.',
+  ),
+  'contracts.unknown_type': row(
+    422,
+    'No contract covers this type of event',
+    'Apply a contract for the type first; the detail names it.',
+  ),
+  'contracts.unknown_version': row(
+    422,
+    'The contract has no such version',
+    'Leave dataversion out for the newest, or name one that the detail lists.',
+  ),
+  'contracts.data_invalid': row(
+    422,
+    'The data does not fit the contract',
+    'See `issues`: each names a path, what was found and what was expected.',
+  ),
+  'contracts.incompatible': row(
+    409,
+    'The new version breaks the compatibility that the contract promises',
+    'See `issues`; the detail suggests a version, or weaken `compatibility`.',
+  ),
+} as const satisfies Record<string, ErrorRow>;
