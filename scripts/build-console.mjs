@@ -20,6 +20,7 @@ function sourceDigest() {
   return hash.digest('hex');
 }
 
+if (!existsSync(join(consoleDir, 'index.html'))) process.exit(0); // a package without the console's sources brings its build
 const digest = sourceDigest();
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   process.stderr.write('Building the console …\n');

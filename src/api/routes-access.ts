@@ -92,6 +92,17 @@ function sessionRoutes(server: FastifyInstance, { access, limits, secure }: Depe
   });
   route(server, {
     method: 'POST',
+    url: '/api/v1/login-links',
+    permission: 'keys.manage',
+    summary: 'A one-time link that logs in to the console as the caller',
+    tag,
+    answer: Type.Object({ url: Type.String() }),
+    handle: async ({ caller, request }) => ({
+      url: `${secure ? 'https' : 'http'}://${request.headers.host}/login?token=${await access.loginToken(caller.id)}`,
+    }),
+  });
+  route(server, {
+    method: 'POST',
     url: '/api/v1/logout',
     permission: 'public',
     summary: 'End the session',

@@ -78,6 +78,16 @@ function logRoutes(server: FastifyInstance, { audit }: Dependencies): void {
     answer: AnyObject,
     handle: ({ query }) => audit.inclusionProof(query.index, query.size),
   });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/audit/verify',
+    permission: 'audit.payload',
+    summary:
+      'Recompute the tree from every entry and hold every payload to its digest; takes seconds on a large log',
+    tag,
+    answer: AnyObject,
+    handle: () => audit.verify(),
+  });
 }
 
 function entryRoutes(server: FastifyInstance, { audit, lineage, can }: Dependencies): void {

@@ -18,6 +18,8 @@ export interface Operations {
   'GET /api/v1/audit/proof': { query: { index: number; size?: number | undefined }; answer: { [name: string]: Json } };
   /** A tile of hashes `{L}/{N}[.p/{W}]`, or a bundle of entries `entries/{N}[.p/{W}]`. Permission: `audit.read`. */
   'GET /api/v1/audit/tile/{*}': { params: { "*": string }; answer: Json };
+  /** Recompute the tree from every entry and hold every payload to its digest; takes seconds on a large log. Permission: `audit.payload`. */
+  'POST /api/v1/audit/verify': { body?: Json | Uint8Array; answer: { [name: string]: Json } };
   /** The newest version of every connector. Permission: `definitions.read`. */
   'GET /api/v1/connectors': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a connector. Permission: `definitions.read`. */
@@ -96,6 +98,8 @@ export interface Operations {
   'GET /api/v1/lineage': { query: { run: string }; answer: { [name: string]: Json } };
   /** Turn an API key into a session of the console. */
   'POST /api/v1/login': { body: { key: string }; answer: { loggedIn: boolean } };
+  /** A one-time link that logs in to the console as the caller. Permission: `keys.manage`. */
+  'POST /api/v1/login-links': { body?: Json | Uint8Array; answer: { url: string } };
   /** End the session. */
   'POST /api/v1/logout': { body?: Json | Uint8Array; answer: { loggedIn: boolean } };
   /** Who calls, and what they may do. */
