@@ -188,7 +188,7 @@ async function begin(stations: Stations): Promise<void> {
     models.list().flatMap(({ name, aliases }) => (aliases.champion ? [serving.load(name)] : [])),
   );
   const poll = setInterval(() => {
-    Promise.all([definitions.reload(), models.reload()]).catch((error: unknown) =>
+    Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),
     );
   }, DEFINITIONS_POLL_MS);

@@ -183,13 +183,13 @@ function createEvents({ db, commit, clock, limits }: Ground, definitions: Defini
     definitions,
     group: FEATURES_GROUP,
     readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
+    onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
   });
   const progress = consumers.add({
     group: FEATURES_GROUP,
-    types: () => views.types(),
     handle: (batch, tx) => features.handle(batch, tx),
   });
-  const features: FeatureStore = new FeatureStore({ db, views, limits, progress });
+  const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress });
   return { log, consumers, views, features };
 }
 

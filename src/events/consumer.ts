@@ -183,7 +183,10 @@ export class Consumer {
     this.#failures = 0;
     const count = shares.reduce((sum, { events }) => sum + events.length, 0);
     if (count === 0) this.#suspects.clear(); // passed, or in the hands of another process, which will find the bad event itself
-    for (const { partition, offset, events } of shares) this.#offsets[partition] = offset + events.length;
+    for (const { partition, offset, events } of shares) {
+      if (offset !== this.#offsets[partition]) this.#continuity++; // others, or a commit whose answer was lost, moved it meanwhile
+      this.#offsets[partition] = offset + events.length;
+    }
     this.#settle();
     after?.();
     return isolating || count > 0;

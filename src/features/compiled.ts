@@ -3,7 +3,7 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { FeatureServiceBody, FeatureViewBody } from './definitions.ts';
+import type { Aggregate, FeatureServiceBody, FeatureViewBody } from './definitions.ts';
 import type { CompiledFeature, FeatureValue } from './state.ts';
 
 /** What the expressions of a view see; `time` is the event's, in milliseconds. */
@@ -51,8 +51,18 @@ function reader(source: string): Read {
   };
 }
 
-/** The keys of an entity as one text; null when one of them is missing. Keys are separated by a character that they cannot hold. */
+const SEPARATOR = '\u001f';
+/** What a key may not hold as it is: the separator, what escapes it, and what Postgres refuses in a text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters meant
+const ESCAPED = /[\u0000\u001b\u001f]/g;
+
+/**
+ * The keys of an entity as one text; null when one of them is missing. Different keys give different texts.
+ *
+ * @throws AiosError `features.invalid_key` when one is an object or a list
+ */
 export function entityKey(
+  view: string,
   joinKeys: readonly string[],
   read: (key: string) => Json | undefined,
 ): string | null {
@@ -60,7 +70,13 @@ export function entityKey(
   for (const [index, key] of joinKeys.entries()) {
     const value = read(key);
     if (value === null || value === undefined || value === '') return null;
-    text += index === 0 ? String(value) : `\u001f${String(value)}`;
+    if (typeof value === 'object') {
+      throw new AiosError('features.invalid_key', {
+        detail: `The view “${view}”: the join key ${key} is ${Array.isArray(value) ? 'a list' : 'an object'}.`,
+      });
+    }
+    const part = String(value).replace(ESCAPED, (character) => `\u001b${character.charCodeAt(0)};`);
+    text += index === 0 ? part : SEPARATOR + part;
   }
   return text;
 }
@@ -74,13 +90,9 @@ export function compileView(
   const each = body.source.each === undefined ? undefined : reader(body.source.each);
   const where = body.source.where === undefined ? undefined : compileExpression(body.source.where);
   const keys = new Map(Object.entries(body.keys).map(([key, source]) => [key, reader(source)]));
-  const missing = joinKeys.filter((key) => !keys.has(key));
-  if (missing.length > 0) {
-    throw new AiosError('definition.invalid', {
-      detail: `Feature view “${body.name}”: no expression for the join key ${missing.join(', ')}.`,
-    });
-  }
-  const values = Object.values(body.features).map(({ of }) => (of === undefined ? undefined : reader(of)));
+  const values = Object.entries(body.features).map(([name, { of, aggregate }]) =>
+    valueReader(`${body.name}.${name}`, of, NUMERIC.has(aggregate)),
+  );
   return {
     id,
     name: body.name,
@@ -107,18 +119,37 @@ export function compileView(
       for (const [item, element] of items.entries()) {
         scope.item = element;
         if (where && where(scope) !== true) continue;
-        const entity = entityKey(joinKeys, (key) => keys.get(key)!(scope));
+        const entity = entityKey(body.name, joinKeys, (key) => keys.get(key)?.(scope));
         if (entity === null) continue;
-        extracted.push({ entity, item, values: values.map((read) => toValue(read?.(scope))) });
+        extracted.push({ entity, item, values: values.map((read) => read(scope)) });
       }
       return extracted;
     },
   };
 }
 
-function toValue(value: Json | undefined): FeatureValue {
-  if (value === null || value === undefined) return null;
-  return typeof value === 'object' ? JSON.stringify(value) : value;
+const NUMERIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'min', 'max']);
+
+/** What a feature aggregates of one element: null when there is nothing. A number that JSON cannot hold counts as nothing. */
+function valueReader(
+  feature: string,
+  of: string | undefined,
+  numeric: boolean,
+): (scope: Scope) => FeatureValue {
+  if (of === undefined) return () => null;
+  const read = reader(of);
+  return (scope) => {
+    const value = read(scope);
+    if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+    if (value === null) return null;
+    if (numeric) {
+      if (typeof value === 'boolean') return value ? 1 : 0;
+      throw new AiosError('features.not_a_number', {
+        detail: `The feature ${feature}: “${of}” gave ${JSON.stringify(value).slice(0, 100)}.`,
+      });
+    }
+    return typeof value === 'object' ? JSON.stringify(value) : value;
+  };
 }
 
 /** A version of a feature service: which views it reads and how its vector is made. */
@@ -142,19 +173,17 @@ export function compileService(
     name,
     expression: compileExpression(source),
   }));
-  const base = views.flatMap((view) => view.features.map(({ name }) => name));
-  const repeated = base.find((name, index) => base.indexOf(name) !== index);
-  if (repeated)
-    throw new AiosError('definition.invalid', {
-      detail: `Feature service “${body.name}”: two of its views have a feature “${repeated}”.`,
-    });
-  const names = body.features ?? [...base, ...derived.map(({ name }) => name)];
-  const known = new Set([...base, ...derived.map(({ name }) => name)]);
-  const unknown = names.filter((name) => !known.has(name));
-  if (unknown.length > 0)
+  const known = [
+    ...views.flatMap((view) => view.features.map(({ name }) => name)),
+    ...derived.map(({ name }) => name),
+  ];
+  const names = body.features ?? known;
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
     throw new AiosError('definition.reference', {
-      detail: `Feature service “${body.name}”: there is no feature ${unknown.join(', ')}.`,
+      detail: `Feature service “${body.name}”: its views have no feature ${unknown.join(', ')} any more.`,
     });
+  }
   return {
     name: body.name,
     version,

@@ -129,6 +129,18 @@ export const entityKind: DefinitionKind = {
     validateDocument(document, validateEntity);
     return { name: String(document.value.name), body: document.value };
   },
+  checkFit: (body, { previous }) =>
+    previous === undefined || String(previous.joinKeys) === String(body.joinKeys)
+      ? []
+      : [
+          {
+            path: '/joinKeys',
+            message:
+              'the join keys of an entity never change, since state is kept under them; define another entity',
+            found: String(body.joinKeys),
+            expected: String(previous.joinKeys),
+          },
+        ],
 };
 
 export const featureViewKind: DefinitionKind = {
@@ -142,6 +154,23 @@ export const featureViewKind: DefinitionKind = {
     return { name: body.name, body: document.value };
   },
   references: (body) => [{ kind: 'entity', name: String(body.entity), path: '/entity' }],
+  checkFit(body, { find }) {
+    const { entity, keys } = body as unknown as FeatureViewBody;
+    const { joinKeys } = find('entity', entity) as unknown as EntityBody;
+    return [
+      ...joinKeys
+        .filter((key) => !(key in keys))
+        .map((key) => ({ path: '/keys', message: `no expression for the join key “${key}” of ${entity}` })),
+      ...Object.keys(keys)
+        .filter((key) => !joinKeys.includes(key))
+        .map((key) => ({
+          path: `/keys/${key}`,
+          message: `the entity ${entity} has no such join key`,
+          found: key,
+          expected: joinKeys.join(', '),
+        })),
+    ];
+  },
 };
 
 export const featureServiceKind: DefinitionKind = {
@@ -162,7 +191,50 @@ export const featureServiceKind: DefinitionKind = {
       name: view,
       path: `/views/${index}`,
     })),
+  checkFit: (body, { find }) =>
+    serviceIssues(
+      body as unknown as FeatureServiceBody,
+      (view) => find('feature-view', view) as unknown as FeatureViewBody,
+    ),
 };
+
+function serviceIssues(
+  { views, derived = {}, features = [], defaults = {} }: FeatureServiceBody,
+  find: (view: string) => FeatureViewBody,
+): Issue[] {
+  const issues: Issue[] = [];
+  const known = new Map<string, string>();
+  for (const [index, view] of views.entries()) {
+    for (const feature of Object.keys(find(view).features)) {
+      const other = known.get(feature);
+      if (other) {
+        const message = `two views have a feature “${feature}”: ${other} and ${view}; names are unique within a service`;
+        issues.push({ path: `/views/${index}`, message });
+      }
+      known.set(feature, view);
+    }
+  }
+  for (const name of Object.keys(derived)) {
+    const view = known.get(name);
+    if (view)
+      issues.push({ path: `/derived/${name}`, message: `the view ${view} has a feature of that name` });
+    known.set(name, 'derived');
+  }
+  const named: [string, string][] = [
+    ...features.map((feature, index): [string, string] => [`/features/${index}`, feature]),
+    ...Object.keys(defaults).map((feature): [string, string] => [`/defaults/${feature}`, feature]),
+  ];
+  for (const [path, feature] of named) {
+    if (known.has(feature)) continue;
+    issues.push({
+      path,
+      message: 'neither its views nor its derived features have this one',
+      found: feature,
+      expected: `one of ${[...known.keys()].join(', ')}`,
+    });
+  }
+  return issues;
+}
 
 function viewIssues({ source, keys, tile, features }: FeatureViewBody): Issue[] {
   const issues: Issue[] = [];

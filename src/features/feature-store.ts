@@ -85,20 +85,14 @@ export class FeatureStore {
    * its types: only so does it notice a view that another process let join.
    */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    const current = this.#views.isCurrent(tx);
     const collected: Collected = { contributions: [], tiles: new Map() };
-    try {
-      for (const logged of events) {
-        for (const view of this.#views.ofType(logged.event.type))
-          if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
-      }
-    } catch (error) {
-      await current; // nothing of this transaction may still be under way when it is rolled back
-      throw error;
+    for (const logged of events) {
+      for (const view of this.#views.ofType(logged.event.type))
+        if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
     }
     const batch = this.#cache.begin();
-    // Sent together: none needs the others' answers.
-    const [isCurrent] = await Promise.all([current, writeCollected(tx, collected)]);
+    // Sent together: neither needs the other's answer.
+    const [isCurrent] = await Promise.all([this.#views.isCurrent(tx), writeCollected(tx, collected)]);
     if (!isCurrent) {
       // Another process let a view join: what was collected misses it. The consumer comes again with the same events.
       await this.#views.reload();
@@ -228,7 +222,7 @@ function keyOf(view: CompiledView, keys: JsonObject): string {
       detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
     });
   }
-  return entityKey(view.joinKeys, (key) => keys[key]) ?? '';
+  return entityKey(view.name, view.joinKeys, (key) => keys[key]) ?? '';
 }
 
 const pins = new WeakMap<CompiledService, Vectors['pins']>();

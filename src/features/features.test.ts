@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../kernel/clock.ts';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { readDocument } from '../kernel/document.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -103,6 +104,7 @@ describe('features', () => {
     return new FeatureStore({
       db: database.db,
       views,
+      clock: systemClock,
       limits: database.limits,
       progress: { passed: async () => {}, continuity: () => 0 },
     });

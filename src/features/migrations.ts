@@ -11,6 +11,7 @@ export const featureMigrations: Migration[] = [
         status text not null default 'building',
         joined bigint[] not null,
         built bigint[] not null,
+        retired_at timestamptz,
         unique (name, version)
       );
       comment on column feature_views.joined is 'Per log partition: the offset from which the stream keeps the view; what lies before is built from the log.';

@@ -49,7 +49,7 @@ export class StateCache {
   ) {
     this.#db = db;
     this.#continuity = continuity;
-    this.#states = new LRUCache({
+    this.#states = new LRUCache<string, Cached>({
       max: limits.featureEntitiesCachedMax,
       maxSize: limits.featureContributionsCachedMax,
       sizeCalculation: weight,

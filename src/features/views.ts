@@ -1,19 +1,23 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type CompiledService, type CompiledView, compileService, compileView } from './compiled.ts';
 import type { EntityBody, FeatureServiceBody, FeatureViewBody } from './definitions.ts';
-import { collect } from './feature-store.ts';
-import { addTiles, type ContributionRow, type TileRow, writeContributions } from './storage.ts';
+import { type Collected, collect, writeCollected } from './storage.ts';
 
 interface ViewRow {
   id: number;
   name: string;
   version: number;
-  status: 'building' | 'ready';
+  status: 'building' | 'ready' | 'retired';
+  /** Per log partition: the offset from which the stream keeps the view. */
   joined: number[];
-  built: number[];
+}
+
+interface KnownView {
+  readonly row: ViewRow;
+  readonly compiled: CompiledView;
 }
 
 interface Dependencies {
@@ -22,38 +26,48 @@ interface Dependencies {
   /** The consumer group that keeps the views. */
   group: string;
   readLog(partition: number, offset: number, countMax: number): Promise<LoggedEvent[]>;
+  /** Told of events of the past that a view cannot be built from: they are left out of it. */
+  onError?: (error: AiosError) => void;
 }
 
 const BACKFILL_BATCH = 500;
 
 /**
  * The views and services in force. A new version of a view joins the stream at a known offset of each partition and is built from the log
- * up to there; it is served once that is done.
+ * up to there; until that is done the version before it is kept up to date and served.
  */
 export class FeatureViews {
   readonly #db: Database;
   readonly #definitions: Definitions;
   readonly #group: string;
   readonly #readLog: Dependencies['readLog'];
-  readonly #rows = new Map<string, ViewRow>();
-  readonly #compiled = new Map<string, CompiledView>();
+  readonly #onError: Dependencies['onError'];
+  /** Views that the stream keeps, by id. */
+  #known = new Map<number, KnownView>();
+  #inForce = new Map<string, KnownView>();
   #byType = new Map<string, CompiledView[]>();
   readonly #services = new Map<string, CompiledService>();
   #newestId = 0;
+  #fingerprint = '';
+  #reloads = 0;
+  #reloaded = 0;
 
-  constructor({ db, definitions, group, readLog }: Dependencies) {
+  constructor({ db, definitions, group, readLog, onError }: Dependencies) {
     this.#db = db;
     this.#definitions = definitions;
     this.#group = group;
     this.#readLog = readLog;
+    this.#onError = onError;
   }
 
   /** Lets new versions join the stream and builds them from the log; resolves when all are ready. */
   async sync(): Promise<void> {
     for (const { name, version } of this.#definitions.list('feature-view')) await this.#join(name, version);
-    await this.#load(this.#db);
-    for (const row of this.#rows.values()) if (row.status === 'building') await this.#build(row);
-    await this.#load(this.#db);
+    await this.reload();
+    for (const { row, compiled } of this.#known.values())
+      if (row.status === 'building') await this.#build(row, compiled);
+    await this.#retire();
+    await this.reload();
   }
 
   /** False when another process let a view join that is not known here; asked in the consumer's transaction. */
@@ -62,21 +76,50 @@ export class FeatureViews {
     return (row?.newest ?? 0) <= this.#newestId;
   }
 
+  /** Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. */
+  async refresh(): Promise<void> {
+    const rows = await this.#db.query<ViewRow>('select id, status from feature_views order by name, version');
+    if (fingerprintOf(rows) !== this.#fingerprint) await this.reload();
+  }
+
+  /** Reads which views there are. */
   async reload(): Promise<void> {
+    const reload = ++this.#reloads;
     await this.#definitions.reload();
-    await this.#load(this.#db);
+    const rows = await this.#db.query<ViewRow>(
+      'select id, name, version, status, joined::text[] as joined from feature_views order by name, version',
+    );
+    const known = new Map<number, KnownView>();
+    for (const row of keptOf(rows)) {
+      const kept = this.#known.get(row.id);
+      if (kept?.row.status === row.status) known.set(row.id, kept);
+      else {
+        const compiled = kept?.compiled ?? (await this.#compile(row));
+        known.set(row.id, { row: { ...row, joined: row.joined.map(Number) }, compiled });
+      }
+    }
+    if (reload < this.#reloaded) return; // one that began later has ended
+    this.#reloaded = reload;
+    this.#newestId = Math.max(0, ...rows.map(({ id }) => id));
+    this.#fingerprint = fingerprintOf(rows);
+    this.#known = known;
+    this.#inForce = new Map();
+    this.#byType = new Map();
+    this.#services.clear();
+    for (const view of known.values()) {
+      if (view.row.status === 'ready') this.#inForce.set(view.row.name, view);
+      const type = view.compiled.eventType;
+      this.#byType.set(type, [...(this.#byType.get(type) ?? []), view.compiled]);
+    }
   }
 
   ofType(type: string): readonly CompiledView[] {
     return this.#byType.get(type) ?? [];
   }
 
-  types(): string[] {
-    return [...this.#byType.keys()];
-  }
-
-  joined(view: CompiledView, partition: number): number {
-    return this.#rows.get(`${view.name}/${view.version}`)?.joined[partition] ?? 0;
+  /** The offset from which the stream keeps a view; what lies before is built from the log. */
+  joined({ id }: CompiledView, partition: number): number {
+    return this.#known.get(id)?.row.joined[partition] ?? 0;
   }
 
   /** @throws AiosError `features.unknown_service`, `features.building` */
@@ -93,31 +136,42 @@ export class FeatureViews {
 
   #compileService({ name, version, digest, body }: Definition): CompiledService {
     const service = body as unknown as FeatureServiceBody;
-    const views = service.views.map((viewName) => {
-      const latest = this.#definitions.latest('feature-view', viewName);
-      const key = `${viewName}/${latest?.version}`;
-      const view = this.#compiled.get(key);
-      if (!view || this.#rows.get(key)?.status !== 'ready') {
-        throw new AiosError('features.building', {
-          detail: `The feature view “${viewName}” of the service “${name}” is still being built from the log.`,
-        });
-      }
-      return view;
+    const building = (view: string) =>
+      new AiosError('features.building', {
+        detail: `The feature view “${view}” of the service “${name}” is still being built from the log.`,
+      });
+    const views = service.views.map((view) => {
+      const inForce = this.#inForce.get(view);
+      if (!inForce) throw building(view);
+      return inForce.compiled;
     });
-    return compileService(service, version, digest, views);
+    try {
+      return compileService(service, version, digest, views);
+    } catch (error) {
+      // A service may name features that only the version being built has.
+      const newer = views.find(
+        (view) => this.#definitions.latest('feature-view', view.name)?.version !== view.version,
+      );
+      throw newer ? building(newer.name) : error;
+    }
   }
 
   /** The offset rows are locked while a view joins: no batch is half before and half after. */
   async #join(name: string, version: number): Promise<void> {
-    if (this.#rows.has(`${name}/${version}`)) return;
     await this.#db.transaction(async (tx) => {
+      const [known] = await tx.query('select from feature_views where name = $1 and version = $2', [
+        name,
+        version,
+      ]);
+      if (known) return;
       const offsets = await tx.query<{ log_offset: number }>(
         'select log_offset from event_consumers where consumer_group = $1 order by partition for update',
         [this.#group],
       );
       const joined = offsets.map((row) => row.log_offset);
       await tx.query(
-        'insert into feature_views (name, version, joined, built, status) values ($1, $2, $3::bigint[], $4::bigint[], $5) on conflict do nothing',
+        `insert into feature_views (name, version, joined, built, status) values ($1, $2, $3::bigint[], $4::bigint[], $5)
+         on conflict do nothing`,
         [
           name,
           version,
@@ -129,60 +183,72 @@ export class FeatureViews {
     });
   }
 
-  async #load(tx: Queryable): Promise<void> {
-    const rows = await tx.query<ViewRow>(
-      'select id, name, version, status, joined::text[] as joined, built::text[] as built from feature_views order by id',
-    );
-    const byType = new Map<string, CompiledView[]>();
-    for (const row of rows) {
-      const key = `${row.name}/${row.version}`;
-      this.#rows.set(key, { ...row, joined: row.joined.map(Number), built: row.built.map(Number) });
-      this.#newestId = Math.max(this.#newestId, row.id);
-      const latest = this.#definitions.latest('feature-view', row.name);
-      if (latest?.version !== row.version) continue; // an older version is no longer kept up to date
-      const view = this.#compiled.get(key) ?? this.#compile(row.id, latest);
-      this.#compiled.set(key, view);
-      byType.set(view.eventType, [...(byType.get(view.eventType) ?? []), view]);
-    }
-    this.#byType = byType;
-    this.#services.clear();
+  async #compile({ id, name, version }: ViewRow): Promise<CompiledView> {
+    const body = (await this.#definitions.version('feature-view', name, version))!
+      .body as unknown as FeatureViewBody;
+    const entity = this.#definitions.latest('entity', body.entity)!.body as unknown as EntityBody;
+    return compileView(id, version, body, entity.joinKeys);
   }
 
-  #compile(id: number, { version, body }: Definition): CompiledView {
-    const view = body as unknown as FeatureViewBody;
-    const entity = this.#definitions.latest('entity', view.entity)?.body as unknown as EntityBody | undefined;
-    if (!entity)
-      throw new AiosError('definition.reference', {
-        detail: `Feature view “${view.name}”: there is no entity “${view.entity}”.`,
-      });
-    return compileView(id, version, view, entity.joinKeys);
+  /** Goes on where an earlier try ended, beside another process that builds the same view, too. */
+  async #build({ id, joined }: ViewRow, view: CompiledView): Promise<void> {
+    for (const partition of joined.keys()) while (await this.#buildBatch(view, partition));
+    await this.#db.query("update feature_views set status = 'ready' where id = $1 and status = 'building'", [
+      id,
+    ]);
   }
 
-  /** Goes on where an earlier try ended: each batch moves `built` in its own transaction. */
-  async #build(row: ViewRow): Promise<void> {
-    const view = this.#compiled.get(`${row.name}/${row.version}`);
-    if (!view) return;
-    for (const [partition, end] of row.joined.entries()) {
-      for (let offset = row.built[partition]!; offset < end; ) {
-        const events = await this.#readLog(partition, offset, Math.min(BACKFILL_BATCH, end - offset));
-        if (events.length === 0) break;
-        const next = events.at(-1)!.offset + 1;
-        await this.#db.transaction(async (tx) => {
-          const contributions: ContributionRow[] = [];
-          const tiles: TileRow[] = [];
-          for (const logged of events)
-            if (logged.event.type === view.eventType) collect(view, logged, contributions, tiles);
-          await writeContributions(tx, contributions);
-          await addTiles(tx, tiles);
-          await tx.query('update feature_views set built[$2] = $3 where id = $1', [
-            row.id,
-            partition + 1,
-            next,
-          ]);
-        });
-        offset = next;
+  /** Each batch moves `built` in its own transaction, under the lock of the view's row: tiles must not be added twice. */
+  #buildBatch(view: CompiledView, partition: number): Promise<boolean> {
+    return this.#db.transaction(async (tx) => {
+      const [at] = await tx.query<{ next: number; end: number }>(
+        'select built[$2::int] as next, joined[$2::int] as end from feature_views where id = $1 for update',
+        [view.id, partition + 1],
+      );
+      if (!at || at.next >= at.end) return false;
+      const events = await this.#readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
+      if (events.length === 0) return false;
+      const collected: Collected = { contributions: [], tiles: new Map() };
+      for (const logged of events) {
+        try {
+          if (logged.event.type === view.eventType) collect(view, logged, collected);
+        } catch (error) {
+          this.#onError?.(toAiosError(error)); // the stream puts such an event aside as a dead letter
+        }
       }
-    }
-    await this.#db.query("update feature_views set status = 'ready' where id = $1", [row.id]);
+      await writeCollected(tx, collected);
+      await tx.query('update feature_views set built[$2::int] = $3 where id = $1', [
+        view.id,
+        partition + 1,
+        events.at(-1)!.offset + 1,
+      ]);
+      return true;
+    });
   }
+
+  /** Versions that a newer one has replaced; their state goes once no process can be serving it any more. */
+  async #retire(): Promise<void> {
+    await this.#db.query(
+      `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
+       and exists (select from feature_views n where n.name = v.name and n.version > v.version and n.status = 'ready')`,
+    );
+    await this.#db.query(
+      `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
+       contributions as (delete from feature_contributions where view in (select id from gone))
+       delete from feature_tiles where view in (select id from gone)`,
+    );
+  }
+}
+
+/** Of each name the newest version that is ready, and those after it that are being built; `rows` come by name and version. */
+function keptOf(rows: readonly ViewRow[]): ViewRow[] {
+  return rows.filter(
+    ({ name, version, status }) =>
+      status !== 'retired' &&
+      !rows.some((other) => other.name === name && other.version > version && other.status === 'ready'),
+  );
+}
+
+function fingerprintOf(rows: readonly Pick<ViewRow, 'id' | 'status'>[]): string {
+  return rows.map(({ id, status }) => `${id} ${status}`).join();
 }

@@ -149,6 +149,16 @@ export const PATH_ERRORS = {
     'A join key is missing',
     'Give a value (or null) for every join key of the views of the service.',
   ),
+  'features.invalid_key': row(
+    422,
+    'A join key is no plain value',
+    'Give a text, a number or a boolean as a key, or correct the view’s expression for it.',
+  ),
+  'features.not_a_number': row(
+    422,
+    'A feature that adds numbers was given something else',
+    'Correct the feature’s “of”, or let the contract of the event require a number; then replay the dead letter.',
+  ),
   'contracts.unknown_type': row(
     422,
     'No contract covers this type of event',

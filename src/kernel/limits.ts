@@ -21,6 +21,10 @@ export const LIMITS = {
   consumerPollMs: limit(250, 'how often a consumer looks for events of other processes'),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
   featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
+  featureContributionsCachedMax: limit(
+    1_000_000,
+    'contributions and tiles of those entities, at about 150 bytes each; as many are kept by one historical query',
+  ),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),

@@ -29,6 +29,15 @@ export interface DefinitionKind {
   references?(body: JsonObject): readonly Reference[];
   /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
   checkChange?(name: string, body: JsonObject): Promise<void> | void;
+  /** Whether a body fits what it refers to; asked once all its references are there. */
+  checkFit?(body: JsonObject, surroundings: Surroundings): readonly Issue[];
+}
+
+/** What a definition will stand among once the project is applied. */
+export interface Surroundings {
+  find(kind: string, name: string): JsonObject | undefined;
+  /** The newest version that is applied already. */
+  readonly previous: JsonObject | undefined;
 }
 
 export interface Reference {
@@ -91,6 +100,7 @@ export async function planProject(
     }
   }
   faults.push(...missingReferences(planned, definitions), ...duplicates(planned));
+  if (faults.length === 0) faults.push(...misfits(planned, definitions));
   if (faults.length > 0) throw combined(faults);
   return planned
     .sort((a, b) => kinds.indexOf(a.of) - kinds.indexOf(b.of))
@@ -152,6 +162,22 @@ function missingReferences(
         return new AiosError('definition.reference', { issues: [locateIssue(document, issue)] });
       }),
   );
+}
+
+function misfits(
+  planned: readonly (PlannedDefinition & { of: DefinitionKind })[],
+  definitions: Definitions,
+): AiosError[] {
+  const here = new Map(planned.map(({ kind, name, body }) => [`${kind}/${name}`, body]));
+  const find = (kind: string, name: string) =>
+    here.get(`${kind}/${name}`) ?? definitions.latest(kind, name)?.body;
+  return planned.flatMap(({ of, kind, name, body, document }) => {
+    const issues = of.checkFit?.(body, { find, previous: definitions.latest(kind, name)?.body }) ?? [];
+    if (issues.length === 0) return [];
+    return [
+      new AiosError('definition.invalid', { issues: issues.map((issue) => locateIssue(document, issue)) }),
+    ];
+  });
 }
 
 function duplicates(planned: readonly PlannedDefinition[]): AiosError[] {
