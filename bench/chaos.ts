@@ -51,7 +51,7 @@ for (let round = 1; round <= rounds; round++) {
   if (victim === 'server') {
     await product.kill();
     product = await start();
-  } else process.kill(await product.postgresPid(), 'SIGKILL');
+  } else await killPostgres(product);
   say(`round ${round}: killed ${victim}; ${accepted.size} requests accepted so far`);
 }
 posting = false;
@@ -63,6 +63,17 @@ await folder.dispose();
 if (values.json) console.log(JSON.stringify({ bench: 'path', figures }));
 else console.table(figures);
 process.exitCode = figures.lost === 0 && figures.doubled === 0 && figures.auditValid ? 0 : 1;
+
+/** It may be starting again after the last kill: then there is nothing to kill yet. */
+async function killPostgres({ postgresPid }: Product): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      return void process.kill(await postgresPid(), 'SIGKILL');
+    } catch {
+      await sleep(50);
+    }
+  }
+}
 
 async function publish(events: readonly Record<string, unknown>[]): Promise<void> {
   await product.client.request('POST', '/api/v1/events', {

@@ -76,6 +76,8 @@ export async function openDatabase(target: ConnectionTarget, connectionsMax: num
     connectionTimeoutMillis: 10_000,
   });
   pool.on('error', () => {}); // an idle connection lost to a restart is replaced at the next query
+  // One in use tells its caller through the failed statement; without a listener of its own it would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const [version] = await pool
     .query<{ number: number }>("select current_setting('server_version_num')::int as number")
     .then((result) => result.rows)
