@@ -11,7 +11,7 @@ type Scope = { event: Json; data: Json; item: Json; time: number };
 type Read = (scope: Scope) => Json;
 
 /** What one element of an event means to a view: whose it is, and the values that its features aggregate. */
-export interface Extracted {
+interface Extracted {
   readonly entity: string;
   readonly item: number;
   readonly values: FeatureValue[];

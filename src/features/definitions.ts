@@ -12,10 +12,10 @@ export interface EntityBody {
   description?: string;
 }
 
-export const AGGREGATES = ['count', 'sum', 'mean', 'min', 'max', 'last', 'distinct'] as const;
+const AGGREGATES = ['count', 'sum', 'mean', 'min', 'max', 'last', 'distinct'] as const;
 export type Aggregate = (typeof AGGREGATES)[number];
 
-export interface FeatureBody {
+interface FeatureBody {
   aggregate: Aggregate;
   /** CEL; what is aggregated. `count` needs none. */
   of?: string;

@@ -5,7 +5,7 @@ import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
-import type { Database, Queryable } from '../store/database.ts';
+import type { Queryable } from '../store/database.ts';
 import { type CompiledService, type CompiledView, entityKey } from './compiled.ts';
 import { type AsOf, evaluateExact, evaluateTiled, type FeatureValue } from './state.ts';
 import { StateCache, weight } from './state-cache.ts';
@@ -44,7 +44,7 @@ export interface SpineRow {
 }
 
 interface Dependencies {
-  db: Database;
+  db: Queryable;
   views: FeatureViews;
   clock: Pick<Clock, 'now'>;
   limits: Pick<Limits, 'featureEntitiesCachedMax' | 'featureContributionsCachedMax'>;
@@ -64,7 +64,7 @@ const freshness = metrics.getMeter('aios.features').createHistogram('aios.featur
  * @example await store.online({ service: 'return-risk', entities: [{ customer: 'c-1' }] })
  */
 export class FeatureStore {
-  readonly #db: Database;
+  readonly #db: Queryable;
   readonly #views: FeatureViews;
   readonly #clock: Pick<Clock, 'now'>;
   readonly #limits: Dependencies['limits'];

@@ -62,7 +62,9 @@ export class StateCache {
     if (cached) return cached;
     return new Promise((resolve, reject) => {
       this.#wanted.push({ view, entity, resolve, reject });
-      if (!this.#reading) void this.#read();
+      if (this.#reading) return;
+      this.#reading = true;
+      queueMicrotask(() => void this.#read()); // once the caller has asked for its other views and entities
     });
   }
 
@@ -100,7 +102,6 @@ export class StateCache {
   }
 
   async #read(): Promise<void> {
-    this.#reading = true;
     while (this.#wanted.length > 0) {
       const wanted = this.#wanted.splice(0, READ_KEYS_MAX);
       const continuity = this.#continuity();

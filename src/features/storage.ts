@@ -5,14 +5,14 @@ import type { CompiledView } from './compiled.ts';
 import { type Contribution, type FeatureValue, mergeTile, type Tile, tileOf } from './state.ts';
 
 /** A contribution to an exact view, as a row. */
-export interface ContributionRow extends Contribution {
+interface ContributionRow extends Contribution {
   view: number;
   entity: string;
   item: number;
 }
 
 /** A tile of a tiled view, as a row. */
-export interface TileRow extends Tile {
+interface TileRow extends Tile {
   view: number;
   entity: string;
 }

@@ -1,0 +1,157 @@
+import { systemClock } from '../kernel/clock.ts';
+import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
+import { readDocument } from '../kernel/document.ts';
+import type { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Queryable } from '../store/database.ts';
+import { Definitions, definitionMigrations } from '../store/definitions.ts';
+import type { DefinitionKind } from '../store/project.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { FeatureStore } from './feature-store.ts';
+import { featureMigrations } from './migrations.ts';
+import type { FeatureValue } from './state.ts';
+import { FeatureViews } from './views.ts';
+
+export const DAY = 86_400_000;
+
+export interface Line {
+  product: string;
+  amount: number | null;
+}
+
+/** An order of `lines` as it stands in the log. */
+export function order(
+  customer: string | null,
+  timeMs: number,
+  position: LogPosition,
+  lines: readonly (Line | JsonObject)[],
+): LoggedEvent {
+  return {
+    ...position,
+    timeMs,
+    recordedAtMs: 0,
+    event: {
+      specversion: '1.0',
+      id: `${position.partition}-${position.offset}`,
+      source: 's',
+      type: 'order',
+      time: new Date(timeMs).toISOString(),
+      data: { customer, lines } as unknown as JsonObject,
+    },
+  };
+}
+
+/** What one process holds of the features. */
+export interface FeatureProcess {
+  readonly definitions: Definitions;
+  readonly views: FeatureViews;
+  readonly store: FeatureStore;
+  /** What the views could not be built from. */
+  readonly errors: AiosError[];
+}
+
+/** A database with the features' tables and two log partitions, and the processes over it. */
+export class FeaturesUnderTest {
+  readonly database: TestDatabase;
+
+  private constructor(database: TestDatabase) {
+    this.database = database;
+  }
+
+  static async open(): Promise<FeaturesUnderTest> {
+    return new FeaturesUnderTest(
+      await createTestDatabase([
+        ...definitionMigrations,
+        ...featureMigrations,
+        {
+          name: '0020_offsets',
+          sql: "create table event_consumers (consumer_group text, partition smallint, log_offset bigint); insert into event_consumers values ('features', 0, 0), ('features', 1, 0)",
+        },
+      ]),
+    );
+  }
+
+  async put(kind: DefinitionKind, source: string): Promise<void> {
+    const { name, body } = kind.parse(readDocument(source, `${kind.folder}/x.yaml`), new Map());
+    const definition = new Definitions(this.database.db).put({
+      kind: kind.kind,
+      name,
+      body,
+      source,
+      createdBy: 'test',
+    });
+    await this.database.commit.commit([definition]);
+  }
+
+  /** A process that knows the definitions and reads `log`; its views join when it says `sync`. */
+  async process(
+    log: readonly LoggedEvent[] = [],
+    reads: Queryable = this.database.db,
+  ): Promise<FeatureProcess> {
+    const { db, limits } = this.database;
+    const definitions = new Definitions(db);
+    await definitions.reload();
+    const errors: AiosError[] = [];
+    const views = new FeatureViews({
+      db,
+      definitions,
+      group: 'features',
+      readLog: async (partition, offset, count) =>
+        log.filter((logged) => logged.partition === partition && logged.offset >= offset).slice(0, count),
+      onError: (error) => errors.push(error),
+    });
+    const store = new FeatureStore({
+      db: reads,
+      views,
+      clock: systemClock,
+      limits,
+      progress: { passed: async () => {}, continuity: () => 0 },
+    });
+    return { definitions, views, store, errors };
+  }
+
+  /** A process whose views are in force. */
+  async start(log?: readonly LoggedEvent[], reads?: Queryable): Promise<FeatureProcess> {
+    const process = await this.process(log, reads);
+    await process.views.sync();
+    return process;
+  }
+
+  /** Commits a batch as the consumer does; what it gives is to be called as the news of the commit. */
+  commit({ store }: FeatureProcess, events: readonly LoggedEvent[]): Promise<() => void> {
+    return this.database.db.transaction(async (tx) => {
+      const follow = await store.handle(events, tx);
+      for (const { partition, offset } of events)
+        await tx.query(
+          'update event_consumers set log_offset = greatest(log_offset, $2) where partition = $1',
+          [partition, offset + 1],
+        );
+      return follow;
+    });
+  }
+
+  async feed(process: FeatureProcess, events: readonly LoggedEvent[]): Promise<void> {
+    (await this.commit(process, events))();
+  }
+
+  close(): Promise<void> {
+    return this.database.close();
+  }
+}
+
+/** The features of one customer by name. */
+export async function featuresOf(
+  { store }: FeatureProcess,
+  service: string,
+  customer: string,
+  timeMs?: number,
+  position?: LogPosition,
+): Promise<Record<string, FeatureValue>> {
+  const { names, rows } = await store.online({
+    service,
+    entities: [{ customer }],
+    ...(timeMs === undefined ? {} : { asOf: { timeMs, position } }),
+    request: { request_at: (timeMs ?? 0) - DAY },
+  });
+  return Object.fromEntries(names.map((name, i) => [name, rows[0]![i]!]));
+}

@@ -1,0 +1,123 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import { entityKind, featureServiceKind, featureViewKind } from './definitions.ts';
+import { DAY, type FeatureProcess, FeaturesUnderTest, featuresOf, order } from './features-under-test.ts';
+
+const view = (feature: string, of = 'item.amount', tile = '') => `
+name: purchases
+entity: customer
+source: { event: order, each: data.lines }
+keys: { customer: data.customer }
+${tile}
+features: { ${feature}: { aggregate: sum, of: ${of} } }`;
+
+describe('a version of a view', () => {
+  let features: FeaturesUnderTest;
+  let log: LoggedEvent[];
+  beforeEach(async () => {
+    features = await FeaturesUnderTest.open();
+    await features.put(entityKind, 'name: customer\njoinKeys: [customer]');
+    await features.put(featureServiceKind, 'name: profile\nviews: [purchases]');
+    log = [];
+  });
+  afterEach(() => features.close());
+
+  /** Appends events of one unit each and lets a process work on them. */
+  const live = async (process: FeatureProcess, count: number) => {
+    const events = Array.from({ length: count }, () =>
+      order('c', DAY, { partition: 0, offset: log.length }, [{ product: 'p', amount: 1 }]),
+    );
+    for (const [index, event] of events.entries()) event.offset = log.length + index;
+    log.push(...events);
+    await features.feed(process, events);
+  };
+  const profile = (process: FeatureProcess) => featuresOf(process, 'profile', 'c', 3 * DAY);
+
+  it('that comes later is built from the log, joins the stream there, and is served once it is whole', async () => {
+    const without = await features.start(log);
+    await live(without, 1_203);
+    await features.put(featureViewKind, view('spend'));
+    const process = await features.process(log);
+    await expect(profile(process)).rejects.toMatchObject({ code: 'features.building', retryable: true });
+    await process.views.sync();
+    await live(process, 2);
+    expect(await profile(process)).toEqual({ spend: 1_205 });
+  });
+
+  it('is served until the next one is whole, and its state goes when nobody can need it', async () => {
+    await features.put(featureViewKind, view('spend'));
+    const old = await features.start(log);
+    await live(old, 3);
+    await features.put(featureViewKind, view('twice', 'item.amount * 2', 'tile: 1h'));
+    await old.definitions.reload();
+    expect(await profile(old)).toEqual({ spend: 3 });
+    const other = await features.start(log);
+    await expect(live(old, 1)).rejects.toMatchObject({ code: 'store.conflict', retryable: true });
+    log.pop();
+    await live(old, 1); // the consumer comes again: it writes both versions
+    expect([await profile(other), await profile(old)]).toEqual([{ twice: 8 }, { twice: 8 }]);
+    const counts = () =>
+      features.database.db.query<{ view: number; count: number }>(
+        'select view, count(*)::int as count from feature_contributions group by view',
+      );
+    expect(await counts()).toEqual([{ view: 1, count: 3 }]);
+    await features.database.db.query(
+      "update feature_views set retired_at = now() - interval '1 day' where id = 1",
+    );
+    await other.views.sync();
+    expect(await counts()).toEqual([]);
+    expect(await profile(other)).toEqual({ twice: 8 });
+  });
+
+  it('that two processes build at once counts each event once', async () => {
+    const without = await features.start(log);
+    await live(without, 2_500);
+    await features.put(featureViewKind, view('spend', 'item.amount', 'tile: 1h'));
+    const both = await Promise.all([features.process(log), features.process(log)]);
+    await Promise.all(both.map(({ views }) => views.sync()));
+    expect(await Promise.all(both.map(profile))).toEqual([{ spend: 2_500 }, { spend: 2_500 }]);
+  });
+
+  it('that another process built is noticed without an event', async () => {
+    const idle = await features.start(log);
+    await live(idle, 2);
+    await features.put(featureViewKind, view('spend'));
+    await idle.definitions.reload();
+    await expect(profile(idle)).rejects.toMatchObject({ code: 'features.building' });
+    await features.start(log);
+    await idle.views.refresh();
+    expect(await profile(idle)).toEqual({ spend: 2 });
+  });
+
+  it('leaves out an event of the past that it cannot work on, and says so', async () => {
+    const without = await features.start(log);
+    await live(without, 2);
+    const bad = order('c', DAY, { partition: 0, offset: 2 }, [
+      { product: 'p', amount: 1 },
+      { product: 'p', amount: 'one' },
+    ]);
+    log.push(bad);
+    await features.feed(without, [bad]);
+    await live(without, 1);
+    await features.put(featureViewKind, view('spend'));
+    const process = await features.start(log);
+    expect(await profile(process)).toEqual({ spend: 3 });
+    expect(process.errors).toEqual([expect.objectContaining({ code: 'features.not_a_number' })]);
+  });
+
+  it('goes on being built where an earlier try ended', async () => {
+    const without = await features.start(log);
+    await live(without, 1_200);
+    await features.put(featureViewKind, view('spend', 'item.amount', 'tile: 1h'));
+    let reads = 0;
+    const broken = new Proxy(log, {
+      get(target, property, receiver) {
+        if (property === 'filter' && ++reads === 2) throw new Error('cut short');
+        return Reflect.get(target, property, receiver);
+      },
+    });
+    const first = await features.process(broken);
+    await expect(first.views.sync()).rejects.toThrow('cut short');
+    expect(await profile(await features.start(log))).toEqual({ spend: 1_200 });
+  });
+});
