@@ -64,6 +64,11 @@ export function featureRoutes({ features }: { features: FeatureStore }): (server
   };
 }
 
-function spineRow({ timestamp, ...keys }: { timestamp: string }): SpineRow {
-  return { keys: keys as JsonObject, asOf: { timeMs: Date.parse(timestamp) } };
+/** What a row holds beside its keys are the values that a request would bring. */
+function spineRow({ timestamp, ...values }: { timestamp: string }): SpineRow {
+  return {
+    keys: values as JsonObject,
+    request: values as JsonObject,
+    asOf: { timeMs: Date.parse(timestamp) },
+  };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
-import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import type { CloudEvent, LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { EventConsumers } from './consumers.ts';
@@ -325,5 +325,33 @@ describe('consumers', () => {
     await sleep(50);
     expect(await database.db.query('select id from seen group by id having count(*) > 1')).toEqual([]);
     await Promise.all(members.map((member) => member.stop()));
+  });
+
+  it('know that another process worked on the group before them, though they did not look in between', async () => {
+    const own = new EventConsumers({
+      ...database,
+      log,
+      limits: { ...database.limits, consumerPollMs: 60_000 },
+    });
+    const consumer = own.add({ group: 'watched', from: 'latest', handle: async () => undefined });
+    await own.start();
+    const append = async (id: string) => {
+      const [appended] = await log.append([event(id, { partitionkey: 'watched' })]);
+      return (appended as PromiseFulfilledResult<LogPosition>).value;
+    };
+    await consumer.passed(await append('watched-1'));
+    const before = consumer.continuity();
+    let other!: LogPosition;
+    await database.db.transaction(async (tx) => {
+      await tx.query("select from event_consumers where consumer_group = 'watched' for update");
+      other = await append('watched-2');
+      await tx.query(
+        "update event_consumers set log_offset = $2 where consumer_group = 'watched' and partition = $1",
+        [other.partition, other.offset + 1],
+      );
+    });
+    await consumer.passed(await append('watched-3'));
+    expect(consumer.continuity()).toBeGreaterThan(before);
+    await own.stop();
   });
 });
