@@ -177,16 +177,17 @@ async function begin(stations: Stations): Promise<void> {
     types: () => engine.listenTypes(),
     handle: (events, tx) => engine.deliver(events, tx),
   });
+  await consumers.register();
+  await views.sync();
+  await Promise.all(
+    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [serving.load(name)] : [])),
+  );
+  sequencer.start();
+  closers.push(() => sequencer.stop());
   await engine.begin();
   closers.push(() => engine.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
-  await views.sync();
-  sequencer.start();
-  closers.push(() => sequencer.stop());
-  await Promise.all(
-    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [serving.load(name)] : [])),
-  );
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

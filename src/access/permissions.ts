@@ -20,7 +20,7 @@ export const PERMISSIONS = [
   'costs.read',
   'keys.manage',
 ] as const;
-export type Permission = (typeof PERMISSIONS)[number];
+type Permission = (typeof PERMISSIONS)[number];
 
 export const ROLES = ['viewer', 'reviewer', 'operator', 'admin'] as const;
 export type Role = (typeof ROLES)[number];

@@ -103,7 +103,7 @@ function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: 
   });
 }
 
-export function actorOf(caller: Caller): { kind: string; id: string } {
+function actorOf(caller: Caller): { kind: string; id: string } {
   return { kind: caller.kind, id: caller.id };
 }
 

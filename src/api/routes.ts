@@ -27,7 +27,7 @@ declare module 'fastify' {
   }
 }
 
-export interface Call<Body, Query, Params> {
+interface Call<Body, Query, Params> {
   readonly body: Body;
   readonly query: Query;
   readonly params: Params;

@@ -87,12 +87,17 @@ export class Consumer {
     this.#onError = onError;
   }
 
-  async start(): Promise<void> {
+  /** Gives a new group its offsets; nothing is read yet. */
+  async register(): Promise<void> {
     const { group, from = 'earliest' } = this.definition;
     await this.#db.query(
       `insert into event_consumers select $1, partition, case when $2 then next_offset else 0 end from event_partitions on conflict do nothing`,
       [group, from === 'latest'],
     );
+  }
+
+  async start(): Promise<void> {
+    await this.register();
     await this.#refresh();
     this.#stopped = new AbortController();
     this.#running = this.#run(this.#stopped.signal);

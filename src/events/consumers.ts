@@ -35,6 +35,11 @@ export class EventConsumers {
     return consumer;
   }
 
+  /** Gives new groups their offsets: what keeps state from the log may join it before anything is read. */
+  async register(): Promise<void> {
+    await Promise.all(this.#consumers.map((consumer) => consumer.register()));
+  }
+
   async start(): Promise<void> {
     this.#stopListening = this.#dependencies.log.onCommitted((events) => {
       for (const consumer of this.#consumers) {

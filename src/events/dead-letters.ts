@@ -5,7 +5,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { ConsumerDefinition } from './consumer.ts';
 
 /** An event that a group could not handle, with the reason. */
-export interface DeadLetter {
+interface DeadLetter {
   id: string;
   group: string;
   partition: number;

@@ -69,7 +69,7 @@ export const LIMITS = {
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;
 
-export type LimitName = keyof typeof LIMITS;
+type LimitName = keyof typeof LIMITS;
 export type Limits = { readonly [Name in LimitName]: number };
 
 /**

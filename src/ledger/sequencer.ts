@@ -90,11 +90,12 @@ export class Sequencer {
       if (!lock!.mine) return false;
       const [tree] = await tx.query<TreeRow>('select size, xid::text as xid, seq from audit_tree');
       const { size, xid, seq } = tree ?? { size: 0, xid: '0', seq: 0 };
+      // Qualified: `order by xid` would mean the text of the select list, and '1000' sorts before '999'.
       // Rows of transactions that are still open come later, so nothing older than the oldest of them can be missing here.
       const rows = await tx.query<{ xid: string; seq: number; entry: string }>(
-        `select xid::text as xid, seq, entry from audit_entries
-         where (xid, seq) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-         order by xid, seq limit $3`,
+        `select e.xid::text as xid, e.seq, e.entry from audit_entries e
+         where (e.xid, e.seq) > ($1::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+         order by e.xid, e.seq limit $3`,
         [xid, seq, limits.auditBatchMax],
       );
       if (rows.length === 0 && tree) return false;

@@ -34,13 +34,13 @@ export interface DefinitionKind {
 }
 
 /** What a definition will stand among once the project is applied. */
-export interface Surroundings {
+interface Surroundings {
   find(kind: string, name: string): JsonObject | undefined;
   /** The newest version that is applied already. */
   readonly previous: JsonObject | undefined;
 }
 
-export interface Reference {
+interface Reference {
   kind: string;
   name: string;
   /** JSON Pointer of the place that names it. */
