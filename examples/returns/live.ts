@@ -9,23 +9,33 @@ interface LiveApp {
 }
 
 const SEED = 20_111_209;
+const PER_SECOND_MAX = 1_000; // a timer has milliseconds
 
 /**
  * What `npm start` adds to the definitions: the refund and warehouse systems as small servers of their own, and a simulated stream of orders and
- * return requests, `AIOS_SIMULATION_PER_SECOND` of them (2).
+ * return requests, `AIOS_SIMULATION_PER_SECOND` of them (2; 0 for none).
  */
 export async function startLive(app: LiveApp): Promise<{ notice: string; stop(): Promise<void> }> {
+  const perSecond = Number(process.env.AIOS_SIMULATION_PER_SECOND ?? 2);
+  if (!(perSecond >= 0 && perSecond <= PER_SECOND_MAX))
+    throw new Error(`AIOS_SIMULATION_PER_SECOND is a number from 0 to ${PER_SECOND_MAX}`);
   const refunds = await startRefunds(join(app.dataDir, 'systems', 'refunds.jsonl'), 40);
   const warehouse = await startWarehouse(join(app.dataDir, 'systems', 'warehouse.jsonl'));
   process.env.REFUNDS_URL = refunds.url;
   process.env.WAREHOUSE_URL = warehouse.url;
   const simulation = new Simulation(SEED, Date.now, Date.now().toString(36));
   await app.publish(simulation.first());
-  const perSecond = Number(process.env.AIOS_SIMULATION_PER_SECOND ?? 2);
-  let sending: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    sending = app.publish([simulation.next()]).catch(() => {}); // the database is away: the next one tries again
-  }, 1000 / perSecond);
+  let sending: Promise<void> | undefined;
+  const send = () => {
+    // While the database is away nothing piles up: the next tick makes the next event.
+    sending ??= app
+      .publish([simulation.next()])
+      .catch(() => {})
+      .finally(() => {
+        sending = undefined;
+      });
+  };
+  const timer = perSecond > 0 ? setInterval(send, 1000 / perSecond) : undefined;
   return {
     notice: `Orders and returns are simulated (seed ${SEED}, source urn:aios:simulation): nothing here happened.`,
     async stop() {

@@ -32,6 +32,7 @@ else {
 }
 
 async function main(path: string): Promise<void> {
+  const retail = openRetail(path); // before anything is started: there may be no such file
   const dataDir = values.keep ?? (await mkdtemp(join(tmpdir(), 'aios-replay-')));
   await mkdir(dataDir, { recursive: true });
   await chmod(dataDir, 0o755); // as root, Postgres runs as another user
@@ -59,7 +60,6 @@ async function main(path: string): Promise<void> {
     app.ready();
     const client = new AiosClient({ baseUrl: app.url, key: app.adminKey });
     const reviewers = new SimulatedReviewers(client, clock, SEED);
-    const retail = openRetail(path);
     const replay = new Replay({ app, client, clock, retail, reviewers, onProgress: say });
     await replay.run();
     say('Verifying the audit log');
@@ -125,7 +125,7 @@ function describe(figures: Figures): string {
   const rows: [string, string][] = [
     [
       'File',
-      `${figures.file.rows} rows: ${figures.file.orders} orders of ${figures.file.orderLines} lines (${figures.file.mergedLines} merged by article), ${figures.file.returns} return requests; left out: ${figures.file.writeOffs} write-offs, ${figures.file.badDebt} bad-debt bookings`,
+      `${figures.file.rows} rows: ${figures.file.orders} orders of ${figures.file.orderLines} lines (${figures.file.mergedLines} merged by article), ${figures.file.returns} return requests; left out: ${figures.file.writeOffs} write-offs, ${figures.file.badDebt} bad-debt bookings, ${figures.file.malformed} malformed rows`,
     ],
     ['Return requests', `${figures.requests} (${figures.undecided} undecided)`],
     [

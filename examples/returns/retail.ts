@@ -1,11 +1,13 @@
 import { createReadStream, type ReadStream, statSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { type Duplex, pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { CloudEvent } from '../../src/kernel/cloudevent.ts';
 
 const SOURCE = 'urn:aios:returns:retail';
 // Goods are 5 digits and up to two letters, gift vouchers, and two house codes; every other word books money, not goods.
 const GOODS = /^(\d{5}[A-Z]{0,2}|GIFT_0001_.*|DCGS.*|PADS)$/;
+const MINUTES = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/;
+const COLUMNS = ['row', 'invoice_no', 'stock_code', 'quantity', 'invoice_date', 'unit_price', 'customer_id'];
 
 /** What was left out on the way, and why: nothing disappears silently. */
 export interface RetailCounts {
@@ -19,6 +21,8 @@ export interface RetailCounts {
   badDebt: number;
   /** Lines of an order without a price above zero: gifts and corrections. They are bought units all the same. */
   withoutPrice: number;
+  /** Rows that say nothing usable: no number where one belongs, no time, a return of nothing. Left out. */
+  malformed: number;
 }
 
 export interface Retail {
@@ -58,9 +62,10 @@ export function openRetail(path: string): Retail {
     writeOffs: 0,
     badDebt: 0,
     withoutPrice: 0,
+    malformed: 0,
   };
+  const { size } = statSync(path); // throws here, where somebody listens, when there is no file
   const file = createReadStream(path);
-  const { size } = statSync(path);
   async function* events(): AsyncGenerator<CloudEvent> {
     let order: Line[] = [];
     for await (const line of lines(file, path)) {
@@ -69,7 +74,8 @@ export function openRetail(path: string): Retail {
         yield placed(order, counts);
         order = [];
       }
-      if (line.invoice.startsWith('C')) yield requested(line, counts);
+      if (!isUsable(line)) counts.malformed++;
+      else if (line.invoice.startsWith('C')) yield requested(line, counts);
       else if (line.invoice.startsWith('A')) counts.badDebt++;
       else if (line.quantity <= 0) counts.writeOffs++;
       else order.push(line);
@@ -80,21 +86,12 @@ export function openRetail(path: string): Retail {
 }
 
 async function* lines(file: ReadStream, path: string): AsyncGenerator<Line> {
-  const input = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
   let columns: Map<string, number> | undefined;
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of textLines(file, path)) {
     const cells = splitCsv(text);
     if (!columns) {
       columns = new Map(cells.map((name, index) => [name, index]));
-      const missing = [
-        'row',
-        'invoice_no',
-        'stock_code',
-        'quantity',
-        'invoice_date',
-        'unit_price',
-        'customer_id',
-      ].filter((name) => !columns!.has(name));
+      const missing = COLUMNS.filter((name) => !columns!.has(name));
       if (missing.length > 0)
         throw new Error(
           `${path}: the column ${missing.join(', ')} is missing; the file is not of the form that the README describes`,
@@ -107,13 +104,40 @@ async function* lines(file: ReadStream, path: string): AsyncGenerator<Line> {
       invoice: cell('invoice_no'),
       product: cell('stock_code').toUpperCase(),
       description: cell('description').trim(),
-      quantity: Number(cell('quantity')),
+      quantity: numberOf(cell('quantity')),
       time: `${cell('invoice_date')}Z`,
-      unitPrice: Number(cell('unit_price')),
+      unitPrice: numberOf(cell('unit_price')),
       customer: cell('customer_id') || null,
       country: cell('country'),
     };
   }
+}
+
+/** Not by readline: it loses the errors of its input, and a file that is cut off must not look like a short one. */
+async function* textLines(file: ReadStream, path: string): AsyncGenerator<string> {
+  const input: ReadStream | Duplex = path.endsWith('.gz')
+    ? pipeline(file, createGunzip(), () => {}) // the error reaches the loop below
+    : file;
+  input.setEncoding('utf8');
+  let rest = '';
+  for await (const chunk of input as AsyncIterable<string>) {
+    const texts = (rest + chunk).split(/\r?\n/);
+    rest = texts.pop()!;
+    yield* texts;
+  }
+  if (rest) yield rest;
+}
+
+/** A write-off may lack a price, and a return may cost nothing; a return of no units cannot be decided. */
+function isUsable({ invoice, product, quantity, time, unitPrice }: Line): boolean {
+  if (!invoice || !product || !MINUTES.test(time.slice(0, -1))) return false;
+  if (!Number.isFinite(quantity) || !Number.isFinite(unitPrice)) return false;
+  return !invoice.startsWith('C') || (quantity !== 0 && unitPrice >= 0);
+}
+
+/** A cell without a number is none, not zero. */
+function numberOf(cell: string): number {
+  return cell.trim() === '' ? Number.NaN : Number(cell);
 }
 
 /** The cells of one line of RFC 4180; the data has no line breaks inside quotes. */

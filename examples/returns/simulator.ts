@@ -17,7 +17,8 @@ const COLOURS = ['RED', 'BLUE', 'GREEN', 'IVORY'];
 const CUSTOMERS = 120;
 
 interface Bought {
-  customer: string;
+  /** null for a guest. */
+  customer: string | null;
   product: string;
   description: string;
   quantity: number;
@@ -74,7 +75,8 @@ export class Simulation {
     if (irregular < 0.04)
       return this.#request({ ...bought, customer: this.#customer() }, 1, bought.unitPrice);
     if (irregular < 0.08) return this.#request(bought, bought.quantity * 2, bought.unitPrice);
-    if (irregular < 0.12) return this.#request(bought, 1, round(bought.unitPrice * 1.5));
+    if (irregular < 0.11) return this.#request(bought, 1, round(bought.unitPrice * 1.5));
+    if (irregular < 0.125) return this.#request({ ...bought, customer: null }, 1, bought.unitPrice);
     return this.#request(
       bought,
       1 + Math.floor(this.#random() * Math.max(1, bought.quantity / 4)),
@@ -130,7 +132,7 @@ export class Simulation {
   #event(
     id: string,
     type: string,
-    customer: string,
+    customer: string | null,
     time: string,
     data: Record<string, unknown>,
   ): CloudEvent {
@@ -140,7 +142,7 @@ export class Simulation {
       source: SOURCE,
       type,
       time,
-      partitionkey: customer,
+      partitionkey: customer ?? 'guest',
       ...(type === 'return.requested' ? { subject: id } : {}),
       data: data as NonNullable<CloudEvent['data']>,
     };

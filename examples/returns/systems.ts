@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 
@@ -71,15 +71,19 @@ async function start(file: string, port: number, behaviour: Behaviour): Promise<
   return { url: `http://127.0.0.1:${taken}`, calls, done, stop: () => stop(server) };
 }
 
+/**
+ * What was done before. A crash can cut the last line off: that work was never answered, so the key comes again; the line is taken out, or the next
+ * one would be glued to it.
+ */
 function readDone(file: string): [string, Record<string, unknown>][] {
-  try {
-    return readFileSync(file, 'utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as [string, Record<string, unknown>]);
-  } catch {
-    return []; // the first start
-  }
+  if (!existsSync(file)) return [];
+  const text = readFileSync(file, 'utf8');
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  if (whole.length < text.length) truncateSync(file, Buffer.byteLength(whole));
+  return whole
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as [string, Record<string, unknown>]);
 }
 
 async function readBody(request: IncomingMessage): Promise<Record<string, unknown>> {
