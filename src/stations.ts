@@ -26,7 +26,7 @@ import { createModels, type Models } from './models/models.ts';
 import { createOnnxRuntime } from './serving/onnx-runtime.ts';
 import { createServing, type Serving } from './serving/serving.ts';
 import type { Database } from './store/database.ts';
-import { Definitions } from './store/definitions.ts';
+import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
 import { type DefinitionKind, projectKind } from './store/project.ts';
 import { queueKind } from './tasks/queue-kind.ts';
@@ -104,18 +104,7 @@ export async function createStations(ground: Ground) {
       lineage.record({ runId, event, pins: event ? [contractPin(contracts, event), ...pins] : pins }),
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
-  definitions.onChange((changed) => {
-    for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
-      try {
-        engine.put(definition);
-      } catch (error) {
-        logger.error(
-          `The flow ${definition.name} was applied by another release and does not compile here`,
-          error,
-        );
-      }
-    }
-  });
+  definitions.onChange((changed) => putFlows(engine, changed));
   const kinds = kindsOf(contracts, catalog);
   const access = new Access(db, limits);
   return {
@@ -132,6 +121,20 @@ export async function createStations(ground: Ground) {
     kinds,
     access,
   };
+}
+
+/** A flow that does not compile here must not stop a start: its runs wait for the release that can. */
+function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void {
+  for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
+    try {
+      engine.put(definition);
+    } catch (error) {
+      logger.error(
+        `The flow ${definition.name} was applied by another release and does not compile here`,
+        error,
+      );
+    }
+  }
 }
 
 /** The kinds of definitions in the order of the path: a project is applied in it. */

@@ -81,8 +81,9 @@ export function checkStructure(files: readonly SourceFile[]): string[] {
   return [...new Set(faults)];
 }
 
+/** Tests, and what only tests load: a module put together for them, a suite that every adapter must pass. */
 function isTest(path: string): boolean {
-  return /\.(test|suite|bench)\.tsx?$/.test(path);
+  return /(\.(test|suite)|-under-test|-conformance(-\w+)?)\.tsx?$/.test(path);
 }
 
 function moduleOf(path: string): string | undefined {

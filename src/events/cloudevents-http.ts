@@ -99,7 +99,7 @@ function sizeOf(event: Json, body: Uint8Array, count: number, limits: Limits): n
  *
  * @throws AiosError `events.invalid`, `events.payload_too_large`
  */
-export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
+function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
   if (bytes > limits.eventBytesMax) {
     throw new AiosError('events.payload_too_large', {
       detail: `The event has ${bytes} bytes; at most ${limits.eventBytesMax}.`,

@@ -68,12 +68,16 @@ describe('the audit log', () => {
 
     it('stays in order when transaction numbers get a digit more', async () => {
       const { audit, reader, sequencer } = await open();
-      const [{ xid } = { xid: 0 }] = await database.db.query<{ xid: number }>('select pg_current_xact_id()::text::int as xid');
+      const [{ xid } = { xid: 0 }] = await database.db.query<{ xid: number }>(
+        'select pg_current_xact_id()::text::int as xid',
+      );
       // Two entries per transaction around the next power of ten that is near, and a step of the sequencer between them.
       const before = await reader.size();
-      for (let i = 0; i < 12; i++) await database.commit.commit([audit.entry(record(`digit:${i}`)), audit.entry(record(`digit:${i}b`))]);
-      const wide = 10 ** (String(xid).length) - xid;
-      if (wide < 20_000) for (let i = 0; i < wide; i++) await database.db.query('select pg_current_xact_id()');
+      for (let i = 0; i < 12; i++)
+        await database.commit.commit([audit.entry(record(`digit:${i}`)), audit.entry(record(`digit:${i}b`))]);
+      const wide = 10 ** String(xid).length - xid;
+      if (wide < 20_000)
+        for (let i = 0; i < wide; i++) await database.db.query('select pg_current_xact_id()');
       for (let i = 0; i < 12; i++) await database.commit.commit([audit.entry(record(`digit:${i}c`))]);
       await sequencer.drain();
       expect(await reader.verify()).toMatchObject({ valid: true, size: before + 36, problems: [] });
