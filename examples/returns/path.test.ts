@@ -1,0 +1,94 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { type App, createApp } from '../../src/app.ts';
+import { readProject } from '../../src/cli/projects.ts';
+import type { JsonObject } from '../../src/kernel/json.ts';
+import { limitsFrom } from '../../src/kernel/limits.ts';
+import { createTestDatabase, type TestDatabase } from '../../src/testing/database.ts';
+import { Simulation } from './simulator.ts';
+import { type OutsideSystem, startRefunds, startWarehouse } from './systems.ts';
+
+let database: TestDatabase;
+let dataDir: string;
+let app: App;
+const systems: OutsideSystem[] = [];
+const decided = new Map<string, JsonObject>();
+const settled: string[] = [];
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'aios-path-'));
+  database = await createTestDatabase([]);
+  const { host, port, user, password, database: name } = database.target as Record<string, unknown>;
+  app = await createApp({
+    dataDir,
+    databaseUrl: `postgresql://${user}:${encodeURIComponent(String(password ?? ''))}@${host}:${port}/${name}`,
+    host: '127.0.0.1',
+    port: 0,
+    limits: limitsFrom(),
+  });
+  const paths = (await readProject(import.meta.dirname)).map(({ path }) => path);
+  await app.apply(
+    await Promise.all(
+      paths.map(async (path) => ({ path, bytes: await readFile(join(import.meta.dirname, path)) })),
+    ),
+  );
+  app.stations.log.onCommitted((events) => {
+    for (const { event } of events) {
+      const data = event.data as JsonObject;
+      if (event.type === 'return.decided') decided.set(String(data.returnId), data);
+      if (event.type === 'return.settled') settled.push(String(data.returnId));
+    }
+  });
+});
+
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await app?.stop();
+  await Promise.all(systems.map((system) => system.stop()));
+  await database?.close();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+it('a request is decided while the refund system is away, and paid once when it comes', async () => {
+  const simulation = new Simulation(7, Date.now);
+  const events = simulation.first();
+  const [ordinary, tooMany] = events
+    .filter(({ type }) => type === 'return.requested')
+    .map(({ data }) => String((data as JsonObject).returnId)) as [string, string];
+  await app.publish(events);
+  await vi.waitFor(() => expect(decided.has(ordinary)).toBe(true), 10_000);
+  expect(decided.get(ordinary)).toMatchObject({ outcome: 'refund', decidedBy: 'policy' });
+  expect(decided.has(tooMany)).toBe(false);
+
+  const refunds = await startRefunds(join(dataDir, 'refunds.jsonl'));
+  const warehouse = await startWarehouse(join(dataDir, 'warehouse.jsonl'));
+  systems.push(refunds, warehouse);
+  vi.stubEnv('REFUNDS_URL', refunds.url);
+  vi.stubEnv('WAREHOUSE_URL', warehouse.url);
+  await vi.waitFor(() => expect(settled).toEqual([ordinary]), 20_000);
+  expect([...refunds.done.values()]).toMatchObject([{ returnId: ordinary }]);
+  expect([...warehouse.done.values()]).toMatchObject([{ returnId: ordinary }]);
+
+  // The same events again, as a client repeats them that got no answer.
+  await app.publish(events);
+  await app.stations.consumers.idle();
+  expect(refunds.done.size).toBe(1);
+});
+
+it('a guest is refused with a way back, without a person and without a refund', async () => {
+  const simulation = new Simulation(9, Date.now);
+  const guest = [...simulation.first(), ...Array.from({ length: 3000 }, () => simulation.next())].find(
+    ({ type, data }) => type === 'return.requested' && (data as JsonObject).customerId === null,
+  )!;
+  await app.publish([guest]);
+  const { returnId } = guest.data as JsonObject;
+  await vi.waitFor(() => expect(decided.has(String(returnId))).toBe(true), 10_000);
+  expect(decided.get(String(returnId))).toMatchObject({
+    outcome: 'refuse',
+    decidedBy: 'policy',
+    reason: expect.stringContaining('can be made again'),
+  });
+  expect(settled).not.toContain(returnId);
+});
