@@ -162,16 +162,23 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
-  takeOver(worker: string, limit: number): Promise<ClaimedRun[]> {
+  /**
+   * The dead are looked up first: a row that another worker took meanwhile is checked again by its own columns only, and `not exists` over
+   * another table would then pass a second time (Postgres, "Read Committed Isolation Level": the join is not made again).
+   */
+  async takeOver(worker: string, limit: number): Promise<ClaimedRun[]> {
+    const dead = await this.#db.query<{ worker: string }>(
+      `select distinct o.worker from workflow_runs o
+       where o.worker is not null
+         and not exists (select from workflow_workers w where w.id = o.worker and w.lease_until > now())`,
+    );
+    if (dead.length === 0) return [];
     return this.#claim(
       `update workflow_runs r set worker = $1, epoch = epoch + 1
        where id in (
-         select o.id from workflow_runs o
-         where o.worker is not null
-           and not exists (select from workflow_workers w where w.id = o.worker and w.lease_until > now())
-         order by o.id limit $2 for update skip locked)
+         select o.id from workflow_runs o where o.worker = any($3) order by o.id limit $2 for update skip locked)
        returning ${READ}, r.entries`,
-      [worker, limit],
+      [worker, limit, dead.map((row) => row.worker)],
     );
   }
 
