@@ -102,4 +102,34 @@ describe('group commit', () => {
     });
     await small.close();
   });
+
+  it('writes nothing after it has rolled back, though a lane had another statement to send', async () => {
+    // The second statement of `two` comes after the refusal of `late` has arrived.
+    let sent: Promise<unknown> | undefined;
+    const two: Lane<Note> = {
+      name: 'two',
+      order: 15,
+      async write(tx, items) {
+        await tx.query('select 1');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        sent = Promise.allSettled([notes.write(tx, items)]);
+        await sent;
+        return undefined;
+      },
+    };
+    const late: Lane<string> = {
+      name: 'late',
+      order: 70,
+      async write(tx, [text]) {
+        await tx.query('select $1::int', [text]);
+        return undefined;
+      },
+    };
+    await expect(
+      database.commit.commit([write(two, { id: 'alone', body: 'x' }), write(late, 'no number')]),
+    ).rejects.toMatchObject({ code: 'store.refused_value' });
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    await sent;
+    expect(await stored('alone')).toEqual([]);
+  });
 });

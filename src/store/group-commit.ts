@@ -215,7 +215,9 @@ export class GroupCommit implements Committer {
       const gates = lanes.filter(({ lane }) => lane.gate);
       for (const gate of gates) await this.#writeLane(tx, gate);
       // The other lanes are sent without waiting for each other: one round trip for all of them.
-      await Promise.all(lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows)));
+      const writing = lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows));
+      // All end before the rollback: a second statement that a lane sent after it would be committed by itself.
+      await Promise.all(writing).finally(() => Promise.allSettled(writing));
       await tx.query('commit');
     } catch (error) {
       await tx.query('rollback').catch(() => {});
