@@ -23,12 +23,18 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-if (values.orders) await main(values.orders);
+if (values.orders) await main(values.orders).catch(fail);
 else {
   console.error(
     'usage: npm run replay -- --orders FILE [--keep FOLDER] [--json]\n  FILE: CSV or .csv.gz of the form that examples/returns/README.md describes',
   );
   process.exitCode = 64;
+}
+
+/** One line says what is wrong; the stack is for who asks for it. */
+function fail(error: Error): void {
+  console.error(process.env.AIOS_LOG === 'debug' ? error : `\nThe replay stopped: ${error.message}`);
+  process.exitCode = 1;
 }
 
 async function main(path: string): Promise<void> {

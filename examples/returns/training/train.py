@@ -102,8 +102,12 @@ for _ in range(500):
     rows = np.concatenate([np.flatnonzero(test["customer_id"].to_numpy() == c) for c in drawn])
     if 0 < y_test[rows].sum() < len(rows):
         boot.append(roc_auc_score(y_test[rows], p_test[rows]))
-onnx = convert_sklearn(model, initial_types=[("features", FloatTensorType([None, len(names)]))], options={id(model): {"zipmap": False}}, target_opset=17)
-blob = onnx.SerializeToString()
+# The same training gives the same file: without a name the converter makes one up, and it lists the operator sets in the order of a set.
+onnx = convert_sklearn(model, name="return-risk", initial_types=[("features", FloatTensorType([None, len(names)]))], options={id(model): {"zipmap": False}}, target_opset=17)
+opsets = sorted(onnx.opset_import, key=lambda opset: opset.domain)
+del onnx.opset_import[:]
+onnx.opset_import.extend(opsets)
+blob = onnx.SerializeToString(deterministic=True)
 with open(f"{out}/return-risk.onnx", "wb") as file:
     file.write(blob)
 served = onnxruntime.InferenceSession(blob).run(None, {"features": x_test})[1][:, 1]
