@@ -37,7 +37,7 @@ server.post('/floor', async (request, reply) => {
 });
 await server.listen({ port: 0, host: '127.0.0.1' });
 const { port } = server.server.address() as { port: number };
-console.log(JSON.stringify({ port, postgresPid: postgres.pid }));
+console.log(JSON.stringify({ port }));
 
 process.stdin.resume();
 process.stdin.once('end', async () => {
