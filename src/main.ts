@@ -11,6 +11,7 @@ import { AiosError } from './kernel/errors.ts';
 import { limitsFrom } from './kernel/limits.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+const CONSOLE_DIR = join(ROOT, 'console', 'dist');
 const EXAMPLES = join(ROOT, 'examples');
 
 /** What an example brings besides its definitions: outside systems and a stream of simulated events. */
@@ -38,7 +39,7 @@ async function start({ project, example }: StartOptions): Promise<number> {
     port: Number(process.env.AIOS_PORT ?? 7700),
     adminKey: process.env.AIOS_ADMIN_KEY,
     limits: limitsFrom(process.env.AIOS_LIMITS),
-    consoleDir: join(ROOT, 'console', 'dist'),
+    consoleDir: CONSOLE_DIR,
     onProgress: progress.say,
   });
   let live: Awaited<ReturnType<Example['startLive']>> | undefined;
@@ -77,8 +78,16 @@ async function exampleFolder(name: string): Promise<string> {
 
 async function banner(app: App, dataDir: string, notice: string | undefined): Promise<string> {
   const bold = process.stderr.isTTY ? (text: string) => `\u001b[1m${text}\u001b[22m` : (text: string) => text;
+  const hasConsole = existsSync(CONSOLE_DIR);
   const rows: [string, string][] = [
-    ['Console', `${bold(await app.loginUrl())}  (one-time link; a new one: npm run aios -- login)`],
+    ...(hasConsole
+      ? [
+          ['Console', `${bold(await app.loginUrl())}  (one-time link; a new one: npm run aios -- login)`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
     ['Data', `${dataDir}  (${app.databaseName})`],
     ['Next', 'npm run aios -- inbox   what waits for a person'],
