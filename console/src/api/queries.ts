@@ -1,0 +1,104 @@
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { get } from './request.ts';
+import type {
+  AuditEntry,
+  DeadLetter,
+  Kpis,
+  LoggedEvent,
+  Me,
+  Model,
+  Page,
+  Run,
+  RunSummary,
+  Task,
+} from './shapes.ts';
+
+/** Every question that the pages ask, by the key under which the answer is kept. */
+export const meQuery = queryOptions({
+  queryKey: ['me'],
+  queryFn: () => get<Me>('/api/v1/me'),
+  retry: false,
+});
+
+export const kpisQuery = queryOptions({ queryKey: ['kpis'], queryFn: () => get<Kpis>('/api/v1/kpis') });
+
+export interface RunFilters {
+  workflow?: string;
+  status?: string;
+  since?: string;
+  q?: string;
+}
+
+export const runsQuery = (filters: RunFilters, limit: number) =>
+  infiniteQueryOptions({
+    queryKey: ['runs', filters, limit],
+    queryFn: ({ pageParam }) =>
+      get<Page<RunSummary>>('/api/v1/runs', { ...filters, cursor: pageParam, limit }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
+export const runQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['run', id],
+    queryFn: () => get<Run>(`/api/v1/runs/${encodeURIComponent(id)}`),
+  });
+
+export const workflowsQuery = queryOptions({
+  queryKey: ['workflows'],
+  queryFn: () => get<Page<{ name: string; version: number }>>('/api/v1/workflows'),
+  staleTime: 60_000,
+});
+
+export const tasksQuery = (status: string, limit = 100) =>
+  queryOptions({
+    queryKey: ['tasks', status, limit],
+    queryFn: () => get<Page<Task>>('/api/v1/tasks', { status, limit }),
+  });
+
+export const taskQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['task', id],
+    queryFn: () => get<Task>(`/api/v1/tasks/${encodeURIComponent(id)}`),
+  });
+
+export const modelsQuery = queryOptions({
+  queryKey: ['models'],
+  queryFn: () => get<Page<Model>>('/api/v1/models'),
+});
+
+export const modelQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['model', name],
+    queryFn: () => get<Model>(`/api/v1/models/${encodeURIComponent(name)}`),
+    refetchInterval: 5_000,
+  });
+
+export const eventsQuery = (filters: { type?: string; source?: string; subject?: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['events', filters],
+    queryFn: ({ pageParam }) =>
+      get<Page<LoggedEvent>>('/api/v1/events', { ...filters, cursor: pageParam, limit: 50 }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
+export const deadLettersQuery = queryOptions({
+  queryKey: ['dead-letters'],
+  queryFn: () => get<Page<DeadLetter>>('/api/v1/dead-letters', { status: 'open', limit: 200 }),
+});
+
+export const auditQuery = (filters: { object?: string; kind?: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', filters],
+    queryFn: ({ pageParam }) =>
+      get<Page<AuditEntry>>('/api/v1/audit/entries', { ...filters, cursor: pageParam, limit: 50 }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
+export const auditEntryQuery = (index: number) =>
+  queryOptions({
+    queryKey: ['audit-entry', index],
+    queryFn: () => get<AuditEntry>(`/api/v1/audit/entries/${index}`),
+  });

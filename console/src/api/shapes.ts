@@ -1,0 +1,218 @@
+/** What the API answers with, as far as these pages read it. Times are RFC 3339 texts, amounts millionths of a dollar. */
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+export type JsonObject = { [name: string]: Json };
+
+export interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+export interface Me {
+  id: string;
+  name: string;
+  roles: string[];
+  permissions: string[];
+}
+
+export interface Kpis {
+  runs: { total: number; byStatus: Record<string, number> };
+  decisions: {
+    total: number;
+    automatic: number;
+    review: number;
+    refused: number;
+    byOutcome: Record<string, number>;
+  };
+  costPerRunMicroUsd: number;
+  tasksOpen: number;
+  events: { total: number; deadLetters: number };
+  latencyMs: { p50: number; p95: number; p99: number };
+  series: { runsPerMinute: { at: string; count: number }[] };
+}
+
+export const RUN_STATUSES = ['running', 'waiting', 'paused', 'completed', 'failed', 'canceled'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+
+export interface RunSummary {
+  id: string;
+  workflow: string;
+  version: number;
+  status: RunStatus;
+  startedAt?: string;
+  endedAt?: string;
+  updatedAt: string;
+  outcome?: string;
+  subject?: string;
+  waitingFor?: string;
+  costMicroUsd?: number;
+}
+
+export interface Step {
+  key: string;
+  id: string;
+  name: string;
+  kind: 'pure' | 'costly' | 'effect' | 'wait' | 'flow';
+  primitive?: string;
+  status: 'waiting' | 'completed' | 'failed' | 'canceled';
+  startedAt: string;
+  endedAt?: string;
+  durationMs?: number;
+  attempts: number;
+  input?: Json;
+  output?: Json;
+  error?: { title?: string; type?: string; detail?: string };
+  choice?: string;
+}
+
+interface GraphNode {
+  id: string;
+  label: string;
+  kind: string;
+  primitive?: string;
+  parent?: string;
+}
+
+export interface Pin {
+  kind: string;
+  name: string;
+  version: string;
+  digest?: string;
+}
+
+interface CostEntry {
+  stepKey?: string;
+  service: string;
+  resource: string;
+  quantity: number;
+  unit: string;
+  amountMicroUsd: number;
+  at: string;
+}
+
+export interface AuditEntry {
+  index: number;
+  id: string;
+  kind: string;
+  action: string;
+  actor: { kind: string; id: string };
+  object: string;
+  at: string;
+  payloadDigest: string;
+  leafHash: string;
+  payload?: Json;
+}
+
+export interface Run extends RunSummary {
+  digest: string;
+  input: Json;
+  output?: Json;
+  error?: { title?: string; type?: string; detail?: string };
+  event?: JsonObject;
+  parent?: { runId: string };
+  steps: Step[];
+  graph: { nodes: GraphNode[]; edges: { from: string; to: string; label?: string }[] };
+  pins: Pin[];
+  costs: CostEntry[];
+  audit: AuditEntry[];
+}
+
+export interface FormSchema {
+  type?: string;
+  title?: string;
+  description?: string;
+  required?: string[];
+  properties?: Record<string, FormSchema>;
+  enum?: Json[];
+  minLength?: number;
+  maxLength?: number;
+  minimum?: number;
+  maximum?: number;
+}
+
+export interface Task {
+  id: string;
+  queue: string;
+  queueTitle: string;
+  title: string;
+  instructions?: string;
+  status: 'open' | 'claimed' | 'completed' | 'expired' | 'canceled';
+  priority: number;
+  runId: string;
+  context: JsonObject;
+  contextDigest: string;
+  form: FormSchema;
+  suggestion?: Json;
+  result?: JsonObject;
+  createdAt: string;
+  dueAt?: string;
+  claimedAt?: string;
+  endedAt?: string;
+  claimedBy?: string;
+  claimedById?: string;
+  decidedBy?: string;
+  minutes?: number;
+}
+
+interface Tensor {
+  name: string;
+  datatype: string;
+  shape: number[];
+}
+
+interface ServingStatistics {
+  requests: number;
+  errors: number;
+  refused: number;
+  restarts: number;
+  replicas: number;
+  queued: number;
+  meanBatch: number;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+}
+
+export interface ModelVersion {
+  version: number;
+  digest: string;
+  status: string;
+  createdAt: string;
+  createdBy: string;
+  sizeBytes: number;
+  signature: { inputs: Tensor[]; outputs: Tensor[]; features?: string[] };
+  card: {
+    markdown?: string;
+    task?: string;
+    license?: string;
+    data?: string;
+    metrics?: Record<string, number>;
+  };
+  serving: ServingStatistics | null;
+}
+
+export interface Model {
+  name: string;
+  aliases: Record<string, number>;
+  versions: ModelVersion[];
+  serving: ServingStatistics | null;
+}
+
+export interface LoggedEvent extends JsonObject {
+  id: string;
+  source: string;
+  type: string;
+  partition: number;
+  offset: number;
+  recordedAt: string;
+}
+
+export interface DeadLetter {
+  id: string;
+  group: string;
+  position: { partition: number; offset: number };
+  event: JsonObject & { id: string; type: string; source: string };
+  problem: { code?: string; title?: string; detail?: string; hint?: string };
+  attempts: number;
+  failedAt: string;
+  status: 'open' | 'replayed' | 'dismissed';
+}

@@ -1,0 +1,86 @@
+import { Box, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle, IconRefresh } from '@tabler/icons-react';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { ProblemError } from '../api/request.ts';
+
+/** What went wrong, and the way forward. */
+export function ProblemView({ error, retry }: { error: Error; retry?: () => void }) {
+  const problem = error instanceof ProblemError ? error.problem : undefined;
+  return (
+    <Box className="panel tone-bad" p="lg" role="alert" style={{ borderColor: 'var(--tone-line)' }}>
+      <Group align="flex-start" wrap="nowrap" gap="sm">
+        <IconAlertTriangle
+          size={20}
+          color="var(--tone-line)"
+          style={{ flex: 'none', marginTop: 2 }}
+          aria-hidden
+        />
+        <Stack gap={4} miw={0}>
+          <Text fw={600}>{problem?.title ?? 'This page has a fault'}</Text>
+          <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+            {problem?.detail ?? error.message}
+          </Text>
+          {problem?.issues?.map(({ path, message }) => (
+            <Text size="sm" key={`${path} ${message}`}>
+              <span className="mono">{path}</span> {message}
+            </Text>
+          ))}
+          {problem?.hint && <Text size="sm">{problem.hint}</Text>}
+          <Text size="xs" c="dimmed" className="mono">
+            {problem?.code}
+          </Text>
+          {retry && (
+            <Button
+              variant="default"
+              size="xs"
+              w="fit-content"
+              leftSection={<IconRefresh size={14} />}
+              onClick={retry}
+            >
+              Try again
+            </Button>
+          )}
+        </Stack>
+      </Group>
+    </Box>
+  );
+}
+
+export function Empty({ title, children, icon }: { title: string; children?: ReactNode; icon?: ReactNode }) {
+  return (
+    <Stack align="center" gap={6} py={48} px="md" ta="center">
+      {icon && <Box c="dimmed">{icon}</Box>}
+      <Text fw={600}>{title}</Text>
+      <Text size="sm" c="dimmed" maw={440} component="div">
+        {children}
+      </Text>
+    </Stack>
+  );
+}
+
+export function Loading({ lines = 6 }: { lines?: number }) {
+  return (
+    <Stack gap="sm" p="md" role="status" aria-label="Loading">
+      {Array.from({ length: lines }, (_, line) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: bars that never change places
+        <Skeleton key={line} height={18} width={`${95 - ((line * 17) % 40)}%`} />
+      ))}
+    </Stack>
+  );
+}
+
+/** The answer of a question in each of its states; an answer that is there stays while it is read again. */
+export function Answer<Data>({
+  query,
+  children,
+  loading = <Loading />,
+}: {
+  query: Pick<UseQueryResult<Data>, 'data' | 'error' | 'refetch'>;
+  children: (data: Data) => ReactNode;
+  loading?: ReactNode;
+}) {
+  if (query.data !== undefined) return children(query.data);
+  if (query.error) return <ProblemView error={query.error} retry={() => void query.refetch()} />;
+  return loading;
+}

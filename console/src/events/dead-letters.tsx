@@ -1,0 +1,178 @@
+import { Button, Checkbox, Group, Stack, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconMailOff, IconRefresh } from '@tabler/icons-react';
+import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { deadLettersQuery, meQuery } from '../api/queries.ts';
+import { act, type Problem } from '../api/request.ts';
+import type { DeadLetter, Page } from '../api/shapes.ts';
+import { CopyAs } from '../display/copy-as.tsx';
+import { Panel } from '../display/page.tsx';
+import { Answer, Empty, ProblemView } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+
+interface Replayed {
+  replayed: number;
+  failed: { id: string; problem: Problem }[];
+}
+
+export function DeadLetters({ letters }: { letters: UseQueryResult<Page<DeadLetter>> }) {
+  return (
+    <Answer query={letters}>
+      {({ items }) =>
+        items.length === 0 ? (
+          <Panel>
+            <Empty title="No dead letter" icon={<IconMailOff size={32} />}>
+              An event that a consumer group cannot handle waits here with the reason, and can be handed to it
+              again.
+            </Empty>
+          </Panel>
+        ) : (
+          <Letters items={items} />
+        )
+      }
+    </Answer>
+  );
+}
+
+function Letters({ items }: { items: readonly DeadLetter[] }) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const ids = items.filter(({ id }) => chosen.has(id)).map(({ id }) => id);
+  const toggle = (id: string) =>
+    setChosen((before) => {
+      const next = new Set(before);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  return (
+    <Stack gap="md">
+      <ReplayBar ids={ids} onDone={() => setChosen(new Set())} />
+      <Panel padded={false}>
+        <table className="rows">
+          <thead>
+            <tr>
+              <th>
+                <Checkbox
+                  aria-label="Choose all"
+                  checked={ids.length === items.length}
+                  indeterminate={ids.length > 0 && ids.length < items.length}
+                  onChange={() =>
+                    setChosen(ids.length === items.length ? new Set() : new Set(items.map(({ id }) => id)))
+                  }
+                />
+              </th>
+              <th>Event</th>
+              <th>Why it was not handled</th>
+              <th className="wide-only">Group</th>
+              <th className="wide-only end">Tries</th>
+              <th className="end">Failed</th>
+            </tr>
+          </thead>
+          <tbody>
+            {items.map((letter) => (
+              <LetterRow
+                key={letter.id}
+                letter={letter}
+                chosen={chosen.has(letter.id)}
+                onToggle={() => toggle(letter.id)}
+              />
+            ))}
+          </tbody>
+        </table>
+      </Panel>
+    </Stack>
+  );
+}
+
+function LetterRow({
+  letter,
+  chosen,
+  onToggle,
+}: {
+  letter: DeadLetter;
+  chosen: boolean;
+  onToggle: () => void;
+}) {
+  const { id, event, problem, group, attempts, failedAt } = letter;
+  return (
+    <tr aria-selected={chosen}>
+      <td>
+        <Checkbox aria-label={`Choose ${event.id ?? id}`} checked={chosen} onChange={onToggle} />
+      </td>
+      <td>
+        <Text size="sm">{event.type}</Text>
+        <Text size="xs" c="dimmed" className="mono">
+          {event.id}
+        </Text>
+      </td>
+      <td>
+        <Text size="sm">{problem.detail ?? problem.title}</Text>
+        <Text size="xs" c="dimmed" className="mono">
+          {problem.code}
+        </Text>
+      </td>
+      <td className="wide-only">{group}</td>
+      <td className="wide-only end number">{attempts}</td>
+      <td className="end">
+        <Time at={failedAt} />
+      </td>
+    </tr>
+  );
+}
+
+function ReplayBar({ ids, onDone }: { ids: string[]; onDone: () => void }) {
+  const me = useQuery(meQuery);
+  const queries = useQueryClient();
+  const read = () => queries.invalidateQueries({ queryKey: deadLettersQuery.queryKey });
+  const replay = useMutation({
+    mutationFn: () => act<Replayed>('POST', '/api/v1/dead-letters/replay', { ids }),
+    onSuccess: ({ replayed, failed }) => {
+      notifications.show({
+        title: `${replayed} handled`,
+        message:
+          failed.length === 0
+            ? 'None is left of those chosen.'
+            : `${failed.length} failed again: ${failed[0]!.problem.title}`,
+        color: failed.length === 0 ? 'teal' : 'red',
+      });
+      onDone();
+      void read();
+    },
+  });
+  const dismiss = useMutation({
+    mutationFn: () => Promise.all(ids.map((id) => act('POST', `/api/v1/dead-letters/${id}/dismiss`))),
+    onSettled: () => {
+      onDone();
+      void read();
+    },
+  });
+  if (!me.data?.permissions.includes('dead-letters.replay')) return null;
+  const error = replay.error ?? dismiss.error;
+  return (
+    <Stack gap="xs">
+      <Group gap="xs">
+        <Button
+          leftSection={<IconRefresh size={16} />}
+          disabled={ids.length === 0}
+          loading={replay.isPending}
+          onClick={() => replay.mutate()}
+        >
+          Hand again{ids.length > 0 ? ` (${ids.length})` : ''}
+        </Button>
+        <Button
+          variant="default"
+          disabled={ids.length === 0}
+          loading={dismiss.isPending}
+          onClick={() => dismiss.mutate()}
+        >
+          Dismiss
+        </Button>
+        <CopyAs
+          what="This replay"
+          command={{ method: 'POST', path: '/api/v1/dead-letters/replay', body: { ids } }}
+        />
+      </Group>
+      {error && <ProblemView error={error} />}
+    </Stack>
+  );
+}

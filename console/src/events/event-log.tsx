@@ -1,0 +1,130 @@
+import { Button, Group, Stack, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useState } from 'react';
+import { eventsQuery } from '../api/queries.ts';
+import { withQuery } from '../api/request.ts';
+import type { LoggedEvent } from '../api/shapes.ts';
+import { CopyAs } from '../display/copy-as.tsx';
+import { JsonView } from '../display/json-view.tsx';
+import { SidePanel } from '../display/overlay.tsx';
+import { Panel } from '../display/page.tsx';
+import { Answer, Empty } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+
+const route = getRouteApi('/events');
+const FILTERS = [
+  ['type', 'Type, such as order.placed'],
+  ['subject', 'Subject'],
+  ['source', 'Source'],
+] as const;
+const TYPED_MS = 300;
+
+/** The log, newest first; a row opens its event. */
+export function EventLog() {
+  const { type, subject, source } = route.useSearch();
+  const events = useInfiniteQuery({ ...eventsQuery({ type, subject, source }), refetchInterval: 5_000 });
+  const [shown, setShown] = useState<LoggedEvent>();
+  const items = events.data?.pages.flatMap((page) => page.items) ?? [];
+  return (
+    <Stack gap="md">
+      <Group gap="xs">
+        {FILTERS.map(([name, hint]) => (
+          <Filter key={name} name={name} hint={hint} />
+        ))}
+        <CopyAs
+          what="This list"
+          command={{ method: 'GET', path: withQuery('/api/v1/events', { type, subject, source }) }}
+        />
+      </Group>
+      <Panel padded={false}>
+        <Answer query={events}>{() => <EventTable events={items} onOpen={setShown} />}</Answer>
+      </Panel>
+      {events.hasNextPage && (
+        <Button
+          variant="default"
+          mx="auto"
+          loading={events.isFetchingNextPage}
+          onClick={() => void events.fetchNextPage()}
+        >
+          Show older events
+        </Button>
+      )}
+      <SidePanel opened={shown !== undefined} onClose={() => setShown(undefined)} title={shown?.type ?? ''}>
+        <JsonView value={shown} label="The event" />
+      </SidePanel>
+    </Stack>
+  );
+}
+
+function Filter({ name, hint }: { name: (typeof FILTERS)[number][0]; hint: string }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const tell = useDebouncedCallback(
+    (value: string) =>
+      void navigate({
+        search: (before) => ({ ...before, [name]: value.trim() || undefined }),
+        replace: true,
+      }),
+    TYPED_MS,
+  );
+  return (
+    <TextInput
+      aria-label={hint}
+      placeholder={hint}
+      defaultValue={search[name] ?? ''}
+      onChange={(event) => tell(event.currentTarget.value)}
+      w={{ base: '100%', xs: 230 }}
+    />
+  );
+}
+
+function EventTable({
+  events,
+  onOpen,
+}: {
+  events: readonly LoggedEvent[];
+  onOpen: (event: LoggedEvent) => void;
+}) {
+  if (events.length === 0)
+    return (
+      <Empty title="No event fits">
+        Post one to /api/v1/events, as a CloudEvent of a type that has a contract.
+      </Empty>
+    );
+  return (
+    <table className="rows">
+      <thead>
+        <tr>
+          <th>Type</th>
+          <th>Subject or id</th>
+          <th className="wide-only">Source</th>
+          <th className="wide-only end">Place</th>
+          <th className="end">Recorded</th>
+        </tr>
+      </thead>
+      <tbody>
+        {events.map((event) => (
+          <tr key={`${event.partition} ${event.offset}`} data-clickable="true" onClick={() => onOpen(event)}>
+            <td>
+              <button type="button" className="row-button" onClick={() => onOpen(event)}>
+                {event.type}
+              </button>
+            </td>
+            <td className="mono" style={{ overflowWrap: 'anywhere' }}>
+              {typeof event.subject === 'string' ? event.subject : event.id}
+            </td>
+            <td className="wide-only mono">{event.source}</td>
+            <td className="wide-only end number">
+              {event.partition}:{event.offset}
+            </td>
+            <td className="end">
+              <Time at={event.recordedAt} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,45 @@
+import { Group, Tabs } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { deadLettersQuery } from '../api/queries.ts';
+import { Badge } from '../display/badge.tsx';
+import { Page } from '../display/page.tsx';
+import { DeadLetters } from './dead-letters.tsx';
+import { EventLog } from './event-log.tsx';
+
+const route = getRouteApi('/events');
+
+export function EventsPage() {
+  const { tab = 'log' } = route.useSearch();
+  const navigate = route.useNavigate();
+  const letters = useQuery({ ...deadLettersQuery, refetchInterval: 5_000 });
+  const open = letters.data?.items.length ?? 0;
+  return (
+    <Page
+      title="Events"
+      subtitle="What came in, in the order in which it was committed; and what could not be handled."
+    >
+      <Tabs
+        value={tab}
+        onChange={(next) => void navigate({ search: next === 'log' ? {} : { tab: next ?? 'log' } })}
+        keepMounted={false}
+      >
+        <Tabs.List mb="md">
+          <Tabs.Tab value="log">Log</Tabs.Tab>
+          <Tabs.Tab value="dead-letters">
+            <Group gap={8} wrap="nowrap">
+              Dead letters
+              {open > 0 && <Badge tone="bad">{open}</Badge>}
+            </Group>
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="log">
+          <EventLog />
+        </Tabs.Panel>
+        <Tabs.Panel value="dead-letters">
+          <DeadLetters letters={letters} />
+        </Tabs.Panel>
+      </Tabs>
+    </Page>
+  );
+}

@@ -1,0 +1,159 @@
+import { Box, Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
+import { IconInbox } from '@tabler/icons-react';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { kpisQuery, runsQuery, tasksQuery } from '../api/queries.ts';
+import type { Kpis, Task } from '../api/shapes.ts';
+import { count, duration, money, share } from '../display/format.ts';
+import { PageLink } from '../display/link.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { RunTable } from '../display/run-table.tsx';
+import { Answer, Empty } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+import { OutcomeShares } from './outcome-shares.tsx';
+import { RateChart } from './rate-chart.tsx';
+
+const LATEST = 8;
+
+export function HomePage() {
+  const kpis = useQuery(kpisQuery);
+  const runs = useInfiniteQuery(runsQuery({}, LATEST));
+  return (
+    <Page title="Home" subtitle="What is decided, what it costs, and what waits.">
+      <Answer query={kpis}>{(figures) => <Figures kpis={figures} />}</Answer>
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, md: 8 }}>
+          <Panel title="Started in the last hour" aside={<PerMinute kpis={kpis.data} />}>
+            <Answer query={kpis}>{({ series }) => <RateChart series={series.runsPerMinute} />}</Answer>
+          </Panel>
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 4 }}>
+          <Waiting />
+        </Grid.Col>
+        <Grid.Col span={12}>
+          <Panel
+            title="Latest"
+            padded={false}
+            aside={
+              <PageLink to="/runs" size="sm">
+                All runs
+              </PageLink>
+            }
+          >
+            <Answer query={runs}>
+              {({ pages }) => <RunTable runs={pages[0]?.items.slice(0, LATEST) ?? []} empty={<NoRuns />} />}
+            </Answer>
+          </Panel>
+        </Grid.Col>
+      </Grid>
+    </Page>
+  );
+}
+
+function NoRuns() {
+  return (
+    <Empty title="Nothing has run yet">
+      Apply a project and send it an event:{' '}
+      <code className="mono">npm run aios -- apply examples/returns</code>
+    </Empty>
+  );
+}
+
+function Figures({ kpis }: { kpis: Kpis }) {
+  const { decisions, latencyMs } = kpis;
+  return (
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md" className="figures">
+      <Figure
+        name="Decided"
+        value={count(decisions.total)}
+        note={<OutcomeShares byOutcome={decisions.byOutcome} />}
+      />
+      <Figure
+        name="Without a person"
+        value={share(decisions.automatic, decisions.total)}
+        note={`${count(decisions.review)} by a person`}
+      />
+      <Figure name="Cost of a run" value={money(kpis.costPerRunMicroUsd)} note="people, models and systems" />
+      <Figure
+        name="Time to decide"
+        value={duration(latencyMs.p50)}
+        note={`median; p95 ${duration(latencyMs.p95)}`}
+      />
+      <Figure
+        name="Waits for a person"
+        value={count(kpis.tasksOpen)}
+        note={
+          <PageLink to="/inbox" size="xs">
+            Open the inbox
+          </PageLink>
+        }
+      />
+    </SimpleGrid>
+  );
+}
+
+function Figure({ name, value, note }: { name: string; value: string; note: React.ReactNode }) {
+  return (
+    <Box className="panel" p="md">
+      <Text size="sm" c="dimmed">
+        {name}
+      </Text>
+      <Text className="number" fz={26} fw={650} lh={1.3}>
+        {value}
+      </Text>
+      <Text size="xs" c="dimmed" component="div" mt={2}>
+        {note}
+      </Text>
+    </Box>
+  );
+}
+
+function PerMinute({ kpis }: { kpis: Kpis | undefined }) {
+  const series = kpis?.series.runsPerMinute ?? [];
+  const total = series.reduce((sum, { count: runs }) => sum + runs, 0);
+  return (
+    <Text size="sm" c="dimmed" className="number">
+      {count(total)} runs
+    </Text>
+  );
+}
+
+function Waiting() {
+  const tasks = useQuery(tasksQuery('waiting', 6));
+  return (
+    <Panel title="Waits for a person" padded={false}>
+      <Answer query={tasks}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Empty title="Nothing waits" icon={<IconInbox size={28} />}>
+              What a flow cannot decide alone comes here.
+            </Empty>
+          ) : (
+            <Stack gap={0}>
+              {items.slice(0, 6).map((task) => (
+                <WaitingTask key={task.id} task={task} />
+              ))}
+            </Stack>
+          )
+        }
+      </Answer>
+    </Panel>
+  );
+}
+
+function WaitingTask({ task }: { task: Task }) {
+  return (
+    <Box px="md" py={9} style={{ borderTop: '1px solid var(--line)' }}>
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <PageLink to="/inbox" search={{ task: task.id }} size="sm" fw={600} truncate>
+          {task.title}
+        </PageLink>
+        <Text size="xs" c="dimmed">
+          <Time at={task.createdAt} />
+        </Text>
+      </Group>
+      <Text size="xs" c="dimmed" truncate>
+        {typeof task.context.why === 'string' ? task.context.why : task.queueTitle}
+      </Text>
+    </Box>
+  );
+}

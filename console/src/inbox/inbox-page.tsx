@@ -1,0 +1,131 @@
+import { Box, Grid, SegmentedControl, Text } from '@mantine/core';
+import { useHotkeys } from '@mantine/hooks';
+import { IconInbox } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { meQuery, taskQuery, tasksQuery } from '../api/queries.ts';
+import type { Task } from '../api/shapes.ts';
+import { CopyAs } from '../display/copy-as.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { Answer, Empty } from '../display/states.tsx';
+import { TaskDetail } from './task-detail.tsx';
+import { TaskList } from './task-list.tsx';
+
+const route = getRouteApi('/inbox');
+const STATUSES = [
+  { value: 'waiting', label: 'To do' },
+  { value: 'done', label: 'Done' },
+  { value: 'expired', label: 'Expired' },
+];
+
+/** What waits for people: a list and the case in hand, worked by keyboard. */
+export function InboxPage() {
+  const { task: selected, status = 'waiting' } = route.useSearch();
+  const navigate = route.useNavigate();
+  const tasks = useQuery(tasksQuery(status));
+  const items = tasks.data?.items ?? [];
+  const current = selected ?? items[0]?.id;
+  const select = (id: string | undefined) =>
+    void navigate({ search: (before) => ({ ...before, task: id }), replace: true, resetScroll: false });
+  useMoves(items, current, select);
+  return (
+    <Page
+      title="Inbox"
+      subtitle={
+        <span className="wide-only">
+          <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>c</kbd> claim · <kbd>a</kbd> approve ·{' '}
+          <kbd>r</kbd> refuse · <kbd>Ctrl Enter</kbd> send
+        </span>
+      }
+      actions={
+        <>
+          <SegmentedControl
+            data={STATUSES}
+            value={status}
+            onChange={(value) => void navigate({ search: value === 'waiting' ? {} : { status: value } })}
+            aria-label="Which tasks"
+          />
+          <CopyAs
+            what="This list"
+            command={{ method: 'GET', path: `/api/v1/tasks?status=${status}`, cli: 'inbox' }}
+          />
+        </>
+      }
+    >
+      <Answer query={tasks}>
+        {() =>
+          items.length === 0 && !selected ? (
+            <Panel>
+              <Empty
+                title={status === 'waiting' ? 'All done' : 'Nothing here'}
+                icon={<IconInbox size={32} />}
+              >
+                {status === 'waiting' ? 'New cases appear by themselves.' : 'No task has ended this way yet.'}
+              </Empty>
+            </Panel>
+          ) : (
+            <Grid gap="md">
+              <Grid.Col span={{ base: 12, md: 4 }}>
+                <TaskList tasks={items} selected={current} onSelect={select} />
+              </Grid.Col>
+              <Grid.Col span={{ base: 12, md: 8 }} id="task-in-hand">
+                {current && (
+                  <Selected
+                    id={current}
+                    listed={items.find(({ id }) => id === current)}
+                    next={nextOf(items, current)}
+                    select={select}
+                  />
+                )}
+              </Grid.Col>
+            </Grid>
+          )
+        }
+      </Answer>
+    </Page>
+  );
+}
+
+function nextOf(items: readonly Task[], current: string): string | undefined {
+  const at = items.findIndex(({ id }) => id === current);
+  return (items[at + 1] ?? items[at - 1])?.id;
+}
+
+function useMoves(items: readonly Task[], current: string | undefined, select: (id: string) => void): void {
+  const at = items.findIndex(({ id }) => id === current);
+  const move = (by: number) => {
+    const next = items[Math.min(items.length - 1, Math.max(0, at + by))];
+    if (next) select(next.id);
+  };
+  useHotkeys([
+    ['j', () => move(1)],
+    ['k', () => move(-1)],
+  ]);
+  useEffect(() => {
+    if (current) document.getElementById(`task ${current}`)?.scrollIntoView({ block: 'nearest' });
+  }, [current]);
+}
+
+interface SelectedProps {
+  id: string;
+  listed: Task | undefined;
+  next: string | undefined;
+  select: (id: string | undefined) => void;
+}
+
+function Selected({ id, listed, next, select }: SelectedProps) {
+  // The list has it already: it is shown, and answers to keys, while it is read again.
+  const task = useQuery({ ...taskQuery(id), refetchInterval: 5_000, placeholderData: listed });
+  const me = useQuery(meQuery);
+  return (
+    <Answer query={task}>
+      {(shown) => (
+        <Box>
+          {me.data && <TaskDetail key={shown.id} task={shown} me={me.data} onAnswered={() => select(next)} />}
+          {!me.data && <Text c="dimmed">…</Text>}
+        </Box>
+      )}
+    </Answer>
+  );
+}

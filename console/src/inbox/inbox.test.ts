@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { choicesOf, missing } from './choices.ts';
+import { showContext } from './context.ts';
+import { dueTone } from './due.ts';
+
+const form = {
+  type: 'object',
+  required: ['outcome', 'reason'],
+  properties: {
+    outcome: { enum: ['refund', 'refuse', 'exchange'], title: 'Answer' },
+    reason: { type: 'string', minLength: 3, title: 'Why' },
+  },
+};
+
+it('gives every answer a key of its own: a for yes, r for no', () => {
+  expect(choicesOf(form).map(({ label, key, refuses }) => [label, key, refuses])).toEqual([
+    ['refund', 'a', false],
+    ['refuse', 'r', true],
+    ['exchange', '3', false],
+  ]);
+  expect(choicesOf({})).toEqual([]);
+});
+
+it('says what is missing in the words of the form', () => {
+  expect(missing(form, {})).toEqual(['Answer is missing', 'Why is missing']);
+  expect(missing(form, { outcome: 'refund', reason: 'ok' })).toEqual(['Why needs at least 3 characters']);
+  expect(missing(form, { outcome: 'refund', reason: 'known' })).toEqual([]);
+});
+
+it('shows why a person is asked, then facts, then what has a shape of its own', () => {
+  const shown = showContext({
+    why: 'Too many.',
+    unitsHeld: 13,
+    known: true,
+    price: null,
+    lines: [1],
+    stillHeld: 0.5,
+  });
+  expect(shown.why).toBe('Too many.');
+  expect(shown.facts).toEqual([
+    { name: 'Units held', value: '13' },
+    { name: 'Known', value: 'yes' },
+    { name: 'Price', value: 'not known' },
+    { name: 'Still held', value: '0.5' },
+  ]);
+  expect(shown.rest).toEqual({ lines: [1] });
+});
+
+it('a deadline presses more as it comes nearer', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  const due = ['2026-01-03T00:00:00Z', '2026-01-01T01:00:00Z', '2025-12-31T23:59:59Z'];
+  expect(due.map((at) => dueTone(at, now))).toEqual(['quiet', 'attention', 'bad']);
+});

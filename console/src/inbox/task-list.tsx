@@ -1,0 +1,66 @@
+import { Box, Group, Text, UnstyledButton } from '@mantine/core';
+import type { Task } from '../api/shapes.ts';
+import { Badge } from '../display/badge.tsx';
+import { Time, useNow } from '../display/time.tsx';
+import { whyOf } from './context.ts';
+import { dueTone } from './due.ts';
+
+interface TaskListProps {
+  tasks: readonly Task[];
+  selected: string | undefined;
+  onSelect: (id: string) => void;
+}
+
+export function TaskList({ tasks, selected, onSelect }: TaskListProps) {
+  return (
+    <Box className="panel task-list" component="nav" aria-label="Tasks" style={{ overflowY: 'auto' }}>
+      {tasks.map((task) => (
+        <TaskRow
+          key={task.id}
+          task={task}
+          selected={task.id === selected}
+          onSelect={() => onSelect(task.id)}
+        />
+      ))}
+    </Box>
+  );
+}
+
+function TaskRow({ task, selected, onSelect }: { task: Task; selected: boolean; onSelect: () => void }) {
+  const now = useNow();
+  const why = whyOf(task.context);
+  return (
+    <UnstyledButton
+      id={`task ${task.id}`}
+      onClick={onSelect}
+      aria-current={selected ? 'true' : undefined}
+      className="task-row"
+      w="100%"
+      px="md"
+      py={10}
+    >
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Text size="sm" fw={600} truncate>
+          {task.title}
+        </Text>
+        {task.status === 'claimed' && <Badge tone="active">{task.claimedBy}</Badge>}
+        {task.decidedBy && <Badge tone="quiet">{task.decidedBy}</Badge>}
+      </Group>
+      {why && (
+        <Text size="xs" lineClamp={2} mt={2}>
+          {why}
+        </Text>
+      )}
+      <Group gap="xs" mt={4} fz="xs" c="dimmed">
+        <span>
+          came <Time at={task.createdAt} />
+        </span>
+        {task.dueAt && task.endedAt === undefined && (
+          <Badge tone={dueTone(task.dueAt, now)}>
+            due <Time at={task.dueAt} />
+          </Badge>
+        )}
+      </Group>
+    </UnstyledButton>
+  );
+}

@@ -1,0 +1,214 @@
+import { Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { modelQuery } from '../api/queries.ts';
+import type { Model, ModelVersion } from '../api/shapes.ts';
+import { Badge, StatusBadge } from '../display/badge.tsx';
+import { CopyAs } from '../display/copy-as.tsx';
+import { bytes, count, duration, plainNumber } from '../display/format.ts';
+import { Id } from '../display/id.tsx';
+import { Markdown } from '../display/markdown.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { Answer, Empty } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+import { PromoteButton } from './promote-button.tsx';
+
+const route = getRouteApi('/models/$name');
+
+export function ModelPage() {
+  const { name } = route.useParams();
+  const { version: wanted } = route.useSearch();
+  const model = useQuery(modelQuery(name));
+  return (
+    <Answer query={model}>
+      {(shown) => {
+        const version =
+          shown.versions.find(({ version: number }) => String(number) === wanted) ??
+          shown.versions.find(({ version: number }) => number === shown.aliases.champion) ??
+          shown.versions.at(-1);
+        return (
+          <Page
+            title={shown.name}
+            marks={Object.entries(shown.aliases).map(([alias, number]) => (
+              <Badge key={alias} tone="good">
+                {alias} v{number}
+              </Badge>
+            ))}
+            subtitle={version?.card.task}
+            actions={<CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />}
+          >
+            <Versions model={shown} selected={version?.version} />
+            {version && <Version model={shown} version={version} />}
+          </Page>
+        );
+      }}
+    </Answer>
+  );
+}
+
+function Versions({ model, selected }: { model: Model; selected: number | undefined }) {
+  const navigate = route.useNavigate();
+  return (
+    <Panel title="Versions" padded={false}>
+      <table className="rows">
+        <thead>
+          <tr>
+            <th>Version</th>
+            <th>State</th>
+            <th className="wide-only">Registered</th>
+            <th className="wide-only">Digest</th>
+            <th className="wide-only end">Size</th>
+            <th className="end">Requests</th>
+            <th>
+              <span className="skip">Actions</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {model.versions.toReversed().map((version) => (
+            <tr
+              key={version.version}
+              data-clickable="true"
+              aria-selected={version.version === selected}
+              onClick={() => void navigate({ search: { version: String(version.version) }, replace: true })}
+            >
+              <td>v{version.version}</td>
+              <td>
+                <StatusBadge status={version.status} />
+              </td>
+              <td className="wide-only">
+                <Time at={version.createdAt} /> by {version.createdBy}
+              </td>
+              <td className="wide-only">
+                <Id value={version.digest} />
+              </td>
+              <td className="wide-only end number">{bytes(version.sizeBytes)}</td>
+              <td className="end number">{count(version.serving?.requests ?? 0)}</td>
+              <td className="end">
+                <PromoteButton model={model} version={version.version} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Panel>
+  );
+}
+
+function Version({ model, version }: { model: Model; version: ModelVersion }) {
+  const { card } = version;
+  return (
+    <Grid gap="md">
+      <Grid.Col span={{ base: 12, md: 7 }}>
+        <Panel title={`Card of v${version.version}`}>
+          {card.markdown ? (
+            <Markdown text={card.markdown} />
+          ) : (
+            <Empty title="No card">
+              Who registers a model should say what it was made from and what it cannot do.
+            </Empty>
+          )}
+        </Panel>
+      </Grid.Col>
+      <Grid.Col span={{ base: 12, md: 5 }}>
+        <Stack gap="md">
+          <Serving model={model} version={version} />
+          <Metrics metrics={card.metrics} />
+          <Signature version={version} />
+        </Stack>
+      </Grid.Col>
+    </Grid>
+  );
+}
+
+function Serving({ model, version }: { model: Model; version: ModelVersion }) {
+  const { serving } = version;
+  if (!serving)
+    return (
+      <Panel title="Serving">
+        <Text size="sm" c="dimmed">
+          This version is not loaded. It is, when an alias points at it or somebody asks for it.
+        </Text>
+      </Panel>
+    );
+  const figures = [
+    ['Requests', count(serving.requests)],
+    ['Errors', count(serving.errors)],
+    ['p50', duration(serving.p50Ms)],
+    ['p95', duration(serving.p95Ms)],
+    ['Rows in a batch', plainNumber(serving.meanBatch)],
+    ['Replicas', count(serving.replicas)],
+    ['In line', count(serving.queued)],
+    ['Restarts', count(serving.restarts)],
+  ] as const;
+  return (
+    <Panel
+      title="Serving"
+      aside={
+        <CopyAs
+          what="Its statistics"
+          command={{ method: 'GET', path: `/v2/models/${model.name}/versions/${version.version}` }}
+        />
+      }
+    >
+      <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="sm">
+        {figures.map(([name, value]) => (
+          <div key={name}>
+            <Text size="xs" c="dimmed">
+              {name}
+            </Text>
+            <Text fw={600} className="number">
+              {value}
+            </Text>
+          </div>
+        ))}
+      </SimpleGrid>
+    </Panel>
+  );
+}
+
+function Metrics({ metrics }: { metrics: Record<string, number> | undefined }) {
+  if (!metrics || Object.keys(metrics).length === 0) return null;
+  return (
+    <Panel title="Measured">
+      <dl className="facts">
+        {Object.entries(metrics).map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd className="number">{plainNumber(value)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}
+
+function Signature({ version: { signature, card } }: { version: ModelVersion }) {
+  return (
+    <Panel title="Signature">
+      <Stack gap="xs">
+        {(['inputs', 'outputs'] as const).map((side) =>
+          signature[side].map(({ name, datatype, shape }) => (
+            <Group key={`${side} ${name}`} gap={8}>
+              <Badge tone={side === 'inputs' ? 'active' : 'good'}>{side === 'inputs' ? 'in' : 'out'}</Badge>
+              <span className="mono">
+                {name}: {datatype}[{shape.map((size) => (size < 0 ? 'n' : size)).join(', ')}]
+              </span>
+            </Group>
+          )),
+        )}
+        {signature.features && (
+          <Text size="sm" c="dimmed">
+            Features, in order: <span className="mono">{signature.features.join(', ')}</span>
+          </Text>
+        )}
+        {card.license && (
+          <Text size="sm" c="dimmed">
+            {card.license}
+            {card.data ? ` · data: ${card.data}` : ''}
+          </Text>
+        )}
+      </Stack>
+    </Panel>
+  );
+}

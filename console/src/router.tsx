@@ -1,0 +1,85 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { Page } from './display/page.tsx';
+import { ProblemView } from './display/states.tsx';
+import { Frame } from './shell/frame.tsx';
+import { NotFoundPage } from './shell/not-found-page.tsx';
+
+/** The filters of a page live in its address: a link shows what its sender saw. */
+function texts<Name extends string>(...names: Name[]) {
+  return (search: Record<string, unknown>): Partial<Record<Name, string>> =>
+    Object.fromEntries(
+      names.flatMap((name) => {
+        const value = search[name];
+        return value === undefined || value === '' ? [] : [[name, String(value)]];
+      }),
+    ) as Partial<Record<Name, string>>;
+}
+
+const root = createRootRoute({ component: Frame, notFoundComponent: NotFoundPage });
+const parent = { getParentRoute: () => root };
+
+const routes = [
+  createRoute({
+    ...parent,
+    path: '/',
+    component: lazyRouteComponent(() => import('./home/home-page.tsx'), 'HomePage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/runs',
+    validateSearch: texts('workflow', 'status', 'since', 'q'),
+    component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/runs/$id',
+    validateSearch: texts('step'),
+    component: lazyRouteComponent(() => import('./runs/run-page.tsx'), 'RunPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/inbox',
+    validateSearch: texts('task', 'status'),
+    component: lazyRouteComponent(() => import('./inbox/inbox-page.tsx'), 'InboxPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/models',
+    component: lazyRouteComponent(() => import('./models/models-page.tsx'), 'ModelsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/models/$name',
+    validateSearch: texts('version'),
+    component: lazyRouteComponent(() => import('./models/model-page.tsx'), 'ModelPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/events',
+    validateSearch: texts('tab', 'type', 'subject', 'source'),
+    component: lazyRouteComponent(() => import('./events/events-page.tsx'), 'EventsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/audit',
+    validateSearch: texts('object', 'kind', 'entry'),
+    component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),
+  }),
+] as const;
+
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset }) => (
+    <Page title="This page has a fault">
+      <ProblemView error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+    </Page>
+  ),
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,135 @@
+import '@xyflow/react/dist/style.css';
+import './flow-chart.css';
+import { useComputedColorScheme } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import {
+  Background,
+  Controls,
+  type Edge,
+  Handle,
+  MarkerType,
+  type Node,
+  type NodeProps,
+  Position,
+  ReactFlow,
+} from '@xyflow/react';
+import { useMemo } from 'react';
+import type { Run } from '../api/shapes.ts';
+import { duration } from '../display/format.ts';
+import { statusTone } from '../display/tone.ts';
+import { type PlacedNode, placeGraph } from './chart-layout.ts';
+import { FlowEdge } from './flow-edge.tsx';
+import { StepIcon } from './step-icon.tsx';
+
+const HEIGHT_MIN = 200;
+const HEIGHT_MAX = 420;
+type StepNode = Node<{ node: PlacedNode; down: boolean; selected: boolean }, 'step'>;
+const nodeTypes = { step: StepCard };
+const edgeTypes = { flow: FlowEdge };
+
+interface FlowChartProps {
+  run: Run;
+  selected: string | undefined;
+  onSelect: (stepKey: string) => void;
+}
+
+/** The flow that the run follows, with how far it has come; it changes as the run does. */
+export function FlowChart({ run, selected, onSelect }: FlowChartProps) {
+  const scheme = useComputedColorScheme('light');
+  const down = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
+  const placed = useMemo(() => placeGraph(run, down ? 'TB' : 'LR'), [run, down]);
+  const nodes = useMemo(
+    () =>
+      placed.nodes.map(
+        (node): StepNode => ({
+          id: node.id,
+          type: 'step',
+          position: { x: node.x, y: node.y },
+          data: { node, down, selected: node.id === selected },
+          ariaRole: 'group',
+          ariaLabel: `${node.label}: ${node.status}`,
+          focusable: node.step !== undefined,
+        }),
+      ),
+    [placed, down, selected],
+  );
+  const edges = useMemo(() => placed.edges.map(edgeOf), [placed]);
+  const height = down ? 460 : Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, placed.height + 40));
+  return (
+    <section style={{ height }} aria-label="Flow of the run">
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        key={down ? 'down' : 'across'}
+        nodeTypes={nodeTypes}
+        edgeTypes={edgeTypes}
+        colorMode={scheme}
+        fitView
+        fitViewOptions={{ padding: 0.06, maxZoom: 1.05 }}
+        minZoom={0.2}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        edgesFocusable={false}
+        zoomOnScroll={false}
+        preventScrolling={false}
+        onNodeClick={(_, { data }) => data.node.step && onSelect(data.node.step.key)}
+      >
+        <Background gap={18} />
+        <Controls showInteractive={false} position="bottom-right" orientation="horizontal" />
+      </ReactFlow>
+    </section>
+  );
+}
+
+function edgeOf({
+  id,
+  from,
+  to,
+  label,
+  points,
+  at,
+  taken,
+}: ReturnType<typeof placeGraph>['edges'][number]): Edge {
+  const colour = taken ? 'var(--good-line)' : 'var(--quiet-line)';
+  return {
+    id,
+    type: 'flow',
+    source: from,
+    target: to,
+    label,
+    data: { points, at },
+    style: { stroke: colour, strokeWidth: taken ? 2 : 1.2, strokeDasharray: taken ? undefined : '5 5' },
+    markerEnd: { type: MarkerType.ArrowClosed, color: colour, width: 16, height: 16 },
+  };
+}
+
+function StepCard({ data: { node, down, selected } }: NodeProps<StepNode>) {
+  const { kind, label, primitive, status, step, times } = node;
+  const [into, out] = down ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
+  const took = step?.durationMs === undefined ? undefined : duration(step.durationMs);
+  const note = kind === 'start' || kind === 'end' ? undefined : (took ?? status);
+  return (
+    <div
+      className={`step-card tone-${statusTone(status)}`}
+      data-selected={selected}
+      data-reached={status !== 'pending'}
+      data-end={kind === 'end'}
+      data-clickable={step !== undefined}
+    >
+      {kind !== 'start' && <Handle type="target" position={into} isConnectable={false} />}
+      <span className="step-icon">
+        <StepIcon kind={kind} primitive={primitive} />
+      </span>
+      {kind !== 'end' && (
+        <span className="step-text">
+          <span className="step-name">
+            {label}
+            {times > 1 ? ` ×${times}` : ''}
+          </span>
+          {note && <span className="step-note">{note}</span>}
+        </span>
+      )}
+      {kind !== 'end' && <Handle type="source" position={out} isConnectable={false} />}
+    </div>
+  );
+}

@@ -1,0 +1,163 @@
+import { Button, Grid, Group, Stack, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconPlayerPause, IconPlayerPlay, IconX } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useRunFeed } from '../api/live.ts';
+import { meQuery, runQuery } from '../api/queries.ts';
+import { act } from '../api/request.ts';
+import type { Run } from '../api/shapes.ts';
+import { OutcomeBadge, StatusBadge } from '../display/badge.tsx';
+import { CopyAs } from '../display/copy-as.tsx';
+import { duration, money, shortId } from '../display/format.ts';
+import { Id } from '../display/id.tsx';
+import { PageLink } from '../display/link.tsx';
+import { Dialog } from '../display/overlay.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { Answer, ProblemView } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+import { FlowChart } from './flow-chart.tsx';
+import { RunRecords } from './run-records.tsx';
+import { StepPanel } from './step-panel.tsx';
+import { Timeline } from './timeline.tsx';
+
+const route = getRouteApi('/runs/$id');
+
+export function RunPage() {
+  const { id } = route.useParams();
+  const run = useQuery(runQuery(id));
+  useRunFeed(id, run.data?.status);
+  return (
+    <Answer query={run}>
+      {(shown) => (
+        <Page
+          title={shown.subject ?? shortId(shown.id)}
+          marks={
+            <>
+              <StatusBadge status={shown.status} />
+              <OutcomeBadge outcome={shown.outcome} />
+            </>
+          }
+          subtitle={<Subtitle run={shown} />}
+          actions={<Actions run={shown} />}
+        >
+          <RunBody run={shown} />
+        </Page>
+      )}
+    </Answer>
+  );
+}
+
+function Subtitle({ run }: { run: Run }) {
+  const { workflow, version, startedAt, endedAt, costMicroUsd } = run;
+  return (
+    <Group gap={6}>
+      <PageLink to="/runs" search={{ workflow }} size="sm">
+        {workflow}
+      </PageLink>
+      <span>v{version} ·</span>
+      <span>
+        started <Time at={startedAt} />
+      </span>
+      {startedAt && endedAt && <span>· took {duration(Date.parse(endedAt) - Date.parse(startedAt))}</span>}
+      <span>· {money(costMicroUsd ?? 0)}</span>
+      <span>·</span>
+      <Id value={run.id} />
+    </Group>
+  );
+}
+
+function RunBody({ run }: { run: Run }) {
+  const { step: selected } = route.useSearch();
+  const navigate = route.useNavigate();
+  const select = (step: string) => void navigate({ search: { step }, replace: true, resetScroll: false });
+  const step =
+    run.steps.find(({ key }) => key === selected) ??
+    run.steps.findLast(({ primitive }) => primitive) ??
+    run.steps.at(-1);
+  return (
+    <Stack gap="md">
+      {run.error && (
+        <Panel title={run.error.title ?? 'The run failed'}>
+          <Text size="sm">{run.error.detail ?? run.error.type}</Text>
+        </Panel>
+      )}
+      <Panel padded={false}>
+        <FlowChart run={run} selected={step?.id} onSelect={select} />
+      </Panel>
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <Timeline run={run} selected={step?.key} onSelect={select} />
+        </Grid.Col>
+        <Grid.Col span={{ base: 12, md: 6 }}>
+          <StepPanel run={run} step={step} />
+        </Grid.Col>
+      </Grid>
+      <RunRecords run={run} />
+    </Stack>
+  );
+}
+
+function Actions({ run }: { run: Run }) {
+  const me = useQuery(meQuery);
+  const queries = useQueryClient();
+  const [asking, ask] = useDisclosure(false);
+  const path = `/api/v1/runs/${run.id}`;
+  const change = useMutation({
+    mutationFn: (action: 'pause' | 'resume' | 'cancel') => act<Run>('POST', `${path}/${action}`),
+    onSuccess: (changed) => {
+      queries.setQueryData(runQuery(run.id).queryKey, changed);
+      ask.close();
+    },
+  });
+  const close = () => {
+    change.reset();
+    ask.close();
+  };
+  const ended = ['completed', 'failed', 'canceled'].includes(run.status);
+  const may = me.data?.permissions.includes('runs.control') && !ended;
+  return (
+    <>
+      {may && run.status === 'paused' && (
+        <Button
+          variant="default"
+          leftSection={<IconPlayerPlay size={16} />}
+          loading={change.isPending}
+          onClick={() => change.mutate('resume')}
+        >
+          Resume
+        </Button>
+      )}
+      {may && run.status !== 'paused' && (
+        <Button
+          variant="default"
+          leftSection={<IconPlayerPause size={16} />}
+          loading={change.isPending}
+          onClick={() => change.mutate('pause')}
+        >
+          Pause
+        </Button>
+      )}
+      {may && (
+        <Button variant="default" leftSection={<IconX size={16} />} onClick={ask.open}>
+          Cancel
+        </Button>
+      )}
+      <CopyAs what="This run" command={{ method: 'GET', path, cli: `runs show ${run.id}` }} />
+      <Dialog opened={asking || change.isError} onClose={close} title="Cancel this run?">
+        <Stack>
+          <Text size="sm">What it has done stays done and on record; nothing that follows will happen.</Text>
+          {change.error && <ProblemView error={change.error} />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              Keep it
+            </Button>
+            <Button color="red.8" loading={change.isPending} onClick={() => change.mutate('cancel')}>
+              Cancel the run
+            </Button>
+          </Group>
+        </Stack>
+      </Dialog>
+    </>
+  );
+}

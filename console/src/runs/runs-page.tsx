@@ -1,0 +1,139 @@
+import { Button, CloseButton, Group, Select, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconSearch } from '@tabler/icons-react';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
+import { type RunFilters, runsQuery, workflowsQuery } from '../api/queries.ts';
+import { withQuery } from '../api/request.ts';
+import { RUN_STATUSES } from '../api/shapes.ts';
+import { CopyAs } from '../display/copy-as.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { RunTable } from '../display/run-table.tsx';
+import { Answer, Empty, Loading } from '../display/states.tsx';
+
+const route = getRouteApi('/runs');
+const PAGE = 30;
+const TYPED_MS = 250;
+const HOUR_MS = 3_600_000;
+const TIMES = [
+  { value: '1', label: 'Last hour' },
+  { value: '24', label: 'Last 24 hours' },
+  { value: '168', label: 'Last 7 days' },
+];
+
+/** The start of a window, to the minute, so that the question and its kept answer stay the same for that long. */
+function sinceOf(hours: string | undefined): string | undefined {
+  if (hours === undefined || !(Number(hours) > 0)) return undefined;
+  return new Date(Math.floor(Date.now() / 60_000) * 60_000 - Number(hours) * HOUR_MS).toISOString();
+}
+
+export function RunsPage() {
+  const search = route.useSearch();
+  const filters: RunFilters = { ...search, since: sinceOf(search.since) };
+  const runs = useInfiniteQuery(runsQuery(filters, PAGE));
+  const items = runs.data?.pages.flatMap((page) => page.items) ?? [];
+  const filtered = Object.keys(search).length > 0;
+  const path = withQuery('/api/v1/runs', { ...filters, limit: PAGE });
+  const cli = [
+    'runs',
+    search.workflow && `--workflow ${search.workflow}`,
+    search.status && `--status ${search.status}`,
+  ]
+    .filter(Boolean)
+    .join(' ');
+  return (
+    <Page
+      title="Runs"
+      subtitle="Every case, newest first. The filters are in the address: send it to a colleague."
+      actions={<CopyAs what="This list" command={{ method: 'GET', path, cli }} />}
+    >
+      <Filters />
+      <Panel padded={false}>
+        <Answer query={runs} loading={<Loading lines={10} />}>
+          {() => (
+            <RunTable
+              runs={items}
+              empty={
+                <Empty title={filtered ? 'No run fits these filters' : 'Nothing has run yet'}>
+                  {filtered ? 'Remove one of them.' : 'A run starts with an event, or by a call of the API.'}
+                </Empty>
+              }
+            />
+          )}
+        </Answer>
+      </Panel>
+      {runs.hasNextPage && (
+        <Button
+          variant="default"
+          mx="auto"
+          loading={runs.isFetchingNextPage}
+          onClick={() => void runs.fetchNextPage()}
+        >
+          Show older runs
+        </Button>
+      )}
+    </Page>
+  );
+}
+
+function Filters() {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const workflows = useQuery(workflowsQuery);
+  const change = (part: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...part }), replace: true });
+  return (
+    <Group gap="xs">
+      <SearchField value={search.q ?? ''} onChange={(q) => change({ q: q || undefined })} />
+      <Select
+        aria-label="Flow"
+        placeholder="All flows"
+        data={workflows.data?.items.map(({ name }) => name) ?? []}
+        value={search.workflow ?? null}
+        onChange={(workflow) => change({ workflow: workflow ?? undefined })}
+        clearable
+        w={{ base: '100%', xs: 170 }}
+      />
+      <Select
+        aria-label="Status"
+        placeholder="Every status"
+        data={[...RUN_STATUSES]}
+        value={search.status ?? null}
+        onChange={(status) => change({ status: status ?? undefined })}
+        clearable
+        w={{ base: '48%', xs: 160 }}
+      />
+      <Select
+        aria-label="Started"
+        placeholder="Any time"
+        data={TIMES}
+        value={search.since ?? null}
+        onChange={(since) => change({ since: since ?? undefined })}
+        clearable
+        w={{ base: '48%', xs: 160 }}
+      />
+    </Group>
+  );
+}
+
+function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  const tell = useDebouncedCallback(onChange, TYPED_MS);
+  const set = (text: string) => {
+    setTyped(text);
+    tell(text.trim());
+  };
+  return (
+    <TextInput
+      aria-label="Search by id, subject or outcome"
+      placeholder="Id, subject or outcome"
+      leftSection={<IconSearch size={16} aria-hidden />}
+      rightSection={typed && <CloseButton size="sm" aria-label="Clear the search" onClick={() => set('')} />}
+      value={typed}
+      onChange={(event) => set(event.currentTarget.value)}
+      w={{ base: '100%', xs: 260 }}
+    />
+  );
+}

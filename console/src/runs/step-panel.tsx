@@ -1,0 +1,91 @@
+import { Group, Stack, Tabs, Text } from '@mantine/core';
+import type { JsonObject, Run, Step } from '../api/shapes.ts';
+import { Badge, StatusBadge } from '../display/badge.tsx';
+import { money, plainNumber } from '../display/format.ts';
+import { JsonView } from '../display/json-view.tsx';
+import { PageLink } from '../display/link.tsx';
+import { Panel } from '../display/page.tsx';
+import { Empty } from '../display/states.tsx';
+import { whyOf } from './why.ts';
+
+/** One step: what went in, what came out, and why. */
+export function StepPanel({ run, step }: { run: Run; step: Step | undefined }) {
+  if (!step)
+    return (
+      <Panel title="Step">
+        <Empty title="No step has run yet" />
+      </Panel>
+    );
+  return (
+    <Panel title={step.name} aside={<StatusBadge status={step.status} />}>
+      <Tabs defaultValue="why" key={step.key} keepMounted={false}>
+        <Tabs.List mb="sm">
+          <Tabs.Tab value="why">Why</Tabs.Tab>
+          <Tabs.Tab value="output">Output</Tabs.Tab>
+          <Tabs.Tab value="input">Input</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="why">
+          <Why run={run} step={step} />
+        </Tabs.Panel>
+        <Tabs.Panel value="output">
+          <JsonView
+            value={step.error ? (step.error as JsonObject) : step.output}
+            label={`Output of ${step.name}`}
+          />
+        </Tabs.Panel>
+        <Tabs.Panel value="input">
+          <StepInput run={run} step={step} />
+        </Tabs.Panel>
+      </Tabs>
+    </Panel>
+  );
+}
+
+function StepInput({ run, step }: { run: Run; step: Step }) {
+  if (step.input !== undefined) return <JsonView value={step.input} label={`Input of ${step.name}`} />;
+  return (
+    <Stack gap="xs">
+      <Text size="sm" c="dimmed">
+        A step without effect keeps no copy of its input: it is computed again from the run’s input by version{' '}
+        {run.version} of the flow.
+      </Text>
+      <JsonView value={run.input} label="Input of the run" />
+    </Stack>
+  );
+}
+
+function Why({ run, step }: { run: Run; step: Step }) {
+  const why = whyOf(run, step);
+  return (
+    <Stack gap="sm">
+      {why.sentence && <Text>{why.sentence}</Text>}
+      {why.facts.length > 0 && (
+        <dl className="facts">
+          {why.facts.map(({ name, value }) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd className="number">{typeof value === 'number' ? plainNumber(value) : value}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      <Group gap={6}>
+        {why.pins.map(({ kind, name, version }) => (
+          <Badge key={`${kind} ${name}`} tone="quiet">
+            {kind} {name} v{version}
+          </Badge>
+        ))}
+      </Group>
+      {why.costMicroUsd > 0 && (
+        <Text size="sm" c="dimmed">
+          It cost {money(why.costMicroUsd)}.
+        </Text>
+      )}
+      {step.status === 'waiting' && step.primitive === 'human-task' && (
+        <PageLink to="/inbox" size="sm">
+          Open the inbox
+        </PageLink>
+      )}
+    </Stack>
+  );
+}

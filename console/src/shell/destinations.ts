@@ -1,0 +1,41 @@
+import { IconActivity, IconBinaryTree, IconBrain, IconHome, IconInbox, IconRoute } from '@tabler/icons-react';
+
+/** Where one can go; the navigation and the command palette show the same. */
+export const DESTINATIONS = [
+  { to: '/', label: 'Home', about: 'What happens now', icon: IconHome, permission: 'runs.read' },
+  {
+    to: '/runs',
+    label: 'Runs',
+    about: 'Every case, searched and filtered',
+    icon: IconRoute,
+    permission: 'runs.read',
+  },
+  {
+    to: '/inbox',
+    label: 'Inbox',
+    about: 'What waits for a person',
+    icon: IconInbox,
+    permission: 'tasks.read',
+  },
+  {
+    to: '/models',
+    label: 'Models',
+    about: 'Versions, cards and promotion',
+    icon: IconBrain,
+    permission: 'models.read',
+  },
+  {
+    to: '/events',
+    label: 'Events',
+    about: 'What came in, and what could not be handled',
+    icon: IconActivity,
+    permission: 'events.read',
+  },
+  {
+    to: '/audit',
+    label: 'Audit',
+    about: 'The log, verified in this browser',
+    icon: IconBinaryTree,
+    permission: 'audit.read',
+  },
+] as const;

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium } from 'playwright-core';
+
+const BINARIES = ['/usr/bin/chromium', '/usr/bin/google-chrome'];
+
+/** The browser of this machine; undefined where none is installed. */
+export const browserPath: string | undefined = BINARIES.find(existsSync);
+
+/** Chromium without a display; as root it runs without its sandbox, and it calls nobody. */
+export function openBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: browserPath!,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+export interface Started {
+  url: string;
+  /** The one-time link of the banner. */
+  loginUrl: string;
+  key: string;
+  /** An answer of the API, asked with the admin key. */
+  api<Answer>(path: string, init?: RequestInit): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+/** The whole product with its example, as `npm start` runs it, in a process and a data folder of its own. */
+export async function startProduct(): Promise<Started> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'aios-console-'));
+  await chmod(dataDir, 0o755); // as root, Postgres runs as another user
+  const main = join(import.meta.dirname, '..', 'src', 'main.ts');
+  const child = spawn(process.execPath, [main, 'start', '--example', 'returns'], {
+    env: {
+      ...process.env,
+      AIOS_DATA_DIR: dataDir,
+      AIOS_PORT: String(await freePort()),
+      AIOS_SIMULATION_PER_SECOND: '20',
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  const loginUrl = await new Promise<string>((resolve, reject) => {
+    child.stderr.on('data', (bytes: Buffer) => {
+      said += bytes.toString();
+      const link = /http:\/\/\S+\/login\?token=\S+/.exec(said)?.[0];
+      if (link) resolve(link);
+    });
+    child.once('exit', (code) =>
+      reject(new Error(`the product ended with ${code} before it was ready:\n${said}`)),
+    );
+  });
+  const { origin } = new URL(loginUrl);
+  const key = (await readFile(join(dataDir, 'admin.key'), 'utf8')).trim();
+  return {
+    url: origin,
+    loginUrl,
+    key,
+    async api(path, init) {
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+      const response = await fetch(`${origin}${path}`, { ...init, headers });
+      if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+      return (await response.json()) as never;
+    },
+    async stop() {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGINT');
+      await ended;
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

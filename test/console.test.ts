@@ -1,0 +1,247 @@
+import axe from 'axe-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+
+interface Task {
+  id: string;
+  runId: string;
+  title: string;
+  status: string;
+  decidedBy?: string;
+  contextDigest: string;
+}
+interface Items<Item> {
+  items: Item[];
+}
+
+const REASON = 'The records bear the customer out.';
+
+// Says in its name why it is skipped: Debian's chromium is installed by `npm test` as root, elsewhere by hand.
+describe.skipIf(!browserPath)(
+  `the console, in a browser${browserPath ? '' : ' (skipped: no chromium here)'}`,
+  () => {
+    let product: Started;
+    let browser: Browser;
+    const contexts: BrowserContext[] = [];
+    const faults: string[] = [];
+
+    beforeAll(async () => {
+      [product, browser] = await Promise.all([startProduct(), openBrowser()]);
+      await vi.waitFor(async () => expect((await waiting()).length).toBeGreaterThan(3), {
+        timeout: 30_000,
+        interval: 200,
+      });
+    });
+    afterAll(async () => {
+      await browser?.close();
+      await product?.stop();
+    });
+    afterEach(async () => {
+      await Promise.all(contexts.splice(0).map((context) => context.close()));
+      expect(faults.splice(0)).toEqual([]);
+    });
+
+    const waiting = async () => (await product.api<Items<Task>>('/api/v1/tasks?status=open&limit=50')).items;
+
+    /** A page with a session; whatever it logs as an error fails its test. */
+    async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+      contexts.push(context);
+      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
+      const page = await context.newPage();
+      page.on('pageerror', (error) => faults.push(`${path}: ${error.message}`));
+      page.on(
+        'console',
+        (message) => message.type() === 'error' && faults.push(`${path}: ${message.text()}`),
+      );
+      await page.goto(product.url + path);
+      return page;
+    }
+
+    it('the link of the banner logs in, once; the first page shows what is decided and what waits', async () => {
+      const context = await browser.newContext();
+      contexts.push(context);
+      const page = await context.newPage();
+      await page.goto(product.loginUrl);
+      await page.getByText('Without a person').waitFor();
+      expect(new URL(page.url()).pathname).toBe('/');
+      await page.getByRole('region', { name: 'Waits for a person' }).getByText('Return of').first().waitFor();
+      await page.getByRole('region', { name: 'Latest' }).getByText('completed').first().waitFor();
+      const again = await context.request.get(product.loginUrl, { maxRedirects: 0 });
+      expect(again.status()).toBe(401);
+    });
+
+    it('whoever has no session is told how to get one, and a key gives one', async () => {
+      const context = await browser.newContext();
+      contexts.push(context);
+      const page = await context.newPage();
+      await page.goto(`${product.url}/runs`);
+      await page.getByLabel('Or paste an API key').fill('aios_key_wrong');
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByRole('alert').waitFor();
+      await page.getByLabel('Or paste an API key').fill(product.key);
+      await page.getByRole('button', { name: 'Log in' }).click();
+      await page.getByRole('heading', { name: 'Runs' }).waitFor();
+      await page.getByRole('button', { name: /^Account/ }).click();
+      await page.getByRole('menuitem', { name: 'Log out' }).click();
+      await page.getByRole('heading', { name: 'Log in to AIOS' }).waitFor();
+    });
+
+    describe.each([
+      ['light', 1440, 900],
+      ['dark', 1440, 900],
+      ['light', 390, 844],
+      ['dark', 390, 844],
+    ] as const)('%s, %d px', (colorScheme, width, height) => {
+      it.each([
+        ['/', 'Home'],
+        ['/runs', 'Runs'],
+        ['/inbox', 'Inbox'],
+        ['/models', 'Models'],
+        ['/models/return-risk', 'return-risk'],
+        ['/events', 'Events'],
+        ['/events?tab=dead-letters', 'Events'],
+        ['/audit', 'Audit'],
+        ['/audit?entry=3', 'Entry 3'],
+        ['/no-such-page', 'Nothing here'],
+      ])('%s is drawn, fits, and axe finds nothing', async (path, heading) => {
+        const page = await open(path, { viewport: { width, height }, colorScheme, bypassCSP: true });
+        await page.getByRole('heading', { name: heading, exact: true }).first().waitFor();
+        await page.waitForFunction(`!document.querySelector('[aria-label="Loading"]')`);
+        expect(await violations(page)).toEqual([]);
+        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(
+          0,
+        );
+        expect(await page.evaluate('document.documentElement.dataset.mantineColorScheme')).toBe(colorScheme);
+      });
+
+      it('a run is drawn, fits, and axe finds nothing', async () => {
+        const { items } = await product.api<Items<{ id: string }>>(
+          '/api/v1/runs?workflow=returns&status=completed&limit=1',
+        );
+        const page = await open(`/runs/${items[0]!.id}`, {
+          viewport: { width, height },
+          colorScheme,
+          bypassCSP: true,
+        });
+        await page.getByRole('heading', { name: 'Timeline' }).waitFor();
+        await page.getByRole('group', { name: /^decide: completed/ }).waitFor();
+        expect(await violations(page)).toEqual([]);
+        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(
+          0,
+        );
+      });
+    });
+
+    it('filters of runs stand in the address; a row opens its run, and a step says why', async () => {
+      const page = await open('/runs?workflow=returns&status=completed');
+      await page
+        .getByRole('link', { name: /return/ })
+        .first()
+        .click();
+      await page.waitForURL(/\/runs\/run_/);
+      await page.getByRole('button', { name: /decide/ }).click();
+      await page.waitForURL(/step=decide/);
+      await page.getByText(/^Rule “/).waitFor();
+      await page.getByRole('cell', { name: 'feature-service' }).waitFor();
+      await page.goBack();
+      expect(new URL(page.url()).search).toBe('?workflow=returns&status=completed');
+      await page.getByRole('textbox', { name: /^Search/ }).fill('no such case');
+      await page.getByText('No run fits these filters').waitFor();
+      expect(new URL(page.url()).searchParams.get('q')).toBe('no such case');
+    });
+
+    it('a case is claimed and decided by keyboard alone, and its run goes on', async () => {
+      const page = await open('/inbox');
+      await page.getByRole('navigation', { name: 'Tasks' }).waitFor();
+      await page.keyboard.press('j');
+      await page.waitForURL(/task=/);
+      const id = new URL(page.url()).searchParams.get('task')!;
+      await page.keyboard.press('c');
+      await page.getByText('yours').waitFor();
+      await page.keyboard.press('Control+Enter');
+      await page.getByText('Answer is missing').waitFor();
+      await page.keyboard.press('a');
+      await page.keyboard.type(REASON);
+      await page.keyboard.press('Control+Enter');
+      await page.getByText('Answered').waitFor();
+      const task = await product.api<Task & { result: unknown }>(`/api/v1/tasks/${id}`);
+      expect(task).toMatchObject({
+        status: 'completed',
+        decidedBy: 'admin',
+        result: { outcome: 'refund', reason: REASON },
+      });
+      await expect
+        .poll(() => product.api(`/api/v1/runs/${task.runId}`))
+        .toMatchObject({ status: 'completed', outcome: 'refund' });
+    });
+
+    it('the inbox speaks of cases, not of the engine', async () => {
+      const page = await open('/inbox');
+      await page.getByRole('button', { name: 'Claim' }).waitFor();
+      const words = await page.locator('#main').innerText();
+      expect(words).not.toMatch(/\b(run|runs|step|epoch|workflow|lease|barrier)\b/i);
+    });
+
+    it('a page of a run follows it while it goes on', async () => {
+      const task = (await waiting()).at(-1)!;
+      const page = await open(`/runs/${task.runId}`);
+      await page.getByRole('heading', { level: 1 }).locator('..').getByText('waiting').waitFor();
+      await product.api(`/api/v1/tasks/${task.id}/complete`, {
+        method: 'POST',
+        body: JSON.stringify({
+          result: { outcome: 'refuse', reason: REASON },
+          contextDigest: task.contextDigest,
+        }),
+      });
+      await page.getByRole('heading', { level: 1 }).locator('..').getByText('refuse').waitFor();
+      await page.getByRole('group', { name: /^ask: completed/ }).waitFor();
+    });
+
+    it('verifies the audit log in the browser, and finds one changed byte', async () => {
+      const page = await open('/audit');
+      await page.getByRole('button', { name: 'Verify in this browser' }).click();
+      await page.getByText(/^The log holds: /).waitFor();
+      await page.getByRole('button', { name: 'Verify in this browser' }).click();
+      await page.getByText('Nothing was changed since').waitFor();
+      await page.route('**/api/v1/audit/tile/entries/000*', async (route) => {
+        const body = Buffer.from(await (await route.fetch()).body());
+        body[40] = body[40]! ^ 1;
+        await route.fulfill({ body, contentType: 'application/octet-stream' });
+      });
+      await page.getByRole('button', { name: 'Verify in this browser' }).click();
+      await page.getByText('The log does not hold').waitFor();
+      await page.getByText('The entries give the root').waitFor();
+    });
+
+    it('one entry is checked against the signed root', async () => {
+      const page = await open('/audit?entry=7');
+      await page.getByRole('button', { name: 'Check this entry' }).click();
+      await page.getByText('more hashes lead from there to the signed root').waitFor();
+    });
+
+    it('Control K goes anywhere', async () => {
+      const page = await open('/');
+      await page.getByText('Without a person').waitFor();
+      await page.keyboard.press('Control+k');
+      await page.getByRole('textbox', { name: 'Search or go to' }).fill('return-r');
+      await page.getByRole('button', { name: /return-risk/ }).click();
+      await page.waitForURL(/\/models\/return-risk/);
+    });
+
+    it('what the server refuses is shown with its code and the way forward', async () => {
+      const page = await open('/');
+      await page.getByText('Without a person').waitFor();
+      await page.goto(`${product.url}/runs/run_none`);
+      await page.getByRole('alert').getByText('workflow.run_not_found').waitFor();
+      faults.splice(0); // the browser logs the 404 that is wanted here
+    });
+
+    async function violations(page: Page): Promise<string[]> {
+      await page.evaluate(axe.source);
+      return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
+      violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);
+    }
+  },
+);
