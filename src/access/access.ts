@@ -43,6 +43,7 @@ export class Access {
   readonly #db: Database;
   readonly #limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>;
   readonly #cache = new Map<string, Cached>();
+  readonly #underWay = new Map<string, Promise<Principal>>();
 
   constructor(db: Database, limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>) {
     this.#db = db;
@@ -176,7 +177,13 @@ export class Access {
   #resolve(kind: 'key' | 'session', secret: string): Promise<Principal> | Principal {
     const cached = this.#cache.get(secret);
     if (cached && cached.untilMs > performance.now()) return known(cached.principal);
-    return this.#lookUp(kind, secret);
+    // One look-up for all who come while it is under way: 64 clients would meet at the lock of one row, each second.
+    let lookUp = this.#underWay.get(secret);
+    if (!lookUp) {
+      lookUp = this.#lookUp(kind, secret).finally(() => this.#underWay.delete(secret));
+      this.#underWay.set(secret, lookUp);
+    }
+    return lookUp;
   }
 
   async #lookUp(kind: 'key' | 'session', secret: string): Promise<Principal> {

