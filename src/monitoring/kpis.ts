@@ -4,7 +4,10 @@ import type { Database } from '../store/database.ts';
 /** The figures of the first page. Amounts are millionths of a dollar, latencies milliseconds. */
 export interface Kpis {
   runs: { total: number; byStatus: Record<string, number> };
-  /** Runs that name an outcome: decided without a person, by a person, refused (a part of both). */
+  /**
+   * Runs that ended with an outcome, of flows that decide: those that used a decision table or asked a person. Without a person, by a person,
+   * refused (a part of both).
+   */
   decisions: {
     total: number;
     automatic: number;
@@ -12,7 +15,8 @@ export interface Kpis {
     refused: number;
     byOutcome: Record<string, number>;
   };
-  costPerRunMicroUsd: number;
+  /** Everything that was charged, the refunds and calls that followed included, over the decisions. */
+  costPerDecisionMicroUsd: number;
   tasksOpen: number;
   events: { total: number; deadLetters: number };
   /** Start to end of the newest runs that no person was asked in. */
@@ -20,14 +24,22 @@ export interface Kpis {
   series: { runsPerMinute: { at: string; count: number }[] };
 }
 
-const FRESH_MS = 2_000; // many pages may ask at once; the counts need the whole table
+/** Many pages may ask at once. */
+const FRESH_MS = 2_000;
+/** The counts read whole tables: however large those get, counting takes no more than one part in this of the time. */
+const REST = 20;
 const MINUTES = 60;
+
+// Lineage keeps one row per set of versions that runs used, however many runs there are.
+const DECIDING = `select used->>'name' from lineage_sets, json_array_elements(pins) as used
+  where used->>'kind' = 'workflow'
+    and exists (select from json_array_elements(pins) as other where other->>'kind' in ('decision', 'queue'))`;
 
 /** Counts over the tables that other modules write; reads only. */
 export class KpiReader {
   readonly #db: Database;
   readonly #clock: Clock;
-  #newest: { atMs: number; kpis: Promise<Kpis> } | undefined;
+  #newest: { untilMs: number; kpis: Promise<Kpis> } | undefined;
 
   constructor(db: Database, clock: Clock) {
     this.#db = db;
@@ -36,12 +48,18 @@ export class KpiReader {
 
   read(): Promise<Kpis> {
     const atMs = performance.now();
-    if (!this.#newest || atMs - this.#newest.atMs > FRESH_MS) {
-      const kpis = this.#count();
-      this.#newest = { atMs, kpis };
-      kpis.catch(() => {
-        this.#newest = undefined;
-      });
+    if (!this.#newest || atMs > this.#newest.untilMs) {
+      const newest = { untilMs: Number.POSITIVE_INFINITY, kpis: this.#count() };
+      this.#newest = newest;
+      newest.kpis.then(
+        () => {
+          const now = performance.now();
+          newest.untilMs = now + Math.max(FRESH_MS, REST * (now - atMs));
+        },
+        () => {
+          if (this.#newest === newest) this.#newest = undefined;
+        },
+      );
     }
     return this.#newest.kpis;
   }
@@ -54,7 +72,7 @@ export class KpiReader {
       this.#db.query<{ outcome: string; asked: boolean; count: number }>(
         `select r.outcome, t.run_id is not null as asked, count(*) as count from workflow_runs r
          left join (select distinct run_id from tasks) t on t.run_id = r.id
-         where r.outcome is not null and r.status = 'completed' group by 1, 2`,
+         where r.outcome is not null and r.status = 'completed' and r.workflow in (${DECIDING}) group by 1, 2`,
       ),
       this.#db.query<{ cost: number; tasks: number; events: number; letters: number }>(
         `select (select coalesce(sum(amount_micro_usd), 0)::bigint from cost_entries) as cost,
@@ -65,12 +83,15 @@ export class KpiReader {
       this.#latency(),
       this.#perMinute(),
     ]);
-    const total = sum(statuses);
+    const decided = sum(outcomes);
     const [totalRow] = totals;
     return {
-      runs: { total, byStatus: Object.fromEntries(statuses.map(({ status, count }) => [status, count])) },
+      runs: {
+        total: sum(statuses),
+        byStatus: Object.fromEntries(statuses.map(({ status, count }) => [status, count])),
+      },
       decisions: {
-        total: sum(outcomes),
+        total: decided,
         automatic: sum(outcomes.filter(({ asked }) => !asked)),
         review: sum(outcomes.filter(({ asked }) => asked)),
         refused: sum(outcomes.filter(({ outcome }) => outcome.startsWith('refus'))),
@@ -78,7 +99,7 @@ export class KpiReader {
           [...Map.groupBy(outcomes, ({ outcome }) => outcome)].map(([outcome, rows]) => [outcome, sum(rows)]),
         ),
       },
-      costPerRunMicroUsd: total === 0 ? 0 : Math.round((totalRow?.cost ?? 0) / total),
+      costPerDecisionMicroUsd: decided === 0 ? 0 : Math.round((totalRow?.cost ?? 0) / decided),
       tasksOpen: totalRow?.tasks ?? 0,
       events: { total: totalRow?.events ?? 0, deadLetters: totalRow?.letters ?? 0 },
       latencyMs: latency,
@@ -91,7 +112,7 @@ export class KpiReader {
       `select coalesce(percentile_cont(0.5) within group (order by ms), 0) as p50, coalesce(percentile_cont(0.95) within group (order by ms), 0) as p95,
          coalesce(percentile_cont(0.99) within group (order by ms), 0) as p99
        from (select extract(epoch from updated_at - started_at) * 1000 as ms from workflow_runs r
-             where status = 'completed' and not exists (select from tasks t where t.run_id = r.id) order by id desc limit 500) newest`,
+             where status = 'completed' and workflow in (${DECIDING}) and not exists (select from tasks t where t.run_id = r.id) order by id desc limit 500) newest`,
     );
     return row ?? { p50: 0, p95: 0, p99: 0 };
   }

@@ -23,7 +23,7 @@ export interface Kpis {
     refused: number;
     byOutcome: Record<string, number>;
   };
-  costPerRunMicroUsd: number;
+  costPerDecisionMicroUsd: number;
   tasksOpen: number;
   events: { total: number; deadLetters: number };
   latencyMs: { p50: number; p95: number; p99: number };

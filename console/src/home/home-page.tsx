@@ -72,7 +72,11 @@ function Figures({ kpis }: { kpis: Kpis }) {
         value={share(decisions.automatic, decisions.total)}
         note={`${count(decisions.review)} by a person`}
       />
-      <Figure name="Cost of a run" value={money(kpis.costPerRunMicroUsd)} note="people, models and systems" />
+      <Figure
+        name="Cost of a decision"
+        value={money(kpis.costPerDecisionMicroUsd)}
+        note="people, models and systems"
+      />
       <Figure
         name="Time to decide"
         value={duration(latencyMs.p50)}
