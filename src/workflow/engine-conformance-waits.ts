@@ -148,6 +148,40 @@ function raceTests(world: () => World): void {
       ['guarded^2/act', 'completed', 3],
     ]);
   });
+
+  it('gives an effect one idempotency key through nested retries and a crash, and another one at each visit and turn', async () => {
+    world().define(
+      'keys',
+      `do:
+  - outer:
+      try:
+        - inner:
+            try: [ { act: { call: act:1@default, with: { name: flaky, fail: 3 } } } ]
+            catch: { retry: { delay: PT1M, limit: { attempt: { count: 1 } } } }
+      catch: { retry: { delay: PT1M, limit: { attempt: { count: 1 } } } }
+  - each: { for: { in: '[1, 2]' }, do: [ { act: { call: act:1@default, with: { name: turn } } } ] }`,
+    );
+    const one = await world().engine();
+    const { runId } = await one.engine.run({ workflow: 'keys' }, 5_000);
+    for (let attempts = 1; attempts < 3; attempts++) {
+      await until(() => world().times('act:flaky') === attempts);
+      await reaches(one.engine, runId, 'waiting');
+      world().clock.advanceBy(60_000);
+    }
+    await until(() => world().times('act:flaky') === 3);
+    await reaches(one.engine, runId, 'waiting');
+    await world().kill(one);
+    const two = await world().engine();
+    world().clock.advanceBy(60_000);
+    await reaches(two.engine, runId, 'completed');
+    const keysOf = (name: string) =>
+      world()
+        .effectKeys.filter((effect) => effect.name === name)
+        .map(({ key }) => key);
+    expect(new Set(keysOf('flaky'))).toEqual(new Set([`${runId}/outer/inner/act`]));
+    expect(keysOf('flaky')).toHaveLength(4);
+    expect(keysOf('turn')).toEqual([`${runId}/each[0]/act`, `${runId}/each[1]/act`]);
+  });
 }
 
 function branchTests(world: () => World): void {

@@ -38,6 +38,8 @@ export class World {
   /** What was done, in order: `act:key`, `count:name` … */
   readonly done: string[] = [];
   readonly aborted: string[] = [];
+  /** The idempotency keys that effects were made under, in order. */
+  readonly effectKeys: { name: string; key: string }[] = [];
   #gates = new Map<string, { promise: Promise<void>; open: () => void }>();
   readonly #definitions = new Map<string, WorkflowDefinition>();
   readonly #engines: { engine: WorkflowEngine; line: Line }[] = [];
@@ -169,6 +171,7 @@ export class World {
         kind: 'effect',
         inputSchema,
         run: async (input, { idempotencyKey, signal }) => {
+          this.effectKeys.push({ name: String(input.name), key: idempotencyKey });
           await does('act', input, signal);
           return { output: idempotencyKey };
         },

@@ -146,6 +146,11 @@ export function stepIdOf(key: string): string {
   return key.replace(/\[\d+\]|#\d+|\^\d+/g, '');
 }
 
+/** A key of a run without the attempts of the `try` steps around it: `guarded^2/refund` is `guarded/refund` at each of them. */
+export function withoutAttempts(key: string): string {
+  return key.replace(/\^\d+/g, '');
+}
+
 /** What starts a run: kept as long as the run, so that it can be replayed. */
 export interface RunStart {
   readonly runId: string;

@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
-import { type StepNode, stepIdOf, stepsById } from './flow.ts';
+import { type StepNode, stepIdOf, stepsById, withoutAttempts } from './flow.ts';
 import type { FlowErrorBody } from './flow-errors.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { type FlowGraph, flowGraph } from './graph.ts';
@@ -90,7 +90,7 @@ function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<Stored
     if (!node || entry.s === undefined) continue;
     const view = viewOf(key, node, entry, opened && ENDED.has(run.status));
     if (opened) view.status = ENDED.has(run.status) ? 'canceled' : 'waiting';
-    const base = key.replace(/\^\d+/g, '');
+    const base = withoutAttempts(key);
     if (!views.has(key)) attempts.set(base, (attempts.get(base) ?? 0) + 1);
     view.attempts = attempts.get(base)!;
     views.set(key, { ...views.get(key), ...view });

@@ -1,6 +1,7 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import type { LiveBranch } from './branch.ts';
 import type { StepContext } from './catalog/primitive.ts';
+import { withoutAttempts } from './flow.ts';
 import type { Origin } from './run-store.ts';
 
 /** The identity of a run while a worker holds it. */
@@ -33,8 +34,9 @@ export class LiveContext implements StepContext {
     return this.#run.id;
   }
 
+  /** Without the attempt: one that was given up may have been done, and its receiver knows it by this key (decisions/0007). */
   get idempotencyKey(): string {
-    return `${this.#run.id}/${this.stepKey}`;
+    return `${this.#run.id}/${withoutAttempts(this.stepKey)}`;
   }
 
   get workflow(): string {

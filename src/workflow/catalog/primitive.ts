@@ -22,7 +22,7 @@ export interface Pin {
 export interface StepContext {
   readonly runId: string;
   readonly stepKey: string;
-  /** `runId/stepKey`: the same at every attempt to redo this step after a crash. */
+  /** `runId/stepKey` without attempts: the same when this step is redone after a crash, and when a `try` around it tries again. */
   readonly idempotencyKey: string;
   readonly workflow: string;
   /** Business time in milliseconds: that of the event in a replay. */
