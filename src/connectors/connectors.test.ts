@@ -113,19 +113,54 @@ describe('connectors', () => {
     },
   );
 
-  it('keep an outcome unknown that a later attempt did not settle', async () => {
-    remote.respond = (response, call) => {
-      if (call > 1) return void json(response, 500, {});
-      response.destroy();
-    };
-    await expect(refund()).rejects.toMatchObject({ code: 'connectors.outcome_unknown' });
-    remote.respond = (response, call) => {
-      if (call > 4) return void json(response, 409, { done: 'before' });
-      response.destroy();
-    };
+  const closed: Respond = (response) => void response.writeHead(503, { connection: 'close' }).end();
+  const status =
+    (code: number): Respond =>
+    (response) =>
+      void json(response, code, {}, code === 302 ? { location: '/' } : {});
+  it.each([
+    ['cut', 'a server error', cut, status(500)],
+    ['cut', 'too many requests', cut, status(429)],
+    ['a server error', 'too many requests', closed, status(429)],
+    ['cut', 'a key in use', cut, status(409)],
+    ['a server error', 'a key of another call', closed, status(422)],
+    ['a server error', 'a credential that has expired', closed, status(401)],
+    ['cut', 'a redirect', cut, status(302)],
+  ])(
+    'keep an outcome unknown when the first attempt ends with %s and the last with %s',
+    async (_, __, first, last) => {
+      remote.respond = (response, call, seen) => (call === 1 ? first : last)(response, call, seen);
+      await expect(refund()).rejects.toMatchObject({
+        code: 'connectors.outcome_unknown',
+        message: expect.stringContaining('An earlier attempt may have been done'),
+      });
+    },
+  );
+
+  it.each([
+    ['cut', cut],
+    ['a server error', closed],
+  ])(
+    'keep an outcome unknown when the first attempt ends with %s and then the system is away',
+    async (_, first) => {
+      remote.respond = (response, call, seen) => {
+        first(response, call, seen);
+        remote.close();
+      };
+      await expect(refund()).rejects.toMatchObject({
+        code: 'connectors.outcome_unknown',
+        extensions: { attempts: 3 },
+      });
+      expect(remote.seen).toHaveLength(1);
+      await expect(refund()).rejects.toMatchObject({ code: 'connectors.unreachable' });
+    },
+  );
+
+  it('take an answer about the call itself as settling what an earlier attempt left open', async () => {
+    remote.respond = (response, call, seen) => (call === 1 ? cut : status(402))(response, call, seen);
     await expect(refund()).rejects.toMatchObject({
       code: 'connectors.refused',
-      extensions: { remoteStatus: 409 },
+      extensions: { remoteStatus: 402 },
     });
   });
 

@@ -27,22 +27,58 @@ export async function deliver(
   request: ExchangeRequest,
 ): Promise<Delivered> {
   const { connector, breaker, agent } = line;
-  let unknown: AiosError | undefined;
+  /** An attempt that may have been done: one without an answer before one with a server's error. */
+  let open: AiosError | undefined;
   for (let attempts = 1; ; attempts++) {
     try {
       const response = await breaker.execute(async () => check(operation, await exchange(agent, request)));
       return { response, attempts };
     } catch (error) {
-      if (error instanceof AiosError && error.code === 'connectors.outcome_unknown') unknown = error;
       const pauseMs = pauseBefore(error, operation, connector, attempts);
-      // An answer that says no settles what an earlier attempt left open; silence does not.
-      const settled = error instanceof AiosError && !error.retryable;
-      if (pauseMs === undefined) throw withAttempts((!settled && unknown) || error, attempts);
+      if (pauseMs === undefined)
+        throw withAttempts(open && !settles(error, open) ? stillUnknown(open, error) : error, attempts);
+      if (mayHaveHappened(error) && open?.code !== 'connectors.outcome_unknown') open = error as AiosError;
       await sleep(pauseMs, undefined, { signal: request.signal }).catch(() => {
-        throw withAttempts(unknown ?? new AiosError('connectors.canceled'), attempts);
+        const canceled = new AiosError('connectors.canceled');
+        throw withAttempts(open ? stillUnknown(open, canceled) : canceled, attempts);
       });
     }
   }
+}
+
+const TOO_MANY_REQUESTS = 429;
+
+/** Silence after sending, and a server's error: it may have done the work before it failed. */
+function mayHaveHappened(error: unknown): boolean {
+  if (!(error instanceof AiosError)) return false;
+  if (error.code === 'connectors.outcome_unknown') return true;
+  return error.code === 'connectors.failed' && error.extensions.remoteStatus !== TOO_MANY_REQUESTS;
+}
+
+/**
+ * Refusals that do not speak of the call: who asks (401, 403, 407), an earlier one under the same key that is still under way (409) or was another
+ * (422, draft-ietf-httpapi-idempotency-key-header section 2.7), a redirect.
+ */
+const UNSETTLING = new Set([401, 403, 407, 409, 422]);
+
+/** Whether the last answer settles what an earlier attempt left open: only one about the call itself does, silence never. */
+function settles(error: unknown, open: AiosError): boolean {
+  if (!(error instanceof AiosError)) return false;
+  // A server's error after a server's error is as open as the first, and says so itself.
+  if (error.code === 'connectors.failed') return mayHaveHappened(error) && open.code === error.code;
+  if (error.code !== 'connectors.refused') return error.code.startsWith('connectors.response_');
+  const status = Number(error.extensions.remoteStatus);
+  return status >= 400 && !UNSETTLING.has(status);
+}
+
+/** What a caller is told when a later attempt found out nothing: the call may have been done, and how the last attempt ended. */
+function stillUnknown(open: AiosError, last: unknown): AiosError {
+  const ended = last instanceof Error ? last.message : String(last);
+  return new AiosError('connectors.outcome_unknown', {
+    detail: `An earlier attempt may have been done (${open.message}); the last one: ${ended}`,
+    extensions: open.extensions,
+    cause: last,
+  });
 }
 
 /** Milliseconds to wait before the next attempt; undefined when there must be none. */
@@ -53,10 +89,9 @@ function pauseBefore(
   attempts: number,
 ): number | undefined {
   if (!(error instanceof AiosError) || attempts >= connector.attemptsMax) return undefined;
-  const status = error.extensions.remoteStatus;
-  const nothingHappened = error.code === 'connectors.unreachable' || status === 429;
-  const mayHaveHappened = error.code === 'connectors.outcome_unknown' || error.code === 'connectors.failed';
-  if (!nothingHappened && !(mayHaveHappened && idempotent)) return undefined;
+  const nothingHappened =
+    error.code === 'connectors.unreachable' || error.extensions.remoteStatus === TOO_MANY_REQUESTS;
+  if (!nothingHappened && !(mayHaveHappened(error) && idempotent)) return undefined;
   const { backoffInitialMs, backoffMaxMs } = connector;
   const pauseMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2);
   const asked = Number(error.extensions.retryAfterMs ?? 0);

@@ -97,7 +97,7 @@ export const ACTING_ERRORS = {
   'connectors.failed': again(
     502,
     'The outside system failed at every attempt',
-    'Try again later; `remoteStatus` and the detail are its last answer.',
+    '`remoteStatus` and the detail are its last answer. After a 5xx it may have been done: look it up, or try again later under the same idempotency key.',
   ),
   'connectors.unreachable': again(
     503,
