@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { App } from './app.ts';
+import type { App, AppOptions } from './app.ts';
 import { EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
@@ -14,9 +14,10 @@ const ROOT = join(import.meta.dirname, '..');
 const CONSOLE_DIR = join(ROOT, 'console', 'dist');
 const EXAMPLES = join(ROOT, 'examples');
 
-/** What an example brings besides its definitions: outside systems and a stream of simulated events. */
+/** What an example brings besides its definitions: outside systems, started before the app, and a stream of simulated events. */
 interface Example {
-  startLive(app: App): Promise<{ notice: string; stop(): Promise<void> }>;
+  startSystems(dataDir: string): Promise<{ stop(): Promise<void> }>;
+  startStream(app: App): Promise<{ notice: string; stop(): Promise<void> }>;
 }
 
 process.exitCode = await runCli(process.argv.slice(2), start);
@@ -32,41 +33,52 @@ async function start({ project, example }: StartOptions): Promise<number> {
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const dataDir = resolve(process.env.AIOS_DATA_DIR ?? '.aios');
-  const app = await createApp({
-    dataDir,
-    databaseUrl: process.env.AIOS_DATABASE_URL,
-    host: process.env.AIOS_HOST ?? '127.0.0.1',
-    port: Number(process.env.AIOS_PORT ?? 7700),
-    adminKey: process.env.AIOS_ADMIN_KEY,
-    limits: limitsFrom(process.env.AIOS_LIMITS),
-    consoleDir: CONSOLE_DIR,
-    onProgress: progress.say,
-  });
-  let live: Awaited<ReturnType<Example['startLive']>> | undefined;
+  const folder = example ? await exampleFolder(example) : project;
+  const live = example && folder ? await importExample(folder) : undefined;
+  const closers: (() => Promise<void>)[] = [];
   try {
-    const folder = example ? await exampleFolder(example) : project;
+    const systems = await live?.startSystems(dataDir);
+    if (systems) closers.push(() => systems.stop());
+    const app = await createApp(appOptions(dataDir, progress.say));
+    closers.push(() => app.stop());
     if (folder) {
       progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
       const files = await readProject(folder);
       await app.apply(files.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') })));
     }
-    if (example && folder) {
-      const module = (await import(pathToFileURL(join(folder, 'live.ts')).href)) as Example;
-      live = await module.startLive(app);
-    }
+    const stream = await live?.startStream(app);
+    if (stream) closers.push(() => stream.stop());
     app.ready();
     progress.end();
-    process.stderr.write(await banner(app, dataDir, live?.notice));
+    process.stderr.write(await banner(app, dataDir, stream?.notice));
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
     process.stderr.write('\nStopping: finishing what is under way …\n');
   } finally {
     progress.end();
-    await live?.stop();
-    await app.stop();
+    // The stream first and the systems last: what is under way may still call them.
+    for (const close of closers.reverse()) await close();
   }
   process.stderr.write('Stopped. Everything that was accepted is in the database.\n');
   return EXIT.ok;
+}
+
+function appOptions(dataDir: string, onProgress: (stage: string) => void): AppOptions {
+  const { env } = process;
+  return {
+    dataDir,
+    databaseUrl: env.AIOS_DATABASE_URL,
+    host: env.AIOS_HOST ?? '127.0.0.1',
+    port: Number(env.AIOS_PORT ?? 7700),
+    adminKey: env.AIOS_ADMIN_KEY,
+    limits: limitsFrom(env.AIOS_LIMITS),
+    consoleDir: CONSOLE_DIR,
+    onProgress,
+  };
+}
+
+async function importExample(folder: string): Promise<Example> {
+  return (await import(pathToFileURL(join(folder, 'live.ts')).href)) as Example;
 }
 
 async function exampleFolder(name: string): Promise<string> {
