@@ -235,8 +235,10 @@ export class Worker implements ExecutionHost {
     if (held.gone || held.ending || execution.holding || execution.waiters.size === 0) return;
     const dueMs = execution.waiters.dueMs;
     const soon = dueMs !== undefined && dueMs - this.nowMs() <= this.deps.limits.runParkMs;
-    if (soon) this.onDue(dueMs);
-    if (execution.running > 0 || soon) this.flushSoon(execution);
+    const stays = execution.running > 0 || soon;
+    // A time limit around a step that is being performed has to ring too.
+    if (stays && dueMs !== undefined) this.onDue(dueMs);
+    if (stays) this.flushSoon(execution);
     else this.#park(held, 'waiting').catch(() => {}); // its failure has dropped the run
   }
 
