@@ -15,6 +15,7 @@ export const PERMISSIONS = [
   'runs.control',
   'tasks.read',
   'tasks.act',
+  'tasks.release',
   'audit.read',
   'audit.payload',
   'costs.read',
@@ -35,13 +36,13 @@ const VIEWER: readonly Permission[] = [
   'audit.read',
   'costs.read',
 ];
-const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act'];
+const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release'];
 const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
   (permission) =>
     permission !== 'keys.manage' && permission !== 'tasks.act' && permission !== 'audit.payload',
 );
 
-/** Roles compiled to sets: a check is one look-up. An operator runs the system and does not decide cases; an admin may do all. */
+/** Roles compiled to sets: a check is one look-up. An operator runs the system, gives back what an absent reviewer claimed, and does not decide cases; an admin may do all. */
 export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<string>>> = {
   viewer: new Set(VIEWER),
   reviewer: new Set(REVIEWER),

@@ -69,8 +69,11 @@ export function taskRoutes({ tasks }: { tasks: Tasks }): (server: FastifyInstanc
       route(server, {
         method: 'POST',
         url: `/api/v1/tasks/:id/${action}`,
-        permission: 'tasks.act',
-        summary: action === 'claim' ? 'Claim a task' : 'Give a task back',
+        permission: action === 'claim' ? 'tasks.act' : 'tasks.release',
+        summary:
+          action === 'claim'
+            ? 'Claim a task'
+            : 'Give a task back; an operator may give back the claim of another',
         tag,
         params: IdParams,
         answer: TaskShape,

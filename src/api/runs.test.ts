@@ -64,7 +64,7 @@ describe('the API runs flows', () => {
       { queue: 'review', open: 1 },
     ]);
 
-    const act = (action: string, body?: Json, role: 'reviewer' | 'viewer' = 'reviewer') =>
+    const act = (action: string, body?: Json, role: 'reviewer' | 'viewer' | 'operator' = 'reviewer') =>
       api.request({
         method: 'POST',
         url: `/api/v1/tasks/${task.id}/${action}`,
@@ -73,6 +73,11 @@ describe('the API runs flows', () => {
       });
     expect((await act('claim', {}, 'viewer')).json()).toMatchObject({ code: 'access.forbidden' });
     expect((await act('claim')).json()).toMatchObject({ status: 'claimed', claimedBy: 'the reviewer' });
+    // Who runs the system gives back what an absent person claimed, and decides nothing.
+    expect((await act('release', {}, 'viewer')).json()).toMatchObject({ code: 'access.forbidden' });
+    expect((await act('release', {}, 'operator')).json()).toMatchObject({ status: 'open' });
+    expect((await act('claim', {}, 'operator')).json()).toMatchObject({ code: 'access.forbidden' });
+    expect((await act('claim')).json()).toMatchObject({ status: 'claimed' });
     const { contextDigest } = task;
     expect((await act('complete', { result: { decision: 'x' }, contextDigest })).json()).toMatchObject({
       code: 'tasks.result_invalid',
