@@ -266,6 +266,33 @@ describe('tasks', () => {
     expect(await tasks.get(taskId)).toMatchObject({ status: 'completed' });
   });
 
+  it('end with the answer or at the deadline, whichever the row took first, and both sides are told the same', async () => {
+    const seen = new Set<string>();
+    for (let round = 0; round < 20; round++) {
+      const { taskId } = await open();
+      const { contextDigest } = await tasks.get(taskId);
+      const result = { decision: 'approve' };
+      // Stamped before the deadline; the deadline passes before it is committed.
+      const complete = () => tasks.complete({ id: taskId, by: ann, result, contextDigest });
+      const expire = () => tasks.expire(taskId, NOW_MS + 2 * HOUR_MS);
+      const [first, second] = round % 2 === 0 ? [complete, expire] : [expire, complete];
+      const outcomes = await Promise.allSettled([first(), second()]);
+      const [answer, expiry] = round % 2 === 0 ? outcomes : [outcomes[1]!, outcomes[0]!];
+      const { status } = await tasks.get(taskId);
+      seen.add(status);
+      const won = status === 'completed';
+      expect(answer!.status).toBe(won ? 'fulfilled' : 'rejected');
+      expect(expiry).toMatchObject({ value: won ? { result, decidedBy: ann.id } : undefined });
+      expect(await tasks.expire(taskId, NOW_MS + 3 * HOUR_MS)).toEqual(
+        won ? { result, decidedBy: ann.id } : undefined,
+      );
+    }
+    expect(seen.has('completed') || seen.has('expired')).toBe(true);
+    expect(await notes('signal')).toHaveLength(
+      await database.db.query("select 1 from tasks where status = 'completed'").then((rows) => rows.length),
+    );
+  });
+
   it('let one of many people who answer or claim at once win', async () => {
     const { taskId } = await open();
     const { contextDigest } = await tasks.get(taskId);

@@ -191,6 +191,18 @@ export class Tasks {
     return write(changeLane, { id: taskId, action: status, atMs });
   }
 
+  /**
+   * Ends a task at its deadline, durably when it resolves. An answer that was committed first stands, and is answered: the row decides
+   * between the two.
+   */
+  async expire(id: string, atMs: number): Promise<{ result: Json; decidedBy: string } | undefined> {
+    await this.#dependencies.commit.commit([write(changeLane, { id, action: 'expired', atMs })]);
+    const task = await this.#told(id);
+    return task.status === 'completed' && task.decidedBy
+      ? { result: task.result, decidedBy: task.decidedBy.id }
+      : undefined;
+  }
+
   /** @throws AiosError `tasks.unknown`, `tasks.not_open`, `tasks.claimed_by_other`, `tasks.not_candidate` */
   async claim(id: string, by: Person): Promise<Task> {
     this.#requireCandidate(await this.get(id), by);

@@ -3,7 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Write } from '../store/group-commit.ts';
 import { LiveBranch } from './branch.ts';
-import type { Primitive, StepContext, WaitPrimitive } from './catalog/primitive.ts';
+import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from './catalog/primitive.ts';
 import type { Flow } from './flow.ts';
 import { Abandoned, FlowError, toFlowError } from './flow-errors.ts';
 import type { Branch, Journal, Listening } from './journal.ts';
@@ -172,8 +172,29 @@ export class Execution implements Journal {
       branch,
       close: () => primitive.cancel(state),
     });
+    this.running++;
+    try {
+      // Ending what was opened is seen outside: the lease is checked first, and what was opened is there.
+      if (outcome.kind === 'deadline') {
+        await this.#host.barrier(this);
+        if (branch.abandoned) throw new Abandoned();
+      }
+    } finally {
+      this.running--;
+    }
+    if (this.holding && outcome.kind === 'deadline') return new Promise(() => {});
+    return this.#complete(key, primitive, { outcome, opened, input }, branch);
+  }
+
+  async #complete(
+    key: string,
+    primitive: WaitPrimitive,
+    { outcome, opened, input }: { outcome: WaitOutcome; opened: Entry; input: JsonObject },
+    branch: LiveBranch,
+  ): Promise<Json> {
     const nowMs = this.#host.nowMs();
     const s = opened.s ?? nowMs;
+    const state = opened.o ?? null;
     this.running++;
     try {
       const result = await primitive.complete(outcome, state, input, this.#context(key, nowMs, branch));

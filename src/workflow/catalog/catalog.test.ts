@@ -38,6 +38,7 @@ interface Rows {
 
 /** Those who act: a person, and the system that pays back, which is down for an amount of 13. */
 function actors(
+  answered: ReadonlyMap<string, { result: JsonObject; decidedBy: string }>,
   tasks: Lane<object>,
   keys: string[],
   costs: (entry: object) => Write,
@@ -55,6 +56,7 @@ function actors(
           digest: 'sha256:q',
         }),
         close: (taskId, status) => write(tasks, { taskId, status }),
+        expire: async (taskId) => answered.get(taskId),
       },
       audit,
     ),
@@ -77,6 +79,7 @@ function shop() {
   const rows: Rows[] = [];
   const asked: Parameters<FeaturesPort['online']>[0][] = [];
   const keys: string[] = [];
+  const answered = new Map<string, { result: JsonObject; decidedBy: string }>();
   const lane = (name: string): Lane<object> => ({
     name,
     order: 50,
@@ -122,7 +125,7 @@ function shop() {
       },
       audit,
     ),
-    ...actors(lanes.task, keys, costs, audit),
+    ...actors(answered, lanes.task, keys, costs, audit),
   ]);
   const engine = new WorkflowEngine({
     store,
@@ -138,7 +141,7 @@ function shop() {
     digest: 'sha256:f',
     body: readDocument(FLOW, 'returns.yaml').value,
   });
-  return { engine, store, clock, rows, asked, keys };
+  return { answered, engine, store, clock, rows, asked, keys };
 }
 
 async function requested(of: ReturnType<typeof shop>, data: JsonObject): Promise<string> {
@@ -222,6 +225,18 @@ describe('the path, from the event to the action', () => {
     expect((await of.store.find(runId))?.result?.output).toEqual({ outcome: 'refused', by: null });
     expect(of.rows.find(({ status }) => status === 'expired')).toMatchObject({ taskId: `task of ${runId}` });
     expect(of.rows.find(({ action }) => action === 'expired')).toMatchObject({ lane: 'audit' });
+    await of.engine.stop();
+  });
+
+  it('takes the answer that was committed before the deadline could end the task, and records no expiry', async () => {
+    const of = shop();
+    const runId = await requested(of, { customer: 'c-5', amount: 200 });
+    of.answered.set(`task of ${runId}`, { result: { outcome: 'refund' }, decidedBy: 'key_ada' });
+    await of.engine.begin();
+    of.clock.advanceBy(60_000);
+    await expect.poll(async () => (await of.store.find(runId))?.status).toBe('completed');
+    expect((await of.store.find(runId))?.result?.output).toEqual({ outcome: 'refund', by: 'key_ada' });
+    expect(of.rows.filter(({ status, action }) => status === 'expired' || action === 'expired')).toEqual([]);
     await of.engine.stop();
   });
 

@@ -26,6 +26,11 @@ export interface HumanTaskPort {
     digest: string;
   };
   close(taskId: string, status: 'expired' | 'canceled', atMs?: number): Write;
+  /**
+   * Ends a task at its deadline, durably when it resolves. A person's answer may have been committed first: then that is answered and stands.
+   * The task's row decides, so that no answer is kept which the run did not take.
+   */
+  expire(taskId: string, atMs: number): Promise<{ result: Json; decidedBy: string } | undefined>;
 }
 
 /**
@@ -75,13 +80,15 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
         ],
       };
     },
-    complete(outcome, state, input, context) {
+    async complete(outcome, state, input, context) {
       const { taskId, onDeadline } = state as { taskId: string; onDeadline: Json };
       if (outcome.kind === 'signal') {
         const payload = isObject(outcome.payload) ? outcome.payload : {};
         const { result = null, decidedBy = null } = payload;
         return { output: { result, decidedBy, expired: false, taskId } };
       }
+      const answer = await tasks.expire(taskId, context.nowMs);
+      if (answer) return { output: { ...answer, expired: false, taskId } };
       const expired = audit({
         kind: 'task',
         action: 'expired',
