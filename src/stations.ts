@@ -138,7 +138,7 @@ function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void 
 }
 
 /** The kinds of definitions in the order of the path: a project is applied in it. */
-function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[] {
+export function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[] {
   return [
     projectKind,
     contracts.kind,

@@ -2,14 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readProject } from '../src/cli/projects.ts';
-import { connectorKind } from '../src/connectors/connector-kind.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
-import { decisionKind } from '../src/decisions/decision-kind.ts';
-import { entityKind, featureServiceKind, featureViewKind } from '../src/features/definitions.ts';
-import { modelKind } from '../src/models/model-kind.ts';
+import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
-import { planProject, projectKind } from '../src/store/project.ts';
-import { queueKind } from '../src/tasks/queue-kind.ts';
+import { planProject } from '../src/store/project.ts';
 import { createTestDatabase } from '../src/testing/database.ts';
 import { connectorPrimitive } from '../src/workflow/catalog/connector.ts';
 import { decidePrimitive } from '../src/workflow/catalog/decide.ts';
@@ -17,7 +13,6 @@ import { featuresPrimitive } from '../src/workflow/catalog/features.ts';
 import { humanTaskPrimitive } from '../src/workflow/catalog/human-task.ts';
 import { inferPrimitive } from '../src/workflow/catalog/infer.ts';
 import { catalogOf } from '../src/workflow/catalog/primitive.ts';
-import { workflowKind } from '../src/workflow/workflow-kind.ts';
 
 const folder = join(import.meta.dirname, '..', 'examples', 'returns');
 
@@ -32,18 +27,7 @@ it('the returns example is a project that plans without a fault, its decision te
     humanTaskPrimitive(none, none),
     connectorPrimitive(none, none, none),
   ]);
-  const kinds = [
-    projectKind,
-    new Contracts(definitions).kind,
-    entityKind,
-    featureViewKind,
-    featureServiceKind,
-    modelKind,
-    decisionKind,
-    queueKind,
-    connectorKind,
-    workflowKind(catalog),
-  ];
+  const kinds = kindsOf(new Contracts(definitions), catalog);
   const files = await Promise.all(
     (await readProject(folder)).map(async ({ path }) => ({
       path,
