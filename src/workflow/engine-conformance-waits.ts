@@ -67,6 +67,7 @@ export function waitTests(world: () => World): void {
   });
   describe('time limits and races', () => {
     raceTests(world);
+    retryTests(world);
     branchTests(world);
   });
   describe('listening', () => listenTests(world));
@@ -122,7 +123,9 @@ function raceTests(world: () => World): void {
     const { steps } = await engine.runs.get(runId);
     expect(steps.find(({ key }) => key === 'compete/quick')).toMatchObject({ output: 'quick one' });
   });
+}
 
+function retryTests(world: () => World): void {
   it('tries again after its back-off, and counts the attempts', async () => {
     world().define(
       'retry',
