@@ -62,6 +62,8 @@ function addStep(graph: FlowGraph, step: StepNode, target: (then: Then) => strin
     return;
   }
   const after = target(step.next);
+  if (step.when && step.next !== 'continue')
+    connect(graph, { from: step.id, label: 'skipped' }, target('continue'));
   const lists = nestedSteps(step).filter((list) => list.length > 0);
   if (lists.length === 0) connect(graph, { from: step.id }, after);
   if (step.type === 'fork') {

@@ -58,6 +58,24 @@ const FLOWS: [title: string, text: string, input: JsonObject, output: Json][] = 
     { x: 1 },
   ],
   [
+    'a step that is skipped does not send the flow elsewhere',
+    'do: [ { a: { if: input.x > 5, set: { y: 1 }, then: end } }, { b: { set: { z: 2 } } } ]',
+    { x: 1 },
+    { z: 2 },
+  ],
+  [
+    'one that is not skipped does',
+    'do: [ { a: { if: input.x > 5, set: { y: 1 }, then: end } }, { b: { set: { z: 2 } } } ]',
+    { x: 6 },
+    { y: 1 },
+  ],
+  [
+    'if is asked of the raw input, before schema and expressions of the input',
+    'do: [ { a: { if: has(input.y), input: { schema: { document: { type: object, required: [y] } }, from: input.y.z }, set: { n: "${ input }" } } } ]',
+    { x: 1 },
+    { x: 1 },
+  ],
+  [
     'input.from and output.as shape the data',
     'do: [ { a: { input: { from: input.order }, set: { id: \'${ input.id }\' }, output: { as: \'{ "was": output.id, "of": input.id }\' } } } ]',
     { order: { id: 7 } },

@@ -121,12 +121,15 @@ class Interpretation {
   }
 
   #step(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
-    frame.next = step.next;
+    // A step that is skipped takes nothing with it: neither its `then` nor its input's and output's expressions count, and the next in order follows
+    // (dsl-reference.md, "Task": `if` is evaluated against the raw input before any other expression).
+    frame.next = 'continue';
     try {
+      if (step.when && !step.when(this.#scope(step, key, raw, frame))) return raw;
+      frame.next = step.next;
       check(step.inputSchema, raw, 'input', key);
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
       const scope = this.#scope(step, key, input, frame);
-      if (step.when && !step.when(scope)) return raw;
       const output =
         step.timeoutMs === undefined
           ? this.#perform(step, key, input, scope, frame, frame.branch)
