@@ -68,6 +68,56 @@ describe('access', () => {
     });
   });
 
+  it('takes a key for no session and a session for no key, remembered or not', async () => {
+    const { id, key } = await access.createKey('both', ['viewer'], 'test');
+    const session = await access.login(await access.loginToken(id));
+    await by(key);
+    await access.authenticate(undefined, `aios_session=${session}`);
+    const refused = { code: 'access.unauthenticated' };
+    await expect(async () => by(session)).rejects.toMatchObject(refused);
+    await expect(async () => access.authenticate(undefined, `aios_session=${key}`)).rejects.toMatchObject(
+      refused,
+    );
+  });
+
+  it('does not remember a look-up that a revocation overtook', async () => {
+    const { id, key } = await access.createKey('late', ['viewer'], 'test');
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const slow = {
+      query: async (text: string, values?: unknown[]) => {
+        const rows = await database.db.query(text, values);
+        if (text.includes('last_used_at = now()')) await held;
+        return rows;
+      },
+    };
+    const late = new Access(slow as typeof database.db, database.limits);
+    const found = late.authenticate(`Bearer ${key}`, undefined);
+    await expect
+      .poll(() => access.keys().then((keys) => keys.find((info) => info.id === id)?.lastUsedAt))
+      .toBeTruthy();
+    await late.revoke(id);
+    answer();
+    await found;
+    await expect(async () => late.authenticate(`Bearer ${key}`, undefined)).rejects.toMatchObject({
+      code: 'access.unauthenticated',
+    });
+  });
+
+  it('forgets tokens and sessions that have expired', async () => {
+    const { id } = await access.createKey('old', ['viewer'], 'test');
+    const token = await access.loginToken(id);
+    await database.db.query(
+      `update access_secrets set expires_at = now() - interval '1 second' where key_id = $1`,
+      [id],
+    );
+    await expect(access.login(token)).rejects.toMatchObject({ code: 'access.unauthenticated' });
+    await access.loginToken(id);
+    expect(await database.db.query('select 1 from access_secrets where expires_at <= now()')).toEqual([]);
+  });
+
   it('keeps the admin key over restarts and refuses one of another form', async () => {
     const secret = newSecret('key');
     await access.ensureAdminKey(secret);
@@ -122,6 +172,13 @@ describe('a browser', () => {
       'may not change when the browser says cross-site',
       'POST',
       { host: 'localhost', 'sec-fetch-site': 'cross-site' },
+      true,
+      'access.foreign_origin',
+    ],
+    [
+      'may not change from a sandboxed frame, whose origin is null',
+      'POST',
+      { host: 'localhost', origin: 'null' },
       true,
       'access.foreign_origin',
     ],

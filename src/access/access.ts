@@ -44,6 +44,8 @@ export class Access {
   readonly #limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>;
   readonly #cache = new Map<string, Cached>();
   readonly #underWay = new Map<string, Promise<Principal>>();
+  /** Counts what was withdrawn here: a look-up that began before is not remembered. */
+  #withdrawn = 0;
 
   constructor(db: Database, limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>) {
     this.#db = db;
@@ -128,6 +130,7 @@ export class Access {
     );
     if (rows.length === 0) throw new AiosError('access.unknown_key', { detail: `There is no key ${id}.` });
     await this.#db.query('delete from access_secrets where key_id = $1', [id]);
+    this.#withdrawn++;
     this.#cache.clear();
   }
 
@@ -161,12 +164,16 @@ export class Access {
   async logout(cookie: string | undefined): Promise<void> {
     const session = cookie && sessionIn(cookie);
     if (!session) return;
+    await this.#db.query(`delete from access_secrets where hash = $1 and kind = 'session'`, [
+      hashOf(session),
+    ]);
+    this.#withdrawn++;
     this.#cache.delete(session);
-    await this.#db.query('delete from access_secrets where hash = $1', [hashOf(session)]);
   }
 
   async #issue(kind: SecretKind, keyId: string, ms: number): Promise<string> {
     const secret = newSecret(kind);
+    await this.#db.query('delete from access_secrets where expires_at <= now()');
     await this.#db.query(
       `insert into access_secrets (hash, kind, key_id, expires_at) values ($1, $2, $3, now() + $4 * interval '1 millisecond')`,
       [hashOf(secret), kind, keyId, ms],
@@ -175,6 +182,8 @@ export class Access {
   }
 
   #resolve(kind: 'key' | 'session', secret: string): Promise<Principal> | Principal {
+    // A key is no session and a session no key, remembered or not.
+    if (!secret.startsWith(`aios_${kind}_`)) return known(undefined);
     const cached = this.#cache.get(secret);
     if (cached && cached.untilMs > performance.now()) return known(cached.principal);
     // One look-up for all who come while it is under way: 64 clients would meet at the lock of one row, each second.
@@ -189,6 +198,7 @@ export class Access {
   async #lookUp(kind: 'key' | 'session', secret: string): Promise<Principal> {
     // A wrong checksum costs no query, and is not remembered: guesses must not fill the memory.
     if (!isSecret(secret, kind)) return known(undefined);
+    const withdrawn = this.#withdrawn;
     const [row] =
       kind === 'key'
         ? await this.#db.query<KeyRow>(
@@ -202,7 +212,7 @@ export class Access {
             [hashOf(secret), this.#limits.sessionMs],
           );
     const principal = row && { ...row, kind };
-    if (principal)
+    if (principal && withdrawn === this.#withdrawn)
       this.#cache.set(secret, { principal, untilMs: performance.now() + this.#limits.accessCacheMs });
     else this.#cache.delete(secret);
     return known(principal);

@@ -29,9 +29,14 @@ export function checkBrowser(
   const site = headers['sec-fetch-site'];
   const foreign =
     (site !== undefined && site !== 'same-origin' && site !== 'none') ||
-    (headers.origin !== undefined && new URL(headers.origin).host !== headers.host);
+    (headers.origin !== undefined && hostOf(headers.origin) !== headers.host);
   if (foreign)
     throw new AiosError('access.foreign_origin', {
       detail: `A ${method} from ${headers.origin ?? String(site)} is refused.`,
     });
+}
+
+/** Undefined for `null`, the origin of sandboxed frames and local files, and for what is no origin. */
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
