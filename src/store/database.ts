@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
+import { type ArrayParameters, arrayParametersOf, encodeArrays } from './array-parameters.ts';
 
 /** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
 export interface Queryable {
@@ -42,16 +43,27 @@ types.setTypeParser(1184, (text: string) =>
   Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')),
 ); // timestamptz
 
-const names = new Map<string, string>();
+interface Statement {
+  name: string;
+  arrays: ArrayParameters;
+}
+
+const statements = new Map<string, Statement>();
 
 /** A statement's name is the digest of its text: the same text is parsed and planned once per connection. */
 function prepared(text: string, values: readonly unknown[] | undefined): pg.QueryConfig {
-  let name = names.get(text);
-  if (name === undefined) {
-    name = createHash('sha1').update(text).digest('hex').slice(0, 20);
-    names.set(text, name);
+  let statement = statements.get(text);
+  if (statement === undefined) {
+    const name = createHash('sha1').update(text).digest('hex').slice(0, 20);
+    statement = { name, arrays: arrayParametersOf(text) };
+    statements.set(text, statement);
   }
-  return { name, text, values: values as unknown[] };
+  const { name, arrays } = statement;
+  return {
+    name,
+    text,
+    values: values && arrays.length > 0 ? encodeArrays(arrays, values) : (values as unknown[]),
+  };
 }
 
 /**
