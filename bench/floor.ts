@@ -4,7 +4,7 @@ import fastify from 'fastify';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
-import { GroupCommit, type Lane, write } from '../src/store/group-commit.ts';
+import { GroupCommit, plannedLane, write } from '../src/store/group-commit.ts';
 import { columns } from '../src/store/rows.ts';
 
 interface Row {
@@ -12,17 +12,18 @@ interface Row {
   body: string;
 }
 
-const floorLane: Lane<Row> = {
+const floorLane = plannedLane<Row>({
   name: 'floor',
   order: 10,
-  async write(tx, items) {
-    await tx.query(
-      'insert into floor select * from unnest($1::text[], $2::json[]) on conflict (id) do nothing',
-      columns(items, (row) => [row.id, row.body]),
-    );
-    return undefined;
-  },
-};
+  plan: (items) => ({
+    statements: [
+      {
+        text: 'insert into floor select * from unnest($1::text[], $2::json[]) on conflict (id) do nothing',
+        values: columns(items, (row) => [row.id, row.body]),
+      },
+    ],
+  }),
+});
 
 const postgres = await startEmbeddedPostgres({ dataDir: `${process.argv[2]}/postgres` });
 const limits = limitsFrom();

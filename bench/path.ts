@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
 import { type LoadResult, load, median, post, quantile } from './load.ts';
 import { cpuMs, freePort, type Product, startProduct, temporaryFolder } from './product.ts';
@@ -9,6 +11,7 @@ import type { BenchOptions, Figures } from './run.ts';
 const CLIENTS = 64;
 /** Load before the first counted round: the compiler and Postgres's caches are warm afterwards. */
 const WARM_UP_MS = 6000;
+const QUIET_MS = 500;
 
 interface Side {
   name: string;
@@ -33,7 +36,7 @@ interface Round {
 export async function bench(options: BenchOptions): Promise<Figures> {
   const folder = await temporaryFolder();
   const floorFolder = await temporaryFolder();
-  const refunds = await startRefunds(`${folder.path}/refunds.jsonl`);
+  const refunds = await startRefunds(refundsFile(folder.path));
   const warehouse = await startWarehouse(`${folder.path}/warehouse.jsonl`);
   const product = await startProduct({
     dataDir: folder.path,
@@ -110,6 +113,7 @@ async function measure(
       const figures = summarize(result, cpuUs);
       progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side.name}: ${describe(figures)}`);
       if (round >= 0) results.get(side.name)!.push(figures);
+      if (side.name === 'path') progress(`its refunds had followed after ${await drain(product)} ms`);
     }
   }
   const floor = results.get('floor')!;
@@ -131,6 +135,22 @@ async function measure(
     cpuUsPerInsert: of(floor, ({ cpuUs }) => cpuUs),
     rounds,
   };
+}
+
+/** Waits until no refund has been paid for half a second, so that neither side is measured beside them; answers for how long there were some. */
+async function drain({ dataDir }: Product): Promise<number> {
+  const startedAt = performance.now();
+  let lastAt = startedAt;
+  for (let known = -1; performance.now() - lastAt < QUIET_MS; await sleep(50)) {
+    const { size } = await stat(refundsFile(dataDir));
+    if (size !== known) lastAt = performance.now();
+    known = size;
+  }
+  return Math.round(lastAt - startedAt);
+}
+
+function refundsFile(dataDir: string): string {
+  return `${dataDir}/refunds.jsonl`;
 }
 
 async function measureSide(

@@ -167,11 +167,14 @@ async function begin(stations: Stations): Promise<void> {
   const { consumers, engine, sequencer, definitions, models, views, serving, closers } = stations;
   await definitions.reload();
   await models.reload();
-  consumers.add({
+  const starts = consumers.add({
     group: 'workflows',
     types: () => engine.startTypes(),
+    room: () => engine.room(),
+    pauseMs: () => engine.startPauseMs(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
+  engine.onRoom(() => starts.wake());
   consumers.add({
     group: 'listeners',
     types: () => engine.listenTypes(),

@@ -193,6 +193,7 @@ function createEvents({ db, commit, clock, limits }: Ground, definitions: Defini
     handle: (batch, tx) => features.handle(batch, tx),
   });
   const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress });
+  log.onCommitted((appended) => features.apply(appended));
   return { log, consumers, views, features };
 }
 

@@ -11,7 +11,7 @@ import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './route
 import { NameParams } from './shapes.ts';
 
 interface StartDependencies extends Pick<RunDependencies, 'engine' | 'commit' | 'clock' | 'limits'> {
-  log: Pick<EventLog, 'write'>;
+  log: Pick<EventLog, 'write' | 'read'>;
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;
 }
@@ -126,6 +126,10 @@ async function startByEvent(
   const ended = waitMs > 0 ? engine.waitFor(id, waitMs, true) : undefined;
   ended?.catch(() => {});
   const [{ partition, offset, duplicate }] = (await commit.commit([log.write(event)])) as [Appended];
+  if (ended && !duplicate) {
+    const [logged] = await log.read(partition, offset, 1); // from memory
+    if (logged) engine.startAhead(workflow, id, logged);
+  }
   const state = await (ended && duplicate ? engine.waitFor(id, waitMs) : ended);
   const position = { partition, offset, duplicate };
   if (state) return { ...stateToJson(state), position };

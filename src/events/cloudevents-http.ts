@@ -79,9 +79,11 @@ function mediaType(headers: Headers): string {
     .toLowerCase();
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 function parseJson(body: Uint8Array): Json {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as Json;
+    return JSON.parse(utf8.decode(body)) as Json;
   } catch (cause) {
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
   }

@@ -44,7 +44,8 @@ export class EventConsumers {
     this.#stopListening = this.#dependencies.log.onCommitted((events) => {
       for (const consumer of this.#consumers) {
         for (const { partition, offset } of events) consumer.notice(partition, offset + 1);
-        consumer.wake();
+        // Events that it only passes over wait for its next look: each batch is a transaction.
+        if (consumer.wantsAny(events)) consumer.wake();
       }
     });
     lagGauge.addCallback(this.#observe);

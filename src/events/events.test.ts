@@ -354,4 +354,35 @@ describe('consumers', () => {
     expect(consumer.continuity()).toBeGreaterThan(before);
     await own.stop();
   });
+
+  it('take no more events than there is room for, and the others when they are woken', async () => {
+    const own = new EventConsumers({
+      ...database,
+      log,
+      limits: { ...database.limits, consumerPollMs: 60_000 },
+    });
+    let room = 0;
+    const batches: number[] = [];
+    const consumer = own.add({
+      group: 'narrow',
+      from: 'latest',
+      room: () => room,
+      pauseMs: () => 1,
+      handle: async (events) => void batches.push(events.length),
+    });
+    await own.start();
+    const key = { partitionkey: 'narrow' };
+    const outcomes = await log.append([
+      event('narrow-1', key),
+      event('narrow-2', key),
+      event('narrow-3', key),
+    ]);
+    await sleep(30);
+    expect(batches).toEqual([]);
+    room = 2;
+    consumer.wake();
+    await consumer.passed((outcomes[2] as PromiseFulfilledResult<LogPosition>).value);
+    expect(batches).toEqual([2, 1]);
+    await own.stop();
+  });
 });

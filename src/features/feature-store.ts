@@ -6,18 +6,17 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
+import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
 import { type CompiledService, type CompiledView, entityKey } from './compiled.ts';
-import { type AsOf, evaluateExact, evaluateTiled, type FeatureValue } from './state.ts';
+import { type AsOf, type Contribution, evaluateExact, evaluateTiled, type FeatureValue } from './state.ts';
 import { StateCache, weight } from './state-cache.ts';
-import { type Collected, collect, type EntityState, readStates, writeCollected } from './storage.ts';
+import { type Collected, type EntityState, mergeCollected, readStates, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 
 /** How the store knows that the stream has been worked through, and by whom. */
-export interface StreamProgress {
+export interface StreamProgress extends GroupOffsets {
   /** Resolves once the features consumer has committed past a position, in whichever process. */
   passed(position: LogPosition): Promise<void>;
-  /** Changes whenever another process has worked on the stream: what is in memory here may then be behind. */
-  continuity(): number;
 }
 
 export interface OnlineRequest {
@@ -70,6 +69,7 @@ export class FeatureStore {
   readonly #limits: Dependencies['limits'];
   readonly #progress: StreamProgress;
   readonly #cache: StateCache;
+  readonly #ahead: FeaturesAhead;
 
   constructor({ db, views, clock, limits, progress }: Dependencies) {
     this.#db = db;
@@ -78,6 +78,12 @@ export class FeatureStore {
     this.#limits = limits;
     this.#progress = progress;
     this.#cache = new StateCache(db, limits, () => progress.continuity());
+    this.#ahead = new FeaturesAhead(views, progress);
+  }
+
+  /** Takes events in that this process has just committed to the log: vectors see them before the consumer has stored what they mean. */
+  apply(events: readonly LoggedEvent[]): void {
+    this.#ahead.apply(events);
   }
 
   /**
@@ -86,10 +92,7 @@ export class FeatureStore {
    */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
     const collected: Collected = { contributions: [], tiles: new Map() };
-    for (const logged of events) {
-      for (const view of this.#views.ofType(logged.event.type))
-        if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
-    }
+    for (const logged of events) mergeCollected(collected, this.#ahead.extract(logged));
     const batch = this.#cache.begin();
     // Sent together: neither needs the other's answer.
     const [isCurrent] = await Promise.all([this.#views.isCurrent(tx), writeCollected(tx, collected)]);
@@ -100,13 +103,15 @@ export class FeatureStore {
     }
     return () => {
       this.#cache.follow(batch, collected);
+      this.#ahead.follow(collected);
       if (collected.contributions.length > 0 || collected.tiles.size > 0)
         freshness.record(Math.max(0, this.#clock.now() - events[0]!.recordedAtMs) / 1000);
     };
   }
 
   /**
-   * Vectors for many entities. With a position, it waits until the stream before that place has been worked through.
+   * Vectors for many entities. With a position, the stream before that place counts: what of it is in the log is taken from memory, and
+   * where memory cannot tell, the consumer's commit is waited for.
    *
    * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`
    */
@@ -118,14 +123,19 @@ export class FeatureStore {
   }: OnlineRequest): Promise<Vectors> {
     const service = this.#views.service(name);
     const keys = entities.map((values) => service.views.map((view) => keyOf(view, values)));
-    await this.#passed(asOf.position);
+    if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
+    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(service.views[index]!, key)));
     const states = keys.map((row) => row.map((key, index) => this.#cache.get(service.views[index]!, key)));
     const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
     if (missing.length > 0) await Promise.all(missing);
     const rows: FeatureValue[][] = [];
-    for (const row of states) {
+    for (const [at, row] of states.entries()) {
       const known = missing.length > 0 ? await Promise.all(row) : (row as EntityState[]);
-      rows.push(vectorOf(service, known, asOf, request));
+      const merged = known.map((state, index) => {
+        const more = ahead[at]![index];
+        return more ? { ...state, contributions: this.#ahead.merge(more, state.contributions, asOf) } : state;
+      });
+      rows.push(vectorOf(service, merged, asOf, request));
     }
     return { names: service.names, rows, pins: pinsOf(service) };
   }
@@ -182,6 +192,16 @@ export class FeatureStore {
     return states;
   }
 
+  #mustWait(service: CompiledService, keys: readonly (readonly string[])[], asOf: AsOf): boolean {
+    if (asOf.position && !this.#ahead.covers(asOf.position)) return true;
+    return keys.some((row) =>
+      row.some((key, index) => {
+        const ahead = this.#ahead.of(service.views[index]!, key);
+        return ahead !== undefined && ahead.tiles.length > 0 && this.#ahead.hidesTile(ahead, asOf.timeMs);
+      }),
+    );
+  }
+
   async #passed(position: LogPosition | undefined): Promise<void> {
     if (position && position.offset > 0)
       await this.#progress.passed({ partition: position.partition, offset: position.offset - 1 });
@@ -201,7 +221,7 @@ function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
 
 function vectorOf(
   service: CompiledService,
-  states: readonly EntityState[],
+  states: readonly Readonly<Pick<EntityState, 'tiles'> & { contributions: readonly Contribution[] }>[],
   asOf: AsOf,
   request: JsonObject,
 ): FeatureValue[] {

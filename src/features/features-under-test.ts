@@ -7,7 +7,7 @@ import type { Queryable } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { FeatureStore } from './feature-store.ts';
+import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { featureMigrations } from './migrations.ts';
 import type { FeatureValue } from './state.ts';
 import { FeatureViews } from './views.ts';
@@ -87,6 +87,7 @@ export class FeaturesUnderTest {
   async process(
     log: readonly LoggedEvent[] = [],
     reads: Queryable = this.database.db,
+    progress: StreamProgress = { passed: async () => {}, continuity: () => 0, offset: () => 0 },
   ): Promise<FeatureProcess> {
     const { db, limits } = this.database;
     const definitions = new Definitions(db);
@@ -105,14 +106,18 @@ export class FeaturesUnderTest {
       views,
       clock: systemClock,
       limits,
-      progress: { passed: async () => {}, continuity: () => 0 },
+      progress,
     });
     return { definitions, views, store, errors };
   }
 
   /** A process whose views are in force. */
-  async start(log?: readonly LoggedEvent[], reads?: Queryable): Promise<FeatureProcess> {
-    const process = await this.process(log, reads);
+  async start(
+    log?: readonly LoggedEvent[],
+    reads?: Queryable,
+    progress?: StreamProgress,
+  ): Promise<FeatureProcess> {
+    const process = await this.process(log, reads, progress);
     await process.views.sync();
     return process;
   }

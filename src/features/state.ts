@@ -99,7 +99,8 @@ function evaluateOne(
   return fold.result();
 }
 
-function isBefore(contribution: Contribution, { timeMs, position }: AsOf): boolean {
+/** Whether a contribution lies before the place in the log; its time is not looked at in the partition of that place. */
+export function isBefore(contribution: Contribution, { timeMs, position }: AsOf): boolean {
   if (!position) return true;
   return contribution.partition === position.partition
     ? contribution.offset < position.offset

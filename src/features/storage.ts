@@ -40,6 +40,21 @@ export function collect(view: CompiledView, logged: LoggedEvent, { contributions
   }
 }
 
+/** Adds what an event means to that of its batch; `from` stays as it is. */
+export function mergeCollected(into: Collected, from: Collected): void {
+  into.contributions.push(...from.contributions);
+  for (const [key, tile] of from.tiles) {
+    const known = into.tiles.get(key);
+    if (known) mergeTile(known, tile);
+    else into.tiles.set(key, copyOf(tile));
+  }
+}
+
+function copyOf(tile: TileRow): TileRow {
+  const { counts, sums, mins, maxs } = tile;
+  return { ...tile, counts: [...counts], sums: [...sums], mins: [...mins], maxs: [...maxs] };
+}
+
 /** Writes a batch; both statements travel together. */
 export async function writeCollected(tx: Queryable, { contributions, tiles }: Collected): Promise<void> {
   await Promise.all([writeContributions(tx, contributions), addTiles(tx, tiles)]);
@@ -66,34 +81,44 @@ async function writeContributions(tx: Queryable, rows: readonly ContributionRow[
   );
 }
 
-/** Adds tiles to those that are there. Sorted, so that two processes lock them in the same order. */
+/** Adds tiles to those that are there. Sorted, so that two processes lock them in the same order; one statement per number of features. */
 async function addTiles(tx: Queryable, tiles: Collected['tiles']): Promise<void> {
-  if (tiles.size === 0) return;
   const sorted = [...tiles.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  await tx.query(
-    ADD_TILES,
-    columns(sorted, (row) => [
-      row.view,
-      row.entity,
-      row.startMs,
-      row.count,
-      ARRAY(row.counts),
-      ARRAY(row.sums),
-      ARRAY(row.mins),
-      ARRAY(row.maxs),
-    ]),
+  const bySize = Map.groupBy(sorted, ({ counts }) => counts.length);
+  await Promise.all(
+    [...bySize]
+      .sort(([a], [b]) => a - b)
+      .map(([size, rows]) =>
+        tx.query(
+          addTilesOf(size),
+          columns(rows, (row) => [
+            row.view,
+            row.entity,
+            row.startMs,
+            row.count,
+            ARRAY(row.counts),
+            ARRAY(row.sums),
+            ARRAY(row.mins),
+            ARRAY(row.maxs),
+          ]),
+        ),
+      ),
   );
 }
 
-const merged = (column: string, merge: string) =>
-  `(select array_agg(${merge} order by i) from unnest(t.${column}, excluded.${column}) with ordinality as u(a, b, i))`;
-const ADD_TILES = `insert into feature_tiles as t
+/** Element by element: merging with `array_agg` over `unnest` cost 23 µs a tile instead of 8. */
+function addTilesOf(size: number): string {
+  const merged = (column: string, merge: (a: string, b: string) => string) =>
+    `${column} = array[${Array.from({ length: size }, (_, i) => merge(`t.${column}[${i + 1}]`, `excluded.${column}[${i + 1}]`)).join(', ')}]::float8[]`;
+  const plus = (a: string, b: string) => `${a} + ${b}`;
+  return `insert into feature_tiles as t
   select view, entity, start_ms, count, counts::float8[], sums::float8[], mins::float8[], maxs::float8[]
   from unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
     as r(view, entity, start_ms, count, counts, sums, mins, maxs)
   on conflict (view, entity, start_ms) do update set count = t.count + excluded.count,
-    counts = ${merged('counts', 'a + b')}, sums = ${merged('sums', 'a + b')},
-    mins = ${merged('mins', 'least(a, b)')}, maxs = ${merged('maxs', 'greatest(a, b)')}`;
+    ${merged('counts', plus)}, ${merged('sums', plus)},
+    ${merged('mins', (a, b) => `least(${a}, ${b})`)}, ${merged('maxs', (a, b) => `greatest(${a}, ${b})`)}`;
+}
 
 /** What an entity has in a view: contributions of an exact view, tiles of a tiled one, each in order. */
 export interface EntityState {

@@ -113,6 +113,11 @@ export class FeatureViews {
     }
   }
 
+  /** Changes whenever the views may be others. */
+  get generation(): number {
+    return this.#reloaded;
+  }
+
   ofType(type: string): readonly CompiledView[] {
     return this.#byType.get(type) ?? [];
   }

@@ -18,6 +18,10 @@ export const LIMITS = {
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventTailCountMax: limit(20_000, 'newest events kept in memory for the consumers beside the producer'),
   consumerBatchMax: limit(500, 'events that a consumer handles in one transaction'),
+  consumerPauseMs: limit(
+    50,
+    'the least time between two batches of a consumer that nobody waits for: batches grow in it',
+  ),
   consumerPollMs: limit(250, 'how often a consumer looks for events of other processes'),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
   featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
@@ -54,6 +58,14 @@ export const LIMITS = {
     'minutes of one answer that are counted as work: a claim may lie open over a night',
   ),
   runsActiveMax: limit(2_000, 'runs in the memory of one process; waiting ones are in none'),
+  runsBackgroundMax: limit(
+    256,
+    'runs in memory that events have begun and nobody waits for; further events stay in the log meanwhile',
+  ),
+  runsYieldingMax: limit(
+    4,
+    'as many of those are begun while callers wait for runs of theirs: the others follow when it is quiet',
+  ),
   runsQueuedMax: limit(10_000, 'starts that wait for a place before callers are refused'),
   runLeaseMs: limit(15_000, 'how long the runs of a dead process stay with it; renewed every third of it'),
   runPollMs: limit(500, 'how often a process looks for what other processes left it'),

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
@@ -64,6 +64,7 @@ export class AuditLog {
     this.#lane = {
       name: 'audit',
       order: 50,
+      plan: (items) => (this.#keys.knows(items) ? { statements: [this.#statement(items)] } : undefined),
       write: (tx, items) => this.#append(tx, items),
       committed: onCommitted,
     };
@@ -84,7 +85,7 @@ export class AuditLog {
       id,
       kind,
       object,
-      payloadDigest: createHash('sha256').update(plain).digest('hex'),
+      payloadDigest: hash('sha256', plain, 'hex'),
     };
     const entry = JSON.stringify(leaf);
     if (Buffer.byteLength(entry) > ENTRY_BYTES_MAX)
@@ -107,22 +108,27 @@ export class AuditLog {
       tx,
       items.map((item) => item.subject),
     );
-    // A flush whose answer was lost comes again with the same ids: what is there already is left out. Each is looked up by the index:
-    // a plain `not exists` became a join that read the whole table (77 µs an entry at 10,000 of them, and growing).
-    await tx.query(
-      `insert into audit_entries (id, object, entry, subject, payload)
+    const { text, values } = this.#statement(items);
+    await tx.query(text, values);
+    return undefined;
+  }
+
+  #statement(items: readonly Item[]): { text: string; values: unknown[][] } {
+    return {
+      // A flush whose answer was lost comes again with the same ids: what is there already is left out. Each is looked up by the index:
+      // a plain `not exists` became a join that read the whole table (77 µs an entry at 10,000 of them, and growing).
+      text: `insert into audit_entries (id, object, entry, subject, payload)
        select t.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[]) as t(id, object, entry, subject, payload)
        left join lateral (
          select true as there from audit_entries e where e.object = t.object and e.id = t.id limit 1) known on true
        where known.there is null`,
-      columns(items, (item) => [
+      values: columns(items, (item) => [
         item.id,
         item.object,
         item.entry,
         item.subject,
         this.#keys.encrypt(item.subject, item.plain),
       ]),
-    );
-    return undefined;
+    };
   }
 }

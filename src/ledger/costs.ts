@@ -1,7 +1,7 @@
 import type { Json } from '../kernel/json.ts';
 import type { MicroUsd } from '../kernel/money.ts';
 import type { Database } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import { plannedLane, type Write, write } from '../store/group-commit.ts';
 import { columns, timestamp } from '../store/rows.ts';
 
 /** One charge, with the columns of FOCUS 1.2 (focus.finops.org) that apply: what was used, how much of it, what it cost. */
@@ -25,29 +25,30 @@ export interface CostRecord {
 export type CostGroup = 'service' | 'resource' | 'workflow' | 'day';
 
 /** A step is charged once for a resource, however often its commit is sent. */
-const costLane: Lane<CostRecord> = {
+const costLane = plannedLane<CostRecord>({
   name: 'costs',
   order: 60,
-  async write(tx, items) {
-    await tx.query(
-      `insert into cost_entries (run_id, step_key, service, resource, quantity, unit, amount_micro_usd, at, tags)
+  plan: (items) => ({
+    statements: [
+      {
+        text: `insert into cost_entries (run_id, step_key, service, resource, quantity, unit, amount_micro_usd, at, tags)
        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::text[], $7::bigint[], $8::timestamptz[], $9::json[])
        on conflict do nothing`,
-      columns(items, ({ runId, stepKey, service, resource, quantity, unit, amountMicroUsd, at, tags }) => [
-        runId ?? '',
-        stepKey ?? '',
-        service,
-        resource,
-        quantity,
-        unit,
-        amountMicroUsd,
-        timestamp(at),
-        tags === undefined ? null : JSON.stringify(tags),
-      ]),
-    );
-    return undefined;
-  },
-};
+        values: columns(items, (item) => [
+          item.runId ?? '',
+          item.stepKey ?? '',
+          item.service,
+          item.resource,
+          item.quantity,
+          item.unit,
+          item.amountMicroUsd,
+          timestamp(item.at),
+          item.tags === undefined ? null : JSON.stringify(item.tags),
+        ]),
+      },
+    ],
+  }),
+});
 
 const GROUPS: Record<CostGroup, string> = {
   service: 'c.service',

@@ -1,8 +1,8 @@
 import { digestOf } from '../kernel/canonical.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Json } from '../kernel/json.ts';
-import type { Database, Queryable } from '../store/database.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
+import type { Database } from '../store/database.ts';
+import { type Lane, type Plan, plannedLane, type Write, write } from '../store/group-commit.ts';
 import { columns, timestamp } from '../store/rows.ts';
 
 /** A version of something that a run was made with. */
@@ -60,14 +60,14 @@ export class Lineage {
   constructor(db: Database, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
-    this.#lane = {
+    this.#lane = plannedLane({
       name: 'lineage',
       order: 60,
-      write: (tx, items) => this.#append(tx, items),
+      plan: (items) => ({ statements: this.#statements(items) }),
       committed: (items) => {
         for (const { digest } of items) this.#sets.add(digest);
       },
-    };
+    });
   }
 
   record({ runId, event, pins }: LineageRecord): Write {
@@ -81,31 +81,30 @@ export class Lineage {
     return write(this.#lane, { runId, event, digest, pins: text, at: this.#clock.now() });
   }
 
-  async #append(tx: Queryable, items: readonly Item[]): Promise<undefined> {
+  #statements(items: readonly Item[]): Plan['statements'] {
     const fresh = new Map(
       items.flatMap((item) => (this.#sets.has(item.digest) ? [] : [[item.digest, item.pins] as const])),
     );
-    if (fresh.size > 0) {
-      await tx.query(
-        'insert into lineage_sets select * from unnest($1::text[], $2::json[]) on conflict do nothing',
-        columns([...fresh], (row) => row),
-      );
-    }
     // The last barrier of a run knows all that it was made with.
     const last = new Map(items.map((item) => [item.runId, item]));
-    await tx.query(
-      `insert into lineage_runs (run_id, pins, event_source, event_id, at)
+    const runs = {
+      text: `insert into lineage_runs (run_id, pins, event_source, event_id, at)
        select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
        on conflict (run_id) do update set pins = excluded.pins`,
-      columns([...last.values()], (item) => [
+      values: columns([...last.values()], (item) => [
         item.runId,
         item.digest,
         item.event?.source ?? null,
         item.event?.id ?? null,
         timestamp(item.at),
       ]),
-    );
-    return undefined;
+    };
+    if (fresh.size === 0) return [runs];
+    const sets = {
+      text: 'insert into lineage_sets select * from unnest($1::text[], $2::json[]) on conflict do nothing',
+      values: columns([...fresh], (row) => row),
+    };
+    return [sets, runs];
   }
 
   async pinsOf(runId: string): Promise<LineagePin[]> {

@@ -63,6 +63,11 @@ export class SubjectKeys {
       this.#known.set(subject, createSecretKey(this.#open(this.#master, wrapped)));
   }
 
+  /** Whether `encrypt` can be called for all of them. */
+  knows(items: readonly { subject: string }[]): boolean {
+    return items.every(({ subject }) => this.#known.has(subject));
+  }
+
   /** Encrypts for a subject whose key `ensure` has found. */
   encrypt(name: string, plain: Uint8Array): Buffer {
     return this.#seal(this.#known.get(name)!, plain);

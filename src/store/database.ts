@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
 import { type ArrayParameters, arrayParametersOf, encodeArrays } from './array-parameters.ts';
@@ -30,6 +31,8 @@ export interface Database extends Queryable {
 
 export interface DedicatedConnection extends Queryable {
   readonly lost: boolean;
+  /** What `send` asks before it returns leaves in one packet: a write to the socket costs about 15 µs, whatever its size. */
+  together<T>(send: () => T): T;
   close(): Promise<void>;
 }
 
@@ -157,6 +160,15 @@ class PostgresDatabase implements Database {
         return lost;
       },
       query: async (text, values) => (await client.query(prepared(text, values))).rows,
+      together(send) {
+        const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+        stream.cork();
+        try {
+          return send();
+        } finally {
+          stream.uncork();
+        }
+      },
       close: () => client.end(),
     };
   }

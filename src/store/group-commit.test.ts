@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { type Lane, Refused, write } from './group-commit.ts';
+import { type Lane, plannedLane, Refused, write } from './group-commit.ts';
 import { columns } from './rows.ts';
 
 const migrations = [
@@ -131,5 +131,67 @@ describe('group commit', () => {
     await new Promise((resolve) => setTimeout(resolve, 40));
     await sent;
     expect(await stored('alone')).toEqual([]);
+  });
+
+  describe('in one round trip', () => {
+    const planned = plannedLane<Note, string>({
+      name: 'planned',
+      order: 20,
+      plan: (items) => ({
+        statements: [
+          {
+            text: 'insert into notes select * from unnest($1::text[], $2::text[]) on conflict (id) do nothing',
+            values: columns(items, (note) => [note.id, note.body]),
+          },
+        ],
+        results: () => items.map((note) => `stored ${note.id}`),
+      }),
+    });
+    const plannedGuard: Lane<{ allow: boolean }> = {
+      ...guard,
+      plan: (items) => ({
+        statements: [{ text: 'select 1 / $1::int', values: [items.every(({ allow }) => allow) ? 1 : 0] }],
+      }),
+    };
+    const commitAll = (...writes: Parameters<TestDatabase['commit']['commit']>[0][]) =>
+      Promise.allSettled(writes.map((each) => database.commit.commit(each)));
+
+    it('gives each caller its own results', async () => {
+      const outcomes = await commitAll(
+        [write(planned, { id: 'once-1', body: 'x' }), write(plannedGuard, { allow: true })],
+        [write(planned, { id: 'once-2', body: 'x' })],
+      );
+      expect(outcomes).toMatchObject([{ value: ['stored once-1', undefined] }, { value: ['stored once-2'] }]);
+    });
+
+    it('drops what a gate refuses, and what Postgres refuses, and no other', async () => {
+      const outcomes = await commitAll(
+        [write(planned, { id: 'turn-1', body: 'x' }), write(plannedGuard, { allow: false })],
+        [write(planned, { id: 'turn-2', body: 'nul \u0000 inside' })],
+        [write(planned, { id: 'turn-3', body: 'x' })],
+      );
+      expect(outcomes).toMatchObject([
+        { reason: { code: 'store.conflict' } },
+        { reason: { code: 'store.refused_value' } },
+        { value: ['stored turn-3'] },
+      ]);
+      expect(await stored('turn-')).toEqual(['turn-3']);
+    });
+
+    it('writes nothing when what is to be sent cannot be put together', async () => {
+      const broken = plannedLane<string>({
+        name: 'broken',
+        order: 30,
+        plan: () => {
+          throw new AiosError('store.refused_value');
+        },
+      });
+      const outcomes = await commitAll(
+        [write(planned, { id: 'whole-1', body: 'x' }), write(broken, '')],
+        [write(planned, { id: 'whole-2', body: 'x' })],
+      );
+      expect(outcomes).toMatchObject([{ reason: { code: 'store.refused_value' } }, { status: 'fulfilled' }]);
+      expect(await stored('whole-')).toEqual(['whole-2']);
+    });
   });
 });

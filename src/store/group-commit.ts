@@ -23,8 +23,21 @@ export interface Lane<Item, Result = void> {
   readonly order: number;
   /** Writes all items; answers one result per item, in their order, or nothing when there is none to tell. */
   write(tx: Queryable, items: readonly Item[]): Promise<readonly (Result | Refused)[] | undefined>;
+  /**
+   * What `write` would send, when none of it needs the answer to something before: a flush of such lanes only is one round trip, `commit` included.
+   * Undefined when something must be asked first. A gate's statements must write all items or fail. After a failure nothing is written, and `write`
+   * is asked: it tells what was refused.
+   */
+  plan?(items: readonly Item[]): Plan<Result> | undefined;
   /** Told after the commit, before the callers are: what this process just made durable. */
   committed?(items: readonly Item[], results: readonly Result[]): void;
+}
+
+/** Statements, and what their rows mean. */
+export interface Plan<Result = void> {
+  readonly statements: readonly { readonly text: string; readonly values: readonly unknown[] }[];
+  /** One result per item, in their order. */
+  results?(rows: readonly (readonly object[])[]): readonly Result[];
 }
 
 /** What a gate answers for an item that must not be written: the error its caller gets. */
@@ -45,6 +58,20 @@ export interface Write<Result = unknown> {
 /** @example write(auditLane, entry) */
 export function write<Item, Result>(lane: Lane<Item, Result>, item: Item): Write<Result> {
   return { lane, item };
+}
+
+/** A lane that can always be planned. */
+export function plannedLane<Item, Result = void>(
+  lane: Omit<Lane<Item, Result>, 'write' | 'plan'> & { plan(items: readonly Item[]): Plan<Result> },
+): Lane<Item, Result> {
+  return {
+    ...lane,
+    async write(tx, items) {
+      const { statements, results } = lane.plan(items);
+      const rows = await Promise.all(statements.map(({ text, values }) => tx.query(text, values)));
+      return results?.(rows);
+    },
+  };
 }
 
 export interface Committer {
@@ -209,6 +236,40 @@ export class GroupCommit implements Committer {
   async #transact(writer: number, units: readonly Unit[]): Promise<void> {
     const tx = await this.#connection(writer);
     const lanes = byLane(units);
+    // Planned before anything is sent: what throws here leaves nothing half written.
+    const plans = lanes.map(({ lane, items }) => lane.plan?.(items));
+    const isWritten =
+      plans.every((plan) => plan !== undefined) && (await this.#transactAtOnce(tx, lanes, plans));
+    if (!isWritten) await this.#transactInTurn(tx, lanes);
+    for (const { lane, items, results } of lanes) lane.committed?.(items, results);
+  }
+
+  /** One round trip, sent as one packet. False when a statement failed: then nothing is written. */
+  async #transactAtOnce(
+    tx: DedicatedConnection,
+    lanes: readonly LaneRows[],
+    plans: readonly Plan<unknown>[],
+  ): Promise<boolean> {
+    const answers = tx.together(() => [
+      [tx.query('begin')],
+      ...plans.map(({ statements }) => statements.map(({ text, values }) => tx.query(text, values))),
+      // After a statement that failed this is a rollback.
+      [tx.query('commit')],
+    ]);
+    const outcomes = await Promise.allSettled(answers.flat());
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) {
+      if (classify(failed.reason) === 'lost') throw failed.reason;
+      return false;
+    }
+    for (const [index, rows] of lanes.entries()) {
+      const results = plans[index]!.results?.(await Promise.all(answers[index + 1]!));
+      if (results) settle(rows, results);
+    }
+    return true;
+  }
+
+  async #transactInTurn(tx: DedicatedConnection, lanes: readonly LaneRows[]): Promise<void> {
     const begun = tx.query('begin');
     begun.catch(() => {}); // reported by the first statement that awaits
     try {
@@ -223,21 +284,11 @@ export class GroupCommit implements Committer {
       await tx.query('rollback').catch(() => {});
       throw error;
     }
-    for (const { lane, items, results } of lanes) lane.committed?.(items, results);
   }
 
   async #writeLane(tx: Queryable, rows: LaneRows): Promise<void> {
-    const { lane, items, places } = rows;
-    const results = await lane.write(tx, items);
-    if (!results) return;
-    rows.results = results;
-    const refused = new Map<Unit, Error>();
-    for (const [index, { unit, position }] of places.entries()) {
-      const result = results[index];
-      if (result instanceof Refused) refused.set(unit, result.error);
-      else unit.results[position] = result;
-    }
-    if (refused.size > 0) throw new LeaveOut(refused);
+    const results = await rows.lane.write(tx, rows.items);
+    if (results) settle(rows, results);
   }
 
   async #connection(writer: number): Promise<DedicatedConnection> {
@@ -255,6 +306,18 @@ interface LaneRows {
   readonly items: unknown[];
   results: readonly unknown[];
   readonly places: { unit: Unit; position: number }[];
+}
+
+/** Gives each unit its results. @throws LeaveOut for those that a gate refused */
+function settle(rows: LaneRows, results: readonly unknown[]): void {
+  rows.results = results;
+  const refused = new Map<Unit, Error>();
+  for (const [index, { unit, position }] of rows.places.entries()) {
+    const result = results[index];
+    if (result instanceof Refused) refused.set(unit, result.error);
+    else unit.results[position] = result;
+  }
+  if (refused.size > 0) throw new LeaveOut(refused);
 }
 
 function byLane(units: readonly Unit[]): LaneRows[] {

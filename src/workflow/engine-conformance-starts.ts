@@ -73,6 +73,7 @@ export function startTests(world: () => World): void {
   describe('starting from events', () => {
     eventTests(world);
     lateEventTests(world);
+    aheadTests(world);
   });
 }
 
@@ -158,5 +159,50 @@ do: [ { note: { set: { id: '\${ event.id }', size: '\${ input[0].data.size }' } 
     await until(() => true);
     await world().consume(engine, event);
     expect(await waiting).toMatchObject({ status: 'completed' });
+  });
+}
+
+/** Runs that are begun before the consumer comes to their events. */
+function aheadTests(world: () => World): void {
+  const started = async (name: string, id: string, flow: string, limits = '') => {
+    const one = await world().engine(limits);
+    world().define(name, `${schedule}${flow}`);
+    const event = world().event('order.placed', {}, id);
+    const runId = eventRunId(name, event);
+    one.engine.startAhead(name, runId, event);
+    return { one, event, runId };
+  };
+  const SLOW =
+    'do: [ { wait: { call: count:1@default, with: { name: ahead, gate: ahead } } }, { act: { call: act:1@default, with: { name: pay } } } ]';
+
+  it('are not begun again by the consumer, whether they have ended or go on', async () => {
+    const { one, event, runId } = await started('ahead', 'ahead', SLOW, 'eventInlineMs=20');
+    // The group may pass the event only when the run is durable.
+    await world().consume(one.engine, event);
+    await reaches(one.engine, runId, 'running');
+    world().gate('ahead').open();
+    await reaches(one.engine, runId, 'completed');
+    await world().consume(one.engine, event);
+    expect([world().times('count:ahead'), world().times('act:pay')]).toEqual([1, 1]);
+  });
+
+  it('are begun by the next consumer when the process died before they were durable', async () => {
+    const { one, event, runId } = await started('died', 'died', SLOW);
+    await world().kill(one);
+    world().gate('ahead').open();
+    const two = await world().engine();
+    await world().consume(two.engine, event);
+    await reaches(two.engine, runId, 'completed');
+    expect(world().times('act:pay')).toBe(1);
+  });
+
+  it('give way to the run of the same event that another process has begun', async () => {
+    const { one, event, runId } = await started('both', 'both', SLOW);
+    const two = await world().engine();
+    world().gate('ahead').open();
+    await Promise.all([world().consume(two.engine, event), one.engine.waitFor(runId, 5_000)]);
+    await reaches(two.engine, runId, 'completed');
+    await until(() => one.engine.active === 0);
+    expect(world().times('act:pay')).toBe(1);
   });
 }

@@ -7,9 +7,10 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Write } from '../store/group-commit.ts';
 import { Agenda } from './agenda.ts';
+import { Background } from './background.ts';
 import type { LineagePort } from './barriers.ts';
 import type { Catalog } from './catalog/primitive.ts';
-import { deliverEvents, startFromEvents } from './event-start.ts';
+import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunReader } from './reading.ts';
@@ -80,6 +81,7 @@ export class WorkflowEngine {
   readonly #flows: Flows;
   readonly #worker: Worker;
   readonly #agenda: Agenda;
+  readonly #background: Background;
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #listeners = new Set<(state: RunState) => void>();
@@ -95,6 +97,11 @@ export class WorkflowEngine {
     this.#flows = new Flows(catalog, findDefinition);
     this.#worker = new Worker({ store, flows: this.#flows, clock, limits, emit, lineage, onError });
     this.#agenda = new Agenda(this.#worker, (claimed) => this.#perform(claimed));
+    this.#background = new Background(
+      limits,
+      () => clock.monotonicMs(),
+      () => this.#worker.held.size,
+    );
     this.runs = new RunReader(store, this.#flows);
     this.#worker.onChange = (change) => this.#changed(change);
     this.#worker.onReleased = () => this.#queue.shift()?.();
@@ -148,6 +155,7 @@ export class WorkflowEngine {
    * @throws AiosError `workflow.not_found`, `request.overloaded`, or why the result could not be written
    */
   async run(request: StartRequest, waitMs: number): Promise<RunState> {
+    this.#background.giveWay();
     const held = await this.#create(request);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
@@ -199,12 +207,35 @@ export class WorkflowEngine {
   }
 
   /**
-   * Starts the runs of events inside the transaction of their consumer; call what it answers with after the commit.
+   * Starts the runs of events inside the transaction of their consumer; call what it answers with after the commit. `room` tells the consumer how
+   * many events it may hand over, `onRoom` when to ask again.
    *
-   * @example createConsumer({ group: 'workflows', types: () => engine.startTypes(), handle: (events, tx) => engine.startFromEvents(events, tx) })
+   * @example createConsumer({ group: 'workflows', types: () => engine.startTypes(), room: () => engine.room(), handle: (events, tx) => engine.startFromEvents(events, tx) })
    */
   startFromEvents(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    return startFromEvents(this.#worker, events, tx);
+    return startFromEvents(this.#worker, events, tx, (held) => this.#background.begun(held));
+  }
+
+  room(): number {
+    return this.#background.room();
+  }
+
+  /** How long the consumer pauses between two batches. */
+  startPauseMs(): number {
+    return this.#background.pauseMs();
+  }
+
+  onRoom(listener: () => void): void {
+    this.#background.onRoom = listener;
+  }
+
+  /**
+   * Starts the run of an event that this process has just committed, under its `eventRunId`, for a caller who waits for it. Without a place in memory the event's consumer
+   * starts it. @throws AiosError `workflow.not_found`
+   */
+  startAhead(workflow: string, runId: string, event: LoggedEvent): void {
+    if (this.#stopping || this.#worker.held.size >= this.#limits.runsActiveMax) return;
+    startAhead(this.#worker, this.#flows.latest(workflow), runId, event);
   }
 
   /** Gives events to the `listen` steps of waiting runs, inside the transaction of their consumer. */
@@ -293,6 +324,7 @@ export class WorkflowEngine {
     const settled = new Promise<RunState | undefined>((resolve) => {
       settle = resolve;
     });
+    if (isNew) this.#background.giveWay();
     const watchers = this.#watchers.get(runId) ?? new Set();
     this.#watchers.set(runId, watchers.add(settle));
     const timer = setTimeout(() => settle(undefined), waitMs);

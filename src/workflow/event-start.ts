@@ -25,9 +25,17 @@ interface Begun {
 }
 
 /**
+ * Starts the run of an event that this process has just committed to the log, for a caller who waits: it neither waits for the consumer nor shares
+ * its transaction. The consumer comes to the event later and finds the run; two that began it both are told apart by the key of the row.
+ */
+export function startAhead(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEvent): void {
+  if (!worker.held.has(id)) void worker.perform(create(worker, loaded, id, event));
+}
+
+/**
  * Starts the runs of a batch of events inside the consumer's transaction. Each run goes on in memory until its first barrier; then all rows are
  * inserted at once, most of them already completed: a run of pure steps costs one row, written once. Runs that are not there yet after
- * `eventInlineMs` are inserted as running and go on by themselves.
+ * `eventInlineMs` are inserted as running and go on by themselves. Runs that were begun ahead must be durable before the group passes their event.
  *
  * Answers with what to do after that transaction has committed.
  */
@@ -35,16 +43,31 @@ export async function startFromEvents(
   worker: Worker,
   events: readonly LoggedEvent[],
   tx: Queryable,
+  onBegun: (held: Held) => void = () => {},
 ): Promise<() => void> {
   const { store, flows, limits } = worker.deps;
-  const begun = events.flatMap((event) =>
+  const starts = events.flatMap((event) =>
     flows
       .startingOn(event.event.type)
       .filter((loaded) => startsFlow(loaded, event.event as unknown as JsonObject))
-      .flatMap((loaded) => begin(worker, loaded, event) ?? []),
+      .map((loaded) => ({ loaded, event, id: eventRunId(loaded.name, event) })),
   );
+  if (starts.length === 0) return () => {};
+  const known = await store.existing(
+    tx,
+    starts.flatMap(({ id }) => (worker.held.has(id) ? [] : [id])),
+  );
+  const begun: Begun[] = [];
+  const ahead: Held[] = [];
+  for (const { id, loaded, event } of starts) {
+    const earlier = worker.held.get(id);
+    if (earlier && !earlier.inline) ahead.push(earlier);
+    else if (!known.has(id)) begun.push(begin(worker, loaded, id, event));
+  }
+  for (const { held } of begun) onBegun(held);
+  const reached = Promise.all(begun.map(({ inline }) => inline.reached));
+  await Promise.all([begun.length > 0 && within(limits.eventInlineMs, reached), allDurable(worker, ahead)]);
   if (begun.length === 0) return () => {};
-  await allReached(begun, limits.eventInlineMs);
   const changes: RunChange[] = [];
   const writesOf = new Map<string, Write[]>();
   for (const { held, inline } of begun) {
@@ -66,17 +89,35 @@ export async function startFromEvents(
   };
 }
 
-function begin(worker: Worker, loaded: LoadedFlow, event: LoggedEvent): Begun | undefined {
-  const id = eventRunId(loaded.name, event);
-  const earlier = worker.held.get(id);
-  if (earlier && !earlier.inline) return undefined; // it has its row: the event came a second time
+function begin(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEvent): Begun {
   // The transaction of an earlier try was rolled back, and with it that run.
+  const earlier = worker.held.get(id);
   if (earlier) worker.drop(earlier, new AiosError('workflow.exists'));
-  const held = worker.create(loaded, id, { input: eventInput(event), event }, null, event.timeMs);
+  const held = create(worker, loaded, id, event);
   const inline = new Inline(worker.monotonicMs());
   held.inline = inline;
   void worker.perform(held);
   return { held, inline };
+}
+
+function create(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEvent): Held {
+  return worker.create(loaded, id, { input: eventInput(event), event }, null, event.timeMs);
+}
+
+/** @throws AiosError when a run that was begun ahead could not be written: the group comes again, and begins it itself. */
+async function allDurable(worker: Worker, ahead: readonly Held[]): Promise<void> {
+  const unwritten = ahead.filter(({ durable }) => !durable);
+  if (unwritten.length === 0) return;
+  // Most end at once; one that is still under way then is written as it stands.
+  const written = unwritten.map((held) => new Promise<void>((done) => held.onceWritten(done, done)));
+  await within(worker.deps.limits.eventInlineMs, Promise.all(written));
+  for (const held of unwritten) {
+    if (held.durable) continue;
+    await (held.ending ? held.written : worker.barrier(held.execution).catch(() => {}));
+    const reason = held.lostBy;
+    if (!held.durable && !(reason instanceof AiosError && reason.code === 'workflow.exists'))
+      throw reason instanceof Error ? reason : new AiosError('store.unavailable');
+  }
 }
 
 function confirm(worker: Worker, held: Held, inline: Inline): void {
@@ -86,12 +127,12 @@ function confirm(worker: Worker, held: Held, inline: Inline): void {
   if (held.execution.recorder.hasUnwritten) worker.flushSoon(held.execution);
 }
 
-async function allReached(begun: readonly Begun[], limitMs: number): Promise<void> {
+async function within(limitMs: number, all: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs);
   });
-  await Promise.race([Promise.all(begun.map(({ inline }) => inline.reached)), limit]);
+  await Promise.race([all, limit]);
   clearTimeout(timer);
 }
 

@@ -175,6 +175,10 @@ export class MemoryRunStore implements RunStore {
     ];
   }
 
+  async existing(_tx: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(ids.filter((id) => this.#rows.has(id)));
+  }
+
   async insert(_tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
     const fresh = changes.filter((change) => !this.#rows.has(change.id));
     for (const change of fresh) this.#apply(change);

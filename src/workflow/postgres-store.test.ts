@@ -152,7 +152,7 @@ describe('the Postgres store', () => {
       }),
     );
     after();
-    expect(statements).toEqual(['insert into workflow_runs']);
+    expect(statements).toEqual(['select id from', 'insert into workflow_runs']);
     expect(await store.list({ workflow: 'one-row', status: 'completed' }, undefined, 9)).toHaveLength(5);
     await world.close();
   });

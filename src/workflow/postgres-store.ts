@@ -92,6 +92,12 @@ export class PostgresRunStore implements RunStore {
     return keys.map((key) => write(unsubscribedLane, { runId, key }));
   }
 
+  async existing(tx: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    const rows = await tx.query<{ id: string }>('select id from workflow_runs where id = any($1)', [ids]);
+    return new Set(rows.map((row) => row.id));
+  }
+
   insert(tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
     return insertRuns(tx, changes);
   }

@@ -143,6 +143,8 @@ export interface RunStore {
   consume(runId: string, keys: readonly string[]): Write[];
   subscribe(subscription: Subscription): Write;
   unsubscribe(runId: string, keys: readonly string[]): Write[];
+  /** Those of the ids that there are runs of, as a transaction of others sees them. */
+  existing(tx: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Inserts new runs inside a transaction of others; answers with the ids of those that did not exist. */
   insert(tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>>;
   /** Writes of other modules inside the same transaction, in the order of their lanes; call what it answers with after the commit. */

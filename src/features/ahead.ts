@@ -1,0 +1,174 @@
+import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
+import type { CompiledView } from './compiled.ts';
+import { type AsOf, type Contribution, insertContribution, isBefore } from './state.ts';
+import { type Collected, collect } from './storage.ts';
+import type { FeatureViews } from './views.ts';
+
+/** How far the consumer of the features has come, as this process knows it. */
+export interface GroupOffsets {
+  /** The offset of a log partition before which all is committed. */
+  offset(partition: number): number;
+  /** Changes whenever another process has moved the offsets. */
+  continuity(): number;
+}
+
+/** A tile that an event adds to: told apart from those that are committed by its place only. */
+interface AheadTile extends LogPosition {
+  endMs: number;
+}
+
+/** What an entity has in a view beyond what is committed. The lists only grow at their end: what is forgotten leaves others in their place. */
+interface AheadState {
+  contributions: Contribution[];
+  tiles: AheadTile[];
+}
+
+/**
+ * What the events mean that are durable in the log while the consumer has not committed their features yet. State is a function of the log, so it may be
+ * read as soon as its events are: a run need not wait for the consumer's commit (one of three in a row on the path).
+ *
+ * Contributions carry their place in the log, so one that is committed meanwhile is recognized and counts once. Sums of tiles cannot be told
+ * apart: whoever would see such a tile waits for the commit.
+ */
+export class FeaturesAhead {
+  readonly #views: FeatureViews;
+  readonly #group: GroupOffsets;
+  /** Per log partition: everything before it is committed or here. */
+  readonly #applied: number[] = [];
+  readonly #states = new Map<string, AheadState>();
+  /** What each event means, computed once: the consumer comes for it later. */
+  #extracted = new WeakMap<LoggedEvent, Collected>();
+  #generation = -1;
+  #continuity = -1;
+
+  constructor(views: FeatureViews, group: GroupOffsets) {
+    this.#views = views;
+    this.#group = group;
+  }
+
+  /** Takes in events that this process has committed to the log; one after a gap, or that a view fails on, is left to the consumer. */
+  apply(events: readonly LoggedEvent[]): void {
+    this.#begin();
+    for (const event of events) {
+      if (event.offset !== this.#next(event.partition)) continue;
+      try {
+        this.#add(event, this.extract(event));
+        this.#applied[event.partition] = event.offset + 1;
+      } catch {
+        // The consumer will fail on it too, and puts it aside: from there on memory follows again.
+      }
+    }
+  }
+
+  /** What one event means to the views that the stream keeps. @throws AiosError when an expression of a view fails on it */
+  extract(logged: LoggedEvent): Collected {
+    this.#begin();
+    const known = this.#extracted.get(logged);
+    if (known) return known;
+    const collected: Collected = { contributions: [], tiles: new Map() };
+    for (const view of this.#views.ofType(logged.event.type))
+      if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
+    this.#extracted.set(logged, collected);
+    return collected;
+  }
+
+  /** Whether everything before a place is committed or here. */
+  covers({ partition, offset }: LogPosition): boolean {
+    this.#begin();
+    return this.#next(partition) >= offset;
+  }
+
+  /** What an entity has in a view beyond what is committed; take it before the committed state is read. */
+  of(view: CompiledView, entity: string): AheadState | undefined {
+    return this.#states.get(`${view.id}/${entity}`);
+  }
+
+  /** Whether a vector as of this time would see a tile whose last events are not committed. */
+  hidesTile({ tiles }: AheadState, timeMs: number): boolean {
+    return tiles.some((tile) => tile.endMs <= timeMs && this.#isAhead(tile));
+  }
+
+  /** The committed contributions and those beyond them that count as of a place, each once, in their order. */
+  merge(
+    { contributions }: AheadState,
+    committed: readonly Contribution[],
+    asOf: AsOf,
+  ): readonly Contribution[] {
+    let merged: Contribution[] | undefined;
+    for (const contribution of contributions) {
+      if (contribution.timeMs > asOf.timeMs || !isBefore(contribution, asOf)) continue;
+      if (holds(committed, contribution)) continue;
+      merged ??= [...committed];
+      insertContribution(merged, contribution);
+    }
+    return merged ?? committed;
+  }
+
+  /** Forgets what the consumer has committed. */
+  follow({ contributions, tiles }: Collected): void {
+    for (const { view, entity } of contributions) this.#prune(`${view}/${entity}`);
+    for (const { view, entity } of tiles.values()) this.#prune(`${view}/${entity}`);
+  }
+
+  #add({ partition, offset, event }: LoggedEvent, { contributions, tiles }: Collected): void {
+    for (const row of contributions) this.#at(row).contributions.push(row);
+    if (tiles.size === 0) return;
+    const views = this.#views.ofType(event.type);
+    for (const row of tiles.values()) {
+      const { tileMs = 0 } = views.find(({ id }) => id === row.view) ?? {};
+      this.#at(row).tiles.push({ partition, offset, endMs: row.startMs + tileMs });
+    }
+  }
+
+  #at({ view, entity }: { view: number; entity: string }): AheadState {
+    const key = `${view}/${entity}`;
+    let state = this.#states.get(key);
+    if (!state) {
+      state = { contributions: [], tiles: [] };
+      this.#states.set(key, state);
+    }
+    return state;
+  }
+
+  #prune(key: string): void {
+    const known = this.#states.get(key);
+    if (!known) return;
+    const contributions = known.contributions.filter((each) => this.#isAhead(each));
+    const tiles = known.tiles.filter((each) => this.#isAhead(each));
+    if (contributions.length === 0 && tiles.length === 0) this.#states.delete(key);
+    else this.#states.set(key, { contributions, tiles });
+  }
+
+  #isAhead({ partition, offset }: LogPosition): boolean {
+    return offset >= this.#group.offset(partition);
+  }
+
+  #next(partition: number): number {
+    return Math.max(this.#applied[partition] ?? 0, this.#group.offset(partition));
+  }
+
+  /** Begins anew when other views are kept; forgets what another process has committed. */
+  #begin(): void {
+    const generation = this.#views.generation;
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#states.clear();
+      this.#applied.length = 0;
+      this.#extracted = new WeakMap();
+    }
+    const continuity = this.#group.continuity();
+    if (continuity === this.#continuity) return;
+    this.#continuity = continuity;
+    for (const key of [...this.#states.keys()]) this.#prune(key);
+  }
+}
+
+/** Whether an event is among the committed ones: its contributions are committed together, all at its time. */
+function holds(committed: readonly Contribution[], { partition, offset, timeMs }: Contribution): boolean {
+  for (let at = committed.length - 1; at >= 0; at--) {
+    const known = committed[at]!;
+    if (known.timeMs < timeMs) return false;
+    if (known.offset === offset && known.partition === partition) return true;
+  }
+  return false;
+}
