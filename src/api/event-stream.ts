@@ -1,7 +1,8 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { AccessPort } from './routes.ts';
 
-/** Below the 30 s after which common proxies drop a silent connection. */
-const HEARTBEAT_MS = 15_000;
 /** A reader this far behind gets no more until it has caught up: what it misses it reads again. */
 const BEHIND_BYTES_MAX = 1024 * 1024;
 
@@ -14,34 +15,99 @@ export interface EventStream {
   onClose(listener: () => void): void;
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    streams: StreamGate;
+  }
+}
+
+/** Bounds the streams of a server, and ends those whose reader lost the right to read: a stream outlives the check of its request. */
+export class StreamGate {
+  readonly heartbeatMs: number;
+  readonly #max: number;
+  readonly #access: AccessPort;
+  readonly #open = new Set<{ close(): void }>();
+
+  constructor({ streamsMax, streamHeartbeatMs }: Limits, access: AccessPort) {
+    this.heartbeatMs = streamHeartbeatMs;
+    this.#max = streamsMax;
+    this.#access = access;
+  }
+
+  /** @throws AiosError `request.overloaded` */
+  requirePlace(): void {
+    if (this.#open.size >= this.#max)
+      throw new AiosError('request.overloaded', {
+        detail: `${this.#max} streams are open.`,
+        extensions: { limitName: 'streamsMax', limit: this.#max },
+      });
+  }
+
+  add(stream: { close(): void }): void {
+    this.#open.add(stream);
+  }
+
+  delete(stream: { close(): void }): void {
+    this.#open.delete(stream);
+  }
+
+  /** A server that stops would wait for its streams. */
+  close(): void {
+    for (const stream of [...this.#open]) stream.close();
+  }
+
+  /** Whether the key or session still stands and still has the permission of the route. */
+  async stillMay(request: FastifyRequest): Promise<boolean> {
+    try {
+      const caller = await this.#access.authenticate(request);
+      return caller !== undefined && this.#access.can(caller, request.routeOptions.config.permission ?? '');
+    } catch (error) {
+      // The database being away says nothing about the reader.
+      return !(error instanceof AiosError && error.code.startsWith('access.'));
+    }
+  }
+}
+
 /**
- * Takes over a reply and streams events with heartbeats until either side ends it.
+ * Takes over a reply and streams events with heartbeats until either side ends it, or the reader may read no more.
  *
- * @example const stream = openEventStream(reply); stream.send('run', run); stream.close()
+ * @throws AiosError `request.overloaded`
+ * @example const stream = openEventStream(request, reply); stream.send('run', run); stream.close()
  */
-export function openEventStream(reply: FastifyReply): EventStream {
+export function openEventStream(request: FastifyRequest, reply: FastifyReply): EventStream {
+  const gate = reply.server.streams;
+  gate.requirePlace();
   const response = reply.raw;
   reply.hijack();
   response.writeHead(200, {
     'content-type': 'text/event-stream',
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
+    connection: 'close',
   });
   // At once, so that the browser knows that the stream stands, and when to come back after a break.
   response.write('retry: 2000\n\n');
   let closed = false;
-  const heartbeat = setInterval(() => response.write(': alive\n\n'), HEARTBEAT_MS);
-  heartbeat.unref();
   const listeners: (() => void)[] = [];
   const end = () => {
     if (closed) return;
     closed = true;
     clearInterval(heartbeat);
+    gate.delete(stream);
     for (const listener of listeners) listener();
   };
+  const close = () => {
+    end();
+    response.end();
+  };
+  const heartbeat = setInterval(async () => {
+    if (await gate.stillMay(request)) response.write(': alive\n\n');
+    else close();
+  }, gate.heartbeatMs);
+  heartbeat.unref();
   response.once('close', end);
   response.on('error', end);
-  return {
+  const stream: EventStream = {
     get closed() {
       return closed;
     },
@@ -50,13 +116,12 @@ export function openEventStream(reply: FastifyReply): EventStream {
       response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       return true;
     },
-    close() {
-      end();
-      response.end();
-    },
+    close,
     onClose(listener) {
       if (closed) listener();
       else listeners.push(listener);
     },
   };
+  gate.add(stream);
+  return stream;
 }

@@ -16,7 +16,9 @@ export function answerProblems(
       reply.header('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
     }
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
-    return reply.code(problem.status).type('application/problem+json').send(problem.toProblem());
+    // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
+    const told = problem.code === 'internal' ? new AiosError('internal') : problem;
+    return reply.code(told.status).type('application/problem+json').send(told.toProblem());
   });
   server.setNotFoundHandler((request, reply) => {
     const problem = new AiosError('request.not_found', {

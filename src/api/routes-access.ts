@@ -71,10 +71,7 @@ function sessionRoutes(server: FastifyInstance, { access, limits, secure }: Depe
     status: 302,
     handle: async ({ query, reply }) => {
       const session = await access.login(query.token);
-      return reply
-        .header('set-cookie', cookie(session))
-        .header('referrer-policy', 'no-referrer')
-        .redirect('/');
+      return reply.header('set-cookie', cookie(session)).redirect('/');
     },
   });
   route(server, {

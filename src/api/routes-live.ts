@@ -24,7 +24,6 @@ const SECOND_MS = 1_000;
 export function liveRoutes({ engine, tasks, kpis, stats }: Dependencies): (server: FastifyInstance) => void {
   const feed = new LiveFeed(engine, tasks, stats);
   return (server) => {
-    server.addHook('preClose', async () => feed.close());
     route(server, {
       method: 'GET',
       url: '/api/v1/kpis',
@@ -40,7 +39,7 @@ export function liveRoutes({ engine, tasks, kpis, stats }: Dependencies): (serve
       permission: 'runs.read',
       summary: 'Server-sent events: `stats` every two seconds, `run` (a sample) and `task` as they change',
       tag: 'live',
-      handle: ({ reply }) => feed.add(openEventStream(reply)),
+      handle: ({ request, reply }) => feed.add(openEventStream(request, reply)),
     });
   };
 }
@@ -67,10 +66,6 @@ class LiveFeed {
       if (this.#readers.size === 0) this.#stop();
     });
     void this.#tellStats([stream]);
-  }
-
-  close(): void {
-    for (const reader of [...this.#readers]) reader.close();
   }
 
   #begin(): void {

@@ -120,9 +120,9 @@ function streamRoute(server: FastifyInstance, dependencies: RunDependencies): vo
     summary: 'Server-sent events: `run` with the whole run at each change, until it has ended',
     tag,
     params: IdParams,
-    handle: async ({ params, reply }) => {
+    handle: async ({ params, request, reply }) => {
       const first = await readRun(dependencies, params.id); // a problem, while the reply can still be one
-      const stream = openEventStream(reply);
+      const stream = openEventStream(request, reply);
       let shown = JSON.stringify(first);
       let reading = false;
       const show = async () => {

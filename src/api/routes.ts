@@ -124,6 +124,9 @@ export function guardRoutes(server: FastifyInstance, access: AccessPort): void {
   server.addHook('onRequest', async (request) => {
     const permission = request.routeOptions.config.permission;
     if (permission === undefined) return; // no such route: the 404 says so to everybody
+    // Postgres takes no NUL in a text.
+    if (request.url.includes('%00'))
+      throw new AiosError('request.invalid', { detail: 'The address holds a NUL character (%00).' });
     const found = access.authenticate(request);
     const caller = found instanceof Promise ? await found : found;
     if (caller) request.caller = caller;

@@ -4,8 +4,15 @@ import swaggerPlugin from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import { StreamGate } from './event-stream.ts';
 import { answerProblems } from './problems.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
+
+/** A whole request arrives within it: who sends a byte at a time must not hold a connection for ever. Fastify's own default is no limit. */
+const REQUEST_MS = 120_000;
+
+const PAGE_POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 export interface ServerOptions {
   limits: Limits;
@@ -28,6 +35,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   const server = fastify({
     logger: false,
     bodyLimit: limits.requestBytesMax,
+    requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
     keepAliveTimeout: 72_000, // above the 60 s of common load balancers, so that they close first
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
@@ -43,6 +51,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   });
   answerProblems(server, limits, options.onFault);
   guardRoutes(server, options.access);
+  const streams = new StreamGate(limits, options.access);
+  server.decorate('streams', streams);
+  server.addHook('preClose', async () => streams.close());
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    // Answers are data: no browser guesses another type for them, and no address of ours goes to another site.
+    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
+    done();
+  });
   await server.register(swaggerPlugin, {
     openapi: {
       openapi: '3.1.0',
@@ -78,6 +94,8 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
         // Vite names assets by their content: they never change under a name.
         const immutable = path.replaceAll('\\', '/').includes('/assets/');
         reply.header('cache-control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+        // By whichever address a page comes: `/index.html` is a route of its own.
+        if (path.endsWith('.html')) reply.header('content-security-policy', PAGE_POLICY);
       },
     });
     scope.get('/*', { config: { permission: 'public' }, schema: { hide: true } }, (request, reply) => {
@@ -86,13 +104,7 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
           detail: `${request.method} ${request.url} is not a route.`,
         });
       }
-      return reply
-        .header(
-          'content-security-policy',
-          "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-        )
-        .header('x-content-type-options', 'nosniff')
-        .sendFile('index.html');
+      return reply.sendFile('index.html');
     });
   });
 }

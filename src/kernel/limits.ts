@@ -14,6 +14,11 @@ const limit = (value: number, why: string): LimitRow => ({ value, why });
  */
 export const LIMITS = {
   requestBytesMax: limit(16 * 1024 * 1024, 'one HTTP body; a batch of events or a model file must fit'),
+  streamsMax: limit(200, 'server-sent event streams open in one process; each reads what it tells'),
+  streamHeartbeatMs: limit(
+    15_000,
+    'how often a stream says that it lives, below the 30 s of common proxies, and checks that its reader still may read',
+  ),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventTailCountMax: limit(20_000, 'newest events kept in memory for the consumers beside the producer'),

@@ -81,6 +81,10 @@ interface Stored {
   minutes: number | null;
 }
 
+/** A cursor comes from outside: what Postgres would refuse as a time or an integer is refused before. */
+const YEAR_10000_MS = Date.UTC(10_000, 0);
+const PRIORITY_MAX = 1_000_000;
+
 type Place = [priority: number, createdAt: number, id: string];
 
 /** Reads tasks; the filters become SQL, the texts of a search are not prepared. */
@@ -161,7 +165,16 @@ function toCursor({ priority, createdAt, id }: TaskRow): string {
 function fromCursor(cursor: string): Place {
   try {
     const place = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Place;
-    if (Number.isInteger(place[0]) && Number.isFinite(place[1]) && typeof place[2] === 'string') return place;
+    const [priority, createdAt, id] = place;
+    const isTime = Number.isInteger(createdAt) && createdAt >= 0 && createdAt < YEAR_10000_MS;
+    if (
+      Number.isInteger(priority) &&
+      Math.abs(priority) <= PRIORITY_MAX &&
+      isTime &&
+      typeof id === 'string' &&
+      !id.includes('\0')
+    )
+      return place;
   } catch {
     // told below
   }
