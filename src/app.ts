@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Access } from './access/access.ts';
 import { newSecret } from './access/key-format.ts';
@@ -285,6 +285,8 @@ async function openAdminKey({ dataDir, adminKey }: AppOptions, access: Access): 
   const kept = adminKey ?? (await readFile(file, 'utf8').catch(() => undefined))?.trim();
   const key = kept ?? newSecret('key');
   await writeFile(file, `${key}\n`, { mode: 0o600 });
+  await chmod(file, 0o600); // the mode above is that of a new file
+
   await access.ensureAdminKey(key);
   return key;
 }

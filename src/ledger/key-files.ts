@@ -5,7 +5,8 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export interface LedgerKeys {
@@ -25,10 +26,22 @@ export async function openLedgerKeys(folder: string): Promise<LedgerKeys> {
   return { master: Buffer.from(master, 'base64'), privateKey, publicKey: createPublicKey(privateKey) };
 }
 
-/** `wx`: of two starts at once one makes the file, the other reads it. */
+/**
+ * A file is made whole beside its place and linked into it: of two starts at once one makes it and both read the same, and a start that is cut off leaves no
+ * half of a key. One that others may read, as after a restore from a backup, is closed to them.
+ */
 async function keep(path: string, make: () => string): Promise<string> {
-  await writeFile(path, make(), { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
+  const fresh = `${path}.${randomBytes(6).toString('hex')}`;
+  if (!existsSync(path)) {
+    try {
+      await writeFile(fresh, make(), { mode: 0o600, flag: 'wx', flush: true });
+      await link(fresh, path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
+    } finally {
+      await rm(fresh, { force: true });
+    }
+  }
+  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o600);
   return readFile(path, 'utf8');
 }
