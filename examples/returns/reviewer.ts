@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AiosClient } from '../../src/client/client.ts';
 import type { ManualClock } from '../../src/kernel/clock.ts';
 import { seededRandom } from './simulator.ts';
@@ -5,11 +6,14 @@ import { seededRandom } from './simulator.ts';
 interface Waiting {
   id: string;
   answerAtMs: number;
+  /** Draws for this case alone, in the order of its questions. */
+  random: () => number;
 }
 
 interface Shown {
-  context: { bought?: number; stillHeld?: number; quantity?: number; why?: string };
+  context: { returnId: string; bought?: number; stillHeld?: number; quantity?: number };
   contextDigest: string;
+  createdAt: string;
 }
 
 const HOUR_MS = 3_600_000;
@@ -18,59 +22,72 @@ const FORGOTTEN = 0.01;
 
 /**
  * Simulated people for a replay: they answer through the API as a reviewer would, one to fifty hours of event time after a task was opened, by a stated
- * rule and a seed. Their answers are invented; the report says so.
+ * rule. Chance is drawn from the seed and the return, so that the answer to a case does not depend on the order in which tasks come up. Their answers are
+ * invented; the report says so.
  */
 export class SimulatedReviewers {
-  readonly #client: AiosClient;
+  readonly #client: Pick<AiosClient, 'request'>;
   readonly #clock: ManualClock;
-  readonly #random: () => number;
+  readonly #seed: number;
   #waiting: Waiting[] = [];
-  #answering: Promise<void> = Promise.resolve();
+  /** Tasks being looked at for the first time, and answers under way. */
+  #busy: Promise<unknown> = Promise.resolve();
   answered = 0;
   forgotten = 0;
 
-  constructor(client: AiosClient, clock: ManualClock, seed: number) {
+  constructor(client: Pick<AiosClient, 'request'>, clock: ManualClock, seed: number) {
     this.#client = client;
     this.#clock = clock;
-    this.#random = seededRandom(seed);
+    this.#seed = seed;
   }
 
   opened(id: string): void {
-    if (this.#random() < FORGOTTEN) {
-      this.forgotten++;
-      return;
-    }
-    this.#waiting.push({ id, answerAtMs: this.#clock.now() + (1 + this.#random() * 49) * HOUR_MS });
+    const looked = this.#look(id);
+    this.#busy = Promise.all([this.#busy, looked]);
+    this.#busy.catch(() => {}); // told by `answerDue`
   }
 
   /** Answers what is due at this event time; resolves when all of it is answered. */
-  answerDue(): Promise<void> {
+  async answerDue(): Promise<void> {
+    await this.#busy;
     const now = this.#clock.now();
     const due = this.#waiting.filter(({ answerAtMs }) => answerAtMs <= now);
-    if (due.length > 0) {
-      this.#waiting = this.#waiting.filter(({ answerAtMs }) => answerAtMs > now);
-      this.#answering = this.#answering.then(
-        async () => void (await Promise.all(due.map(({ id }) => this.#answer(id)))),
-      );
-    }
-    return this.#answering;
+    this.#waiting = this.#waiting.filter(({ answerAtMs }) => answerAtMs > now);
+    const answers = Promise.all(due.map((waiting) => this.#answer(waiting)));
+    this.#busy = Promise.all([this.#busy, answers]);
+    await this.#busy;
   }
 
-  async #answer(id: string): Promise<void> {
+  async #look(id: string): Promise<void> {
+    const { context, createdAt } = await this.#client.request<Shown>('GET', `/api/v1/tasks/${id}`, {});
+    const random = seededRandom(seedOf(this.#seed, context.returnId));
+    if (random() < FORGOTTEN) this.forgotten++;
+    else {
+      const answerAtMs = Date.parse(createdAt) + (1 + random() * 49) * HOUR_MS;
+      this.#waiting.push({ id, answerAtMs, random });
+    }
+  }
+
+  async #answer({ id, random }: Waiting): Promise<void> {
     const { context, contextDigest } = await this.#client.request<Shown>(
       'POST',
       `/api/v1/tasks/${id}/claim`,
       { body: {} },
     );
     const explained = (context.bought ?? 0) > 0 && (context.quantity ?? 0) <= (context.stillHeld ?? 0);
-    const outcome = explained && this.#random() < 0.8 ? 'refund' : 'refuse';
+    const outcome = random() < 0.8 && explained ? 'refund' : 'refuse';
     const result = {
       outcome,
       reason: `Simulated answer: the records ${explained ? 'explain' : 'do not explain'} the request.`,
     };
     await this.#client.request('POST', `/api/v1/tasks/${id}/complete`, {
-      body: { result, contextDigest, minutes: 2 + Math.floor(this.#random() * 6) },
+      body: { result, contextDigest, minutes: 2 + Math.floor(random() * 6) },
     });
     this.answered++;
   }
+}
+
+/** 32 bits of SHA-256 over the seed and the key of a case. */
+function seedOf(seed: number, key: string): number {
+  return createHash('sha256').update(`${seed} ${key}`).digest().readUInt32BE();
 }
