@@ -234,13 +234,14 @@ function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['res
   return {
     resume,
     record: (task, { by, result, atMs, minutes, costMicroUsd }) => {
-      const { id, queue, runId, stepKey, context, contextDigest, suggestion } = task;
+      const { id, queue, runId, stepKey, context, contextDigest, suggestion, subject } = task;
       return [
         auditLog.entry({
           kind: 'task',
           action: 'completed',
           actor: { kind: 'person', id: by.id },
           object: `run:${runId}`,
+          ...(subject === null ? {} : { subject }),
           at: atMs,
           payload: { task: id, queue, shown: context, contextDigest, suggestion: suggestion ?? null, result },
         }),

@@ -77,6 +77,31 @@ it('a request is decided while the refund system is away, and paid once when it 
   expect(refunds.done.size).toBe(1);
 });
 
+it('what is recorded of an answer is kept under the key of the person whose data was shown', async () => {
+  const { tasks } = app.stations;
+  const { items } = await tasks.list({ statuses: ['open'], limit: 10 });
+  const [task] = items as [(typeof items)[number]];
+  const reviewer = { id: 'key_ada', name: 'Ada', roles: ['reviewer'] };
+  const { contextDigest } = task;
+  await tasks.complete({
+    id: task.id,
+    by: reviewer,
+    result: { outcome: 'refuse', reason: 'more than bought' },
+    contextDigest,
+  });
+  const entries = await database.db.query<{ entry: string; subject: string }>(
+    'select entry, subject from audit_entries where object = $1',
+    [`run:${task.runId}`],
+  );
+  const kinds = entries.map(({ entry, subject }) => [JSON.parse(entry).kind, subject !== 'nobody']);
+  expect(kinds.sort()).toEqual([
+    ['decision', true],
+    ['task', true],
+  ]);
+  expect(new Set(entries.map(({ subject }) => subject)).size).toBe(1);
+  expect(entries.some(({ entry }) => entry.includes(String(task.context.customer)))).toBe(false);
+});
+
 it('a guest is refused with a way back, without a person and without a refund', async () => {
   const simulation = new Simulation(9, Date.now);
   const guest = [...simulation.first(), ...Array.from({ length: 3000 }, () => simulation.next())].find(

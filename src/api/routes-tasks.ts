@@ -151,7 +151,7 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
 
 /** What does not apply is absent: an open task has no `claimedBy`. */
 function toJson(task: Task) {
-  const { stepKey: _, queueVersion: __, ...shown } = task;
+  const { stepKey: _, queueVersion: __, subject: ___, ...shown } = task;
   return {
     ...shown,
     instructions: task.instructions ?? undefined,

@@ -36,6 +36,13 @@ export const taskMigrations: Migration[] = [
       create index tasks_waiting on tasks ((-priority), created_at, id) where status in ('open', 'claimed');
       create index tasks_newest on tasks (created_at desc, id desc);`,
   },
+  {
+    name: '0061_tasks_subject',
+    sql: `
+      alter table tasks add column subject text;
+      comment on column tasks.subject is 'The person whose data is shown: audit entries about the answer are kept under their key.';
+      create index tasks_run on tasks (run_id);`,
+  },
 ];
 
 export type TaskStatus = 'open' | 'claimed' | 'completed' | 'expired' | 'canceled';
@@ -49,6 +56,7 @@ export interface OpenItem {
   runId: string;
   stepKey: string;
   context: string;
+  subject: string | null;
   suggestion: string | null;
   contextDigest: string;
   createdAtMs: number;
@@ -62,9 +70,9 @@ export const openLane = (opened: (items: readonly OpenItem[]) => void): Lane<Ope
   committed: opened,
   async write(tx, items) {
     await tx.query(
-      `insert into tasks (id, queue, queue_version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at)
+      `insert into tasks (id, queue, queue_version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at, subject)
        select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::json[], $9::json[],
-         $10::text[], $11::timestamptz[], $12::timestamptz[])
+         $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[])
        on conflict (id) do nothing`,
       columns(items, (item) => [
         item.id,
@@ -79,6 +87,7 @@ export const openLane = (opened: (items: readonly OpenItem[]) => void): Lane<Ope
         item.contextDigest,
         timestamp(item.createdAtMs),
         item.dueAtMs === undefined ? null : timestamp(item.dueAtMs),
+        item.subject,
       ]),
     );
     return undefined;

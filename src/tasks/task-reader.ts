@@ -16,6 +16,7 @@ export interface TaskRow {
   readonly runId: string;
   readonly stepKey: string;
   readonly context: JsonObject;
+  readonly subject: string | null;
   readonly contextDigest: string;
   readonly suggestion: Json;
   readonly createdAt: number;
@@ -67,6 +68,7 @@ interface Stored {
   run_id: string;
   step_key: string;
   context: JsonObject;
+  subject: string | null;
   context_digest: string;
   suggestion: Json;
   created_at: number;
@@ -194,6 +196,7 @@ function fromStored(row: Stored): TaskRow {
     runId: row.run_id,
     stepKey: row.step_key,
     context: row.context,
+    subject: row.subject,
     contextDigest: row.context_digest,
     suggestion: row.suggestion,
     createdAt: row.created_at,

@@ -42,6 +42,8 @@ export interface OpenTask {
   title: string;
   /** What the person is shown. */
   context: JsonObject;
+  /** The person whose data is shown: what is recorded of the answer is kept under their key. */
+  subject?: string | undefined;
   suggestion?: Json | undefined;
   /** Milliseconds since the epoch; the queue's deadline counted from now when left out. */
   dueAtMs?: number | undefined;
@@ -171,6 +173,7 @@ export class Tasks {
       runId: task.runId,
       stepKey: task.stepKey,
       context,
+      subject: task.subject ?? null,
       suggestion: task.suggestion === undefined ? null : JSON.stringify(task.suggestion),
       contextDigest: shownDigest(task, queue),
       createdAtMs,

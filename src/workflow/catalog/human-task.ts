@@ -10,6 +10,7 @@ export interface HumanTaskPort {
     queue: string;
     title: string;
     context: JsonObject;
+    subject?: string;
     suggestion?: Json;
     dueAtMs?: number;
     priority?: number;
@@ -50,6 +51,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
         queue: { type: 'string' },
         title: { type: 'string' },
         context: { type: 'object', description: 'what the person is shown' },
+        subject: { type: ['string', 'null'], description: 'the person whose data is shown' },
         suggestion: { description: 'what AIOS would answer' },
         deadline: { type: 'string', description: "a duration from now; the queue's when left out" },
         priority: { type: 'integer', minimum: 0, maximum: 100 },
@@ -59,11 +61,12 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       additionalProperties: false,
     },
     open(input, { runId, stepKey, nowMs }) {
-      const { queue, title, context, suggestion, deadline, priority, onDeadline } = input;
+      const { queue, title, context, subject, suggestion, deadline, priority, onDeadline } = input;
       const opened = tasks.open({
         queue: queue as string,
         title: title as string,
         context: context as JsonObject,
+        ...(typeof subject === 'string' ? { subject } : {}),
         ...(suggestion === undefined ? {} : { suggestion }),
         ...(deadline === undefined ? {} : { dueAtMs: nowMs + parseDuration(deadline as string) }),
         ...(priority === undefined ? {} : { priority: priority as number }),
