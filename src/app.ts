@@ -1,3 +1,6 @@
+// First: what the modules measure is lost if it is not set before they are imported.
+import './telemetry/meter-provider.ts';
+
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Access } from './access/access.ts';

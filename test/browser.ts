@@ -29,8 +29,8 @@ export function openBrowser(): Promise<Browser> {
 
 export interface Started {
   url: string;
-  /** The one-time link of the banner. */
-  loginUrl: string;
+  /** The one-time link of the banner; undefined where the console is not built (`node scripts/build-console.mjs`). */
+  loginUrl: string | undefined;
   key: string;
   /** An answer of the API, asked with the admin key. */
   api<Answer>(path: string, init?: RequestInit): Promise<Answer>;
@@ -52,17 +52,17 @@ export async function startProduct(): Promise<Started> {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
-  const loginUrl = await new Promise<string>((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (bytes: Buffer) => {
       said += bytes.toString();
-      const link = /http:\/\/\S+\/login\?token=\S+/.exec(said)?.[0];
-      if (link) resolve(link);
+      if (said.includes('Ctrl-C stops everything')) resolve();
     });
     child.once('exit', (code) =>
       reject(new Error(`the product ended with ${code} before it was ready:\n${said}`)),
     );
   });
-  const { origin } = new URL(loginUrl);
+  const loginUrl = /http:\/\/\S+\/login\?token=\S+/.exec(said)?.[0];
+  const { origin } = new URL(/http:\/\/\S+(?=\/api\/v1)/.exec(said)![0]);
   const key = (await readFile(join(dataDir, 'admin.key'), 'utf8')).trim();
   return {
     url: origin,

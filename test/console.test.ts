@@ -27,7 +27,9 @@ describe.skipIf(!browserPath)(
     const faults: string[] = [];
 
     beforeAll(async () => {
-      [product, browser] = await Promise.all([startProduct(), openBrowser()]);
+      product = await startProduct();
+      expect(product.loginUrl, 'the console is not built: node scripts/build-console.mjs').toBeDefined();
+      browser = await openBrowser();
       await vi.waitFor(async () => expect((await waiting()).length).toBeGreaterThan(3), {
         timeout: 30_000,
         interval: 200,
@@ -63,12 +65,12 @@ describe.skipIf(!browserPath)(
       const context = await browser.newContext();
       contexts.push(context);
       const page = await context.newPage();
-      await page.goto(product.loginUrl);
+      await page.goto(product.loginUrl!);
       await page.getByText('Without a person').waitFor();
       expect(new URL(page.url()).pathname).toBe('/');
       await page.getByRole('region', { name: 'Waits for a person' }).getByText('Return of').first().waitFor();
       await page.getByRole('region', { name: 'Latest' }).getByText('completed').first().waitFor();
-      const again = await context.request.get(product.loginUrl, { maxRedirects: 0 });
+      const again = await context.request.get(product.loginUrl!, { maxRedirects: 0 });
       expect(again.status()).toBe(401);
     });
 

@@ -1,10 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import {
   type Context,
   type ContextManager,
   context,
-  metrics,
   propagation,
   ROOT_CONTEXT,
   trace,
@@ -13,7 +11,6 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import {
   BatchSpanProcessor,
   ParentBasedSampler,
@@ -21,12 +18,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-
-/** Reads when it is asked: Prometheus pulls. */
-class PullReader extends MetricReader {
-  protected override async onShutdown(): Promise<void> {}
-  protected override async onForceFlush(): Promise<void> {}
-}
+import { loopDelay, metricReader } from './meter-provider.ts';
 
 /** The context of the current call, over Node's own AsyncLocalStorage. */
 class AsyncContextManager implements ContextManager {
@@ -78,10 +70,7 @@ export function startTelemetry(
   processors: readonly SpanProcessor[] = defaultProcessors(),
 ): Telemetry {
   const resource = resourceFromAttributes({ 'service.name': 'aios', 'service.version': version });
-  const reader = new PullReader();
-  const meterProvider = new MeterProvider({ resource, readers: [reader] });
-  metrics.setGlobalMeterProvider(meterProvider);
-  const delay = observeProcess(meterProvider);
+  loopDelay.enable();
   let tracerProvider: TracerProvider | undefined;
   if (processors.length > 0) {
     const sampler = new ParentBasedSampler({
@@ -95,14 +84,13 @@ export function startTelemetry(
   const serializer = new PrometheusSerializer();
   return {
     async prometheus() {
-      const { resourceMetrics } = await reader.collect();
+      const { resourceMetrics } = await metricReader.collect();
       return serializer.serialize(resourceMetrics);
     },
     async stop() {
-      delay.disable();
+      loopDelay.disable();
       await tracerProvider?.shutdown();
-      await meterProvider.shutdown();
-      for (const api of [trace, metrics, context, propagation]) api.disable();
+      for (const api of [trace, context, propagation]) api.disable();
     },
   };
 }
@@ -111,23 +99,4 @@ function defaultProcessors(): SpanProcessor[] {
   return process.env.OTEL_EXPORTER_OTLP_ENDPOINT
     ? [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })]
     : [];
-}
-
-function observeProcess(provider: MeterProvider) {
-  const meter = provider.getMeter('aios.process');
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
-  meter
-    .createObservableGauge('process.memory.usage', { unit: 'By' })
-    .addCallback((result) => result.observe(process.memoryUsage.rss()));
-  meter.createObservableCounter('process.cpu.time', { unit: 's' }).addCallback((result) => {
-    const { user, system } = process.cpuUsage();
-    result.observe(user / 1e6, { 'cpu.mode': 'user' });
-    result.observe(system / 1e6, { 'cpu.mode': 'system' });
-  });
-  meter.createObservableGauge('nodejs.eventloop.delay.p99', { unit: 's' }).addCallback((result) => {
-    result.observe(delay.percentile(99) / 1e9);
-    delay.reset();
-  });
-  return delay;
 }
