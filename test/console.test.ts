@@ -201,6 +201,40 @@ describe.skipIf(!browserPath)(
       await page.getByRole('group', { name: /^ask: completed/ }).waitFor();
     });
 
+    it('a dead letter says why, and is handed again once its cause is gone', async () => {
+      await applyBroken('event.data.none.x');
+      const body = { specversion: '1.0', id: 'b-1', source: 'urn:test', type: 'test.broken', data: { x: 1 } };
+      await product.api('/api/v1/events', { method: 'POST', body: JSON.stringify(body) });
+      const page = await open('/events?tab=dead-letters');
+      const row = page.getByRole('row', { name: /test\.broken/ });
+      await row.getByText('expression.failed').waitFor();
+      await row.getByRole('checkbox').check();
+      await page.getByRole('button', { name: 'Hand again (1)' }).click();
+      await page.getByText('1 failed again').waitFor();
+      await applyBroken('event.data.x');
+      await row.getByRole('checkbox').check();
+      await page.getByRole('button', { name: 'Hand again (1)' }).click();
+      await page.getByText('No dead letter').waitFor();
+      await expect
+        .poll(() => product.api<Items<unknown>>('/api/v1/runs?workflow=broken&status=completed'))
+        .toHaveProperty('items.length', 1);
+    });
+
+    /** A flow that starts on an event whose correlation is taken out of it by an expression. */
+    function applyBroken(from: string): Promise<unknown> {
+      const contract = 'name: test.broken\nversion: 1.0.0\nowner: test\nschema: { type: object }\n';
+      const flow = `document: { dsl: 1.0.3, namespace: test, name: broken, version: 1.0.0 }
+evaluate: { language: cel }
+schedule: { on: { one: { with: { type: test.broken }, correlate: { x: { from: '${from}', expect: '\${ 1 }' } } } } }
+do: [ { done: { set: { done: true } } } ]
+`;
+      const files = [
+        { path: 'contracts/test.broken.yaml', text: contract },
+        { path: 'workflows/broken.yaml', text: flow },
+      ];
+      return product.api('/api/v1/apply', { method: 'POST', body: JSON.stringify({ files }) });
+    }
+
     it('verifies the audit log in the browser, and finds one changed byte', async () => {
       const page = await open('/audit');
       await page.getByRole('button', { name: 'Verify in this browser' }).click();
