@@ -1,15 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../../src/app.ts';
-import { readProject } from '../../src/cli/projects.ts';
+import type { App } from '../../src/app.ts';
 import type { JsonObject } from '../../src/kernel/json.ts';
-import { limitsFrom } from '../../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../../src/testing/database.ts';
+import type { TestDatabase } from '../../src/testing/database.ts';
+import { openExample } from './example-under-test.ts';
 import { Simulation } from './simulator.ts';
 import { type OutsideSystem, startRefunds, startWarehouse } from './systems.ts';
 
+let example: Awaited<ReturnType<typeof openExample>> | undefined;
 let database: TestDatabase;
 let dataDir: string;
 let app: App;
@@ -18,22 +16,8 @@ const decided = new Map<string, JsonObject>();
 const settled: string[] = [];
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'aios-path-'));
-  database = await createTestDatabase([]);
-  const { host, port, user, password, database: name } = database.target as Record<string, unknown>;
-  app = await createApp({
-    dataDir,
-    databaseUrl: `postgresql://${user}:${encodeURIComponent(String(password ?? ''))}@${host}:${port}/${name}`,
-    host: '127.0.0.1',
-    port: 0,
-    limits: limitsFrom(),
-  });
-  const paths = (await readProject(import.meta.dirname)).map(({ path }) => path);
-  await app.apply(
-    await Promise.all(
-      paths.map(async (path) => ({ path, bytes: await readFile(join(import.meta.dirname, path)) })),
-    ),
-  );
+  example = await openExample();
+  ({ app, database, dataDir } = example);
   app.stations.log.onCommitted((events) => {
     for (const { event } of events) {
       const data = event.data as JsonObject;
@@ -45,10 +29,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   vi.unstubAllEnvs();
-  await app?.stop();
   await Promise.all(systems.map((system) => system.stop()));
-  await database?.close();
-  await rm(dataDir, { recursive: true, force: true });
+  await example?.close();
 });
 
 it('a request is decided while the refund system is away, and paid once when it comes', async () => {

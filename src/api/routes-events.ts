@@ -9,6 +9,7 @@ import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { route } from './routes.ts';
 import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
+import { traced } from './tracing.ts';
 
 export interface EventDependencies {
   log: EventLog;
@@ -57,7 +58,7 @@ function postRoute(server: FastifyInstance, { log, clock, limits, check }: Event
         for (const [index, event] of parsed.entries()) {
           const fault = event instanceof AiosError ? event : faultOf(check, event);
           if (fault) rejected.push({ index, problem: fault.toProblem() });
-          else indexes[events.push(event as CloudEvent) - 1] = index;
+          else indexes[events.push(traced(event as CloudEvent)) - 1] = index;
         }
         let duplicates = 0;
         for (const [position, outcome] of (await log.append(events)).entries()) {

@@ -9,6 +9,7 @@ import { eventRunId } from '../workflow/event-start.ts';
 import { route } from './routes.ts';
 import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
 import { NameParams } from './shapes.ts';
+import { traced } from './tracing.ts';
 
 interface StartDependencies extends Pick<RunDependencies, 'engine' | 'commit' | 'clock' | 'limits'> {
   log: Pick<EventLog, 'write' | 'read'>;
@@ -114,9 +115,10 @@ async function startByEvent(
   reply: FastifyReply,
 ) {
   const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-  const [event] = parseEvents(request.headers, bytes, clock.now(), limits);
-  if (event === undefined || event instanceof AiosError) throw event ?? new AiosError('request.malformed');
-  check(event);
+  const [parsed] = parseEvents(request.headers, bytes, clock.now(), limits);
+  if (parsed === undefined || parsed instanceof AiosError) throw parsed ?? new AiosError('request.malformed');
+  check(parsed);
+  const event = traced(parsed);
   if (!engine.startsOn(workflow, event)) {
     const issue = { path: '/type', message: `${workflow} does not start on this event`, found: event.type };
     throw new AiosError('request.invalid', { issues: [issue] });

@@ -7,6 +7,7 @@ import type { Limits } from '../kernel/limits.ts';
 import { StreamGate } from './event-stream.ts';
 import { answerProblems } from './problems.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
+import { traceRequests } from './tracing.ts';
 
 /** A whole request arrives within it: who sends a byte at a time must not hold a connection for ever. Fastify's own default is no limit. */
 const REQUEST_MS = 120_000;
@@ -50,6 +51,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     },
   });
   answerProblems(server, limits, options.onFault);
+  traceRequests(server);
   guardRoutes(server, options.access);
   const streams = new StreamGate(limits, options.access);
   server.decorate('streams', streams);
