@@ -19,7 +19,9 @@ import type { LogVerification } from './ledger/audit-reader.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
+import { KpiCounts } from './monitoring/kpi-counts.ts';
 import { KpiReader } from './monitoring/kpis.ts';
+import { kpiMigrations } from './monitoring/migrations.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
 import { type ConnectionTarget, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
@@ -33,6 +35,7 @@ import { startTelemetry } from './telemetry/telemetry.ts';
 import { workflowMigrations } from './workflow/migrations.ts';
 
 const VERSION = '0.1.0';
+const KPI_PASS_MS = 60_000;
 const DEFINITIONS_POLL_MS = 1_000; // what another process applied is seen within it
 
 export interface AppOptions {
@@ -103,12 +106,15 @@ async function start(
   const { access, sequencer, audit } = stations;
   const adminKey = await openAdminKey(options, access);
   onProgress('Starting the engine');
+  const kpis = new KpiReader(stations.db, countRuns(stations));
   await begin(stations);
   let isReady = false;
   const started = () => {
     if (!isReady) throw new AiosError('store.unavailable', { detail: 'AIOS is still starting.' });
   };
-  const server = await createServer(serverOptions(options, stations, started, () => telemetry.prometheus()));
+  const server = await createServer(
+    serverOptions(options, stations, kpis, started, () => telemetry.prometheus()),
+  );
   await server.listen({ host, port: options.port });
   closers.push(() => server.close());
   const { port } = server.server.address() as { port: number };
@@ -157,6 +163,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...taskMigrations,
     ...ledgerMigrations,
     ...accessMigrations,
+    ...kpiMigrations,
   ]);
   const db = await openDatabase(target, limits.connectionsMax);
   closers.push(() => db.close());
@@ -205,13 +212,13 @@ async function begin(stations: Stations): Promise<void> {
 function serverOptions(
   { limits, consoleDir, host }: AppOptions,
   stations: Stations,
+  kpis: KpiReader,
   started: () => void,
   metrics: () => Promise<string>,
 ): Parameters<typeof createServer>[0] {
-  const { access, db, clock, contracts } = stations;
+  const { access, db, contracts } = stations;
   const hosts = process.env.AIOS_HOSTS?.split(',') ?? [];
   const port = createAccessPort(access, new Set(['127.0.0.1', 'localhost', '[::1]', host, ...hosts]));
-  const kpis = new KpiReader(db, clock);
   return {
     limits,
     access: port,
@@ -231,6 +238,21 @@ function serverOptions(
       apply: (files, { kind, id }, dryRun) => applyProject(stations, files, { kind, id }, dryRun),
     }),
   };
+}
+
+/** Runs are counted when somebody looks, and now and then when nobody does; at the end those too that ended while the engine was drained. */
+function countRuns({ db, clock, engine, closers }: Stations): KpiCounts {
+  const counts = new KpiCounts(db, clock);
+  const stopListening = engine.onRunChanged(({ runId }) => counts.note(runId));
+  const timer = setInterval(() => {
+    counts.advance().catch((error: unknown) => logger.warn('Runs could not be counted', error));
+  }, KPI_PASS_MS);
+  closers.push(async () => {
+    stopListening();
+    clearInterval(timer);
+    await counts.advance().catch(() => {});
+  });
+  return counts;
 }
 
 /**

@@ -47,4 +47,8 @@ export const eventMigrations: Migration[] = [
         unique (consumer_group, partition, log_offset)
       );`,
   },
+  {
+    name: '0021_dead_letters_open',
+    sql: `create index dead_letters_open on dead_letters (id) where status = 'open'`,
+  },
 ];

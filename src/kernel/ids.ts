@@ -50,11 +50,7 @@ export function newId(kind: IdKind, nowMs: number = Date.now()): string {
     taken = 0;
   }
   const bytes = new Uint8Array(16);
-  let time = nowMs;
-  for (let i = 5; i >= 0; i--) {
-    bytes[i] = time % 256;
-    time = Math.floor(time / 256);
-  }
+  writeTime(bytes, nowMs);
   bytes.set(pool.subarray(taken, taken + 10), 6);
   taken += 10;
   return `${kind}_${encode(bytes)}`;
@@ -77,13 +73,25 @@ export function derivedId(kind: IdKind, ...parts: readonly string[]): string {
  */
 export function sortedId(kind: IdKind, nowMs: number, ...parts: readonly string[]): string {
   const bytes = new Uint8Array(16);
-  let time = nowMs;
+  writeTime(bytes, nowMs);
+  bytes.set(digestOf(parts).subarray(0, 10), 6);
+  return `${kind}_${encode(bytes)}`;
+}
+
+/** The least id of a kind that `newId` and `sortedId` give at a time: where a range of times begins in a key of such ids. */
+export function firstId(kind: IdKind, atMs: number): string {
+  const bytes = new Uint8Array(16);
+  writeTime(bytes, atMs);
+  return `${kind}_${encode(bytes)}`;
+}
+
+/** 48 bits of milliseconds, big endian. */
+function writeTime(bytes: Uint8Array, ms: number): void {
+  let time = ms;
   for (let i = 5; i >= 0; i--) {
     bytes[i] = time % 256;
     time = Math.floor(time / 256);
   }
-  bytes.set(digestOf(parts).subarray(0, 10), 6);
-  return `${kind}_${encode(bytes)}`;
 }
 
 /** In one call: a hash object costs 3 µs more. */

@@ -5,7 +5,7 @@ import { readDocument, validateDocument } from './document.ts';
 import { parseDuration } from './duration.ts';
 import { AiosError, describeIssue, toAiosError } from './errors.ts';
 import { compileExpression } from './expressions.ts';
-import { derivedId, newId, sortedId } from './ids.ts';
+import { derivedId, firstId, newId, sortedId } from './ids.ts';
 import { LIMITS, limitsFrom } from './limits.ts';
 import { formatUsd, microUsd } from './money.ts';
 import { compileSchema } from './schema.ts';
@@ -30,6 +30,10 @@ describe('ids', () => {
     const ids = [1, 1000, 1_700_000_000_000].map((ms) => sortedId('run', ms, 'a', 'b'));
     expect([...ids].sort()).toEqual(ids);
     expect(sortedId('run', 1, 'a', 'b')).toBe(ids[0]);
+    for (const [index, ms] of [1, 1000, 1_700_000_000_000].entries()) {
+      expect(firstId('run', ms) <= ids[index]!).toBe(true);
+      expect(firstId('run', ms + 1) > ids[index]!).toBe(true);
+    }
     expect(sortedId('run', 1, 'ab')).not.toBe(ids[0]);
     expect(ids[2]?.slice(0, 12)).toBe(newId('run', 1_700_000_000_000).slice(0, 12));
   });

@@ -1,5 +1,5 @@
-import type { Clock } from '../kernel/clock.ts';
 import type { Database } from '../store/database.ts';
+import type { KpiCounts } from './kpi-counts.ts';
 
 /** The figures of the first page. Amounts are millionths of a dollar, latencies milliseconds. */
 export interface Kpis {
@@ -19,91 +19,84 @@ export interface Kpis {
   costPerDecisionMicroUsd: number;
   tasksOpen: number;
   events: { total: number; deadLetters: number };
-  /** Start to end of the newest runs that no person was asked in. */
+  /** Start to end of those among the newest 5,000 runs that no person was asked in, 500 at most. */
   latencyMs: { p50: number; p95: number; p99: number };
   series: { runsPerMinute: { at: string; count: number }[] };
 }
 
 /** Many pages may ask at once. */
-const FRESH_MS = 2_000;
-/** The counts read whole tables: however large those get, counting takes no more than one part in this of the time. */
-const REST = 20;
-const MINUTES = 60;
+const FRESH_MS = 2_000; // many pages may ask at once
+const PASS_MS = 10_000;
 
 // Lineage keeps one row per set of versions that runs used, however many runs there are.
-const DECIDING = `select used->>'name' from lineage_sets, json_array_elements(pins) as used
+const DECIDING = `select used->>'name' as workflow from lineage_sets, json_array_elements(pins) as used
   where used->>'kind' = 'workflow'
     and exists (select from json_array_elements(pins) as other where other->>'kind' in ('decision', 'queue'))`;
 
-/** Counts over the tables that other modules write; reads only. */
+/** Figures over the tables that other modules write. What grows without end is counted once, and bounded reads do the rest. */
 export class KpiReader {
   readonly #db: Database;
-  readonly #clock: Clock;
-  #newest: { untilMs: number; kpis: Promise<Kpis> } | undefined;
+  readonly #counts: KpiCounts;
+  #newest: { atMs: number; kpis: Promise<Kpis> } | undefined;
+  #passAtMs = 0;
 
-  constructor(db: Database, clock: Clock) {
+  constructor(db: Database, counts: KpiCounts) {
     this.#db = db;
-    this.#clock = clock;
+    this.#counts = counts;
   }
 
   read(): Promise<Kpis> {
     const atMs = performance.now();
-    if (!this.#newest || atMs > this.#newest.untilMs) {
-      const newest = { untilMs: Number.POSITIVE_INFINITY, kpis: this.#count() };
-      this.#newest = newest;
-      newest.kpis.then(
-        () => {
-          const now = performance.now();
-          newest.untilMs = now + Math.max(FRESH_MS, REST * (now - atMs));
-        },
-        () => {
-          if (this.#newest === newest) this.#newest = undefined;
-        },
-      );
+    if (!this.#newest || atMs - this.#newest.atMs > FRESH_MS) {
+      const kpis = this.#count(atMs);
+      this.#newest = { atMs, kpis };
+      kpis.catch(() => {
+        this.#newest = undefined;
+      });
     }
     return this.#newest.kpis;
   }
 
-  async #count(): Promise<Kpis> {
-    const [statuses, outcomes, totals, latency, series] = await Promise.all([
-      this.#db.query<{ status: string; count: number }>(
-        'select status, count(*) as count from workflow_runs group by status',
+  async #count(atMs: number): Promise<Kpis> {
+    if (atMs - this.#passAtMs > PASS_MS || this.#passAtMs === 0) {
+      this.#passAtMs = atMs;
+      await this.#counts.advance();
+    }
+    const [ended, open, deciding, totals, latencyMs, series] = await Promise.all([
+      this.#counts.ended(),
+      this.#db.query<{ status: string; runs: number }>(
+        `select status, count(*) as runs from workflow_runs
+         where status <> 'completed' and status in ('running', 'waiting', 'paused') group by 1`,
       ),
-      this.#db.query<{ outcome: string; asked: boolean; count: number }>(
-        `select r.outcome, t.run_id is not null as asked, count(*) as count from workflow_runs r
-         left join (select distinct run_id from tasks) t on t.run_id = r.id
-         where r.outcome is not null and r.status = 'completed' and r.workflow in (${DECIDING}) group by 1, 2`,
-      ),
-      this.#db.query<{ cost: number; tasks: number; events: number; letters: number }>(
-        `select (select coalesce(sum(amount_micro_usd), 0)::bigint from cost_entries) as cost,
-           (select count(*) from tasks where status in ('open', 'claimed')) as tasks,
+      this.#db.query<{ workflow: string }>(DECIDING),
+      this.#db.query<{ tasks: number; events: number; letters: number }>(
+        `select (select count(*) from tasks where status in ('open', 'claimed')) as tasks,
            (select coalesce(sum(next_offset), 0)::bigint from event_partitions) as events,
            (select count(*) from dead_letters where status = 'open') as letters`,
       ),
       this.#latency(),
-      this.#perMinute(),
+      this.#counts.perMinute(),
     ]);
-    const decided = sum(outcomes);
-    const [totalRow] = totals;
+    const decides = new Set(deciding.map(({ workflow }) => workflow));
+    const decided = ended.filter(
+      ({ workflow, status, outcome }) => status === 'completed' && outcome !== '' && decides.has(workflow),
+    );
+    const { tasks = 0, events = 0, letters = 0 } = totals[0] ?? {};
+    const spent = ended.reduce((total, { micro_usd }) => total + micro_usd, 0);
     return {
-      runs: {
-        total: sum(statuses),
-        byStatus: Object.fromEntries(statuses.map(({ status, count }) => [status, count])),
-      },
+      runs: { total: sum(ended) + sum(open), byStatus: sums([...ended, ...open], ({ status }) => status) },
       decisions: {
-        total: decided,
-        automatic: sum(outcomes.filter(({ asked }) => !asked)),
-        review: sum(outcomes.filter(({ asked }) => asked)),
-        refused: sum(outcomes.filter(({ outcome }) => outcome.startsWith('refus'))),
-        byOutcome: Object.fromEntries(
-          [...Map.groupBy(outcomes, ({ outcome }) => outcome)].map(([outcome, rows]) => [outcome, sum(rows)]),
-        ),
+        total: sum(decided),
+        automatic: sum(decided.filter(({ asked }) => !asked)),
+        review: sum(decided.filter(({ asked }) => asked)),
+        refused: sum(decided.filter(({ outcome }) => outcome.startsWith('refus'))),
+        byOutcome: sums(decided, ({ outcome }) => outcome),
       },
-      costPerDecisionMicroUsd: decided === 0 ? 0 : Math.round((totalRow?.cost ?? 0) / decided),
-      tasksOpen: totalRow?.tasks ?? 0,
-      events: { total: totalRow?.events ?? 0, deadLetters: totalRow?.letters ?? 0 },
-      latencyMs: latency,
-      series: { runsPerMinute: series },
+      costPerDecisionMicroUsd: decided.length === 0 ? 0 : Math.round(spent / sum(decided)),
+      tasksOpen: tasks,
+      events: { total: events, deadLetters: letters },
+      latencyMs,
+      series: { runsPerMinute: series.map(({ at, count }) => ({ at: new Date(at).toISOString(), count })) },
     };
   }
 
@@ -111,22 +104,21 @@ export class KpiReader {
     const [row] = await this.#db.query<Kpis['latencyMs']>(
       `select coalesce(percentile_cont(0.5) within group (order by ms), 0) as p50, coalesce(percentile_cont(0.95) within group (order by ms), 0) as p95,
          coalesce(percentile_cont(0.99) within group (order by ms), 0) as p99
-       from (select extract(epoch from updated_at - started_at) * 1000 as ms from workflow_runs r
+       from (select extract(epoch from updated_at - started_at) * 1000 as ms
+             from (select * from workflow_runs order by id desc limit 5000) r
              where status = 'completed' and workflow in (${DECIDING}) and not exists (select from tasks t where t.run_id = r.id) order by id desc limit 500) newest`,
     );
     return row ?? { p50: 0, p95: 0, p99: 0 };
   }
-
-  async #perMinute(): Promise<Kpis['series']['runsPerMinute']> {
-    const since = new Date(this.#clock.now() - MINUTES * 60_000).toISOString();
-    const rows = await this.#db.query<{ at: number; count: number }>(
-      `select date_trunc('minute', started_at) as at, count(*) as count from workflow_runs where started_at >= $1 group by 1 order by 1`,
-      [since],
-    );
-    return rows.map(({ at, count }) => ({ at: new Date(at).toISOString(), count }));
-  }
 }
 
-function sum(rows: readonly { count: number }[]): number {
-  return rows.reduce((total, { count }) => total + count, 0);
+function sum(rows: readonly { runs: number }[]): number {
+  return rows.reduce((total, { runs }) => total + runs, 0);
+}
+
+function sums<Row extends { runs: number }>(
+  rows: readonly Row[],
+  by: (row: Row) => string,
+): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(rows, by)].map(([key, group]) => [key, sum(group)]));
 }
