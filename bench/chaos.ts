@@ -33,7 +33,7 @@ const start = () =>
     dataDir: folder.path,
     port,
     args: ['--project', 'examples/returns'],
-    env: { REFUNDS_URL: refunds.url, WAREHOUSE_URL: warehouse.url },
+    env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
   });
 let product = await start();
 for (let from = 0; from < ORDERS; from += 500) {

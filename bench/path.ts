@@ -42,7 +42,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
     dataDir: folder.path,
     port: await freePort(),
     args: ['--project', 'examples/returns'],
-    env: { REFUNDS_URL: refunds.url, WAREHOUSE_URL: warehouse.url },
+    env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
   });
   const floor = spawn(process.execPath, ['bench/floor.ts', floorFolder.path], {
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -46,6 +46,8 @@ export interface AppOptions {
   /** 0 takes a free one. */
   port: number;
   adminKey?: string | undefined;
+  /** Where people reach it, `https://aios.example.org`, when a proxy stands before it: sessions are then bound to https and to this host. */
+  publicUrl?: string | undefined;
   limits: Limits;
   consoleDir?: string | undefined;
   /** Business time; the wall clock when left out. In a replay it follows the events. */
@@ -129,7 +131,7 @@ async function start(
     publish: (events) => publish(stations, events),
     async loginUrl() {
       const admin = await access.authenticate(`Bearer ${adminKey}`, undefined);
-      return `${url}/login?token=${await access.loginToken(admin!.id)}`;
+      return `${options.publicUrl?.replace(/\/+$/, '') ?? url}/login?token=${await access.loginToken(admin!.id)}`;
     },
     async verifyAudit() {
       await sequencer.drain();
@@ -165,7 +167,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...accessMigrations,
     ...kpiMigrations,
   ]);
-  const db = await openDatabase(target, limits.connectionsMax);
+  const db = await openDatabase(target, limits.connectionsMax, limits.statementMs);
   closers.push(() => db.close());
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
@@ -210,7 +212,7 @@ async function begin(stations: Stations): Promise<void> {
 }
 
 function serverOptions(
-  { limits, consoleDir, host }: AppOptions,
+  { limits, consoleDir, host, publicUrl }: AppOptions,
   stations: Stations,
   kpis: KpiReader,
   started: () => void,
@@ -218,7 +220,9 @@ function serverOptions(
 ): Parameters<typeof createServer>[0] {
   const { access, db, contracts } = stations;
   const hosts = process.env.AIOS_HOSTS?.split(',') ?? [];
-  const port = createAccessPort(access, new Set(['127.0.0.1', 'localhost', '[::1]', host, ...hosts]));
+  const reached = publicUrl === undefined ? undefined : new URL(publicUrl);
+  const names = ['127.0.0.1', 'localhost', '[::1]', host, ...hosts, ...(reached ? [reached.hostname] : [])];
+  const port = createAccessPort(access, new Set(names));
   return {
     limits,
     access: port,
@@ -227,7 +231,7 @@ function serverOptions(
     routes: allRoutes({
       ...stations,
       version: VERSION,
-      secure: false,
+      publicOrigin: reached?.origin,
       collections: COLLECTIONS,
       metrics,
       checks: { store: async () => void (await db.query('select 1')), started },
@@ -312,6 +316,7 @@ async function openAdminKey({ dataDir, adminKey }: AppOptions, access: Access): 
   await writeFile(file, `${key}\n`, { mode: 0o600 });
   await chmod(file, 0o600); // the mode above is that of a new file
 
-  await access.ensureAdminKey(key);
+  // Given by whoever runs AIOS, it is the one that counts; made here, another process over this database may have made its own.
+  await access.ensureAdminKey(key, adminKey !== undefined);
   return key;
 }

@@ -71,6 +71,7 @@ function appOptions(dataDir: string, onProgress: (stage: string) => void): AppOp
     host: env.AIOS_HOST ?? '127.0.0.1',
     port: Number(env.AIOS_PORT ?? 7700),
     adminKey: env.AIOS_ADMIN_KEY,
+    publicUrl: env.AIOS_PUBLIC_URL,
     limits: limitsFrom(env.AIOS_LIMITS),
     consoleDir: CONSOLE_DIR,
     onProgress,

@@ -17,6 +17,7 @@ import type { Limits } from './kernel/limits.ts';
 import { AuditLog } from './ledger/audit.ts';
 import { AuditReader } from './ledger/audit-reader.ts';
 import { Costs } from './ledger/costs.ts';
+import { checkIdentity } from './ledger/identity.ts';
 import { openLedgerKeys } from './ledger/key-files.ts';
 import { Lineage } from './ledger/lineage.ts';
 import { Sequencer } from './ledger/sequencer.ts';
@@ -154,7 +155,9 @@ export function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[
 }
 
 async function createLedger({ db, clock, limits, dataDir }: Ground) {
-  const { master, privateKey, publicKey } = await openLedgerKeys(dataDir);
+  const ledgerKeys = await openLedgerKeys(dataDir);
+  await checkIdentity(db, ledgerKeys);
+  const { master, privateKey, publicKey } = ledgerKeys;
   const keys = new SubjectKeys(master);
   const sequencer = new Sequencer({
     db,

@@ -60,10 +60,10 @@ it.each(['-1', 'often', '1001'])('a rate of %s is refused before anything starts
 });
 
 it('the systems are there, with their addresses, before anything is sent, and remember over a restart', async () => {
-  vi.stubEnv('REFUNDS_URL', '');
-  vi.stubEnv('WAREHOUSE_URL', '');
+  vi.stubEnv('AIOS_VAR_REFUNDS_URL', '');
+  vi.stubEnv('AIOS_VAR_WAREHOUSE_URL', '');
   const pay = () =>
-    fetch(`${process.env.REFUNDS_URL}/refunds`, {
+    fetch(`${process.env.AIOS_VAR_REFUNDS_URL}/refunds`, {
       method: 'POST',
       headers: { 'idempotency-key': '"run_1/refund"' },
       body: '{"returnId":"r-1","amount":20}',
@@ -71,7 +71,7 @@ it('the systems are there, with their addresses, before anything is sent, and re
   for (const expected of [201, 200]) {
     const systems = await startSystems(dataDir);
     expect(await pay()).toBe(expected);
-    expect(process.env.WAREHOUSE_URL).toMatch(/^http:/);
+    expect(process.env.AIOS_VAR_WAREHOUSE_URL).toMatch(/^http:/);
     await systems.stop();
   }
 });

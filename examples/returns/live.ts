@@ -12,9 +12,9 @@ const PER_SECOND_MAX = 1_000; // a timer has milliseconds
  */
 export async function startSystems(dataDir: string): Promise<{ stop(): Promise<void> }> {
   const refunds = await startRefunds(join(dataDir, 'systems', 'refunds.jsonl'), 40);
-  process.env.REFUNDS_URL = refunds.url;
+  process.env.AIOS_VAR_REFUNDS_URL = refunds.url;
   const warehouse = await startWarehouse(join(dataDir, 'systems', 'warehouse.jsonl'));
-  process.env.WAREHOUSE_URL = warehouse.url;
+  process.env.AIOS_VAR_WAREHOUSE_URL = warehouse.url;
   return { stop: async () => void (await Promise.all([refunds.stop(), warehouse.stop()])) };
 }
 

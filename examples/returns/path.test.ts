@@ -47,8 +47,8 @@ it('a request is decided while the refund system is away, and paid once when it 
   const refunds = await startRefunds(join(dataDir, 'refunds.jsonl'));
   const warehouse = await startWarehouse(join(dataDir, 'warehouse.jsonl'));
   systems.push(refunds, warehouse);
-  vi.stubEnv('REFUNDS_URL', refunds.url);
-  vi.stubEnv('WAREHOUSE_URL', warehouse.url);
+  vi.stubEnv('AIOS_VAR_REFUNDS_URL', refunds.url);
+  vi.stubEnv('AIOS_VAR_WAREHOUSE_URL', warehouse.url);
   await vi.waitFor(() => expect(settled).toEqual([ordinary]), 20_000);
   expect([...refunds.done.values()]).toMatchObject([{ returnId: ordinary }]);
   expect([...warehouse.done.values()]).toMatchObject([{ returnId: ordinary }]);

@@ -46,8 +46,8 @@ async function main(path: string): Promise<void> {
   const refunds = await startRefunds(join(dataDir, 'refunds.jsonl'), 200);
   const warehouse = await startWarehouse(join(dataDir, 'warehouse.jsonl'));
   Object.assign(process.env, {
-    REFUNDS_URL: refunds.url,
-    WAREHOUSE_URL: warehouse.url,
+    AIOS_VAR_REFUNDS_URL: refunds.url,
+    AIOS_VAR_WAREHOUSE_URL: warehouse.url,
     AIOS_LOG: process.env.AIOS_LOG ?? 'error',
   });
   const app = await createApp({

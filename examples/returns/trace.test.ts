@@ -43,8 +43,8 @@ beforeAll(async () => {
   vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', collector);
   vi.stubEnv('OTEL_BSP_SCHEDULE_DELAY', '20');
   vi.stubEnv('AIOS_TRACE_RATIO', '0');
-  vi.stubEnv('REFUNDS_URL', system);
-  vi.stubEnv('WAREHOUSE_URL', system);
+  vi.stubEnv('AIOS_VAR_REFUNDS_URL', system);
+  vi.stubEnv('AIOS_VAR_WAREHOUSE_URL', system);
   example = await openExample();
 });
 afterAll(async () => {

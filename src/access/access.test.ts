@@ -127,6 +127,17 @@ describe('access', () => {
     await expect(access.ensureAdminKey('letmein')).rejects.toMatchObject({ code: 'access.key_format' });
   });
 
+  it('an admin key that is given revokes those of earlier starts, one that was made does not', async () => {
+    const [first, second, made] = [newSecret('key'), newSecret('key'), newSecret('key')];
+    await access.ensureAdminKey(first, true);
+    await access.ensureAdminKey(made);
+    expect(await by(first)).toMatchObject({ roles: ['admin'] });
+    await access.ensureAdminKey(second, true);
+    for (const earlier of [first, made])
+      await expect(by(earlier)).rejects.toMatchObject({ code: 'access.unauthenticated' });
+    expect(await by(second)).toMatchObject({ roles: ['admin'] });
+  });
+
   it.each([['Basic abc'], ['Bearer '], ['Bearer aios_key_short_000000'], [`Bearer ${newSecret('key')}`]])(
     'refuses “%s”',
     async (header) => {

@@ -103,8 +103,8 @@ export class Access {
     return { id, key: secret };
   }
 
-  /** Makes sure that the admin key exists; the same secret at every start. */
-  async ensureAdminKey(secret: string): Promise<void> {
+  /** Makes sure that the admin key exists; the same secret at every start. `only`: those of earlier starts are revoked, a rotated one too. */
+  async ensureAdminKey(secret: string, only = false): Promise<void> {
     if (!isSecret(secret, 'key'))
       throw new AiosError('access.key_format', {
         detail: 'AIOS_ADMIN_KEY must have the form aios_key_…, checksum included.',
@@ -113,6 +113,12 @@ export class Access {
       `insert into access_keys (id, name, hash, roles, created_by) values ($1, 'admin', $2, '{admin}', 'system') on conflict (hash) do nothing`,
       [newId('key'), hashOf(secret)],
     );
+    if (!only) return;
+    const earlier = await this.#db.query<{ id: string }>(
+      `select id from access_keys where name = 'admin' and created_by = 'system' and hash <> $1 and revoked_at is null`,
+      [hashOf(secret)],
+    );
+    for (const { id } of earlier) await this.revoke(id);
   }
 
   async keys(): Promise<KeyInfo[]> {

@@ -284,7 +284,6 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     metrics: async () => 'up 1\n',
     access,
     limits,
-    secure: false,
     definitions,
     apply,
     collections: COLLECTIONS,

@@ -11,8 +11,8 @@ import { IdParams, iso, isoOrUndefined, pageOf } from './shapes.ts';
 interface Dependencies {
   access: Access;
   limits: Limits;
-  /** Whether browsers reach us by https: the session's cookie is then bound to this host. */
-  secure: boolean;
+  /** `https://host` of the proxy that browsers reach us by; the session's cookie is then bound to https and that host. */
+  publicOrigin?: string | undefined;
 }
 
 // Probes and scrapers come by whatever address they have, and get nothing that is worth guarding.
@@ -59,7 +59,8 @@ export function accessRoutes(dependencies: Dependencies): (server: FastifyInstan
   };
 }
 
-function sessionRoutes(server: FastifyInstance, { access, limits, secure }: Dependencies): void {
+function sessionRoutes(server: FastifyInstance, { access, limits, publicOrigin }: Dependencies): void {
+  const secure = publicOrigin?.startsWith('https:') ?? false;
   const cookie = (session: string) => sessionCookie(session, secure, limits.sessionMs);
   route(server, {
     method: 'GET',
@@ -95,7 +96,7 @@ function sessionRoutes(server: FastifyInstance, { access, limits, secure }: Depe
     tag,
     answer: Type.Object({ url: Type.String() }),
     handle: async ({ caller, request }) => ({
-      url: `${secure ? 'https' : 'http'}://${request.headers.host}/login?token=${await access.loginToken(caller.id)}`,
+      url: `${publicOrigin ?? `http://${request.headers.host}`}/login?token=${await access.loginToken(caller.id)}`,
     }),
   });
   route(server, {

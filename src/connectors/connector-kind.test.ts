@@ -54,10 +54,11 @@ describe('a connector', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('cannot read the settings of AIOS', () => {
-    const variables = connectorVariables({ env: { AIOS_ADMIN_KEY: 'k', SHOP: 's', AIOS_SECRET_A: 'a' } });
-    expect([variables('env', 'AIOS_ADMIN_KEY'), variables('env', 'SHOP'), variables('secrets', 'A')]).toEqual(
-      [undefined, 's', 'a'],
-    );
+  it('reads what is meant for it, and nothing else of the environment', () => {
+    const variables = connectorVariables({
+      env: { AIOS_ADMIN_KEY: 'k', PATH: '/bin', AIOS_VAR_SHOP: 's', AIOS_SECRET_A: 'a' },
+    });
+    expect([variables('env', 'AIOS_ADMIN_KEY'), variables('env', 'PATH')]).toEqual([undefined, undefined]);
+    expect([variables('env', 'SHOP'), variables('secrets', 'A')]).toEqual(['s', 'a']);
   });
 });

@@ -31,7 +31,7 @@ describe('connectors', () => {
   beforeEach(async () => {
     remote = new Remote();
     await remote.listen();
-    env = { REFUNDS_URL: `http://127.0.0.1:${remote.port}/v1`, AIOS_SECRET_TOKEN: 's3cret-token' };
+    env = { AIOS_VAR_REFUNDS_URL: `http://127.0.0.1:${remote.port}/v1`, AIOS_SECRET_TOKEN: 's3cret-token' };
     ({ connectors } = openConnectors(CONNECTOR, env));
   });
   afterEach(async () => {
@@ -275,7 +275,7 @@ describe('connectors', () => {
         'an address that is none',
         'connectors.variable_unset',
         () => {
-          env.REFUNDS_URL = 'postgres://user:pw@db';
+          env.AIOS_VAR_REFUNDS_URL = 'postgres://user:pw@db';
           return refund();
         },
         'must begin with http',

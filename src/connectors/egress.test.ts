@@ -17,7 +17,7 @@ describe('connectors reach no private address', () => {
 
   const without = CONNECTOR.replace(/allowPrivate.*\n/, '');
   const reach = async (baseUrl: string, allow = '', resolve?: Resolve) => {
-    const env = { REFUNDS_URL: baseUrl, AIOS_SECRET_TOKEN: 't' };
+    const env = { AIOS_VAR_REFUNDS_URL: baseUrl, AIOS_SECRET_TOKEN: 't' };
     ({ connectors } = openConnectors(`${without}${allow}`, env, '', resolve));
     const call = { connector: 'refunds', operation: 'charge', input: {}, idempotencyKey: 'k' };
     return connectors.call(call);

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Variables } from './template.ts';
 
-const PREFIX = 'AIOS_SECRET_';
+const SECRET_PREFIX = 'AIOS_SECRET_';
+const VARIABLE_PREFIX = 'AIOS_VAR_';
 /** Shorter values would blank out half of a message. */
 const REDACTED_LENGTH_MIN = 4;
 
@@ -13,15 +14,15 @@ export interface SecretSources {
 }
 
 /**
- * The variables of connectors: `${env.NAME}` is the environment's NAME, `${secrets.NAME}` its AIOS_SECRET_NAME or the file's NAME. AIOS's own
- * settings (AIOS_…) are not variables: a definition must not be able to send them anywhere.
+ * The variables of connectors: `${env.NAME}` is the environment's AIOS_VAR_NAME, `${secrets.NAME}` its AIOS_SECRET_NAME or the file's NAME. What
+ * else is in the environment (credentials of the machine among it) is no variable: whoever writes definitions could send it anywhere.
  *
  * @example connectorVariables({ env: { AIOS_SECRET_TOKEN: 't' } })('secrets', 'TOKEN') // 't'
  */
 export function connectorVariables({ env, file }: SecretSources): Variables {
   return (source, name) => {
-    if (source === 'env') return name.startsWith('AIOS_') ? undefined : env[name];
-    return env[PREFIX + name] ?? (file === undefined ? undefined : fromFile(file, name));
+    if (source === 'env') return env[VARIABLE_PREFIX + name];
+    return env[SECRET_PREFIX + name] ?? (file === undefined ? undefined : fromFile(file, name));
   };
 }
 

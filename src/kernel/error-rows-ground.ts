@@ -82,6 +82,11 @@ export const GROUND_ERRORS = {
     'The expression failed on this value',
     'Guard missing fields with has(a.b) or a.?b.orValue(0).',
   ),
+  'store.too_slow': row(
+    503,
+    'The question took the database longer than is allowed',
+    'Narrow it: a shorter time, a flow, a status. The limit is statementMs.',
+  ),
   'store.unavailable': again(
     503,
     'The database does not answer',
@@ -133,6 +138,11 @@ export const GROUND_ERRORS = {
     404,
     'The audit log has no such entry, tile or proof',
     'Ask for the checkpoint first: it says how many entries there are.',
+  ),
+  'ledger.other_keys': row(
+    500,
+    'The keys in the data folder are not those that this database was begun with',
+    'Give every process over one database the same ledger-master.key and ledger-signing.pem (AIOS_DATA_DIR): copy both from the first.',
   ),
   'ledger.master_key': row(
     500,

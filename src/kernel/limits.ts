@@ -47,6 +47,10 @@ export const LIMITS = {
   loginTokenMs: limit(5 * 60_000, 'a one-time login link'),
   sessionMs: limit(12 * 3_600_000, 'a console session without a request'),
   connectionsMax: limit(16, 'Postgres connections of one process'),
+  statementMs: limit(
+    60_000,
+    'how long a statement outside the flushes may take, a search over everything among them',
+  ),
   modelBytesMax: limit(
     256 * 1024 * 1024,
     'one model file: Postgres holds it as one value, in hexadecimal on the wire',

@@ -10,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { AuditLog } from './audit.ts';
 import { AuditReader } from './audit-reader.ts';
 import { Costs } from './costs.ts';
+import { checkIdentity } from './identity.ts';
 import { openLedgerKeys } from './key-files.ts';
 import { Lineage } from './lineage.ts';
 import { ledgerMigrations } from './migrations.ts';
@@ -255,4 +256,15 @@ describe('costs and lineage', () => {
       edges: [],
     });
   });
+});
+
+it('a database belongs to the keys that it was begun with', async () => {
+  const database = await createTestDatabase(ledgerMigrations);
+  const folders = await Promise.all([0, 1].map(() => mkdtemp(join(tmpdir(), 'aios-ledger-'))));
+  const [ours, others] = await Promise.all(folders.map((folder) => openLedgerKeys(folder)));
+  await checkIdentity(database.db, ours!);
+  await checkIdentity(database.db, ours!);
+  await expect(checkIdentity(database.db, others!)).rejects.toMatchObject({ code: 'ledger.other_keys' });
+  await database.close();
+  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
 });

@@ -41,6 +41,11 @@ export const ledgerMigrations: Migration[] = [
         checkpoint text not null,
         signed_at timestamptz not null
       );
+      create table ledger_identity (
+        one boolean primary key default true check (one),
+        fingerprint text not null
+      );
+      comment on table ledger_identity is 'Of the keys in the data folder that this database belongs to.';
       create table audit_subjects (
         subject text primary key,
         wrapped bytea,

@@ -70,12 +70,16 @@ function prepared(text: string, values: readonly unknown[] | undefined): pg.Quer
 }
 
 /**
- * Opens a pool on a Postgres of version 14 or later.
+ * Opens a pool on a Postgres of version 14 or later. Its statements are given up after `statementMs`; without it, never.
  *
  * @throws AiosError `store.unavailable` when it does not answer or is too old
  * @example const db = await openDatabase({ connectionString: 'postgres://localhost/aios' }, 16)
  */
-export async function openDatabase(target: ConnectionTarget, connectionsMax: number): Promise<Database> {
+export async function openDatabase(
+  target: ConnectionTarget,
+  connectionsMax: number,
+  statementMs?: number,
+): Promise<Database> {
   // Pipelined: statements that do not need each other's answers travel together; a transaction of six is two round trips, not six.
   const config = {
     ...target,
@@ -86,6 +90,8 @@ export async function openDatabase(target: ConnectionTarget, connectionsMax: num
   } as pg.ClientConfig;
   const pool = new pg.Pool({
     ...config,
+    // Of the pool only: a search that would read for minutes is given up, a writer's flush never is.
+    ...(statementMs === undefined ? {} : { statement_timeout: statementMs }),
     max: connectionsMax,
     idleTimeoutMillis: 60_000,
     connectionTimeoutMillis: 10_000,
@@ -117,11 +123,11 @@ class PostgresDatabase implements Database {
   }
 
   async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
-    return (await this.#pool.query<Row>(prepared(text, values))).rows;
+    return (await this.#pool.query<Row>(prepared(text, values)).catch(tooSlow)).rows;
   }
 
   async queryDynamic<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
-    return (await this.#pool.query<Row>(text, values as unknown[])).rows;
+    return (await this.#pool.query<Row>(text, values as unknown[]).catch(tooSlow)).rows;
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
@@ -176,6 +182,12 @@ class PostgresDatabase implements Database {
   close(): Promise<void> {
     return this.#pool.end();
   }
+}
+
+/** SQLSTATE 57014, `query_canceled`: the statement's time was over. */
+function tooSlow(error: unknown): never {
+  if ((error as { code?: unknown }).code !== '57014') throw error;
+  throw new AiosError('store.too_slow', { extensions: { limitName: 'statementMs' }, cause: error });
 }
 
 /** How a failed statement is to be treated. */

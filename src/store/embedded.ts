@@ -1,7 +1,20 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chmod, chown, constants, cp, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  chown,
+  constants,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { arch, platform } from 'node:os';
@@ -132,6 +145,25 @@ async function endOrphan({ dataDir }: Cluster): Promise<void> {
   }
 }
 
+/**
+ * Ends processes of Postgres that a killed postmaster left behind: usually they notice within a moment, but one that is busy held the shared
+ * memory for over half a minute. They are told by the folder that they work in, which is the data's. Linux only; elsewhere one waits.
+ */
+async function endLeftovers({ dataDir }: Cluster): Promise<void> {
+  if (platform() !== 'linux') return;
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name);
+    if (!(pid > 0)) continue;
+    const folder = await readlink(`/proc/${name}/cwd`).catch(() => undefined);
+    if (folder !== dataDir || !(await isRunning(pid, 'postgres'))) continue;
+    try {
+      process.kill(pid, 'SIGKILL'); // its postmaster is gone: there is nothing left that it could finish
+    } catch {
+      // it has ended by itself
+    }
+  }
+}
+
 /** Whether a process of this number runs; on Linux also whether its command names the program (numbers are used again). */
 async function isRunning(pid: number, program: string): Promise<boolean> {
   try {
@@ -220,12 +252,13 @@ class Supervisor implements EmbeddedPostgres {
     for (;;) {
       this.#spawn();
       if (await this.#answers(giveUpAt)) break;
-      // After a kill -9 of the postmaster its children hold the shared memory for a moment: try again until they are gone.
       if (performance.now() > giveUpAt) {
         throw new AiosError('store.unavailable', {
           detail: `Postgres did not start: ${this.#output.slice(-2000)}`,
         });
       }
+      // It has ended. After a kill -9 of the postmaster its children hold the shared memory until they notice.
+      await endLeftovers(this.#cluster);
       await sleep(100);
     }
     this.#child?.once('exit', () => void this.#restart());

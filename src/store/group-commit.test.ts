@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { openDatabase } from './database.ts';
 import { type Lane, plannedLane, Refused, write } from './group-commit.ts';
 import { columns } from './rows.ts';
 
@@ -194,4 +195,15 @@ describe('group commit', () => {
       expect(await stored('whole-')).toEqual(['whole-2']);
     });
   });
+});
+
+it('a statement of the pool that takes too long is given up, with the limit named', async () => {
+  const { target, close } = await createTestDatabase([]);
+  const db = await openDatabase(target, 1, 50);
+  await expect(db.query('select pg_sleep(5)')).rejects.toMatchObject({ code: 'store.too_slow' });
+  const writer = await db.connect();
+  await writer.query('select pg_sleep(0.2)');
+  await writer.close();
+  await db.close();
+  await close();
 });
