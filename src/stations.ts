@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Access } from './access/access.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
+import { HttpCalls } from './connectors/http-calls.ts';
 import { connectorVariables } from './connectors/secrets.ts';
 import { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
@@ -36,6 +37,7 @@ import { log as logger } from './telemetry/logger.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
 import { decidePrimitive } from './workflow/catalog/decide.ts';
 import { featuresPrimitive } from './workflow/catalog/features.ts';
+import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
 import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
@@ -69,7 +71,7 @@ export async function createStations(ground: Ground) {
   const events = createEvents(ground, definitions);
   const inference = createInference(ground, definitions, auditLog);
   const decisions = createDecisions({ definitions });
-  const connectors = createConnectors(ground, definitions);
+  const { connectors, http } = createConnectors(ground, definitions);
   const tasks = new Tasks({
     db,
     commit,
@@ -85,6 +87,7 @@ export async function createStations(ground: Ground) {
     inferPrimitive(inference.serving, (entry) => costs.entry(entry)),
     decidePrimitive(decisions, (entry) => auditLog.entry(entry)),
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
+    ...httpPrimitives(http, (entry) => auditLog.entry(entry)),
     connectorPrimitive(
       connectors,
       (entry) => costs.entry(entry),
@@ -225,11 +228,13 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
   return { models, serving };
 }
 
-function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions): Connectors {
+function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {
   const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
   const connectors = new Connectors({ definitions, limits, variables });
-  closers.push(() => connectors.close());
-  return connectors;
+  const allowPrivate = process.env.AIOS_HTTP_ALLOW_PRIVATE?.split(',') ?? [];
+  const http = new HttpCalls({ limits, variables, allowPrivate });
+  closers.push(() => Promise.all([connectors.close(), http.close()]));
+  return { connectors, http };
 }
 
 /** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */

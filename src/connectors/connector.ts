@@ -49,7 +49,7 @@ interface OperationDefinition {
   readonly costPerCallUsd?: number;
 }
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 /** From the variables in scope to JSON. */
 type Mapping = (scope: Readonly<Record<string, unknown>>) => Json;
 

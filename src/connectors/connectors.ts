@@ -293,7 +293,7 @@ function hostOf({ hostname, port, protocol }: URL): string {
 }
 
 /** draft-ietf-httpapi-idempotency-key-header: a structured field string, printable ASCII in quotes. */
-function idempotencyHeader(key: string): string {
+export function idempotencyHeader(key: string): string {
   const text = /^[\x20-\x7e]*$/.test(key) ? key : digestOfBytes(key);
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }

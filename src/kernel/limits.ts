@@ -87,6 +87,8 @@ export const LIMITS = {
     'how long a start waits for its run, whatever its caller asks: proxies give up then',
   ),
   connectorResponseBytesMax: limit(4 * 1024 * 1024, 'one answer of an outside system, held in memory'),
+  httpCallMs: limit(30_000, 'an HTTP call that a flow writes out itself, without a connector'),
+  httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;
 

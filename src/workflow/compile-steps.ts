@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../kernel/schema.ts';
+import { isReading } from './catalog/http.ts';
 import type { Compiler } from './compile.ts';
 import type { RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
 import { STEP_MEMBERS, stepSchema } from './language-schema.ts';
@@ -159,14 +160,15 @@ function compileCall(compiler: Compiler, body: JsonObject, path: string): Kind |
     called = used.call;
     input = { ...(isObject(used.with) ? used.with : {}), ...input };
   }
+  if (called === 'http') called = isReading(input.method) ? 'http-read:1@default' : 'http:1@default';
   const primitive = compiler.catalog.get(called.replace(/@default$/, ''));
   if (!primitive || !called.endsWith('@default')) {
-    const http = called === 'http' || called === 'openapi';
+    const openapi = called === 'openapi';
     compiler.unsupported(
       `${path}/call`,
       `“${called}” is not in the catalog`,
-      http
-        ? 'connector:1@default, with the address in a connector definition'
+      openapi
+        ? 'http, or connector:1@default with the address in a connector definition'
         : [...compiler.catalog.keys()].map((key) => `${key}@default`).join(', '),
     );
     return undefined;

@@ -81,7 +81,7 @@ function Head({ task, me }: { task: Task; me: Me }) {
           )}
         </Group>
       </div>
-      {me.permissions.includes('tasks.act') && <ClaimButton task={task} me={me} />}
+      <ClaimButton task={task} me={me} />
     </Group>
   );
 }
@@ -98,7 +98,8 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
   const mine = task.status === 'claimed' && task.claimedById === me.id;
   useHotkeys([['c', () => (task.status === 'open' || mine) && change.mutate(mine ? 'release' : 'claim')]]);
   if (change.error) return <ProblemView error={change.error} retry={() => change.reset()} />;
-  if (task.status === 'open')
+  const may = (permission: string) => me.permissions.includes(permission);
+  if (task.status === 'open' && may('tasks.act'))
     return (
       <Button
         variant="default"
@@ -111,10 +112,10 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
         Claim
       </Button>
     );
-  if (!mine) return null;
+  if (task.status !== 'claimed' || !(mine || may('tasks.release'))) return null;
   return (
     <Group gap="xs" wrap="nowrap">
-      <Badge tone="active">yours</Badge>
+      <Badge tone="active">{mine ? 'yours' : task.claimedBy}</Badge>
       <Button
         variant="subtle"
         color="gray"
