@@ -42,6 +42,6 @@ export function RateChart({ series }: RateChartProps) {
   }, [series, dark]);
   const total = series.reduce((sum, { count }) => sum + count, 0);
   return (
-    <Chart option={option} height={268} label={`Runs started per minute in the last hour: ${total} in all`} />
+    <Chart option={option} height={312} label={`Runs started per minute in the last hour: ${total} in all`} />
   );
 }
