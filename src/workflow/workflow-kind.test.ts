@@ -129,8 +129,8 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/“guess:1@default” is not in the catalog \| echo:1@default/],
   ],
   [
-    'call: http',
-    `${HEAD}do: [ { a: { call: http, with: { method: get, endpoint: 'https://a.b' } } } ]`,
+    'call: openapi',
+    `${HEAD}do: [ { a: { call: openapi, with: { document: { endpoint: 'https://a.b' }, operationId: c } } } ]`,
     'workflow.unsupported',
     [/connector:1@default/],
   ],
