@@ -116,6 +116,17 @@ interface Event {
   data: { returnId: string; outcome: string };
 }
 
+/** How far a lost request came: what its runs know of it. */
+async function traceOf(client: Product['client'], id: string): Promise<string> {
+  const { items } = await client.request<{ items: { id: string }[] }>('GET', '/api/v1/runs', {
+    query: { q: id },
+  });
+  const runs = await Promise.all(
+    items.map((run) => client.request<{ status: string; error?: unknown }>('GET', `/api/v1/runs/${run.id}`)),
+  );
+  return `${id}: ${runs.map(({ status, error }) => `${status} ${JSON.stringify(error)}`).join(', ') || 'no run'}`;
+}
+
 /** Waits until everything accepted is decided and settled, then counts what is missing and what is there twice. */
 async function check({ client }: Product) {
   const decisions = new Map<string, string[]>();
@@ -148,6 +159,7 @@ async function check({ client }: Product) {
     { body: {} },
   );
   if (runs.problems.length > 0) say(runs.problems.join('\n'));
+  for (const id of lost) say(`lost: ${await traceOf(client, id)}`);
   return {
     rounds,
     seed: Number(values.seed),

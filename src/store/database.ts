@@ -123,11 +123,11 @@ class PostgresDatabase implements Database {
   }
 
   async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
-    return (await this.#pool.query<Row>(prepared(text, values)).catch(tooSlow)).rows;
+    return (await this.#pool.query<Row>(prepared(text, values)).catch(told)).rows;
   }
 
   async queryDynamic<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
-    return (await this.#pool.query<Row>(text, values as unknown[]).catch(tooSlow)).rows;
+    return (await this.#pool.query<Row>(text, values as unknown[]).catch(told)).rows;
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
@@ -184,10 +184,11 @@ class PostgresDatabase implements Database {
   }
 }
 
-/** SQLSTATE 57014, `query_canceled`: the statement's time was over. */
-function tooSlow(error: unknown): never {
-  if ((error as { code?: unknown }).code !== '57014') throw error;
-  throw new AiosError('store.too_slow', { extensions: { limitName: 'statementMs' }, cause: error });
+/** What callers of the pool can act on: its time was over (SQLSTATE 57014, `query_canceled`), or the database is away. The rest stays as it is. */
+function told(error: unknown): never {
+  if ((error as { code?: unknown }).code === '57014')
+    throw new AiosError('store.too_slow', { extensions: { limitName: 'statementMs' }, cause: error });
+  throw classify(error) === 'lost' && !(error instanceof AiosError) ? unavailable(error) : error;
 }
 
 /** How a failed statement is to be treated. */
@@ -198,6 +199,7 @@ export type Failure = 'lost' | 'race' | 'refused' | 'fault';
  * `refused` (SQLSTATE classes 22 and 23, 54), or it is a `fault` of ours.
  */
 export function classify(error: unknown): Failure {
+  if (error instanceof AiosError) return error.code === 'store.unavailable' ? 'lost' : 'fault';
   const code = (error as { code?: unknown }).code;
   if (typeof code !== 'string') {
     return /terminated|not queryable|Connection|timeout exceeded/i.test(String(error)) ? 'lost' : 'fault';

@@ -98,6 +98,7 @@ export class Agenda {
       if (this.#worker.monotonicMs() - this.#renewedAtMs >= limits.runLeaseMs / 3) await this.#renew();
       this.#worker.dropUnconfirmed(UNCONFIRMED_MS);
       await this.#takeOver();
+      await this.#takeAgain();
       const signaled = await store.signaled(CLAIM_MAX);
       if (signaled.length > 0) await this.#wake(signaled);
       for (const { id, requested } of await store.requested(this.#worker.id))
@@ -125,6 +126,15 @@ export class Agenda {
     const room = limits.runsActiveMax - this.#worker.held.size;
     if (room <= 0) return;
     await this.adopt(await store.takeOver(this.#worker.id, Math.min(room, CLAIM_MAX)));
+  }
+
+  async #takeAgain(): Promise<void> {
+    const { letGo, held, id } = this.#worker;
+    if (letGo.size === 0) return;
+    const ids = [...letGo].filter((runId) => !held.has(runId));
+    const claimed = await this.#worker.deps.store.takeAgain(id, ids);
+    letGo.clear();
+    await this.adopt(claimed);
   }
 
   // ---- taking runs up ----

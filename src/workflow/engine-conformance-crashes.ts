@@ -55,6 +55,7 @@ export function crashTests(world: () => World): void {
   describe('crashing', () => takeOverTests(world));
   describe('crashing at any commit', () => commitTests(world));
   describe('stopping', () => stopTests(world));
+  describe('while the store is away', () => awayTests(world));
 }
 
 function takeOverTests(world: () => World): void {
@@ -131,6 +132,21 @@ function commitTests(world: () => World): void {
       world().done.length = 0;
     }
     expect(commit).toBeGreaterThanOrEqual(6);
+  });
+}
+
+function awayTests(world: () => World): void {
+  it('takes a run up again that it let go because the store was away', async () => {
+    world().define('away', FLOW);
+    const { engine, line } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'away' });
+    await until(() => world().times('act:pay') === 1);
+    line.away = 1;
+    world().gate('pay').open();
+    await until(() => line.away === 0);
+    world().gate('again').open();
+    await reaches(engine, runId, 'completed');
+    expect(world().times('act:last')).toBe(1);
   });
 }
 

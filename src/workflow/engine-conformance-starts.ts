@@ -109,6 +109,20 @@ function eventTests(world: () => World): void {
     expect((await world().fixture.readNotes()).filter((note) => note === 'again-prepared')).toHaveLength(1);
   });
 
+  it('does a step again that met a store that is away, and records it once', async () => {
+    const { engine } = await world().engine();
+    world().define(
+      'away',
+      'do: [ { look: { call: count:1@default, with: { name: look, value: 3, away: 2 } } } ]',
+    );
+    const run = await engine.run({ workflow: 'away' }, 5_000);
+    expect(run).toMatchObject({ status: 'completed', result: { output: { value: 3 } } });
+    expect(world().times('count:look')).toBe(3);
+    expect((await engine.runs.get(run.runId)).steps).toMatchObject([
+      { name: 'look', status: 'completed', attempts: 1 },
+    ]);
+  });
+
   it('stops although a transaction never came to its end', async () => {
     const { engine } = await world().engine();
     world().define('never', `${schedule}${ACT}`);

@@ -132,10 +132,11 @@ export class World {
 
   #primitives(): Primitive[] {
     const inputSchema = { type: 'object' };
-    const does = async (what: string, { name = '', gate, fail }: JsonObject, signal?: AbortSignal) => {
+    const does = async (what: string, { name = '', gate, fail, away }: JsonObject, signal?: AbortSignal) => {
       this.done.push(`${what}:${name}`);
       signal?.addEventListener('abort', () => this.aborted.push(String(name)));
       if (gate) await this.gate(String(gate)).promise;
+      if (away && this.times(`${what}:${name}`) <= Number(away)) throw new AiosError('store.unavailable');
       if (fail && this.times(`${what}:${name}`) <= Number(fail)) {
         throw new AiosError('request.timeout', { detail: `attempt ${this.times(`${what}:${name}`)}` });
       }
@@ -198,6 +199,8 @@ export class Line {
   cut = false;
   /** Cuts at a commit, counted from 0: before it is made, or after it with its answer lost. */
   cutAt: { commit: number; made: boolean } | undefined;
+  /** So many commits find that the store is away. */
+  away = 0;
   #commits = 0;
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
@@ -223,6 +226,10 @@ export class Line {
     const commit: RunStore['commit'] = {
       commit: (writes) =>
         guarded(async () => {
+          if (this.away > 0) {
+            this.away--;
+            throw new AiosError('store.unavailable');
+          }
           const here = this.cutAt?.commit === this.#commits++ ? this.cutAt : undefined;
           if (here && !here.made) this.cut = true;
           const results = this.cut ? [] : await store.commit.commit(writes);

@@ -1,9 +1,9 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { Write } from '../store/group-commit.ts';
 import { LiveBranch } from './branch.ts';
 import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from './catalog/primitive.ts';
+import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import type { Flow } from './flow.ts';
 import { Abandoned, FlowError, toFlowError } from './flow-errors.ts';
 import type { Branch, Journal, Listening } from './journal.ts';
@@ -12,22 +12,6 @@ import type { Entry, Signal, Subscription } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
 import { LiveContext, type RunIdentity } from './step-context.ts';
 import { Waiters } from './waiters.ts';
-
-/** What an execution asks of the engine that holds it. */
-export interface ExecutionHost {
-  nowMs(): number;
-  monotonicMs(): number;
-  /** Commits what is not yet written; everything is durable, and the lease was checked, when it resolves. */
-  barrier(execution: Execution): Promise<void>;
-  /** Starts to write what is not yet written, without waiting. */
-  flushSoon(execution: Execution): void;
-  /** Something waits: the run may leave memory if nothing else goes on. */
-  waits(execution: Execution): void;
-  /** The event as it will stand in the log, and the write that puts it there. */
-  emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write };
-  /** The write that starts a run of another flow. */
-  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string;
-}
 
 /**
  * A run in memory: the journal that its interpreter writes to. Results of pure steps stay here until the next barrier; the engine
@@ -97,6 +81,7 @@ export class Execution implements Journal {
     primitive: Exclude<Primitive, WaitPrimitive>,
     input: JsonObject,
     branch: LiveBranch,
+    awaySinceMs?: number,
   ): Promise<Json> {
     const { kind } = primitive;
     if (kind === 'effect') {
@@ -121,6 +106,14 @@ export class Execution implements Journal {
       this.recorder.record(entry, writes, pins);
       return output;
     } catch (thrown) {
+      // That the store is away says nothing about the run: what changes nothing is done again until it is back.
+      if (kind !== 'effect' && isAway(thrown) && !branch.abandoned && !this.holding) {
+        const since = awaySinceMs ?? from;
+        if (this.#host.monotonicMs() - since < this.#host.storeAwayMs) {
+          await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
+          return this.#perform(key, primitive, input, branch, since);
+        }
+      }
       const error = this.#failure(thrown, key, kind, branch);
       this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
       throw error;

@@ -238,6 +238,13 @@ export class MemoryRunStore implements RunStore {
     );
   }
 
+  async takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]> {
+    return this.#claim(
+      worker,
+      ids.flatMap((id) => this.#rows.get(id) ?? []).filter((row) => row.worker === worker),
+    );
+  }
+
   async takeOver(worker: string, limit: number): Promise<ClaimedRun[]> {
     const now = performance.now();
     const dead = [...this.#rows.values()].filter(

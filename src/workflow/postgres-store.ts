@@ -168,6 +168,15 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
+  takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]> {
+    return this.#claim(
+      `update workflow_runs r set epoch = epoch + 1
+       where id in (select id from workflow_runs where id = any($2) and worker = $1 order by id for update skip locked)
+       returning ${READ}, r.entries`,
+      [worker, ids],
+    );
+  }
+
   /**
    * The dead are looked up first: a row that another worker took meanwhile is checked again by its own columns only, and `not exists` over
    * another table would then pass a second time (Postgres, "Read Committed Isolation Level": the join is not made again). Workers are found

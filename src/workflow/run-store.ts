@@ -160,6 +160,8 @@ export interface RunStore {
 
   /** Takes those of the runs that are waiting, or paused; their epoch grows. */
   claim(worker: string, ids: readonly string[], from: 'waiting' | 'paused'): Promise<ClaimedRun[]>;
+  /** Takes runs again that are this worker's own and that it let go, under a new epoch. */
+  takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
   /** Takes runs of workers whose lease has run out. */
   takeOver(worker: string, limit: number): Promise<ClaimedRun[]>;
   /** Renews the lease of all runs of a worker; false when it had run out. */

@@ -6,7 +6,8 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Write } from '../store/group-commit.ts';
 import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
-import { Execution, type ExecutionHost } from './execution.ts';
+import { Execution } from './execution.ts';
+import { type ExecutionHost, isAway } from './execution-host.ts';
 import { Abandoned, type FlowErrorBody, toFlowError } from './flow-errors.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { Held, type Patch } from './held.ts';
@@ -43,6 +44,9 @@ export class Worker implements ExecutionHost {
   /** When the lease of this worker runs out, on the monotonic clock. */
   leaseUntilMs = 0;
 
+  /** Runs in the store that this worker let go while the store was away: they are still its own. */
+  readonly letGo = new Set<string>();
+
   readonly #barriers: Barriers;
 
   constructor(deps: WorkerDeps) {
@@ -57,6 +61,10 @@ export class Worker implements ExecutionHost {
   /** The writes of a run's barrier, for a transaction of somebody else's. */
   collect(held: Held, patch: Patch): Write[] {
     return this.#barriers.collect(held, patch);
+  }
+
+  get storeAwayMs(): number {
+    return this.deps.limits.commitRetryMs;
   }
 
   nowMs(): number {
@@ -301,6 +309,7 @@ export class Worker implements ExecutionHost {
     if (held.gone) return;
     held.lostBy = reason;
     this.release(held);
+    if (held.durable && isAway(reason)) this.letGo.add(held.id);
     held.execution.root.abandon();
     if (
       reason instanceof AiosError &&
