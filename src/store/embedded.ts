@@ -235,6 +235,7 @@ class Supervisor implements EmbeddedPostgres {
   readonly target: ConnectionTarget & { port: number };
   #child: ChildProcess | undefined;
   #stopping = false;
+  #restarting: Promise<void> = Promise.resolve();
   #output = '';
 
   constructor(cluster: Cluster, password: string, port: number, options: EmbeddedOptions) {
@@ -249,7 +250,8 @@ class Supervisor implements EmbeddedPostgres {
 
   async start(): Promise<void> {
     const giveUpAt = performance.now() + START_MS;
-    for (;;) {
+    // Told to stop in the middle of a restart, it must not start one more: that would meet the next owner of the data.
+    while (!this.#stopping) {
       this.#spawn();
       if (await this.#answers(giveUpAt)) break;
       if (performance.now() > giveUpAt) {
@@ -261,7 +263,9 @@ class Supervisor implements EmbeddedPostgres {
       await endLeftovers(this.#cluster);
       await sleep(100);
     }
-    this.#child?.once('exit', () => void this.#restart());
+    this.#child?.once('exit', () => {
+      this.#restarting = this.#restart();
+    });
   }
 
   #spawn(): void {
@@ -307,7 +311,7 @@ class Supervisor implements EmbeddedPostgres {
       try {
         await client.connect();
         await client.end();
-        return true;
+        return !ended;
       } catch {
         await sleep(10);
       }
@@ -332,8 +336,14 @@ class Supervisor implements EmbeddedPostgres {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    const child = this.#child;
+    await this.#end();
+    await this.#restarting;
+    await this.#end(); // one that a restart had begun meanwhile
     await rm(`${this.#cluster.dataDir}.owner`, { force: true });
+  }
+
+  async #end(): Promise<void> {
+    const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.ref();
     const exited = once(child, 'exit');
