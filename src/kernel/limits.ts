@@ -86,6 +86,10 @@ export const LIMITS = {
     60_000,
     'how long a start waits for its run, whatever its caller asks: proxies give up then',
   ),
+  expressionMs: limit(
+    2_000,
+    'how long one jq expression may compute: nothing else is done meanwhile in its process; most take 1 ms',
+  ),
   connectorResponseBytesMax: limit(4 * 1024 * 1024, 'one answer of an outside system, held in memory'),
   httpCallMs: limit(30_000, 'an HTTP call that a flow writes out itself, without a connector'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),

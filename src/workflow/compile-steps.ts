@@ -63,6 +63,7 @@ function compileStep(
   return {
     name,
     id,
+    definition: body,
     when: compiler.condition(body.if, `${path}/if`),
     ...compiler.data(body, path),
     exportAs: compiler.bare(exported.as, `${path}/export/as`),

@@ -4,30 +4,31 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../kernel/schema.ts';
 import type { Catalog } from './catalog/primitive.ts';
+import { celLanguage } from './cel.ts';
 import { compileSteps } from './compile-steps.ts';
 import type { EventFilter, Flow } from './flow.ts';
+import { jqLanguage, type RunJq } from './jq.ts';
 import { workflowSchema } from './language-schema.ts';
-import {
-  compileBare,
-  compileCondition,
-  compileTemplate,
-  isStatic,
-  type Scope,
-  type Template,
-} from './templates.ts';
+import { isStatic, type Scope, type Template, Templates } from './templates.ts';
 
+/** Members that name variables, by the member that holds them. */
+const NAMING: { readonly [holder: string]: readonly string[] } = {
+  for: ['each', 'at'],
+  foreach: ['item', 'at'],
+  catch: ['as'],
+};
 const validateDocument = compileSchema(workflowSchema);
 
 /**
  * Compiles a flow's definition, once per version. All faults are found, not only the first.
  *
  * @throws AiosError `definition.invalid`, or `workflow.unsupported` when all that is wrong is that AIOS does not run it; the issues carry paths
- * @example compileFlow(readDocument(text, 'workflows/returns.yaml').value, catalog)
+ * @example compileFlow(readDocument(text, 'workflows/returns.yaml').value, catalog, runJq)
  */
-export function compileFlow(body: JsonObject, catalog: Catalog): Flow {
+export function compileFlow(body: JsonObject, catalog: Catalog, runJq: RunJq): Flow {
   const issues = validateDocument(body);
   if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
-  const compiler = new Compiler(body, catalog);
+  const compiler = new Compiler(body, catalog, runJq);
   const flow = compiler.flow();
   compiler.throwFaults();
   return flow;
@@ -38,11 +39,14 @@ export class Compiler {
   readonly body: JsonObject;
   readonly catalog: Catalog;
   readonly listensFor = new Set<string>();
+  readonly #templates: Templates;
   readonly #faults: { code: ErrorCode; issue: Issue }[] = [];
 
-  constructor(body: JsonObject, catalog: Catalog) {
+  constructor(body: JsonObject, catalog: Catalog, runJq: RunJq) {
     this.body = body;
     this.catalog = catalog;
+    const language = isObject(body.evaluate) ? body.evaluate.language : undefined;
+    this.#templates = new Templates(language === 'cel' ? celLanguage : jqLanguage(runJq, namesOf(body)));
   }
 
   flow(): Flow {
@@ -57,6 +61,7 @@ export class Compiler {
       name: document.name as string,
       namespace: document.namespace as string,
       semver: document.version as string,
+      definition: body,
       ...this.data(body, ''),
       timeoutMs: this.timeout(body.timeout, '/timeout'),
       startsOn: this.#startsOn(),
@@ -101,11 +106,11 @@ export class Compiler {
   bare(source: Json | undefined, path: string): Template | undefined {
     if (source === undefined) return undefined;
     if (typeof source !== 'string') return this.template(source, path);
-    return this.try(path, () => compileBare(source));
+    return this.try(path, () => this.#templates.bare(source));
   }
 
   condition(source: Json | undefined, path: string): ((scope: Scope) => boolean) | undefined {
-    return source === undefined ? undefined : this.try(path, () => compileCondition(String(source)));
+    return source === undefined ? undefined : this.try(path, () => this.#templates.condition(String(source)));
   }
 
   template(value: Json, path: string): Template {
@@ -113,9 +118,9 @@ export class Compiler {
       // Member by member, so that a fault names the member.
       const members = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
       for (const [key, member] of members) this.template(member, `${path}/${escapePointer(String(key))}`);
-      return this.#faults.length > 0 ? () => null : compileTemplate(value);
+      return this.#faults.length > 0 ? () => null : this.#templates.value(value);
     }
-    return this.try(path, () => compileTemplate(value)) ?? (() => null);
+    return this.try(path, () => this.#templates.value(value)) ?? (() => null);
   }
 
   schema(schema: Json | undefined, path: string): Validator | undefined {
@@ -228,10 +233,13 @@ export class Compiler {
 
   #checkEvaluate(): void {
     const evaluate = isObject(this.body.evaluate) ? this.body.evaluate : {};
-    const path = '/evaluate/language';
-    if (evaluate.language !== 'cel') {
-      const language = evaluate.language === undefined ? 'jq, the default,' : `“${evaluate.language}”`;
-      this.unsupported(path, `expressions in ${language} are not run`, 'evaluate: { language: cel }');
+    const { language = 'jq' } = evaluate;
+    if (language !== 'cel' && language !== 'jq') {
+      this.unsupported(
+        '/evaluate/language',
+        `expressions in “${language}” are not run`,
+        'jq (the default) or cel',
+      );
     }
     if (evaluate.mode === 'loose') {
       this.unsupported('/evaluate/mode', 'mode “loose” is not run', 'mode: strict');
@@ -250,4 +258,20 @@ export class Compiler {
       if (use[kind] !== undefined) this.unsupported(`/use/${kind}`, `use.${kind} is not run`, expected);
     }
   }
+}
+
+/** Names that a flow gives to variables: those of loops, and the caught error's. */
+function namesOf(body: Json): Set<string> {
+  const names = new Set(['item', 'index', 'error']);
+  const visit = (value: Json): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item);
+    if (!isObject(value)) return;
+    for (const [key, member] of Object.entries(value)) {
+      const given = isObject(member) ? NAMING[key]?.map((of) => member[of]) : undefined;
+      for (const name of given ?? []) if (typeof name === 'string') names.add(name);
+      visit(member);
+    }
+  };
+  visit(body);
+  return names;
 }

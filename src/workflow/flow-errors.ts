@@ -61,9 +61,11 @@ export function standardError(
 export function toFlowError(error: unknown, instance: string): FlowError {
   if (error instanceof FlowError) return error;
   const known = toAiosError(error);
+  const name = standardNameOf(known.code, known.status);
   return new FlowError({
-    type: TYPE_BASE + standardNameOf(known.code, known.status),
-    status: known.status,
+    type: TYPE_BASE + name,
+    // The specification gives these one status (dsl.md, "Runtime expressions").
+    status: name === 'expression' ? 400 : known.status,
     title: known.toProblem().title,
     detail: known.message,
     instance,

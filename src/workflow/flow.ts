@@ -12,6 +12,8 @@ export interface Flow {
   readonly namespace: string;
   /** `document.version` as the author wrote it; AIOS's own version is a number given by the store. */
   readonly semver: string;
+  /** As it was applied: `$workflow.definition`. */
+  readonly definition: JsonObject;
   readonly steps: readonly StepNode[];
   readonly inputSchema: Validator | undefined;
   readonly inputFrom: Template | undefined;
@@ -34,6 +36,8 @@ interface StepBase {
   readonly name: string;
   /** The step's path in the definition, names joined by `/`: a run's key without its loop indexes. */
   readonly id: string;
+  /** As it was applied: `$task.definition`. */
+  readonly definition: JsonObject;
   readonly when: ((scope: Scope) => boolean) | undefined;
   readonly inputSchema: Validator | undefined;
   readonly inputFrom: Template | undefined;

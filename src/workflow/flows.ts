@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Catalog } from './catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
 import { type EventFilter, type Flow, stepsById } from './flow.ts';
+import { runJq } from './jq-evaluator.ts';
 
 /** A version of a workflow definition, as the store of definitions has it. */
 export interface WorkflowDefinition {
@@ -79,7 +80,7 @@ export class Flows {
     const key = `${definition.name}@${definition.version}`;
     const known = this.#versions.get(key);
     if (known) return known;
-    const loaded = { ...definition, flow: compileFlow(definition.body, this.#catalog) };
+    const loaded = { ...definition, flow: compileFlow(definition.body, this.#catalog, runJq) };
     this.#versions.set(key, loaded);
     return loaded;
   }

@@ -55,6 +55,7 @@ class Interpretation {
         name: flow.name,
         namespace: flow.namespace,
         version: flow.semver,
+        definition: flow.definition,
         input: start.input,
         startedAt: {
           iso8601: new Date(start.startedAtMs).toISOString(),
@@ -129,7 +130,7 @@ class Interpretation {
       frame.next = step.next;
       check(step.inputSchema, raw, 'input', key);
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
-      const scope = this.#scope(step, key, input, frame);
+      const scope = this.#scope(step, key, input, frame, raw);
       const output =
         step.timeoutMs === undefined
           ? this.#perform(step, key, input, scope, frame, frame.branch)
@@ -144,12 +145,12 @@ class Interpretation {
     }
   }
 
-  #scope(step: StepNode, key: string, input: Json, frame: Frame): Scope {
+  #scope(step: StepNode, key: string, input: Json, frame: Frame, raw = input): Scope {
     return {
       ...frame.vars,
       input,
       context: frame.state.context,
-      task: { name: step.name, reference: key },
+      task: { name: step.name, reference: key, definition: step.definition, input: raw },
     };
   }
 
@@ -157,7 +158,8 @@ class Interpretation {
   #leave(step: StepNode, key: string, raw: Json, scope: Scope, frame: Frame): Json {
     if (!step.outputAs && !step.exportAs && !step.outputSchema) return raw;
     try {
-      const now = { ...scope, context: frame.state.context };
+      const task = { ...(scope.task as JsonObject), output: raw };
+      const now = { ...scope, task, context: frame.state.context };
       const output = step.outputAs ? step.outputAs({ ...now, output: raw }) : raw;
       check(step.outputSchema, output, 'output', key);
       if (step.exportAs) frame.state.context = step.exportAs({ ...now, output });

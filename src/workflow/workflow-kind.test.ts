@@ -117,10 +117,10 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
   ],
   ['no document', 'do: [ { a: { set: { x: 1 } } } ]', 'definition.invalid', [/document is required/]],
   [
-    'jq, the default language',
-    `${HEAD.split('\n')[0]}\ndo: [ { a: { set: { x: 1 } } } ]`,
+    'a language that is none of the two',
+    `${HEAD.split('\n')[0]}\nevaluate: { language: js }\ndo: [ { a: { set: { x: 1 } } } ]`,
     'workflow.unsupported',
-    [/jq, the default, are not run \| evaluate: \{ language: cel \}/],
+    [/“js” are not run \| jq \(the default\) or cel/],
   ],
   [
     'a primitive that is not in the catalog',

@@ -4,6 +4,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import type { Catalog } from './catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
+import { runJq } from './jq-evaluator.ts';
 
 /**
  * The kind of definition `workflow`: files of the Open Workflow Specification in `workflows/`. Everything that the engine does not run is
@@ -17,7 +18,7 @@ export function workflowKind(catalog: Catalog): DefinitionKind {
     folder: 'workflows',
     parse(document: SourceDocument) {
       try {
-        const { name } = compileFlow(document.value, catalog);
+        const { name } = compileFlow(document.value, catalog, runJq);
         return { name, body: document.value satisfies JsonObject };
       } catch (error) {
         if (!(error instanceof AiosError)) throw error;
