@@ -13,7 +13,7 @@ export interface ConsumerDefinition {
   /** Each group sees every event once; its offsets are kept under this name. */
   readonly group: string;
   /** The event types wanted; all when left out. The offset moves over the others. */
-  readonly types?: readonly string[] | (() => readonly string[]);
+  readonly types?: readonly string[] | (() => readonly string[] | undefined);
   /** Where a group that is new begins. */
   readonly from?: 'earliest' | 'latest';
   /** Milliseconds from one batch to the next while nobody waits; `consumerPauseMs` when left out. */

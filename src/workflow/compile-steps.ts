@@ -2,6 +2,7 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../kernel/schema.ts';
 import { isReading } from './catalog/http.ts';
 import type { Compiler } from './compile.ts';
+import { compileListen } from './compile-listen.ts';
 import type { RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
 import { STEP_MEMBERS, stepSchema } from './language-schema.ts';
 import { isStatic } from './templates.ts';
@@ -73,7 +74,7 @@ function compileStep(
   } as StepNode;
 }
 
-type Kind = Partial<StepNode> & { type: StepNode['type'] };
+export type Kind = Partial<StepNode> & { type: StepNode['type'] };
 
 function compileKind(
   compiler: Compiler,
@@ -117,7 +118,7 @@ function compileKind(
       return { type, branches: nested(branches, '/fork/branches'), compete };
     }
     case 'listen':
-      return compileListen(compiler, body, path);
+      return compileListen(compiler, body, path, nested);
     case 'raise':
       return compileRaise(compiler, body, path);
     case 'run':
@@ -192,16 +193,6 @@ function checkStaticInput(compiler: Compiler, schema: JsonObject, input: JsonObj
     if (first !== undefined && Object.hasOwn(input, first) && !isStatic(input[first]!)) continue;
     compiler.fault(path + issue.path, issue.message, issue.expected);
   }
-}
-
-function compileListen(compiler: Compiler, body: JsonObject, path: string): Kind {
-  const { to, read = 'data' } = body.listen as { to: JsonObject; read?: string };
-  if (body.foreach !== undefined) {
-    compiler.unsupported(`${path}/foreach`, 'listen.foreach is not run', 'a for step over the events');
-  }
-  const { mode, filters } = compiler.filters(to, `${path}/listen/to`);
-  for (const { type } of filters) compiler.listensFor.add(type);
-  return { type: 'listen', mode, filters, read: read === 'data' ? 'data' : 'envelope' };
 }
 
 function compileRaise(compiler: Compiler, body: JsonObject, path: string): Kind {

@@ -6,11 +6,13 @@ import { compileSchema, escapePointer, type Validator } from '../kernel/schema.t
 import type { Catalog } from './catalog/primitive.ts';
 import { celLanguage } from './cel.ts';
 import { compileSteps } from './compile-steps.ts';
-import type { EventFilter, Flow } from './flow.ts';
+import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
 import { workflowSchema } from './language-schema.ts';
 import { isStatic, type Scope, type Template, Templates } from './templates.ts';
 
+/** `any: []`. */
+const EVERY_EVENT: EventFilter = { type: ANY_TYPE, data: undefined, attributes: [], correlate: [] };
 /** Members that name variables, by the member that holds them. */
 const NAMING: { readonly [holder: string]: readonly string[] } = {
   for: ['each', 'at'],
@@ -170,38 +172,35 @@ export class Compiler {
     };
   }
 
-  filters(consumption: JsonObject, path: string): { mode: 'one' | 'any' | 'all'; filters: EventFilter[] } {
+  filters(consumption: JsonObject, path: string): { mode: ConsumptionMode; filters: EventFilter[] } {
     const mode = consumption.one ? 'one' : consumption.any ? 'any' : 'all';
-    if (consumption.until !== undefined) {
-      this.unsupported(`${path}/until`, '“until” is not run', 'one event of any, or all of several');
-    }
     const list = mode === 'one' ? [consumption.one] : (consumption[mode] as Json[]);
     const filters = list.map((filter, index) =>
       this.#filter(filter as JsonObject, mode === 'one' ? `${path}/one` : `${path}/${mode}/${index}`),
     );
+    if (filters.length === 0) filters.push(EVERY_EVENT);
     return { mode, filters };
   }
 
   #filter(filter: JsonObject, path: string): EventFilter {
-    const { type, ...attributes } = filter.with as JsonObject;
+    const { type = ANY_TYPE, data, ...attributes } = filter.with as JsonObject;
     if (typeof type !== 'string' || !isStatic(type)) {
-      this.unsupported(`${path}/with`, 'an event filter names its type', 'with: { type: the event type }');
+      this.unsupported(`${path}/with/type`, 'the type of an event filter is no expression', 'the event type');
     }
     const correlate = (filter.correlate ?? {}) as { [name: string]: { from: string; expect?: string } };
     return {
       type: String(type),
+      data: data === undefined ? undefined : this.template(data, `${path}/with/data`),
       attributes: Object.entries(attributes).map(([name, value]) => ({
         name,
         value: this.template(value, `${path}/with/${escapePointer(name)}`),
       })),
       correlate: Object.entries(correlate).map(([name, { from, expect }]) => {
         const at = `${path}/correlate/${escapePointer(name)}`;
-        if (expect === undefined) {
-          this.unsupported(at, 'a correlation says what it expects', 'expect: the value');
-        }
         return {
+          name,
           from: this.bare(from, `${at}/from`) ?? (() => null),
-          expect: this.template(expect ?? null, `${at}/expect`),
+          expect: expect === undefined ? undefined : this.template(expect, `${at}/expect`),
         };
       }),
     };
@@ -227,6 +226,9 @@ export class Compiler {
         'a run starts from one event',
         'one or any, and listen for the others',
       );
+    }
+    if (filters.some(({ type }) => type === ANY_TYPE)) {
+      this.unsupported('/schedule/on', 'a run starts from events of types that are named', 'with: { type }');
     }
     return filters;
   }

@@ -11,6 +11,7 @@ import { Background } from './background.ts';
 import type { LineagePort } from './barriers.ts';
 import type { Catalog } from './catalog/primitive.ts';
 import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
+import { ANY_TYPE } from './flow.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunReader } from './reading.ts';
@@ -253,9 +254,10 @@ export class WorkflowEngine {
     return this.#flows.startTypes();
   }
 
-  /** Types of events that a `listen` step names, old versions with waiting runs included once `begin` has read them. */
-  listenTypes(): string[] {
-    return [...new Set([...this.#flows.listenTypes(), ...this.#agenda.subscribedTypes])];
+  /** Types of events that a `listen` step names, old versions with waiting runs included once `begin` has read them; `undefined` is every type. */
+  listenTypes(): string[] | undefined {
+    const types = new Set([...this.#flows.listenTypes(), ...this.#agenda.subscribedTypes]);
+    return types.has(ANY_TYPE) ? undefined : [...types];
   }
 
   // ---- acting on runs ----

@@ -5,8 +5,10 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Write } from '../store/group-commit.ts';
 import { RUNNING } from './barriers.ts';
-import { stepIdOf } from './flow.ts';
-import { type Flows, type LoadedFlow, listenFilters, matchesEvent, startsFlow } from './flows.ts';
+import { matchesEvent } from './event-filter.ts';
+import { eventSignalKey } from './event-stream.ts';
+import { ANY_TYPE, stepIdOf } from './flow.ts';
+import { type Flows, type LoadedFlow, listenFilters, startsFlow } from './flows.ts';
 import type { Held, InlineStart, Patch } from './held.ts';
 import { eventInput, type RunChange, type RunStore, type Signal } from './run-store.ts';
 import type { Worker } from './worker.ts';
@@ -180,22 +182,22 @@ export async function deliverEvents(
   events: readonly LoggedEvent[],
   tx: Queryable,
 ): Promise<() => void> {
-  const types = [...new Set(events.map(({ event }) => event.type))];
+  const types = [ANY_TYPE, ...new Set(events.map(({ event }) => event.type))];
   const subscriptions = await store.subscriptions(tx, types);
-  const signals = new Map<string, Signal>();
+  const signals: Signal[] = [];
   for (const subscription of subscriptions) {
     const { runId, key, workflow, version, stepId, filterIndex, attributes, correlate } = subscription;
-    if (signals.has(`${runId}/${key}`)) continue;
     const filter = listenFilters(await flows.version(workflow, version), stepIdOf(stepId))[filterIndex];
     if (!filter) continue;
-    const found = events.find(({ event }) =>
-      matchesEvent(filter, event as unknown as JsonObject, attributes, correlate),
-    );
-    if (found) signals.set(`${runId}/${key}`, { runId, key, payload: found.event as unknown as JsonObject });
+    for (const logged of events) {
+      const payload = logged.event as unknown as JsonObject;
+      if (!matchesEvent(filter, payload, attributes, correlate)) continue;
+      signals.push({ runId, key: eventSignalKey(key, logged, filterIndex), payload });
+    }
   }
-  if (signals.size === 0) return () => {};
+  if (signals.length === 0) return () => {};
   return store.write(
     tx,
-    [...signals.values()].map((signal) => store.signal(signal)),
+    signals.map((signal) => store.signal(signal)),
   );
 }

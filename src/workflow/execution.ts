@@ -3,12 +3,13 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { LiveBranch } from './branch.ts';
 import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from './catalog/primitive.ts';
+import { EventStreams } from './event-stream.ts';
 import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import type { Flow } from './flow.ts';
 import { Abandoned, FlowError, toFlowError } from './flow-errors.ts';
-import type { Branch, Journal, Listening } from './journal.ts';
+import type { Branch, Journal, ListenFilter, TakenEvent } from './journal.ts';
 import { Recorder } from './recorder.ts';
-import type { Entry, Signal, Subscription } from './run-store.ts';
+import type { Entry, Signal } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
 import { LiveContext, type RunIdentity } from './step-context.ts';
 import { Waiters } from './waiters.ts';
@@ -23,6 +24,7 @@ export class Execution implements Journal {
   readonly root = new LiveBranch(undefined);
   readonly recorder: Recorder;
   readonly waiters: Waiters;
+  readonly #streams: EventStreams;
   readonly #host: ExecutionHost;
   /** Steps that are being performed now. */
   running = 0;
@@ -49,6 +51,7 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
+    this.#streams = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
   }
 
   get event(): LoggedEvent | undefined {
@@ -217,40 +220,16 @@ export class Execution implements Journal {
     this.recorder.record({ k: key, s, d: this.#host.nowMs() - s });
   }
 
-  async listen(key: string, listening: Listening, branch: Branch): Promise<Json> {
-    const known = this.recorder.find(key);
-    if (known) return settled(known);
-    const { mode, filters, read } = listening;
-    const openKey = `${key}^open`;
-    const s = this.recorder.find(openKey)?.s ?? this.#host.nowMs();
-    const keys = mode === 'all' ? filters.map((_, index) => `${key}^${index}`) : [key];
-    if (!this.recorder.find(openKey)) {
-      this.recorder.record({ k: openKey, s });
-      this.recorder.unwritten.subscriptions.push(
-        ...filters.map(
-          ({ filter, attributes, correlate }, filterIndex): Subscription => ({
-            runId: this.run.id,
-            key: mode === 'all' ? `${key}^${filterIndex}` : key,
-            type: filter.type,
-            workflow: this.run.workflow,
-            version: this.run.version,
-            stepId: key,
-            filterIndex,
-            attributes,
-            correlate,
-          }),
-        ),
-      );
-    }
-    const events: Json[] = [];
-    for (const each of keys) {
-      const outcome = await this.waiters.wait({ key: each, label: 'listen', branch: branch as LiveBranch });
-      if (outcome.kind === 'signal') events.push(outcome.payload);
-    }
-    const output = events.map((event) => (read === 'data' ? ((event as JsonObject).data ?? null) : event));
-    this.recorder.unwritten.unsubscribed.push(...new Set(keys));
-    this.recorder.record({ k: key, s, d: this.#host.nowMs() - s, o: output });
-    return output;
+  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined {
+    return this.#streams.subscribe(key, filters, branch as LiveBranch);
+  }
+
+  nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent> {
+    return this.#streams.event(key, n, branch as LiveBranch);
+  }
+
+  listened(key: string, output: Json): void {
+    this.#streams.listened(key, output);
   }
 
   async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {

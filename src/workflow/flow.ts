@@ -86,17 +86,48 @@ export interface SwitchCase {
 
 export interface ListenNode {
   readonly type: 'listen';
-  readonly mode: 'one' | 'any' | 'all';
+  readonly mode: ConsumptionMode;
   readonly filters: readonly EventFilter[];
-  readonly read: 'data' | 'envelope';
+  readonly read: 'data' | 'envelope' | 'raw';
+  /** When `any` stops to listen; without it, the first event is the last. */
+  readonly until: Until | undefined;
+  readonly foreach: ForEachEvent | undefined;
 }
 
-/** Which events are meant: literal attributes compare as text; `correlate` compares what `from` takes out of the event. */
+export type ConsumptionMode = 'one' | 'any' | 'all';
+
+/** A condition on the events taken so far, or further events, which count for nothing else. */
+export interface Until {
+  readonly condition: ((scope: Scope) => boolean) | undefined;
+  readonly mode: ConsumptionMode;
+  readonly filters: readonly EventFilter[];
+}
+
+export interface ForEachEvent {
+  readonly item: string;
+  readonly at: string;
+  readonly steps: readonly StepNode[];
+  readonly outputAs: Template | undefined;
+  readonly outputSchema: Validator | undefined;
+  readonly exportAs: Template | undefined;
+}
+
+/** The type of a filter that names none. */
+export const ANY_TYPE = '*';
+
+/** Which events are meant: attributes compare as values; `correlate` compares what `from` takes out of the event. */
 export interface EventFilter {
   readonly type: string;
+  /** `with.data`, about the event's own data. */
+  readonly data: Template | undefined;
   /** Other attributes of `with`, each a template evaluated in the scope of the step. */
   readonly attributes: readonly { readonly name: string; readonly value: Template }[];
-  readonly correlate: readonly { readonly from: Template; readonly expect: Template }[];
+  /** Without `expect` the first event of the step decides what the others have to have under the same name. */
+  readonly correlate: readonly {
+    readonly name: string;
+    readonly from: Template;
+    readonly expect: Template | undefined;
+  }[];
 }
 
 export interface TryNode {
@@ -141,6 +172,7 @@ export function stepsById(flow: Flow): Map<string, StepNode> {
 export function nestedSteps(step: StepNode): readonly (readonly StepNode[])[] {
   if (step.type === 'do' || step.type === 'for') return [step.steps];
   if (step.type === 'fork') return [step.branches];
+  if (step.type === 'listen' && step.foreach) return [step.foreach.steps];
   if (step.type === 'try') return [step.steps, step.catchSteps];
   return [];
 }

@@ -1,7 +1,8 @@
 import { AiosError } from '../kernel/errors.ts';
-import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Catalog } from './catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
+import { matchesEvent } from './event-filter.ts';
 import { type EventFilter, type Flow, stepsById } from './flow.ts';
 import { runJq } from './jq-evaluator.ts';
 
@@ -86,24 +87,6 @@ export class Flows {
   }
 }
 
-/** Whether an event is one that the filter means, given the values that its attributes and correlations expect. */
-export function matchesEvent(
-  filter: EventFilter,
-  event: JsonObject,
-  attributes: readonly Json[],
-  correlate: readonly Json[],
-): boolean {
-  if (event.type !== filter.type) return false;
-  for (const [index, { name }] of filter.attributes.entries()) {
-    if (!equal(event[name] ?? null, attributes[index] ?? null)) return false;
-  }
-  for (const [index, { from }] of filter.correlate.entries()) {
-    const scope = { ...event, event, data: event.data ?? null };
-    if (!equal(from(scope), correlate[index] ?? null)) return false;
-  }
-  return true;
-}
-
 /** Whether an event starts a run: the filters' values have no run to come from, so that they see the event alone. */
 export function startsFlow(loaded: LoadedFlow, event: JsonObject): boolean {
   return loaded.flow.startsOn.some((filter) => {
@@ -112,7 +95,7 @@ export function startsFlow(loaded: LoadedFlow, event: JsonObject): boolean {
       filter,
       event,
       filter.attributes.map(({ value }) => value(scope)),
-      filter.correlate.map(({ expect }) => expect(scope)),
+      filter.correlate.flatMap(({ expect }) => (expect ? [expect(scope)] : [])),
     );
   });
 }
@@ -120,14 +103,5 @@ export function startsFlow(loaded: LoadedFlow, event: JsonObject): boolean {
 /** The filters of a `listen` step of a run's version. */
 export function listenFilters(loaded: LoadedFlow, stepId: string): readonly EventFilter[] {
   const step = stepsById(loaded.flow).get(stepId);
-  return step?.type === 'listen' ? step.filters : [];
-}
-
-function equal(a: Json, b: Json): boolean {
-  if (a === b) return true;
-  if (Array.isArray(a) && Array.isArray(b))
-    return a.length === b.length && a.every((item, i) => equal(item, b[i]!));
-  if (!isObject(a) || !isObject(b)) return false;
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => equal(a[name]!, b[name] ?? null));
+  return step?.type === 'listen' ? [...step.filters, ...(step.until?.filters ?? [])] : [];
 }

@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Validator } from '../kernel/schema.ts';
-import type { EventFilter, Flow, ForNode, ListenNode, RunStart, StepNode, Then, TryNode } from './flow.ts';
+import type { Flow, ForNode, ListenNode, RunStart, StepNode, Then, TryNode } from './flow.ts';
 import {
   Abandoned,
   type FlowError,
@@ -9,9 +9,10 @@ import {
   standardError,
   toFlowError,
 } from './flow-errors.ts';
-import type { Branch, Journal, ListenFilter } from './journal.ts';
+import type { Branch, Journal } from './journal.ts';
+import { type EachEvent, listen } from './listening.ts';
 import { retryDelayMs, shouldRetry } from './retry.ts';
-import type { Scope, Template } from './templates.ts';
+import type { Scope } from './templates.ts';
 
 /**
  * Where a list of steps runs: its keys' prefix, its variables, its branch. `state.context` is shared by the lists of one branch; parallel
@@ -159,14 +160,24 @@ class Interpretation {
     if (!step.outputAs && !step.exportAs && !step.outputSchema) return raw;
     try {
       const task = { ...(scope.task as JsonObject), output: raw };
-      const now = { ...scope, task, context: frame.state.context };
-      const output = step.outputAs ? step.outputAs({ ...now, output: raw }) : raw;
-      check(step.outputSchema, output, 'output', key);
-      if (step.exportAs) frame.state.context = step.exportAs({ ...now, output });
-      return output;
+      return this.#shape(step, key, raw, { ...scope, task }, frame);
     } catch (error) {
       throw toFlowError(error, key);
     }
+  }
+
+  #shape(
+    { outputAs, outputSchema, exportAs }: Pick<StepNode, 'outputAs' | 'outputSchema' | 'exportAs'>,
+    key: string,
+    raw: Json,
+    scope: Scope,
+    frame: Frame,
+  ): Json {
+    const now = { ...scope, context: frame.state.context };
+    const output = outputAs ? outputAs({ ...now, output: raw }) : raw;
+    check(outputSchema, output, 'output', key);
+    if (exportAs) frame.state.context = exportAs({ ...now, output });
+    return output;
   }
 
   #perform(
@@ -198,7 +209,7 @@ class Interpretation {
       case 'fork':
         return this.#fork(step.branches, step.compete, key, input, scope, frame, branch);
       case 'listen':
-        return journal.listen(key, listening(step, scope), branch);
+        return this.#listen(step, key, scope, frame, branch);
       case 'raise':
         throw raisedError(step.error(scope), key);
       case 'run':
@@ -256,6 +267,18 @@ class Interpretation {
       if (frame.ended) break;
     }
     return value;
+  }
+
+  #listen(step: ListenNode, key: string, scope: Scope, frame: Frame, branch: Branch): Promise<Json> {
+    const { foreach } = step;
+    if (!foreach) return listen(step, key, scope, this.#journal, branch, undefined);
+    const each: EachEvent = async (item, index) => {
+      const vars = { ...scope, [foreach.item]: item, [foreach.at]: index, input: item };
+      const raw = await this.#nested(foreach.steps, `${key}[${index}]/`, item, vars, frame, branch);
+      const output = this.#shape(foreach, key, raw, vars, frame);
+      return { output, ended: frame.ended };
+    };
+    return listen(step, key, scope, this.#journal, branch, each);
   }
 
   async #fork(
@@ -355,17 +378,6 @@ function check(validate: Validator | undefined, value: Json, what: string, key: 
   if (issues.length === 0) return;
   const detail = issues.map((issue) => `${what}${issue.path}: ${issue.message}`).join('; ');
   throw standardError('validation', 400, detail, key);
-}
-
-function listening(step: ListenNode, scope: Scope) {
-  const filters = step.filters.map(
-    (filter: EventFilter): ListenFilter => ({
-      filter,
-      attributes: filter.attributes.map(({ value }) => value(scope)),
-      correlate: filter.correlate.map(({ expect }: { expect: Template }) => expect(scope)),
-    }),
-  );
-  return { mode: step.mode, filters, read: step.read };
 }
 
 /** Contexts that parallel branches exported, joined in the order of the branches. */

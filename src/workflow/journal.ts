@@ -10,19 +10,22 @@ export interface Branch {
   readonly abandoned: boolean;
 }
 
-/** Events that a `listen` step waits for, with the values that its expressions had when it began. */
-export interface Listening {
-  readonly mode: 'one' | 'any' | 'all';
-  readonly filters: readonly ListenFilter[];
-  readonly read: 'data' | 'envelope';
-}
-
+/** One filter of a `listen` step, with the values that its expressions had when it began. */
 export interface ListenFilter {
   readonly filter: EventFilter;
   /** Attribute values expected, in the order of `filter.attributes`. */
   readonly attributes: readonly Json[];
-  /** Correlation values expected, in the order of `filter.correlate`. */
+  /** Correlation values expected, in the order of those of `filter.correlate` that expect one. */
   readonly correlate: readonly Json[];
+}
+
+/** An event that a `listen` step has taken. */
+export interface TakenEvent {
+  /** Which filter it fits: an event comes once for each. */
+  readonly filter: number;
+  /** Where it stands in the log; the same for the same event. */
+  readonly place: string;
+  readonly event: JsonObject;
 }
 
 /**
@@ -38,7 +41,12 @@ export interface Journal {
   emit(key: string, event: JsonObject): Json;
   /** Resolves when business time has passed `dueMs`; `long` ones let the run leave memory. */
   timer(key: string, dueMs: number, branch: Branch): Promise<void>;
-  listen(key: string, listening: Listening, branch: Branch): Promise<Json>;
+  /** From now on events that fit are kept for this step; answers with what the step came to when that is recorded. */
+  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined;
+  /** The n-th event for the step, from 0, in the order of the log. */
+  nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent>;
+  /** The step wants no more events: records what it came to. */
+  listened(key: string, output: Json): void;
   child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json>;
   /** Runs the branches until one resolves or rejects; which one is recorded. The others are abandoned. */
   race(

@@ -51,9 +51,9 @@ const consumption: JsonObject = {
   type: 'object',
   properties: {
     one: eventFilter,
-    any: { type: 'array', items: eventFilter, minItems: 1 },
+    any: { type: 'array', items: eventFilter },
     all: { type: 'array', items: eventFilter, minItems: 1 },
-    until: {},
+    until: { $ref: '#/$defs/until' },
   },
   additionalProperties: false,
   oneOf: [{ required: ['one'] }, { required: ['any'] }, { required: ['all'] }],
@@ -99,7 +99,7 @@ export const STEP_MEMBERS: { readonly [type: string]: JsonObject } = {
   fork: { fork: object({ branches: steps, compete: { type: 'boolean' } }, ['branches']) },
   listen: {
     listen: object({ to: consumption, read: { enum: ['data', 'envelope', 'raw'] } }, ['to']),
-    foreach: open,
+    foreach: object({ item: text, at: text, do: steps, output, export: output }),
   },
   raise: { raise: object({ error: { type: ['object', 'string'] } }, ['error']) },
   run: { run: { type: 'object', properties: { await: { type: 'boolean' }, return: text, workflow: open } } },
@@ -150,6 +150,7 @@ export function stepSchema(type: string): JsonObject {
 }
 
 const $defs: JsonObject = {
+  until: { anyOf: [{ type: ['string', 'boolean'] }, consumption] },
   // Each step is held to the schema of its own kind when it is compiled: here only the shape of the list.
   steps: {
     type: 'array',

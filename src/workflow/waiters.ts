@@ -12,6 +12,7 @@ interface Waiter {
   readonly dueMs: number | undefined;
   /** The writes that close what was opened, when the wait is given up. */
   readonly close: (() => readonly Write[]) | undefined;
+  readonly taken: WaitRequest['taken'];
   resolve(outcome: WaitOutcome): void;
 }
 
@@ -22,6 +23,8 @@ export interface WaitRequest {
   dueMs?: number | undefined;
   branch: LiveBranch;
   close?: () => readonly Write[];
+  /** The key is the beginning of many signals' keys: the first in their order is taken, and told at once. */
+  taken?: (signalKey: string, payload: Json) => void;
 }
 
 /** The waits of a run in memory, and the signals that came before the step that waits for them. */
@@ -32,6 +35,8 @@ export class Waiters {
   readonly #onWait: () => void;
   readonly #signals = new Map<string, Json>();
   readonly #waiters = new Map<string, Waiter>();
+  /** Signals under a common beginning that were taken: they may come again until their removal is written. */
+  readonly #used = new Set<string>();
 
   constructor(recorder: Recorder, signals: readonly Signal[], nowMs: () => number, onWait: () => void) {
     this.#recorder = recorder;
@@ -64,10 +69,10 @@ export class Waiters {
     return found;
   }
 
-  wait({ key, label, dueMs, branch, close }: WaitRequest): Promise<WaitOutcome> {
+  wait({ key, label, dueMs, branch, close, taken }: WaitRequest): Promise<WaitOutcome> {
     return new Promise((resolve, reject) => {
       if (branch.abandoned) return reject(new Abandoned());
-      const waiter: Waiter = { key, label, dueMs, resolve, close };
+      const waiter: Waiter = { key, label, dueMs, resolve, close, taken };
       this.#waiters.set(key, waiter);
       branch.onAbandon(() => {
         if (this.#waiters.get(key) !== waiter) return;
@@ -82,10 +87,15 @@ export class Waiters {
   }
 
   deliver(signals: readonly Signal[]): void {
-    for (const { key, payload } of signals) {
-      this.#signals.set(key, payload);
-      this.#offer(key);
-    }
+    for (const { key, payload } of signals) if (!this.#used.has(key)) this.#signals.set(key, payload);
+    for (const { key } of [...this.#waiters.values()]) this.#offer(key);
+  }
+
+  /** Puts the signals under this beginning out of the way; answers with their keys. */
+  drop(prefix: string): string[] {
+    const keys = this.#keysUnder(prefix);
+    for (const key of keys) this.#signals.delete(key);
+    return keys;
   }
 
   /** Ends the waits that are due. */
@@ -97,12 +107,20 @@ export class Waiters {
 
   #offer(key: string): boolean {
     const waiter = this.#waiters.get(key);
-    const payload = this.#signals.get(key);
-    if (!waiter || payload === undefined) return false;
-    this.#signals.delete(key);
-    this.#recorder.unwritten.consumed.push(key);
+    if (!waiter) return false;
+    const signalKey = waiter.taken ? this.#keysUnder(key)[0] : key;
+    const payload = signalKey === undefined ? undefined : this.#signals.get(signalKey);
+    if (signalKey === undefined || payload === undefined) return false;
+    this.#signals.delete(signalKey);
+    if (waiter.taken) this.#used.add(signalKey);
+    this.#recorder.unwritten.consumed.push(signalKey);
+    waiter.taken?.(signalKey, payload);
     this.#settle(waiter, { kind: 'signal', payload });
     return true;
+  }
+
+  #keysUnder(prefix: string): string[] {
+    return [...this.#signals.keys()].filter((key) => key.startsWith(prefix)).sort();
   }
 
   #settle(waiter: Waiter, outcome: WaitOutcome): void {

@@ -147,18 +147,6 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/:3 \/schedule\/cron: schedule.cron is not run/],
   ],
   [
-    'listening until something',
-    `${HEAD}do: [ { a: { listen: { to: { any: [ { with: { type: t } } ], until: 'false' } } } } ]`,
-    'workflow.unsupported',
-    [/“until” is not run/],
-  ],
-  [
-    'a filter without a type',
-    `${HEAD}do: [ { a: { listen: { to: { one: { with: { subject: s } } } } } } ]`,
-    'workflow.unsupported',
-    [/names its type/],
-  ],
-  [
     'secrets and extensions',
     `${HEAD}use: { secrets: [ s ], extensions: [] }\ndo: [ { a: { set: { x: 1 } } } ]`,
     'workflow.unsupported',
