@@ -103,7 +103,7 @@ function takeOverTests(world: () => World): void {
     one.line.release();
     await until(() => one.engine.active === 0);
     expect(world().times('act:last')).toBe(1);
-    expect(await two.engine.waitFor(runId, 100)).toMatchObject({ updatedAtMs: ended.updatedAtMs });
+    expect(await two.engine.waitFor(runId, 5_000)).toMatchObject({ updatedAtMs: ended.updatedAtMs });
   });
 
   it('takes up what waits after a restart, deadlines included', async () => {

@@ -10,6 +10,7 @@ import { limitsFrom } from '../../kernel/limits.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
 import { compileFlow } from '../compile.ts';
 import { WorkflowEngine } from '../engine.ts';
+import { runJq } from '../jq-evaluator.ts';
 import { MemoryRunStore } from '../memory-store.ts';
 import { httpPrimitives } from './http.ts';
 import { catalogOf } from './primitive.ts';
@@ -116,7 +117,7 @@ describe('call: http', () => {
     const flow = flowOf(
       'do: [ { get: { call: http, with: { method: GET, endpoint: { uri: https://example.org, authentication: { basic: { username: a, password: b } } } } } } ]',
     );
-    expect(() => compileFlow(flow, catalog())).toThrow(
+    expect(() => compileFlow(flow, catalog(), runJq)).toThrow(
       expect.objectContaining({ code: 'definition.invalid' }),
     );
   });
