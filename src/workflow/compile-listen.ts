@@ -43,5 +43,6 @@ function compileForEach(
     outputAs,
     outputSchema,
     exportAs: compiler.bare(exported.as, `${path}/foreach/export/as`),
+    exportSchema: compiler.schema(exported.schema, `${path}/foreach/export/schema`),
   };
 }

@@ -3,7 +3,7 @@ import { compileSchema, escapePointer, type Validator } from '../kernel/schema.t
 import { isReading } from './catalog/http.ts';
 import type { Compiler } from './compile.ts';
 import { compileListen } from './compile-listen.ts';
-import type { RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
+import type { ExtensionNode, RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
 import { STEP_MEMBERS, stepSchema } from './language-schema.ts';
 import { isStatic } from './templates.ts';
 
@@ -68,6 +68,8 @@ function compileStep(
     when: compiler.condition(body.if, `${path}/if`),
     ...compiler.data(body, path),
     exportAs: compiler.bare(exported.as, `${path}/export/as`),
+    exportSchema: compiler.schema(exported.schema, `${path}/export/schema`),
+    extensions: compileExtensions(compiler, type, path, id),
     timeoutMs: compiler.timeout(body.timeout, `${path}/timeout`),
     next: resolveThen(compiler, body.then, `${path}/then`, names),
     ...kind,
@@ -88,11 +90,11 @@ function compileKind(
     list === undefined ? [] : compileSteps(compiler, list as JsonObject[], `${path}${at}`, under);
   switch (type) {
     case 'call':
-      return compileCall(compiler, body, path);
+      return compileCall(compiler, body, path, id);
     case 'set':
       return { type, value: compiler.template(body.set as Json, `${path}/set`) };
     case 'do':
-      return { type, steps: nested(body.do, '/do') };
+      return { type, steps: nested(body.do, '/do'), with: undefined };
     case 'emit':
       return {
         type,
@@ -145,20 +147,13 @@ function resolveThen(compiler: Compiler, then: Json | undefined, path: string, n
   return 'continue';
 }
 
-function compileCall(compiler: Compiler, body: JsonObject, path: string): Kind | undefined {
+function compileCall(compiler: Compiler, body: JsonObject, path: string, id: string): Kind | undefined {
   let called = body.call as string;
   let input = isObject(body.with) ? body.with : {};
   const functions = isObject(compiler.body.use) ? compiler.body.use.functions : undefined;
   if (isObject(functions) && Object.hasOwn(functions, called)) {
     const used = functions[called] as JsonObject;
-    if (typeof used.call !== 'string') {
-      compiler.unsupported(
-        `/use/functions/${escapePointer(called)}`,
-        'a function is a call',
-        'call: name:version@default',
-      );
-      return undefined;
-    }
+    if (typeof used.call !== 'string') return compileFunction(compiler, called, used, input, path, id);
     called = used.call;
     input = { ...(isObject(used.with) ? used.with : {}), ...input };
   }
@@ -183,6 +178,74 @@ function compileCall(compiler: Compiler, body: JsonObject, path: string): Kind |
     // What is written out whole was checked above: only what expressions give is checked again at each call.
     validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
+}
+
+/** A function that is a task of any other kind: done in the place of the call, with `with` as its input. */
+function compileFunction(
+  compiler: Compiler,
+  name: string,
+  definition: JsonObject,
+  input: JsonObject,
+  path: string,
+  id: string,
+): Kind | undefined {
+  const at = `/use/functions/${escapePointer(name)}`;
+  if (compiler.inFunctions.has(name)) {
+    compiler.fault(at, `the function “${name}” calls itself`, 'a loop, or a flow of its own');
+    return undefined;
+  }
+  compiler.inFunctions.add(name);
+  const step = compileStep(compiler, name, definition, at, `${id}/`, new Map());
+  compiler.inFunctions.delete(name);
+  return { type: 'do', steps: step ? [step] : [], with: compiler.template(input, `${path}/with`) };
+}
+
+const EXTENDED = [
+  'call',
+  'composite',
+  'emit',
+  'for',
+  'listen',
+  'raise',
+  'run',
+  'set',
+  'switch',
+  'try',
+  'wait',
+  'all',
+];
+
+function compileExtensions(
+  compiler: Compiler,
+  type: string,
+  path: string,
+  id: string,
+): ExtensionNode[] | undefined {
+  const list = isObject(compiler.body.use)
+    ? (compiler.body.use.extensions as JsonObject[] | undefined)
+    : undefined;
+  if (!list || path.startsWith('/use/extensions/')) return undefined;
+  const kind = type === 'do' || type === 'fork' ? 'composite' : type;
+  const found = list.flatMap((item, index) => {
+    const [[name, extension]] = Object.entries(item) as [[string, JsonObject]];
+    const at = `/use/extensions/${index}/${escapePointer(name)}`;
+    const { extend, before, after } = extension;
+    if (!EXTENDED.includes(String(extend))) {
+      compiler.unsupported(`${at}/extend`, `extensions of “${extend}” are not run`, EXTENDED.join(', '));
+    }
+    if (extend !== 'all' && extend !== kind) return [];
+    const steps = (of: Json | undefined, where: string) =>
+      of === undefined
+        ? []
+        : compileSteps(compiler, of as JsonObject[], `${at}/${where}`, `${id}^${where}/${name}/`);
+    return {
+      name,
+      when: compiler.condition(extension.when, `${at}/when`),
+      before: steps(before, 'before'),
+      after: steps(after, 'after'),
+    };
+  });
+  return found.length > 0 ? found : undefined;
 }
 
 /** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */

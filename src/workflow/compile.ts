@@ -41,6 +41,8 @@ export class Compiler {
   readonly body: JsonObject;
   readonly catalog: Catalog;
   readonly listensFor = new Set<string>();
+  /** Functions of `use.functions` that are being compiled. */
+  readonly inFunctions = new Set<string>();
   readonly #templates: Templates;
   readonly #faults: { code: ErrorCode; issue: Issue }[] = [];
 
@@ -75,6 +77,8 @@ export class Compiler {
   }
 
   fault(path: string, message: string, expected?: string, code: ErrorCode = 'definition.invalid'): void {
+    // An extension is compiled for each step that it extends: its faults are told once.
+    if (this.#faults.some(({ issue }) => issue.path === path && issue.message === message)) return;
     this.#faults.push({
       code,
       issue: expected === undefined ? { path, message } : { path, message, expected },
@@ -253,7 +257,6 @@ export class Compiler {
     const instead: { [kind: string]: string } = {
       authentications: 'credentials in the connector',
       secrets: 'credentials in the connector',
-      extensions: 'the steps themselves',
       catalogs: 'the primitives of the default catalog',
     };
     for (const [kind, expected] of Object.entries(instead)) {

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../kernel/error-codes.ts';
 import { toAiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import type { Validator } from '../kernel/schema.ts';
 
 /**
  * An error as flows see it (dsl-reference.md, "Error"): RFC 9457 members with the specification's types. `code` is AIOS's own,
@@ -112,4 +113,13 @@ export function raisedError(value: Json, instance: string): FlowError {
   };
   if (typeof value.detail === 'string') body.detail = value.detail;
   return new FlowError(body);
+}
+
+/** @throws FlowError a validation error that names what does not fit, when it does not fit its schema */
+export function checkData(validate: Validator | undefined, value: Json, what: string, key: string): void {
+  if (!validate) return;
+  const issues = validate(value);
+  if (issues.length === 0) return;
+  const detail = issues.map((issue) => `${what}${issue.path}: ${issue.message}`).join('; ');
+  throw standardError('validation', 400, detail, key);
 }

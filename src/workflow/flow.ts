@@ -46,6 +46,16 @@ interface StepBase {
   readonly exportAs: Template | undefined;
   readonly timeoutMs: number | undefined;
   readonly next: Then;
+  readonly exportSchema: Validator | undefined;
+  /** Those of `use.extensions` that extend steps of this kind; none where there are none, and in extensions themselves. */
+  readonly extensions: readonly ExtensionNode[] | undefined;
+}
+
+export interface ExtensionNode {
+  readonly name: string;
+  readonly when: ((scope: Scope) => boolean) | undefined;
+  readonly before: readonly StepNode[];
+  readonly after: readonly StepNode[];
 }
 
 export type StepNode = StepBase &
@@ -57,7 +67,12 @@ export type StepNode = StepBase &
         readonly validate: Validator | undefined;
       }
     | { readonly type: 'set'; readonly value: Template }
-    | { readonly type: 'do'; readonly steps: readonly StepNode[] }
+    | {
+        readonly type: 'do';
+        readonly steps: readonly StepNode[];
+        /** Of a function that is called: its input. */
+        readonly with: Template | undefined;
+      }
     | { readonly type: 'emit'; readonly event: Template }
     | ForNode
     | { readonly type: 'fork'; readonly branches: readonly StepNode[]; readonly compete: boolean }
@@ -110,6 +125,7 @@ export interface ForEachEvent {
   readonly outputAs: Template | undefined;
   readonly outputSchema: Validator | undefined;
   readonly exportAs: Template | undefined;
+  readonly exportSchema: Validator | undefined;
 }
 
 /** The type of a filter that names none. */
@@ -163,6 +179,7 @@ export function stepsById(flow: Flow): Map<string, StepNode> {
     for (const step of steps) {
       byId.set(step.id, step);
       for (const list of nestedSteps(step)) visit(list);
+      for (const { before, after } of step.extensions ?? []) visit([...before, ...after]);
     }
   };
   visit(flow.steps);

@@ -1,33 +1,12 @@
-import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
-import type { Validator } from '../kernel/schema.ts';
-import type { Flow, ForNode, ListenNode, RunStart, StepNode, Then, TryNode } from './flow.ts';
-import {
-  Abandoned,
-  type FlowError,
-  matchesError,
-  raisedError,
-  standardError,
-  toFlowError,
-} from './flow-errors.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import { withExtensions } from './extending.ts';
+import type { ExtensionNode, Flow, ForNode, ListenNode, RunStart, StepNode, TryNode } from './flow.ts';
+import { Abandoned, checkData, raisedError, standardError, toFlowError } from './flow-errors.ts';
+import { type Frame, type Leaving, mergeContexts } from './frame.ts';
 import type { Branch, Journal } from './journal.ts';
 import { type EachEvent, listen } from './listening.ts';
-import { retryDelayMs, shouldRetry } from './retry.ts';
+import { catches, retryDelayMs, shouldRetry } from './retry.ts';
 import type { Scope } from './templates.ts';
-
-/**
- * Where a list of steps runs: its keys' prefix, its variables, its branch. `state.context` is shared by the lists of one branch; parallel
- * branches get a copy each, so that a replay, which may finish them in another order, sees the same.
- */
-interface Frame {
-  readonly prefix: string;
-  readonly vars: Scope;
-  readonly branch: Branch;
-  readonly state: { context: Json };
-  /** Set by the last step when the list was left by `end`. */
-  ended: boolean;
-  /** Where the step that ran last says to go. */
-  next: Then;
-}
 
 /**
  * Runs a flow over a journal: no I/O, no clock, nothing of Node. With the same start and the same recorded results it takes the same
@@ -77,7 +56,7 @@ class Interpretation {
   async #body(branch: Branch): Promise<Json> {
     const flow = this.#flow;
     const raw = this.#start.input;
-    check(flow.inputSchema, raw, 'input', '');
+    checkData(flow.inputSchema, raw, 'input', '');
     const frame: Frame = {
       prefix: '',
       vars: this.#base,
@@ -89,7 +68,7 @@ class Interpretation {
     const input = flow.inputFrom ? flow.inputFrom({ ...this.#base, input: raw }) : raw;
     let output = await this.#list(flow.steps, input, frame);
     if (flow.outputAs) output = flow.outputAs({ ...this.#base, input, output, context: frame.state.context });
-    check(flow.outputSchema, output, 'output', '');
+    checkData(flow.outputSchema, output, 'output', '');
     return output;
   }
 
@@ -129,7 +108,17 @@ class Interpretation {
     try {
       if (step.when && !step.when(this.#scope(step, key, raw, frame))) return raw;
       frame.next = step.next;
-      check(step.inputSchema, raw, 'input', key);
+      checkData(step.inputSchema, raw, 'input', key);
+      if (step.extensions) return this.#extended(step, step.extensions, key, raw, frame);
+      return this.#enter(step, key, raw, frame);
+    } catch (error) {
+      throw error instanceof Abandoned ? error : toFlowError(error, key);
+    }
+  }
+
+  /** A step that is not skipped, from its input's transformation to its output. */
+  #enter(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+    try {
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
       const scope = this.#scope(step, key, input, frame, raw);
       const output =
@@ -146,18 +135,44 @@ class Interpretation {
     }
   }
 
+  #extended(
+    step: StepNode,
+    extensions: readonly ExtensionNode[],
+    key: string,
+    raw: Json,
+    frame: Frame,
+  ): Promise<Json> {
+    const scope = this.#scope(step, key, raw, frame);
+    const extended = { ...step.definition, ...(scope.task as JsonObject) };
+    const vars = { ...scope, task: extended };
+    const { branch, state } = frame;
+    return withExtensions(
+      extensions,
+      key,
+      raw,
+      vars,
+      () => this.#enter(step, key, raw, frame),
+      async (steps, prefix, input) => {
+        const inner: Frame = { prefix, vars, branch, state, extended, ended: false, next: 'continue' };
+        const output = await this.#list(steps, input, inner);
+        if (inner.ended) frame.ended = true;
+        return { output, exited: inner.next === 'exit' || inner.ended };
+      },
+    );
+  }
+
   #scope(step: StepNode, key: string, input: Json, frame: Frame, raw = input): Scope {
     return {
       ...frame.vars,
       input,
       context: frame.state.context,
-      task: { name: step.name, reference: key, definition: step.definition, input: raw },
+      task: frame.extended ?? { name: step.name, reference: key, definition: step.definition, input: raw },
     };
   }
 
   /** `output.as`, `output.schema`, `export.as`: what leaves a step. */
   #leave(step: StepNode, key: string, raw: Json, scope: Scope, frame: Frame): Json {
-    if (!step.outputAs && !step.exportAs && !step.outputSchema) return raw;
+    if (!step.outputAs && !step.exportAs && !step.outputSchema && !step.exportSchema) return raw;
     try {
       const task = { ...(scope.task as JsonObject), output: raw };
       return this.#shape(step, key, raw, { ...scope, task }, frame);
@@ -167,7 +182,7 @@ class Interpretation {
   }
 
   #shape(
-    { outputAs, outputSchema, exportAs }: Pick<StepNode, 'outputAs' | 'outputSchema' | 'exportAs'>,
+    { outputAs, outputSchema, exportAs, exportSchema }: Leaving,
     key: string,
     raw: Json,
     scope: Scope,
@@ -175,8 +190,9 @@ class Interpretation {
   ): Json {
     const now = { ...scope, context: frame.state.context };
     const output = outputAs ? outputAs({ ...now, output: raw }) : raw;
-    check(outputSchema, output, 'output', key);
+    checkData(outputSchema, output, 'output', key);
     if (exportAs) frame.state.context = exportAs({ ...now, output });
+    checkData(exportSchema, frame.state.context, 'context', key);
     return output;
   }
 
@@ -192,7 +208,7 @@ class Interpretation {
     switch (step.type) {
       case 'call': {
         const given = step.with(scope) as JsonObject;
-        check(step.validate, given, 'with', key);
+        checkData(step.validate, given, 'with', key);
         return journal.step(key, step.primitive, given, branch);
       }
       case 'set':
@@ -201,7 +217,7 @@ class Interpretation {
       case 'switch':
         return this.#switch(step.cases, key, input, scope, frame);
       case 'do':
-        return this.#nested(step.steps, `${key}/`, input, scope, frame, branch);
+        return this.#nested(step.steps, `${key}/`, step.with?.(scope) ?? input, scope, frame, branch);
       case 'emit':
         return journal.emit(key, step.event(scope) as JsonObject);
       case 'for':
@@ -243,7 +259,8 @@ class Interpretation {
     frame: Frame,
     branch: Branch,
   ): Promise<Json> {
-    const inner: Frame = { prefix, vars: scope, branch, state: frame.state, ended: false, next: 'continue' };
+    const { state, extended } = frame;
+    const inner: Frame = { prefix, vars: scope, branch, state, extended, ended: false, next: 'continue' };
     const output = await this.#list(steps, input, inner);
     if (inner.ended) frame.ended = true;
     return output;
@@ -306,7 +323,10 @@ class Interpretation {
       return value;
     }
     const outputs = await this.#journal.all(key, branch, bodies);
-    frame.state.context = frames.reduce((merged, { state }) => merge(merged, state.context, before), before);
+    frame.state.context = frames.reduce(
+      (merged, { state }) => mergeContexts(merged, state.context, before),
+      before,
+    );
     frame.ended ||= frames.some(({ ended }) => ended);
     return outputs;
   }
@@ -364,24 +384,4 @@ class Interpretation {
     if (winner === 0) return value;
     throw standardError('timeout', 408, `No end within ${timeoutMs} ms.`, key);
   }
-}
-
-function catches(step: TryNode, caught: FlowError, vars: Scope): boolean {
-  if (!matchesError(step.filter, caught.body)) return false;
-  if (step.catchWhen && !step.catchWhen(vars)) return false;
-  return !step.catchExceptWhen?.(vars);
-}
-
-function check(validate: Validator | undefined, value: Json, what: string, key: string): void {
-  if (!validate) return;
-  const issues = validate(value);
-  if (issues.length === 0) return;
-  const detail = issues.map((issue) => `${what}${issue.path}: ${issue.message}`).join('; ');
-  throw standardError('validation', 400, detail, key);
-}
-
-/** Contexts that parallel branches exported, joined in the order of the branches. */
-function merge(into: Json, from: Json, before: Json): Json {
-  if (from === before) return into;
-  return isObject(into) && isObject(from) ? { ...into, ...from } : from;
 }

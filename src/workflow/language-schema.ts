@@ -192,7 +192,17 @@ export const workflowSchema: JsonObject = {
       use: object({
         authentications: open,
         errors: { type: 'object', additionalProperties: open },
-        extensions: { type: 'array' },
+        extensions: {
+          type: 'array',
+          items: {
+            type: 'object',
+            minProperties: 1,
+            maxProperties: 1,
+            additionalProperties: object({ extend: text, when: text, before: steps, after: steps }, [
+              'extend',
+            ]),
+          },
+        },
         functions: { type: 'object', additionalProperties: open },
         retries: { type: 'object', additionalProperties: retry },
         secrets: { type: 'array' },

@@ -1,4 +1,5 @@
-import type { RetryPolicy } from './flow.ts';
+import type { RetryPolicy, TryNode } from './flow.ts';
+import { type FlowError, matchesError } from './flow-errors.ts';
 import type { Scope } from './templates.ts';
 
 /** Whether one more attempt is allowed after attempt number `attempt` (from 0) has failed. */
@@ -20,4 +21,11 @@ export function retryDelayMs(policy: RetryPolicy, attempt: number, random: () =>
   if (backoff === 'exponential') delay *= multiplier ** attempt;
   if (jitterMs) delay += jitterMs[0] + random() * (jitterMs[1] - jitterMs[0]);
   return Math.min(86_400_000, Math.round(delay));
+}
+
+/** Whether a `try` takes an error, given the variables of its conditions. */
+export function catches(step: TryNode, caught: FlowError, vars: Scope): boolean {
+  if (!matchesError(step.filter, caught.body)) return false;
+  if (step.catchWhen && !step.catchWhen(vars)) return false;
+  return !step.catchExceptWhen?.(vars);
 }

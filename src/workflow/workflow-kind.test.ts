@@ -147,10 +147,10 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/:3 \/schedule\/cron: schedule.cron is not run/],
   ],
   [
-    'secrets and extensions',
-    `${HEAD}use: { secrets: [ s ], extensions: [] }\ndo: [ { a: { set: { x: 1 } } } ]`,
+    'secrets',
+    `${HEAD}use: { secrets: [ s ] }\ndo: [ { a: { set: { x: 1 } } } ]`,
     'workflow.unsupported',
-    [/use.secrets/, /use.extensions/],
+    [/use.secrets/],
   ],
 ];
 
