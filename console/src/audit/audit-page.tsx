@@ -1,4 +1,4 @@
-import { Button, Group, Select, Text, TextInput } from '@mantine/core';
+import { Group, Select, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
@@ -8,6 +8,7 @@ import type { AuditEntry } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { shortId } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
+import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -59,16 +60,7 @@ export function AuditPage() {
           }
         </Answer>
       </Panel>
-      {entries.hasNextPage && (
-        <Button
-          variant="default"
-          mx="auto"
-          loading={entries.isFetchingNextPage}
-          onClick={() => void entries.fetchNextPage()}
-        >
-          Show older entries
-        </Button>
-      )}
+      <MoreButton query={entries}>Show older entries</MoreButton>
       <EntryDrawer index={entry === undefined ? undefined : Number(entry)} onClose={() => open(undefined)} />
     </Page>
   );

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, TextInput } from '@mantine/core';
+import { Group, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
@@ -8,6 +8,7 @@ import { withQuery } from '../api/request.ts';
 import type { LoggedEvent } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { JsonView } from '../display/json-view.tsx';
+import { MoreButton } from '../display/more-button.tsx';
 import { SidePanel } from '../display/overlay.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
@@ -41,16 +42,7 @@ export function EventLog() {
       <Panel padded={false}>
         <Answer query={events}>{() => <EventTable events={items} onOpen={setShown} />}</Answer>
       </Panel>
-      {events.hasNextPage && (
-        <Button
-          variant="default"
-          mx="auto"
-          loading={events.isFetchingNextPage}
-          onClick={() => void events.fetchNextPage()}
-        >
-          Show older events
-        </Button>
-      )}
+      <MoreButton query={events}>Show older events</MoreButton>
       <SidePanel opened={shown !== undefined} onClose={() => setShown(undefined)} title={shown?.type ?? ''}>
         <JsonView value={shown} label="The event" />
       </SidePanel>

@@ -10,10 +10,10 @@ import { plainNumber } from '../display/format.ts';
 import { JsonView } from '../display/json-view.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { ProblemView } from '../display/states.tsx';
-import { Time, useNow } from '../display/time.tsx';
+import { Time } from '../display/time.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { showContext } from './context.ts';
-import { dueTone } from './due.ts';
+import { DueBadge } from './due-badge.tsx';
 
 interface TaskDetailProps {
   task: Task;
@@ -62,7 +62,6 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
 }
 
 function Head({ task, me }: { task: Task; me: Me }) {
-  const now = useNow();
   return (
     <Group justify="space-between" align="flex-start" wrap="nowrap">
       <div>
@@ -74,11 +73,7 @@ function Head({ task, me }: { task: Task; me: Me }) {
           <span>
             came <Time at={task.createdAt} />
           </span>
-          {task.dueAt && task.endedAt === undefined && (
-            <Badge tone={dueTone(task.dueAt, now)}>
-              due <Time at={task.dueAt} />
-            </Badge>
-          )}
+          <DueBadge task={task} />
         </Group>
       </div>
       <ClaimButton task={task} me={me} />

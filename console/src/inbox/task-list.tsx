@@ -1,9 +1,9 @@
 import { Box, Group, Text, UnstyledButton } from '@mantine/core';
 import type { Task } from '../api/shapes.ts';
 import { Badge } from '../display/badge.tsx';
-import { Time, useNow } from '../display/time.tsx';
+import { Time } from '../display/time.tsx';
 import { whyOf } from './context.ts';
-import { dueTone } from './due.ts';
+import { DueBadge } from './due-badge.tsx';
 
 interface TaskListProps {
   tasks: readonly Task[];
@@ -27,7 +27,6 @@ export function TaskList({ tasks, selected, onSelect }: TaskListProps) {
 }
 
 function TaskRow({ task, selected, onSelect }: { task: Task; selected: boolean; onSelect: () => void }) {
-  const now = useNow();
   const why = whyOf(task.context);
   return (
     <UnstyledButton
@@ -55,11 +54,7 @@ function TaskRow({ task, selected, onSelect }: { task: Task; selected: boolean; 
         <span>
           came <Time at={task.createdAt} />
         </span>
-        {task.dueAt && task.endedAt === undefined && (
-          <Badge tone={dueTone(task.dueAt, now)}>
-            due <Time at={task.dueAt} />
-          </Badge>
-        )}
+        <DueBadge task={task} />
       </Group>
     </UnstyledButton>
   );

@@ -1,4 +1,4 @@
-import { Button, CloseButton, Group, Select, TextInput } from '@mantine/core';
+import { CloseButton, Group, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
@@ -8,6 +8,7 @@ import { type RunFilters, runsQuery, workflowsQuery } from '../api/queries.ts';
 import { withQuery } from '../api/request.ts';
 import { RUN_STATUSES } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { RunTable } from '../display/run-table.tsx';
 import { Answer, Empty, Loading } from '../display/states.tsx';
@@ -63,16 +64,7 @@ export function RunsPage() {
           )}
         </Answer>
       </Panel>
-      {runs.hasNextPage && (
-        <Button
-          variant="default"
-          mx="auto"
-          loading={runs.isFetchingNextPage}
-          onClick={() => void runs.fetchNextPage()}
-        >
-          Show older runs
-        </Button>
-      )}
+      <MoreButton query={runs}>Show older runs</MoreButton>
     </Page>
   );
 }
