@@ -41,6 +41,7 @@ import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
 import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
+import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { WorkflowEngine } from './workflow/engine.ts';
 import { PostgresRunStore } from './workflow/postgres-store.ts';
 import { workflowKind } from './workflow/workflow-kind.ts';
@@ -86,6 +87,7 @@ export async function createStations(ground: Ground) {
     featuresPrimitive(events.features),
     inferPrimitive(inference.serving, (entry) => costs.entry(entry)),
     decidePrimitive(decisions, (entry) => auditLog.entry(entry)),
+    scriptPrimitive(limits),
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
     ...httpPrimitives(http, (entry) => auditLog.entry(entry)),
     connectorPrimitive(

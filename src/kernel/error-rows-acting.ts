@@ -26,6 +26,11 @@ export const ACTING_ERRORS = {
   'workflow.ended': row(409, 'The run has ended', 'Start a new run; what has ended is never changed.'),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
   'workflow.canceled': row(409, 'The run was canceled', 'Start a new run if the work is still wanted.'),
+  'workflow.script_failed': row(
+    500,
+    'The script of a step failed or was stopped',
+    'The detail has its error or the limit that it met; with `return: all` the flow gets the code and decides itself.',
+  ),
   'workflow.outcome_unknown': row(
     504,
     'A step was given up while it was acting on the world',

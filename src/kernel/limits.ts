@@ -86,6 +86,9 @@ export const LIMITS = {
     60_000,
     'how long a start waits for its run, whatever its caller asks: proxies give up then',
   ),
+  scriptMs: limit(5_000, 'how long one script of a flow may run'),
+  scriptBytesMax: limit(64 * 1024 * 1024, 'memory of one script of a flow'),
+  scriptOutputBytesMax: limit(1024 * 1024, 'characters that one script of a flow may write'),
   expressionMs: limit(
     2_000,
     'how long one jq expression may compute: nothing else is done meanwhile in its process; most take 1 ms',

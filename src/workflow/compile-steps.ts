@@ -3,6 +3,7 @@ import { compileSchema, escapePointer, type Validator } from '../kernel/schema.t
 import { isReading } from './catalog/http.ts';
 import type { Compiler } from './compile.ts';
 import { compileListen } from './compile-listen.ts';
+import { compileRun } from './compile-run.ts';
 import type { ExtensionNode, RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
 import { STEP_MEMBERS, stepSchema } from './language-schema.ts';
 import { isStatic } from './templates.ts';
@@ -266,24 +267,6 @@ function compileRaise(compiler: Compiler, body: JsonObject, path: string): Kind 
     compiler.fault(at, 'an error has a type and a status', 'type, status');
   }
   return { type: 'raise', error: compiler.template(found ?? null, at) };
-}
-
-function compileRun(compiler: Compiler, run: JsonObject, path: string): Kind | undefined {
-  const { workflow } = run;
-  if (!isObject(workflow) || typeof workflow.name !== 'string') {
-    compiler.unsupported(
-      `${path}/run`,
-      'containers, scripts and shells are not run',
-      'workflow: { name: a flow }',
-    );
-    return undefined;
-  }
-  return {
-    type: 'run',
-    workflow: workflow.name,
-    input: compiler.template(workflow.input ?? {}, `${path}/run/workflow/input`),
-    wait: run.await !== false,
-  };
 }
 
 function compileCases(

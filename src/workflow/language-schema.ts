@@ -102,7 +102,16 @@ export const STEP_MEMBERS: { readonly [type: string]: JsonObject } = {
     foreach: object({ item: text, at: text, do: steps, output, export: output }),
   },
   raise: { raise: object({ error: { type: ['object', 'string'] } }, ['error']) },
-  run: { run: { type: 'object', properties: { await: { type: 'boolean' }, return: text, workflow: open } } },
+  run: {
+    run: object({
+      await: { type: 'boolean' },
+      return: { enum: ['stdout', 'stderr', 'code', 'all', 'none'] },
+      workflow: open,
+      script: open,
+      shell: open,
+      container: open,
+    }),
+  },
   set: { set: { type: ['object', 'string'], minProperties: 1 } },
   switch: {
     switch: {

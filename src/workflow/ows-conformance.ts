@@ -10,6 +10,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import { limitsFrom } from '../kernel/limits.ts';
 import { write } from '../store/group-commit.ts';
 import { catalogOf, type Primitive } from './catalog/primitive.ts';
+import { scriptPrimitive } from './catalog/script.ts';
 import { WorkflowEngine } from './engine.ts';
 import { START_MS, type StoreFixture } from './engine-conformance.ts';
 import { FlowError } from './flow-errors.ts';
@@ -80,9 +81,10 @@ class Subject {
     this.#definitions = flows.map(([name, flow]) => define(name, flow));
     this.#engine = new WorkflowEngine({
       store: this.#store,
-      catalog: catalogOf(
-        Object.entries(each.mocks ?? {}).map(([name, answers]) => this.#mock(name, answers)),
-      ),
+      catalog: catalogOf([
+        ...Object.entries(each.mocks ?? {}).map(([name, answers]) => this.#mock(name, answers)),
+        scriptPrimitive(limitsFrom('scriptMs=300')),
+      ]),
       clock: this.#clock,
       limits: limitsFrom('runPollMs=20,runParkMs=1,runDrainMs=50,runCancelMs=50'),
       findDefinition: async (name) => this.#definitions.find((known) => known.name === name),

@@ -138,7 +138,7 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     'containers and shells',
     `${HEAD}do: [ { a: { run: { shell: { command: ls } } } } ]`,
     'workflow.unsupported',
-    [/not run \| workflow/],
+    [/neither shells nor containers are run \| workflow: \{ name \}, script/],
   ],
   [
     'schedules by time',
