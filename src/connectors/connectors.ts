@@ -17,7 +17,7 @@ import type { MicroUsd } from '../kernel/money.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type Connector, compileConnector, type Operation, parseBaseUrl } from './connector.ts';
 import { BODY_SHOWN_LENGTH, type Delivered, deliver, isOutage, type Line } from './delivery.ts';
-import { createGuardedAgent, type Resolve } from './egress.ts';
+import { createGuardedAgent, namesHost, type Resolve } from './egress.ts';
 import type { ExchangeRequest } from './http-exchange.ts';
 import { redact } from './secrets.ts';
 import type { Variables } from './template.ts';
@@ -283,8 +283,7 @@ function isAllowed(
     const text = template.resolve(variables);
     // A URL stands for its host and port, so that `${env.REFUNDS_URL}` can name both the address and the allowance.
     const name = /^https?:\/\//.test(text) ? hostOf(new URL(text)) : text.toLowerCase();
-    const host = hostname.toLowerCase();
-    return name === host || name === `${host}:${port}` || name === `[${host}]:${port}`;
+    return namesHost(name, hostname, port);
   });
 }
 

@@ -98,6 +98,11 @@ function pauseBefore(
   return asked > backoffMaxMs ? undefined : Math.max(pauseMs, asked);
 }
 
+/** A status after which the same request may go better later. */
+export function mayPass(status: number): boolean {
+  return status >= 500 || status === 429 || status === 408;
+}
+
 /** How much of an outside system's answer an error shows. */
 export const BODY_SHOWN_LENGTH = 500;
 
@@ -105,9 +110,8 @@ export const BODY_SHOWN_LENGTH = 500;
 function check(operation: Operation, response: ExchangeResponse): ExchangeResponse {
   const { status, headers, text } = response;
   if (operation.isSuccess(status)) return response;
-  const again = status >= 500 || status === 429 || status === 408;
   const retryAfterMs = retryAfter(headers['retry-after']);
-  throw new AiosError(again ? 'connectors.failed' : 'connectors.refused', {
+  throw new AiosError(mayPass(status) ? 'connectors.failed' : 'connectors.refused', {
     detail: `Status ${status}${status >= 300 && status < 400 ? ' (redirects are not followed)' : ''}: ${text.slice(0, BODY_SHOWN_LENGTH)}`,
     extensions: { remoteStatus: status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
   });

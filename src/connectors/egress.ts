@@ -53,6 +53,12 @@ export function isPrivateAddress(address: string): boolean {
   return family === 0 || blocked.check(address, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** Whether an allowance, `host` or `host:port` in small letters, means this host and port. */
+export function namesHost(name: string, hostname: string, port: number): boolean {
+  const host = hostname.toLowerCase();
+  return name === host || name === `${host}:${port}` || name === `[${host}]:${port}`;
+}
+
 /** The part of `dns.lookup` that is used. */
 export type Resolve = (
   hostname: string,

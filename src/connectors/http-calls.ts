@@ -5,7 +5,8 @@ import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Method } from './connector.ts';
 import { idempotencyHeader } from './connectors.ts';
-import { createGuardedAgent, type Resolve } from './egress.ts';
+import { BODY_SHOWN_LENGTH, mayPass } from './delivery.ts';
+import { createGuardedAgent, namesHost, type Resolve } from './egress.ts';
 import { type ExchangeResponse, exchange } from './http-exchange.ts';
 import { redact } from './secrets.ts';
 import type { Variables } from './template.ts';
@@ -49,7 +50,6 @@ interface Dependencies {
 
 const REDIRECTS_MAX = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const BODY_SHOWN_LENGTH = 500;
 /** Set by us, or of one connection only: a flow may not. */
 const RESERVED =
   /^(host|connection|content-length|transfer-encoding|upgrade|idempotency-key|authorization)$/i;
@@ -67,12 +67,9 @@ export class HttpCalls {
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
     const { limits, allowPrivate, resolve } = dependencies;
-    const allowed = new Set(allowPrivate.map((host) => host.toLowerCase()));
+    const names = allowPrivate.map((name) => name.toLowerCase());
     this.#agent = createGuardedAgent({
-      isAllowed: (hostname, port) => {
-        const host = hostname.toLowerCase();
-        return allowed.has(host) || allowed.has(`${host}:${port}`) || allowed.has(`[${host}]:${port}`);
-      },
+      isAllowed: (hostname, port) => names.some((name) => namesHost(name, hostname, port)),
       connectionsMax: limits.httpConnectionsMax,
       connectTimeoutMs: limits.httpCallMs,
       ...(resolve ? { resolve } : {}),
@@ -202,8 +199,7 @@ function answerOf(response: ExchangeResponse, method: Method, url: URL): HttpAns
 }
 
 function refusal({ status, text }: ExchangeResponse, where: string): AiosError {
-  const again = status >= 500 || status === 429 || status === 408;
-  return new AiosError(again ? 'connectors.failed' : 'connectors.refused', {
+  return new AiosError(mayPass(status) ? 'connectors.failed' : 'connectors.refused', {
     detail: `Status ${status} ${where}: ${text.slice(0, BODY_SHOWN_LENGTH)}`,
     extensions: { remoteStatus: status },
   });

@@ -25,7 +25,7 @@ export interface Kpis {
 }
 
 /** Many pages may ask at once. */
-const FRESH_MS = 2_000; // many pages may ask at once
+const FRESH_MS = 2_000;
 const PASS_MS = 10_000;
 
 // Lineage keeps one row per set of versions that runs used, however many runs there are.

@@ -1,12 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Lane } from '../store/group-commit.ts';
-import { columns } from '../store/rows.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { World } from './engine-conformance.ts';
 import { workflowMigrations } from './migrations.ts';
 import { PostgresRunStore } from './postgres-store.ts';
 import type { RunChange } from './run-store.ts';
+import { notes } from './stores-under-test.ts';
 
 const change = (id: string, fields: Partial<RunChange> = {}): RunChange => ({
   insert: true,
@@ -41,17 +40,6 @@ describe('the Postgres store', () => {
     store = new PostgresRunStore(database.db, database.commit);
   });
   afterAll(() => database.close());
-  const notes: Lane<string> = {
-    name: 'notes',
-    order: 90,
-    async write(tx, items) {
-      await tx.query(
-        'insert into notes select * from unnest($1::text[])',
-        columns(items, (item) => [item]),
-      );
-      return undefined;
-    },
-  };
   const fixture = () => ({
     open: () => store,
     transaction: database.db.transaction.bind(database.db),

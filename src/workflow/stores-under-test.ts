@@ -48,6 +48,19 @@ const TABLES = [
   'notes',
 ];
 
+/** A lane of another module, in the table `notes`. */
+export const notes: Lane<string> = {
+  name: 'notes',
+  order: 90,
+  async write(tx, items) {
+    await tx.query(
+      'insert into notes select * from unnest($1::text[])',
+      columns(items, (item) => [item]),
+    );
+    return undefined;
+  },
+};
+
 /** Rows in a database of its own. */
 export async function postgresFixture(): Promise<StoreFixture> {
   const database = await createTestDatabase([
@@ -55,17 +68,6 @@ export async function postgresFixture(): Promise<StoreFixture> {
     { name: '0990_notes', sql: 'create table notes (body text not null)' },
   ]);
   const { db, commit } = database;
-  const notes: Lane<string> = {
-    name: 'notes',
-    order: 90,
-    async write(tx, items) {
-      await tx.query(
-        'insert into notes select * from unnest($1::text[])',
-        columns(items, (item) => [item]),
-      );
-      return undefined;
-    },
-  };
   return {
     open: () => new PostgresRunStore(db, commit),
     transaction: (work) => db.transaction(work),
