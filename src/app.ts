@@ -32,7 +32,7 @@ import { type PlannedDefinition, type ProjectFile, planProject } from './store/p
 import { taskMigrations } from './tasks/task-lanes.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
-import { workflowMigrations } from './workflow/migrations.ts';
+import { workflowMigrations } from './workflow/engine/migrations.ts';
 
 const VERSION = '0.1.0';
 const KPI_PASS_MS = 60_000;

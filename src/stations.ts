@@ -42,9 +42,9 @@ import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
 import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
-import { WorkflowEngine } from './workflow/engine.ts';
-import { PostgresRunStore } from './workflow/postgres-store.ts';
-import { workflowKind } from './workflow/workflow-kind.ts';
+import { WorkflowEngine } from './workflow/engine/engine.ts';
+import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
+import { workflowKind } from './workflow/language/workflow-kind.ts';
 
 /** What every station stands on. */
 export interface Ground {

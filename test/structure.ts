@@ -21,13 +21,19 @@ export const STATIONS = [
   'telemetry',
 ];
 
+/** The rooms of the workflow module, in the order in which a definition becomes a run. */
+export const WORKFLOW = ['workflow/catalog', 'workflow/language', 'workflow/interpreter', 'workflow/engine'];
+
 /** Which folders of src/ a folder may import, besides itself. The table of ARCHITECTURE.md says the same. */
 export const DIRECTION: Record<string, readonly string[]> = {
   kernel: [],
   store: ['kernel'],
   ...Object.fromEntries(STATIONS.map((station) => [station, GROUND])),
-  workflow: GROUND,
-  api: [...GROUND, ...STATIONS, 'workflow'],
+  'workflow/catalog': GROUND,
+  'workflow/language': [...GROUND, 'workflow/catalog'],
+  'workflow/interpreter': [...GROUND, 'workflow/catalog', 'workflow/language'],
+  'workflow/engine': [...GROUND, 'workflow/catalog', 'workflow/language', 'workflow/interpreter'],
+  api: [...GROUND, ...STATIONS, ...WORKFLOW],
   client: ['kernel'],
   cli: ['kernel', 'client'],
   testing: GROUND,
@@ -87,7 +93,7 @@ function isTest(path: string): boolean {
 }
 
 function moduleOf(path: string): string | undefined {
-  return /^src\/([^/]+)\//.exec(path)?.[1];
+  return /^src\/(workflow\/[^/]+|[^/]+)\//.exec(path)?.[1];
 }
 
 function resolveImport(from: string, specifier: string): string | undefined {

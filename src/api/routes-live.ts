@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Tasks } from '../tasks/tasks.ts';
-import type { WorkflowEngine } from '../workflow/engine.ts';
+import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
 import { route } from './routes.ts';
 import { summaryOf } from './routes-runs.ts';

@@ -5,7 +5,7 @@ import type { Appended, EventLog } from '../events/log.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
-import { eventRunId } from '../workflow/event-start.ts';
+import { eventRunId } from '../workflow/engine/event-start.ts';
 import { route } from './routes.ts';
 import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
 import { NameParams } from './shapes.ts';

@@ -4,7 +4,7 @@ import { newId } from '../kernel/ids.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { taskMigrations } from '../tasks/task-lanes.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { workflowMigrations } from '../workflow/migrations.ts';
+import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { KpiCounts, type RunCount } from './kpi-counts.ts';
 import { kpiMigrations } from './migrations.ts';
 

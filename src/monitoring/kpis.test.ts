@@ -3,7 +3,7 @@ import { eventMigrations } from '../events/migrations.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { taskMigrations } from '../tasks/task-lanes.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { workflowMigrations } from '../workflow/migrations.ts';
+import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { KpiCounts } from './kpi-counts.ts';
 import { KpiReader } from './kpis.ts';
 import { kpiMigrations } from './migrations.ts';

@@ -8,10 +8,10 @@ import { readDocument } from '../../kernel/document.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
-import { compileFlow } from '../compile.ts';
-import { WorkflowEngine } from '../engine.ts';
-import { runJq } from '../jq-evaluator.ts';
-import { MemoryRunStore } from '../memory-store.ts';
+import { WorkflowEngine } from '../engine/engine.ts';
+import { MemoryRunStore } from '../engine/memory-store.ts';
+import { compileFlow } from '../language/compile.ts';
+import { runJq } from '../language/jq-evaluator.ts';
 import { httpPrimitives } from './http.ts';
 import { catalogOf } from './primitive.ts';
 

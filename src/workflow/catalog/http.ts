@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { FlowError, standardError } from '../flow-errors.ts';
+import { FlowError, standardError } from './flow-errors.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import { type AuditPort, actorOf } from './records.ts';
 

@@ -1,8 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import { runScript, type ScriptAnswer } from '../script-sandbox.ts';
 import type { CallPrimitive } from './primitive.ts';
+import { runScript, type ScriptAnswer } from './script-sandbox.ts';
 
 type Ended = Extract<ScriptAnswer, { code: number }>;
 

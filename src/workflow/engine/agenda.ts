@@ -1,0 +1,223 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { Held } from './held.ts';
+import type { ClaimedRun } from './run-store.ts';
+import type { Worker } from './worker.ts';
+
+/** How many runs one look at the store takes up. */
+const CLAIM_MAX = 200;
+/** When a run begun in a consumer's transaction is given up because that was rolled back: no such transaction lasts as long. */
+const UNCONFIRMED_MS = 600_000;
+
+/**
+ * When a worker looks at what: its lease, waits that are due by the business clock, runs of dead workers, signals and requests that other
+ * processes wrote. Only the earliest due time is kept in memory; the store has the others.
+ */
+export class Agenda {
+  readonly #worker: Worker;
+  readonly #perform: (held: Held) => void;
+  readonly #clock: Clock;
+  #alarmMs = Number.POSITIVE_INFINITY;
+  #alarm: NodeJS.Timeout | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #stopClock: (() => void) | undefined;
+  #ringing: Promise<void> | undefined;
+  #polling = false;
+  #stopped = false;
+  #renewedAtMs = 0;
+  readonly #toWake = new Set<string>();
+  subscribedTypes: readonly string[] = [];
+
+  constructor(worker: Worker, perform: (held: Held) => void) {
+    this.#worker = worker;
+    this.#perform = perform;
+    this.#clock = worker.deps.clock;
+    worker.onDue = (dueMs) => this.#arm(dueMs);
+    worker.deps.store.onSignal((runIds) => this.#wakeSoon(runIds));
+  }
+
+  async begin(): Promise<void> {
+    const { store, limits } = this.#worker.deps;
+    await this.#renew();
+    // A clock that is moved by hand tells when; the other one is asked by a timer.
+    const clock = this.#clock as Clock & { onAdvance?: (listener: (nowMs: number) => void) => () => void };
+    this.#stopClock = clock.onAdvance?.((nowMs) => nowMs >= this.#alarmMs && this.#ring());
+    this.subscribedTypes = await store.subscribedTypes();
+    await this.#takeOver();
+    this.#arm((await store.nextDueMs()) ?? Number.POSITIVE_INFINITY);
+    this.#poll = setInterval(() => void this.#look(), limits.runPollMs);
+  }
+
+  // ---- due times ----
+
+  #arm(dueMs: number): void {
+    if (dueMs >= this.#alarmMs || this.#stopped) return;
+    this.#alarmMs = dueMs;
+    clearTimeout(this.#alarm);
+    if (this.#stopClock) {
+      if (dueMs <= this.#clock.now()) this.#ring();
+      return;
+    }
+    // setTimeout takes 2^31 - 1 ms at most; the next look arms it again.
+    const inMs = Math.min(Math.max(0, dueMs - this.#clock.now()), 0x7fffffff);
+    this.#alarm = setTimeout(() => this.#ring(), inMs);
+  }
+
+  #ring(): void {
+    this.#alarmMs = Number.POSITIVE_INFINITY;
+    const previous = this.#ringing ?? Promise.resolve();
+    this.#ringing = previous.then(() => this.#takeUpDue()).catch(() => {});
+  }
+
+  async #takeUpDue(): Promise<void> {
+    const { store } = this.#worker.deps;
+    const nowMs = this.#clock.now();
+    for (const held of this.#worker.held.values()) {
+      held.execution.waiters.tick(nowMs);
+      const { dueMs } = held.execution.waiters;
+      if (dueMs !== undefined) this.#arm(dueMs);
+    }
+    for (;;) {
+      const ids = await store.due(nowMs, CLAIM_MAX);
+      const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids, 'waiting') : [];
+      await this.adopt(claimed);
+      // Those that another process holds locked are its own to take up.
+      if (claimed.length === 0 || ids.length < CLAIM_MAX) break;
+    }
+    const nextMs = await store.nextDueMs();
+    // Due and not claimed: another process is about to; the next poll looks again.
+    if (nextMs !== undefined && nextMs > nowMs) this.#arm(nextMs);
+  }
+
+  // ---- polling ----
+
+  async #look(): Promise<void> {
+    if (this.#polling || this.#stopped) return;
+    this.#polling = true;
+    const { store, limits } = this.#worker.deps;
+    try {
+      if (this.#worker.monotonicMs() - this.#renewedAtMs >= limits.runLeaseMs / 3) await this.#renew();
+      this.#worker.dropUnconfirmed(UNCONFIRMED_MS);
+      await this.#takeOver();
+      await this.#takeAgain();
+      const signaled = await store.signaled(CLAIM_MAX);
+      if (signaled.length > 0) await this.#wake(signaled);
+      for (const { id, requested } of await store.requested(this.#worker.id))
+        await this.carryOut(id, requested);
+      const nextMs = await store.nextDueMs();
+      if (nextMs !== undefined) this.#arm(nextMs);
+    } catch {
+      // The database is away: the next look tries again, and the lease says whether runs may still act.
+    } finally {
+      this.#polling = false;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { store, limits } = this.#worker.deps;
+    const atMs = this.#worker.monotonicMs();
+    await store.renew(this.#worker.id, limits.runLeaseMs);
+    this.#renewedAtMs = atMs;
+    // Counted from before the question, so that this side never believes longer than the database does.
+    this.#worker.leaseUntilMs = atMs + limits.runLeaseMs;
+  }
+
+  async #takeOver(): Promise<void> {
+    const { store, limits } = this.#worker.deps;
+    const room = limits.runsActiveMax - this.#worker.held.size;
+    if (room <= 0) return;
+    await this.adopt(await store.takeOver(this.#worker.id, Math.min(room, CLAIM_MAX)));
+  }
+
+  async #takeAgain(): Promise<void> {
+    const { letGo, held, id } = this.#worker;
+    if (letGo.size === 0) return;
+    const ids = [...letGo].filter((runId) => !held.has(runId));
+    const claimed = await this.#worker.deps.store.takeAgain(id, ids);
+    letGo.clear();
+    await this.adopt(claimed);
+  }
+
+  // ---- taking runs up ----
+
+  /** Signals of one commit, and of those that follow at once, are taken up together. */
+  #wakeSoon(runIds: readonly string[]): void {
+    if (this.#stopped) return;
+    if (this.#toWake.size === 0) {
+      setImmediate(() => {
+        const woken = [...this.#toWake];
+        this.#toWake.clear();
+        // What fails here is found again by the next look.
+        this.#wake(woken).catch(() => {});
+      });
+    }
+    for (const runId of runIds) this.#toWake.add(runId);
+  }
+
+  /** Brings runs that have a signal on: those in memory get it, the others are taken up. */
+  async #wake(runIds: readonly string[]): Promise<void> {
+    if (this.#stopped) return;
+    const { store } = this.#worker.deps;
+    const away: string[] = [];
+    for (const runId of runIds) {
+      const held = this.#worker.held.get(runId);
+      if (!held) {
+        away.push(runId);
+        continue;
+      }
+      const signals = await store.signalsOf(runId);
+      if (held.ending) held.onLeft(() => this.#wakeSoon([runId]));
+      else held.execution.waiters.deliver(signals);
+    }
+    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away, 'waiting'));
+  }
+
+  async adopt(claimed: readonly ClaimedRun[]): Promise<void> {
+    for (const run of claimed) {
+      const held = await this.#worker.adopt(run);
+      if (!held) continue;
+      this.#perform(held);
+      if (run.requested) await this.carryOut(run.id, run.requested);
+    }
+  }
+
+  // ---- requests ----
+
+  async carryOut(runId: string, requested: 'cancel' | 'pause'): Promise<void> {
+    const held = this.#worker.held.get(runId);
+    if (!held) return; // its worker sees the request at its next look
+    if (requested === 'cancel') await this.#worker.cancel(held);
+    else await this.#worker.putAway(held, 'paused', this.#worker.deps.limits.runCancelMs);
+  }
+
+  /** Cancels runs that were in no memory: brought back to where they wait, so that what they opened is closed. */
+  async cancelClaimed(claimed: readonly ClaimedRun[]): Promise<void> {
+    for (const run of claimed) {
+      const held = await this.#worker.adopt(run);
+      if (!held) continue;
+      held.execution.holding = true; // it may come to its wait, and not beyond
+      this.#perform(held);
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.#worker.cancel(held);
+    }
+  }
+
+  /** Stops: runs get `graceMs` to end, then they are put behind a barrier, and the lease ends. */
+  async drain(graceMs: number): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#alarm);
+    this.#stopClock?.();
+    await this.#ringing;
+    const { held, deps } = this.#worker;
+    // Their transactions are over or will not come to be: what they start is started by the next consumer.
+    this.#worker.dropUnconfirmed(0);
+    const until = this.#worker.monotonicMs() + graceMs;
+    const busy = () =>
+      [...held.values()].filter(({ execution }) => execution.running > 0 || execution.waiters.size === 0);
+    while (busy().length > 0 && this.#worker.monotonicMs() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await Promise.allSettled([...held.values()].map((run) => this.#worker.putAway(run, 'running', 0)));
+    await deps.store.leave(this.#worker.id);
+  }
+}

@@ -1,0 +1,151 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import { toAiosError } from '../../kernel/errors.ts';
+import type { Write } from '../../store/group-commit.ts';
+import { Abandoned, toFlowError } from '../catalog/flow-errors.ts';
+import type { Pin } from '../catalog/primitive.ts';
+import type { Execution } from './execution.ts';
+import type { Held, Patch } from './held.ts';
+import type { RunChange, RunStore } from './run-store.ts';
+
+/** The write that records what a run was made with. */
+export type LineagePort = (record: {
+  runId: string;
+  /** The event that started it. */
+  event?: CloudEvent;
+  pins: Pin[];
+}) => Write;
+
+/** The patch of a barrier that the run goes on after. */
+export const RUNNING: Patch = {
+  status: 'running',
+  result: null,
+  wakeAtMs: null,
+  waitingFor: null,
+  subject: null,
+  outcome: null,
+};
+
+/** With these the run is another's, or nobody can be told: there is nothing to record. */
+const LOST: ReadonlySet<string> = new Set([
+  'workflow.fenced',
+  'workflow.exists',
+  'store.unavailable',
+  'request.overloaded',
+]);
+
+/** What the writing of barriers tells the worker. */
+export interface BarrierEvents {
+  written(change: RunChange): void;
+  /** The run has ended, its failure included. */
+  release(held: Held): void;
+  drop(held: Held, reason: unknown): void;
+}
+
+/** Writes the barriers of the runs that a worker holds: one commit each, in order for each run, under the run's epoch. */
+export class Barriers {
+  readonly #worker: string;
+  readonly #store: RunStore;
+  readonly #clock: Clock;
+  readonly #lineage: LineagePort | undefined;
+  readonly #events: BarrierEvents;
+
+  constructor(
+    worker: string,
+    { store, clock, lineage }: { store: RunStore; clock: Clock; lineage: LineagePort | undefined },
+    events: BarrierEvents,
+  ) {
+    this.#worker = worker;
+    this.#store = store;
+    this.#clock = clock;
+    this.#lineage = lineage;
+    this.#events = events;
+  }
+
+  /** Commits what is unwritten together with the run's state; in the order of the calls. */
+  commit(held: Held, patch: Patch): Promise<void> {
+    const next = held.written.then(() => this.#write(held, patch));
+    held.written = next.catch(() => {});
+    return next;
+  }
+
+  async #write(held: Held, patch: Patch): Promise<void> {
+    held.flushing = false;
+    if (held.gone) throw new Abandoned();
+    if (held.inline) {
+      if (await held.inline.barrier(patch)) return this.#written(held);
+      if (held.gone) throw new Abandoned();
+    }
+    try {
+      await this.#store.commit.commit(this.collect(held, patch));
+    } catch (error) {
+      return this.#notWritten(held, patch, error);
+    }
+    held.durable = true;
+    this.#written(held);
+  }
+
+  /** The writes of a barrier: the run's row first, its entries, and what its steps handed in. */
+  collect(held: Held, patch: Patch): Write[] {
+    const store = this.#store;
+    const { recorder } = held.execution;
+    const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = recorder.take();
+    if (patch.result && this.#lineage) {
+      handedIn.push(this.#lineage(lineageOf(held.execution)));
+      // Nothing will be replayed any more: the pins are in the lineage.
+      for (const entry of entries) if (entry.p) delete entry.p;
+    }
+    const worker = patch.status === 'running' ? this.#worker : null;
+    const change = held.change(patch, entries, worker, this.#clock.now());
+    held.lastChange = change;
+    held.seq++;
+    const writes = store.save(change);
+    if (handedIn.length > 0) writes.push(...handedIn);
+    if (consumed.length > 0) writes.push(...store.consume(held.id, consumed));
+    for (const subscription of subscriptions) writes.push(store.subscribe(subscription));
+    if (unsubscribed.length > 0) writes.push(...store.unsubscribe(held.id, unsubscribed));
+    return writes;
+  }
+
+  #written(held: Held): void {
+    held.settleWritten(true);
+    if (held.lastChange) this.#events.written(held.lastChange);
+  }
+
+  /** A value that cannot be stored fails the run, not the worker; anything else means that the run is no longer ours. */
+  async #notWritten(held: Held, patch: Patch, error: unknown): Promise<void> {
+    held.settleWritten(false);
+    const known = toAiosError(error);
+    if (LOST.has(known.code) || patch.status === 'failed') {
+      this.#events.drop(held, known);
+      throw known;
+    }
+    const { execution } = held;
+    held.ending = true;
+    execution.recorder.take();
+    execution.root.abandon();
+    const result = { error: toFlowError(known, '').body };
+    try {
+      await this.#store.commit.commit(this.collect(held, { ...RUNNING, status: 'failed', result }));
+    } catch (again) {
+      this.#events.drop(held, again);
+      throw again;
+    }
+    held.durable = true;
+    this.#written(held);
+    this.#events.release(held);
+    throw new Abandoned();
+  }
+}
+
+function lineageOf({ run, event, recorder }: Execution): Parameters<LineagePort>[0] {
+  const flow: Pin = {
+    kind: 'workflow',
+    name: run.workflow,
+    version: String(run.version),
+    digest: run.digest,
+  };
+  const pins = [...recorder.pins.values(), flow];
+  if (!event) return { runId: run.id, pins };
+  return { runId: run.id, event: event.event, pins };
+}

@@ -1,0 +1,29 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Write } from '../../store/group-commit.ts';
+import type { Execution } from './execution.ts';
+
+/** Between two attempts while the store is away; an embedded Postgres is back within a second or two. */
+export const AWAY_PAUSE_MS = 200;
+
+export function isAway(error: unknown): boolean {
+  return error instanceof AiosError && error.code === 'store.unavailable';
+}
+
+/** What an execution asks of the engine that holds it. */
+export interface ExecutionHost {
+  /** How long steps that change nothing are done again while the store is away, as commits are. */
+  readonly storeAwayMs: number;
+  nowMs(): number;
+  monotonicMs(): number;
+  /** Commits what is not yet written; everything is durable, and the lease was checked, when it resolves. */
+  barrier(execution: Execution): Promise<void>;
+  /** Starts to write what is not yet written, without waiting. */
+  flushSoon(execution: Execution): void;
+  /** Something waits: the run may leave memory if nothing else goes on. */
+  waits(execution: Execution): void;
+  /** The event as it will stand in the log, and the write that puts it there. */
+  emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write };
+  /** The write that starts a run of another flow. */
+  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string;
+}

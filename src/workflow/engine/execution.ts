@@ -1,0 +1,369 @@
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import { Abandoned, FlowError, toFlowError } from '../catalog/flow-errors.ts';
+import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../catalog/primitive.ts';
+import type { Branch, Journal, ListenFilter, TakenEvent } from '../interpreter/journal.ts';
+import type { Flow } from '../language/flow.ts';
+import { LiveBranch } from './branch.ts';
+import { EventStreams } from './event-stream.ts';
+import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
+import { Recorder } from './recorder.ts';
+import type { Entry, Signal } from './run-store.ts';
+import type { RunTrace } from './spans.ts';
+import { LiveContext, type RunIdentity } from './step-context.ts';
+import { Waiters } from './waiters.ts';
+
+/**
+ * A run in memory: the journal that its interpreter writes to. Results of pure steps stay here until the next barrier; the engine
+ * takes them with `take` and commits them together with the writes that the steps handed in.
+ */
+export class Execution implements Journal {
+  readonly run: RunIdentity;
+  readonly flow: Flow;
+  readonly root = new LiveBranch(undefined);
+  readonly recorder: Recorder;
+  readonly waiters: Waiters;
+  readonly #streams: EventStreams;
+  readonly #host: ExecutionHost;
+  /** Steps that are being performed now. */
+  running = 0;
+  /** When true no further step begins: the run is being put away. */
+  holding = false;
+  /** Set when the run is traced. */
+  spans: RunTrace | undefined;
+  readonly #inFlight = new Map<string, { s: number; input: JsonObject }>();
+
+  constructor(
+    host: ExecutionHost,
+    run: RunIdentity,
+    flow: Flow,
+    entries: readonly Entry[] = [],
+    signals: readonly Signal[] = [],
+  ) {
+    this.#host = host;
+    this.run = run;
+    this.flow = flow;
+    this.recorder = new Recorder(entries, () => host.flushSoon(this));
+    this.waiters = new Waiters(
+      this.recorder,
+      signals,
+      () => host.nowMs(),
+      () => host.waits(this),
+    );
+    this.#streams = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
+  }
+
+  get event(): LoggedEvent | undefined {
+    return this.run.origin.event;
+  }
+
+  /** Effects that did not end in time after the run was given up are recorded as what they are: of unknown outcome. */
+  recordUnknownOutcomes(): void {
+    for (const [key, { s, input }] of this.#inFlight) {
+      this.recorder.record({ k: key, s, e: outcomeUnknown('no answer came', key).body, i: input });
+    }
+    this.#inFlight.clear();
+  }
+
+  // ---- the journal ----
+
+  step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json> {
+    const known = this.recorder.find(key);
+    if (known) return settled(known);
+    if (branch.abandoned) return Promise.reject(new Abandoned());
+    // What is already opened may wait on, so that it can be closed.
+    if (this.holding && !this.recorder.find(`${key}^open`)) return new Promise(() => {});
+    if (primitive.kind === 'wait') return this.#openAndWait(key, primitive, input, branch as LiveBranch);
+    const perform = () => this.#perform(key, primitive, input, branch as LiveBranch);
+    return this.spans ? this.spans.step(key, primitive.name, perform) : perform();
+  }
+
+  async #perform(
+    key: string,
+    primitive: Exclude<Primitive, WaitPrimitive>,
+    input: JsonObject,
+    branch: LiveBranch,
+    awaySinceMs?: number,
+  ): Promise<Json> {
+    const { kind } = primitive;
+    if (kind === 'effect') {
+      this.running++;
+      try {
+        await this.#host.barrier(this);
+      } finally {
+        this.running--;
+      }
+      if (branch.abandoned) throw new Abandoned();
+      if (this.holding) return new Promise(() => {});
+    }
+    const s = this.#host.nowMs();
+    const from = this.#host.monotonicMs();
+    this.running++;
+    if (kind === 'effect') this.#inFlight.set(key, { s, input });
+    try {
+      const performed = primitive.run(input, this.#context(key, s, branch));
+      const { output, writes, pins } = performed instanceof Promise ? await performed : performed;
+      const entry: Entry = { k: key, s, d: this.#elapsed(from), o: output };
+      if (kind === 'effect') entry.i = input;
+      this.recorder.record(entry, writes, pins);
+      return output;
+    } catch (thrown) {
+      // That the store is away says nothing about the run: what changes nothing is done again until it is back.
+      if (kind !== 'effect' && isAway(thrown) && !branch.abandoned && !this.holding) {
+        const since = awaySinceMs ?? from;
+        if (this.#host.monotonicMs() - since < this.#host.storeAwayMs) {
+          await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
+          return this.#perform(key, primitive, input, branch, since);
+        }
+      }
+      const error = this.#failure(thrown, key, kind, branch);
+      this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
+      throw error;
+    } finally {
+      this.running--;
+      this.#inFlight.delete(key);
+      if (kind !== 'pure') this.#host.flushSoon(this);
+      this.#quiet();
+    }
+  }
+
+  #failure(thrown: unknown, key: string, kind: string, branch: LiveBranch): FlowError {
+    const error = toFlowError(thrown, key);
+    return kind === 'effect' && branch.abandoned ? outcomeUnknown(error.message, key) : error;
+  }
+
+  async #openAndWait(
+    key: string,
+    primitive: WaitPrimitive,
+    input: JsonObject,
+    branch: LiveBranch,
+  ): Promise<Json> {
+    const openKey = `${key}^open`;
+    let opened = this.recorder.find(openKey);
+    if (!opened) {
+      const s = this.#host.nowMs();
+      this.running++;
+      try {
+        const { state, deadlineMs, writes, pins } = await primitive.open(
+          input,
+          this.#context(key, s, branch),
+        );
+        opened =
+          deadlineMs === undefined ? { k: openKey, s, o: state } : { k: openKey, s, o: state, n: deadlineMs };
+        this.recorder.record(opened, writes, pins);
+      } catch (thrown) {
+        const error = toFlowError(thrown, key);
+        this.recorder.record({ k: key, s, e: error.body, i: input });
+        throw error;
+      } finally {
+        this.running--;
+      }
+    }
+    const state = opened.o ?? null;
+    const outcome = await this.waiters.wait({
+      key,
+      label: primitive.name,
+      dueMs: opened.n,
+      branch,
+      close: () => primitive.cancel(state),
+    });
+    this.running++;
+    try {
+      // Ending what was opened is seen outside: the lease is checked first, and what was opened is there.
+      if (outcome.kind === 'deadline') {
+        await this.#host.barrier(this);
+        if (branch.abandoned) throw new Abandoned();
+      }
+    } finally {
+      this.running--;
+    }
+    if (this.holding && outcome.kind === 'deadline') return new Promise(() => {});
+    return this.#complete(key, primitive, { outcome, opened, input }, branch);
+  }
+
+  async #complete(
+    key: string,
+    primitive: WaitPrimitive,
+    { outcome, opened, input }: { outcome: WaitOutcome; opened: Entry; input: JsonObject },
+    branch: LiveBranch,
+  ): Promise<Json> {
+    const nowMs = this.#host.nowMs();
+    const s = opened.s ?? nowMs;
+    const state = opened.o ?? null;
+    this.running++;
+    try {
+      const result = await primitive.complete(outcome, state, input, this.#context(key, nowMs, branch));
+      this.recorder.record({ k: key, s, d: nowMs - s, o: result.output }, result.writes, result.pins);
+      return result.output;
+    } catch (thrown) {
+      const error = toFlowError(thrown, key);
+      this.recorder.record({ k: key, s, d: nowMs - s, e: error.body });
+      throw error;
+    } finally {
+      this.running--;
+    }
+  }
+
+  emit(key: string, event: JsonObject): Json {
+    const known = this.recorder.find(key);
+    if (known) return known.o ?? null;
+    const emitted = this.#host.emit(this, key, event);
+    this.recorder.record({ k: key, s: this.#host.nowMs(), d: 0, o: emitted.event }, [emitted.write]);
+    return emitted.event;
+  }
+
+  async timer(key: string, dueMs: number, branch: Branch): Promise<void> {
+    if (this.recorder.find(key)) return;
+    const s = this.#host.nowMs();
+    await this.waiters.wait({ key, label: 'timer', dueMs, branch: branch as LiveBranch });
+    this.recorder.record({ k: key, s, d: this.#host.nowMs() - s });
+  }
+
+  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined {
+    return this.#streams.subscribe(key, filters, branch as LiveBranch);
+  }
+
+  nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent> {
+    return this.#streams.event(key, n, branch as LiveBranch);
+  }
+
+  listened(key: string, output: Json): void {
+    this.#streams.listened(key, output);
+  }
+
+  async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
+    const known = this.recorder.find(key);
+    if (known) return settled(known);
+    const openKey = `${key}^open`;
+    let opened = this.recorder.find(openKey);
+    if (!opened) {
+      const s = this.#host.nowMs();
+      opened = { k: openKey, s, o: this.#host.startChild(this, key, workflow, input, wait) };
+      this.recorder.record(opened);
+      this.#host.flushSoon(this);
+    }
+    const s = opened.s ?? 0;
+    if (!wait) {
+      this.recorder.record({ k: key, s, d: 0, o: { runId: opened.o ?? null } });
+      return { runId: opened.o ?? null };
+    }
+    const outcome = await this.waiters.wait({ key, label: workflow, branch: branch as LiveBranch });
+    const { output, error } = (outcome.kind === 'signal' ? outcome.payload : {}) as {
+      output?: Json;
+      error?: FlowError['body'];
+    };
+    const d = this.#host.nowMs() - s;
+    this.recorder.record(error ? { k: key, s, d, e: error } : { k: key, s, d, o: output ?? null });
+    if (error) throw new FlowError(error);
+    return output ?? null;
+  }
+
+  async race(
+    key: string,
+    parent: Branch,
+    branches: readonly ((branch: Branch) => Promise<Json>)[],
+  ): Promise<{ winner: number; value: Json }> {
+    const chosen = this.recorder.find(key)?.n;
+    const own = new LiveBranch(parent as LiveBranch);
+    if (chosen !== undefined) return { winner: chosen, value: await branches[chosen]!(own) };
+    const runners = branches.map(() => new LiveBranch(own));
+    let winner = -1;
+    try {
+      const value = await Promise.race(
+        branches.map(async (body, index) => {
+          try {
+            return await body(runners[index]!);
+          } finally {
+            if (winner === -1) {
+              winner = index;
+              this.recorder.record({ k: key, n: index });
+            }
+          }
+        }),
+      );
+      return { winner, value };
+    } finally {
+      this.#giveUp(runners.filter((_, index) => index !== winner));
+    }
+  }
+
+  async all(
+    key: string,
+    parent: Branch,
+    branches: readonly ((branch: Branch) => Promise<Json>)[],
+  ): Promise<Json[]> {
+    const runners = branches.map(() => new LiveBranch(parent as LiveBranch));
+    // A replay must not go further in the other branches than the first time: only the one that failed is run.
+    const failed = this.recorder.find(key)?.n;
+    if (failed !== undefined) return [await branches[failed]!(runners[failed]!)];
+    let first = true;
+    try {
+      return await Promise.all(
+        branches.map(async (body, index) => {
+          try {
+            return await body(runners[index]!);
+          } catch (error) {
+            if (first && !(error instanceof Abandoned)) this.recorder.record({ k: key, n: index });
+            first = false;
+            throw error;
+          }
+        }),
+      );
+    } catch (error) {
+      this.#giveUp(runners);
+      throw error;
+    }
+  }
+
+  now(key: string): number {
+    const known = this.recorder.find(key)?.n;
+    if (known !== undefined) return known;
+    const n = this.#host.nowMs();
+    this.recorder.record({ k: key, n });
+    return n;
+  }
+
+  random(key: string): number {
+    const known = this.recorder.find(key)?.n;
+    if (known !== undefined) return known;
+    const n = Math.random();
+    this.recorder.record({ k: key, n });
+    return n;
+  }
+
+  trace(key: string, choice = ''): void {
+    if (this.recorder.find(key)) return;
+    this.recorder.unwritten.entries.push({ k: key, s: this.#host.nowMs(), c: choice });
+  }
+
+  // ---- inside ----
+
+  #context(stepKey: string, nowMs: number, branch: LiveBranch): StepContext {
+    return new LiveContext(this.run, stepKey, nowMs, branch);
+  }
+
+  #elapsed(from: number): number {
+    return Math.round((this.#host.monotonicMs() - from) * 100) / 100;
+  }
+
+  #giveUp(branches: readonly LiveBranch[]): void {
+    for (const branch of branches) branch.abandon();
+  }
+
+  #quiet(): void {
+    if (this.waiters.size > 0) this.#host.waits(this);
+  }
+}
+
+function settled(entry: Entry): Promise<Json> {
+  return entry.e ? Promise.reject(new FlowError(entry.e)) : Promise.resolve(entry.o ?? null);
+}
+
+/** The call was cut off: whether the world changed is not known, and the journal says so. */
+function outcomeUnknown(detail: string, instance: string): FlowError {
+  return toFlowError(
+    new AiosError('workflow.outcome_unknown', { detail: `Given up while it was under way: ${detail}` }),
+    instance,
+  );
+}

@@ -1,0 +1,107 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Catalog } from '../catalog/primitive.ts';
+import { compileFlow } from '../language/compile.ts';
+import { matchesEvent } from '../language/event-filter.ts';
+import { type EventFilter, type Flow, stepsById } from '../language/flow.ts';
+import { runJq } from '../language/jq-evaluator.ts';
+
+/** A version of a workflow definition, as the store of definitions has it. */
+export interface WorkflowDefinition {
+  readonly name: string;
+  /** Given by the store: 1, 2, 3 … */
+  readonly version: number;
+  readonly digest: string;
+  readonly body: JsonObject;
+}
+
+export interface LoadedFlow extends WorkflowDefinition {
+  readonly flow: Flow;
+}
+
+/** Finds an old version that a run is pinned to. */
+export type FindDefinition = (name: string, version: number) => Promise<WorkflowDefinition | undefined>;
+
+/** The flows in force and, for running runs, the versions they began with: each compiled once. */
+export class Flows {
+  readonly #catalog: Catalog;
+  readonly #find: FindDefinition;
+  readonly #latest = new Map<string, LoadedFlow>();
+  readonly #versions = new Map<string, LoadedFlow>();
+  #starting = new Map<string, LoadedFlow[]>();
+
+  constructor(catalog: Catalog, find: FindDefinition) {
+    this.#catalog = catalog;
+    this.#find = find;
+  }
+
+  /** Takes a new version: runs that start from now on use it. */
+  put(definition: WorkflowDefinition): void {
+    const loaded = this.#load(definition);
+    this.#latest.set(loaded.name, loaded);
+    this.#starting = new Map();
+    for (const flow of this.#latest.values()) {
+      for (const type of new Set(flow.flow.startsOn.map((filter) => filter.type))) {
+        this.#starting.set(type, [...(this.#starting.get(type) ?? []), flow]);
+      }
+    }
+  }
+
+  /** @throws AiosError `workflow.not_found` */
+  latest(name: string): LoadedFlow {
+    const found = this.#latest.get(name);
+    if (found) return found;
+    throw new AiosError('workflow.not_found', {
+      detail: `“${name}” is not one of: ${[...this.#latest.keys()].join(', ') || 'none is applied yet'}.`,
+    });
+  }
+
+  /** The version that a run is pinned to. @throws AiosError `workflow.not_found` */
+  async version(name: string, version: number): Promise<LoadedFlow> {
+    const known = this.#versions.get(`${name}@${version}`);
+    if (known) return known;
+    const definition = await this.#find(name, version);
+    if (!definition) throw new AiosError('workflow.not_found', { detail: `${name}, version ${version}` });
+    return this.#load(definition);
+  }
+
+  startingOn(type: string): readonly LoadedFlow[] {
+    return this.#starting.get(type) ?? [];
+  }
+
+  startTypes(): string[] {
+    return [...this.#starting.keys()];
+  }
+
+  listenTypes(): string[] {
+    return [...new Set([...this.#versions.values()].flatMap(({ flow }) => flow.listensFor))];
+  }
+
+  #load(definition: WorkflowDefinition): LoadedFlow {
+    const key = `${definition.name}@${definition.version}`;
+    const known = this.#versions.get(key);
+    if (known) return known;
+    const loaded = { ...definition, flow: compileFlow(definition.body, this.#catalog, runJq) };
+    this.#versions.set(key, loaded);
+    return loaded;
+  }
+}
+
+/** Whether an event starts a run: the filters' values have no run to come from, so that they see the event alone. */
+export function startsFlow(loaded: LoadedFlow, event: JsonObject): boolean {
+  return loaded.flow.startsOn.some((filter) => {
+    const scope = { event, input: [event] };
+    return matchesEvent(
+      filter,
+      event,
+      filter.attributes.map(({ value }) => value(scope)),
+      filter.correlate.flatMap(({ expect }) => (expect ? [expect(scope)] : [])),
+    );
+  });
+}
+
+/** The filters of a `listen` step of a run's version. */
+export function listenFilters(loaded: LoadedFlow, stepId: string): readonly EventFilter[] {
+  const step = stepsById(loaded.flow).get(stepId);
+  return step?.type === 'listen' ? [...step.filters, ...(step.until?.filters ?? [])] : [];
+}

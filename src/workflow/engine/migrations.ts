@@ -1,0 +1,66 @@
+import type { Migration } from '../../store/migrations.ts';
+
+/**
+ * A run that never waits nor acts is one row, its journal inside it: the later tables are for those that do. The indexes are partial, so
+ * that a run which is inserted as completed touches the primary key only; its id begins with the time, so that key grows at its end.
+ * Rows of up to 8 kB stay whole: compressing what is over 2 kB, Postgres' default, costs more than the bytes that it saves.
+ */
+export const workflowMigrations: Migration[] = [
+  {
+    name: '0050_workflow',
+    sql: `
+      create table workflow_runs (
+        id text primary key,
+        workflow text not null,
+        version int not null,
+        epoch bigint not null,
+        status text not null,
+        worker text,
+        wake_at timestamptz,
+        waiting_for text,
+        requested text,
+        origin json not null,
+        idempotency_key text,
+        started_at timestamptz not null,
+        updated_at timestamptz not null,
+        result json,
+        subject text,
+        outcome text,
+        entries json not null
+      ) with (toast_tuple_target = 8160);
+      create index workflow_runs_worker on workflow_runs (worker) where worker is not null;
+      create index workflow_runs_wake_at on workflow_runs (wake_at) where wake_at is not null;
+      create index workflow_runs_status on workflow_runs (status, id) where status <> 'completed';
+      create unique index workflow_runs_key on workflow_runs (workflow, idempotency_key) where idempotency_key is not null;
+      comment on column workflow_runs.epoch is 'The fencing token: a write with another epoch is refused.';
+      comment on column workflow_runs.entries is 'The first barrier of the journal; later ones are rows of workflow_journal.';
+      create table workflow_journal (
+        run_id text not null,
+        seq int not null,
+        epoch bigint not null,
+        entries json not null,
+        primary key (run_id, seq)
+      );
+      create table workflow_signals (
+        run_id text not null,
+        key text not null,
+        payload json not null,
+        seen boolean not null default false,
+        primary key (run_id, key)
+      );
+      comment on column workflow_signals.seen is 'A worker has offered it to the run: it wakes the run no more, and counts when the step comes to wait for it.';
+      create table workflow_subscriptions (
+        run_id text not null,
+        key text not null,
+        filter int not null,
+        type text not null,
+        subscription json not null,
+        primary key (run_id, key, filter)
+      );
+      create index workflow_subscriptions_type on workflow_subscriptions (type);
+      create table workflow_workers (
+        id text primary key,
+        lease_until timestamptz not null
+      );`,
+  },
+];

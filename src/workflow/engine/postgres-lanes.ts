@@ -1,0 +1,225 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { Queryable } from '../../store/database.ts';
+import { type Lane, plannedLane, Refused } from '../../store/group-commit.ts';
+import { columns, timestamp } from '../../store/rows.ts';
+import type { Origin, RunChange, Signal, Subscription } from './run-store.ts';
+
+const COLUMNS =
+  'id, workflow, version, epoch, status, worker, wake_at, waiting_for, origin, idempotency_key, started_at, updated_at, result, subject, outcome, entries';
+const ARRAYS =
+  '$1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::json[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::json[], $14::text[], $15::text[], $16::json[]';
+
+/** The input of a run that an event started is that event: it is not written twice. */
+function originText({ input, ...origin }: Origin): string {
+  return JSON.stringify(origin.event ? origin : { input, ...origin });
+}
+
+function rowOf(change: RunChange): unknown[] {
+  return [
+    change.id,
+    change.workflow,
+    change.version,
+    change.epoch,
+    change.status,
+    change.worker,
+    change.wakeAtMs === null ? null : timestamp(change.wakeAtMs),
+    change.waitingFor,
+    originText(change.origin),
+    change.idempotencyKey,
+    timestamp(change.startedAtMs),
+    timestamp(change.updatedAtMs),
+    change.result === null ? null : JSON.stringify(change.result),
+    change.subject,
+    change.outcome,
+    JSON.stringify(change.entries),
+  ];
+}
+
+const INSERT = `insert into workflow_runs (${COLUMNS}) select * from unnest(${ARRAYS}) on conflict do nothing returning id`;
+
+function insertedColumns(changes: readonly RunChange[]): unknown[][] {
+  const sorted = changes.length > 1 ? [...changes].sort((a, b) => (a.id < b.id ? -1 : 1)) : changes;
+  return columns(sorted, rowOf);
+}
+
+/** Inserts new runs; answers with the ids of those that were not there. In the order of ids, so that two writers cannot deadlock. */
+export async function insertRuns(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string }>(INSERT, insertedColumns(changes));
+  return new Set(rows.map((row) => row.id));
+}
+
+const LOCK = 'select from workflow_runs where id = any($1) order by id for no key update';
+const UPDATE = `update workflow_runs r
+     set status = c.status, worker = c.worker, wake_at = c.wake_at, waiting_for = c.waiting_for, updated_at = c.updated_at,
+         result = c.result, subject = coalesce(c.subject, r.subject), outcome = coalesce(c.outcome, r.outcome),
+         requested = case when c.worker is null then null else r.requested end
+     from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::json[], $9::text[], $10::text[])
+       as c(id, epoch, status, worker, wake_at, waiting_for, updated_at, result, subject, outcome)
+     where r.id = any($1) and r.id = c.id and r.epoch = c.epoch`;
+
+/** Fails the transaction unless a statement has touched so many rows. */
+const allOf = (statement: string, count: string) =>
+  `with touched as (${statement}) select 1 / (case when count(*) = ${count}::int then 1 else 0 end) from touched`;
+const INSERT_ALL = allOf(INSERT, '$17');
+const UPDATE_ALL = allOf(`${UPDATE} returning r.id`, '$11');
+
+function updatedColumns(changes: readonly RunChange[]): unknown[][] {
+  return columns(changes, (change) => [
+    change.id,
+    change.epoch,
+    change.status,
+    change.worker,
+    change.wakeAtMs === null ? null : timestamp(change.wakeAtMs),
+    change.waitingFor,
+    timestamp(change.updatedAtMs),
+    change.result === null ? null : JSON.stringify(change.result),
+    change.subject,
+    change.outcome,
+  ]);
+}
+
+async function updateRuns(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
+  const ids = changes.map((change) => change.id);
+  // The lock is taken in the order of ids, before anything is written: a takeover waits for it, or has been first and has changed the epoch.
+  await tx.query(LOCK, [ids]);
+  const rows = await tx.query<{ id: string; epoch: number }>(
+    `${UPDATE} returning r.id, r.epoch`,
+    updatedColumns(changes),
+  );
+  return new Set(rows.map((row) => `${row.id}/${row.epoch}`));
+}
+
+/** New rows that were already there are ours when their epoch is: the answer to an earlier commit was lost. */
+async function ownRows(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string; epoch: number }>(
+    'select id, epoch from workflow_runs where id = any($1)',
+    [changes.map((change) => change.id)],
+  );
+  const epochs = new Map(rows.map((row) => [row.id, row.epoch]));
+  return new Set(changes.filter(({ id, epoch }) => epochs.get(id) === epoch).map(({ id }) => id));
+}
+
+export const runLane: Lane<RunChange> = {
+  name: 'workflow.runs',
+  gate: true,
+  order: 10,
+  plan(changes) {
+    const { inserts, updates } = lastOf(changes);
+    const statements: { text: string; values: unknown[] }[] = [];
+    if (inserts.size > 0)
+      statements.push({
+        text: INSERT_ALL,
+        values: [...insertedColumns([...inserts.values()]), inserts.size],
+      });
+    if (updates.size > 0) {
+      const values = updatedColumns([...updates.values()]);
+      statements.push(
+        { text: LOCK, values: [values[0]] },
+        { text: UPDATE_ALL, values: [...values, updates.size] },
+      );
+    }
+    return { statements };
+  },
+  async write(tx, changes) {
+    const { inserts, updates } = lastOf(changes);
+    const inserted = inserts.size > 0 ? await insertRuns(tx, [...inserts.values()]) : new Set<string>();
+    const missing = [...inserts.values()].filter((change) => !inserted.has(change.id));
+    for (const id of missing.length > 0 ? await ownRows(tx, missing) : []) inserted.add(id);
+    const updated = updates.size > 0 ? await updateRuns(tx, [...updates.values()]) : new Set<string>();
+    if (inserted.size === inserts.size && updated.size === updates.size) return undefined;
+    return changes.map((change) => {
+      if (change.insert ? inserted.has(change.id) : updated.has(`${change.id}/${change.epoch}`))
+        return undefined;
+      return new Refused(
+        new AiosError(change.insert ? 'workflow.exists' : 'workflow.fenced', {
+          detail: change.id,
+          extensions: { runId: change.id },
+        }),
+      );
+    });
+  },
+};
+
+/** One commit may hold several changes of one run (begun, then ended): only the last state is written, all of them stand or fall. */
+function lastOf(changes: readonly RunChange[]) {
+  const inserts = new Map<string, RunChange>();
+  const updates = new Map<string, RunChange>();
+  for (const change of changes) {
+    if (change.insert) inserts.set(change.id, change);
+    else updates.set(`${change.id}/${change.epoch}`, change);
+  }
+  return { inserts, updates };
+}
+
+export const journalLane = plannedLane<RunChange>({
+  name: 'workflow.journal',
+  order: 20,
+  plan: (changes) => ({
+    statements: [
+      {
+        text: 'insert into workflow_journal select * from unnest($1::text[], $2::int[], $3::bigint[], $4::json[]) on conflict do nothing',
+        values: columns(changes, ({ id, seq, epoch, entries }) => [id, seq, epoch, JSON.stringify(entries)]),
+      },
+    ],
+  }),
+});
+
+/** The first signal under a key stands; a run that has ended takes none. */
+export const signalLane = plannedLane<Signal>({
+  name: 'workflow.signals',
+  order: 21,
+  plan: (signals) => ({
+    statements: [
+      {
+        text: `insert into workflow_signals
+       select s.run_id, s.key, s.payload from unnest($1::text[], $2::text[], $3::json[]) as s(run_id, key, payload)
+       where exists (select from workflow_runs r where r.id = s.run_id and r.status in ('running', 'waiting', 'paused'))
+       on conflict do nothing`,
+        values: columns(signals, ({ runId, key, payload }) => [runId, key, JSON.stringify(payload)]),
+      },
+    ],
+  }),
+});
+
+export const consumedLane: Lane<{ runId: string; key: string }> = {
+  name: 'workflow.signals_consumed',
+  order: 22,
+  async write(tx, items) {
+    await tx.query(
+      `delete from workflow_signals s using unnest($1::text[], $2::text[]) as c(run_id, key)
+       where s.run_id = any($1) and s.run_id = c.run_id and s.key = c.key`,
+      columns(items, ({ runId, key }) => [runId, key]),
+    );
+    return undefined;
+  },
+};
+
+/** Held shared while subscribing and exclusively while events are given out: no event falls between the two. */
+export const SUBSCRIPTION_LOCK = 4_250_817;
+
+export const subscriptionLane: Lane<Subscription> = {
+  name: 'workflow.subscriptions',
+  order: 23,
+  async write(tx, items) {
+    await tx.query('select pg_advisory_xact_lock_shared($1)', [SUBSCRIPTION_LOCK]);
+    await tx.query(
+      `insert into workflow_subscriptions select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::json[])
+       on conflict do nothing`,
+      columns(items, (item) => [item.runId, item.key, item.filterIndex, item.type, JSON.stringify(item)]),
+    );
+    return undefined;
+  },
+};
+
+export const unsubscribedLane: Lane<{ runId: string; key: string }> = {
+  name: 'workflow.unsubscribed',
+  order: 24,
+  async write(tx, items) {
+    await tx.query(
+      `delete from workflow_subscriptions s using unnest($1::text[], $2::text[]) as c(run_id, key)
+       where s.run_id = any($1) and s.run_id = c.run_id and s.key = c.key`,
+      columns(items, ({ runId, key }) => [runId, key]),
+    );
+    return undefined;
+  },
+};

@@ -1,0 +1,128 @@
+import { AiosError } from '../../kernel/errors.ts';
+import { isObject, type Json } from '../../kernel/json.ts';
+import type { FlowErrorBody } from '../catalog/flow-errors.ts';
+import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
+import { type FlowGraph, flowGraph } from '../language/graph.ts';
+import type { Flows, LoadedFlow } from './flows.ts';
+import { ENDED, type Entry, type RunFilters, type RunStore, type StoredRun } from './run-store.ts';
+
+/** One step of a run, as far as it has come. */
+export interface StepView {
+  key: string;
+  /** The id of the node in the graph. */
+  id: string;
+  name: string;
+  kind: 'pure' | 'costly' | 'effect' | 'wait' | 'flow';
+  primitive?: string;
+  status: 'waiting' | 'completed' | 'failed' | 'canceled';
+  /** Business time, milliseconds. */
+  startedAtMs: number;
+  /** Milliseconds, to a hundredth: measured for work, of business time for waits. */
+  durationMs?: number;
+  attempts: number;
+  input?: Json;
+  output?: Json;
+  error?: FlowErrorBody;
+  /** The case that a `switch` took. */
+  choice?: string;
+}
+
+export interface RunDetail extends StoredRun {
+  readonly digest: string;
+  readonly steps: readonly StepView[];
+  readonly graph: FlowGraph;
+}
+
+export interface RunPage {
+  readonly items: readonly StoredRun[];
+  readonly nextCursor: string | undefined;
+}
+
+/** Runs as people look at them: read from the store, never from the memory of a worker. */
+export class RunReader {
+  readonly #store: RunStore;
+  readonly #flows: Flows;
+
+  constructor(store: RunStore, flows: Flows) {
+    this.#store = store;
+    this.#flows = flows;
+  }
+
+  /** @throws AiosError `workflow.run_not_found` */
+  async get(runId: string): Promise<RunDetail> {
+    const run = await this.#store.find(runId);
+    if (!run) throw new AiosError('workflow.run_not_found', { detail: runId });
+    const [entries, loaded] = await Promise.all([
+      this.#store.entries(runId),
+      this.#flows.version(run.workflow, run.version),
+    ]);
+    return {
+      ...run,
+      digest: loaded.digest,
+      steps: stepsOf(entries, loaded, run),
+      graph: flowGraph(loaded.flow),
+    };
+  }
+
+  /** The newest first; `cursor` is the id of the last one seen. */
+  async list(filters: RunFilters = {}, cursor?: string, limit = 50): Promise<RunPage> {
+    const runs = await this.#store.list(filters, cursor, limit + 1);
+    const items = runs.slice(0, limit);
+    return { items, nextCursor: runs.length > limit ? items.at(-1)?.id : undefined };
+  }
+
+  /** How many runs there are of each status. */
+  count(): Promise<{ [status: string]: number }> {
+    return this.#store.count();
+  }
+}
+
+/** The steps that a journal tells of, in the order in which they began. */
+function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<StoredRun, 'status'>): StepView[] {
+  const nodes = stepsById(loaded.flow);
+  const views = new Map<string, StepView>();
+  const attempts = new Map<string, number>();
+  for (const entry of entries) {
+    const opened = entry.k.endsWith('^open');
+    const key = opened ? entry.k.slice(0, -'^open'.length) : entry.k;
+    const node = nodes.get(stepIdOf(key));
+    // Other keys with ^ are the interpreter's own: times asked for, delays, races.
+    if (!node || entry.s === undefined) continue;
+    const view = viewOf(key, node, entry, opened && ENDED.has(run.status));
+    if (opened) view.status = ENDED.has(run.status) ? 'canceled' : 'waiting';
+    const base = withoutAttempts(key);
+    if (!views.has(key)) attempts.set(base, (attempts.get(base) ?? 0) + 1);
+    view.attempts = attempts.get(base)!;
+    views.set(key, { ...views.get(key), ...view });
+  }
+  return [...views.values()].sort((a, b) => a.startedAtMs - b.startedAtMs);
+}
+
+function viewOf(key: string, node: StepNode, entry: Entry, canceled: boolean): StepView {
+  const view: StepView = {
+    key,
+    id: node.id,
+    name: node.name,
+    kind: kindOf(node),
+    status: entry.e ? 'failed' : canceled ? 'canceled' : 'completed',
+    startedAtMs: entry.s!,
+    attempts: 1,
+  };
+  if (node.type === 'call') view.primitive = node.primitive.name;
+  if (entry.d !== undefined) view.durationMs = entry.d;
+  if (entry.i !== undefined) view.input = entry.i;
+  if (entry.o !== undefined) view.output = entry.o;
+  if (entry.e) view.error = entry.e;
+  if (entry.c) view.choice = entry.c;
+  if (isObject(entry.o) && node.type === 'call' && node.primitive.kind === 'wait' && entry.n !== undefined) {
+    view.input = entry.o;
+    delete view.output;
+  }
+  return view;
+}
+
+function kindOf(node: StepNode): StepView['kind'] {
+  if (node.type === 'call') return node.primitive.kind;
+  if (node.type === 'wait' || node.type === 'listen' || node.type === 'run') return 'wait';
+  return node.type === 'emit' ? 'pure' : 'flow';
+}

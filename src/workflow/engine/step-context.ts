@@ -1,0 +1,53 @@
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { StepContext } from '../catalog/primitive.ts';
+import { withoutAttempts } from '../language/flow.ts';
+import type { LiveBranch } from './branch.ts';
+import type { Origin } from './run-store.ts';
+
+/** The identity of a run while a worker holds it. */
+export interface RunIdentity {
+  readonly id: string;
+  readonly workflow: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly epoch: number;
+  readonly origin: Origin;
+  readonly idempotencyKey: string | null;
+  readonly startedAtMs: number;
+}
+
+/** Made for each step: its AbortSignal only when the step asks for it (an AbortController costs as much as a small step). */
+export class LiveContext implements StepContext {
+  readonly #run: RunIdentity;
+  readonly #branch: LiveBranch;
+  readonly stepKey: string;
+  readonly nowMs: number;
+
+  constructor(run: RunIdentity, stepKey: string, nowMs: number, branch: LiveBranch) {
+    this.#run = run;
+    this.stepKey = stepKey;
+    this.nowMs = nowMs;
+    this.#branch = branch;
+  }
+
+  get runId(): string {
+    return this.#run.id;
+  }
+
+  /** Without the attempt: one that was given up may have been done, and its receiver knows it by this key (decisions/0007). */
+  get idempotencyKey(): string {
+    return `${this.#run.id}/${withoutAttempts(this.stepKey)}`;
+  }
+
+  get workflow(): string {
+    return this.#run.workflow;
+  }
+
+  get event(): LoggedEvent | undefined {
+    return this.#run.origin.event;
+  }
+
+  get signal(): AbortSignal {
+    return this.#branch.signal;
+  }
+}

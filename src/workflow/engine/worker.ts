@@ -1,0 +1,371 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import { AiosError, toAiosError } from '../../kernel/errors.ts';
+import { newId } from '../../kernel/ids.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Write } from '../../store/group-commit.ts';
+import { Abandoned, type FlowErrorBody, toFlowError } from '../catalog/flow-errors.ts';
+import { interpret } from '../interpreter/interpreter.ts';
+import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
+import { Execution } from './execution.ts';
+import { type ExecutionHost, isAway } from './execution-host.ts';
+import type { Flows, LoadedFlow } from './flows.ts';
+import { Held, type Patch } from './held.ts';
+import type { ClaimedRun, Origin, RunChange, RunResult, RunStatus, RunStore } from './run-store.ts';
+import { countRun, traceRun } from './spans.ts';
+
+/** What the worker needs from the rest of AIOS. */
+export interface WorkerDeps {
+  readonly store: RunStore;
+  readonly flows: Flows;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  /** The write that appends an event to the log. */
+  readonly emit: ((event: CloudEvent) => Write) | undefined;
+  readonly lineage: LineagePort | undefined;
+  readonly onError: (error: unknown, runId: string) => void;
+}
+
+/**
+ * Runs in the memory of this process: performs them, writes their barriers, puts those that wait away. It holds each under an epoch; a
+ * run whose epoch has moved on is dropped here at the next write.
+ */
+export class Worker implements ExecutionHost {
+  readonly id = newId('wrk');
+  readonly held = new Map<string, Held>();
+  readonly deps: WorkerDeps;
+  /** Called after each commit that changed a run's state. */
+  onChange: (change: RunChange) => void = () => {};
+  /** Called when a wait that stays in memory, or that was put away, is to be looked at at this time. */
+  onDue: (dueMs: number) => void = () => {};
+  /** Called when a run left memory: a place is free. */
+  onReleased: () => void = () => {};
+  /** When the lease of this worker runs out, on the monotonic clock. */
+  leaseUntilMs = 0;
+
+  /** Runs in the store that this worker let go while the store was away: they are still its own. */
+  readonly letGo = new Set<string>();
+
+  readonly #barriers: Barriers;
+
+  constructor(deps: WorkerDeps) {
+    this.deps = deps;
+    this.#barriers = new Barriers(this.id, deps, {
+      written: (change) => this.onChange(change),
+      release: (held) => this.release(held),
+      drop: (held, reason) => this.drop(held, reason),
+    });
+  }
+
+  /** The writes of a run's barrier, for a transaction of somebody else's. */
+  collect(held: Held, patch: Patch): Write[] {
+    return this.#barriers.collect(held, patch);
+  }
+
+  get storeAwayMs(): number {
+    return this.deps.limits.commitRetryMs;
+  }
+
+  nowMs(): number {
+    return this.deps.clock.now();
+  }
+
+  monotonicMs(): number {
+    return this.deps.clock.monotonicMs();
+  }
+
+  // ---- beginning ----
+
+  /** Makes a new run; nothing is performed or written yet. */
+  create(
+    loaded: LoadedFlow,
+    id: string,
+    origin: Origin,
+    idempotencyKey: string | null,
+    startedAtMs: number,
+  ): Held {
+    const execution = new Execution(
+      this,
+      {
+        id,
+        workflow: loaded.name,
+        version: loaded.version,
+        digest: loaded.digest,
+        // Random, so that a new row can be told from that of another process which had the same id.
+        epoch: 1 + Math.floor(Math.random() * 0x3fffffff),
+        origin,
+        idempotencyKey,
+        startedAtMs,
+      },
+      loaded.flow,
+    );
+    return this.#hold(new Held(execution, 0));
+  }
+
+  /** Takes a claimed run into memory, to go on from its journal; one whose definition is gone fails, and its neighbours go on. */
+  async adopt(claimed: ClaimedRun): Promise<Held | undefined> {
+    let loaded: LoadedFlow;
+    try {
+      loaded = await this.deps.flows.version(claimed.workflow, claimed.version);
+    } catch (error) {
+      await this.#giveBack(claimed, toAiosError(error));
+      return undefined;
+    }
+    const execution = new Execution(
+      this,
+      { ...claimed, digest: loaded.digest },
+      loaded.flow,
+      claimed.entries,
+      claimed.signals,
+    );
+    const held = new Held(execution, claimed.nextSeq);
+    held.durable = true;
+    return this.#hold(held);
+  }
+
+  async #giveBack(claimed: ClaimedRun, error: AiosError): Promise<void> {
+    this.deps.onError(error, claimed.id);
+    const updatedAtMs = this.nowMs();
+    const later = { status: 'waiting', result: null, wakeAtMs: updatedAtMs + GIVE_BACK_MS } as const;
+    const failed = {
+      status: 'failed',
+      result: { error: toFlowError(error, '').body },
+      wakeAtMs: null,
+    } as const;
+    const state = error.retryable ? later : failed;
+    const change = { ...claimed, ...state, insert: false, worker: null, updatedAtMs, entries: [], seq: 0 };
+    await this.deps.store.commit.commit(this.deps.store.save(change));
+  }
+
+  #hold(held: Held): Held {
+    this.held.set(held.id, held);
+    return held;
+  }
+
+  /** Performs the run until it ends, waits or is lost; resolves then. */
+  async perform(held: Held): Promise<void> {
+    const { execution } = held;
+    const { run, flow } = execution;
+    execution.spans = traceRun(run.id, run.workflow, run.version, execution.event?.event.traceparent);
+    try {
+      const event = (execution.event?.event ?? null) as Json;
+      const start = { runId: run.id, startedAtMs: run.startedAtMs, input: run.origin.input };
+      const output = await interpret(flow, start, event, execution);
+      await this.#finish(held, 'completed', { output });
+    } catch (error) {
+      if (error instanceof Abandoned || held.gone) return;
+      await this.#fail(held, toFlowError(error, '').body);
+    }
+  }
+
+  /** Ends a run as failed with what is known; if even that cannot be written, lets it go. */
+  async #fail(held: Held, error: FlowErrorBody): Promise<void> {
+    try {
+      await this.#finish(held, 'failed', { error });
+    } catch (reason) {
+      this.drop(held, reason);
+    }
+  }
+
+  async #finish(held: Held, status: RunStatus, result: RunResult): Promise<void> {
+    const { execution } = held;
+    held.ending = true;
+    if (status !== 'completed') execution.root.abandon(); // closes what other branches had opened
+    const { parent } = execution.run.origin;
+    if (parent) {
+      const { output = null, error } = result;
+      const payload = error ? { error: error as unknown as JsonObject } : { output };
+      execution.recorder.unwritten.writes.push(
+        this.deps.store.signal({ runId: parent.runId, key: parent.stepKey, payload }),
+      );
+    }
+    countRun(execution.run.workflow, status);
+    execution.spans?.end(result.error);
+    await this.#barriers.commit(held, {
+      status,
+      result,
+      wakeAtMs: null,
+      waitingFor: null,
+      ...this.#attributes(held, result),
+    });
+    this.release(held);
+  }
+
+  #attributes(held: Held, { output = null }: RunResult): { subject: string | null; outcome: string | null } {
+    const { flow, run, event } = held.execution;
+    const scope = { input: run.origin.input, output, event: event?.event ?? null };
+    const text = (template: ((scope: Record<string, unknown>) => Json) | undefined): string | null => {
+      try {
+        const value = template?.(scope) ?? null;
+        return value === null
+          ? null
+          : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('\u0000', '');
+      } catch {
+        return null; // a list's column stays empty when the run ended before there was something to show
+      }
+    };
+    return { subject: text(flow.subject), outcome: text(flow.outcome) };
+  }
+
+  // ---- what executions ask ----
+
+  async barrier(execution: Execution): Promise<void> {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution) throw new Abandoned();
+    // A worker that was frozen past its lease must not act before a write has shown that the run is still its own.
+    const expired = this.monotonicMs() >= this.leaseUntilMs;
+    if (held.durable && !expired && !execution.recorder.hasUnwritten) await held.written;
+    else await this.#barriers.commit(held, RUNNING);
+    if (held.gone) throw new Abandoned();
+  }
+
+  flushSoon(execution: Execution): void {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution || held.flushing || held.ending || held.inline) return;
+    held.flushing = true;
+    this.#barriers.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
+  }
+
+  waits(execution: Execution): void {
+    const held = this.held.get(execution.run.id);
+    if (!held || held.execution !== execution || held.parkScheduled) return;
+    held.parkScheduled = true;
+    // After all microtasks: what the interpreter does next is then begun.
+    setImmediate(() => {
+      held.parkScheduled = false;
+      this.#considerPark(held);
+    });
+  }
+
+  #considerPark(held: Held): void {
+    const { execution } = held;
+    if (held.gone || held.ending || execution.holding || execution.waiters.size === 0) return;
+    const dueMs = execution.waiters.dueMs;
+    const soon = dueMs !== undefined && dueMs - this.nowMs() <= this.deps.limits.runParkMs;
+    const stays = execution.running > 0 || soon;
+    // A time limit around a step that is being performed has to ring too.
+    if (stays && dueMs !== undefined) this.onDue(dueMs);
+    if (stays) this.flushSoon(execution);
+    else this.#park(held, 'waiting').catch(() => {}); // its failure has dropped the run
+  }
+
+  async #park(held: Held, status: 'waiting' | 'paused'): Promise<void> {
+    const { execution } = held;
+    held.ending = true;
+    const wakeAtMs = execution.waiters.dueMs ?? null;
+    const waitingFor = execution.waiters.label;
+    execution.spans?.end();
+    await this.#barriers.commit(held, {
+      status,
+      wakeAtMs,
+      waitingFor,
+      result: null,
+      ...this.#attributes(held, {}),
+    });
+    this.release(held);
+    if (wakeAtMs !== null) this.onDue(wakeAtMs);
+  }
+
+  emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write } {
+    const { emit } = this.deps;
+    const { run } = execution;
+    if (!emit) throw new AiosError('workflow.no_event_log');
+    const traceparent = execution.event?.event.traceparent;
+    const full = {
+      specversion: '1.0',
+      id: `${run.id}/${key}`,
+      source: `urn:aios:workflow:${run.workflow}`,
+      time: new Date(this.nowMs()).toISOString(),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...event,
+    } as unknown as CloudEvent;
+    return { event: full as unknown as Json, write: emit(full) };
+  }
+
+  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {
+    const { run } = execution;
+    const loaded = this.deps.flows.latest(workflow);
+    const id = newId('run', this.nowMs());
+    const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };
+    const child = this.create(loaded, id, origin, null, this.nowMs());
+    child.durable = true; // its row is part of the parent's barrier
+    child.seq = 1;
+    execution.recorder.unwritten.writes.push(
+      ...this.deps.store.save({ ...child.change(RUNNING, [], this.id, this.nowMs()), insert: true, seq: 0 }),
+    );
+    const parent = this.held.get(run.id);
+    parent?.onceWritten(
+      () => void this.perform(child),
+      () => this.drop(child, new Abandoned()),
+    );
+    return id;
+  }
+
+  // ---- ending ----
+
+  /** Lets a run go without a write: another holds it, or it never was. */
+  drop(held: Held, reason: unknown): void {
+    if (held.gone) return;
+    held.lostBy = reason;
+    this.release(held);
+    if (held.durable && isAway(reason)) this.letGo.add(held.id);
+    held.execution.root.abandon();
+    if (
+      reason instanceof AiosError &&
+      reason.code !== 'workflow.exists' &&
+      reason.code !== 'workflow.fenced'
+    ) {
+      this.deps.onError(reason, held.id);
+    }
+  }
+
+  /** Lets runs go whose consumer never told that it committed. */
+  dropUnconfirmed(olderThanMs: number): void {
+    const before = this.monotonicMs() - olderThanMs;
+    for (const held of this.held.values()) {
+      if (held.inline && held.inline.begunAtMs <= before) this.drop(held, new AiosError('workflow.exists'));
+    }
+  }
+
+  release(held: Held): void {
+    held.gone = true;
+    if (this.held.get(held.id) === held) this.held.delete(held.id);
+    held.left();
+    this.onReleased();
+  }
+
+  /** Ends a run as canceled: aborts what goes on, waits for it a little, records what is known. */
+  async cancel(held: Held): Promise<void> {
+    if (held.ending || held.gone) return;
+    held.ending = true;
+    const { execution } = held;
+    execution.root.abandon();
+    await this.#settle(held, this.deps.limits.runCancelMs);
+    execution.recordUnknownOutcomes();
+    const error: FlowErrorBody = toFlowError(new AiosError('workflow.canceled'), '').body;
+    await this.#finish(held, 'canceled', { error });
+  }
+
+  /** Puts a run away where it stands, once the steps under way have ended; `running` leaves it to be taken over. */
+  async putAway(held: Held, status: 'paused' | 'running', graceMs: number): Promise<void> {
+    if (held.ending || held.gone) return;
+    held.execution.holding = true;
+    await this.#settle(held, graceMs);
+    if (held.ending || held.gone) return;
+    if (status === 'paused') return this.#park(held, 'paused');
+    held.ending = true;
+    await this.#barriers.commit(held, RUNNING);
+    this.release(held);
+  }
+
+  async #settle(held: Held, graceMs: number): Promise<void> {
+    const until = this.monotonicMs() + graceMs;
+    while (held.execution.running > 0 && this.monotonicMs() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+}
+
+/** When a run that could not be taken up is tried again. */
+const GIVE_BACK_MS = 1_000;

@@ -1,0 +1,30 @@
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import type { StepNode, Then } from '../language/flow.ts';
+import type { Scope } from '../language/templates.ts';
+import type { Branch } from './journal.ts';
+
+/**
+ * Where a list of steps runs: its keys' prefix, its variables, its branch. `state.context` is shared by the lists of one branch; parallel
+ * branches get a copy each, so that a replay, which may finish them in another order, sees the same.
+ */
+export interface Frame {
+  readonly prefix: string;
+  readonly vars: Scope;
+  readonly branch: Branch;
+  readonly state: { context: Json };
+  /** In an extension: the step that is extended, which `task` means there. */
+  readonly extended?: JsonObject | undefined;
+  /** Set by the last step when the list was left by `end`. */
+  ended: boolean;
+  /** Where the step that ran last says to go. */
+  next: Then;
+}
+
+/** What decides about the output and the context when something is left. */
+export type Leaving = Pick<StepNode, 'outputAs' | 'outputSchema' | 'exportAs' | 'exportSchema'>;
+
+/** Contexts that parallel branches exported, joined in the order of the branches. */
+export function mergeContexts(into: Json, from: Json, before: Json): Json {
+  if (from === before) return into;
+  return isObject(into) && isObject(from) ? { ...into, ...from } : from;
+}

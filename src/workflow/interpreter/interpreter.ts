@@ -1,0 +1,395 @@
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import { Abandoned, checkData, raisedError, standardError, toFlowError } from '../catalog/flow-errors.ts';
+import type {
+  ExtensionNode,
+  Flow,
+  ForNode,
+  ListenNode,
+  RunStart,
+  StepNode,
+  TryNode,
+} from '../language/flow.ts';
+import type { Scope } from '../language/templates.ts';
+import { withExtensions } from './extending.ts';
+import { type Frame, type Leaving, mergeContexts } from './frame.ts';
+import type { Branch, Journal } from './journal.ts';
+import { type EachEvent, listen } from './listening.ts';
+import { catches, retryDelayMs, shouldRetry } from './retry.ts';
+
+/**
+ * Runs a flow over a journal: no I/O, no clock, nothing of Node. With the same start and the same recorded results it takes the same
+ * path, whatever the order in which branches go on.
+ *
+ * @throws FlowError when the run fails, Abandoned when it is given up
+ */
+export async function interpret(flow: Flow, start: RunStart, event: Json, journal: Journal): Promise<Json> {
+  const run = new Interpretation(flow, start, event, journal);
+  return run.run();
+}
+
+class Interpretation {
+  readonly #flow: Flow;
+  readonly #start: RunStart;
+  readonly #journal: Journal;
+  readonly #base: Scope;
+
+  constructor(flow: Flow, start: RunStart, event: Json, journal: Journal) {
+    this.#flow = flow;
+    this.#start = start;
+    this.#journal = journal;
+    this.#base = {
+      workflow: {
+        id: start.runId,
+        name: flow.name,
+        namespace: flow.namespace,
+        version: flow.semver,
+        definition: flow.definition,
+        input: start.input,
+        startedAt: {
+          iso8601: new Date(start.startedAtMs).toISOString(),
+          epoch: { seconds: Math.floor(start.startedAtMs / 1000), milliseconds: start.startedAtMs },
+        },
+      },
+      runtime: { name: 'aios', version: '1' },
+      event,
+    };
+  }
+
+  async run(): Promise<Json> {
+    const { timeoutMs } = this.#flow;
+    if (timeoutMs === undefined) return this.#body(this.#journal.root);
+    return this.#within('', timeoutMs, this.#journal.root, (branch) => this.#body(branch));
+  }
+
+  async #body(branch: Branch): Promise<Json> {
+    const flow = this.#flow;
+    const raw = this.#start.input;
+    checkData(flow.inputSchema, raw, 'input', '');
+    const frame: Frame = {
+      prefix: '',
+      vars: this.#base,
+      branch,
+      state: { context: null },
+      ended: false,
+      next: 'continue',
+    };
+    const input = flow.inputFrom ? flow.inputFrom({ ...this.#base, input: raw }) : raw;
+    let output = await this.#list(flow.steps, input, frame);
+    if (flow.outputAs) output = flow.outputAs({ ...this.#base, input, output, context: frame.state.context });
+    checkData(flow.outputSchema, output, 'output', '');
+    return output;
+  }
+
+  async #list(steps: readonly StepNode[], input: Json, frame: Frame): Promise<Json> {
+    let value = input;
+    let visits: Map<StepNode, number> | undefined;
+    for (let index = 0; index < steps.length; ) {
+      const step = steps[index]!;
+      let key = frame.prefix + step.name;
+      if (visits) {
+        const visit = visits.get(step) ?? 0;
+        if (visit > 0) key += `#${visit}`;
+        visits.set(step, visit + 1);
+      }
+      const result = this.#step(step, key, value, frame);
+      value = result instanceof Promise ? await result : result;
+      const { next } = frame;
+      if (frame.ended || next === 'end') {
+        frame.ended = true;
+        return value;
+      }
+      if (next === 'exit') return value;
+      if (next === 'continue') index++;
+      else {
+        // Only a jump can come back to a step, so that keys need no visit count before the first one.
+        visits ??= new Map(steps.slice(0, index + 1).map((passed) => [passed, 1]));
+        index = next.index;
+      }
+    }
+    return value;
+  }
+
+  #step(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+    // A step that is skipped takes nothing with it: neither its `then` nor its input's and output's expressions count, and the next in order follows
+    // (dsl-reference.md, "Task": `if` is evaluated against the raw input before any other expression).
+    frame.next = 'continue';
+    try {
+      if (step.when && !step.when(this.#scope(step, key, raw, frame))) return raw;
+      frame.next = step.next;
+      checkData(step.inputSchema, raw, 'input', key);
+      if (step.extensions) return this.#extended(step, step.extensions, key, raw, frame);
+      return this.#enter(step, key, raw, frame);
+    } catch (error) {
+      throw error instanceof Abandoned ? error : toFlowError(error, key);
+    }
+  }
+
+  /** A step that is not skipped, from its input's transformation to its output. */
+  #enter(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+    try {
+      const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
+      const scope = this.#scope(step, key, input, frame, raw);
+      const output =
+        step.timeoutMs === undefined
+          ? this.#perform(step, key, input, scope, frame, frame.branch)
+          : this.#within(key, step.timeoutMs, frame.branch, async (branch) =>
+              this.#perform(step, key, input, scope, frame, branch),
+            );
+      if (output instanceof Promise)
+        return output.then((value) => this.#leave(step, key, value, scope, frame));
+      return this.#leave(step, key, output, scope, frame);
+    } catch (error) {
+      throw error instanceof Abandoned ? error : toFlowError(error, key);
+    }
+  }
+
+  #extended(
+    step: StepNode,
+    extensions: readonly ExtensionNode[],
+    key: string,
+    raw: Json,
+    frame: Frame,
+  ): Promise<Json> {
+    const scope = this.#scope(step, key, raw, frame);
+    const extended = { ...step.definition, ...(scope.task as JsonObject) };
+    const vars = { ...scope, task: extended };
+    const { branch, state } = frame;
+    return withExtensions(
+      extensions,
+      key,
+      raw,
+      vars,
+      () => this.#enter(step, key, raw, frame),
+      async (steps, prefix, input) => {
+        const inner: Frame = { prefix, vars, branch, state, extended, ended: false, next: 'continue' };
+        const output = await this.#list(steps, input, inner);
+        if (inner.ended) frame.ended = true;
+        return { output, exited: inner.next === 'exit' || inner.ended };
+      },
+    );
+  }
+
+  #scope(step: StepNode, key: string, input: Json, frame: Frame, raw = input): Scope {
+    return {
+      ...frame.vars,
+      input,
+      context: frame.state.context,
+      task: frame.extended ?? { name: step.name, reference: key, definition: step.definition, input: raw },
+    };
+  }
+
+  /** `output.as`, `output.schema`, `export.as`: what leaves a step. */
+  #leave(step: StepNode, key: string, raw: Json, scope: Scope, frame: Frame): Json {
+    if (!step.outputAs && !step.exportAs && !step.outputSchema && !step.exportSchema) return raw;
+    try {
+      const task = { ...(scope.task as JsonObject), output: raw };
+      return this.#shape(step, key, raw, { ...scope, task }, frame);
+    } catch (error) {
+      throw toFlowError(error, key);
+    }
+  }
+
+  #shape(
+    { outputAs, outputSchema, exportAs, exportSchema }: Leaving,
+    key: string,
+    raw: Json,
+    scope: Scope,
+    frame: Frame,
+  ): Json {
+    const now = { ...scope, context: frame.state.context };
+    const output = outputAs ? outputAs({ ...now, output: raw }) : raw;
+    checkData(outputSchema, output, 'output', key);
+    if (exportAs) frame.state.context = exportAs({ ...now, output });
+    checkData(exportSchema, frame.state.context, 'context', key);
+    return output;
+  }
+
+  #perform(
+    step: StepNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Json | Promise<Json> {
+    const journal = this.#journal;
+    switch (step.type) {
+      case 'call': {
+        const given = step.with(scope) as JsonObject;
+        checkData(step.validate, given, 'with', key);
+        return journal.step(key, step.primitive, given, branch);
+      }
+      case 'set':
+        journal.trace(key);
+        return step.value(scope);
+      case 'switch':
+        return this.#switch(step.cases, key, input, scope, frame);
+      case 'do':
+        return this.#nested(step.steps, `${key}/`, step.with?.(scope) ?? input, scope, frame, branch);
+      case 'emit':
+        return journal.emit(key, step.event(scope) as JsonObject);
+      case 'for':
+        return this.#for(step, key, input, scope, frame, branch);
+      case 'fork':
+        return this.#fork(step.branches, step.compete, key, input, scope, frame, branch);
+      case 'listen':
+        return this.#listen(step, key, scope, frame, branch);
+      case 'raise':
+        throw raisedError(step.error(scope), key);
+      case 'run':
+        return journal.child(key, step.workflow, step.input(scope), step.wait, branch);
+      case 'try':
+        return this.#try(step, key, input, scope, frame, branch);
+      case 'wait':
+        return journal.timer(key, journal.now(`${key}^from`) + step.durationMs, branch).then(() => input);
+    }
+  }
+
+  #switch(
+    cases: (StepNode & { type: 'switch' })['cases'],
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+  ): Json {
+    const chosen = cases.find((candidate) => !candidate.when || candidate.when(scope));
+    this.#journal.trace(key, chosen?.name ?? '');
+    if (chosen) frame.next = chosen.next;
+    return input;
+  }
+
+  /** A list inside a step: its variables are the step's, its `end` ends the lists around it. */
+  async #nested(
+    steps: readonly StepNode[],
+    prefix: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const { state, extended } = frame;
+    const inner: Frame = { prefix, vars: scope, branch, state, extended, ended: false, next: 'continue' };
+    const output = await this.#list(steps, input, inner);
+    if (inner.ended) frame.ended = true;
+    return output;
+  }
+
+  async #for(
+    step: ForNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const items = step.in(scope);
+    if (!Array.isArray(items)) throw standardError('validation', 400, 'for.in is not a list.', key);
+    let value = input;
+    for (const [index, item] of items.entries()) {
+      const vars = { ...scope, [step.each]: item, [step.at]: index, input: value };
+      if (step.while && !step.while({ ...vars, context: frame.state.context })) break;
+      value = await this.#nested(step.steps, `${key}[${index}]/`, value, vars, frame, branch);
+      if (frame.ended) break;
+    }
+    return value;
+  }
+
+  #listen(step: ListenNode, key: string, scope: Scope, frame: Frame, branch: Branch): Promise<Json> {
+    const { foreach } = step;
+    if (!foreach) return listen(step, key, scope, this.#journal, branch, undefined);
+    const each: EachEvent = async (item, index) => {
+      const vars = { ...scope, [foreach.item]: item, [foreach.at]: index, input: item };
+      const raw = await this.#nested(foreach.steps, `${key}[${index}]/`, item, vars, frame, branch);
+      const output = this.#shape(foreach, key, raw, vars, frame);
+      return { output, ended: frame.ended };
+    };
+    return listen(step, key, scope, this.#journal, branch, each);
+  }
+
+  async #fork(
+    branches: readonly StepNode[],
+    compete: boolean,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const before = frame.state.context;
+    const frames = branches.map(() => ({ state: { context: before }, ended: false }));
+    const bodies = branches.map((step, index) => async (own: Branch) => {
+      const mine = frames[index]!;
+      const inner: Frame = { prefix: `${key}/`, vars: scope, branch: own, ...mine, next: 'continue' };
+      const output = await this.#list([step], input, inner);
+      mine.ended = inner.ended;
+      return output;
+    });
+    if (compete) {
+      const { winner, value } = await this.#journal.race(key, branch, bodies);
+      frame.state.context = frames[winner]!.state.context;
+      frame.ended ||= frames[winner]!.ended;
+      return value;
+    }
+    const outputs = await this.#journal.all(key, branch, bodies);
+    frame.state.context = frames.reduce(
+      (merged, { state }) => mergeContexts(merged, state.context, before),
+      before,
+    );
+    frame.ended ||= frames.some(({ ended }) => ended);
+    return outputs;
+  }
+
+  async #try(
+    step: TryNode,
+    key: string,
+    input: Json,
+    scope: Scope,
+    frame: Frame,
+    branch: Branch,
+  ): Promise<Json> {
+    const { retry } = step;
+    const startedMs = retry?.durationMs === undefined ? 0 : this.#journal.now(`${key}^started`);
+    for (let attempt = 0; ; attempt++) {
+      const at = attempt === 0 ? key : `${key}^${attempt}`;
+      try {
+        const body = (own: Branch) => this.#nested(step.steps, `${at}/`, input, scope, frame, own);
+        return await (retry?.attemptMs === undefined
+          ? body(branch)
+          : this.#within(at, retry.attemptMs, branch, body));
+      } catch (error) {
+        if (error instanceof Abandoned) throw error;
+        const caught = toFlowError(error, at);
+        const vars = { ...scope, context: frame.state.context, [step.as]: caught.body };
+        if (!catches(step, caught, vars)) throw caught;
+        if (retry && shouldRetry(retry, attempt, vars)) {
+          const nowMs = this.#journal.now(`${at}^failed`);
+          const delayMs = retryDelayMs(retry, attempt, () => this.#journal.random(`${at}^jitter`));
+          if (retry.durationMs === undefined || nowMs + delayMs <= startedMs + retry.durationMs) {
+            await this.#journal.timer(`${at}^delay`, nowMs + delayMs, branch);
+            continue;
+          }
+        }
+        // Without a handler, errors that were only to be retried end the step (dsl-reference.md, "Catch").
+        if (step.catchSteps.length === 0 && retry) throw caught;
+        if (step.catchNext !== undefined) frame.next = step.catchNext;
+        return this.#nested(step.catchSteps, `${key}^catch/`, input, vars, frame, branch);
+      }
+    }
+  }
+
+  /** Runs the body against a deadline; which of the two came first is recorded. */
+  async #within(
+    key: string,
+    timeoutMs: number,
+    parent: Branch,
+    body: (branch: Branch) => Promise<Json>,
+  ): Promise<Json> {
+    const dueMs = this.#journal.now(`${key}^from`) + timeoutMs;
+    const { winner, value } = await this.#journal.race(`${key}^timeout`, parent, [
+      body,
+      (branch) => this.#journal.timer(`${key}^due`, dueMs, branch).then(() => null),
+    ]);
+    if (winner === 0) return value;
+    throw standardError('timeout', 408, `No end within ${timeoutMs} ms.`, key);
+  }
+}

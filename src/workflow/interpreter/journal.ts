@@ -1,0 +1,65 @@
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Primitive } from '../catalog/primitive.ts';
+import type { EventFilter } from '../language/flow.ts';
+
+/**
+ * A part of a run that can be given up as a whole: a branch, a step under a timeout, the run itself. What waits in it is then
+ * rejected with `Abandoned`, and what runs in it has its signal aborted.
+ */
+export interface Branch {
+  readonly abandoned: boolean;
+}
+
+/** One filter of a `listen` step, with the values that its expressions had when it began. */
+export interface ListenFilter {
+  readonly filter: EventFilter;
+  /** Attribute values expected, in the order of `filter.attributes`. */
+  readonly attributes: readonly Json[];
+  /** Correlation values expected, in the order of those of `filter.correlate` that expect one. */
+  readonly correlate: readonly Json[];
+}
+
+/** An event that a `listen` step has taken. */
+export interface TakenEvent {
+  /** Which filter it fits: an event comes once for each. */
+  readonly filter: number;
+  /** Where it stands in the log; the same for the same event. */
+  readonly place: string;
+  readonly event: JsonObject;
+}
+
+/**
+ * What the interpreter does with the world: everything that happens has a key, its result is recorded under it, and a replay
+ * gets the recorded result. Keys are step ids with loop indexes; the interpreter gives each key once per run.
+ */
+export interface Journal {
+  /** The whole run. */
+  readonly root: Branch;
+  /** Calls a primitive. Rejects with the step's FlowError, recorded too. */
+  step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json>;
+  /** Appends an event to the log, together with what else is committed; answers with the event. */
+  emit(key: string, event: JsonObject): Json;
+  /** Resolves when business time has passed `dueMs`; `long` ones let the run leave memory. */
+  timer(key: string, dueMs: number, branch: Branch): Promise<void>;
+  /** From now on events that fit are kept for this step; answers with what the step came to when that is recorded. */
+  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined;
+  /** The n-th event for the step, from 0, in the order of the log. */
+  nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent>;
+  /** The step wants no more events: records what it came to. */
+  listened(key: string, output: Json): void;
+  child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json>;
+  /** Runs the branches until one resolves or rejects; which one is recorded. The others are abandoned. */
+  race(
+    key: string,
+    parent: Branch,
+    branches: readonly ((branch: Branch) => Promise<Json>)[],
+  ): Promise<{ winner: number; value: Json }>;
+  /** Runs all branches; the first that rejects abandons the others, and is recorded. */
+  all(key: string, parent: Branch, branches: readonly ((branch: Branch) => Promise<Json>)[]): Promise<Json[]>;
+  /** Business time at the first asking. */
+  now(key: string): number;
+  /** At least 0, less than 1; drawn at the first asking. */
+  random(key: string): number;
+  /** Notes that a step without a result of its own was passed, for those who look at the run. */
+  trace(key: string, choice?: string): void;
+}

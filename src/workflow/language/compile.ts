@@ -1,0 +1,282 @@
+import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
+import type { ErrorCode } from '../../kernel/error-codes.ts';
+import { AiosError, type Issue } from '../../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { compileSchema, escapePointer, type Validator } from '../../kernel/schema.ts';
+import type { Catalog } from '../catalog/primitive.ts';
+import { celLanguage } from './cel.ts';
+import { compileSteps } from './compile-steps.ts';
+import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
+import { jqLanguage, type RunJq } from './jq.ts';
+import { workflowSchema } from './language-schema.ts';
+import { isStatic, type Scope, type Template, Templates } from './templates.ts';
+
+/** `any: []`. */
+const EVERY_EVENT: EventFilter = { type: ANY_TYPE, data: undefined, attributes: [], correlate: [] };
+/** Members that name variables, by the member that holds them. */
+const NAMING: { readonly [holder: string]: readonly string[] } = {
+  for: ['each', 'at'],
+  foreach: ['item', 'at'],
+  catch: ['as'],
+};
+const validateDocument = compileSchema(workflowSchema);
+
+/**
+ * Compiles a flow's definition, once per version. All faults are found, not only the first.
+ *
+ * @throws AiosError `definition.invalid`, or `workflow.unsupported` when all that is wrong is that AIOS does not run it; the issues carry paths
+ * @example compileFlow(readDocument(text, 'workflows/returns.yaml').value, catalog, runJq)
+ */
+export function compileFlow(body: JsonObject, catalog: Catalog, runJq: RunJq): Flow {
+  const issues = validateDocument(body);
+  if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
+  const compiler = new Compiler(body, catalog, runJq);
+  const flow = compiler.flow();
+  compiler.throwFaults();
+  return flow;
+}
+
+/** What the parts of a compilation share: the definition, the faults found so far, and how to compile what may be wrong. */
+export class Compiler {
+  readonly body: JsonObject;
+  readonly catalog: Catalog;
+  readonly listensFor = new Set<string>();
+  /** Functions of `use.functions` that are being compiled. */
+  readonly inFunctions = new Set<string>();
+  readonly #templates: Templates;
+  readonly #faults: { code: ErrorCode; issue: Issue }[] = [];
+
+  constructor(body: JsonObject, catalog: Catalog, runJq: RunJq) {
+    this.body = body;
+    this.catalog = catalog;
+    const language = isObject(body.evaluate) ? body.evaluate.language : undefined;
+    this.#templates = new Templates(language === 'cel' ? celLanguage : jqLanguage(runJq, namesOf(body)));
+  }
+
+  flow(): Flow {
+    const { body } = this;
+    const document = body.document as JsonObject;
+    const metadata =
+      isObject(document.metadata) && isObject(document.metadata.aios) ? document.metadata.aios : {};
+    const { subject, outcome } = metadata;
+    this.#checkEvaluate();
+    this.#checkUse();
+    return {
+      name: document.name as string,
+      namespace: document.namespace as string,
+      semver: document.version as string,
+      definition: body,
+      ...this.data(body, ''),
+      timeoutMs: this.timeout(body.timeout, '/timeout'),
+      startsOn: this.#startsOn(),
+      subject: this.bare(subject, '/document/metadata/aios/subject'),
+      outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
+      steps: compileSteps(this, body.do as JsonObject[], '/do', ''),
+      listensFor: [...this.listensFor],
+    };
+  }
+
+  fault(path: string, message: string, expected?: string, code: ErrorCode = 'definition.invalid'): void {
+    // An extension is compiled for each step that it extends: its faults are told once.
+    if (this.#faults.some(({ issue }) => issue.path === path && issue.message === message)) return;
+    this.#faults.push({
+      code,
+      issue: expected === undefined ? { path, message } : { path, message, expected },
+    });
+  }
+
+  unsupported(path: string, message: string, expected: string): void {
+    this.fault(path, message, expected, 'workflow.unsupported');
+  }
+
+  /** @throws AiosError when faults were found; `workflow.unsupported` only when there is no other */
+  throwFaults(): void {
+    if (this.#faults.length === 0) return;
+    const allUnsupported = this.#faults.every(({ code }) => code === 'workflow.unsupported');
+    throw new AiosError(allUnsupported ? 'workflow.unsupported' : 'definition.invalid', {
+      issues: this.#faults.map(({ issue }) => issue),
+    });
+  }
+
+  /** Runs a compilation whose error becomes a fault at this path. */
+  try<T>(path: string, compile: () => T): T | undefined {
+    try {
+      return compile();
+    } catch (error) {
+      if (!(error instanceof AiosError)) throw error;
+      this.fault(path, error.message);
+      return undefined;
+    }
+  }
+
+  bare(source: Json | undefined, path: string): Template | undefined {
+    if (source === undefined) return undefined;
+    if (typeof source !== 'string') return this.template(source, path);
+    return this.try(path, () => this.#templates.bare(source));
+  }
+
+  condition(source: Json | undefined, path: string): ((scope: Scope) => boolean) | undefined {
+    return source === undefined ? undefined : this.try(path, () => this.#templates.condition(String(source)));
+  }
+
+  template(value: Json, path: string): Template {
+    if (typeof value === 'object' && value !== null && !isStatic(value)) {
+      // Member by member, so that a fault names the member.
+      const members = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+      for (const [key, member] of members) this.template(member, `${path}/${escapePointer(String(key))}`);
+      return this.#faults.length > 0 ? () => null : this.#templates.value(value);
+    }
+    return this.try(path, () => this.#templates.value(value)) ?? (() => null);
+  }
+
+  schema(schema: Json | undefined, path: string): Validator | undefined {
+    if (!isObject(schema)) return undefined;
+    if (schema.document === undefined) {
+      this.unsupported(
+        `${path}/resource`,
+        'schemas by reference are not fetched',
+        'document: the schema itself',
+      );
+      return undefined;
+    }
+    return this.try(`${path}/document`, () => compileSchema(schema.document as JsonObject));
+  }
+
+  duration(value: Json | undefined, path: string): number | undefined {
+    if (value === undefined) return undefined;
+    return this.try(path, () => parseDuration(value as string | DurationParts));
+  }
+
+  /** `timeout` given in place, or by its name in `use.timeouts`. */
+  timeout(value: Json | undefined, path: string): number | undefined {
+    if (value === undefined) return undefined;
+    const found = typeof value === 'string' ? this.used('timeouts', value, path) : value;
+    return isObject(found) ? this.duration(found.after, `${path}/after`) : undefined;
+  }
+
+  /** What `use.<kind>` defines under a name. */
+  used(kind: string, name: string, path: string): JsonObject | undefined {
+    const of = isObject(this.body.use) ? this.body.use[kind] : undefined;
+    const found = isObject(of) && Object.hasOwn(of, name) ? of[name] : undefined;
+    if (isObject(found)) return found;
+    const known = isObject(of) ? Object.keys(of).join(', ') : '';
+    this.fault(path, `use.${kind} does not define “${name}”`, known || 'nothing is defined there');
+    return undefined;
+  }
+
+  /** `input`, `output`: the data that enters and leaves a flow or a step. */
+  data(of: JsonObject, path: string) {
+    const input = isObject(of.input) ? of.input : {};
+    const output = isObject(of.output) ? of.output : {};
+    return {
+      inputSchema: this.schema(input.schema, `${path}/input/schema`),
+      inputFrom: this.bare(input.from, `${path}/input/from`),
+      outputAs: this.bare(output.as, `${path}/output/as`),
+      outputSchema: this.schema(output.schema, `${path}/output/schema`),
+    };
+  }
+
+  filters(consumption: JsonObject, path: string): { mode: ConsumptionMode; filters: EventFilter[] } {
+    const mode = consumption.one ? 'one' : consumption.any ? 'any' : 'all';
+    const list = mode === 'one' ? [consumption.one] : (consumption[mode] as Json[]);
+    const filters = list.map((filter, index) =>
+      this.#filter(filter as JsonObject, mode === 'one' ? `${path}/one` : `${path}/${mode}/${index}`),
+    );
+    if (filters.length === 0) filters.push(EVERY_EVENT);
+    return { mode, filters };
+  }
+
+  #filter(filter: JsonObject, path: string): EventFilter {
+    const { type = ANY_TYPE, data, ...attributes } = filter.with as JsonObject;
+    if (typeof type !== 'string' || !isStatic(type)) {
+      this.unsupported(`${path}/with/type`, 'the type of an event filter is no expression', 'the event type');
+    }
+    const correlate = (filter.correlate ?? {}) as { [name: string]: { from: string; expect?: string } };
+    return {
+      type: String(type),
+      data: data === undefined ? undefined : this.template(data, `${path}/with/data`),
+      attributes: Object.entries(attributes).map(([name, value]) => ({
+        name,
+        value: this.template(value, `${path}/with/${escapePointer(name)}`),
+      })),
+      correlate: Object.entries(correlate).map(([name, { from, expect }]) => {
+        const at = `${path}/correlate/${escapePointer(name)}`;
+        return {
+          name,
+          from: this.bare(from, `${at}/from`) ?? (() => null),
+          expect: expect === undefined ? undefined : this.template(expect, `${at}/expect`),
+        };
+      }),
+    };
+  }
+
+  #startsOn(): EventFilter[] {
+    const schedule = this.body.schedule;
+    if (!isObject(schedule)) return [];
+    for (const kind of ['every', 'cron', 'after']) {
+      if (schedule[kind] !== undefined) {
+        this.unsupported(
+          `/schedule/${kind}`,
+          `schedule.${kind} is not run`,
+          'on: the events that start a run',
+        );
+      }
+    }
+    if (!isObject(schedule.on)) return [];
+    const { mode, filters } = this.filters(schedule.on, '/schedule/on');
+    if (mode === 'all' && filters.length > 1) {
+      this.unsupported(
+        '/schedule/on/all',
+        'a run starts from one event',
+        'one or any, and listen for the others',
+      );
+    }
+    if (filters.some(({ type }) => type === ANY_TYPE)) {
+      this.unsupported('/schedule/on', 'a run starts from events of types that are named', 'with: { type }');
+    }
+    return filters;
+  }
+
+  #checkEvaluate(): void {
+    const evaluate = isObject(this.body.evaluate) ? this.body.evaluate : {};
+    const { language = 'jq' } = evaluate;
+    if (language !== 'cel' && language !== 'jq') {
+      this.unsupported(
+        '/evaluate/language',
+        `expressions in “${language}” are not run`,
+        'jq (the default) or cel',
+      );
+    }
+    if (evaluate.mode === 'loose') {
+      this.unsupported('/evaluate/mode', 'mode “loose” is not run', 'mode: strict');
+    }
+  }
+
+  #checkUse(): void {
+    const use = isObject(this.body.use) ? this.body.use : {};
+    const instead: { [kind: string]: string } = {
+      authentications: 'credentials in the connector',
+      secrets: 'credentials in the connector',
+      catalogs: 'the primitives of the default catalog',
+    };
+    for (const [kind, expected] of Object.entries(instead)) {
+      if (use[kind] !== undefined) this.unsupported(`/use/${kind}`, `use.${kind} is not run`, expected);
+    }
+  }
+}
+
+/** Names that a flow gives to variables: those of loops, and the caught error's. */
+function namesOf(body: Json): Set<string> {
+  const names = new Set(['item', 'index', 'error']);
+  const visit = (value: Json): void => {
+    if (Array.isArray(value)) for (const item of value) visit(item);
+    if (!isObject(value)) return;
+    for (const [key, member] of Object.entries(value)) {
+      const given = isObject(member) ? NAMING[key]?.map((of) => member[of]) : undefined;
+      for (const name of given ?? []) if (typeof name === 'string') names.add(name);
+      visit(member);
+    }
+  };
+  visit(body);
+  return names;
+}

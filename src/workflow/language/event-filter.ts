@@ -1,0 +1,48 @@
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { ANY_TYPE, type EventFilter } from './flow.ts';
+import type { Scope } from './templates.ts';
+
+/** Whether an event is one that the filter means, given the values that its attributes and correlations expect. */
+export function matchesEvent(
+  filter: EventFilter,
+  event: JsonObject,
+  attributes: readonly Json[],
+  correlate: readonly Json[],
+): boolean {
+  if (filter.type !== ANY_TYPE && event.type !== filter.type) return false;
+  for (const [index, { name }] of filter.attributes.entries()) {
+    if (!equal(event[name] ?? null, attributes[index] ?? null)) return false;
+  }
+  if (filter.data && !matchesData(filter.data, event)) return false;
+  const scope = eventScope(event);
+  let expected = 0;
+  for (const { from, expect } of filter.correlate) {
+    if (expect && !equal(from(scope), correlate[expected++] ?? null)) return false;
+  }
+  return true;
+}
+
+/** What expressions about an event see: its attributes, `data` and `event`; in jq the event is `.`. */
+export function eventScope(event: JsonObject): Scope {
+  return { ...event, event, data: event.data ?? null, input: event };
+}
+
+/** `with.data`: a value to be equal to, or an expression about the data that is true. */
+function matchesData(data: NonNullable<EventFilter['data']>, event: JsonObject): boolean {
+  const value = event.data ?? null;
+  try {
+    const found = data({ event, data: value, input: value });
+    return found === true || equal(found, value);
+  } catch {
+    return false; // data of another form is not what is meant
+  }
+}
+
+export function equal(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, i) => equal(item, b[i]!));
+  if (!isObject(a) || !isObject(b)) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => equal(a[name]!, b[name] ?? null));
+}
