@@ -32,6 +32,7 @@ import { type PlannedDefinition, type ProjectFile, planProject } from './store/p
 import { taskMigrations } from './tasks/task-lanes.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
+import type { Primitive } from './workflow/catalog/primitive.ts';
 import { workflowMigrations } from './workflow/engine/migrations.ts';
 
 const VERSION = '0.1.0';
@@ -52,6 +53,8 @@ export interface AppOptions {
   consoleDir?: string | undefined;
   /** Business time; the wall clock when left out. In a replay it follows the events. */
   clock?: Clock | undefined;
+  /** Functions of the program that embeds AIOS: flows call them as `call: name:version@default`. */
+  functions?: readonly Primitive[] | undefined;
   onProgress?: (stage: string) => void;
 }
 
@@ -145,7 +148,7 @@ async function start(
 }
 
 async function openGround(options: AppOptions, closers: Ground['closers']): Promise<Ground> {
-  const { dataDir, databaseUrl, limits, clock = systemClock, onProgress } = options;
+  const { dataDir, databaseUrl, limits, clock = systemClock, functions = [], onProgress } = options;
   let target: ConnectionTarget;
   if (databaseUrl) target = { connectionString: databaseUrl };
   else {
@@ -171,7 +174,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   closers.push(() => db.close());
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
-  return { db, commit, clock, limits, dataDir, closers };
+  return { db, commit, clock, limits, dataDir, functions, closers };
 }
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */

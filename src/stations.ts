@@ -40,7 +40,7 @@ import { featuresPrimitive } from './workflow/catalog/features.ts';
 import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
-import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
+import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
@@ -53,6 +53,8 @@ export interface Ground {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly dataDir: string;
+  /** Of the program that embeds AIOS. */
+  readonly functions: readonly Primitive[];
   /** Called in the reverse order at the end. */
   readonly closers: (() => Promise<unknown>)[];
 }
@@ -95,6 +97,7 @@ export async function createStations(ground: Ground) {
       (entry) => costs.entry(entry),
       (entry) => auditLog.entry(entry),
     ),
+    ...ground.functions,
   ]);
   const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit),
