@@ -47,9 +47,10 @@ const TYPES: Readonly<Record<string, ElementType>> = {
   }),
   real: fixedType(700, 4, (buffer, value, at) => buffer.writeFloatBE(Number(value), at)),
   float8: fixedType(701, 8, (buffer, value, at) => buffer.writeDoubleBE(Number(value), at)),
-  timestamptz: fixedType(1184, 8, (buffer, value, at) =>
-    writeInt64(buffer, (Date.parse(value as string) - POSTGRES_EPOCH_MS) * 1_000, at),
-  ),
+  timestamptz: fixedType(1184, 8, (buffer, value, at) => {
+    const ms = typeof value === 'number' ? value : Date.parse(value as string);
+    writeInt64(buffer, (ms - POSTGRES_EPOCH_MS) * 1_000, at);
+  }),
   uuid: fixedType(
     2950,
     16,

@@ -128,6 +128,10 @@ export class MemoryRunStore implements RunStore {
     const before = this.#rows.get(change.id);
     const barriers = new Map(before?.barriers);
     if (!barriers.has(seq)) barriers.set(seq, entries);
+    if (before && values.status === 'running') {
+      this.#rows.set(change.id, { ...before, barriers });
+      return;
+    }
     this.#rows.set(change.id, {
       ...values,
       subject: values.subject ?? before?.subject ?? null,

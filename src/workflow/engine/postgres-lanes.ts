@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Lane, plannedLane, Refused } from '../../store/group-commit.ts';
-import { columns, timestamp } from '../../store/rows.ts';
+import { columns } from '../../store/rows.ts';
 import type { Origin, RunChange, Signal, Subscription } from './run-store.ts';
 
 const COLUMNS =
@@ -22,12 +22,12 @@ function rowOf(change: RunChange): unknown[] {
     change.epoch,
     change.status,
     change.worker,
-    change.wakeAtMs === null ? null : timestamp(change.wakeAtMs),
+    change.wakeAtMs,
     change.waitingFor,
     originText(change.origin),
     change.idempotencyKey,
-    timestamp(change.startedAtMs),
-    timestamp(change.updatedAtMs),
+    change.startedAtMs,
+    change.updatedAtMs,
     change.result === null ? null : JSON.stringify(change.result),
     change.subject,
     change.outcome,
@@ -48,7 +48,15 @@ export async function insertRuns(tx: Queryable, changes: readonly RunChange[]): 
   return new Set(rows.map((row) => row.id));
 }
 
-const LOCK = 'select from workflow_runs where id = any($1) order by id for no key update';
+/**
+ * Locks runs in the order of their ids before anything is written: a takeover waits for it, or has been first and has changed the epoch.
+ * A run that goes on (`running`, with a row) is written no further: its row says so already, and a new version of it at each step was
+ * a third of the work of Postgres.
+ */
+const LOCK = 'select id, epoch from workflow_runs where id = any($1::text[]) order by id for no key update';
+const LOCK_ALL = `with held as (${LOCK})
+     select 1 / (case when count(*) = $3::int then 1 else 0 end)
+     from held join unnest($1::text[], $2::bigint[]) as c(id, epoch) using (id, epoch)`;
 const UPDATE = `update workflow_runs r
      set status = c.status, worker = c.worker, wake_at = c.wake_at, waiting_for = c.waiting_for, updated_at = c.updated_at,
          result = c.result, subject = coalesce(c.subject, r.subject), outcome = coalesce(c.outcome, r.outcome),
@@ -57,11 +65,8 @@ const UPDATE = `update workflow_runs r
        as c(id, epoch, status, worker, wake_at, waiting_for, updated_at, result, subject, outcome)
      where r.id = any($1) and r.id = c.id and r.epoch = c.epoch`;
 
-/** Fails the transaction unless a statement has touched so many rows. */
-const allOf = (statement: string, count: string) =>
-  `with touched as (${statement}) select 1 / (case when count(*) = ${count}::int then 1 else 0 end) from touched`;
-const INSERT_ALL = allOf(INSERT, '$17');
-const UPDATE_ALL = allOf(`${UPDATE} returning r.id`, '$11');
+/** Fails the transaction unless so many rows were inserted. */
+const INSERT_ALL = `with touched as (${INSERT}) select 1 / (case when count(*) = $17::int then 1 else 0 end) from touched`;
 
 function updatedColumns(changes: readonly RunChange[]): unknown[][] {
   return columns(changes, (change) => [
@@ -69,25 +74,28 @@ function updatedColumns(changes: readonly RunChange[]): unknown[][] {
     change.epoch,
     change.status,
     change.worker,
-    change.wakeAtMs === null ? null : timestamp(change.wakeAtMs),
+    change.wakeAtMs,
     change.waitingFor,
-    timestamp(change.updatedAtMs),
+    change.updatedAtMs,
     change.result === null ? null : JSON.stringify(change.result),
     change.subject,
     change.outcome,
   ]);
 }
 
+const changesRow = ({ status }: RunChange) => status !== 'running';
+
+/** Locks the runs whose epoch still matches and writes those that change; answers with `id/epoch` of all that matched. */
 async function updateRuns(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
-  const ids = changes.map((change) => change.id);
-  // The lock is taken in the order of ids, before anything is written: a takeover waits for it, or has been first and has changed the epoch.
-  await tx.query(LOCK, [ids]);
-  const rows = await tx.query<{ id: string; epoch: number }>(
-    `${UPDATE} returning r.id, r.epoch`,
-    updatedColumns(changes),
-  );
-  return new Set(rows.map((row) => `${row.id}/${row.epoch}`));
+  const rows = await tx.query<{ id: string; epoch: number }>(LOCK, [changes.map(({ id }) => id)]);
+  const locked = new Set(rows.map(keyOf));
+  const matched = changes.filter((change) => locked.has(keyOf(change)));
+  const changed = matched.filter(changesRow);
+  if (changed.length > 0) await tx.query(UPDATE, updatedColumns(changed));
+  return new Set(matched.map(keyOf));
 }
+
+const keyOf = ({ id, epoch }: { id: string; epoch: number }) => `${id}/${epoch}`;
 
 /** New rows that were already there are ours when their epoch is: the answer to an earlier commit was lost. */
 async function ownRows(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
@@ -112,11 +120,11 @@ export const runLane: Lane<RunChange> = {
         values: [...insertedColumns([...inserts.values()]), inserts.size],
       });
     if (updates.size > 0) {
-      const values = updatedColumns([...updates.values()]);
-      statements.push(
-        { text: LOCK, values: [values[0]] },
-        { text: UPDATE_ALL, values: [...values, updates.size] },
-      );
+      const all = [...updates.values()];
+      const changed = all.filter(changesRow);
+      const held = columns(all, ({ id, epoch }) => [id, epoch]);
+      statements.push({ text: LOCK_ALL, values: [...held, updates.size] });
+      if (changed.length > 0) statements.push({ text: UPDATE, values: updatedColumns(changed) });
     }
     return { statements };
   },
@@ -128,8 +136,7 @@ export const runLane: Lane<RunChange> = {
     const updated = updates.size > 0 ? await updateRuns(tx, [...updates.values()]) : new Set<string>();
     if (inserted.size === inserts.size && updated.size === updates.size) return undefined;
     return changes.map((change) => {
-      if (change.insert ? inserted.has(change.id) : updated.has(`${change.id}/${change.epoch}`))
-        return undefined;
+      if (change.insert ? inserted.has(change.id) : updated.has(keyOf(change))) return undefined;
       return new Refused(
         new AiosError(change.insert ? 'workflow.exists' : 'workflow.fenced', {
           detail: change.id,
@@ -146,7 +153,7 @@ function lastOf(changes: readonly RunChange[]) {
   const updates = new Map<string, RunChange>();
   for (const change of changes) {
     if (change.insert) inserts.set(change.id, change);
-    else updates.set(`${change.id}/${change.epoch}`, change);
+    else updates.set(keyOf(change), change);
   }
   return { inserts, updates };
 }
