@@ -100,7 +100,7 @@ export async function createStations(ground: Ground) {
     ...ground.functions,
   ]);
   const engine: WorkflowEngine = new WorkflowEngine({
-    store: new PostgresRunStore(db, commit),
+    store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
     clock,
     limits,

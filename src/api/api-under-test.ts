@@ -232,7 +232,7 @@ function assemble({ db, commit, limits }: Store) {
   });
   const catalog = catalogOf([humanTaskPrimitive(tasks, (entry) => audit.entry(entry))]);
   const engine = new WorkflowEngine({
-    store: new PostgresRunStore(db, commit),
+    store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
     clock,
     limits,

@@ -58,6 +58,7 @@ export function runRoutes(dependencies: RunDependencies): (server: FastifyInstan
       answer: Run,
       handle: ({ params }) => readRun(dependencies, params.id),
     });
+    payloadRoute(server, dependencies);
     streamRoute(server, dependencies);
     actionRoutes(server, dependencies);
   };
@@ -108,6 +109,20 @@ async function readRun({ engine, audit, costs, lineage }: RunDependencies, id: s
     costs: charges.map(({ runId: _, at, ...charge }) => ({ ...charge, at: iso(at) })),
     audit: entries,
   };
+}
+
+/** Large values stand in a step as `inputRef` and `outputRef`. */
+function payloadRoute(server: FastifyInstance, { engine }: RunDependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/runs/:id/payloads/:digest',
+    permission: 'runs.read',
+    summary: 'A large value of a step, by the digest that the step names',
+    tag,
+    params: Type.Object({ id: Type.String(), digest: Type.String({ pattern: '^[0-9a-f]{64}$' }) }),
+    answer: Type.Object({ value: Type.Unknown() }),
+    handle: async ({ params: { id, digest } }) => ({ value: await engine.runs.payload(id, digest) }),
+  });
 }
 
 /** The run at each change, from whichever process makes it, until it has ended. */

@@ -52,6 +52,14 @@ describe('the API runs flows', () => {
     expect([started.statusCode, again.json().id]).toEqual([202, started.json().id]);
   });
 
+  it('and says when a run refers to no such value', async () => {
+    const { id } = (await start('greet', '?wait=5s', { input: { name: 'Cy' } })).json();
+    const at = (digest: string) => problem({ url: `/api/v1/runs/${id}/payloads/${digest}`, role: 'viewer' });
+    expect(await at('a'.repeat(64))).toMatchObject({ status: 404, code: 'workflow.payload_missing' });
+    expect(await at('../x')).toMatchObject({ status: 404 });
+    expect(await at('abc')).toMatchObject({ status: 400 });
+  });
+
   it('by an event, asks a person, takes the answer and ends: the same event is the same run', async () => {
     const waiting = (await start('returns', '?wait=5s', returnRequested('evt-1'), CLOUD_EVENT)).json();
     expect(waiting).toMatchObject({ status: 'waiting', waitingFor: 'human-task' });

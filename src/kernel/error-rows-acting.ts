@@ -26,6 +26,11 @@ export const ACTING_ERRORS = {
   'workflow.ended': row(409, 'The run has ended', 'Start a new run; what has ended is never changed.'),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
   'workflow.canceled': row(409, 'The run was canceled', 'Start a new run if the work is still wanted.'),
+  'workflow.payload_missing': row(
+    404,
+    'The run refers to no such value',
+    'Take the digest from the run itself (`outputRef`, `inputRef` of a step); values go when the run that holds them is deleted.',
+  ),
   'workflow.script_failed': row(
     500,
     'The script of a step failed or was stopped',

@@ -77,6 +77,11 @@ export const LIMITS = {
   ),
   runsQueuedMax: limit(10_000, 'starts that wait for a place before callers are refused'),
   runLeaseMs: limit(15_000, 'how long the runs of a dead process stay with it; renewed every third of it'),
+  payloadInlineBytesMax: limit(
+    64 * 1024,
+    'a value in the journal of a run; larger ones lie apart, once, by their digest',
+  ),
+  payloadSweepMs: limit(600_000, 'how often values are deleted that no run refers to any more'),
   runPollMs: limit(500, 'how often a process looks for what other processes left it'),
   runParkMs: limit(1_000, 'waits up to this stay in memory: putting a run away and back costs about 2 ms'),
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),

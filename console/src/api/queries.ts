@@ -3,6 +3,7 @@ import { get } from './request.ts';
 import type {
   AuditEntry,
   DeadLetter,
+  Json,
   Kpis,
   LoggedEvent,
   Me,
@@ -42,6 +43,14 @@ export const runQuery = (id: string) =>
   queryOptions({
     queryKey: ['run', id],
     queryFn: () => get<Run>(`/api/v1/runs/${encodeURIComponent(id)}`),
+  });
+
+/** A large value of a step: it never changes. */
+export const payloadQuery = (runId: string, digest: string) =>
+  queryOptions({
+    queryKey: ['run', runId, 'payload', digest],
+    queryFn: () => get<{ value: Json }>(`/api/v1/runs/${runId}/payloads/${digest}`),
+    staleTime: Number.POSITIVE_INFINITY,
   });
 
 export const workflowsQuery = queryOptions({

@@ -47,6 +47,11 @@ export interface RunSummary {
   costMicroUsd?: number;
 }
 
+export interface PayloadRef {
+  digest: string;
+  bytes: number;
+}
+
 export interface Step {
   key: string;
   id: string;
@@ -60,6 +65,9 @@ export interface Step {
   attempts: number;
   input?: Json;
   output?: Json;
+  /** Instead of them, when they are large. */
+  inputRef?: PayloadRef;
+  outputRef?: PayloadRef;
   error?: { title?: string; type?: string; detail?: string };
   choice?: string;
 }
@@ -106,6 +114,9 @@ export interface Run extends RunSummary {
   digest: string;
   input: Json;
   output?: Json;
+  /** Instead of them, when they are large. */
+  inputRef?: PayloadRef;
+  outputRef?: PayloadRef;
   error?: { title?: string; type?: string; detail?: string };
   event?: JsonObject;
   parent?: { runId: string };

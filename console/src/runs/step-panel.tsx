@@ -1,7 +1,10 @@
-import { Group, Stack, Tabs, Text } from '@mantine/core';
-import type { JsonObject, Run, Step } from '../api/shapes.ts';
+import { Button, Group, Stack, Tabs, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { payloadQuery } from '../api/queries.ts';
+import type { JsonObject, PayloadRef, Run, Step } from '../api/shapes.ts';
 import { Badge, StatusBadge } from '../display/badge.tsx';
-import { money, plainNumber } from '../display/format.ts';
+import { bytes, money, plainNumber } from '../display/format.ts';
 import { JsonView } from '../display/json-view.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
@@ -28,10 +31,14 @@ export function StepPanel({ run, step }: { run: Run; step: Step | undefined }) {
           <Why run={run} step={step} />
         </Tabs.Panel>
         <Tabs.Panel value="output">
-          <JsonView
-            value={step.error ? (step.error as JsonObject) : step.output}
-            label={`Output of ${step.name}`}
-          />
+          {step.outputRef ? (
+            <LargeValue run={run} payload={step.outputRef} label={`Output of ${step.name}`} />
+          ) : (
+            <JsonView
+              value={step.error ? (step.error as JsonObject) : step.output}
+              label={`Output of ${step.name}`}
+            />
+          )}
         </Tabs.Panel>
         <Tabs.Panel value="input">
           <StepInput run={run} step={step} />
@@ -42,7 +49,9 @@ export function StepPanel({ run, step }: { run: Run; step: Step | undefined }) {
 }
 
 function StepInput({ run, step }: { run: Run; step: Step }) {
-  if (step.input !== undefined) return <JsonView value={step.input} label={`Input of ${step.name}`} />;
+  const label = `Input of ${step.name}`;
+  if (step.inputRef) return <LargeValue run={run} payload={step.inputRef} label={label} />;
+  if (step.input !== undefined) return <JsonView value={step.input} label={label} />;
   return (
     <Stack gap="xs">
       <Text size="sm" c="dimmed">
@@ -50,6 +59,23 @@ function StepInput({ run, step }: { run: Run; step: Step }) {
         {run.version} of the flow.
       </Text>
       <JsonView value={run.input} label="Input of the run" />
+    </Stack>
+  );
+}
+
+/** Read when somebody asks: it may be megabytes. */
+function LargeValue({ run, payload, label }: { run: Run; payload: PayloadRef; label: string }) {
+  const [asked, setAsked] = useState(false);
+  const { data, isFetching, error } = useQuery({ ...payloadQuery(run.id, payload.digest), enabled: asked });
+  if (data) return <JsonView value={data.value} label={label} />;
+  return (
+    <Stack gap="xs" align="flex-start">
+      <Text size="sm" c="dimmed">
+        {error ? error.message : `A large value: ${bytes(payload.bytes)}.`}
+      </Text>
+      <Button variant="default" size="xs" loading={isFetching} onClick={() => setAsked(true)}>
+        Show it
+      </Button>
     </Stack>
   );
 }

@@ -24,6 +24,7 @@ export class Agenda {
   #polling = false;
   #stopped = false;
   #renewedAtMs = 0;
+  #sweptAtMs = 0;
   readonly #toWake = new Set<string>();
   subscribedTypes: readonly string[] = [];
 
@@ -105,11 +106,21 @@ export class Agenda {
         await this.carryOut(id, requested);
       const nextMs = await store.nextDueMs();
       if (nextMs !== undefined) this.#arm(nextMs);
+      await this.#sweep();
     } catch {
       // The database is away: the next look tries again, and the lease says whether runs may still act.
     } finally {
       this.#polling = false;
     }
+  }
+
+  /** Large values that no run refers to any more, now and then. */
+  async #sweep(): Promise<void> {
+    const { store, limits } = this.#worker.deps;
+    const nowMs = this.#worker.monotonicMs();
+    if (nowMs - this.#sweptAtMs < limits.payloadSweepMs) return;
+    this.#sweptAtMs = nowMs;
+    await store.sweepPayloads();
   }
 
   async #renew(): Promise<void> {

@@ -11,6 +11,7 @@ import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
+import { payloadTests } from './engine-conformance-payloads.ts';
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
 import type { WorkflowDefinition } from './flows.ts';
@@ -291,6 +292,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     startTests(() => world);
     waitTests(() => world);
     crashTests(() => world);
+    payloadTests(() => world);
   });
 }
 

@@ -71,7 +71,7 @@ export interface RunState {
  * for tests and embedding, over the Postgres store for any number of processes on one database.
  *
  * @example
- * const engine = new WorkflowEngine({ store: new PostgresRunStore(db, commit), catalog, clock, limits, findDefinition });
+ * const engine = new WorkflowEngine({ store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax), catalog, clock, limits, findDefinition });
  * engine.put({ name: 'returns', version: 1, digest, body });
  * await engine.begin();
  * const run = await engine.run({ workflow: 'returns', input: { order: 'o-1' } }, 30_000);

@@ -35,9 +35,7 @@ export class EventStreams {
     this.#nowMs = nowMs;
   }
 
-  subscribe(key: string, filters: readonly ListenFilter[], branch: LiveBranch): Json | undefined {
-    const known = this.#recorder.find(key);
-    if (known) return known.o;
+  subscribe(key: string, filters: readonly ListenFilter[], branch: LiveBranch): undefined {
     branch.onAbandon(() => this.#unsubscribe(key));
     if (this.#recorder.find(`${key}^open`)) return undefined;
     this.#recorder.record({ k: `${key}^open`, s: this.#nowMs() });

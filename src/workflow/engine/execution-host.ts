@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Execution } from './execution.ts';
+import type { PayloadRef } from './run-store.ts';
 
 /** Between two attempts while the store is away; an embedded Postgres is back within a second or two. */
 export const AWAY_PAUSE_MS = 200;
@@ -24,6 +25,8 @@ export interface ExecutionHost {
   waits(execution: Execution): void;
   /** The event as it will stand in the log, and the write that puts it there. */
   emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write };
+  /** A large value that the run recorded. */
+  payload(execution: Execution, ref: PayloadRef): Promise<Json>;
   /** The write that starts a run of another flow. */
   startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string;
 }

@@ -70,7 +70,7 @@ export class Execution implements Journal {
 
   step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json> {
     const known = this.recorder.find(key);
-    if (known) return settled(known);
+    if (known) return this.#settled(known);
     if (branch.abandoned) return Promise.reject(new Abandoned());
     // What is already opened may wait on, so that it can be closed.
     if (this.holding && !this.recorder.find(`${key}^open`)) return new Promise(() => {});
@@ -205,9 +205,9 @@ export class Execution implements Journal {
     }
   }
 
-  emit(key: string, event: JsonObject): Json {
+  emit(key: string, event: JsonObject): Json | Promise<Json> {
     const known = this.recorder.find(key);
-    if (known) return known.o ?? null;
+    if (known) return this.#settled(known);
     const emitted = this.#host.emit(this, key, event);
     this.recorder.record({ k: key, s: this.#host.nowMs(), d: 0, o: emitted.event }, [emitted.write]);
     return emitted.event;
@@ -220,7 +220,13 @@ export class Execution implements Journal {
     this.recorder.record({ k: key, s, d: this.#host.nowMs() - s });
   }
 
-  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined {
+  subscribe(
+    key: string,
+    filters: readonly ListenFilter[],
+    branch: Branch,
+  ): (() => Promise<Json>) | undefined {
+    const known = this.recorder.find(key);
+    if (known) return () => this.#settled(known);
     return this.#streams.subscribe(key, filters, branch as LiveBranch);
   }
 
@@ -234,7 +240,7 @@ export class Execution implements Journal {
 
   async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
     const known = this.recorder.find(key);
-    if (known) return settled(known);
+    if (known) return this.#settled(known);
     const openKey = `${key}^open`;
     let opened = this.recorder.find(openKey);
     if (!opened) {
@@ -339,6 +345,12 @@ export class Execution implements Journal {
 
   // ---- inside ----
 
+  /** What was recorded; a value that lies apart is read now that it is asked for. */
+  #settled({ e, o, or }: Entry): Promise<Json> {
+    if (e) return Promise.reject(new FlowError(e));
+    return or ? this.#host.payload(this, or) : Promise.resolve(o ?? null);
+  }
+
   #context(stepKey: string, nowMs: number, branch: LiveBranch): StepContext {
     return new LiveContext(this.run, stepKey, nowMs, branch);
   }
@@ -354,10 +366,6 @@ export class Execution implements Journal {
   #quiet(): void {
     if (this.waiters.size > 0) this.#host.waits(this);
   }
-}
-
-function settled(entry: Entry): Promise<Json> {
-  return entry.e ? Promise.reject(new FlowError(entry.e)) : Promise.resolve(entry.o ?? null);
 }
 
 /** The call was cut off: whether the world changed is not known, and the journal says so. */

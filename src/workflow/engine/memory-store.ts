@@ -211,6 +211,15 @@ export class MemoryRunStore implements RunStore {
     return entriesOf(this.#rows.get(id));
   }
 
+  /** In memory every value stands where it is. */
+  async payload(): Promise<undefined> {
+    return undefined;
+  }
+
+  async sweepPayloads(): Promise<number> {
+    return 0;
+  }
+
   async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
     const { workflow, status, sinceMs, untilMs, text } = filters;
     return [...this.#rows.values()]

@@ -58,6 +58,19 @@ export const workflowMigrations: Migration[] = [
         primary key (run_id, key, filter)
       );
       create index workflow_subscriptions_type on workflow_subscriptions (type);
+      create table workflow_payloads (
+        digest text primary key,
+        body json not null,
+        used_at timestamptz not null default now()
+      );
+      create index workflow_payloads_used_at on workflow_payloads (used_at);
+      create table workflow_payload_refs (
+        run_id text not null references workflow_runs on delete cascade,
+        digest text not null,
+        primary key (run_id, digest)
+      );
+      create index workflow_payload_refs_digest on workflow_payload_refs (digest);
+      comment on table workflow_payloads is 'Values over payloadInlineBytesMax, once each; deleted when no run refers to them.';
       create table workflow_workers (
         id text primary key,
         lease_until timestamptz not null

@@ -2,19 +2,15 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Lane, plannedLane, Refused } from '../../store/group-commit.ts';
 import { columns } from '../../store/rows.ts';
-import type { Origin, RunChange, Signal, Subscription } from './run-store.ts';
+import { type PackedChange, type PackedSignal, payloadStatements } from './payloads.ts';
+import type { Subscription } from './run-store.ts';
 
 const COLUMNS =
   'id, workflow, version, epoch, status, worker, wake_at, waiting_for, origin, idempotency_key, started_at, updated_at, result, subject, outcome, entries';
 const ARRAYS =
   '$1::text[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::json[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::json[], $14::text[], $15::text[], $16::json[]';
 
-/** The input of a run that an event started is that event: it is not written twice. */
-function originText({ input, ...origin }: Origin): string {
-  return JSON.stringify(origin.event ? origin : { input, ...origin });
-}
-
-function rowOf(change: RunChange): unknown[] {
+function rowOf({ change, origin, result, entries }: PackedChange): unknown[] {
   return [
     change.id,
     change.workflow,
@@ -24,26 +20,27 @@ function rowOf(change: RunChange): unknown[] {
     change.worker,
     change.wakeAtMs,
     change.waitingFor,
-    originText(change.origin),
+    origin,
     change.idempotencyKey,
     change.startedAtMs,
     change.updatedAtMs,
-    change.result === null ? null : JSON.stringify(change.result),
+    result,
     change.subject,
     change.outcome,
-    JSON.stringify(change.entries),
+    entries,
   ];
 }
 
 const INSERT = `insert into workflow_runs (${COLUMNS}) select * from unnest(${ARRAYS}) on conflict do nothing returning id`;
 
-function insertedColumns(changes: readonly RunChange[]): unknown[][] {
-  const sorted = changes.length > 1 ? [...changes].sort((a, b) => (a.id < b.id ? -1 : 1)) : changes;
+function insertedColumns(changes: readonly PackedChange[]): unknown[][] {
+  const sorted =
+    changes.length > 1 ? [...changes].sort((a, b) => (a.change.id < b.change.id ? -1 : 1)) : changes;
   return columns(sorted, rowOf);
 }
 
 /** Inserts new runs; answers with the ids of those that were not there. In the order of ids, so that two writers cannot deadlock. */
-export async function insertRuns(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
+export async function insertRuns(tx: Queryable, changes: readonly PackedChange[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string }>(INSERT, insertedColumns(changes));
   return new Set(rows.map((row) => row.id));
 }
@@ -68,8 +65,8 @@ const UPDATE = `update workflow_runs r
 /** Fails the transaction unless so many rows were inserted. */
 const INSERT_ALL = `with touched as (${INSERT}) select 1 / (case when count(*) = $17::int then 1 else 0 end) from touched`;
 
-function updatedColumns(changes: readonly RunChange[]): unknown[][] {
-  return columns(changes, (change) => [
+function updatedColumns(changes: readonly PackedChange[]): unknown[][] {
+  return columns(changes, ({ change, result }) => [
     change.id,
     change.epoch,
     change.status,
@@ -77,37 +74,38 @@ function updatedColumns(changes: readonly RunChange[]): unknown[][] {
     change.wakeAtMs,
     change.waitingFor,
     change.updatedAtMs,
-    change.result === null ? null : JSON.stringify(change.result),
+    result,
     change.subject,
     change.outcome,
   ]);
 }
 
-const changesRow = ({ status }: RunChange) => status !== 'running';
+const changesRow = ({ change }: PackedChange) => change.status !== 'running';
 
 /** Locks the runs whose epoch still matches and writes those that change; answers with `id/epoch` of all that matched. */
-async function updateRuns(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
-  const rows = await tx.query<{ id: string; epoch: number }>(LOCK, [changes.map(({ id }) => id)]);
+async function updateRuns(tx: Queryable, changes: readonly PackedChange[]): Promise<Set<string>> {
+  const rows = await tx.query<{ id: string; epoch: number }>(LOCK, [changes.map(({ change }) => change.id)]);
   const locked = new Set(rows.map(keyOf));
-  const matched = changes.filter((change) => locked.has(keyOf(change)));
+  const matched = changes.filter(({ change }) => locked.has(keyOf(change)));
   const changed = matched.filter(changesRow);
   if (changed.length > 0) await tx.query(UPDATE, updatedColumns(changed));
-  return new Set(matched.map(keyOf));
+  return new Set(matched.map(({ change }) => keyOf(change)));
 }
 
 const keyOf = ({ id, epoch }: { id: string; epoch: number }) => `${id}/${epoch}`;
 
 /** New rows that were already there are ours when their epoch is: the answer to an earlier commit was lost. */
-async function ownRows(tx: Queryable, changes: readonly RunChange[]): Promise<Set<string>> {
+async function ownRows(tx: Queryable, changes: readonly PackedChange[]): Promise<Set<string>> {
   const rows = await tx.query<{ id: string; epoch: number }>(
     'select id, epoch from workflow_runs where id = any($1)',
-    [changes.map((change) => change.id)],
+    [changes.map(({ change }) => change.id)],
   );
   const epochs = new Map(rows.map((row) => [row.id, row.epoch]));
-  return new Set(changes.filter(({ id, epoch }) => epochs.get(id) === epoch).map(({ id }) => id));
+  const own = changes.filter(({ change }) => epochs.get(change.id) === change.epoch);
+  return new Set(own.map(({ change }) => change.id));
 }
 
-export const runLane: Lane<RunChange> = {
+export const runLane: Lane<PackedChange> = {
   name: 'workflow.runs',
   gate: true,
   order: 10,
@@ -122,7 +120,7 @@ export const runLane: Lane<RunChange> = {
     if (updates.size > 0) {
       const all = [...updates.values()];
       const changed = all.filter(changesRow);
-      const held = columns(all, ({ id, epoch }) => [id, epoch]);
+      const held = columns(all, ({ change }) => [change.id, change.epoch]);
       statements.push({ text: LOCK_ALL, values: [...held, updates.size] });
       if (changed.length > 0) statements.push({ text: UPDATE, values: updatedColumns(changed) });
     }
@@ -131,11 +129,11 @@ export const runLane: Lane<RunChange> = {
   async write(tx, changes) {
     const { inserts, updates } = lastOf(changes);
     const inserted = inserts.size > 0 ? await insertRuns(tx, [...inserts.values()]) : new Set<string>();
-    const missing = [...inserts.values()].filter((change) => !inserted.has(change.id));
+    const missing = [...inserts.values()].filter(({ change }) => !inserted.has(change.id));
     for (const id of missing.length > 0 ? await ownRows(tx, missing) : []) inserted.add(id);
     const updated = updates.size > 0 ? await updateRuns(tx, [...updates.values()]) : new Set<string>();
     if (inserted.size === inserts.size && updated.size === updates.size) return undefined;
-    return changes.map((change) => {
+    return changes.map(({ change }) => {
       if (change.insert ? inserted.has(change.id) : updated.has(keyOf(change))) return undefined;
       return new Refused(
         new AiosError(change.insert ? 'workflow.exists' : 'workflow.fenced', {
@@ -148,31 +146,32 @@ export const runLane: Lane<RunChange> = {
 };
 
 /** One commit may hold several changes of one run (begun, then ended): only the last state is written, all of them stand or fall. */
-function lastOf(changes: readonly RunChange[]) {
-  const inserts = new Map<string, RunChange>();
-  const updates = new Map<string, RunChange>();
-  for (const change of changes) {
-    if (change.insert) inserts.set(change.id, change);
-    else updates.set(keyOf(change), change);
+function lastOf(changes: readonly PackedChange[]) {
+  const inserts = new Map<string, PackedChange>();
+  const updates = new Map<string, PackedChange>();
+  for (const packed of changes) {
+    const { change } = packed;
+    if (change.insert) inserts.set(change.id, packed);
+    else updates.set(keyOf(change), packed);
   }
   return { inserts, updates };
 }
 
-export const journalLane = plannedLane<RunChange>({
+export const journalLane = plannedLane<PackedChange>({
   name: 'workflow.journal',
   order: 20,
   plan: (changes) => ({
     statements: [
       {
         text: 'insert into workflow_journal select * from unnest($1::text[], $2::int[], $3::bigint[], $4::json[]) on conflict do nothing',
-        values: columns(changes, ({ id, seq, epoch, entries }) => [id, seq, epoch, JSON.stringify(entries)]),
+        values: columns(changes, ({ change: { id, seq, epoch }, entries }) => [id, seq, epoch, entries]),
       },
     ],
   }),
 });
 
 /** The first signal under a key stands; a run that has ended takes none. */
-export const signalLane = plannedLane<Signal>({
+export const signalLane = plannedLane<PackedSignal>({
   name: 'workflow.signals',
   order: 21,
   plan: (signals) => ({
@@ -182,8 +181,9 @@ export const signalLane = plannedLane<Signal>({
        select s.run_id, s.key, s.payload from unnest($1::text[], $2::text[], $3::json[]) as s(run_id, key, payload)
        where exists (select from workflow_runs r where r.id = s.run_id and r.status in ('running', 'waiting', 'paused'))
        on conflict do nothing`,
-        values: columns(signals, ({ runId, key, payload }) => [runId, key, JSON.stringify(payload)]),
+        values: columns(signals, ({ runId, key, text }) => [runId, key, text]),
       },
+      ...payloadStatements(signals.flatMap(({ payload }) => payload ?? [])),
     ],
   }),
 });

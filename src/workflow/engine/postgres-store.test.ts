@@ -37,7 +37,7 @@ describe('the Postgres store', () => {
       ...workflowMigrations,
       { name: '0990_notes', sql: 'create table notes (body text not null)' },
     ]);
-    store = new PostgresRunStore(database.db, database.commit);
+    store = new PostgresRunStore(database.db, database.commit, database.limits.payloadInlineBytesMax);
   });
   afterAll(() => database.close());
   const fixture = () => ({
@@ -87,6 +87,39 @@ describe('the Postgres store', () => {
       ['completed', undefined],
     ]);
     await world.close();
+  });
+
+  it('keeps a large value apart, once however many steps hold it, until no run refers to it', async () => {
+    const { db } = database;
+    const o = { text: 'x'.repeat(100_000) };
+    const entries = [
+      { k: 'a', s: 0, d: 1, o },
+      { k: 'b', s: 1, d: 1, o, i: 'small' },
+      { k: 'c^open', s: 2, o: 'small' },
+    ];
+    await store.commit.commit(store.save(change('run_p1', { entries })));
+    await store.commit.commit(store.save(change('run_p2', { insert: false, seq: 1, id: 'run_p1', entries })));
+    const recorded = await store.entries('run_p1');
+    expect(recorded.map(({ or }) => or?.bytes)).toEqual([
+      100_011,
+      100_011,
+      undefined,
+      100_011,
+      100_011,
+      undefined,
+    ]);
+    expect(recorded[1]).toMatchObject({ i: 'small' });
+    expect(await store.payload('run_p1', recorded[0]!.or!.digest)).toEqual(o);
+    expect(await store.payload('run_other', recorded[0]!.or!.digest)).toBeUndefined();
+    const rows = () => db.query('select digest from workflow_payloads');
+    expect(await rows()).toHaveLength(1);
+    const later = () => db.query("update workflow_payloads set used_at = now() - interval '2 hours'");
+    await later();
+    expect(await store.sweepPayloads()).toBe(0);
+    await db.query("delete from workflow_runs where id = 'run_p1'");
+    await db.query("delete from workflow_journal where run_id = 'run_p1'");
+    expect(await store.sweepPayloads()).toBe(1);
+    expect(await rows()).toHaveLength(0);
   });
 
   it('takes over runs of workers whose lease has run out, each once', async () => {

@@ -1,6 +1,17 @@
+import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
+import {
+  type PackedSignal,
+  pack,
+  packSignal,
+  payloadLane,
+  payloadStatements,
+  readPayloads,
+  signalRef,
+  sweepPayloads,
+} from './payloads.ts';
 import {
   consumedLane,
   insertRuns,
@@ -11,42 +22,17 @@ import {
   subscriptionLane,
   unsubscribedLane,
 } from './postgres-lanes.ts';
-import {
-  type ClaimedRun,
-  type Entry,
-  eventInput,
-  type Origin,
-  type RunChange,
-  type RunFilters,
-  type RunResult,
-  type RunStatus,
-  type RunStore,
-  type Signal,
-  type StoredRun,
-  type Subscription,
+import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
+import type {
+  ClaimedRun,
+  Entry,
+  RunChange,
+  RunFilters,
+  RunStore,
+  Signal,
+  StoredRun,
+  Subscription,
 } from './run-store.ts';
-
-interface RunRow {
-  id: string;
-  workflow: string;
-  version: number;
-  epoch: number;
-  status: RunStatus;
-  requested: 'cancel' | 'pause' | null;
-  waiting_for: string | null;
-  wake_at: number | null;
-  origin: Origin;
-  idempotency_key: string | null;
-  started_at: number;
-  updated_at: number;
-  result: RunResult | null;
-  subject: string | null;
-  outcome: string | null;
-  entries: Entry[];
-}
-
-const READ =
-  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.waiting_for, r.wake_at, r.origin, r.idempotency_key, r.started_at, r.updated_at, r.result, r.subject, r.outcome';
 
 /** Runs in Postgres, written through group commit: any number of processes over one database. */
 export class PostgresRunStore implements RunStore {
@@ -54,7 +40,8 @@ export class PostgresRunStore implements RunStore {
   readonly #db: Database;
 
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
-  readonly #signalLane: Lane<Signal> = {
+  readonly #inlineMax: number;
+  readonly #signalLane: Lane<PackedSignal> = {
     ...signalLane,
     committed: (signals) => {
       const runIds = signals.map(({ runId }) => runId);
@@ -62,9 +49,11 @@ export class PostgresRunStore implements RunStore {
     },
   };
 
-  constructor(db: Database, commit: Committer) {
+  /** `payloadInlineBytesMax` is the limit of that name. */
+  constructor(db: Database, commit: Committer, payloadInlineBytesMax: number) {
     this.#db = db;
     this.commit = commit;
+    this.#inlineMax = payloadInlineBytesMax;
   }
 
   onSignal(listener: (runIds: readonly string[]) => void): void {
@@ -72,12 +61,15 @@ export class PostgresRunStore implements RunStore {
   }
 
   save(change: RunChange): Write[] {
-    const row = write(runLane, change);
-    return change.insert || change.entries.length === 0 ? [row] : [row, write(journalLane, change)];
+    const packed = pack(change, this.#inlineMax);
+    const writes = [write(runLane, packed)];
+    for (const payload of packed.payloads) writes.push(write(payloadLane, payload));
+    if (!change.insert && change.entries.length > 0) writes.push(write(journalLane, packed));
+    return writes;
   }
 
   signal(signal: Signal): Write {
-    return write(this.#signalLane, signal);
+    return write(this.#signalLane, packSignal(signal, this.#inlineMax));
   }
 
   consume(runId: string, keys: readonly string[]): Write[] {
@@ -98,8 +90,12 @@ export class PostgresRunStore implements RunStore {
     return new Set(rows.map((row) => row.id));
   }
 
-  insert(tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
-    return insertRuns(tx, changes);
+  async insert(tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
+    const packed = changes.map((change) => pack(change, this.#inlineMax));
+    const inserted = await insertRuns(tx, packed);
+    const payloads = packed.flatMap(({ change, payloads }) => (inserted.has(change.id) ? payloads : []));
+    await Promise.all(payloadStatements(payloads).map(({ text, values }) => tx.query(text, values)));
+    return inserted;
   }
 
   write(tx: Queryable, writes: readonly Write[]): Promise<() => void> {
@@ -108,7 +104,7 @@ export class PostgresRunStore implements RunStore {
 
   async find(id: string): Promise<StoredRun | undefined> {
     const [row] = await this.#db.query<RunRow>(`select ${READ} from workflow_runs r where id = $1`, [id]);
-    return row && fromRow(row);
+    return row && (await wholeRuns(this.#db, [row]))[0];
   }
 
   async findByKey(workflow: string, idempotencyKey: string): Promise<StoredRun | undefined> {
@@ -116,7 +112,7 @@ export class PostgresRunStore implements RunStore {
       `select ${READ} from workflow_runs r where workflow = $1 and idempotency_key = $2`,
       [workflow, idempotencyKey],
     );
-    return row && fromRow(row);
+    return row && (await wholeRuns(this.#db, [row]))[0];
   }
 
   async entries(id: string): Promise<Entry[]> {
@@ -149,7 +145,7 @@ export class PostgresRunStore implements RunStore {
        order by id desc limit $${values.length}`,
       values,
     );
-    return rows.map(fromRow);
+    return wholeRuns(this.#db, rows);
   }
 
   async count(): Promise<{ [status: string]: number }> {
@@ -206,14 +202,20 @@ export class PostgresRunStore implements RunStore {
     const rows = await this.#db.query<RunRow>(text, values);
     if (rows.length === 0) return [];
     const ids = rows.map((row) => row.id);
-    const [journal, signals] = await Promise.all([this.#journal(ids), this.#signals(ids)]);
-    return rows.map((row): ClaimedRun => {
-      const later = journal.filter(({ run_id }) => run_id === row.id);
+    const [runs, journal, signals] = await Promise.all([
+      wholeRuns(this.#db, rows),
+      this.#journal(ids),
+      this.#signals(ids),
+    ]);
+    const laterOf = Map.groupBy(journal, ({ run_id }) => run_id);
+    const signalsOf = Map.groupBy(signals, ({ runId }) => runId);
+    return rows.map((row, index): ClaimedRun => {
+      const later = laterOf.get(row.id) ?? [];
       return {
-        ...fromRow(row),
+        ...runs[index]!,
         entries: [...row.entries, ...later.flatMap(({ entries }) => entries)],
         nextSeq: (later.at(-1)?.seq ?? 0) + 1,
-        signals: signals.filter(({ runId }) => runId === row.id),
+        signals: signalsOf.get(row.id) ?? [],
       };
     });
   }
@@ -225,11 +227,33 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
-  #signals(ids: readonly string[]): Promise<Signal[]> {
-    return this.#db.query<Signal & object>(
+  async #signals(ids: readonly string[]): Promise<Signal[]> {
+    const signals = await this.#db.query<Signal & object>(
       'update workflow_signals set seen = true where run_id = any($1) returning run_id as "runId", key, payload',
       [ids],
     );
+    const bodies = await readPayloads(
+      this.#db,
+      signals.flatMap(({ payload }) => signalRef(payload) ?? []),
+    );
+    if (bodies.size === 0) return signals;
+    return signals.map((signal) => {
+      const ref = signalRef(signal.payload);
+      return ref ? { ...signal, payload: bodies.get(ref.digest) as Json } : signal;
+    });
+  }
+
+  async payload(runId: string, digest: string): Promise<Json | undefined> {
+    const [row] = await this.#db.query<{ body: Json }>(
+      `select p.body from workflow_payload_refs f join workflow_payloads p using (digest)
+       where f.run_id = $1 and f.digest = $2`,
+      [runId, digest],
+    );
+    return row?.body;
+  }
+
+  sweepPayloads(): Promise<number> {
+    return sweepPayloads(this.#db);
   }
 
   signalsOf(runId: string): Promise<Signal[]> {
@@ -288,7 +312,7 @@ export class PostgresRunStore implements RunStore {
        returning ${READ}`,
       [id, what],
     );
-    return row ? fromRow(row) : this.find(id);
+    return row ? (await wholeRuns(this.#db, [row]))[0] : this.find(id);
   }
 
   async requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]> {
@@ -330,19 +354,5 @@ async function writeInTransaction(tx: Queryable, writes: readonly Write[]): Prom
   if (refused) throw refused.error;
   return () => {
     for (const [index, [lane, items]] of lanes.entries()) lane.committed?.(items, results[index] ?? []);
-  };
-}
-
-function fromRow(row: RunRow): StoredRun {
-  const { waiting_for, wake_at, idempotency_key, started_at, updated_at, entries: _, ...rest } = row;
-  const { origin } = row;
-  return {
-    ...rest,
-    origin: origin.event ? { ...origin, input: eventInput(origin.event) } : origin,
-    waitingFor: waiting_for,
-    wakeAtMs: wake_at,
-    idempotencyKey: idempotency_key,
-    startedAtMs: started_at,
-    updatedAtMs: updated_at,
   };
 }

@@ -4,7 +4,14 @@ import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
 import { type FlowGraph, flowGraph } from '../language/graph.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
-import { ENDED, type Entry, type RunFilters, type RunStore, type StoredRun } from './run-store.ts';
+import {
+  ENDED,
+  type Entry,
+  type PayloadRef,
+  type RunFilters,
+  type RunStore,
+  type StoredRun,
+} from './run-store.ts';
 
 /** One step of a run, as far as it has come. */
 export interface StepView {
@@ -22,6 +29,9 @@ export interface StepView {
   attempts: number;
   input?: Json;
   output?: Json;
+  /** Instead of them, when they are large: read by `payload`. */
+  inputRef?: PayloadRef;
+  outputRef?: PayloadRef;
   error?: FlowErrorBody;
   /** The case that a `switch` took. */
   choice?: string;
@@ -62,6 +72,13 @@ export class RunReader {
       steps: stepsOf(entries, loaded, run),
       graph: flowGraph(loaded.flow),
     };
+  }
+
+  /** A large value of a run's steps. @throws AiosError `workflow.payload_missing` */
+  async payload(runId: string, digest: string): Promise<Json> {
+    const value = await this.#store.payload(runId, digest);
+    if (value === undefined) throw new AiosError('workflow.payload_missing', { detail: digest });
+    return value;
   }
 
   /** The newest first; `cursor` is the id of the last one seen. */
@@ -112,6 +129,8 @@ function viewOf(key: string, node: StepNode, entry: Entry, canceled: boolean): S
   if (entry.d !== undefined) view.durationMs = entry.d;
   if (entry.i !== undefined) view.input = entry.i;
   if (entry.o !== undefined) view.output = entry.o;
+  if (entry.ir) view.inputRef = entry.ir;
+  if (entry.or) view.outputRef = entry.or;
   if (entry.e) view.error = entry.e;
   if (entry.c) view.choice = entry.c;
   if (isObject(entry.o) && node.type === 'call' && node.primitive.kind === 'wait' && entry.n !== undefined) {

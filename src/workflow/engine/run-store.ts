@@ -30,6 +30,15 @@ export interface Entry {
   c?: string;
   /** What the result was made with. */
   p?: readonly Pin[];
+  /** Instead of `o` and `i`: values that are too large to stand here. */
+  or?: PayloadRef;
+  ir?: PayloadRef;
+}
+
+/** A value that lies apart (`payloadInlineBytesMax`), by the SHA-256 of its JSON text in hex. */
+export interface PayloadRef {
+  readonly digest: string;
+  readonly bytes: number;
 }
 
 /** Where a run came from: kept until its end, so that it can be replayed. */
@@ -154,7 +163,12 @@ export interface RunStore {
 
   find(id: string): Promise<StoredRun | undefined>;
   findByKey(workflow: string, idempotencyKey: string): Promise<StoredRun | undefined>;
+  /** In order; large values are references. */
   entries(id: string): Promise<Entry[]>;
+  /** A large value that this run refers to. */
+  payload(runId: string, digest: string): Promise<Json | undefined>;
+  /** Deletes large values that no run refers to any more; answers with how many. */
+  sweepPayloads(): Promise<number>;
   list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]>;
   count(): Promise<{ [status: string]: number }>;
 

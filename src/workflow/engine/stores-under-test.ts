@@ -40,6 +40,8 @@ export async function memoryFixture(): Promise<StoreFixture> {
 }
 
 const TABLES = [
+  'workflow_payload_refs',
+  'workflow_payloads',
   'workflow_runs',
   'workflow_journal',
   'workflow_signals',
@@ -67,9 +69,9 @@ export async function postgresFixture(): Promise<StoreFixture> {
     ...workflowMigrations,
     { name: '0990_notes', sql: 'create table notes (body text not null)' },
   ]);
-  const { db, commit } = database;
+  const { db, commit, limits } = database;
   return {
-    open: () => new PostgresRunStore(db, commit),
+    open: () => new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     transaction: (work) => db.transaction(work),
     notes,
     readNotes: async () =>

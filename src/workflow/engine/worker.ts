@@ -9,10 +9,18 @@ import { Abandoned, type FlowErrorBody, toFlowError } from '../catalog/flow-erro
 import { interpret } from '../interpreter/interpreter.ts';
 import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
 import { Execution } from './execution.ts';
-import { type ExecutionHost, isAway } from './execution-host.ts';
+import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { Held, type Patch } from './held.ts';
-import type { ClaimedRun, Origin, RunChange, RunResult, RunStatus, RunStore } from './run-store.ts';
+import type {
+  ClaimedRun,
+  Origin,
+  PayloadRef,
+  RunChange,
+  RunResult,
+  RunStatus,
+  RunStore,
+} from './run-store.ts';
 import { countRun, traceRun } from './spans.ts';
 
 /** What the worker needs from the rest of AIOS. */
@@ -281,6 +289,25 @@ export class Worker implements ExecutionHost {
       ...event,
     } as unknown as CloudEvent;
     return { event: full as unknown as Json, write: emit(full) };
+  }
+
+  async payload({ run }: Execution, { digest }: PayloadRef): Promise<Json> {
+    const held = this.held.get(run.id);
+    const since = this.monotonicMs();
+    for (;;) {
+      try {
+        const value = await this.deps.store.payload(run.id, digest);
+        if (value !== undefined) return value;
+        throw new AiosError('workflow.payload_missing', { detail: `${run.id} refers to ${digest}.` });
+      } catch (error) {
+        if (!isAway(error)) throw error;
+        if (!held || held.gone || this.monotonicMs() - since > this.storeAwayMs) {
+          if (held) this.drop(held, error); // not the run's fault: it is taken again
+          throw new Abandoned();
+        }
+        await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
+      }
+    }
   }
 
   startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {

@@ -38,11 +38,11 @@ export interface Journal {
   /** Calls a primitive. Rejects with the step's FlowError, recorded too. */
   step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json>;
   /** Appends an event to the log, together with what else is committed; answers with the event. */
-  emit(key: string, event: JsonObject): Json;
+  emit(key: string, event: JsonObject): Json | Promise<Json>;
   /** Resolves when business time has passed `dueMs`; `long` ones let the run leave memory. */
   timer(key: string, dueMs: number, branch: Branch): Promise<void>;
-  /** From now on events that fit are kept for this step; answers with what the step came to when that is recorded. */
-  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): Json | undefined;
+  /** From now on events that fit are kept for this step; answers with how to read what the step came to, when that is recorded. */
+  subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): (() => Promise<Json>) | undefined;
   /** The n-th event for the step, from 0, in the order of the log. */
   nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent>;
   /** The step wants no more events: records what it came to. */

@@ -25,7 +25,7 @@ export async function listen(
     filters.map((filter) => expectations(filter, scope)),
     branch,
   );
-  if (known !== undefined && !each) return known as Json[];
+  if (known && !each) return (await known()) as Json[];
   const taking = new Taking(step, filters);
   const outputs: Json[] = [];
   for (let n = 0; !taking.done; n++) {

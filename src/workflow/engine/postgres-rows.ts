@@ -1,0 +1,65 @@
+import type { Json } from '../../kernel/json.ts';
+import type { Database } from '../../store/database.ts';
+import { readPayloads } from './payloads.ts';
+import {
+  type Entry,
+  eventInput,
+  type Origin,
+  type PayloadRef,
+  type RunResult,
+  type RunStatus,
+  type StoredRun,
+} from './run-store.ts';
+
+/** A row of runs as Postgres gives it. */
+export interface RunRow {
+  id: string;
+  workflow: string;
+  version: number;
+  epoch: number;
+  status: RunStatus;
+  requested: 'cancel' | 'pause' | null;
+  waiting_for: string | null;
+  wake_at: number | null;
+  origin: Origin & { inputRef?: PayloadRef };
+  idempotency_key: string | null;
+  started_at: number;
+  updated_at: number;
+  result: (RunResult & { outputRef?: PayloadRef }) | null;
+  subject: string | null;
+  outcome: string | null;
+  entries: Entry[];
+}
+
+/** Its columns, without the journal. */
+export const READ =
+  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.waiting_for, r.wake_at, r.origin, r.idempotency_key, r.started_at, r.updated_at, r.result, r.subject, r.outcome';
+
+/** Runs as they were before large values were put apart. */
+export async function wholeRuns(db: Database, rows: readonly RunRow[]): Promise<StoredRun[]> {
+  const refs = rows.flatMap(({ origin, result }) => [origin.inputRef ?? [], result?.outputRef ?? []].flat());
+  const bodies = await readPayloads(db, refs);
+  return rows.map((row) => fromRow(row, bodies));
+}
+
+function fromRow(row: RunRow, bodies: ReadonlyMap<string, unknown>): StoredRun {
+  const { waiting_for, wake_at, idempotency_key, started_at, updated_at, entries: _, ...rest } = row;
+  const { inputRef, ...origin } = row.origin;
+  if (origin.event) origin.input = eventInput(origin.event);
+  else if (inputRef) origin.input = bodies.get(inputRef.digest) as Json;
+  let { result } = row;
+  if (result?.outputRef) {
+    const { outputRef, ...others } = result;
+    result = { ...others, output: bodies.get(outputRef.digest) as Json };
+  }
+  return {
+    ...rest,
+    origin,
+    result,
+    waitingFor: waiting_for,
+    wakeAtMs: wake_at,
+    idempotencyKey: idempotency_key,
+    startedAtMs: started_at,
+    updatedAtMs: updated_at,
+  };
+}
