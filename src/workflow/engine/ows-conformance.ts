@@ -83,7 +83,7 @@ class Subject {
       store: this.#store,
       catalog: catalogOf([
         ...Object.entries(each.mocks ?? {}).map(([name, answers]) => this.#mock(name, answers)),
-        scriptPrimitive(limitsFrom('scriptMs=300')),
+        scriptPrimitive(limitsFrom('scriptMs=1500')),
       ]),
       clock: this.#clock,
       limits: limitsFrom('runPollMs=20,runParkMs=1,runDrainMs=50,runCancelMs=50'),
