@@ -111,6 +111,7 @@ export async function createStations(ground: Ground) {
     },
     lineage: ({ event, pins, runId }) =>
       lineage.record({ runId, event, pins: event ? [contractPin(contracts, event), ...pins] : pins }),
+    audit: (entry) => auditLog.entry(entry),
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
   definitions.onChange((changed) => putFlows(engine, changed));

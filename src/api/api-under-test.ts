@@ -239,6 +239,7 @@ function assemble({ db, commit, limits }: Store) {
     findDefinition: (name, version) => definitions.version('workflow', name, version),
     emit: (event) => log.write(event),
     lineage: (record) => lineage.record(record),
+    audit: (entry) => audit.entry(entry),
   });
   definitions.onChange((changed) => {
     for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);

@@ -5,7 +5,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Model, Models, ModelVersion } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
 import type { Serving } from '../serving/serving.ts';
-import { type Caller, route } from './routes.ts';
+import { actorOf, route } from './routes.ts';
 import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
 
 interface Dependencies {
@@ -101,10 +101,6 @@ function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: 
     answer: AnyObject,
     handle: ({ params }) => one(params.name),
   });
-}
-
-function actorOf(caller: Caller): { kind: string; id: string } {
-  return { kind: caller.kind, id: caller.id };
 }
 
 function toJson({ name, versions, aliases }: Model, serving: Serving) {

@@ -12,7 +12,7 @@ import type { RunState, WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import { ENDED, type RunStatus, type StoredRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
-import { route } from './routes.ts';
+import { actorOf, route } from './routes.ts';
 import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
 
 export interface RunDependencies {
@@ -182,8 +182,8 @@ function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): v
       tag,
       params: IdParams,
       answer: Run,
-      handle: async ({ params }) => {
-        await engine[action](params.id);
+      handle: async ({ params, caller }) => {
+        await engine.operations[action](params.id, actorOf(caller));
         return readRun(dependencies, params.id);
       },
     });

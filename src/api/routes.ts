@@ -10,6 +10,11 @@ export interface Caller {
   readonly roles: readonly string[];
 }
 
+/** A caller as the audit log names who did something. */
+export function actorOf({ kind, id }: Caller): { kind: string; id: string } {
+  return { kind, id };
+}
+
 /** What the doors need of the access module. */
 export interface AccessPort {
   /** The caller behind a request's headers; undefined when there is none. Throws when a credential is given and wrong. */

@@ -79,7 +79,7 @@ export class Agenda {
     }
     for (;;) {
       const ids = await store.due(nowMs, CLAIM_MAX);
-      const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids, 'waiting') : [];
+      const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids) : [];
       await this.adopt(claimed);
       // Those that another process holds locked are its own to take up.
       if (claimed.length === 0 || ids.length < CLAIM_MAX) break;
@@ -103,7 +103,7 @@ export class Agenda {
       const signaled = await store.signaled(CLAIM_MAX);
       if (signaled.length > 0) await this.#wake(signaled);
       for (const { id, requested } of await store.requested(this.#worker.id))
-        await this.carryOut(id, requested);
+        await this.#carryOut(id, requested);
       const nextMs = await store.nextDueMs();
       if (nextMs !== undefined) this.#arm(nextMs);
       await this.#sweep();
@@ -179,37 +179,50 @@ export class Agenda {
       if (held.ending) held.onLeft(() => this.#wakeSoon([runId]));
       else held.execution.waiters.deliver(signals);
     }
-    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away, 'waiting'));
+    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away));
   }
 
   async adopt(claimed: readonly ClaimedRun[]): Promise<void> {
     for (const run of claimed) {
+      if (run.requested === 'cancel') {
+        await this.#cancelClaimed(run);
+        continue;
+      }
       const held = await this.#worker.adopt(run);
       if (!held) continue;
       this.#perform(held);
-      if (run.requested) await this.carryOut(run.id, run.requested);
+      if (run.requested) await this.#carryOut(run.id, run.requested);
     }
   }
 
   // ---- requests ----
 
-  async carryOut(runId: string, requested: 'cancel' | 'pause'): Promise<void> {
+  /** Carries out what has just been asked of runs: of those in this memory, and of those that wait. */
+  async take(runIds: readonly string[]): Promise<void> {
+    const { store } = this.#worker.deps;
+    if (runIds.some((id) => this.#worker.held.has(id))) {
+      for (const { id, requested } of await store.requested(this.#worker.id))
+        await this.#carryOut(id, requested);
+    }
+    const away = runIds.filter((id) => !this.#worker.held.has(id));
+    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away));
+  }
+
+  async #carryOut(runId: string, requested: 'cancel' | 'pause'): Promise<void> {
     const held = this.#worker.held.get(runId);
     if (!held) return; // its worker sees the request at its next look
     if (requested === 'cancel') await this.#worker.cancel(held);
     else await this.#worker.putAway(held, 'paused', this.#worker.deps.limits.runCancelMs);
   }
 
-  /** Cancels runs that were in no memory: brought back to where they wait, so that what they opened is closed. */
-  async cancelClaimed(claimed: readonly ClaimedRun[]): Promise<void> {
-    for (const run of claimed) {
-      const held = await this.#worker.adopt(run);
-      if (!held) continue;
-      held.execution.holding = true; // it may come to its wait, and not beyond
-      this.#perform(held);
-      await new Promise((resolve) => setImmediate(resolve));
-      await this.#worker.cancel(held);
-    }
+  /** Cancels a run that was in no memory: brought back to where it waits, so that what it opened is closed. */
+  async #cancelClaimed(run: ClaimedRun): Promise<void> {
+    const held = await this.#worker.adopt(run);
+    if (!held) return;
+    held.execution.holding = true; // it may come to its wait, and not beyond
+    this.#perform(held);
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#worker.cancel(held);
   }
 
   /** Stops: runs get `graceMs` to end, then they are put behind a barrier, and the lease ends. */

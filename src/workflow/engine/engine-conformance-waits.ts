@@ -71,7 +71,6 @@ export function waitTests(world: () => World): void {
     branchTests(world);
   });
   describe('listening', () => listenTests(world));
-  describe('operating', () => operatingTests(world));
 }
 
 function versionTest(world: () => World): void {
@@ -249,55 +248,5 @@ function listenTests(world: () => World): void {
     const other = await world().engine();
     await world().deliver(other.engine, world().event('paid', { order: 1 }));
     expect(outputOf(await reaches(other.engine, runId, 'completed'))).toEqual([{ order: 1 }, { by: 'ship' }]);
-  });
-}
-
-function operatingTests(world: () => World): void {
-  it('cancels a waiting run and closes what it had opened', async () => {
-    world().define('asks', ASK);
-    const { engine } = await world().engine();
-    const { runId } = await engine.run({ workflow: 'asks' }, 5_000);
-    await engine.cancel(runId);
-    expect(await reaches(engine, runId, 'canceled')).toMatchObject({
-      result: { error: { code: 'workflow.canceled' } },
-    });
-    expect(
-      (await world().fixture.readNotes()).filter((note) => note === 'closed:ask').length,
-    ).toBeGreaterThan(0);
-    await expect(engine.cancel(runId)).rejects.toMatchObject({ code: 'workflow.ended' });
-    await expect(engine.cancel('run_none')).rejects.toMatchObject({ code: 'workflow.run_not_found' });
-  });
-
-  it('cancels during an effect: the call is aborted, its outcome recorded as unknown', async () => {
-    world().define('acts', 'do: [ { act: { call: act:1@default, with: { name: cut-off, gate: never } } } ]');
-    const [one, two] = [await world().engine(), await world().engine()];
-    const { runId } = await one.engine.start({ workflow: 'acts' });
-    await until(() => world().times('act:cut-off') === 1);
-    await two.engine.cancel(runId);
-    await reaches(two.engine, runId, 'canceled');
-    expect(world().aborted).toEqual(['cut-off']);
-    expect((await one.engine.runs.get(runId)).steps).toMatchObject([
-      { key: 'act', status: 'failed', error: { code: 'workflow.outcome_unknown' } },
-    ]);
-  });
-
-  it('pauses before the next step, and resumes', async () => {
-    world().define(
-      'two',
-      'do: [ { a: { call: act:1@default, with: { name: first, gate: pause } } }, { b: { call: act:1@default, with: { name: second } } } ]',
-    );
-    const { engine } = await world().engine('runCancelMs=5000');
-    const { runId } = await engine.start({ workflow: 'two' });
-    await until(() => world().times('act:first') === 1);
-    const pausing = engine.pause(runId);
-    await until(async () => (await engine.runs.get(runId)).requested === 'pause');
-    world().gate('pause').open();
-    await pausing;
-    await reaches(engine, runId, 'paused');
-    expect([world().times('act:second'), engine.active]).toEqual([0, 0]);
-    await engine.resume(runId);
-    await reaches(engine, runId, 'completed');
-    expect([world().times('act:first'), world().times('act:second')]).toEqual([1, 1]);
-    await expect(engine.resume(runId)).rejects.toMatchObject({ code: 'workflow.not_paused' });
   });
 }

@@ -11,6 +11,7 @@ import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
+import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
@@ -80,6 +81,8 @@ export class World {
       limits: limitsFrom(`runLeaseMs=5000,runPollMs=20,runCancelMs=50,runDrainMs=50,${limits}`),
       findDefinition: async (name, version) => this.#definitions.get(`${name}@${version}`),
       emit: (event) => write(this.fixture.notes, `emit:${event.id}`),
+      audit: ({ action, actor, object }) =>
+        write(this.fixture.notes, `audit:${action}:${object}:${actor.id}`),
     });
     for (const definition of this.#definitions.values()) engine.put(definition);
     await engine.begin();
@@ -291,6 +294,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     afterEach(() => world.close());
     startTests(() => world);
     waitTests(() => world);
+    operationTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
   });

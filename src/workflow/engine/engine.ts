@@ -7,6 +7,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Catalog } from '../catalog/primitive.ts';
+import type { AuditPort } from '../catalog/records.ts';
 import { ANY_TYPE } from '../language/flow.ts';
 import { Agenda } from './agenda.ts';
 import { Background } from './background.ts';
@@ -14,16 +15,9 @@ import type { LineagePort } from './barriers.ts';
 import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
+import { RunOperations } from './operations.ts';
 import { RunReader } from './reading.ts';
-import {
-  ENDED,
-  type RunChange,
-  type RunResult,
-  type RunStatus,
-  type RunStore,
-  type Signal,
-  type StoredRun,
-} from './run-store.ts';
+import type { RunChange, RunResult, RunStatus, RunStore, Signal, StoredRun } from './run-store.ts';
 import { Worker } from './worker.ts';
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
@@ -40,6 +34,8 @@ export interface EngineOptions {
   readonly emit?: (event: CloudEvent) => Write;
   /** The write that records what a run was made with. */
   readonly lineage?: LineagePort;
+  /** The write of an audit entry: what operators do to runs is recorded with it. */
+  readonly audit?: AuditPort;
   /** Told of runs that this process had to let go: it is no answer to anybody. */
   readonly onError?: (error: unknown, runId: string) => void;
 }
@@ -78,6 +74,7 @@ export interface RunState {
  */
 export class WorkflowEngine {
   readonly runs: RunReader;
+  readonly operations: RunOperations;
   readonly #store: RunStore;
   readonly #flows: Flows;
   readonly #worker: Worker;
@@ -91,7 +88,17 @@ export class WorkflowEngine {
   #stopping = false;
 
   constructor(options: EngineOptions) {
-    const { store, catalog, clock, limits, findDefinition, emit, lineage, onError = () => {} } = options;
+    const {
+      store,
+      catalog,
+      clock,
+      limits,
+      findDefinition,
+      emit,
+      lineage,
+      audit,
+      onError = () => {},
+    } = options;
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
@@ -104,6 +111,7 @@ export class WorkflowEngine {
       () => this.#worker.held.size,
     );
     this.runs = new RunReader(store, this.#flows);
+    this.operations = new RunOperations({ store, agenda: this.#agenda, clock, audit });
     this.#worker.onChange = (change) => this.#changed(change);
     this.#worker.onReleased = () => this.#queue.shift()?.();
   }
@@ -268,38 +276,6 @@ export class WorkflowEngine {
    */
   signal({ runId, stepKey, payload }: { runId: string; stepKey: string; payload: Json }): Write {
     return this.#store.signal({ runId, key: stepKey, payload } satisfies Signal);
-  }
-
-  /** Ends a run as canceled. @throws AiosError `workflow.run_not_found`, `workflow.ended` */
-  async cancel(runId: string): Promise<void> {
-    await this.#act(runId, 'cancel');
-  }
-
-  /** Stops a run before its next step; it keeps what it has. @throws AiosError `workflow.run_not_found`, `workflow.ended` */
-  async pause(runId: string): Promise<void> {
-    await this.#act(runId, 'pause');
-  }
-
-  /** Lets a paused run go on. @throws AiosError `workflow.run_not_found`, `workflow.not_paused` */
-  async resume(runId: string): Promise<void> {
-    const [claimed] = await this.#store.claim(this.#worker.id, [runId], 'paused');
-    if (claimed) return this.#agenda.adopt([claimed]);
-    await this.#existing(runId);
-    throw new AiosError('workflow.not_paused', { detail: runId });
-  }
-
-  async #act(runId: string, what: 'cancel' | 'pause'): Promise<void> {
-    const run = await this.#store.request(runId, what);
-    if (!run) throw new AiosError('workflow.run_not_found', { detail: runId });
-    if (ENDED.has(run.status))
-      throw new AiosError('workflow.ended', { detail: `${runId} is ${run.status}.` });
-    if (run.status === 'running') return this.#agenda.carryOut(runId, what);
-    if (what === 'pause') return;
-    const from = run.status === 'paused' ? 'paused' : 'waiting';
-    const claimed = await this.#store.claim(this.#worker.id, [runId], from);
-    // Somebody has just taken it up: it is asked of them.
-    if (claimed.length === 0) return this.#act(runId, what);
-    await this.#agenda.cancelClaimed(claimed);
   }
 
   async #existing(runId: string): Promise<StoredRun> {

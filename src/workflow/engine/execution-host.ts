@@ -27,6 +27,8 @@ export interface ExecutionHost {
   emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write };
   /** A large value that the run recorded. */
   payload(execution: Execution, ref: PayloadRef): Promise<Json>;
+  /** The write that asks for a run to be canceled that nobody waits for any more. */
+  cancelChild(runId: string): readonly Write[];
   /** The write that starts a run of another flow. */
   startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string;
 }

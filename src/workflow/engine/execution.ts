@@ -254,7 +254,12 @@ export class Execution implements Journal {
       this.recorder.record({ k: key, s, d: 0, o: { runId: opened.o ?? null } });
       return { runId: opened.o ?? null };
     }
-    const outcome = await this.waiters.wait({ key, label: workflow, branch: branch as LiveBranch });
+    const outcome = await this.waiters.wait({
+      key,
+      label: workflow,
+      branch: branch as LiveBranch,
+      close: () => this.#host.cancelChild(String(opened.o)),
+    });
     const { output, error } = (outcome.kind === 'signal' ? outcome.payload : {}) as {
       output?: Json;
       error?: FlowError['body'];

@@ -1,6 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import { memoryOperations } from './memory-operations.ts';
+import type { OperationStore } from './operation-store.ts';
 import {
   type ClaimedRun,
   ENDED,
@@ -13,10 +15,13 @@ import {
   type Subscription,
 } from './run-store.ts';
 
-interface Row extends StoredRun {
+/** A run as the memory store keeps it. */
+export interface Row extends StoredRun {
   worker: string | null;
   /** Entries by the number of their barrier. */
   barriers: Map<number, readonly Entry[]>;
+  /** The id of the last request of an operator. */
+  request?: string;
 }
 
 const NO_TRANSACTION: Queryable = {
@@ -69,6 +74,7 @@ export class MemoryRunStore implements RunStore {
     },
   };
 
+  readonly operations: OperationStore = memoryOperations({ runs: this.#rows });
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
   readonly #signalLane: Lane<Signal> = {
     name: 'workflow.signals',
@@ -133,10 +139,11 @@ export class MemoryRunStore implements RunStore {
       return;
     }
     this.#rows.set(change.id, {
+      ...before,
       ...values,
+      ...askedMeanwhile(before?.requested ?? null, values),
       subject: values.subject ?? before?.subject ?? null,
       outcome: values.outcome ?? before?.outcome ?? null,
-      requested: values.worker === null ? null : (before?.requested ?? null),
       barriers,
     });
   }
@@ -244,10 +251,10 @@ export class MemoryRunStore implements RunStore {
     return counts;
   }
 
-  async claim(worker: string, ids: readonly string[], from: 'waiting' | 'paused'): Promise<ClaimedRun[]> {
+  async claim(worker: string, ids: readonly string[]): Promise<ClaimedRun[]> {
     return this.#claim(
       worker,
-      ids.flatMap((id) => this.#rows.get(id) ?? []).filter((row) => row.status === from),
+      ids.flatMap((id) => this.#rows.get(id) ?? []).filter((row) => row.status === 'waiting'),
     );
   }
 
@@ -323,16 +330,6 @@ export class MemoryRunStore implements RunStore {
     return [...ids].filter((id) => this.#rows.get(id)?.status === 'waiting').slice(0, limit);
   }
 
-  async request(id: string, what: 'cancel' | 'pause' | null): Promise<StoredRun | undefined> {
-    const row = this.#rows.get(id);
-    if (!row || ENDED.has(row.status)) return row && stored(row);
-    const requested = row.status === 'running' ? what : null;
-    const status = row.status === 'waiting' && what === 'pause' ? 'paused' : row.status;
-    const changed: Row = { ...row, requested, status };
-    this.#rows.set(id, changed);
-    return stored(changed);
-  }
-
   async requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]> {
     return [...this.#rows.values()].flatMap((row) =>
       row.worker === worker && row.requested ? [{ id: row.id, requested: row.requested }] : [],
@@ -346,6 +343,17 @@ export class MemoryRunStore implements RunStore {
   async subscribedTypes(): Promise<string[]> {
     return [...new Set([...this.#subscriptions.values()].map(({ type }) => type))];
   }
+}
+
+/** What was asked while the run was on its way out of memory is not lost: it is then paused, or due at once to be canceled. */
+function askedMeanwhile(
+  requested: StoredRun['requested'],
+  { status, worker, wakeAtMs, updatedAtMs }: Omit<RunChange, 'entries' | 'seq' | 'insert'>,
+): Pick<StoredRun, 'status' | 'requested' | 'wakeAtMs'> {
+  if (worker !== null || status !== 'waiting' || requested === null)
+    return { status, requested: worker === null ? null : requested, wakeAtMs };
+  if (requested === 'pause') return { status: 'paused', requested: null, wakeAtMs };
+  return { status, requested, wakeAtMs: updatedAtMs };
 }
 
 function entriesOf(row: Row | undefined): Entry[] {

@@ -76,4 +76,10 @@ export const workflowMigrations: Migration[] = [
         lease_until timestamptz not null
       );`,
   },
+  {
+    name: '0052_workflow_operations',
+    sql: `
+      alter table workflow_runs add column request text;
+      comment on column workflow_runs.request is 'The id of the last request of an operator: the same one again changes nothing.';`,
+  },
 ];

@@ -2,6 +2,7 @@ import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
+import type { OperationStore } from './operation-store.ts';
 import {
   type PackedSignal,
   pack,
@@ -22,6 +23,7 @@ import {
   subscriptionLane,
   unsubscribedLane,
 } from './postgres-lanes.ts';
+import { postgresOperations } from './postgres-operations.ts';
 import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
 import type {
   ClaimedRun,
@@ -37,6 +39,7 @@ import type {
 /** Runs in Postgres, written through group commit: any number of processes over one database. */
 export class PostgresRunStore implements RunStore {
   readonly commit: Committer;
+  readonly operations: OperationStore = postgresOperations();
   readonly #db: Database;
 
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
@@ -155,12 +158,12 @@ export class PostgresRunStore implements RunStore {
     return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
   }
 
-  claim(worker: string, ids: readonly string[], from: 'waiting' | 'paused'): Promise<ClaimedRun[]> {
+  claim(worker: string, ids: readonly string[]): Promise<ClaimedRun[]> {
     return this.#claim(
       `update workflow_runs r set worker = $1, epoch = epoch + 1, status = 'running', wake_at = null
-       where id in (select id from workflow_runs where id = any($2) and status = $3 order by id for update skip locked)
+       where id in (select id from workflow_runs where id = any($2) and status = 'waiting' order by id for update skip locked)
        returning ${READ}, r.entries`,
-      [worker, ids, from],
+      [worker, ids],
     );
   }
 
@@ -301,18 +304,6 @@ export class PostgresRunStore implements RunStore {
       [limit],
     );
     return rows.map((row) => row.id);
-  }
-
-  async request(id: string, what: 'cancel' | 'pause' | null): Promise<StoredRun | undefined> {
-    const [row] = await this.#db.query<RunRow>(
-      `update workflow_runs r
-       set requested = case when status = 'running' then $2 end,
-           status = case when status = 'waiting' and $2 = 'pause' then 'paused' else status end
-       where id = $1 and status in ('running', 'waiting', 'paused')
-       returning ${READ}`,
-      [id, what],
-    );
-    return row ? (await wholeRuns(this.#db, [row]))[0] : this.find(id);
   }
 
   async requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]> {

@@ -4,6 +4,7 @@ import type { Queryable } from '../../store/database.ts';
 import type { Committer, Write } from '../../store/group-commit.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
+import type { OperationStore } from './operation-store.ts';
 
 /** `paused` and `waiting` runs are in no memory; `completed`, `failed` and `canceled` ones have ended. */
 export type RunStatus = 'running' | 'waiting' | 'paused' | 'completed' | 'failed' | 'canceled';
@@ -147,6 +148,7 @@ export interface RunFilters {
  */
 export interface RunStore {
   readonly commit: Committer;
+  readonly operations: OperationStore;
   save(change: RunChange): Write[];
   signal(signal: Signal): Write;
   consume(runId: string, keys: readonly string[]): Write[];
@@ -172,8 +174,8 @@ export interface RunStore {
   list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]>;
   count(): Promise<{ [status: string]: number }>;
 
-  /** Takes those of the runs that are waiting, or paused; their epoch grows. */
-  claim(worker: string, ids: readonly string[], from: 'waiting' | 'paused'): Promise<ClaimedRun[]>;
+  /** Takes those of the runs that are waiting; their epoch grows. */
+  claim(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
   /** Takes runs again that are this worker's own and that it let go, under a new epoch. */
   takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
   /** Takes runs of workers whose lease has run out. */
@@ -190,8 +192,6 @@ export interface RunStore {
   signaled(limit: number): Promise<string[]>;
   /** The signals of a run; they count as seen from now on. */
   signalsOf(runId: string): Promise<Signal[]>;
-  /** Asks for a run to be canceled or paused; answers with the run as it is now. */
-  request(id: string, what: 'cancel' | 'pause' | null): Promise<StoredRun | undefined>;
   /** Runs of this worker of which something was asked. */
   requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]>;
   /** Subscriptions to these types; none can come into being between this and the end of the transaction. */

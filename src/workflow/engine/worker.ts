@@ -329,6 +329,10 @@ export class Worker implements ExecutionHost {
     return id;
   }
 
+  cancelChild(runId: string): readonly Write[] {
+    return [this.deps.store.operations.cancelChild(runId, this.nowMs())];
+  }
+
   // ---- ending ----
 
   /** Lets a run go without a write: another holds it, or it never was. */
