@@ -193,8 +193,9 @@ function openLedger(db: Database, limits: Limits) {
   return { sequencer, audit, reader, costs, lineage };
 }
 
+const clock = systemClock;
+
 function assemble({ db, commit, limits }: Store) {
-  const clock = systemClock;
   const definitions = new Definitions(db);
   const contracts = new Contracts(definitions);
   const log = new EventLog({ db, commit, clock, limits });
@@ -267,7 +268,6 @@ function assemble({ db, commit, limits }: Store) {
 
 function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof assemble>, port: AccessPort) {
   const { definitions, contracts, log, consumers, tasks, engine, kinds, access } = modules;
-  const clock = systemClock;
   const check = (event: CloudEvent) => contracts.check(event);
   const apply: ApplyProject = async (files, caller, dryRun) => {
     const planned = await planProject(files, kinds, definitions);

@@ -23,13 +23,17 @@ export const ACTING_ERRORS = {
     'Another worker has taken the run over',
     'Ask for the run by its id: it goes on there.',
   ),
-  'workflow.ended': row(409, 'The run has ended', 'Start a new run; what has ended is never changed.'),
+  'workflow.ended': row(409, 'The run has ended', 'Retry it from a step, fork it, or start a new run.'),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
-  'workflow.canceled': row(409, 'The run was canceled', 'Start a new run if the work is still wanted.'),
   'workflow.payload_missing': row(
     404,
     'The run refers to no such value',
     'Take the digest from the run itself (`outputRef`, `inputRef` of a step); values go when the run that holds them is deleted.',
+  ),
+  'workflow.canceled': row(
+    409,
+    'The run was canceled',
+    'Retry it from a step, or start a new run, if the work is still wanted.',
   ),
   'workflow.script_failed': row(
     500,

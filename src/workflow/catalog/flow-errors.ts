@@ -58,6 +58,12 @@ export function standardError(
   return new FlowError({ type: TYPE_BASE + name, status, title: name, detail, instance });
 }
 
+/** The run was canceled: what a `catch` that cleans up names by this type or status (499: the client closed the request). */
+export function canceledError(instance: string): FlowError {
+  const body = { type: `${TYPE_BASE}canceled`, status: 499, title: 'canceled', instance };
+  return new FlowError({ ...body, code: 'workflow.canceled' });
+}
+
 /** Whatever a step threw, as an error that a flow can catch. */
 export function toFlowError(error: unknown, instance: string): FlowError {
   if (error instanceof FlowError) return error;

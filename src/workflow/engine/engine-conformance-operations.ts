@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WorkflowEngine } from './engine.ts';
 import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import { cleanUpTests } from './engine-conformance-cancel.ts';
 import type { RunChange } from './run-store.ts';
 
 const ASK =
@@ -41,6 +42,8 @@ async function audited(world: World): Promise<string[]> {
 /** What operators do to runs. */
 export function operationTests(world: () => World): void {
   describe('canceling', () => cancelTests(world));
+  describe('canceling, recorded', () => cancelRecordTests(world));
+  describe('cleaning up', () => cleanUpTests(world));
   describe('pausing', () => pauseTests(world));
   describe('time limits', () => limitTests(world));
 }
@@ -75,7 +78,9 @@ function cancelTests(world: () => World): void {
       { key: 'act', status: 'failed', error: { code: 'workflow.outcome_unknown' } },
     ]);
   });
+}
 
+function cancelRecordTests(world: () => World): void {
   it('is recorded with who did it, once, and only when it was accepted', async () => {
     world().define('asks', ASK);
     const { engine } = await world().engine();

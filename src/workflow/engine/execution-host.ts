@@ -11,6 +11,22 @@ export function isAway(error: unknown): boolean {
   return error instanceof AiosError && error.code === 'store.unavailable';
 }
 
+/** Tries again while the store is away, as commits do. @throws what `work` threw when it stays away */
+export async function whileAway<T>(
+  host: Pick<ExecutionHost, 'storeAwayMs' | 'monotonicMs'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const until = host.monotonicMs() + host.storeAwayMs;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isAway(error) || host.monotonicMs() >= until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
+    }
+  }
+}
+
 /** What an execution asks of the engine that holds it. */
 export interface ExecutionHost {
   /** How long steps that change nothing are done again while the store is away, as commits are. */

@@ -6,6 +6,7 @@ import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../cata
 import type { Branch, Journal, ListenFilter, TakenEvent } from '../interpreter/journal.ts';
 import type { Flow } from '../language/flow.ts';
 import { LiveBranch } from './branch.ts';
+import { all, type Bodies, race } from './branching.ts';
 import { EventStreams } from './event-stream.ts';
 import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import { Recorder } from './recorder.ts';
@@ -30,6 +31,11 @@ export class Execution implements Journal {
   running = 0;
   /** When true no further step begins: the run is being put away. */
   holding = false;
+  /** The run was canceled in an earlier life: nothing new begins but what cleans up. */
+  readonly canceling: boolean;
+  /** The first fault of a handler of cancellation. */
+  cleanUpError: FlowError | undefined;
+  #cleanUpBranch: LiveBranch | undefined;
   /** Set when the run is traced. */
   spans: RunTrace | undefined;
   readonly #inFlight = new Map<string, { s: number; input: JsonObject }>();
@@ -51,6 +57,8 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
+    this.canceling = this.recorder.find(CANCELED) !== undefined;
+    if (this.canceling) this.root.abandon();
     this.#streams = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
   }
 
@@ -70,7 +78,8 @@ export class Execution implements Journal {
 
   step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json> {
     const known = this.recorder.find(key);
-    if (known) return this.#settled(known);
+    if (known)
+      return branch.abandoned && wasCutOff(known) ? Promise.reject(new Abandoned()) : this.#settled(known);
     if (branch.abandoned) return Promise.reject(new Abandoned());
     // What is already opened may wait on, so that it can be closed.
     if (this.holding && !this.recorder.find(`${key}^open`)) return new Promise(() => {});
@@ -107,8 +116,10 @@ export class Execution implements Journal {
       const entry: Entry = { k: key, s, d: this.#elapsed(from), o: output };
       if (kind === 'effect') entry.i = input;
       this.recorder.record(entry, writes, pins);
+      if (branch.abandoned) throw new Abandoned();
       return output;
     } catch (thrown) {
+      if (thrown instanceof Abandoned) throw thrown;
       // That the store is away says nothing about the run: what changes nothing is done again until it is back.
       if (kind !== 'effect' && isAway(thrown) && !branch.abandoned && !this.holding) {
         const since = awaySinceMs ?? from;
@@ -119,7 +130,7 @@ export class Execution implements Journal {
       }
       const error = this.#failure(thrown, key, kind, branch);
       this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
-      throw error;
+      throw branch.abandoned ? new Abandoned() : error;
     } finally {
       this.running--;
       this.#inFlight.delete(key);
@@ -205,9 +216,10 @@ export class Execution implements Journal {
     }
   }
 
-  emit(key: string, event: JsonObject): Json | Promise<Json> {
+  emit(key: string, event: JsonObject, branch: Branch): Json | Promise<Json> {
     const known = this.recorder.find(key);
     if (known) return this.#settled(known);
+    if (branch.abandoned) throw new Abandoned();
     const emitted = this.#host.emit(this, key, event);
     this.recorder.record({ k: key, s: this.#host.nowMs(), d: 0, o: emitted.event }, [emitted.write]);
     return emitted.event;
@@ -241,6 +253,7 @@ export class Execution implements Journal {
   async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
     const known = this.recorder.find(key);
     if (known) return this.#settled(known);
+    if (branch.abandoned) throw new Abandoned();
     const openKey = `${key}^open`;
     let opened = this.recorder.find(openKey);
     if (!opened) {
@@ -270,61 +283,12 @@ export class Execution implements Journal {
     return output ?? null;
   }
 
-  async race(
-    key: string,
-    parent: Branch,
-    branches: readonly ((branch: Branch) => Promise<Json>)[],
-  ): Promise<{ winner: number; value: Json }> {
-    const chosen = this.recorder.find(key)?.n;
-    const own = new LiveBranch(parent as LiveBranch);
-    if (chosen !== undefined) return { winner: chosen, value: await branches[chosen]!(own) };
-    const runners = branches.map(() => new LiveBranch(own));
-    let winner = -1;
-    try {
-      const value = await Promise.race(
-        branches.map(async (body, index) => {
-          try {
-            return await body(runners[index]!);
-          } finally {
-            if (winner === -1) {
-              winner = index;
-              this.recorder.record({ k: key, n: index });
-            }
-          }
-        }),
-      );
-      return { winner, value };
-    } finally {
-      this.#giveUp(runners.filter((_, index) => index !== winner));
-    }
+  race(key: string, parent: Branch, bodies: Bodies): Promise<{ winner: number; value: Json }> {
+    return race(this, key, parent as LiveBranch, bodies);
   }
 
-  async all(
-    key: string,
-    parent: Branch,
-    branches: readonly ((branch: Branch) => Promise<Json>)[],
-  ): Promise<Json[]> {
-    const runners = branches.map(() => new LiveBranch(parent as LiveBranch));
-    // A replay must not go further in the other branches than the first time: only the one that failed is run.
-    const failed = this.recorder.find(key)?.n;
-    if (failed !== undefined) return [await branches[failed]!(runners[failed]!)];
-    let first = true;
-    try {
-      return await Promise.all(
-        branches.map(async (body, index) => {
-          try {
-            return await body(runners[index]!);
-          } catch (error) {
-            if (first && !(error instanceof Abandoned)) this.recorder.record({ k: key, n: index });
-            first = false;
-            throw error;
-          }
-        }),
-      );
-    } catch (error) {
-      this.#giveUp(runners);
-      throw error;
-    }
+  all(key: string, parent: Branch, bodies: Bodies): Promise<Json[]> {
+    return all(this, key, parent as LiveBranch, bodies);
   }
 
   now(key: string): number {
@@ -348,6 +312,21 @@ export class Execution implements Journal {
     this.recorder.unwritten.entries.push({ k: key, s: this.#host.nowMs(), c: choice });
   }
 
+  cleanUp(): Branch | undefined {
+    if (this.canceling) this.#cleanUpBranch ??= new LiveBranch(undefined);
+    return this.#cleanUpBranch;
+  }
+
+  cleanUpFailed(error: FlowError): void {
+    this.cleanUpError ??= error;
+  }
+
+  /** Gives up what goes on, its clean-up included. */
+  abandon(): void {
+    this.root.abandon();
+    this.#cleanUpBranch?.abandon();
+  }
+
   // ---- inside ----
 
   /** What was recorded; a value that lies apart is read now that it is asked for. */
@@ -364,13 +343,17 @@ export class Execution implements Journal {
     return Math.round((this.#host.monotonicMs() - from) * 100) / 100;
   }
 
-  #giveUp(branches: readonly LiveBranch[]): void {
-    for (const branch of branches) branch.abandon();
-  }
-
   #quiet(): void {
     if (this.waiters.size > 0) this.#host.waits(this);
   }
+}
+
+/** The key under which a journal says that its run was canceled, and that what follows is its clean-up. */
+export const CANCELED = '^canceled';
+
+/** A step that was being performed when its run was canceled: the run never saw how it ended. */
+function wasCutOff({ e }: Entry): boolean {
+  return e?.code === 'workflow.outcome_unknown';
 }
 
 /** The call was cut off: whether the world changed is not known, and the journal says so. */

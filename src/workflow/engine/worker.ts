@@ -5,11 +5,13 @@ import { newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Write } from '../../store/group-commit.ts';
-import { Abandoned, type FlowErrorBody, toFlowError } from '../catalog/flow-errors.ts';
+import { Abandoned, canceledError, type FlowErrorBody, toFlowError } from '../catalog/flow-errors.ts';
+import { mayCleanUp } from '../interpreter/canceling.ts';
 import { interpret } from '../interpreter/interpreter.ts';
 import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
-import { Execution } from './execution.ts';
-import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
+import { emittedEvent } from './emitted-event.ts';
+import { CANCELED, Execution } from './execution.ts';
+import { type ExecutionHost, isAway, whileAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { Held, type Patch } from './held.ts';
 import type {
@@ -21,6 +23,7 @@ import type {
   RunStatus,
   RunStore,
 } from './run-store.ts';
+import { shownOf } from './shown.ts';
 import { countRun, traceRun } from './spans.ts';
 
 /** What the worker needs from the rest of AIOS. */
@@ -160,10 +163,16 @@ export class Worker implements ExecutionHost {
       const event = (execution.event?.event ?? null) as Json;
       const start = { runId: run.id, startedAtMs: run.startedAtMs, input: run.origin.input };
       const output = await interpret(flow, start, event, execution);
+      // A run that is being canceled is ended by that, however far it came meanwhile.
+      if (execution.root.abandoned) throw new Abandoned();
       await this.#finish(held, 'completed', { output });
     } catch (error) {
-      if (error instanceof Abandoned || held.gone) return;
-      await this.#fail(held, toFlowError(error, '').body);
+      if (held.gone) return;
+      if (!(error instanceof Abandoned)) return this.#fail(held, toFlowError(error, '').body);
+      if (!execution.canceling || held.ending) return;
+      const failed = execution.cleanUpError?.body;
+      if (failed) await this.#fail(held, failed);
+      else await this.#finishCanceled(held).catch((reason) => this.drop(held, reason));
     }
   }
 
@@ -179,7 +188,10 @@ export class Worker implements ExecutionHost {
   async #finish(held: Held, status: RunStatus, result: RunResult): Promise<void> {
     const { execution } = held;
     held.ending = true;
-    if (status !== 'completed') execution.root.abandon(); // closes what other branches had opened
+    if (status !== 'completed') {
+      execution.abandon(); // closes what other branches had opened
+      execution.recordUnknownOutcomes();
+    }
     const { parent } = execution.run.origin;
     if (parent) {
       const { output = null, error } = result;
@@ -195,25 +207,9 @@ export class Worker implements ExecutionHost {
       result,
       wakeAtMs: null,
       waitingFor: null,
-      ...this.#attributes(held, result),
+      ...shownOf(held.execution, result),
     });
     this.release(held);
-  }
-
-  #attributes(held: Held, { output = null }: RunResult): { subject: string | null; outcome: string | null } {
-    const { flow, run, event } = held.execution;
-    const scope = { input: run.origin.input, output, event: event?.event ?? null };
-    const text = (template: ((scope: Record<string, unknown>) => Json) | undefined): string | null => {
-      try {
-        const value = template?.(scope) ?? null;
-        return value === null
-          ? null
-          : (typeof value === 'string' ? value : JSON.stringify(value)).replaceAll('\u0000', '');
-      } catch {
-        return null; // a list's column stays empty when the run ended before there was something to show
-      }
-    };
-    return { subject: text(flow.subject), outcome: text(flow.outcome) };
   }
 
   // ---- what executions ask ----
@@ -269,7 +265,7 @@ export class Worker implements ExecutionHost {
       wakeAtMs,
       waitingFor,
       result: null,
-      ...this.#attributes(held, {}),
+      ...shownOf(held.execution, {}),
     });
     this.release(held);
     if (wakeAtMs !== null) this.onDue(wakeAtMs);
@@ -277,37 +273,22 @@ export class Worker implements ExecutionHost {
 
   emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write } {
     const { emit } = this.deps;
-    const { run } = execution;
     if (!emit) throw new AiosError('workflow.no_event_log');
-    const traceparent = execution.event?.event.traceparent;
-    const full = {
-      specversion: '1.0',
-      id: `${run.id}/${key}`,
-      source: `urn:aios:workflow:${run.workflow}`,
-      time: new Date(this.nowMs()).toISOString(),
-      ...(traceparent === undefined ? {} : { traceparent }),
-      ...event,
-    } as unknown as CloudEvent;
+    const full = emittedEvent(execution, key, event, this.nowMs());
     return { event: full as unknown as Json, write: emit(full) };
   }
 
   async payload({ run }: Execution, { digest }: PayloadRef): Promise<Json> {
-    const held = this.held.get(run.id);
-    const since = this.monotonicMs();
-    for (;;) {
-      try {
-        const value = await this.deps.store.payload(run.id, digest);
-        if (value !== undefined) return value;
-        throw new AiosError('workflow.payload_missing', { detail: `${run.id} refers to ${digest}.` });
-      } catch (error) {
-        if (!isAway(error)) throw error;
-        if (!held || held.gone || this.monotonicMs() - since > this.storeAwayMs) {
-          if (held) this.drop(held, error); // not the run's fault: it is taken again
-          throw new Abandoned();
-        }
-        await new Promise((resolve) => setTimeout(resolve, AWAY_PAUSE_MS));
-      }
+    try {
+      const value = await whileAway(this, () => this.deps.store.payload(run.id, digest));
+      if (value !== undefined) return value;
+    } catch (error) {
+      const held = this.held.get(run.id);
+      if (!isAway(error) || !held) throw error;
+      this.drop(held, error); // not the run's fault: it is taken again
+      throw new Abandoned();
     }
+    throw new AiosError('workflow.payload_missing', { detail: `${run.id} refers to ${digest}.` });
   }
 
   startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {
@@ -366,16 +347,28 @@ export class Worker implements ExecutionHost {
     this.onReleased();
   }
 
-  /** Ends a run as canceled: aborts what goes on, waits for it a little, records what is known. */
+  /**
+   * Cancels a run: aborts what goes on, waits for it a little, records what is known. With handlers of cancellation in its flow it then leaves memory,
+   * and whoever takes it up replays it to where it stood and runs them: the same way after a crash. Asked a second time, it ends at once.
+   */
   async cancel(held: Held): Promise<void> {
     if (held.ending || held.gone) return;
     held.ending = true;
     const { execution } = held;
-    execution.root.abandon();
+    execution.abandon();
     await this.#settle(held, this.deps.limits.runCancelMs);
     execution.recordUnknownOutcomes();
-    const error: FlowErrorBody = toFlowError(new AiosError('workflow.canceled'), '').body;
-    await this.#finish(held, 'canceled', { error });
+    if (execution.canceling || !mayCleanUp(execution.flow)) return this.#finishCanceled(held);
+    const nowMs = this.nowMs();
+    execution.recorder.record({ k: CANCELED, s: nowMs }, [this.deps.store.operations.acknowledge(held.id)]);
+    execution.spans?.end();
+    await this.#barriers.commit(held, { ...RUNNING, status: 'waiting', wakeAtMs: nowMs });
+    this.release(held);
+    this.onDue(nowMs);
+  }
+
+  #finishCanceled(held: Held): Promise<void> {
+    return this.#finish(held, 'canceled', { error: canceledError('').body });
   }
 
   /** Puts a run away where it stands, once the steps under way have ended; `running` leaves it to be taken over. */

@@ -10,11 +10,13 @@ import type {
   TryNode,
 } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
+import { cleanUp } from './canceling.ts';
 import { withExtensions } from './extending.ts';
 import { type Frame, type Leaving, mergeContexts } from './frame.ts';
 import type { Branch, Journal } from './journal.ts';
 import { type EachEvent, listen } from './listening.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
+import { within } from './time-limit.ts';
 
 /**
  * Runs a flow over a journal: no I/O, no clock, nothing of Node. With the same start and the same recorded results it takes the same
@@ -58,7 +60,7 @@ class Interpretation {
   async run(): Promise<Json> {
     const { timeoutMs } = this.#flow;
     if (timeoutMs === undefined) return this.#body(this.#journal.root);
-    return this.#within('', timeoutMs, this.#journal.root, (branch) => this.#body(branch));
+    return within(this.#journal, '', timeoutMs, this.#journal.root, (branch) => this.#body(branch));
   }
 
   async #body(branch: Branch): Promise<Json> {
@@ -132,7 +134,7 @@ class Interpretation {
       const output =
         step.timeoutMs === undefined
           ? this.#perform(step, key, input, scope, frame, frame.branch)
-          : this.#within(key, step.timeoutMs, frame.branch, async (branch) =>
+          : within(this.#journal, key, step.timeoutMs, frame.branch, async (branch) =>
               this.#perform(step, key, input, scope, frame, branch),
             );
       if (output instanceof Promise)
@@ -227,7 +229,7 @@ class Interpretation {
       case 'do':
         return this.#nested(step.steps, `${key}/`, step.with?.(scope) ?? input, scope, frame, branch);
       case 'emit':
-        return journal.emit(key, step.event(scope) as JsonObject);
+        return journal.emit(key, step.event(scope) as JsonObject, branch);
       case 'for':
         return this.#for(step, key, input, scope, frame, branch);
       case 'fork':
@@ -355,9 +357,15 @@ class Interpretation {
         const body = (own: Branch) => this.#nested(step.steps, `${at}/`, input, scope, frame, own);
         return await (retry?.attemptMs === undefined
           ? body(branch)
-          : this.#within(at, retry.attemptMs, branch, body));
+          : within(this.#journal, at, retry.attemptMs, branch, body));
       } catch (error) {
-        if (error instanceof Abandoned) throw error;
+        if (error instanceof Abandoned) {
+          const vars = { ...scope, context: frame.state.context };
+          await cleanUp(step, key, vars, this.#journal, (inner, own) =>
+            this.#nested(step.catchSteps, `${key}^catch/`, input, inner, frame, own),
+          );
+          throw error;
+        }
         const caught = toFlowError(error, at);
         const vars = { ...scope, context: frame.state.context, [step.as]: caught.body };
         if (!catches(step, caught, vars)) throw caught;
@@ -375,21 +383,5 @@ class Interpretation {
         return this.#nested(step.catchSteps, `${key}^catch/`, input, vars, frame, branch);
       }
     }
-  }
-
-  /** Runs the body against a deadline; which of the two came first is recorded. */
-  async #within(
-    key: string,
-    timeoutMs: number,
-    parent: Branch,
-    body: (branch: Branch) => Promise<Json>,
-  ): Promise<Json> {
-    const dueMs = this.#journal.now(`${key}^from`) + timeoutMs;
-    const { winner, value } = await this.#journal.race(`${key}^timeout`, parent, [
-      body,
-      (branch) => this.#journal.timer(`${key}^due`, dueMs, branch).then(() => null),
-    ]);
-    if (winner === 0) return value;
-    throw standardError('timeout', 408, `No end within ${timeoutMs} ms.`, key);
   }
 }

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { FlowError } from '../catalog/flow-errors.ts';
 import type { Primitive } from '../catalog/primitive.ts';
 import type { EventFilter } from '../language/flow.ts';
 
@@ -38,7 +39,7 @@ export interface Journal {
   /** Calls a primitive. Rejects with the step's FlowError, recorded too. */
   step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json>;
   /** Appends an event to the log, together with what else is committed; answers with the event. */
-  emit(key: string, event: JsonObject): Json | Promise<Json>;
+  emit(key: string, event: JsonObject, branch: Branch): Json | Promise<Json>;
   /** Resolves when business time has passed `dueMs`; `long` ones let the run leave memory. */
   timer(key: string, dueMs: number, branch: Branch): Promise<void>;
   /** From now on events that fit are kept for this step; answers with how to read what the step came to, when that is recorded. */
@@ -60,6 +61,10 @@ export interface Journal {
   now(key: string): number;
   /** At least 0, less than 1; drawn at the first asking. */
   random(key: string): number;
+  /** The branch in which a canceled run cleans up; undefined when the run is not canceled, or not yet. */
+  cleanUp(): Branch | undefined;
+  /** A handler of cancellation failed. */
+  cleanUpFailed(error: FlowError): void;
   /** Notes that a step without a result of its own was passed, for those who look at the run. */
   trace(key: string, choice?: string): void;
 }

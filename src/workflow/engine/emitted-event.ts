@@ -1,0 +1,21 @@
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Execution } from './execution.ts';
+
+/** The event of an `emit` step with the attributes that it leaves out; its id is the step's, so that a repeated write is the same event. */
+export function emittedEvent(
+  { run, event: cause }: Execution,
+  key: string,
+  event: JsonObject,
+  nowMs: number,
+): CloudEvent {
+  const traceparent = cause?.event.traceparent;
+  return {
+    specversion: '1.0',
+    id: `${run.id}/${key}`,
+    source: `urn:aios:workflow:${run.workflow}`,
+    time: new Date(nowMs).toISOString(),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...event,
+  } as unknown as CloudEvent;
+}
