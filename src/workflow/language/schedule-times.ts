@@ -1,5 +1,5 @@
-import { AiosError } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Schedule } from './schedule.ts';
 
 /** What is fired now, and when to look again. Business time, milliseconds. */

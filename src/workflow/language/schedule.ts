@@ -1,8 +1,8 @@
 import { Cron } from 'croner';
-import { type DurationParts, parseDuration } from '../kernel/duration.ts';
-import { AiosError } from '../kernel/errors.ts';
-import { sortedId } from '../kernel/ids.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { sortedId } from '../../kernel/ids.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 
 const OVERLAPS = ['skip', 'queue', 'parallel', 'cancel'] as const;
 const MISSED = ['skip', 'last', 'all'] as const;

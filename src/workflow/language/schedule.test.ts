@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import { readSchedule, scheduledRunId } from './schedule.ts';
 
 const BERLIN = { timezone: 'Europe/Berlin' };

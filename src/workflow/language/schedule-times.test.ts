@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import { readSchedule, type Schedule } from './schedule.ts';
 import { backfillTimes, planFiring, scheduledInput } from './schedule-times.ts';
 
