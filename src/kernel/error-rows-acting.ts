@@ -35,6 +35,11 @@ export const ACTING_ERRORS = {
     'The run was canceled',
     'Retry it from a step, or start a new run, if the work is still wanted.',
   ),
+  'workflow.not_scheduled': row(
+    409,
+    'The flow has no schedule by time',
+    'Give it `schedule: { every }`, `{ cron }` or `{ after }` and apply it; GET /api/v1/schedules lists those that have one.',
+  ),
   'workflow.script_failed': row(
     500,
     'The script of a step failed or was stopped',

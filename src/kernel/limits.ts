@@ -87,6 +87,17 @@ export const LIMITS = {
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
+  scheduleIntervalMs: limit(1_000, 'the least `every` and `after` of a schedule'),
+  scheduleGraceMs: limit(
+    60_000,
+    'how long after its due time a run is still started as on time; later, the policy for missed times applies',
+  ),
+  scheduleFiredMax: limit(
+    100,
+    'due times of one schedule that are fired at one look; the others follow at the next',
+  ),
+  scheduleQueuedMax: limit(1_000, 'due times of one schedule that wait for the runs before them'),
+  scheduleBackfillMax: limit(1_000, 'runs that one back-fill starts'),
   runAnswerMs: limit(
     60_000,
     'how long a start waits for its run, whatever its caller asks: proxies give up then',

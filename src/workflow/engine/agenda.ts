@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Held } from './held.ts';
 import type { ClaimedRun } from './run-store.ts';
+import type { Scheduler } from './scheduler.ts';
 import type { Worker } from './worker.ts';
 
 /** How many runs one look at the store takes up. */
@@ -15,6 +16,7 @@ const UNCONFIRMED_MS = 600_000;
 export class Agenda {
   readonly #worker: Worker;
   readonly #perform: (held: Held) => void;
+  readonly #scheduler: Scheduler;
   readonly #clock: Clock;
   #alarmMs = Number.POSITIVE_INFINITY;
   #alarm: NodeJS.Timeout | undefined;
@@ -28,8 +30,9 @@ export class Agenda {
   readonly #toWake = new Set<string>();
   subscribedTypes: readonly string[] = [];
 
-  constructor(worker: Worker, perform: (held: Held) => void) {
+  constructor(worker: Worker, perform: (held: Held) => void, scheduler: Scheduler) {
     this.#worker = worker;
+    this.#scheduler = scheduler;
     this.#perform = perform;
     this.#clock = worker.deps.clock;
     worker.onDue = (dueMs) => this.#arm(dueMs);
@@ -44,6 +47,7 @@ export class Agenda {
     this.#stopClock = clock.onAdvance?.((nowMs) => nowMs >= this.#alarmMs && this.#ring());
     this.subscribedTypes = await store.subscribedTypes();
     await this.#takeOver();
+    await this.#scheduler.tell();
     this.#arm((await store.nextDueMs()) ?? Number.POSITIVE_INFINITY);
     this.#poll = setInterval(() => void this.#look(), limits.runPollMs);
   }
@@ -77,6 +81,8 @@ export class Agenda {
       const { dueMs } = held.execution.waiters;
       if (dueMs !== undefined) this.#arm(dueMs);
     }
+    // The runs that schedules start are due at once: they are taken up below.
+    await this.#scheduler.look(nowMs);
     for (;;) {
       const ids = await store.due(nowMs, CLAIM_MAX);
       const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids) : [];
@@ -104,6 +110,7 @@ export class Agenda {
       if (signaled.length > 0) await this.#wake(signaled);
       for (const { id, requested } of await store.requested(this.#worker.id))
         await this.#carryOut(id, requested);
+      await this.#scheduler.tell();
       const nextMs = await store.nextDueMs();
       if (nextMs !== undefined) this.#arm(nextMs);
       await this.#sweep();

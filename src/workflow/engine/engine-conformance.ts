@@ -241,10 +241,18 @@ export class Line {
           return results;
         }) as Promise<unknown[]>,
     };
+    const schedules = new Proxy(store.schedules, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+        return (...args: unknown[]) =>
+          name === 'ended' ? member.apply(target, args) : guarded(() => member.apply(target, args));
+      },
+    });
     return new Proxy(store, {
       get: (target, name) => {
         if (name === 'commit') return commit;
         const member = Reflect.get(target, name);
+        if (name === 'schedules') return schedules;
         if (typeof member !== 'function') return member;
         const synchronous = ['save', 'signal', 'consume', 'subscribe', 'unsubscribe', 'onSignal'].includes(
           String(name),

@@ -18,6 +18,7 @@ import type { Held } from './held.ts';
 import { RunOperations } from './operations.ts';
 import { RunReader } from './reading.ts';
 import type { RunChange, RunResult, RunStatus, RunStore, Signal, StoredRun } from './run-store.ts';
+import { Scheduler } from './scheduler.ts';
 import { Worker } from './worker.ts';
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
@@ -75,6 +76,7 @@ export interface RunState {
 export class WorkflowEngine {
   readonly runs: RunReader;
   readonly operations: RunOperations;
+  readonly schedules: Scheduler;
   readonly #store: RunStore;
   readonly #flows: Flows;
   readonly #worker: Worker;
@@ -104,7 +106,9 @@ export class WorkflowEngine {
     this.#limits = limits;
     this.#flows = new Flows(catalog, findDefinition);
     this.#worker = new Worker({ store, flows: this.#flows, clock, limits, emit, lineage, onError });
-    this.#agenda = new Agenda(this.#worker, (claimed) => this.#perform(claimed));
+    const cancel = (runId: string) => this.operations.cancel(runId);
+    this.schedules = new Scheduler({ store, flows: this.#flows, clock, limits, cancel, onError });
+    this.#agenda = new Agenda(this.#worker, (claimed) => this.#perform(claimed), this.schedules);
     this.#background = new Background(
       limits,
       () => clock.monotonicMs(),

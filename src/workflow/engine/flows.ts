@@ -65,6 +65,11 @@ export class Flows {
     return this.#load(definition);
   }
 
+  /** Those in force. */
+  all(): LoadedFlow[] {
+    return [...this.#latest.values()];
+  }
+
   startingOn(type: string): readonly LoadedFlow[] {
     return this.#starting.get(type) ?? [];
   }

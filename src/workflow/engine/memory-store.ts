@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
 import { memoryOperations } from './memory-operations.ts';
+import { MemorySchedules } from './memory-schedules.ts';
 import type { OperationStore } from './operation-store.ts';
 import {
   type ClaimedRun,
@@ -39,6 +40,15 @@ export class MemoryRunStore implements RunStore {
   readonly #seen = new Set<string>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #leases = new Map<string, number>();
+  readonly schedules = new MemorySchedules({
+    find: (id) => this.find(id),
+    findByKey: (workflow, key) => this.findByKey(workflow, key),
+    insert: (runs) => this.insert(NO_TRANSACTION, runs),
+    remove: (ids) => {
+      for (const id of ids) this.#rows.delete(id);
+    },
+    write: (writes) => this.write(NO_TRANSACTION, writes),
+  });
 
   readonly #runLane: Lane<RunChange> = {
     name: 'workflow.runs',
@@ -158,7 +168,7 @@ export class MemoryRunStore implements RunStore {
   }
 
   save(change: RunChange): Write[] {
-    return [write(this.#runLane, change)];
+    return [write(this.#runLane, change), ...this.schedules.ended(change)];
   }
 
   signal(signal: Signal): Write {
@@ -191,9 +201,13 @@ export class MemoryRunStore implements RunStore {
   }
 
   async insert(_tx: Queryable, changes: readonly RunChange[]): Promise<ReadonlySet<string>> {
-    const fresh = changes.filter((change) => !this.#rows.has(change.id));
-    for (const change of fresh) this.#apply(change);
-    return new Set(fresh.map(({ id }) => id));
+    const inserted = new Set<string>();
+    for (const change of changes) {
+      if (this.#rows.has(change.id) || this.#byKey(change.workflow, change.idempotencyKey)) continue;
+      this.#apply(change);
+      inserted.add(change.id);
+    }
+    return inserted;
   }
 
   async write(tx: Queryable, writes: readonly Write[]): Promise<() => void> {
@@ -315,7 +329,8 @@ export class MemoryRunStore implements RunStore {
   }
 
   async nextDueMs(): Promise<number | undefined> {
-    return this.#waitingByDue()[0]?.wakeAtMs ?? undefined;
+    const times = [this.#waitingByDue()[0]?.wakeAtMs, this.schedules.nextLookMs].filter((ms) => ms != null);
+    return times.length > 0 ? Math.min(...times) : undefined;
   }
 
   #waitingByDue(): Row[] {

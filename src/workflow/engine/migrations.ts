@@ -77,6 +77,26 @@ export const workflowMigrations: Migration[] = [
       );`,
   },
   {
+    name: '0051_schedules',
+    sql: `
+      create table workflow_schedules (
+        workflow text primary key,
+        version int not null,
+        times text,
+        paused boolean not null default false,
+        due_at timestamptz,
+        look_at timestamptz,
+        run_id text,
+        run json,
+        queued json not null default '[]',
+        skipped int not null default 0,
+        awaited boolean not null default false
+      );
+      create index workflow_schedules_run_id on workflow_schedules (run_id);
+      comment on column workflow_schedules.times is 'What the due times follow from: null when the version has no schedule by time.';
+      comment on column workflow_schedules.look_at is 'When a process has to look: the next due time, or the end of a run that is awaited.';`,
+  },
+  {
     name: '0052_workflow_operations',
     sql: `
       alter table workflow_runs add column request text;

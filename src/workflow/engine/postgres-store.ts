@@ -1,6 +1,6 @@
 import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
-import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import { type Committer, type Lane, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { OperationStore } from './operation-store.ts';
 import {
@@ -22,9 +22,11 @@ import {
   signalLane,
   subscriptionLane,
   unsubscribedLane,
+  writeInTransaction,
 } from './postgres-lanes.ts';
 import { postgresOperations } from './postgres-operations.ts';
 import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
+import { PostgresSchedules } from './postgres-schedules.ts';
 import type {
   ClaimedRun,
   Entry,
@@ -40,6 +42,7 @@ import type {
 export class PostgresRunStore implements RunStore {
   readonly commit: Committer;
   readonly operations: OperationStore = postgresOperations();
+  readonly schedules: PostgresSchedules;
   readonly #db: Database;
 
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
@@ -57,6 +60,7 @@ export class PostgresRunStore implements RunStore {
     this.#db = db;
     this.commit = commit;
     this.#inlineMax = payloadInlineBytesMax;
+    this.schedules = new PostgresSchedules(db, (tx, runs) => this.insert(tx, runs));
   }
 
   onSignal(listener: (runIds: readonly string[]) => void): void {
@@ -65,9 +69,10 @@ export class PostgresRunStore implements RunStore {
 
   save(change: RunChange): Write[] {
     const packed = pack(change, this.#inlineMax);
-    const writes = [write(runLane, packed)];
+    const writes: Write[] = [write(runLane, packed)];
     for (const payload of packed.payloads) writes.push(write(payloadLane, payload));
     if (!change.insert && change.entries.length > 0) writes.push(write(journalLane, packed));
+    writes.push(...this.schedules.ended(change));
     return writes;
   }
 
@@ -292,10 +297,12 @@ export class PostgresRunStore implements RunStore {
   }
 
   async nextDueMs(): Promise<number | undefined> {
-    const [row] = await this.#db.query<{ wake_at: number }>(
-      `select wake_at from workflow_runs where wake_at is not null and status = 'waiting' order by wake_at limit 1`,
+    const [row] = await this.#db.query<{ due_at: number | null }>(
+      `select least(
+         (select wake_at from workflow_runs where wake_at is not null and status = 'waiting' order by wake_at limit 1),
+         (select min(look_at) from workflow_schedules where times is not null)) as due_at`,
     );
-    return row?.wake_at;
+    return row?.due_at ?? undefined;
   }
 
   async signaled(limit: number): Promise<string[]> {
@@ -326,24 +333,4 @@ export class PostgresRunStore implements RunStore {
     const rows = await this.#db.query<{ type: string }>('select distinct type from workflow_subscriptions');
     return rows.map((row) => row.type);
   }
-}
-
-/**
- * Lanes inside a transaction that somebody else commits, in their order. A gate cannot leave out a single item there: what it
- * refuses fails the transaction.
- */
-async function writeInTransaction(tx: Queryable, writes: readonly Write[]): Promise<() => void> {
-  const byLane = new Map<Lane<unknown, unknown>, unknown[]>();
-  for (const { lane, item } of writes) {
-    const items = byLane.get(lane);
-    if (items) items.push(item);
-    else byLane.set(lane, [item]);
-  }
-  const lanes = [...byLane].sort(([a], [b]) => a.order - b.order);
-  const results = await Promise.all(lanes.map(([lane, items]) => lane.write(tx, items)));
-  const refused = results.flat().find((result) => result instanceof Refused);
-  if (refused) throw refused.error;
-  return () => {
-    for (const [index, [lane, items]] of lanes.entries()) lane.committed?.(items, results[index] ?? []);
-  };
 }

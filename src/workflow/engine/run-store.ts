@@ -5,6 +5,7 @@ import type { Committer, Write } from '../../store/group-commit.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { ScheduleStore } from './schedule-store.ts';
 
 /** `paused` and `waiting` runs are in no memory; `completed`, `failed` and `canceled` ones have ended. */
 export type RunStatus = 'running' | 'waiting' | 'paused' | 'completed' | 'failed' | 'canceled';
@@ -46,6 +47,8 @@ export interface PayloadRef {
 export interface Origin {
   input: Json;
   event?: LoggedEvent;
+  /** The due time of the schedule that started it, business time. */
+  scheduledMs?: number;
   /** The run and step that wait for this one. */
   parent?: { runId: string; stepKey: string };
 }
@@ -149,6 +152,7 @@ export interface RunFilters {
 export interface RunStore {
   readonly commit: Committer;
   readonly operations: OperationStore;
+  readonly schedules: ScheduleStore;
   save(change: RunChange): Write[];
   signal(signal: Signal): Write;
   consume(runId: string, keys: readonly string[]): Write[];
@@ -186,7 +190,7 @@ export interface RunStore {
   leave(worker: string): Promise<void>;
   /** Ids of waiting runs that are due at this business time, the earliest first. */
   due(nowMs: number, limit: number): Promise<string[]>;
-  /** The earliest time at which a waiting run is due. */
+  /** The earliest time at which a waiting run is due or a schedule is to be looked at. */
   nextDueMs(): Promise<number | undefined>;
   /** Ids of waiting runs that have a signal which no worker has seen. */
   signaled(limit: number): Promise<string[]>;

@@ -47,6 +47,7 @@ const TABLES = [
   'workflow_signals',
   'workflow_subscriptions',
   'workflow_workers',
+  'workflow_schedules',
   'notes',
 ];
 

@@ -63,7 +63,11 @@ export class Worker implements ExecutionHost {
   constructor(deps: WorkerDeps) {
     this.deps = deps;
     this.#barriers = new Barriers(this.id, deps, {
-      written: (change) => this.onChange(change),
+      written: (change) => {
+        // Its schedule may start the next one.
+        if (change.result && change.origin.scheduledMs !== undefined) this.onDue(change.updatedAtMs);
+        this.onChange(change);
+      },
       release: (held) => this.release(held),
       drop: (held, reason) => this.drop(held, reason),
     });

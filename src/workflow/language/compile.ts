@@ -9,6 +9,7 @@ import { compileSteps } from './compile-steps.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
 import { workflowSchema } from './language-schema.ts';
+import { readSchedule, type Schedule } from './schedule.ts';
 import { isStatic, type Scope, type Template, Templates } from './templates.ts';
 
 /** `any: []`. */
@@ -69,6 +70,7 @@ export class Compiler {
       ...this.data(body, ''),
       timeoutMs: this.timeout(body.timeout, '/timeout'),
       startsOn: this.#startsOn(),
+      schedule: this.#schedule(metadata.schedule),
       subject: this.bare(subject, '/document/metadata/aios/subject'),
       outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
       steps: compileSteps(this, body.do as JsonObject[], '/do', ''),
@@ -210,18 +212,14 @@ export class Compiler {
     };
   }
 
+  #schedule(options: Json | undefined): Schedule | undefined {
+    const schedule = isObject(this.body.schedule) ? this.body.schedule : {};
+    return readSchedule(schedule, options, (...fault) => this.fault(...fault));
+  }
+
   #startsOn(): EventFilter[] {
     const schedule = this.body.schedule;
     if (!isObject(schedule)) return [];
-    for (const kind of ['every', 'cron', 'after']) {
-      if (schedule[kind] !== undefined) {
-        this.unsupported(
-          `/schedule/${kind}`,
-          `schedule.${kind} is not run`,
-          'on: the events that start a run',
-        );
-      }
-    }
     if (!isObject(schedule.on)) return [];
     const { mode, filters } = this.filters(schedule.on, '/schedule/on');
     if (mode === 'all' && filters.length > 1) {

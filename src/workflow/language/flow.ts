@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Validator } from '../../kernel/schema.ts';
 import type { Primitive } from '../catalog/primitive.ts';
+import type { Schedule } from './schedule.ts';
 import type { Scope, Template } from './templates.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface Flow {
   readonly timeoutMs: number | undefined;
   /** `schedule.on`: the events that start a run, one run an event. */
   readonly startsOn: readonly EventFilter[];
+  /** `schedule.every`, `.cron` or `.after`. */
+  readonly schedule: Schedule | undefined;
   /** Types named by the `listen` steps. */
   readonly listensFor: readonly string[];
   /** `document.metadata.aios`: what the lists of runs show. */

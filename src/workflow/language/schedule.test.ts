@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../kernel/json.ts';
-import { readSchedule, scheduledRunId } from './schedule.ts';
+import { readSchedule, scheduledRunKey, timesOf } from './schedule.ts';
 
 const BERLIN = { timezone: 'Europe/Berlin' };
 
@@ -70,11 +70,15 @@ describe('due times', () => {
     expect(times(schedule, options, from, Math.max(1, expected.length))).toEqual(expected);
   });
 
-  test('one due time of one flow is one run', () => {
-    expect(scheduledRunId('a', 5000)).toBe(scheduledRunId('a', 5000));
-    expect(
-      new Set([scheduledRunId('a', 5000), scheduledRunId('b', 5000), scheduledRunId('a', 6000)]).size,
-    ).toBe(3);
+  test('one due time is one key, to the millisecond', () => {
+    expect(scheduledRunKey(5000)).toBe('schedule/1970-01-01T00:00:05.000Z');
+    expect(scheduledRunKey(5001)).not.toBe(scheduledRunKey(5000));
+  });
+
+  test('are told as they are written, durations given by their parts in ISO 8601', () => {
+    const read = (schedule: JsonObject) => readSchedule(schedule, undefined, () => {})!;
+    expect(read({ every: { days: 1, minutes: 30, milliseconds: 500 } }).expression).toBe('P1DT30M0.5S');
+    expect(timesOf(read({ cron: '0 8 * * 1-5' }))).toBe('cron 0 8 * * 1-5 UTC');
   });
 });
 
@@ -102,6 +106,13 @@ const refused: [name: string, schedule: JsonObject, options: JsonObject, path: s
     { missed: 'some' },
     '/document/metadata/aios/schedule/missed',
   ],
+  [
+    'an option that is none',
+    { every: 'PT1M' },
+    { timeZone: 'Europe/Berlin' },
+    '/document/metadata/aios/schedule/timeZone',
+  ],
+  ['options without a schedule by time', {}, { overlap: 'skip' }, '/document/metadata/aios/schedule'],
 ];
 
 describe('what is refused names its path', () => {

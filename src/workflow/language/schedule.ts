@@ -1,8 +1,11 @@
 import { Cron } from 'croner';
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import { sortedId } from '../../kernel/ids.ts';
-import type { JsonObject } from '../../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { LIMITS } from '../../kernel/limits.ts';
+import { escapePointer } from '../../kernel/schema.ts';
+
+const OPTIONS = '/document/metadata/aios/schedule';
 
 const OVERLAPS = ['skip', 'queue', 'parallel', 'cancel'] as const;
 const MISSED = ['skip', 'last', 'all'] as const;
@@ -10,6 +13,8 @@ const MISSED = ['skip', 'last', 'all'] as const;
 /** When a flow starts by time (dsl.md, "Schedule"), with what the specification has no place for: `document.metadata.aios.schedule`. */
 export interface Schedule {
   readonly kind: 'every' | 'cron' | 'after';
+  /** As it is shown: the pattern of `cron`, the duration of the others in ISO 8601. */
+  readonly expression: string;
   /** What to do with a time that comes while the run of the time before has not ended: `parallel` for `every`, `skip` for `cron` unless given. */
   readonly overlap: (typeof OVERLAPS)[number];
   /** Which of the times that passed while no process ran are made up for. */
@@ -38,44 +43,58 @@ export type ScheduleFault = (path: string, message: string, expected: string) =>
  */
 export function readSchedule(
   schedule: JsonObject,
-  options: JsonObject,
+  given: Json | undefined,
   fault: ScheduleFault,
 ): Schedule | undefined {
+  const options = isObject(given) ? given : {};
   const kinds = (['every', 'cron', 'after'] as const).filter((kind) => schedule[kind] !== undefined);
   const [kind, second] = kinds;
-  if (!kind) return undefined;
+  if (!kind) {
+    if (given !== undefined)
+      fault(OPTIONS, 'the flow has no schedule by time', 'schedule: { every }, { cron } or { after }');
+    return undefined;
+  }
   let faults = 0;
   const refuse: ScheduleFault = (path, message, expected) => {
     faults++;
     fault(path, message, expected);
   };
   if (second) refuse(`/schedule/${second}`, `a schedule has either ${kind} or ${second}`, 'one of them');
+  checkOptions(given, refuse);
   const timezone = timezoneOf(options.timezone ?? 'UTC', refuse);
   // The specification lets "every" run "regardless of whether the previous run is still in progress" (dsl-reference.md, "Schedule").
   const byDefault = kind === 'every' ? 'parallel' : 'skip';
   const overlap = oneOf(OVERLAPS, options.overlap ?? byDefault, 'overlap', refuse);
   const missed = oneOf(MISSED, options.missed ?? 'skip', 'missed', refuse);
+  const value = schedule[kind] as string | DurationParts;
   const nextMs =
-    kind === 'cron'
-      ? cronTimes(String(schedule.cron), timezone, refuse)
-      : intervalTimes(kind, schedule[kind] as string | DurationParts, refuse);
-  return faults > 0 ? undefined : { kind, overlap, missed, timezone, nextMs };
+    kind === 'cron' ? cronTimes(String(value), timezone, refuse) : intervalTimes(kind, value, refuse);
+  const expression = typeof value === 'string' ? value : durationText(value);
+  return faults > 0 ? undefined : { kind, expression, overlap, missed, timezone, nextMs };
+}
+
+/** What the due times follow from: as long as it stays, a new version of the flow goes on with the times of the version before. */
+export function timesOf({ kind, expression, timezone }: Schedule): string {
+  return `${kind} ${expression} ${timezone}`;
 }
 
 /**
- * The id of the run of a due time. Whichever process fires the time, and however often, it is this run: a process that dies between firing and
- * moving on starts nothing twice, and a back-fill does not repeat what has run.
+ * The idempotency key of the run of a due time. Whichever process fires the time, and however often, it is this run: a process that dies between
+ * firing and moving on starts nothing twice, and a back-fill does not repeat what has run.
+ *
+ * @example scheduledRunKey(Date.UTC(2026, 0, 1)) === 'schedule/2026-01-01T00:00:00.000Z'
  */
-export function scheduledRunId(workflow: string, dueMs: number): string {
-  return sortedId('run', dueMs, workflow, 'schedule', new Date(dueMs).toISOString());
+export function scheduledRunKey(dueMs: number): string {
+  return `schedule/${new Date(dueMs).toISOString()}`;
 }
 
 function intervalTimes(kind: 'every' | 'after', value: string | DurationParts, refuse: ScheduleFault) {
-  const expected = 'a duration of a second or more: { hours: 1 }, PT1H';
+  const leastMs = LIMITS.scheduleIntervalMs.value;
+  const expected = `a duration of ${leastMs} ms or more: { hours: 1 }, PT1H`;
   let durationMs = 0;
   try {
     durationMs = parseDuration(value);
-    if (durationMs < 1000) refuse(`/schedule/${kind}`, 'the duration is under a second', expected);
+    if (durationMs < leastMs) refuse(`/schedule/${kind}`, 'the duration is too short', expected);
   } catch (error) {
     if (!(error instanceof AiosError)) throw error;
     refuse(`/schedule/${kind}`, error.message, expected);
@@ -95,16 +114,32 @@ function cronTimes(pattern: string, timezone: string, refuse: ScheduleFault) {
   }
 }
 
+function durationText({
+  days = 0,
+  hours = 0,
+  minutes = 0,
+  seconds = 0,
+  milliseconds = 0,
+}: DurationParts): string {
+  const part = (value: number, unit: string) => (value === 0 ? '' : `${value}${unit}`);
+  const time = part(hours, 'H') + part(minutes, 'M') + part(seconds + milliseconds / 1000, 'S');
+  return `P${part(days, 'D')}${time === '' ? '' : `T${time}`}`;
+}
+
+function checkOptions(given: Json | undefined, refuse: ScheduleFault): void {
+  const known = ['timezone', 'overlap', 'missed'];
+  if (given !== undefined && !isObject(given)) refuse(OPTIONS, 'the options are no object', known.join(', '));
+  for (const name of isObject(given) ? Object.keys(given) : [])
+    if (!known.includes(name))
+      refuse(`${OPTIONS}/${escapePointer(name)}`, `“${name}” is not known`, known.join(', '));
+}
+
 function timezoneOf(value: unknown, refuse: ScheduleFault): string {
   try {
     new Intl.DateTimeFormat('en', { timeZone: String(value) });
     return String(value);
   } catch {
-    refuse(
-      '/document/metadata/aios/schedule/timezone',
-      `“${value}” is not a time zone`,
-      'an IANA name: Europe/Berlin',
-    );
+    refuse(`${OPTIONS}/timezone`, `“${value}” is not a time zone`, 'an IANA name: Europe/Berlin');
     return 'UTC';
   }
 }
@@ -116,7 +151,6 @@ function oneOf<T extends string>(
   refuse: ScheduleFault,
 ): T {
   const found = allowed.find((item) => item === value);
-  if (!found)
-    refuse(`/document/metadata/aios/schedule/${name}`, `“${value}” is not known`, allowed.join(', '));
+  if (!found) refuse(`${OPTIONS}/${name}`, `“${value}” is not known`, allowed.join(', '));
   return found ?? allowed[0]!;
 }

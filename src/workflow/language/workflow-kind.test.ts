@@ -141,10 +141,10 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/neither shells nor containers are run \| workflow: \{ name \}, script/],
   ],
   [
-    'schedules by time',
-    `${HEAD}schedule: { cron: '* * * * *' }\ndo: [ { a: { set: { x: 1 } } } ]`,
-    'workflow.unsupported',
-    [/:3 \/schedule\/cron: schedule.cron is not run/],
+    'a schedule that cannot be read',
+    `${HEAD}schedule: { cron: often }\ndo: [ { a: { set: { x: 1 } } } ]`,
+    'definition.invalid',
+    [/:3 \/schedule\/cron: .*minute, hour, day of the month/],
   ],
   [
     'secrets',
