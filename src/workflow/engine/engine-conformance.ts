@@ -11,8 +11,12 @@ import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
+
 import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
+
+import { scheduleTests } from './engine-conformance-schedules.ts';
+
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
 import type { WorkflowDefinition } from './flows.ts';
@@ -91,8 +95,8 @@ export class World {
   }
 
   /** Defines a flow, `do:` and what follows it; known to the engines that there are and that come. */
-  define(name: string, text: string, version = 1): void {
-    const head = `document: { dsl: '1.0.0', namespace: test, name: ${name}, version: '1.0.0' }\nevaluate: { language: cel }\n`;
+  define(name: string, text: string, version = 1, metadata = '{}'): void {
+    const head = `document: { dsl: '1.0.0', namespace: test, name: ${name}, version: '1.0.0', metadata: ${metadata} }\nevaluate: { language: cel }\n`;
     const body = readDocument(head + text, `${name}.yaml`).value;
     const definition = { name, version, digest: digestOf(body), body };
     this.#definitions.set(`${name}@${version}`, definition);
@@ -203,6 +207,8 @@ export class Line {
   cut = false;
   /** Cuts at a commit, counted from 0: before it is made, or after it with its answer lost. */
   cutAt: { commit: number; made: boolean } | undefined;
+  /** Cuts at the next change of a schedule, before it is made or after it. */
+  cutAtChange: { made: boolean } | undefined;
   /** So many commits find that the store is away. */
   away = 0;
   #commits = 0;
@@ -245,7 +251,15 @@ export class Line {
       get: (target, name) => {
         const member = Reflect.get(target, name) as (...args: unknown[]) => unknown;
         return (...args: unknown[]) =>
-          name === 'ended' ? member.apply(target, args) : guarded(() => member.apply(target, args));
+          name === 'ended'
+            ? member.apply(target, args)
+            : guarded(async () => {
+                const here = name === 'change' ? this.cutAtChange : undefined;
+                if (here && !here.made) this.cut = true;
+                const result = this.cut ? undefined : await member.apply(target, args);
+                if (here) this.cut = true;
+                return result;
+              });
       },
     });
     return new Proxy(store, {
@@ -305,6 +319,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     operationTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
+    scheduleTests(() => world);
   });
 }
 

@@ -31,6 +31,8 @@ interface Case {
   calls?: [string, JsonObject][];
   emits?: JsonObject[];
   took?: string;
+  during?: string;
+  started?: string[];
 }
 
 interface Answer {
@@ -53,7 +55,8 @@ export function owsConformance(store: string, open: () => Promise<StoreFixture>)
           const { reset } = await fixture;
           await reset();
           const subject = new Subject(each, await fixture);
-          await (each.refused ? subject.isRefused(each.refused) : subject.runs());
+          if (each.refused) await subject.isRefused(each.refused);
+          else await (each.during ? subject.isScheduled(each.during) : subject.runs());
         });
       });
     }
@@ -124,6 +127,38 @@ class Subject {
     } finally {
       await this.#engine.stop();
     }
+  }
+
+  /** Nobody starts a run: the clock goes from one due time to the next, through the time that is given. */
+  async isScheduled(during: string): Promise<void> {
+    const { started, calls } = this.#case;
+    const untilMs = START_MS + parseDuration(during);
+    for (const definition of this.#definitions) this.#engine.put(definition);
+    await this.#engine.begin();
+    try {
+      while (this.#clock.now() < untilMs) {
+        await this.#settled();
+        this.#clock.advanceTo(Math.min((await this.#store.nextDueMs()) ?? untilMs, untilMs));
+      }
+      await this.#settled();
+      const runs = await this.#store.list({}, undefined, 1_000);
+      const starts = runs.map(({ startedAtMs }) => startedAtMs - START_MS).sort((a, b) => a - b);
+      if (started) expect(starts).toEqual(started.map((at) => parseDuration(at)));
+      if (calls) expect(this.#calls).toEqual(calls);
+    } finally {
+      await this.#engine.stop();
+    }
+  }
+
+  /** Nothing is due, and every run has ended or waits. */
+  async #settled(): Promise<void> {
+    for (let look = 0; look < 2_000; look++) {
+      const dueMs = (await this.#store.nextDueMs()) ?? Number.POSITIVE_INFINITY;
+      const { running = 0 } = await this.#store.count();
+      if (dueMs > this.#clock.now() && running === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    throw new Error('What is due was not taken up within 4 s.');
   }
 
   /** The end of the run: while it waits, the next event is delivered, and then the clock goes to the next timer. */
