@@ -52,8 +52,10 @@ const due = (engine: WorkflowEngine, workflow: string, at: number) =>
 /** What schedules by time promise over every store. */
 export function scheduleTests(world: () => World): void {
   describe('schedules', () => timesTests(world));
+  describe('schedules of new versions, and of times that were missed', () => changeTests(world));
   describe('schedules whose runs overlap', () => overlapTests(world));
-  describe('schedules that are operated', () => operationTests(world));
+  describe('schedules that are paused', () => pauseTests(world));
+  describe('schedules that are filled back', () => backfillTests(world));
   describe('schedules over several processes and crashes', () => crashTests(world));
 }
 
@@ -86,7 +88,7 @@ function timesTests(world: () => World): void {
     const [run] = (await sees(engine, 'after', [[5, 'waiting']])) as StoredRun[];
     await schedule(engine, 'after', ({ dueMs }) => dueMs === null);
     await minute(world(), 20);
-    await engine.cancel(run!.id);
+    await engine.operations.cancel(run!.id);
     await due(engine, 'after', 25);
     await minute(world(), 25);
     await sees(engine, 'after', [
@@ -94,7 +96,9 @@ function timesTests(world: () => World): void {
       [25, 'waiting'],
     ]);
   });
+}
 
+function changeTests(world: () => World): void {
   it('a new version with the same times goes on with them, one with others begins anew, one without has none', async () => {
     world().define('changing', `schedule: { every: PT5M }\n${COUNT}`);
     const { engine } = await world().engine();
@@ -203,25 +207,27 @@ function overlapTests(world: () => World): void {
   });
 }
 
-function operationTests(world: () => World): void {
-  const note = (text: string) => [write(world().fixture.notes, text)];
+const note = (world: World, text: string) => [write(world.fixture.notes, text)];
 
+function pauseTests(world: () => World): void {
   it('paused starts nothing; resumed goes on from then; each is recorded once, with its change', async () => {
     world().define('held', `schedule: { every: PT5M }\n${COUNT}`);
     const { engine } = await world().engine();
     await due(engine, 'held', 5);
-    await engine.schedules.pause('held', false, note('paused'));
-    await engine.schedules.pause('held', false, note('paused again'));
+    await engine.schedules.pause('held', false, note(world(), 'paused'));
+    await engine.schedules.pause('held', false, note(world(), 'paused again'));
     expect(await engine.schedules.get('held')).toMatchObject({ paused: true });
     await minute(world(), 12);
-    await engine.schedules.resume('held', note('resumed'));
-    await engine.schedules.resume('held', note('resumed again'));
+    await engine.schedules.resume('held', note(world(), 'resumed'));
+    await engine.schedules.resume('held', note(world(), 'resumed again'));
     await due(engine, 'held', 15);
     await minute(world(), 15);
     await sees(engine, 'held', [[15, 'completed']]);
     expect(await world().fixture.readNotes()).toEqual(['paused', 'resumed']);
   });
+}
 
+function backfillTests(world: () => World): void {
   it('a past range is run once each: what has run is left out, the rest follows one after the other', async () => {
     const { metadata, text } = every('skip', COUNT.replace('tick', `'\${ input.scheduledAt }'`));
     world().define('range', text, 1, metadata);
@@ -231,7 +237,9 @@ function operationTests(world: () => World): void {
     await sees(engine, 'range', [[5, 'completed']]);
     await minute(world(), 6);
     const range = { fromMs: START_MS - 10 * MINUTE, untilMs: START_MS + 5 * MINUTE + 1 };
-    const first = await engine.schedules.backfill('range', range, ({ times }) => note(`filled ${times}`));
+    const first = await engine.schedules.backfill('range', range, ({ times }) =>
+      note(world(), `filled ${times}`),
+    );
     expect(first).toEqual({ times: 3, alreadyRun: 1 });
     await sees(engine, 'range', [
       [-10, 'completed'],
@@ -245,7 +253,7 @@ function operationTests(world: () => World): void {
       '23:55',
       '00:00',
     ]);
-    const again = await engine.schedules.backfill('range', range, () => note('again'));
+    const again = await engine.schedules.backfill('range', range, () => note(world(), 'again'));
     expect(again).toEqual({ times: 0, alreadyRun: 4 });
     expect(await world().fixture.readNotes()).toEqual(['filled 3']);
   });
