@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { Access } from './access/access.ts';
+import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
 import { HttpCalls } from './connectors/http-calls.ts';
+import { Outgoing } from './connectors/outgoing.ts';
 import { connectorVariables } from './connectors/secrets.ts';
 import { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
@@ -74,7 +76,7 @@ export async function createStations(ground: Ground) {
   const events = createEvents(ground, definitions);
   const inference = createInference(ground, definitions, auditLog);
   const decisions = createDecisions({ definitions });
-  const { connectors, http } = createConnectors(ground, definitions);
+  const { connectors, calls } = createConnectors(ground, definitions);
   const tasks = new Tasks({
     db,
     commit,
@@ -91,7 +93,7 @@ export async function createStations(ground: Ground) {
     decidePrimitive(decisions, (entry) => auditLog.entry(entry)),
     scriptPrimitive(limits),
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
-    ...httpPrimitives(http, (entry) => auditLog.entry(entry)),
+    ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     connectorPrimitive(
       connectors,
       (entry) => costs.entry(entry),
@@ -238,9 +240,9 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
   const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
   const connectors = new Connectors({ definitions, limits, variables });
   const allowPrivate = process.env.AIOS_HTTP_ALLOW_PRIVATE?.split(',') ?? [];
-  const http = new HttpCalls({ limits, variables, allowPrivate });
-  closers.push(() => Promise.all([connectors.close(), http.close()]));
-  return { connectors, http };
+  const outgoing = new Outgoing({ limits, allowPrivate });
+  closers.push(() => Promise.all([connectors.close(), outgoing.close()]));
+  return { connectors, calls: { secrets: new CallSecrets(variables), http: new HttpCalls(outgoing) } };
 }
 
 /** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */

@@ -1,20 +1,15 @@
 import { context, propagation } from '@opentelemetry/api';
-import type { Agent } from 'undici';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
-import type { Limits } from '../kernel/limits.ts';
+import { type Authentication, secretsOf } from './authentication.ts';
 import type { Method } from './connector.ts';
 import { idempotencyHeader } from './connectors.ts';
 import { BODY_SHOWN_LENGTH, mayPass } from './delivery.ts';
-import { createGuardedAgent, namesHost, type Resolve } from './egress.ts';
 import { type ExchangeResponse, exchange } from './http-exchange.ts';
+import type { Outgoing } from './outgoing.ts';
 import { redact } from './secrets.ts';
-import type { Variables } from './template.ts';
 
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-
-/** Credentials by the name of a secret: `user:password`, or the token. */
-type HttpAuthentication = { basic: { use: string } } | { bearer: { use: string } };
 
 interface HttpCall {
   /** In capitals. */
@@ -25,7 +20,7 @@ interface HttpCall {
   readonly query?: Readonly<Record<string, Json>> | undefined;
   /** Text is sent as it is, everything else as JSON. */
   readonly body?: Json | undefined;
-  readonly authentication?: HttpAuthentication | undefined;
+  readonly authentication?: Authentication | undefined;
   /** Whether redirects are followed; without it a redirect is an error (OWS 1.0.3, "HTTP Call"). */
   readonly redirect?: boolean | undefined;
   readonly idempotencyKey: string;
@@ -38,14 +33,6 @@ interface HttpAnswer {
   readonly text: string;
   /** Of the request that was answered, after redirects. */
   readonly url: string;
-}
-
-interface Dependencies {
-  limits: Limits;
-  variables: Variables;
-  /** `host` or `host:port` that may be called although its address is private. */
-  allowPrivate: readonly string[];
-  resolve?: Resolve;
 }
 
 const REDIRECTS_MAX = 5;
@@ -61,19 +48,10 @@ const RESERVED =
  * @example await calls.call({ method: 'GET', url: 'https://example.org/rates', idempotencyKey: 'run_1/rates' })
  */
 export class HttpCalls {
-  readonly #dependencies: Dependencies;
-  readonly #agent: Agent;
+  readonly #outgoing: Outgoing;
 
-  constructor(dependencies: Dependencies) {
-    this.#dependencies = dependencies;
-    const { limits, allowPrivate, resolve } = dependencies;
-    const names = allowPrivate.map((name) => name.toLowerCase());
-    this.#agent = createGuardedAgent({
-      isAllowed: (hostname, port) => names.some((name) => namesHost(name, hostname, port)),
-      connectionsMax: limits.httpConnectionsMax,
-      connectTimeoutMs: limits.httpCallMs,
-      ...(resolve ? { resolve } : {}),
-    });
+  constructor(outgoing: Outgoing) {
+    this.#outgoing = outgoing;
   }
 
   /**
@@ -82,24 +60,16 @@ export class HttpCalls {
    * `connectors.response_too_large`; those with an answer have its status as `remoteStatus`
    */
   async call(call: HttpCall): Promise<HttpAnswer> {
-    const secret = this.#secretOf(call.authentication);
+    const sent = new Set<string>();
     try {
-      return await this.#follow(call, authorization(call.authentication, secret));
+      return clean(await this.#follow(call, sent), sent);
     } catch (error) {
-      if (secret === undefined || !(error instanceof AiosError)) throw error;
-      throw new AiosError(error.code, {
-        detail: redact(error.message, [secret, Buffer.from(secret).toString('base64')]),
-        extensions: error.extensions,
-      });
+      if (sent.size === 0 || !(error instanceof AiosError)) throw error;
+      throw new AiosError(error.code, { detail: redact(error.message, sent), extensions: error.extensions });
     }
   }
 
-  /** Waits for what is under way, then closes the connections. */
-  close(): Promise<void> {
-    return this.#agent.close();
-  }
-
-  async #follow(call: HttpCall, credentials: string | undefined): Promise<HttpAnswer> {
+  async #follow(call: HttpCall, sent: Set<string>): Promise<HttpAnswer> {
     let url = addressOf(call.url);
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== null)
@@ -110,13 +80,8 @@ export class HttpCalls {
     let body = call.body === undefined || call.body === null ? undefined : call.body;
     const { origin } = url;
     for (let hop = 0; ; hop++) {
-      const response = await this.#exchange(
-        call,
-        method,
-        url,
-        body,
-        url.origin === origin ? credentials : undefined,
-      );
+      const authentication = url.origin === origin ? call.authentication : undefined;
+      const response = await this.#authenticated({ ...call, authentication }, method, url, body, sent);
       const target = response.headers.location;
       if (!call.redirect || !REDIRECTS.has(response.status) || target === undefined)
         return answerOf(response, method, url);
@@ -130,6 +95,31 @@ export class HttpCalls {
     }
   }
 
+  /** With the credentials of its policy; once more when the answer 401 asks for others, for then nothing was done. */
+  async #authenticated(
+    call: HttpCall,
+    method: Method,
+    url: URL,
+    body: Json | undefined,
+    sent: Set<string>,
+  ): Promise<ExchangeResponse> {
+    const { authentication: policy, signal } = call;
+    const ask = async (challenge?: string) => {
+      const credentials = await this.#outgoing.authenticator.authorization(
+        policy,
+        { method, url },
+        challenge,
+        signal,
+      );
+      for (const secret of secretsOf(credentials)) sent.add(secret);
+      return credentials;
+    };
+    const response = await this.#exchange(call, method, url, body, await ask());
+    if (response.status !== 401 || !policy) return response;
+    const others = await ask(response.headers['www-authenticate'] ?? '');
+    return others === undefined ? response : this.#exchange(call, method, url, body, others);
+  }
+
   #exchange(
     call: HttpCall,
     method: Method,
@@ -137,7 +127,7 @@ export class HttpCalls {
     body: Json | undefined,
     credentials: string | undefined,
   ) {
-    const { limits } = this.#dependencies;
+    const { limits, agent } = this.#outgoing;
     const headers: Record<string, string> = {
       accept: 'application/json',
       'accept-encoding': 'identity',
@@ -153,7 +143,7 @@ export class HttpCalls {
     }
     if (credentials !== undefined) headers.authorization = credentials;
     propagation.inject(context.active(), headers);
-    return exchange(this.#agent, {
+    return exchange(agent, {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
@@ -164,23 +154,6 @@ export class HttpCalls {
       signal: call.signal,
     });
   }
-
-  #secretOf(authentication: HttpAuthentication | undefined): string | undefined {
-    if (!authentication) return undefined;
-    const { use } = 'basic' in authentication ? authentication.basic : authentication.bearer;
-    const value = this.#dependencies.variables('secrets', use);
-    if (value === undefined)
-      throw new AiosError('connectors.variable_unset', { detail: `The secret “${use}” is not set.` });
-    return value;
-  }
-}
-
-function authorization(
-  authentication: HttpAuthentication | undefined,
-  secret: string | undefined,
-): string | undefined {
-  if (!authentication || secret === undefined) return undefined;
-  return 'basic' in authentication ? `Basic ${Buffer.from(secret).toString('base64')}` : `Bearer ${secret}`;
 }
 
 function addressOf(text: string): URL {
@@ -190,6 +163,11 @@ function addressOf(text: string): URL {
   if (url.username || url.password)
     throw invalid('An address with credentials in it is refused: use authentication.');
   return url;
+}
+
+/** A server may echo the credentials that it was sent. */
+function clean(answer: HttpAnswer, sent: Iterable<string>): HttpAnswer {
+  return { ...answer, text: redact(answer.text, sent) };
 }
 
 function answerOf(response: ExchangeResponse, method: Method, url: URL): HttpAnswer {

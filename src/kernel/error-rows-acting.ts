@@ -103,10 +103,15 @@ export const ACTING_ERRORS = {
     'A variable of the connector is not set, or is no address',
     'Set the environment variable named in the detail, or put the secret into the secrets file.',
   ),
+  'connectors.authentication_failed': row(
+    401,
+    'The authority of a call gave no credentials for it',
+    'The call itself was not made. Check the policy and the secrets that it names; the detail has the authority’s answer.',
+  ),
   'connectors.egress_refused': row(
     403,
     'The address is private and not allowed by name',
-    'If it is meant, add host:port to allowPrivate in the connector.',
+    'If it is meant, add host:port to allowPrivate in the connector, or to AIOS_HTTP_ALLOW_PRIVATE for calls that a flow writes out.',
   ),
   'connectors.refused': row(
     422,

@@ -1,6 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CallSecrets } from '../../connectors/call-secrets.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
+import { Outgoing } from '../../connectors/outgoing.ts';
 import { json, Remote } from '../../connectors/remote-under-test.ts';
 import { digestOf } from '../../kernel/canonical.ts';
 import { ManualClock } from '../../kernel/clock.ts';
@@ -19,12 +21,13 @@ describe('call: http', () => {
   const remote = new Remote();
   const audited: { action: string; payload: JsonObject }[] = [];
   const lane: Lane<unknown> = { name: 'audit', order: 1, write: async () => undefined };
-  let calls: HttpCalls;
+  let outgoing: Outgoing;
   let engine: WorkflowEngine;
   let version = 0;
+  const secrets = new CallSecrets((_, name) => ({ TOKEN: 's3cret-token', LOGIN: 'ada:s3cret-word' })[name]);
   const catalog = () =>
     catalogOf(
-      httpPrimitives(calls, (entry) => {
+      httpPrimitives(new HttpCalls(outgoing), secrets, (entry) => {
         audited.push(entry as never);
         return write(lane, entry);
       }),
@@ -33,7 +36,7 @@ describe('call: http', () => {
   beforeAll(async () => {
     await remote.listen();
     const limits = limitsFrom('runPollMs=20');
-    calls = new HttpCalls({ limits, variables: () => undefined, allowPrivate: ['127.0.0.1'] });
+    outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
     engine = new WorkflowEngine({
       store: new MemoryRunStore(),
       catalog: catalog(),
@@ -46,7 +49,7 @@ describe('call: http', () => {
   afterAll(async () => {
     await engine.stop();
     remote.close();
-    await calls.close();
+    await outgoing.close();
   });
   beforeEach(() => {
     remote.seen.length = 0;

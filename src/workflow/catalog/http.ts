@@ -1,8 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { FlowError, standardError } from './flow-errors.ts';
+import { auditOf, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
-import { type AuditPort, actorOf } from './records.ts';
+import type { AuditPort } from './records.ts';
 
 interface HttpRequest {
   method: string;
@@ -10,7 +10,7 @@ interface HttpRequest {
   headers?: Record<string, string> | undefined;
   query?: Record<string, Json> | undefined;
   body?: Json | undefined;
-  authentication?: { basic: { use: string } } | { bearer: { use: string } } | undefined;
+  authentication?: JsonObject | undefined;
   redirect?: boolean | undefined;
 }
 
@@ -21,40 +21,13 @@ export interface HttpPort {
   ): Promise<{ status: number; headers: Readonly<Record<string, string>>; text: string; url: string }>;
 }
 
-const use = {
-  type: 'object',
-  required: ['use'],
-  additionalProperties: false,
-  properties: { use: { type: 'string' } },
-};
 const INPUT: JsonObject = {
   type: 'object',
   required: ['method', 'endpoint'],
   additionalProperties: false,
   properties: {
     method: { type: 'string', pattern: '^[A-Za-z]+$' },
-    endpoint: {
-      oneOf: [
-        { type: 'string' },
-        {
-          type: 'object',
-          required: ['uri'],
-          additionalProperties: false,
-          properties: {
-            uri: { type: 'string' },
-            authentication: {
-              type: 'object',
-              description:
-                'by the name of a secret: what is written out would stand in every definition and journal',
-              minProperties: 1,
-              maxProperties: 1,
-              additionalProperties: false,
-              properties: { basic: use, bearer: use },
-            },
-          },
-        },
-      ],
-    },
+    endpoint: ENDPOINT,
     headers: { type: 'object', additionalProperties: { type: 'string' } },
     query: { type: 'object' },
     body: {},
@@ -74,27 +47,26 @@ export function isReading(method: unknown): boolean {
  *
  * Output: the content, parsed when it is JSON; `raw`: base64 of the content; `response`: request, statusCode, headers and content.
  */
-export function httpPrimitives(http: HttpPort, audit: AuditPort): [CallPrimitive, CallPrimitive] {
+export function httpPrimitives(
+  http: HttpPort,
+  secrets: SecretsPort,
+  audit: AuditPort,
+): [CallPrimitive, CallPrimitive] {
   const run = async (input: JsonObject, context: StepContext) => {
     const { method, endpoint, headers, query, body, output = 'content', redirect } = input;
-    const { uri, authentication } =
-      typeof endpoint === 'string' ? { uri: endpoint } : (endpoint as JsonObject);
+    const { uri, authentication } = endpointOf(endpoint);
     const request = {
       method: String(method).toUpperCase(),
-      url: String(uri),
+      url: uri,
       headers: headers as Record<string, string> | undefined,
       query: query as JsonObject | undefined,
       body,
-      authentication: authentication as HttpRequest['authentication'],
+      authentication,
       redirect: redirect as boolean | undefined,
     };
-    try {
-      const { idempotencyKey, signal } = context;
-      const answer = await http.call({ ...request, idempotencyKey, signal });
-      return { request, answer, output: outputOf(String(output), request, answer) };
-    } catch (error) {
-      throw asCommunication(error, context.stepKey);
-    }
+    const { idempotencyKey, signal } = context;
+    const answer = await http.call({ ...request, idempotencyKey, signal });
+    return { request, answer, output: outputOf(String(output), request, answer) };
   };
   const reading: CallPrimitive = {
     name: 'http-read',
@@ -110,20 +82,15 @@ export function httpPrimitives(http: HttpPort, audit: AuditPort): [CallPrimitive
     inputSchema: INPUT,
     async run(input, context) {
       const { request, answer, output } = await run(input, context);
-      const { runId, stepKey, idempotencyKey, nowMs } = context;
       const { origin, pathname } = new URL(answer.url);
-      const entry = audit({
-        kind: 'action',
-        action: `http.${request.method.toLowerCase()}`,
-        actor: actorOf(context),
-        object: `run:${runId}`,
-        at: nowMs,
-        payload: { stepKey, idempotencyKey, url: origin + pathname, status: answer.status },
+      const entry = auditOf(audit, context, `http.${request.method.toLowerCase()}`, {
+        url: origin + pathname,
+        status: answer.status,
       });
       return { output, writes: [entry] };
     },
   };
-  return [reading, acting];
+  return [outgoing(secrets, reading), outgoing(secrets, acting)];
 }
 
 type Answer = Awaited<ReturnType<HttpPort['call']>>;
@@ -150,11 +117,4 @@ function contentOf({ headers, text }: Answer): Json {
       detail: `The answer says that it is JSON: ${text.slice(0, 200)}`,
     });
   }
-}
-
-/** The error of an answer has the status of that answer (dsl-reference.md, "Standard Error Types": communication). */
-function asCommunication(error: unknown, stepKey: string): unknown {
-  if (error instanceof FlowError || !(error instanceof Error)) return error;
-  const status = Number((error as { extensions?: { remoteStatus?: unknown } }).extensions?.remoteStatus);
-  return status > 0 ? standardError('communication', status, error.message, stepKey) : error;
 }

@@ -1,8 +1,10 @@
 import { compileExpression } from '../../kernel/expressions.ts';
 import type { Json } from '../../kernel/json.ts';
-import type { ExpressionLanguage, Template } from './templates.ts';
+import { type ExpressionLanguage, secretMisplaced, type Template } from './templates.ts';
 
 const PATH = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d+\])*$/;
+const QUOTED = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g;
+const SECRETS = /(?<![\w.])secrets\b(?!\s*[:(])/;
 const RESERVED = /^(?:true|false|null)$/;
 
 /** `evaluate: { language: cel }`: the language of all other expressions of AIOS; 100 to 1,000 times faster than jq. */
@@ -26,6 +28,7 @@ function closingBrace(source: string, from: number): number {
 
 /** Most expressions only name a value: those are walked (0.05 µs) instead of interpreted and copied (0.5 µs and more). */
 function expression(source: string): Template {
+  if (SECRETS.test(source.replace(QUOTED, '""'))) throw secretMisplaced(source);
   if (!PATH.test(source) || RESERVED.test(source)) return compileExpression(source);
   const compiled = compileExpression(source);
   const path = source.split(/[.[]/).map((part) => (part.endsWith(']') ? Number(part.slice(0, -1)) : part));

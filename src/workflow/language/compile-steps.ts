@@ -1,12 +1,11 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../../kernel/schema.ts';
-import { isReading } from '../catalog/http.ts';
 import type { Compiler } from './compile.ts';
+import { compileCall } from './compile-call.ts';
 import { compileListen } from './compile-listen.ts';
 import { compileRun } from './compile-run.ts';
 import type { ExtensionNode, RetryPolicy, StepNode, SwitchCase, Then, TryNode } from './flow.ts';
 import { STEP_MEMBERS, stepSchema } from './language-schema.ts';
-import { isStatic } from './templates.ts';
 
 /** The most retries of a policy that sets no limit of its own: without one, a step that always fails would never end. */
 const RETRIES_MAX = 1000;
@@ -91,7 +90,9 @@ function compileKind(
     list === undefined ? [] : compileSteps(compiler, list as JsonObject[], `${path}${at}`, under);
   switch (type) {
     case 'call':
-      return compileCall(compiler, body, path, id);
+      return compileCall(compiler, body, path, (name, definition, input) =>
+        compileFunction(compiler, name, definition, input, path, id),
+      );
     case 'set':
       return { type, value: compiler.template(body.set as Json, `${path}/set`) };
     case 'do':
@@ -146,39 +147,6 @@ function resolveThen(compiler: Compiler, then: Json | undefined, path: string, n
     `continue, exit, end, ${[...names.keys()].join(', ')}`,
   );
   return 'continue';
-}
-
-function compileCall(compiler: Compiler, body: JsonObject, path: string, id: string): Kind | undefined {
-  let called = body.call as string;
-  let input = isObject(body.with) ? body.with : {};
-  const functions = isObject(compiler.body.use) ? compiler.body.use.functions : undefined;
-  if (isObject(functions) && Object.hasOwn(functions, called)) {
-    const used = functions[called] as JsonObject;
-    if (typeof used.call !== 'string') return compileFunction(compiler, called, used, input, path, id);
-    called = used.call;
-    input = { ...(isObject(used.with) ? used.with : {}), ...input };
-  }
-  if (called === 'http') called = isReading(input.method) ? 'http-read:1@default' : 'http:1@default';
-  const primitive = compiler.catalog.get(called.replace(/@default$/, ''));
-  if (!primitive || !called.endsWith('@default')) {
-    const openapi = called === 'openapi';
-    compiler.unsupported(
-      `${path}/call`,
-      `“${called}” is not in the catalog`,
-      openapi
-        ? 'http, or connector:1@default with the address in a connector definition'
-        : [...compiler.catalog.keys()].map((key) => `${key}@default`).join(', '),
-    );
-    return undefined;
-  }
-  checkStaticInput(compiler, primitive.inputSchema, input, `${path}/with`);
-  return {
-    type: 'call',
-    primitive,
-    with: compiler.template(input, `${path}/with`),
-    // What is written out whole was checked above: only what expressions give is checked again at each call.
-    validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
-  };
 }
 
 /** A function that is a task of any other kind: done in the place of the call, with `with` as its input. */
@@ -247,16 +215,6 @@ function compileExtensions(
     };
   });
   return found.length > 0 ? found : undefined;
-}
-
-/** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
-function checkStaticInput(compiler: Compiler, schema: JsonObject, input: JsonObject, path: string): void {
-  const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
-  for (const issue of issues) {
-    const [, first] = issue.path.split('/');
-    if (first !== undefined && Object.hasOwn(input, first) && !isStatic(input[first]!)) continue;
-    compiler.fault(path + issue.path, issue.message, issue.expected);
-  }
 }
 
 function compileRaise(compiler: Compiler, body: JsonObject, path: string): Kind {

@@ -5,6 +5,7 @@ import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../../kernel/schema.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { celLanguage } from './cel.ts';
+import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
@@ -252,14 +253,10 @@ export class Compiler {
 
   #checkUse(): void {
     const use = isObject(this.body.use) ? this.body.use : {};
-    const instead: { [kind: string]: string } = {
-      authentications: 'credentials in the connector',
-      secrets: 'credentials in the connector',
-      catalogs: 'the primitives of the default catalog',
-    };
-    for (const [kind, expected] of Object.entries(instead)) {
-      if (use[kind] !== undefined) this.unsupported(`/use/${kind}`, `use.${kind} is not run`, expected);
-    }
+    checkSecretNames(this, use.secrets);
+    checkAuthentications(this, use.authentications);
+    if (use.catalogs !== undefined)
+      this.unsupported('/use/catalogs', 'use.catalogs is not run', 'the primitives of the default catalog');
   }
 }
 

@@ -2,13 +2,13 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import { shortcutOf } from './jq-paths.ts';
 import { scanJq } from './jq-scan.ts';
-import type { ExpressionLanguage, Scope, Template } from './templates.ts';
+import { type ExpressionLanguage, type Scope, secretMisplaced, type Template } from './templates.ts';
 
 /** Runs a jq program on a JSON text and waits for its end: results as JSON, one a line. Exit code 3 is a program that does not compile. */
 export type RunJq = (program: string, input: string) => { stdout: string; stderr: string; exitCode: number };
 
 /** `item`, `index`, `error` unless the flow names them otherwise; the others are the specification's (dsl.md, "Runtime expression arguments"). */
-const ARGUMENTS = ['context', 'input', 'output', 'secrets', 'task', 'workflow', 'runtime', 'event'];
+const ARGUMENTS = ['context', 'input', 'output', 'task', 'workflow', 'runtime', 'event'];
 const DOES_NOT_COMPILE = 3;
 
 /**
@@ -36,6 +36,7 @@ function compile(run: RunJq, source: string, known: ReadonlySet<string>): Templa
       detail: `${source}: “${forbidden}” would answer differently in a replay; take it from $workflow, $task or the input.`,
     });
   }
+  if (variables.has('secrets')) throw secretMisplaced(source);
   const bound = [...variables].filter((name) => known.has(name));
   const program = programOf(source, bound, '.i');
   const shortcut = bound.length === variables.size ? shortcutOf(source) : undefined;

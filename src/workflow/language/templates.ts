@@ -114,3 +114,10 @@ export class Templates {
 function asText(value: Json): string {
   return typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value);
 }
+
+/** A secret in an expression would stand in the journal, in what the run puts out, or in both (decisions/0011). */
+export function secretMisplaced(source: string): AiosError {
+  return new AiosError('expression.syntax', {
+    detail: `${source}: a secret stands in headers, query or credentials of a call, alone in \${ }, as in “Bearer \${ $secrets.NAME }”.`,
+  });
+}

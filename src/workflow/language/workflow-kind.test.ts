@@ -132,7 +132,7 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     'call: openapi',
     `${HEAD}do: [ { a: { call: openapi, with: { document: { endpoint: 'https://a.b' }, operationId: c } } } ]`,
     'workflow.unsupported',
-    [/connector:1@default/],
+    [/“openapi” is not in the catalog/],
   ],
   [
     'containers and shells',
@@ -147,10 +147,10 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/:3 \/schedule\/cron: .*minute, hour, day of the month/],
   ],
   [
-    'secrets',
-    `${HEAD}use: { secrets: [ s ] }\ndo: [ { a: { set: { x: 1 } } } ]`,
-    'workflow.unsupported',
-    [/use.secrets/],
+    'a secret in an expression',
+    `${HEAD}use: { secrets: [ s ] }\ndo: [ { a: { set: { x: '\${ "a" + $secrets.s }' } } } ]`,
+    'definition.invalid',
+    [/:4 \/do\/0\/a\/set\/x: .*a secret stands in headers, query or credentials of a call/],
   ],
 ];
 

@@ -1,0 +1,77 @@
+import { CallSecrets } from '../../connectors/call-secrets.ts';
+import { HttpCalls } from '../../connectors/http-calls.ts';
+import { Outgoing } from '../../connectors/outgoing.ts';
+import { digestOf } from '../../kernel/canonical.ts';
+import { ManualClock } from '../../kernel/clock.ts';
+import { readDocument } from '../../kernel/document.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { type Lane, write } from '../../store/group-commit.ts';
+import { WorkflowEngine } from '../engine/engine.ts';
+import type { StoreFixture } from '../engine/engine-conformance.ts';
+import { httpPrimitives } from './http.ts';
+import { type Catalog, catalogOf } from './primitive.ts';
+
+/** What the secrets of these flows are. */
+export const SECRETS: { readonly [name: string]: string } = {
+  TOKEN: 's3cret-token',
+  LOGIN: 'ada:s3cret-word',
+  MY_CLIENT: '{"id":"aios","secret":"s3cret-client"}',
+};
+
+const CALL_LIMITS = 'runPollMs=20,httpCallMs=2000';
+
+/** An engine over a store with the calls of the specification as they are in the product; addresses on 127.0.0.1 may be called. */
+export class CallsUnderTest {
+  readonly audited: { action: string; payload: JsonObject }[] = [];
+  readonly catalog: Catalog;
+  readonly #outgoing: Outgoing;
+  readonly #engine: WorkflowEngine;
+  readonly #store: ReturnType<StoreFixture['open']>;
+  #version = 0;
+
+  constructor(fixture: StoreFixture) {
+    const limits = limitsFrom(CALL_LIMITS);
+    this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
+    const secrets = new CallSecrets((_, name) => SECRETS[name]);
+    const lane = fixture.notes as Lane<string>;
+    const audit = (entry: object) => {
+      this.audited.push(entry as never);
+      return write(lane, JSON.stringify(entry));
+    };
+    this.catalog = catalogOf(httpPrimitives(new HttpCalls(this.#outgoing), secrets, audit));
+    this.#store = fixture.open();
+    this.#engine = new WorkflowEngine({
+      store: this.#store,
+      catalog: this.catalog,
+      clock: new ManualClock(0),
+      limits,
+      findDefinition: async () => undefined,
+    });
+  }
+
+  begin(): Promise<void> {
+    return this.#engine.begin();
+  }
+
+  async stop(): Promise<void> {
+    await this.#engine.stop();
+    await this.#outgoing.close();
+  }
+
+  /** The definition of a flow whose head is left out; in CEL unless it says otherwise. */
+  flowOf(text: string): JsonObject {
+    const document = { dsl: '1.0.3', namespace: 'test', name: 'calls', version: '1.0.0' };
+    return { document, evaluate: { language: 'cel' }, ...readDocument(text, 'calls.yaml').value };
+  }
+
+  /** Runs a flow to its end: its result, and all that is kept of it. */
+  async run(text: string, input: JsonObject = {}) {
+    const body = this.flowOf(text);
+    this.#engine.put({ name: 'calls', version: ++this.#version, digest: digestOf(body), body });
+    const { runId } = await this.#engine.run({ workflow: 'calls', input }, 5_000);
+    const run = await this.#store.find(runId);
+    const kept = JSON.stringify([run, await this.#store.entries(runId), this.audited]);
+    return { result: run?.result as { output?: unknown; error?: JsonObject } | undefined, kept };
+  }
+}

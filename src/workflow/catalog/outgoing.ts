@@ -1,0 +1,158 @@
+import { AiosError } from '../../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { FlowError, standardError } from './flow-errors.ts';
+import type { CallPrimitive, StepContext } from './primitive.ts';
+import { type AuditPort, actorOf } from './records.ts';
+
+/** Where the secrets of flows come from: the values at the places named, and those values, which nothing that is kept may hold. */
+export interface SecretsPort {
+  fill(input: JsonObject, places: readonly string[]): { input: JsonObject; values: readonly string[] };
+}
+
+/** A value that short would blank out half of an answer. */
+const REDACTED_LENGTH_MIN = 4;
+
+const text = { type: 'string' };
+const texts = { type: 'array', items: text };
+const object = (properties: JsonObject, required: string[] = []): JsonObject => ({
+  type: 'object',
+  additionalProperties: false,
+  properties,
+  required,
+});
+const login: JsonObject = {
+  ...object({ username: text, password: text, use: text }),
+  oneOf: [{ required: ['use'] }, { required: ['username', 'password'] }],
+};
+const token = object({ token: text, type: text }, ['token', 'type']);
+const ENCODINGS = ['application/x-www-form-urlencoded', 'application/json'];
+const oauth2: JsonObject = {
+  ...object({
+    use: text,
+    authority: text,
+    endpoints: object({ token: text, revocation: text, introspection: text }),
+    grant: {
+      enum: [
+        'client_credentials',
+        'password',
+        'refresh_token',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+      ],
+    },
+    client: object({
+      id: text,
+      secret: text,
+      assertion: text,
+      authentication: {
+        enum: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt', 'none'],
+      },
+    }),
+    request: object({ encoding: { enum: ENCODINGS } }),
+    issuers: texts,
+    scopes: texts,
+    audiences: texts,
+    username: text,
+    password: text,
+    subject: token,
+    actor: token,
+  }),
+  oneOf: [{ required: ['use'] }, { required: ['authority', 'grant'] }],
+};
+
+/** A policy of authentication (OWS 1.0.3, "Authentication") as it stands once names are resolved: credentials are secrets by name. */
+export const AUTHENTICATION: JsonObject = {
+  ...object({
+    basic: login,
+    bearer: {
+      ...object({ token: text, use: text }),
+      oneOf: [{ required: ['use'] }, { required: ['token'] }],
+    },
+    digest: login,
+    oauth2,
+    oidc: oauth2,
+  }),
+  minProperties: 1,
+  maxProperties: 1,
+};
+
+/** An address, with or without its authentication (OWS 1.0.3, "Endpoint"). */
+export const ENDPOINT: JsonObject = {
+  oneOf: [text, object({ uri: text, authentication: AUTHENTICATION }, ['uri'])],
+};
+
+export function endpointOf(endpoint: Json | undefined): {
+  uri: string;
+  authentication: JsonObject | undefined;
+} {
+  if (!isObject(endpoint)) return { uri: String(endpoint), authentication: undefined };
+  return { uri: String(endpoint.uri), authentication: endpoint.authentication as JsonObject | undefined };
+}
+
+/**
+ * A primitive with members that its definition fixes (a document's operation, the places of its secrets): they are the flow's own, need no place in the
+ * journal, and nothing that an expression gives can stand for them.
+ *
+ * @example bound(primitive, { secretsAt: ['/headers/x-key'] })
+ */
+export function bound(primitive: CallPrimitive, fixed: JsonObject): CallPrimitive {
+  return { ...primitive, run: (input, context) => primitive.run({ ...input, ...fixed }, context) };
+}
+
+/**
+ * A primitive that calls out: the secrets at `secretsAt` (fixed by `bound`) are filled in for the call alone, and taken out of its output and of its errors,
+ * for a server may echo what it was sent.
+ */
+export function outgoing(secrets: SecretsPort, primitive: CallPrimitive): CallPrimitive {
+  return {
+    ...primitive,
+    async run({ secretsAt, ...given }, context) {
+      const places = Array.isArray(secretsAt) ? secretsAt.map(String) : [];
+      let values: readonly string[] = [];
+      try {
+        const filled = secrets.fill(given, places);
+        values = filled.values.filter((value) => value.length >= REDACTED_LENGTH_MIN);
+        const result = await primitive.run(filled.input, context);
+        return values.length === 0 ? result : { ...result, output: without(result.output, values) };
+      } catch (error) {
+        throw told(error, values, context.stepKey);
+      }
+    },
+  };
+}
+
+/** The audit entry of a call that acts. */
+export function auditOf(audit: AuditPort, context: StepContext, action: string, payload: JsonObject) {
+  const { runId, stepKey, idempotencyKey, nowMs } = context;
+  return audit({
+    kind: 'action',
+    action,
+    actor: actorOf(context),
+    object: `run:${runId}`,
+    at: nowMs,
+    payload: { stepKey, idempotencyKey, ...payload },
+  });
+}
+
+function without(value: Json, secrets: readonly string[]): Json {
+  if (typeof value === 'string')
+    return secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), value);
+  if (Array.isArray(value)) return value.map((item) => without(item, secrets));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [without(name, secrets), without(member, secrets)]),
+  );
+}
+
+/** The error of an answer has the status of that answer; a secret that is not there is an error of authorization (dsl.md, "Secret"). */
+function told(error: unknown, secrets: readonly string[], stepKey: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const message = String(without(error.message, secrets));
+  if (error instanceof FlowError)
+    return new FlowError(without({ ...error.body } as JsonObject, secrets) as never);
+  if (!(error instanceof AiosError)) return error;
+  const status = Number(error.extensions.remoteStatus);
+  if (error.code === 'connectors.variable_unset')
+    return standardError('authorization', 403, message, stepKey);
+  if (status > 0) return standardError('communication', status, message, stepKey);
+  return new AiosError(error.code, { detail: message, extensions: error.extensions });
+}

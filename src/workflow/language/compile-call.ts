@@ -1,0 +1,91 @@
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { compileSchema } from '../../kernel/schema.ts';
+import { isReading } from '../catalog/http.ts';
+import { bound } from '../catalog/outgoing.ts';
+import type { Compiler } from './compile.ts';
+import { takeSecrets } from './compile-secrets.ts';
+import type { Kind } from './compile-steps.ts';
+import { isStatic } from './templates.ts';
+import { expandUris } from './uri-templates.ts';
+
+/** A function of `use.functions` that is a task of another kind than a call. */
+export type AsFunction = (name: string, definition: JsonObject, input: JsonObject) => Kind | undefined;
+
+/** `call`: a function of the specification, of `use.functions` or of a catalog. */
+export function compileCall(
+  compiler: Compiler,
+  body: JsonObject,
+  path: string,
+  asFunction: AsFunction,
+): Kind | undefined {
+  let called = body.call as string;
+  let input = isObject(body.with) ? body.with : {};
+  const functions = isObject(compiler.body.use) ? compiler.body.use.functions : undefined;
+  if (isObject(functions) && Object.hasOwn(functions, called)) {
+    const used = functions[called] as JsonObject;
+    if (typeof used.call !== 'string') return asFunction(called, used, input);
+    called = used.call;
+    input = { ...(isObject(used.with) ? used.with : {}), ...input };
+  }
+  if (called === 'http')
+    return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
+  const primitive = compiler.catalog.get(called.replace(/@default$/, ''));
+  if (!primitive || !called.endsWith('@default')) {
+    const known = [...compiler.catalog.keys()].map((key) => `${key}@default`).join(', ');
+    compiler.unsupported(`${path}/call`, `“${called}” is not in the catalog`, known);
+    return undefined;
+  }
+  checkStaticInput(compiler, primitive.inputSchema, input, `${path}/with`);
+  return {
+    type: 'call',
+    primitive,
+    with: compiler.template(input, `${path}/with`),
+    // What is written out whole was checked above: only what expressions give is checked again at each call.
+    validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
+  };
+}
+
+/** A function of the specification: its credentials resolved, its secrets left as references, and what `fixed` adds not journaled. */
+export function compilePrimitive(
+  compiler: Compiler,
+  called: string,
+  name: string,
+  given: JsonObject,
+  path: string,
+  fixed: JsonObject = {},
+): Kind | undefined {
+  const primitive = compiler.catalog.get(`${name}:1`);
+  if (!primitive || primitive.kind === 'wait') {
+    compiler.unsupported(`${path}/call`, `“${called}” is not run here`, 'a primitive of the catalog');
+    return undefined;
+  }
+  const { input, secretsAt } = takeSecrets(compiler, called, given, `${path}/with`);
+  checkStaticInput(compiler, primitive.inputSchema, input, `${path}/with`);
+  const template = compiler.template(input, `${path}/with`);
+  const expand = expandUris(called, input);
+  return {
+    type: 'call',
+    primitive: bound(primitive, secretsAt.length > 0 ? { ...fixed, secretsAt: [...secretsAt] } : fixed),
+    with: expand ? (scope) => expand(template(scope) as JsonObject, scope) : template,
+    validate: isStatic(input) && !expand ? undefined : compileSchema(primitive.inputSchema),
+  };
+}
+
+/** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
+function checkStaticInput(compiler: Compiler, schema: JsonObject, input: JsonObject, path: string): void {
+  const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
+  for (const issue of issues) {
+    if (!isStatic(valueAt(input, issue.path))) continue;
+    compiler.fault(path + issue.path, issue.message, issue.expected);
+  }
+}
+
+/** What stands at a JSON Pointer, or nothing. */
+function valueAt(input: JsonObject, pointer: string): Json {
+  let value: Json | undefined = input;
+  for (const part of pointer.split('/').slice(1)) {
+    const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    value = isObject(value) ? value[name] : Array.isArray(value) ? value[Number(name)] : undefined;
+  }
+  return value ?? null;
+}
