@@ -5,6 +5,7 @@ import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
 import { HttpCalls } from './connectors/http-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
+import { ResourceReader } from './connectors/resources.ts';
 import { connectorVariables } from './connectors/secrets.ts';
 import { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
@@ -42,10 +43,12 @@ import { featuresPrimitive } from './workflow/catalog/features.ts';
 import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
+import { openApiPrimitives } from './workflow/catalog/openapi.ts';
 import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
+import type { ReadResource } from './workflow/language/resources.ts';
 import { workflowKind } from './workflow/language/workflow-kind.ts';
 
 /** What every station stands on. */
@@ -94,6 +97,7 @@ export async function createStations(ground: Ground) {
     scriptPrimitive(limits),
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
     ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
+    ...openApiPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     connectorPrimitive(
       connectors,
       (entry) => costs.entry(entry),
@@ -117,7 +121,7 @@ export async function createStations(ground: Ground) {
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
   definitions.onChange((changed) => putFlows(engine, changed));
-  const kinds = kindsOf(contracts, catalog);
+  const kinds = kindsOf(contracts, catalog, calls.readResource);
   const access = new Access(db, limits);
   return {
     ...ground,
@@ -150,7 +154,7 @@ function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void 
 }
 
 /** The kinds of definitions in the order of the path: a project is applied in it. */
-export function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[] {
+export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResource): DefinitionKind[] {
   return [
     projectKind,
     contracts.kind,
@@ -161,7 +165,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog): DefinitionKind[
     decisionKind,
     queueKind,
     connectorKind,
-    workflowKind(catalog),
+    workflowKind(catalog, read),
   ];
 }
 
@@ -242,7 +246,11 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
   const allowPrivate = process.env.AIOS_HTTP_ALLOW_PRIVATE?.split(',') ?? [];
   const outgoing = new Outgoing({ limits, allowPrivate });
   closers.push(() => Promise.all([connectors.close(), outgoing.close()]));
-  return { connectors, calls: { secrets: new CallSecrets(variables), http: new HttpCalls(outgoing) } };
+  const secrets = new CallSecrets(variables);
+  const http = new HttpCalls(outgoing);
+  const reader = new ResourceReader(http, secrets, limits);
+  const readResource: ReadResource = (endpoint, secretsAt) => reader.read(endpoint, secretsAt);
+  return { connectors, calls: { secrets, http, readResource } };
 }
 
 /** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */

@@ -261,7 +261,7 @@ function assemble({ db, commit, limits }: Store) {
     lineage,
     tasks,
     engine,
-    kinds: [contracts.kind, queueKind, connectorKind, workflowKind(catalog)],
+    kinds: [contracts.kind, queueKind, connectorKind, workflowKind(catalog, async () => '')],
     access: new Access(db, limits),
   };
 }

@@ -7,6 +7,11 @@ export const ACTING_ERRORS = {
     'The definition uses a part of the workflow language that AIOS does not run',
     'See `issues`: each says what to write instead.',
   ),
+  'workflow.resource_unavailable': again(
+    502,
+    'Something that the definition names from elsewhere cannot be had',
+    'Nothing was applied. See `issues`: check the address and its credentials; a file of the project lies in its folder `resources/`.',
+  ),
   'workflow.not_found': row(
     404,
     'There is no such workflow',

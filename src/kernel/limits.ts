@@ -110,6 +110,10 @@ export const LIMITS = {
     'how long one jq expression may compute: nothing else is done meanwhile in its process; most take 1 ms',
   ),
   connectorResponseBytesMax: limit(4 * 1024 * 1024, 'one answer of an outside system, held in memory'),
+  resourceBytesMax: limit(
+    4 * 1024 * 1024,
+    'one document that a flow names from elsewhere, read when the flow is applied',
+  ),
   httpCallMs: limit(30_000, 'an HTTP call that a flow writes out itself, without a connector'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),

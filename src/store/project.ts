@@ -18,6 +18,11 @@ export interface DefinitionKind {
   /** The folder of a project that holds them, `contracts`; `''` for the project file itself. */
   readonly folder: string;
   /**
+   * Reads what the document names from elsewhere, before it is parsed; answers with the document that holds it.
+   * @throws AiosError whose issues carry paths
+   */
+  prepare?(document: SourceDocument, files: ReadonlyMap<string, ProjectFile>): Promise<SourceDocument>;
+  /**
    * Holds a document to the kind's schema and compiles what it contains.
    * @throws AiosError `definition.invalid` (or the module's own code) whose issues carry paths
    */
@@ -58,6 +63,8 @@ export interface PlannedDefinition {
   readonly toVersion: number;
 }
 
+/** The folder of files that definitions name: documents of interfaces, schemas, scripts, functions. */
+const RESOURCES = 'resources';
 const validateProject = compileSchema({
   type: 'object',
   additionalProperties: false,
@@ -109,7 +116,7 @@ export async function planProject(
 
 function kindOf(path: string, kinds: readonly DefinitionKind[]): DefinitionKind | undefined {
   const folder = path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
-  if (folder === '' && path !== 'aios.yaml') return undefined;
+  if ((folder === '' && path !== 'aios.yaml') || folder === RESOURCES) return undefined;
   const kind = kinds.find((candidate) => candidate.folder === folder);
   if (kind) return kind;
   const known = kinds.map((candidate) => candidate.folder).filter(Boolean);
@@ -131,7 +138,8 @@ async function plan(
   files: ReadonlyMap<string, ProjectFile>,
   definitions: Definitions,
 ): Promise<PlannedDefinition & { of: DefinitionKind }> {
-  const document = readDocument(new TextDecoder().decode(file.bytes), file.path);
+  const written = readDocument(new TextDecoder().decode(file.bytes), file.path);
+  const document = (await of.prepare?.(written, files)) ?? written;
   const { name, body } = of.parse(document, files);
   const latest = definitions.latest(of.kind, name);
   const same = latest?.digest === digestOf(body);

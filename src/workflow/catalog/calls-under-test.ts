@@ -1,6 +1,7 @@
 import { CallSecrets } from '../../connectors/call-secrets.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
+import { ResourceReader } from '../../connectors/resources.ts';
 import { digestOf } from '../../kernel/canonical.ts';
 import { ManualClock } from '../../kernel/clock.ts';
 import { readDocument } from '../../kernel/document.ts';
@@ -9,7 +10,9 @@ import { limitsFrom } from '../../kernel/limits.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
 import { WorkflowEngine } from '../engine/engine.ts';
 import type { StoreFixture } from '../engine/engine-conformance.ts';
+import { withResources } from '../language/resources.ts';
 import { httpPrimitives } from './http.ts';
+import { openApiPrimitives } from './openapi.ts';
 import { type Catalog, catalogOf } from './primitive.ts';
 
 /** What the secrets of these flows are. */
@@ -26,6 +29,7 @@ export class CallsUnderTest {
   readonly audited: { action: string; payload: JsonObject }[] = [];
   readonly catalog: Catalog;
   readonly #outgoing: Outgoing;
+  readonly #reader: ResourceReader;
   readonly #engine: WorkflowEngine;
   readonly #store: ReturnType<StoreFixture['open']>;
   #version = 0;
@@ -39,7 +43,12 @@ export class CallsUnderTest {
       this.audited.push(entry as never);
       return write(lane, JSON.stringify(entry));
     };
-    this.catalog = catalogOf(httpPrimitives(new HttpCalls(this.#outgoing), secrets, audit));
+    const http = new HttpCalls(this.#outgoing);
+    this.#reader = new ResourceReader(http, secrets, limits);
+    this.catalog = catalogOf([
+      ...httpPrimitives(http, secrets, audit),
+      ...openApiPrimitives(http, secrets, audit),
+    ]);
     this.#store = fixture.open();
     this.#engine = new WorkflowEngine({
       store: this.#store,
@@ -65,9 +74,17 @@ export class CallsUnderTest {
     return { document, evaluate: { language: 'cel' }, ...readDocument(text, 'calls.yaml').value };
   }
 
+  /** With what it names from elsewhere. */
+  prepared(body: JsonObject): Promise<JsonObject> {
+    return withResources(body, (endpoint, secretsAt) => this.#reader.read(endpoint, secretsAt));
+  }
+
   /** Runs a flow to its end: its result, and all that is kept of it. */
   async run(text: string, input: JsonObject = {}) {
-    const body = this.flowOf(text);
+    return this.runBody(await this.prepared(this.flowOf(text)), input);
+  }
+
+  async runBody(body: JsonObject, input: JsonObject = {}) {
     this.#engine.put({ name: 'calls', version: ++this.#version, digest: digestOf(body), body });
     const { runId } = await this.#engine.run({ workflow: 'calls', input }, 5_000);
     const run = await this.#store.find(runId);

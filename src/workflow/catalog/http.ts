@@ -66,7 +66,7 @@ export function httpPrimitives(
     };
     const { idempotencyKey, signal } = context;
     const answer = await http.call({ ...request, idempotencyKey, signal });
-    return { request, answer, output: outputOf(String(output), request, answer) };
+    return { request, answer, output: httpOutput(String(output), request, answer) };
   };
   const reading: CallPrimitive = {
     name: 'http-read',
@@ -95,7 +95,8 @@ export function httpPrimitives(
 
 type Answer = Awaited<ReturnType<HttpPort['call']>>;
 
-function outputOf(form: string, request: HttpRequest, answer: Answer): Json {
+/** What `output` of a call over HTTP asks for. */
+export function httpOutput(form: string, request: HttpRequest, answer: Answer): Json {
   if (form === 'raw') return Buffer.from(answer.text).toString('base64');
   const content = contentOf(answer);
   if (form === 'content') return content;

@@ -6,12 +6,14 @@ import { digestOf } from '../../kernel/canonical.ts';
 import { ManualClock } from '../../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { parseDuration } from '../../kernel/duration.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { write } from '../../store/group-commit.ts';
 import { FlowError } from '../catalog/flow-errors.ts';
 import { catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { scriptPrimitive } from '../catalog/script.ts';
+import { type ReadResource, withResources } from '../language/resources.ts';
 import { WorkflowEngine } from './engine.ts';
 import { START_MS, type StoreFixture } from './engine-conformance.ts';
 import type { WorkflowDefinition } from './flows.ts';
@@ -24,6 +26,7 @@ interface Case {
   flows?: { [name: string]: JsonObject };
   input?: Json;
   mocks?: { [name: string]: Answer[] };
+  resources?: { [uri: string]: string | JsonObject };
   events?: (Partial<CloudEvent> & { type: string })[];
   output?: Json;
   fails?: JsonObject;
@@ -70,7 +73,8 @@ class Subject {
   readonly #clock = new ManualClock(START_MS);
   readonly #calls: [string, JsonObject][] = [];
   readonly #emitted: CloudEvent[] = [];
-  readonly #definitions: WorkflowDefinition[];
+  readonly #flows: [string, JsonObject][];
+  #definitions: WorkflowDefinition[] = [];
   readonly #engine: WorkflowEngine;
   readonly #store: ReturnType<StoreFixture['open']>;
   readonly #fixture: StoreFixture;
@@ -80,8 +84,7 @@ class Subject {
     this.#case = each;
     this.#fixture = fixture;
     this.#store = fixture.open();
-    const flows = Object.entries({ ...each.flows, [NAME]: each.flow });
-    this.#definitions = flows.map(([name, flow]) => define(name, flow));
+    this.#flows = Object.entries({ ...each.flows, [NAME]: each.flow });
     this.#engine = new WorkflowEngine({
       store: this.#store,
       catalog: catalogOf([
@@ -101,7 +104,7 @@ class Subject {
   async isRefused({ code, path }: { code: string; path: string }): Promise<void> {
     let refusal: unknown;
     try {
-      for (const definition of this.#definitions) this.#engine.put(definition);
+      await this.#apply();
     } catch (error) {
       refusal = error;
     }
@@ -111,7 +114,7 @@ class Subject {
 
   async runs(): Promise<void> {
     const { input, output, fails, calls, emits, took } = this.#case;
-    for (const definition of this.#definitions) this.#engine.put(definition);
+    await this.#apply();
     await this.#engine.begin();
     try {
       const { runId } = await this.#engine.start({ workflow: NAME, input: input ?? {} });
@@ -133,7 +136,7 @@ class Subject {
   async isScheduled(during: string): Promise<void> {
     const { started, calls } = this.#case;
     const untilMs = START_MS + parseDuration(during);
-    for (const definition of this.#definitions) this.#engine.put(definition);
+    await this.#apply();
     await this.#engine.begin();
     try {
       while (this.#clock.now() < untilMs) {
@@ -159,6 +162,17 @@ class Subject {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     throw new Error('What is due was not taken up within 4 s.');
+  }
+
+  async #apply(): Promise<void> {
+    const { resources = {} } = this.#case;
+    const read = async ({ uri }: { uri: string }) => {
+      const found = resources[uri];
+      if (found === undefined) throw new AiosError('workflow.resource_unavailable', { detail: uri });
+      return typeof found === 'string' ? found : JSON.stringify(found);
+    };
+    this.#definitions = await Promise.all(this.#flows.map(([name, flow]) => define(name, flow, read)));
+    for (const definition of this.#definitions) this.#engine.put(definition);
   }
 
   /** The end of the run: while it waits, the next event is delivered, and then the clock goes to the next timer. */
@@ -223,8 +237,8 @@ class Subject {
   }
 }
 
-function define(name: string, flow: JsonObject): WorkflowDefinition {
+async function define(name: string, flow: JsonObject, read: ReadResource): Promise<WorkflowDefinition> {
   const document = { dsl: '1.0.3', namespace: 'test', name, version: '1.0.0' };
-  const body = { document, evaluate: { language: 'cel' }, ...flow };
+  const body = await withResources({ document, evaluate: { language: 'cel' }, ...flow }, read);
   return { name, version: 1, digest: digestOf(body), body };
 }

@@ -1,10 +1,13 @@
+import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import { isReading } from '../catalog/http.ts';
+import { openApiRequest } from '../catalog/openapi-request.ts';
 import { bound } from '../catalog/outgoing.ts';
 import type { Compiler } from './compile.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
+import { keptResource, operationKey, uriOf } from './resources.ts';
 import { isStatic } from './templates.ts';
 import { expandUris } from './uri-templates.ts';
 
@@ -29,6 +32,12 @@ export function compileCall(
   }
   if (called === 'http')
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
+  if (called === 'openapi') return compileOpenApi(compiler, input, path);
+  const resource = keptResource(compiler.body, called);
+  if (resource && 'text' in resource) {
+    const definition = compiler.try(`${path}/call`, () => readDocument(resource.text, called).value);
+    return definition && asFunction(called, definition, input);
+  }
   const primitive = compiler.catalog.get(called.replace(/@default$/, ''));
   if (!primitive || !called.endsWith('@default')) {
     const known = [...compiler.catalog.keys()].map((key) => `${key}@default`).join(', ');
@@ -45,8 +54,31 @@ export function compileCall(
   };
 }
 
+function compileOpenApi(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {
+  const { document, operationId } = given;
+  const { endpoint } = isObject(document) ? document : {};
+  if (endpoint === undefined || typeof operationId !== 'string') {
+    compiler.fault(
+      `${path}/with`,
+      'a call of openapi names a document and an operation',
+      'document, operationId',
+    );
+    return undefined;
+  }
+  const key = operationKey(endpoint, operationId);
+  const found = compiler.resource(key, `${path}/with/document/endpoint`);
+  if (!found || !('operation' in found)) return undefined;
+  const { operation } = found;
+  const { parameters } = given;
+  if (isObject(parameters))
+    compiler.try(`${path}/with/parameters`, () => openApiRequest(operation as never, parameters));
+  const name = isReading(operation.method) ? 'openapi-read' : 'openapi';
+  const input = { ...given, document: { endpoint: uriOf(endpoint) } };
+  return compilePrimitive(compiler, 'openapi', name, input, path, { operation });
+}
+
 /** A function of the specification: its credentials resolved, its secrets left as references, and what `fixed` adds not journaled. */
-export function compilePrimitive(
+function compilePrimitive(
   compiler: Compiler,
   called: string,
   name: string,

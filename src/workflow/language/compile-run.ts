@@ -1,7 +1,8 @@
-import { isObject, type JsonObject } from '../../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import type { Compiler } from './compile.ts';
 import type { Kind } from './compile-steps.ts';
+import { uriOf } from './resources.ts';
 
 /** `run`: another flow, or a script as a call of the primitive that runs it. */
 export function compileRun(compiler: Compiler, run: JsonObject, path: string): Kind | undefined {
@@ -31,19 +32,20 @@ function compileScript(
   script: JsonObject,
   path: string,
 ): Kind | undefined {
-  const { language, source, code } = script;
+  const { language, source } = script;
+  const code = script.code ?? sourceOf(compiler, source, `${path}/script/source/endpoint`);
   const primitive = compiler.catalog.get('script:1');
   const refuse = (at: string, message: string, expected: string) =>
     compiler.unsupported(path + at, message, expected);
   if (!primitive) refuse('/script', 'scripts are not run here', 'call: a primitive of the catalog');
   else if (language !== 'js' && language !== 'javascript') {
     refuse('/script/language', `scripts in “${language}” are not run`, 'js');
-  } else if (source !== undefined)
-    refuse('/script/source', 'scripts are not fetched', 'code: the script itself');
+  } else if (code === undefined && source !== undefined)
+    return undefined; // told: it was not read
   else if (typeof code !== 'string') compiler.fault(`${path}/script`, 'a script has its code', 'code');
   else if (run.await === false) refuse('/await', 'a script is waited for', 'await: true');
   else {
-    const { code: _, ...members } = script;
+    const { code: _, source: __, ...members } = script;
     const rest = compiler.template(
       run.return === undefined ? members : { ...members, return: run.return },
       `${path}/script`,
@@ -57,4 +59,12 @@ function compileScript(
     };
   }
   return undefined;
+}
+
+/** The text of a script that lies elsewhere, as it was when the flow was applied. */
+function sourceOf(compiler: Compiler, source: Json | undefined, path: string): string | undefined {
+  const { endpoint } = isObject(source) ? source : {};
+  if (endpoint === undefined) return undefined;
+  const found = compiler.resource(uriOf(endpoint), path);
+  return found && 'text' in found ? found.text : undefined;
 }

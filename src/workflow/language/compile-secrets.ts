@@ -15,9 +15,9 @@ const CREDENTIAL = /^(password|token|secret|assertion)$/;
 /** Where the calls of the specification take credentials and secrets, as paths into `with`. */
 const PLACES: { readonly [called: string]: { policies: readonly string[]; texts: readonly string[] } } = {
   http: { policies: ['endpoint/authentication'], texts: ['headers', 'query'] },
-  openapi: { policies: ['authentication', 'document/endpoint/authentication'], texts: ['parameters'] },
-  grpc: { policies: ['service/authentication', 'proto/endpoint/authentication'], texts: [] },
-  asyncapi: { policies: ['authentication', 'document/endpoint/authentication'], texts: [] },
+  openapi: { policies: ['authentication'], texts: ['parameters'] },
+  grpc: { policies: ['service/authentication'], texts: [] },
+  asyncapi: { policies: ['authentication'], texts: [] },
   mcp: {
     policies: ['transport/http/endpoint/authentication'],
     texts: ['transport/http/headers', 'transport/stdio/environment'],

@@ -1,3 +1,4 @@
+import { readDocument } from '../../kernel/document.ts';
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import type { ErrorCode } from '../../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../../kernel/errors.ts';
@@ -10,6 +11,7 @@ import { compileSteps } from './compile-steps.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
 import { workflowSchema } from './language-schema.ts';
+import { keptResource, type Resource, uriOf, withoutResources } from './resources.ts';
 import { readSchedule, type Schedule } from './schedule.ts';
 import { isStatic, type Scope, type Template, Templates } from './templates.ts';
 
@@ -67,7 +69,7 @@ export class Compiler {
       name: document.name as string,
       namespace: document.namespace as string,
       semver: document.version as string,
-      definition: body,
+      definition: withoutResources(body),
       ...this.data(body, ''),
       timeoutMs: this.timeout(body.timeout, '/timeout'),
       startsOn: this.#startsOn(),
@@ -134,15 +136,13 @@ export class Compiler {
 
   schema(schema: Json | undefined, path: string): Validator | undefined {
     if (!isObject(schema)) return undefined;
-    if (schema.document === undefined) {
-      this.unsupported(
-        `${path}/resource`,
-        'schemas by reference are not fetched',
-        'document: the schema itself',
-      );
-      return undefined;
-    }
-    return this.try(`${path}/document`, () => compileSchema(schema.document as JsonObject));
+    if (schema.document !== undefined)
+      return this.try(`${path}/document`, () => compileSchema(schema.document as JsonObject));
+    const { endpoint } = isObject(schema.resource) ? schema.resource : {};
+    const at = `${path}/resource/endpoint`;
+    const found = this.resource(uriOf(endpoint), at);
+    if (!found || !('text' in found)) return undefined;
+    return this.try(at, () => compileSchema(readDocument(found.text, uriOf(endpoint)).value));
   }
 
   duration(value: Json | undefined, path: string): number | undefined {
@@ -155,6 +155,14 @@ export class Compiler {
     if (value === undefined) return undefined;
     const found = typeof value === 'string' ? this.used('timeouts', value, path) : value;
     return isObject(found) ? this.duration(found.after, `${path}/after`) : undefined;
+  }
+
+  /** What was read when the flow was applied. */
+  resource(key: string, path: string): Resource | undefined {
+    const found = keptResource(this.body, key);
+    if (!found)
+      this.unsupported(path, `“${key}” was not read`, 'an address or a file of the project, applied with it');
+    return found;
   }
 
   /** What `use.<kind>` defines under a name. */
@@ -255,8 +263,6 @@ export class Compiler {
     const use = isObject(this.body.use) ? this.body.use : {};
     checkSecretNames(this, use.secrets);
     checkAuthentications(this, use.authentications);
-    if (use.catalogs !== undefined)
-      this.unsupported('/use/catalogs', 'use.catalogs is not run', 'the primitives of the default catalog');
   }
 }
 

@@ -24,7 +24,7 @@ evaluate: { language: cel }
 `;
 
 function parse(text: string) {
-  return workflowKind(catalog).parse(readDocument(text, 'workflows/flow.yaml'), new Map());
+  return workflowKind(catalog, async () => '').parse(readDocument(text, 'workflows/flow.yaml'), new Map());
 }
 
 function faults(text: string): { code: string; lines: string[] } {
@@ -129,10 +129,10 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     [/“guess:1@default” is not in the catalog \| echo:1@default/],
   ],
   [
-    'call: openapi',
+    'a document that was not read',
     `${HEAD}do: [ { a: { call: openapi, with: { document: { endpoint: 'https://a.b' }, operationId: c } } } ]`,
     'workflow.unsupported',
-    [/“openapi” is not in the catalog/],
+    [/“https:\/\/a.b#c” was not read/],
   ],
   [
     'containers and shells',

@@ -1,31 +1,60 @@
 import { locateIssue, type SourceDocument } from '../../kernel/document.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { DefinitionKind } from '../../store/project.ts';
+import type { DefinitionKind, ProjectFile } from '../../store/project.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
 import { runJq } from './jq-evaluator.ts';
+import { type ReadResource, withResources } from './resources.ts';
 
 /**
  * The kind of definition `workflow`: files of the Open Workflow Specification in `workflows/`. Everything that the engine does not run is
  * refused here, with file, line and path, not when a run comes to it.
  *
- * @example planProject(files, [workflowKind(catalog)], definitions)
+ * @param read what lies elsewhere; files of the project are read here
+ * @example planProject(files, [workflowKind(catalog, read)], definitions)
  */
-export function workflowKind(catalog: Catalog): DefinitionKind {
+export function workflowKind(catalog: Catalog, read: ReadResource): DefinitionKind {
   return {
     kind: 'workflow',
     folder: 'workflows',
+    async prepare(document, files) {
+      try {
+        const value = await withResources(document.value, (endpoint, secretsAt) =>
+          isAddress(endpoint.uri) ? read(endpoint, secretsAt) : readFile(endpoint.uri, files),
+        );
+        return { ...document, value };
+      } catch (error) {
+        throw located(error, document);
+      }
+    },
     parse(document: SourceDocument) {
       try {
         const { name } = compileFlow(document.value, catalog, runJq);
         return { name, body: document.value satisfies JsonObject };
       } catch (error) {
-        if (!(error instanceof AiosError)) throw error;
-        throw new AiosError(error.code, {
-          issues: error.issues.map((issue) => locateIssue(document, issue)),
-        });
+        throw located(error, document);
       }
     },
   };
+}
+
+function located(error: unknown, document: SourceDocument): unknown {
+  if (!(error instanceof AiosError)) return error;
+  return new AiosError(error.code, { issues: error.issues.map((issue) => locateIssue(document, issue)) });
+}
+
+function isAddress(uri: string): boolean {
+  return /^[a-z][a-z\d+.-]*:/i.test(uri) && !/^file:/i.test(uri);
+}
+
+/** `file://resources/pets.proto`, `file:///resources/pets.proto` and `resources/pets.proto` are one file: that of the project. */
+async function readFile(uri: string, files: ReadonlyMap<string, ProjectFile>): Promise<string> {
+  const path = uri.replace(/^file:\/*/i, '').replace(/^\.?\/+/, '');
+  const file = files.get(path);
+  if (file) return new TextDecoder().decode(file.bytes);
+  const known = [...files.keys()].filter((name) => name.startsWith('resources/'));
+  throw new AiosError('workflow.resource_unavailable', {
+    detail: `The project has no file “${path}” (${known.join(', ') || 'none in resources/'}).`,
+  });
 }

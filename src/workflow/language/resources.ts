@@ -1,0 +1,182 @@
+import { digestOfBytes } from '../../kernel/canonical.ts';
+import { readDocument } from '../../kernel/document.ts';
+import { AiosError, type Issue } from '../../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { escapePointer } from '../../kernel/schema.ts';
+import { catalogOf } from '../catalog/primitive.ts';
+import { Compiler } from './compile.ts';
+import { takeSecrets } from './compile-secrets.ts';
+import { openApiOperation } from './openapi.ts';
+import { isStatic } from './templates.ts';
+
+/** A resource as it is kept with the flow that names it: its digest, and of it what the flow needs. */
+export type Resource = { digest: string } & ({ text: string } | { operation: JsonObject });
+
+/**
+ * Reads a resource: a file of the project, or an address.
+ *
+ * @param secretsAt JSON Pointers into the endpoint where references to secrets stand
+ * @throws AiosError when it cannot be had
+ */
+export type ReadResource = (
+  endpoint: { uri: string; authentication?: JsonObject },
+  secretsAt: readonly string[],
+) => Promise<string>;
+
+interface Wanted {
+  readonly key: string;
+  readonly endpoint: Json;
+  readonly path: string;
+  /** What is kept of it. */
+  readonly keep: (text: string, uri: string) => JsonObject;
+}
+
+/** A function of a catalog: `log:1.0.0@global`. */
+const CATALOGED = /^([^:@]+):([^:@]+)@([^:@]+)$/;
+/** Members whose content is data, whatever it looks like. */
+const DATA = new Set(['set', 'metadata', 'emit', 'with']);
+const whole = (text: string): JsonObject => ({ text });
+
+/**
+ * The definition with everything that it names from elsewhere: documents of calls, schemas, scripts, functions of catalogs and what those name in turn. They are
+ * read once, when the flow is applied, and kept with it under `document.metadata.aios.resources`, with their digests: a version of a flow means the same for ever.
+ *
+ * @throws AiosError `workflow.resource_unavailable` or `definition.invalid`, with the place that names the resource
+ * @example await withResources(document.value, (endpoint) => readFile(endpoint.uri))
+ */
+export async function withResources(body: JsonObject, read: ReadResource): Promise<JsonObject> {
+  const compiler = new Compiler(body, catalogOf([]), () => ({ stdout: '', stderr: '', exitCode: 0 }));
+  const found = new Map<string, JsonObject>();
+  const issues: Issue[] = [];
+  let code: AiosError['code'] = 'definition.invalid';
+  for (let wanted = [...namedIn(body, body, '')]; wanted.length > 0; ) {
+    const next: Wanted[] = [];
+    for (const { key, endpoint, path, keep } of wanted) {
+      if (found.has(key)) continue;
+      try {
+        const { text, uri } = await readOne(compiler, endpoint, path, read);
+        const kept = keep(text, uri);
+        found.set(key, { digest: digestOfBytes(text), ...kept });
+        if (CATALOGED.test(key)) next.push(...namedIn(body, readDocument(text, uri).value, path));
+      } catch (error) {
+        if (!(error instanceof AiosError)) throw error;
+        if (!error.code.startsWith('definition.')) code = 'workflow.resource_unavailable';
+        issues.push({ path, message: error.message });
+      }
+    }
+    wanted = next;
+  }
+  if (issues.length > 0) throw new AiosError(code, { issues });
+  if (found.size === 0) return withoutResources(body);
+  return withMetadata(body, Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/** What was kept of a resource. */
+export function keptResource(body: JsonObject, key: string): Resource | undefined {
+  const kept = resourcesOf(body);
+  return Object.hasOwn(kept, key) ? (kept[key] as Resource) : undefined;
+}
+
+/** The definition as its author wrote it. */
+export function withoutResources(body: JsonObject): JsonObject {
+  if (Object.keys(resourcesOf(body)).length === 0) return body;
+  return withMetadata(body, undefined);
+}
+
+/** Under which a document's operation is kept. */
+export function operationKey(endpoint: Json, operation: string): string {
+  return `${uriOf(endpoint)}#${operation}`;
+}
+
+export function uriOf(endpoint: Json | undefined): string {
+  return isObject(endpoint) ? String(endpoint.uri) : String(endpoint);
+}
+
+function resourcesOf(body: JsonObject): JsonObject {
+  const metadata = isObject(body.document) ? body.document.metadata : undefined;
+  const aios = isObject(metadata) ? metadata.aios : undefined;
+  return isObject(aios) && isObject(aios.resources) ? aios.resources : {};
+}
+
+function withMetadata(body: JsonObject, resources: JsonObject | undefined): JsonObject {
+  const { metadata, ...document } = isObject(body.document) ? body.document : {};
+  const { aios, ...others } = isObject(metadata) ? metadata : {};
+  const { resources: _, ...own } = isObject(aios) ? aios : {};
+  const kept = resources ? { ...own, resources } : own;
+  const all = Object.keys(kept).length === 0 ? others : { ...others, aios: kept };
+  return { ...body, document: Object.keys(all).length === 0 ? document : { ...document, metadata: all } };
+}
+
+async function readOne(compiler: Compiler, endpoint: Json, path: string, read: ReadResource) {
+  const { input, secretsAt } = takeSecrets(compiler, 'catalog', { endpoint }, path);
+  compiler.throwFaults();
+  const uri = uriOf(input.endpoint);
+  if (!isStatic(input.endpoint ?? null))
+    throw new AiosError('definition.invalid', {
+      detail: 'A resource is read when the flow is applied: its address and credentials hold no expression.',
+    });
+  const authentication = isObject(input.endpoint) ? input.endpoint.authentication : undefined;
+  const places = secretsAt.map((place) => place.replace(/^\/endpoint/, ''));
+  const text = await read(isObject(authentication) ? { uri, authentication } : { uri }, places);
+  return { text, uri };
+}
+
+/** Everything that a part of a definition names. */
+function* namedIn(body: JsonObject, value: Json, path: string): Generator<Wanted> {
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* namedIn(body, item, `${path}/${index}`);
+    return;
+  }
+  if (!isObject(value)) return;
+  const { resource, source } = value;
+  for (const [name, external] of Object.entries({ resource, source }))
+    if (isObject(external) && external.endpoint !== undefined)
+      yield {
+        key: uriOf(external.endpoint),
+        endpoint: external.endpoint,
+        path: `${path}/${name}/endpoint`,
+        keep: whole,
+      };
+  if (typeof value.call === 'string') yield* namedByCall(body, value.call, value.with, path);
+  for (const [name, member] of Object.entries(value))
+    if (!DATA.has(name)) yield* namedIn(body, member, `${path}/${escapePointer(name)}`);
+}
+
+function* namedByCall(
+  body: JsonObject,
+  call: string,
+  input: Json | undefined,
+  path: string,
+): Generator<Wanted> {
+  const { document, operationId } = isObject(input) ? input : {};
+  if (call === 'openapi' && isObject(document) && typeof operationId === 'string')
+    yield {
+      key: operationKey(document.endpoint!, operationId),
+      endpoint: document.endpoint!,
+      path: `${path}/with/document/endpoint`,
+      keep: (text, uri) => ({ operation: openApiOperation(readDocument(text, uri).value, operationId, uri) }),
+    };
+  const endpoint = catalogEndpoint(body, call);
+  if (endpoint !== undefined) yield { key: call, endpoint, path: `${path}/call`, keep: whole };
+}
+
+/** Where a function of a catalog lies (github.com/serverlessworkflow/catalog, "Structure"); undefined for one of AIOS's own, and for what is no such name. */
+function catalogEndpoint(body: JsonObject, call: string): Json | undefined {
+  const [, name, version, catalog = ''] = CATALOGED.exec(call) ?? [];
+  const catalogs = isObject(body.use) ? body.use.catalogs : undefined;
+  const found = isObject(catalogs) && Object.hasOwn(catalogs, catalog) ? catalogs[catalog] : undefined;
+  if (name === undefined || !isObject(found)) return undefined;
+  const root = rawAddress(uriOf(found.endpoint)).replace(/\/+$/, '');
+  const uri = `${root}/functions/${name}/${version}/function.yaml`;
+  return isObject(found.endpoint) ? { ...found.endpoint, uri } : uri;
+}
+
+/** GitHub's and GitLab's pages of a folder, as the addresses of their contents (dsl.md, "Catalogs", "File Structure"). */
+function rawAddress(uri: string): string {
+  const github = /^https:\/\/github\.com\/([^/]+)\/([^/]+)(?:\/tree\/([^/]+)(\/.*)?)?\/?$/.exec(uri);
+  if (github) {
+    const [, owner, repository, branch = 'main', folder = ''] = github;
+    return `https://raw.githubusercontent.com/${owner}/${repository}/refs/heads/${branch}${folder}`;
+  }
+  return uri.replace(/^(https:\/\/gitlab\.com\/.+)\/-\/tree\//, '$1/-/raw/');
+}
