@@ -4,6 +4,7 @@ import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
 import { HttpCalls } from './connectors/http-calls.ts';
+import { McpCalls } from './connectors/mcp-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
 import { ResourceReader } from './connectors/resources.ts';
 import { connectorVariables } from './connectors/secrets.ts';
@@ -43,6 +44,7 @@ import { featuresPrimitive } from './workflow/catalog/features.ts';
 import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
+import { mcpPrimitives } from './workflow/catalog/mcp.ts';
 import { openApiPrimitives } from './workflow/catalog/openapi.ts';
 import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
@@ -98,6 +100,7 @@ export async function createStations(ground: Ground) {
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
     ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     ...openApiPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
+    ...mcpPrimitives(calls.mcp, calls.secrets, (entry) => auditLog.entry(entry), names('AIOS_MCP_COMMANDS')),
     connectorPrimitive(
       connectors,
       (entry) => costs.entry(entry),
@@ -243,14 +246,19 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {
   const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
   const connectors = new Connectors({ definitions, limits, variables });
-  const allowPrivate = process.env.AIOS_HTTP_ALLOW_PRIVATE?.split(',') ?? [];
-  const outgoing = new Outgoing({ limits, allowPrivate });
+  const outgoing = new Outgoing({ limits, allowPrivate: names('AIOS_HTTP_ALLOW_PRIVATE') });
   closers.push(() => Promise.all([connectors.close(), outgoing.close()]));
   const secrets = new CallSecrets(variables);
   const http = new HttpCalls(outgoing);
   const reader = new ResourceReader(http, secrets, limits);
   const readResource: ReadResource = (endpoint, secretsAt) => reader.read(endpoint, secretsAt);
-  return { connectors, calls: { secrets, http, readResource } };
+  return { connectors, calls: { secrets, http, mcp: new McpCalls(outgoing), readResource } };
+}
+
+/** What an operator allows by a list in a variable of the environment, separated by commas. */
+function names(variable: string): string[] {
+  const list = process.env[variable]?.split(',') ?? [];
+  return list.map((name) => name.trim()).filter(Boolean);
 }
 
 /** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */

@@ -1,5 +1,6 @@
 import { CallSecrets } from '../../connectors/call-secrets.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
+import { McpCalls } from '../../connectors/mcp-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
 import { ResourceReader } from '../../connectors/resources.ts';
 import { digestOf } from '../../kernel/canonical.ts';
@@ -12,6 +13,7 @@ import { WorkflowEngine } from '../engine/engine.ts';
 import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { withResources } from '../language/resources.ts';
 import { httpPrimitives } from './http.ts';
+import { mcpPrimitives } from './mcp.ts';
 import { openApiPrimitives } from './openapi.ts';
 import { type Catalog, catalogOf } from './primitive.ts';
 
@@ -34,7 +36,7 @@ export class CallsUnderTest {
   readonly #store: ReturnType<StoreFixture['open']>;
   #version = 0;
 
-  constructor(fixture: StoreFixture) {
+  constructor(fixture: StoreFixture, commands: readonly string[] = []) {
     const limits = limitsFrom(CALL_LIMITS);
     this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
     const secrets = new CallSecrets((_, name) => SECRETS[name]);
@@ -48,6 +50,7 @@ export class CallsUnderTest {
     this.catalog = catalogOf([
       ...httpPrimitives(http, secrets, audit),
       ...openApiPrimitives(http, secrets, audit),
+      ...mcpPrimitives(new McpCalls(this.#outgoing), secrets, audit, commands),
     ]);
     this.#store = fixture.open();
     this.#engine = new WorkflowEngine({

@@ -2,6 +2,7 @@ import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import { isReading } from '../catalog/http.ts';
+import { isMcpReading } from '../catalog/mcp.ts';
 import { openApiRequest } from '../catalog/openapi-request.ts';
 import { bound } from '../catalog/outgoing.ts';
 import type { Compiler } from './compile.ts';
@@ -32,6 +33,7 @@ export function compileCall(
   }
   if (called === 'http')
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
+  if (called === 'mcp') return compileMcp(compiler, input, path);
   if (called === 'openapi') return compileOpenApi(compiler, input, path);
   const resource = keptResource(compiler.body, called);
   if (resource && 'text' in resource) {
@@ -52,6 +54,20 @@ export function compileCall(
     // What is written out whole was checked above: only what expressions give is checked again at each call.
     validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
+}
+
+function compileMcp(compiler: Compiler, input: JsonObject, path: string): Kind | undefined {
+  const isStdio = isObject(input.transport) && input.transport.stdio !== undefined;
+  const name = `mcp${isStdio ? '-stdio' : ''}${isMcpReading(input.method) ? '-read' : ''}`;
+  if (isStdio && !compiler.catalog.has(`${name}:1`)) {
+    compiler.unsupported(
+      `${path}/with/transport/stdio`,
+      'MCP servers are not started by a command here',
+      'transport: { http }, or the command in AIOS_MCP_COMMANDS, which an operator sets',
+    );
+    return undefined;
+  }
+  return compilePrimitive(compiler, 'mcp', name, input, path);
 }
 
 function compileOpenApi(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {
