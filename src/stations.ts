@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Access } from './access/access.ts';
+import { A2aCalls } from './connectors/a2a-calls.ts';
 import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
@@ -38,6 +39,7 @@ import { type DefinitionKind, projectKind } from './store/project.ts';
 import { queueKind } from './tasks/queue-kind.ts';
 import { type AnswerPort, Tasks } from './tasks/tasks.ts';
 import { log as logger } from './telemetry/logger.ts';
+import { a2aPrimitives } from './workflow/catalog/a2a.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
 import { decidePrimitive } from './workflow/catalog/decide.ts';
 import { featuresPrimitive } from './workflow/catalog/features.ts';
@@ -100,6 +102,7 @@ export async function createStations(ground: Ground) {
     humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
     ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     ...openApiPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
+    ...a2aPrimitives(calls.a2a, calls.secrets, (entry) => auditLog.entry(entry)),
     ...mcpPrimitives(calls.mcp, calls.secrets, (entry) => auditLog.entry(entry), names('AIOS_MCP_COMMANDS')),
     connectorPrimitive(
       connectors,
@@ -252,7 +255,10 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
   const http = new HttpCalls(outgoing);
   const reader = new ResourceReader(http, secrets, limits);
   const readResource: ReadResource = (endpoint, secretsAt) => reader.read(endpoint, secretsAt);
-  return { connectors, calls: { secrets, http, mcp: new McpCalls(outgoing), readResource } };
+  return {
+    connectors,
+    calls: { secrets, http, mcp: new McpCalls(outgoing), a2a: new A2aCalls(outgoing), readResource },
+  };
 }
 
 /** What an operator allows by a list in a variable of the environment, separated by commas. */

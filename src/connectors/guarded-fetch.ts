@@ -8,6 +8,7 @@ import type { Outgoing } from './outgoing.ts';
 export class GuardedFetch {
   readonly #outgoing: Outgoing;
   readonly #authentication: Authentication | undefined;
+  readonly #origin: string | undefined;
   readonly #signal: AbortSignal;
   readonly #headers: Readonly<Record<string, string>>;
   /** Credentials that were sent: what is told must not hold them. */
@@ -21,16 +22,20 @@ export class GuardedFetch {
       authentication,
       signal,
       headers = {},
+      origin,
     }: {
       authentication: Authentication | undefined;
       signal: AbortSignal;
       headers?: Readonly<Record<string, string>> | undefined;
+      /** The one that gets the credentials and headers; every one when left out. */
+      origin?: string;
     },
   ) {
     this.#outgoing = outgoing;
     this.#authentication = authentication;
     this.#signal = signal;
     this.#headers = headers;
+    this.#origin = origin;
   }
 
   /**
@@ -41,15 +46,12 @@ export class GuardedFetch {
   readonly fetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input);
     const method = init.method ?? 'GET';
+    const policy =
+      this.#origin === undefined || url.origin === this.#origin ? this.#authentication : undefined;
     const authorize = (challenge?: string) =>
-      this.#outgoing.authenticator.authorization(
-        this.#authentication,
-        { method, url },
-        challenge,
-        this.#signal,
-      );
+      this.#outgoing.authenticator.authorization(policy, { method, url }, challenge, this.#signal);
     const response = await this.#once(url, init, await authorize());
-    if (response.status !== 401 || !this.#authentication) return response;
+    if (response.status !== 401 || !policy) return response;
     const others = await authorize(response.headers.get('www-authenticate') ?? '');
     if (others === undefined) return response;
     await response.body?.cancel();

@@ -115,6 +115,7 @@ export const LIMITS = {
     'one document that a flow names from elsewhere, read when the flow is applied',
   ),
   httpCallMs: limit(30_000, 'an HTTP call that a flow writes out itself, without a connector'),
+  a2aCallMs: limit(300_000, 'a call of an agent, its stream included: agents think'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;

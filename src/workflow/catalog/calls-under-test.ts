@@ -1,3 +1,4 @@
+import { A2aCalls } from '../../connectors/a2a-calls.ts';
 import { CallSecrets } from '../../connectors/call-secrets.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
 import { McpCalls } from '../../connectors/mcp-calls.ts';
@@ -12,6 +13,7 @@ import { type Lane, write } from '../../store/group-commit.ts';
 import { WorkflowEngine } from '../engine/engine.ts';
 import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { withResources } from '../language/resources.ts';
+import { a2aPrimitives } from './a2a.ts';
 import { httpPrimitives } from './http.ts';
 import { mcpPrimitives } from './mcp.ts';
 import { openApiPrimitives } from './openapi.ts';
@@ -36,8 +38,8 @@ export class CallsUnderTest {
   readonly #store: ReturnType<StoreFixture['open']>;
   #version = 0;
 
-  constructor(fixture: StoreFixture, commands: readonly string[] = []) {
-    const limits = limitsFrom(CALL_LIMITS);
+  constructor(fixture: StoreFixture, commands: readonly string[] = [], overrides = '') {
+    const limits = limitsFrom(`${CALL_LIMITS},${overrides}`);
     this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
     const secrets = new CallSecrets((_, name) => SECRETS[name]);
     const lane = fixture.notes as Lane<string>;
@@ -50,6 +52,7 @@ export class CallsUnderTest {
     this.catalog = catalogOf([
       ...httpPrimitives(http, secrets, audit),
       ...openApiPrimitives(http, secrets, audit),
+      ...a2aPrimitives(new A2aCalls(this.#outgoing), secrets, audit),
       ...mcpPrimitives(new McpCalls(this.#outgoing), secrets, audit, commands),
     ]);
     this.#store = fixture.open();

@@ -1,6 +1,7 @@
 import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
+import { isA2aReading } from '../catalog/a2a.ts';
 import { isReading } from '../catalog/http.ts';
 import { isMcpReading } from '../catalog/mcp.ts';
 import { openApiRequest } from '../catalog/openapi-request.ts';
@@ -33,6 +34,8 @@ export function compileCall(
   }
   if (called === 'http')
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
+  if (called === 'a2a')
+    return compilePrimitive(compiler, called, isA2aReading(input.method) ? 'a2a-read' : 'a2a', input, path);
   if (called === 'mcp') return compileMcp(compiler, input, path);
   if (called === 'openapi') return compileOpenApi(compiler, input, path);
   const resource = keptResource(compiler.body, called);
