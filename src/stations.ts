@@ -4,6 +4,7 @@ import { A2aCalls } from './connectors/a2a-calls.ts';
 import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
+import { GrpcCalls } from './connectors/grpc-calls.ts';
 import { HttpCalls } from './connectors/http-calls.ts';
 import { McpCalls } from './connectors/mcp-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
@@ -43,6 +44,7 @@ import { a2aPrimitives } from './workflow/catalog/a2a.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
 import { decidePrimitive } from './workflow/catalog/decide.ts';
 import { featuresPrimitive } from './workflow/catalog/features.ts';
+import { grpcPrimitives } from './workflow/catalog/grpc.ts';
 import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
@@ -103,6 +105,7 @@ export async function createStations(ground: Ground) {
     ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     ...openApiPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
     ...a2aPrimitives(calls.a2a, calls.secrets, (entry) => auditLog.entry(entry)),
+    ...grpcPrimitives(calls.grpc, calls.secrets, (entry) => auditLog.entry(entry)),
     ...mcpPrimitives(calls.mcp, calls.secrets, (entry) => auditLog.entry(entry), names('AIOS_MCP_COMMANDS')),
     connectorPrimitive(
       connectors,
@@ -257,7 +260,14 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
   const readResource: ReadResource = (endpoint, secretsAt) => reader.read(endpoint, secretsAt);
   return {
     connectors,
-    calls: { secrets, http, mcp: new McpCalls(outgoing), a2a: new A2aCalls(outgoing), readResource },
+    calls: {
+      secrets,
+      http,
+      grpc: new GrpcCalls(outgoing),
+      mcp: new McpCalls(outgoing),
+      a2a: new A2aCalls(outgoing),
+      readResource,
+    },
   };
 }
 

@@ -116,6 +116,33 @@ function guardedLookup(resolve: Resolve, isBlocked: (address: string) => boolean
   };
 }
 
+/**
+ * The addresses of a host, checked, for protocols that connect by themselves: to these and no others.
+ *
+ * @param isAllowed whether it may be reached although its address is private
+ * @throws AiosError `connectors.egress_refused`, `connectors.unreachable` for a name without an address
+ * @example await guardedAddresses('broker.example.org', false) // [{ address: '93.184.216.34', family: 4 }]
+ */
+export async function guardedAddresses(
+  hostname: string,
+  isAllowed: boolean,
+  resolve: Resolve = systemResolve,
+): Promise<LookupAddress[]> {
+  const family = isIP(hostname);
+  if (family !== 0) {
+    if (!isAllowed && isPrivateAddress(hostname)) throw refused(hostname);
+    return [{ address: hostname, family }];
+  }
+  const lookup = guardedLookup(resolve, isAllowed ? () => false : isPrivateAddress);
+  return new Promise((done, fail) =>
+    lookup(hostname, { all: true }, (error, addresses) => {
+      if (!error) done(addresses as LookupAddress[]);
+      else if (error instanceof AiosError) fail(error);
+      else fail(new AiosError('connectors.unreachable', { detail: error.message, cause: error }));
+    }),
+  );
+}
+
 function refused(hostname: string): AiosError {
   return new AiosError('connectors.egress_refused', {
     detail: `${hostname} is a private address, or a name for one, and is not in allowPrivate.`,

@@ -1,5 +1,6 @@
 import { A2aCalls } from '../../connectors/a2a-calls.ts';
 import { CallSecrets } from '../../connectors/call-secrets.ts';
+import { GrpcCalls } from '../../connectors/grpc-calls.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
 import { McpCalls } from '../../connectors/mcp-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
@@ -14,6 +15,7 @@ import { WorkflowEngine } from '../engine/engine.ts';
 import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { withResources } from '../language/resources.ts';
 import { a2aPrimitives } from './a2a.ts';
+import { grpcPrimitives } from './grpc.ts';
 import { httpPrimitives } from './http.ts';
 import { mcpPrimitives } from './mcp.ts';
 import { openApiPrimitives } from './openapi.ts';
@@ -32,6 +34,8 @@ const CALL_LIMITS = 'runPollMs=20,httpCallMs=2000';
 export class CallsUnderTest {
   readonly audited: { action: string; payload: JsonObject }[] = [];
   readonly catalog: Catalog;
+  /** Of the project. */
+  readonly files: { [uri: string]: string } = {};
   readonly #outgoing: Outgoing;
   readonly #reader: ResourceReader;
   readonly #engine: WorkflowEngine;
@@ -53,6 +57,7 @@ export class CallsUnderTest {
       ...httpPrimitives(http, secrets, audit),
       ...openApiPrimitives(http, secrets, audit),
       ...a2aPrimitives(new A2aCalls(this.#outgoing), secrets, audit),
+      ...grpcPrimitives(new GrpcCalls(this.#outgoing), secrets, audit),
       ...mcpPrimitives(new McpCalls(this.#outgoing), secrets, audit, commands),
     ]);
     this.#store = fixture.open();
@@ -82,7 +87,10 @@ export class CallsUnderTest {
 
   /** With what it names from elsewhere. */
   prepared(body: JsonObject): Promise<JsonObject> {
-    return withResources(body, (endpoint, secretsAt) => this.#reader.read(endpoint, secretsAt));
+    return withResources(
+      body,
+      async (endpoint, secretsAt) => this.files[endpoint.uri] ?? this.#reader.read(endpoint, secretsAt),
+    );
   }
 
   /** Runs a flow to its end: its result, and all that is kept of it. */

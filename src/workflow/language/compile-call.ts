@@ -36,6 +36,7 @@ export function compileCall(
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
   if (called === 'a2a')
     return compilePrimitive(compiler, called, isA2aReading(input.method) ? 'a2a-read' : 'a2a', input, path);
+  if (called === 'grpc') return compileGrpc(compiler, input, path);
   if (called === 'mcp') return compileMcp(compiler, input, path);
   if (called === 'openapi') return compileOpenApi(compiler, input, path);
   const resource = keptResource(compiler.body, called);
@@ -57,6 +58,27 @@ export function compileCall(
     // What is written out whole was checked above: only what expressions give is checked again at each call.
     validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
+}
+
+function compileGrpc(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {
+  const { proto, service, method } = given;
+  const { endpoint } = isObject(proto) ? proto : {};
+  if (endpoint === undefined || !isObject(service) || typeof method !== 'string') {
+    compiler.fault(
+      `${path}/with`,
+      'a call of grpc names a proto, a service and a method',
+      'proto, service, method',
+    );
+    return undefined;
+  }
+  const key = operationKey(endpoint, `${String(service.name)}/${method}`);
+  const found = compiler.resource(key, `${path}/with/proto/endpoint`);
+  if (!found || !('operation' in found)) return undefined;
+  const { operation } = found;
+  const input = { ...given, proto: { endpoint: uriOf(endpoint) } };
+  return compilePrimitive(compiler, 'grpc', operation.isReading ? 'grpc-read' : 'grpc', input, path, {
+    operation,
+  });
 }
 
 function compileMcp(compiler: Compiler, input: JsonObject, path: string): Kind | undefined {

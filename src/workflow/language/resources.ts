@@ -6,6 +6,7 @@ import { escapePointer } from '../../kernel/schema.ts';
 import { catalogOf } from '../catalog/primitive.ts';
 import { Compiler } from './compile.ts';
 import { takeSecrets } from './compile-secrets.ts';
+import { grpcMethod } from './grpc-method.ts';
 import { openApiOperation } from './openapi.ts';
 import { isStatic } from './templates.ts';
 
@@ -28,7 +29,11 @@ interface Wanted {
   readonly endpoint: Json;
   readonly path: string;
   /** What is kept of it. */
-  readonly keep: (text: string, uri: string) => JsonObject;
+  readonly keep: (
+    text: string,
+    uri: string,
+    beside: (uri: string) => Promise<string>,
+  ) => JsonObject | Promise<JsonObject>;
 }
 
 /** A function of a catalog: `log:1.0.0@global`. */
@@ -54,8 +59,8 @@ export async function withResources(body: JsonObject, read: ReadResource): Promi
     for (const { key, endpoint, path, keep } of wanted) {
       if (found.has(key)) continue;
       try {
-        const { text, uri } = await readOne(compiler, endpoint, path, read);
-        const kept = keep(text, uri);
+        const { text, uri, beside } = await readOne(compiler, endpoint, path, read);
+        const kept = await keep(text, uri, beside);
         found.set(key, { digest: digestOfBytes(text), ...kept });
         if (CATALOGED.test(key)) next.push(...namedIn(body, readDocument(text, uri).value, path));
       } catch (error) {
@@ -117,8 +122,9 @@ async function readOne(compiler: Compiler, endpoint: Json, path: string, read: R
     });
   const authentication = isObject(input.endpoint) ? input.endpoint.authentication : undefined;
   const places = secretsAt.map((place) => place.replace(/^\/endpoint/, ''));
-  const text = await read(isObject(authentication) ? { uri, authentication } : { uri }, places);
-  return { text, uri };
+  const from = (at: string) =>
+    read(isObject(authentication) ? { uri: at, authentication } : { uri: at }, places);
+  return { text: await from(uri), uri, beside: from };
 }
 
 /** Everything that a part of a definition names. */
@@ -148,7 +154,7 @@ function* namedByCall(
   input: Json | undefined,
   path: string,
 ): Generator<Wanted> {
-  const { document, operationId } = isObject(input) ? input : {};
+  const { document, operationId, proto, service, method } = isObject(input) ? input : {};
   if (call === 'openapi' && isObject(document) && typeof operationId === 'string')
     yield {
       key: operationKey(document.endpoint!, operationId),
@@ -156,6 +162,15 @@ function* namedByCall(
       path: `${path}/with/document/endpoint`,
       keep: (text, uri) => ({ operation: openApiOperation(readDocument(text, uri).value, operationId, uri) }),
     };
+  if (call === 'grpc' && isObject(proto) && isObject(service) && typeof method === 'string') {
+    const name = String(service.name);
+    yield {
+      key: operationKey(proto.endpoint!, `${name}/${method}`),
+      endpoint: proto.endpoint!,
+      path: `${path}/with/proto/endpoint`,
+      keep: async (text, uri, beside) => ({ operation: await grpcMethod(text, name, method, uri, beside) }),
+    };
+  }
   const endpoint = catalogEndpoint(body, call);
   if (endpoint !== undefined) yield { key: call, endpoint, path: `${path}/call`, keep: whole };
 }
