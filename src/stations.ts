@@ -51,6 +51,7 @@ import { inferPrimitive } from './workflow/catalog/infer.ts';
 import { mcpPrimitives } from './workflow/catalog/mcp.ts';
 import { openApiPrimitives } from './workflow/catalog/openapi.ts';
 import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
+import type { AuditPort, CostPort } from './workflow/catalog/records.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
@@ -96,24 +97,14 @@ export async function createStations(ground: Ground) {
       engine.signal({ runId, stepKey, payload }),
     ),
   });
-  const catalog: Catalog = catalogOf([
-    featuresPrimitive(events.features),
-    inferPrimitive(inference.serving, (entry) => costs.entry(entry)),
-    decidePrimitive(decisions, (entry) => auditLog.entry(entry)),
-    scriptPrimitive(limits),
-    humanTaskPrimitive(tasks, (entry) => auditLog.entry(entry)),
-    ...httpPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
-    ...openApiPrimitives(calls.http, calls.secrets, (entry) => auditLog.entry(entry)),
-    ...a2aPrimitives(calls.a2a, calls.secrets, (entry) => auditLog.entry(entry)),
-    ...grpcPrimitives(calls.grpc, calls.secrets, (entry) => auditLog.entry(entry)),
-    ...mcpPrimitives(calls.mcp, calls.secrets, (entry) => auditLog.entry(entry), names('AIOS_MCP_COMMANDS')),
-    connectorPrimitive(
-      connectors,
-      (entry) => costs.entry(entry),
-      (entry) => auditLog.entry(entry),
-    ),
-    ...ground.functions,
-  ]);
+  const catalog = createCatalog(ground, ledger, {
+    ...events,
+    ...inference,
+    decisions,
+    tasks,
+    connectors,
+    calls,
+  });
   const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
@@ -146,6 +137,34 @@ export async function createStations(ground: Ground) {
     kinds,
     access,
   };
+}
+
+type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
+  Pick<ReturnType<typeof createInference>, 'serving'> &
+  ReturnType<typeof createConnectors> & { decisions: ReturnType<typeof createDecisions>; tasks: Tasks };
+
+/** What flows may call, in the order of the path; the program's own functions last. */
+function createCatalog(
+  { limits, functions }: Ground,
+  { auditLog, costs }: Awaited<ReturnType<typeof createLedger>>,
+  { features, serving, decisions, tasks, connectors, calls }: Called,
+): Catalog {
+  const audit: AuditPort = (entry) => auditLog.entry(entry);
+  const cost: CostPort = (entry) => costs.entry(entry);
+  return catalogOf([
+    featuresPrimitive(features),
+    inferPrimitive(serving, cost),
+    decidePrimitive(decisions, audit),
+    scriptPrimitive(limits),
+    humanTaskPrimitive(tasks, audit),
+    ...httpPrimitives(calls.http, calls.secrets, audit),
+    ...openApiPrimitives(calls.http, calls.secrets, audit),
+    ...a2aPrimitives(calls.a2a, calls.secrets, audit),
+    ...grpcPrimitives(calls.grpc, calls.secrets, audit),
+    ...mcpPrimitives(calls.mcp, calls.secrets, audit, names('AIOS_MCP_COMMANDS')),
+    connectorPrimitive(connectors, cost, audit),
+    ...functions,
+  ]);
 }
 
 /** A flow that does not compile here must not stop a start: its runs wait for the release that can. */
