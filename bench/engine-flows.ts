@@ -36,3 +36,12 @@ export const FLOWS: readonly ProjectFile[] = [
 ];
 
 export const TIMER_MS = 2000;
+
+/** Five effects, and something pure before each. */
+export const chaosFlow = flow(
+  'chaos',
+  STEPS.flatMap((step) => [
+    `  - set${step}: { set: { step: ${step} } }`,
+    `  - touch${step}: { call: 'touch:1@default', with: { step: ${step} } }`,
+  ]),
+);

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import type { Database } from '../src/store/database.ts';
+
+/** A fault of the chaos: whom it struck, and from when to when what it cut off may be done again. Times by the wall clock. */
+export interface Fault {
+  kind: string;
+  pids: number[];
+  fromMs: number;
+  untilMs: number;
+}
+
+interface Done {
+  pid: number;
+  atMs: number;
+}
+
+/** What the database says of the runs: none lost, each step recorded once, nothing written under an epoch that had passed. */
+export async function auditJournals(db: Database, expected: number) {
+  const [runs] = await db.query<{ completed: number; all: number; keys: number }>(
+    `select count(*) filter (where status = 'completed') as completed, count(*) as all, count(distinct idempotency_key) as keys from workflow_runs`,
+  );
+  const [twice] = await db.query<{ count: number }>(
+    `with entry as (
+       select r.id as run_id, e->>'k' as k from workflow_runs r, json_array_elements(r.entries) e
+       union all
+       select j.run_id, e->>'k' from workflow_journal j, json_array_elements(j.entries) e)
+     select count(*) as count from (select from entry group by run_id, k having count(*) > 1) as double`,
+  );
+  const [steps] = await db.query<{ count: number }>(
+    `with entry as (
+       select r.id as run_id, e->>'k' as k from workflow_runs r, json_array_elements(r.entries) e
+       union all
+       select j.run_id, e->>'k' from workflow_journal j, json_array_elements(j.entries) e)
+     select count(*) as count from (
+       select run_id from entry where k like 'touch%' group by run_id having count(distinct k) = 5) as whole`,
+  );
+  // A takeover raises the epoch; after that a row with a lower one could only come from the worker that was fenced.
+  const [fenced] = await db.query<{ count: number }>(
+    `select count(*) as count from (
+       select epoch, max(epoch) over (partition by run_id order by seq rows between unbounded preceding and 1 preceding) as before
+       from workflow_journal) as rows where epoch < before`,
+  );
+  return {
+    lost: expected - Math.min(runs!.completed, steps!.count, runs!.keys),
+    startedTwice: runs!.all - runs!.keys,
+    recordedTwice: twice!.count,
+    fencedWrites: fenced!.count,
+  };
+}
+
+/** What the receiver saw: every line is one time an effect was done. */
+export async function readEffects(file: string) {
+  const byKey = new Map<string, Done[]>();
+  for (const line of (await readFile(file, 'utf8')).trim().split('\n')) {
+    const [key, pid, at] = line.split(' ') as [string, string, string];
+    byKey.set(key, [...(byKey.get(key) ?? []), { pid: Number(pid), atMs: Number(at) }]);
+  }
+  const repeated = [...byKey.values()].filter((times) => times.length > 1);
+  return {
+    byKey,
+    repeated: repeated.length,
+    /** Effects done again although no fault had cut off the time before. */
+    repeatedOutside(faults: readonly Fault[]): number {
+      const excused = ({ pid, atMs }: Done) =>
+        faults.some(
+          (fault) => fault.pids.includes(pid) && atMs >= fault.fromMs - 100 && atMs <= fault.untilMs,
+        );
+      return repeated.filter((times) => times.slice(0, -1).some((done) => !excused(done))).length;
+    },
+  };
+}
+
+/** For each fault that left a worker alive: after how long it did the first effect of a run that the struck one had held, milliseconds. */
+export function takeoversOf(
+  { byKey }: Awaited<ReturnType<typeof readEffects>>,
+  faults: readonly Fault[],
+): number[] {
+  const byRun = new Map<string, Done[]>();
+  for (const [key, times] of byKey) {
+    const run = key.split('/')[0]!;
+    byRun.set(run, [...(byRun.get(run) ?? []), ...times]);
+  }
+  return faults
+    .filter(({ kind }) => kind === 'worker' || kind === 'frozen worker')
+    .flatMap(({ pids, fromMs }) => {
+      const first = [...byRun.values()].flatMap((times) => {
+        const before = times.filter(({ pid, atMs }) => pids.includes(pid) && atMs <= fromMs);
+        const after = times.filter(({ pid, atMs }) => !pids.includes(pid) && atMs > fromMs);
+        return before.length > 0 && after.length > 0 ? [Math.min(...after.map(({ atMs }) => atMs))] : [];
+      });
+      return first.length > 0 ? [Math.min(...first) - fromMs] : [];
+    });
+}

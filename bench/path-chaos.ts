@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { seededRandom } from '../examples/returns/simulator.ts';
+import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
+import type { ChaosOptions, ChaosResult } from './chaos.ts';
+import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import { ORDERS, orderOf, returnRequest } from './requests.ts';
+
+type Refunds = Awaited<ReturnType<typeof startRefunds>>;
+
+/** The path under kill -9, of the server and of Postgres: what was accepted is decided once, and paid once. */
+export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosResult> {
+  const random = seededRandom(seed);
+  const folder = await temporaryFolder();
+  const port = await freePort();
+  const refunds = await startRefunds(`${folder.path}/refunds.jsonl`, 50);
+  const warehouse = await startWarehouse(`${folder.path}/warehouse.jsonl`);
+  const start = () =>
+    startProduct({
+      dataDir: folder.path,
+      port,
+      args: ['--project', 'examples/returns'],
+      env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
+    });
+  let product = await start();
+  for (let from = 0; from < ORDERS; from += 500) {
+    await publish(
+      product,
+      Array.from({ length: 500 }, (_, i) => orderOf(from + i)),
+    );
+  }
+  const posting = new Posting(port, product.key);
+  for (let round = 1; round <= rounds; round++) {
+    await sleep(300 + random() * 1200);
+    const victim = random() < 0.5 ? 'server' : 'Postgres';
+    if (victim === 'server') {
+      await product.kill();
+      product = await start();
+    } else await killPostgres(product);
+    say(`round ${round}: killed ${victim}; ${posting.accepted.size} requests accepted so far`);
+  }
+  await posting.stop();
+  const figures = await check(product, [...posting.accepted], refunds, say);
+  await product.stop();
+  await Promise.all([refunds.stop(), warehouse.stop()]);
+  await folder.dispose();
+  const held = figures.lost === 0 && figures.doubled === 0 && figures.auditValid;
+  return { figures: { rounds, seed, ...figures }, held };
+}
+
+/** Posts requests as long as the chaos lasts: half as events, half as synchronous starts. What gets no answer is sent again, as clients do. */
+class Posting {
+  /** Ids of return requests whose 202 or 200 came: these must be decided, whatever happens. */
+  readonly accepted = new Set<string>();
+  readonly #url: string;
+  readonly #key: string;
+  #next = 0;
+  #ends = false;
+  readonly #posters: Promise<void>[];
+
+  constructor(port: number, key: string) {
+    this.#url = `http://127.0.0.1:${port}`;
+    this.#key = key;
+    this.#posters = Array.from({ length: 4 }, () => this.#post());
+  }
+
+  async stop(): Promise<void> {
+    this.#ends = true;
+    await Promise.all(this.#posters);
+  }
+
+  async #post(): Promise<void> {
+    while (!this.#ends) {
+      const number = this.#next++;
+      const request = returnRequest(number);
+      const path = number % 2 === 0 ? '/api/v1/workflows/returns/runs?wait=5s' : '/api/v1/events';
+      for (let answered = false; !answered; ) {
+        answered = await this.#send(path, request).then(
+          () => true,
+          () => false,
+        );
+        if (!answered) await sleep(50); // killed, or not up again yet
+      }
+      this.accepted.add(String(request.id));
+    }
+  }
+
+  async #send(path: string, request: Record<string, unknown>): Promise<void> {
+    const response = await fetch(`${this.#url}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/cloudevents+json' },
+      body: JSON.stringify(request),
+      signal: AbortSignal.timeout(10_000),
+    });
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    await response.arrayBuffer();
+  }
+}
+
+/** It may be starting again after the last kill: then there is nothing to kill yet. */
+async function killPostgres({ postgresPid }: Product): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      return void process.kill(await postgresPid(), 'SIGKILL');
+    } catch {
+      await sleep(50);
+    }
+  }
+}
+
+async function publish({ client }: Product, events: readonly Record<string, unknown>[]): Promise<void> {
+  await client.request('POST', '/api/v1/events', {
+    body: events as never,
+    headers: { 'content-type': 'application/cloudevents-batch+json' },
+  });
+}
+
+interface Event {
+  type: string;
+  data: { returnId: string; outcome: string };
+}
+
+/** How far a lost request came: what its runs know of it. */
+async function traceOf(client: Product['client'], id: string): Promise<string> {
+  const { items } = await client.request<{ items: { id: string }[] }>('GET', '/api/v1/runs', {
+    query: { q: id },
+  });
+  const runs = await Promise.all(
+    items.map((run) => client.request<{ status: string; error?: unknown }>('GET', `/api/v1/runs/${run.id}`)),
+  );
+  return `${id}: ${runs.map(({ status, error }) => `${status} ${JSON.stringify(error)}`).join(', ') || 'no run'}`;
+}
+
+/** Waits until everything accepted is decided and settled, then counts what is missing and what is there twice. */
+async function check(
+  { client }: Product,
+  ids: readonly string[],
+  refunds: Refunds,
+  say: ChaosOptions['say'],
+) {
+  let settled = 0;
+  for (let quiet = 0, before = -1; quiet < 10; await sleep(500)) {
+    settled = refunds.done.size;
+    const { runs } = await client.request<{ runs: { byStatus: Record<string, number> } }>(
+      'GET',
+      '/api/v1/kpis',
+    );
+    const moving = settled + (runs.byStatus.completed ?? 0);
+    quiet = moving === before && !runs.byStatus.running ? quiet + 1 : 0;
+    before = moving;
+  }
+  const decisions = new Map<string, string[]>();
+  for await (const { data } of client.items<Event>('/api/v1/events', {
+    type: 'return.decided',
+    limit: 500,
+  })) {
+    decisions.set(data.returnId, [...(decisions.get(data.returnId) ?? []), data.outcome]);
+  }
+  const lost = ids.filter((id) => !decisions.has(id));
+  const twice = [...decisions.values()].filter((outcomes) => outcomes.length > 1);
+  const toPay = ids.filter((id) => decisions.get(id)?.[0] === 'refund');
+  const paidFor = [...refunds.done.values()].map(({ returnId }) => String(returnId));
+  const unpaid = toPay.filter((id) => !paidFor.includes(id));
+  const audit = await client.request<{ valid: boolean; size: number; problems: string[] }>(
+    'POST',
+    '/api/v1/audit/verify',
+    { body: {} },
+  );
+  if (audit.problems.length > 0) say(audit.problems.join('\n'));
+  for (const id of lost) say(`lost: ${await traceOf(client, id)}`);
+  return {
+    accepted: ids.length,
+    decided: decisions.size,
+    lost: lost.length,
+    decidedTwice: twice.length,
+    refundsDue: toPay.length,
+    refundsPaid: paidFor.length,
+    refundsUnpaid: unpaid.length,
+    doubled: twice.length + (paidFor.length - new Set(paidFor).size),
+    repeatedCalls: [...refunds.calls.values()].filter((count) => count > 1).length,
+    auditEntries: audit.size,
+    auditValid: audit.valid,
+  };
+}
