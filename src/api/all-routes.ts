@@ -7,6 +7,7 @@ import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
 import { runRoutes } from './routes-runs.ts';
+import { scheduleRoutes } from './routes-schedules.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { startRoutes } from './routes-start.ts';
 import { systemRoutes } from './routes-system.ts';
@@ -21,6 +22,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
+  Parameters<typeof scheduleRoutes>[0] &
   Parameters<typeof servingRoutes>[0] &
   Parameters<typeof startRoutes>[0] &
   Parameters<typeof systemRoutes>[0] &
@@ -50,6 +52,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     servingRoutes(dependencies),
     startRoutes(dependencies),
     runRoutes(dependencies),
+    scheduleRoutes(dependencies),
     taskRoutes(dependencies),
     ledgerRoutes(dependencies),
     liveRoutes(dependencies),

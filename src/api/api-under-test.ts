@@ -200,7 +200,8 @@ function assemble({ db, commit, limits }: Store) {
   const contracts = new Contracts(definitions);
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({ db, log, limits });
-  const { sequencer, audit, reader, costs, lineage } = openLedger(db, limits);
+  const ledger = openLedger(db, limits);
+  const { audit, costs, lineage } = ledger;
   const tasks: Tasks = new Tasks({
     db,
     commit,
@@ -255,10 +256,7 @@ function assemble({ db, commit, limits }: Store) {
     contracts,
     log,
     consumers,
-    sequencer,
-    reader,
-    costs,
-    lineage,
+    ...ledger,
     tasks,
     engine,
     kinds: [contracts.kind, queueKind, connectorKind, workflowKind(catalog, async () => '')],
@@ -296,6 +294,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     commit,
     tasks,
     audit: modules.reader,
+    auditLog: modules.audit,
     costs: modules.costs,
     lineage: modules.lineage,
     can: port.can,

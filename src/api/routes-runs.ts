@@ -13,7 +13,7 @@ import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import { ENDED, type RunStatus, type StoredRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
+import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 export interface RunDependencies {
   engine: WorkflowEngine;
@@ -239,6 +239,7 @@ function detailOf(run: RunDetail) {
     input: origin.input,
     event: origin.event?.event,
     parent: origin.parent,
+    scheduledAt: isoOrUndefined(origin.scheduledMs),
     output: result?.output,
     error: result?.error,
     steps: steps.map(stepToJson),

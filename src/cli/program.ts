@@ -50,6 +50,19 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./runs.ts')).runs,
   },
   {
+    name: 'schedules [workflow]',
+    description: 'what starts by time; with a flow, show, pause, resume or back-fill its schedule',
+    options: [
+      ['--pause', 'start nothing by time until it is resumed'],
+      ['--discard', 'with --pause: forget the due times that wait'],
+      ['--resume', 'start by time again, from now on'],
+      ['--backfill', 'start the runs of a past range, --from to --until, once each'],
+      ['--from <time>', 'the first time of the range, as in 2026-01-31T06:00:00Z'],
+      ['--until <time>', 'the end of the range, itself left out'],
+    ],
+    load: async () => (await import('./schedules.ts')).schedules,
+  },
+  {
     name: 'inbox [id]',
     description: 'what waits for a person; with an id, show, claim or complete one',
     options: [

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
+import { runCli } from '../src/cli/program.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+
+const HOURLY = `
+document: { dsl: '1.0.3', namespace: test, name: hourly, version: '1.0.0' }
+evaluate: { language: cel }
+schedule: { every: { hours: 1 } }
+do: [ { a: { set: { b: 1 } } } ]
+`;
+
+describe('aios schedules', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  let url: string;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+    const files = [{ path: 'workflows/hourly.yaml', text: HOURLY }];
+    await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body: { files } });
+    await vi.waitFor(async () => {
+      const { items } = (await api.request({ url: '/api/v1/schedules', role: 'viewer' })).json();
+      expect(items[0].nextAt).toBeDefined();
+    });
+    url = await api.server.listen({ host: '127.0.0.1', port: 0 });
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+
+  async function aios(...args: string[]): Promise<{ code: number; said: string }> {
+    let said = '';
+    const hear = (text: unknown) => {
+      said += String(text);
+      return true;
+    };
+    const out = vi.spyOn(process.stdout, 'write').mockImplementation(hear);
+    const err = vi.spyOn(process.stderr, 'write').mockImplementation(hear);
+    try {
+      const key = ['--url', url.replace('127.0.0.1', 'localhost'), '--key', api.keys.operator];
+      return { code: await runCli([...key, 'schedules', ...args], async () => 1), said };
+    } finally {
+      out.mockRestore();
+      err.mockRestore();
+    }
+  }
+
+  it('lists, pauses, resumes and fills back', async () => {
+    expect((await aios()).said).toMatch(/hourly +every PT1H +in \d+ (min|s|h)/);
+    expect((await aios('hourly', '--pause')).said).toMatch(/hourly +every PT1H +paused/);
+    expect((await aios('hourly')).said).toMatch(/paused/);
+    expect((await aios('hourly', '--resume')).said).toMatch(/every PT1H +in /);
+    const range = ['--from', '2026-01-01', '--until', '2026-01-01T03:00:00Z'];
+    expect(await aios('hourly', '--backfill', ...range)).toEqual({
+      code: 0,
+      said: '3 runs are started, 0 were there already\n',
+    });
+    expect((await aios('hourly', '--backfill', ...range)).said).toMatch(/^0 runs are started, 3 were/);
+  });
+
+  it.each([
+    [['--pause'], /Name one flow/],
+    [['hourly', '--pause', '--resume'], /Name one flow/],
+    [['hourly', '--backfill', '--from', '2026-01-01'], /needs --from and --until/],
+    [['hourly', '--backfill', '--from', 'soon', '--until', '2026-01-01'], /“soon” is no time/],
+    [['greet'], /workflow\.not_scheduled/],
+    [['greet', '--pause'], /workflow\.not_scheduled/],
+  ])('says what is wrong with %j', async (args, expected) => {
+    const { code, said } = await aios(...args);
+    expect(code).not.toBe(0);
+    expect(said).toMatch(expected);
+  });
+});
