@@ -16,6 +16,11 @@ interface Items<Item> {
 }
 
 const REASON = 'The records bear the customer out.';
+const NIGHTLY = `
+document: { dsl: '1.0.3', namespace: test, name: nightly, version: '1.0.0' }
+schedule: { cron: '30 2 * * *' }
+do: [ { a: { set: { b: 1 } } } ]
+`;
 
 // Says in its name why it is skipped: Debian's chromium is installed by `npm test` as root, elsewhere by hand.
 describe.skipIf(!browserPath)(
@@ -29,6 +34,8 @@ describe.skipIf(!browserPath)(
     beforeAll(async () => {
       product = await startProduct();
       expect(product.loginUrl, 'the console is not built: node scripts/build-console.mjs').toBeDefined();
+      const files = [{ path: 'workflows/nightly.yaml', text: NIGHTLY }];
+      await product.api('/api/v1/apply', { method: 'POST', body: JSON.stringify({ files }) });
       browser = await openBrowser();
       await vi.waitFor(async () => expect((await waiting()).length).toBeGreaterThan(3), {
         timeout: 30_000,
@@ -99,6 +106,7 @@ describe.skipIf(!browserPath)(
       it.each([
         ['/', 'Home'],
         ['/runs', 'Runs'],
+        ['/runs/schedules', 'Schedules'],
         ['/inbox', 'Inbox'],
         ['/models', 'Models'],
         ['/models/return-risk', 'return-risk'],
@@ -152,6 +160,22 @@ describe.skipIf(!browserPath)(
       await page.getByRole('textbox', { name: /^Search/ }).fill('no such case');
       await page.getByText('No run fits these filters').waitFor();
       expect(new URL(page.url()).searchParams.get('q')).toBe('no such case');
+    });
+
+    it('what starts by time is found under runs, is paused there and goes on', async () => {
+      const page = await open('/runs');
+      await page.getByRole('link', { name: 'Schedules' }).click();
+      await page.waitForURL(/\/runs\/schedules$/);
+      const row = page.getByRole('row', { name: /nightly/ });
+      await row.getByText(/^in \d+/).waitFor();
+      await row.getByRole('button', { name: 'Pause nightly' }).click();
+      await row.getByText('paused').waitFor();
+      const { items } = await product.api<Items<{ paused: boolean }>>('/api/v1/schedules');
+      expect(items).toMatchObject([{ workflow: 'nightly', paused: true }]);
+      await row.getByRole('button', { name: 'Resume nightly' }).click();
+      await row.getByText(/^in \d+/).waitFor();
+      await row.getByRole('link', { name: 'nightly' }).click();
+      await page.waitForURL(/workflow=nightly/);
     });
 
     it('a case is claimed and decided by keyboard alone, and its run goes on', async () => {

@@ -32,6 +32,11 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/runs/schedules',
+    component: lazyRouteComponent(() => import('./runs/schedules-page.tsx'), 'SchedulesPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/runs/$id',
     validateSearch: texts('step'),
     component: lazyRouteComponent(() => import('./runs/run-page.tsx'), 'RunPage'),

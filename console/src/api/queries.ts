@@ -11,6 +11,7 @@ import type {
   Page,
   Run,
   RunSummary,
+  Schedule,
   Task,
 } from './shapes.ts';
 
@@ -52,6 +53,11 @@ export const payloadQuery = (runId: string, digest: string) =>
     queryFn: () => get<{ value: Json }>(`/api/v1/runs/${runId}/payloads/${digest}`),
     staleTime: Number.POSITIVE_INFINITY,
   });
+
+export const schedulesQuery = queryOptions({
+  queryKey: ['schedules'],
+  queryFn: () => get<Page<Schedule>>('/api/v1/schedules'),
+});
 
 export const workflowsQuery = queryOptions({
   queryKey: ['workflows'],

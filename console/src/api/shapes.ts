@@ -52,6 +52,22 @@ export interface PayloadRef {
   bytes: number;
 }
 
+/** A flow that starts by time. */
+export interface Schedule {
+  workflow: string;
+  version: number;
+  kind: 'every' | 'cron' | 'after';
+  expression: string;
+  timezone: string;
+  overlap: 'skip' | 'queue' | 'parallel' | 'cancel';
+  paused: boolean;
+  nextAt?: string;
+  lastAt?: string;
+  lastRunId?: string;
+  queued: number;
+  skipped: number;
+}
+
 export interface Step {
   key: string;
   id: string;

@@ -8,6 +8,7 @@ import { type RunFilters, runsQuery, workflowsQuery } from '../api/queries.ts';
 import { withQuery } from '../api/request.ts';
 import { RUN_STATUSES } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { PageLink } from '../display/link.tsx';
 import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { RunTable } from '../display/run-table.tsx';
@@ -47,7 +48,14 @@ export function RunsPage() {
     <Page
       title="Runs"
       subtitle="Every case, newest first. The filters are in the address: send it to a colleague."
-      actions={<CopyAs what="This list" command={{ method: 'GET', path, cli }} />}
+      actions={
+        <>
+          <PageLink to="/runs/schedules" size="sm">
+            Schedules
+          </PageLink>
+          <CopyAs what="This list" command={{ method: 'GET', path, cli }} />
+        </>
+      }
     >
       <Filters />
       <Panel padded={false}>

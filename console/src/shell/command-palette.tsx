@@ -1,6 +1,14 @@
 import { useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import { Spotlight, type SpotlightActionData } from '@mantine/spotlight';
-import { IconBrain, IconInbox, IconMoon, IconRoute, IconSearch, IconSun } from '@tabler/icons-react';
+import {
+  IconBrain,
+  IconCalendarTime,
+  IconInbox,
+  IconMoon,
+  IconRoute,
+  IconSearch,
+  IconSun,
+} from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -49,6 +57,17 @@ function usePages(me: Me): SpotlightActionData[] {
   );
   return [
     ...pages,
+    ...(me.permissions.includes('runs.read')
+      ? [
+          {
+            id: 'schedules',
+            label: 'Schedules',
+            description: 'What starts by time, and when next',
+            leftSection: <IconCalendarTime size={20} stroke={1.7} />,
+            onClick: () => void navigate({ to: '/runs/schedules' }),
+          },
+        ]
+      : []),
     {
       id: 'scheme',
       label: dark ? 'Change to light' : 'Change to dark',
