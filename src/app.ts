@@ -29,7 +29,7 @@ import { startEmbeddedPostgres } from './store/embedded.ts';
 import { GroupCommit } from './store/group-commit.ts';
 import { migrate } from './store/migrations.ts';
 import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
-import { taskMigrations } from './tasks/task-lanes.ts';
+import { taskMigrations } from './tasks/migrations.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
 import type { Primitive } from './workflow/catalog/primitive.ts';
@@ -79,7 +79,7 @@ export interface App {
 }
 
 /**
- * Puts AIOS together. This file and `stations.ts` are the only ones that name implementations.
+ * Puts AIOS together. This file, `stations.ts` and `people.ts` are the only ones that name implementations.
  *
  * @throws AiosError with the way forward when a part cannot start; what was started before it is stopped
  * @example const app = await createApp({ dataDir: '.aios', host: '127.0.0.1', port: 7700, limits: limitsFrom() })

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { Access } from './access/access.ts';
 import { A2aCalls } from './connectors/a2a-calls.ts';
 import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
@@ -31,14 +30,16 @@ import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
+import { createAccess, createAnswers, createTasks } from './people.ts';
 import { createOnnxRuntime } from './serving/onnx-runtime.ts';
 import { createServing, type Serving } from './serving/serving.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
 import { type DefinitionKind, projectKind } from './store/project.ts';
+import { calendarKind } from './tasks/calendar-kind.ts';
 import { queueKind } from './tasks/queue-kind.ts';
-import { type AnswerPort, Tasks } from './tasks/tasks.ts';
+import type { Tasks } from './tasks/tasks.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { a2aPrimitives } from './workflow/catalog/a2a.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
@@ -87,15 +88,18 @@ export async function createStations(ground: Ground) {
   const inference = createInference(ground, definitions, auditLog);
   const decisions = createDecisions({ definitions });
   const { connectors, calls } = createConnectors(ground, definitions);
-  const tasks = new Tasks({
-    db,
-    commit,
-    clock,
-    limits,
+  const access = createAccess(ground, auditLog);
+  const tasks = createTasks(ground, {
     definitions,
+    auditLog,
+    access,
     answers: createAnswers(auditLog, costs, ({ runId, stepKey }, payload) =>
       engine.signal({ runId, stepKey, payload }),
     ),
+    emit: (event) => {
+      contracts.check(event);
+      return events.log.write(event);
+    },
   });
   const catalog = createCatalog(ground, ledger, {
     ...events,
@@ -122,7 +126,6 @@ export async function createStations(ground: Ground) {
   });
   definitions.onChange((changed) => putFlows(engine, changed));
   const kinds = kindsOf(contracts, catalog, calls.readResource);
-  const access = new Access(db, limits);
   return {
     ...ground,
     ...ledger,
@@ -191,6 +194,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResour
     featureServiceKind,
     modelKind,
     decisionKind,
+    calendarKind,
     queueKind,
     connectorKind,
     workflowKind(catalog, read),
@@ -294,37 +298,6 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
 function names(variable: string): string[] {
   const list = process.env[variable]?.split(',') ?? [];
   return list.map((name) => name.trim()).filter(Boolean);
-}
-
-/** An answer is an audit entry, the cost of a person's minutes, and the signal that lets the run go on. */
-function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['resume']): AnswerPort {
-  return {
-    resume,
-    record: (task, { by, result, atMs, minutes, costMicroUsd }) => {
-      const { id, queue, runId, stepKey, context, contextDigest, suggestion, subject } = task;
-      return [
-        auditLog.entry({
-          kind: 'task',
-          action: 'completed',
-          actor: { kind: 'person', id: by.id },
-          object: `run:${runId}`,
-          ...(subject === null ? {} : { subject }),
-          at: atMs,
-          payload: { task: id, queue, shown: context, contextDigest, suggestion: suggestion ?? null, result },
-        }),
-        costs.entry({
-          runId,
-          stepKey,
-          service: 'people',
-          resource: queue,
-          quantity: minutes,
-          unit: 'minute',
-          amountMicroUsd: costMicroUsd,
-          at: atMs,
-        }),
-      ];
-    },
-  };
 }
 
 function contractPin(contracts: Contracts, { type, dataversion }: CloudEvent) {

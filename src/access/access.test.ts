@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Lane, write } from '../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Access, sessionCookie } from './access.ts';
 import { checkBrowser } from './browser-guard.ts';
@@ -22,6 +23,7 @@ describe('roles', () => {
   it.each<[Role, string[], string[]]>([
     ['viewer', ['runs.read', 'audit.read'], ['tasks.act', 'events.write', 'audit.payload']],
     ['reviewer', ['tasks.act', 'runs.read'], ['events.write', 'models.promote']],
+    ['lead', ['tasks.act', 'tasks.assign'], ['events.write', 'keys.manage']],
     ['operator', ['events.write', 'models.promote', 'runs.control'], ['tasks.act', 'keys.manage']],
     ['admin', [...PERMISSIONS], []],
   ])('%s', (role, allowed, refused) => {
@@ -35,9 +37,19 @@ describe('access', () => {
   let access: Access;
   beforeAll(async () => {
     database = await createTestDatabase(accessMigrations);
-    access = new Access(database.db, database.limits);
+    access = new Access(database.db, database.limits, records());
   });
   afterAll(() => database.close());
+  const recorded: object[] = [];
+  const lane: Lane<object> = {
+    name: 'recorded',
+    order: 50,
+    write: async (_tx, items) => {
+      recorded.push(...items);
+      return undefined;
+    },
+  };
+  const records = () => ({ commit: database.commit, record: (change: object) => write(lane, change) });
   const by = (key: string) => access.authenticate(`Bearer ${key}`, undefined);
 
   it('knows a key by its hash only, until it is revoked', async () => {
@@ -93,7 +105,7 @@ describe('access', () => {
         return rows;
       },
     };
-    const late = new Access(slow as typeof database.db, database.limits);
+    const late = new Access(slow as typeof database.db, database.limits, records());
     const found = late.authenticate(`Bearer ${key}`, undefined);
     await expect
       .poll(() => access.keys().then((keys) => keys.find((info) => info.id === id)?.lastUsedAt))
@@ -116,6 +128,21 @@ describe('access', () => {
     await expect(access.login(token)).rejects.toMatchObject({ code: 'access.unauthenticated' });
     await access.loginToken(id);
     expect(await database.db.query('select 1 from access_secrets where expires_at <= now()')).toEqual([]);
+  });
+
+  it('puts people into groups, which they are in at once, with its record', async () => {
+    const { id, key } = await access.createKey('grouped', ['reviewer'], 'test', ['refunds']);
+    expect(await by(key)).toMatchObject({ groups: ['refunds'] });
+    await access.setGroups(id, ['claims', 'refunds'], 'boss');
+    expect(await by(key)).toMatchObject({ groups: ['claims', 'refunds'] });
+    expect(recorded).toEqual([{ keyId: id, groups: ['claims', 'refunds'], by: 'boss' }]);
+    expect(await access.holders('tasks.act')).toContainEqual(
+      expect.objectContaining({ id, groups: ['claims', 'refunds'] }),
+    );
+    await expect(access.setGroups('key_none', [], 'boss')).rejects.toMatchObject({
+      code: 'access.unknown_key',
+    });
+    expect(recorded).toHaveLength(1);
   });
 
   it('keeps the admin key over restarts and refuses one of another form', async () => {

@@ -2,7 +2,9 @@ import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
+import { type Committer, type Write, write } from '../store/group-commit.ts';
 import { hashOf, isSecret, newSecret, type SecretKind } from './key-format.ts';
+import { keyGroupsLane } from './key-groups.ts';
 import { PERMISSIONS_OF, ROLES, type Role } from './permissions.ts';
 
 /** Who calls: by an API key, or by a session of the console, which acts for a key. */
@@ -11,12 +13,15 @@ export interface Principal {
   readonly name: string;
   readonly kind: 'key' | 'session';
   readonly roles: readonly Role[];
+  /** Of people; tasks are for groups. */
+  readonly groups: readonly string[];
 }
 
 export interface KeyInfo {
   id: string;
   name: string;
   roles: Role[];
+  groups: string[];
   createdAt: number;
   createdBy: string;
   lastUsedAt: number | null;
@@ -26,6 +31,13 @@ interface KeyRow {
   id: string;
   name: string;
   roles: Role[];
+  groups: string[];
+}
+
+/** What changes of keys need: a commit, and the audit entry that belongs into it. */
+export interface AccessRecords {
+  readonly commit: Committer;
+  record(change: { keyId: string; groups: readonly string[]; by: string }): Write;
 }
 
 interface Cached {
@@ -42,14 +54,20 @@ interface Cached {
 export class Access {
   readonly #db: Database;
   readonly #limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>;
+  readonly #records: AccessRecords;
   readonly #cache = new Map<string, Cached>();
   readonly #underWay = new Map<string, Promise<Principal>>();
   /** Counts what was withdrawn here: a look-up that began before is not remembered. */
   #withdrawn = 0;
 
-  constructor(db: Database, limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>) {
+  constructor(
+    db: Database,
+    limits: Pick<Limits, 'accessCacheMs' | 'loginTokenMs' | 'sessionMs'>,
+    records: AccessRecords,
+  ) {
     this.#db = db;
     this.#limits = limits;
+    this.#records = records;
   }
 
   /**
@@ -80,8 +98,9 @@ export class Access {
     name: string,
     roles: readonly string[],
     createdBy: string,
-    secret = newSecret('key'),
+    groups: readonly string[] = [],
   ): Promise<{ id: string; key: string }> {
+    const secret = newSecret('key');
     const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
     if (unknown.length > 0 || roles.length === 0) {
       throw new AiosError('request.invalid', {
@@ -97,8 +116,8 @@ export class Access {
     }
     const id = newId('key');
     await this.#db.query(
-      'insert into access_keys (id, name, hash, roles, created_by) values ($1, $2, $3, $4, $5)',
-      [id, name, hashOf(secret), roles, createdBy],
+      'insert into access_keys (id, name, hash, roles, created_by, groups) values ($1, $2, $3, $4, $5, $6)',
+      [id, name, hashOf(secret), roles, createdBy, groups],
     );
     return { id, key: secret };
   }
@@ -123,9 +142,26 @@ export class Access {
 
   async keys(): Promise<KeyInfo[]> {
     return this.#db.query<KeyInfo>(
-      `select id, name, roles, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt"
+      `select id, name, roles, groups, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt"
        from access_keys where revoked_at is null order by created_at, id`,
     );
+  }
+
+  /** Those with a permission, by keys in force. */
+  async holders(permission: string): Promise<KeyInfo[]> {
+    return (await this.keys()).filter((key) => this.can(key, permission));
+  }
+
+  /**
+   * The groups of a person from now on, instead of those before; here at once, within `accessCacheMs` in other processes.
+   *
+   * @throws AiosError `access.unknown_key`
+   */
+  async setGroups(keyId: string, groups: readonly string[], by: string): Promise<void> {
+    const { commit, record } = this.#records;
+    await commit.commit([write(keyGroupsLane, { id: keyId, groups }), record({ keyId, groups, by })]);
+    this.#withdrawn++;
+    this.#cache.clear();
   }
 
   /** @throws AiosError `access.unknown_key` */
@@ -208,13 +244,13 @@ export class Access {
     const [row] =
       kind === 'key'
         ? await this.#db.query<KeyRow>(
-            'update access_keys set last_used_at = now() where hash = $1 and revoked_at is null returning id, name, roles',
+            'update access_keys set last_used_at = now() where hash = $1 and revoked_at is null returning id, name, roles, groups',
             [hashOf(secret)],
           )
         : await this.#db.query<KeyRow>(
             `update access_secrets s set expires_at = now() + $2 * interval '1 millisecond' from access_keys k
              where s.hash = $1 and s.kind = 'session' and s.expires_at > now() and k.id = s.key_id and k.revoked_at is null
-             returning k.id, k.name, k.roles`,
+             returning k.id, k.name, k.roles, k.groups`,
             [hashOf(secret), this.#limits.sessionMs],
           );
     const principal = row && { ...row, kind };

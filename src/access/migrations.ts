@@ -9,6 +9,7 @@ export const accessMigrations: Migration[] = [
         name text not null,
         hash text not null unique,
         roles text[] not null,
+        groups text[] not null default '{}',
         created_at timestamptz not null default now(),
         created_by text not null,
         last_used_at timestamptz,

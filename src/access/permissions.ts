@@ -16,6 +16,7 @@ export const PERMISSIONS = [
   'tasks.read',
   'tasks.act',
   'tasks.release',
+  'tasks.assign',
   'audit.read',
   'audit.payload',
   'costs.read',
@@ -23,7 +24,7 @@ export const PERMISSIONS = [
 ] as const;
 type Permission = (typeof PERMISSIONS)[number];
 
-export const ROLES = ['viewer', 'reviewer', 'operator', 'admin'] as const;
+export const ROLES = ['viewer', 'reviewer', 'lead', 'operator', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
 const VIEWER: readonly Permission[] = [
@@ -37,15 +38,17 @@ const VIEWER: readonly Permission[] = [
   'costs.read',
 ];
 const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release'];
+const LEAD: readonly Permission[] = [...REVIEWER, 'tasks.assign'];
 const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
   (permission) =>
     permission !== 'keys.manage' && permission !== 'tasks.act' && permission !== 'audit.payload',
 );
 
-/** Roles compiled to sets: a check is one look-up. An operator runs the system, gives back what an absent reviewer claimed, and does not decide cases; an admin may do all. */
+/** Roles compiled to sets: a check is one look-up. A lead answers as reviewers do and arranges their work. An operator runs the system, gives back or hands on what an absent reviewer claimed, and does not decide cases; an admin may do all. */
 export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<string>>> = {
   viewer: new Set(VIEWER),
   reviewer: new Set(REVIEWER),
+  lead: new Set(LEAD),
   operator: new Set(OPERATOR),
   admin: new Set(PERMISSIONS),
 };

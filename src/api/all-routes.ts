@@ -11,6 +11,8 @@ import { scheduleRoutes } from './routes-schedules.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { startRoutes } from './routes-start.ts';
 import { systemRoutes } from './routes-system.ts';
+import { taskHandingRoutes } from './routes-task-handing.ts';
+import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
 
 /** What the routes need, all together. */
@@ -37,6 +39,7 @@ export const COLLECTIONS = {
   decisions: 'decision',
   workflows: 'workflow',
   connectors: 'connector',
+  calendars: 'calendar',
   queues: 'queue',
 } as const;
 
@@ -54,6 +57,8 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     runRoutes(dependencies),
     scheduleRoutes(dependencies),
     taskRoutes(dependencies),
+    taskHandingRoutes(dependencies),
+    taskNoteRoutes(dependencies),
     ledgerRoutes(dependencies),
     liveRoutes(dependencies),
   ];

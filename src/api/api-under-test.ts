@@ -10,6 +10,7 @@ import { eventMigrations } from '../events/migrations.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import type { AiosError } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { AuditLog } from '../ledger/audit.ts';
@@ -24,8 +25,9 @@ import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { planProject } from '../store/project.ts';
+import { calendarKind } from '../tasks/calendar-kind.ts';
+import { taskMigrations } from '../tasks/migrations.ts';
 import { queueKind } from '../tasks/queue-kind.ts';
-import { taskMigrations } from '../tasks/task-lanes.ts';
 import { Tasks } from '../tasks/tasks.ts';
 import { humanTaskPrimitive } from '../workflow/catalog/human-task.ts';
 import { catalogOf } from '../workflow/catalog/primitive.ts';
@@ -195,19 +197,58 @@ function openLedger(db: Database, limits: Limits) {
 
 const clock = systemClock;
 
-function assemble({ db, commit, limits }: Store) {
-  const definitions = new Definitions(db);
-  const contracts = new Contracts(definitions);
-  const log = new EventLog({ db, commit, clock, limits });
-  const consumers = new EventConsumers({ db, log, limits });
-  const ledger = openLedger(db, limits);
-  const { audit, costs, lineage } = ledger;
-  const tasks: Tasks = new Tasks({
-    db,
+function createAccess({ db, commit, limits }: Store, audit: AuditLog): Access {
+  return new Access(db, limits, {
     commit,
+    record: ({ keyId, groups, by }) =>
+      audit.entry({
+        kind: 'key',
+        action: 'groups-changed',
+        actor: { kind: 'key', id: by },
+        object: `key:${keyId}`,
+        at: clock.now(),
+        payload: { groups: [...groups] },
+      }),
+  });
+}
+
+interface TaskSurroundings {
+  definitions: Definitions;
+  access: Access;
+  log: EventLog;
+  audit: AuditLog;
+  costs: Costs;
+}
+
+function createTasks(
+  store: Store,
+  { definitions, access, log, audit, costs }: TaskSurroundings,
+  signal: WorkflowEngine['signal'],
+): Tasks {
+  const people = () => access.holders('tasks.act');
+  return new Tasks({
+    ...store,
     clock,
-    limits,
     definitions,
+    people: { list: people, find: async (id) => (await people()).find((person) => person.id === id) },
+    audit: ({ id }, { kind, by, at, detail }) =>
+      audit.entry({
+        kind: 'task',
+        action: kind,
+        actor: { kind: 'key', id: by?.id ?? 'aios' },
+        object: `task:${id}`,
+        at,
+        payload: detail,
+      }),
+    notify: (type, _task, data) =>
+      log.write({
+        specversion: '1.0',
+        id: newId('evt'),
+        source: 'urn:aios:tasks',
+        type,
+        time: new Date().toISOString(),
+        data,
+      }),
     answers: {
       record: ({ id, runId, stepKey, queue }, { by, result, atMs, minutes, costMicroUsd }) => [
         audit.entry({
@@ -229,11 +270,24 @@ function assemble({ db, commit, limits }: Store) {
           at: atMs,
         }),
       ],
-      resume: (task, payload) => engine.signal({ runId: task.runId, stepKey: task.stepKey, payload }),
+      resume: (task, payload) => signal({ runId: task.runId, stepKey: task.stepKey, payload }),
     },
   });
+}
+
+function assemble({ db, commit, limits }: Store) {
+  const definitions = new Definitions(db);
+  const contracts = new Contracts(definitions);
+  const log = new EventLog({ db, commit, clock, limits });
+  const consumers = new EventConsumers({ db, log, limits });
+  const ledger = openLedger(db, limits);
+  const { audit, costs, lineage } = ledger;
+  const access = createAccess({ db, commit, limits }, audit);
+  const tasks = createTasks({ db, commit, limits }, { definitions, access, log, audit, costs }, (signal) =>
+    engine.signal(signal),
+  );
   const catalog = catalogOf([humanTaskPrimitive(tasks, (entry) => audit.entry(entry))]);
-  const engine = new WorkflowEngine({
+  const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
     clock,
@@ -259,8 +313,8 @@ function assemble({ db, commit, limits }: Store) {
     ...ledger,
     tasks,
     engine,
-    kinds: [contracts.kind, queueKind, connectorKind, workflowKind(catalog, async () => '')],
-    access: new Access(db, limits),
+    kinds: [contracts.kind, calendarKind, queueKind, connectorKind, workflowKind(catalog, async () => '')],
+    access,
   };
 }
 

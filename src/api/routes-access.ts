@@ -39,15 +39,21 @@ const Me = Type.Object({
   name: Type.String(),
   kind: Type.String(),
   roles: Type.Array(Type.String()),
+  groups: Type.Array(Type.String()),
   permissions: Type.Array(Type.String()),
 });
 const Key = Type.Object({
   id: Type.String(),
   name: Type.String(),
   roles: Type.Array(Type.String()),
+  groups: Type.Array(Type.String()),
   createdAt: Type.String({ format: 'date-time' }),
   createdBy: Type.String(),
   lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
+});
+const Groups = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+  maxItems: 100,
+  uniqueItems: true,
 });
 const tag = 'access';
 
@@ -155,12 +161,27 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
       {
         name: Type.String({ minLength: 1, maxLength: 200 }),
         roles: Type.Array(Type.String(), { minItems: 1 }),
+        groups: Type.Optional(Groups),
       },
       { additionalProperties: false },
     ),
     status: 201,
     answer: Type.Object({ id: Type.String(), key: Type.String() }),
-    handle: ({ body, caller }) => access.createKey(body.name, body.roles, caller.id),
+    handle: ({ body, caller }) => access.createKey(body.name, body.roles, caller.id, body.groups),
+  });
+  route(server, {
+    method: 'PUT',
+    url: '/api/v1/keys/:id/groups',
+    permission,
+    summary: 'The groups of the person who holds a key, instead of those before: tasks are for groups',
+    tag,
+    params: IdParams,
+    body: Type.Object({ groups: Groups }, { additionalProperties: false }),
+    answer: Type.Object({ id: Type.String(), groups: Type.Array(Type.String()) }),
+    handle: async ({ params, body, caller }) => {
+      await access.setGroups(params.id, body.groups, caller.id);
+      return { id: params.id, groups: body.groups };
+    },
   });
   route(server, {
     method: 'DELETE',

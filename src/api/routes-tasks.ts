@@ -1,36 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Json } from '../kernel/json.ts';
-import type { TaskStatus } from '../tasks/task-lanes.ts';
-import type { Task, Tasks } from '../tasks/tasks.ts';
+import type { TaskStatus } from '../tasks/task-states.ts';
+import type { Tasks } from '../tasks/tasks.ts';
 import { route } from './routes.ts';
-import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
+import { IdParams, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
+import { TaskShape, taskToJson } from './task-shape.ts';
 
 const Time = Type.String({ format: 'date-time' });
-
-const TaskShape = Type.Object({
-  id: Type.String(),
-  queue: Type.String(),
-  queueTitle: Type.String(),
-  title: Type.String(),
-  instructions: Type.Optional(Type.String()),
-  status: Type.String({ enum: ['open', 'claimed', 'completed', 'expired', 'canceled'] }),
-  priority: Type.Integer(),
-  runId: Type.String(),
-  context: AnyObject,
-  contextDigest: Type.String(),
-  form: AnyObject,
-  suggestion: Type.Optional(Type.Unknown()),
-  result: Type.Optional(Type.Unknown()),
-  createdAt: Time,
-  dueAt: Type.Optional(Time),
-  claimedAt: Type.Optional(Time),
-  endedAt: Type.Optional(Time),
-  claimedBy: Type.Optional(Type.String()),
-  claimedById: Type.Optional(Type.String()),
-  decidedBy: Type.Optional(Type.String()),
-  minutes: Type.Optional(Type.Number()),
-});
 const QueueCounts = Type.Object({
   queue: Type.String(),
   open: Type.Integer(),
@@ -38,14 +15,18 @@ const QueueCounts = Type.Object({
   overdue: Type.Integer(),
   oldestAt: Type.Optional(Time),
 });
+const SHOWN = {
+  contextDigest: Type.String({ description: 'contextDigest of the task as it was shown' }),
+  minutes: Type.Optional(
+    Type.Number({ minimum: 0, description: 'Of work; measured since the claim when absent' }),
+  ),
+};
 const Completion = Type.Object(
-  {
-    result: Type.Unknown({ description: 'What the form of the task asks for' }),
-    contextDigest: Type.String({ description: 'contextDigest of the task as it was shown' }),
-    minutes: Type.Optional(
-      Type.Number({ minimum: 0, description: 'Of work; measured since the claim when absent' }),
-    ),
-  },
+  { result: Type.Unknown({ description: 'What the form of the task asks for' }), ...SHOWN },
+  { additionalProperties: false },
+);
+const Question = Type.Object(
+  { message: Type.String({ minLength: 1, maxLength: 10_000 }), ...SHOWN },
   { additionalProperties: false },
 );
 
@@ -56,6 +37,7 @@ const STATUSES: Readonly<Record<string, readonly TaskStatus[]>> = {
   claimed: ['claimed'],
   done: ['completed'],
   completed: ['completed'],
+  returned: ['returned'],
   expired: ['expired'],
   canceled: ['canceled'],
 };
@@ -77,7 +59,7 @@ export function taskRoutes({ tasks }: { tasks: Tasks }): (server: FastifyInstanc
         tag,
         params: IdParams,
         answer: TaskShape,
-        handle: async ({ params, caller }) => toJson(await tasks[action](params.id, caller)),
+        handle: async ({ params, caller }) => taskToJson(await tasks[action](params.id, caller)),
       });
     }
     route(server, {
@@ -91,10 +73,22 @@ export function taskRoutes({ tasks }: { tasks: Tasks }): (server: FastifyInstanc
       answer: TaskShape,
       handle: async ({ params, body, caller }) => {
         const { result, contextDigest, minutes } = body;
-        return toJson(
+        return taskToJson(
           await tasks.complete({ id: params.id, by: caller, result: result as Json, contextDigest, minutes }),
         );
       },
+    });
+    route(server, {
+      method: 'POST',
+      url: '/api/v1/tasks/:id/return',
+      permission: 'tasks.act',
+      summary: 'Send a task back to the requester with a question; its run goes on with it',
+      tag,
+      params: IdParams,
+      body: Question,
+      answer: TaskShape,
+      handle: async ({ params, body, caller }) =>
+        taskToJson(await tasks.returnToRequester({ id: params.id, by: caller, ...body })),
     });
   };
 }
@@ -104,25 +98,31 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
     method: 'GET',
     url: '/api/v1/tasks',
     permission: 'tasks.read',
-    summary: 'Tasks: those that wait by priority and age, others newest first',
+    summary: 'Tasks: those that wait by priority, due date and age, others newest first',
     tag,
     query: pageQuery({
       queue: Type.Optional(Type.String()),
       status: Type.Optional(Type.String({ enum: Object.keys(STATUSES) })),
       run: Type.Optional(Type.String()),
+      forMe: Type.Optional(
+        Type.Boolean({
+          description: "In the caller's hands, or open for their groups and roles; without what is put off",
+        }),
+      ),
       mine: Type.Optional(Type.Boolean({ description: 'Claimed or answered by the caller' })),
     }),
     answer: pageOf(TaskShape),
-    handle: async ({ query: { queue, status, run, mine, cursor, limit = 50 }, caller }) => {
+    handle: async ({ query: { queue, status, run, mine, forMe, cursor, limit = 50 }, caller }) => {
       const page = await tasks.list({
         queue,
         statuses: status === undefined ? undefined : STATUSES[status],
         runId: run,
         by: mine ? caller.id : undefined,
+        ...(forMe ? tasks.waitingFor(caller) : {}),
         cursor,
         limit,
       });
-      return { ...page, items: page.items.map(toJson) };
+      return { ...page, items: page.items.map(taskToJson) };
     },
   });
   route(server, {
@@ -145,25 +145,6 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
     tag,
     params: IdParams,
     answer: TaskShape,
-    handle: async ({ params }) => toJson(await tasks.get(params.id)),
+    handle: async ({ params }) => taskToJson(await tasks.get(params.id)),
   });
-}
-
-/** What does not apply is absent: an open task has no `claimedBy`. */
-function toJson(task: Task) {
-  const { stepKey: _, queueVersion: __, subject: ___, ...shown } = task;
-  return {
-    ...shown,
-    instructions: task.instructions ?? undefined,
-    suggestion: task.suggestion ?? undefined,
-    result: task.result ?? undefined,
-    createdAt: iso(task.createdAt),
-    dueAt: isoOrUndefined(task.dueAt),
-    claimedAt: isoOrUndefined(task.claimedAt),
-    endedAt: isoOrUndefined(task.endedAt),
-    claimedBy: task.claimedBy?.name,
-    claimedById: task.claimedBy?.id,
-    decidedBy: task.decidedBy?.name,
-    minutes: task.minutes ?? undefined,
-  };
 }

@@ -8,6 +8,7 @@ export interface Caller {
   readonly name: string;
   readonly kind: 'key' | 'session' | 'system';
   readonly roles: readonly string[];
+  readonly groups: readonly string[];
 }
 
 /** A caller as the audit log names who did something. */

@@ -11,6 +11,7 @@ interface Task {
   status: string;
   createdAt: string;
   dueAt?: string;
+  deadlineAt?: string;
   claimedBy?: string;
   context: JsonObject;
   contextDigest: string;
@@ -33,7 +34,7 @@ export const inbox: Action = async (options, [id]) => {
           task.queue,
           task.title,
           relativeTime(task.createdAt),
-          relativeTime(task.dueAt),
+          relativeTime(task.dueAt ?? task.deadlineAt),
         ]),
       ),
     );

@@ -79,8 +79,33 @@ export const ACTING_ERRORS = {
   ),
   'tasks.not_candidate': row(
     403,
-    'The queue is for other roles',
-    'Use a key with one of the roles named in the detail.',
+    'The task is for other roles or groups',
+    'Use a key with one of the roles or groups named in the detail.',
+  ),
+  'tasks.not_claimed': row(
+    409,
+    'Nobody has the task in hand',
+    'Claim it first; only what is in hand can be handed on.',
+  ),
+  'tasks.history_full': row(
+    409,
+    'So much has been said about the task that nothing more is taken',
+    'Answer it, or raise the limit that `limitName` names.',
+  ),
+  'tasks.unknown_person': row(
+    404,
+    'Nobody with this id answers tasks',
+    'Take one of /api/v1/tasks/{id}/candidates.',
+  ),
+  'tasks.return_not_allowed': row(
+    409,
+    'Tasks of this queue are answered, not sent back',
+    'Answer it, or set allowReturn in the queue: its flow must then act on `returned`.',
+  ),
+  'tasks.no_working_time': row(
+    422,
+    'The calendar of the queue has too few working hours ahead',
+    'Give it hours, or name a shorter time; `limitName` and `limit` name how far it was looked.',
   ),
   'tasks.result_invalid': row(
     422,

@@ -5,6 +5,8 @@ export type IdKind =
   | 'run'
   | 'evt'
   | 'tsk'
+  | 'tev'
+  | 'att'
   | 'aud'
   | 'cst'
   | 'inf'

@@ -66,6 +66,12 @@ export const LIMITS = {
     60,
     'minutes of one answer that are counted as work: a claim may lie open over a night',
   ),
+  taskCommentCharsMax: limit(10_000, 'characters of one comment on a task'),
+  taskHistoryCountMax: limit(1_000, 'entries in the history of one task; comments past it are refused'),
+  calendarDaysMax: limit(
+    3_660,
+    'days that a count of working time passes through: ten years without enough hours is a fault of the calendar',
+  ),
   runsActiveMax: limit(2_000, 'runs in the memory of one process; waiting ones are in none'),
   runsBackgroundMax: limit(
     256,

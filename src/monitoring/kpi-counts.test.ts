@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ManualClock } from '../kernel/clock.ts';
 import { newId } from '../kernel/ids.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
-import { taskMigrations } from '../tasks/task-lanes.ts';
+import { taskMigrations } from '../tasks/migrations.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { KpiCounts, type RunCount } from './kpi-counts.ts';

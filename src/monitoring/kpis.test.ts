@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventMigrations } from '../events/migrations.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
-import { taskMigrations } from '../tasks/task-lanes.ts';
+import { taskMigrations } from '../tasks/migrations.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { KpiCounts } from './kpi-counts.ts';

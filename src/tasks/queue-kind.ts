@@ -1,10 +1,11 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
-import { type DurationParts, parseDuration } from '../kernel/duration.ts';
+import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { type MicroUsd, microUsd } from '../kernel/money.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
+import { type Length, workingTimeOf } from './dates.ts';
 
 /** A queue of people's work, as its author writes it in `queues/<name>.yaml`. */
 interface QueueDefinition {
@@ -17,13 +18,35 @@ interface QueueDefinition {
   readonly form: JsonObject;
   /** Who may claim and answer; everybody with the permission when left out. */
   readonly candidateRoles?: readonly string[];
+  /** As `candidateRoles`, by group: who has one of the roles or is in one of the groups. */
+  readonly candidateGroups?: readonly string[];
+  /** The calendar whose working time `due`, `deadline` and `escalations` count; without one time passes by day and night. */
+  readonly calendar?: string;
+  /** When a task should be done, from when it is opened. */
+  readonly due?: Length;
   /** How long a task waits when its opener names no time. */
-  readonly deadline?: string | DurationParts;
+  readonly deadline?: Length;
+  /** What happens while nobody has answered, by the time since the task was opened. */
+  readonly escalations?: readonly Escalation[];
+  /** Whether who looks at a task may send it back with a question. */
+  readonly allowReturn?: boolean;
   /** The safe outcome: what counts as the answer when nobody answered in time. */
   readonly onDeadline?: Json;
   /** 0 to 100, higher first. */
   readonly priority?: number;
   readonly costPerMinuteUsd?: number;
+}
+
+/** A rung of a queue's ladder. */
+interface Escalation {
+  readonly after: Length;
+  /** At least this from then on. */
+  readonly priority?: number;
+  /** Who may answer too from then on. */
+  readonly toGroups?: readonly string[];
+  readonly toRoles?: readonly string[];
+  /** The type of the event that is told then; a contract must cover it. */
+  readonly notify?: string;
 }
 
 /** A queue ready for use. */
@@ -33,7 +56,12 @@ export interface Queue {
   readonly instructions: string | null;
   readonly form: JsonObject;
   readonly candidateRoles: readonly string[] | undefined;
-  readonly deadlineMs: number | undefined;
+  readonly candidateGroups: readonly string[] | undefined;
+  readonly calendar: string | undefined;
+  readonly due: Length | undefined;
+  readonly deadline: Length | undefined;
+  readonly escalations: readonly Escalation[];
+  readonly allowReturn: boolean;
   readonly onDeadline: Json;
   readonly priority: number;
   readonly costPerMinuteMicroUsd: MicroUsd;
@@ -41,6 +69,8 @@ export interface Queue {
 }
 
 const PRIORITY = 50;
+const NAMES = { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 }, uniqueItems: true };
+const LENGTH = { type: ['string', 'object'] };
 
 const validate = compileSchema({
   type: 'object',
@@ -52,8 +82,30 @@ const validate = compileSchema({
     description: { type: 'string' },
     instructions: { type: 'string' },
     form: { type: 'object' },
-    candidateRoles: { type: 'array', minItems: 1, items: { type: 'string' }, uniqueItems: true },
-    deadline: { type: ['string', 'object'] },
+    candidateRoles: NAMES,
+    candidateGroups: NAMES,
+    calendar: { type: 'string' },
+    due: LENGTH,
+    deadline: LENGTH,
+    escalations: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 20,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['after'],
+        minProperties: 2,
+        properties: {
+          after: LENGTH,
+          priority: { type: 'integer', minimum: 0, maximum: 100 },
+          toGroups: NAMES,
+          toRoles: NAMES,
+          notify: { type: 'string', minLength: 1 },
+        },
+      },
+    },
+    allowReturn: { type: 'boolean' },
     onDeadline: {},
     priority: { type: 'integer', minimum: 0, maximum: 100 },
     costPerMinuteUsd: { type: 'number', minimum: 0 },
@@ -67,6 +119,17 @@ export const queueKind: DefinitionKind = {
   kind: 'queue',
   folder: 'queues',
   parse: (document) => parseQueue(document),
+  references: (body) => {
+    const { calendar, escalations = [] } = body as unknown as QueueDefinition;
+    return [
+      ...(calendar === undefined ? [] : [{ kind: 'calendar', name: calendar, path: '/calendar' }]),
+      ...escalations.flatMap(({ notify }, index) =>
+        notify === undefined
+          ? []
+          : [{ kind: 'contract', name: notify, path: `/escalations/${index}/notify` }],
+      ),
+    ];
+  },
 };
 
 /**
@@ -79,7 +142,7 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   validateDocument(document, validate);
   const body = document.value;
   const queue = at(document, '/form', () => compileQueue(body));
-  if ('deadline' in body) at(document, '/deadline', () => parseDuration(body.deadline as string));
+  checkLengths(document, body as unknown as QueueDefinition);
   if ('onDeadline' in body) {
     const issues = queue.validate(body.onDeadline).map((issue) => {
       const path = `/onDeadline${issue.path}`;
@@ -94,26 +157,50 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   return { name: queue.name, body };
 }
 
+/** Each length must be one, in working time where the queue has a calendar, and the ladder go up. */
+function checkLengths(document: SourceDocument, queue: QueueDefinition): void {
+  const { due, deadline, escalations = [], calendar } = queue;
+  const check = (path: string, length: Length | undefined) => {
+    if (length === undefined) return 0;
+    return at(document, path, () => {
+      if (calendar !== undefined) workingTimeOf(length);
+      return parseDuration(length);
+    });
+  };
+  check('/due', due);
+  check('/deadline', deadline);
+  let before = 0;
+  for (const [index, escalation] of escalations.entries()) {
+    const path = `/escalations/${index}/after`;
+    const ms = check(path, escalation.after);
+    if (ms <= before) {
+      const issue: Issue = { path, message: 'an escalation comes later than the one before it' };
+      throw new AiosError('definition.invalid', { issues: [locateIssue(document, issue)] });
+    }
+    before = ms;
+  }
+}
+
 /** @throws AiosError `definition.invalid` when the form is no JSON Schema */
 export function compileQueue(body: JsonObject): Queue {
   const definition = body as unknown as QueueDefinition;
-  let deadlineMs: number | undefined;
+  const { name, title, form, candidateRoles, candidateGroups, calendar, due, deadline } = definition;
   return {
-    name: definition.name,
-    title: definition.title,
+    name,
+    title,
     instructions: definition.instructions ?? null,
-    form: definition.form,
-    candidateRoles: definition.candidateRoles,
-    // Lazy, so that a fault in the duration is told at its own place.
-    get deadlineMs() {
-      if (definition.deadline === undefined) return undefined;
-      deadlineMs ??= parseDuration(definition.deadline);
-      return deadlineMs;
-    },
+    form,
+    candidateRoles,
+    candidateGroups,
+    calendar,
+    due,
+    deadline,
+    escalations: definition.escalations ?? [],
+    allowReturn: definition.allowReturn ?? false,
     onDeadline: definition.onDeadline ?? null,
     priority: definition.priority ?? PRIORITY,
     costPerMinuteMicroUsd: microUsd(definition.costPerMinuteUsd ?? 0),
-    validate: compileSchema(definition.form),
+    validate: compileSchema(form),
   };
 }
 

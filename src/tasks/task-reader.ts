@@ -2,7 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
-import type { TaskStatus } from './task-lanes.ts';
+import type { TaskStatus } from './task-states.ts';
 
 /** A task as it is stored; times are milliseconds since the epoch. */
 export interface TaskRow {
@@ -20,7 +20,22 @@ export interface TaskRow {
   readonly contextDigest: string;
   readonly suggestion: Json;
   readonly createdAt: number;
+  /** When it should be done. */
   readonly dueAt: number | null;
+  /** When the safe outcome counts. */
+  readonly deadlineAt: number | null;
+  /** Look again then: it is left out of `forPerson` lists until that time. */
+  readonly followUpAt: number | null;
+  /** Whose it is, instead of the groups of its queue. */
+  readonly candidateGroups: readonly string[] | null;
+  /** Who may answer too since it was escalated. */
+  readonly addedGroups: readonly string[];
+  readonly addedRoles: readonly string[];
+  readonly escalationLevel: number;
+  /** Who stays accountable while `claimedBy` has it in hand. */
+  readonly owner: Named | null;
+  /** The task before this one, which was returned to the requester. */
+  readonly continues: string | null;
   readonly claimedBy: Named | null;
   readonly claimedAt: number | null;
   readonly decidedBy: Named | null;
@@ -41,8 +56,20 @@ export interface ListTasks {
   /** Claimed or decided by this person. */
   by?: string | undefined;
   runId?: string | undefined;
+  /** For this person: in their hands, or open and for one of their groups and roles. */
+  forPerson?: ForPerson | undefined;
+  /** Leaves out what is put off until after this time. */
+  lookAgainBy?: number | undefined;
   cursor?: string | undefined;
   limit: number;
+}
+
+export interface ForPerson {
+  readonly id: string;
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
+  /** Those that are for them when a task names no groups of its own; all when left out. */
+  readonly queues: readonly string[] | undefined;
 }
 
 export interface TaskPage<Item> {
@@ -73,6 +100,15 @@ interface Stored {
   suggestion: Json;
   created_at: number;
   due_at: number | null;
+  deadline_at: number | null;
+  follow_up_at: number | null;
+  candidate_groups: readonly string[] | null;
+  added_groups: readonly string[];
+  added_roles: readonly string[];
+  escalation_level: number;
+  owner_id: string | null;
+  owner_name: string | null;
+  continues: string | null;
   claimed_by: string | null;
   claimed_name: string | null;
   claimed_at: number | null;
@@ -87,7 +123,10 @@ interface Stored {
 const YEAR_10000_MS = Date.UTC(10_000, 0);
 const PRIORITY_MAX = 1_000_000;
 
-type Place = [priority: number, createdAt: number, id: string];
+// Spelled as in the index.
+const DUE = "coalesce(due_at, 'infinity'::timestamptz)";
+
+type Place = [priority: number, dueAt: number | null, createdAt: number, id: string];
 
 /** Reads tasks; the filters become SQL, the texts of a search are not prepared. */
 export class TaskReader {
@@ -108,12 +147,21 @@ export class TaskReader {
     const { conditions, values } = where(filters, waiting);
     const rows = await this.#db.queryDynamic<Stored>(
       `select * from tasks ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-       order by ${waiting ? '-priority, created_at, id' : 'created_at desc, id desc'} limit ${limit + 1}`,
+       order by ${waiting ? `-priority, ${DUE}, created_at, id` : 'created_at desc, id desc'} limit ${limit + 1}`,
       values,
     );
     const items = rows.slice(0, limit).map(fromStored);
     const last = items.at(-1);
     return { items, nextCursor: rows.length > limit && last ? toCursor(last) : null };
+  }
+
+  /** How many events a task has, and whether one of them has this id. */
+  async events(taskId: string, eventId: string | undefined): Promise<{ count: number; known: boolean }> {
+    const [row] = await this.#db.query<{ count: number; known: boolean | null }>(
+      'select count(*)::int as count, bool_or(id = $2) as known from task_history where task_id = $1',
+      [taskId, eventId ?? ''],
+    );
+    return { count: row?.count ?? 0, known: row?.known ?? false };
   }
 
   counts(nowMs: number): Promise<QueueCount[]> {
@@ -125,7 +173,7 @@ export class TaskReader {
       oldestAt: number | null;
     }>(
       `select queue, count(*) filter (where status = 'open') as open, count(*) filter (where status = 'claimed') as claimed,
-         count(*) filter (where due_at <= $1) as overdue, min(created_at) as "oldestAt"
+         count(*) filter (where coalesce(due_at, deadline_at) <= $1) as overdue, min(created_at) as "oldestAt"
        from tasks where status in ('open', 'claimed') group by queue order by queue`,
       [timestamp(nowMs)],
     );
@@ -146,33 +194,54 @@ function where(filters: ListTasks, waiting: boolean): { conditions: string[]; va
   if (queue !== undefined) add((p) => `queue = ${p}`, queue);
   if (by !== undefined) add((p) => `(claimed_by = ${p} or decided_by = ${p})`, by);
   if (runId !== undefined) add((p) => `run_id = ${p}`, runId);
+  const { forPerson, lookAgainBy } = filters;
+  if (lookAgainBy !== undefined)
+    add((p) => `(follow_up_at is null or follow_up_at <= ${p}::timestamptz)`, timestamp(lookAgainBy));
+  if (forPerson) addPerson(forPerson, conditions, values);
   if (cursor !== undefined) {
-    const [priority, createdAt, id] = fromCursor(cursor);
+    const [priority, dueAt, createdAt, id] = fromCursor(cursor);
+    const n = values.length;
     if (waiting) {
-      values.push(-priority, timestamp(createdAt), id);
-      const n = values.length;
-      conditions.push(`(-priority, created_at, id) > ($${n - 2}::int, $${n - 1}::timestamptz, $${n}::text)`);
+      values.push(-priority, dueAt === null ? 'infinity' : timestamp(dueAt), timestamp(createdAt), id);
+      conditions.push(
+        `(-priority, ${DUE}, created_at, id) > ($${n + 1}::int, $${n + 2}::timestamptz, $${n + 3}::timestamptz, $${n + 4}::text)`,
+      );
     } else {
       values.push(timestamp(createdAt), id);
-      conditions.push(`(created_at, id) < ($${values.length - 1}::timestamptz, $${values.length}::text)`);
+      conditions.push(`(created_at, id) < ($${n + 1}::timestamptz, $${n + 2}::text)`);
     }
   }
   return { conditions, values };
 }
 
-function toCursor({ priority, createdAt, id }: TaskRow): string {
-  return Buffer.from(JSON.stringify([priority, createdAt, id] satisfies Place)).toString('base64url');
+function addPerson(person: ForPerson, conditions: string[], values: unknown[]): void {
+  const { id, roles, groups, queues } = person;
+  const n = values.length;
+  const mine = `claimed_by = $${n + 1} or owner_id = $${n + 1}`;
+  values.push(id);
+  if (queues === undefined) {
+    conditions.push(`(${mine} or status = 'open')`);
+    return;
+  }
+  values.push(roles, groups, queues);
+  const added = `added_roles ?| $${n + 2}::text[] or added_groups ?| $${n + 3}::text[]`;
+  const whose = `case when candidate_groups is null then queue = any($${n + 4}::text[]) else candidate_groups ?| $${n + 3}::text[] end`;
+  conditions.push(`(${mine} or (status = 'open' and (${added} or ${whose})))`);
+}
+
+function toCursor({ priority, dueAt, createdAt, id }: TaskRow): string {
+  return Buffer.from(JSON.stringify([priority, dueAt, createdAt, id] satisfies Place)).toString('base64url');
 }
 
 function fromCursor(cursor: string): Place {
   try {
     const place = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as Place;
-    const [priority, createdAt, id] = place;
-    const isTime = Number.isInteger(createdAt) && createdAt >= 0 && createdAt < YEAR_10000_MS;
+    const [priority, dueAt, createdAt, id] = place;
     if (
       Number.isInteger(priority) &&
       Math.abs(priority) <= PRIORITY_MAX &&
-      isTime &&
+      isTime(createdAt) &&
+      (dueAt === null || isTime(dueAt)) &&
       typeof id === 'string' &&
       !id.includes('\0')
     )
@@ -184,6 +253,8 @@ function fromCursor(cursor: string): Place {
     issues: [{ path: '/cursor', message: 'not a cursor that a page of tasks gave', found: cursor }],
   });
 }
+
+const isTime = (ms: number) => Number.isInteger(ms) && ms >= 0 && ms < YEAR_10000_MS;
 
 function fromStored(row: Stored): TaskRow {
   return {
@@ -201,6 +272,14 @@ function fromStored(row: Stored): TaskRow {
     suggestion: row.suggestion,
     createdAt: row.created_at,
     dueAt: row.due_at,
+    deadlineAt: row.deadline_at,
+    followUpAt: row.follow_up_at,
+    candidateGroups: row.candidate_groups,
+    addedGroups: row.added_groups,
+    addedRoles: row.added_roles,
+    escalationLevel: row.escalation_level,
+    owner: named(row.owner_id, row.owner_name),
+    continues: row.continues,
     claimedBy: named(row.claimed_by, row.claimed_name),
     claimedAt: row.claimed_at,
     decidedBy: named(row.decided_by, row.decided_name),

@@ -1,49 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ManualClock } from '../kernel/clock.ts';
 import { readDocument } from '../kernel/document.ts';
 import type { AiosError } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
-import { Definitions, definitionMigrations } from '../store/definitions.ts';
-import { type Lane, type Write, write } from '../store/group-commit.ts';
-import { columns } from '../store/rows.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { parseQueue } from './queue-kind.ts';
-import { taskMigrations } from './task-lanes.ts';
-import { type Answer, type OpenTask, type Task, Tasks } from './tasks.ts';
-
-const QUEUE = `
-name: review
-title: Returns to look at
-instructions: Look at the history.
-form:
-  type: object
-  required: [decision]
-  additionalProperties: false
-  properties:
-    decision: { enum: [approve, refuse] }
-    reason: { type: string }
-deadline: 2h
-onDeadline: { decision: refuse }
-costPerMinuteUsd: 0.5
-priority: 40
-`;
-const HOUR_MS = 3_600_000;
-const NOW_MS = Date.UTC(2011, 5, 1);
-const ann = { id: 'key_ann', name: 'Ann', roles: ['reviewer'] };
-const bob = { id: 'key_bob', name: 'Bob', roles: ['reviewer'] };
-const olga = { id: 'key_olga', name: 'Olga', roles: ['operator'] };
-
-const notesLane: Lane<{ kind: string; text: string }> = {
-  name: 'notes',
-  order: 50,
-  async write(tx, items) {
-    await tx.query(
-      'insert into notes select * from unnest($1::text[], $2::text[])',
-      columns(items, (item) => [item.kind, item.text]),
-    );
-    return undefined;
-  },
-};
+import type { Task } from './task-desk.ts';
+import type { OpenTask, Tasks } from './tasks.ts';
+import {
+  ann,
+  bob,
+  HOUR_MS,
+  NOW_MS,
+  olga,
+  openTasksUnderTest,
+  QUEUE,
+  type TasksUnderTest,
+} from './tasks-under-test.ts';
 
 describe('a queue', () => {
   it.each([
@@ -75,72 +45,24 @@ describe('a queue', () => {
 });
 
 describe('tasks', () => {
-  let database: TestDatabase;
-  let definitions: Definitions;
-  let clock: ManualClock;
+  let on: TasksUnderTest;
   let tasks: Tasks;
-  let told: string[];
-  let count = 0;
-
-  const answers = {
-    record: (task: Task, answer: Answer): Write[] => [
-      write(notesLane, {
-        kind: 'audit',
-        text: `${answer.by.id} ${task.contextDigest} ${answer.costMicroUsd}`,
-      }),
-    ],
-    resume: (_: Task, payload: JsonObject): Write =>
-      write(notesLane, { kind: 'signal', text: JSON.stringify(payload) }),
-    afterCommit: (task: Task) => void told.push(task.id),
-  };
-  const define = async (text: string) => {
-    const { name, body } = parseQueue(readDocument(text, 'queues/review.yaml'));
-    await database.commit.commit([
-      definitions.put({ kind: 'queue', name, body, source: text, createdBy: 'test' }),
-    ]);
-    await definitions.reload();
-  };
-  const open = async (changes: Partial<OpenTask> = {}) => {
-    const opened = tasks.open({
-      queue: 'review',
-      title: 'Return r-1',
-      context: { customer: 'c-1', amount: 30 },
-      suggestion: { decision: 'approve' },
-      runId: `run_${++count}`,
-      stepKey: 'ask',
-      ...changes,
-    });
-    await database.commit.commit([opened.write]);
-    return opened;
-  };
-  const notes = (kind: string) =>
-    database.db
-      .query<{ text: string }>('select text from notes where kind = $1', [kind])
-      .then((rows) => rows.map(({ text }) => text));
+  const open = (changes?: Partial<OpenTask>) => on.open(changes);
+  const notes = (kind: string) => on.notes(kind);
 
   beforeAll(async () => {
-    database = await createTestDatabase([
-      ...definitionMigrations,
-      ...taskMigrations,
-      { name: '9999_notes', sql: 'create table notes (kind text, text text)' },
-    ]);
-    definitions = new Definitions(database.db);
-    await define(QUEUE);
+    on = await openTasksUnderTest();
   });
   beforeEach(async () => {
-    await database.db.query('delete from tasks');
-    await database.db.query('delete from notes');
-    clock = new ManualClock(NOW_MS);
-    told = [];
-    const { db, commit, limits } = database;
-    tasks = new Tasks({ db, commit, clock, limits, definitions, answers });
+    await on.reset();
+    tasks = on.tasks;
   });
-  afterAll(() => database.close());
+  afterAll(() => on.database.close());
 
   it('take deadline, priority and safe outcome from their queue', async () => {
     const opened = await open();
     expect(opened).toMatchObject({
-      dueAtMs: NOW_MS + 2 * HOUR_MS,
+      deadlineAtMs: NOW_MS + 2 * HOUR_MS,
       onDeadline: { decision: 'refuse' },
       version: 1,
     });
@@ -148,7 +70,7 @@ describe('tasks', () => {
       status: 'open',
       priority: 40,
       createdAt: NOW_MS,
-      dueAt: NOW_MS + 2 * HOUR_MS,
+      deadlineAt: NOW_MS + 2 * HOUR_MS,
       context: { customer: 'c-1', amount: 30 },
       suggestion: { decision: 'approve' },
       instructions: 'Look at the history.',
@@ -165,7 +87,7 @@ describe('tasks', () => {
   it('are answered together with the audit entry, the cost and the signal', async () => {
     const { taskId } = await open();
     const shown = await tasks.claim(taskId, ann);
-    clock.advanceBy(3 * 60_000);
+    on.clock.advanceBy(3 * 60_000);
     const result = { decision: 'approve' };
     const done = await tasks.complete({ id: taskId, by: ann, result, contextDigest: shown.contextDigest });
     expect(done).toMatchObject({
@@ -178,13 +100,13 @@ describe('tasks', () => {
     expect((await notes('signal')).map((text) => JSON.parse(text))).toEqual([
       { taskId, result, decidedBy: 'key_ann', decidedAtMs: NOW_MS + 180_000, minutes: 3 },
     ]);
-    expect(told).toEqual([taskId]);
+    expect(on.told).toEqual([taskId]);
   });
 
   it('count a claim that lay over night as no more than the limit, and given minutes as given', async () => {
-    const { taskId } = await open({ dueAtMs: NOW_MS + 100 * HOUR_MS });
+    const { taskId } = await open({ deadline: '100h' });
     const { contextDigest } = await tasks.claim(taskId, ann);
-    clock.advanceBy(14 * HOUR_MS);
+    on.clock.advanceBy(14 * HOUR_MS);
     const result = { decision: 'refuse' };
     expect(await tasks.complete({ id: taskId, by: ann, result, contextDigest })).toMatchObject({
       minutes: 60,
@@ -227,7 +149,7 @@ describe('tasks', () => {
         'its deadline has passed',
         'tasks.not_open',
         (t) => {
-          clock.advanceBy(2 * HOUR_MS);
+          on.clock.advanceBy(2 * HOUR_MS);
           return tasks.complete({ id: t.id, by: ann, result, contextDigest: t.contextDigest });
         },
       ],
@@ -241,13 +163,13 @@ describe('tasks', () => {
       const before = await tasks.claim(taskId, ann);
       await expect((async () => change(before))()).rejects.toMatchObject({ code });
       expect(await tasks.get(taskId)).toEqual(before);
-      expect([await notes('audit'), await notes('signal'), told]).toEqual([[], [], []]);
+      expect([await notes('audit'), await notes('signal'), on.told]).toEqual([[], [], []]);
     });
   });
 
   it.each(['expired', 'canceled'] as const)('that are closed as %s take no answer', async (status) => {
     const { taskId } = await open();
-    await database.commit.commit([tasks.close(taskId, status)]);
+    await on.database.commit.commit([tasks.close(taskId, status)]);
     const { contextDigest } = await tasks.get(taskId);
     const answer = { id: taskId, by: ann, result: { decision: 'approve' }, contextDigest };
     await expect(tasks.complete(answer)).rejects.toMatchObject({
@@ -262,7 +184,7 @@ describe('tasks', () => {
     const { taskId } = await open();
     const { contextDigest } = await tasks.get(taskId);
     await tasks.complete({ id: taskId, by: ann, result: { decision: 'approve' }, contextDigest });
-    await database.commit.commit([tasks.close(taskId, 'expired')]);
+    await on.database.commit.commit([tasks.close(taskId, 'expired')]);
     expect(await tasks.get(taskId)).toMatchObject({ status: 'completed' });
   });
 
@@ -289,7 +211,9 @@ describe('tasks', () => {
     }
     expect(seen.has('completed') || seen.has('expired')).toBe(true);
     expect(await notes('signal')).toHaveLength(
-      await database.db.query("select 1 from tasks where status = 'completed'").then((rows) => rows.length),
+      await on.database.db
+        .query("select 1 from tasks where status = 'completed'")
+        .then((rows) => rows.length),
     );
   });
 
@@ -321,7 +245,7 @@ describe('tasks', () => {
 
   it('keep the form that they were opened with when the queue changes, and may be for some roles only', async () => {
     const { taskId } = await open();
-    await define(`${QUEUE.replace('[approve, refuse]', '[refuse]')}candidateRoles: [specialist]\n`);
+    await on.define(`${QUEUE.replace('[approve, refuse]', '[refuse]')}candidateRoles: [specialist]\n`);
     const task = await tasks.get(taskId);
     expect(task.form).toMatchObject({ properties: { decision: { enum: ['approve', 'refuse'] } } });
     await expect(tasks.claim(taskId, ann)).rejects.toMatchObject({ code: 'tasks.not_candidate' });
@@ -329,7 +253,7 @@ describe('tasks', () => {
     const { contextDigest } = task;
     const answer = { id: taskId, by: specialist, result: { decision: 'approve' }, contextDigest };
     expect(await tasks.complete(answer)).toMatchObject({ status: 'completed', queueVersion: 1 });
-    await define(QUEUE);
+    await on.define(QUEUE);
   });
 
   it('are listed by priority and age while they wait, newest first otherwise, page by page', async () => {
@@ -360,7 +284,7 @@ describe('tasks', () => {
     expect(
       (await tasks.list({ runId: 'run_p3', queue: 'review', limit: 9 })).items.map(({ id }) => id),
     ).toEqual([d]);
-    clock.advanceBy(2 * HOUR_MS + 60_000);
+    on.clock.advanceBy(2 * HOUR_MS + 60_000);
     expect(await tasks.counts()).toEqual([
       { queue: 'review', open: 4, claimed: 1, overdue: 2, oldestAt: NOW_MS },
     ]);

@@ -1,41 +1,17 @@
-import { SpanKind, trace } from '@opentelemetry/api';
 import { digestOf } from '../kernel/canonical.ts';
-import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { Limits } from '../kernel/limits.ts';
-import type { MicroUsd } from '../kernel/money.ts';
-import type { Database } from '../store/database.ts';
-import type { Definition, Definitions } from '../store/definitions.ts';
-import { type Committer, type Write, write } from '../store/group-commit.ts';
-import { compileQueue, type Queue } from './queue-kind.ts';
-import {
-  type ChangeItem,
-  changeLane,
-  contextChanged,
-  notOpen,
-  openLane,
-  type TaskStatus,
-  unknownTask,
-} from './task-lanes.ts';
-import { type ListTasks, type QueueCount, type TaskPage, TaskReader, type TaskRow } from './task-reader.ts';
-
-/** Who claims and answers. */
-export interface Person {
-  readonly id: string;
-  readonly name: string;
-  readonly roles: readonly string[];
-}
-
-/** A person's task: what is asked and shown, and what came of it. Times are milliseconds since the epoch. */
-export interface Task extends TaskRow {
-  readonly form: JsonObject;
-  readonly instructions: string | null;
-  readonly queueTitle: string;
-}
-
-export type TaskChange = Readonly<{ id: string; queue: string; status: TaskStatus }>;
+import { type Write, write } from '../store/group-commit.ts';
+import { type CompleteTask, type ReturnTask, TaskAnswers } from './answers.ts';
+import { isQueueFor, type Person } from './candidates.ts';
+import { after, whenOf } from './dates.ts';
+import { TaskHanding } from './handing.ts';
+import { TaskNotes } from './notes.ts';
+import type { Queue } from './queue-kind.ts';
+import { type Task, type TaskChange, TaskDesk, type TasksDependencies } from './task-desk.ts';
+import { changeLane, openLane } from './task-lanes.ts';
+import type { ForPerson, ListTasks, QueueCount, TaskPage } from './task-reader.ts';
 
 export interface OpenTask {
   queue: string;
@@ -45,8 +21,17 @@ export interface OpenTask {
   /** The person whose data is shown: what is recorded of the answer is kept under their key. */
   subject?: string | undefined;
   suggestion?: Json | undefined;
-  /** Milliseconds since the epoch; the queue's deadline counted from now when left out. */
-  dueAtMs?: number | undefined;
+  /** When it should be done: a length of time from now, or a date and time; the queue's when left out. */
+  due?: string | undefined;
+  /** When the safe outcome counts, likewise. */
+  deadline?: string | undefined;
+  /** Look again then: the inbox leaves it out until that time. */
+  followUp?: string | undefined;
+  /** Whose it is, instead of the groups and roles of the queue. */
+  groups?: readonly string[] | undefined;
+  /** The task that was returned to the requester before this one; who returned it has this one in hand. */
+  continues?: string | undefined;
+  /** 0 to 100, higher first; the queue's when left out. */
   priority?: number | undefined;
   runId: string;
   stepKey: string;
@@ -58,7 +43,7 @@ export interface OpenedTask {
   readonly taskId: string;
   /** To be committed with the entry that makes the run wait. */
   readonly write: Write;
-  readonly dueAtMs: number | undefined;
+  readonly deadlineAtMs: number | undefined;
   /** The safe outcome: the answer that counts when nobody answers until then. */
   readonly onDeadline: Json;
   /** Version and digest of the queue's definition. */
@@ -66,96 +51,39 @@ export interface OpenedTask {
   readonly digest: string;
 }
 
-/** An answer that was checked and is about to be committed. */
-export interface Answer {
-  readonly by: Person;
-  readonly result: Json;
-  readonly atMs: number;
-  /** Of a person's work. */
-  readonly minutes: number;
-  readonly costMicroUsd: MicroUsd;
-}
-
-/** What happens with an answer, in the transaction that records it; `app.ts` knows the ledger and the engine. */
-export interface AnswerPort {
-  /** The audit entry of who decided what they were shown, and the cost of their minutes. */
-  record(task: Task, answer: Answer): readonly Write[];
-  /** Lets the waiting run go on with the answer. */
-  resume(task: Task, payload: JsonObject): Write;
-  afterCommit?(task: Task): void;
-}
-
-export interface CompleteTask {
-  id: string;
-  by: Person;
-  result: Json;
-  /** `contextDigest` of the task as it was shown: the answer is bound to exactly that. */
-  contextDigest: string;
-  /** Minutes of work; the time since the claim, up to `taskMinutesMax`, when left out. */
-  minutes?: number | undefined;
-}
-
-interface TasksDependencies {
-  db: Database;
-  commit: Committer;
-  clock: Clock;
-  limits: Limits;
-  definitions: Definitions;
-  answers: AnswerPort;
-}
-
-const MINUTE_MS = 60_000;
-const tracer = trace.getTracer('aios.tasks');
-
-interface QueueVersion {
-  readonly version: number;
-  readonly digest: string;
-  readonly queue: Queue;
-}
-
 /**
  * The inbox: tasks opened by runs, claimed and answered by people.
  *
  * @example
- * const tasks = new Tasks({ db, commit, clock, limits, definitions, answers });
+ * const tasks = new Tasks({ db, commit, clock, limits, definitions, answers, people, audit, notify });
  * const task = await tasks.claim(id, person);
  * await tasks.complete({ id, by: person, result: { decision: 'approve' }, contextDigest: task.contextDigest });
  */
 export class Tasks {
-  readonly #dependencies: TasksDependencies;
-  readonly #reader: TaskReader;
-  readonly #queues = new Map<string, QueueVersion>();
-  /** Earlier versions, for tasks opened under them; by `name@version`. */
-  readonly #earlier = new Map<string, QueueVersion>();
-  readonly #listeners = new Set<(task: TaskChange) => void>();
+  readonly handing: TaskHanding;
+  readonly notes: TaskNotes;
+  readonly #desk: TaskDesk;
+  readonly #answers: TaskAnswers;
   readonly #openLane = openLane((items) => {
-    for (const { id, queue } of items) this.#tell({ id, queue, status: 'open' });
+    for (const { id, queue } of items) this.#desk.tell({ id, queue, status: 'open' });
   });
 
   constructor(dependencies: TasksDependencies) {
-    this.#dependencies = dependencies;
-    this.#reader = new TaskReader(dependencies.db);
-    const { definitions } = dependencies;
-    for (const definition of definitions.list('queue')) this.#compile(definition);
-    definitions.onChange((changed) => {
-      for (const definition of changed) if (definition.kind === 'queue') this.#compile(definition);
-    });
+    this.#desk = new TaskDesk(dependencies);
+    this.#answers = new TaskAnswers(this.#desk);
+    this.handing = new TaskHanding(this.#desk);
+    this.notes = new TaskNotes(this.#desk);
   }
 
   /**
    * Prepares a task; it exists once its write is committed. The id follows from run and step.
    *
-   * @throws AiosError `tasks.unknown_queue`, `tasks.too_large`
+   * @throws AiosError `tasks.unknown_queue`, `tasks.too_large`, `definition.duration`, `tasks.no_working_time`
    */
   open(task: OpenTask): OpenedTask {
-    const { clock, limits } = this.#dependencies;
-    const current = this.#queues.get(task.queue);
-    if (!current)
-      throw new AiosError('tasks.unknown_queue', { detail: `There is no queue “${task.queue}”.` });
-    const { queue, version, digest } = current;
-    const createdAtMs = task.nowMs ?? clock.now();
-    const dueAtMs =
-      task.dueAtMs ?? (queue.deadlineMs === undefined ? undefined : createdAtMs + queue.deadlineMs);
+    const { limits } = this.#desk.dependencies;
+    const { queue, version, digest } = this.#desk.queues.current(task.queue);
+    const createdAtMs = task.nowMs ?? this.#desk.now;
     const context = JSON.stringify(task.context);
     if (context.length > limits.taskBytesMax) {
       throw new AiosError('tasks.too_large', {
@@ -164,6 +92,7 @@ export class Tasks {
       });
     }
     const taskId = taskIdOf(task.runId, task.stepKey);
+    const times = this.#timesOf(task, queue, createdAtMs);
     const item = {
       id: taskId,
       queue: queue.name,
@@ -177,45 +106,64 @@ export class Tasks {
       suggestion: task.suggestion === undefined ? null : JSON.stringify(task.suggestion),
       contextDigest: shownDigest(task, queue),
       createdAtMs,
-      dueAtMs,
+      groups: task.groups,
+      continues: task.continues,
+      ...times,
     };
     return {
       taskId,
       write: write(this.#openLane, item),
-      dueAtMs,
+      deadlineAtMs: times.deadlineAtMs,
       onDeadline: queue.onDeadline,
       version,
       digest,
     };
   }
 
+  /** The dates of a task: its opener's, else its queue's, in the working time of the queue's calendar. */
+  #timesOf({ due, deadline, followUp }: OpenTask, queue: Queue, fromMs: number) {
+    const calendar = this.#desk.queues.calendarOf(queue);
+    const [first] = queue.escalations;
+    const length = (mine: string | undefined, ofQueue: Queue['due']) => {
+      if (mine !== undefined) return whenOf(fromMs, mine, calendar);
+      return ofQueue === undefined ? undefined : after(fromMs, ofQueue, calendar);
+    };
+    return {
+      dueAtMs: length(due, queue.due),
+      deadlineAtMs: length(deadline, queue.deadline),
+      // A reminder is of the wall clock: people put a thing off until Monday, not for so many hours of work.
+      followUpAtMs: followUp === undefined ? undefined : whenOf(fromMs, followUp, undefined),
+      nextEscalationAtMs: first && after(fromMs, first.after, calendar),
+    };
+  }
+
   /** The write that ends a task without an answer, for the engine to commit with what ends the wait. A task that has ended stays as it is. */
-  close(taskId: string, status: 'expired' | 'canceled', atMs = this.#dependencies.clock.now()): Write {
+  close(taskId: string, status: 'expired' | 'canceled', atMs = this.#desk.now): Write {
     return write(changeLane, { id: taskId, action: status, atMs });
   }
 
   /**
-   * Ends a task at its deadline, durably when it resolves. An answer that was committed first stands, and is answered: the row decides
-   * between the two.
+   * Ends a task at its deadline, durably when it resolves. An answer that was committed first stands, and is answered, or the question that was sent back: the
+   * row decides between the two.
    */
-  async expire(id: string, atMs: number): Promise<{ result: Json; decidedBy: string } | undefined> {
-    await this.#dependencies.commit.commit([write(changeLane, { id, action: 'expired', atMs })]);
-    const task = await this.#told(id);
-    return task.status === 'completed' && task.decidedBy
-      ? { result: task.result, decidedBy: task.decidedBy.id }
-      : undefined;
+  async expire(
+    id: string,
+    atMs: number,
+  ): Promise<{ result: Json; decidedBy: string; returned?: string } | undefined> {
+    await this.#desk.dependencies.commit.commit([write(changeLane, { id, action: 'expired', atMs })]);
+    const { status, decidedBy, result } = await this.#desk.told(id);
+    if (!decidedBy) return undefined;
+    if (status === 'returned')
+      return { result: null, decidedBy: decidedBy.id, returned: String((result as JsonObject).message) };
+    return status === 'completed' ? { result, decidedBy: decidedBy.id } : undefined;
   }
 
-  /** @throws AiosError `tasks.unknown`, `tasks.not_open`, `tasks.claimed_by_other`, `tasks.not_candidate` */
-  async claim(id: string, by: Person): Promise<Task> {
-    this.#requireCandidate(await this.get(id), by);
-    return await this.#change({ id, action: 'claim', by, atMs: this.#dependencies.clock.now() });
+  claim(id: string, by: Person): Promise<Task> {
+    return this.handing.claim(id, by);
   }
 
-  /** Gives a task back. An operator may give back the claim of another. */
-  async release(id: string, by: Person): Promise<Task> {
-    const anyone = by.roles.includes('operator') || by.roles.includes('admin');
-    return await this.#change({ id, action: 'release', by, anyone, atMs: this.#dependencies.clock.now() });
+  release(id: string, by: Person): Promise<Task> {
+    return this.handing.release(id, by);
   }
 
   /**
@@ -225,118 +173,55 @@ export class Tasks {
    * `tasks.context_changed`
    */
   complete(answer: CompleteTask): Promise<Task> {
-    return tracer.startActiveSpan('task answer', { kind: SpanKind.INTERNAL }, async (span) => {
-      try {
-        return await this.#complete(answer);
-      } finally {
-        span.end();
-      }
-    });
+    return this.#answers.complete(answer);
   }
 
-  async #complete({ id, by, result, contextDigest, minutes }: CompleteTask): Promise<Task> {
-    const { clock, limits, commit, answers } = this.#dependencies;
-    const task = await this.get(id);
-    this.#requireCandidate(task, by);
-    if (task.status !== 'open' && task.status !== 'claimed') throw notOpen(id, task.status);
-    if (task.contextDigest !== contextDigest) throw contextChanged(id);
-    const { queue } = await this.#queueOf(task);
-    const issues = queue.validate(result);
-    if (issues.length > 0) throw new AiosError('tasks.result_invalid', { issues });
-    const atMs = clock.now();
-    const measured = task.claimedAt === null ? 0 : Math.max(0, atMs - task.claimedAt) / MINUTE_MS;
-    const worked = Math.min(minutes ?? measured, limits.taskMinutesMax);
-    const costMicroUsd = Math.round(worked * queue.costPerMinuteMicroUsd);
-    const item: ChangeItem = { id, action: 'complete', by, atMs, contextDigest, result, minutes: worked };
-    const payload = { taskId: id, result, decidedBy: by.id, decidedAtMs: atMs, minutes: worked };
-    await commit.commit([
-      write(changeLane, item),
-      ...answers.record(task, { by, result, atMs, minutes: worked, costMicroUsd }),
-      answers.resume(task, payload),
-    ]);
-    answers.afterCommit?.(task);
-    return await this.#told(id);
+  /**
+   * Sends a task back to the requester with a question, which ends it: the run goes on with `{ returned: true, message }`.
+   *
+   * @throws AiosError as `complete`, and `tasks.return_not_allowed`
+   */
+  returnToRequester(question: ReturnTask): Promise<Task> {
+    return this.#answers.returnToRequester(question);
   }
 
   /** @throws AiosError `tasks.unknown` */
-  async get(id: string): Promise<Task> {
-    const row = await this.#reader.get(id);
-    if (!row) throw unknownTask(id);
-    return await this.#show(row);
+  get(id: string): Promise<Task> {
+    return this.#desk.get(id);
   }
 
-  /** A page of tasks: those that wait by priority and age, others by age, newest first. */
+  /** A page of tasks: those that wait by priority, due date and age, others by age, newest first. */
   async list(filters: ListTasks): Promise<TaskPage<Task>> {
-    const page = await this.#reader.list(filters);
-    return { ...page, items: await Promise.all(page.items.map((row) => this.#show(row))) };
+    const page = await this.#desk.reader.list(filters);
+    return { ...page, items: await Promise.all(page.items.map((row) => this.#desk.show(row))) };
+  }
+
+  /** The filters of what waits for a person now: theirs and what is open for them, without what is put off. */
+  waitingFor(person: Person): Pick<ListTasks, 'forPerson' | 'lookAgainBy'> {
+    const queues = this.#desk.queues.list().filter((queue) => isQueueFor(person, queue));
+    const forPerson: ForPerson = {
+      id: person.id,
+      roles: person.roles,
+      groups: person.groups ?? [],
+      queues: person.roles.includes('admin') ? undefined : queues.map(({ name }) => name),
+    };
+    return { forPerson, lookAgainBy: this.#desk.now };
   }
 
   /** What waits in each queue. */
   counts(): Promise<QueueCount[]> {
-    return this.#reader.counts(this.#dependencies.clock.now());
+    return this.#desk.reader.counts(this.#desk.now);
   }
 
-  /** Called after the commit that opened a task here or in which a person changed it; returns how to stop. */
+  /** Called after the commit that opened a task here or in which somebody changed it; returns how to stop. */
   onChanged(listener: (change: TaskChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  async #change(item: ChangeItem): Promise<Task> {
-    await this.#dependencies.commit.commit([write(changeLane, item)]);
-    return await this.#told(item.id);
-  }
-
-  async #told(id: string): Promise<Task> {
-    const task = await this.get(id);
-    this.#tell(task);
-    return task;
-  }
-
-  #tell(change: TaskChange): void {
-    for (const listener of this.#listeners) listener(change);
-  }
-
-  #requireCandidate(task: Task, by: Person): void {
-    const candidates = this.#queues.get(task.queue)?.queue.candidateRoles;
-    if (!candidates || candidates.some((role) => by.roles.includes(role)) || by.roles.includes('admin'))
-      return;
-    throw new AiosError('tasks.not_candidate', {
-      detail: `${task.queue} is for ${candidates.join(', ')}; ${by.name} has ${by.roles.join(', ') || 'no role'}.`,
-    });
-  }
-
-  async #show(row: TaskRow): Promise<Task> {
-    const { queue } = await this.#queueOf(row);
-    return { ...row, form: queue.form, instructions: queue.instructions, queueTitle: queue.title };
-  }
-
-  /** The queue as it was when the task was opened: the form that was shown is the form that the answer is held to. */
-  async #queueOf(row: TaskRow): Promise<QueueVersion> {
-    const current = this.#queues.get(row.queue);
-    if (current?.version === row.queueVersion) return current;
-    const key = `${row.queue}@${row.queueVersion}`;
-    const known = this.#earlier.get(key);
-    if (known) return known;
-    const definition = await this.#dependencies.definitions.version('queue', row.queue, row.queueVersion);
-    if (!definition) throw new AiosError('tasks.unknown_queue', { detail: `There is no queue ${key}.` });
-    const compiled = compileVersion(definition);
-    this.#earlier.set(key, compiled);
-    return compiled;
-  }
-
-  #compile(definition: Definition): void {
-    this.#queues.set(definition.name, compileVersion(definition));
+    return this.#desk.onChanged(listener);
   }
 }
 
 /** The id of the task that a step of a run opens. */
 function taskIdOf(runId: string, stepKey: string): string {
   return derivedId('tsk', runId, stepKey);
-}
-
-function compileVersion({ version, digest, body }: Definition): QueueVersion {
-  return { version, digest, queue: compileQueue(body) };
 }
 
 /** Over everything that the person sees: an answer to something else must not count. */

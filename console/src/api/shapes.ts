@@ -11,6 +11,7 @@ export interface Me {
   id: string;
   name: string;
   roles: string[];
+  groups: string[];
   permissions: string[];
 }
 
@@ -162,7 +163,7 @@ export interface Task {
   queueTitle: string;
   title: string;
   instructions?: string;
-  status: 'open' | 'claimed' | 'completed' | 'expired' | 'canceled';
+  status: 'open' | 'claimed' | 'completed' | 'returned' | 'expired' | 'canceled';
   priority: number;
   runId: string;
   context: JsonObject;
@@ -172,6 +173,16 @@ export interface Task {
   result?: JsonObject;
   createdAt: string;
   dueAt?: string;
+  deadlineAt?: string;
+  followUpAt?: string;
+  candidateGroups?: string[];
+  addedGroups: string[];
+  addedRoles: string[];
+  escalationLevel: number;
+  continues?: string;
+  mayReturn: boolean;
+  owner?: string;
+  ownerId?: string;
   claimedAt?: string;
   endedAt?: string;
   claimedBy?: string;

@@ -50,7 +50,7 @@ function actors(
         open: (task) => ({
           taskId: `task of ${task.runId}`,
           write: write(tasks, { opened: task.title }),
-          dueAtMs: task.nowMs + 60_000,
+          deadlineAtMs: task.nowMs + 60_000,
           onDeadline: { outcome: 'refused' },
           version: 1,
           digest: 'sha256:q',

@@ -1,4 +1,3 @@
-import { parseDuration } from '../../kernel/duration.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { WaitPrimitive } from './primitive.ts';
@@ -12,7 +11,11 @@ export interface HumanTaskPort {
     context: JsonObject;
     subject?: string;
     suggestion?: Json;
-    dueAtMs?: number;
+    due?: string;
+    deadline?: string;
+    followUp?: string;
+    groups?: readonly string[];
+    continues?: string;
     priority?: number;
     runId: string;
     stepKey: string;
@@ -20,7 +23,7 @@ export interface HumanTaskPort {
   }): {
     taskId: string;
     write: Write;
-    dueAtMs: number | undefined;
+    deadlineAtMs: number | undefined;
     /** The answer that counts when nobody answers in time. */
     onDeadline: Json;
     version: number;
@@ -31,55 +34,71 @@ export interface HumanTaskPort {
    * Ends a task at its deadline, durably when it resolves. A person's answer may have been committed first: then that is answered and stands.
    * The task's row decides, so that no answer is kept which the run did not take.
    */
-  expire(taskId: string, atMs: number): Promise<{ result: Json; decidedBy: string } | undefined>;
+  expire(
+    taskId: string,
+    atMs: number,
+  ): Promise<{ result: Json; decidedBy: string; returned?: string } | undefined>;
 }
+
+const WHEN = "a duration from now, or a date and time; the queue's when left out";
+
+const INPUT_SCHEMA = {
+  type: 'object',
+  properties: {
+    queue: { type: 'string' },
+    title: { type: 'string' },
+    context: { type: 'object', description: 'what the person is shown' },
+    subject: { type: ['string', 'null'], description: 'the person whose data is shown' },
+    suggestion: { description: 'what AIOS would answer' },
+    due: { type: 'string', description: `when it should be done: ${WHEN}` },
+    deadline: { type: 'string', description: `when the safe outcome counts: ${WHEN}` },
+    followUp: {
+      type: 'string',
+      description: 'the inbox leaves it out until then: a duration from now, or a date and time',
+    },
+    groups: {
+      type: 'array',
+      minItems: 1,
+      items: { type: 'string' },
+      description: 'whose it is, instead of the groups and roles of the queue',
+    },
+    continues: {
+      type: ['string', 'null'],
+      description: 'the taskId that was returned before: who returned it has this one in hand',
+    },
+    priority: { type: 'integer', minimum: 0, maximum: 100 },
+    onDeadline: { description: "the safe outcome; the queue's when left out" },
+  },
+  required: ['queue', 'title', 'context'],
+  additionalProperties: false,
+} satisfies JsonObject;
 
 /**
  * `call: human-task:1@default`: asks a person. The run leaves memory until the answer comes, or the deadline: then the queue's safe
  * outcome, or the step's own `onDeadline`, counts.
  *
- * Output: `{ result, decidedBy, expired: false, taskId }`; at the deadline `decidedBy` is null and `expired` true.
+ * Output: `{ result, decidedBy, expired: false, returned: false, taskId }`; at the deadline `decidedBy` is null and `expired` true. When the person sent it back
+ * with a question, `returned` is true, `result` null and `message` the question: the flow asks the requester, and calls again with `continues: taskId`.
  */
 export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): WaitPrimitive {
   return {
     name: 'human-task',
     version: 1,
     kind: 'wait',
-    inputSchema: {
-      type: 'object',
-      properties: {
-        queue: { type: 'string' },
-        title: { type: 'string' },
-        context: { type: 'object', description: 'what the person is shown' },
-        subject: { type: ['string', 'null'], description: 'the person whose data is shown' },
-        suggestion: { description: 'what AIOS would answer' },
-        deadline: { type: 'string', description: "a duration from now; the queue's when left out" },
-        priority: { type: 'integer', minimum: 0, maximum: 100 },
-        onDeadline: { description: "the safe outcome; the queue's when left out" },
-      },
-      required: ['queue', 'title', 'context'],
-      additionalProperties: false,
-    },
+    inputSchema: INPUT_SCHEMA,
     open(input, { runId, stepKey, nowMs }) {
-      const { queue, title, context, subject, suggestion, deadline, priority, onDeadline } = input;
-      const opened = tasks.open({
-        queue: queue as string,
-        title: title as string,
-        context: context as JsonObject,
-        ...(typeof subject === 'string' ? { subject } : {}),
-        ...(suggestion === undefined ? {} : { suggestion }),
-        ...(deadline === undefined ? {} : { dueAtMs: nowMs + parseDuration(deadline as string) }),
-        ...(priority === undefined ? {} : { priority: priority as number }),
-        runId,
-        stepKey,
-        nowMs,
-      });
+      const opened = tasks.open({ ...taskOf(input), runId, stepKey, nowMs });
       return {
-        state: { taskId: opened.taskId, onDeadline: onDeadline ?? opened.onDeadline ?? null },
-        deadlineMs: opened.dueAtMs,
+        state: { taskId: opened.taskId, onDeadline: input.onDeadline ?? opened.onDeadline ?? null },
+        deadlineMs: opened.deadlineAtMs,
         writes: [opened.write],
         pins: [
-          { kind: 'queue', name: queue as string, version: String(opened.version), digest: opened.digest },
+          {
+            kind: 'queue',
+            name: input.queue as string,
+            version: String(opened.version),
+            digest: opened.digest,
+          },
         ],
       };
     },
@@ -87,11 +106,16 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       const { taskId, onDeadline } = state as { taskId: string; onDeadline: Json };
       if (outcome.kind === 'signal') {
         const payload = isObject(outcome.payload) ? outcome.payload : {};
-        const { result = null, decidedBy = null } = payload;
-        return { output: { result, decidedBy, expired: false, taskId } };
+        const { result = null, decidedBy = null, returned, message = null } = payload;
+        const said = returned === true ? { returned, message } : { returned: false };
+        return { output: { result, decidedBy, expired: false, ...said, taskId } };
       }
       const answer = await tasks.expire(taskId, context.nowMs);
-      if (answer) return { output: { ...answer, expired: false, taskId } };
+      if (answer) {
+        const { result, decidedBy, returned: message } = answer;
+        const said = message === undefined ? { returned: false } : { returned: true, message };
+        return { output: { result, decidedBy, expired: false, ...said, taskId } };
+      }
       const expired = audit({
         kind: 'task',
         action: 'expired',
@@ -101,10 +125,19 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
         payload: { queue: input.queue ?? null, result: onDeadline },
       });
       return {
-        output: { result: onDeadline, decidedBy: null, expired: true, taskId },
+        output: { result: onDeadline, decidedBy: null, expired: true, returned: false, taskId },
         writes: [tasks.close(taskId, 'expired', context.nowMs), expired],
       };
     },
     cancel: (state) => [tasks.close((state as { taskId: string }).taskId, 'canceled')],
   };
+}
+
+type Asked = Omit<Parameters<HumanTaskPort['open']>[0], 'runId' | 'stepKey' | 'nowMs'>;
+
+/** What the input asks, as it says it: what is left out or null is the queue's to say. */
+function taskOf(input: JsonObject): Asked {
+  const { onDeadline: _, ...asked } = input;
+  const said = Object.entries(asked).filter(([name, value]) => value !== null || name === 'suggestion');
+  return Object.fromEntries(said) as unknown as Asked;
 }

@@ -1,0 +1,110 @@
+import { SpanKind, trace } from '@opentelemetry/api';
+import { AiosError } from '../kernel/errors.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import { write } from '../store/group-commit.ts';
+import type { Person } from './candidates.ts';
+import type { Queue } from './queue-kind.ts';
+import type { Task, TaskDesk } from './task-desk.ts';
+import { changeLane } from './task-lanes.ts';
+import { contextChanged, notOpen } from './task-states.ts';
+
+interface Shown {
+  id: string;
+  by: Person;
+  /** `contextDigest` of the task as it was shown: the answer is bound to exactly that. */
+  contextDigest: string;
+  /** Minutes of work; the time since the claim, up to `taskMinutesMax`, when left out. */
+  minutes?: number | undefined;
+}
+
+export interface CompleteTask extends Shown {
+  result: Json;
+}
+
+export interface ReturnTask extends Shown {
+  /** What is asked of the requester. */
+  message: string;
+}
+
+const MINUTE_MS = 60_000;
+const tracer = trace.getTracer('aios.tasks');
+
+/** Ends tasks by what people say: an answer held to its form, or a question back. */
+export class TaskAnswers {
+  readonly #desk: TaskDesk;
+
+  constructor(desk: TaskDesk) {
+    this.#desk = desk;
+  }
+
+  complete(answer: CompleteTask): Promise<Task> {
+    return traced('task answer', async () => {
+      const { result, contextDigest } = answer;
+      const { task, queue } = await this.#begin(answer);
+      const issues = queue.validate(result);
+      if (issues.length > 0) throw new AiosError('tasks.result_invalid', { issues });
+      const { id, by, atMs, minutes } = this.#work(task, answer);
+      const item = { id, action: 'complete', by, atMs, contextDigest, result, minutes } as const;
+      return await this.#end(task, queue, item, { result });
+    });
+  }
+
+  returnToRequester(question: ReturnTask): Promise<Task> {
+    return traced('task return', async () => {
+      const { message, contextDigest } = question;
+      const { task, queue } = await this.#begin(question);
+      if (!queue.allowReturn)
+        throw new AiosError('tasks.return_not_allowed', {
+          detail: `${queue.name} does not say allowReturn.`,
+        });
+      const { id, by, atMs, minutes } = this.#work(task, question);
+      const item = { id, action: 'return', by, atMs, contextDigest, message, minutes } as const;
+      return await this.#end(task, queue, item, { returned: true, message });
+    });
+  }
+
+  async #begin({ id, by, contextDigest }: Shown): Promise<{ task: Task; queue: Queue }> {
+    const task = await this.#desk.get(id);
+    this.#desk.requireCandidate(task, by);
+    if (task.status !== 'open' && task.status !== 'claimed') throw notOpen(id, task.status);
+    if (task.contextDigest !== contextDigest) throw contextChanged(id);
+    return { task, queue: (await this.#desk.queues.of(task)).queue };
+  }
+
+  #work(task: Task, { id, by, minutes }: Shown) {
+    const atMs = this.#desk.now;
+    const measured = task.claimedAt === null ? 0 : Math.max(0, atMs - task.claimedAt) / MINUTE_MS;
+    const { taskMinutesMax } = this.#desk.dependencies.limits;
+    return { id, by, atMs, minutes: Math.min(minutes ?? measured, taskMinutesMax) };
+  }
+
+  async #end(task: Task, queue: Queue, item: Ending, said: JsonObject): Promise<Task> {
+    const { answers, commit } = this.#desk.dependencies;
+    const { id, by, atMs, minutes } = item;
+    const costMicroUsd = Math.round(minutes * queue.costPerMinuteMicroUsd);
+    const returned = item.action === 'return';
+    const result = item.action === 'return' ? { message: item.message } : item.result;
+    await commit.commit([
+      write(changeLane, item),
+      ...answers.record(task, { by, result, atMs, minutes, costMicroUsd, ...(returned ? { returned } : {}) }),
+      answers.resume(task, { taskId: id, ...said, decidedBy: by.id, decidedAtMs: atMs, minutes }),
+    ]);
+    answers.afterCommit?.(task);
+    return await this.#desk.told(id);
+  }
+}
+
+type Ending = { id: string; by: Person; atMs: number; minutes: number; contextDigest: string } & (
+  | { action: 'complete'; result: Json }
+  | { action: 'return'; message: string }
+);
+
+function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return tracer.startActiveSpan(name, { kind: SpanKind.INTERNAL }, async (span) => {
+    try {
+      return await work();
+    } finally {
+      span.end();
+    }
+  });
+}

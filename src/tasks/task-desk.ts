@@ -1,0 +1,151 @@
+import type { Clock } from '../kernel/clock.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { MicroUsd } from '../kernel/money.ts';
+import type { Database } from '../store/database.ts';
+import type { Definitions } from '../store/definitions.ts';
+import { type Committer, type Write, write } from '../store/group-commit.ts';
+import { type Person, requireCandidate } from './candidates.ts';
+import { recordEvent, type TaskEvent, taskEvent } from './history.ts';
+import { Queues } from './queues.ts';
+import { changeLane } from './task-lanes.ts';
+import { TaskReader, type TaskRow } from './task-reader.ts';
+import { AlreadySo, type ChangeItem, type TaskStatus, unknownTask } from './task-states.ts';
+
+/** A person's task: what is asked and shown, and what came of it. Times are milliseconds since the epoch. */
+export interface Task extends TaskRow {
+  readonly form: JsonObject;
+  readonly instructions: string | null;
+  readonly queueTitle: string;
+  /** Whether it may be sent back with a question. */
+  readonly mayReturn: boolean;
+}
+
+export type TaskChange = Readonly<{ id: string; queue: string; status: TaskStatus }>;
+
+/** An answer that was checked and is about to be committed. */
+export interface Answer {
+  readonly by: Person;
+  readonly result: Json;
+  readonly atMs: number;
+  /** Of a person's work. */
+  readonly minutes: number;
+  readonly costMicroUsd: MicroUsd;
+  /** A question back to the requester is no answer: `result` holds it as `{ message }`. */
+  readonly returned?: boolean;
+}
+
+/** What happens with an answer, in the transaction that records it; `app.ts` knows the ledger and the engine. */
+export interface AnswerPort {
+  /** The audit entry of who decided what they were shown, and the cost of their minutes. */
+  record(task: Task, answer: Answer): readonly Write[];
+  /** Lets the waiting run go on with the answer. */
+  resume(task: Task, payload: JsonObject): Write;
+  afterCommit?(task: Task): void;
+}
+
+/** The people who may act on tasks; `app.ts` knows where they are kept. */
+interface PeoplePort {
+  find(id: string): Promise<Person | undefined>;
+  list(): Promise<readonly Person[]>;
+}
+
+export interface TasksDependencies {
+  db: Database;
+  commit: Committer;
+  clock: Clock;
+  limits: Limits;
+  definitions: Definitions;
+  answers: AnswerPort;
+  people: PeoplePort;
+  /** The audit entry of what somebody did to a task, for the transaction in which it is done. */
+  audit(task: TaskRow, event: TaskEvent): Write;
+  /** The event that tells of an escalation, for its transaction; throws when its contract does not take it. */
+  notify(type: string, task: TaskRow, data: JsonObject): Write;
+}
+
+type Occurrence = Pick<TaskEvent, 'kind' | 'by'> & Partial<Pick<TaskEvent, 'detail' | 'id'>>;
+
+/** What the acts on tasks share: reading them, changing them with their history and audit entry in one commit, telling who listens. */
+export class TaskDesk {
+  readonly dependencies: TasksDependencies;
+  readonly reader: TaskReader;
+  readonly queues: Queues;
+  readonly #listeners = new Set<(task: TaskChange) => void>();
+
+  constructor(dependencies: TasksDependencies) {
+    this.dependencies = dependencies;
+    this.reader = new TaskReader(dependencies.db);
+    this.queues = new Queues(dependencies.definitions, dependencies.limits);
+  }
+
+  get now(): number {
+    return this.dependencies.clock.now();
+  }
+
+  /** @throws AiosError `tasks.unknown` */
+  async get(id: string): Promise<Task> {
+    const row = await this.reader.get(id);
+    if (!row) throw unknownTask(id);
+    return await this.show(row);
+  }
+
+  async show(row: TaskRow): Promise<Task> {
+    const { queue } = await this.queues.of(row);
+    const { form, instructions, title: queueTitle, allowReturn: mayReturn } = queue;
+    return { ...row, form, instructions, queueTitle, mayReturn };
+  }
+
+  /** @throws AiosError `tasks.not_candidate` */
+  requireCandidate(task: TaskRow, person: Person): void {
+    requireCandidate(person, task, this.queues.find(task.queue));
+  }
+
+  /** @throws AiosError `tasks.unknown_person`, `tasks.not_candidate` of somebody who is to have a task in hand */
+  async candidate(task: TaskRow, personId: string): Promise<Person> {
+    const person = await this.dependencies.people.find(personId);
+    if (!person)
+      throw new AiosError('tasks.unknown_person', {
+        detail: `Nobody with the id “${personId}” answers tasks.`,
+      });
+    this.requireCandidate(task, person);
+    return person;
+  }
+
+  /** Commits a change with what belongs to it. A change that was made already changes nothing and is told as success. */
+  async change(task: TaskRow, item: ChangeItem, occurrence: Occurrence, more: readonly Write[] = []) {
+    try {
+      await this.dependencies.commit.commit([
+        write(changeLane, item),
+        ...this.occurred(task, occurrence, item.atMs),
+        ...more,
+      ]);
+    } catch (error) {
+      if (!(error instanceof AlreadySo)) throw error;
+    }
+    return await this.told(task.id);
+  }
+
+  /** The writes of something that happened to a task: its history, and its audit entry. */
+  occurred(task: TaskRow, occurrence: Occurrence, at: number): Write[] {
+    const event = taskEvent({ taskId: task.id, at, ...occurrence });
+    return [recordEvent(event), this.dependencies.audit(task, event)];
+  }
+
+  async told(id: string): Promise<Task> {
+    const task = await this.get(id);
+    this.tell(task);
+    return task;
+  }
+
+  tell(change: TaskChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+
+  /** Called after the commit that opened a task here or in which somebody changed it; returns how to stop. */
+  onChanged(listener: (change: TaskChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
