@@ -179,7 +179,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
 async function begin(stations: Stations): Promise<void> {
-  const { consumers, engine, sequencer, definitions, models, views, serving, closers } = stations;
+  const { consumers, engine, sequencer, definitions, models, views, serving, tasks, closers } = stations;
   await definitions.reload();
   await models.reload();
   const starts = consumers.add({
@@ -204,6 +204,8 @@ async function begin(stations: Stations): Promise<void> {
   closers.push(() => sequencer.stop());
   await engine.begin();
   closers.push(() => engine.stop());
+  tasks.escalations.start((error) => logger.warn('Tasks could not be escalated', error));
+  closers.push(() => tasks.escalations.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
   const poll = setInterval(() => {

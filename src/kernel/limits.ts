@@ -66,6 +66,7 @@ export const LIMITS = {
     60,
     'minutes of one answer that are counted as work: a claim may lie open over a night',
   ),
+  taskPollMs: limit(1_000, 'how often a process looks for tasks to escalate'),
   taskCommentCharsMax: limit(10_000, 'characters of one comment on a task'),
   taskHistoryCountMax: limit(1_000, 'entries in the history of one task; comments past it are refused'),
   calendarDaysMax: limit(

@@ -164,6 +164,15 @@ export class TaskReader {
     return { count: row?.count ?? 0, known: row?.known ?? false };
   }
 
+  /** What waits and is to be escalated by now, the longest overdue first. */
+  async escalating(nowMs: number, countMax: number): Promise<TaskRow[]> {
+    const rows = await this.#db.query<Stored>(
+      `select * from tasks where status in ('open', 'claimed') and next_escalation_at <= $1 order by next_escalation_at limit $2`,
+      [timestamp(nowMs), countMax],
+    );
+    return rows.map(fromStored);
+  }
+
   counts(nowMs: number): Promise<QueueCount[]> {
     return this.#db.query<{
       queue: string;

@@ -6,6 +6,7 @@ import { type Write, write } from '../store/group-commit.ts';
 import { type CompleteTask, type ReturnTask, TaskAnswers } from './answers.ts';
 import { isQueueFor, type Person } from './candidates.ts';
 import { after, whenOf } from './dates.ts';
+import { TaskEscalations } from './escalations.ts';
 import { TaskHanding } from './handing.ts';
 import { TaskNotes } from './notes.ts';
 import type { Queue } from './queue-kind.ts';
@@ -62,6 +63,7 @@ export interface OpenedTask {
 export class Tasks {
   readonly handing: TaskHanding;
   readonly notes: TaskNotes;
+  readonly escalations: TaskEscalations;
   readonly #desk: TaskDesk;
   readonly #answers: TaskAnswers;
   readonly #openLane = openLane((items) => {
@@ -73,6 +75,7 @@ export class Tasks {
     this.#answers = new TaskAnswers(this.#desk);
     this.handing = new TaskHanding(this.#desk);
     this.notes = new TaskNotes(this.#desk);
+    this.escalations = new TaskEscalations(this.#desk);
   }
 
   /**

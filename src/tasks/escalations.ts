@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Write } from '../store/group-commit.ts';
+import { after } from './dates.ts';
+import type { Queue } from './queue-kind.ts';
+import type { TaskDesk } from './task-desk.ts';
+import type { TaskRow } from './task-reader.ts';
+
+const BATCH_COUNT_MAX = 100;
+
+/**
+ * Climbs the ladders of the queues: what nobody has answered becomes more pressing, is for more people, or is told to others. The times are columns of the tasks,
+ * so they outlive every process; the task's row decides which process climbs, so that each rung is climbed once.
+ *
+ * @example tasks.escalations.start((error) => log.warn('…', error)); … await tasks.escalations.stop()
+ */
+export class TaskEscalations {
+  readonly #desk: TaskDesk;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+
+  constructor(desk: TaskDesk) {
+    this.#desk = desk;
+  }
+
+  start(onError: (error: unknown) => void): void {
+    this.#running = this.#run(onError);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(onError: (error: unknown) => void): Promise<void> {
+    const { signal } = this.#stopping;
+    const { taskPollMs } = this.#desk.dependencies.limits;
+    while (!signal.aborted) {
+      await this.climb().catch(onError);
+      await sleep(taskPollMs, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  /** Climbs every rung whose time has come. */
+  async climb(): Promise<void> {
+    for (;;) {
+      const due = await this.#desk.reader.escalating(this.#desk.now, BATCH_COUNT_MAX);
+      for (const task of due) await this.#climbOne(task);
+      if (due.length < BATCH_COUNT_MAX) return;
+    }
+  }
+
+  async #climbOne(task: TaskRow): Promise<void> {
+    const { queue } = await this.#desk.queues.of(task);
+    const atMs = this.#desk.now;
+    // A process that was away climbs them all, each with its entry: the last one stands.
+    for (let level = task.escalationLevel + 1; ; level++) {
+      const nextAtMs = this.#timeOf(queue, task, level + 1);
+      await this.#rise(task, queue, level, atMs, nextAtMs);
+      if (nextAtMs === undefined || nextAtMs > atMs) return;
+    }
+  }
+
+  async #rise(task: TaskRow, queue: Queue, level: number, atMs: number, nextAtMs: number | undefined) {
+    const { priority, toGroups: groups = [], toRoles: roles = [], notify } = queue.escalations[level - 1]!;
+    const told = notify === undefined ? undefined : this.#tell(notify, task, level);
+    const detail: JsonObject = {
+      level,
+      ...(priority === undefined ? {} : { priority }),
+      ...(groups.length > 0 ? { groups: [...groups] } : {}),
+      ...(roles.length > 0 ? { roles: [...roles] } : {}),
+      ...told?.detail,
+    };
+    const item = { id: task.id, action: 'escalate', level, priority, groups, roles, nextAtMs, atMs } as const;
+    try {
+      await this.#desk.change(task, item, { kind: 'escalated', by: null, detail }, told?.writes);
+    } catch (error) {
+      // It was answered meanwhile.
+      if (!(error instanceof AiosError) || error.code !== 'tasks.not_open') throw error;
+    }
+  }
+
+  /** The event of a rung; what its contract refuses must not hold up the rung itself, so the history says so instead. */
+  #tell(type: string, task: TaskRow, level: number): { writes: Write[]; detail: JsonObject } {
+    const { id, queue, runId, createdAt, dueAt, deadlineAt, claimedBy } = task;
+    const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+    const times = { createdAt: time(createdAt), dueAt: time(dueAt), deadlineAt: time(deadlineAt) };
+    const data = { taskId: id, queue, runId, level, claimedBy: claimedBy?.id ?? null, ...times };
+    try {
+      return { writes: [this.#desk.dependencies.notify(type, task, data)], detail: { notified: type } };
+    } catch (error) {
+      if (!(error instanceof AiosError)) throw error;
+      return { writes: [], detail: { notNotified: type, code: error.code } };
+    }
+  }
+
+  #timeOf(queue: Queue, task: TaskRow, level: number): number | undefined {
+    const rung = queue.escalations[level - 1];
+    return rung && after(task.createdAt, rung.after, this.#desk.queues.calendarOf(queue));
+  }
+}
