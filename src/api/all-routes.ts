@@ -11,6 +11,7 @@ import { scheduleRoutes } from './routes-schedules.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { startRoutes } from './routes-start.ts';
 import { systemRoutes } from './routes-system.ts';
+import { taskAttachmentRoutes } from './routes-task-attachments.ts';
 import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
@@ -59,6 +60,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     taskRoutes(dependencies),
     taskHandingRoutes(dependencies),
     taskNoteRoutes(dependencies),
+    taskAttachmentRoutes(dependencies),
     ledgerRoutes(dependencies),
     liveRoutes(dependencies),
   ];

@@ -87,6 +87,21 @@ export const ACTING_ERRORS = {
     'Nobody has the task in hand',
     'Claim it first; only what is in hand can be handed on.',
   ),
+  'tasks.unknown_attachment': row(
+    404,
+    'The task has no such attachment',
+    'List them at /api/v1/tasks/{id}/attachments.',
+  ),
+  'tasks.media_type': row(
+    415,
+    'Files of this type are not taken',
+    'Send one of the types that the detail names, a picture or a PDF of it for example.',
+  ),
+  'tasks.attachments_full': row(
+    409,
+    'The task has as many attachments as it may have',
+    'Put several files into one, or raise the limit that `limitName` names.',
+  ),
   'tasks.history_full': row(
     409,
     'So much has been said about the task that nothing more is taken',

@@ -67,6 +67,11 @@ export const LIMITS = {
     'minutes of one answer that are counted as work: a claim may lie open over a night',
   ),
   taskPollMs: limit(1_000, 'how often a process looks for tasks to escalate'),
+  taskAttachmentBytesMax: limit(
+    10 * 1024 * 1024,
+    'one file attached to a task: Postgres holds it as one value, below requestBytesMax',
+  ),
+  taskAttachmentsCountMax: limit(20, 'files attached to one task'),
   taskCommentCharsMax: limit(10_000, 'characters of one comment on a task'),
   taskHistoryCountMax: limit(1_000, 'entries in the history of one task; comments past it are refused'),
   calendarDaysMax: limit(

@@ -72,4 +72,23 @@ export const taskMigrations: Migration[] = [
       comment on table task_history is 'What happened to a task between its opening and its end, which its own row tells. Rows are never changed.';
       create index task_history_task on task_history (task_id, at, seq);`,
   },
+  {
+    name: '0063_task_attachments',
+    sql: `
+      create table task_files (digest text primary key, bytes bytea not null);
+      alter table task_files alter column bytes set storage external;
+      comment on table task_files is 'What is attached to tasks, once for all that have the same digest.';
+      create table task_attachments (
+        id text primary key,
+        task_id text not null,
+        name text not null,
+        media_type text not null,
+        digest text not null references task_files (digest),
+        size_bytes int not null,
+        at timestamptz not null,
+        by_id text not null,
+        by_name text not null
+      );
+      create index task_attachments_task on task_attachments (task_id, at, id);`,
+  },
 ];

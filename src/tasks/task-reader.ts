@@ -44,7 +44,7 @@ export interface TaskRow {
   readonly minutes: number | null;
 }
 
-interface Named {
+export interface Named {
   readonly id: string;
   readonly name: string;
 }

@@ -4,6 +4,7 @@ import { derivedId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { type Write, write } from '../store/group-commit.ts';
 import { type CompleteTask, type ReturnTask, TaskAnswers } from './answers.ts';
+import { TaskAttachments } from './attachments.ts';
 import { isQueueFor, type Person } from './candidates.ts';
 import { after, whenOf } from './dates.ts';
 import { TaskEscalations } from './escalations.ts';
@@ -63,6 +64,7 @@ export interface OpenedTask {
 export class Tasks {
   readonly handing: TaskHanding;
   readonly notes: TaskNotes;
+  readonly attachments: TaskAttachments;
   readonly escalations: TaskEscalations;
   readonly #desk: TaskDesk;
   readonly #answers: TaskAnswers;
@@ -75,6 +77,7 @@ export class Tasks {
     this.#answers = new TaskAnswers(this.#desk);
     this.handing = new TaskHanding(this.#desk);
     this.notes = new TaskNotes(this.#desk);
+    this.attachments = new TaskAttachments(this.#desk);
     this.escalations = new TaskEscalations(this.#desk);
   }
 
