@@ -1,3 +1,8 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import type { AiosClient } from '../client/client.ts';
+import { parseDuration } from '../kernel/duration.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -9,52 +14,178 @@ interface Task {
   queue: string;
   title: string;
   status: string;
+  priority: number;
   createdAt: string;
   dueAt?: string;
   deadlineAt?: string;
   claimedBy?: string;
+  owner?: string;
   context: JsonObject;
   contextDigest: string;
   suggestion?: Json;
 }
 
-/** Lists open tasks; with an id shows one, claims it, or completes it with an answer to exactly what was shown. */
+interface Entry {
+  kind: string;
+  at: string;
+  by?: string;
+  detail: JsonObject;
+}
+
+type Act = (client: AiosClient, task: Task, value: string) => Promise<unknown>;
+
+const act = async (client: AiosClient, task: Task, what: string, body: JsonObject, method = 'POST') =>
+  client.request(method, `/api/v1/tasks/${task.id}/${what}`, { body });
+
+/** What an option does to the task, in the order in which several are done. */
+const ACTS: readonly [option: string, act: Act][] = [
+  ['claim', (client, task) => act(client, task, 'claim', {})],
+  [
+    'assign',
+    async (client, task, who) => act(client, task, 'assign', { to: await personOf(client, task, who) }),
+  ],
+  [
+    'priority',
+    (client, task, priority) => act(client, task, 'priority', { priority: Number(priority) }, 'PUT'),
+  ],
+  ['attach', async (client, task, file) => act(client, task, 'attachments', await attachmentOf(file))],
+  ['comment', (client, task, text) => act(client, task, 'comments', { text })],
+  [
+    'delegate',
+    async (client, task, who) => act(client, task, 'delegate', { to: await personOf(client, task, who) }),
+  ],
+  ['handBack', (client, task) => act(client, task, 'hand-back', {})],
+  ['followUp', (client, task, when) => act(client, task, 'follow-up', { at: whenOf(when) }, 'PUT')],
+  ['release', (client, task) => act(client, task, 'release', {})],
+  [
+    'return',
+    (client, task, message) => act(client, task, 'return', { message, contextDigest: task.contextDigest }),
+  ],
+  [
+    'complete',
+    async (client, task, answer) => {
+      const body = { result: await readJson(answer), contextDigest: task.contextDigest };
+      return act(client, task, 'complete', body);
+    },
+  ],
+];
+
+/** Lists what waits for the caller; with an id shows one, and does to it what the options say. */
 export const inbox: Action = async (options, [id]) => {
   const client = await openClient(options);
-  const { queue, complete } = options as Record<string, string | undefined>;
-  if (!id) {
-    const page = await client.request<{ items: Task[] }>('GET', '/api/v1/tasks', {
-      query: { queue, status: 'open' },
-    });
-    print(page, options.json, () =>
-      table(
-        ['task', 'queue', 'title', 'waits since', 'due'],
-        page.items.map((task) => [
-          task.id,
-          task.queue,
-          task.title,
-          relativeTime(task.createdAt),
-          relativeTime(task.dueAt ?? task.deadlineAt),
-        ]),
-      ),
-    );
-    return EXIT.ok;
-  }
-  let task = await client.request<Task>('GET', `/api/v1/tasks/${id}`);
-  if (options.claim || complete) {
-    if (task.status === 'open')
-      task = await client.request<Task>('POST', `/api/v1/tasks/${id}/claim`, { body: {} });
-  }
-  if (complete) {
-    const body = { result: await readJson(complete), contextDigest: task.contextDigest };
-    task = await client.request<Task>('POST', `/api/v1/tasks/${id}/complete`, { body });
-  }
-  print(task, options.json, () => {
-    const shown = Object.entries(task.context).map(([name, value]) => [
-      name,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]);
-    return `${task.title}  (${task.status}${task.claimedBy ? ` by ${task.claimedBy}` : ''})\n${table(['what is known', ''], shown)}`;
-  });
+  const given = options as Record<string, string | undefined>;
+  if (!id) return await list(client, options.json, given.queue, options.all === true);
+  const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
+  const shown = await client.request<Task>('GET', path);
+  await client.request('POST', `${path}/seen`);
+  for (const [option, perform] of ACTS)
+    if (given[option] !== undefined) await perform(client, shown, given[option]);
+  if (given.save) await save(client, id, given.save, given.to);
+  const task = await client.request<Task>('GET', path);
+  const history = options.history
+    ? await client.request<{ items: Entry[] }>('GET', `${path}/history`)
+    : undefined;
+  print(
+    history ? { ...task, history: history.items } : task,
+    options.json,
+    () => describe(task) + (history ? `\n${describeHistory(history.items)}` : ''),
+  );
   return EXIT.ok;
 };
+
+async function list(client: AiosClient, asJson: boolean, queue: string | undefined, all: boolean) {
+  const page = await client.request<{ items: Task[] }>('GET', '/api/v1/tasks', {
+    query: { queue, status: 'waiting', ...(all ? {} : { forMe: true }) },
+  });
+  print(page, asJson, () =>
+    table(
+      ['task', 'queue', 'title', 'priority', 'waits since', 'due', 'with'],
+      page.items.map((task) => [
+        task.id,
+        task.queue,
+        task.title,
+        String(task.priority),
+        relativeTime(task.createdAt),
+        relativeTime(task.dueAt ?? task.deadlineAt),
+        task.claimedBy ?? '',
+      ]),
+    ),
+  );
+  return EXIT.ok;
+}
+
+/** The id of a candidate, from an id or a name that only one of them has. */
+async function personOf(client: AiosClient, task: Task, who: string): Promise<string> {
+  const { items } = await client.request<{ items: { id: string; name: string }[] }>(
+    'GET',
+    `/api/v1/tasks/${task.id}/candidates`,
+  );
+  const found = items.filter(({ id, name }) => id === who || name.toLowerCase() === who.toLowerCase());
+  if (found.length === 1) return found[0]!.id;
+  throw new AiosError('tasks.unknown_person', {
+    detail: `“${who}” is ${found.length === 0 ? 'none' : 'several'} of ${items.map(({ name }) => name).join(', ') || 'nobody'}.`,
+  });
+}
+
+/** A duration from now, a date and time, or `none`. */
+function whenOf(text: string): string | null {
+  if (text === 'none') return null;
+  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() + parseDuration(text);
+  if (Number.isNaN(at)) throw new AiosError('definition.duration', { detail: `“${text}” is not a date.` });
+  return new Date(at).toISOString();
+}
+
+const MEDIA_TYPES: Readonly<Record<string, string>> = {
+  '.csv': 'text/csv',
+  '.eml': 'message/rfc822',
+  '.gif': 'image/gif',
+  '.jpeg': 'image/jpeg',
+  '.jpg': 'image/jpeg',
+  '.json': 'application/json',
+  '.md': 'text/markdown',
+  '.pdf': 'application/pdf',
+  '.png': 'image/png',
+  '.txt': 'text/plain',
+  '.webp': 'image/webp',
+  '.zip': 'application/zip',
+};
+
+async function attachmentOf(file: string): Promise<JsonObject> {
+  // What is unknown here is refused there, with the types that are taken.
+  const mediaType = MEDIA_TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream';
+  return { name: basename(file), mediaType, contentBase64: (await readFile(file)).toString('base64') };
+}
+
+/** Writes an attachment to a file, or into the current folder under its own name; a file that is there stays. */
+async function save(client: AiosClient, taskId: string, name: string, to: string | undefined): Promise<void> {
+  const path = `/api/v1/tasks/${encodeURIComponent(taskId)}/attachments`;
+  const { items } = await client.request<{ items: { id: string; name: string }[] }>('GET', path);
+  const found = items.find((item) => item.id === name || item.name === name);
+  if (!found)
+    throw new AiosError('tasks.unknown_attachment', {
+      detail: `It has ${items.map((item) => item.name).join(', ') || 'no attachment'}.`,
+    });
+  await writeFile(to ?? basename(found.name), await client.bytes(`${path}/${found.id}`), { flag: 'wx' });
+}
+
+function describe({ title, status, claimedBy, owner, context }: Task): string {
+  const shown = Object.entries(context).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  const hands = claimedBy ? ` by ${claimedBy}${owner ? ` for ${owner}` : ''}` : '';
+  return `${title}  (${status}${hands})\n${table(['what is known', ''], shown)}`;
+}
+
+function describeHistory(entries: readonly Entry[]): string {
+  const rows = entries.map(({ kind, at, by, detail }) => [
+    relativeTime(at),
+    by ?? 'AIOS',
+    kind,
+    Object.entries(detail)
+      .filter(([name]) => !/id$|digest/i.test(name))
+      .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      .join(', '),
+  ]);
+  return `\n${table(['when', 'who', 'what', ''], rows)}`;
+}
