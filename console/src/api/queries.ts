@@ -1,8 +1,11 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { get } from './request.ts';
 import type {
+  Attachment,
   AuditEntry,
+  Candidate,
   DeadLetter,
+  Happening,
   Json,
   Kpis,
   LoggedEvent,
@@ -65,11 +68,27 @@ export const workflowsQuery = queryOptions({
   staleTime: 60_000,
 });
 
+/** `mine` is what waits for who asks; other words are statuses. */
 export const tasksQuery = (status: string, limit = 100) =>
   queryOptions({
     queryKey: ['tasks', status, limit],
-    queryFn: () => get<Page<Task>>('/api/v1/tasks', { status, limit }),
+    queryFn: () => get<Page<Task>>('/api/v1/tasks', { ...taskFilters(status), limit }),
   });
+
+export function taskFilters(status: string): { status: string; forMe?: boolean } {
+  return status === 'mine' ? { status: 'waiting', forMe: true } : { status };
+}
+
+// Under the key of the task: what changes a task is read again with it.
+const ofTask = <Item>(id: string, what: string) =>
+  queryOptions({
+    queryKey: ['task', id, what],
+    queryFn: () => get<{ items: Item[] }>(`/api/v1/tasks/${encodeURIComponent(id)}/${what}`),
+  });
+
+export const taskHistoryQuery = (id: string) => ofTask<Happening>(id, 'history');
+export const taskAttachmentsQuery = (id: string) => ofTask<Attachment>(id, 'attachments');
+export const candidatesQuery = (id: string) => ofTask<Candidate>(id, 'candidates');
 
 export const taskQuery = (id: string) =>
   queryOptions({

@@ -191,6 +191,32 @@ export interface Task {
   minutes?: number;
 }
 
+/** One thing that happened to a task. */
+export interface Happening {
+  id: string;
+  taskId: string;
+  kind: string;
+  at: string;
+  by?: string;
+  byId?: string;
+  detail: JsonObject;
+}
+
+export interface Attachment {
+  id: string;
+  name: string;
+  mediaType: string;
+  sizeBytes: number;
+  at: string;
+  by: string;
+}
+
+export interface Candidate {
+  id: string;
+  name: string;
+  groups: string[];
+}
+
 interface Tensor {
   name: string;
   datatype: string;

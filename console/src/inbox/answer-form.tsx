@@ -96,7 +96,7 @@ export function AnswerForm({ task, onAnswered }: { task: Task; onAnswered: () =>
               method: 'POST',
               path: `/api/v1/tasks/${task.id}/complete`,
               body: { result: answers as JsonObject, contextDigest: task.contextDigest },
-              cli: `inbox complete ${task.id} --result '${JSON.stringify(answers)}'`,
+              cli: `inbox ${task.id} --complete '${JSON.stringify(answers)}'`,
             }}
           />
         </Group>

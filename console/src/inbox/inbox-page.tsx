@@ -4,7 +4,8 @@ import { IconInbox } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
-import { meQuery, taskQuery, tasksQuery } from '../api/queries.ts';
+import { meQuery, taskFilters, taskQuery, tasksQuery } from '../api/queries.ts';
+import { act, withQuery } from '../api/request.ts';
 import type { Task } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -14,16 +15,22 @@ import { TaskList } from './task-list.tsx';
 
 const route = getRouteApi('/inbox');
 const STATUSES = [
-  { value: 'waiting', label: 'To do' },
+  { value: 'mine', label: 'For me' },
+  { value: 'waiting', label: 'All' },
   { value: 'done', label: 'Done' },
+  { value: 'returned', label: 'Sent back' },
   { value: 'expired', label: 'Expired' },
 ];
 
+// Passing over a case with j and k is no look at it.
+const SEEN_MS = 1_500;
+
 /** What waits for people: a list and the case in hand, worked by keyboard. */
 export function InboxPage() {
-  const { task: selected, status = 'waiting' } = route.useSearch();
+  const { task: selected, status = 'mine' } = route.useSearch();
   const navigate = route.useNavigate();
   const tasks = useQuery(tasksQuery(status));
+  const waits = status === 'mine' || status === 'waiting';
   const items = tasks.data?.items ?? [];
   const current = selected ?? items[0]?.id;
   const select = (id: string | undefined) =>
@@ -35,7 +42,8 @@ export function InboxPage() {
       subtitle={
         <span className="wide-only">
           <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>c</kbd> claim · <kbd>a</kbd> approve ·{' '}
-          <kbd>r</kbd> refuse · <kbd>Ctrl Enter</kbd> send
+          <kbd>r</kbd> refuse · <kbd>Ctrl Enter</kbd> send · <kbd>f</kbd> later · <kbd>d</kbd> hand on ·{' '}
+          <kbd>m</kbd> comment
         </span>
       }
       actions={
@@ -43,12 +51,16 @@ export function InboxPage() {
           <SegmentedControl
             data={STATUSES}
             value={status}
-            onChange={(value) => void navigate({ search: value === 'waiting' ? {} : { status: value } })}
+            onChange={(value) => void navigate({ search: value === 'mine' ? {} : { status: value } })}
             aria-label="Which tasks"
           />
           <CopyAs
             what="This list"
-            command={{ method: 'GET', path: `/api/v1/tasks?status=${status}`, cli: 'inbox' }}
+            command={{
+              method: 'GET',
+              path: withQuery('/api/v1/tasks', { ...taskFilters(status) }),
+              ...(status === 'mine' ? { cli: 'inbox' } : status === 'waiting' ? { cli: 'inbox --all' } : {}),
+            }}
           />
         </>
       }
@@ -57,11 +69,8 @@ export function InboxPage() {
         {() =>
           items.length === 0 && !selected ? (
             <Panel>
-              <Empty
-                title={status === 'waiting' ? 'All done' : 'Nothing here'}
-                icon={<IconInbox size={32} />}
-              >
-                {status === 'waiting' ? 'New cases appear by themselves.' : 'No task has ended this way yet.'}
+              <Empty title={waits ? 'All done' : 'Nothing here'} icon={<IconInbox size={32} />}>
+                {waits ? 'New cases appear by themselves.' : 'No case has ended this way yet.'}
               </Empty>
             </Panel>
           ) : (
@@ -118,6 +127,7 @@ function Selected({ id, listed, next, select }: SelectedProps) {
   // The list has it already: it is shown, and answers to keys, while it is read again.
   const task = useQuery({ ...taskQuery(id), refetchInterval: 5_000, placeholderData: listed });
   const me = useQuery(meQuery);
+  useSeen(id);
   return (
     <Answer query={task}>
       {(shown) => (
@@ -128,4 +138,12 @@ function Selected({ id, listed, next, select }: SelectedProps) {
       )}
     </Answer>
   );
+}
+
+/** That somebody looks at a case is kept with it; that it could not be kept is nothing to tell them. */
+function useSeen(id: string): void {
+  useEffect(() => {
+    const timer = setTimeout(() => void act('POST', `/api/v1/tasks/${id}/seen`).catch(() => {}), SEEN_MS);
+    return () => clearTimeout(timer);
+  }, [id]);
 }

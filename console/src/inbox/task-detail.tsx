@@ -1,9 +1,6 @@
 import { Box, Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { IconHandGrab, IconX } from '@tabler/icons-react';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { taskQuery } from '../api/queries.ts';
-import { act } from '../api/request.ts';
 import type { JsonObject, Me, Task } from '../api/shapes.ts';
 import { Badge, OutcomeBadge } from '../display/badge.tsx';
 import { plainNumber } from '../display/format.ts';
@@ -11,9 +8,15 @@ import { JsonView } from '../display/json-view.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Activity } from './activity.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { showContext } from './context.ts';
 import { DueBadge } from './due-badge.tsx';
+import { TaskActs } from './task-acts.tsx';
+import { useTaskAct } from './use-act.ts';
+
+/** From here on a case is marked: the ladder of a queue begins to lift it. */
+const PRESSING = 70;
 
 interface TaskDetailProps {
   task: Task;
@@ -29,7 +32,7 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
   return (
     <Box className="panel" p="lg" component="section" aria-label={task.title}>
       <Stack gap="md">
-        <Head task={task} me={me} />
+        <Head task={task} me={me} onLeft={onAnswered} />
         {shown.why && (
           <Box className="tone-attention" p="sm" style={{ background: 'var(--tone-bg)', borderRadius: 8 }}>
             <Text fw={550} c="var(--tone-fg)">
@@ -56,12 +59,14 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
         )}
         {waits && other && <Text c="dimmed">{task.claimedBy} has this case in hand.</Text>}
         {!waits && <Result task={task} />}
+        <Activity task={task} me={me} />
       </Stack>
     </Box>
   );
 }
 
-function Head({ task, me }: { task: Task; me: Me }) {
+function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) {
+  const waits = task.endedAt === undefined;
   return (
     <Group justify="space-between" align="flex-start" wrap="nowrap">
       <div>
@@ -74,24 +79,29 @@ function Head({ task, me }: { task: Task; me: Me }) {
             came <Time at={task.createdAt} />
           </span>
           <DueBadge task={task} />
+          {waits && task.priority >= PRESSING && <Badge tone="attention">pressing</Badge>}
+          {task.followUpAt && waits && (
+            <span>
+              look again <Time at={task.followUpAt} />
+            </span>
+          )}
+          {task.owner && <span>for {task.owner}</span>}
         </Group>
       </div>
-      <ClaimButton task={task} me={me} />
+      <Group gap="xs" wrap="nowrap" align="flex-start" style={{ flex: 'none' }}>
+        <ClaimButton task={task} me={me} />
+        {waits && <TaskActs task={task} me={me} onLeft={onLeft} />}
+      </Group>
     </Group>
   );
 }
 
 function ClaimButton({ task, me }: { task: Task; me: Me }) {
-  const queries = useQueryClient();
-  const change = useMutation({
-    mutationFn: (action: 'claim' | 'release') => act<Task>('POST', `/api/v1/tasks/${task.id}/${action}`),
-    onSuccess: (changed) => {
-      queries.setQueryData(taskQuery(task.id).queryKey, changed);
-      void queries.invalidateQueries({ queryKey: ['tasks'] });
-    },
-  });
+  const change = useTaskAct(task.id);
   const mine = task.status === 'claimed' && task.claimedById === me.id;
-  useHotkeys([['c', () => (task.status === 'open' || mine) && change.mutate(mine ? 'release' : 'claim')]]);
+  useHotkeys([
+    ['c', () => (task.status === 'open' || mine) && change.mutate({ what: mine ? 'release' : 'claim' })],
+  ]);
   if (change.error) return <ProblemView error={change.error} retry={() => change.reset()} />;
   const may = (permission: string) => me.permissions.includes(permission);
   if (task.status === 'open' && may('tasks.act'))
@@ -101,7 +111,7 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
         leftSection={<IconHandGrab size={16} />}
         rightSection={<kbd className="wide-only">c</kbd>}
         loading={change.isPending}
-        onClick={() => change.mutate('claim')}
+        onClick={() => change.mutate({ what: 'claim' })}
         style={{ flex: 'none' }}
       >
         Claim
@@ -117,7 +127,7 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
         size="xs"
         leftSection={<IconX size={14} />}
         loading={change.isPending}
-        onClick={() => change.mutate('release')}
+        onClick={() => change.mutate({ what: 'release' })}
       >
         Give back
       </Button>
@@ -128,7 +138,7 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
 function Result({ task }: { task: Task }) {
   const { outcome, ...rest } = (task.result ?? {}) as JsonObject;
   const how = task.decidedBy
-    ? `${task.decidedBy} answered`
+    ? `${task.decidedBy} ${task.status === 'returned' ? 'asked' : 'answered'}`
     : { expired: 'Nobody answered in time', canceled: 'It was withdrawn', completed: 'Answered' }[
         task.status as 'expired'
       ];
