@@ -203,6 +203,44 @@ describe.skipIf(!browserPath)(
         .toMatchObject({ status: 'completed', outcome: 'refund' });
     });
 
+    it('a case is written about, gets a file, goes to a colleague and back, and is put off', async () => {
+      const colleague = { name: 'Ann Weber', roles: ['reviewer'] };
+      await product.api('/api/v1/keys', { method: 'POST', body: JSON.stringify(colleague) });
+      const task = (await waiting()).at(-1)!;
+      const page = await open(`/inbox?task=${task.id}`, { bypassCSP: true });
+      const happened = page.getByRole('region', { name: 'What happened' });
+      await happened.getByText('the case came').waitFor();
+      await happened.getByRole('textbox', { name: 'Write a comment' }).fill('The shop was asked.');
+      await page.keyboard.press('Control+Enter');
+      await happened.getByRole('listitem').getByText('The shop was asked.').waitFor();
+      const file = { name: 'receipt.txt', mimeType: 'text/plain', buffer: Buffer.from('paid') };
+      await page.getByLabel('File to attach').setInputFiles(file);
+      const link = happened.getByRole('link', { name: /receipt\.txt/ });
+      const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+      expect(download.suggestedFilename()).toBe('receipt.txt');
+      await page.getByRole('button', { name: 'Claim' }).click();
+      await page.getByText('yours').waitFor();
+      await page.keyboard.press('d');
+      await page.getByRole('combobox', { name: 'Who' }).selectOption('Ann Weber');
+      expect(await violations(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Hand to a colleague', exact: true }).click();
+      await happened.getByText('handed it to Ann Weber').waitFor();
+      await page.getByText('Ann Weber has this case in hand.').waitFor();
+      await page.getByRole('button', { name: 'More to do with this case' }).click();
+      await page.getByRole('menuitem', { name: 'Take back from Ann Weber' }).click();
+      await page.getByText('yours').waitFor();
+      await page.keyboard.press('f');
+      await page.getByRole('button', { name: 'In a week' }).click();
+      await page.getByText('Put off').waitFor();
+      await page.waitForURL((url) => url.searchParams.get('task') !== task.id);
+      const row = page.getByRole('navigation', { name: 'Tasks' }).locator(`[id="task ${task.id}"]`);
+      await row.waitFor({ state: 'detached' });
+      expect(await product.api<Task>(`/api/v1/tasks/${task.id}`)).toMatchObject({
+        followUpAt: expect.any(String),
+        claimedBy: 'admin',
+      });
+    });
+
     it('the inbox speaks of cases, not of the engine', async () => {
       const page = await open('/inbox');
       await page.getByRole('button', { name: 'Claim' }).waitFor();

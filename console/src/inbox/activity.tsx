@@ -93,20 +93,20 @@ function Files({ task }: { task: Task }) {
   const files = useQuery(taskAttachmentsQuery(task.id));
   if (!files.data || files.data.items.length === 0) return null;
   return (
-    <Group gap="xs" role="list" aria-label="Files">
+    <ul className="files" aria-label="Files">
       {files.data.items.map(({ id, name, sizeBytes }) => (
-        <Anchor
-          key={id}
-          role="listitem"
-          href={`/api/v1/tasks/${task.id}/attachments/${id}`}
-          download={name}
-          size="sm"
-          className="file"
-        >
-          <IconPaperclip size={14} aria-hidden /> {name} <span className="number">{bytes(sizeBytes)}</span>
-        </Anchor>
+        <li key={id}>
+          <Anchor
+            href={`/api/v1/tasks/${task.id}/attachments/${id}`}
+            download={name}
+            size="sm"
+            className="file"
+          >
+            <IconPaperclip size={14} aria-hidden /> {name} <span className="number">{bytes(sizeBytes)}</span>
+          </Anchor>
+        </li>
       ))}
-    </Group>
+    </ul>
   );
 }
 

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { choicesOf, missing } from './choices.ts';
 import { showContext } from './context.ts';
 import { dueTone } from './due.ts';
+import { laterTimes, tellOf } from './happenings.ts';
 
 const form = {
   type: 'object',
@@ -50,4 +51,38 @@ it('a deadline presses more as it comes nearer', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   const due = ['2026-01-03T00:00:00Z', '2026-01-01T01:00:00Z', '2025-12-31T23:59:59Z'];
   expect(due.map((at) => dueTone(at, now))).toEqual(['quiet', 'attention', 'bad']);
+});
+
+it('tells what happened in words of people, and what they said as they said it', () => {
+  const tell = (kind: string, detail = {}) => tellOf({ id: 'h', taskId: 't', kind, at: '', detail });
+  expect(tell('delegated', { to: 'Bob', text: 'You know them.' })).toEqual({
+    what: 'handed it to Bob',
+    said: 'You know them.',
+  });
+  expect(tell('escalated', { priority: 70, groups: ['fraud'], roles: ['lead'], notified: 'x' }).what).toBe(
+    'nobody had answered: it is more pressing now; fraud, lead may answer too; others were told',
+  );
+  expect(tell('completed', { onBehalfOf: 'Ann' }).what).toBe('answered for Ann');
+  const kinds = [
+    'opened',
+    'seen',
+    'claimed',
+    'released',
+    'handed-back',
+    'assigned',
+    'prioritized',
+    'put-off',
+  ];
+  for (const kind of [...kinds, 'commented', 'attached', 'returned', 'expired', 'canceled'])
+    expect(tell(kind).what).not.toBe(kind);
+});
+
+it('offers times that lie ahead, by the clock of who puts a case off', () => {
+  for (const day of [1, 2, 3, 4, 5, 6, 7]) {
+    const now = new Date(2026, 5, day, 17, 30);
+    const times = laterTimes(now);
+    expect(times.every(({ at }) => at > now)).toBe(true);
+    const monday = times.find(({ label }) => label.startsWith('Monday'))!.at;
+    expect([monday.getDay(), monday.getHours()]).toEqual([1, 9]);
+  }
 });

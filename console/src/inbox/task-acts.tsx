@@ -23,12 +23,11 @@ export function TaskActs({ task, me, onLeft }: { task: Task; me: Me; onLeft: () 
   const may = (permission: string) => me.permissions.includes(permission);
   const mine = task.claimedById === me.id;
   const owned = task.ownerId === me.id;
-  const lent = task.ownerId !== undefined;
   const free = task.status === 'open';
   const acts = may('tasks.act');
   const can = {
     delegate: acts && (mine || owned),
-    handBack: acts && lent && (mine || owned),
+    takeBack: acts && owned,
     later: acts && (free || mine || owned),
     question: acts && task.mayReturn && (free || mine),
     assign: may('tasks.assign'),
@@ -43,7 +42,7 @@ export function TaskActs({ task, me, onLeft }: { task: Task; me: Me; onLeft: () 
   if (!Object.values(can).some(Boolean)) return null;
   return (
     <>
-      <Menu position="bottom-end" withArrow>
+      <Menu position="bottom-end" withArrow withinPortal={false}>
         <Menu.Target>
           <Tooltip label="More">
             <ActionIcon variant="default" size={36} aria-label="More to do with this case">
@@ -67,9 +66,9 @@ export function TaskActs({ task, me, onLeft }: { task: Task; me: Me; onLeft: () 
               Hand to a colleague
             </Item>
           )}
-          {can.handBack && (
+          {can.takeBack && (
             <Item icon={IconArrowBackUp} onClick={() => direct.mutate({ what: 'hand-back' })}>
-              {mine ? `Give back to ${task.owner}` : `Take back from ${task.claimedBy}`}
+              Take back from {task.claimedBy}
             </Item>
           )}
           {can.assign && (

@@ -68,8 +68,8 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
 function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) {
   const waits = task.endedAt === undefined;
   return (
-    <Group justify="space-between" align="flex-start" wrap="nowrap">
-      <div>
+    <Group justify="space-between" align="flex-start">
+      <div style={{ flex: '1 1 260px' }}>
         <Title order={2} fz="xl" style={{ overflowWrap: 'anywhere' }}>
           {task.title}
         </Title>
@@ -129,7 +129,7 @@ function ClaimButton({ task, me }: { task: Task; me: Me }) {
         loading={change.isPending}
         onClick={() => change.mutate({ what: 'release' })}
       >
-        Give back
+        {mine && task.owner ? `Give back to ${task.owner}` : 'Give back'}
       </Button>
     </Group>
   );

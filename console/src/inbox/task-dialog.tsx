@@ -1,4 +1,4 @@
-import { Button, Group, NumberInput, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Button, Group, NativeSelect, NumberInput, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { candidatesQuery } from '../api/queries.ts';
@@ -63,25 +63,30 @@ interface QuestionProps {
 
 function Person({ asked, task, busy, send }: QuestionProps) {
   const candidates = useQuery(candidatesQuery(task.id));
-  const [to, setTo] = useState<string | null>(null);
+  const [to, setTo] = useState('');
   const [message, setMessage] = useState('');
   const people = (candidates.data?.items ?? []).filter(({ id }) => id !== task.claimedById);
   const act: TaskAct | undefined =
-    to === null ? undefined : { what: asked, body: { to, ...(message === '' ? {} : { message }) } };
+    to === '' ? undefined : { what: asked, body: { to, ...(message === '' ? {} : { message }) } };
   return (
     <>
       {asked === 'delegate' && (
         <Text size="sm">They answer it or give it back. You stay the one who is asked about it.</Text>
       )}
-      <Select
-        label="Who"
-        data={people.map(({ id, name }) => ({ value: id, label: name }))}
-        value={to}
-        onChange={setTo}
-        searchable
-        data-autofocus
-        nothingFoundMessage="Nobody else may answer it"
-      />
+      {candidates.data && people.length === 0 ? (
+        <Text size="sm">Nobody else may answer it.</Text>
+      ) : (
+        <NativeSelect
+          label="Who"
+          data={[
+            { value: '', label: 'Choose' },
+            ...people.map(({ id, name }) => ({ value: id, label: name })),
+          ]}
+          value={to}
+          onChange={(event) => setTo(event.currentTarget.value)}
+          data-autofocus
+        />
+      )}
       {asked === 'delegate' && (
         <Textarea
           label="Message"
