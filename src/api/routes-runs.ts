@@ -13,6 +13,7 @@ import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import { ENDED, type RunStatus, type StoredRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
+import { attemptToJson, operationRoutes } from './routes-operations.ts';
 import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 export interface RunDependencies {
@@ -55,12 +56,21 @@ export function runRoutes(dependencies: RunDependencies): (server: FastifyInstan
       summary: 'One run with its steps, graph, costs and audit entries',
       tag,
       params: IdParams,
+      query: Type.Object(
+        {
+          attempt: Type.Optional(
+            Type.Integer({ minimum: 1, description: 'The run as it was at the end of an earlier attempt' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
       answer: Run,
-      handle: ({ params }) => readRun(dependencies, params.id),
+      handle: ({ params, query }) => readRun(dependencies, params.id, query.attempt),
     });
     payloadRoute(server, dependencies);
     streamRoute(server, dependencies);
     actionRoutes(server, dependencies);
+    operationRoutes(server, dependencies.engine, (id) => readRun(dependencies, id));
   };
 }
 
@@ -95,9 +105,9 @@ function listRoute(server: FastifyInstance, { engine, costs }: RunDependencies):
   });
 }
 
-async function readRun({ engine, audit, costs, lineage }: RunDependencies, id: string) {
+async function readRun({ engine, audit, costs, lineage }: RunDependencies, id: string, attempt?: number) {
   const [run, pins, charges, entries] = await Promise.all([
-    engine.runs.get(id),
+    engine.runs.get(id, attempt),
     lineage.pinsOf(id),
     costs.ofRun(id),
     audit.about(`run:${id}`),
@@ -231,7 +241,7 @@ export function stateToJson(state: RunState) {
 }
 
 function detailOf(run: RunDetail) {
-  const { origin, result, digest, graph, steps, idempotencyKey } = run;
+  const { origin, result, digest, graph, steps, idempotencyKey, attempt, attempts, forks } = run;
   return {
     ...summaryOf(run),
     digest,
@@ -240,6 +250,11 @@ function detailOf(run: RunDetail) {
     event: origin.event?.event,
     parent: origin.parent,
     scheduledAt: isoOrUndefined(origin.scheduledMs),
+    attempt,
+    attempts: attempts.map(attemptToJson),
+    forkedFrom: origin.fork,
+    forks,
+    edited: origin.edited,
     output: result?.output,
     error: result?.error,
     steps: steps.map(stepToJson),

@@ -165,6 +165,43 @@ describe('the API runs flows', () => {
       .toBe('refuse');
   });
 
+  it('can go back to a step with another input, and be forked, each once for a key', async () => {
+    const { id } = (await start('returns', '?wait=5s', returnRequested('evt-back'), CLOUD_EVENT)).json();
+    const act = (action: string, body: Json = {}, key?: string) =>
+      api.request({
+        method: 'POST',
+        url: `/api/v1/runs/${id}/${action}`,
+        role: 'operator',
+        body,
+        headers: { 'content-type': 'application/json', ...(key ? { 'idempotency-key': key } : {}) },
+      });
+    const read = (query = '') =>
+      api.request({ url: `/api/v1/runs/${id}${query}`, role: 'viewer' }).then((response) => response.json());
+    expect((await act('retry')).json()).toMatchObject({ code: 'workflow.not_ended' });
+    expect((await act('retry', { step: { key: 'ask' } })).json()).toMatchObject({ code: 'request.invalid' });
+    await act('cancel');
+    const input = { queue: 'review', title: 'A return, again', context: { amount: 31 } };
+    for (let times = 0; times < 2; times++)
+      expect((await act('retry', { step: 'ask', input }, 'once')).json()).toMatchObject({ id, attempt: 2 });
+    await expect.poll(() => read().then(({ status }) => status)).toBe('waiting');
+    expect(await read()).toMatchObject({
+      attempts: [{ attempt: 1, status: 'canceled', nextStep: 'ask', nextBy: expect.any(String) }],
+      steps: expect.arrayContaining([expect.objectContaining({ key: 'ask', edited: true })]),
+    });
+    expect(await read('?attempt=1')).toMatchObject({ status: 'canceled', attempt: 1 });
+    const tasks = (await api.request({ url: `/api/v1/tasks?run=${id}`, role: 'viewer' })).json();
+    expect(tasks.items.map(({ status, title }: Record<string, string>) => [status, title]).sort()).toEqual([
+      ['canceled', 'A return'],
+      ['open', 'A return, again'],
+    ]);
+    const forks = [await act('fork', { step: 'ask' }, 'f'), await act('fork', { step: 'ask' }, 'f')];
+    expect(forks.map(({ statusCode }) => statusCode)).toEqual([201, 201]);
+    const fork = forks[1]!.json();
+    expect(fork).toMatchObject({ forkedFrom: { runId: id, step: 'ask', attempt: 2 } });
+    expect(await read()).toMatchObject({ forks: [fork.id] });
+    expect((await act('fork', { step: 'none' })).json()).toMatchObject({ code: 'workflow.step_not_reached' });
+  });
+
   it.each<[string, string, Json, Record<string, string>, string]>([
     ['an unknown flow', 'none', { input: {} }, {}, 'workflow.not_found'],
     ['a body that is not {input}', 'greet', { name: 'Ann' }, {}, 'request.invalid'],

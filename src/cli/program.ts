@@ -10,12 +10,20 @@ export type Action = (
 ) => Promise<number>;
 
 interface CommandRow {
+  /** The command that it stands under, by its first word. */
+  under?: string;
   name: string;
   description: string;
   options?: readonly [flags: string, description: string, fallback?: string][];
   /** Loaded when the command runs: `aios --help` must not load a database driver. */
   load(): Promise<Action>;
 }
+
+const BACK: CommandRow['options'] = [
+  ['--step <key>', 'the step to go back to; left out, where it failed'],
+  ['--from-start', 'all of it anew'],
+  ['-i, --input <json>', 'what the step is given instead (with --from-start, the run); @file reads it'],
+];
 
 const COMMANDS: readonly CommandRow[] = [
   {
@@ -48,6 +56,28 @@ const COMMANDS: readonly CommandRow[] = [
       ['--limit <count>', 'how many', '20'],
     ],
     load: async () => (await import('./runs.ts')).runs,
+  },
+  ...(['cancel', 'pause', 'resume'] as const).map(
+    (action): CommandRow => ({
+      under: 'runs',
+      name: `${action} <id>`,
+      description: `${action} a run`,
+      load: async () => (await import('./run-operations.ts'))[action],
+    }),
+  ),
+  {
+    under: 'runs',
+    name: 'retry <id>',
+    description: 'let an ended run go back to where it failed, or to a step, and on from there',
+    options: BACK,
+    load: async () => (await import('./run-operations.ts')).retry,
+  },
+  {
+    under: 'runs',
+    name: 'fork <id>',
+    description: 'start a new run from what this one had when it came to a step',
+    options: BACK,
+    load: async () => (await import('./run-operations.ts')).fork,
   },
   {
     name: 'schedules [workflow]',
@@ -156,7 +186,8 @@ export async function runCli(
       code = await start(options);
     });
   for (const row of COMMANDS) {
-    const command = program.command(row.name).description(row.description);
+    const owner = program.commands.find((command) => command.name() === row.under) ?? program;
+    const command = owner.command(row.name).description(row.description);
     for (const [flags, description, fallback] of row.options ?? [])
       command.option(flags, description, fallback);
     command.action(async (...received: unknown[]) => {

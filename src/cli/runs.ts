@@ -17,7 +17,7 @@ interface RunSummary {
   costMicroUsd?: number;
 }
 
-interface Run extends RunSummary {
+export interface Run extends RunSummary {
   output: Json;
   error?: { code?: string; title?: string; detail?: string };
   steps: {
@@ -76,7 +76,7 @@ export const runs: Action = async (options, [id]) => {
   return EXIT.ok;
 };
 
-function describeRun(one: Run): string {
+export function describeRun(one: Run): string {
   const steps = (one.steps ?? []).map((step) => [
     step.name,
     step.primitive ?? '',

@@ -29,6 +29,16 @@ export const ACTING_ERRORS = {
     'Ask for the run by its id: it goes on there.',
   ),
   'workflow.ended': row(409, 'The run has ended', 'Retry it from a step, fork it, or start a new run.'),
+  'workflow.not_ended': row(
+    409,
+    'The run has not ended',
+    'Cancel it first, or wait for its end; to try something else beside it, fork it.',
+  ),
+  'workflow.step_not_reached': row(
+    422,
+    'The run never came to this step',
+    'Name the key of a step that the run shows, or leave it out: the step that failed is then meant.',
+  ),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
   'workflow.payload_missing': row(
     404,

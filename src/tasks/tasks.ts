@@ -37,6 +37,8 @@ export interface OpenTask {
   priority?: number | undefined;
   runId: string;
   stepKey: string;
+  /** Of the run, from 1: a later one opens a task of its own. */
+  attempt?: number;
   /** Business time; the clock's when left out. */
   nowMs?: number | undefined;
 }
@@ -97,7 +99,7 @@ export class Tasks {
         extensions: { limitName: 'taskBytesMax', limit: limits.taskBytesMax },
       });
     }
-    const taskId = taskIdOf(task.runId, task.stepKey);
+    const taskId = taskIdOf(task);
     const times = this.#timesOf(task, queue, createdAtMs);
     const item = {
       id: taskId,
@@ -226,8 +228,8 @@ export class Tasks {
 }
 
 /** The id of the task that a step of a run opens. */
-function taskIdOf(runId: string, stepKey: string): string {
-  return derivedId('tsk', runId, stepKey);
+function taskIdOf({ runId, stepKey, attempt = 1 }: OpenTask): string {
+  return derivedId('tsk', runId, attempt === 1 ? stepKey : `${stepKey}~${attempt}`);
 }
 
 /** Over everything that the person sees: an answer to something else must not count. */

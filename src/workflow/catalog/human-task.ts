@@ -19,6 +19,8 @@ export interface HumanTaskPort {
     priority?: number;
     runId: string;
     stepKey: string;
+    /** Of the run: after it went back to an earlier step it asks anew. */
+    attempt: number;
     nowMs: number;
   }): {
     taskId: string;
@@ -86,8 +88,8 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
     version: 1,
     kind: 'wait',
     inputSchema: INPUT_SCHEMA,
-    open(input, { runId, stepKey, nowMs }) {
-      const opened = tasks.open({ ...taskOf(input), runId, stepKey, nowMs });
+    open(input, { runId, stepKey, nowMs, attempt }) {
+      const opened = tasks.open({ ...taskOf(input), runId, stepKey, attempt, nowMs });
       return {
         state: { taskId: opened.taskId, onDeadline: input.onDeadline ?? opened.onDeadline ?? null },
         deadlineMs: opened.deadlineAtMs,

@@ -25,6 +25,8 @@ export interface StepContext {
   /** `runId/stepKey` without attempts: the same when this step is redone after a crash, and when a `try` around it tries again. */
   readonly idempotencyKey: string;
   readonly workflow: string;
+  /** 1, and one more each time the run went back to an earlier step: what a step opens is another thing then. */
+  readonly attempt: number;
   /** Business time in milliseconds: that of the event in a replay. */
   readonly nowMs: number;
   /** The event that started the run. */

@@ -4,13 +4,14 @@ import type { Execution } from './execution.ts';
 
 /** The event of an `emit` step with the attributes that it leaves out; its id is the step's, so that a repeated write is the same event. */
 export function emittedEvent(
-  { run, event: cause }: Execution,
+  execution: Execution,
   key: string,
   event: JsonObject,
   nowMs: number,
 ): CloudEvent {
-  const traceparent = cause?.event.traceparent;
-  return {
+  const { run } = execution;
+  const traceparent = execution.event?.event.traceparent;
+  const full = {
     specversion: '1.0',
     id: `${run.id}/${key}`,
     source: `urn:aios:workflow:${run.workflow}`,
@@ -18,4 +19,6 @@ export function emittedEvent(
     ...(traceparent === undefined ? {} : { traceparent }),
     ...event,
   } as unknown as CloudEvent;
+  if (event.id === undefined) full.id += execution.suffixOf(key, full as unknown as JsonObject);
+  return full;
 }

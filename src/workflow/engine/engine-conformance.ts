@@ -14,9 +14,8 @@ import { crashTests } from './engine-conformance-crashes.ts';
 
 import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
-
+import { retryTests } from './engine-conformance-retry.ts';
 import { scheduleTests } from './engine-conformance-schedules.ts';
-
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
 import type { WorkflowDefinition } from './flows.ts';
@@ -211,7 +210,8 @@ export class Line {
   cutAtChange: { made: boolean } | undefined;
   /** So many commits find that the store is away. */
   away = 0;
-  #commits = 0;
+  /** So many have been begun. */
+  commits = 0;
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
 
@@ -240,7 +240,7 @@ export class Line {
             this.away--;
             throw new AiosError('store.unavailable');
           }
-          const here = this.cutAt?.commit === this.#commits++ ? this.cutAt : undefined;
+          const here = this.cutAt?.commit === this.commits++ ? this.cutAt : undefined;
           if (here && !here.made) this.cut = true;
           const results = this.cut ? [] : await store.commit.commit(writes);
           if (here) this.cut = true;
@@ -317,6 +317,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     startTests(() => world);
     waitTests(() => world);
     operationTests(() => world);
+    retryTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
     scheduleTests(() => world);

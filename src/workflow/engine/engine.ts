@@ -115,7 +115,7 @@ export class WorkflowEngine {
       () => this.#worker.held.size,
     );
     this.runs = new RunReader(store, this.#flows);
-    this.operations = new RunOperations({ store, agenda: this.#agenda, clock, audit });
+    this.operations = new RunOperations({ store, flows: this.#flows, agenda: this.#agenda, clock, audit });
     this.#worker.onChange = (change) => this.#changed(change);
     this.#worker.onReleased = () => this.#queue.shift()?.();
   }

@@ -4,11 +4,12 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import { Abandoned, FlowError, toFlowError } from '../catalog/flow-errors.ts';
 import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../catalog/primitive.ts';
 import type { Branch, Journal, ListenFilter, TakenEvent } from '../interpreter/journal.ts';
-import type { Flow } from '../language/flow.ts';
+import { type Flow, withoutAttempts } from '../language/flow.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
 import { EventStreams } from './event-stream.ts';
 import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
+import { SENT, SentBefore, sentEvent } from './idempotency.ts';
 import { Recorder } from './recorder.ts';
 import type { Entry, Signal } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
@@ -31,6 +32,8 @@ export class Execution implements Journal {
   running = 0;
   /** When true no further step begins: the run is being put away. */
   holding = false;
+  /** What earlier attempts of the run sent out. */
+  readonly sent: SentBefore | undefined;
   /** The run was canceled in an earlier life: nothing new begins but what cleans up. */
   readonly canceling: boolean;
   /** The first fault of a handler of cancellation. */
@@ -57,6 +60,8 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
+    const sent = this.recorder.find(SENT);
+    if (run.attempt > 1) this.sent = new SentBefore(sent?.o, run.attempt);
     this.canceling = this.recorder.find(CANCELED) !== undefined;
     if (this.canceling) this.root.abandon();
     this.#streams = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
@@ -111,7 +116,8 @@ export class Execution implements Journal {
     this.running++;
     if (kind === 'effect') this.#inFlight.set(key, { s, input });
     try {
-      const performed = primitive.run(input, this.#context(key, s, branch));
+      const suffix = kind === 'effect' ? this.sent?.suffix(withoutAttempts(key), input) : '';
+      const performed = primitive.run(input, this.#context(key, s, branch, suffix));
       const { output, writes, pins } = performed instanceof Promise ? await performed : performed;
       const entry: Entry = { k: key, s, d: this.#elapsed(from), o: output };
       if (kind === 'effect') entry.i = input;
@@ -312,6 +318,10 @@ export class Execution implements Journal {
     this.recorder.unwritten.entries.push({ k: key, s: this.#host.nowMs(), c: choice });
   }
 
+  edited(key: string): Json | undefined {
+    return this.recorder.edits.size > 0 ? this.recorder.edits.get(key) : undefined;
+  }
+
   cleanUp(): Branch | undefined {
     if (this.canceling) this.#cleanUpBranch ??= new LiveBranch(undefined);
     return this.#cleanUpBranch;
@@ -319,6 +329,11 @@ export class Execution implements Journal {
 
   cleanUpFailed(error: FlowError): void {
     this.cleanUpError ??= error;
+  }
+
+  /** What follows the id of an event that an earlier attempt has already emitted, if this one says something else. */
+  suffixOf(key: string, event: JsonObject): string {
+    return this.sent?.suffix(key, sentEvent(event)) ?? '';
   }
 
   /** Gives up what goes on, its clean-up included. */
@@ -335,8 +350,8 @@ export class Execution implements Journal {
     return or ? this.#host.payload(this, or) : Promise.resolve(o ?? null);
   }
 
-  #context(stepKey: string, nowMs: number, branch: LiveBranch): StepContext {
-    return new LiveContext(this.run, stepKey, nowMs, branch);
+  #context(stepKey: string, nowMs: number, branch: LiveBranch, suffix = ''): StepContext {
+    return new LiveContext(this.run, stepKey, nowMs, branch, suffix);
   }
 
   #elapsed(from: number): number {

@@ -1,15 +1,28 @@
+import { AiosError } from '../../kernel/errors.ts';
 import { type Lane, Refused, write } from '../../store/group-commit.ts';
-import type { Row } from './memory-store.ts';
-import { type OperationStore, type RunRequest, refusedRequest } from './operation-store.ts';
-import { ENDED, type RunStatus } from './run-store.ts';
+import { entriesOf, type Row } from './memory-store.ts';
+import {
+  forkOrigin,
+  type OperationStore,
+  type RunAttempt,
+  type RunFork,
+  type RunRequest,
+  type RunRewind,
+  refusedRequest,
+  refusedRewind,
+} from './operation-store.ts';
+import { ENDED, type Entry, type RunStatus, type Signal, type Subscription } from './run-store.ts';
 
 /** The rows of a memory store. */
 interface MemoryTables {
   readonly runs: Map<string, Row>;
+  readonly signals: Map<string, Signal>;
+  readonly subscriptions: Map<string, Subscription>;
 }
 
 /** What operators do to runs that are kept in memory. */
-export function memoryOperations({ runs }: MemoryTables): OperationStore {
+export function memoryOperations(tables: MemoryTables): OperationStore {
+  const { runs } = tables;
   const requests: Lane<RunRequest, RunStatus> = {
     name: 'workflow.requests',
     gate: true,
@@ -25,6 +38,7 @@ export function memoryOperations({ runs }: MemoryTables): OperationStore {
     },
   };
   return {
+    ...memoryRewinds(tables),
     request: (request) => write(requests, request),
     cancelChild: (runId, atMs) =>
       write(actions, () => void ask(runs, { runId, what: 'cancel', requestId: '', atMs })),
@@ -53,4 +67,119 @@ function ask(runs: Map<string, Row>, { runId, what, requestId, atMs }: RunReques
   const wakeAtMs = running || what === 'pause' ? row.wakeAtMs : atMs;
   runs.set(runId, { ...row, request: requestId, status, requested, wakeAtMs });
   return status;
+}
+
+interface Attempts {
+  readonly runId: string;
+  readonly told: RunAttempt;
+  readonly entries: readonly Entry[];
+}
+
+function memoryRewinds(
+  tables: MemoryTables,
+): Pick<OperationStore, 'rewind' | 'fork' | 'journal' | 'signalKeys' | 'attempts' | 'forksOf'> {
+  const { runs, signals } = tables;
+  const attempts: Attempts[] = [];
+  const rewinds: Lane<RunRewind> = {
+    name: 'workflow.rewinds',
+    gate: true,
+    order: 13,
+    write: async (_tx, items) => items.map((item) => rewind(tables, attempts, item)) as Refused[],
+  };
+  const forks: Lane<RunFork> = {
+    name: 'workflow.forks',
+    gate: true,
+    order: 14,
+    write: async (_tx, items) => items.map((item) => fork(runs, item)) as Refused[],
+  };
+  return {
+    rewind: (item) => write(rewinds, item),
+    fork: (item) => write(forks, item),
+    journal: async (runId, attempt) =>
+      attempt === undefined
+        ? entriesOf(runs.get(runId))
+        : [
+            ...(attempts.find((each) => each.runId === runId && each.told.attempt === attempt)?.entries ??
+              []),
+          ],
+    signalKeys: async (runId) =>
+      [...signals.values()].filter((signal) => signal.runId === runId).map(({ key }) => key),
+    attempts: async (runId) =>
+      attempts.filter((each) => each.runId === runId).map(({ told }) => structuredClone(told)),
+    forksOf: async (runId, limit) =>
+      [...runs.values()]
+        .filter(({ origin }) => origin.fork?.runId === runId)
+        .map(({ id }) => id)
+        .sort()
+        .reverse()
+        .slice(0, limit),
+  };
+}
+
+function rewind(
+  { runs, signals, subscriptions }: MemoryTables,
+  attempts: Attempts[],
+  item: RunRewind,
+): Refused | undefined {
+  const { runId, epoch, requestId, atMs, entries, input, step, by } = item;
+  const row = runs.get(runId);
+  if (row?.request === requestId) return undefined;
+  if (!row || row.epoch !== epoch || !ENDED.has(row.status))
+    return new Refused(refusedRewind(item, row?.status));
+  const { attempt, status, result, origin, updatedAtMs } = row;
+  const next = { nextStep: step, nextBy: by, nextAtMs: atMs };
+  const told: RunAttempt = { attempt, status, result, input: origin.input, endedAtMs: updatedAtMs, ...next };
+  attempts.push({ runId, told, entries: entriesOf(row) });
+  for (const [key, signal] of signals)
+    if (signal.runId === runId && item.signals.includes(signal.key)) signals.delete(key);
+  for (const [key, subscription] of subscriptions)
+    if (subscription.runId === runId) subscriptions.delete(key);
+  runs.set(runId, {
+    ...row,
+    status: 'waiting',
+    attempt: attempt + 1,
+    epoch: epoch + 1,
+    request: requestId,
+    requested: null,
+    wakeAtMs: atMs,
+    waitingFor: null,
+    updatedAtMs: atMs,
+    result: null,
+    outcome: null,
+    origin: input === undefined ? origin : { ...origin, input, edited: true },
+    barriers: new Map([[0, structuredClone(entries)]]),
+  });
+  return undefined;
+}
+
+function fork(runs: Map<string, Row>, item: RunFork): Refused | undefined {
+  const { id, from, entries, idempotencyKey, atMs } = item;
+  if (runs.has(id)) return undefined;
+  const { workflow, version, subject } = from;
+  const taken = [...runs.values()].some(
+    (row) => idempotencyKey !== null && row.workflow === workflow && row.idempotencyKey === idempotencyKey,
+  );
+  if (taken) return new Refused(new AiosError('workflow.exists', { detail: id }));
+  runs.set(id, {
+    id,
+    workflow,
+    version,
+    subject,
+    epoch: 1,
+    attempt: 1,
+    request: null,
+    status: 'waiting',
+    requested: null,
+    worker: null,
+    wakeAtMs: atMs,
+    waitingFor: null,
+    origin: forkOrigin(item, from.origin),
+    idempotencyKey,
+    startedAtMs: atMs,
+    updatedAtMs: atMs,
+    result: null,
+    outcome: null,
+    barriers: new Map([[0, structuredClone(entries)]]),
+  });
+  return undefined;
 }

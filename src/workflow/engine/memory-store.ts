@@ -21,8 +21,6 @@ export interface Row extends StoredRun {
   worker: string | null;
   /** Entries by the number of their barrier. */
   barriers: Map<number, readonly Entry[]>;
-  /** The id of the last request of an operator. */
-  request?: string;
 }
 
 const NO_TRANSACTION: Queryable = {
@@ -84,7 +82,11 @@ export class MemoryRunStore implements RunStore {
     },
   };
 
-  readonly operations: OperationStore = memoryOperations({ runs: this.#rows });
+  readonly operations: OperationStore = memoryOperations({
+    runs: this.#rows,
+    signals: this.#signals,
+    subscriptions: this.#subscriptions,
+  });
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
   readonly #signalLane: Lane<Signal> = {
     name: 'workflow.signals',
@@ -149,6 +151,8 @@ export class MemoryRunStore implements RunStore {
       return;
     }
     this.#rows.set(change.id, {
+      attempt: 1,
+      request: null,
       ...before,
       ...values,
       ...askedMeanwhile(before?.requested ?? null, values),
@@ -371,7 +375,7 @@ function askedMeanwhile(
   return { status, requested, wakeAtMs: updatedAtMs };
 }
 
-function entriesOf(row: Row | undefined): Entry[] {
+export function entriesOf(row: Row | undefined): Entry[] {
   const barriers = [...(row?.barriers ?? [])].sort(([a], [b]) => a - b);
   return structuredClone(barriers.flatMap(([, entries]) => entries));
 }

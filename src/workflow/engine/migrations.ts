@@ -100,6 +100,23 @@ export const workflowMigrations: Migration[] = [
     name: '0052_workflow_operations',
     sql: `
       alter table workflow_runs add column request text;
-      comment on column workflow_runs.request is 'The id of the last request of an operator: the same one again changes nothing.';`,
+      comment on column workflow_runs.request is 'The id of the last request of an operator: the same one again changes nothing.';
+      alter table workflow_runs add column attempt int not null default 1;
+      alter table workflow_runs add column forked_from text;
+      create index workflow_runs_forked_from on workflow_runs (forked_from, id) where forked_from is not null;
+      create table workflow_attempts (
+        run_id text not null,
+        attempt int not null,
+        status text not null,
+        result json,
+        origin json not null,
+        entries json not null,
+        ended_at timestamptz not null,
+        next_step text not null,
+        next_by text not null,
+        next_at timestamptz not null,
+        primary key (run_id, attempt)
+      );
+      comment on table workflow_attempts is 'What a run had come to before it went back to an earlier step.';`,
   },
 ];

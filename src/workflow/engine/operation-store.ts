@@ -1,6 +1,15 @@
 import { AiosError } from '../../kernel/errors.ts';
+import type { Json } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
-import { ENDED, type RunStatus } from './run-store.ts';
+import {
+  ENDED,
+  type Entry,
+  type Origin,
+  type PayloadRef,
+  type RunResult,
+  type RunStatus,
+  type StoredRun,
+} from './run-store.ts';
 
 /** What people ask of a run that has not ended. */
 export type RequestKind = 'cancel' | 'pause' | 'resume';
@@ -14,6 +23,49 @@ export interface RunRequest {
   readonly atMs: number;
 }
 
+/** A run that has ended goes back to what its journal keeps, under its next attempt. */
+export interface RunRewind {
+  readonly runId: string;
+  /** The run as it was read: another one that went back meanwhile refuses this one. */
+  readonly epoch: number;
+  /** The same request again, under the same id, is success. */
+  readonly requestId: string;
+  readonly atMs: number;
+  /** The entries that it begins with. */
+  readonly entries: readonly Entry[];
+  /** Another input of the whole run; undefined leaves it. */
+  readonly input: Json | undefined;
+  /** Keys of signals for steps that are done anew: what is left of them counts no more. */
+  readonly signals: readonly string[];
+  /** The key of the step that it goes back to; empty when it goes on from all that it has. */
+  readonly step: string;
+  readonly by: string;
+}
+
+/** An attempt of a run that was followed by another one. */
+export interface RunAttempt {
+  readonly attempt: number;
+  readonly status: RunStatus;
+  readonly result: RunResult | null;
+  readonly input: Json;
+  readonly endedAtMs: number;
+  /** Where the next attempt began, who asked for it, and when. */
+  readonly nextStep: string;
+  readonly nextBy: string;
+  readonly nextAtMs: number;
+}
+
+/** A new run that begins with the journal of another one. */
+export interface RunFork {
+  readonly id: string;
+  readonly from: StoredRun;
+  readonly entries: readonly Entry[];
+  readonly input: Json | undefined;
+  readonly step: string;
+  readonly idempotencyKey: string | null;
+  readonly atMs: number;
+}
+
 /**
  * What operators do to runs, as writes for a commit, so that their audit entries stand or fall with them. Requests are gates: they refuse with
  * `workflow.run_not_found`, `workflow.ended` or `workflow.not_paused`.
@@ -24,6 +76,18 @@ export interface OperationStore {
    * that its worker has to be told.
    */
   request(request: RunRequest): Write<RunStatus>;
+  /** A gate: refuses with `workflow.not_ended` or `store.conflict`. The run is due at once. */
+  rewind(rewind: RunRewind): Write;
+  /** A gate: refuses with `workflow.exists` when the idempotency key is taken. The run is due at once. */
+  fork(fork: RunFork): Write;
+  /** The journal of a run as it is stored, of the present attempt or of an earlier one. */
+  journal(runId: string, attempt?: number): Promise<Entry[]>;
+  /** Keys of the signals that wait for a run. */
+  signalKeys(runId: string): Promise<string[]>;
+  /** The attempts before the present one, in order. */
+  attempts(runId: string): Promise<RunAttempt[]>;
+  /** Ids of the runs that were forked from this one, the newest first, as many as `limit`. */
+  forksOf(runId: string, limit: number): Promise<string[]>;
   /** Asks for a run to be canceled if it has not ended: what a run does about one that it started and no longer waits for. */
   cancelChild(runId: string, atMs: number): Write;
   /** A cancel has been taken up and its clean-up begins: it is not asked for any more. */
@@ -42,4 +106,24 @@ export function refusedRequest(
   }
   if (ENDED.has(status)) return new AiosError('workflow.ended', { detail: `${runId} is ${status}.` });
   return new AiosError('store.conflict', { detail: runId });
+}
+
+/** Why a run does not go back to an earlier step. */
+export function refusedRewind({ runId }: RunRewind, status: RunStatus | undefined): AiosError {
+  if (!status) return new AiosError('workflow.run_not_found', { detail: runId });
+  if (!ENDED.has(status)) return notEnded(runId, status);
+  return new AiosError('store.conflict', { detail: `${runId} has ended again meanwhile.` });
+}
+
+export function notEnded(runId: string, status: RunStatus): AiosError {
+  return new AiosError('workflow.not_ended', { detail: `${runId} is ${status}.` });
+}
+
+/** Where a fork comes from, as its row has it. */
+export function forkOrigin({ from, input, step }: RunFork, of: Origin & { inputRef?: PayloadRef }): Origin {
+  const { parent: _, ...origin } = of;
+  const fork = { runId: from.id, attempt: from.attempt, step };
+  if (input === undefined) return { ...origin, fork };
+  const { inputRef: __, ...edited } = origin;
+  return { ...edited, input, edited: true, fork };
 }

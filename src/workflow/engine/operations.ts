@@ -1,11 +1,16 @@
 import type { Clock } from '../../kernel/clock.ts';
-import { newId } from '../../kernel/ids.ts';
-import type { JsonObject } from '../../kernel/json.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { derivedId, newId, sortedId } from '../../kernel/ids.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import type { Agenda } from './agenda.ts';
-import type { RequestKind } from './operation-store.ts';
-import type { RunStore } from './run-store.ts';
+import type { Flows } from './flows.ts';
+import { SENT, SentBefore } from './idempotency.ts';
+import { notEnded, type RequestKind } from './operation-store.ts';
+import { EDITED } from './recorder.ts';
+import { type Rewound, rewind, rewindToEnd } from './rewind.ts';
+import { ENDED, type Entry, type PayloadRef, type RunStore, type StoredRun } from './run-store.ts';
 
 /** Who does something to a run: a key, a session, a person, or AIOS itself. */
 export interface Actor {
@@ -22,8 +27,19 @@ const DONE: { readonly [what in RequestKind]: string } = {
   resume: 'resumed',
 };
 
+/** Where a run goes back to: a step, its start, or without either where it failed or was canceled. */
+export interface RetryRequest {
+  /** The key of a step, `pay` or `each[2]/pay`. */
+  readonly step?: string;
+  readonly fromStart?: boolean;
+  readonly input?: Json;
+  /** The same key, the same request: it is done once. */
+  readonly key?: string;
+}
+
 export interface OperationDeps {
   readonly store: RunStore;
+  readonly flows: Flows;
   readonly agenda: Agenda;
   readonly clock: Clock;
   readonly audit: AuditPort | undefined;
@@ -66,17 +82,156 @@ export class RunOperations {
     return this.#request(runId, 'resume', by);
   }
 
+  /**
+   * Lets an ended run go back to a step and on from there, under its next attempt. What it had recorded before that step is kept; the attempt so far stays
+   * readable. `input` replaces what the step is given: the arguments of a call, the input of another step, that of the run from its start.
+   *
+   * @throws AiosError `workflow.run_not_found`, `workflow.not_ended`, `workflow.step_not_reached`, `request.invalid`, `store.conflict`
+   * @example await engine.operations.retry('run_…', { step: 'refund', input: { cents: 500 } }, by)
+   */
+  async retry(runId: string, request: RetryRequest = {}, by: Actor = SYSTEM): Promise<void> {
+    const { store, agenda } = this.#deps;
+    await store.commit.commit(await this.retryWrites(runId, request, by));
+    await agenda.take([runId]);
+  }
+
+  /** The writes of `retry`, its audit entry among them unless it is part of something larger. */
+  async retryWrites(runId: string, request: RetryRequest, by: Actor, audited = true): Promise<Write[]> {
+    const { store, flows, clock } = this.#deps;
+    const run = await this.#find(runId);
+    const { key, fromStart, input } = request;
+    const requestId = key === undefined ? newId('req') : derivedId('req', runId, key);
+    if (run.request === requestId) return [];
+    if (!ENDED.has(run.status)) throw notEnded(runId, run.status);
+    const [entries, keys, { flow }] = await Promise.all([
+      store.operations.journal(runId),
+      store.operations.signalKeys(runId),
+      flows.version(run.workflow, run.version),
+    ]);
+    const back = goBack(run, entries, request);
+    const before = new SentBefore(entries.find(({ k }) => k === SENT)?.o, run.attempt);
+    const sent = before.with(await this.#whole(runId, back.dropped), flow);
+    const atMs = clock.now();
+    const rewind = store.operations.rewind({
+      runId,
+      epoch: run.epoch,
+      requestId,
+      atMs,
+      entries: [...editedEntries(back, request), { k: SENT, o: sent as Json }],
+      input: fromStart ? input : undefined,
+      signals: signalsDropped(keys, back),
+      step: back.step,
+      by: by.id,
+    });
+    if (!audited) return [rewind];
+    return [
+      rewind,
+      ...this.#audited('retried', run, by, {
+        attempt: run.attempt + 1,
+        step: back.step,
+        ...(input === undefined ? {} : { input }),
+      }),
+    ];
+  }
+
+  /**
+   * Starts a new run of the same version from the journal of another one up to a step; that one stays as it is. Whatever the new run does to the outside it
+   * does under idempotency keys of its own. Answers with its id.
+   *
+   * @throws AiosError `workflow.run_not_found`, `workflow.step_not_reached`, `request.invalid`
+   */
+  async fork(runId: string, request: RetryRequest = {}, by: Actor = SYSTEM): Promise<string> {
+    const { store, agenda, clock } = this.#deps;
+    const from = await this.#find(runId);
+    const back = goBack(from, await store.operations.journal(runId), request);
+    const atMs = clock.now();
+    const { key, fromStart, input } = request;
+    const id = key === undefined ? newId('run', atMs) : sortedId('run', from.startedAtMs, 'fork', runId, key);
+    if (key !== undefined && (await store.find(id))) return id;
+    const fork = store.operations.fork({
+      id,
+      from,
+      entries: editedEntries(back, request),
+      input: fromStart ? input : undefined,
+      step: back.step,
+      idempotencyKey: null,
+      atMs,
+    });
+    const payload = { from: runId, step: back.step, ...(input === undefined ? {} : { input }) };
+    await store.commit.commit([fork, ...this.#audited('forked', { ...from, id }, by, payload)]);
+    await agenda.take([id]);
+    return id;
+  }
+
+  /** Entries with the large values that lie apart: what was sent is compared as a whole. */
+  async #whole(runId: string, entries: readonly Entry[]): Promise<Entry[]> {
+    const whole: Entry[] = [];
+    const read = async (ref: PayloadRef) => (await this.#deps.store.payload(runId, ref.digest)) ?? null;
+    for (const entry of entries) {
+      const { ir, or } = entry;
+      whole.push({ ...entry, ...(ir ? { i: await read(ir) } : {}), ...(or ? { o: await read(or) } : {}) });
+    }
+    return whole;
+  }
+
+  async #find(runId: string): Promise<StoredRun> {
+    const run = await this.#deps.store.find(runId);
+    if (run) return run;
+    throw new AiosError('workflow.run_not_found', { detail: runId });
+  }
+
   async #request(runId: string, what: RequestKind, by: Actor): Promise<void> {
     const { store, agenda, clock } = this.#deps;
     const atMs = clock.now();
     const request = store.operations.request({ runId, what, requestId: newId('req', atMs), atMs });
-    await store.commit.commit([request, ...this.#audited(DONE[what], runId, by, {})]);
+    await store.commit.commit([request, ...this.#audited(DONE[what], { id: runId, subject: null }, by, {})]);
     await agenda.take([runId]);
   }
 
-  #audited(action: string, runId: string, actor: Actor, payload: JsonObject): Write[] {
+  #audited(
+    action: string,
+    { id, subject }: Pick<StoredRun, 'id' | 'subject'>,
+    actor: Actor,
+    payload: JsonObject,
+  ): Write[] {
     const { audit, clock } = this.#deps;
     if (!audit) return [];
-    return [audit({ kind: 'run', action, actor, object: `run:${runId}`, at: clock.now(), payload })];
+    const about = subject === null ? {} : { subject };
+    return [audit({ kind: 'run', action, actor, object: `run:${id}`, ...about, at: clock.now(), payload })];
   }
+}
+
+/** @throws AiosError `workflow.step_not_reached`, `request.invalid` */
+function goBack(
+  run: StoredRun,
+  entries: readonly Entry[],
+  { step, fromStart, input }: RetryRequest,
+): Rewound {
+  if (fromStart && step !== undefined) throw invalid('Either a step or fromStart, not both.');
+  if (fromStart) return { step: '', kept: [], dropped: entries };
+  if (step !== undefined) {
+    const back = rewind(entries, step);
+    if (back) return back;
+    throw new AiosError('workflow.step_not_reached', { detail: `“${step}” in ${run.id}.` });
+  }
+  if (!ENDED.has(run.status) || run.status === 'completed')
+    throw invalid(`${run.id} is ${run.status}: name the step to go back to.`);
+  const back = rewindToEnd(entries, run.result?.error);
+  if (back.step === '' && input !== undefined) throw invalid('An input needs the step that it is for.');
+  return back;
+}
+
+function invalid(detail: string): AiosError {
+  return new AiosError('request.invalid', { detail });
+}
+
+function editedEntries({ step, kept }: Rewound, { fromStart, input }: RetryRequest): Entry[] {
+  if (input === undefined || fromStart) return [...kept];
+  return [...kept, { k: `${step}${EDITED}`, o: input }];
+}
+
+/** Keys of the signals that were for steps which are done anew: a late second answer must not answer the next question. */
+function signalsDropped(keys: readonly string[], { dropped }: Rewound): string[] {
+  const anew = new Set(dropped.map(({ k }) => k.replace(/\^open$/, '')));
+  return keys.filter((key) => anew.has(key) || anew.has(key.replace(/\^on\/.*$/, '')));
 }

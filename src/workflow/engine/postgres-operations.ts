@@ -1,10 +1,13 @@
+import type { Database } from '../../store/database.ts';
 import { write } from '../../store/group-commit.ts';
 import type { OperationStore } from './operation-store.ts';
 import { acknowledgeLane, childCancelLane, requestLane } from './postgres-requests.ts';
+import { postgresRewinds } from './postgres-rewinds.ts';
 
 /** What operators do to runs that are kept in Postgres. */
-export function postgresOperations(): OperationStore {
+export function postgresOperations(db: Database): OperationStore {
   return {
+    ...postgresRewinds(db),
     request: (request) => write(requestLane, request),
     cancelChild: (runId, atMs) => write(childCancelLane, { runId, atMs }),
     acknowledge: (runId) => write(acknowledgeLane, runId),

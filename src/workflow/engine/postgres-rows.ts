@@ -11,6 +11,10 @@ import {
   type StoredRun,
 } from './run-store.ts';
 
+/** As they are stored: a large value lies apart. */
+export type StoredOrigin = Origin & { inputRef?: PayloadRef };
+export type StoredResult = RunResult & { outputRef?: PayloadRef };
+
 /** A row of runs as Postgres gives it. */
 export interface RunRow {
   id: string;
@@ -19,13 +23,15 @@ export interface RunRow {
   epoch: number;
   status: RunStatus;
   requested: 'cancel' | 'pause' | null;
+  attempt: number;
+  request: string | null;
   waiting_for: string | null;
   wake_at: number | null;
-  origin: Origin & { inputRef?: PayloadRef };
+  origin: StoredOrigin;
   idempotency_key: string | null;
   started_at: number;
   updated_at: number;
-  result: (RunResult & { outputRef?: PayloadRef }) | null;
+  result: StoredResult | null;
   subject: string | null;
   outcome: string | null;
   entries: Entry[];
@@ -33,29 +39,37 @@ export interface RunRow {
 
 /** Its columns, without the journal. */
 export const READ =
-  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.waiting_for, r.wake_at, r.origin, r.idempotency_key, r.started_at, r.updated_at, r.result, r.subject, r.outcome';
+  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.attempt, r.request, r.waiting_for, r.wake_at, r.origin, r.idempotency_key, r.started_at, r.updated_at, r.result, r.subject, r.outcome';
 
 /** Runs as they were before large values were put apart. */
 export async function wholeRuns(db: Database, rows: readonly RunRow[]): Promise<StoredRun[]> {
-  const refs = rows.flatMap(({ origin, result }) => [origin.inputRef ?? [], result?.outputRef ?? []].flat());
-  const bodies = await readPayloads(db, refs);
+  const bodies = await readPayloads(db, rows.flatMap(refsOf));
   return rows.map((row) => fromRow(row, bodies));
+}
+
+type Values = Pick<RunRow, 'origin' | 'result'>;
+
+export function refsOf({ origin, result }: Values): PayloadRef[] {
+  return [origin.inputRef ?? [], result?.outputRef ?? []].flat();
+}
+
+export function wholeValues(
+  row: Values,
+  bodies: ReadonlyMap<string, unknown>,
+): { origin: Origin; result: RunResult | null } {
+  const { inputRef, ...origin } = row.origin;
+  if (origin.event && !origin.edited) origin.input = eventInput(origin.event);
+  else if (inputRef) origin.input = bodies.get(inputRef.digest) as Json;
+  if (!row.result?.outputRef) return { origin, result: row.result };
+  const { outputRef, ...others } = row.result;
+  return { origin, result: { ...others, output: bodies.get(outputRef.digest) as Json } };
 }
 
 function fromRow(row: RunRow, bodies: ReadonlyMap<string, unknown>): StoredRun {
   const { waiting_for, wake_at, idempotency_key, started_at, updated_at, entries: _, ...rest } = row;
-  const { inputRef, ...origin } = row.origin;
-  if (origin.event) origin.input = eventInput(origin.event);
-  else if (inputRef) origin.input = bodies.get(inputRef.digest) as Json;
-  let { result } = row;
-  if (result?.outputRef) {
-    const { outputRef, ...others } = result;
-    result = { ...others, output: bodies.get(outputRef.digest) as Json };
-  }
   return {
     ...rest,
-    origin,
-    result,
+    ...wholeValues(row, bodies),
     waitingFor: waiting_for,
     wakeAtMs: wake_at,
     idempotencyKey: idempotency_key,

@@ -41,7 +41,7 @@ import type {
 /** Runs in Postgres, written through group commit: any number of processes over one database. */
 export class PostgresRunStore implements RunStore {
   readonly commit: Committer;
-  readonly operations: OperationStore = postgresOperations();
+  readonly operations: OperationStore;
   readonly schedules: PostgresSchedules;
   readonly #db: Database;
 
@@ -61,6 +61,7 @@ export class PostgresRunStore implements RunStore {
     this.commit = commit;
     this.#inlineMax = payloadInlineBytesMax;
     this.schedules = new PostgresSchedules(db, (tx, runs) => this.insert(tx, runs));
+    this.operations = postgresOperations(db);
   }
 
   onSignal(listener: (runIds: readonly string[]) => void): void {

@@ -4,6 +4,8 @@ import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
 import { type FlowGraph, flowGraph } from '../language/graph.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
+import type { RunAttempt } from './operation-store.ts';
+import { EDITED } from './recorder.ts';
 import {
   ENDED,
   type Entry,
@@ -33,12 +35,18 @@ export interface StepView {
   inputRef?: PayloadRef;
   outputRef?: PayloadRef;
   error?: FlowErrorBody;
+  /** An operator gave it its input when the run went back to it. */
+  edited?: true;
   /** The case that a `switch` took. */
   choice?: string;
 }
 
 export interface RunDetail extends StoredRun {
   readonly digest: string;
+  /** The attempts before the present one. */
+  readonly attempts: readonly RunAttempt[];
+  /** Ids of the runs that were forked from it, the newest first. */
+  readonly forks: readonly string[];
   readonly steps: readonly StepView[];
   readonly graph: FlowGraph;
 }
@@ -47,6 +55,9 @@ export interface RunPage {
   readonly items: readonly StoredRun[];
   readonly nextCursor: string | undefined;
 }
+
+/** As many forks are named with a run. */
+const FORKS_MAX = 50;
 
 /** Runs as people look at them: read from the store, never from the memory of a worker. */
 export class RunReader {
@@ -58,16 +69,25 @@ export class RunReader {
     this.#flows = flows;
   }
 
-  /** @throws AiosError `workflow.run_not_found` */
-  async get(runId: string): Promise<RunDetail> {
-    const run = await this.#store.find(runId);
-    if (!run) throw new AiosError('workflow.run_not_found', { detail: runId });
-    const [entries, loaded] = await Promise.all([
-      this.#store.entries(runId),
-      this.#flows.version(run.workflow, run.version),
+  /** A run with its steps; with `attempt` as it was at the end of an earlier one. @throws AiosError `workflow.run_not_found` */
+  async get(runId: string, attempt?: number): Promise<RunDetail> {
+    const { operations } = this.#store;
+    const now = await this.#store.find(runId);
+    if (!now) throw new AiosError('workflow.run_not_found', { detail: runId });
+    const attempts = now.attempt > 1 ? await operations.attempts(runId) : [];
+    const earlier = attempts.find((each) => each.attempt === attempt);
+    if (attempt !== undefined && attempt !== now.attempt && !earlier)
+      throw new AiosError('workflow.run_not_found', { detail: `${runId}, attempt ${attempt}` });
+    const [entries, loaded, forks] = await Promise.all([
+      earlier ? operations.journal(runId, attempt) : this.#store.entries(runId),
+      this.#flows.version(now.workflow, now.version),
+      operations.forksOf(runId, FORKS_MAX),
     ]);
+    const run = earlier ? asItWas(now, earlier) : now;
     return {
       ...run,
+      attempts,
+      forks,
       digest: loaded.digest,
       steps: stepsOf(entries, loaded, run),
       graph: flowGraph(loaded.flow),
@@ -94,11 +114,28 @@ export class RunReader {
   }
 }
 
+function asItWas(run: StoredRun, { attempt, status, result, input, endedAtMs }: RunAttempt): StoredRun {
+  const origin = { ...run.origin, input };
+  return {
+    ...run,
+    attempt,
+    status,
+    result,
+    origin,
+    updatedAtMs: endedAtMs,
+    wakeAtMs: null,
+    waitingFor: null,
+  };
+}
+
 /** The steps that a journal tells of, in the order in which they began. */
 function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<StoredRun, 'status'>): StepView[] {
   const nodes = stepsById(loaded.flow);
   const views = new Map<string, StepView>();
   const attempts = new Map<string, number>();
+  const edited = new Set(
+    entries.flatMap(({ k }) => (k.endsWith(EDITED) ? [k.slice(0, -EDITED.length)] : [])),
+  );
   for (const entry of entries) {
     const opened = entry.k.endsWith('^open');
     const key = opened ? entry.k.slice(0, -'^open'.length) : entry.k;
@@ -107,6 +144,7 @@ function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<Stored
     if (!node || entry.s === undefined) continue;
     const view = viewOf(key, node, entry, opened && ENDED.has(run.status));
     if (opened) view.status = ENDED.has(run.status) ? 'canceled' : 'waiting';
+    if (edited.has(key)) view.edited = true;
     const base = withoutAttempts(key);
     if (!views.has(key)) attempts.set(base, (attempts.get(base) ?? 0) + 1);
     view.attempts = attempts.get(base)!;

@@ -1,3 +1,4 @@
+import type { Json } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { Entry, Subscription } from './run-store.ts';
@@ -12,12 +13,17 @@ export interface Unwritten {
   readonly unsubscribed: string[];
 }
 
+/** What follows the key of a step whose input an operator gave. */
+export const EDITED = '^input';
+
 /** How many entries may wait unwritten before they are flushed: bounds what a crash has to redo. */
 const UNWRITTEN_MAX = 256;
 
 /** What a run has recorded: what an earlier life of it wrote, and what this one has not written yet. */
 export class Recorder {
   readonly pins = new Map<string, Pin>();
+  /** Inputs that an operator gave, by the key of their step. */
+  readonly edits = new Map<string, Json>();
   readonly #earlier: Map<string, Entry> | undefined;
   readonly #onFull: () => void;
   unwritten: Unwritten = nothing();
@@ -25,7 +31,10 @@ export class Recorder {
   constructor(entries: readonly Entry[], onFull: () => void) {
     this.#onFull = onFull;
     this.#earlier = entries.length > 0 ? new Map(entries.map((entry) => [entry.k, entry])) : undefined;
-    for (const { p } of entries) this.#pin(p);
+    for (const { p, k, o } of entries) {
+      this.#pin(p);
+      if (k.endsWith(EDITED)) this.edits.set(k.slice(0, -EDITED.length), o ?? null);
+    }
   }
 
   /** What an earlier life recorded: this one asks for each key once. */

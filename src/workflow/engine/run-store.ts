@@ -51,6 +51,10 @@ export interface Origin {
   scheduledMs?: number;
   /** The run and step that wait for this one. */
   parent?: { runId: string; stepKey: string };
+  /** The input is not the one that the run was started with, nor its event: an operator gave it. */
+  edited?: true;
+  /** The run whose journal this one began with, up to a step. */
+  fork?: { runId: string; attempt: number; step: string };
 }
 
 /** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
@@ -117,6 +121,10 @@ export interface StoredRun {
   readonly epoch: number;
   readonly status: RunStatus;
   readonly requested: 'cancel' | 'pause' | null;
+  /** 1, and one more each time the run went back to an earlier step. */
+  readonly attempt: number;
+  /** The id of the last request of an operator. */
+  readonly request: string | null;
   readonly waitingFor: string | null;
   readonly wakeAtMs: number | null;
   readonly origin: Origin;

@@ -11,6 +11,7 @@ export interface RunIdentity {
   readonly version: number;
   readonly digest: string;
   readonly epoch: number;
+  readonly attempt: number;
   readonly origin: Origin;
   readonly idempotencyKey: string | null;
   readonly startedAtMs: number;
@@ -20,23 +21,32 @@ export interface RunIdentity {
 export class LiveContext implements StepContext {
   readonly #run: RunIdentity;
   readonly #branch: LiveBranch;
+  readonly #suffix: string;
   readonly stepKey: string;
   readonly nowMs: number;
 
-  constructor(run: RunIdentity, stepKey: string, nowMs: number, branch: LiveBranch) {
+  constructor(run: RunIdentity, stepKey: string, nowMs: number, branch: LiveBranch, suffix: string) {
     this.#run = run;
     this.stepKey = stepKey;
     this.nowMs = nowMs;
     this.#branch = branch;
+    this.#suffix = suffix;
   }
 
   get runId(): string {
     return this.#run.id;
   }
 
-  /** Without the attempt: one that was given up may have been done, and its receiver knows it by this key (decisions/0007). */
+  /**
+   * Without the attempt of a `try`: one that was given up may have been done, and its receiver knows it by this key (decisions/0007). With that of
+   * the run when it sends something else than an attempt before it (decisions/0012).
+   */
   get idempotencyKey(): string {
-    return `${this.#run.id}/${withoutAttempts(this.stepKey)}`;
+    return `${this.#run.id}/${withoutAttempts(this.stepKey)}${this.#suffix}`;
+  }
+
+  get attempt(): number {
+    return this.#run.attempt;
   }
 
   get workflow(): string {

@@ -13,6 +13,7 @@ import { emittedEvent } from './emitted-event.ts';
 import { CANCELED, Execution } from './execution.ts';
 import { type ExecutionHost, isAway, whileAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
+import { givenBack } from './given-back.ts';
 import { Held, type Patch } from './held.ts';
 import type {
   ClaimedRun,
@@ -108,6 +109,7 @@ export class Worker implements ExecutionHost {
         version: loaded.version,
         digest: loaded.digest,
         // Random, so that a new row can be told from that of another process which had the same id.
+        attempt: 1,
         epoch: 1 + Math.floor(Math.random() * 0x3fffffff),
         origin,
         idempotencyKey,
@@ -141,15 +143,7 @@ export class Worker implements ExecutionHost {
 
   async #giveBack(claimed: ClaimedRun, error: AiosError): Promise<void> {
     this.deps.onError(error, claimed.id);
-    const updatedAtMs = this.nowMs();
-    const later = { status: 'waiting', result: null, wakeAtMs: updatedAtMs + GIVE_BACK_MS } as const;
-    const failed = {
-      status: 'failed',
-      result: { error: toFlowError(error, '').body },
-      wakeAtMs: null,
-    } as const;
-    const state = error.retryable ? later : failed;
-    const change = { ...claimed, ...state, insert: false, worker: null, updatedAtMs, entries: [], seq: 0 };
+    const change = givenBack(claimed, error, this.nowMs());
     await this.deps.store.commit.commit(this.deps.store.save(change));
   }
 
@@ -394,6 +388,3 @@ export class Worker implements ExecutionHost {
     }
   }
 }
-
-/** When a run that could not be taken up is tried again. */
-const GIVE_BACK_MS = 1_000;

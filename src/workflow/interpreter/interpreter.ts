@@ -127,7 +127,9 @@ class Interpretation {
   }
 
   /** A step that is not skipped, from its input's transformation to its output. */
-  #enter(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+  #enter(step: StepNode, key: string, given: Json, frame: Frame): Json | Promise<Json> {
+    // The arguments of a call are what its operator sees and edits; of other steps it is what they are given.
+    const raw = step.type === 'call' || step.type === 'run' ? given : (this.#journal.edited(key) ?? given);
     try {
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
       const scope = this.#scope(step, key, input, frame, raw);
@@ -217,7 +219,7 @@ class Interpretation {
     const journal = this.#journal;
     switch (step.type) {
       case 'call': {
-        const given = step.with(scope) as JsonObject;
+        const given = (journal.edited(key) ?? step.with(scope)) as JsonObject;
         checkData(step.validate, given, 'with', key);
         return journal.step(key, step.primitive, given, branch);
       }
@@ -239,7 +241,7 @@ class Interpretation {
       case 'raise':
         throw raisedError(step.error(scope), key);
       case 'run':
-        return journal.child(key, step.workflow, step.input(scope), step.wait, branch);
+        return journal.child(key, step.workflow, journal.edited(key) ?? step.input(scope), step.wait, branch);
       case 'try':
         return this.#try(step, key, input, scope, frame, branch);
       case 'wait':

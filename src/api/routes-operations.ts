@@ -1,0 +1,87 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { Json } from '../kernel/json.ts';
+import type { WorkflowEngine } from '../workflow/engine/engine.ts';
+import type { RunAttempt } from '../workflow/engine/operation-store.ts';
+import { actorOf, route } from './routes.ts';
+import { AnyObject, IdParams, iso } from './shapes.ts';
+
+const tag = 'runs';
+
+const Back = Type.Object(
+  {
+    step: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'The key of a step that the run came to; left out, where it failed or was canceled',
+      }),
+    ),
+    fromStart: Type.Optional(Type.Boolean({ description: 'All of it anew' })),
+    input: Type.Optional(
+      Type.Unknown({
+        description:
+          'What the step is given instead: the arguments of a call; with fromStart the input of the run',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Ended runs that go back to an earlier step, and new runs from the journal of another. */
+export function operationRoutes(
+  server: FastifyInstance,
+  engine: WorkflowEngine,
+  read: (runId: string) => Promise<unknown>,
+): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/runs/:id/retry',
+    permission: 'runs.control',
+    summary:
+      'Let an ended run go back to a step: what it had before is kept, the rest is done anew under its next attempt. Idempotency-Key: once for a key',
+    tag,
+    params: IdParams,
+    body: Back,
+    answer: AnyObject,
+    handle: async ({ params, body, caller, request }) => {
+      await engine.operations.retry(params.id, requested(body, request), actorOf(caller));
+      return read(params.id);
+    },
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/runs/:id/fork',
+    permission: 'runs.start',
+    summary:
+      'Start a new run from what this one had when it came to a step; this one stays as it is. Idempotency-Key: the same key, the same fork',
+    tag,
+    params: IdParams,
+    body: Back,
+    answer: AnyObject,
+    status: 201,
+    handle: async ({ params, body, caller, request }) =>
+      read(await engine.operations.fork(params.id, requested(body, request), actorOf(caller))),
+  });
+}
+
+function requested(
+  { input, ...back }: { step?: string; fromStart?: boolean; input?: unknown },
+  { headers }: FastifyRequest,
+) {
+  const key = headers['idempotency-key'];
+  return {
+    ...back,
+    ...(input === undefined ? {} : { input: input as Json }),
+    ...(typeof key === 'string' && key !== '' ? { key } : {}),
+  };
+}
+
+export function attemptToJson({ endedAtMs, nextAtMs, result, ...attempt }: RunAttempt) {
+  return {
+    ...attempt,
+    endedAt: iso(endedAtMs),
+    nextAt: iso(nextAtMs),
+    error: result?.error,
+    output: result?.output,
+  };
+}
