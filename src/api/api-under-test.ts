@@ -74,7 +74,7 @@ onDeadline: { decision: refuse }
 costPerMinuteUsd: 0.5
 `;
 const FLOW = `
-document: { dsl: '1.0.0', namespace: test, name: returns, version: '1.0.0', metadata: { aios: { outcome: output.decision } } }
+document: { dsl: '1.0.0', namespace: test, name: returns, version: '1.0.0', metadata: { aios: { outcome: output.decision, attributes: { amount: event.data.amount } } } }
 evaluate: { language: cel }
 schedule: { on: { one: { with: { type: return.requested } } } }
 do:

@@ -10,10 +10,11 @@ import type { Lineage } from '../ledger/lineage.ts';
 import type { Committer } from '../store/group-commit.ts';
 import type { RunState, WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
-import { ENDED, type RunStatus, type StoredRun } from '../workflow/engine/run-store.ts';
+import { ENDED, type StoredRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
 import { attemptToJson, operationRoutes } from './routes-operations.ts';
+import { ATTRIBUTE_QUERY, filtersOf, RunQuery, RunStatusName } from './run-query.ts';
 import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 export interface RunDependencies {
@@ -30,13 +31,14 @@ export const RunSummary = Type.Object({
   id: Type.String(),
   workflow: Type.String(),
   version: Type.Integer(),
-  status: Type.String({ enum: ['running', 'waiting', 'paused', 'completed', 'failed', 'canceled'] }),
+  status: RunStatusName,
   startedAt: Type.Optional(Type.String({ format: 'date-time' })),
   endedAt: Type.Optional(Type.String({ format: 'date-time' })),
   updatedAt: Type.String({ format: 'date-time' }),
   outcome: Type.Optional(Type.String()),
   subject: Type.Optional(Type.String()),
   waitingFor: Type.Optional(Type.String()),
+  attributes: Type.Optional(AnyObject),
   costMicroUsd: Type.Optional(Type.Integer()),
 });
 const Run = Type.Object(
@@ -81,25 +83,17 @@ function listRoute(server: FastifyInstance, { engine, costs }: RunDependencies):
     permission: 'runs.read',
     summary: 'Runs, newest first',
     tag,
-    query: pageQuery({
-      workflow: Type.Optional(Type.String()),
-      status: Type.Optional(RunSummary.properties.status),
-      since: Type.Optional(Type.String({ format: 'date-time' })),
-      until: Type.Optional(Type.String({ format: 'date-time' })),
-      q: Type.Optional(Type.String({ description: 'Part of the id, subject or outcome' })),
-    }),
+    query: pageQuery(RunQuery, ATTRIBUTE_QUERY),
     answer: pageOf(RunSummary),
-    handle: async ({ query: { workflow, status, since, until, q, cursor, limit = 50 } }) => {
-      const filters = {
-        ...(workflow === undefined ? {} : { workflow }),
-        ...(status === undefined ? {} : { status: status as RunStatus }),
-        ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
-        ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
-        ...(q === undefined || q === '' ? {} : { text: q }),
-      };
-      const page = await engine.runs.list(filters, cursor, limit);
-      const sums = await costs.sums(page.items.map(({ id }) => id));
-      const items = page.items.map((run) => ({ ...summaryOf(run), costMicroUsd: sums.get(run.id) }));
+    handle: async ({ query: { cursor, limit = 50, ...query } }) => {
+      const page = await engine.runs.list(filtersOf(query), cursor, limit);
+      const ids = page.items.map(({ id }) => id);
+      const [sums, attributes] = await Promise.all([costs.sums(ids), engine.runs.attributesOf(ids)]);
+      const items = page.items.map((run) => ({
+        ...summaryOf(run),
+        attributes: attributes.get(run.id),
+        costMicroUsd: sums.get(run.id),
+      }));
       return { items, nextCursor: page.nextCursor ?? null };
     },
   });
@@ -241,7 +235,7 @@ export function stateToJson(state: RunState) {
 }
 
 function detailOf(run: RunDetail) {
-  const { origin, result, digest, graph, steps, idempotencyKey, attempt, attempts, forks } = run;
+  const { origin, result, digest, graph, steps, idempotencyKey, attempt, attempts, forks, attributes } = run;
   return {
     ...summaryOf(run),
     digest,
@@ -254,6 +248,7 @@ function detailOf(run: RunDetail) {
     attempts: attempts.map(attemptToJson),
     forkedFrom: origin.fork,
     forks,
+    attributes,
     edited: origin.edited,
     output: result?.output,
     error: result?.error,

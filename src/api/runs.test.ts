@@ -126,6 +126,15 @@ describe('the API runs flows', () => {
       await api.request({ url: '/api/v1/runs?workflow=returns&status=completed&q=approve', role: 'viewer' })
     ).json();
     expect(list.items).toMatchObject([{ id: waiting.id, outcome: 'approve', costMicroUsd: 1_000_000 }]);
+    const search = (query: string) =>
+      api.request({ url: `/api/v1/runs?${query}`, role: 'viewer' }).then((response) => response.json());
+    const ranged = 'version=1&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z&attr.amount.gte=30';
+    expect((await search(`attr.amount=30&${ranged}`)).items).toMatchObject([
+      { id: waiting.id, attributes: { amount: 30 } },
+    ]);
+    expect((await search('attr.amount=31')).items).toEqual([]);
+    expect(await search('attr.a.b=31')).toMatchObject({ code: 'request.invalid' });
+    expect(await search('orderId=31')).toMatchObject({ code: 'request.invalid' });
   });
 
   it('that need no person in one call', async () => {

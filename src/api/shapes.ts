@@ -8,14 +8,17 @@ export const IdParams = Type.Object({ id: Type.String({ minLength: 1 }) });
 const PAGE_COUNT_MAX = 500;
 
 /** The query of a list: its filters, the cursor that the last page gave, and how many items at most. */
-export function pageQuery<Filters extends TProperties>(filters: Filters) {
+export function pageQuery<Filters extends TProperties>(
+  filters: Filters,
+  patterns?: { [pattern: string]: TSchema },
+) {
   return Type.Object(
     {
       ...filters,
       cursor: Type.Optional(Type.String()),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_COUNT_MAX, default: 50 })),
     },
-    { additionalProperties: false },
+    { additionalProperties: false, ...(patterns ? { patternProperties: patterns } : {}) },
   );
 }
 

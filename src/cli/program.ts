@@ -52,7 +52,9 @@ const COMMANDS: readonly CommandRow[] = [
     description: 'list runs, or show one with its steps',
     options: [
       ['--workflow <name>', 'only runs of this flow'],
-      ['--status <status>', 'pending, running, waiting, paused, completed, failed or canceled'],
+      ['--status <status>', 'running, waiting, paused, completed, failed or canceled'],
+      ['--of-version <number>', 'only runs of this version of the flow'],
+      ['--attr <name=value...>', 'only runs with this attribute of their flow'],
       ['--limit <count>', 'how many', '20'],
     ],
     load: async () => (await import('./runs.ts')).runs,

@@ -17,6 +17,23 @@ interface RunSummary {
   costMicroUsd?: number;
 }
 
+/** Which runs are meant: `--workflow`, `--version`, `--status`, `--attr orderId=o-1`. */
+export function selection(options: { [option: string]: unknown }): { [name: string]: string | undefined } {
+  const {
+    workflow,
+    ofVersion,
+    status,
+    attr = [],
+  } = options as { [option: string]: string } & { attr?: string[] };
+  const attributes = attr.map((pair) => {
+    const at = pair.indexOf('=');
+    if (at < 1)
+      throw new AiosError('request.invalid', { detail: `--attr ${pair}: name=value was expected.` });
+    return [`attr.${pair.slice(0, at)}`, pair.slice(at + 1)];
+  });
+  return { workflow, version: ofVersion, status, ...Object.fromEntries(attributes) };
+}
+
 export interface Run extends RunSummary {
   output: Json;
   error?: { code?: string; title?: string; detail?: string };
@@ -55,9 +72,8 @@ export const runs: Action = async (options, [id]) => {
     print(one, options.json, () => describeRun(one));
     return EXIT.ok;
   }
-  const { workflow, status, limit } = options as Record<string, string | undefined>;
   const page = await client.request<{ items: RunSummary[] }>('GET', '/api/v1/runs', {
-    query: { workflow, status, limit },
+    query: { ...selection(options), limit: options.limit as string },
   });
   print(page, options.json, () =>
     table(

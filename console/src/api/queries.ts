@@ -30,7 +30,7 @@ export const kpisQuery = queryOptions({ queryKey: ['kpis'], queryFn: () => get<K
 export interface RunFilters {
   workflow?: string;
   status?: string;
-  since?: string;
+  from?: string;
   q?: string;
 }
 

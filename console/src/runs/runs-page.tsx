@@ -32,7 +32,8 @@ function sinceOf(hours: string | undefined): string | undefined {
 
 export function RunsPage() {
   const search = route.useSearch();
-  const filters: RunFilters = { ...search, since: sinceOf(search.since) };
+  const { since, ...rest } = search;
+  const filters: RunFilters = { ...rest, from: sinceOf(since) };
   const runs = useInfiniteQuery(runsQuery(filters, PAGE));
   const items = runs.data?.pages.flatMap((page) => page.items) ?? [];
   const filtered = Object.keys(search).length > 0;

@@ -100,6 +100,8 @@ export class Barriers {
     held.lastChange = change;
     held.seq++;
     const writes = store.save(change);
+    const attributes = held.execution.attributes?.take(patch.result?.output ?? null);
+    if (attributes) writes.push(store.operations.attributes(held.id, attributes));
     if (handedIn.length > 0) writes.push(...handedIn);
     if (consumed.length > 0) writes.push(...store.consume(held.id, consumed));
     for (const subscription of subscriptions) writes.push(store.subscribe(subscription));
@@ -115,6 +117,7 @@ export class Barriers {
   /** A value that cannot be stored fails the run, not the worker; anything else means that the run is no longer ours. */
   async #notWritten(held: Held, patch: Patch, error: unknown): Promise<void> {
     held.settleWritten(false);
+    held.execution.attributes?.reset();
     const known = toAiosError(error);
     if (LOST.has(known.code) || patch.status === 'failed') {
       this.#events.drop(held, known);

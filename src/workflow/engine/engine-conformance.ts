@@ -16,6 +16,7 @@ import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
 import { retryTests } from './engine-conformance-retry.ts';
 import { scheduleTests } from './engine-conformance-schedules.ts';
+import { searchTests } from './engine-conformance-search.ts';
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
 import type { WorkflowDefinition } from './flows.ts';
@@ -96,7 +97,12 @@ export class World {
   /** Defines a flow, `do:` and what follows it; known to the engines that there are and that come. */
   define(name: string, text: string, version = 1, metadata = '{}'): void {
     const head = `document: { dsl: '1.0.0', namespace: test, name: ${name}, version: '1.0.0', metadata: ${metadata} }\nevaluate: { language: cel }\n`;
-    const body = readDocument(head + text, `${name}.yaml`).value;
+    this.defineWhole(name, head + text, version);
+  }
+
+  /** A flow with its head. */
+  defineWhole(name: string, text: string, version = 1): void {
+    const body = readDocument(text, `${name}.yaml`).value;
     const definition = { name, version, digest: digestOf(body), body };
     this.#definitions.set(`${name}@${version}`, definition);
     for (const { engine } of this.#engines) engine.put(definition);
@@ -318,6 +324,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     waitTests(() => world);
     operationTests(() => world);
     retryTests(() => world);
+    searchTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
     scheduleTests(() => world);

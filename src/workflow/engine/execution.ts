@@ -5,6 +5,7 @@ import { Abandoned, FlowError, toFlowError } from '../catalog/flow-errors.ts';
 import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../catalog/primitive.ts';
 import type { Branch, Journal, ListenFilter, TakenEvent } from '../interpreter/journal.ts';
 import { type Flow, withoutAttempts } from '../language/flow.ts';
+import { Attributes } from './attributes.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
 import { EventStreams } from './event-stream.ts';
@@ -32,6 +33,8 @@ export class Execution implements Journal {
   running = 0;
   /** When true no further step begins: the run is being put away. */
   holding = false;
+  /** What the run is found by, when its flow declares that. */
+  readonly attributes: Attributes | undefined;
   /** What earlier attempts of the run sent out. */
   readonly sent: SentBefore | undefined;
   /** The run was canceled in an earlier life: nothing new begins but what cleans up. */
@@ -60,6 +63,13 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
+    const { input, event } = run.origin;
+    if (flow.attributes.length > 0)
+      this.attributes = new Attributes(
+        flow.attributes,
+        { input, event: event?.event ?? null },
+        entries.length === 0,
+      );
     const sent = this.recorder.find(SENT);
     if (run.attempt > 1) this.sent = new SentBefore(sent?.o, run.attempt);
     this.canceling = this.recorder.find(CANCELED) !== undefined;
@@ -316,6 +326,10 @@ export class Execution implements Journal {
   trace(key: string, choice = ''): void {
     if (this.recorder.find(key)) return;
     this.recorder.unwritten.entries.push({ k: key, s: this.#host.nowMs(), c: choice });
+  }
+
+  exported(context: Json): void {
+    this.attributes?.exported(context);
   }
 
   edited(key: string): Json | undefined {

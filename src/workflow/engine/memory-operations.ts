@@ -39,6 +39,16 @@ export function memoryOperations(tables: MemoryTables): OperationStore {
   };
   return {
     ...memoryRewinds(tables),
+    attributes: (runId, { set, unset }) =>
+      write(actions, () => {
+        const row = runs.get(runId);
+        if (!row) return;
+        const kept = (row.attributes ?? []).filter(
+          ({ name }) => !unset.includes(name) && !set.some((each) => each.name === name),
+        );
+        runs.set(runId, { ...row, attributes: [...kept, ...set] });
+      }),
+    attributesOf: async (runIds) => new Map(runIds.map((id) => [id, [...(runs.get(id)?.attributes ?? [])]])),
     request: (request) => write(requests, request),
     cancelChild: (runId, atMs) =>
       write(actions, () => void ask(runs, { runId, what: 'cancel', requestId: '', atMs })),

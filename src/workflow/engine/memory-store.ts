@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import { type AttributeFilter, type Comparison, meanings, type RunAttribute } from './attributes.ts';
 import { memoryOperations } from './memory-operations.ts';
 import { MemorySchedules } from './memory-schedules.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -21,6 +22,7 @@ export interface Row extends StoredRun {
   worker: string | null;
   /** Entries by the number of their barrier. */
   barriers: Map<number, readonly Entry[]>;
+  attributes?: readonly RunAttribute[];
 }
 
 const NO_TRANSACTION: Queryable = {
@@ -246,11 +248,13 @@ export class MemoryRunStore implements RunStore {
   }
 
   async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
-    const { workflow, status, sinceMs, untilMs, text } = filters;
+    const { workflow, version, status, sinceMs, untilMs, text, attributes = [] } = filters;
     return [...this.#rows.values()]
       .filter((row) => before === undefined || row.id < before)
       .filter((row) => workflow === undefined || row.workflow === workflow)
+      .filter((row) => version === undefined || row.version === version)
       .filter((row) => status === undefined || row.status === status)
+      .filter((row) => attributes.every((filter) => hasAttribute(row, filter)))
       .filter((row) => sinceMs === undefined || row.startedAtMs >= sinceMs)
       .filter((row) => untilMs === undefined || row.startedAtMs < untilMs)
       .filter(
@@ -362,6 +366,20 @@ export class MemoryRunStore implements RunStore {
   async subscribedTypes(): Promise<string[]> {
     return [...new Set([...this.#subscriptions.values()].map(({ type }) => type))];
   }
+}
+
+function hasAttribute({ attributes = [] }: Row, filter: AttributeFilter): boolean {
+  return meanings(filter).some(({ name, type, value }) =>
+    attributes.some(
+      (each) => each.name === name && each.type === type && compares(each.value, filter.comparison, value),
+    ),
+  );
+}
+
+function compares(found: string, comparison: Comparison, value: string): boolean {
+  if (comparison === 'eq') return found === value;
+  if (comparison === 'gt' || comparison === 'lte') return found > value === (comparison === 'gt');
+  return found < value === (comparison === 'lt');
 }
 
 /** What was asked while the run was on its way out of memory is not lost: it is then paused, or due at once to be canceled. */

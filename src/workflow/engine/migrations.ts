@@ -104,8 +104,17 @@ export const workflowMigrations: Migration[] = [
       alter table workflow_runs add column attempt int not null default 1;
       alter table workflow_runs add column forked_from text;
       create index workflow_runs_forked_from on workflow_runs (forked_from, id) where forked_from is not null;
+      create table workflow_attributes (
+        run_id text not null references workflow_runs on delete cascade,
+        name text not null,
+        type text not null,
+        value text collate "C" not null,
+        primary key (run_id, name)
+      );
+      create index workflow_attributes_value on workflow_attributes (name, type, value, run_id);
+      comment on column workflow_attributes.value is 'Sorts as the values do: numbers and times as 16 hexadecimal digits.';
       create table workflow_attempts (
-        run_id text not null,
+        run_id text not null references workflow_runs on delete cascade,
         attempt int not null,
         status text not null,
         result json,

@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
+import type { RunAttribute } from './attributes.ts';
 import {
   ENDED,
   type Entry,
@@ -55,6 +56,12 @@ export interface RunAttempt {
   readonly nextAtMs: number;
 }
 
+/** Attributes of a run that have another value, and names of those that have none any more. */
+export interface AttributeChanges {
+  readonly set: readonly RunAttribute[];
+  readonly unset: readonly string[];
+}
+
 /** A new run that begins with the journal of another one. */
 export interface RunFork {
   readonly id: string;
@@ -86,6 +93,9 @@ export interface OperationStore {
   signalKeys(runId: string): Promise<string[]>;
   /** The attempts before the present one, in order. */
   attempts(runId: string): Promise<RunAttempt[]>;
+  /** After the run's row: what it is found by from now on. */
+  attributes(runId: string, changes: AttributeChanges): Write;
+  attributesOf(runIds: readonly string[]): Promise<ReadonlyMap<string, RunAttribute[]>>;
   /** Ids of the runs that were forked from this one, the newest first, as many as `limit`. */
   forksOf(runId: string, limit: number): Promise<string[]>;
   /** Asks for a run to be canceled if it has not ended: what a run does about one that it started and no longer waits for. */

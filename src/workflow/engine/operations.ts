@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import { derivedId, newId, sortedId } from '../../kernel/ids.ts';
+import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { AuditPort } from '../catalog/records.ts';
@@ -146,15 +146,17 @@ export class RunOperations {
     const back = goBack(from, await store.operations.journal(runId), request);
     const atMs = clock.now();
     const { key, fromStart, input } = request;
-    const id = key === undefined ? newId('run', atMs) : sortedId('run', from.startedAtMs, 'fork', runId, key);
-    if (key !== undefined && (await store.find(id))) return id;
+    const id = newId('run', atMs);
+    const idempotencyKey = key === undefined ? null : `fork/${runId}/${key}`;
+    const known = idempotencyKey === null ? undefined : await store.findByKey(from.workflow, idempotencyKey);
+    if (known) return known.id;
     const fork = store.operations.fork({
       id,
       from,
       entries: editedEntries(back, request),
       input: fromStart ? input : undefined,
       step: back.step,
-      idempotencyKey: null,
+      idempotencyKey,
       atMs,
     });
     const payload = { from: runId, step: back.step, ...(input === undefined ? {} : { input }) };

@@ -1,6 +1,7 @@
 import type { Database } from '../../store/database.ts';
 import { write } from '../../store/group-commit.ts';
 import type { OperationStore } from './operation-store.ts';
+import { postgresAttributes } from './postgres-attributes.ts';
 import { acknowledgeLane, childCancelLane, requestLane } from './postgres-requests.ts';
 import { postgresRewinds } from './postgres-rewinds.ts';
 
@@ -8,6 +9,7 @@ import { postgresRewinds } from './postgres-rewinds.ts';
 export function postgresOperations(db: Database): OperationStore {
   return {
     ...postgresRewinds(db),
+    ...postgresAttributes(db),
     request: (request) => write(requestLane, request),
     cancelChild: (runId, atMs) => write(childCancelLane, { runId, atMs }),
     acknowledge: (runId) => write(acknowledgeLane, runId),

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sortedId } from '../../kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { World } from './engine-conformance.ts';
 import { workflowMigrations } from './migrations.ts';
@@ -137,21 +138,22 @@ describe('the Postgres store', () => {
 
   it('lists by its filters, page by page', async () => {
     const started = (i: number) => ({ workflow: 'listed', startedAtMs: i, subject: `customer ${i % 3}_%` });
+    const idOf = (i: number) => sortedId('run', i, 'listed');
     for (let i = 0; i < 9; i++) {
       await store.commit.commit(
-        store.save(change(`run_l${i}`, { ...started(i), status: i < 4 ? 'failed' : 'completed' })),
+        store.save(change(idOf(i), { ...started(i), status: i < 4 ? 'failed' : 'completed' })),
       );
     }
     const ids = async (...args: Parameters<PostgresRunStore['list']>) =>
       (await store.list(...args)).map(({ id }) => id);
     const workflow = 'listed';
-    expect(await ids({ workflow }, undefined, 3)).toEqual(['run_l8', 'run_l7', 'run_l6']);
-    expect(await ids({ workflow }, 'run_l6', 2)).toEqual(['run_l5', 'run_l4']);
+    expect(await ids({ workflow }, undefined, 3)).toEqual([idOf(8), idOf(7), idOf(6)]);
+    expect(await ids({ workflow }, idOf(6), 2)).toEqual([idOf(5), idOf(4)]);
     expect(await ids({ workflow, status: 'failed', sinceMs: 1, untilMs: 3 }, undefined, 9)).toEqual([
-      'run_l2',
-      'run_l1',
+      idOf(2),
+      idOf(1),
     ]);
-    expect(await ids({ workflow, text: '2_%' }, undefined, 9)).toEqual(['run_l8', 'run_l5', 'run_l2']);
+    expect(await ids({ workflow, text: '2_%' }, undefined, 9)).toEqual([idOf(8), idOf(5), idOf(2)]);
     expect((await store.count()).failed).toBeGreaterThanOrEqual(4);
   });
 

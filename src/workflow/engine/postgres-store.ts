@@ -27,6 +27,7 @@ import {
 import { postgresOperations } from './postgres-operations.ts';
 import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
 import { PostgresSchedules } from './postgres-schedules.ts';
+import { searchRuns } from './postgres-search.ts';
 import type {
   ClaimedRun,
   Entry,
@@ -134,27 +135,8 @@ export class PostgresRunStore implements RunStore {
   }
 
   async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
-    const conditions: string[] = [];
-    const values: unknown[] = [];
-    const where = (condition: string, value: unknown) => {
-      values.push(value);
-      conditions.push(condition.replaceAll('?', `$${values.length}`));
-    };
-    if (before !== undefined) where('id < ?', before);
-    if (filters.workflow !== undefined) where('workflow = ?', filters.workflow);
-    if (filters.status !== undefined) where('status = ?', filters.status);
-    if (filters.sinceMs !== undefined) where('started_at >= ?', timestamp(filters.sinceMs));
-    if (filters.untilMs !== undefined) where('started_at < ?', timestamp(filters.untilMs));
-    if (filters.text !== undefined) {
-      where("concat_ws(' ', id, subject, outcome) ilike ?", `%${filters.text.replace(/[\\%_]/g, '\\$&')}%`);
-    }
-    values.push(limit);
-    const rows = await this.#db.queryDynamic<RunRow>(
-      `select ${READ} from workflow_runs r ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
-       order by id desc limit $${values.length}`,
-      values,
-    );
-    return wholeRuns(this.#db, rows);
+    const { text, values } = searchRuns(filters, before, limit);
+    return wholeRuns(this.#db, await this.#db.queryDynamic<RunRow>(text, values));
   }
 
   async count(): Promise<{ [status: string]: number }> {

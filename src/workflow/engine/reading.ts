@@ -1,8 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { isObject, type Json } from '../../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
 import { type FlowGraph, flowGraph } from '../language/graph.ts';
+import { attributesToJson } from './attributes.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import type { RunAttempt } from './operation-store.ts';
 import { EDITED } from './recorder.ts';
@@ -47,6 +48,7 @@ export interface RunDetail extends StoredRun {
   readonly attempts: readonly RunAttempt[];
   /** Ids of the runs that were forked from it, the newest first. */
   readonly forks: readonly string[];
+  readonly attributes: JsonObject;
   readonly steps: readonly StepView[];
   readonly graph: FlowGraph;
 }
@@ -78,20 +80,28 @@ export class RunReader {
     const earlier = attempts.find((each) => each.attempt === attempt);
     if (attempt !== undefined && attempt !== now.attempt && !earlier)
       throw new AiosError('workflow.run_not_found', { detail: `${runId}, attempt ${attempt}` });
-    const [entries, loaded, forks] = await Promise.all([
+    const [entries, loaded, forks, attributes] = await Promise.all([
       earlier ? operations.journal(runId, attempt) : this.#store.entries(runId),
       this.#flows.version(now.workflow, now.version),
       operations.forksOf(runId, FORKS_MAX),
+      this.attributesOf([runId]),
     ]);
     const run = earlier ? asItWas(now, earlier) : now;
     return {
       ...run,
       attempts,
       forks,
+      attributes: attributes.get(runId) ?? {},
       digest: loaded.digest,
       steps: stepsOf(entries, loaded, run),
       graph: flowGraph(loaded.flow),
     };
+  }
+
+  /** What runs are found by, as people see it. */
+  async attributesOf(runIds: readonly string[]): Promise<ReadonlyMap<string, JsonObject>> {
+    const found = await this.#store.operations.attributesOf(runIds);
+    return new Map([...found].map(([id, attributes]) => [id, attributesToJson(attributes)]));
   }
 
   /** A large value of a run's steps. @throws AiosError `workflow.payload_missing` */

@@ -4,6 +4,7 @@ import type { Queryable } from '../../store/database.ts';
 import type { Committer, Write } from '../../store/group-commit.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
+import type { AttributeFilter } from './attributes.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 
@@ -145,7 +146,10 @@ export interface ClaimedRun extends StoredRun {
 
 export interface RunFilters {
   workflow?: string;
+  version?: number;
   status?: RunStatus;
+  /** All of them hold. */
+  attributes?: readonly AttributeFilter[];
   /** Business time of the start, milliseconds. */
   sinceMs?: number;
   untilMs?: number;

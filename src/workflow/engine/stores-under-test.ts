@@ -40,6 +40,8 @@ export async function memoryFixture(): Promise<StoreFixture> {
 }
 
 const TABLES = [
+  'workflow_attributes',
+  'workflow_attempts',
   'workflow_payload_refs',
   'workflow_payloads',
   'workflow_runs',

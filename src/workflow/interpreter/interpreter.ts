@@ -205,6 +205,7 @@ class Interpretation {
     checkData(outputSchema, output, 'output', key);
     if (exportAs) frame.state.context = exportAs({ ...now, output });
     checkData(exportSchema, frame.state.context, 'context', key);
+    if (exportAs) this.#journal.exported(frame.state.context);
     return output;
   }
 
@@ -331,6 +332,7 @@ class Interpretation {
     if (compete) {
       const { winner, value } = await this.#journal.race(key, branch, bodies);
       frame.state.context = frames[winner]!.state.context;
+      this.#journal.exported(frame.state.context);
       frame.ended ||= frames[winner]!.ended;
       return value;
     }
@@ -339,6 +341,7 @@ class Interpretation {
       (merged, { state }) => mergeContexts(merged, state.context, before),
       before,
     );
+    this.#journal.exported(frame.state.context);
     frame.ended ||= frames.some(({ ended }) => ended);
     return outputs;
   }

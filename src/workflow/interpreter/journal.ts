@@ -61,6 +61,8 @@ export interface Journal {
   now(key: string): number;
   /** At least 0, less than 1; drawn at the first asking. */
   random(key: string): number;
+  /** What the flow has exported so far. */
+  exported(context: Json): void;
   /** The input that an operator gave the step when the run went back to it. */
   edited(key: string): Json | undefined;
   /** The branch in which a canceled run cleans up; undefined when the run is not canceled, or not yet. */

@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../../kernel/schema.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { celLanguage } from './cel.ts';
+import { compileAttributes, compileRetention } from './compile-metadata.ts';
 import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
@@ -62,7 +63,7 @@ export class Compiler {
     const document = body.document as JsonObject;
     const metadata =
       isObject(document.metadata) && isObject(document.metadata.aios) ? document.metadata.aios : {};
-    const { subject, outcome } = metadata;
+    const { subject, outcome, attributes, retention } = metadata;
     this.#checkEvaluate();
     this.#checkUse();
     return {
@@ -76,6 +77,8 @@ export class Compiler {
       schedule: this.#schedule(metadata.schedule),
       subject: this.bare(subject, '/document/metadata/aios/subject'),
       outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
+      attributes: compileAttributes(this, attributes),
+      retentionMs: compileRetention(this, retention),
       steps: compileSteps(this, body.do as JsonObject[], '/do', ''),
       listensFor: [...this.listensFor],
     };

@@ -30,6 +30,19 @@ export interface Flow {
   /** `document.metadata.aios`: what the lists of runs show. */
   readonly subject: Template | undefined;
   readonly outcome: Template | undefined;
+  /** `document.metadata.aios.attributes`: what its runs are found by. */
+  readonly attributes: readonly FlowAttribute[];
+  /** `document.metadata.aios.retention`: how long an ended run is kept, milliseconds; undefined takes the limit `runRetentionMs`. */
+  readonly retentionMs: number | undefined;
+}
+
+export type AttributeType = 'text' | 'number' | 'boolean' | 'time';
+
+/** An attribute of runs; without a type it has that of its value. */
+export interface FlowAttribute {
+  readonly name: string;
+  readonly type: AttributeType | undefined;
+  readonly value: Template;
 }
 
 /** Where a flow goes after a step: the spec's flow directive, with the name resolved to a place in the list. */

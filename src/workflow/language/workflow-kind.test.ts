@@ -44,6 +44,20 @@ function faults(text: string): { code: string; lines: string[] } {
 /** A definition that is wrong, the code, and each fault: line, path, what is expected. */
 const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
   [
+    'attributes that cannot be searched by, and a retention that is none',
+    HEAD.replace(
+      "version: '1.0.0' }",
+      "version: '1.0.0', metadata: { aios: { retention: soon, attributes: { a.b: input.x, n: { value: input.n, type: date }, bad: 'input.' } } } }",
+    ) + 'do: [ { a: { set: { x: 1 } } } ]',
+    'definition.invalid',
+    [
+      /attributes\/a.b: /,
+      /attributes\/n\/type: “date” .* \| text, number, boolean, time/,
+      /attributes\/bad: /,
+      /retention: /,
+    ],
+  ],
+  [
     'a step that does nothing',
     `${HEAD}do: [ { a: { then: end } } ]`,
     'definition.invalid',
