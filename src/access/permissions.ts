@@ -13,6 +13,7 @@ export const PERMISSIONS = [
   'runs.read',
   'runs.start',
   'runs.control',
+  'runs.delete',
   'tasks.read',
   'tasks.act',
   'tasks.release',
@@ -41,7 +42,10 @@ const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release'
 const LEAD: readonly Permission[] = [...REVIEWER, 'tasks.assign'];
 const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
   (permission) =>
-    permission !== 'keys.manage' && permission !== 'tasks.act' && permission !== 'audit.payload',
+    permission !== 'keys.manage' &&
+    permission !== 'runs.delete' &&
+    permission !== 'tasks.act' &&
+    permission !== 'audit.payload',
 );
 
 /** Roles compiled to sets: a check is one look-up. A lead answers as reviewers do and arranges their work. An operator runs the system, gives back or hands on what an absent reviewer claimed, and does not decide cases; an admin may do all. */

@@ -62,6 +62,24 @@ export function operationRoutes(
     handle: async ({ params, body, caller, request }) =>
       read(await engine.operations.fork(params.id, requested(body, request), actorOf(caller))),
   });
+  deleteRoute(server, engine);
+}
+
+/** Deleting is for those who answer for what is kept. */
+function deleteRoute(server: FastifyInstance, engine: WorkflowEngine): void {
+  route(server, {
+    method: 'DELETE',
+    url: '/api/v1/runs/:id',
+    permission: 'runs.delete',
+    summary: 'Delete an ended run and its journal; its audit entries and costs stay',
+    tag,
+    params: IdParams,
+    status: 204,
+    handle: async ({ params, caller, reply }) => {
+      await engine.operations.remove(params.id, actorOf(caller));
+      return reply.code(204).send();
+    },
+  });
 }
 
 function requested(

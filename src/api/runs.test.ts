@@ -203,12 +203,19 @@ describe('the API runs flows', () => {
       ['canceled', 'A return'],
       ['open', 'A return, again'],
     ]);
+    const remove = (role: 'operator' | 'admin') =>
+      api.request({ method: 'DELETE', url: `/api/v1/runs/${id}`, role });
+    expect((await remove('operator')).json()).toMatchObject({ code: 'access.forbidden' });
+    expect((await remove('admin')).json()).toMatchObject({ code: 'workflow.not_ended' });
     const forks = [await act('fork', { step: 'ask' }, 'f'), await act('fork', { step: 'ask' }, 'f')];
     expect(forks.map(({ statusCode }) => statusCode)).toEqual([201, 201]);
     const fork = forks[1]!.json();
     expect(fork).toMatchObject({ forkedFrom: { runId: id, step: 'ask', attempt: 2 } });
     expect(await read()).toMatchObject({ forks: [fork.id] });
     expect((await act('fork', { step: 'none' })).json()).toMatchObject({ code: 'workflow.step_not_reached' });
+    await act('cancel');
+    expect((await remove('admin')).statusCode).toBe(204);
+    expect(await read()).toMatchObject({ code: 'workflow.run_not_found' });
   });
 
   it.each<[string, string, Json, Record<string, string>, string]>([

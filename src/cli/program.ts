@@ -76,6 +76,12 @@ const COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'runs',
+    name: 'delete <id>',
+    description: 'delete an ended run and its journal; its audit entries and costs stay',
+    load: async () => (await import('./run-operations.ts')).remove,
+  },
+  {
+    under: 'runs',
     name: 'fork <id>',
     description: 'start a new run from what this one had when it came to a step',
     options: BACK,

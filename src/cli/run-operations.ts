@@ -34,3 +34,10 @@ const goingBack =
 
 export const retry = goingBack('retry');
 export const fork = goingBack('fork');
+
+export const remove: Action = async (options, [id]) => {
+  const client = await openClient(options);
+  await client.request('DELETE', `/api/v1/runs/${id}`, {});
+  print({ id, deleted: true }, options.json, () => `${id} is deleted`);
+  return 0;
+};

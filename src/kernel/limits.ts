@@ -96,6 +96,15 @@ export const LIMITS = {
   payloadSweepMs: limit(600_000, 'how often values are deleted that no run refers to any more'),
   runPollMs: limit(500, 'how often a process looks for what other processes left it'),
   runParkMs: limit(1_000, 'waits up to this stay in memory: putting a run away and back costs about 2 ms'),
+  runRetentionMs: limit(
+    90 * 86_400_000,
+    'how long an ended run and its journal are kept when its flow names no retention; its audit entries and costs stay',
+  ),
+  retentionPassMs: limit(
+    3_600_000,
+    'how often the runs are gone through for those that are over their retention',
+  ),
+  retentionRowsMax: limit(5_000, 'runs that one transaction of that pass looks at, about 100 ms'),
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),

@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Held } from './held.ts';
+import { Retention } from './retention.ts';
 import type { ClaimedRun } from './run-store.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Worker } from './worker.ts';
@@ -18,6 +19,7 @@ export class Agenda {
   readonly #perform: (held: Held) => void;
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
+  readonly #retention: Retention;
   #alarmMs = Number.POSITIVE_INFINITY;
   #alarm: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
@@ -35,6 +37,7 @@ export class Agenda {
     this.#scheduler = scheduler;
     this.#perform = perform;
     this.#clock = worker.deps.clock;
+    this.#retention = new Retention(worker.deps);
     worker.onDue = (dueMs) => this.#arm(dueMs);
     worker.deps.store.onSignal((runIds) => this.#wakeSoon(runIds));
   }
@@ -114,6 +117,7 @@ export class Agenda {
       const nextMs = await store.nextDueMs();
       if (nextMs !== undefined) this.#arm(nextMs);
       await this.#sweep();
+      await this.#retention.look();
     } catch {
       // The database is away: the next look tries again, and the lease says whether runs may still act.
     } finally {

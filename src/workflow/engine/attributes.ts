@@ -19,7 +19,7 @@ export interface AttributeFilter {
 }
 
 /** Characters of a text that it is found by: an index row must fit a third of a page, 2.7 kB of UTF-8. */
-export const ATTRIBUTE_CHARS_MAX = 256;
+const ATTRIBUTE_CHARS_MAX = 256;
 
 /** An attribute of this value; undefined when it has none, or none of its type. */
 export function attributeOf(

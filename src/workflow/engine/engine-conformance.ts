@@ -14,6 +14,7 @@ import { crashTests } from './engine-conformance-crashes.ts';
 
 import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
+import { retentionTests } from './engine-conformance-retention.ts';
 import { retryTests } from './engine-conformance-retry.ts';
 import { scheduleTests } from './engine-conformance-schedules.ts';
 import { searchTests } from './engine-conformance-search.ts';
@@ -325,6 +326,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     operationTests(() => world);
     retryTests(() => world);
     searchTests(() => world);
+    retentionTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
     scheduleTests(() => world);

@@ -74,6 +74,14 @@ export class Flows {
     return this.#starting.get(type) ?? [];
   }
 
+  /** How long the runs of a flow are kept, milliseconds, where its newest version says so. */
+  retentions(): Map<string, number> {
+    const named = [...this.#latest].flatMap(([name, { flow }]) =>
+      flow.retentionMs === undefined ? [] : [[name, flow.retentionMs] as const],
+    );
+    return new Map(named);
+  }
+
   startTypes(): string[] {
     return [...this.#starting.keys()];
   }

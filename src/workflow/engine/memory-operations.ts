@@ -1,5 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { type Lane, Refused, write } from '../../store/group-commit.ts';
+import { memoryDeletes } from './memory-deletes.ts';
 import { entriesOf, type Row } from './memory-store.ts';
 import {
   forkOrigin,
@@ -11,10 +12,10 @@ import {
   refusedRequest,
   refusedRewind,
 } from './operation-store.ts';
-import { ENDED, type Entry, type RunStatus, type Signal, type Subscription } from './run-store.ts';
+import { ENDED, type RunStatus, type Signal, type Subscription } from './run-store.ts';
 
 /** The rows of a memory store. */
-interface MemoryTables {
+export interface MemoryTables {
   readonly runs: Map<string, Row>;
   readonly signals: Map<string, Signal>;
   readonly subscriptions: Map<string, Subscription>;
@@ -39,6 +40,7 @@ export function memoryOperations(tables: MemoryTables): OperationStore {
   };
   return {
     ...memoryRewinds(tables),
+    ...memoryDeletes(tables),
     attributes: (runId, { set, unset }) =>
       write(actions, () => {
         const row = runs.get(runId);
@@ -79,22 +81,15 @@ function ask(runs: Map<string, Row>, { runId, what, requestId, atMs }: RunReques
   return status;
 }
 
-interface Attempts {
-  readonly runId: string;
-  readonly told: RunAttempt;
-  readonly entries: readonly Entry[];
-}
-
 function memoryRewinds(
   tables: MemoryTables,
 ): Pick<OperationStore, 'rewind' | 'fork' | 'journal' | 'signalKeys' | 'attempts' | 'forksOf'> {
   const { runs, signals } = tables;
-  const attempts: Attempts[] = [];
   const rewinds: Lane<RunRewind> = {
     name: 'workflow.rewinds',
     gate: true,
     order: 13,
-    write: async (_tx, items) => items.map((item) => rewind(tables, attempts, item)) as Refused[],
+    write: async (_tx, items) => items.map((item) => rewind(tables, item)) as Refused[],
   };
   const forks: Lane<RunFork> = {
     name: 'workflow.forks',
@@ -105,17 +100,14 @@ function memoryRewinds(
   return {
     rewind: (item) => write(rewinds, item),
     fork: (item) => write(forks, item),
-    journal: async (runId, attempt) =>
-      attempt === undefined
-        ? entriesOf(runs.get(runId))
-        : [
-            ...(attempts.find((each) => each.runId === runId && each.told.attempt === attempt)?.entries ??
-              []),
-          ],
+    async journal(runId, attempt) {
+      const row = runs.get(runId);
+      if (attempt === undefined) return entriesOf(row);
+      return [...(row?.earlier?.find(({ told }) => told.attempt === attempt)?.entries ?? [])];
+    },
     signalKeys: async (runId) =>
       [...signals.values()].filter((signal) => signal.runId === runId).map(({ key }) => key),
-    attempts: async (runId) =>
-      attempts.filter((each) => each.runId === runId).map(({ told }) => structuredClone(told)),
+    attempts: async (runId) => (runs.get(runId)?.earlier ?? []).map(({ told }) => structuredClone(told)),
     forksOf: async (runId, limit) =>
       [...runs.values()]
         .filter(({ origin }) => origin.fork?.runId === runId)
@@ -126,11 +118,7 @@ function memoryRewinds(
   };
 }
 
-function rewind(
-  { runs, signals, subscriptions }: MemoryTables,
-  attempts: Attempts[],
-  item: RunRewind,
-): Refused | undefined {
+function rewind({ runs, signals, subscriptions }: MemoryTables, item: RunRewind): Refused | undefined {
   const { runId, epoch, requestId, atMs, entries, input, step, by } = item;
   const row = runs.get(runId);
   if (row?.request === requestId) return undefined;
@@ -139,13 +127,13 @@ function rewind(
   const { attempt, status, result, origin, updatedAtMs } = row;
   const next = { nextStep: step, nextBy: by, nextAtMs: atMs };
   const told: RunAttempt = { attempt, status, result, input: origin.input, endedAtMs: updatedAtMs, ...next };
-  attempts.push({ runId, told, entries: entriesOf(row) });
   for (const [key, signal] of signals)
     if (signal.runId === runId && item.signals.includes(signal.key)) signals.delete(key);
   for (const [key, subscription] of subscriptions)
     if (subscription.runId === runId) subscriptions.delete(key);
   runs.set(runId, {
     ...row,
+    earlier: [...(row.earlier ?? []), { told, entries: entriesOf(row) }],
     status: 'waiting',
     attempt: attempt + 1,
     epoch: epoch + 1,

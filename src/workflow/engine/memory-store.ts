@@ -4,7 +4,7 @@ import { type Committer, type Lane, Refused, type Write, write } from '../../sto
 import { type AttributeFilter, type Comparison, meanings, type RunAttribute } from './attributes.ts';
 import { memoryOperations } from './memory-operations.ts';
 import { MemorySchedules } from './memory-schedules.ts';
-import type { OperationStore } from './operation-store.ts';
+import type { OperationStore, RunAttempt } from './operation-store.ts';
 import {
   type ClaimedRun,
   ENDED,
@@ -23,6 +23,8 @@ export interface Row extends StoredRun {
   /** Entries by the number of their barrier. */
   barriers: Map<number, readonly Entry[]>;
   attributes?: readonly RunAttribute[];
+  /** Its attempts before the present one. */
+  earlier?: readonly { told: RunAttempt; entries: readonly Entry[] }[];
 }
 
 const NO_TRANSACTION: Queryable = {

@@ -56,6 +56,16 @@ export interface RunAttempt {
   readonly nextAtMs: number;
 }
 
+/** How long runs are kept, and which of them are looked at now. Times are business time, milliseconds. */
+export interface RetentionPass {
+  /** Flows of a retention of their own: runs that ended before this time are over it. */
+  readonly endedBeforeMs: ReadonlyMap<string, number>;
+  /** Of all other flows. */
+  readonly othersEndedBeforeMs: number;
+  readonly afterId: string;
+  readonly rowsMax: number;
+}
+
 /** Attributes of a run that have another value, and names of those that have none any more. */
 export interface AttributeChanges {
   readonly set: readonly RunAttribute[];
@@ -98,6 +108,13 @@ export interface OperationStore {
   attributesOf(runIds: readonly string[]): Promise<ReadonlyMap<string, RunAttribute[]>>;
   /** Ids of the runs that were forked from this one, the newest first, as many as `limit`. */
   forksOf(runId: string, limit: number): Promise<string[]>;
+  /**
+   * A gate: deletes an ended run with its journal; refuses with `workflow.not_ended`, also while the run that waits for it has not ended. One that is
+   * there no more is success.
+   */
+  remove(runId: string): Write;
+  /** Deletes what is over its retention among the next runs after an id; answers undefined while another process does so. */
+  expire(pass: RetentionPass): Promise<{ deleted: number; lastId: string | undefined } | undefined>;
   /** Asks for a run to be canceled if it has not ended: what a run does about one that it started and no longer waits for. */
   cancelChild(runId: string, atMs: number): Write;
   /** A cancel has been taken up and its clean-up begins: it is not asked for any more. */

@@ -20,6 +20,9 @@ export interface Actor {
 
 const SYSTEM: Actor = { kind: 'system', id: 'aios' };
 
+/** How often a run is looked at for a request to be carried out, 10 ms apart; a step under way may take longer. */
+const CARRIED_OUT_TRIES = 50;
+
 /** The words of the audit log. */
 const DONE: { readonly [what in RequestKind]: string } = {
   cancel: 'canceled',
@@ -165,6 +168,15 @@ export class RunOperations {
     return id;
   }
 
+  /** Deletes an ended run and its journal; its audit entries and costs stay. @throws AiosError `workflow.run_not_found`, `workflow.not_ended` */
+  async remove(runId: string, by: Actor = SYSTEM): Promise<void> {
+    const { store } = this.#deps;
+    const run = await this.#find(runId);
+    const { workflow, version, status } = run;
+    const audited = this.#audited('deleted', run, by, { workflow, version, status });
+    await store.commit.commit([store.operations.remove(runId), ...audited]);
+  }
+
   /** Entries with the large values that lie apart: what was sent is compared as a whole. */
   async #whole(runId: string, entries: readonly Entry[]): Promise<Entry[]> {
     const whole: Entry[] = [];
@@ -188,6 +200,11 @@ export class RunOperations {
     const request = store.operations.request({ runId, what, requestId: newId('req', atMs), atMs });
     await store.commit.commit([request, ...this.#audited(DONE[what], { id: runId, subject: null }, by, {})]);
     await agenda.take([runId]);
+    // The agenda may have been quicker, or another process holds the run: those who asked see what came of it, most often.
+    for (let tries = 0; tries < CARRIED_OUT_TRIES; tries++) {
+      if (!(await store.find(runId))?.requested) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   #audited(

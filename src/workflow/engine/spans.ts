@@ -17,6 +17,9 @@ const runsEnded = meter.createCounter('aios.workflow.runs', {
   unit: '{run}',
   description: 'runs that ended in this process',
 });
+const runsDeleted = meter.createCounter('aios.workflow.runs.deleted', {
+  description: 'Runs that were over their retention',
+});
 const attributesOf = new Map<string, { workflow: string; status: string }>();
 
 export function countRun(workflow: string, status: RunStatus): void {
@@ -27,6 +30,10 @@ export function countRun(workflow: string, status: RunStatus): void {
     attributesOf.set(key, attributes);
   }
   runsEnded.add(1, attributes);
+}
+
+export function countDeleted(runs: number): void {
+  runsDeleted.add(runs);
 }
 
 /** The spans of a run that is traced: one for its time in memory, one inside it for each step. */
