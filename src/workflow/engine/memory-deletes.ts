@@ -1,6 +1,6 @@
 import { type Lane, Refused, write } from '../../store/group-commit.ts';
 import type { MemoryTables } from './memory-operations.ts';
-import type { Row } from './memory-store.ts';
+import type { Row } from './memory-rows.ts';
 import { notEnded, type OperationStore } from './operation-store.ts';
 import { ENDED } from './run-store.ts';
 

@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { type Lane, Refused, write } from '../../store/group-commit.ts';
 import { memoryDeletes } from './memory-deletes.ts';
-import { entriesOf, type Row } from './memory-store.ts';
+import { entriesOf, type Row } from './memory-rows.ts';
 import {
   forkOrigin,
   type OperationStore,

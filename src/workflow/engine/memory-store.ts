@@ -1,10 +1,10 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
-import { type AttributeFilter, type Comparison, meanings, type RunAttribute } from './attributes.ts';
 import { memoryOperations } from './memory-operations.ts';
+import { entriesOf, type Row, searchRows, stored } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
-import type { OperationStore, RunAttempt } from './operation-store.ts';
+import type { OperationStore } from './operation-store.ts';
 import {
   type ClaimedRun,
   ENDED,
@@ -16,16 +16,6 @@ import {
   type StoredRun,
   type Subscription,
 } from './run-store.ts';
-
-/** A run as the memory store keeps it. */
-export interface Row extends StoredRun {
-  worker: string | null;
-  /** Entries by the number of their barrier. */
-  barriers: Map<number, readonly Entry[]>;
-  attributes?: readonly RunAttribute[];
-  /** Its attempts before the present one. */
-  earlier?: readonly { told: RunAttempt; entries: readonly Entry[] }[];
-}
 
 const NO_TRANSACTION: Queryable = {
   query: () => Promise.reject(new AiosError('store.unavailable', { detail: 'The memory store has no SQL.' })),
@@ -250,21 +240,7 @@ export class MemoryRunStore implements RunStore {
   }
 
   async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
-    const { workflow, version, status, sinceMs, untilMs, text, attributes = [] } = filters;
-    return [...this.#rows.values()]
-      .filter((row) => before === undefined || row.id < before)
-      .filter((row) => workflow === undefined || row.workflow === workflow)
-      .filter((row) => version === undefined || row.version === version)
-      .filter((row) => status === undefined || row.status === status)
-      .filter((row) => attributes.every((filter) => hasAttribute(row, filter)))
-      .filter((row) => sinceMs === undefined || row.startedAtMs >= sinceMs)
-      .filter((row) => untilMs === undefined || row.startedAtMs < untilMs)
-      .filter(
-        (row) =>
-          text === undefined ||
-          `${row.id} ${row.subject} ${row.outcome}`.toLowerCase().includes(text.toLowerCase()),
-      )
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
+    return searchRows([...this.#rows.values()], filters, before)
       .slice(0, limit)
       .map(stored);
   }
@@ -370,20 +346,6 @@ export class MemoryRunStore implements RunStore {
   }
 }
 
-function hasAttribute({ attributes = [] }: Row, filter: AttributeFilter): boolean {
-  return meanings(filter).some(({ name, type, value }) =>
-    attributes.some(
-      (each) => each.name === name && each.type === type && compares(each.value, filter.comparison, value),
-    ),
-  );
-}
-
-function compares(found: string, comparison: Comparison, value: string): boolean {
-  if (comparison === 'eq') return found === value;
-  if (comparison === 'gt' || comparison === 'lte') return found > value === (comparison === 'gt');
-  return found < value === (comparison === 'lt');
-}
-
 /** What was asked while the run was on its way out of memory is not lost: it is then paused, or due at once to be canceled. */
 function askedMeanwhile(
   requested: StoredRun['requested'],
@@ -393,13 +355,4 @@ function askedMeanwhile(
     return { status, requested: worker === null ? null : requested, wakeAtMs };
   if (requested === 'pause') return { status: 'paused', requested: null, wakeAtMs };
   return { status, requested, wakeAtMs: updatedAtMs };
-}
-
-export function entriesOf(row: Row | undefined): Entry[] {
-  const barriers = [...(row?.barriers ?? [])].sort(([a], [b]) => a - b);
-  return structuredClone(barriers.flatMap(([, entries]) => entries));
-}
-
-function stored({ worker: _, barriers: __, ...run }: Row): StoredRun {
-  return structuredClone(run);
 }

@@ -45,10 +45,10 @@ function faults(text: string): { code: string; lines: string[] } {
 const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
   [
     'attributes that cannot be searched by, and a retention that is none',
-    HEAD.replace(
+    `${HEAD.replace(
       "version: '1.0.0' }",
       "version: '1.0.0', metadata: { aios: { retention: soon, attributes: { a.b: input.x, n: { value: input.n, type: date }, bad: 'input.' } } } }",
-    ) + 'do: [ { a: { set: { x: 1 } } } ]',
+    )}do: [ { a: { set: { x: 1 } } } ]`,
     'definition.invalid',
     [
       /attributes\/a.b: /,
