@@ -137,7 +137,7 @@ export function payloadStatements(payloads: readonly Payload[]): { text: string;
 /** After the runs, whose rows the references point to. */
 export const payloadLane = plannedLane<Payload>({
   name: 'workflow.payloads',
-  order: 12,
+  order: 19,
   plan: (payloads) => ({ statements: payloadStatements(payloads) }),
 });
 
