@@ -6,6 +6,7 @@ import { Connectors } from './connectors/connectors.ts';
 import { GrpcCalls } from './connectors/grpc-calls.ts';
 import { HttpCalls } from './connectors/http-calls.ts';
 import { McpCalls } from './connectors/mcp-calls.ts';
+import { MqttCalls } from './connectors/mqtt-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
 import { ResourceReader } from './connectors/resources.ts';
 import { connectorVariables } from './connectors/secrets.ts';
@@ -42,6 +43,7 @@ import { queueKind } from './tasks/queue-kind.ts';
 import type { Tasks } from './tasks/tasks.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { a2aPrimitives } from './workflow/catalog/a2a.ts';
+import { asyncApiPrimitives } from './workflow/catalog/asyncapi.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
 import { decidePrimitive } from './workflow/catalog/decide.ts';
 import { featuresPrimitive } from './workflow/catalog/features.ts';
@@ -164,6 +166,7 @@ function createCatalog(
     ...openApiPrimitives(calls.http, calls.secrets, audit),
     ...a2aPrimitives(calls.a2a, calls.secrets, audit),
     ...grpcPrimitives(calls.grpc, calls.secrets, audit),
+    ...asyncApiPrimitives(calls.http, calls.mqtt, calls.secrets, audit, limits.connectorResponseBytesMax),
     ...mcpPrimitives(calls.mcp, calls.secrets, audit, names('AIOS_MCP_COMMANDS')),
     connectorPrimitive(connectors, cost, audit),
     ...functions,
@@ -288,6 +291,7 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
       http,
       grpc: new GrpcCalls(outgoing),
       mcp: new McpCalls(outgoing),
+      mqtt: new MqttCalls(outgoing),
       a2a: new A2aCalls(outgoing),
       readResource,
     },

@@ -136,6 +136,10 @@ export const LIMITS = {
     'one document that a flow names from elsewhere, read when the flow is applied',
   ),
   httpCallMs: limit(30_000, 'an HTTP call that a flow writes out itself, without a connector'),
+  subscriptionMs: limit(
+    600_000,
+    'how long a call subscribes to messages that says itself how many, and not for how long',
+  ),
   a2aCallMs: limit(300_000, 'a call of an agent, its stream included: agents think'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),

@@ -3,6 +3,7 @@ import { CallSecrets } from '../../connectors/call-secrets.ts';
 import { GrpcCalls } from '../../connectors/grpc-calls.ts';
 import { HttpCalls } from '../../connectors/http-calls.ts';
 import { McpCalls } from '../../connectors/mcp-calls.ts';
+import { MqttCalls } from '../../connectors/mqtt-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
 import { ResourceReader } from '../../connectors/resources.ts';
 import { digestOf } from '../../kernel/canonical.ts';
@@ -15,6 +16,7 @@ import { WorkflowEngine } from '../engine/engine.ts';
 import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { withResources } from '../language/resources.ts';
 import { a2aPrimitives } from './a2a.ts';
+import { asyncApiPrimitives } from './asyncapi.ts';
 import { grpcPrimitives } from './grpc.ts';
 import { httpPrimitives } from './http.ts';
 import { mcpPrimitives } from './mcp.ts';
@@ -25,6 +27,7 @@ import { type Catalog, catalogOf } from './primitive.ts';
 export const SECRETS: { readonly [name: string]: string } = {
   TOKEN: 's3cret-token',
   LOGIN: 'ada:s3cret-word',
+  NOBODY: 'nobody:s3cret-none',
   MY_CLIENT: '{"id":"aios","secret":"s3cret-client"}',
 };
 
@@ -58,6 +61,13 @@ export class CallsUnderTest {
       ...openApiPrimitives(http, secrets, audit),
       ...a2aPrimitives(new A2aCalls(this.#outgoing), secrets, audit),
       ...grpcPrimitives(new GrpcCalls(this.#outgoing), secrets, audit),
+      ...asyncApiPrimitives(
+        http,
+        new MqttCalls(this.#outgoing),
+        secrets,
+        audit,
+        limits.connectorResponseBytesMax,
+      ),
       ...mcpPrimitives(new McpCalls(this.#outgoing), secrets, audit, commands),
     ]);
     this.#store = fixture.open();

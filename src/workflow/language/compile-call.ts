@@ -7,9 +7,10 @@ import { isMcpReading } from '../catalog/mcp.ts';
 import { openApiRequest } from '../catalog/openapi-request.ts';
 import { bound } from '../catalog/outgoing.ts';
 import type { Compiler } from './compile.ts';
+import { compileAsyncApi } from './compile-asyncapi.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
-import { keptResource, operationKey, uriOf } from './resources.ts';
+import { keptResource, keyOf, uriOf } from './resources.ts';
 import { isStatic } from './templates.ts';
 import { expandUris } from './uri-templates.ts';
 
@@ -36,6 +37,7 @@ export function compileCall(
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
   if (called === 'a2a')
     return compilePrimitive(compiler, called, isA2aReading(input.method) ? 'a2a-read' : 'a2a', input, path);
+  if (called === 'asyncapi') return compileAsyncApi(compiler, input, path);
   if (called === 'grpc') return compileGrpc(compiler, input, path);
   if (called === 'mcp') return compileMcp(compiler, input, path);
   if (called === 'openapi') return compileOpenApi(compiler, input, path);
@@ -71,7 +73,7 @@ function compileGrpc(compiler: Compiler, given: JsonObject, path: string): Kind 
     );
     return undefined;
   }
-  const key = operationKey(endpoint, `${String(service.name)}/${method}`);
+  const key = keyOf(endpoint, `${String(service.name)}/${method}`);
   const found = compiler.resource(key, `${path}/with/proto/endpoint`);
   if (!found || !('operation' in found)) return undefined;
   const { operation } = found;
@@ -106,7 +108,7 @@ function compileOpenApi(compiler: Compiler, given: JsonObject, path: string): Ki
     );
     return undefined;
   }
-  const key = operationKey(endpoint, operationId);
+  const key = keyOf(endpoint, operationId);
   const found = compiler.resource(key, `${path}/with/document/endpoint`);
   if (!found || !('operation' in found)) return undefined;
   const { operation } = found;
@@ -145,7 +147,12 @@ function compilePrimitive(
 }
 
 /** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
-function checkStaticInput(compiler: Compiler, schema: JsonObject, input: JsonObject, path: string): void {
+export function checkStaticInput(
+  compiler: Compiler,
+  schema: JsonObject,
+  input: JsonObject,
+  path: string,
+): void {
   const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
   for (const issue of issues) {
     if (!isStatic(valueAt(input, issue.path))) continue;

@@ -4,7 +4,9 @@ import { AiosError, type Issue } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer } from '../../kernel/schema.ts';
 import { catalogOf } from '../catalog/primitive.ts';
+import { asyncApiOperation } from './asyncapi.ts';
 import { Compiler } from './compile.ts';
+import { asyncApiChoice, asyncApiKey } from './compile-asyncapi.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import { grpcMethod } from './grpc-method.ts';
 import { openApiOperation } from './openapi.ts';
@@ -65,7 +67,8 @@ export async function withResources(body: JsonObject, read: ReadResource): Promi
         if (CATALOGED.test(key)) next.push(...namedIn(body, readDocument(text, uri).value, path));
       } catch (error) {
         if (!(error instanceof AiosError)) throw error;
-        if (!error.code.startsWith('definition.')) code = 'workflow.resource_unavailable';
+        if (error.code === 'workflow.unsupported') code = error.code;
+        else if (!error.code.startsWith('definition.')) code = 'workflow.resource_unavailable';
         issues.push({ path, message: error.message });
       }
     }
@@ -89,7 +92,7 @@ export function withoutResources(body: JsonObject): JsonObject {
 }
 
 /** Under which a document's operation is kept. */
-export function operationKey(endpoint: Json, operation: string): string {
+export function keyOf(endpoint: Json, operation: string): string {
   return `${uriOf(endpoint)}#${operation}`;
 }
 
@@ -157,7 +160,7 @@ function* namedByCall(
   const { document, operationId, proto, service, method } = isObject(input) ? input : {};
   if (call === 'openapi' && isObject(document) && typeof operationId === 'string')
     yield {
-      key: operationKey(document.endpoint!, operationId),
+      key: keyOf(document.endpoint!, operationId),
       endpoint: document.endpoint!,
       path: `${path}/with/document/endpoint`,
       keep: (text, uri) => ({ operation: openApiOperation(readDocument(text, uri).value, operationId, uri) }),
@@ -165,12 +168,21 @@ function* namedByCall(
   if (call === 'grpc' && isObject(proto) && isObject(service) && typeof method === 'string') {
     const name = String(service.name);
     yield {
-      key: operationKey(proto.endpoint!, `${name}/${method}`),
+      key: keyOf(proto.endpoint!, `${name}/${method}`),
       endpoint: proto.endpoint!,
       path: `${path}/with/proto/endpoint`,
       keep: async (text, uri, beside) => ({ operation: await grpcMethod(text, name, method, uri, beside) }),
     };
   }
+  if (call === 'asyncapi' && isObject(document) && isObject(input))
+    yield {
+      key: asyncApiKey(document.endpoint!, input),
+      endpoint: document.endpoint!,
+      path: `${path}/with/document/endpoint`,
+      keep: (text, uri) => ({
+        operation: asyncApiOperation(readDocument(text, uri).value, asyncApiChoice(input), uri),
+      }),
+    };
   const endpoint = catalogEndpoint(body, call);
   if (endpoint !== undefined) yield { key: call, endpoint, path: `${path}/call`, keep: whole };
 }

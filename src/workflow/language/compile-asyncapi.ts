@@ -1,0 +1,118 @@
+import { canonicalize } from '../../kernel/canonical.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { compileSchema } from '../../kernel/schema.ts';
+import type { SubscriptionConditions } from '../catalog/asyncapi.ts';
+import type { CallPrimitive } from '../catalog/primitive.ts';
+import type { AsyncApiChoice } from './asyncapi.ts';
+import type { Compiler } from './compile.ts';
+import { checkStaticInput } from './compile-call.ts';
+import { takeSecrets } from './compile-secrets.ts';
+import type { Kind } from './compile-steps.ts';
+import { keyOf, uriOf } from './resources.ts';
+import { isStatic, type Scope } from './templates.ts';
+
+/** What the arguments of a call say about the operation that is meant. */
+export function asyncApiChoice(input: JsonObject): AsyncApiChoice {
+  const { channel, operation, server, protocol, subscription } = input;
+  return {
+    channel: channel as string | undefined,
+    operation: operation as string | undefined,
+    server: isObject(server) ? server : undefined,
+    protocol: protocol as string | undefined,
+    isSubscription: subscription !== undefined,
+  };
+}
+
+/** Under which the operation is kept. */
+export function asyncApiKey(endpoint: Json, input: JsonObject): string {
+  const { channel = '', operation = '', server = {}, protocol = '' } = asyncApiChoice(input);
+  const by = isObject(server) && Object.keys(server).length > 0 ? ` ${canonicalize(server)}` : '';
+  const how = input.subscription === undefined ? 'publish' : 'subscribe';
+  return keyOf(endpoint, `${operation}${channel} ${how}${protocol && ` ${protocol}`}${by}`);
+}
+
+/** `call: asyncapi`: publishing, or a subscription whose expressions are evaluated at each message. */
+export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {
+  const at = `${path}/with`;
+  const { document, message, subscription } = given;
+  const { endpoint } = isObject(document) ? document : {};
+  if (endpoint === undefined || (message === undefined) === (subscription === undefined)) {
+    compiler.fault(
+      at,
+      'a call of asyncapi names a document, and has a message or a subscription',
+      'document, message',
+    );
+    return undefined;
+  }
+  const found = compiler.resource(asyncApiKey(endpoint, given), `${at}/document/endpoint`);
+  const primitive = compiler.catalog.get(`asyncapi${subscription === undefined ? '' : '-subscribe'}:1`);
+  if (!found || !('operation' in found)) return undefined;
+  if (!primitive || primitive.kind === 'wait') {
+    compiler.unsupported(`${path}/call`, 'asyncapi is not run here', 'a primitive of the catalog');
+    return undefined;
+  }
+  const { subscription: described, ...rest } = given;
+  const conditions = compileSubscription(compiler, described, `${at}/subscription`);
+  const consume = isObject(described) && isObject(described.consume) ? described.consume : {};
+  const { while: _, until: __, ...kept } = consume;
+  const plain = {
+    ...rest,
+    document: { endpoint: uriOf(endpoint) },
+    ...(described ? { subscription: { consume: kept } } : {}),
+  };
+  const { input, secretsAt } = takeSecrets(compiler, 'asyncapi', plain, at);
+  checkStaticInput(compiler, primitive.inputSchema, input, at);
+  const template = compiler.template(input, at);
+  const byInput = new WeakMap<object, SubscriptionConditions>();
+  return {
+    type: 'call',
+    primitive: fixed(primitive, { choice: found.operation, secretsAt: [...secretsAt] }, byInput),
+    with(scope) {
+      const own = { ...(template(scope) as JsonObject) };
+      if (conditions) byInput.set(own, conditions(scope));
+      return own;
+    },
+    validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
+  };
+}
+
+function fixed(
+  primitive: CallPrimitive,
+  members: JsonObject,
+  byInput: WeakMap<object, SubscriptionConditions>,
+): CallPrimitive {
+  return {
+    ...primitive,
+    run(input, context) {
+      const conditions = byInput.get(input) as unknown as Json;
+      return primitive.run({ ...input, ...members, ...(conditions ? { conditions } : {}) }, context);
+    },
+  };
+}
+
+function compileSubscription(
+  compiler: Compiler,
+  value: Json | undefined,
+  path: string,
+): ((scope: Scope) => SubscriptionConditions) | undefined {
+  if (!isObject(value)) return undefined;
+  if (value.foreach !== undefined)
+    compiler.unsupported(
+      `${path}/foreach`,
+      'messages are not iterated while they come',
+      'a for step over the output of the call',
+    );
+  const consume = isObject(value.consume) ? value.consume : {};
+  if (consume.amount === undefined && consume.while === undefined && consume.until === undefined)
+    compiler.fault(`${path}/consume`, 'a subscription says when it is over', 'amount, while or until');
+  const accepts = compiler.condition(value.filter, `${path}/filter`);
+  const goesOn = compiler.condition(consume.while, `${path}/consume/while`);
+  const until = compiler.condition(consume.until, `${path}/consume/until`);
+  return (scope) => ({
+    accepts: (message) => accepts?.({ ...scope, input: message }) ?? true,
+    isOver(messages) {
+      const of = { ...scope, output: messages };
+      return (until?.(of) ?? false) || !(goesOn?.(of) ?? true);
+    },
+  });
+}
