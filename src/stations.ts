@@ -56,6 +56,7 @@ import { openApiPrimitives } from './workflow/catalog/openapi.ts';
 import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
 import type { AuditPort, CostPort } from './workflow/catalog/records.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
+import { processPrimitives } from './workflow/catalog/shell.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
 import type { ReadResource } from './workflow/language/resources.ts';
@@ -168,6 +169,10 @@ function createCatalog(
     ...grpcPrimitives(calls.grpc, calls.secrets, audit),
     ...asyncApiPrimitives(calls.http, calls.mqtt, calls.secrets, audit, limits.connectorResponseBytesMax),
     ...mcpPrimitives(calls.mcp, calls.secrets, audit, names('AIOS_MCP_COMMANDS')),
+    ...processPrimitives(limits, calls.secrets, audit, {
+      isShellAllowed: process.env.AIOS_RUN_SHELL === 'true',
+      containerEngine: process.env.AIOS_RUN_CONTAINER || undefined,
+    }),
     connectorPrimitive(connectors, cost, audit),
     ...functions,
   ]);

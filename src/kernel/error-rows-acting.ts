@@ -57,7 +57,7 @@ export const ACTING_ERRORS = {
   ),
   'workflow.script_failed': row(
     500,
-    'The script of a step failed or was stopped',
+    'The script or process of a step failed or was stopped',
     'The detail has its error or the limit that it met; with `return: all` the flow gets the code and decides itself.',
   ),
   'workflow.outcome_unknown': row(

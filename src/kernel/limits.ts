@@ -126,6 +126,11 @@ export const LIMITS = {
   scriptMs: limit(5_000, 'how long one script of a flow may run'),
   scriptBytesMax: limit(64 * 1024 * 1024, 'memory of one script of a flow'),
   scriptOutputBytesMax: limit(1024 * 1024, 'characters that one script of a flow may write'),
+  processMs: limit(
+    300_000,
+    'how long a shell or container of a flow may run, where an operator turned them on',
+  ),
+  processOutputBytesMax: limit(1024 * 1024, 'bytes that such a process may write'),
   expressionMs: limit(
     2_000,
     'how long one jq expression may compute: nothing else is done meanwhile in its process; most take 1 ms',

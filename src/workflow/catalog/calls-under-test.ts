@@ -22,6 +22,8 @@ import { httpPrimitives } from './http.ts';
 import { mcpPrimitives } from './mcp.ts';
 import { openApiPrimitives } from './openapi.ts';
 import { type Catalog, catalogOf } from './primitive.ts';
+import { scriptPrimitive } from './script.ts';
+import { type ProcessSettings, processPrimitives } from './shell.ts';
 
 /** What the secrets of these flows are. */
 export const SECRETS: { readonly [name: string]: string } = {
@@ -45,7 +47,12 @@ export class CallsUnderTest {
   readonly #store: ReturnType<StoreFixture['open']>;
   #version = 0;
 
-  constructor(fixture: StoreFixture, commands: readonly string[] = [], overrides = '') {
+  constructor(
+    fixture: StoreFixture,
+    commands: readonly string[] = [],
+    overrides = '',
+    processes?: ProcessSettings,
+  ) {
     const limits = limitsFrom(`${CALL_LIMITS},${overrides}`);
     this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
     const secrets = new CallSecrets((_, name) => SECRETS[name]);
@@ -67,6 +74,13 @@ export class CallsUnderTest {
         secrets,
         audit,
         limits.connectorResponseBytesMax,
+      ),
+      scriptPrimitive(limits),
+      ...processPrimitives(
+        limits,
+        secrets,
+        audit,
+        processes ?? { isShellAllowed: false, containerEngine: undefined },
       ),
       ...mcpPrimitives(new McpCalls(this.#outgoing), secrets, audit, commands),
     ]);

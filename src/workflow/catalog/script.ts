@@ -2,17 +2,8 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { CallPrimitive } from './primitive.ts';
-import { runScript, type ScriptAnswer } from './script-sandbox.ts';
-
-type Ended = Extract<ScriptAnswer, { code: number }>;
-
-const RETURNS: { readonly [what: string]: (ended: Ended) => Json } = {
-  stdout: ({ stdout }) => stdout,
-  stderr: ({ stderr }) => stderr,
-  code: ({ code }) => code,
-  all: ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
-  none: () => null,
-};
+import { processOutput, RETURN } from './process-output.ts';
+import { runScript } from './script-sandbox.ts';
 
 /**
  * `run: script` (dsl-reference.md, "Script Process"): JavaScript in a sandbox, with `console`, `process.argv`, `.env`, `.stdin` (the text) and `.exit`.
@@ -31,7 +22,7 @@ export function scriptPrimitive(limits: Limits): CallPrimitive {
         stdin: { type: 'string' },
         arguments: { type: 'array', items: { type: ['string', 'number', 'boolean'] } },
         environment: { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } },
-        return: { enum: Object.keys(RETURNS) },
+        return: { enum: [...RETURN] },
       },
       required: ['language', 'code'],
       additionalProperties: false,
@@ -50,11 +41,7 @@ export function scriptPrimitive(limits: Limits): CallPrimitive {
         outputBytesMax: scriptOutputBytesMax,
       });
       if ('stopped' in answer) throw failed(stopped(answer.stopped, limits));
-      const tolerant = what === 'code' || what === 'all' || what === 'stderr';
-      if (answer.code !== 0 && !tolerant) {
-        throw failed(`It exited with ${answer.code}: ${answer.stderr.slice(0, 1_000)}`);
-      }
-      return { output: RETURNS[what as string]!(answer) };
+      return { output: processOutput(String(what), answer) };
     },
   };
 }

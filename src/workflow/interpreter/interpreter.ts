@@ -222,7 +222,8 @@ class Interpretation {
       case 'call': {
         const given = (journal.edited(key) ?? step.with(scope)) as JsonObject;
         checkData(step.validate, given, 'with', key);
-        return journal.step(key, step.primitive, given, branch);
+        const output = journal.step(key, step.primitive, given, branch);
+        return step.passes ? output.then(() => input) : output;
       }
       case 'set':
         journal.trace(key);
@@ -242,7 +243,9 @@ class Interpretation {
       case 'raise':
         throw raisedError(step.error(scope), key);
       case 'run':
-        return journal.child(key, step.workflow, journal.edited(key) ?? step.input(scope), step.wait, branch);
+        return journal
+          .child(key, step.workflow, journal.edited(key) ?? step.input(scope), step.wait, branch)
+          .then((output) => (step.wait ? output : input));
       case 'try':
         return this.#try(step, key, input, scope, frame, branch);
       case 'wait':

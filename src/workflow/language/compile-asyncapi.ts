@@ -1,4 +1,3 @@
-import { canonicalize } from '../../kernel/canonical.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import type { SubscriptionConditions } from '../catalog/asyncapi.ts';
@@ -8,7 +7,7 @@ import type { Compiler } from './compile.ts';
 import { checkStaticInput } from './compile-call.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
-import { keyOf, uriOf } from './resources.ts';
+import { keyOf, uriOf } from './kept-resources.ts';
 import { isStatic, type Scope } from './templates.ts';
 
 /** What the arguments of a call say about the operation that is meant. */
@@ -26,7 +25,7 @@ export function asyncApiChoice(input: JsonObject): AsyncApiChoice {
 /** Under which the operation is kept. */
 export function asyncApiKey(endpoint: Json, input: JsonObject): string {
   const { channel = '', operation = '', server = {}, protocol = '' } = asyncApiChoice(input);
-  const by = isObject(server) && Object.keys(server).length > 0 ? ` ${canonicalize(server)}` : '';
+  const by = isObject(server) && Object.keys(server).length > 0 ? ` ${JSON.stringify(server)}` : '';
   const how = input.subscription === undefined ? 'publish' : 'subscribe';
   return keyOf(endpoint, `${operation}${channel} ${how}${protocol && ` ${protocol}`}${by}`);
 }

@@ -10,7 +10,7 @@ import type { Compiler } from './compile.ts';
 import { compileAsyncApi } from './compile-asyncapi.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
-import { keptResource, keyOf, uriOf } from './resources.ts';
+import { keptResource, keyOf, uriOf } from './kept-resources.ts';
 import { isStatic } from './templates.ts';
 import { expandUris } from './uri-templates.ts';
 

@@ -1,10 +1,21 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
+import { bound } from '../catalog/outgoing.ts';
+import type { CallPrimitive } from '../catalog/primitive.ts';
 import type { Compiler } from './compile.ts';
+import { checkStaticInput } from './compile-call.ts';
+import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
-import { uriOf } from './resources.ts';
+import { uriOf } from './kept-resources.ts';
 
-/** `run`: another flow, or a script as a call of the primitive that runs it. */
+const SETTINGS: { readonly [kind: string]: string } = {
+  shell: 'AIOS_RUN_SHELL=true',
+  container: 'AIOS_RUN_CONTAINER=docker (or podman)',
+};
+/** An expression of a flow in the text of a command; `${NAME}` and `${NAME:-default}` are the shell's own. */
+const EXPRESSION = /\$\{(?!\w+(?:[}:#%/^,@-]|\[))/;
+
+/** `run`: another flow, or a script, a shell or a container as a call of the primitive that runs it. */
 export function compileRun(compiler: Compiler, run: JsonObject, path: string): Kind | undefined {
   const { workflow, script } = run;
   if (isObject(script)) return compileScript(compiler, run, script, `${path}/run`);
@@ -16,14 +27,65 @@ export function compileRun(compiler: Compiler, run: JsonObject, path: string): K
       wait: run.await !== false,
     };
   }
-  const [kind = ''] = ['shell', 'container', 'workflow'].filter((name) => run[name] !== undefined);
-  const message = kind === 'workflow' ? 'a flow is run by its name' : 'neither shells nor containers are run';
+  const kind = ['shell', 'container'].find((name) => isObject(run[name]));
+  if (kind) return compileProcess(compiler, kind, run, run[kind] as JsonObject, `${path}/run/${kind}`);
   compiler.unsupported(
-    `${path}/run${kind && `/${kind}`}`,
-    message,
-    'workflow: { name }, script: { language: js, code }, or call: connector:1@default',
+    `${path}/run${workflow === undefined ? '' : '/workflow'}`,
+    'a flow is run by its name',
+    'workflow: { name }, script, shell or container',
   );
   return undefined;
+}
+
+/** A shell or a container: only where an operator turned it on. */
+function compileProcess(
+  compiler: Compiler,
+  kind: string,
+  run: JsonObject,
+  given: JsonObject,
+  path: string,
+): Kind | undefined {
+  const primitive = compiler.catalog.get(`${kind}:1`);
+  if (!primitive || primitive.kind === 'wait') {
+    const instead = 'script: { language: js, code }, or call: connector:1@default';
+    compiler.unsupported(
+      path,
+      `${kind}s are not run here`,
+      `${SETTINGS[kind]}, which an operator sets; ${instead}`,
+    );
+    return undefined;
+  }
+  for (const name of ['ports', 'volumes'])
+    if (given[name] !== undefined)
+      compiler.unsupported(
+        `${path}/${name}`,
+        `a container gets no ${name} of the machine`,
+        'stdin, arguments, environment and its output',
+      );
+  const { command, ports: _, volumes: __, ...rest } = given;
+  if (typeof command === 'string' && EXPRESSION.test(command))
+    compiler.fault(
+      `${path}/command`,
+      'a command holds no expression: data would be run as a part of it',
+      'arguments, and "$1" in the command',
+    );
+  const members = run.return === undefined ? rest : { ...rest, return: run.return };
+  const { input, secretsAt } = takeSecrets(compiler, 'process', members, path);
+  checkStaticInput(
+    compiler,
+    primitive.inputSchema,
+    command === undefined ? input : { ...input, command },
+    path,
+  );
+  const template = compiler.template(input, path);
+  const fixed = { ...(run.await === false ? { detached: true } : {}), secretsAt: [...secretsAt] };
+  return {
+    type: 'call',
+    primitive: bound(primitive, fixed),
+    with: (scope) => ({ ...(template(scope) as JsonObject), ...(command === undefined ? {} : { command }) }),
+    validate: compileSchema(primitive.inputSchema),
+    passes: run.await === false,
+  };
 }
 
 function compileScript(
@@ -37,13 +99,13 @@ function compileScript(
   const primitive = compiler.catalog.get('script:1');
   const refuse = (at: string, message: string, expected: string) =>
     compiler.unsupported(path + at, message, expected);
-  if (!primitive) refuse('/script', 'scripts are not run here', 'call: a primitive of the catalog');
+  if (!primitive || primitive.kind === 'wait')
+    refuse('/script', 'scripts are not run here', 'call: a primitive of the catalog');
   else if (language !== 'js' && language !== 'javascript') {
     refuse('/script/language', `scripts in “${language}” are not run`, 'js');
   } else if (code === undefined && source !== undefined)
     return undefined; // told: it was not read
   else if (typeof code !== 'string') compiler.fault(`${path}/script`, 'a script has its code', 'code');
-  else if (run.await === false) refuse('/await', 'a script is waited for', 'await: true');
   else {
     const { code: _, source: __, ...members } = script;
     const rest = compiler.template(
@@ -52,13 +114,25 @@ function compileScript(
     );
     return {
       type: 'call',
-      primitive,
+      primitive: run.await === false ? unawaited(primitive) : primitive,
+      passes: run.await === false,
       // The code is no template: `${ }` in it is JavaScript's own.
       with: (scope) => ({ ...(rest(scope) as JsonObject), code }),
       validate: compileSchema(primitive.inputSchema),
     };
   }
   return undefined;
+}
+
+/** Nobody waits for it (`await: false`): what it comes to is told to nobody. */
+function unawaited(primitive: CallPrimitive): CallPrimitive {
+  return {
+    ...primitive,
+    async run(input, context) {
+      Promise.resolve(primitive.run(input, context)).catch(() => {});
+      return { output: null };
+    },
+  };
 }
 
 /** The text of a script that lies elsewhere, as it was when the flow was applied. */

@@ -11,8 +11,8 @@ import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
+import { keptResource, type Resource, uriOf, withoutResources } from './kept-resources.ts';
 import { workflowSchema } from './language-schema.ts';
-import { keptResource, type Resource, uriOf, withoutResources } from './resources.ts';
 import { readSchedule, type Schedule } from './schedule.ts';
 import { isStatic, type Scope, type Template, Templates } from './templates.ts';
 

@@ -81,6 +81,8 @@ export type StepNode = StepBase &
         readonly primitive: Primitive;
         readonly with: Template;
         readonly validate: Validator | undefined;
+        /** Nobody waits for it: the output is the input of the step (dsl-reference.md, "Run", `await`). */
+        readonly passes?: boolean;
       }
     | { readonly type: 'set'; readonly value: Template }
     | {

@@ -152,7 +152,7 @@ const WRONG: [title: string, text: string, code: string, faults: RegExp[]][] = [
     'containers and shells',
     `${HEAD}do: [ { a: { run: { shell: { command: ls } } } } ]`,
     'workflow.unsupported',
-    [/neither shells nor containers are run \| workflow: \{ name \}, script/],
+    [/shells are not run here \| AIOS_RUN_SHELL=true/],
   ],
   [
     'a schedule that cannot be read',
