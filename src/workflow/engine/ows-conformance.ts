@@ -17,6 +17,7 @@ import { type ReadResource, withResources } from '../language/resources.ts';
 import { WorkflowEngine } from './engine.ts';
 import { START_MS, type StoreFixture } from './engine-conformance.ts';
 import type { WorkflowDefinition } from './flows.ts';
+import { type RemoteAnswer, RemoteSystems } from './ows-conformance-remote.ts';
 import type { StoredRun } from './run-store.ts';
 
 /** A case of `conformance/ows`; the README there says what each member means. */
@@ -27,6 +28,9 @@ interface Case {
   input?: Json;
   mocks?: { [name: string]: Answer[] };
   resources?: { [uri: string]: string | JsonObject };
+  remote?: RemoteAnswer[];
+  secrets?: { [name: string]: string };
+  requests?: JsonObject[];
   events?: (Partial<CloudEvent> & { type: string })[];
   output?: Json;
   fails?: JsonObject;
@@ -73,6 +77,7 @@ class Subject {
   readonly #clock = new ManualClock(START_MS);
   readonly #calls: [string, JsonObject][] = [];
   readonly #emitted: CloudEvent[] = [];
+  readonly #remote: RemoteSystems;
   readonly #flows: [string, JsonObject][];
   #definitions: WorkflowDefinition[] = [];
   readonly #engine: WorkflowEngine;
@@ -84,11 +89,13 @@ class Subject {
     this.#case = each;
     this.#fixture = fixture;
     this.#store = fixture.open();
+    this.#remote = new RemoteSystems(each.remote ?? [], each.secrets ?? {}, fixture.notes);
     this.#flows = Object.entries({ ...each.flows, [NAME]: each.flow });
     this.#engine = new WorkflowEngine({
       store: this.#store,
       catalog: catalogOf([
         ...Object.entries(each.mocks ?? {}).map(([name, answers]) => this.#mock(name, answers)),
+        ...this.#remote.primitives,
         scriptPrimitive(limitsFrom('scriptMs=1500')),
       ]),
       clock: this.#clock,
@@ -113,7 +120,7 @@ class Subject {
   }
 
   async runs(): Promise<void> {
-    const { input, output, fails, calls, emits, took } = this.#case;
+    const { input, output, fails, calls, emits, requests, took } = this.#case;
     await this.#apply();
     await this.#engine.begin();
     try {
@@ -124,6 +131,7 @@ class Subject {
         expect(run.result?.error).toBeUndefined();
         if (output !== undefined) expect(run.result?.output).toEqual(output);
       }
+      if (requests) expect(this.#remote.requests).toMatchObject(requests);
       if (calls) expect(this.#calls).toEqual(calls);
       if (emits) expect(this.#emitted).toMatchObject(emits);
       if (took) expect(this.#clock.now() - START_MS).toBe(parseDuration(took));

@@ -266,6 +266,9 @@ export class Compiler {
     const use = isObject(this.body.use) ? this.body.use : {};
     checkSecretNames(this, use.secrets);
     checkAuthentications(this, use.authentications);
+    for (const [name, catalog] of Object.entries(isObject(use.catalogs) ? use.catalogs : {}))
+      if (!isObject(catalog) || catalog.endpoint === undefined)
+        this.fault(`/use/catalogs/${escapePointer(name)}`, 'a catalog has an address', 'endpoint');
   }
 }
 
