@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
-/** Libraries that only some flows need: together they take about as long to load as everything else that `npm start` loads. */
+/** Libraries that only some flows need: together 0.9 s to load on 2 shared cores. */
 const HEAVY = ['@grpc/grpc-js', '@grpc/proto-loader', '@modelcontextprotocol/', '@a2a-js/sdk', 'mqtt'];
 
 it('the libraries of protocols are loaded by the first call that needs them, not by a start', () => {
