@@ -1,11 +1,14 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { toAiosError } from '../../kernel/errors.ts';
+import type { Limits } from '../../kernel/limits.ts';
 import type { Write } from '../../store/group-commit.ts';
 import { Abandoned, toFlowError } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { Execution } from './execution.ts';
 import type { Held, Patch } from './held.ts';
+import { lifecycleOf } from './lifecycle.ts';
+import type { Unwritten } from './recorder.ts';
 import type { RunChange, RunStore } from './run-store.ts';
 
 /** The write that records what a run was made with. */
@@ -34,6 +37,15 @@ const LOST: ReadonlySet<string> = new Set([
   'request.overloaded',
 ]);
 
+/** What the barriers of a worker need of it. */
+interface BarrierDeps {
+  readonly store: RunStore;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly lineage: LineagePort | undefined;
+  readonly emit: ((event: CloudEvent) => Write) | undefined;
+}
+
 /** What the writing of barriers tells the worker. */
 export interface BarrierEvents {
   written(change: RunChange): void;
@@ -45,20 +57,12 @@ export interface BarrierEvents {
 /** Writes the barriers of the runs that a worker holds: one commit each, in order for each run, under the run's epoch. */
 export class Barriers {
   readonly #worker: string;
-  readonly #store: RunStore;
-  readonly #clock: Clock;
-  readonly #lineage: LineagePort | undefined;
+  readonly #deps: BarrierDeps;
   readonly #events: BarrierEvents;
 
-  constructor(
-    worker: string,
-    { store, clock, lineage }: { store: RunStore; clock: Clock; lineage: LineagePort | undefined },
-    events: BarrierEvents,
-  ) {
+  constructor(worker: string, deps: BarrierDeps, events: BarrierEvents) {
     this.#worker = worker;
-    this.#store = store;
-    this.#clock = clock;
-    this.#lineage = lineage;
+    this.#deps = deps;
     this.#events = events;
   }
 
@@ -77,7 +81,7 @@ export class Barriers {
       if (held.gone) throw new Abandoned();
     }
     try {
-      await this.#store.commit.commit(this.collect(held, patch));
+      await this.#deps.store.commit.commit(this.collect(held, patch));
     } catch (error) {
       return this.#notWritten(held, patch, error);
     }
@@ -87,16 +91,17 @@ export class Barriers {
 
   /** The writes of a barrier: the run's row first, its entries, and what its steps handed in. */
   collect(held: Held, patch: Patch): Write[] {
-    const store = this.#store;
-    const { recorder } = held.execution;
-    const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = recorder.take();
-    if (patch.result && this.#lineage) {
-      handedIn.push(this.#lineage(lineageOf(held.execution)));
+    const { store, lineage } = this.#deps;
+    const taken = held.execution.recorder.take();
+    const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = taken;
+    if (held.execution.flow.lifecycle) this.#tell(held, patch, taken);
+    if (patch.result && lineage) {
+      handedIn.push(lineage(lineageOf(held.execution)));
       // Nothing will be replayed any more: the pins are in the lineage.
       for (const entry of entries) if (entry.p) delete entry.p;
     }
     const worker = patch.status === 'running' ? this.#worker : null;
-    const change = held.change(patch, entries, worker, this.#clock.now());
+    const change = held.change(patch, entries, worker, this.#deps.clock.now());
     held.lastChange = change;
     held.seq++;
     const writes = store.save(change);
@@ -109,7 +114,17 @@ export class Barriers {
     return writes;
   }
 
+  /** Adds the lifecycle events of the barrier to its writes. */
+  #tell(held: Held, patch: Patch, taken: Unwritten): void {
+    const { emit, clock, limits } = this.#deps;
+    if (!emit) return;
+    const { first, then } = lifecycleOf(held, patch, taken, clock.now(), limits.payloadInlineBytesMax);
+    taken.writes.unshift(...first.map(emit));
+    taken.writes.push(...then.map(emit));
+  }
+
   #written(held: Held): void {
+    held.startTold = true;
     held.settleWritten(true);
     if (held.lastChange) this.#events.written(held.lastChange);
   }
@@ -129,7 +144,7 @@ export class Barriers {
     execution.root.abandon();
     const result = { error: toFlowError(known, '').body };
     try {
-      await this.#store.commit.commit(this.collect(held, { ...RUNNING, status: 'failed', result }));
+      await this.#deps.store.commit.commit(this.collect(held, { ...RUNNING, status: 'failed', result }));
     } catch (again) {
       this.#events.drop(held, again);
       throw again;

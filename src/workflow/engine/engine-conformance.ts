@@ -11,7 +11,7 @@ import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
-
+import { lifecycleTests } from './engine-conformance-lifecycle.ts';
 import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
 import { retentionTests } from './engine-conformance-retention.ts';
@@ -330,6 +330,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     crashTests(() => world);
     payloadTests(() => world);
     scheduleTests(() => world);
+    lifecycleTests(() => world);
   });
 }
 

@@ -115,7 +115,8 @@ export class WorkflowEngine {
       () => this.#worker.held.size,
     );
     this.runs = new RunReader(store, this.#flows);
-    this.operations = new RunOperations({ store, flows: this.#flows, agenda: this.#agenda, clock, audit });
+    const flows = this.#flows;
+    this.operations = new RunOperations({ store, flows, emit, agenda: this.#agenda, clock, audit });
     this.#worker.onChange = (change) => this.#changed(change);
     this.#worker.onReleased = () => this.#queue.shift()?.();
   }

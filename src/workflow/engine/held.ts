@@ -26,6 +26,8 @@ export class Held {
   seq: number;
   /** There is a row. */
   durable = false;
+  /** That it began is told; see lifecycle.ts. */
+  startTold = false;
   /** No more than one flush waits behind the one under way. */
   flushing = false;
   parkScheduled = false;

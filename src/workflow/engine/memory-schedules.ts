@@ -38,7 +38,7 @@ export class MemorySchedules implements ScheduleStore {
 
   readonly #endedLane: Lane<RunChange> = {
     name: 'workflow.schedules',
-    order: 25,
+    order: 27,
     write: async (_tx, changes) => {
       for (const { id, updatedAtMs } of changes)
         for (const row of this.#rows.values())

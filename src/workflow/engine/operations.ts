@@ -5,12 +5,12 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import type { Agenda } from './agenda.ts';
-import type { Flows } from './flows.ts';
 import { SENT, SentBefore } from './idempotency.ts';
+import { type LifecycleDeps, tellRequest } from './lifecycle.ts';
 import { notEnded, type RequestKind } from './operation-store.ts';
 import { EDITED } from './recorder.ts';
 import { type Rewound, rewind, rewindToEnd } from './rewind.ts';
-import { ENDED, type Entry, type PayloadRef, type RunStore, type StoredRun } from './run-store.ts';
+import { ENDED, type Entry, type PayloadRef, type StoredRun } from './run-store.ts';
 
 /** Who does something to a run: a key, a session, a person, or AIOS itself. */
 export interface Actor {
@@ -40,9 +40,7 @@ export interface RetryRequest {
   readonly key?: string;
 }
 
-export interface OperationDeps {
-  readonly store: RunStore;
-  readonly flows: Flows;
+export interface OperationDeps extends LifecycleDeps {
   readonly agenda: Agenda;
   readonly clock: Clock;
   readonly audit: AuditPort | undefined;
@@ -126,9 +124,11 @@ export class RunOperations {
       step: back.step,
       by: by.id,
     });
-    if (!audited) return [rewind];
+    const told = await tellRequest(this.#deps, 'resumed', { runId, requestId, atMs });
+    if (!audited) return [rewind, ...told];
     return [
       rewind,
+      ...told,
       ...this.#audited('retried', run, by, {
         attempt: run.attempt + 1,
         step: back.step,
@@ -197,8 +197,16 @@ export class RunOperations {
   async #request(runId: string, what: RequestKind, by: Actor): Promise<void> {
     const { store, agenda, clock } = this.#deps;
     const atMs = clock.now();
-    const request = store.operations.request({ runId, what, requestId: newId('req', atMs), atMs });
-    await store.commit.commit([request, ...this.#audited(DONE[what], { id: runId, subject: null }, by, {})]);
+    const request = { runId, what, requestId: newId('req', atMs), atMs };
+    const change = what === 'pause' ? 'suspended' : 'resumed';
+    // A cancel is told at the end of the run.
+    const told = what === 'cancel' ? [] : await tellRequest(this.#deps, change, request);
+    const asked = store.operations.request(request);
+    await store.commit.commit([
+      asked,
+      ...this.#audited(DONE[what], { id: runId, subject: null }, by, {}),
+      ...told,
+    ]);
     await agenda.take([runId]);
     // The agenda may have been quicker, or another process holds the run: those who asked see what came of it, most often.
     for (let tries = 0; tries < CARRIED_OUT_TRIES; tries++) {

@@ -32,7 +32,7 @@ const READ = 'workflow, version, paused, due_at, look_at, run_id, run, queued, s
 /** Rows are locked in the order of names, so that two flushes cannot deadlock; a look holds one of them. */
 const endedLane = plannedLane<{ id: string; updatedAtMs: number }>({
   name: 'workflow.schedules',
-  order: 25,
+  order: 27,
   plan: (ends) => {
     const ids = ends.map(({ id }) => id);
     return {

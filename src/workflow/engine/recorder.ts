@@ -42,6 +42,11 @@ export class Recorder {
     return this.#earlier?.get(key);
   }
 
+  /** There was an earlier life that recorded something. */
+  get isReplay(): boolean {
+    return this.#earlier !== undefined;
+  }
+
   /** An entry, and the writes that are to be committed with it. */
   record(entry: Entry, writes?: readonly Write[], pins?: readonly Pin[]): void {
     if (pins && pins.length > 0) {

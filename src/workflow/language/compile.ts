@@ -75,6 +75,7 @@ export class Compiler {
       timeoutMs: this.timeout(body.timeout, '/timeout'),
       startsOn: this.#startsOn(),
       schedule: this.#schedule(metadata.schedule),
+      lifecycle: this.#lifecycle(metadata.lifecycle),
       subject: this.bare(subject, '/document/metadata/aios/subject'),
       outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
       attributes: compileAttributes(this, attributes),
@@ -227,6 +228,12 @@ export class Compiler {
   #schedule(options: Json | undefined): Schedule | undefined {
     const schedule = isObject(this.body.schedule) ? this.body.schedule : {};
     return readSchedule(schedule, options, (...fault) => this.fault(...fault));
+  }
+
+  #lifecycle(given: Json | undefined): boolean {
+    if (given !== undefined && typeof given !== 'boolean')
+      this.fault('/document/metadata/aios/lifecycle', `“${given}” is neither yes nor no`, 'true or false');
+    return given === true;
   }
 
   #startsOn(): EventFilter[] {

@@ -27,6 +27,8 @@ export interface Flow {
   readonly schedule: Schedule | undefined;
   /** Types named by the `listen` steps. */
   readonly listensFor: readonly string[];
+  /** `document.metadata.aios.lifecycle`: what happens to its runs is told by events. */
+  readonly lifecycle: boolean;
   /** `document.metadata.aios`: what the lists of runs show. */
   readonly subject: Template | undefined;
   readonly outcome: Template | undefined;

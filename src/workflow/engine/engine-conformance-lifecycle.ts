@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { reaches, until, type World } from './engine-conformance.ts';
+
+const TELLS = '{ aios: { lifecycle: true } }';
+
+/** The lifecycle events that were committed, without the run's id: `started`, `suspended` … */
+async function told(world: World, runId: string): Promise<string[]> {
+  const notes = await world.fixture.readNotes();
+  const prefix = `emit:${runId}/^`;
+  return notes
+    .filter((note) => note.startsWith(prefix))
+    .map((note) => note.slice(prefix.length).split('/')[0]!);
+}
+
+/** What lifecycle events promise over every store: each is committed with the change that it tells. */
+export function lifecycleTests(world: () => World): void {
+  describe('lifecycle events', () => {
+    requestTests(world);
+    startAndDeathTests(world);
+  });
+}
+
+function requestTests(world: () => World): void {
+  it('tell that a waiting run was suspended, resumed and canceled', async () => {
+    world().define('asks', 'do: [ { ask: { call: ask:1@default } } ]', 1, TELLS);
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'asks' });
+    await reaches(engine, runId, 'waiting');
+    await engine.operations.pause(runId);
+    expect(await told(world(), runId)).toEqual(['started', 'suspended']);
+    await engine.operations.resume(runId);
+    await reaches(engine, runId, 'waiting');
+    await engine.operations.cancel(runId);
+    await reaches(engine, runId, 'canceled');
+    expect(await told(world(), runId)).toEqual(['started', 'suspended', 'resumed', 'cancelled']);
+  });
+
+  it('tell nothing of a request that is refused', async () => {
+    world().define('ended', 'do: [ { a: { set: { b: 1 } } } ]', 1, TELLS);
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'ended' });
+    await reaches(engine, runId, 'completed');
+    await expect(engine.operations.pause(runId)).rejects.toMatchObject({ code: 'workflow.ended' });
+    await expect(engine.operations.resume(runId)).rejects.toMatchObject({ code: 'workflow.not_paused' });
+    expect(await told(world(), runId)).toEqual(['started', 'completed']);
+  });
+
+  it('tell of a run that failed and goes on again, and of its fork', async () => {
+    world().define(
+      'fails',
+      'do: [ { act: { call: act:1@default, with: { name: act, fail: 1 } } } ]',
+      1,
+      TELLS,
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'fails' });
+    await reaches(engine, runId, 'failed');
+    await engine.operations.retry(runId);
+    await reaches(engine, runId, 'completed');
+    expect(await told(world(), runId)).toEqual(['started', 'faulted', 'resumed']);
+    const notes = await world().fixture.readNotes();
+    expect(notes).toContain(`emit:${runId}/2/^completed`);
+    const fork = await engine.operations.fork(runId, { step: 'act' });
+    await reaches(engine, fork, 'completed');
+    expect(await told(world(), fork)).toEqual(['started', 'completed']);
+  });
+}
+
+function startAndDeathTests(world: () => World): void {
+  it('tell that a run began which an event, another run or a schedule started', async () => {
+    const flow = 'do: [ { a: { set: { b: 1 } } } ]';
+    world().define('by-event', `schedule: { on: { one: { with: { type: t } } } }\n${flow}`, 1, TELLS);
+    world().define('by-time', `schedule: { every: PT5M }\n${flow}`, 1, TELLS);
+    world().define('child', flow, 1, TELLS);
+    world().define(
+      'parent',
+      'do: [ { c: { run: { workflow: { namespace: test, name: child, version: "1.0.0" } } } } ]',
+    );
+    const { engine } = await world().engine();
+    await world().consume(engine, world().event('t', {}));
+    await engine.start({ workflow: 'parent' });
+    await until(async () => (await engine.schedules.list())[0]?.dueMs);
+    world().clock.advanceBy(300_000);
+    for (const workflow of ['by-event', 'child', 'by-time']) {
+      const run = await until(async () => {
+        const { items } = await engine.runs.list({ workflow });
+        return items[0]?.status === 'completed' ? items[0] : undefined;
+      });
+      expect([workflow, ...(await told(world(), run.id))]).toEqual([workflow, 'started', 'completed']);
+    }
+  });
+
+  it.each([false, true])(
+    'are there when their change is, and not otherwise: commit made %s',
+    async (made) => {
+      world().define('dies', 'do: [ { act: { call: act:1@default, with: { name: act } } } ]', 1, TELLS);
+      const one = await world().engine();
+      // The first commit makes the run durable, the second is the barrier before the effect's result is final.
+      one.line.cutAt = { commit: 1, made };
+      void one.engine.start({ workflow: 'dies', idempotencyKey: 'k' }).catch(() => {});
+      await until(() => one.line.cut);
+      await world().kill(one);
+      const { engine } = await world().engine();
+      const { runId } = await engine.start({ workflow: 'dies', idempotencyKey: 'k' });
+      await reaches(engine, runId, 'completed');
+      const events = await told(world(), runId);
+      // The log keeps one event of an id: that a run began may be written again by who takes it over with nothing recorded.
+      expect(new Set(events)).toEqual(new Set(['started', 'completed']));
+      expect(events.filter((each) => each === 'completed')).toHaveLength(1);
+    },
+  );
+}
