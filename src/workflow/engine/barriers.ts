@@ -94,7 +94,7 @@ export class Barriers {
     const { store, lineage } = this.#deps;
     const taken = held.execution.recorder.take();
     const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = taken;
-    if (held.execution.flow.lifecycle) this.#tell(held, patch, taken);
+    if (held.execution.flow.lifecycle !== 'none') this.#tell(held, patch, taken);
     if (patch.result && lineage) {
       handedIn.push(lineage(lineageOf(held.execution)));
       // Nothing will be replayed any more: the pins are in the lineage.

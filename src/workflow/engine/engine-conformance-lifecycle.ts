@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { reaches, until, type World } from './engine-conformance.ts';
 
-const TELLS = '{ aios: { lifecycle: true } }';
+const TELLS = '{ aios: { lifecycle: runs } }';
 
 /** The lifecycle events that were committed, without the run's id: `started`, `suspended` … */
 async function told(world: World, runId: string): Promise<string[]> {

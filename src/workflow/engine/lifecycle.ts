@@ -1,54 +1,13 @@
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
-import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
-import type { Flow } from '../language/flow.ts';
 import type { Flows } from './flows.ts';
 import type { Held, Patch } from './held.ts';
+import { isoTime, lifecycleEvent, outputOf } from './lifecycle-events.ts';
+import { taskEventsOf } from './lifecycle-steps.ts';
 import type { RunRequest } from './operation-store.ts';
 import type { Unwritten } from './recorder.ts';
 import type { RunStore } from './run-store.ts';
-
-/** What an event tells of a run, as the type says it: `io.serverlessworkflow.workflow.<change>.v1`. */
-type Change =
-  | 'started'
-  | 'suspended'
-  | 'resumed'
-  | 'correlation-started'
-  | 'correlation-completed'
-  | 'cancelled'
-  | 'faulted'
-  | 'completed';
-
-interface Told {
-  readonly runId: string;
-  /** A run that goes back and on again is told of anew. */
-  readonly attempt: number;
-  readonly flow: Flow;
-}
-
-/**
- * The event that tells a change of a run (dsl-reference.md, "Workflow Lifecycle Events"). `key` names the change within its run, so that one that is
- * written again is the same event. The run's qualified name is `<flow>-<run id>.<namespace>`; its id is the event's subject as well.
- *
- * @example lifecycleEvent({ runId, attempt: 1, flow }, 'suspended', 'req_1', nowMs, { suspendedAt })
- */
-function lifecycleEvent(
-  { runId, attempt, flow }: Told,
-  change: Change,
-  key: string,
-  atMs: number,
-  data: JsonObject,
-): CloudEvent {
-  return {
-    specversion: '1.0',
-    id: [runId, ...(attempt > 1 ? [attempt] : []), `^${change}`, ...(key === '' ? [] : [key])].join('/'),
-    source: `urn:aios:workflow:${flow.name}`,
-    type: `io.serverlessworkflow.workflow.${change}.v1`,
-    subject: runId,
-    time: new Date(atMs).toISOString(),
-    data: { name: `${flow.name}-${runId}.${flow.namespace}`, ...data },
-  };
-}
 
 /** What a barrier tells: that the run began, with the first; what it listens for; how it ended, with the last. `first` stands before what the steps emitted. */
 export function lifecycleOf(
@@ -60,16 +19,17 @@ export function lifecycleOf(
 ): { first: CloudEvent[]; then: CloudEvent[] } {
   const { flow, run, recorder } = held.execution;
   const told = { runId: run.id, attempt: run.attempt, flow };
-  const now = new Date(nowMs).toISOString();
+  const now = isoTime(nowMs);
   const first: CloudEvent[] = [];
   const then: CloudEvent[] = [];
   // A fork begins with what another run had recorded. Told again by whoever takes it over, it is the same event.
   if (!held.startTold && (!recorder.isReplay || run.origin.fork)) {
     const { name, namespace, semver: version } = flow;
-    const startedAt = new Date(run.startedAtMs).toISOString();
+    const startedAt = isoTime(run.startedAtMs);
     const data = { definition: { name, namespace, version }, startedAt };
     first.push(lifecycleEvent(told, 'started', '', run.startedAtMs, data));
   }
+  if (flow.lifecycle === 'all') then.push(...taskEventsOf(told, entries, outputBytesMax));
   for (const key of new Set(subscriptions.map((subscription) => subscription.key)))
     then.push(lifecycleEvent(told, 'correlation-started', key, nowMs, { startedAt: now }));
   // A subscription that ends without a result was given up: its run was canceled or took another way.
@@ -88,12 +48,6 @@ export function lifecycleOf(
     then.push(lifecycleEvent(told, 'completed', '', nowMs, data));
   }
   return { first, then };
-}
-
-/** The specification has the output as a map, and optional: other values and large ones are left to whoever reads the run. */
-function outputOf(output: Json | undefined, bytesMax: number): JsonObject {
-  if (typeof output !== 'object' || output === null || Array.isArray(output)) return {};
-  return Buffer.byteLength(JSON.stringify(output)) <= bytesMax ? { output } : {};
 }
 
 /** What the engine needs to tell what operators do. */
@@ -115,7 +69,7 @@ export async function tellRequest(
   const run = emit && (await store.find(runId));
   if (!emit || !run) return [];
   const { flow } = await flows.version(run.workflow, run.version);
-  if (!flow.lifecycle) return [];
-  const data = { [`${change}At`]: new Date(atMs).toISOString() };
+  if (flow.lifecycle === 'none') return [];
+  const data = { [`${change}At`]: isoTime(atMs) };
   return [emit(lifecycleEvent({ runId, attempt: run.attempt, flow }, change, requestId, atMs, data))];
 }

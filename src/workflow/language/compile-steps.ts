@@ -64,6 +64,7 @@ function compileStep(
   return {
     name,
     id,
+    pointer: path,
     definition: body,
     when: compiler.condition(body.if, `${path}/if`),
     ...compiler.data(body, path),

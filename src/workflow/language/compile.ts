@@ -230,10 +230,12 @@ export class Compiler {
     return readSchedule(schedule, options, (...fault) => this.fault(...fault));
   }
 
-  #lifecycle(given: Json | undefined): boolean {
-    if (given !== undefined && typeof given !== 'boolean')
-      this.fault('/document/metadata/aios/lifecycle', `“${given}” is neither yes nor no`, 'true or false');
-    return given === true;
+  #lifecycle(given: Json | undefined): Flow['lifecycle'] {
+    if (given === true) return 'all';
+    if (given === 'runs') return 'runs';
+    if (given !== undefined && given !== false)
+      this.fault('/document/metadata/aios/lifecycle', `“${given}” is not known`, 'true, runs or false');
+    return 'none';
   }
 
   #startsOn(): EventFilter[] {

@@ -27,8 +27,8 @@ export interface Flow {
   readonly schedule: Schedule | undefined;
   /** Types named by the `listen` steps. */
   readonly listensFor: readonly string[];
-  /** `document.metadata.aios.lifecycle`: what happens to its runs is told by events. */
-  readonly lifecycle: boolean;
+  /** `document.metadata.aios.lifecycle`: what is told by the specification's lifecycle events. `true` is all of it, `runs` leaves those of steps out. */
+  readonly lifecycle: 'none' | 'runs' | 'all';
   /** `document.metadata.aios`: what the lists of runs show. */
   readonly subject: Template | undefined;
   readonly outcome: Template | undefined;
@@ -54,6 +54,8 @@ interface StepBase {
   readonly name: string;
   /** The step's path in the definition, names joined by `/`: a run's key without its loop indexes. */
   readonly id: string;
+  /** Its place in the definition, a JSON pointer: `/do/1/initialize`. */
+  readonly pointer: string;
   /** As it was applied: `$task.definition`. */
   readonly definition: JsonObject;
   readonly when: ((scope: Scope) => boolean) | undefined;
