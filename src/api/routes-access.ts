@@ -51,7 +51,7 @@ const Key = Type.Object({
   createdBy: Type.String(),
   lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
 });
-const Groups = Type.Array(Type.String({ minLength: 1, maxLength: 100 }), {
+const Groups = Type.Array(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\u0000-\u001f]+$' }), {
   maxItems: 100,
   uniqueItems: true,
 });

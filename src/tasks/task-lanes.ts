@@ -26,24 +26,29 @@ export interface OpenItem {
   nextEscalationAtMs: number | undefined;
 }
 
+const OPENED = `from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::json[], $9::json[], $10::text[],
+    $11::timestamptz[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::json[], $17::text[], $18::timestamptz[])
+    as o(id, queue, version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at, subject,
+      deadline_at, follow_up_at, groups, continues, next_escalation_at)`;
+const INTO = `insert into tasks (id, queue, queue_version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at, subject,
+    deadline_at, follow_up_at, candidate_groups, continues, next_escalation_at`;
+const VALUES = `o.id, o.queue, o.version, o.title, o.priority, o.run_id, o.step_key, o.context, o.suggestion, o.context_digest, o.created_at, o.due_at, o.subject,
+    o.deadline_at, o.follow_up_at, o.groups::jsonb, o.continues, o.next_escalation_at`;
+const INSERT = `${INTO}) select ${VALUES} ${OPENED} on conflict (id) do nothing`;
+// Looks for the task before it, whose person has this one in hand: only where there is one, so that no other opening reads the table.
+const INSERT_CONTINUING = `${INTO}, status, claimed_by, claimed_name, claimed_at)
+  select ${VALUES}, case when p.id is null then 'open' else 'claimed' end, p.decided_by, p.decided_name, case when p.id is null then null else o.created_at end
+  ${OPENED} left join tasks p on p.id = o.continues and p.status = 'returned' on conflict (id) do nothing`;
+
 /** The id follows from run and step, so that a step redone after a crash finds the task that is already there. */
 export const openLane = (opened: (items: readonly OpenItem[]) => void): Lane<OpenItem> => ({
   name: 'tasks opened',
   order: 40,
   committed: opened,
   async write(tx, items) {
+    const continuing = items.some((item) => item.continues !== undefined);
     await tx.query(
-      `insert into tasks (id, queue, queue_version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at, subject,
-         deadline_at, follow_up_at, candidate_groups, continues, next_escalation_at, status, claimed_by, claimed_name, claimed_at)
-       select o.id, o.queue, o.version, o.title, o.priority, o.run_id, o.step_key, o.context, o.suggestion, o.context_digest, o.created_at, o.due_at,
-         o.subject, o.deadline_at, o.follow_up_at, o.groups::jsonb, o.continues, o.next_escalation_at,
-         case when p.id is null then 'open' else 'claimed' end, p.decided_by, p.decided_name, case when p.id is null then null else o.created_at end
-       from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[], $7::text[], $8::json[], $9::json[], $10::text[],
-         $11::timestamptz[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::json[], $17::text[], $18::timestamptz[])
-         as o(id, queue, version, title, priority, run_id, step_key, context, suggestion, context_digest, created_at, due_at, subject,
-           deadline_at, follow_up_at, groups, continues, next_escalation_at)
-       left join tasks p on p.id = o.continues and p.status = 'returned'
-       on conflict (id) do nothing`,
+      continuing ? INSERT_CONTINUING : INSERT,
       columns(items, (item) => [
         item.id,
         item.queue,

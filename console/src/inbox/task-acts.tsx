@@ -1,4 +1,4 @@
-import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import { ActionIcon, Menu } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import {
@@ -16,71 +16,69 @@ import { ProblemView } from '../display/states.tsx';
 import { type Asked, TaskDialog } from './task-dialog.tsx';
 import { useTaskAct } from './use-act.ts';
 
+interface Offered {
+  label: string;
+  icon: typeof IconDots;
+  hotkey?: string;
+  /** The question that comes first; what can be taken back needs none. */
+  asks: Asked | undefined;
+}
+
+/** What somebody may do with a case as it stands, beside answering it. */
+function offeredTo(me: Me, task: Task): Offered[] {
+  const mine = task.claimedById === me.id;
+  const owned = task.ownerId === me.id;
+  const free = task.status === 'open';
+  const acts = me.permissions.includes('tasks.act');
+  const leads = me.permissions.includes('tasks.assign');
+  const offers: [may: boolean, offered: Offered][] = [
+    [
+      acts && (free || mine || owned),
+      { label: 'Look again later', icon: IconClockPause, hotkey: 'f', asks: 'later' },
+    ],
+    [
+      acts && task.mayReturn && (free || mine),
+      { label: 'Send back with a question', icon: IconMessageQuestion, hotkey: 'q', asks: 'question' },
+    ],
+    [
+      acts && (mine || owned),
+      { label: 'Hand to a colleague', icon: IconUserShare, hotkey: 'd', asks: 'delegate' },
+    ],
+    [acts && owned, { label: `Take back from ${task.claimedBy}`, icon: IconArrowBackUp, asks: undefined }],
+    [leads, { label: 'Give to somebody', icon: IconUserUp, asks: 'assign' }],
+    [leads, { label: 'How pressing it is', icon: IconFlag, asks: 'priority' }],
+  ];
+  return offers.flatMap(([may, offered]) => (may ? [offered] : []));
+}
+
 /** What can be done with a case beside answering it. */
 export function TaskActs({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) {
   const [asked, setAsked] = useState<Asked>();
   const direct = useTaskAct(task.id);
-  const may = (permission: string) => me.permissions.includes(permission);
-  const mine = task.claimedById === me.id;
-  const owned = task.ownerId === me.id;
-  const free = task.status === 'open';
-  const acts = may('tasks.act');
-  const can = {
-    delegate: acts && (mine || owned),
-    takeBack: acts && owned,
-    later: acts && (free || mine || owned),
-    question: acts && task.mayReturn && (free || mine),
-    assign: may('tasks.assign'),
-    priority: may('tasks.assign'),
-  };
-  useHotkeys([
-    ['d', () => can.delegate && setAsked('delegate')],
-    ['f', () => can.later && setAsked('later')],
-    ['q', () => can.question && setAsked('question')],
-  ]);
+  const offers = offeredTo(me, task);
+  const choose = ({ asks }: Offered) => (asks ? setAsked(asks) : direct.mutate({ what: 'hand-back' }));
+  useHotkeys(offers.flatMap((offered) => (offered.hotkey ? [[offered.hotkey, () => choose(offered)]] : [])));
   if (direct.error) return <ProblemView error={direct.error} retry={() => direct.reset()} />;
-  if (!Object.values(can).some(Boolean)) return null;
+  if (offers.length === 0) return null;
   return (
     <>
       <Menu position="bottom-end" withArrow withinPortal={false}>
         <Menu.Target>
-          <Tooltip label="More">
-            <ActionIcon variant="default" size={36} aria-label="More to do with this case">
-              <IconDots size={18} />
-            </ActionIcon>
-          </Tooltip>
+          <ActionIcon variant="default" size={36} aria-label="More to do with this case">
+            <IconDots size={18} />
+          </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          {can.later && (
-            <Item icon={IconClockPause} hotkey="f" onClick={() => setAsked('later')}>
-              Look again later
-            </Item>
-          )}
-          {can.question && (
-            <Item icon={IconMessageQuestion} hotkey="q" onClick={() => setAsked('question')}>
-              Send back with a question
-            </Item>
-          )}
-          {can.delegate && (
-            <Item icon={IconUserShare} hotkey="d" onClick={() => setAsked('delegate')}>
-              Hand to a colleague
-            </Item>
-          )}
-          {can.takeBack && (
-            <Item icon={IconArrowBackUp} onClick={() => direct.mutate({ what: 'hand-back' })}>
-              Take back from {task.claimedBy}
-            </Item>
-          )}
-          {can.assign && (
-            <Item icon={IconUserUp} onClick={() => setAsked('assign')}>
-              Give to somebody
-            </Item>
-          )}
-          {can.priority && (
-            <Item icon={IconFlag} onClick={() => setAsked('priority')}>
-              How pressing it is
-            </Item>
-          )}
+          {offers.map((offered) => (
+            <Menu.Item
+              key={offered.label}
+              leftSection={<offered.icon size={16} aria-hidden />}
+              rightSection={offered.hotkey && <kbd className="wide-only">{offered.hotkey}</kbd>}
+              onClick={() => choose(offered)}
+            >
+              {offered.label}
+            </Menu.Item>
+          ))}
         </Menu.Dropdown>
       </Menu>
       {asked && (
@@ -96,24 +94,5 @@ export function TaskActs({ task, me, onLeft }: { task: Task; me: Me; onLeft: () 
         />
       )}
     </>
-  );
-}
-
-interface ItemProps {
-  icon: typeof IconDots;
-  hotkey?: string;
-  onClick: () => void;
-  children: React.ReactNode;
-}
-
-function Item({ icon: Icon, hotkey, onClick, children }: ItemProps) {
-  return (
-    <Menu.Item
-      leftSection={<Icon size={16} aria-hidden />}
-      rightSection={hotkey && <kbd className="wide-only">{hotkey}</kbd>}
-      onClick={onClick}
-    >
-      {children}
-    </Menu.Item>
   );
 }
