@@ -215,7 +215,7 @@ describe.skipIf(!browserPath)(
       await happened.getByRole('listitem').getByText('The shop was asked.').waitFor();
       const file = { name: 'receipt.txt', mimeType: 'text/plain', buffer: Buffer.from('paid') };
       await page.getByLabel('File to attach').setInputFiles(file);
-      const link = happened.getByRole('link', { name: /receipt\.txt/ });
+      const link = happened.getByRole('link', { name: /receipt\.txt/ }).first();
       const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
       expect(download.suggestedFilename()).toBe('receipt.txt');
       await page.getByRole('button', { name: 'Claim' }).click();

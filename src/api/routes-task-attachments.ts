@@ -37,10 +37,10 @@ export function taskAttachmentRoutes({ tasks }: { tasks: Tasks }): (server: Fast
       tag,
       params: IdParams,
       answer: pageOf(AttachmentShape),
-      handle: async ({ params }) => ({
-        items: (await tasks.attachments.list(params.id)).map(toJson),
-        nextCursor: null,
-      }),
+      handle: async ({ params }) => {
+        const { id } = await tasks.get(params.id);
+        return { items: (await tasks.attachments.list(id)).map(toJson), nextCursor: null };
+      },
     });
     route(server, {
       method: 'POST',

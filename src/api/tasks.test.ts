@@ -140,6 +140,10 @@ describe('the API of tasks in hand', () => {
     expect((await send({ url: `/api/v1/tasks/${task.id}/attachments`, role: 'viewer' })).items).toEqual([
       added,
     ]);
+    for (const what of ['attachments', 'history', 'candidates'])
+      expect(await send({ url: `/api/v1/tasks/none/${what}`, role: 'viewer' })).toMatchObject({
+        code: 'tasks.unknown',
+      });
   });
 
   it('sends a task back with a question, and the flow asks again with the answer', async () => {

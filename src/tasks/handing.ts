@@ -30,7 +30,8 @@ export class TaskHanding {
     const anyone = ['operator', 'lead', 'admin'].some((role) => by.roles.includes(role));
     const task = await this.#desk.get(id);
     const detail = task.claimedBy === null ? {} : { from: task.claimedBy.name };
-    const item = { id, action: 'release', by, anyone, atMs: this.#desk.now } as const;
+    const from = task.claimedBy?.id ?? null;
+    const item = { id, action: 'release', by, from, anyone, atMs: this.#desk.now } as const;
     return await this.#desk.change(task, item, { kind: 'released', by, detail });
   }
 

@@ -10,7 +10,9 @@ interface Named {
 
 /** A change that a person or the engine asks for; `atMs` is business time. */
 export type ChangeItem = { id: string; atMs: number } & (
-  | { action: 'claim' | 'release'; by: Named; anyone?: boolean }
+  | { action: 'claim'; by: Named }
+  /** `from` had it in hand when this was asked; `anyone`: not only they may give it back. */
+  | { action: 'release'; by: Named; from: string | null; anyone: boolean }
   | { action: 'delegate'; by: Named; to: Named }
   | { action: 'hand-back'; by: Named }
   | { action: 'assign'; to: Named }
@@ -100,15 +102,16 @@ export function applyChange(state: TaskState, item: ChangeItem): Outcome {
   }
 }
 
-function claim(state: TaskState, { id, by, atMs }: Change<'claim' | 'release'>): Outcome {
+function claim(state: TaskState, { id, by, atMs }: Change<'claim'>): Outcome {
   if (state.claimed_by === by.id) return new AlreadySo();
   if (state.status === 'claimed') return claimedByOther(id, state.claimed_name);
   return give(state, by, null, atMs);
 }
 
-function release(state: TaskState, item: Change<'claim' | 'release'>): Outcome {
-  const { id, by, anyone, atMs } = item;
-  if (state.status === 'open') return new AlreadySo();
+function release(state: TaskState, item: Change<'release'>): Outcome {
+  const { id, by, anyone, from, atMs } = item;
+  // Asked again after its answer was lost, it must not take the task from the owner to whom it went back.
+  if (state.status === 'open' || state.claimed_by !== from) return new AlreadySo();
   // Lent, it goes back to its owner: who lent it is accountable for it.
   if (state.claimed_by === by.id && state.owner_id !== null) return give(state, ownerOf(state), null, atMs);
   if (state.claimed_by !== by.id && !anyone) return claimedByOther(id, state.claimed_name);

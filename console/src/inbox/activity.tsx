@@ -9,7 +9,7 @@ import type { Happening, Me, Task } from '../api/shapes.ts';
 import { bytes } from '../display/format.ts';
 import { Answer, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
-import { tellOf } from './happenings.ts';
+import { attachmentOf, tellOf } from './happenings.ts';
 
 /** What was said about a case and what happened to it, and the files beside it. */
 export function Activity({ task, me }: { task: Task; me: Me }) {
@@ -40,11 +40,13 @@ export function Activity({ task, me }: { task: Task; me: Me }) {
 
 function Line({ happening }: { happening: Happening }) {
   const { what, said } = tellOf(happening);
+  const { attachment, name } = attachmentOf(happening);
   return (
     <li>
       <Text size="sm" component="span">
         {happening.by && <b>{happening.by} </b>}
         {what}{' '}
+        {attachment !== undefined && <FileLink taskId={happening.taskId} id={attachment} name={name} />}
         <Text component="span" size="xs" c="dimmed">
           <Time at={happening.at} />
         </Text>
@@ -96,17 +98,26 @@ function Files({ task }: { task: Task }) {
     <ul className="files" aria-label="Files">
       {files.data.items.map(({ id, name, sizeBytes }) => (
         <li key={id}>
-          <Anchor
-            href={`/api/v1/tasks/${task.id}/attachments/${id}`}
-            download={name}
-            size="sm"
-            className="file"
-          >
-            <IconPaperclip size={14} aria-hidden /> {name} <span className="number">{bytes(sizeBytes)}</span>
-          </Anchor>
+          <FileLink taskId={task.id} id={id} name={name} sizeBytes={sizeBytes} />
         </li>
       ))}
     </ul>
+  );
+}
+
+interface FileLinkProps {
+  taskId: string;
+  id: string;
+  name: string;
+  sizeBytes?: number;
+}
+
+function FileLink({ taskId, id, name, sizeBytes }: FileLinkProps) {
+  return (
+    <Anchor href={`/api/v1/tasks/${taskId}/attachments/${id}`} download={name} size="sm" className="file">
+      <IconPaperclip size={14} aria-hidden /> {name}{' '}
+      {sizeBytes !== undefined && <span className="number">{bytes(sizeBytes)}</span>}
+    </Anchor>
   );
 }
 

@@ -32,7 +32,7 @@ export function tellOf({ kind, detail }: Happening): { what: string; said?: stri
     case 'commented':
       return { what: 'wrote', said };
     case 'attached':
-      return { what: `attached ${text(detail.name) ?? 'a file'}` };
+      return { what: 'attached' };
     case 'completed':
       return { what: detail.onBehalfOf ? `answered for ${detail.onBehalfOf}` : 'answered' };
     case 'returned':
@@ -44,6 +44,12 @@ export function tellOf({ kind, detail }: Happening): { what: string; said?: stri
     default:
       return { what: kind };
   }
+}
+
+/** The file that was attached, also to a case before this one. */
+export function attachmentOf({ kind, detail }: Happening): { attachment: string | undefined; name: string } {
+  const attachment = kind === 'attached' ? text(detail.attachment) : undefined;
+  return { attachment, name: text(detail.name) ?? 'file' };
 }
 
 function putOff(until: string | undefined): { what: string } {

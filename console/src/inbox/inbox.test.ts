@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { choicesOf, missing } from './choices.ts';
 import { showContext } from './context.ts';
 import { dueTone } from './due.ts';
-import { laterTimes, tellOf } from './happenings.ts';
+import { attachmentOf, laterTimes, tellOf } from './happenings.ts';
 
 const form = {
   type: 'object',
@@ -63,6 +63,9 @@ it('tells what happened in words of people, and what they said as they said it',
     'nobody had answered: it is more pressing now; fraud, lead may answer too; others were told',
   );
   expect(tell('completed', { onBehalfOf: 'Ann' }).what).toBe('answered for Ann');
+  const attached = { id: 'h', taskId: 't', at: '', detail: { attachment: 'att_1', name: 'a.pdf' } };
+  expect(attachmentOf({ ...attached, kind: 'attached' })).toEqual({ attachment: 'att_1', name: 'a.pdf' });
+  expect(attachmentOf({ ...attached, kind: 'commented' }).attachment).toBeUndefined();
   const kinds = [
     'opened',
     'seen',
@@ -73,7 +76,7 @@ it('tells what happened in words of people, and what they said as they said it',
     'prioritized',
     'put-off',
   ];
-  for (const kind of [...kinds, 'commented', 'attached', 'returned', 'expired', 'canceled'])
+  for (const kind of [...kinds, 'commented', 'returned', 'expired', 'canceled'])
     expect(tell(kind).what).not.toBe(kind);
 });
 
