@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { accessRoutes } from './routes-access.ts';
+import { bulkRoutes } from './routes-bulk.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featureRoutes } from './routes-features.ts';
@@ -26,6 +27,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof scheduleRoutes>[0] &
+  Parameters<typeof bulkRoutes>[0] &
   Parameters<typeof servingRoutes>[0] &
   Parameters<typeof startRoutes>[0] &
   Parameters<typeof systemRoutes>[0] &
@@ -57,6 +59,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     startRoutes(dependencies),
     runRoutes(dependencies),
     scheduleRoutes(dependencies),
+    bulkRoutes(dependencies),
     taskRoutes(dependencies),
     taskHandingRoutes(dependencies),
     taskNoteRoutes(dependencies),

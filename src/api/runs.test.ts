@@ -218,6 +218,36 @@ describe('the API runs flows', () => {
     expect(await read()).toMatchObject({ code: 'workflow.run_not_found' });
   });
 
+  it('can be acted on together: counted, then by the token of the count', async () => {
+    const ids = [];
+    for (const n of [1, 2])
+      ids.push((await start('returns', '?wait=5s', returnRequested(`evt-b${n}`, 77), CLOUD_EVENT)).json().id);
+    const post = (url: string, body: Json, role: 'operator' | 'viewer' | 'admin' = 'operator') =>
+      api.request({ method: 'POST', url: `/api/v1/bulk-operations${url}`, role, body });
+    const prepare = { action: 'cancel', filter: { workflow: 'returns', attributes: { 'amount.gte': '77' } } };
+    expect((await post('', prepare, 'viewer')).json()).toMatchObject({ code: 'access.forbidden' });
+    expect((await post('', { ...prepare, action: 'delete' })).json()).toMatchObject({
+      code: 'access.forbidden',
+    });
+    const prepared = (await post('', prepare)).json();
+    expect(prepared).toMatchObject({ count: 2, status: 'prepared', token: expect.any(String) });
+    expect((await post(`/${prepared.id}/start`, { token: 'x' })).json()).toMatchObject({
+      code: 'workflow.bulk_stale',
+    });
+    expect((await post(`/${prepared.id}/start`, { token: prepared.token })).statusCode).toBe(202);
+    const read = (url = '') =>
+      api
+        .request({ url: `/api/v1/bulk-operations${url}`, role: 'viewer' })
+        .then((response) => response.json());
+    await expect.poll(() => read(`/${prepared.id}`).then(({ status }) => status)).toBe('completed');
+    expect((await read()).items[0]).toMatchObject({ id: prepared.id, done: 2, by: { kind: 'key' } });
+    expect(JSON.stringify(await read())).not.toContain(prepared.token);
+    for (const id of ids)
+      await expect
+        .poll(() => api.request({ url: `/api/v1/runs/${id}`, role: 'viewer' }).then((r) => r.json().status))
+        .toBe('canceled');
+  });
+
   it.each<[string, string, Json, Record<string, string>, string]>([
     ['an unknown flow', 'none', { input: {} }, {}, 'workflow.not_found'],
     ['a body that is not {input}', 'greet', { name: 'Ann' }, {}, 'request.invalid'],

@@ -25,6 +25,24 @@ const BACK: CommandRow['options'] = [
   ['-i, --input <json>', 'what the step is given instead (with --from-start, the run); @file reads it'],
 ];
 
+const MANY: CommandRow['options'] = [
+  ['--workflow <name>', 'runs of this flow'],
+  ['--of-version <number>', 'runs of this version of the flow'],
+  ['--status <status>', 'runs in this status'],
+  ['--attr <name=value...>', 'runs with this attribute of their flow'],
+  ['--from <time>', 'runs started at this time or later'],
+  ['--to <time>', 'runs started before this time'],
+  ['--yes', 'do it; without it they are only counted'],
+];
+
+const ACTIONS = {
+  cancel: 'cancel a run',
+  pause: 'stop a run before its next step',
+  resume: 'let a paused run go on',
+  retry: 'let an ended run go back to where it failed, or to a step, and on from there',
+  delete: 'delete an ended run and its journal (its audit entries and costs stay)',
+} as const;
+
 const COMMANDS: readonly CommandRow[] = [
   {
     name: 'plan <folder>',
@@ -59,27 +77,15 @@ const COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./runs.ts')).runs,
   },
-  ...(['cancel', 'pause', 'resume'] as const).map(
+  ...(['cancel', 'pause', 'resume', 'retry', 'delete'] as const).map(
     (action): CommandRow => ({
       under: 'runs',
-      name: `${action} <id>`,
-      description: `${action} a run`,
+      name: `${action} [id]`,
+      description: `${ACTIONS[action]}; with a filter instead of an id, all that fit, after their count`,
+      options: action === 'retry' ? [...BACK, ...MANY] : MANY,
       load: async () => (await import('./run-operations.ts'))[action],
     }),
   ),
-  {
-    under: 'runs',
-    name: 'retry <id>',
-    description: 'let an ended run go back to where it failed, or to a step, and on from there',
-    options: BACK,
-    load: async () => (await import('./run-operations.ts')).retry,
-  },
-  {
-    under: 'runs',
-    name: 'delete <id>',
-    description: 'delete an ended run and its journal; its audit entries and costs stay',
-    load: async () => (await import('./run-operations.ts')).remove,
-  },
   {
     under: 'runs',
     name: 'fork <id>',

@@ -34,6 +34,21 @@ export const ACTING_ERRORS = {
     'The run has not ended',
     'Cancel it first, or wait for its end; to try something else beside it, fork it.',
   ),
+  'workflow.bulk_not_found': row(
+    404,
+    'There is no such bulk operation',
+    'Prepare it again: one that is not started within an hour is forgotten.',
+  ),
+  'workflow.bulk_stale': row(
+    409,
+    'The bulk operation is not the one that was counted',
+    'Start it with the token that its count came with, or count again.',
+  ),
+  'workflow.bulk_too_large': row(
+    422,
+    'More runs fit the filter than one bulk operation takes',
+    'Narrow the filter, by time or version, and do it in parts; `limit` is how many one takes.',
+  ),
   'workflow.step_not_reached': row(
     422,
     'The run never came to this step',

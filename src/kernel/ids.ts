@@ -15,7 +15,8 @@ export type IdKind =
   | 'dlq'
   | 'wrk'
   | 'sub'
-  | 'req';
+  | 'req'
+  | 'blk';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

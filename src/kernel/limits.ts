@@ -105,6 +105,7 @@ export const LIMITS = {
     'how often the runs are gone through for those that are over their retention',
   ),
   retentionRowsMax: limit(5_000, 'runs that one transaction of that pass looks at, about 100 ms'),
+  bulkRunsMax: limit(10_000, 'runs of one bulk operation: about a minute of work'),
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),

@@ -31,6 +31,8 @@ export class Agenda {
   #sweptAtMs = 0;
   readonly #toWake = new Set<string>();
   subscribedTypes: readonly string[] = [];
+  /** Called at each look at the store. */
+  onLook: () => void = () => {};
 
   constructor(worker: Worker, perform: (held: Held) => void, scheduler: Scheduler) {
     this.#worker = worker;
@@ -103,6 +105,7 @@ export class Agenda {
   async #look(): Promise<void> {
     if (this.#polling || this.#stopped) return;
     this.#polling = true;
+    this.onLook();
     const { store, limits } = this.#worker.deps;
     try {
       if (this.#worker.monotonicMs() - this.#renewedAtMs >= limits.runLeaseMs / 3) await this.#renew();

@@ -10,6 +10,7 @@ import type { Queryable } from '../../store/database.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
 import { WorkflowEngine } from './engine.ts';
+import { bulkTests } from './engine-conformance-bulk.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
 import { lifecycleTests } from './engine-conformance-lifecycle.ts';
 import { operationTests } from './engine-conformance-operations.ts';
@@ -327,6 +328,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     retryTests(() => world);
     searchTests(() => world);
     retentionTests(() => world);
+    bulkTests(() => world);
     crashTests(() => world);
     payloadTests(() => world);
     scheduleTests(() => world);

@@ -12,6 +12,7 @@ import { ANY_TYPE } from '../language/flow.ts';
 import { Agenda } from './agenda.ts';
 import { Background } from './background.ts';
 import type { LineagePort } from './barriers.ts';
+import { BulkOperations } from './bulk.ts';
 import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
@@ -77,6 +78,7 @@ export class WorkflowEngine {
   readonly runs: RunReader;
   readonly operations: RunOperations;
   readonly schedules: Scheduler;
+  readonly bulk: BulkOperations;
   readonly #store: RunStore;
   readonly #flows: Flows;
   readonly #worker: Worker;
@@ -117,6 +119,11 @@ export class WorkflowEngine {
     this.runs = new RunReader(store, this.#flows);
     const flows = this.#flows;
     this.operations = new RunOperations({ store, flows, emit, agenda: this.#agenda, clock, audit });
+    this.bulk = new BulkOperations({
+      ...{ store, clock, limits, audit, operations: this.operations, worker: this.#worker.id },
+      carryOut: (runIds) => this.#agenda.take(runIds),
+    });
+    this.#agenda.onLook = () => this.bulk.look();
     this.#worker.onChange = (change) => this.#changed(change);
     this.#worker.onReleased = () => this.#queue.shift()?.();
   }
@@ -144,6 +151,7 @@ export class WorkflowEngine {
   /** Stops taking work, lets short runs end, puts the others away, gives up the lease. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    await this.bulk.stop();
     this.#queue = [];
     await this.#agenda.drain(this.#limits.runDrainMs);
   }

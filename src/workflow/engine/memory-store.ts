@@ -1,9 +1,12 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import type { BulkStore } from './bulk-store.ts';
+import { memoryBulks } from './memory-bulk.ts';
 import { memoryOperations } from './memory-operations.ts';
-import { entriesOf, type Row, searchRows, stored } from './memory-rows.ts';
+import { entriesOf, type Row, stored } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
+import { searchRows } from './memory-search.ts';
 import type { OperationStore } from './operation-store.ts';
 import {
   type ClaimedRun,
@@ -81,6 +84,10 @@ export class MemoryRunStore implements RunStore {
     signals: this.#signals,
     subscriptions: this.#subscriptions,
   });
+  readonly bulks: BulkStore = memoryBulks(
+    (...search) => this.list(...search),
+    (worker) => (this.#leases.get(worker) ?? 0) > performance.now(),
+  );
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
   readonly #signalLane: Lane<Signal> = {
     name: 'workflow.signals',

@@ -128,4 +128,26 @@ export const workflowMigrations: Migration[] = [
       );
       comment on table workflow_attempts is 'What a run had come to before it went back to an earlier step.';`,
   },
+  {
+    name: '0053_workflow_bulks',
+    sql: `
+      create table workflow_bulks (
+        id text primary key,
+        operation json not null,
+        status text not null,
+        worker text,
+        created_at timestamptz not null default now(),
+        started_at timestamptz,
+        ended_at timestamptz
+      );
+      create index workflow_bulks_running on workflow_bulks (id) where status = 'running';
+      create table workflow_bulk_runs (
+        bulk_id text not null references workflow_bulks on delete cascade,
+        run_id text not null,
+        outcome text,
+        mark text,
+        primary key (bulk_id, run_id)
+      );
+      comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.';`,
+  },
 ];

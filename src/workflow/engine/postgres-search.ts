@@ -67,7 +67,7 @@ function rowsWith(filter: AttributeFilter, values: Values, more: string): string
 }
 
 function conditionsOf(
-  { workflow, version, status, sinceMs, untilMs, text }: RunFilters,
+  { workflow, version, status, statuses, ids, sinceMs, untilMs, text }: RunFilters,
   before: string | undefined,
   values: Values,
 ): string[] {
@@ -78,6 +78,12 @@ function conditionsOf(
   if (workflow !== undefined) where('r.workflow = ?', workflow);
   if (version !== undefined) where('r.version = ?', version);
   if (status !== undefined) where('r.status = ?', status);
+  if (ids !== undefined) where('r.id = any(?)', ids);
+  if (statuses !== undefined) {
+    where('r.status = any(?)', statuses);
+    // In the words of the index of those that have not completed.
+    if (!statuses.includes('completed')) conditions.push("r.status <> 'completed'");
+  }
   // An id begins with the time of the start: the key of the table bounds what is read.
   if (sinceMs !== undefined) {
     where('r.id >= ?', firstId('run', sinceMs));

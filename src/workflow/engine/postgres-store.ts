@@ -2,6 +2,7 @@ import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
+import type { BulkStore } from './bulk-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import {
   type PackedSignal,
@@ -13,6 +14,7 @@ import {
   signalRef,
   sweepPayloads,
 } from './payloads.ts';
+import { postgresBulks } from './postgres-bulk.ts';
 import {
   consumedLane,
   insertRuns,
@@ -44,6 +46,7 @@ export class PostgresRunStore implements RunStore {
   readonly commit: Committer;
   readonly operations: OperationStore;
   readonly schedules: PostgresSchedules;
+  readonly bulks: BulkStore;
   readonly #db: Database;
 
   readonly #listeners: ((runIds: readonly string[]) => void)[] = [];
@@ -63,6 +66,7 @@ export class PostgresRunStore implements RunStore {
     this.#inlineMax = payloadInlineBytesMax;
     this.schedules = new PostgresSchedules(db, (tx, runs) => this.insert(tx, runs));
     this.operations = postgresOperations(db);
+    this.bulks = postgresBulks(db);
   }
 
   onSignal(listener: (runIds: readonly string[]) => void): void {

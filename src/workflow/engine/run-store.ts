@@ -5,6 +5,7 @@ import type { Committer, Write } from '../../store/group-commit.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { AttributeFilter } from './attributes.ts';
+import type { BulkStore } from './bulk-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 
@@ -148,6 +149,9 @@ export interface RunFilters {
   workflow?: string;
   version?: number;
   status?: RunStatus;
+  /** One of them. */
+  statuses?: readonly RunStatus[];
+  ids?: readonly string[];
   /** All of them hold. */
   attributes?: readonly AttributeFilter[];
   /** Business time of the start, milliseconds. */
@@ -165,6 +169,7 @@ export interface RunStore {
   readonly commit: Committer;
   readonly operations: OperationStore;
   readonly schedules: ScheduleStore;
+  readonly bulks: BulkStore;
   save(change: RunChange): Write[];
   signal(signal: Signal): Write;
   consume(runId: string, keys: readonly string[]): Write[];

@@ -40,6 +40,7 @@ export async function memoryFixture(): Promise<StoreFixture> {
 }
 
 const TABLES = [
+  'workflow_bulks',
   'workflow_attributes',
   'workflow_attempts',
   'workflow_payload_refs',

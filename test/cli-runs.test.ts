@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  API_MIGRATIONS,
+  type ApiUnderTest,
+  openApiUnderTest,
+  returnRequested,
+} from '../src/api/api-under-test.ts';
+import { runCli } from '../src/cli/program.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+
+describe('aios runs', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  let url = '';
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+    url = await api.server.listen({ host: '127.0.0.1', port: 0 });
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+
+  /** Runs the command line as an admin; its exit code and what it printed as JSON. */
+  async function aios(...args: string[]) {
+    const written: string[] = [];
+    const out = vi
+      .spyOn(process.stdout, 'write')
+      .mockImplementation((text) => written.push(String(text)) > 0);
+    const err = vi
+      .spyOn(process.stderr, 'write')
+      .mockImplementation((text) => written.push(String(text)) > 0);
+    try {
+      const code = await runCli(['--url', url, '--key', api.keys.admin, '--json', ...args], async () => 0);
+      return { code, text: written.join(''), json: parsed(written.join('')) };
+    } finally {
+      out.mockRestore();
+      err.mockRestore();
+    }
+  }
+
+  function parsed(text: string) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return undefined;
+    }
+  }
+
+  const waiting = async (id: string, amount = 30) =>
+    (await aios('run', 'returns', '--event', JSON.stringify(returnRequested(id, amount)), '--wait', '5s'))
+      .json;
+
+  it('cancels, retries, forks and deletes one', async () => {
+    const { id } = await waiting('cli-1');
+    expect((await aios('runs', 'pause', id)).json).toMatchObject({ status: 'paused' });
+    expect((await aios('runs', 'resume', id)).code).toBe(0);
+    expect((await aios('runs', 'cancel', id)).json).toMatchObject({ status: 'canceled' });
+    expect((await aios('runs', 'retry', id, '--step', 'ask')).json).toMatchObject({ id, attempt: 2 });
+    expect((await aios('runs', 'fork', id, '--step', 'ask')).json).toMatchObject({
+      forkedFrom: { runId: id },
+    });
+    expect((await aios('runs', 'retry', id)).text).toContain('workflow.not_ended');
+    await aios('runs', 'cancel', id);
+    expect((await aios('runs', 'delete', id)).json).toEqual({ id, deleted: true });
+    expect((await aios('runs', id)).code).toBe(1);
+  });
+
+  it('counts those that a filter names, and does it with --yes', async () => {
+    const [one, two] = [await waiting('cli-2', 41), await waiting('cli-3', 41)];
+    const filter = ['--workflow', 'returns', '--attr', 'amount=41'];
+    expect((await aios('runs', ...filter)).json.items).toHaveLength(2);
+    const counted = await aios('runs', 'cancel', ...filter);
+    expect([counted.code, counted.json]).toMatchObject([2, { count: 2, status: 'prepared' }]);
+    const done = await aios('runs', 'cancel', ...filter, '--yes');
+    expect([done.code, done.json]).toMatchObject([0, { count: 2, done: 2, status: 'completed' }]);
+    for (const { id } of [one, two])
+      await expect.poll(() => aios('runs', id).then(({ json }) => json.status)).toBe('canceled');
+    expect((await aios('runs', 'cancel')).text).toContain('Name a run, or a filter');
+  });
+});
