@@ -67,6 +67,20 @@ describe('aios runs', () => {
     expect((await aios('runs', id)).code).toBe(1);
   });
 
+  it('tells which versions of a flow still have runs', async () => {
+    const { id } = await waiting('cli-v');
+    const report = await aios('workflows', 'versions', 'returns');
+    expect(report.json.items).toMatchObject([
+      {
+        version: 1,
+        current: true,
+        oldestRunId: expect.any(String),
+        stands: [{ status: 'waiting', waitingFor: 'human-task' }],
+      },
+    ]);
+    await aios('runs', 'cancel', id);
+  });
+
   it('counts those that a filter names, and does it with --yes', async () => {
     const [one, two] = [await waiting('cli-2', 41), await waiting('cli-3', 41)];
     const filter = ['--workflow', 'returns', '--attr', 'amount=41'];

@@ -4,7 +4,7 @@ import type { Json } from '../kernel/json.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunAttempt } from '../workflow/engine/operation-store.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, IdParams, iso } from './shapes.ts';
+import { AnyObject, IdParams, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
 
 const tag = 'runs';
 
@@ -63,6 +63,49 @@ export function operationRoutes(
       read(await engine.operations.fork(params.id, requested(body, request), actorOf(caller))),
   });
   deleteRoute(server, engine);
+  versionsRoute(server, engine);
+}
+
+const VersionInUse = Type.Object({
+  version: Type.Integer(),
+  current: Type.Boolean({ description: 'New runs take it' }),
+  runs: Type.Integer({ description: 'Runs on it that have not ended' }),
+  oldestStartedAt: Type.Optional(Type.String({ format: 'date-time' })),
+  oldestRunId: Type.Optional(Type.String()),
+  stands: Type.Array(
+    Type.Object({
+      status: Type.String(),
+      waitingFor: Type.Optional(Type.String()),
+      runs: Type.Integer(),
+      oldestStartedAt: Type.String({ format: 'date-time' }),
+    }),
+  ),
+});
+
+function versionsRoute(server: FastifyInstance, engine: WorkflowEngine): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/workflows/:name/versions-in-use',
+    permission: 'runs.read',
+    summary: 'Versions of a flow with runs that have not ended: how many, since when, and where they stand',
+    tag,
+    params: NameParams,
+    answer: pageOf(VersionInUse),
+    handle: async ({ params }) => ({
+      items: (await engine.runs.versions(params.name)).map(({ oldest, stands, ...version }) => ({
+        ...version,
+        oldestStartedAt: isoOrUndefined(oldest?.oldestStartedAtMs),
+        oldestRunId: oldest?.oldestRunId,
+        stands: stands.map(({ status, waitingFor, runs, oldestStartedAtMs }) => ({
+          status,
+          waitingFor: waitingFor ?? undefined,
+          runs,
+          oldestStartedAt: iso(oldestStartedAtMs),
+        })),
+      })),
+      nextCursor: null,
+    }),
+  });
 }
 
 /** Deleting is for those who answer for what is kept. */

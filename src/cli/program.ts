@@ -87,6 +87,12 @@ const COMMANDS: readonly CommandRow[] = [
     }),
   ),
   {
+    under: 'workflows',
+    name: 'versions <workflow>',
+    description: 'which versions of a flow still have runs that have not ended, and where they stand',
+    load: async () => (await import('./versions.ts')).versions,
+  },
+  {
     under: 'runs',
     name: 'fork <id>',
     description: 'start a new run from what this one had when it came to a step',
@@ -161,6 +167,11 @@ const COMMANDS: readonly CommandRow[] = [
   },
 ];
 
+/** A command by its first word; one that only holds others is made when the first of them comes. */
+function commandNamed(program: Command, name: string): Command {
+  return program.commands.find((command) => command.name() === name) ?? program.command(name);
+}
+
 /** The options of `aios start`, whose action the process hands in: it alone may know the composition root. */
 export interface StartOptions {
   project?: string;
@@ -200,7 +211,7 @@ export async function runCli(
       code = await start(options);
     });
   for (const row of COMMANDS) {
-    const owner = program.commands.find((command) => command.name() === row.under) ?? program;
+    const owner = row.under === undefined ? program : commandNamed(program, row.under);
     const command = owner.command(row.name).description(row.description);
     for (const [flags, description, fallback] of row.options ?? [])
       command.option(flags, description, fallback);

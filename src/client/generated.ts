@@ -218,6 +218,8 @@ export interface Operations {
   'POST /api/v1/workflows/{name}/schedule/resume': { params: { name: string }; body?: Json | Uint8Array; answer: { workflow: string; version: number; kind: "every" | "cron" | "after"; expression: string; timezone: string; overlap: "skip" | "queue" | "parallel" | "cancel"; missed: "skip" | "last" | "all"; paused: boolean; nextAt?: string | undefined; lastAt?: string | undefined; lastRunId?: string | undefined; queued: number; skipped: number } };
   /** Every version of a workflow, newest first. Permission: `definitions.read`. */
   'GET /api/v1/workflows/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Versions of a flow with runs that have not ended: how many, since when, and where they stand. Permission: `runs.read`. */
+  'GET /api/v1/workflows/{name}/versions-in-use': { params: { name: string }; answer: { items: Array<{ version: number; current: boolean; runs: number; oldestStartedAt?: string | undefined; oldestRunId?: string | undefined; stands: Array<{ status: string; waitingFor?: string | undefined; runs: number; oldestStartedAt: string }> }>; nextCursor: string | null } };
   /** Whether the process lives. */
   'GET /healthz': { answer: { status: string } };
   /** Turn the one-time token of a login link into a session of the console. */

@@ -38,7 +38,7 @@ async function idsOf(engine: WorkflowEngine, filters: RunFilters, cursor?: strin
   return { ids: items.map(({ id }) => id), nextCursor };
 }
 
-/** Runs found by what their flows declare. */
+/** Runs found by what their flows declare, and by their version. */
 export function searchTests(world: () => World): void {
   describe('searching by attributes', () => {
     it('finds runs by what their flow declares, as it is from the start, after an export and at the end', async () => {
@@ -74,6 +74,7 @@ export function searchTests(world: () => World): void {
     });
 
     pageTests(world);
+    versionTests(world);
   });
 }
 
@@ -114,5 +115,36 @@ function pageTests(world: () => World): void {
     const long = 'x'.repeat(5_000);
     await engine.run({ workflow: 'orders', input: { orderId: `${long}\u0000` } }, 5_000);
     expect((await idsOf(engine, { attributes: [is('orderId', long)] })).ids).toHaveLength(1);
+  });
+}
+
+function versionTests(world: () => World): void {
+  it('tells which versions of a flow still have runs, since when, and where they stand', async () => {
+    world().define('pinned', 'do: [ { ask: { call: ask:1@default } } ]');
+    const { engine } = await world().engine();
+    const oldest = (await engine.run({ workflow: 'pinned' }, 5_000)).runId;
+    const since = world().clock.now();
+    world().clock.advanceBy(1_000);
+    const other = (await engine.run({ workflow: 'pinned' }, 5_000)).runId;
+    await engine.operations.pause(other);
+    world().define('pinned', 'do: [ { sleep: { wait: P1D } } ]', 2);
+    expect(await engine.runs.versions('pinned')).toMatchObject([
+      { version: 2, current: true, runs: 0, stands: [] },
+      {
+        version: 1,
+        current: false,
+        runs: 2,
+        oldest: { oldestRunId: oldest, oldestStartedAtMs: since, waitingFor: 'ask' },
+        stands: [
+          { status: 'paused', runs: 1 },
+          { status: 'waiting', waitingFor: 'ask', runs: 1 },
+        ],
+      },
+    ]);
+    await engine.operations.cancel(oldest);
+    await engine.operations.cancel(other);
+    await engine.run({ workflow: 'pinned' }, 5_000);
+    expect(await engine.runs.versions('pinned')).toMatchObject([{ version: 2, runs: 1 }]);
+    await expect(engine.runs.versions('none')).rejects.toMatchObject({ code: 'workflow.not_found' });
   });
 }

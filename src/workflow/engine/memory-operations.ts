@@ -4,6 +4,7 @@ import { memoryDeletes } from './memory-deletes.ts';
 import { entriesOf, type Row } from './memory-rows.ts';
 import {
   forkOrigin,
+  type OpenRuns,
   type OperationStore,
   type RunAttempt,
   type RunFork,
@@ -40,6 +41,7 @@ export function memoryOperations(tables: MemoryTables): OperationStore {
   };
   return {
     ...memoryRewinds(tables),
+    openRuns: async (workflow) => openRuns([...runs.values()].filter((row) => row.workflow === workflow)),
     ...memoryDeletes(tables),
     attributes: (runId, { set, unset }) =>
       write(actions, () => {
@@ -180,4 +182,17 @@ function fork(runs: Map<string, Row>, item: RunFork): Refused | undefined {
     barriers: new Map([[0, structuredClone(entries)]]),
   });
   return undefined;
+}
+
+function openRuns(rows: readonly Row[]): OpenRuns[] {
+  const open = rows.filter(({ status }) => !ENDED.has(status));
+  const groups = Map.groupBy(open, ({ version, status, waitingFor }) => `${version} ${status} ${waitingFor}`);
+  return [...groups.values()]
+    .map((group): OpenRuns => {
+      const { version, status, waitingFor } = group[0]!;
+      const [oldest] = group.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      const { id: oldestRunId, startedAtMs: oldestStartedAtMs } = oldest!;
+      return { version, status, waitingFor, runs: group.length, oldestStartedAtMs, oldestRunId };
+    })
+    .sort((a, b) => b.version - a.version || (a.status < b.status ? -1 : 1));
 }

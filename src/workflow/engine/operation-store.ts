@@ -56,6 +56,16 @@ export interface RunAttempt {
   readonly nextAtMs: number;
 }
 
+/** Runs that have not ended, of one version, in one status, waiting for one thing. Times are business time, milliseconds. */
+export interface OpenRuns {
+  readonly version: number;
+  readonly status: RunStatus;
+  readonly waitingFor: string | null;
+  readonly runs: number;
+  readonly oldestStartedAtMs: number;
+  readonly oldestRunId: string;
+}
+
 /** How long runs are kept, and which of them are looked at now. Times are business time, milliseconds. */
 export interface RetentionPass {
   /** Flows of a retention of their own: runs that ended before this time are over it. */
@@ -99,6 +109,8 @@ export interface OperationStore {
   fork(fork: RunFork): Write;
   /** The journal of a run as it is stored, of the present attempt or of an earlier one. */
   journal(runId: string, attempt?: number): Promise<Entry[]>;
+  /** Runs of a flow that have not ended, by version, status and what they wait for. */
+  openRuns(workflow: string): Promise<OpenRuns[]>;
   /** Keys of the signals that wait for a run. */
   signalKeys(runId: string): Promise<string[]>;
   /** The attempts before the present one, in order. */

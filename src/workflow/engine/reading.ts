@@ -5,7 +5,7 @@ import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language
 import { type FlowGraph, flowGraph } from '../language/graph.ts';
 import { attributesToJson } from './attributes.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
-import type { RunAttempt } from './operation-store.ts';
+import type { OpenRuns, RunAttempt } from './operation-store.ts';
 import { EDITED } from './recorder.ts';
 import {
   ENDED,
@@ -58,6 +58,18 @@ export interface RunPage {
   readonly nextCursor: string | undefined;
 }
 
+/** A version of a flow with the runs that are still on it. */
+export interface VersionInUse {
+  readonly version: number;
+  /** New runs take it. */
+  readonly current: boolean;
+  readonly runs: number;
+  /** Where they stand, by status and what they wait for. */
+  readonly stands: readonly OpenRuns[];
+  /** The group of the one that began first. */
+  readonly oldest: OpenRuns | undefined;
+}
+
 /** As many forks are named with a run. */
 const FORKS_MAX = 50;
 
@@ -96,6 +108,26 @@ export class RunReader {
       steps: stepsOf(entries, loaded, run),
       graph: flowGraph(loaded.flow),
     };
+  }
+
+  /**
+   * Which versions of a flow still have runs that have not ended, the newest first: a run stays on the version that it began with. The version in force
+   * is always among them.
+   *
+   * @throws AiosError `workflow.not_found`
+   */
+  async versions(workflow: string): Promise<VersionInUse[]> {
+    const { version: current } = this.#flows.latest(workflow);
+    const open = await this.#store.operations.openRuns(workflow);
+    const byVersion = Map.groupBy(open, ({ version }) => version);
+    if (!byVersion.has(current)) byVersion.set(current, []);
+    return [...byVersion]
+      .sort(([a], [b]) => b - a)
+      .map(([version, stands]) => {
+        const oldest = stands.toSorted((a, b) => a.oldestStartedAtMs - b.oldestStartedAtMs)[0];
+        const runs = stands.reduce((sum, { runs }) => sum + runs, 0);
+        return { version, current: version === current, runs, stands, oldest };
+      });
   }
 
   /** What runs are found by, as people see it. */

@@ -44,8 +44,8 @@ function failedStep(entries: readonly Entry[], error: FlowErrorBody): string | u
   const failed = entries.findLast(({ e }) => e !== undefined && JSON.stringify(e) === told);
   if (failed) return failed.k;
   if (error.type.endsWith('/timeout')) {
-    const limit = entries.findLast(({ k, n }) => k.endsWith('^timeout') && n === 1);
-    if (limit) return limit.k.slice(0, -'^timeout'.length);
+    const limit = entries.findLast(({ k, n }) => OF_LIMITS.test(k) && n === 1);
+    if (limit) return limit.k.replace(OF_LIMITS, '');
   }
   return error.instance;
 }
@@ -58,7 +58,9 @@ function isOf(key: string, step: string): boolean {
 }
 
 /** Keys of the interpreter itself about a block: its clock, its time limit, who won. */
-const OF_BLOCKS = /\^(?:from|due|timeout|started)$/;
+const OF_BLOCKS = /\^(?:(?:timeout|limit)(?:\^(?:from|due))?|from|due|started)$/;
+/** Who won against a time limit: of a step, or of one attempt of a `try`. */
+const OF_LIMITS = /\^(?:timeout|limit)$/;
 
 function split(entries: readonly Entry[], cut: number, step: string): Rewound {
   const before = entries.slice(0, cut).filter((entry) => !isOver(entry, step));
@@ -77,7 +79,10 @@ function split(entries: readonly Entry[], cut: number, step: string): Rewound {
 /** What is not kept although it came before: of the blocks around the step, and of what nobody saw the end of. */
 function isOver({ k, e, n, s }: Entry, step: string): boolean {
   if (k === CANCELED || k === SENT || e?.code === 'workflow.outcome_unknown') return true;
-  if (OF_BLOCKS.test(k)) return isOf(step, k.replace(OF_BLOCKS, '')) || k.lastIndexOf('^') === 0;
+  if (OF_BLOCKS.test(k)) {
+    const block = k.replace(OF_BLOCKS, '');
+    return block === '' || isOf(step, block);
+  }
   // Which branch of a `fork` won or failed has no time.
   return n !== undefined && s === undefined && !k.includes('^', k.lastIndexOf('/') + 1) && isOf(step, k);
 }
