@@ -107,6 +107,7 @@ describe.skipIf(!browserPath)(
         ['/', 'Home'],
         ['/runs', 'Runs'],
         ['/runs/schedules', 'Schedules'],
+        ['/runs/versions?workflow=returns', 'Versions in use'],
         ['/inbox', 'Inbox'],
         ['/models', 'Models'],
         ['/models/return-risk', 'return-risk'],
@@ -160,6 +161,42 @@ describe.skipIf(!browserPath)(
       await page.getByRole('textbox', { name: /^Search/ }).fill('no such case');
       await page.getByText('No run fits these filters').waitFor();
       expect(new URL(page.url()).searchParams.get('q')).toBe('no such case');
+    });
+
+    it('a run is done again from a step with another input, and its first attempt stays to be read', async () => {
+      const { items } = await product.api<Items<{ id: string }>>(
+        '/api/v1/runs?workflow=returns&status=completed&limit=1',
+      );
+      const { id } = items[0]!;
+      const page = await open(`/runs/${id}?step=decide`);
+      await page.getByRole('button', { name: 'Again from here' }).click();
+      await page.getByRole('dialog').getByText('is kept; it and all that follows').waitFor();
+      await page.getByRole('button', { name: 'In this run' }).click();
+      await page.getByText('attempt 2').waitFor();
+      await page.getByRole('link', { name: 'Attempt 1' }).click();
+      await page.waitForURL(/attempt=/);
+      await page.getByRole('link', { name: 'Back to the present attempt' }).click();
+      await expect
+        .poll(() => product.api<{ attempt: number }>(`/api/v1/runs/${id}`).then(({ attempt }) => attempt))
+        .toBe(2);
+    });
+
+    it('runs are picked, counted, and acted on together', async () => {
+      const page = await open('/runs?workflow=returns&status=completed', { bypassCSP: true });
+      const rows = page.getByRole('checkbox', { name: /^Select / });
+      await rows.first().check();
+      await rows.nth(1).check();
+      const bar = page.getByRole('region', { name: 'Selected runs' });
+      await bar.getByText('2 selected').waitFor();
+      expect(await violations(page)).toEqual([]);
+      await bar.getByRole('button', { name: 'Pause' }).click();
+      await page.getByText('None of them is in a state for this.').waitFor();
+      await page.getByRole('button', { name: 'Leave them' }).click();
+      await rows.first().check();
+      await bar.getByRole('button', { name: 'Delete' }).click();
+      await page.getByRole('button', { name: 'Delete 1' }).click();
+      await page.getByText('Done: 1 of 1').waitFor();
+      expect(await violations(page)).toEqual([]);
     });
 
     it('what starts by time is found under runs, is paused there and goes on', async () => {

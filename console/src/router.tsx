@@ -27,8 +27,14 @@ const routes = [
   createRoute({
     ...parent,
     path: '/runs',
-    validateSearch: texts('workflow', 'status', 'since', 'q'),
+    validateSearch: texts('workflow', 'version', 'status', 'since', 'q'),
     component: lazyRouteComponent(() => import('./runs/runs-page.tsx'), 'RunsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/runs/versions',
+    validateSearch: texts('workflow'),
+    component: lazyRouteComponent(() => import('./runs/versions-page.tsx'), 'VersionsPage'),
   }),
   createRoute({
     ...parent,
@@ -38,7 +44,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/runs/$id',
-    validateSearch: texts('step'),
+    validateSearch: texts('step', 'attempt'),
     component: lazyRouteComponent(() => import('./runs/run-page.tsx'), 'RunPage'),
   }),
   createRoute({

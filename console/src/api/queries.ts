@@ -3,6 +3,7 @@ import { get } from './request.ts';
 import type {
   Attachment,
   AuditEntry,
+  Bulk,
   Candidate,
   DeadLetter,
   Happening,
@@ -16,6 +17,7 @@ import type {
   RunSummary,
   Schedule,
   Task,
+  VersionInUse,
 } from './shapes.ts';
 
 /** Every question that the pages ask, by the key under which the answer is kept. */
@@ -30,23 +32,42 @@ export const kpisQuery = queryOptions({ queryKey: ['kpis'], queryFn: () => get<K
 export interface RunFilters {
   workflow?: string;
   status?: string;
+  version?: string;
   from?: string;
   q?: string;
+  /** `orderId`, or `total.gte`, with the value. */
+  attribute?: { name: string; value: string };
+}
+
+/** The filters as the API has them in an address. */
+export function runsPath({ attribute, ...filters }: RunFilters): Record<string, string | undefined> {
+  return { ...filters, ...(attribute ? { [`attr.${attribute.name}`]: attribute.value } : {}) };
 }
 
 export const runsQuery = (filters: RunFilters, limit: number) =>
   infiniteQueryOptions({
     queryKey: ['runs', filters, limit],
     queryFn: ({ pageParam }) =>
-      get<Page<RunSummary>>('/api/v1/runs', { ...filters, cursor: pageParam, limit }),
+      get<Page<RunSummary>>('/api/v1/runs', { ...runsPath(filters), cursor: pageParam, limit }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   });
 
-export const runQuery = (id: string) =>
+/** With an attempt: the run as it was at the end of that one. */
+export const runQuery = (id: string, attempt?: string) =>
   queryOptions({
-    queryKey: ['run', id],
-    queryFn: () => get<Run>(`/api/v1/runs/${encodeURIComponent(id)}`),
+    queryKey: attempt ? ['run', id, attempt] : ['run', id],
+    queryFn: () => get<Run>(`/api/v1/runs/${encodeURIComponent(id)}`, { attempt }),
+  });
+
+export const bulkQuery = (id: string) =>
+  queryOptions({ queryKey: ['bulk', id], queryFn: () => get<Bulk>(`/api/v1/bulk-operations/${id}`) });
+
+export const versionsQuery = (workflow: string) =>
+  queryOptions({
+    queryKey: ['versions', workflow],
+    queryFn: () =>
+      get<Page<VersionInUse>>(`/api/v1/workflows/${encodeURIComponent(workflow)}/versions-in-use`),
   });
 
 /** A large value of a step: it never changes. */

@@ -45,7 +45,34 @@ export interface RunSummary {
   outcome?: string;
   subject?: string;
   waitingFor?: string;
+  /** What its flow says that it is found by. */
+  attributes?: JsonObject;
   costMicroUsd?: number;
+}
+
+export const BULK_ACTIONS = ['pause', 'resume', 'cancel', 'retry', 'delete'] as const;
+export type BulkAction = (typeof BULK_ACTIONS)[number];
+
+/** One action on many runs. */
+export interface Bulk {
+  id: string;
+  action: BulkAction;
+  status: 'prepared' | 'running' | 'completed';
+  count: number;
+  done: number;
+  skipped: Record<string, number>;
+  /** What starts it, told once with the count. */
+  token?: string;
+}
+
+/** A version of a flow with the runs that are still on it. */
+export interface VersionInUse {
+  version: number;
+  current: boolean;
+  runs: number;
+  oldestStartedAt?: string;
+  oldestRunId?: string;
+  stands: { status: RunStatus; waitingFor?: string; runs: number }[];
 }
 
 export interface PayloadRef {
@@ -87,6 +114,8 @@ export interface Step {
   outputRef?: PayloadRef;
   error?: { title?: string; type?: string; detail?: string };
   choice?: string;
+  /** An operator gave it its input. */
+  edited?: boolean;
 }
 
 interface GraphNode {
@@ -137,6 +166,11 @@ export interface Run extends RunSummary {
   error?: { title?: string; type?: string; detail?: string };
   event?: JsonObject;
   parent?: { runId: string };
+  attempt: number;
+  /** Before the present one: how each ended, and where the next one began. */
+  attempts: { attempt: number; status: RunStatus; endedAt: string; nextStep: string; nextBy: string }[];
+  forkedFrom?: { runId: string; step: string };
+  forks: string[];
   steps: Step[];
   graph: { nodes: GraphNode[]; edges: { from: string; to: string; label?: string }[] };
   pins: Pin[];

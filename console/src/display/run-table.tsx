@@ -1,4 +1,4 @@
-import { Text } from '@mantine/core';
+import { Checkbox, Text } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { RunSummary } from '../api/shapes.ts';
@@ -7,13 +7,26 @@ import { duration, money, shortId } from './format.ts';
 import { PageLink } from './link.tsx';
 import { Time } from './time.tsx';
 
+/** Runs that are picked out of a list. */
+interface Picking {
+  isPicked(id: string): boolean;
+  toggle(id: string): void;
+}
+
+interface RunTableProps {
+  runs: readonly RunSummary[];
+  empty: ReactNode;
+  picking?: Picking | undefined;
+}
+
 /** Runs, one a row; a row opens its run. */
-export function RunTable({ runs, empty }: { runs: readonly RunSummary[]; empty: ReactNode }) {
+export function RunTable({ runs, empty, picking }: RunTableProps) {
   if (runs.length === 0) return empty;
   return (
     <table className="rows">
       <thead>
         <tr>
+          {picking && <td />}
           <th>Case</th>
           <th className="wide-only">Flow</th>
           <th>Status</th>
@@ -25,18 +38,28 @@ export function RunTable({ runs, empty }: { runs: readonly RunSummary[]; empty: 
       </thead>
       <tbody>
         {runs.map((run) => (
-          <RunRow key={run.id} run={run} />
+          <RunRow key={run.id} run={run} picking={picking} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function RunRow({ run }: { run: RunSummary }) {
+function RunRow({ run, picking }: { run: RunSummary; picking: Picking | undefined }) {
   const navigate = useNavigate();
   const { id, subject, workflow, version, status, outcome, startedAt, endedAt, costMicroUsd } = run;
   return (
     <tr data-clickable="true" onClick={() => void navigate({ to: '/runs/$id', params: { id } })}>
+      {picking && (
+        <td onClick={(event) => event.stopPropagation()} onKeyDown={(event) => event.stopPropagation()}>
+          <Checkbox
+            size="xs"
+            aria-label={`Select ${subject ?? shortId(id)}`}
+            checked={picking.isPicked(id)}
+            onChange={() => picking.toggle(id)}
+          />
+        </td>
+      )}
       <td>
         <PageLink
           to="/runs/$id"

@@ -7,7 +7,7 @@ import { useRunFeed } from '../api/live.ts';
 import { meQuery, runQuery } from '../api/queries.ts';
 import { act } from '../api/request.ts';
 import type { Run } from '../api/shapes.ts';
-import { OutcomeBadge, StatusBadge } from '../display/badge.tsx';
+import { Badge, OutcomeBadge, StatusBadge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { duration, money, shortId } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
@@ -17,6 +17,7 @@ import { Page, Panel } from '../display/page.tsx';
 import { Answer, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { FlowChart } from './flow-chart.tsx';
+import { RunAttributes, RunHistory } from './run-history.tsx';
 import { RunRecords } from './run-records.tsx';
 import { StepPanel } from './step-panel.tsx';
 import { Timeline } from './timeline.tsx';
@@ -25,8 +26,9 @@ const route = getRouteApi('/runs/$id');
 
 export function RunPage() {
   const { id } = route.useParams();
-  const run = useQuery(runQuery(id));
-  useRunFeed(id, run.data?.status);
+  const { attempt } = route.useSearch();
+  const run = useQuery(runQuery(id, attempt));
+  useRunFeed(id, attempt ? undefined : run.data?.status);
   return (
     <Answer query={run}>
       {(shown) => (
@@ -36,10 +38,11 @@ export function RunPage() {
             <>
               <StatusBadge status={shown.status} />
               <OutcomeBadge outcome={shown.outcome} />
+              {(shown.attempt > 1 || attempt) && <Badge tone="quiet">attempt {shown.attempt}</Badge>}
             </>
           }
           subtitle={<Subtitle run={shown} />}
-          actions={<Actions run={shown} />}
+          actions={attempt ? undefined : <Actions run={shown} />}
         >
           <RunBody run={shown} />
         </Page>
@@ -68,15 +71,18 @@ function Subtitle({ run }: { run: Run }) {
 }
 
 function RunBody({ run }: { run: Run }) {
-  const { step: selected } = route.useSearch();
+  const { step: selected, attempt } = route.useSearch();
   const navigate = route.useNavigate();
-  const select = (step: string) => void navigate({ search: { step }, replace: true, resetScroll: false });
+  const select = (step: string) =>
+    void navigate({ search: (before) => ({ ...before, step }), replace: true, resetScroll: false });
   const step =
     run.steps.find(({ key }) => key === selected) ??
     run.steps.findLast(({ primitive }) => primitive) ??
     run.steps.at(-1);
   return (
     <Stack gap="md">
+      <RunAttributes run={run} />
+      <RunHistory run={run} shown={attempt} />
       {run.error && (
         <Panel title={run.error.title ?? 'The run failed'}>
           <Text size="sm">{run.error.detail ?? run.error.type}</Text>
@@ -90,7 +96,7 @@ function RunBody({ run }: { run: Run }) {
           <Timeline run={run} selected={step?.key} onSelect={select} />
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 6 }}>
-          <StepPanel run={run} step={step} />
+          <StepPanel run={run} step={step} past={attempt !== undefined} />
         </Grid.Col>
       </Grid>
       <RunRecords run={run} />

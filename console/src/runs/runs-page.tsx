@@ -4,7 +4,7 @@ import { IconSearch } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import { type RunFilters, runsQuery, workflowsQuery } from '../api/queries.ts';
+import { meQuery, type RunFilters, runsPath, runsQuery, workflowsQuery } from '../api/queries.ts';
 import { withQuery } from '../api/request.ts';
 import { RUN_STATUSES } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
@@ -13,6 +13,7 @@ import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { RunTable } from '../display/run-table.tsx';
 import { Answer, Empty, Loading } from '../display/states.tsx';
+import { BulkBar, type Selection } from './bulk-bar.tsx';
 
 const route = getRouteApi('/runs');
 const PAGE = 30;
@@ -30,18 +31,49 @@ function sinceOf(hours: string | undefined): string | undefined {
   return new Date(Math.floor(Date.now() / 60_000) * 60_000 - Number(hours) * HOUR_MS).toISOString();
 }
 
+const NONE: Selection = { ids: [], all: false };
+const ATTRIBUTE = /^([A-Za-z][A-Za-z0-9_]*(?:\.(?:gte?|lte?))?)=(.+)$/;
+
+/** What the address says, as filters: a search such as `orderId=o-1` is for an attribute. */
+function filtersOf({
+  since,
+  q,
+  ...rest
+}: Partial<Record<'workflow' | 'version' | 'status' | 'since' | 'q', string>>) {
+  const attribute = ATTRIBUTE.exec(q ?? '');
+  const filters: RunFilters = { ...rest, from: sinceOf(since) };
+  if (attribute) filters.attribute = { name: attribute[1]!, value: attribute[2]! };
+  else if (q) filters.q = q;
+  return filters;
+}
+
+function pickingOf({ ids, all }: Selection, select: (selection: Selection) => void) {
+  return {
+    isPicked: (id: string) => all || ids.includes(id),
+    toggle: (id: string) =>
+      select({ all: false, ids: ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id] }),
+  };
+}
+
 export function RunsPage() {
   const search = route.useSearch();
-  const { since, ...rest } = search;
-  const filters: RunFilters = { ...rest, from: sinceOf(since) };
+  const filters = filtersOf(search);
+  const me = useQuery(meQuery);
+  // Picked under other filters is not picked: what is acted on is what is seen.
+  const shown = JSON.stringify(filters);
+  const [picked, pick] = useState({ under: shown, selection: NONE });
+  const selection = picked.under === shown ? picked.selection : NONE;
+  const select = (next: Selection) => pick({ under: shown, selection: next });
   const runs = useInfiniteQuery(runsQuery(filters, PAGE));
   const items = runs.data?.pages.flatMap((page) => page.items) ?? [];
   const filtered = Object.keys(search).length > 0;
-  const path = withQuery('/api/v1/runs', { ...filters, limit: PAGE });
+  const path = withQuery('/api/v1/runs', { ...runsPath(filters), limit: PAGE });
   const cli = [
     'runs',
     search.workflow && `--workflow ${search.workflow}`,
+    search.version && `--of-version ${search.version}`,
     search.status && `--status ${search.status}`,
+    filters.attribute && `--attr '${filters.attribute.name}=${filters.attribute.value}'`,
   ]
     .filter(Boolean)
     .join(' ');
@@ -51,6 +83,9 @@ export function RunsPage() {
       subtitle="Every case, newest first. The filters are in the address: send it to a colleague."
       actions={
         <>
+          <PageLink to="/runs/versions" search={{ workflow: search.workflow }} size="sm">
+            Versions
+          </PageLink>
           <PageLink to="/runs/schedules" size="sm">
             Schedules
           </PageLink>
@@ -59,11 +94,22 @@ export function RunsPage() {
       }
     >
       <Filters />
+      {(selection.all || selection.ids.length > 0) && (
+        <BulkBar
+          selection={selection}
+          filters={filters}
+          onAll={() => select({ ids: [], all: true })}
+          onClear={() => select(NONE)}
+        />
+      )}
       <Panel padded={false}>
         <Answer query={runs} loading={<Loading lines={10} />}>
           {() => (
             <RunTable
               runs={items}
+              picking={
+                me.data?.permissions.includes('runs.control') ? pickingOf(selection, select) : undefined
+              }
               empty={
                 <Empty title={filtered ? 'No run fits these filters' : 'Nothing has run yet'}>
                   {filtered ? 'Remove one of them.' : 'A run starts with an event, or by a call of the API.'}
@@ -129,7 +175,7 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
   return (
     <TextInput
       aria-label="Search by id, subject or outcome"
-      placeholder="Id, subject or outcome"
+      placeholder="Id, subject, outcome, or orderId=o-1"
       leftSection={<IconSearch size={16} aria-hidden />}
       rightSection={typed && <CloseButton size="sm" aria-label="Clear the search" onClick={() => set('')} />}
       value={typed}

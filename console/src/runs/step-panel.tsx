@@ -9,10 +9,11 @@ import { JsonView } from '../display/json-view.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Empty } from '../display/states.tsx';
+import { GoBack } from './go-back.tsx';
 import { whyOf } from './why.ts';
 
 /** One step: what went in, what came out, and why. */
-export function StepPanel({ run, step }: { run: Run; step: Step | undefined }) {
+export function StepPanel({ run, step, past }: { run: Run; step: Step | undefined; past: boolean }) {
   if (!step)
     return (
       <Panel title="Step">
@@ -20,7 +21,16 @@ export function StepPanel({ run, step }: { run: Run; step: Step | undefined }) {
       </Panel>
     );
   return (
-    <Panel title={step.name} aside={<StatusBadge status={step.status} />}>
+    <Panel
+      title={step.name}
+      aside={
+        <Group gap="xs">
+          {step.edited && <Badge tone="quiet">input edited</Badge>}
+          {!past && <GoBack run={run} step={step} key={step.key} />}
+          <StatusBadge status={step.status} />
+        </Group>
+      }
+    >
       <Tabs defaultValue="why" key={step.key} keepMounted={false}>
         <Tabs.List mb="sm">
           <Tabs.Tab value="why">Why</Tabs.Tab>
