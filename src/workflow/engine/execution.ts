@@ -81,7 +81,7 @@ export class Execution implements Journal {
     return this.run.origin.event;
   }
 
-  /** Effects that did not end in time after the run was given up are recorded as what they are: of unknown outcome. */
+  /** Effects still under way when the run ends, in branches that were given up, are recorded as what they are: of unknown outcome. */
   recordUnknownOutcomes(): void {
     for (const [key, { s, input }] of this.#inFlight) {
       this.recorder.record({ k: key, s, e: outcomeUnknown('no answer came', key).body, i: input });
@@ -131,7 +131,7 @@ export class Execution implements Journal {
       const { output, writes, pins } = performed instanceof Promise ? await performed : performed;
       const entry: Entry = { k: key, s, d: this.#elapsed(from), o: output };
       if (kind === 'effect') entry.i = input;
-      this.recorder.record(entry, writes, pins);
+      if (!this.#isTold(key, kind)) this.recorder.record(entry, writes, pins);
       if (branch.abandoned) throw new Abandoned();
       return output;
     } catch (thrown) {
@@ -145,7 +145,9 @@ export class Execution implements Journal {
         }
       }
       const error = this.#failure(thrown, key, kind, branch);
-      this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
+      if (!this.#isTold(key, kind)) {
+        this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
+      }
       throw branch.abandoned ? new Abandoned() : error;
     } finally {
       this.running--;
@@ -153,6 +155,11 @@ export class Execution implements Journal {
       if (kind !== 'pure') this.#host.flushSoon(this);
       this.#quiet();
     }
+  }
+
+  /** The run has ended meanwhile, and its record says that the outcome is unknown. */
+  #isTold(key: string, kind: string): boolean {
+    return kind === 'effect' && !this.#inFlight.has(key);
   }
 
   #failure(thrown: unknown, key: string, kind: string, branch: LiveBranch): FlowError {

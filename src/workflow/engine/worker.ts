@@ -186,10 +186,8 @@ export class Worker implements ExecutionHost {
   async #finish(held: Held, status: RunStatus, result: RunResult): Promise<void> {
     const { execution } = held;
     held.ending = true;
-    if (status !== 'completed') {
-      execution.abandon(); // closes what other branches had opened
-      execution.recordUnknownOutcomes();
-    }
+    if (status !== 'completed') execution.abandon(); // closes what other branches had opened
+    execution.recordUnknownOutcomes();
     const { parent } = execution.run.origin;
     if (parent) {
       const { output = null, error } = result;

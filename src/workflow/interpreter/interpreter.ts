@@ -59,22 +59,22 @@ class Interpretation {
 
   async run(): Promise<Json> {
     const { timeoutMs } = this.#flow;
-    if (timeoutMs === undefined) return this.#body(this.#journal.root);
-    return within(this.#journal, '', timeoutMs, this.#journal.root, (branch) => this.#body(branch));
-  }
-
-  async #body(branch: Branch): Promise<Json> {
-    const flow = this.#flow;
-    const raw = this.#start.input;
-    checkData(flow.inputSchema, raw, 'input', '');
     const frame: Frame = {
       prefix: '',
       vars: this.#base,
-      branch,
+      branch: this.#journal.root,
       state: { context: null },
       ended: false,
       next: 'continue',
     };
+    if (timeoutMs === undefined) return this.#body(frame);
+    return within(this.#journal, { key: '', mark: 'timeout', timeoutMs }, frame, (own) => this.#body(own));
+  }
+
+  async #body(frame: Frame): Promise<Json> {
+    const flow = this.#flow;
+    const raw = this.#start.input;
+    checkData(flow.inputSchema, raw, 'input', '');
     const input = flow.inputFrom ? flow.inputFrom({ ...this.#base, input: raw }) : raw;
     let output = await this.#list(flow.steps, input, frame);
     if (flow.outputAs) output = flow.outputAs({ ...this.#base, input, output, context: frame.state.context });
@@ -133,11 +133,12 @@ class Interpretation {
     try {
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
       const scope = this.#scope(step, key, input, frame, raw);
+      const { timeoutMs } = step;
       const output =
-        step.timeoutMs === undefined
-          ? this.#perform(step, key, input, scope, frame, frame.branch)
-          : within(this.#journal, key, step.timeoutMs, frame.branch, async (branch) =>
-              this.#perform(step, key, input, scope, frame, branch),
+        timeoutMs === undefined
+          ? this.#perform(step, key, input, scope, frame)
+          : within(this.#journal, { key, mark: 'timeout', timeoutMs }, frame, async (own) =>
+              this.#perform(step, key, input, scope, own),
             );
       if (output instanceof Promise)
         return output.then((value) => this.#leave(step, key, value, scope, frame));
@@ -209,15 +210,9 @@ class Interpretation {
     return output;
   }
 
-  #perform(
-    step: StepNode,
-    key: string,
-    input: Json,
-    scope: Scope,
-    frame: Frame,
-    branch: Branch,
-  ): Json | Promise<Json> {
+  #perform(step: StepNode, key: string, input: Json, scope: Scope, frame: Frame): Json | Promise<Json> {
     const journal = this.#journal;
+    const { branch } = frame;
     switch (step.type) {
       case 'call': {
         const given = (journal.edited(key) ?? step.with(scope)) as JsonObject;
@@ -231,15 +226,15 @@ class Interpretation {
       case 'switch':
         return this.#switch(step.cases, key, input, scope, frame);
       case 'do':
-        return this.#nested(step.steps, `${key}/`, step.with?.(scope) ?? input, scope, frame, branch);
+        return this.#nested(step.steps, `${key}/`, step.with?.(scope) ?? input, scope, frame);
       case 'emit':
         return journal.emit(key, step.event(scope) as JsonObject, branch);
       case 'for':
-        return this.#for(step, key, input, scope, frame, branch);
+        return this.#for(step, key, input, scope, frame);
       case 'fork':
-        return this.#fork(step.branches, step.compete, key, input, scope, frame, branch);
+        return this.#fork(step.branches, step.compete, key, input, scope, frame);
       case 'listen':
-        return this.#listen(step, key, scope, frame, branch);
+        return this.#listen(step, key, scope, frame);
       case 'raise':
         throw raisedError(step.error(scope), key);
       case 'run':
@@ -247,7 +242,7 @@ class Interpretation {
           .child(key, step.workflow, journal.edited(key) ?? step.input(scope), step.wait, branch)
           .then((output) => (step.wait ? output : input));
       case 'try':
-        return this.#try(step, key, input, scope, frame, branch);
+        return this.#try(step, key, input, scope, frame);
       case 'wait':
         return journal.timer(key, journal.now(`${key}^from`) + step.durationMs, branch).then(() => input);
     }
@@ -273,41 +268,34 @@ class Interpretation {
     input: Json,
     scope: Scope,
     frame: Frame,
-    branch: Branch,
   ): Promise<Json> {
-    const { state, extended } = frame;
+    const { branch, state, extended } = frame;
     const inner: Frame = { prefix, vars: scope, branch, state, extended, ended: false, next: 'continue' };
     const output = await this.#list(steps, input, inner);
     if (inner.ended) frame.ended = true;
     return output;
   }
 
-  async #for(
-    step: ForNode,
-    key: string,
-    input: Json,
-    scope: Scope,
-    frame: Frame,
-    branch: Branch,
-  ): Promise<Json> {
+  async #for(step: ForNode, key: string, input: Json, scope: Scope, frame: Frame): Promise<Json> {
     const items = step.in(scope);
     if (!Array.isArray(items)) throw standardError('validation', 400, 'for.in is not a list.', key);
     let value = input;
     for (const [index, item] of items.entries()) {
       const vars = { ...scope, [step.each]: item, [step.at]: index, input: value };
       if (step.while && !step.while({ ...vars, context: frame.state.context })) break;
-      value = await this.#nested(step.steps, `${key}[${index}]/`, value, vars, frame, branch);
+      value = await this.#nested(step.steps, `${key}[${index}]/`, value, vars, frame);
       if (frame.ended) break;
     }
     return value;
   }
 
-  #listen(step: ListenNode, key: string, scope: Scope, frame: Frame, branch: Branch): Promise<Json> {
+  #listen(step: ListenNode, key: string, scope: Scope, frame: Frame): Promise<Json> {
+    const { branch } = frame;
     const { foreach } = step;
     if (!foreach) return listen(step, key, scope, this.#journal, branch, undefined);
     const each: EachEvent = async (item, index) => {
       const vars = { ...scope, [foreach.item]: item, [foreach.at]: index, input: item };
-      const raw = await this.#nested(foreach.steps, `${key}[${index}]/`, item, vars, frame, branch);
+      const raw = await this.#nested(foreach.steps, `${key}[${index}]/`, item, vars, frame);
       const output = this.#shape(foreach, key, raw, vars, frame);
       return { output, ended: frame.ended };
     };
@@ -321,8 +309,8 @@ class Interpretation {
     input: Json,
     scope: Scope,
     frame: Frame,
-    branch: Branch,
   ): Promise<Json> {
+    const { branch } = frame;
     const before = frame.state.context;
     const frames = branches.map(() => ({ state: { context: before }, ended: false }));
     const bodies = branches.map((step, index) => async (own: Branch) => {
@@ -349,28 +337,22 @@ class Interpretation {
     return outputs;
   }
 
-  async #try(
-    step: TryNode,
-    key: string,
-    input: Json,
-    scope: Scope,
-    frame: Frame,
-    branch: Branch,
-  ): Promise<Json> {
+  async #try(step: TryNode, key: string, input: Json, scope: Scope, frame: Frame): Promise<Json> {
     const { retry } = step;
     const startedMs = retry?.durationMs === undefined ? 0 : this.#journal.now(`${key}^started`);
     for (let attempt = 0; ; attempt++) {
       const at = attempt === 0 ? key : `${key}^${attempt}`;
       try {
-        const body = (own: Branch) => this.#nested(step.steps, `${at}/`, input, scope, frame, own);
-        return await (retry?.attemptMs === undefined
-          ? body(branch)
-          : within(this.#journal, at, retry.attemptMs, branch, body));
+        const body = (own: Frame) => this.#nested(step.steps, `${at}/`, input, scope, own);
+        const timeoutMs = retry?.attemptMs;
+        return await (timeoutMs === undefined
+          ? body(frame)
+          : within(this.#journal, { key: at, mark: 'limit', timeoutMs }, frame, body));
       } catch (error) {
         if (error instanceof Abandoned) {
           const vars = { ...scope, context: frame.state.context };
-          await cleanUp(step, key, vars, this.#journal, (inner, own) =>
-            this.#nested(step.catchSteps, `${key}^catch/`, input, inner, frame, own),
+          await cleanUp(step, key, vars, this.#journal, (inner, branch) =>
+            this.#nested(step.catchSteps, `${key}^catch/`, input, inner, { ...frame, branch }),
           );
           throw error;
         }
@@ -381,14 +363,14 @@ class Interpretation {
           const nowMs = this.#journal.now(`${at}^failed`);
           const delayMs = retryDelayMs(retry, attempt, () => this.#journal.random(`${at}^jitter`));
           if (retry.durationMs === undefined || nowMs + delayMs <= startedMs + retry.durationMs) {
-            await this.#journal.timer(`${at}^delay`, nowMs + delayMs, branch);
+            await this.#journal.timer(`${at}^delay`, nowMs + delayMs, frame.branch);
             continue;
           }
         }
         // Without a handler, errors that were only to be retried end the step (dsl-reference.md, "Catch").
         if (step.catchSteps.length === 0 && retry) throw caught;
         if (step.catchNext !== undefined) frame.next = step.catchNext;
-        return this.#nested(step.catchSteps, `${key}^catch/`, input, vars, frame, branch);
+        return this.#nested(step.catchSteps, `${key}^catch/`, input, vars, frame);
       }
     }
   }
