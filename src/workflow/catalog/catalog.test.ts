@@ -245,7 +245,7 @@ describe('the path, from the event to the action', () => {
     const runId = await requested(of, { customer: 'c-4', amount: 13 });
     expect(await of.engine.waitFor(runId, 2_000)).toMatchObject({
       status: 'failed',
-      result: { error: { code: 'store.unavailable', detail: 'refunds are down', instance: 'refund' } },
+      result: { error: { code: 'store.unavailable', detail: 'refunds are down', instance: '/do/5/refund' } },
     });
     expect(of.rows.filter(({ lane }) => lane === 'audit').map(({ action }) => action)).toEqual(['decided']);
   });

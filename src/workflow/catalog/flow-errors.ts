@@ -12,9 +12,16 @@ export interface FlowErrorBody {
   status: number;
   title: string;
   detail?: string;
-  /** The key of the step that failed. */
+  /** The place of the step that failed, a JSON Pointer into the definition; in the journal its key. */
   instance?: string;
   code?: string;
+}
+
+/** The error of a step, told with the step's place in the definition; one that came from a step inside, or that says its own, stays. */
+export function located(error: FlowError, key: string, pointer: string): FlowError {
+  const { instance } = error.body;
+  if (instance !== undefined && instance.replace(/\^\d+$/, '') !== key) return error;
+  return new FlowError({ ...error.body, instance: pointer });
 }
 
 export type StandardError =

@@ -107,7 +107,7 @@ describe('call: http', () => {
       error: {
         type: 'https://serverlessworkflow.io/spec/1.0.0/errors/communication',
         status: 404,
-        instance: 'get',
+        instance: '/do/0/get',
       },
     });
     const caught = await run(

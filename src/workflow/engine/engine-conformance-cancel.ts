@@ -103,7 +103,9 @@ function cleanUpFaultTests(world: () => World): void {
     const { runId } = await engine.run({ workflow: 'booking' }, 5_000);
     await engine.operations.cancel(runId);
     expect(await reaches(engine, runId, 'failed')).toMatchObject({
-      result: { error: { code: 'request.timeout', instance: 'outer/inner^catch/undoHotel' } },
+      result: {
+        error: { code: 'request.timeout', instance: '/do/0/outer/try/1/inner/catch/do/0/undoHotel' },
+      },
     });
     expect(undone(world())).toEqual(['act:undo hotel 499', 'act:undo flight']);
   });

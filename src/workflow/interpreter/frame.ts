@@ -23,6 +23,14 @@ export interface Frame {
 /** What decides about the output and the context when something is left. */
 export type Leaving = Pick<StepNode, 'outputAs' | 'outputSchema' | 'exportAs' | 'exportSchema'>;
 
+/** A time as expressions see it (dsl.md, "DateTime Descriptor"). */
+export function timeDescriptor(ms: number): JsonObject {
+  return {
+    iso8601: new Date(ms).toISOString(),
+    epoch: { seconds: Math.floor(ms / 1000), milliseconds: ms },
+  };
+}
+
 /** Contexts that parallel branches exported, joined in the order of the branches. */
 export function mergeContexts(into: Json, from: Json, before: Json): Json {
   if (from === before) return into;

@@ -145,7 +145,7 @@ const FLOWS: [title: string, text: string, input: JsonObject, output: Json][] = 
     'try catches by type, whatever its prefix',
     "do: [ { t: { try: [ { r: { raise: { error: { type: 'https://example.com/errors/mine', status: 418, detail: 'n is ${ input.n }' } } } } ], catch: { as: e, errors: { with: { type: mine, status: 418 } }, do: [ { c: { set: { was: '${ e.detail }', at: '${ e.instance }' } } } ] } } } ]",
     { n: 1 },
-    { was: 'n is 1', at: 't/r' },
+    { was: 'n is 1', at: '/do/0/t/try/0/r' },
   ],
   [
     'use defines errors and functions',

@@ -1,5 +1,13 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { Abandoned, checkData, raisedError, standardError, toFlowError } from '../catalog/flow-errors.ts';
+import {
+  Abandoned,
+  checkData,
+  FlowError,
+  located,
+  raisedError,
+  standardError,
+  toFlowError,
+} from '../catalog/flow-errors.ts';
 import type {
   ExtensionNode,
   Flow,
@@ -12,7 +20,7 @@ import type {
 import type { Scope } from '../language/templates.ts';
 import { cleanUp } from './canceling.ts';
 import { withExtensions } from './extending.ts';
-import { type Frame, type Leaving, mergeContexts } from './frame.ts';
+import { type Frame, type Leaving, mergeContexts, timeDescriptor } from './frame.ts';
 import type { Branch, Journal } from './journal.ts';
 import { type EachEvent, listen } from './listening.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
@@ -47,12 +55,9 @@ class Interpretation {
         version: flow.semver,
         definition: flow.definition,
         input: start.input,
-        startedAt: {
-          iso8601: new Date(start.startedAtMs).toISOString(),
-          epoch: { seconds: Math.floor(start.startedAtMs / 1000), milliseconds: start.startedAtMs },
-        },
+        startedAt: timeDescriptor(start.startedAtMs),
       },
-      runtime: { name: 'aios', version: '1' },
+      runtime: { name: 'aios', version: '0.1.0', metadata: {} },
       event,
     };
   }
@@ -93,8 +98,12 @@ class Interpretation {
         if (visit > 0) key += `#${visit}`;
         visits.set(step, visit + 1);
       }
-      const result = this.#step(step, key, value, frame);
-      value = result instanceof Promise ? await result : result;
+      try {
+        const result = this.#step(step, key, value, frame);
+        value = result instanceof Promise ? await result : result;
+      } catch (error) {
+        throw error instanceof FlowError ? located(error, key, step.pointer) : error;
+      }
       const { next } = frame;
       if (frame.ended || next === 'end') {
         frame.ended = true;
@@ -175,12 +184,11 @@ class Interpretation {
   }
 
   #scope(step: StepNode, key: string, input: Json, frame: Frame, raw = input): Scope {
-    return {
-      ...frame.vars,
-      input,
-      context: frame.state.context,
-      task: frame.extended ?? { name: step.name, reference: key, definition: step.definition, input: raw },
-    };
+    const { name, pointer: reference, definition } = step;
+    const task: JsonObject = frame.extended ?? { name, reference, definition, input: raw };
+    if (this.#flow.timesSteps && !frame.extended)
+      task.startedAt = timeDescriptor(this.#journal.now(`${key}^begun`));
+    return { ...frame.vars, input, context: frame.state.context, task };
   }
 
   /** `output.as`, `output.schema`, `export.as`: what leaves a step. */

@@ -8,7 +8,7 @@ import { checkStaticInput } from './compile-call.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import { keyOf, uriOf } from './kept-resources.ts';
-import { isStatic, type Scope } from './templates.ts';
+import type { Scope } from './templates.ts';
 
 /** What the arguments of a call say about the operation that is meant. */
 export function asyncApiChoice(input: JsonObject): AsyncApiChoice {
@@ -71,7 +71,7 @@ export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: str
       if (conditions) byInput.set(own, conditions(scope));
       return own;
     },
-    validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
+    validate: compiler.isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
 }
 

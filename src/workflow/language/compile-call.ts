@@ -11,7 +11,6 @@ import { compileAsyncApi } from './compile-asyncapi.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import { keptResource, keyOf, uriOf } from './kept-resources.ts';
-import { isStatic } from './templates.ts';
 import { expandUris } from './uri-templates.ts';
 
 /** A function of `use.functions` that is a task of another kind than a call. */
@@ -58,7 +57,7 @@ export function compileCall(
     primitive,
     with: compiler.template(input, `${path}/with`),
     // What is written out whole was checked above: only what expressions give is checked again at each call.
-    validate: isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
+    validate: compiler.isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
 }
 
@@ -142,7 +141,7 @@ function compilePrimitive(
     type: 'call',
     primitive: bound(primitive, secretsAt.length > 0 ? { ...fixed, secretsAt: [...secretsAt] } : fixed),
     with: expand ? (scope) => expand(template(scope) as JsonObject, scope) : template,
-    validate: isStatic(input) && !expand ? undefined : compileSchema(primitive.inputSchema),
+    validate: compiler.isStatic(input) && !expand ? undefined : compileSchema(primitive.inputSchema),
   };
 }
 
@@ -155,7 +154,7 @@ export function checkStaticInput(
 ): void {
   const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
   for (const issue of issues) {
-    if (!isStatic(valueAt(input, issue.path))) continue;
+    if (!compiler.isStatic(valueAt(input, issue.path))) continue;
     compiler.fault(path + issue.path, issue.message, issue.expected);
   }
 }

@@ -9,6 +9,7 @@ import { celLanguage } from './cel.ts';
 import { compileAttributes, compileRetention } from './compile-metadata.ts';
 import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
+import { patternOf } from './event-filter.ts';
 import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
 import { keptResource, type Resource, uriOf, withoutResources } from './kept-resources.ts';
@@ -54,8 +55,9 @@ export class Compiler {
   constructor(body: JsonObject, catalog: Catalog, runJq: RunJq) {
     this.body = body;
     this.catalog = catalog;
-    const language = isObject(body.evaluate) ? body.evaluate.language : undefined;
-    this.#templates = new Templates(language === 'cel' ? celLanguage : jqLanguage(runJq, namesOf(body)));
+    const { language, mode } = isObject(body.evaluate) ? body.evaluate : ({} as JsonObject);
+    const chosen = language === 'cel' ? celLanguage : jqLanguage(runJq, namesOf(body));
+    this.#templates = new Templates(chosen, mode === 'loose');
   }
 
   flow(): Flow {
@@ -80,6 +82,7 @@ export class Compiler {
       outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
       attributes: compileAttributes(this, attributes),
       retentionMs: compileRetention(this, retention),
+      timesSteps: /task\??\.\??startedAt/.test(JSON.stringify(body)),
       steps: compileSteps(this, body.do as JsonObject[], '/do', ''),
       listensFor: [...this.listensFor],
     };
@@ -128,8 +131,13 @@ export class Compiler {
     return source === undefined ? undefined : this.try(path, () => this.#templates.condition(String(source)));
   }
 
+  /** Whether a value holds no expression. */
+  isStatic(value: Json): boolean {
+    return this.#templates.isStatic(value);
+  }
+
   template(value: Json, path: string): Template {
-    if (typeof value === 'object' && value !== null && !isStatic(value)) {
+    if (typeof value === 'object' && value !== null && !this.isStatic(value)) {
       // Member by member, so that a fault names the member.
       const members = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
       for (const [key, member] of members) this.template(member, `${path}/${escapePointer(String(key))}`);
@@ -202,7 +210,11 @@ export class Compiler {
   }
 
   #filter(filter: JsonObject, path: string): EventFilter {
-    const { type = ANY_TYPE, data, ...attributes } = filter.with as JsonObject;
+    const { type: named = ANY_TYPE, data, ...others } = filter.with as JsonObject;
+    // Subscriptions are found by the type: one that is a pattern is looked at for every event.
+    const patterned = typeof named === 'string' && named !== ANY_TYPE && patternOf(named) !== undefined;
+    const type = patterned ? ANY_TYPE : named;
+    const attributes: JsonObject = patterned ? { type: named, ...others } : others;
     if (typeof type !== 'string' || !isStatic(type)) {
       this.unsupported(`${path}/with/type`, 'the type of an event filter is no expression', 'the event type');
     }
@@ -213,6 +225,7 @@ export class Compiler {
       attributes: Object.entries(attributes).map(([name, value]) => ({
         name,
         value: this.template(value, `${path}/with/${escapePointer(name)}`),
+        pattern: typeof value === 'string' ? patternOf(value) : undefined,
       })),
       correlate: Object.entries(correlate).map(([name, { from, expect }]) => {
         const at = `${path}/correlate/${escapePointer(name)}`;
@@ -265,9 +278,6 @@ export class Compiler {
         `expressions in “${language}” are not run`,
         'jq (the default) or cel',
       );
-    }
-    if (evaluate.mode === 'loose') {
-      this.unsupported('/evaluate/mode', 'mode “loose” is not run', 'mode: strict');
     }
   }
 

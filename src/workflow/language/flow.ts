@@ -29,6 +29,8 @@ export interface Flow {
   readonly listensFor: readonly string[];
   /** `document.metadata.aios.lifecycle`: what is told by the specification's lifecycle events. `true` is all of it, `runs` leaves those of steps out. */
   readonly lifecycle: 'none' | 'runs' | 'all';
+  /** An expression asks for `$task.startedAt`: only then are the times at which steps begin taken down. */
+  readonly timesSteps: boolean;
   /** `document.metadata.aios`: what the lists of runs show. */
   readonly subject: Template | undefined;
   readonly outcome: Template | undefined;
@@ -54,7 +56,7 @@ interface StepBase {
   readonly name: string;
   /** The step's path in the definition, names joined by `/`: a run's key without its loop indexes. */
   readonly id: string;
-  /** Its place in the definition, a JSON pointer: `/do/1/initialize`. */
+  /** Where it stands in the definition, a JSON Pointer: `$task.reference`, and the `instance` of errors (dsl-reference.md, "Error"). */
   readonly pointer: string;
   /** As it was applied: `$task.definition`. */
   readonly definition: JsonObject;
@@ -159,7 +161,12 @@ export interface EventFilter {
   /** `with.data`, about the event's own data. */
   readonly data: Template | undefined;
   /** Other attributes of `with`, each a template evaluated in the scope of the step. */
-  readonly attributes: readonly { readonly name: string; readonly value: Template }[];
+  readonly attributes: readonly {
+    readonly name: string;
+    readonly value: Template;
+    /** A regular expression, which the whole attribute has to fit. */
+    readonly pattern: RegExp | undefined;
+  }[];
   /** Without `expect` the first event of the step decides what the others have to have under the same name. */
   readonly correlate: readonly {
     readonly name: string;

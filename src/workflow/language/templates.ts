@@ -25,9 +25,21 @@ export function isStatic(value: Json): boolean {
 /** The places of a flow that hold expressions, compiled in its language. */
 export class Templates {
   readonly #language: ExpressionLanguage;
+  readonly #loose: boolean;
 
-  constructor(language: ExpressionLanguage) {
+  /** @param loose `evaluate.mode: loose`: a text is an expression without `${ }` too, and itself when it cannot be evaluated (dsl-reference.md, "Evaluate") */
+  constructor(language: ExpressionLanguage, loose: boolean) {
     this.#language = language;
+    this.#loose = loose;
+  }
+
+  /** True when the value is its own template: no expression is in it, nor what may be one. */
+  isStatic(value: Json): boolean {
+    if (!this.#loose) return isStatic(value);
+    if (Array.isArray(value)) return value.every((item) => this.isStatic(item));
+    return isObject(value)
+      ? Object.values(value).every((member) => this.isStatic(member))
+      : typeof value !== 'string';
   }
 
   /**
@@ -65,8 +77,8 @@ export class Templates {
   }
 
   #dynamic(value: Json): Template | undefined {
-    if (isStatic(value)) return undefined;
-    if (typeof value === 'string') return this.#text(value);
+    if (this.isStatic(value)) return undefined;
+    if (typeof value === 'string') return value.includes('${') ? this.#text(value) : this.#loosely(value);
     if (Array.isArray(value)) {
       const items = value.map((item) => this.value(item));
       return (scope) => items.map((item) => item(scope));
@@ -79,6 +91,19 @@ export class Templates {
       for (const [key, member] of entries) result[key] = member(scope);
       return result;
     };
+  }
+
+  #loosely(source: string): Template {
+    const attempt = <T extends Json | Template>(evaluate: () => T): T | undefined => {
+      try {
+        return evaluate();
+      } catch (error) {
+        if (error instanceof AiosError) return undefined;
+        throw error;
+      }
+    };
+    const expression = attempt(() => this.#language.expression(source));
+    return (scope) => (expression && attempt(() => expression(scope))) ?? source;
   }
 
   #text(source: string): Template {
