@@ -8,6 +8,7 @@ import { newSecret } from './access/key-format.ts';
 import { accessMigrations } from './access/migrations.ts';
 import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
 import { createAccessPort } from './api/routes-access.ts';
+import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
 import { eventMigrations } from './events/migrations.ts';
 import { featureMigrations } from './features/migrations.ts';
@@ -26,6 +27,7 @@ import { createStations, type Ground, type Stations } from './stations.ts';
 import { type ConnectionTarget, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
+import { joinEmbeddedPostgres } from './store/embedded-address.ts';
 import { GroupCommit } from './store/group-commit.ts';
 import { migrate } from './store/migrations.ts';
 import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
@@ -37,10 +39,17 @@ import { workflowMigrations } from './workflow/engine/migrations.ts';
 
 const VERSION = '0.1.0';
 const KPI_PASS_MS = 60_000;
-const DEFINITIONS_POLL_MS = 1_000; // what another process applied is seen within it
+const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
+
+/**
+ * What a process does of the work over one database: `all` of it; `worker` performs runs and consumes events, with no door but its probes and metrics; `api` is the
+ * doors and leaves runs to the others.
+ */
+type Role = 'all' | 'worker' | 'api';
 
 export interface AppOptions {
   dataDir: string;
+  role?: Role | undefined;
   /** Any Postgres of version 14 or later; embedded when left out. */
   databaseUrl?: string | undefined;
   host: string;
@@ -63,6 +72,7 @@ export interface App {
   readonly url: string;
   readonly dataDir: string;
   readonly databaseName: string;
+  /** `''` in a worker, which has no door that takes one. */
   readonly adminKey: string;
   readonly stations: Stations;
   /** Applies a project as the system itself. */
@@ -109,7 +119,7 @@ async function start(
   onProgress('Starting the database');
   const stations = await createStations(await openGround(options, closers));
   const { access, sequencer, audit } = stations;
-  const adminKey = await openAdminKey(options, access);
+  const adminKey = options.role === 'worker' ? '' : await openAdminKey(options, access);
   onProgress('Starting the engine');
   const kpis = new KpiReader(stations.db, countRuns(stations));
   await begin(stations);
@@ -148,9 +158,18 @@ async function start(
 }
 
 async function openGround(options: AppOptions, closers: Ground['closers']): Promise<Ground> {
-  const { dataDir, databaseUrl, limits, clock = systemClock, functions = [], onProgress } = options;
+  const {
+    dataDir,
+    databaseUrl,
+    limits,
+    clock = systemClock,
+    functions = [],
+    role = 'all',
+    onProgress,
+  } = options;
   let target: ConnectionTarget;
   if (databaseUrl) target = { connectionString: databaseUrl };
+  else if (role === 'worker') target = await joinEmbeddedPostgres(join(dataDir, 'postgres'));
   else {
     const postgres = await startEmbeddedPostgres({
       dataDir: join(dataDir, 'postgres'),
@@ -174,18 +193,19 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   closers.push(() => db.close());
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
-  return { db, commit, clock, limits, dataDir, functions, closers };
+  return { db, commit, clock, limits, dataDir, takesRuns: role !== 'api', functions, closers };
 }
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
 async function begin(stations: Stations): Promise<void> {
-  const { consumers, engine, sequencer, definitions, models, views, serving, tasks, closers } = stations;
+  const { consumers, engine, sequencer, definitions, models, views, serving, tasks, takesRuns, closers } =
+    stations;
   await definitions.reload();
   await models.reload();
   const starts = consumers.add({
     group: 'workflows',
     types: () => engine.startTypes(),
-    room: () => engine.room(),
+    room: () => (takesRuns ? engine.room() : 0), // without room it still takes its dead letters again
     pauseMs: () => engine.startPauseMs(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
@@ -217,7 +237,7 @@ async function begin(stations: Stations): Promise<void> {
 }
 
 function serverOptions(
-  { limits, consoleDir, host, publicUrl }: AppOptions,
+  { limits, consoleDir, host, publicUrl, role }: AppOptions,
   stations: Stations,
   kpis: KpiReader,
   started: () => void,
@@ -228,18 +248,22 @@ function serverOptions(
   const reached = publicUrl === undefined ? undefined : new URL(publicUrl);
   const names = ['127.0.0.1', 'localhost', '[::1]', host, ...hosts, ...(reached ? [reached.hostname] : [])];
   const port = createAccessPort(access, new Set(names));
+  const checks = { store: async () => void (await db.query('select 1')), started };
+  const onFault = (error: AiosError) => logger.error(error.message, error.cause ?? error);
+  if (role === 'worker')
+    return { limits, access: port, onFault, routes: [systemRoutes({ checks, metrics })] };
   return {
     limits,
     access: port,
     ...(consoleDir ? { consoleDir } : {}),
-    onFault: (error) => logger.error(error.message, error.cause ?? error),
+    onFault,
     routes: allRoutes({
       ...stations,
       version: VERSION,
       publicOrigin: reached?.origin,
       collections: COLLECTIONS,
       metrics,
-      checks: { store: async () => void (await db.query('select 1')), started },
+      checks,
       check: (event) => contracts.check(event),
       can: port.can,
       kpis: () => kpis.read(),

@@ -23,7 +23,12 @@ interface Example {
 process.exitCode = await runCli(process.argv.slice(2), start);
 
 /** `aios start`: runs until a signal ends it; everything that it started is stopped with it. */
-async function start({ project, example }: StartOptions): Promise<number> {
+async function start({ project, example, role }: StartOptions): Promise<number> {
+  if (role === 'worker' && (project ?? example) !== undefined) {
+    throw new AiosError('request.invalid', {
+      detail: 'A worker applies no project: the process with the API does, or `aios apply`.',
+    });
+  }
   const progress = createProgress();
   const { createApp } = await import('./app.ts');
   const ended = new AbortController();
@@ -39,7 +44,7 @@ async function start({ project, example }: StartOptions): Promise<number> {
   try {
     const systems = await live?.startSystems(dataDir);
     if (systems) closers.push(() => systems.stop());
-    const app = await createApp(appOptions(dataDir, progress.say));
+    const app = await createApp(appOptions(dataDir, role, progress.say));
     closers.push(() => app.stop());
     if (folder) {
       progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
@@ -50,7 +55,9 @@ async function start({ project, example }: StartOptions): Promise<number> {
     if (stream) closers.push(() => stream.stop());
     app.ready();
     progress.end();
-    process.stderr.write(await banner(app, dataDir, stream?.notice));
+    process.stderr.write(
+      role === 'worker' ? workerBanner(app, dataDir) : await banner(app, dataDir, stream?.notice),
+    );
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
     process.stderr.write('\nStopping: finishing what is under way …\n');
@@ -63,13 +70,20 @@ async function start({ project, example }: StartOptions): Promise<number> {
   return EXIT.ok;
 }
 
-function appOptions(dataDir: string, onProgress: (stage: string) => void): AppOptions {
+function appOptions(
+  dataDir: string,
+  role: StartOptions['role'],
+  onProgress: (stage: string) => void,
+): AppOptions {
   const { env } = process;
+  // Beside the process with the API on one machine: a port of its own, a free one unless it is named.
+  const port = role === 'worker' ? (env.AIOS_WORKER_PORT ?? 0) : (env.AIOS_PORT ?? 7700);
   return {
     dataDir,
+    role,
     databaseUrl: env.AIOS_DATABASE_URL,
     host: env.AIOS_HOST ?? '127.0.0.1',
-    port: Number(env.AIOS_PORT ?? 7700),
+    port: Number(port),
     adminKey: env.AIOS_ADMIN_KEY,
     publicUrl: env.AIOS_PUBLIC_URL,
     limits: limitsFrom(env.AIOS_LIMITS),
@@ -107,6 +121,14 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
   ];
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`);
   return `\n${[...lines, ...(notice ? ['', `  ${notice}`] : []), '', '  Ctrl-C stops everything.'].join('\n')}\n\n`;
+}
+
+function workerBanner(app: App, dataDir: string): string {
+  const rows = [
+    `Worker   takes runs and events  (${app.url}/readyz, ${app.url}/metrics)`,
+    `Data     ${dataDir}  (${app.databaseName})`,
+  ];
+  return `\n${rows.map((row) => `  ${row}`).join('\n')}\n\n  Ctrl-C stops it; its runs go to the others.\n\n`;
 }
 
 /** One line that changes on a terminal, one line per stage elsewhere. */

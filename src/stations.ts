@@ -60,6 +60,7 @@ import { processPrimitives } from './workflow/catalog/shell.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
 import type { ReadResource } from './workflow/language/resources.ts';
+import { runQueueKind } from './workflow/language/run-queue.ts';
 import { workflowKind } from './workflow/language/workflow-kind.ts';
 
 /** What every station stands on. */
@@ -69,6 +70,8 @@ export interface Ground {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly dataDir: string;
+  /** False in a process that leaves runs to others over the same database. */
+  readonly takesRuns: boolean;
   /** Of the program that embeds AIOS. */
   readonly functions: readonly Primitive[];
   /** Called in the reverse order at the end. */
@@ -82,7 +85,7 @@ const AUDIT_ORIGIN = 'aios.local/audit';
 
 /** The stations in the order of the path and the engine over them, each given what it needs of the others. Nothing runs yet. */
 export async function createStations(ground: Ground) {
-  const { db, commit, clock, limits } = ground;
+  const { db, commit, limits } = ground;
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
   const definitions = new Definitions(db);
@@ -115,8 +118,7 @@ export async function createStations(ground: Ground) {
   const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
-    clock,
-    limits,
+    ...ground,
     findDefinition: (name, version) => definitions.version('workflow', name, version),
     emit: (event) => {
       contracts.check(event);
@@ -180,6 +182,7 @@ function createCatalog(
 
 /** A flow that does not compile here must not stop a start: its runs wait for the release that can. */
 function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void {
+  for (const { body } of changed.filter(({ kind }) => kind === 'run-queue')) engine.putQueue(body);
   for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
     try {
       engine.put(definition);
@@ -205,6 +208,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResour
     calendarKind,
     queueKind,
     connectorKind,
+    runQueueKind,
     workflowKind(catalog, read),
   ];
 }

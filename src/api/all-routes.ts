@@ -7,6 +7,7 @@ import { featureRoutes } from './routes-features.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
+import { runQueueRoutes } from './routes-run-queues.ts';
 import { runRoutes } from './routes-runs.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { servingRoutes } from './routes-serving.ts';
@@ -25,6 +26,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof runQueueRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof scheduleRoutes>[0] &
   Parameters<typeof bulkRoutes>[0] &
@@ -43,6 +45,7 @@ export const COLLECTIONS = {
   workflows: 'workflow',
   connectors: 'connector',
   calendars: 'calendar',
+  'run-queues': 'run-queue',
   queues: 'queue',
 } as const;
 
@@ -57,6 +60,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     modelRoutes(dependencies),
     servingRoutes(dependencies),
     startRoutes(dependencies),
+    runQueueRoutes(dependencies),
     runRoutes(dependencies),
     scheduleRoutes(dependencies),
     bulkRoutes(dependencies),

@@ -34,6 +34,7 @@ import { catalogOf } from '../workflow/catalog/primitive.ts';
 import { WorkflowEngine } from '../workflow/engine/engine.ts';
 import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { PostgresRunStore } from '../workflow/engine/postgres-store.ts';
+import { runQueueKind } from '../workflow/language/run-queue.ts';
 import { workflowKind } from '../workflow/language/workflow-kind.ts';
 import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
 import type { AccessPort } from './routes.ts';
@@ -52,7 +53,7 @@ export interface ApiUnderTest {
 }
 
 export interface RequestOptions {
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: string;
   role?: 'viewer' | 'reviewer' | 'operator' | 'admin' | undefined;
   body?: Json;
@@ -297,9 +298,7 @@ function assemble({ db, commit, limits }: Store) {
     lineage: (record) => lineage.record(record),
     audit: (entry) => audit.entry(entry),
   });
-  definitions.onChange((changed) => {
-    for (const definition of changed) if (definition.kind === 'workflow') engine.put(definition);
-  });
+  feed(engine, definitions);
   consumers.add({
     group: 'workflows',
     types: () => engine.startTypes(),
@@ -313,9 +312,25 @@ function assemble({ db, commit, limits }: Store) {
     ...ledger,
     tasks,
     engine,
-    kinds: [contracts.kind, calendarKind, queueKind, connectorKind, workflowKind(catalog, async () => '')],
+    kinds: [
+      contracts.kind,
+      calendarKind,
+      queueKind,
+      connectorKind,
+      runQueueKind,
+      workflowKind(catalog, async () => ''),
+    ],
     access,
   };
+}
+
+function feed(engine: WorkflowEngine, definitions: Definitions): void {
+  definitions.onChange((changed) => {
+    for (const definition of changed) {
+      if (definition.kind === 'run-queue') engine.putQueue(definition.body);
+      if (definition.kind === 'workflow') engine.put(definition);
+    }
+  });
 }
 
 function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof assemble>, port: AccessPort) {

@@ -51,6 +51,8 @@ const FOLDERS: Readonly<Record<string, string>> = {
   'feature-views': 'features',
   'feature-services': 'services',
 };
+/** Collections whose list tells more than the definitions, by a route of its own. */
+const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues']);
 const tag = 'definitions';
 
 /** Versioned definitions: read by kind, changed by applying a project or by putting one. */
@@ -103,15 +105,16 @@ function collectionRoutes(
     if (definition) return definition;
     throw new AiosError('definition.not_found', { detail: `There is no ${kind} “${name}”.` });
   };
-  route(server, {
-    method: 'GET',
-    url,
-    permission: 'definitions.read',
-    summary: `The newest version of every ${kind}`,
-    tag,
-    answer: pageOf(DefinitionShape),
-    handle: () => ({ items: definitions.list(kind).map(toJson), nextCursor: null }),
-  });
+  if (!LISTED_ELSEWHERE.has(collection))
+    route(server, {
+      method: 'GET',
+      url,
+      permission: 'definitions.read',
+      summary: `The newest version of every ${kind}`,
+      tag,
+      answer: pageOf(DefinitionShape),
+      handle: () => ({ items: definitions.list(kind).map(toJson), nextCursor: null }),
+    });
   route(server, {
     method: 'GET',
     url: `${url}/:name`,

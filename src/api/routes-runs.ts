@@ -8,8 +8,9 @@ import type { AuditReader } from '../ledger/audit-reader.ts';
 import type { Costs } from '../ledger/costs.ts';
 import type { Lineage } from '../ledger/lineage.ts';
 import type { Committer } from '../store/group-commit.ts';
-import type { RunState, WorkflowEngine } from '../workflow/engine/engine.ts';
+import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
+import type { RunState } from '../workflow/engine/run-state.ts';
 import { ENDED, type StoredRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
@@ -112,6 +113,11 @@ async function readRun({ engine, audit, costs, lineage }: RunDependencies, id: s
     pins,
     costs: charges.map(({ runId: _, at, ...charge }) => ({ ...charge, at: iso(at) })),
     audit: entries,
+    queue: run.origin.queue && {
+      name: run.origin.queue.name,
+      key: run.origin.queue.line,
+      ahead: run.status === 'pending' ? await engine.runQueues.ahead(id) : undefined,
+    },
   };
 }
 

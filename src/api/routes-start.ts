@@ -73,12 +73,12 @@ async function startByInput(
   };
   if (waitMs > 0) {
     const state = await engine.run(start, waitMs);
-    if (state.status === 'running') reply.code(202);
+    if (state.status === 'running' || state.status === 'pending') reply.code(202);
     return stateToJson(state);
   }
   const { runId } = await engine.start(start);
   reply.code(202);
-  return { id: runId, workflow, status: 'running' };
+  return { id: runId, workflow, status: engine.isQueued(workflow) ? 'pending' : 'running' };
 }
 
 function inputOf({ body, headers }: FastifyRequest): Json {
@@ -136,5 +136,5 @@ async function startByEvent(
   const position = { partition, offset, duplicate };
   if (state) return { ...stateToJson(state), position };
   reply.code(202);
-  return { id, workflow, status: 'running', position };
+  return { id, workflow, status: engine.isQueued(workflow) ? 'pending' : 'running', position };
 }

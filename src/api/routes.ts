@@ -49,7 +49,7 @@ export interface Route<
   Query extends TSchema | undefined,
   Params extends TSchema | undefined,
 > {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly permission: string;
   readonly summary: string;

@@ -4,7 +4,7 @@ import type { AttributeFilter, Comparison } from '../workflow/engine/attributes.
 import type { RunFilters, RunStatus } from '../workflow/engine/run-store.ts';
 
 export const RunStatusName = Type.String({
-  enum: ['running', 'waiting', 'paused', 'completed', 'failed', 'canceled'],
+  enum: ['pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'canceled'],
 });
 
 /** Which runs are meant, as a query or as part of a body. */

@@ -176,6 +176,7 @@ function commandNamed(program: Command, name: string): Command {
 export interface StartOptions {
   project?: string;
   example?: string;
+  role: 'all' | 'worker' | 'api';
 }
 
 /**
@@ -207,6 +208,15 @@ export async function runCli(
     )
     .option('--project <folder>', 'apply this project folder first')
     .option('--example <name>', 'run this example')
+    .addOption(
+      new Option(
+        '--role <role>',
+        'of several processes over one database: worker performs runs and has probes and metrics only, api leaves runs to the others',
+      )
+        .choices(['all', 'worker', 'api'])
+        .env('AIOS_ROLE')
+        .default('all'),
+    )
     .action(async (options: StartOptions) => {
       code = await start(options);
     });

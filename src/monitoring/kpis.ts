@@ -66,7 +66,7 @@ export class KpiReader {
       this.#counts.ended(),
       this.#db.query<{ status: string; runs: number }>(
         `select status, count(*) as runs from workflow_runs
-         where status <> 'completed' and status in ('running', 'waiting', 'paused') group by 1`,
+         where status <> 'completed' and status in ('pending', 'running', 'waiting', 'paused') group by 1`,
       ),
       this.#db.query<{ workflow: string }>(DECIDING),
       this.#db.query<{ tasks: number; events: number; letters: number }>(

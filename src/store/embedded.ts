@@ -16,7 +16,6 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { arch, platform } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +23,7 @@ import { promisify } from 'node:util';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
 import type { ConnectionTarget } from './database.ts';
+import { addressOf, portFor } from './embedded-address.ts';
 
 const run = promisify(execFile);
 // `nobody` on every Linux and macOS: Postgres refuses to run as root.
@@ -33,7 +33,7 @@ const STOP_MS = 20_000;
 
 /** Settings that differ from Postgres's own, each with its reason. */
 const SETTINGS = {
-  max_connections: '64',
+  max_connections: '160', // several processes: each holds up to connectionsMax and a few of its own
   shared_buffers: '128MB',
   jit: 'off', // planning a JIT costs more than our short statements take
   wal_level: 'minimal', // nobody replicates from an embedded server
@@ -73,7 +73,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   await takeOwnership(cluster);
   await endOrphan(cluster);
   const password = await initialise(cluster, options);
-  const supervisor = new Supervisor(cluster, password, await freePort(), options);
+  const supervisor = new Supervisor(cluster, password, await portFor(cluster.dataDir), options);
   await supervisor.start();
   return supervisor;
 }
@@ -125,7 +125,9 @@ async function takeOwnership({ dataDir }: Cluster): Promise<void> {
   const ownerFile = `${dataDir}.owner`;
   const owner = Number(await readFile(ownerFile, 'utf8').catch(() => ''));
   if (owner > 0 && (await isRunning(owner, 'node'))) {
-    throw new AiosError('store.in_use', { detail: `${dirname(dataDir)} is in use by process ${owner}.` });
+    throw new AiosError('store.in_use', {
+      detail: `${dirname(dataDir)} is in use by process ${owner}; \`aios start --role worker\` adds a process to it.`,
+    });
   }
   await mkdir(dirname(dataDir), { recursive: true });
   await writeFile(ownerFile, String(process.pid), { mode: 0o600 });
@@ -221,14 +223,6 @@ async function initialise({ dataDir, binDir, identity }: Cluster, options: Embed
   return password;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
-}
-
 class Supervisor implements EmbeddedPostgres {
   readonly #cluster: Cluster;
   readonly #options: EmbeddedOptions;
@@ -241,7 +235,7 @@ class Supervisor implements EmbeddedPostgres {
   constructor(cluster: Cluster, password: string, port: number, options: EmbeddedOptions) {
     this.#cluster = cluster;
     this.#options = options;
-    this.target = { host: '127.0.0.1', port, user: 'aios', password, database: 'postgres' };
+    this.target = addressOf(port, password);
   }
 
   get pid(): number | undefined {

@@ -31,7 +31,15 @@ export interface Kpis {
   series: { runsPerMinute: { at: string; count: number }[] };
 }
 
-export const RUN_STATUSES = ['running', 'waiting', 'paused', 'completed', 'failed', 'canceled'] as const;
+export const RUN_STATUSES = [
+  'pending',
+  'running',
+  'waiting',
+  'paused',
+  'completed',
+  'failed',
+  'canceled',
+] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
 export interface RunSummary {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts';
+import { Admissions } from './admissions.ts';
 import type { Held } from './held.ts';
 import { Retention } from './retention.ts';
 import type { ClaimedRun } from './run-store.ts';
@@ -34,10 +35,15 @@ export class Agenda {
   /** Called at each look at the store. */
   onLook: () => void = () => {};
 
-  constructor(worker: Worker, perform: (held: Held) => void, scheduler: Scheduler) {
+  readonly admissions: Admissions;
+
+  /** Without `takesRuns` it takes up nothing. */
+  constructor(worker: Worker, perform: (held: Held) => void, scheduler: Scheduler, takesRuns: boolean) {
+    this.#stopped = !takesRuns;
     this.#worker = worker;
     this.#scheduler = scheduler;
     this.#perform = perform;
+    this.admissions = new Admissions(worker, (runs) => this.#take(runs));
     this.#clock = worker.deps.clock;
     this.#retention = new Retention(worker.deps);
     worker.onDue = (dueMs) => this.#arm(dueMs);
@@ -53,6 +59,7 @@ export class Agenda {
     this.subscribedTypes = await store.subscribedTypes();
     await this.#takeOver();
     await this.#scheduler.tell();
+    this.admissions.begin();
     this.#arm((await store.nextDueMs()) ?? Number.POSITIVE_INFINITY);
     this.#poll = setInterval(() => void this.#look(), limits.runPollMs);
   }
@@ -112,8 +119,9 @@ export class Agenda {
       this.#worker.dropUnconfirmed(UNCONFIRMED_MS);
       await this.#takeOver();
       await this.#takeAgain();
-      const signaled = await store.signaled(CLAIM_MAX);
+      const signaled = await store.signaled(this.#worker.id, CLAIM_MAX);
       if (signaled.length > 0) await this.#wake(signaled);
+      await this.admissions.look();
       for (const { id, requested } of await store.requested(this.#worker.id))
         await this.#carryOut(id, requested);
       await this.#scheduler.tell();
@@ -197,6 +205,10 @@ export class Agenda {
   }
 
   async adopt(claimed: readonly ClaimedRun[]): Promise<void> {
+    await this.#take(await this.admissions.withSlot(claimed));
+  }
+
+  async #take(claimed: readonly ClaimedRun[]): Promise<void> {
     for (const run of claimed) {
       if (run.requested === 'cancel') {
         await this.#cancelClaimed(run);
@@ -213,6 +225,7 @@ export class Agenda {
 
   /** Carries out what has just been asked of runs: of those in this memory, and of those that wait. */
   async take(runIds: readonly string[]): Promise<void> {
+    if (this.#stopped) return;
     const { store } = this.#worker.deps;
     if (runIds.some((id) => this.#worker.held.has(id))) {
       for (const { id, requested } of await store.requested(this.#worker.id))
@@ -233,9 +246,12 @@ export class Agenda {
   async #cancelClaimed(run: ClaimedRun): Promise<void> {
     const held = await this.#worker.adopt(run);
     if (!held) return;
-    held.execution.holding = true; // it may come to its wait, and not beyond
-    this.#perform(held);
-    await new Promise((resolve) => setImmediate(resolve));
+    // One that waited in a queue, and never began, has opened nothing.
+    if (run.entries.length > 0) {
+      held.execution.holding = true; // it may come to its wait, and not beyond
+      this.#perform(held);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     await this.#worker.cancel(held);
   }
 
@@ -246,6 +262,7 @@ export class Agenda {
     clearTimeout(this.#alarm);
     this.#stopClock?.();
     await this.#ringing;
+    await this.admissions.stop();
     const { held, deps } = this.#worker;
     // Their transactions are over or will not come to be: what they start is started by the next consumer.
     this.#worker.dropUnconfirmed(0);

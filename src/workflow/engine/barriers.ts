@@ -111,6 +111,9 @@ export class Barriers {
     if (consumed.length > 0) writes.push(...store.consume(held.id, consumed));
     for (const subscription of subscriptions) writes.push(store.subscribe(subscription));
     if (unsubscribed.length > 0) writes.push(...store.unsubscribe(held.id, unsubscribed));
+    const { queue } = held.execution.run.origin;
+    if (queue && patch.status !== 'running' && (patch.result || !queue.holds))
+      writes.push(store.queues.leave(held.id, queue.name));
     return writes;
   }
 

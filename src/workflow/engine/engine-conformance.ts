@@ -9,12 +9,14 @@ import { limitsFrom } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
 import { type Catalog, catalogOf, type Primitive } from '../catalog/primitive.ts';
+import { runQueueKind } from '../language/run-queue.ts';
 import { WorkflowEngine } from './engine.ts';
 import { bulkTests } from './engine-conformance-bulk.ts';
 import { crashTests } from './engine-conformance-crashes.ts';
 import { lifecycleTests } from './engine-conformance-lifecycle.ts';
 import { operationTests } from './engine-conformance-operations.ts';
 import { payloadTests } from './engine-conformance-payloads.ts';
+import { queueTests } from './engine-conformance-queues.ts';
 import { retentionTests } from './engine-conformance-retention.ts';
 import { retryTests } from './engine-conformance-retry.ts';
 import { scheduleTests } from './engine-conformance-schedules.ts';
@@ -50,6 +52,7 @@ export class World {
   readonly effectKeys: { name: string; key: string }[] = [];
   #gates = new Map<string, { promise: Promise<void>; open: () => void }>();
   readonly #definitions = new Map<string, WorkflowDefinition>();
+  readonly #queues = new Map<string, JsonObject>();
   readonly #engines: { engine: WorkflowEngine; line: Line }[] = [];
   readonly catalog: Catalog;
   #offset = 0;
@@ -90,6 +93,7 @@ export class World {
       audit: ({ action, actor, object }) =>
         write(this.fixture.notes, `audit:${action}:${object}:${actor.id}`),
     });
+    for (const body of this.#queues.values()) engine.putQueue(body);
     for (const definition of this.#definitions.values()) engine.put(definition);
     await engine.begin();
     this.#engines.push({ engine, line });
@@ -108,6 +112,13 @@ export class World {
     const definition = { name, version, digest: digestOf(body), body };
     this.#definitions.set(`${name}@${version}`, definition);
     for (const { engine } of this.#engines) engine.put(definition);
+  }
+
+  /** Defines a queue of runs, the members after its name. */
+  defineQueue(name: string, text: string): void {
+    const { body } = runQueueKind.parse(readDocument(`name: ${name}\n${text}`, `${name}.yaml`), new Map());
+    this.#queues.set(name, body);
+    for (const { engine } of this.#engines) engine.putQueue(body);
   }
 
   event(type: string, data: JsonObject, id = `e-${this.#offset}`): LoggedEvent {
@@ -209,6 +220,12 @@ export class World {
   }
 }
 
+/** What only makes writes, or registers. */
+const SYNCHRONOUS = new Set([
+  ...['save', 'signal', 'consume', 'subscribe', 'unsubscribe', 'onSignal'],
+  ...['enqueue', 'leave', 'setPaused', 'onChange'],
+]);
+
 /** The line between an engine and its store: cut, the engine is as good as dead; held, it is frozen until it is let go. */
 export class Line {
   cut = false;
@@ -270,19 +287,19 @@ export class Line {
               });
       },
     });
-    return new Proxy(store, {
-      get: (target, name) => {
-        if (name === 'commit') return commit;
-        const member = Reflect.get(target, name);
-        if (name === 'schedules') return schedules;
-        if (typeof member !== 'function') return member;
-        const synchronous = ['save', 'signal', 'consume', 'subscribe', 'unsubscribe', 'onSignal'].includes(
-          String(name),
-        );
-        return (...args: unknown[]) =>
-          synchronous ? member.apply(target, args) : guarded(() => member.apply(target, args));
-      },
-    });
+    const through = <T extends object>(whole: T, replaced: object): T =>
+      new Proxy(whole, {
+        get: (target, name) => {
+          if (Object.hasOwn(replaced, name)) return Reflect.get(replaced, name);
+          const member = Reflect.get(target, name);
+          if (typeof member !== 'function') return member;
+          return (...args: unknown[]) =>
+            SYNCHRONOUS.has(String(name))
+              ? member.apply(target, args)
+              : guarded(() => member.apply(target, args));
+        },
+      });
+    return through(store, { commit, schedules, queues: through(store.queues, {}) });
   }
 }
 
@@ -333,6 +350,7 @@ export function engineConformance(name: string, open: () => Promise<StoreFixture
     payloadTests(() => world);
     scheduleTests(() => world);
     lifecycleTests(() => world);
+    queueTests(() => world);
   });
 }
 

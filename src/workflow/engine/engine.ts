@@ -17,10 +17,19 @@ import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunOperations } from './operations.ts';
+import { QueuePlaces } from './queue-places.ts';
 import { RunReader } from './reading.ts';
-import type { RunChange, RunResult, RunStatus, RunStore, Signal, StoredRun } from './run-store.ts';
+import { RunQueues } from './run-queues.ts';
+import { type RunState, stateOf } from './run-state.ts';
+import type { RunChange, RunStatus, RunStore, Signal, StoredRun } from './run-store.ts';
 import { Scheduler } from './scheduler.ts';
 import { Worker } from './worker.ts';
+
+/** A run that goes on without anybody doing anything. */
+const ACTIVE: ReadonlySet<RunStatus> = new Set(['pending', 'running']);
+
+/** After what time a run of another process is looked at first; each time after twice as long. */
+const LOOK_MS = 10;
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
 const WINNER_TRIES = 100;
@@ -38,6 +47,8 @@ export interface EngineOptions {
   readonly lineage?: LineagePort;
   /** The write of an audit entry: what operators do to runs is recorded with it. */
   readonly audit?: AuditPort;
+  /** False in a process that starts runs and acts on them, and performs none: it leaves them to other processes over the same store. */
+  readonly takesRuns?: boolean;
   /** Told of runs that this process had to let go: it is no answer to anybody. */
   readonly onError?: (error: unknown, runId: string) => void;
 }
@@ -47,21 +58,6 @@ export interface StartRequest {
   input?: Json;
   /** The same key, the same run, whoever asks first. */
   idempotencyKey?: string;
-}
-
-/** What a run has come to: what its callers and those who look on are told. Times are business time, milliseconds. */
-export interface RunState {
-  readonly runId: string;
-  readonly workflow: string;
-  readonly version: number;
-  readonly status: RunStatus;
-  /** The primitive that a waiting run waits in. */
-  readonly waitingFor: string | null;
-  readonly subject: string | null;
-  readonly outcome: string | null;
-  readonly startedAtMs: number;
-  readonly updatedAtMs: number;
-  readonly result: RunResult | null;
 }
 
 /**
@@ -79,8 +75,10 @@ export class WorkflowEngine {
   readonly operations: RunOperations;
   readonly schedules: Scheduler;
   readonly bulk: BulkOperations;
+  readonly runQueues: RunQueues;
   readonly #store: RunStore;
   readonly #flows: Flows;
+  readonly #places: QueuePlaces;
   readonly #worker: Worker;
   readonly #agenda: Agenda;
   readonly #background: Background;
@@ -89,6 +87,7 @@ export class WorkflowEngine {
   readonly #listeners = new Set<(state: RunState) => void>();
   readonly #watchers = new Map<string, Set<(state: RunState) => void>>();
   #queue: (() => void)[] = [];
+  readonly #takesRuns: boolean;
   #stopping = false;
 
   constructor(options: EngineOptions) {
@@ -101,16 +100,20 @@ export class WorkflowEngine {
       emit,
       lineage,
       audit,
+      takesRuns = true,
       onError = () => {},
     } = options;
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
+    this.#places = new QueuePlaces(!takesRuns);
+    this.#takesRuns = takesRuns;
     this.#flows = new Flows(catalog, findDefinition);
-    this.#worker = new Worker({ store, flows: this.#flows, clock, limits, emit, lineage, onError });
-    const cancel = (runId: string) => this.operations.cancel(runId);
-    this.schedules = new Scheduler({ store, flows: this.#flows, clock, limits, cancel, onError });
-    this.#agenda = new Agenda(this.#worker, (claimed) => this.#perform(claimed), this.schedules);
+    const shared = { store, flows: this.#flows, places: this.#places, clock, limits, onError };
+    this.#worker = new Worker({ ...shared, emit, lineage });
+    this.schedules = new Scheduler({ ...shared, cancel: (runId) => this.operations.cancel(runId) });
+    const perform = (claimed: Held) => this.#perform(claimed);
+    this.#agenda = new Agenda(this.#worker, perform, this.schedules, takesRuns);
     this.#background = new Background(
       limits,
       () => clock.monotonicMs(),
@@ -124,8 +127,12 @@ export class WorkflowEngine {
       carryOut: (runIds) => this.#agenda.take(runIds),
     });
     this.#agenda.onLook = () => this.bulk.look();
+    this.runQueues = new RunQueues(store, this.#places);
     this.#worker.onChange = (change) => this.#changed(change);
-    this.#worker.onReleased = () => this.#queue.shift()?.();
+    this.#worker.onReleased = () => {
+      this.#queue.shift()?.();
+      this.#agenda.admissions.released();
+    };
   }
 
   /** The id under which this process holds its runs. */
@@ -143,9 +150,14 @@ export class WorkflowEngine {
     this.#flows.put(definition);
   }
 
+  /** Takes a new version of a queue of runs, as the kind `run-queue` has it. */
+  putQueue(body: JsonObject): void {
+    this.#places.put(body);
+  }
+
   /** Takes a lease, takes over what dead workers left, and begins to look at what is due. */
-  begin(): Promise<void> {
-    return this.#agenda.begin();
+  async begin(): Promise<void> {
+    if (this.#takesRuns) await this.#agenda.begin();
   }
 
   /** Stops taking work, lets short runs end, puts the others away, gives up the lease. */
@@ -160,11 +172,12 @@ export class WorkflowEngine {
 
   /** Starts a run: it is durable when this resolves, and goes on by itself. @throws AiosError `workflow.not_found`, `request.overloaded` */
   async start(request: StartRequest): Promise<{ runId: string; created: boolean }> {
+    if (this.isQueued(request.workflow)) return this.#enqueue(request);
     const held = await this.#create(request);
     try {
       await this.#worker.barrier(held.execution);
     } catch {
-      const winner = await this.#winner(held, request);
+      const winner = await this.#winner(held.lostBy, request);
       return { runId: winner.id, created: false };
     }
     void this.#worker.perform(held);
@@ -178,6 +191,10 @@ export class WorkflowEngine {
    */
   async run(request: StartRequest, waitMs: number): Promise<RunState> {
     this.#background.giveWay();
+    if (this.isQueued(request.workflow)) {
+      const { runId } = await this.#enqueue(request);
+      return (await this.waitFor(runId, waitMs)) ?? stateOf(await this.#existing(runId));
+    }
     const held = await this.#create(request);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
@@ -191,12 +208,34 @@ export class WorkflowEngine {
       return stateOf(held.lastChange);
     }
     if (held.lostBy !== undefined) {
-      const winner = await this.#winner(held, request);
+      const winner = await this.#winner(held.lostBy, request);
       return (await this.waitFor(winner.id, waitMs)) ?? stateOf(winner);
     }
     // Not ended in time: durable nevertheless, unless it ends just now.
     if (!held.durable) await this.#worker.barrier(held.execution).catch(() => held.written);
     return stateOf(await this.#existing(held.id));
+  }
+
+  /** Whether the runs of a flow begin in a queue. @throws AiosError `workflow.not_found` */
+  isQueued(workflow: string): boolean {
+    return this.#places.isQueued(this.#flows.latest(workflow));
+  }
+
+  /** Puts a new run into its flow's queue, durable when this resolves. */
+  async #enqueue(request: StartRequest): Promise<{ runId: string; created: boolean }> {
+    const { workflow, input = {}, idempotencyKey = null } = request;
+    const loaded = this.#flows.latest(workflow);
+    if (this.#stopping) throw new AiosError('store.unavailable', { detail: 'This process is stopping.' });
+    const startedAtMs = this.#clock.now();
+    const run = { loaded, id: newId('run', startedAtMs), origin: { input }, idempotencyKey, startedAtMs };
+    const { change, queued } = this.#places.pending(run, startedAtMs)!;
+    try {
+      await this.#store.commit.commit([...this.#store.save(change), this.#store.queues.enqueue(queued)]);
+    } catch (error) {
+      return { runId: (await this.#winner(error, request)).id, created: false };
+    }
+    this.#changed(change);
+    return { runId: run.id, created: true };
   }
 
   async #create({ workflow, input = {}, idempotencyKey }: StartRequest): Promise<Held> {
@@ -217,8 +256,8 @@ export class WorkflowEngine {
   }
 
   /** The run that another start with the same key has made; its commit may still be on its way. */
-  async #winner(held: Held, { workflow, idempotencyKey }: StartRequest): Promise<StoredRun> {
-    const lost = held.lostBy instanceof AiosError ? held.lostBy : new AiosError('store.conflict');
+  async #winner(reason: unknown, { workflow, idempotencyKey }: StartRequest): Promise<StoredRun> {
+    const lost = reason instanceof AiosError ? reason : new AiosError('store.conflict');
     if (idempotencyKey === undefined || lost.code !== 'workflow.exists') throw lost;
     for (let tries = 0; tries < WINNER_TRIES; tries++) {
       const found = await this.#store.findByKey(workflow, idempotencyKey);
@@ -257,7 +296,8 @@ export class WorkflowEngine {
    */
   startAhead(workflow: string, runId: string, event: LoggedEvent): void {
     if (this.#stopping || this.#worker.held.size >= this.#limits.runsActiveMax) return;
-    startAhead(this.#worker, this.#flows.latest(workflow), runId, event);
+    const loaded = this.#flows.latest(workflow);
+    if (!this.#places.isQueued(loaded)) startAhead(this.#worker, loaded, runId, event);
   }
 
   /** Gives events to the `listen` steps of waiting runs, inside the transaction of their consumer. */
@@ -320,20 +360,31 @@ export class WorkflowEngine {
     this.#watchers.set(runId, watchers.add(settle));
     const timer = setTimeout(() => settle(undefined), waitMs);
     const look = () =>
-      this.#store.find(runId).then((run) => run && run.status !== 'running' && settle(stateOf(run)));
-    // Another process may run it: its changes are not told here.
-    const poll = setInterval(() => void look().catch(() => {}), this.#limits.runPollMs);
+      this.#store.find(runId).then((run) => run && !ACTIVE.has(run.status) && settle(stateOf(run)));
+    // Another process may run it: its changes are not told here. Most runs are short, so the first looks come soon.
+    const ownAndNew = isNew && this.#takesRuns;
+    let pauseMs = ownAndNew || this.#worker.held.has(runId) ? this.#limits.runPollMs : LOOK_MS;
+    let poll: NodeJS.Timeout | undefined;
+    const lookLater = () => {
+      poll = setTimeout(async () => {
+        await look().catch(() => {});
+        if (poll) lookLater();
+      }, pauseMs);
+      pauseMs = Math.min(pauseMs * 2, this.#limits.runPollMs);
+    };
+    lookLater();
     if (!isNew && !this.#worker.held.has(runId)) await look();
     const state = await settled;
     clearTimeout(timer);
-    clearInterval(poll);
+    clearTimeout(poll);
+    poll = undefined;
     watchers.delete(settle);
     if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);
     return state;
   }
 
   #changed(change: RunChange): void {
-    const watchers = change.status === 'running' ? undefined : this.#watchers.get(change.id);
+    const watchers = ACTIVE.has(change.status) ? undefined : this.#watchers.get(change.id);
     if (!watchers && this.#listeners.size === 0) return;
     const state = stateOf(change);
     for (const settle of watchers ?? []) settle(state);
@@ -343,21 +394,4 @@ export class WorkflowEngine {
   #perform(held: Held): void {
     void this.#worker.perform(held);
   }
-}
-
-function stateOf(run: StoredRun | RunChange): RunState {
-  const { id: runId, workflow, version, status, waitingFor, subject, outcome } = run;
-  const { startedAtMs, updatedAtMs, result } = run;
-  return {
-    runId,
-    workflow,
-    version,
-    status,
-    waitingFor,
-    subject,
-    outcome,
-    startedAtMs,
-    updatedAtMs,
-    result,
-  };
 }

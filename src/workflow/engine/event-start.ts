@@ -10,6 +10,8 @@ import { RUNNING } from './barriers.ts';
 import { eventSignalKey } from './event-stream.ts';
 import { type Flows, type LoadedFlow, listenFilters, startsFlow } from './flows.ts';
 import type { Held, InlineStart, Patch } from './held.ts';
+import type { NewRun } from './queue-places.ts';
+import type { QueuedRun } from './queue-store.ts';
 import { eventInput, type RunChange, type RunStore, type Signal } from './run-store.ts';
 import type { Worker } from './worker.ts';
 
@@ -61,7 +63,15 @@ export async function startFromEvents(
   );
   const begun: Begun[] = [];
   const ahead: Held[] = [];
+  const pending: { change: RunChange; queued: QueuedRun }[] = [];
   for (const { id, loaded, event } of starts) {
+    if (worker.deps.places.isQueued(loaded)) {
+      const waiting = known.has(id)
+        ? undefined
+        : worker.deps.places.pending(newRun(loaded, id, event), worker.nowMs());
+      if (waiting) pending.push(waiting);
+      continue;
+    }
     const earlier = worker.held.get(id);
     if (earlier && !earlier.inline) ahead.push(earlier);
     else if (!known.has(id)) begun.push(begin(worker, loaded, id, event));
@@ -69,13 +79,17 @@ export async function startFromEvents(
   for (const { held } of begun) onBegun(held);
   const reached = Promise.all(begun.map(({ inline }) => inline.reached));
   await Promise.all([begun.length > 0 && within(limits.eventInlineMs, reached), allDurable(worker, ahead)]);
-  if (begun.length === 0) return () => {};
+  if (begun.length + pending.length === 0) return () => {};
   const changes: RunChange[] = [];
   const writesOf = new Map<string, Write[]>();
   for (const { held, inline } of begun) {
     const [, ...writes] = worker.collect(held, inline.include());
     changes.push(held.lastChange!);
     writesOf.set(held.id, writes);
+  }
+  for (const { change, queued } of pending) {
+    changes.push(change);
+    writesOf.set(change.id, [store.queues.enqueue(queued)]);
   }
   const inserted = await store.insert(tx, changes);
   const committed = await store.write(
@@ -84,6 +98,7 @@ export async function startFromEvents(
   );
   return () => {
     committed();
+    for (const { change } of pending) if (inserted.has(change.id)) worker.onChange(change);
     for (const { held, inline } of begun) {
       if (inserted.has(held.id)) confirm(worker, held, inline);
       else worker.drop(held, new AiosError('workflow.exists'));
@@ -103,7 +118,13 @@ function begin(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEven
 }
 
 function create(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEvent): Held {
-  return worker.create(loaded, id, { input: eventInput(event), event }, null, event.timeMs);
+  const { origin, startedAtMs } = newRun(loaded, id, event);
+  return worker.create(loaded, id, origin, null, startedAtMs);
+}
+
+function newRun(loaded: LoadedFlow, id: string, event: LoggedEvent): NewRun {
+  const origin = { input: eventInput(event), event };
+  return { loaded, id, origin, idempotencyKey: null, startedAtMs: event.timeMs };
 }
 
 /** @throws AiosError when a run that was begun ahead could not be written: the group comes again, and begins it itself. */

@@ -4,7 +4,8 @@ import { type Committer, type Lane, Refused, type Write, write } from '../../sto
 import type { BulkStore } from './bulk-store.ts';
 import { memoryBulks } from './memory-bulk.ts';
 import { memoryOperations } from './memory-operations.ts';
-import { entriesOf, type Row, stored } from './memory-rows.ts';
+import { MemoryQueues } from './memory-queues.ts';
+import { askedMeanwhile, entriesOf, type Row, stored } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
 import { searchRows } from './memory-search.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -43,6 +44,14 @@ export class MemoryRunStore implements RunStore {
       for (const id of ids) this.#rows.delete(id);
     },
     write: (writes) => this.write(NO_TRANSACTION, writes),
+  });
+  readonly queues = new MemoryQueues({
+    status: (id) => this.#rows.get(id)?.status,
+    claim: (worker, ids) =>
+      this.#claim(
+        worker,
+        ids.flatMap((id) => this.#rows.get(id) ?? []),
+      ),
   });
 
   readonly #runLane: Lane<RunChange> = {
@@ -332,10 +341,11 @@ export class MemoryRunStore implements RunStore {
       .sort((a, b) => a.wakeAtMs! - b.wakeAtMs!);
   }
 
-  async signaled(limit: number): Promise<string[]> {
+  async signaled(worker: string, limit: number): Promise<string[]> {
     const fresh = [...this.#signals].filter(([key]) => !this.#seen.has(key));
     const ids = new Set(fresh.map(([, { runId }]) => runId));
-    return [...ids].filter((id) => this.#rows.get(id)?.status === 'waiting').slice(0, limit);
+    const wakes = (row: Row | undefined) => row?.status === 'waiting' || row?.worker === worker;
+    return [...ids].filter((id) => wakes(this.#rows.get(id))).slice(0, limit);
   }
 
   async requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]> {
@@ -351,15 +361,4 @@ export class MemoryRunStore implements RunStore {
   async subscribedTypes(): Promise<string[]> {
     return [...new Set([...this.#subscriptions.values()].map(({ type }) => type))];
   }
-}
-
-/** What was asked while the run was on its way out of memory is not lost: it is then paused, or due at once to be canceled. */
-function askedMeanwhile(
-  requested: StoredRun['requested'],
-  { status, worker, wakeAtMs, updatedAtMs }: Omit<RunChange, 'entries' | 'seq' | 'insert'>,
-): Pick<StoredRun, 'status' | 'requested' | 'wakeAtMs'> {
-  if (worker !== null || status !== 'waiting' || requested === null)
-    return { status, requested: worker === null ? null : requested, wakeAtMs };
-  if (requested === 'pause') return { status: 'paused', requested: null, wakeAtMs };
-  return { status, requested, wakeAtMs: updatedAtMs };
 }

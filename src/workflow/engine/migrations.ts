@@ -150,4 +150,39 @@ export const workflowMigrations: Migration[] = [
       );
       comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.';`,
   },
+  {
+    name: '0055_run_queues',
+    sql: `
+      create table workflow_queues (
+        name text primary key,
+        paused boolean not null default false,
+        turn double precision not null default 0
+      );
+      comment on column workflow_queues.turn is 'The turn of the run that was admitted last: where new lines begin.';
+      create table workflow_queued (
+        run_id text primary key,
+        queue text not null,
+        line text not null,
+        rank bigint not null,
+        enqueued_at timestamptz not null,
+        admitted_at timestamptz
+      );
+      create index workflow_queued_pending on workflow_queued (queue, line, rank, run_id) where admitted_at is null;
+      create index workflow_queued_admitted on workflow_queued (queue, line) where admitted_at is not null;
+      comment on table workflow_queued is 'Runs that wait for a slot of their queue, or hold one.';
+      create table workflow_queue_lines (
+        queue text not null,
+        line text not null,
+        turn double precision not null,
+        primary key (queue, line)
+      );
+      comment on table workflow_queue_lines is 'Every line of a queue that has runs waiting, and some that had: whose turn it is.';
+      create table workflow_queue_starts (
+        queue text not null,
+        started_at timestamptz not null,
+        count int not null
+      );
+      create index workflow_queue_starts_time on workflow_queue_starts (queue, started_at);
+      comment on table workflow_queue_starts is 'Admissions within the period of a queue with a rate.';`,
+  },
 ];

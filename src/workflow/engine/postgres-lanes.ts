@@ -56,11 +56,12 @@ const LOCK_ALL = `with held as (${LOCK})
      from held join unnest($1::text[], $2::bigint[]) as c(id, epoch) using (id, epoch)`;
 // What was asked while the run was on its way out of memory is not lost: it is then paused, or due at once to be canceled.
 const UPDATE = `update workflow_runs r
-     set status = case when c.status = 'waiting' and r.requested = 'pause' then 'paused' else c.status end, worker = c.worker,
-         wake_at = case when c.status = 'waiting' and r.requested = 'cancel' then c.updated_at else c.wake_at end,
+     set status = case when c.status not in ('waiting', 'pending') then c.status
+           when r.requested = 'pause' then 'paused' when r.requested = 'cancel' then 'waiting' else c.status end, worker = c.worker,
+         wake_at = case when c.status in ('waiting', 'pending') and r.requested = 'cancel' then c.updated_at else c.wake_at end,
          waiting_for = c.waiting_for, updated_at = c.updated_at,
          result = c.result, subject = coalesce(c.subject, r.subject), outcome = coalesce(c.outcome, r.outcome),
-         requested = case when c.worker is null and (c.status <> 'waiting' or r.requested = 'pause') then null else r.requested end
+         requested = case when c.worker is null and (c.status not in ('waiting', 'pending') or r.requested = 'pause') then null else r.requested end
      from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::json[], $9::text[], $10::text[])
        as c(id, epoch, status, worker, wake_at, waiting_for, updated_at, result, subject, outcome)
      where r.id = any($1) and r.id = c.id and r.epoch = c.epoch`;
@@ -182,7 +183,7 @@ export const signalLane = plannedLane<PackedSignal>({
       {
         text: `insert into workflow_signals
        select s.run_id, s.key, s.payload from unnest($1::text[], $2::text[], $3::json[]) as s(run_id, key, payload)
-       where exists (select from workflow_runs r where r.id = s.run_id and r.status in ('running', 'waiting', 'paused'))
+       where exists (select from workflow_runs r where r.id = s.run_id and r.status in ('pending', 'running', 'waiting', 'paused'))
        on conflict do nothing`,
         values: columns(signals, ({ runId, key, text }) => [runId, key, text]),
       },

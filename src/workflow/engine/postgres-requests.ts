@@ -12,7 +12,7 @@ const ASK = `update workflow_runs r
          wake_at = case when r.status = 'running' or a.what = 'pause' then r.wake_at else a.at end
      from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as a(id, what, request, at)
      where r.id = any($1) and r.id = a.id and r.request is distinct from a.request
-       and (r.status = 'paused' or a.what <> 'resume' and r.status in ('running', 'waiting'))
+       and (r.status = 'paused' or a.what <> 'resume' and r.status in ('pending', 'running', 'waiting'))
        and (a.what <> 'pause' or r.requested is distinct from 'cancel')`;
 
 interface Asked {
@@ -81,7 +81,7 @@ export const childCancelLane: Lane<{ runId: string; atMs: number }> = {
        set requested = 'cancel', status = case when r.status = 'running' then 'running' else 'waiting' end,
            wake_at = case when r.status = 'running' then r.wake_at else a.at end
        from unnest($1::text[], $2::timestamptz[]) as a(id, at)
-       where r.id = any($1) and r.id = a.id and r.status in ('running', 'waiting', 'paused')`,
+       where r.id = any($1) and r.id = a.id and r.status in ('pending', 'running', 'waiting', 'paused')`,
       columns(items, ({ runId, atMs }) => [runId, timestamp(atMs)]),
     );
     return undefined;

@@ -27,6 +27,7 @@ import {
   writeInTransaction,
 } from './postgres-lanes.ts';
 import { postgresOperations } from './postgres-operations.ts';
+import { PostgresQueues } from './postgres-queues.ts';
 import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
 import { PostgresSchedules } from './postgres-schedules.ts';
 import { searchRuns } from './postgres-search.ts';
@@ -41,9 +42,12 @@ import type {
   Subscription,
 } from './run-store.ts';
 
+const ADMIT = `update workflow_runs r set worker = $1, epoch = epoch + 1, status = 'running' where id = any($2) returning ${READ}, r.entries`;
+
 /** Runs in Postgres, written through group commit: any number of processes over one database. */
 export class PostgresRunStore implements RunStore {
   readonly commit: Committer;
+  readonly queues: PostgresQueues;
   readonly operations: OperationStore;
   readonly schedules: PostgresSchedules;
   readonly bulks: BulkStore;
@@ -67,6 +71,10 @@ export class PostgresRunStore implements RunStore {
     this.schedules = new PostgresSchedules(db, (tx, runs) => this.insert(tx, runs));
     this.operations = postgresOperations(db);
     this.bulks = postgresBulks(db);
+    this.queues = new PostgresQueues(db, async (tx, worker, ids) => {
+      const rows = ids.length > 0 ? await tx.query<RunRow>(ADMIT, [worker, ids]) : [];
+      return () => this.#complete(rows);
+    });
   }
 
   onSignal(listener: (runIds: readonly string[]) => void): void {
@@ -194,7 +202,11 @@ export class PostgresRunStore implements RunStore {
   }
 
   async #claim(text: string, values: readonly unknown[]): Promise<ClaimedRun[]> {
-    const rows = await this.#db.query<RunRow>(text, values);
+    return this.#complete(await this.#db.query<RunRow>(text, values));
+  }
+
+  /** The rest of what it takes to go on with runs. */
+  async #complete(rows: readonly RunRow[]): Promise<ClaimedRun[]> {
     if (rows.length === 0) return [];
     const ids = rows.map((row) => row.id);
     const [runs, journal, signals] = await Promise.all([
@@ -292,10 +304,10 @@ export class PostgresRunStore implements RunStore {
     return row?.due_at ?? undefined;
   }
 
-  async signaled(limit: number): Promise<string[]> {
+  async signaled(worker: string, limit: number): Promise<string[]> {
     const rows = await this.#db.query<{ id: string }>(
-      `select distinct r.id from workflow_signals s join workflow_runs r on r.id = s.run_id where r.status = 'waiting' and not s.seen limit $1`,
-      [limit],
+      `select distinct r.id from workflow_signals s join workflow_runs r on r.id = s.run_id where (r.status = 'waiting' or r.worker = $1) and not s.seen limit $2`,
+      [worker, limit],
     );
     return rows.map((row) => row.id);
   }

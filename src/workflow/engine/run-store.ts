@@ -7,10 +7,11 @@ import type { Pin } from '../catalog/primitive.ts';
 import type { AttributeFilter } from './attributes.ts';
 import type { BulkStore } from './bulk-store.ts';
 import type { OperationStore } from './operation-store.ts';
+import type { QueuePlace, RunQueueStore } from './queue-store.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 
-/** `paused` and `waiting` runs are in no memory; `completed`, `failed` and `canceled` ones have ended. */
-export type RunStatus = 'running' | 'waiting' | 'paused' | 'completed' | 'failed' | 'canceled';
+/** `pending` runs wait in a queue; they, `paused` and `waiting` ones are in no memory; `completed`, `failed` and `canceled` ones have ended. */
+export type RunStatus = 'pending' | 'running' | 'waiting' | 'paused' | 'completed' | 'failed' | 'canceled';
 
 export const ENDED: ReadonlySet<RunStatus> = new Set(['completed', 'failed', 'canceled']);
 
@@ -57,6 +58,8 @@ export interface Origin {
   edited?: true;
   /** The run whose journal this one began with, up to a step. */
   fork?: { runId: string; attempt: number; step: string };
+  /** Its place in a queue; it keeps it until its end. */
+  queue?: QueuePlace;
 }
 
 /** The input of a run that an event started: the events, as the specification has it (dsl.md, "Schedule"). */
@@ -170,6 +173,7 @@ export interface RunStore {
   readonly operations: OperationStore;
   readonly schedules: ScheduleStore;
   readonly bulks: BulkStore;
+  readonly queues: RunQueueStore;
   save(change: RunChange): Write[];
   signal(signal: Signal): Write;
   consume(runId: string, keys: readonly string[]): Write[];
@@ -209,8 +213,8 @@ export interface RunStore {
   due(nowMs: number, limit: number): Promise<string[]>;
   /** The earliest time at which a waiting run is due or a schedule is to be looked at. */
   nextDueMs(): Promise<number | undefined>;
-  /** Ids of waiting runs that have a signal which no worker has seen. */
-  signaled(limit: number): Promise<string[]>;
+  /** Ids of runs that have a signal which no worker has seen: of those that wait, and of those that this worker holds. */
+  signaled(worker: string, limit: number): Promise<string[]>;
   /** The signals of a run; they count as seen from now on. */
   signalsOf(runId: string): Promise<Signal[]>;
   /** Runs of this worker of which something was asked. */

@@ -6,6 +6,7 @@ import type { Write } from '../../store/group-commit.ts';
 import { type Schedule, scheduledRunKey, timesOf } from '../language/schedule.ts';
 import { backfillTimes, scheduledInput } from '../language/schedule-times.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
+import type { QueuePlaces } from './queue-places.ts';
 import type { RunChange, RunStore } from './run-store.ts';
 import { type Look, lookAt } from './schedule-state.ts';
 import type {
@@ -35,6 +36,7 @@ export interface Backfill {
 interface SchedulerOptions {
   readonly store: RunStore;
   readonly flows: Flows;
+  readonly places: QueuePlaces;
   readonly clock: Clock;
   readonly limits: Limits;
   /** Ends a run as canceled. */
@@ -192,7 +194,7 @@ export class Scheduler {
     let look: Look = lookAt(schedule, locked.row, locked.lastRun, nowMs, limits);
     let { state } = look;
     while (look.start.length > 0) {
-      const runs = look.start.map((time) => runOf(loaded, schedule, time, nowMs));
+      const runs = look.start.map((time) => this.#runOf(loaded, schedule, time, nowMs));
       const inserted = await locked.insert(runs);
       const last = runs.findLastIndex(({ id }) => inserted.has(id));
       if (last >= 0) {
@@ -211,29 +213,30 @@ export class Scheduler {
     const { schedule } = (await this.#options.flows.version(row.workflow, row.version)).flow;
     return schedule && { ...rest, schedule };
   }
-}
 
-/** The run of a due time: it waits and is due, so that the next process with room takes it up. */
-function runOf(loaded: LoadedFlow, schedule: Schedule, { dueMs }: QueuedTime, nowMs: number): RunChange {
-  return {
-    insert: true,
-    id: newId('run', nowMs),
-    workflow: loaded.name,
-    version: loaded.version,
-    epoch: 0,
-    status: 'waiting',
-    worker: null,
-    // In the order of due times: that is how runs which are due are taken up.
-    wakeAtMs: dueMs,
-    waitingFor: null,
-    origin: { input: scheduledInput(schedule, dueMs), scheduledMs: dueMs },
-    idempotencyKey: scheduledRunKey(dueMs),
-    startedAtMs: nowMs,
-    updatedAtMs: nowMs,
-    result: null,
-    subject: null,
-    outcome: null,
-    entries: [],
-    seq: 0,
-  };
+  /** The run of a due time: it waits and is due, so that the next process with room takes it up. */
+  #runOf(loaded: LoadedFlow, schedule: Schedule, { dueMs }: QueuedTime, nowMs: number): RunChange {
+    const origin = { input: scheduledInput(schedule, dueMs), scheduledMs: dueMs };
+    return {
+      insert: true,
+      id: newId('run', nowMs),
+      workflow: loaded.name,
+      version: loaded.version,
+      epoch: 0,
+      status: 'waiting',
+      worker: null,
+      // In the order of due times: that is how runs which are due are taken up.
+      wakeAtMs: dueMs,
+      waitingFor: null,
+      origin: this.#options.places.placed(loaded, origin, dueMs),
+      idempotencyKey: scheduledRunKey(dueMs),
+      startedAtMs: nowMs,
+      updatedAtMs: nowMs,
+      result: null,
+      subject: null,
+      outcome: null,
+      entries: [],
+      seq: 0,
+    };
+  }
 }

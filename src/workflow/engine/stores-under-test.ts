@@ -51,6 +51,10 @@ const TABLES = [
   'workflow_subscriptions',
   'workflow_workers',
   'workflow_schedules',
+  'workflow_queued',
+  'workflow_queue_lines',
+  'workflow_queue_starts',
+  'workflow_queues',
   'notes',
 ];
 

@@ -9,12 +9,14 @@ import { Abandoned, canceledError, type FlowErrorBody, toFlowError } from '../ca
 import { mayCleanUp } from '../interpreter/canceling.ts';
 import { interpret } from '../interpreter/interpreter.ts';
 import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
+import { startChild } from './child-start.ts';
 import { emittedEvent } from './emitted-event.ts';
 import { CANCELED, Execution } from './execution.ts';
 import { type ExecutionHost, isAway, whileAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { givenBack } from './given-back.ts';
 import { Held, type Patch } from './held.ts';
+import type { QueuePlaces } from './queue-places.ts';
 import type {
   ClaimedRun,
   Origin,
@@ -31,6 +33,7 @@ import { countRun, traceRun } from './spans.ts';
 export interface WorkerDeps {
   readonly store: RunStore;
   readonly flows: Flows;
+  readonly places: QueuePlaces;
   readonly clock: Clock;
   readonly limits: Limits;
   /** The write that appends an event to the log. */
@@ -144,7 +147,10 @@ export class Worker implements ExecutionHost {
   async #giveBack(claimed: ClaimedRun, error: AiosError): Promise<void> {
     this.deps.onError(error, claimed.id);
     const change = givenBack(claimed, error, this.nowMs());
-    await this.deps.store.commit.commit(this.deps.store.save(change));
+    const { store } = this.deps;
+    const { queue } = claimed.origin;
+    const left = queue ? [store.queues.leave(claimed.id, queue.name)] : [];
+    await store.commit.commit([...store.save(change), ...left]);
   }
 
   #hold(held: Held): Held {
@@ -165,7 +171,8 @@ export class Worker implements ExecutionHost {
       if (execution.root.abandoned) throw new Abandoned();
       await this.#finish(held, 'completed', { output });
     } catch (error) {
-      if (held.gone) return;
+      // What fails in a run that is being canceled fails by that: the cancellation ends it.
+      if (held.gone || (held.ending && execution.root.abandoned)) return;
       if (!(error instanceof Abandoned)) return this.#fail(held, toFlowError(error, '').body);
       if (!execution.canceling || held.ending) return;
       const failed = execution.cleanUpError?.body;
@@ -288,22 +295,7 @@ export class Worker implements ExecutionHost {
   }
 
   startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {
-    const { run } = execution;
-    const loaded = this.deps.flows.latest(workflow);
-    const id = newId('run', this.nowMs());
-    const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };
-    const child = this.create(loaded, id, origin, null, this.nowMs());
-    child.durable = true; // its row is part of the parent's barrier
-    child.seq = 1;
-    execution.recorder.unwritten.writes.push(
-      ...this.deps.store.save({ ...child.change(RUNNING, [], this.id, this.nowMs()), insert: true, seq: 0 }),
-    );
-    const parent = this.held.get(run.id);
-    parent?.onceWritten(
-      () => void this.perform(child),
-      () => this.drop(child, new Abandoned()),
-    );
-    return id;
+    return startChild(this, execution, key, workflow, input, wait);
   }
 
   cancelChild(runId: string): readonly Write[] {

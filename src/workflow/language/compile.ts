@@ -7,6 +7,7 @@ import { compileSchema, escapePointer, type Validator } from '../../kernel/schem
 import type { Catalog } from '../catalog/primitive.ts';
 import { celLanguage } from './cel.ts';
 import { compileAttributes, compileRetention } from './compile-metadata.ts';
+import { compileQueue } from './compile-queue.ts';
 import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
 import { patternOf } from './event-filter.ts';
@@ -65,7 +66,7 @@ export class Compiler {
     const document = body.document as JsonObject;
     const metadata =
       isObject(document.metadata) && isObject(document.metadata.aios) ? document.metadata.aios : {};
-    const { subject, outcome, attributes, retention } = metadata;
+    const { subject, outcome, attributes, retention, queue } = metadata;
     this.#checkEvaluate();
     this.#checkUse();
     return {
@@ -83,6 +84,7 @@ export class Compiler {
       attributes: compileAttributes(this, attributes),
       retentionMs: compileRetention(this, retention),
       timesSteps: /task\??\.\??startedAt/.test(JSON.stringify(body)),
+      queue: compileQueue(this, queue),
       steps: compileSteps(this, body.do as JsonObject[], '/do', ''),
       listensFor: [...this.listensFor],
     };

@@ -38,6 +38,8 @@ export interface Flow {
   readonly attributes: readonly FlowAttribute[];
   /** `document.metadata.aios.retention`: how long an ended run is kept, milliseconds; undefined takes the limit `runRetentionMs`. */
   readonly retentionMs: number | undefined;
+  /** `document.metadata.aios.queue`: where its runs wait before they begin. */
+  readonly queue: FlowQueue | undefined;
 }
 
 export type AttributeType = 'text' | 'number' | 'boolean' | 'time';
@@ -47,6 +49,15 @@ export interface FlowAttribute {
   readonly name: string;
   readonly type: AttributeType | undefined;
   readonly value: Template;
+}
+
+/** The queue of a flow's runs; key and priority are of the run's input (and event). */
+export interface FlowQueue {
+  readonly name: string;
+  /** `''` when there is none. */
+  key(scope: Scope): string;
+  /** A whole number from 0 to 100. */
+  priority(scope: Scope): number;
 }
 
 /** Where a flow goes after a step: the spec's flow directive, with the name resolved to a place in the list. */

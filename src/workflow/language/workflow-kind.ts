@@ -1,6 +1,6 @@
 import { locateIssue, type SourceDocument } from '../../kernel/document.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import type { JsonObject } from '../../kernel/json.ts';
+import { isObject, type JsonObject } from '../../kernel/json.ts';
 import type { DefinitionKind, ProjectFile } from '../../store/project.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
@@ -35,6 +35,13 @@ export function workflowKind(catalog: Catalog, read: ReadResource): DefinitionKi
       } catch (error) {
         throw located(error, document);
       }
+    },
+    references(body) {
+      const metadata = (body.document as JsonObject).metadata;
+      const aios = isObject(metadata) ? metadata.aios : undefined;
+      const queue = isObject(aios) && isObject(aios.queue) ? aios.queue.name : undefined;
+      if (typeof queue !== 'string') return [];
+      return [{ kind: 'run-queue', name: queue, path: '/document/metadata/aios/queue/name' }];
     },
   };
 }

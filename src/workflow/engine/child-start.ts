@@ -1,0 +1,39 @@
+import { newId } from '../../kernel/ids.ts';
+import type { Json } from '../../kernel/json.ts';
+import { Abandoned } from '../catalog/flow-errors.ts';
+import { RUNNING } from './barriers.ts';
+import type { Execution } from './execution.ts';
+import type { Origin } from './run-store.ts';
+import type { Worker } from './worker.ts';
+
+/** Starts the run of another flow as part of the next barrier of its parent; answers with its id. */
+export function startChild(
+  worker: Worker,
+  { run, recorder }: Execution,
+  key: string,
+  workflow: string,
+  input: Json,
+  wait: boolean,
+): string {
+  const { store, flows, places } = worker.deps;
+  const loaded = flows.latest(workflow);
+  const startedAtMs = worker.nowMs();
+  const id = newId('run', startedAtMs);
+  const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };
+  const waiting = places.pending({ loaded, id, origin, idempotencyKey: null, startedAtMs }, startedAtMs);
+  if (waiting) {
+    recorder.unwritten.writes.push(...store.save(waiting.change), store.queues.enqueue(waiting.queued));
+    return id;
+  }
+  const child = worker.create(loaded, id, origin, null, startedAtMs);
+  child.durable = true; // its row is part of the parent's barrier
+  child.seq = 1;
+  recorder.unwritten.writes.push(
+    ...store.save({ ...child.change(RUNNING, [], worker.id, worker.nowMs()), insert: true, seq: 0 }),
+  );
+  worker.held.get(run.id)?.onceWritten(
+    () => void worker.perform(child),
+    () => worker.drop(child, new Abandoned()),
+  );
+  return id;
+}
