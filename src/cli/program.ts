@@ -113,6 +113,15 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./schedules.ts')).schedules,
   },
   {
+    name: 'run-queues [name]',
+    description: 'queues of runs: how many wait, how many hold a slot; pause one or let it go on',
+    options: [
+      ['--pause', 'what holds a slot goes on, nothing more begins'],
+      ['--resume', 'let it go on'],
+    ],
+    load: async () => (await import('./run-queues.ts')).runQueues,
+  },
+  {
     name: 'inbox [id]',
     description: 'what waits for you; with an id, show one and do with it what the options say',
     options: [
