@@ -174,8 +174,11 @@ export const workflowMigrations: Migration[] = [
         queue text not null,
         line text not null,
         turn double precision not null,
+        rank bigint,
         primary key (queue, line)
       );
+      create index workflow_queue_lines_turn on workflow_queue_lines (queue, turn, rank, line) where rank is not null;
+      comment on column workflow_queue_lines.rank is 'At most that of its first run; null when none waits in it.';
       comment on table workflow_queue_lines is 'Every line of a queue that has runs waiting, and some that had: whose turn it is.';
       create table workflow_queue_starts (
         queue text not null,

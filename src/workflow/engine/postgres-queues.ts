@@ -29,9 +29,9 @@ const enqueueLane = plannedLane<QueuedRun>({
            select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) as t(run_id, queue, line, rank, enqueued_at)),
          queued as (
            insert into workflow_queued (run_id, queue, line, rank, enqueued_at) select * from item on conflict (run_id) do nothing)
-         insert into workflow_queue_lines (queue, line, turn)
-         select queue, line, coalesce((select turn from workflow_queues s where s.name = queue), 0) from item group by queue, line order by queue, line
-         on conflict (queue, line) do update set turn = workflow_queue_lines.turn`,
+         insert into workflow_queue_lines (queue, line, turn, rank)
+         select queue, line, coalesce((select turn from workflow_queues s where s.name = queue), 0), min(rank) from item group by queue, line order by queue, line
+         on conflict (queue, line) do update set rank = least(workflow_queue_lines.rank, excluded.rank)`,
         values: columns(runs, ({ runId, name, line, rank, enqueuedAtMs }) => [
           runId,
           name,
@@ -214,10 +214,6 @@ async function admitIn(tx: Queryable, request: AdmissionRequest, claim: ClaimRun
       runIds,
       timestamp(nowMs),
     ]);
-    await tx.query(
-      `update workflow_queue_lines l set turn = t.turn from unnest($2::text[], $3::float8[]) as t(line, turn) where l.queue = $1 and l.line = t.line`,
-      [queue.name, [...turns.keys()], [...turns.values()]],
-    );
     await tx.query('update workflow_queues set turn = $2 where name = $1', [queue.name, turn]);
     if (rate)
       await tx.query('insert into workflow_queue_starts (queue, started_at, count) values ($1, $2, $3)', [
@@ -226,6 +222,7 @@ async function admitIn(tx: Queryable, request: AdmissionRequest, claim: ClaimRun
         runIds.length,
       ]);
   }
+  await moveLines(tx, queue.name, lines, turns);
   const read = await claim(tx, worker, runIds);
   if (turn > state.turn || wanted.runIds.length < free) await forgetLines(tx, queue.name, turn);
   return {
@@ -258,8 +255,8 @@ async function startsWithin(tx: Queryable, queue: string, afterMs: number) {
 }
 
 /**
- * The lines whose turn it may be, with their first runs. No more lines than free slots: each would give one run before a line behind them does. All heads of a queue are
- * looked at for that (10,000 lines: 20 ms), and of those chosen as many as an even share needs.
+ * The lines whose turn it may be, with their first runs: as many of each as an even share needs. No more lines than free slots: each would give one run before a line behind
+ * them does. They are locked, in the order in which those who put runs into them lock them, before their runs are read: what is written of them at the end is exact.
  */
 async function headsOf(
   tx: Queryable,
@@ -269,14 +266,15 @@ async function headsOf(
 ): Promise<Line[]> {
   const { perKey = Number.POSITIVE_INFINITY } = queue;
   const full = [...admitted].flatMap(([line, count]) => (count >= perKey ? [line] : []));
-  const turns = await tx.query<{ line: string; turn: number }>(
-    `select l.line, l.turn from workflow_queue_lines l cross join lateral (
-       select q.rank, q.run_id from workflow_queued q
-       where q.queue = l.queue and q.line = l.line and ${PENDING} order by q.rank, q.run_id limit 1) h
-     where l.queue = $1 and l.line <> all($2::text[]) order by l.turn, h.rank, h.run_id limit $3`,
+  const first = await tx.query<{ line: string }>(
+    `select line from workflow_queue_lines where queue = $1 and rank is not null and line <> all($2::text[]) order by turn, rank, line limit $3`,
     [queue.name, full, free],
   );
-  if (turns.length === 0) return [];
+  if (first.length === 0) return [];
+  const turns = await tx.query<{ line: string; turn: number }>(
+    'select line, turn from workflow_queue_lines where queue = $1 and line = any($2) order by line for update',
+    [queue.name, first.map(({ line }) => line)],
+  );
   const share = Math.ceil(free / turns.length) + 1;
   const heads = await tx.query<{ line: string; run_id: string; rank: number }>(
     `select l.line, h.run_id, h.rank from unnest($2::text[]) as l(line) cross join lateral (
@@ -325,21 +323,33 @@ async function lockChosen(
   return { choice: choose(rest, locked.size), whole: false };
 }
 
+/** The next turns of the lines that were looked at, and the ranks of their first runs. */
+async function moveLines(
+  tx: Queryable,
+  queue: string,
+  lines: readonly Line[],
+  turns: ReadonlyMap<string, number>,
+): Promise<void> {
+  if (lines.length === 0) return;
+  await tx.query(
+    `update workflow_queue_lines l
+     set turn = t.turn, rank = (select q.rank from workflow_queued q where q.queue = l.queue and q.line = l.line and ${PENDING} order by q.rank limit 1)
+     from unnest($2::text[], $3::float8[]) as t(line, turn) where l.queue = $1 and l.line = t.line`,
+    [queue, lines.map(({ line }) => line), lines.map(({ line, turn }) => turns.get(line) ?? turn)],
+  );
+}
+
 /**
- * Forgets lines without a run whose turn has passed, and all of those when nothing waits. Locked first and looked at again in a statement of its own, whose snapshot is
- * newer than the locks: a run that is just being put into such a line holds its lock, and keeps it.
+ * Forgets lines without a run whose turn has passed, and all of those when nothing waits; until then a line that sends one run at a time keeps its turn behind the others.
+ * One that somebody is just putting a run into is locked by them, and stays.
  */
 async function forgetLines(tx: Queryable, queue: string, turn: number): Promise<void> {
-  const empty = `not exists (select from workflow_queued q where q.queue = l.queue and q.line = l.line and ${PENDING})`;
-  const rows = await tx.query<{ line: string }>(
-    `select l.line from workflow_queue_lines l
-     where l.queue = $1 and ${empty} and (l.turn <= $2 or not exists (select from workflow_queued q where q.queue = $1 and ${PENDING}))
-     order by l.line for update skip locked`,
+  await tx.query(
+    `delete from workflow_queue_lines where (queue, line) in (
+       select queue, line from workflow_queue_lines l
+       where l.queue = $1 and l.rank is null
+         and (l.turn <= $2 or not exists (select from workflow_queue_lines o where o.queue = $1 and o.rank is not null))
+       for update skip locked)`,
     [queue, turn],
   );
-  if (rows.length === 0) return;
-  await tx.query(`delete from workflow_queue_lines l where l.queue = $1 and l.line = any($2) and ${empty}`, [
-    queue,
-    rows.map(({ line }) => line),
-  ]);
 }
