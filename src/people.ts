@@ -69,8 +69,8 @@ export function createTasks(
 export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['resume']): AnswerPort {
   return {
     resume,
-    record: (task, { by, result, atMs, minutes, costMicroUsd, returned }) => {
-      const { id, queue, runId, stepKey, context, contextDigest, suggestion, subject, owner } = task;
+    record: (task, { by, result, atMs, minutes, costMicroUsd, returned }, decided) => {
+      const { id, queue, runId, stepKey, context, contextDigest, suggestion, subject, owner, review } = task;
       return [
         auditLog.entry({
           kind: 'task',
@@ -87,11 +87,13 @@ export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPo
             suggestion: suggestion ?? null,
             result,
             ...(owner ? { onBehalfOf: owner.id } : {}),
+            ...(decided ? { decided } : {}),
           },
         }),
         costs.entry({
           runId,
-          stepKey,
+          // A step is charged once for a resource: each of several people is one.
+          stepKey: review && review.id !== id ? `${stepKey}#${id}` : stepKey,
           service: 'people',
           resource: queue,
           quantity: minutes,

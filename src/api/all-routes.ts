@@ -13,6 +13,7 @@ import { scheduleRoutes } from './routes-schedules.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { startRoutes } from './routes-start.ts';
 import { systemRoutes } from './routes-system.ts';
+import { taskAmendRoutes } from './routes-task-amend.ts';
 import { taskAttachmentRoutes } from './routes-task-attachments.ts';
 import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
@@ -66,6 +67,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     bulkRoutes(dependencies),
     taskRoutes(dependencies),
     taskHandingRoutes(dependencies),
+    taskAmendRoutes(dependencies),
     taskNoteRoutes(dependencies),
     taskAttachmentRoutes(dependencies),
     ledgerRoutes(dependencies),

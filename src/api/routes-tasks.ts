@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Json } from '../kernel/json.ts';
+import { answerable } from '../tasks/review.ts';
 import type { TaskStatus } from '../tasks/task-states.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { route } from './routes.ts';
@@ -122,7 +123,8 @@ function readRoutes(server: FastifyInstance, tasks: Tasks): void {
         cursor,
         limit,
       });
-      return { ...page, items: page.items.map(taskToJson) };
+      const items = forMe ? answerable(page.items, caller) : page.items;
+      return { ...page, items: items.map(taskToJson) };
     },
   });
   route(server, {

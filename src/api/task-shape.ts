@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Task } from '../tasks/task-desk.ts';
+import { ReviewShape, reviewToJson } from './review-shape.ts';
 import { AnyObject, iso, isoOrUndefined } from './shapes.ts';
 
 const Time = Type.String({ format: 'date-time' });
@@ -45,12 +46,14 @@ export const TaskShape = Type.Object({
   claimedById: Type.Optional(Type.String()),
   decidedBy: Type.Optional(Type.String()),
   minutes: Type.Optional(Type.Number()),
+  review: Type.Optional(ReviewShape),
 });
 /** What does not apply is absent: an open task has no `claimedBy`. */
 export function taskToJson(task: Task) {
-  const { stepKey: _, queueVersion: __, subject: ___, ...shown } = task;
+  const { stepKey: _, queueVersion: __, subject: ___, review, rules, ...shown } = task;
   return {
     ...shown,
+    review: review ? reviewToJson(review, rules) : undefined,
     instructions: task.instructions ?? undefined,
     suggestion: task.suggestion ?? undefined,
     result: task.result ?? undefined,

@@ -152,6 +152,31 @@ export const ACTING_ERRORS = {
     'The answer does not fit the form of the task',
     'See `issues`: each names a field and what was expected there.',
   ),
+  'tasks.requester_missing': row(
+    422,
+    'An approval was asked for without saying who asks',
+    'Give the step a `requester`: the person who asked, or null when nobody did.',
+  ),
+  'tasks.unsafe_outcome': row(
+    422,
+    'The outcome at the deadline is not one that may count without a person',
+    'Leave `onDeadline` out, or give an answer that the form of the queue accepts and that approves nothing.',
+  ),
+  'tasks.requester_excluded': row(
+    403,
+    'Who asked for it or prepared it does not answer it',
+    'Leave it to somebody else.',
+  ),
+  'tasks.one_answer_each': row(
+    409,
+    'The case is answered by different people, each once',
+    'Leave this one to somebody else.',
+  ),
+  'tasks.not_amendable': row(
+    409,
+    'What the task shows may not be put right',
+    'Answer it as it stands, or set `amendable: true` in the queue.',
+  ),
   'tasks.context_changed': row(
     409,
     'The answer is bound to something else than what the task shows',

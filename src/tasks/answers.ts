@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import { write } from '../store/group-commit.ts';
 import type { Person } from './candidates.ts';
 import type { Queue } from './queue-kind.ts';
+import type { ReviewCounting } from './review-counting.ts';
 import type { Task, TaskDesk } from './task-desk.ts';
 import { changeLane } from './task-lanes.ts';
 import { contextChanged, notOpen } from './task-states.ts';
@@ -27,18 +28,22 @@ export interface ReturnTask extends Shown {
 }
 
 const MINUTE_MS = 60_000;
+/** Nine people at most answer one case, and each of them may be counted before. */
+const COUNTS_MAX = 12;
 const tracer = trace.getTracer('aios.tasks');
 
 /** Ends tasks by what people say: an answer held to its form, or a question back. */
 export class TaskAnswers {
   readonly #desk: TaskDesk;
+  readonly #counting: ReviewCounting;
 
-  constructor(desk: TaskDesk) {
+  constructor(desk: TaskDesk, counting: ReviewCounting) {
     this.#desk = desk;
+    this.#counting = counting;
   }
 
   complete(answer: CompleteTask): Promise<Task> {
-    return traced('task answer', async () => {
+    return this.#counted('task answer', async () => {
       const { result, contextDigest } = answer;
       const { task, queue } = await this.#begin(answer);
       const issues = queue.validate(result);
@@ -50,16 +55,30 @@ export class TaskAnswers {
   }
 
   returnToRequester(question: ReturnTask): Promise<Task> {
-    return traced('task return', async () => {
+    return this.#counted('task return', async () => {
       const { message, contextDigest } = question;
       const { task, queue } = await this.#begin(question);
-      if (!queue.allowReturn)
+      if (!task.mayReturn)
         throw new AiosError('tasks.return_not_allowed', {
           detail: `${queue.name} does not say allowReturn.`,
         });
       const { id, by, atMs, minutes } = this.#work(task, question);
       const item = { id, action: 'return', by, atMs, contextDigest, message, minutes } as const;
       return await this.#end(task, queue, item, { returned: true, message });
+    });
+  }
+
+  /** Somebody may have answered another task of the case at the same time: then all is counted again, with theirs. */
+  #counted(name: string, work: () => Promise<Task>): Promise<Task> {
+    return traced(name, async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await work();
+        } catch (error) {
+          const isCountedAgain = error instanceof AiosError && error.code === 'store.conflict';
+          if (!isCountedAgain || attempt === COUNTS_MAX) throw error;
+        }
+      }
     });
   }
 
@@ -84,17 +103,30 @@ export class TaskAnswers {
     const costMicroUsd = Math.round(minutes * queue.costPerMinuteMicroUsd);
     const returned = item.action === 'return';
     const result = item.action === 'return' ? { message: item.message } : item.result;
+    const counted = this.#counting.count(task, item, queue);
+    const { summary } = counted;
+    const payload = payloadOf(task, item, { ...said, ...counted.said });
     await commit.commit([
+      ...counted.writes,
       write(changeLane, item),
-      ...answers.record(task, { by, result, atMs, minutes, costMicroUsd, ...(returned ? { returned } : {}) }),
-      answers.resume(task, { taskId: id, ...said, decidedBy: by.id, decidedAtMs: atMs, minutes }),
+      ...answers.record(
+        task,
+        { by, result, atMs, minutes, costMicroUsd, ...(returned ? { returned } : {}) },
+        summary,
+      ),
+      ...(counted.resumes ? [answers.resume(task, payload)] : []),
     ]);
-    answers.afterCommit?.(task);
+    if (counted.resumes) answers.afterCommit?.(task);
     return await this.#desk.told(id);
   }
 }
 
-type Ending = { id: string; by: Person; atMs: number; minutes: number; contextDigest: string } & (
+/** What the waiting run is told. */
+function payloadOf({ id }: Task, { by, atMs, minutes }: Ending, said: JsonObject): JsonObject {
+  return { taskId: id, decidedBy: by.id, ...said, decidedAtMs: atMs, minutes };
+}
+
+export type Ending = { id: string; by: Person; atMs: number; minutes: number; contextDigest: string } & (
   | { action: 'complete'; result: Json }
   | { action: 'return'; message: string }
 );

@@ -16,7 +16,8 @@ type TaskEventKind =
   | 'put-off'
   | 'escalated'
   | 'commented'
-  | 'attached';
+  | 'attached'
+  | 'amended';
 
 /** Something that happened to a task; `by` is null when AIOS did it by itself. Times are milliseconds since the epoch. */
 export interface TaskEvent {

@@ -1,4 +1,5 @@
 import type { Migration } from '../store/migrations.ts';
+import { reviewMigrations } from './review-lanes.ts';
 
 export const taskMigrations: Migration[] = [
   {
@@ -91,4 +92,5 @@ export const taskMigrations: Migration[] = [
       );
       create index task_attachments_task on task_attachments (task_id, at, id);`,
   },
+  ...reviewMigrations,
 ];

@@ -6,9 +6,16 @@ import { type MicroUsd, microUsd } from '../kernel/money.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { type Length, workingTimeOf } from './dates.ts';
+import {
+  compileRules,
+  type ReviewDefinition,
+  type ReviewRules,
+  reviewIssues,
+  reviewProperties,
+} from './review-rules.ts';
 
 /** A queue of people's work, as its author writes it in `queues/<name>.yaml`. */
-interface QueueDefinition {
+interface QueueDefinition extends ReviewDefinition {
   readonly name: string;
   /** What people see. */
   readonly title: string;
@@ -66,6 +73,8 @@ export interface Queue {
   readonly priority: number;
   readonly costPerMinuteMicroUsd: MicroUsd;
   readonly validate: Validator;
+  /** How many people answer, and how their answers become one. */
+  readonly rules: ReviewRules;
 }
 
 const PRIORITY = 50;
@@ -109,6 +118,7 @@ const validate = compileSchema({
     onDeadline: {},
     priority: { type: 'integer', minimum: 0, maximum: 100 },
     costPerMinuteUsd: { type: 'number', minimum: 0 },
+    ...reviewProperties,
   },
   // A wait that ends must end in something: no answer in time is never an approval by accident.
   dependentRequired: { deadline: ['onDeadline'] },
@@ -154,6 +164,10 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
     });
     if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   }
+  const issues = reviewIssues(body as unknown as QueueDefinition).map((issue) =>
+    locateIssue(document, issue),
+  );
+  if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   return { name: queue.name, body };
 }
 
@@ -201,6 +215,7 @@ export function compileQueue(body: JsonObject): Queue {
     priority: definition.priority ?? PRIORITY,
     costPerMinuteMicroUsd: microUsd(definition.costPerMinuteUsd ?? 0),
     validate: compileSchema(form),
+    rules: compileRules(definition),
   };
 }
 

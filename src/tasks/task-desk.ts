@@ -9,6 +9,9 @@ import { type Committer, type Write, write } from '../store/group-commit.ts';
 import { type Person, requireCandidate } from './candidates.ts';
 import { recordEvent, type TaskEvent, taskEvent } from './history.ts';
 import { Queues } from './queues.ts';
+import { type Review, type ReviewSummary, requireEligible } from './review.ts';
+import { ReviewReader } from './review-reader.ts';
+import type { ReviewRules } from './review-rules.ts';
 import { changeLane } from './task-lanes.ts';
 import { TaskReader, type TaskRow } from './task-reader.ts';
 import { AlreadySo, type ChangeItem, type TaskStatus, unknownTask } from './task-states.ts';
@@ -20,12 +23,15 @@ export interface Task extends TaskRow {
   readonly queueTitle: string;
   /** Whether it may be sent back with a question. */
   readonly mayReturn: boolean;
+  /** Of a case that several people answer, or where rules say who may answer. */
+  readonly review: Review | null;
+  readonly rules: ReviewRules;
 }
 
 export type TaskChange = Readonly<{ id: string; queue: string; status: TaskStatus }>;
 
 /** An answer that was checked and is about to be committed. */
-export interface Answer {
+interface Answer {
   readonly by: Person;
   readonly result: Json;
   readonly atMs: number;
@@ -39,7 +45,7 @@ export interface Answer {
 /** What happens with an answer, in the transaction that records it; `app.ts` knows the ledger and the engine. */
 export interface AnswerPort {
   /** The audit entry of who decided what they were shown, and the cost of their minutes. */
-  record(task: Task, answer: Answer): readonly Write[];
+  record(task: Task, answer: Answer, review?: ReviewSummary): readonly Write[];
   /** Lets the waiting run go on with the answer. */
   resume(task: Task, payload: JsonObject): Write;
   afterCommit?(task: Task): void;
@@ -72,11 +78,13 @@ export class TaskDesk {
   readonly dependencies: TasksDependencies;
   readonly reader: TaskReader;
   readonly queues: Queues;
+  readonly reviews: ReviewReader;
   readonly #listeners = new Set<(task: TaskChange) => void>();
 
   constructor(dependencies: TasksDependencies) {
     this.dependencies = dependencies;
     this.reader = new TaskReader(dependencies.db);
+    this.reviews = new ReviewReader(dependencies.db);
     this.queues = new Queues(dependencies.definitions, dependencies.limits);
   }
 
@@ -88,22 +96,39 @@ export class TaskDesk {
   async get(id: string): Promise<Task> {
     const row = await this.reader.get(id);
     if (!row) throw unknownTask(id);
-    return await this.show(row);
+    return (await this.show([row]))[0]!;
   }
 
-  async show(row: TaskRow): Promise<Task> {
-    const { queue } = await this.queues.of(row);
-    const { form, instructions, title: queueTitle, allowReturn: mayReturn } = queue;
-    return { ...row, form, instructions, queueTitle, mayReturn };
+  /** Rows as people see them, in their order. */
+  async show(rows: readonly TaskRow[]): Promise<Task[]> {
+    const reviews = await this.reviews.of(rows.map(({ id }) => id));
+    return await Promise.all(
+      rows.map(async (row) => {
+        const { queue } = await this.queues.of(row);
+        const { form, instructions, title: queueTitle, allowReturn, rules } = queue;
+        const review = reviews.get(row.id) ?? null;
+        const mayReturn = allowReturn && review?.form !== 'sample';
+        return { ...row, form, instructions, queueTitle, mayReturn, review, rules };
+      }),
+    );
   }
 
-  /** @throws AiosError `tasks.not_candidate` */
-  requireCandidate(task: TaskRow, person: Person): void {
-    requireCandidate(person, task, this.queues.find(task.queue));
+  /** @throws AiosError `tasks.not_candidate`, `tasks.requester_excluded`, `tasks.one_answer_each` */
+  requireCandidate(task: Task, person: Person): void {
+    const queue = this.queues.find(task.queue);
+    const adjudicatorRoles = task.review?.role === 'adjudicator' ? queue?.rules.adjudicatorRoles : undefined;
+    requireCandidate(
+      person,
+      adjudicatorRoles ? { ...task, candidateGroups: null } : task,
+      queue && adjudicatorRoles
+        ? { ...queue, candidateRoles: adjudicatorRoles, candidateGroups: undefined }
+        : queue,
+    );
+    if (task.review) requireEligible(task.review, task.id, person);
   }
 
   /** @throws AiosError `tasks.unknown_person`, `tasks.not_candidate` of somebody who is to have a task in hand */
-  async candidate(task: TaskRow, personId: string): Promise<Person> {
+  async candidate(task: Task, personId: string): Promise<Person> {
     const person = await this.dependencies.people.find(personId);
     if (!person)
       throw new AiosError('tasks.unknown_person', {

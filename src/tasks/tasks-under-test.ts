@@ -10,7 +10,7 @@ import { calendarKind } from './calendar-kind.ts';
 import type { Person } from './candidates.ts';
 import { taskMigrations } from './migrations.ts';
 import { queueKind } from './queue-kind.ts';
-import type { Answer, Task, TasksDependencies } from './task-desk.ts';
+import type { Task, TasksDependencies } from './task-desk.ts';
 import { type OpenTask, Tasks } from './tasks.ts';
 
 export const QUEUE = `
@@ -87,7 +87,8 @@ function dependenciesOf(
       return note('mail', JSON.stringify({ type, ...data }));
     },
     answers: {
-      record: (task: Task, answer: Answer) => [
+      record: (task, answer, review) => [
+        ...(review ? [note('decided', JSON.stringify(review))] : []),
         note('audit', `${answer.by.id} ${task.contextDigest} ${answer.costMicroUsd}`),
       ],
       resume: (_: Task, payload: JsonObject) => note('signal', JSON.stringify(payload)),
@@ -130,7 +131,7 @@ export async function openTasksUnderTest(
         stepKey: 'ask',
         ...changes,
       });
-      await database.commit.commit([opened.write]);
+      await database.commit.commit(opened.writes);
       return opened;
     },
     notes: async (kind) =>
@@ -139,7 +140,14 @@ export async function openTasksUnderTest(
       ),
     another: create,
     async reset() {
-      for (const table of ['tasks', 'task_history', 'notes'])
+      for (const table of [
+        'tasks',
+        'task_history',
+        'task_reviews',
+        'task_review_tasks',
+        'task_routings',
+        'notes',
+      ])
         await database.db.queryDynamic(`delete from ${table}`);
       self.clock = new ManualClock(NOW_MS);
       self.told = [];

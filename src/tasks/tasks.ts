@@ -1,4 +1,3 @@
-import { digestOf } from '../kernel/canonical.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
@@ -11,11 +10,15 @@ import { TaskEscalations } from './escalations.ts';
 import { TaskHanding } from './handing.ts';
 import { TaskNotes } from './notes.ts';
 import type { Queue } from './queue-kind.ts';
+import { isOver } from './review.ts';
+import { type Amendment, type EndedBefore, ReviewCounting } from './review-counting.ts';
+import { type Opening, planOpening, type ReviewRequest } from './review-opening.ts';
+import { shownDigest } from './shown.ts';
 import { type Task, type TaskChange, TaskDesk, type TasksDependencies } from './task-desk.ts';
 import { changeLane, openLane } from './task-lanes.ts';
 import type { ForPerson, ListTasks, QueueCount, TaskPage } from './task-reader.ts';
 
-export interface OpenTask {
+export interface OpenTask extends ReviewRequest {
   queue: string;
   title: string;
   /** What the person is shown. */
@@ -43,10 +46,10 @@ export interface OpenTask {
   nowMs?: number | undefined;
 }
 
-export interface OpenedTask {
+export interface OpenedTask extends Pick<Opening, 'reviewed' | 'routing' | 'settled'> {
   readonly taskId: string;
   /** To be committed with the entry that makes the run wait. */
-  readonly write: Write;
+  readonly writes: readonly Write[];
   readonly deadlineAtMs: number | undefined;
   /** The safe outcome: the answer that counts when nobody answers until then. */
   readonly onDeadline: Json;
@@ -70,13 +73,15 @@ export class Tasks {
   readonly escalations: TaskEscalations;
   readonly #desk: TaskDesk;
   readonly #answers: TaskAnswers;
+  readonly #counting: ReviewCounting;
   readonly #openLane = openLane((items) => {
     for (const { id, queue } of items) this.#desk.tell({ id, queue, status: 'open' });
   });
 
   constructor(dependencies: TasksDependencies) {
     this.#desk = new TaskDesk(dependencies);
-    this.#answers = new TaskAnswers(this.#desk);
+    this.#counting = new ReviewCounting(this.#desk, this.#openLane);
+    this.#answers = new TaskAnswers(this.#desk, this.#counting);
     this.handing = new TaskHanding(this.#desk);
     this.notes = new TaskNotes(this.#desk);
     this.attachments = new TaskAttachments(this.#desk);
@@ -84,21 +89,17 @@ export class Tasks {
   }
 
   /**
-   * Prepares a task; it exists once its write is committed. The id follows from run and step.
+   * Prepares the tasks of a step; they exist once the writes are committed. Their ids follow from run and step. None is opened when the confidence is
+   * high enough for the suggestion: then `settled` is the answer.
    *
-   * @throws AiosError `tasks.unknown_queue`, `tasks.too_large`, `definition.duration`, `tasks.no_working_time`
+   * @throws AiosError `tasks.unknown_queue`, `tasks.too_large`, `definition.duration`, `tasks.no_working_time`, `tasks.requester_missing`,
+   * `tasks.unsafe_outcome`
    */
   open(task: OpenTask): OpenedTask {
-    const { limits } = this.#desk.dependencies;
     const { queue, version, digest } = this.#desk.queues.current(task.queue);
     const createdAtMs = task.nowMs ?? this.#desk.now;
     const context = JSON.stringify(task.context);
-    if (context.length > limits.taskBytesMax) {
-      throw new AiosError('tasks.too_large', {
-        detail: `The context has ${context.length} characters.`,
-        extensions: { limitName: 'taskBytesMax', limit: limits.taskBytesMax },
-      });
-    }
+    this.#requireFits(context);
     const taskId = taskIdOf(task);
     const times = this.#timesOf(task, queue, createdAtMs);
     const item = {
@@ -118,14 +119,28 @@ export class Tasks {
       continues: task.continues,
       ...times,
     };
+    const opening = planOpening(task, item, queue, task.suggestion);
+    const { reviewed, routing, settled } = opening;
     return {
       taskId,
-      write: write(this.#openLane, item),
+      writes: [...opening.tasks.map((one) => write(this.#openLane, one)), ...opening.writes],
+      reviewed,
+      routing,
+      settled,
       deadlineAtMs: times.deadlineAtMs,
       onDeadline: queue.onDeadline,
       version,
       digest,
     };
+  }
+
+  #requireFits(context: string): void {
+    const { taskBytesMax } = this.#desk.dependencies.limits;
+    if (context.length <= taskBytesMax) return;
+    throw new AiosError('tasks.too_large', {
+      detail: `The context has ${context.length} characters.`,
+      extensions: { limitName: 'taskBytesMax', limit: taskBytesMax },
+    });
   }
 
   /** The dates of a task: its opener's, else its queue's, in the working time of the queue's calendar. */
@@ -145,8 +160,12 @@ export class Tasks {
     };
   }
 
-  /** The write that ends a task without an answer, for the engine to commit with what ends the wait. A task that has ended stays as it is. */
-  close(taskId: string, status: 'expired' | 'canceled', atMs = this.#desk.now): Write {
+  /**
+   * The write that ends a task without an answer, for the engine to commit with what ends the wait; `reviewed`: and all that are asked about the
+   * same case. What has ended stays as it is.
+   */
+  close(taskId: string, status: 'expired' | 'canceled', atMs = this.#desk.now, reviewed = false): Write {
+    if (reviewed) return this.#counting.close(taskId, status, atMs);
     return write(changeLane, { id: taskId, action: status, atMs });
   }
 
@@ -154,10 +173,8 @@ export class Tasks {
    * Ends a task at its deadline, durably when it resolves. An answer that was committed first stands, and is answered, or the question that was sent back: the
    * row decides between the two.
    */
-  async expire(
-    id: string,
-    atMs: number,
-  ): Promise<{ result: Json; decidedBy: string; returned?: string } | undefined> {
+  async expire(id: string, atMs: number, reviewed = false): Promise<EndedBefore | undefined> {
+    if (reviewed) return await this.#counting.expire(id, atMs);
     await this.#desk.dependencies.commit.commit([write(changeLane, { id, action: 'expired', atMs })]);
     const { status, decidedBy, result } = await this.#desk.told(id);
     if (!decidedBy) return undefined;
@@ -193,15 +210,25 @@ export class Tasks {
     return this.#answers.returnToRequester(question);
   }
 
+  /**
+   * Puts right what a case shows: everybody is asked again, and who did it does not answer.
+   *
+   * @throws AiosError `tasks.unknown`, `tasks.not_open`, `tasks.not_candidate`, `tasks.not_amendable`, `tasks.context_changed`, `tasks.too_large`
+   */
+  amend(change: Amendment): Promise<Task> {
+    this.#requireFits(JSON.stringify(change.context));
+    return this.#counting.amend(change);
+  }
+
   /** @throws AiosError `tasks.unknown` */
   get(id: string): Promise<Task> {
-    return this.#desk.get(id);
+    return this.#desk.get(id).then(covered);
   }
 
   /** A page of tasks: those that wait by priority, due date and age, others by age, newest first. */
   async list(filters: ListTasks): Promise<TaskPage<Task>> {
     const page = await this.#desk.reader.list(filters);
-    return { ...page, items: await Promise.all(page.items.map((row) => this.#desk.show(row))) };
+    return { ...page, items: (await this.#desk.show(page.items)).map(covered) };
   }
 
   /** The filters of what waits for a person now: theirs and what is open for them, without what is put off. */
@@ -232,7 +259,7 @@ function taskIdOf({ runId, stepKey, attempt = 1 }: OpenTask): string {
   return derivedId('tsk', runId, attempt === 1 ? stepKey : `${stepKey}~${attempt}`);
 }
 
-/** Over everything that the person sees: an answer to something else must not count. */
-function shownDigest({ title, context, suggestion }: OpenTask, { form, instructions }: Queue): string {
-  return digestOf({ title, context, suggestion: suggestion ?? null, form, instructions });
+/** Before a blind review is over nobody is told what the others answered. */
+function covered(task: Task): Task {
+  return task.review?.blind && !isOver(task.review) ? { ...task, result: null } : task;
 }

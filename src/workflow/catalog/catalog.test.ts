@@ -49,7 +49,10 @@ function actors(
       {
         open: (task) => ({
           taskId: `task of ${task.runId}`,
-          write: write(tasks, { opened: task.title }),
+          writes: [write(tasks, { opened: task.title })],
+          reviewed: false,
+          routing: undefined,
+          settled: undefined,
           deadlineAtMs: task.nowMs + 60_000,
           onDeadline: { outcome: 'refused' },
           version: 1,

@@ -16,11 +16,14 @@ function primitive(answered?: Awaited<ReturnType<HumanTaskPort['expire']>>) {
       opened.push(task as unknown as JsonObject);
       return {
         taskId: 'tsk_1',
-        write: write(lane, {}),
+        writes: [write(lane, {})],
         deadlineAtMs: 99,
         onDeadline: { outcome: 'refuse' },
         version: 3,
         digest: 'd',
+        reviewed: false,
+        routing: undefined,
+        settled: undefined,
       };
     },
     close: (taskId, status) => write(lane, { taskId, status }),
@@ -47,11 +50,12 @@ describe('human-task', () => {
       state: { taskId: 'tsk_1', onDeadline: 'no' },
       pins: [{ kind: 'queue', name: 'q', version: '3', digest: 'd' }],
     });
-    expect(opened).toEqual([{ ...said, runId: 'run_1', stepKey: 'ask', nowMs: 5 }]);
+    expect(opened[0]).toMatchObject({ ...said, runId: 'run_1', stepKey: 'ask', nowMs: 5 });
     expect(await task.open({ ...input, continues: null }, context)).toMatchObject({
       state: { onDeadline: { outcome: 'refuse' } },
     });
-    expect(opened[1]).toEqual({ ...input, runId: 'run_1', stepKey: 'ask', nowMs: 5 });
+    expect(opened[1]).toMatchObject({ ...input, runId: 'run_1', stepKey: 'ask', nowMs: 5 });
+    expect(opened[1]).not.toHaveProperty('continues');
   });
 
   const state = { taskId: 'tsk_1', onDeadline: { outcome: 'refuse' } };

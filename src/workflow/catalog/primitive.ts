@@ -73,7 +73,8 @@ export type WaitOutcome = { kind: 'signal'; payload: Json } | { kind: 'deadline'
 /** A primitive that opens something (a person's task) and waits, without memory or slot, until it is answered. */
 export interface WaitPrimitive extends PrimitiveBase {
   readonly kind: 'wait';
-  open(input: JsonObject, context: StepContext): Promise<Opened> | Opened;
+  /** What is waited for; or the result, when there is nothing to wait for after all. */
+  open(input: JsonObject, context: StepContext): Promise<Opened | StepResult> | Opened | StepResult;
   complete(
     outcome: WaitOutcome,
     state: Json,

@@ -64,6 +64,7 @@ export function waitTests(world: () => World): void {
     });
 
     versionTest(world);
+    settledTest(world);
   });
   describe('time limits and races', () => {
     raceTests(world);
@@ -71,6 +72,26 @@ export function waitTests(world: () => World): void {
     branchTests(world);
   });
   describe('listening', () => listenTests(world));
+}
+
+function settledTest(world: () => World): void {
+  it('goes on at once when there is nothing to wait for after all, and records why with the step', async () => {
+    world().define(
+      'settled',
+      'do: [ { ask: { call: ask:1@default, with: { settled: yes } } }, { act: { call: act:1@default, with: { name: after } } } ]',
+    );
+    const { engine } = await world().engine();
+    const run = await engine.run({ workflow: 'settled' }, 5_000);
+    expect(run.status).toBe('completed');
+    expect((await engine.runs.get(run.runId)).steps[0]).toMatchObject({
+      key: 'ask',
+      kind: 'wait',
+      status: 'completed',
+      output: 'yes',
+    });
+    // Written before the effect that was based on it.
+    expect((await world().fixture.readNotes()).filter((note) => note === 'asked:ask')).toHaveLength(1);
+  });
 }
 
 function versionTest(world: () => World): void {

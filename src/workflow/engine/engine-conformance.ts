@@ -208,11 +208,15 @@ export class World {
         version: 1,
         kind: 'wait',
         inputSchema,
-        open: ({ inMs }, { stepKey, nowMs }) => ({
-          state: stepKey,
-          deadlineMs: inMs === undefined ? undefined : nowMs + Number(inMs),
-          writes: [note(`asked:${stepKey}`)],
-        }),
+        open: ({ inMs, settled }, { stepKey, nowMs }) => {
+          const writes = [note(`asked:${stepKey}`)];
+          if (settled !== undefined) return { output: settled, writes };
+          return {
+            state: stepKey,
+            deadlineMs: inMs === undefined ? undefined : nowMs + Number(inMs),
+            writes,
+          };
+        },
         complete: (outcome) => ({ output: outcome.kind === 'signal' ? outcome.payload : 'late' }),
         cancel: (state) => [note(`closed:${state}`)],
       },

@@ -179,10 +179,13 @@ export class Execution implements Journal {
       const s = this.#host.nowMs();
       this.running++;
       try {
-        const { state, deadlineMs, writes, pins } = await primitive.open(
-          input,
-          this.#context(key, s, branch),
-        );
+        const begun = await primitive.open(input, this.#context(key, s, branch));
+        if ('output' in begun) {
+          const { output, writes, pins } = begun;
+          this.recorder.record({ k: key, s, d: 0, o: output }, writes, pins);
+          return output;
+        }
+        const { state, deadlineMs, writes, pins } = begun;
         opened =
           deadlineMs === undefined ? { k: openKey, s, o: state } : { k: openKey, s, o: state, n: deadlineMs };
         this.recorder.record(opened, writes, pins);
