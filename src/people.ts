@@ -69,8 +69,8 @@ export function createTasks(
 export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['resume']): AnswerPort {
   return {
     resume,
-    record: (task, { by, result, atMs, minutes, costMicroUsd, returned }, decided) => {
-      const { id, queue, runId, stepKey, context, contextDigest, suggestion, subject, owner, review } = task;
+    record: (task, { by, result, atMs, minutes, costMicroUsd, chargedTo, returned }, decided) => {
+      const { id, queue, runId, context, contextDigest, suggestion, subject, owner } = task;
       return [
         auditLog.entry({
           kind: 'task',
@@ -92,8 +92,7 @@ export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPo
         }),
         costs.entry({
           runId,
-          // A step is charged once for a resource: each of several people is one.
-          stepKey: review && review.id !== id ? `${stepKey}#${id}` : stepKey,
+          stepKey: chargedTo,
           service: 'people',
           resource: queue,
           quantity: minutes,

@@ -34,6 +34,7 @@ import { createModels, type Models } from './models/models.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
 import { createOnnxRuntime } from './serving/onnx-runtime.ts';
 import { createServing, type Serving } from './serving/serving.ts';
+import { createQuality } from './stations-quality.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -141,6 +142,7 @@ export async function createStations(ground: Ground) {
     decisions,
     connectors,
     tasks,
+    ...createQuality(ground, tasks.queues, ledger),
     engine,
     kinds,
     access,
@@ -229,6 +231,7 @@ async function createLedger({ db, clock, limits, dataDir }: Ground) {
     sequencer,
     auditLog: new AuditLog(keys, () => sequencer.notice()),
     audit: new AuditReader({ db, keys, origin: AUDIT_ORIGIN, publicKey }),
+    subjectKeys: keys,
     costs: new Costs(db),
     lineage: new Lineage(db, clock),
   };

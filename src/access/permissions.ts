@@ -18,6 +18,9 @@ export const PERMISSIONS = [
   'tasks.act',
   'tasks.release',
   'tasks.assign',
+  'quality.read',
+  'labels.export',
+  'subjects.erase',
   'audit.read',
   'audit.payload',
   'costs.read',
@@ -39,13 +42,18 @@ const VIEWER: readonly Permission[] = [
   'costs.read',
 ];
 const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release'];
-const LEAD: readonly Permission[] = [...REVIEWER, 'tasks.assign'];
+const LEAD: readonly Permission[] = [...REVIEWER, 'tasks.assign', 'quality.read', 'labels.export'];
+/** What is decided about people and cases, and what is known of them. */
+const NOT_OPERATORS: readonly Permission[] = [
+  'keys.manage',
+  'runs.delete',
+  'tasks.act',
+  'audit.payload',
+  'labels.export',
+  'subjects.erase',
+];
 const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
-  (permission) =>
-    permission !== 'keys.manage' &&
-    permission !== 'runs.delete' &&
-    permission !== 'tasks.act' &&
-    permission !== 'audit.payload',
+  (permission) => !NOT_OPERATORS.includes(permission),
 );
 
 /** Roles compiled to sets: a check is one look-up. A lead answers as reviewers do and arranges their work. An operator runs the system, gives back or hands on what an absent reviewer claimed, and does not decide cases; an admin may do all. */

@@ -7,6 +7,7 @@ import { featureRoutes } from './routes-features.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
+import { qualityRoutes } from './routes-quality.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
 import { runRoutes } from './routes-runs.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
@@ -34,7 +35,8 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof servingRoutes>[0] &
   Parameters<typeof startRoutes>[0] &
   Parameters<typeof systemRoutes>[0] &
-  Parameters<typeof taskRoutes>[0];
+  Parameters<typeof taskRoutes>[0] &
+  Parameters<typeof qualityRoutes>[0];
 
 /** Collections of `/api/v1/<collection>` and the kind of definition that each holds. */
 export const COLLECTIONS = {
@@ -68,6 +70,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     taskRoutes(dependencies),
     taskHandingRoutes(dependencies),
     taskAmendRoutes(dependencies),
+    qualityRoutes(dependencies),
     taskNoteRoutes(dependencies),
     taskAttachmentRoutes(dependencies),
     ledgerRoutes(dependencies),

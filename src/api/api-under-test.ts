@@ -20,6 +20,7 @@ import { Lineage } from '../ledger/lineage.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { Sequencer } from '../ledger/sequencer.ts';
 import { SubjectKeys } from '../ledger/subject-keys.ts';
+import { createQuality } from '../stations-quality.ts';
 import type { Database } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
@@ -193,7 +194,7 @@ function openLedger(db: Database, limits: Limits) {
   const reader = new AuditReader({ db, keys: subjects, origin, publicKey });
   const costs = new Costs(db);
   const lineage = new Lineage(db, systemClock);
-  return { sequencer, audit, reader, costs, lineage };
+  return { subjectKeys: subjects, sequencer, auditLog: audit, audit, reader, costs, lineage };
 }
 
 const clock = systemClock;
@@ -251,7 +252,7 @@ function createTasks(
         data,
       }),
     answers: {
-      record: ({ id, runId, stepKey, queue }, { by, result, atMs, minutes, costMicroUsd }) => [
+      record: ({ id, runId, queue }, { by, result, atMs, minutes, costMicroUsd, chargedTo }) => [
         audit.entry({
           kind: 'task',
           action: 'completed',
@@ -262,7 +263,7 @@ function createTasks(
         }),
         costs.entry({
           runId,
-          stepKey,
+          stepKey: chargedTo,
           service: 'people',
           resource: queue,
           quantity: minutes,
@@ -311,6 +312,7 @@ function assemble({ db, commit, limits }: Store) {
     consumers,
     ...ledger,
     tasks,
+    ...createQuality({ db, commit, clock, limits }, tasks.queues, ledger),
     engine,
     kinds: [
       contracts.kind,
@@ -362,6 +364,9 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     engine,
     commit,
     tasks,
+    quality: modules.quality,
+    labels: modules.labels,
+    eraseSubject: modules.eraseSubject,
     audit: modules.reader,
     auditLog: modules.audit,
     costs: modules.costs,

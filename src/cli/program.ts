@@ -145,6 +145,25 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./inbox.ts')).inbox,
   },
   {
+    name: 'quality <queue>',
+    description: 'how far the people of a queue agree, with each other and with what was suggested',
+    options: [
+      ['--from <time>', 'the beginning of the period; 30 days back when left out'],
+      ['--to <time>', 'its end'],
+    ],
+    load: async () => (await import('./quality.ts')).quality,
+  },
+  {
+    name: 'labels <verb>',
+    description: 'labels export --queue <name>: the answers of people as JSON lines',
+    options: [
+      ['--queue <name>', 'whose answers'],
+      ['--from <time>', 'the beginning of the period; 30 days back when left out'],
+      ['--to <time>', 'its end'],
+    ],
+    load: async () => (await import('./quality.ts')).labels,
+  },
+  {
     name: 'audit [index]',
     description: 'list audit entries, or show one with its proof of inclusion',
     options: [['--limit <count>', 'how many', '20']],

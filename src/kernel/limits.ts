@@ -62,6 +62,10 @@ export const LIMITS = {
   ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
   taskBytesMax: limit(256 * 1024, 'what one task shows a person, as JSON text'),
+  qualityAnswersMax: limit(
+    100_000,
+    'newest answers of a queue that one look at its quality reads, at about 300 bytes each',
+  ),
   taskMinutesMax: limit(
     60,
     'minutes of one answer that are counted as work: a claim may lie open over a night',

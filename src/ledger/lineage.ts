@@ -115,6 +115,15 @@ export class Lineage {
     return row?.pins ?? [];
   }
 
+  /** What each of these runs was made with, by run. */
+  async pinsOfRuns(runIds: readonly string[]): Promise<Map<string, LineagePin[]>> {
+    const rows = await this.#db.query<{ run_id: string; pins: LineagePin[] }>(
+      'select r.run_id, s.pins from lineage_runs r join lineage_sets s on s.digest = r.pins where r.run_id = any($1::text[])',
+      [runIds],
+    );
+    return new Map(rows.map(({ run_id, pins }) => [run_id, pins]));
+  }
+
   /** From the event to the decision: everything that a run was made with, in the order of the path. */
   async graph(runId: string): Promise<LineageGraph> {
     const [row] = await this.#db.query<{

@@ -10,6 +10,7 @@ import {
 import { LRUCache } from 'lru-cache';
 import { AiosError } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
+import { type Lane, type Write, write } from '../store/group-commit.ts';
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12; // NIST SP 800-38D, 8.2.2: random nonces of 96 bits; one key writes far fewer than 2^32 payloads
@@ -29,6 +30,15 @@ export class SubjectKeys {
   readonly #known = new LRUCache<string, KeyObject>({ max: CACHED_MAX });
   readonly #names = new LRUCache<string, string>({ max: CACHED_MAX });
   #nonces = Buffer.alloc(0);
+  readonly #erasures: Lane<string, boolean> = {
+    name: 'erasures of subjects',
+    order: 42,
+    write: async (tx, subjects) => {
+      const erased: boolean[] = [];
+      for (const subject of subjects) erased.push(await this.erase(tx, subject));
+      return erased;
+    },
+  };
 
   constructor(master: Uint8Array) {
     if (master.byteLength !== KEY_BYTES)
@@ -96,6 +106,11 @@ export class SubjectKeys {
     );
     this.#known.delete(name);
     return rows.length > 0;
+  }
+
+  /** The same as a write, for the commit of what goes with it; resolves with whether there was a key. */
+  erasure(subject: string): Write<boolean> {
+    return write(this.#erasures, subject);
   }
 
   #seal(key: KeyObject, plain: Uint8Array): Buffer {

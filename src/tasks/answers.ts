@@ -105,13 +105,15 @@ export class TaskAnswers {
     const result = item.action === 'return' ? { message: item.message } : item.result;
     const counted = this.#counting.count(task, item, queue);
     const { summary } = counted;
+    const { review, stepKey } = task;
+    const chargedTo = review && review.id !== id ? `${stepKey}#${id}` : stepKey;
     const payload = payloadOf(task, item, { ...said, ...counted.said });
     await commit.commit([
       ...counted.writes,
       write(changeLane, item),
       ...answers.record(
         task,
-        { by, result, atMs, minutes, costMicroUsd, ...(returned ? { returned } : {}) },
+        { by, result, atMs, minutes, costMicroUsd, chargedTo, ...(returned ? { returned } : {}) },
         summary,
       ),
       ...(counted.resumes ? [answers.resume(task, payload)] : []),

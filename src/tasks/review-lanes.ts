@@ -60,7 +60,15 @@ export const reviewMigrations: Migration[] = [
       );
       comment on table task_routings is 'Where the confidence of each case has led: auto, review or double.';
       create index task_routings_queue on task_routings (queue, at);
-      create index tasks_queue_ended on tasks (queue, ended_at) where status = 'completed';`,
+      create index tasks_queue_ended on tasks (queue, ended_at, id) where status = 'completed';`,
+  },
+  {
+    name: '0066_tasks_erased',
+    sql: `
+      alter table tasks add column erased_at timestamptz;
+      comment on column tasks.erased_at is 'When the data of its subject was taken out.';
+      create index tasks_subject on tasks (subject) where subject is not null;
+      create index task_reviews_subject on task_reviews (subject) where subject is not null;`,
   },
 ];
 

@@ -38,6 +38,8 @@ interface Answer {
   /** Of a person's work. */
   readonly minutes: number;
   readonly costMicroUsd: MicroUsd;
+  /** The step that it is charged to; a step is charged once for a resource, so the work of each further person of a case has a key under it. */
+  readonly chargedTo: string;
   /** A question back to the requester is no answer: `result` holds it as `{ message }`. */
   readonly returned?: boolean;
 }

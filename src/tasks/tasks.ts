@@ -10,6 +10,7 @@ import { TaskEscalations } from './escalations.ts';
 import { TaskHanding } from './handing.ts';
 import { TaskNotes } from './notes.ts';
 import type { Queue } from './queue-kind.ts';
+import type { Queues } from './queues.ts';
 import { isOver } from './review.ts';
 import { type Amendment, type EndedBefore, ReviewCounting } from './review-counting.ts';
 import { type Opening, planOpening, type ReviewRequest } from './review-opening.ts';
@@ -86,6 +87,10 @@ export class Tasks {
     this.notes = new TaskNotes(this.#desk);
     this.attachments = new TaskAttachments(this.#desk);
     this.escalations = new TaskEscalations(this.#desk);
+  }
+
+  get queues(): Queues {
+    return this.#desk.queues;
   }
 
   /**

@@ -25,7 +25,9 @@ export function whyOf(run: Pick<Run, 'pins' | 'costs'>, step: Step): Why {
   const pins = run.pins.filter(
     ({ kind, name }) => kinds.includes(kind) && (used.size === 0 || used.has(name)),
   );
-  const costs = run.costs.filter(({ stepKey }) => stepKey === step.key);
+  const costs = run.costs.filter(
+    ({ stepKey }) => stepKey === step.key || stepKey?.startsWith(`${step.key}#`),
+  );
   return {
     sentence: sentenceOf(step, output),
     facts: factsOf(output),
