@@ -55,6 +55,12 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/quality',
+    validateSearch: texts('queue', 'days'),
+    component: lazyRouteComponent(() => import('./quality/quality-page.tsx'), 'QualityPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/models',
     component: lazyRouteComponent(() => import('./models/models-page.tsx'), 'ModelsPage'),
   }),

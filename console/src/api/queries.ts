@@ -13,12 +13,15 @@ import type {
   Me,
   Model,
   Page,
+  QueueQuality,
   Run,
   RunSummary,
   Schedule,
   Task,
   VersionInUse,
 } from './shapes.ts';
+
+const DAY_MS = 86_400_000;
 
 /** Every question that the pages ask, by the key under which the answer is kept. */
 export const meQuery = queryOptions({
@@ -115,6 +118,21 @@ export const taskQuery = (id: string) =>
   queryOptions({
     queryKey: ['task', id],
     queryFn: () => get<Task>(`/api/v1/tasks/${encodeURIComponent(id)}`),
+  });
+
+export const queuesQuery = queryOptions({
+  queryKey: ['queues'],
+  queryFn: () => get<Page<{ name: string; version: number }>>('/api/v1/queues'),
+  staleTime: 60_000,
+});
+
+export const qualityQuery = (queue: string, days: number) =>
+  queryOptions({
+    queryKey: ['quality', queue, days],
+    queryFn: () =>
+      get<QueueQuality>(`/api/v1/queues/${encodeURIComponent(queue)}/quality`, {
+        from: new Date(Date.now() - days * DAY_MS).toISOString(),
+      }),
   });
 
 export const modelsQuery = queryOptions({

@@ -231,6 +231,48 @@ export interface Task {
   claimedById?: string;
   decidedBy?: string;
   minutes?: number;
+  review?: TaskReview;
+}
+
+/** What several people decide together, as one of them sees it. */
+export interface TaskReview {
+  id: string;
+  form: 'single' | 'approvals' | 'double' | 'sample';
+  status: 'waiting' | 'adjudicating' | 'decided' | 'returned' | 'expired' | 'canceled';
+  role: 'reviewer' | 'adjudicator';
+  round: number;
+  blind: boolean;
+  people: number;
+  answered: number;
+  needed?: number;
+  amendable: boolean;
+  requester?: string;
+  votes?: { by: string; outcome: string; role: string; at: string }[];
+  answers?: Json[];
+  reason?: string;
+}
+
+export interface Agreement {
+  count: number;
+  agreement: number;
+  kappa: number | null;
+  interval: [low: number, high: number] | null;
+}
+
+export interface Comparison extends Agreement {
+  rows: string;
+  columns: string;
+  table: { categories: string[]; counts: number[][] };
+}
+
+/** How far the answers of a queue can be relied on. */
+export interface QueueQuality {
+  queue: string;
+  answers: number;
+  complete: boolean;
+  reviewers: { method: 'cohen' | 'fleiss'; overall: Agreement; pairs: Comparison[]; adjudicated: number };
+  suggestion: { blind: Comparison; shown: Comparison };
+  routes: { band: number; route: string; cases: number; sampled: number }[];
 }
 
 /** One thing that happened to a task. */

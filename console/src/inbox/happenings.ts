@@ -33,6 +33,8 @@ export function tellOf({ kind, detail }: Happening): { what: string; said?: stri
       return { what: 'wrote', said };
     case 'attached':
       return { what: 'attached' };
+    case 'amended':
+      return { what: 'put right what is shown; everybody is asked anew' };
     case 'completed':
       return { what: detail.onBehalfOf ? `answered for ${detail.onBehalfOf}` : 'answered' };
     case 'returned':

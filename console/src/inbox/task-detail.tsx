@@ -12,6 +12,7 @@ import { Activity } from './activity.tsx';
 import { AnswerForm } from './answer-form.tsx';
 import { showContext } from './context.ts';
 import { DueBadge } from './due-badge.tsx';
+import { ReviewPanel } from './review-panel.tsx';
 import { TaskActs } from './task-acts.tsx';
 import { useTaskAct } from './use-act.ts';
 
@@ -54,6 +55,7 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
             <Markdown text={task.instructions} />
           </Box>
         )}
+        {task.review && <ReviewPanel task={task} review={task.review} me={me} />}
         {waits && !other && me.permissions.includes('tasks.act') && (
           <AnswerForm key={task.contextDigest} task={task} onAnswered={onAnswered} />
         )}
@@ -139,9 +141,11 @@ function Result({ task }: { task: Task }) {
   const { outcome, ...rest } = (task.result ?? {}) as JsonObject;
   const how = task.decidedBy
     ? `${task.decidedBy} ${task.status === 'returned' ? 'asked' : 'answered'}`
-    : { expired: 'Nobody answered in time', canceled: 'It was withdrawn', completed: 'Answered' }[
-        task.status as 'expired'
-      ];
+    : {
+        expired: 'Nobody answered in time',
+        canceled: task.review?.status === 'decided' ? 'Decided without this answer' : 'It was withdrawn',
+        completed: 'Answered',
+      }[task.status as 'expired'];
   return (
     <Box className="tone-quiet" p="md" style={{ background: 'var(--page)', borderRadius: 8 }}>
       <Group gap="xs" mb={4}>

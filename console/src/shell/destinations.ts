@@ -1,4 +1,12 @@
-import { IconActivity, IconBinaryTree, IconBrain, IconHome, IconInbox, IconRoute } from '@tabler/icons-react';
+import {
+  IconActivity,
+  IconBinaryTree,
+  IconBrain,
+  IconChecklist,
+  IconHome,
+  IconInbox,
+  IconRoute,
+} from '@tabler/icons-react';
 
 /** Where one can go; the navigation and the command palette show the same. */
 export const DESTINATIONS = [
@@ -16,6 +24,13 @@ export const DESTINATIONS = [
     about: 'What waits for a person',
     icon: IconInbox,
     permission: 'tasks.read',
+  },
+  {
+    to: '/quality',
+    label: 'Quality',
+    about: 'How far people agree, with each other and with suggestions',
+    icon: IconChecklist,
+    permission: 'quality.read',
   },
   {
     to: '/models',

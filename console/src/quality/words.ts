@@ -1,0 +1,26 @@
+import type { Agreement } from '../api/shapes.ts';
+import type { Tone } from '../display/tone.ts';
+
+/** The words of Landis and Koch (1977) for a kappa, at the lower end of its interval when that is known: few cases prove little. */
+export function strengthOf({ kappa, interval }: Pick<Agreement, 'kappa' | 'interval'>): {
+  word: string;
+  tone: Tone;
+} {
+  if (kappa === null) return { word: 'cannot be told', tone: 'quiet' };
+  const low = interval?.[0] ?? kappa;
+  if (low > 0.8) return { word: 'almost perfect', tone: 'good' };
+  if (low > 0.6) return { word: 'substantial', tone: 'good' };
+  if (low > 0.4) return { word: 'moderate', tone: 'attention' };
+  if (low > 0.2) return { word: 'fair', tone: 'attention' };
+  return { word: 'slight or none', tone: 'bad' };
+}
+
+/** A kappa as people read it: two digits, or a dash. */
+export function kappaText(kappa: number | null): string {
+  return kappa === null ? '–' : kappa.toFixed(2);
+}
+
+/** `0.15 to 0.65` */
+export function intervalText(interval: Agreement['interval']): string {
+  return interval ? `${interval[0].toFixed(2)} to ${interval[1].toFixed(2)}` : '–';
+}
