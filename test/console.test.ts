@@ -109,6 +109,7 @@ describe.skipIf(!browserPath)(
         ['/runs/schedules', 'Schedules'],
         ['/runs/versions?workflow=returns', 'Versions in use'],
         ['/inbox', 'Inbox'],
+        ['/quality?queue=return-review', 'Quality'],
         ['/models', 'Models'],
         ['/models/return-risk', 'return-risk'],
         ['/events', 'Events'],

@@ -119,7 +119,7 @@ describe('reviews', () => {
       const [task, ...more] = await waiting();
       expect(more).toEqual([]);
       expect(task).toMatchObject({
-        suggestion: refuse,
+        suggestion: null,
         review: { role: 'adjudicator', answers: [{ decision: 'approve', reason: 'known' }, refuse] },
       });
       await expect(answer(cem)).rejects.toMatchObject({ code: 'tasks.not_candidate' });

@@ -189,7 +189,7 @@ export class Labels {
           reviewer: this.#dependencies.pseudonym(row.decided_by),
           role: row.role ?? 'reviewer',
           form: row.form ?? 'plain',
-          blind: (row.blind ?? false) && row.role !== 'adjudicator',
+          blind: row.blind ?? false,
           shownDigest: row.context_digest,
           confidence: row.confidence,
           route: row.route,

@@ -91,7 +91,7 @@ describe('the answers of people', () => {
           },
         },
       ]);
-      // Of 20 blind answers 11 say what was suggested; the adjudicators saw it and are not counted.
+      // Of 20 blind answers 11 say what was suggested; the adjudicators saw the answers and are not counted.
       expect(found.suggestion.blind).toMatchObject({ count: 20, agreement: 0.55 });
       expect(found.suggestion.shown.count).toBe(0);
       expect(found.routes).toMatchObject([{ route: 'double', cases: 10, sampled: 0 }]);
@@ -186,7 +186,7 @@ describe('the answers of people', () => {
         [bob, refuse],
       ]);
       expect((await all()).map(({ role, blind, outcome }) => [role, blind, outcome]).sort()).toEqual([
-        ['adjudicator', false, 'refuse'],
+        ['adjudicator', true, 'refuse'],
         ['reviewer', true, 'approve'],
         ['reviewer', true, 'refuse'],
       ]);

@@ -163,19 +163,18 @@ export class ReviewCounting {
     return { result, decidedBy, review: summaryOf(review.form, votesOf(review), reason, queue, result) };
   }
 
-  /** The task of the one who decides between two answers that differ: it shows both, and what the reviewers were shown. */
+  /** The task of the one who decides between two answers that differ: it shows both, and what the reviewers were shown. No suggestion leans on one side. */
   #adjudication(review: Review, votes: readonly Vote[], task: Task, queue: Queue): Write[] {
     const answers = votes.map(({ result }) => result);
     const { title, context } = task;
-    const contextDigest = shownDigest({ title, context, suggestion: review.suggestion, answers }, queue);
-    const suggestion = review.suggestion === null ? null : JSON.stringify(review.suggestion);
+    const contextDigest = shownDigest({ title, context, answers }, queue);
     const again = askedAgain(task, {
       reviewId: review.id,
       part: 'adjudicator',
       round: review.round,
       atMs: votes.at(-1)!.atMs,
     });
-    const asked = { ...again, suggestion, contextDigest };
+    const asked = { ...again, contextDigest };
     return [write(this.#openLane, asked), ...memberWrites([asked], review.id, review.round, answers)];
   }
 }

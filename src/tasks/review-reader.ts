@@ -16,7 +16,6 @@ interface Stored {
   version: number;
   round: number;
   blind: boolean;
-  suggestion: Json;
   requester: string | null;
   prepared_by: string[];
   result: Json;
@@ -49,7 +48,7 @@ export class ReviewReader {
   /** The reviews that these tasks belong to, by task; a task that stands alone has none. */
   async of(taskIds: readonly string[]): Promise<Map<string, Review>> {
     const found = await this.#db.query<Stored>(
-      `select m.task_id, m.role, m.round as task_round, m.answers, r.id, r.form, r.status, r.version, r.round, r.blind, r.suggestion, r.requester,
+      `select m.task_id, m.role, m.round as task_round, m.answers, r.id, r.form, r.status, r.version, r.round, r.blind, r.requester,
          r.prepared_by, r.result, r.decided_by, r.reason
        from task_review_tasks m join task_reviews r on r.id = m.review_id where m.task_id = any($1::text[])`,
       [taskIds],
@@ -74,7 +73,7 @@ export class ReviewReader {
 }
 
 function fromStored(row: Stored, members: readonly StoredMember[]): Review {
-  const { id, form, status, version, round, blind, suggestion, requester, role, answers } = row;
+  const { id, form, status, version, round, blind, requester, role, answers } = row;
   const { decided_by: decidedBy, result, reason } = row;
   return {
     id,
@@ -83,7 +82,6 @@ function fromStored(row: Stored, members: readonly StoredMember[]): Review {
     version,
     round,
     blind,
-    suggestion,
     requester,
     preparedBy: row.prepared_by,
     decision: decidedBy === null ? null : { result, decidedBy, reason: reason ?? '' },

@@ -29,8 +29,6 @@ export interface Review {
   /** Begins anew when what is shown was put right: only its answers count. */
   readonly round: number;
   readonly blind: boolean;
-  /** Never shown to a blind reviewer. */
-  readonly suggestion: Json;
   readonly requester: string | null;
   readonly preparedBy: readonly string[];
   readonly decision: { readonly result: Json; readonly decidedBy: string; readonly reason: string } | null;

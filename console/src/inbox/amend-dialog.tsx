@@ -1,9 +1,10 @@
-import { Button, Group, Modal, NumberInput, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, NumberInput, Stack, Text, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { JsonObject, Task } from '../api/shapes.ts';
 import { label } from '../display/format.ts';
+import { Dialog } from '../display/overlay.tsx';
 import { ProblemView } from '../display/states.tsx';
 import { useTaskAct } from './use-act.ts';
 
@@ -22,7 +23,7 @@ export function AmendDialog({ task, onClose }: { task: Task; onClose: () => void
     ([, value]) => typeof value === 'string' || typeof value === 'number',
   );
   return (
-    <Modal opened onClose={onClose} title="Put right what is shown" size="lg">
+    <Dialog opened onClose={onClose} title="Put right what is shown">
       <Stack gap="sm">
         <Text size="sm">
           Answers to what was shown before no longer count, everybody is asked anew, and you leave the answer
@@ -61,6 +62,6 @@ export function AmendDialog({ task, onClose }: { task: Task; onClose: () => void
           </Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }

@@ -207,36 +207,10 @@ function Suggestion({ title, comparison, empty, note }: SuggestionProps) {
             {count(cases)} answers, {share(agreement, 1)} the same; kappa {kappaText(kappa)}
             {interval && ` (${intervalText(interval)})`}
           </Text>
-          <div style={{ overflowX: 'auto' }}>
-            <table className="rows">
-              <thead>
-                <tr>
-                  <th>Person said</th>
-                  {table.categories.map((category) => (
-                    <th key={category} className="end">
-                      suggested {category}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {table.counts.map((row, index) => (
-                  <tr key={table.categories[index]}>
-                    <th scope="row">{table.categories[index]}</th>
-                    {row.map((cell, column) => (
-                      <td
-                        key={table.categories[column]}
-                        className="end number"
-                        style={index === column ? { fontWeight: 600 } : undefined}
-                      >
-                        {count(cell)}
-                      </td>
-                    ))}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard (WCAG 2.1.1) */}
+          <section style={{ overflowX: 'auto' }} tabIndex={0} aria-label={`${title}: how often`}>
+            <ConfusionTable table={table} />
+          </section>
           {note && (
             <Text size="xs" c="dimmed">
               {note}
@@ -248,27 +222,58 @@ function Suggestion({ title, comparison, empty, note }: SuggestionProps) {
   );
 }
 
+function ConfusionTable({ table: { categories, counts } }: Pick<Comparison, 'table'>) {
+  return (
+    <table className="rows">
+      <thead>
+        <tr>
+          <th>{'Said \\ suggested'}</th>
+          {categories.map((category) => (
+            <th key={category} className="end">
+              {category}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {counts.map((row, index) => (
+          <tr key={categories[index]}>
+            <td>{categories[index]}</td>
+            {row.map((cell, column) => (
+              <td
+                key={categories[column]}
+                className="end number"
+                style={index === column ? { fontWeight: 600 } : undefined}
+              >
+                {count(cell)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 function Routes({ quality: { routes } }: { quality: QueueQuality }) {
   return (
     <Panel title="Where confidence has led" padded={false}>
       <table className="rows">
         <thead>
           <tr>
-            <th>Band</th>
+            <th className="wide-only">Band</th>
             <th>Who answers</th>
             <th className="end">Cases</th>
-            <th className="end">Checked by a person</th>
+            <th className="end">Checked</th>
           </tr>
         </thead>
         <tbody>
           {routes.map(({ band, route: way, cases, sampled }) => (
             <tr key={`${band} ${way}`}>
-              <td className="number">{band + 1}</td>
+              <td className="number wide-only">{band + 1}</td>
               <td>{ROUTES[way] ?? way}</td>
               <td className="end number">{count(cases)}</td>
-              <td className="end number">
-                {way === 'auto' ? `${count(sampled)} (${share(sampled, cases)})` : 'all'}
-              </td>
+              <td className="end number">{way === 'auto' ? share(sampled, cases) : 'all'}</td>
             </tr>
           ))}
         </tbody>

@@ -16,12 +16,13 @@ describe('agreement in words', () => {
   });
 
   it('shows figures that are missing as a dash', () => {
-    expect([kappaText(null), kappaText(0.4), intervalText(null), intervalText([0.1, 0.7])]).toEqual([
-      '–',
-      '0.40',
-      '–',
-      '0.10 to 0.70',
-    ]);
+    expect([
+      kappaText(-0.001),
+      kappaText(null),
+      kappaText(0.4),
+      intervalText(null),
+      intervalText([0.1, 0.7]),
+    ]).toEqual(['0.00', '–', '0.40', '–', '0.10 to 0.70']);
   });
 });
 

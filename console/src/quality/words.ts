@@ -17,10 +17,15 @@ export function strengthOf({ kappa, interval }: Pick<Agreement, 'kappa' | 'inter
 
 /** A kappa as people read it: two digits, or a dash. */
 export function kappaText(kappa: number | null): string {
-  return kappa === null ? '–' : kappa.toFixed(2);
+  return kappa === null ? '–' : twoDigits(kappa);
 }
 
 /** `0.15 to 0.65` */
 export function intervalText(interval: Agreement['interval']): string {
-  return interval ? `${interval[0].toFixed(2)} to ${interval[1].toFixed(2)}` : '–';
+  return interval ? `${twoDigits(interval[0])} to ${twoDigits(interval[1])}` : '–';
+}
+
+/** Nobody reads a minus before nothing. */
+function twoDigits(value: number): string {
+  return value.toFixed(2).replace('-0.00', '0.00');
 }
