@@ -113,6 +113,21 @@ describe('the ladder of a queue', () => {
     expect(await escalated(taskId)).toEqual([]);
   });
 
+  it('ends where its calendar has too few hours for the next rung, and holds up no other task', async () => {
+    await on.define('name: rare\ntimeZone: UTC\nhours: { wednesday: ["09:00-09:02"] }');
+    await on.define(`${QUEUE.replace('name: review', 'name: rare').replace('deadline: 2h', 'deadline: PT1M')}
+calendar: rare
+escalations: [{ after: PT1M, priority: 60 }, { after: PT200H, priority: 70 }]
+`);
+    const rare = await on.open({ queue: 'rare' });
+    const { taskId } = await on.open({ queue: 'ladder' });
+    on.clock.advanceTo(NOW_MS + 10 * HOUR_MS);
+    await tasks.escalations.climb();
+    await tasks.escalations.climb();
+    expect(await escalated(rare.taskId)).toEqual([[NOW_MS + 10 * HOUR_MS, { level: 1, priority: 60 }]]);
+    expect(await tasks.get(taskId)).toMatchObject({ escalationLevel: 3 });
+  });
+
   it('is watched by a process as long as it runs', async () => {
     const { taskId } = await on.open({ queue: 'ladder' });
     tasks.escalations.start(() => {});

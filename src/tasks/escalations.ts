@@ -42,11 +42,13 @@ export class TaskEscalations {
     }
   }
 
-  /** Climbs every rung whose time has come. */
+  /** Climbs every rung whose time has come. A task that cannot be climbed holds up no other; the first fault is thrown at the end. */
   async climb(): Promise<void> {
     for (;;) {
       const due = await this.#desk.reader.escalating(this.#desk.now, BATCH_COUNT_MAX);
-      for (const task of due) await this.#climbOne(task);
+      const faults: unknown[] = [];
+      for (const task of due) await this.#climbOne(task).catch((error: unknown) => faults.push(error));
+      if (faults.length > 0) throw faults[0];
       if (due.length < BATCH_COUNT_MAX) return;
     }
   }
@@ -97,6 +99,12 @@ export class TaskEscalations {
 
   #timeOf(queue: Queue, task: TaskRow, level: number): number | undefined {
     const rung = queue.escalations[level - 1];
-    return rung && after(task.createdAt, rung.after, this.#desk.queues.calendarOf(queue));
+    try {
+      return rung && after(task.createdAt, rung.after, this.#desk.queues.calendarOf(queue));
+    } catch (error) {
+      // The calendar has too few hours ahead for it: the rungs above are never reached.
+      if (error instanceof AiosError && error.code === 'tasks.no_working_time') return undefined;
+      throw error;
+    }
   }
 }
