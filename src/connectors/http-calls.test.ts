@@ -92,8 +92,11 @@ describe('HTTP calls of flows', () => {
       headers.authorization === 'Bearer s3cret-token'
         ? void json(response, 302, {}, { location: `${base(other)}/there` })
         : void json(response, 400, { sent: headers.authorization });
-    await call({ authentication: { bearer: { token: 's3cret-token' } }, redirect: true });
-    expect(other.seen[0]!.headers.authorization).toBeUndefined();
+    const headers = { 'x-key': 's3cret-key' };
+    await call({ authentication: { bearer: { token: 's3cret-token' } }, headers, redirect: true });
+    expect(remote.seen[0]!.headers['x-key']).toBe('s3cret-key');
+    expect(other.seen[0]!.headers).not.toMatchObject({ authorization: expect.anything() });
+    expect(other.seen[0]!.headers['x-key']).toBeUndefined();
     const refused = call({ authentication: { basic: { use: 'ada:s3cret-word' } } });
     await expect(refused).rejects.toThrow(/Status 400/);
     await expect(refused).rejects.not.toThrow(Buffer.from('ada:s3cret-word').toString('base64'));

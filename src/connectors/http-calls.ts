@@ -80,8 +80,9 @@ export class HttpCalls {
     let body = call.body === undefined || call.body === null ? undefined : call.body;
     const { origin } = url;
     for (let hop = 0; ; hop++) {
-      const authentication = url.origin === origin ? call.authentication : undefined;
-      const response = await this.#authenticated({ ...call, authentication }, method, url, body, sent);
+      // Another origin gets neither credentials nor headers: those may hold secrets too.
+      const own = url.origin === origin ? call : { ...call, authentication: undefined, headers: undefined };
+      const response = await this.#authenticated(own, method, url, body, sent);
       const target = response.headers.location;
       if (!call.redirect || !REDIRECTS.has(response.status) || target === undefined)
         return answerOf(response, method, url);

@@ -2,7 +2,7 @@ import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { HttpPort } from './http.ts';
-import { AUTHENTICATION, auditOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -78,7 +78,7 @@ const SUBSCRIBE = object(
 
 /**
  * `call: asyncapi` of the specification (dsl-reference.md, "AsyncAPI Call"): publishing over MQTT and HTTP, which acts, and subscribing over MQTT, which reads. The
- * operation is that of the document when the flow was applied, fixed by the compiler as `choice`. Output: null after publishing; the messages, in their order,
+ * operation is that of the document when the flow was applied, fixed by the compiler as `operation`. Output: null after publishing; the messages, in their order,
  * of a subscription.
  */
 export function asyncApiPrimitives(
@@ -94,7 +94,7 @@ export function asyncApiPrimitives(
     kind: 'effect',
     inputSchema: PUBLISH,
     async run(input, context) {
-      const { address, kind } = input.choice as JsonObject;
+      const { address, kind } = fixedOf(input).operation!;
       if (kind === 'http') await post(http, input, context);
       else await publishTo(mqtt, input, context);
       const entry = auditOf(audit, context, 'asyncapi.publish', { channel: address!, protocol: kind! });
@@ -111,14 +111,14 @@ export function asyncApiPrimitives(
   return [outgoing(secrets, publish), outgoing(secrets, subscribe)];
 }
 
-function serverOf({ choice, authentication }: JsonObject, { signal }: StepContext): MqttServer {
-  const { host, port, isTls, isV5 } = choice as JsonObject;
+function serverOf(input: JsonObject, { signal }: StepContext): MqttServer {
+  const { host, port, isTls, isV5 } = fixedOf(input).operation!;
   return {
     host: String(host),
     port: Number(port),
     isTls: isTls === true,
     isV5: isV5 === true,
-    authentication: authentication as JsonObject | undefined,
+    authentication: input.authentication as JsonObject | undefined,
     signal,
   };
 }
@@ -128,7 +128,7 @@ async function post(
   input: JsonObject,
   { idempotencyKey, signal }: StepContext,
 ): Promise<void> {
-  const { method, url, contentType } = input.choice as JsonObject;
+  const { method, url, contentType } = fixedOf(input).operation!;
   const { payload, headers } = input.message as JsonObject;
   await http.call({
     method: String(method).toUpperCase(),
@@ -142,7 +142,7 @@ async function post(
 }
 
 async function publishTo(mqtt: MqttPort, input: JsonObject, context: StepContext): Promise<void> {
-  const { address, qos, retain, contentType } = input.choice as JsonObject;
+  const { address, qos, retain, contentType } = fixedOf(input).operation!;
   const { payload, headers } = input.message as JsonObject;
   await mqtt.publish({
     ...serverOf(input, context),
@@ -162,10 +162,10 @@ async function listen(
   context: StepContext,
   bytesMax: number,
 ): Promise<Json[]> {
-  const { address, qos } = input.choice as JsonObject;
+  const { address, qos } = fixedOf(input).operation!;
   const { consume } = input.subscription as JsonObject;
   const { amount, for: duration } = isObject(consume) ? consume : {};
-  const of = input.conditions as unknown as SubscriptionConditions | undefined;
+  const of = fixedOf(input).conditions as SubscriptionConditions | undefined;
   const messages: JsonObject[] = [];
   let bytes = 0;
   await mqtt.subscribe({

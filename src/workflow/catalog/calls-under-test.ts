@@ -33,7 +33,7 @@ export const SECRETS: { readonly [name: string]: string } = {
   MY_CLIENT: '{"id":"aios","secret":"s3cret-client"}',
 };
 
-const CALL_LIMITS = 'runPollMs=20,httpCallMs=2000';
+const CALL_LIMITS = 'runPollMs=20,httpCallMs=20000';
 
 /** An engine over a store with the calls of the specification as they are in the product; addresses on 127.0.0.1 may be called. */
 export class CallsUnderTest {
@@ -124,9 +124,28 @@ export class CallsUnderTest {
 
   async runBody(body: JsonObject, input: JsonObject = {}) {
     this.#engine.put({ name: 'calls', version: ++this.#version, digest: digestOf(body), body });
-    const { runId } = await this.#engine.run({ workflow: 'calls', input }, 5_000);
+    const { runId } = await this.#engine.run({ workflow: 'calls', input }, 30_000);
+    return this.#kept(runId);
+  }
+
+  /** Goes back to a step of an ended run with other arguments. */
+  async again(runId: string, step: string, input: JsonObject) {
+    await this.#engine.operations.retry(runId, { step, input });
+    await this.#ended(runId);
+    return this.#kept(runId);
+  }
+
+  async #ended(runId: string): Promise<void> {
+    for (;;) {
+      const run = await this.#store.find(runId);
+      if (run?.result) return;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async #kept(runId: string) {
     const run = await this.#store.find(runId);
     const kept = JSON.stringify([run, await this.#store.entries(runId), this.audited]);
-    return { result: run?.result as { output?: unknown; error?: JsonObject } | undefined, kept };
+    return { runId, result: run?.result as { output?: unknown; error?: JsonObject } | undefined, kept };
   }
 }

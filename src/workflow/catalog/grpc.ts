@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { AUTHENTICATION, auditOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -53,7 +53,7 @@ export function grpcPrimitives(
 ): [CallPrimitive, CallPrimitive] {
   const call = (input: JsonObject, { idempotencyKey, signal }: StepContext) => {
     const { host, port, authentication } = input.service as JsonObject;
-    const { path, responseStream, descriptors } = input.operation as JsonObject;
+    const { path, responseStream, descriptors } = fixedOf(input).operation!;
     return grpc.call({
       host: String(host),
       port: port as number | undefined,
@@ -81,7 +81,7 @@ export function grpcPrimitives(
       async run(input, context) {
         const output = await call(input, context);
         const { host, port = null } = input.service as JsonObject;
-        const { path } = input.operation as JsonObject;
+        const { path } = fixedOf(input).operation!;
         return { output, writes: [auditOf(audit, context, 'grpc.call', { host: host!, port, path: path! })] };
       },
     }),

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { type HttpPort, httpOutput } from './http.ts';
 import { type OpenApiOperation, openApiRequest } from './openapi-request.ts';
-import { AUTHENTICATION, auditOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -29,9 +29,9 @@ export function openApiPrimitives(
   audit: AuditPort,
 ): [CallPrimitive, CallPrimitive] {
   const call = async (input: JsonObject, { idempotencyKey, signal }: StepContext) => {
-    const { operation, parameters = {}, authentication, redirect, output = 'content' } = input;
+    const { parameters = {}, authentication, redirect, output = 'content' } = input;
     const request = {
-      ...openApiRequest(operation as unknown as OpenApiOperation, parameters as JsonObject),
+      ...openApiRequest(fixedOf(input).operation as unknown as OpenApiOperation, parameters as JsonObject),
       authentication: authentication as JsonObject | undefined,
       redirect: redirect as boolean | undefined,
     };

@@ -104,6 +104,42 @@ ${http(`method: post, endpoint: { uri: '${address()}', authentication: { use: sh
     expect(remote.seen).toHaveLength(0);
   });
 
+  it('an operator who gives a step other arguments cannot send its secret elsewhere, nor another secret', async () => {
+    const elsewhere = new Remote();
+    await elsewhere.listen();
+    const { runId } = await subject.run(
+      `use: { secrets: [ TOKEN ] }\n${http(`method: post, endpoint: '${address()}', headers: { x-key: '\${ secrets.TOKEN }' }, body: { a: 1 }`)}`,
+    );
+    const other = `http://127.0.0.1:${elsewhere.port}/steal`;
+    const { kept } = await subject.again(runId, 'get', {
+      method: 'post',
+      endpoint: other,
+      headers: { 'x-key': '{secrets.LOGIN}' },
+      body: { a: 2 },
+      secretsAt: ['/body'],
+    });
+    elsewhere.close();
+    expect(elsewhere.seen).toEqual([]);
+    expect(remote.seen.map(({ headers: sent, body }) => [sent['x-key'], body])).toEqual([
+      ['s3cret-token', '{"a":1}'],
+      ['s3cret-token', '{"a":2}'],
+    ]);
+    expect(kept).not.toContain('s3cret');
+  });
+
+  it('arguments that an operator gives name no secret where the flow names none', async () => {
+    const { runId } = await subject.run(
+      http(`method: post, endpoint: '${address()}', headers: { x-key: plain }`),
+    );
+    await subject.again(runId, 'get', {
+      method: 'post',
+      endpoint: address(),
+      headers: { 'x-key': '{secrets.TOKEN}' },
+      secretsAt: ['/headers/x-key'],
+    });
+    expect(remote.seen.map(({ headers: sent }) => sent['x-key'])).toEqual(['plain', '{secrets.TOKEN}']);
+  });
+
   it('data that looks like a reference is data', async () => {
     await subject.run(
       `use: { secrets: [ TOKEN ] }\n${http(`method: get, endpoint: '${address()}', headers: { x-key: '\${ secrets.TOKEN }', x-name: '\${ input.name }' }`)}`,

@@ -88,14 +88,37 @@ export function endpointOf(endpoint: Json | undefined): {
   return { uri: String(endpoint.uri), authentication: endpoint.authentication as JsonObject | undefined };
 }
 
+/** No JSON has a member of this name: neither data nor an operator can give what stands under it. */
+const FIXED = Symbol('fixed by the definition');
+
+/** What a definition fixes of a call: a document's operation, the places of its secrets, the expressions of a subscription. */
+export interface Fixed {
+  readonly secretsAt?: readonly string[];
+  readonly operation?: JsonObject;
+  readonly detached?: boolean;
+  readonly conditions?: unknown;
+}
+
 /**
- * A primitive with members that its definition fixes (a document's operation, the places of its secrets): they are the flow's own, need no place in the
- * journal, and nothing that an expression gives can stand for them.
+ * A primitive with what its definition fixes: it is the flow's own, and needs no place in the journal.
  *
  * @example bound(primitive, { secretsAt: ['/headers/x-key'] })
  */
-export function bound(primitive: CallPrimitive, fixed: JsonObject): CallPrimitive {
-  return { ...primitive, run: (input, context) => primitive.run({ ...input, ...fixed }, context) };
+export function bound(primitive: CallPrimitive, fixed: Fixed): CallPrimitive {
+  return {
+    ...primitive,
+    run: (input, context) => primitive.run(withFixed(input, { ...fixedOf(input), ...fixed }), context),
+  };
+}
+
+/** An input with what is fixed for this call only. */
+export function withFixed(input: JsonObject, fixed: Fixed): JsonObject {
+  return Object.assign({ ...input }, { [FIXED]: fixed });
+}
+
+/** What `bound` and `withFixed` gave. */
+export function fixedOf(input: JsonObject): Fixed {
+  return (input as { [FIXED]?: Fixed })[FIXED] ?? {};
 }
 
 /**
@@ -105,8 +128,8 @@ export function bound(primitive: CallPrimitive, fixed: JsonObject): CallPrimitiv
 export function outgoing(secrets: SecretsPort, primitive: CallPrimitive): CallPrimitive {
   return {
     ...primitive,
-    async run({ secretsAt, ...given }, context) {
-      const places = Array.isArray(secretsAt) ? secretsAt.map(String) : [];
+    async run(given, context) {
+      const { secretsAt: places = [] } = fixedOf(given);
       let values: readonly string[] = [];
       try {
         const filled = secrets.fill(given, places);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import { auditOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import { type ProcessAnswer, runProcess } from './process.ts';
 import { processOutput, RETURN } from './process-output.ts';
@@ -89,10 +89,11 @@ function processPrimitive(
     version: 1,
     kind: 'effect',
     inputSchema: { type: 'object', additionalProperties: false, required, properties },
-    async run({ return: what = 'stdout', detached, ...input }, context) {
+    async run(given, context) {
+      const { return: what = 'stdout', ...input } = given;
       const did = { command: String(input.command ?? '').slice(0, 1_000), image: input.image ?? null };
       const answer = run(input, context);
-      if (detached === true) {
+      if (fixedOf(given).detached) {
         // Nobody waits for it (`await: false`): what it comes to is told to nobody.
         answer.catch(() => {});
         return { output: null, writes: [auditOf(audit, context, `${name}.start`, did)] };

@@ -86,7 +86,8 @@ export class RemoteSystems {
 function filled(input: JsonObject, places: readonly string[], secrets: { readonly [name: string]: string }) {
   const values: string[] = [];
   if (places.length === 0) return { input, values };
-  const copy = structuredClone(input);
+  // Spread first: what the definition fixed has no name that a clone would copy.
+  const copy: JsonObject = { ...input, ...(JSON.parse(JSON.stringify(input)) as JsonObject) };
   for (const place of places) {
     const path = place.split('/').slice(1);
     const last = path.pop()!;

@@ -18,6 +18,7 @@ import type {
   TryNode,
 } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
+import { argumentsOf } from './arguments.ts';
 import { cleanUp } from './canceling.ts';
 import { withExtensions } from './extending.ts';
 import { type Frame, type Leaving, mergeContexts, timeDescriptor } from './frame.ts';
@@ -223,7 +224,7 @@ class Interpretation {
     const { branch } = frame;
     switch (step.type) {
       case 'call': {
-        const given = (journal.edited(key) ?? step.with(scope)) as JsonObject;
+        const given = argumentsOf(step, scope, journal.edited(key));
         checkData(step.validate, given, 'with', key);
         const output = journal.step(key, step.primitive, given, branch);
         return step.passes ? output.then(() => input) : output;

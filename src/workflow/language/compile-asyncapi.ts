@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import type { SubscriptionConditions } from '../catalog/asyncapi.ts';
-import type { CallPrimitive } from '../catalog/primitive.ts';
+import { bound, withFixed } from '../catalog/outgoing.ts';
 import type { AsyncApiChoice } from './asyncapi.ts';
 import type { Compiler } from './compile.ts';
 import { checkStaticInput } from './compile-call.ts';
@@ -59,33 +59,19 @@ export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: str
     document: { endpoint: uriOf(endpoint) },
     ...(described ? { subscription: { consume: kept } } : {}),
   };
-  const { input, secretsAt } = takeSecrets(compiler, 'asyncapi', plain, at);
+  const { input, secretsAt, pinned } = takeSecrets(compiler, 'asyncapi', plain, at);
   checkStaticInput(compiler, primitive.inputSchema, input, at);
   const template = compiler.template(input, at);
-  const byInput = new WeakMap<object, SubscriptionConditions>();
   return {
     type: 'call',
-    primitive: fixed(primitive, { choice: found.operation, secretsAt: [...secretsAt] }, byInput),
+    primitive: bound(primitive, { operation: found.operation, secretsAt }),
+    // Of a subscription the conditions belong to the arguments: they have the scope of the step.
+    pinned: conditions ? [...(pinned ?? []), 'subscription'] : pinned,
     with(scope) {
-      const own = { ...(template(scope) as JsonObject) };
-      if (conditions) byInput.set(own, conditions(scope));
-      return own;
+      const own = template(scope) as JsonObject;
+      return conditions ? withFixed(own, { conditions: conditions(scope) }) : own;
     },
     validate: compiler.isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
-  };
-}
-
-function fixed(
-  primitive: CallPrimitive,
-  members: JsonObject,
-  byInput: WeakMap<object, SubscriptionConditions>,
-): CallPrimitive {
-  return {
-    ...primitive,
-    run(input, context) {
-      const conditions = byInput.get(input) as unknown as Json;
-      return primitive.run({ ...input, ...members, ...(conditions ? { conditions } : {}) }, context);
-    },
   };
 }
 

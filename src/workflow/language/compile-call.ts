@@ -77,9 +77,8 @@ function compileGrpc(compiler: Compiler, given: JsonObject, path: string): Kind 
   if (!found || !('operation' in found)) return undefined;
   const { operation } = found;
   const input = { ...given, proto: { endpoint: uriOf(endpoint) } };
-  return compilePrimitive(compiler, 'grpc', operation.isReading ? 'grpc-read' : 'grpc', input, path, {
-    operation,
-  });
+  const name = operation.isReading ? 'grpc-read' : 'grpc';
+  return compilePrimitive(compiler, 'grpc', name, input, path, operation);
 }
 
 function compileMcp(compiler: Compiler, input: JsonObject, path: string): Kind | undefined {
@@ -116,7 +115,7 @@ function compileOpenApi(compiler: Compiler, given: JsonObject, path: string): Ki
     compiler.try(`${path}/with/parameters`, () => openApiRequest(operation as never, parameters));
   const name = isReading(operation.method) ? 'openapi-read' : 'openapi';
   const input = { ...given, document: { endpoint: uriOf(endpoint) } };
-  return compilePrimitive(compiler, 'openapi', name, input, path, { operation });
+  return compilePrimitive(compiler, 'openapi', name, input, path, operation);
 }
 
 /** A function of the specification: its credentials resolved, its secrets left as references, and what `fixed` adds not journaled. */
@@ -126,20 +125,21 @@ function compilePrimitive(
   name: string,
   given: JsonObject,
   path: string,
-  fixed: JsonObject = {},
+  operation?: JsonObject,
 ): Kind | undefined {
   const primitive = compiler.catalog.get(`${name}:1`);
   if (!primitive || primitive.kind === 'wait') {
     compiler.unsupported(`${path}/call`, `“${called}” is not run here`, 'a primitive of the catalog');
     return undefined;
   }
-  const { input, secretsAt } = takeSecrets(compiler, called, given, `${path}/with`);
+  const { input, secretsAt, pinned } = takeSecrets(compiler, called, given, `${path}/with`);
   checkStaticInput(compiler, primitive.inputSchema, input, `${path}/with`);
   const template = compiler.template(input, `${path}/with`);
   const expand = expandUris(called, input);
   return {
     type: 'call',
-    primitive: bound(primitive, secretsAt.length > 0 ? { ...fixed, secretsAt: [...secretsAt] } : fixed),
+    primitive: bound(primitive, operation ? { operation, secretsAt } : { secretsAt }),
+    pinned,
     with: expand ? (scope) => expand(template(scope) as JsonObject, scope) : template,
     validate: compiler.isStatic(input) && !expand ? undefined : compileSchema(primitive.inputSchema),
   };

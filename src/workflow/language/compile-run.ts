@@ -70,7 +70,7 @@ function compileProcess(
       'arguments, and "$1" in the command',
     );
   const members = run.return === undefined ? rest : { ...rest, return: run.return };
-  const { input, secretsAt } = takeSecrets(compiler, 'process', members, path);
+  const { input, secretsAt, pinned } = takeSecrets(compiler, 'process', members, path);
   checkStaticInput(
     compiler,
     primitive.inputSchema,
@@ -78,10 +78,10 @@ function compileProcess(
     path,
   );
   const template = compiler.template(input, path);
-  const fixed = { ...(run.await === false ? { detached: true } : {}), secretsAt: [...secretsAt] };
   return {
     type: 'call',
-    primitive: bound(primitive, fixed),
+    primitive: bound(primitive, { secretsAt, detached: run.await === false }),
+    pinned,
     with: (scope) => ({ ...(template(scope) as JsonObject), ...(command === undefined ? {} : { command }) }),
     validate: compileSchema(primitive.inputSchema),
     passes: run.await === false,

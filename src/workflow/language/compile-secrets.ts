@@ -13,18 +13,34 @@ const SECRET_NAME = /^[A-Za-z][\w-]*$/;
 const CREDENTIAL = /^(password|token|secret|assertion)$/;
 
 /** Where the calls of the specification take credentials and secrets, as paths into `with`. */
-const PLACES: { readonly [called: string]: { policies: readonly string[]; texts: readonly string[] } } = {
-  http: { policies: ['endpoint/authentication'], texts: ['headers', 'query'] },
+const PLACES: {
+  readonly [called: string]: {
+    policies: readonly string[];
+    texts: readonly string[];
+    /** Members that say where a call goes. */
+    addresses?: readonly string[];
+  };
+} = {
+  http: {
+    policies: ['endpoint/authentication'],
+    texts: ['headers', 'query'],
+    addresses: ['endpoint', 'redirect'],
+  },
   openapi: { policies: ['authentication'], texts: ['parameters'] },
-  grpc: { policies: ['service/authentication'], texts: [] },
+  grpc: { policies: ['service/authentication'], texts: [], addresses: ['service'] },
   asyncapi: { policies: ['authentication'], texts: [] },
   mcp: {
     policies: ['transport/http/endpoint/authentication'],
     texts: ['transport/http/headers', 'transport/stdio/environment'],
+    addresses: ['transport'],
   },
-  a2a: { policies: ['server/authentication', 'agentCard/endpoint/authentication'], texts: [] },
+  a2a: {
+    policies: ['server/authentication', 'agentCard/endpoint/authentication'],
+    texts: [],
+    addresses: ['server', 'agentCard'],
+  },
   catalog: { policies: ['endpoint/authentication'], texts: [] },
-  process: { policies: [], texts: ['environment'] },
+  process: { policies: [], texts: ['environment'], addresses: ['command', 'image', 'name'] },
 };
 
 /** A member that was looked at: with references in the place of secrets, and where they stand. */
@@ -32,6 +48,8 @@ export interface WithSecrets {
   readonly input: JsonObject;
   /** JSON Pointers into the input. */
   readonly secretsAt: readonly string[];
+  /** Where there are any: the members of the input that hold them, and those that say where it goes. */
+  readonly pinned: readonly string[] | undefined;
 }
 
 /** Resolves the policies that an input names, and takes the secrets out of what will be journaled. */
@@ -43,7 +61,7 @@ export function takeSecrets(
 ): WithSecrets {
   const secretsAt: string[] = [];
   const places = PLACES[called];
-  if (!places) return { input, secretsAt };
+  if (!places) return { input, secretsAt, pinned: undefined };
   let found: Json = input;
   for (const place of places.policies)
     found = changed(found, place.split('/'), (policy) =>
@@ -53,7 +71,9 @@ export function takeSecrets(
     found = changed(found, place.split('/'), (members) =>
       isObject(members) ? readTexts(compiler, members, `/${place}`, path, secretsAt) : members,
     );
-  return { input: found as JsonObject, secretsAt };
+  const holding = secretsAt.map((place) => place.split('/')[1]!);
+  const pinned = holding.length > 0 ? [...new Set([...holding, ...(places.addresses ?? [])])] : undefined;
+  return { input: found as JsonObject, secretsAt, pinned };
 }
 
 /** Every policy of `use.authentications`, also those that no call names. */

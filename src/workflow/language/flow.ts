@@ -100,6 +100,8 @@ export type StepNode = StepBase &
         readonly validate: Validator | undefined;
         /** Nobody waits for it: the output is the input of the step (dsl-reference.md, "Run", `await`). */
         readonly passes?: boolean;
+        /** Members that stay the flow's own when an operator gives other arguments: those of secrets, and where they are sent. */
+        readonly pinned?: readonly string[] | undefined;
       }
     | { readonly type: 'set'; readonly value: Template }
     | {
