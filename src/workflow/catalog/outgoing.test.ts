@@ -116,7 +116,6 @@ ${http(`method: post, endpoint: { uri: '${address()}', authentication: { use: sh
       endpoint: other,
       headers: { 'x-key': '{secrets.LOGIN}' },
       body: { a: 2 },
-      secretsAt: ['/body'],
     });
     elsewhere.close();
     expect(elsewhere.seen).toEqual([]);
@@ -131,13 +130,12 @@ ${http(`method: post, endpoint: { uri: '${address()}', authentication: { use: sh
     const { runId } = await subject.run(
       http(`method: post, endpoint: '${address()}', headers: { x-key: plain }`),
     );
-    await subject.again(runId, 'get', {
-      method: 'post',
-      endpoint: address(),
-      headers: { 'x-key': '{secrets.TOKEN}' },
-      secretsAt: ['/headers/x-key'],
-    });
+    const given = { method: 'post', endpoint: address(), headers: { 'x-key': '{secrets.TOKEN}' } };
+    await subject.again(runId, 'get', given);
     expect(remote.seen.map(({ headers: sent }) => sent['x-key'])).toEqual(['plain', '{secrets.TOKEN}']);
+    const { result } = await subject.again(runId, 'get', { ...given, secretsAt: ['/headers/x-key'] });
+    expect(result!.error).toMatchObject({ type: expect.stringMatching('validation$') });
+    expect(remote.seen).toHaveLength(2);
   });
 
   it('data that looks like a reference is data', async () => {
@@ -176,6 +174,13 @@ ${http(`method: post, endpoint: { uri: '${address()}', authentication: { use: sh
       '/do/0/get/with/endpoint/authentication/bearer/token',
     ],
     [
+      'written out where a name is expected',
+      http(
+        "method: get, endpoint: { uri: 'https://a.example', authentication: { basic: { use: 'ada:word' } } }",
+      ),
+      '/do/0/get/with/endpoint/authentication/basic/use',
+    ],
+    [
       'written out in use',
       'use: { authentications: { a: { basic: { username: u, password: p } } } }\ndo: [ { a: { set: { x: 1 } } } ]',
       '/use/authentications/a/basic/password',
@@ -191,7 +196,7 @@ ${http(`method: post, endpoint: { uri: '${address()}', authentication: { use: sh
         http(
           "method: get, endpoint: { uri: 'https://a.example', authentication: { oauth2: { authority: 'https://b.example', grant: authorization_code } } }",
         ),
-      '/do/0/get/with/endpoint',
+      '/do/0/get/with/endpoint/authentication/oauth2/grant',
     ],
   ])('a secret %s is refused when the flow is applied', (_, text, path) => {
     let refusal: unknown;

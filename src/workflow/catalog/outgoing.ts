@@ -77,7 +77,8 @@ export const AUTHENTICATION: JsonObject = {
 
 /** An address, with or without its authentication (OWS 1.0.3, "Endpoint"). */
 export const ENDPOINT: JsonObject = {
-  oneOf: [text, object({ uri: text, authentication: AUTHENTICATION }, ['uri'])],
+  ...object({ uri: text, authentication: AUTHENTICATION }, ['uri']),
+  type: ['string', 'object'],
 };
 
 export function endpointOf(endpoint: Json | undefined): {

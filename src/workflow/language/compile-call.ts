@@ -1,6 +1,6 @@
 import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import { compileSchema } from '../../kernel/schema.ts';
+import { compileSchema, type Validator } from '../../kernel/schema.ts';
 import { isA2aReading } from '../catalog/a2a.ts';
 import { isReading } from '../catalog/http.ts';
 import { isMcpReading } from '../catalog/mcp.ts';
@@ -141,8 +141,18 @@ function compilePrimitive(
     primitive: bound(primitive, operation ? { operation, secretsAt } : { secretsAt }),
     pinned,
     with: expand ? (scope) => expand(template(scope) as JsonObject, scope) : template,
-    validate: compiler.isStatic(input) && !expand ? undefined : compileSchema(primitive.inputSchema),
+    // Also of what is written out whole: an operator may give other arguments when the step is done again.
+    validate: validatorOf(primitive.inputSchema),
   };
+}
+
+const validators = new WeakMap<JsonObject, Validator>();
+
+/** Compiled once for each primitive, not for each step that calls it. */
+function validatorOf(schema: JsonObject): Validator {
+  const known = validators.get(schema) ?? compileSchema(schema);
+  validators.set(schema, known);
+  return known;
 }
 
 /** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
@@ -152,7 +162,7 @@ export function checkStaticInput(
   input: JsonObject,
   path: string,
 ): void {
-  const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
+  const issues = compiler.try(path, () => validatorOf(schema))?.(input) ?? [];
   for (const issue of issues) {
     if (!compiler.isStatic(valueAt(input, issue.path))) continue;
     compiler.fault(path + issue.path, issue.message, issue.expected);

@@ -10,7 +10,7 @@ const EXPRESSION =
   /\$\{\s*\$?secrets(?:\.([A-Za-z_]\w*)|\[\s*["']([A-Za-z][\w-]*)["']\s*\])((?:\.[A-Za-z_]\w*)*)\s*\}/g;
 const SECRET_NAME = /^[A-Za-z][\w-]*$/;
 /** Members of policies that are credentials: written out, they would stand in every version of the definition. */
-const CREDENTIAL = /^(password|token|secret|assertion)$/;
+const CREDENTIAL = /^(password|token|secret|assertion|use)$/;
 
 /** Where the calls of the specification take credentials and secrets, as paths into `with`. */
 const PLACES: {
