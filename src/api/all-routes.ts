@@ -4,6 +4,7 @@ import { bulkRoutes } from './routes-bulk.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featureRoutes } from './routes-features.ts';
+import { flowRoutes } from './routes-flows.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
@@ -25,6 +26,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof definitionRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
+  Parameters<typeof flowRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
@@ -67,6 +69,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     runRoutes(dependencies),
     scheduleRoutes(dependencies),
     bulkRoutes(dependencies),
+    flowRoutes(dependencies),
     taskRoutes(dependencies),
     taskHandingRoutes(dependencies),
     taskAmendRoutes(dependencies),

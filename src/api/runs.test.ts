@@ -281,6 +281,17 @@ describe('the API runs flows', () => {
     expect(await problem({ method: 'POST', url, role: 'operator', body, headers })).toMatchObject({ code });
   });
 
+  it('of a flow that is drawn as nodes and edges, or as a Mermaid flowchart', async () => {
+    const graphOf = (name: string, query = '') =>
+      api.request({ url: `/api/v1/workflows/${name}/graph${query}`, role: 'viewer' });
+    const { nodes, edges } = (await graphOf('greet')).json();
+    expect(nodes.slice(0, 2)).toMatchObject([{ kind: 'start' }, { kind: 'end' }]);
+    expect(edges[0]).toMatchObject({ from: 'start' });
+    expect((await graphOf('greet', '?format=mermaid')).json().mermaid).toMatch(/^flowchart TD\n {2}n0\(\["/);
+    expect((await graphOf('missing')).statusCode).toBe(404);
+    expect((await graphOf('greet', '?format=dot')).statusCode).toBe(400);
+  });
+
   it('and the audit log shows who decided, in the paths of tlog-tiles, the payload only to those who may see it', async () => {
     const get = (url: string, role: 'viewer' | 'admin' = 'viewer') =>
       api.request({ url: `/api/v1/${url}`, role });

@@ -3,6 +3,7 @@ import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import { type StepNode, stepIdOf, stepsById, withoutAttempts } from '../language/flow.ts';
 import { type FlowGraph, flowGraph } from '../language/graph.ts';
+import { mermaidOf } from '../language/mermaid.ts';
 import { attributesToJson } from './attributes.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import type { OpenRuns, RunAttempt } from './operation-store.ts';
@@ -141,6 +142,12 @@ export class RunReader {
     const value = await this.#store.payload(runId, digest);
     if (value === undefined) throw new AiosError('workflow.payload_missing', { detail: digest });
     return value;
+  }
+
+  /** The newest version of a flow as a picture, and as a Mermaid flowchart. @throws AiosError `workflow.not_found` */
+  graph(workflow: string): { graph: FlowGraph; mermaid: string } {
+    const graph = flowGraph(this.#flows.latest(workflow).flow);
+    return { graph, mermaid: mermaidOf(graph) };
   }
 
   /** The newest first; `cursor` is the id of the last one seen. */
