@@ -20,7 +20,9 @@ interface Example {
   startStream(app: App): Promise<{ notice: string; stop(): Promise<void> }>;
 }
 
-process.exitCode = await runCli(process.argv.slice(2), start);
+process.exitCode = await runCli(process.argv.slice(2), start, {
+  testFlows: async (files) => (await import('./workflow/engine/flow-tests.ts')).testFlows(files),
+});
 
 /** `aios start`: runs until a signal ends it; everything that it started is stopped with it. */
 async function start({ project, example, role }: StartOptions): Promise<number> {

@@ -2,12 +2,19 @@ import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { describeError, EXIT } from './output.ts';
 import type { GlobalOptions } from './session.ts';
+import type { TestFlows } from './workflows.ts';
 
 /** What a command does with its options and arguments; its result is the exit code. */
 export type Action = (
   options: GlobalOptions & { [option: string]: unknown },
   args: string[],
+  host: Host,
 ) => Promise<number>;
+
+/** What the process hands in besides `start`: it alone may know the engine. */
+export interface Host {
+  readonly testFlows: TestFlows;
+}
 
 interface CommandRow {
   /** The command that it stands under, by its first word. */
@@ -189,6 +196,26 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./keys.ts')).keys,
   },
   {
+    under: 'workflows',
+    name: 'test [folder]',
+    description: 'run the tests of a project’s flows, in tests/*.yaml: no server, nothing outside is called',
+    load: async () => (await import('./workflows.ts')).test,
+  },
+  {
+    under: 'workflows',
+    name: 'record <run>',
+    description: 'make a test of a run; what looks personal or secret is replaced',
+    options: [['--out <file>', 'where to write it; standard output when left out']],
+    load: async () => (await import('./workflows.ts')).record,
+  },
+  {
+    under: 'workflows',
+    name: 'graph <name>',
+    description: 'draw a flow',
+    options: [['--format <format>', 'mermaid or json', 'mermaid']],
+    load: async () => (await import('./workflows.ts')).graph,
+  },
+  {
     name: 'login',
     description: 'print a new one-time link to the console',
     load: async () => (await import('./login.ts')).login,
@@ -200,7 +227,7 @@ function commandNamed(program: Command, name: string): Command {
   return program.commands.find((command) => command.name() === name) ?? program.command(name);
 }
 
-/** The options of `aios start`, whose action the process hands in: it alone may know the composition root. */
+/** The options of `aios start`. */
 export interface StartOptions {
   project?: string;
   example?: string;
@@ -210,11 +237,12 @@ export interface StartOptions {
 /**
  * Runs the command line; resolves with the exit code (0 ok, 1 failed, 2 the plan has changes, 3 needs approval, 64 usage).
  *
- * @example process.exitCode = await runCli(process.argv.slice(2), start)
+ * @example process.exitCode = await runCli(process.argv.slice(2), start, { testFlows })
  */
 export async function runCli(
   argv: readonly string[],
   start: (options: StartOptions) => Promise<number>,
+  host: Host = { testFlows: async () => [] },
 ): Promise<number> {
   let code: number = EXIT.ok;
   const program = new Command('aios')
@@ -255,7 +283,7 @@ export async function runCli(
       command.option(flags, description, fallback);
     command.action(async (...received: unknown[]) => {
       const self = received.at(-1) as Command;
-      code = await (await row.load())(self.optsWithGlobals(), self.args);
+      code = await (await row.load())(self.optsWithGlobals(), self.args, host);
     });
   }
   try {

@@ -1,0 +1,81 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AiosError } from '../kernel/errors.ts';
+import { EXIT, print } from './output.ts';
+import type { Action } from './program.ts';
+import { type RecordedRun, recordedTest } from './recording.ts';
+import { openClient } from './session.ts';
+
+/** What came of a test of a flow; it has passed when there is no fault. */
+export interface FlowTestReport {
+  file: string;
+  name: string;
+  workflow: string;
+  faults: string[];
+  steps: string[];
+  tookMs: number;
+}
+
+/** Runs the tests of a project's flows; the process hands it in, since the engine is no part of the command line. */
+export type TestFlows = (files: readonly { path: string; text: string }[]) => Promise<FlowTestReport[]>;
+
+export const test: Action = async (options, [folder = '.'], { testFlows }) => {
+  const files = [...(await readYaml(folder, 'workflows')), ...(await readYaml(folder, 'tests'))];
+  const reports = await testFlows(files);
+  print(reports, options.json, () => describe(reports, folder));
+  return reports.some(({ faults }) => faults.length > 0) ? EXIT.failed : EXIT.ok;
+};
+
+async function readYaml(folder: string, name: string): Promise<{ path: string; text: string }[]> {
+  const found = await readdir(join(folder, name)).catch(() => []);
+  const names = found.filter((file) => /\.ya?ml$/.test(file)).sort();
+  return Promise.all(
+    names.map(async (file) => ({
+      path: `${name}/${file}`,
+      text: await readFile(join(folder, name, file), 'utf8'),
+    })),
+  );
+}
+
+function describe(reports: readonly FlowTestReport[], folder: string): string {
+  if (reports.length === 0) {
+    return `There are no tests in ${join(folder, 'tests')}. “aios workflows record RUN_ID” makes one of a run.`;
+  }
+  const lines = reports.flatMap(({ name, workflow, faults, steps, tookMs }) => {
+    const head = `${faults.length > 0 ? '✗' : '✓'} ${workflow}: ${name} (${tookMs} ms)`;
+    if (faults.length === 0) return [head];
+    const way = steps.length > 0 ? [`    steps: ${steps.join(' → ')}`] : [];
+    return [head, ...faults.map((fault) => `    ${fault}`), ...way];
+  });
+  const failed = reports.filter(({ faults }) => faults.length > 0).length;
+  return [...lines, '', `${reports.length - failed} passed, ${failed} failed`].join('\n');
+}
+
+export const record: Action = async (options, [id]) => {
+  if (!id) throw new AiosError('request.invalid', { detail: 'Which run? aios workflows record RUN_ID' });
+  const client = await openClient(options);
+  const run = await client.request<RecordedRun>('GET', `/api/v1/runs/${id}`);
+  const { text, replaced } = recordedTest(run);
+  const { out } = options as { out?: string };
+  if (out) await writeFile(out, text, { flag: 'wx' });
+  else process.stdout.write(text);
+  const note =
+    replaced === 0
+      ? 'Nothing looked personal or secret'
+      : `${replaced} values that looked personal or secret were replaced`;
+  process.stderr.write(`${note}. Read the file before you share it.\n`);
+  return EXIT.ok;
+};
+
+export const graph: Action = async (options, [name]) => {
+  if (!name) throw new AiosError('request.invalid', { detail: 'Of which flow? aios workflows graph NAME' });
+  const client = await openClient(options);
+  const { format = 'mermaid' } = options as { format?: string };
+  const asJson = options.json || format === 'json';
+  const query = { format: asJson ? 'json' : 'mermaid' };
+  const answer = await client.request<{ mermaid?: string }>('GET', `/api/v1/workflows/${name}/graph`, {
+    query,
+  });
+  print(answer, asJson, () => (answer.mermaid ?? '').trimEnd());
+  return EXIT.ok;
+};
