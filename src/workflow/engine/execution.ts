@@ -145,9 +145,8 @@ export class Execution implements Journal {
         }
       }
       const error = this.#failure(thrown, key, kind, branch);
-      if (!this.#isTold(key, kind)) {
-        this.recorder.record({ k: key, s, d: this.#elapsed(from), e: error.body, i: input });
-      }
+      const entry: Entry = { k: key, s, d: this.#elapsed(from), e: error.body, i: input };
+      if (!this.#isTold(key, kind)) this.recorder.record(entry);
       throw branch.abandoned ? new Abandoned() : error;
     } finally {
       this.running--;
