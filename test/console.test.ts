@@ -2,6 +2,7 @@ import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+import { CONSOLE_PROJECT } from './console-project.ts';
 
 interface Task {
   id: string;
@@ -16,11 +17,6 @@ interface Items<Item> {
 }
 
 const REASON = 'The records bear the customer out.';
-const NIGHTLY = `
-document: { dsl: '1.0.3', namespace: test, name: nightly, version: '1.0.0' }
-schedule: { cron: '30 2 * * *' }
-do: [ { a: { set: { b: 1 } } } ]
-`;
 
 // Says in its name why it is skipped: Debian's chromium is installed by `npm test` as root, elsewhere by hand.
 describe.skipIf(!browserPath)(
@@ -34,7 +30,7 @@ describe.skipIf(!browserPath)(
     beforeAll(async () => {
       product = await startProduct();
       expect(product.loginUrl, 'the console is not built: node scripts/build-console.mjs').toBeDefined();
-      const files = [{ path: 'workflows/nightly.yaml', text: NIGHTLY }];
+      const files = CONSOLE_PROJECT;
       await product.api('/api/v1/apply', { method: 'POST', body: JSON.stringify({ files }) });
       browser = await openBrowser();
       await vi.waitFor(async () => expect((await waiting()).length).toBeGreaterThan(3), {
@@ -108,6 +104,7 @@ describe.skipIf(!browserPath)(
         ['/runs', 'Runs'],
         ['/runs/schedules', 'Schedules'],
         ['/runs/versions?workflow=returns', 'Versions in use'],
+        ['/runs/queues', 'Queues of runs'],
         ['/inbox', 'Inbox'],
         ['/quality?queue=return-review', 'Quality'],
         ['/models', 'Models'],
@@ -198,6 +195,25 @@ describe.skipIf(!browserPath)(
       await page.getByRole('button', { name: 'Delete 1' }).click();
       await page.getByText('Done: 1 of 1').waitFor();
       expect(await violations(page)).toEqual([]);
+    });
+
+    it('a queue of runs is paused under runs, shows who waits in it, and goes on', async () => {
+      const page = await open('/runs');
+      await page.getByRole('link', { name: 'Queues' }).click();
+      await page.waitForURL(/\/runs\/queues$/);
+      const row = page.getByRole('row', { name: /narrow/ });
+      await row.getByText('1 at once').waitFor();
+      await row.getByRole('button', { name: 'Pause narrow' }).click();
+      await row.getByText('paused').waitFor();
+      const { id } = await product.api<{ id: string }>('/api/v1/workflows/queued/runs', {
+        method: 'POST',
+        body: '{}',
+      });
+      await row.getByRole('cell', { name: '1', exact: true }).waitFor();
+      const run = await open(`/runs/${id}`);
+      await run.getByText('waits in narrow, 0 before it').waitFor();
+      await row.getByRole('button', { name: 'Resume narrow' }).click();
+      await run.getByText('completed').first().waitFor();
     });
 
     it('what starts by time is found under runs, is paused there and goes on', async () => {

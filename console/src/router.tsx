@@ -38,6 +38,11 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/runs/queues',
+    component: lazyRouteComponent(() => import('./runs/queues-page.tsx'), 'QueuesPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/runs/schedules',
     component: lazyRouteComponent(() => import('./runs/schedules-page.tsx'), 'SchedulesPage'),
   }),

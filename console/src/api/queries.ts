@@ -15,6 +15,7 @@ import type {
   Page,
   QueueQuality,
   Run,
+  RunQueue,
   RunSummary,
   Schedule,
   Task,
@@ -80,6 +81,11 @@ export const payloadQuery = (runId: string, digest: string) =>
     queryFn: () => get<{ value: Json }>(`/api/v1/runs/${runId}/payloads/${digest}`),
     staleTime: Number.POSITIVE_INFINITY,
   });
+
+export const runQueuesQuery = queryOptions({
+  queryKey: ['run-queues'],
+  queryFn: () => get<Page<RunQueue>>('/api/v1/run-queues'),
+});
 
 export const schedulesQuery = queryOptions({
   queryKey: ['schedules'],

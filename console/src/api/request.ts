@@ -77,6 +77,10 @@ export async function getBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /** @throws ProblemError */
-export async function act<Answer>(method: 'POST' | 'PUT', path: string, body?: unknown): Promise<Answer> {
+export async function act<Answer>(
+  method: 'POST' | 'PUT' | 'PATCH',
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
   return (await (await send(method, path, body)).json()) as Answer;
 }

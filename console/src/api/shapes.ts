@@ -88,6 +88,23 @@ export interface PayloadRef {
   bytes: number;
 }
 
+/** A queue of runs as it stands; without a body nobody defined it. */
+export interface RunQueue {
+  name: string;
+  paused: boolean;
+  pending: number;
+  admitted: number;
+  oldestAt?: string;
+  body?: {
+    concurrency?: number;
+    perKey?: number;
+    perWorker?: number;
+    rate?: { limit: number; period: Json };
+    fairness?: string;
+    hold?: string;
+  };
+}
+
 /** A flow that starts by time. */
 export interface Schedule {
   workflow: string;
@@ -165,6 +182,8 @@ export interface AuditEntry {
 }
 
 export interface Run extends RunSummary {
+  /** Its place in a queue; `ahead` while it waits there. */
+  queue?: { name: string; key: string; ahead?: number };
   digest: string;
   input: Json;
   output?: Json;

@@ -64,6 +64,11 @@ function Subtitle({ run }: { run: Run }) {
       </span>
       {startedAt && endedAt && <span>· took {duration(Date.parse(endedAt) - Date.parse(startedAt))}</span>}
       <span>· {money(costMicroUsd ?? 0)}</span>
+      {run.queue?.ahead !== undefined && (
+        <span>
+          · waits in {run.queue.name}, {run.queue.ahead} before it
+        </span>
+      )}
       <span>·</span>
       <Id value={run.id} />
     </Group>

@@ -55,6 +55,23 @@ function pickingOf({ ids, all }: Selection, select: (selection: Selection) => vo
   };
 }
 
+/** What else there is of runs. */
+function OtherPages({ workflow }: { workflow: string | undefined }) {
+  return (
+    <>
+      <PageLink to="/runs/versions" search={{ workflow }} size="sm">
+        Versions
+      </PageLink>
+      <PageLink to="/runs/queues" size="sm">
+        Queues
+      </PageLink>
+      <PageLink to="/runs/schedules" size="sm">
+        Schedules
+      </PageLink>
+    </>
+  );
+}
+
 export function RunsPage() {
   const search = route.useSearch();
   const filters = filtersOf(search);
@@ -83,12 +100,7 @@ export function RunsPage() {
       subtitle="Every case, newest first. The filters are in the address: send it to a colleague."
       actions={
         <>
-          <PageLink to="/runs/versions" search={{ workflow: search.workflow }} size="sm">
-            Versions
-          </PageLink>
-          <PageLink to="/runs/schedules" size="sm">
-            Schedules
-          </PageLink>
+          <OtherPages workflow={search.workflow} />
           <CopyAs what="This list" command={{ method: 'GET', path, cli }} />
         </>
       }

@@ -7,6 +7,7 @@ import {
   IconMoon,
   IconRoute,
   IconSearch,
+  IconStack2,
   IconSun,
 } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -59,6 +60,13 @@ function usePages(me: Me): SpotlightActionData[] {
     ...pages,
     ...(me.permissions.includes('runs.read')
       ? [
+          {
+            id: 'run-queues',
+            label: 'Queues of runs',
+            description: 'What waits for its turn, and how much of it',
+            leftSection: <IconStack2 size={20} stroke={1.7} />,
+            onClick: () => void navigate({ to: '/runs/queues' }),
+          },
           {
             id: 'schedules',
             label: 'Schedules',

@@ -16,8 +16,8 @@ const BATCH = 50;
 
 /** Runs in other statuses take no such action: they are not counted. */
 const STATUSES: { readonly [action in BulkAction]: readonly RunStatus[] } = {
-  cancel: ['running', 'waiting', 'paused'],
-  pause: ['running', 'waiting'],
+  cancel: ['pending', 'running', 'waiting', 'paused'],
+  pause: ['pending', 'running', 'waiting'],
   resume: ['paused'],
   retry: ['failed', 'canceled'],
   delete: ['completed', 'failed', 'canceled'],

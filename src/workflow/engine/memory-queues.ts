@@ -31,7 +31,7 @@ export class MemoryQueues implements RunQueueStore {
   readonly #listeners: ((queues: readonly string[]) => void)[] = [];
   readonly #lane: Lane<{ queue: string; apply(): void }> = {
     name: 'workflow.queues',
-    order: 27,
+    order: 28,
     write: async (_tx, items) => {
       for (const { apply } of items) apply();
       return undefined;

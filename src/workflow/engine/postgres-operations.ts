@@ -24,7 +24,7 @@ async function openRuns(db: Database, workflow: string): Promise<OpenRuns[]> {
   return db.query<OpenRuns & object>(
     `select version, status, waiting_for as "waitingFor", count(*)::int as runs, min(started_at) as "oldestStartedAtMs", min(id) as "oldestRunId"
      from workflow_runs
-     where workflow = $1 and status <> 'completed' and status in ('running', 'waiting', 'paused')
+     where workflow = $1 and status <> 'completed' and status in ('pending', 'running', 'waiting', 'paused')
      group by version, status, waiting_for order by version desc, status, waiting_for`,
     [workflow],
   );

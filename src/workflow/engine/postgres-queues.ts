@@ -21,7 +21,7 @@ const PENDING = 'q.admitted_at is null';
 /** A run that is there already stays as it is: the answer to an earlier commit was lost. New lines begin where the queue is. */
 const enqueueLane = plannedLane<QueuedRun>({
   name: 'workflow.queued',
-  order: 27,
+  order: 28,
   plan: (runs) => ({
     statements: [
       {
@@ -52,7 +52,7 @@ interface Left {
 /** After the lane of the runs: what they are now counts. */
 const leaveLane = plannedLane<Left>({
   name: 'workflow.queues_left',
-  order: 28,
+  order: 29,
   plan: (items) => ({
     statements: [
       {
@@ -65,7 +65,7 @@ const leaveLane = plannedLane<Left>({
 
 const pauseLane = plannedLane<{ name: string; paused: boolean }>({
   name: 'workflow.queues_paused',
-  order: 29,
+  order: 29, // a table of its own
   plan: (items) => ({
     statements: items.map(({ name, paused }) => ({
       text: `insert into workflow_queues (name, paused) values ($1, $2) on conflict (name) do update set paused = excluded.paused`,
