@@ -6,7 +6,7 @@ import type { RunFilters } from './run-store.ts';
 
 const BY = { kind: 'key', id: 'key_1' };
 const ASK = 'do: [ { ask: { call: ask:1@default } } ]';
-const FAILS = 'do: [ { act: { call: act:1@default, with: { name: "${ workflow.input.name }", fail: 1 } } } ]';
+const FAILS = `do: [ { act: { call: act:1@default, with: { name: '\${ workflow.input.name }', fail: 1 } } } ]`;
 
 async function many(world: World, engine: WorkflowEngine, count: number): Promise<string[]> {
   const ids: string[] = [];

@@ -63,13 +63,9 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
-    const { input, event } = run.origin;
+    const scope = { input: run.origin.input, event: run.origin.event?.event ?? null };
     if (flow.attributes.length > 0)
-      this.attributes = new Attributes(
-        flow.attributes,
-        { input, event: event?.event ?? null },
-        entries.length === 0,
-      );
+      this.attributes = new Attributes(flow.attributes, scope, entries.length === 0);
     const sent = this.recorder.find(SENT);
     if (run.attempt > 1) this.sent = new SentBefore(sent?.o, run.attempt);
     this.canceling = this.recorder.find(CANCELED) !== undefined;

@@ -1,3 +1,4 @@
+import { digestOf } from '../../kernel/canonical.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
@@ -129,10 +130,10 @@ export class RunOperations {
     return [
       rewind,
       ...told,
-      ...this.#audited('retried', run, by, {
+      ...this.#audited('retried', runId, by, {
         attempt: run.attempt + 1,
         step: back.step,
-        ...(input === undefined ? {} : { input }),
+        ...inputDigest(input),
       }),
     ];
   }
@@ -162,8 +163,8 @@ export class RunOperations {
       idempotencyKey,
       atMs,
     });
-    const payload = { from: runId, step: back.step, ...(input === undefined ? {} : { input }) };
-    await store.commit.commit([fork, ...this.#audited('forked', { ...from, id }, by, payload)]);
+    const payload = { from: runId, step: back.step, ...inputDigest(input) };
+    await store.commit.commit([fork, ...this.#audited('forked', id, by, payload)]);
     await agenda.take([id]);
     return id;
   }
@@ -173,7 +174,7 @@ export class RunOperations {
     const { store } = this.#deps;
     const run = await this.#find(runId);
     const { workflow, version, status } = run;
-    const audited = this.#audited('deleted', run, by, { workflow, version, status });
+    const audited = this.#audited('deleted', runId, by, { workflow, version, status });
     await store.commit.commit([store.operations.remove(runId), ...audited]);
   }
 
@@ -202,11 +203,7 @@ export class RunOperations {
     // A cancel is told at the end of the run.
     const told = what === 'cancel' ? [] : await tellRequest(this.#deps, change, request);
     const asked = store.operations.request(request);
-    await store.commit.commit([
-      asked,
-      ...this.#audited(DONE[what], { id: runId, subject: null }, by, {}),
-      ...told,
-    ]);
+    await store.commit.commit([asked, ...this.#audited(DONE[what], runId, by, {}), ...told]);
     await agenda.take([runId]);
     // The agenda may have been quicker, or another process holds the run: those who asked see what came of it, most often.
     for (let tries = 0; tries < CARRIED_OUT_TRIES; tries++) {
@@ -215,17 +212,16 @@ export class RunOperations {
     }
   }
 
-  #audited(
-    action: string,
-    { id, subject }: Pick<StoredRun, 'id' | 'subject'>,
-    actor: Actor,
-    payload: JsonObject,
-  ): Write[] {
+  #audited(action: string, runId: string, actor: Actor, payload: JsonObject): Write[] {
     const { audit, clock } = this.#deps;
     if (!audit) return [];
-    const about = subject === null ? {} : { subject };
-    return [audit({ kind: 'run', action, actor, object: `run:${id}`, ...about, at: clock.now(), payload })];
+    return [audit({ kind: 'run', action, actor, object: `run:${runId}`, at: clock.now(), payload })];
   }
+}
+
+/** An input that an operator gave may hold data of people: the journal has it and goes with the run, the audit log has its digest. */
+function inputDigest(input: Json | undefined): JsonObject {
+  return input === undefined ? {} : { inputDigest: digestOf(input) };
 }
 
 /** @throws AiosError `workflow.step_not_reached`, `request.invalid` */

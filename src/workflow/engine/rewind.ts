@@ -40,14 +40,16 @@ export function rewindToEnd(entries: readonly Entry[], error: FlowErrorBody | un
 
 /** The step whose recorded error ended the run; of a time limit, the step around which it was. */
 function failedStep(entries: readonly Entry[], error: FlowErrorBody): string | undefined {
-  const told = JSON.stringify(error);
-  const failed = entries.findLast(({ e }) => e !== undefined && JSON.stringify(e) === told);
+  // The journal and the flow name its place in words of their own.
+  const text = (body: FlowErrorBody) => JSON.stringify({ ...body, instance: undefined });
+  const told = text(error);
+  const failed = entries.findLast(({ e }) => e !== undefined && text(e) === told);
   if (failed) return failed.k;
   if (error.type.endsWith('/timeout')) {
     const limit = entries.findLast(({ k, n }) => OF_LIMITS.test(k) && n === 1);
     if (limit) return limit.k.replace(OF_LIMITS, '');
   }
-  return error.instance;
+  return undefined;
 }
 
 /** Whether a key is that of the step or of something inside it. */
