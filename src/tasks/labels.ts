@@ -144,7 +144,7 @@ export class Labels {
       `select t.id, t.queue, t.queue_version, t.run_id, t.ended_at, t.decided_by, m.role, r.form, r.blind, t.context_digest, o.confidence, o.route,
          t.minutes, t.erased_at, t.result, coalesce(r.suggestion, t.suggestion) as suggestion, r.features, t.context
        from tasks t left join task_review_tasks m on m.task_id = t.id left join task_reviews r on r.id = m.review_id
-         left join task_routings o on o.run_id = t.run_id and o.step_key = t.step_key
+         left join task_routings o on o.id = coalesce(m.review_id, t.id)
        where t.queue = $1 and t.status = 'completed' and t.ended_at < $2 and (t.ended_at, t.id) > ($3::timestamptz, $4::text)
          and (r.status is null or r.status not in ('waiting', 'adjudicating'))
        order by t.ended_at, t.id limit $5`,

@@ -48,17 +48,15 @@ export const reviewMigrations: Migration[] = [
       comment on column task_review_tasks.answers is 'What an adjudicator is shown: the answers that differ, in the order of their coming, without names.';
       create index task_review_tasks_review on task_review_tasks (review_id);
       create table task_routings (
-        run_id text not null,
-        step_key text not null,
+        id text primary key,
         queue text not null,
         route text not null,
         band int not null,
         confidence float8,
         sampled boolean not null,
-        at timestamptz not null,
-        primary key (run_id, step_key)
+        at timestamptz not null
       );
-      comment on table task_routings is 'Where the confidence of each case has led: auto, review or double.';
+      comment on table task_routings is 'Where the confidence of each case has led: auto, review or double. By the id that its first task has, or would have.';
       create index task_routings_queue on task_routings (queue, at);
       create index tasks_queue_ended on tasks (queue, ended_at, id) where status = 'completed';`,
   },
@@ -149,9 +147,9 @@ export const reviewTaskLane = plannedLane<ReviewTaskItem>({
   }),
 });
 
-export interface RoutingItem {
-  runId: string;
-  stepKey: string;
+interface RoutingItem {
+  /** Of the first task of the case. */
+  id: string;
   queue: string;
   route: string;
   band: number;
@@ -166,18 +164,17 @@ export const routingLane = plannedLane<RoutingItem>({
   plan: (items) => ({
     statements: [
       {
-        text: `insert into task_routings (run_id, step_key, queue, route, band, confidence, sampled, at)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::float8[], $7::boolean[], $8::timestamptz[])
-         on conflict (run_id, step_key) do nothing`,
-        values: columns(items, (item) => [
-          item.runId,
-          item.stepKey,
-          item.queue,
-          item.route,
-          item.band,
-          item.confidence,
-          item.sampled,
-          timestamp(item.atMs),
+        text: `insert into task_routings (id, queue, route, band, confidence, sampled, at)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::float8[], $6::boolean[], $7::timestamptz[])
+         on conflict (id) do nothing`,
+        values: columns(items, ({ id, queue, route, band, confidence, sampled, atMs }) => [
+          id,
+          queue,
+          route,
+          band,
+          confidence,
+          sampled,
+          timestamp(atMs),
         ]),
       },
     ],
@@ -215,7 +212,7 @@ export const reviewChangeLane = (
   closed: (tasks: readonly ClosedTask[]) => void,
 ): Lane<ReviewChange, readonly ClosedTask[]> => ({
   name: 'review changes',
-  order: 14,
+  order: 11,
   gate: true,
   committed: (_, results) => closed(results.flatMap((tasks) => tasks ?? [])),
   async write(tx, items) {

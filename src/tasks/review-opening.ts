@@ -67,7 +67,7 @@ export function planOpening(
           caseKey: request.case ?? `${first.runId}/${first.stepKey}`,
         });
   const routed = routing
-    ? [write(routingLane, { ...routing, ...placeOf(first), atMs: first.createdAtMs })]
+    ? [write(routingLane, { ...routing, id: first.id, queue: first.queue, atMs: first.createdAtMs })]
     : [];
   const settled = routing?.route === 'auto' ? (suggestion ?? null) : undefined;
   const form = formOf(request, queue, routing);
