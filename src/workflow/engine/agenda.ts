@@ -148,7 +148,7 @@ export class Agenda {
   async #renew(): Promise<void> {
     const { store, limits } = this.#worker.deps;
     const atMs = this.#worker.monotonicMs();
-    await store.renew(this.#worker.id, limits.runLeaseMs);
+    if (!(await store.renew(this.#worker.id, limits.runLeaseMs))) this.#worker.leaseLapsed();
     this.#renewedAtMs = atMs;
     // Counted from before the question, so that this side never believes longer than the database does.
     this.#worker.leaseUntilMs = atMs + limits.runLeaseMs;

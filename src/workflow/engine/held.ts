@@ -31,6 +31,8 @@ export class Held {
   /** No more than one flush waits behind the one under way. */
   flushing = false;
   parkScheduled = false;
+  /** Its worker's lease had run out: another may hold it. */
+  doubted = false;
   /** Its last barrier has been begun: nothing else may put it away. */
   ending = false;
   /** It is in this memory no more. */

@@ -221,10 +221,18 @@ export class Worker implements ExecutionHost {
     const held = this.held.get(execution.run.id);
     if (!held || held.execution !== execution) throw new Abandoned();
     // A worker that was frozen past its lease must not act before a write has shown that the run is still its own.
-    const expired = this.monotonicMs() >= this.leaseUntilMs;
-    if (held.durable && !expired && !execution.recorder.hasUnwritten) await held.written;
-    else await this.#barriers.commit(held, RUNNING);
+    const isOwn = () => held.durable && !held.doubted && this.monotonicMs() < this.leaseUntilMs;
+    if (isOwn() && !execution.recorder.hasUnwritten) await held.written;
+    if (!isOwn() || execution.recorder.hasUnwritten) {
+      held.doubted = false;
+      await this.#barriers.commit(held, RUNNING);
+    }
     if (held.gone) throw new Abandoned();
+  }
+
+  /** The lease had run out before it was renewed: others may have taken runs over, and each has to be shown to be still this worker's own. */
+  leaseLapsed(): void {
+    for (const held of this.held.values()) held.doubted = true;
   }
 
   flushSoon(execution: Execution): void {
