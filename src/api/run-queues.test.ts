@@ -89,8 +89,15 @@ describe('queues of runs over the API', () => {
     ]);
     expect((await patch(false)).json()).toMatchObject({ paused: false });
     await vi.waitFor(async () => expect((await read(second.json().id)).status).toBe('completed'));
-    const entries = (await api.request({ url: '/api/v1/audit/entries', role: 'viewer' })).json().items;
-    const actions = entries.filter(({ kind }: { kind: string }) => kind === 'run-queue');
-    expect(actions.map(({ action }: { action: string }) => action).sort()).toEqual(['paused', 'resumed']);
+    // The log is put in order after the commit.
+    await expect
+      .poll(async () => {
+        const { items } = (await api.request({ url: '/api/v1/audit/entries', role: 'admin' })).json();
+        return items
+          .filter(({ kind }: { kind: string }) => kind === 'run-queue')
+          .map(({ action }: { action: string }) => action)
+          .sort();
+      })
+      .toEqual(['paused', 'resumed']);
   });
 });
