@@ -239,7 +239,11 @@ export class Worker implements ExecutionHost {
     const held = this.held.get(execution.run.id);
     if (!held || held.execution !== execution || held.flushing || held.ending || held.inline) return;
     held.flushing = true;
-    this.#barriers.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
+    // After all microtasks: the flow has then come to its next effect, or to its end, and one commit holds what two would have held.
+    setImmediate(() => {
+      if (held.gone || held.ending || !execution.recorder.hasUnwritten) held.flushing = false;
+      else this.#barriers.commit(held, RUNNING).catch(() => {}); // its failure has dropped the run
+    });
   }
 
   waits(execution: Execution): void {
