@@ -3,6 +3,7 @@ const [name, ...rest] = process.argv.slice(2);
 const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Promise<Figures> }>> = {
   path: () => import('./path.ts'),
   engine: () => import('./engine.ts'),
+  sizes: () => import('./sizes.ts'),
 };
 
 export interface BenchOptions {

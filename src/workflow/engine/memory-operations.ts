@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { type Lane, Refused, write } from '../../store/group-commit.ts';
 import { memoryDeletes } from './memory-deletes.ts';
-import { entriesOf, type Row } from './memory-rows.ts';
+import { entriesOf, type Row, withBarrier } from './memory-rows.ts';
 import {
   forkOrigin,
   type OpenRuns,
@@ -147,7 +147,7 @@ function rewind({ runs, signals, subscriptions }: MemoryTables, item: RunRewind)
     result: null,
     outcome: null,
     origin: input === undefined ? origin : { ...origin, input, edited: true },
-    barriers: new Map([[0, structuredClone(entries)]]),
+    barriers: withBarrier(undefined, 0, structuredClone(entries)),
   });
   return undefined;
 }
@@ -179,7 +179,7 @@ function fork(runs: Map<string, Row>, item: RunFork): Refused | undefined {
     updatedAtMs: atMs,
     result: null,
     outcome: null,
-    barriers: new Map([[0, structuredClone(entries)]]),
+    barriers: withBarrier(undefined, 0, structuredClone(entries)),
   });
   return undefined;
 }

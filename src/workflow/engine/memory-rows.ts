@@ -2,11 +2,28 @@ import type { RunAttribute } from './attributes.ts';
 import type { RunAttempt } from './operation-store.ts';
 import type { Entry, RunChange, StoredRun } from './run-store.ts';
 
+/** A barrier and those before it. Never changed: a row that is rolled back to still has its own, and a run of 10,000 effects copies nothing. */
+export interface KeptBarrier {
+  readonly seq: number;
+  readonly entries: readonly Entry[];
+  readonly before: KeptBarrier | undefined;
+}
+
+/** With one more; the same number again is the same barrier, written twice. */
+export function withBarrier(
+  before: KeptBarrier | undefined,
+  seq: number,
+  entries: readonly Entry[],
+): KeptBarrier {
+  for (let at = before; at && at.seq >= seq; at = at.before) if (at.seq === seq) return before!;
+  return { seq, entries, before };
+}
+
 /** A run as the memory store keeps it. */
 export interface Row extends StoredRun {
   worker: string | null;
-  /** Entries by the number of their barrier. */
-  barriers: Map<number, readonly Entry[]>;
+  /** What its barriers wrote, the last one first. */
+  barriers: KeptBarrier;
   attributes?: readonly RunAttribute[];
   /** Its attempts before the present one. */
   earlier?: readonly { told: RunAttempt; entries: readonly Entry[] }[];
@@ -24,8 +41,10 @@ export function askedMeanwhile(
 }
 
 export function entriesOf(row: Row | undefined): Entry[] {
-  const barriers = [...(row?.barriers ?? [])].sort(([a], [b]) => a - b);
-  return structuredClone(barriers.flatMap(([, entries]) => entries));
+  const barriers: KeptBarrier[] = [];
+  for (let at = row?.barriers; at; at = at.before) barriers.push(at);
+  barriers.sort((a, b) => a.seq - b.seq);
+  return structuredClone(barriers.flatMap(({ entries }) => entries));
 }
 
 export function stored({ worker: _, barriers: __, ...run }: Row): StoredRun {

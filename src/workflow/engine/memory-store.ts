@@ -5,7 +5,7 @@ import type { BulkStore } from './bulk-store.ts';
 import { memoryBulks } from './memory-bulk.ts';
 import { memoryOperations } from './memory-operations.ts';
 import { MemoryQueues } from './memory-queues.ts';
-import { askedMeanwhile, entriesOf, type Row, stored } from './memory-rows.ts';
+import { askedMeanwhile, entriesOf, type Row, stored, withBarrier } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
 import { searchRows } from './memory-search.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -154,8 +154,7 @@ export class MemoryRunStore implements RunStore {
   #apply(change: RunChange): void {
     const { entries, seq, insert: _, ...values } = structuredClone(change);
     const before = this.#rows.get(change.id);
-    const barriers = new Map(before?.barriers);
-    if (!barriers.has(seq)) barriers.set(seq, entries);
+    const barriers = withBarrier(before?.barriers, seq, entries);
     if (before && values.status === 'running') {
       this.#rows.set(change.id, { ...before, barriers });
       return;
@@ -296,7 +295,7 @@ export class MemoryRunStore implements RunStore {
       return {
         ...stored(claimed),
         entries: entriesOf(claimed),
-        nextSeq: Math.max(...claimed.barriers.keys()) + 1,
+        nextSeq: claimed.barriers.seq + 1,
         signals: this.#signalsOf(row.id),
       };
     });
