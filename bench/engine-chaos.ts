@@ -45,9 +45,11 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
       const kind = KINDS[Math.floor(random() * KINDS.length)]!;
       const started = startRuns(scene, key, round);
       await effectsDone(scene.effects, (round - 1) * EFFECTS + 50 + random() * EFFECTS * 0.6);
-      faults.push(await strike(kind, scene, random, () => process.kill(postgres.pid!, 'SIGKILL')));
+      const fault = await strike(kind, scene, random, () => process.kill(postgres.pid!, 'SIGKILL'));
       await started;
       const open = await settle(db);
+      // Every run has ended: what comes later was not cut off by this one.
+      faults.push({ ...fault, untilMs: Math.min(fault.untilMs, Date.now()) });
       say(`round ${round}: ${kind}; ${open} runs still open after it`);
     }
     const journals = await auditJournals(db, rounds * RUNS);

@@ -55,20 +55,34 @@ export async function readEffects(file: string) {
     const [key, pid, at] = line.split(' ') as [string, string, string];
     byKey.set(key, [...(byKey.get(key) ?? []), { pid: Number(pid), atMs: Number(at) }]);
   }
-  const repeated = [...byKey.values()].filter((times) => times.length > 1);
+  const repeated = [...byKey].filter(([, times]) => times.length > 1);
+  const byRun = Map.groupBy(
+    [...byKey].flatMap(([key, times]) => times.map((done) => ({ run: runOf(key), ...done }))),
+    ({ run }) => run,
+  );
+  /**
+   * Whether a fault may have cut off this time: it came while its process was struck, or it was the last thing that the process did for
+   * this run before it was (steps are one after another: the result of every earlier one was recorded).
+   */
+  const isCutOff = (key: string, { pid, atMs }: Done, faults: readonly Fault[]) =>
+    faults.some(({ pids, fromMs, untilMs }) => {
+      if (!pids.includes(pid) || atMs > untilMs) return false;
+      const between = byRun
+        .get(runOf(key))!
+        .some((each) => each.pid === pid && each.atMs > atMs && each.atMs <= fromMs);
+      return atMs >= fromMs || !between;
+    });
   return {
     byKey,
     repeated: repeated.length,
-    /** Effects done again although no fault had cut off the time before. */
-    repeatedOutside(faults: readonly Fault[]): number {
-      const excused = ({ pid, atMs }: Done) =>
-        faults.some(
-          (fault) => fault.pids.includes(pid) && atMs >= fault.fromMs - 100 && atMs <= fault.untilMs,
-        );
-      return repeated.filter((times) => times.slice(0, -1).some((done) => !excused(done))).length;
-    },
+    /** Effects done more than once although no fault had cut off the other times. */
+    repeatedOutside: (faults: readonly Fault[]) =>
+      repeated.filter(([key, times]) => times.filter((done) => !isCutOff(key, done, faults)).length > 1)
+        .length,
   };
 }
+
+const runOf = (key: string) => key.split('/')[0]!;
 
 /** For each fault that left a worker alive: after how long it did the first effect of a run that the struck one had held, milliseconds. */
 export function takeoversOf(
@@ -77,7 +91,7 @@ export function takeoversOf(
 ): number[] {
   const byRun = new Map<string, Done[]>();
   for (const [key, times] of byKey) {
-    const run = key.split('/')[0]!;
+    const run = runOf(key);
     byRun.set(run, [...(byRun.get(run) ?? []), ...times]);
   }
   return faults
