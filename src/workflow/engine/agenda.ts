@@ -96,11 +96,12 @@ export class Agenda {
     // The runs that schedules start are due at once: they are taken up below.
     await this.#scheduler.look(nowMs);
     for (;;) {
-      const ids = await store.due(nowMs, CLAIM_MAX);
+      const count = Math.min(CLAIM_MAX, this.#room);
+      const ids = count > 0 ? await store.due(nowMs, count) : [];
       const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids) : [];
       await this.adopt(claimed);
-      // Those that another process holds locked are its own to take up.
-      if (claimed.length === 0 || ids.length < CLAIM_MAX) break;
+      // Those that another process holds locked are its own to take up; those that have no room here wait for the next look.
+      if (claimed.length === 0 || ids.length < count) break;
     }
     const nextMs = await store.nextDueMs();
     // Due and not claimed: another process is about to; the next poll looks again.
@@ -155,10 +156,14 @@ export class Agenda {
   }
 
   async #takeOver(): Promise<void> {
-    const { store, limits } = this.#worker.deps;
-    const room = limits.runsActiveMax - this.#worker.held.size;
-    if (room <= 0) return;
-    await this.adopt(await store.takeOver(this.#worker.id, Math.min(room, CLAIM_MAX)));
+    const count = Math.min(CLAIM_MAX, this.#room);
+    if (count <= 0) return;
+    await this.adopt(await this.#worker.deps.store.takeOver(this.#worker.id, count));
+  }
+
+  /** How many more runs this process may hold. */
+  get #room(): number {
+    return this.#worker.deps.limits.runsActiveMax - this.#worker.held.size;
   }
 
   async #takeAgain(): Promise<void> {

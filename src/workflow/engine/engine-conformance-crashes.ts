@@ -53,6 +53,7 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
 
 export function crashTests(world: () => World): void {
   describe('crashing', () => takeOverTests(world));
+  describe('what is due', () => dueTests(world));
   describe('crashing at any commit', () => commitTests(world));
   describe('stopping', () => stopTests(world));
   describe('while the store is away', () => awayTests(world));
@@ -105,7 +106,9 @@ function takeOverTests(world: () => World): void {
     expect(world().times('act:last')).toBe(1);
     expect(await two.engine.waitFor(runId, 5_000)).toMatchObject({ updatedAtMs: ended.updatedAtMs });
   });
+}
 
+function dueTests(world: () => World): void {
   it('takes up what waits after a restart, deadlines included', async () => {
     world().define('due', 'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } } ]');
     const one = await world().engine();
@@ -114,6 +117,22 @@ function takeOverTests(world: () => World): void {
     world().clock.advanceBy(60_000);
     const two = await world().engine();
     expect(outputOf(await reaches(two.engine, runId, 'completed'))).toBe('late');
+  });
+
+  it('takes up no more of what is due at once than it may hold, and all of it in the end', async () => {
+    world().define(
+      'crowd',
+      'do: [ { ask: { call: ask:1@default, with: { inMs: 60000 } } }, { act: { call: act:1@default, with: { gate: crowd } } } ]',
+    );
+    const { engine } = await world().engine('runsActiveMax=3');
+    const ids: string[] = [];
+    for (let n = 0; n < 8; n++) ids.push((await engine.run({ workflow: 'crowd' }, 5_000)).runId);
+    world().clock.advanceBy(60_000);
+    await until(() => world().times('act') === 3);
+    expect(engine.active).toBe(3);
+    world().gate('crowd').open();
+    for (const id of ids) await reaches(engine, id, 'completed');
+    expect(world().times('act')).toBe(8);
   });
 }
 
