@@ -205,6 +205,7 @@ async function begin(stations: Stations): Promise<void> {
   const starts = consumers.add({
     group: 'workflows',
     types: () => engine.startTypes(),
+    definitions,
     room: () => (takesRuns ? engine.room() : 0), // without room it still takes its dead letters again
     pauseMs: () => engine.startPauseMs(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
@@ -212,7 +213,8 @@ async function begin(stations: Stations): Promise<void> {
   engine.onRoom(() => starts.wake());
   consumers.add({
     group: 'listeners',
-    types: () => engine.listenTypes(),
+    // It takes all: a run of another process may have begun to listen for a type that is not known here.
+    wakesOn: () => engine.listenTypes(),
     handle: (events, tx) => engine.deliver(events, tx),
   });
   await consumers.register();

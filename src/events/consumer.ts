@@ -4,7 +4,9 @@ import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { classify, type Database, type Queryable } from '../store/database.ts';
+import type { Definitions } from '../store/definitions.ts';
 import { buryEvent } from './dead-letters.ts';
+import { lockOffsets, moveOffsets, passEvent, readOffsets, registerGroup } from './group-offsets.ts';
 import type { EventLog } from './log.ts';
 import { PARTITIONS } from './partitions.ts';
 
@@ -14,6 +16,10 @@ export interface ConsumerDefinition {
   readonly group: string;
   /** The event types wanted; all when left out. The offset moves over the others. */
   readonly types?: readonly string[] | (() => readonly string[] | undefined);
+  /** The event types that it is woken for at once, where it takes others too; the others wait for its next look. */
+  readonly wakesOn?: () => readonly string[] | undefined;
+  /** What decides which events it wants: a batch that was worked on under older definitions than its events were sent under is worked on again. */
+  readonly definitions?: Pick<Definitions, 'revision' | 'reload'>;
   /** Where a group that is new begins. */
   readonly from?: 'earliest' | 'latest';
   /** Milliseconds from one batch to the next while nobody waits; `consumerPauseMs` when left out. */
@@ -49,6 +55,9 @@ interface Waiter {
   resolve(): void;
   reject(error: AiosError): void;
 }
+
+/** Definitions were changed by another process, and are not yet known here. */
+class Outdated extends Error {}
 
 interface Share {
   partition: number;
@@ -96,10 +105,7 @@ export class Consumer {
   /** Gives a new group its offsets; nothing is read yet. */
   async register(): Promise<void> {
     const { group, from = 'earliest' } = this.definition;
-    await this.#db.query(
-      `insert into event_consumers select $1, partition, case when $2 then next_offset else 0 end from event_partitions on conflict do nothing`,
-      [group, from === 'latest'],
-    );
+    await registerGroup(this.#db, group, from);
   }
 
   async start(): Promise<void> {
@@ -134,7 +140,8 @@ export class Consumer {
   }
 
   wantsAny(events: readonly LoggedEvent[]): boolean {
-    const names = this.#types();
+    const { wakesOn } = this.definition;
+    const names = wakesOn ? wakesOn() : this.#types();
     return !names || events.some(({ event }) => names.includes(event.type));
   }
 
@@ -220,7 +227,8 @@ export class Consumer {
         after = await this.#work(shares, tx);
       });
     } catch (error) {
-      await this.#failed(error, shares);
+      if (error instanceof Outdated) await this.definition.definitions!.reload();
+      else await this.#failed(error, shares);
       return true;
     }
     this.#failures = 0;
@@ -237,11 +245,7 @@ export class Consumer {
 
   /** Locks the group's rows and reads what comes next; rows that another process holds are left to it. */
   async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
-    const rows = await tx.query<{ partition: number; log_offset: number }>(
-      `select partition, log_offset from event_consumers where consumer_group = $1 and partition = any($2::smallint[])
-       order by partition for update skip locked`,
-      [this.definition.group, partitions],
-    );
+    const rows = await lockOffsets(tx, this.definition.group, partitions);
     const suspected = rows.map((row) =>
       Math.max(0, (this.#suspects.get(row.partition) ?? 0) - row.log_offset),
     );
@@ -260,9 +264,11 @@ export class Consumer {
   async #work(shares: readonly Share[], tx: Queryable): Promise<(() => void) | undefined> {
     const moved = shares.filter(({ events }) => events.length > 0);
     if (moved.length === 0) return undefined;
+    const known = this.definition.definitions?.revision;
     const wanted = this.#wanted(moved.flatMap(({ events }) => events));
     const after = wanted.length > 0 ? await this.definition.handle(wanted, tx) : undefined;
-    await moveOffsets(tx, this.definition.group, moved);
+    const revision = await moveOffsets(tx, this.definition.group, moved);
+    if (known !== undefined && revision > known) throw new Outdated();
     return after ?? undefined;
   }
 
@@ -308,13 +314,9 @@ export class Consumer {
     const { group } = this.definition;
     const { partition, offset } = event;
     const buried = await this.#db.transaction(async (tx) => {
-      const rows = await tx.query(
-        `update event_consumers set log_offset = log_offset + 1
-         where consumer_group = $1 and partition = $2 and log_offset = $3 returning partition`,
-        [group, partition, offset],
-      );
-      if (rows.length > 0) await buryEvent(tx, group, event, problem, tries);
-      return rows.length > 0;
+      const passed = await passEvent(tx, group, event);
+      if (passed) await buryEvent(tx, group, event, problem, tries);
+      return passed;
     });
     this.#failures = 0;
     this.#alone = undefined;
@@ -334,10 +336,7 @@ export class Consumer {
   /** Reads what other processes have appended and consumed. */
   async #refresh(): Promise<void> {
     this.#lookedAtMs = performance.now();
-    const rows = await this.#db.query<{ partition: number; log_offset: number; next_offset: number }>(
-      `select partition, log_offset, next_offset from event_consumers join event_partitions using (partition) where consumer_group = $1`,
-      [this.definition.group],
-    );
+    const rows = await readOffsets(this.#db, this.definition.group);
     for (const { partition, log_offset: offset, next_offset: head } of rows) {
       if (offset > this.#offsets[partition]!) {
         this.#offsets[partition] = offset;
@@ -373,16 +372,4 @@ export class Consumer {
 function isOfTheStore(error: unknown, problem: AiosError): boolean {
   const failure = classify(error);
   return failure === 'lost' || failure === 'race' || (problem.code.startsWith('store.') && problem.retryable);
-}
-
-async function moveOffsets(tx: Queryable, group: string, shares: readonly Share[]): Promise<void> {
-  await tx.query(
-    `update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
-     where c.consumer_group = $1 and c.partition = t.partition`,
-    [
-      group,
-      shares.map(({ partition }) => partition),
-      shares.map(({ offset, events }) => offset + events.length),
-    ],
-  );
 }

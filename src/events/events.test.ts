@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { EventConsumers } from './consumers.ts';
 import { type Appended, EventLog } from './log.ts';
@@ -22,7 +23,10 @@ describe('the event log', () => {
   let database: TestDatabase;
   let log: EventLog;
   beforeAll(async () => {
-    database = await createTestDatabase(eventMigrations, 'consumerAttemptsMax=2,consumerPollMs=20');
+    database = await createTestDatabase(
+      [...definitionMigrations, ...eventMigrations],
+      'consumerAttemptsMax=2,consumerPollMs=20',
+    );
     log = new EventLog({ ...database, clock: systemClock });
   });
   afterAll(() => database.close());
@@ -161,7 +165,11 @@ describe('consumers', () => {
   let consumers: EventConsumers;
   beforeAll(async () => {
     database = await createTestDatabase(
-      [...eventMigrations, { name: '0021_seen', sql: 'create table seen (id text, who text)' }],
+      [
+        ...definitionMigrations,
+        ...eventMigrations,
+        { name: '0021_seen', sql: 'create table seen (id text, who text)' },
+      ],
       'consumerAttemptsMax=2,consumerPollMs=20',
     );
     log = new EventLog({ ...database, clock: systemClock });
@@ -352,6 +360,30 @@ describe('consumers', () => {
     });
     await consumer.passed(await append('watched-3'));
     expect(consumer.continuity()).toBeGreaterThan(before);
+    await own.stop();
+  });
+
+  it('miss no event that was sent after the definition that wants it was applied by another process', async () => {
+    const definitions = new Definitions(database.db);
+    const own = new EventConsumers({ ...database, log });
+    const seen: string[] = [];
+    const consumer = own.add({
+      group: 'defined',
+      from: 'latest',
+      types: () => definitions.list('wanted').map(({ name }) => name),
+      definitions,
+      handle: async (events) => () => seen.push(...events.map((logged) => logged.event.id)),
+    });
+    await own.start();
+    const applied = ['first.type', 'second.type'].map(async (name) => {
+      const body = { kind: 'wanted', name, body: { name }, source: '', createdBy: 'test' };
+      await database.commit.commit([definitions.put(body)]);
+      const [appended] = await log.append([event(`${name}-1`, { type: name })]);
+      await consumer.passed((appended as PromiseFulfilledResult<Appended>).value);
+    });
+    await Promise.all(applied);
+    expect(seen.sort()).toEqual(['first.type-1', 'second.type-1']);
+    expect(definitions.revision).toBeGreaterThan(0);
     await own.stop();
   });
 

@@ -72,8 +72,9 @@ export class FeatureViews {
 
   /** False when another process let a view join that is not known here; asked in the consumer's transaction. */
   async isCurrent(tx: Queryable): Promise<boolean> {
+    const known = this.#newestId; // of the moment of asking: they may be read again before the answer comes
     const [row] = await tx.query<{ newest: number | null }>('select max(id) as newest from feature_views');
-    return (row?.newest ?? 0) <= this.#newestId;
+    return (row?.newest ?? 0) <= known;
   }
 
   /** Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. */

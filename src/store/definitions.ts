@@ -20,7 +20,10 @@ export const definitionMigrations: Migration[] = [
         created_by text not null,
         primary key (kind, name, version)
       );
-      comment on table definitions is 'Every version of every definition that was ever applied. Rows are never changed.';`,
+      comment on table definitions is 'Every version of every definition that was ever applied. Rows are never changed.';
+      create table definitions_revision (revision bigint not null);
+      insert into definitions_revision values (0);
+      comment on table definitions_revision is 'One row: how often definitions were changed. Who reads it in a transaction knows whether what it has read of them is all.';`,
   },
 ];
 
@@ -80,7 +83,9 @@ const definitionLane: Lane<PutItem, number> = {
        written as (
          insert into definitions (kind, name, version, digest, body, source, created_by)
          select kind, name, newest.version + 1, digest, body, source, created_by
-         from item join newest using (position) where same is not true)
+         from item join newest using (position) where same is not true
+         returning version),
+       counted as (update definitions_revision set revision = revision + 1 where exists (select from written))
        select case when same then version else version + 1 end as version from newest order by position`,
       columns(items, (item) => [
         item.kind,
@@ -102,6 +107,8 @@ const definitionLane: Lane<PutItem, number> = {
 export class Definitions {
   readonly #db: Queryable;
   readonly #latest = new Map<string, Definition>();
+  #revision = 0;
+  #reloading: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(changed: readonly Definition[]) => void | Promise<void>>();
 
   constructor(db: Database) {
@@ -113,8 +120,16 @@ export class Definitions {
     return write(definitionLane, { ...definition, digest: digestOf(definition.body) });
   }
 
-  /** Reads what is new in the database and tells the listeners. */
-  async reload(): Promise<void> {
+  /** Reads what is new in the database and tells the listeners; one at a time, so that after each of them the listeners know all that it found. */
+  reload(): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload());
+    this.#reloading = reloaded.catch(() => {});
+    return reloaded;
+  }
+
+  async #reload(): Promise<void> {
+    // Read first: what is read after it is as new, or newer.
+    const [revised] = await this.#db.query<{ revision: number }>('select revision from definitions_revision');
     const rows = await this.#db.query<DefinitionRow>(
       `select distinct on (kind, name) ${COLUMNS} from definitions order by kind, name, version desc`,
     );
@@ -126,8 +141,13 @@ export class Definitions {
       this.#latest.set(key, definition);
       changed.push(definition);
     }
-    if (changed.length === 0) return;
-    for (const listener of this.#listeners) await listener(changed);
+    if (changed.length > 0) for (const listener of this.#listeners) await listener(changed);
+    this.#revision = revised!.revision;
+  }
+
+  /** How often they had been changed when they were read last, by the table `definitions_revision`. */
+  get revision(): number {
+    return this.#revision;
   }
 
   latest(kind: string, name: string): Definition | undefined {
