@@ -193,6 +193,8 @@ class Life {
   #crash: Crash | undefined;
   readonly #woken: Promise<void>;
   #wake: () => void = () => {};
+  /** It froze in this turn of its loop: what its microtasks still begin had passed its check before, where no check can be. */
+  #freezing = false;
   #skewMs = 0;
   #commits = 0;
   #calls = 0;
@@ -242,6 +244,10 @@ class Life {
 
   #freeze(): void {
     this.frozen = true;
+    this.#freezing = true;
+    setImmediate(() => {
+      this.#freezing = false;
+    });
     this.#skewMs = 3_600_000;
     this.#line.hold();
   }
@@ -272,7 +278,7 @@ class Life {
       inputSchema: { type: 'object' },
       run: async (input, { stepKey, idempotencyKey }) => {
         const [value, tag] = [Number(input.value), Number(input.tag)];
-        if (this.lost) {
+        if (this.lost && !this.#freezing) {
           if (!this.frozen) return new Promise(() => {});
           if (kind === 'effect') this.#of.faults.push(`${stepKey} was begun by a worker without a lease`);
         } else if (kind === 'effect') {
