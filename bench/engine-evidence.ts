@@ -19,20 +19,14 @@ export async function auditJournals(db: Database, expected: number) {
   const [runs] = await db.query<{ completed: number; all: number; keys: number }>(
     `select count(*) filter (where status = 'completed') as completed, count(*) as all, count(distinct idempotency_key) as keys from workflow_runs`,
   );
-  const [twice] = await db.query<{ count: number }>(
+  const [recorded] = await db.query<{ twice: number; whole: number }>(
     `with entry as (
        select r.id as run_id, e->>'k' as k from workflow_runs r, json_array_elements(r.entries) e
        union all
        select j.run_id, e->>'k' from workflow_journal j, json_array_elements(j.entries) e)
-     select count(*) as count from (select from entry group by run_id, k having count(*) > 1) as double`,
-  );
-  const [steps] = await db.query<{ count: number }>(
-    `with entry as (
-       select r.id as run_id, e->>'k' as k from workflow_runs r, json_array_elements(r.entries) e
-       union all
-       select j.run_id, e->>'k' from workflow_journal j, json_array_elements(j.entries) e)
-     select count(*) as count from (
-       select run_id from entry where k like 'touch%' group by run_id having count(distinct k) = 5) as whole`,
+     select (select count(*) from (select from entry group by run_id, k having count(*) > 1) as double) as twice,
+       (select count(*) from (
+          select from entry where k like 'touch%' group by run_id having count(distinct k) = 5) as steps) as whole`,
   );
   // A takeover raises the epoch; after that a row with a lower one could only come from the worker that was fenced.
   const [fenced] = await db.query<{ count: number }>(
@@ -41,9 +35,9 @@ export async function auditJournals(db: Database, expected: number) {
        from workflow_journal) as rows where epoch < before`,
   );
   return {
-    lost: expected - Math.min(runs!.completed, steps!.count, runs!.keys),
+    lost: expected - Math.min(runs!.completed, recorded!.whole, runs!.keys),
     startedTwice: runs!.all - runs!.keys,
-    recordedTwice: twice!.count,
+    recordedTwice: recorded!.twice,
     fencedWrites: fenced!.count,
   };
 }

@@ -1,6 +1,6 @@
 import { startEmbeddedPostgres } from '../src/store/embedded.ts';
 import { type EmbeddedSide, type Side, startWorker } from './engine-sides.ts';
-import { median } from './load.ts';
+import { median, round3 } from './load.ts';
 import { temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
 
@@ -72,8 +72,4 @@ export async function measureWorkers({ rounds, roundMs, progress }: BenchOptions
     await postgres.stop();
     for (const folder of folders) await folder.dispose();
   }
-}
-
-function round3(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -1,6 +1,6 @@
 import { installPeers, type Side, startAios, startDbos, startRestate } from './engine-sides.ts';
 import { measureWaits, measureWorkers } from './engine-waits.ts';
-import { median } from './load.ts';
+import { median, round3 } from './load.ts';
 import { temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
 
@@ -114,8 +114,4 @@ function figuresOf(
       ),
     ),
   };
-}
-
-function round3(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

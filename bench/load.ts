@@ -99,3 +99,8 @@ export function post(path: string, body: string, headers: Record<string, string>
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${lines.join('')}content-length: ${body.length}\r\n\r\n${body}`;
 }
+
+/** To three places. */
+export function round3(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
-import { type LoadResult, load, median, post, quantile } from './load.ts';
+import { type LoadResult, load, median, post, quantile, round3 } from './load.ts';
 import { cpuMs, freePort, type Product, startProduct, temporaryFolder } from './product.ts';
 import { ORDERS, orderOf, returnRequest } from './requests.ts';
 import type { BenchOptions, Figures } from './run.ts';
@@ -175,8 +175,4 @@ function summarize({ requests, wallMs, latenciesMs }: LoadResult, cpuUs: number)
 
 function describe({ rate, p50, p95, cpuUs }: Round): string {
   return `${Math.round(rate)}/s, p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms, ${Math.round(cpuUs)} µs CPU a request`;
-}
-
-function round3(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -1,5 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { pointerNames } from '../kernel/schema.ts';
 import type { Variables } from './template.ts';
 
 /** `{secrets.NAME}` or `{secrets.NAME.member}`, as the compiler of flows writes it at the places where a secret may stand. */
@@ -28,11 +29,7 @@ export class CallSecrets {
     const values: string[] = [];
     let filled: Json = input;
     for (const place of places) {
-      const path = place
-        .split('/')
-        .slice(1)
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-      filled = replaced(filled, path, (text) =>
+      filled = replaced(filled, pointerNames(place), (text) =>
         text.replace(REFERENCE, (_, name: string, members: string) => {
           const value = this.#value(name, members.split('.').slice(1));
           values.push(value, ...partsOf(value));

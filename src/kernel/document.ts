@@ -9,7 +9,7 @@ import {
 } from 'yaml';
 import { AiosError, type Issue } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
-import type { Validator } from './schema.ts';
+import { pointerNames, type Validator } from './schema.ts';
 
 /** A YAML or JSON definition as its author wrote it: the value, and where each part of it stands. */
 export interface SourceDocument {
@@ -77,8 +77,7 @@ export function locateIssue(document: SourceDocument, issue: Issue): Issue {
 function offsetOf(root: Node | null, path: string): number {
   let node: Node | null = root;
   let offset = root?.range?.[0] ?? 0;
-  for (const raw of path.split('/').slice(1)) {
-    const key = raw.replaceAll('~1', '/').replaceAll('~0', '~');
+  for (const key of pointerNames(path)) {
     if (!isCollection(node)) break;
     if (isMap(node)) {
       const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key) as

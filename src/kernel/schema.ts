@@ -82,6 +82,16 @@ export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
+/** One name of a JSON Pointer (RFC 6901), read back. */
+export function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** The names along a JSON Pointer: `/a~1b/0` is `a/b`, `0`. */
+export function pointerNames(pointer: string): string[] {
+  return pointer.split('/').slice(1).map(unescapePointer);
+}
+
 function preview(value: Json): string {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;

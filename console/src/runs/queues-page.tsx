@@ -1,5 +1,5 @@
-import { Button, Text } from '@mantine/core';
-import { IconPlayerPause, IconPlayerPlay, IconStack2 } from '@tabler/icons-react';
+import { Text } from '@mantine/core';
+import { IconStack2 } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { meQuery, runQueuesQuery } from '../api/queries.ts';
 import { act } from '../api/request.ts';
@@ -10,6 +10,7 @@ import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { PauseButton } from './pause-button.tsx';
 import { boundsOf } from './queue-bounds.ts';
 
 const READ_MS = 2_000;
@@ -102,7 +103,6 @@ function QueueRow({
   onChange: QueuesProps['onChange'];
 }) {
   const { name, paused, pending, admitted, oldestAt, body } = queue;
-  const Icon = paused ? IconPlayerPlay : IconPlayerPause;
   return (
     <tr>
       <td>
@@ -119,16 +119,7 @@ function QueueRow({
       <td className="wide-only">{oldestAt && <Time at={oldestAt} />}</td>
       <td className="end">
         {onChange && (
-          <Button
-            size="compact-sm"
-            variant="default"
-            leftSection={<Icon size={14} aria-hidden />}
-            loading={isChanging}
-            aria-label={`${paused ? 'Resume' : 'Pause'} ${name}`}
-            onClick={() => onChange(queue)}
-          >
-            {paused ? 'Resume' : 'Pause'}
-          </Button>
+          <PauseButton name={name} paused={paused} isChanging={isChanging} onClick={() => onChange(queue)} />
         )}
       </td>
     </tr>

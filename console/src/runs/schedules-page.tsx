@@ -1,5 +1,5 @@
-import { Button, Text } from '@mantine/core';
-import { IconCalendarTime, IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
+import { Text } from '@mantine/core';
+import { IconCalendarTime } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { meQuery, schedulesQuery } from '../api/queries.ts';
 import { act } from '../api/request.ts';
@@ -10,6 +10,7 @@ import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { PauseButton } from './pause-button.tsx';
 
 const READ_MS = 5_000;
 /** What becomes of a time that comes while the run before it goes on. */
@@ -111,7 +112,6 @@ function ScheduleRow({
   onChange: SchedulesProps['onChange'];
 }) {
   const { workflow, kind, expression, timezone, overlap, paused, nextAt, lastAt, lastRunId } = schedule;
-  const Icon = paused ? IconPlayerPlay : IconPlayerPause;
   return (
     <tr>
       <td>
@@ -138,16 +138,12 @@ function ScheduleRow({
       <td className="wide-only end number">{schedule.skipped}</td>
       <td className="end">
         {onChange && (
-          <Button
-            size="compact-sm"
-            variant="default"
-            leftSection={<Icon size={14} aria-hidden />}
-            loading={isChanging}
-            aria-label={`${paused ? 'Resume' : 'Pause'} ${workflow}`}
+          <PauseButton
+            name={workflow}
+            paused={paused}
+            isChanging={isChanging}
             onClick={() => onChange(schedule)}
-          >
-            {paused ? 'Resume' : 'Pause'}
-          </Button>
+          />
         )}
       </td>
     </tr>

@@ -36,12 +36,9 @@ export function pack(change: RunChange, inlineMax: number): PackedChange {
   const payloads: Payload[] = [];
   const apart = (value: unknown): PayloadRef | undefined => {
     const text = JSON.stringify(value);
-    if (text === undefined || text.length * UNIT_BYTES_MAX <= inlineMax) return undefined;
-    const bytes = Buffer.byteLength(text);
-    if (bytes <= inlineMax) return undefined;
-    const digest = createHash('sha256').update(text).digest('hex');
-    payloads.push({ runId: change.id, digest, text });
-    return { digest, bytes };
+    const ref = text === undefined ? undefined : refOf(text, inlineMax);
+    if (ref) payloads.push({ runId: change.id, digest: ref.digest, text });
+    return ref;
   };
   const packed = {
     change,
@@ -51,6 +48,13 @@ export function pack(change: RunChange, inlineMax: number): PackedChange {
     payloads,
   };
   return packed;
+}
+
+/** The reference to a text that is too large to stand where it is. */
+function refOf(text: string, inlineMax: number): PayloadRef | undefined {
+  if (text.length * UNIT_BYTES_MAX <= inlineMax) return undefined;
+  const bytes = Buffer.byteLength(text);
+  return bytes <= inlineMax ? undefined : { digest: createHash('sha256').update(text).digest('hex'), bytes };
 }
 
 type Apart = (value: unknown) => PayloadRef | undefined;
@@ -101,10 +105,9 @@ export interface PackedSignal {
 
 export function packSignal({ runId, key, payload }: Signal, inlineMax: number): PackedSignal {
   const text = JSON.stringify(payload);
-  const bytes = text.length * UNIT_BYTES_MAX <= inlineMax ? 0 : Buffer.byteLength(text);
-  if (bytes <= inlineMax) return { runId, key, text, payload: undefined };
-  const digest = createHash('sha256').update(text).digest('hex');
-  return { runId, key, text: JSON.stringify({ [REF]: { digest, bytes } }), payload: { runId, digest, text } };
+  const ref = refOf(text, inlineMax);
+  if (!ref) return { runId, key, text, payload: undefined };
+  return { runId, key, text: JSON.stringify({ [REF]: ref }), payload: { runId, digest: ref.digest, text } };
 }
 
 /** No signal of ours has a member of this name: it says that the payload lies apart. */

@@ -1,5 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { unescapePointer } from '../../kernel/schema.ts';
+import { resolveReference } from './references.ts';
 
 /** Protocols that are spoken, by the names of AsyncAPI. */
 const MQTT = new Set(['mqtt', 'mqtts', 'secure-mqtt', 'mqtt5']);
@@ -70,7 +72,7 @@ interface Channel {
 
 function channelOf(document: JsonObject, { operation: name }: AsyncApiChoice): Channel {
   const operation = member(document, 'operations', name, 'operation');
-  const channel = resolve(document, operation.channel);
+  const channel = resolveReference(document, operation.channel);
   const reference = isObject(operation.channel) ? String(operation.channel.$ref ?? '') : '';
   const address = typeof channel.address === 'string' ? channel.address : lastOf(reference);
   const servers = Array.isArray(channel.servers) ? channel.servers : [];
@@ -85,7 +87,7 @@ function channelOf(document: JsonObject, { operation: name }: AsyncApiChoice): C
 
 function channelOfV2(document: JsonObject, { channel: name, isSubscription }: AsyncApiChoice): Channel {
   const channel = member(document, 'channels', name, 'channel');
-  const operation = resolve(document, channel[isSubscription ? 'subscribe' : 'publish']);
+  const operation = resolveReference(document, channel[isSubscription ? 'subscribe' : 'publish']);
   return {
     address: String(name),
     bindings: { ...bindingsOf(document, channel), ...bindingsOf(document, operation) },
@@ -96,7 +98,7 @@ function channelOfV2(document: JsonObject, { channel: name, isSubscription }: As
 
 function serverOf(document: JsonObject, of: readonly string[], { server, protocol }: AsyncApiChoice) {
   const all = Object.entries(isObject(document.servers) ? document.servers : {}).map(
-    ([name, value]) => ({ name, value: resolve(document, value) }) as const,
+    ([name, value]) => ({ name, value: resolveReference(document, value) }) as const,
   );
   const wanted = server?.name;
   const named = all.filter(({ name }) =>
@@ -117,7 +119,7 @@ function serverOf(document: JsonObject, of: readonly string[], { server, protoco
   const written = typeof url === 'string' ? url : `${spoken}://${String(host)}${withSlash(String(pathname))}`;
   const variables = isObject(found.value.variables) ? found.value.variables : {};
   const filled = written.replace(/\{([^}]+)\}/g, (_, name: string) => {
-    const described = resolve(document, variables[name]);
+    const described = resolveReference(document, variables[name]);
     const value = given[name] ?? described.default;
     if (value === undefined) throw invalid(`The server “${found.name}” needs the variable “${name}”.`);
     return String(value);
@@ -129,44 +131,23 @@ function serverOf(document: JsonObject, of: readonly string[], { server, protoco
 
 function member(document: JsonObject, kind: string, name: string | undefined, what: string): JsonObject {
   const all = isObject(document[kind]) ? document[kind] : {};
-  if (name !== undefined && Object.hasOwn(all, name)) return resolve(document, all[name]);
+  if (name !== undefined && Object.hasOwn(all, name)) return resolveReference(document, all[name]);
   throw invalid(
     `The document has no ${what} “${name ?? ''}”; it has ${Object.keys(all).slice(0, 40).join(', ') || 'none'}.`,
   );
 }
 
 function bindingsOf(document: JsonObject, of: JsonObject): JsonObject {
-  return resolve(document, of.bindings);
+  return resolveReference(document, of.bindings);
 }
 
 function contentTypeOf(document: JsonObject, message: Json | undefined): string {
-  const { contentType } = resolve(document, message);
+  const { contentType } = resolveReference(document, message);
   return String(contentType ?? document.defaultContentType ?? 'application/json');
 }
 
-function resolve(document: JsonObject, value: Json | undefined): JsonObject {
-  let found = value;
-  for (let hop = 0; hop < 20 && isObject(found) && typeof found.$ref === 'string'; hop++) {
-    const reference = found.$ref;
-    if (!reference.startsWith('#/'))
-      throw invalid(`The reference ${reference} is not followed: only those inside of the document are.`);
-    found = reference
-      .slice(2)
-      .split('/')
-      .map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
-      .reduce<Json | undefined>(
-        (at, part) => (isObject(at) && Object.hasOwn(at, part) ? at[part] : undefined),
-        document,
-      );
-    if (found === undefined) throw invalid(`The reference ${reference} points at nothing.`);
-  }
-  return isObject(found) ? found : {};
-}
-
 function lastOf(reference: string): string {
-  return decodeURIComponent(reference.slice(reference.lastIndexOf('/') + 1))
-    .replaceAll('~1', '/')
-    .replaceAll('~0', '~');
+  return unescapePointer(decodeURIComponent(reference.slice(reference.lastIndexOf('/') + 1)));
 }
 
 function withSlash(path: string): string {

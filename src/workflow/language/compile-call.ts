@@ -1,6 +1,6 @@
 import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import { compileSchema, type Validator } from '../../kernel/schema.ts';
+import { compileSchema, pointerNames } from '../../kernel/schema.ts';
 import { isA2aReading } from '../catalog/a2a.ts';
 import { isReading } from '../catalog/http.ts';
 import { isMcpReading } from '../catalog/mcp.ts';
@@ -142,17 +142,8 @@ function compilePrimitive(
     pinned,
     with: expand ? (scope) => expand(template(scope) as JsonObject, scope) : template,
     // Also of what is written out whole: an operator may give other arguments when the step is done again.
-    validate: validatorOf(primitive.inputSchema),
+    validate: compileSchema(primitive.inputSchema),
   };
-}
-
-const validators = new WeakMap<JsonObject, Validator>();
-
-/** Compiled once for each primitive, not for each step that calls it. */
-function validatorOf(schema: JsonObject): Validator {
-  const known = validators.get(schema) ?? compileSchema(schema);
-  validators.set(schema, known);
-  return known;
 }
 
 /** What is written out is held to the primitive's schema now; what expressions give, when the step runs. */
@@ -162,7 +153,7 @@ export function checkStaticInput(
   input: JsonObject,
   path: string,
 ): void {
-  const issues = compiler.try(path, () => validatorOf(schema))?.(input) ?? [];
+  const issues = compiler.try(path, () => compileSchema(schema))?.(input) ?? [];
   for (const issue of issues) {
     if (!compiler.isStatic(valueAt(input, issue.path))) continue;
     compiler.fault(path + issue.path, issue.message, issue.expected);
@@ -172,8 +163,7 @@ export function checkStaticInput(
 /** What stands at a JSON Pointer, or nothing. */
 function valueAt(input: JsonObject, pointer: string): Json {
   let value: Json | undefined = input;
-  for (const part of pointer.split('/').slice(1)) {
-    const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+  for (const name of pointerNames(pointer)) {
     value = isObject(value) ? value[name] : Array.isArray(value) ? value[Number(name)] : undefined;
   }
   return value ?? null;

@@ -1,9 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { resolveReference } from './references.ts';
 
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch'];
-/** A reference to a reference is followed this far: more is a circle. */
-const REFERENCES_MAX = 20;
 /** Bodies that are sent, the best first. */
 const CONTENT_TYPES = [/[/+]json$/, /^application\/x-www-form-urlencoded$/, /^text\//];
 
@@ -21,7 +20,7 @@ export function openApiOperation(document: Json, operationId: string, uri: strin
   const isV2 = document.swagger !== undefined;
   const found = find(document, operationId);
   const listed = [found.item.parameters, found.operation.parameters].flatMap((list) =>
-    Array.isArray(list) ? list.map((parameter) => resolve(document, parameter)) : [],
+    Array.isArray(list) ? list.map((parameter) => resolveReference(document, parameter)) : [],
   );
   const byPlace = new Map(listed.map((parameter) => [`${parameter.in}/${parameter.name}`, parameter]));
   const all = [...byPlace.values()];
@@ -49,7 +48,7 @@ interface Found {
 function find(document: JsonObject, operationId: string): Found {
   const known: string[] = [];
   for (const [path, value] of Object.entries(isObject(document.paths) ? document.paths : {})) {
-    const item = resolve(document, value);
+    const item = resolveReference(document, value);
     for (const method of METHODS) {
       const operation = item[method];
       if (!isObject(operation)) continue;
@@ -60,25 +59,6 @@ function find(document: JsonObject, operationId: string): Found {
   throw invalid(
     `The document has no operation “${operationId}”; it has ${known.slice(0, 40).join(', ') || 'none with an id'}.`,
   );
-}
-
-function resolve(document: JsonObject, value: Json | undefined): JsonObject {
-  let found = value;
-  for (let hop = 0; isObject(found) && typeof found.$ref === 'string'; hop++) {
-    const reference = found.$ref;
-    if (!reference.startsWith('#/') || hop === REFERENCES_MAX)
-      throw invalid(`The reference ${reference} is not followed: only those inside of the document are.`);
-    found = reference
-      .slice(2)
-      .split('/')
-      .map((part) => decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~'))
-      .reduce<Json | undefined>(
-        (at, part) => (isObject(at) && Object.hasOwn(at, part) ? at[part] : undefined),
-        document,
-      );
-    if (found === undefined) throw invalid(`The reference ${reference} points at nothing.`);
-  }
-  return isObject(found) ? found : {};
 }
 
 function serverOf(document: JsonObject, { item, operation }: Found, uri: string): string {
@@ -138,7 +118,7 @@ function parameterOfV2(parameter: JsonObject): JsonObject {
 
 function bodyOf(document: JsonObject, operation: JsonObject, operationId: string): JsonObject | undefined {
   if (operation.requestBody === undefined) return undefined;
-  const { content, required } = resolve(document, operation.requestBody);
+  const { content, required } = resolveReference(document, operation.requestBody);
   const types = Object.keys(isObject(content) ? content : {});
   const contentType = chosen(types);
   if (contentType === undefined)
