@@ -11,7 +11,6 @@ export const STATIONS = [
   'contracts',
   'features',
   'models',
-  'serving',
   'decisions',
   'tasks',
   'connectors',
@@ -24,6 +23,16 @@ export const STATIONS = [
 /** The rooms of the workflow module, in the order in which a definition becomes a run. */
 export const WORKFLOW = ['workflow/catalog', 'workflow/language', 'workflow/interpreter', 'workflow/engine'];
 
+/** The rooms of the serving station, in the order in which a model comes to answer. */
+export const SERVING = [
+  'serving/tensors',
+  'serving/runtimes',
+  'serving/hosting',
+  'serving/traffic',
+  'serving/protocol',
+  'serving/chat',
+];
+
 /** Which folders of src/ a folder may import, besides itself. The table of ARCHITECTURE.md says the same. */
 export const DIRECTION: Record<string, readonly string[]> = {
   kernel: [],
@@ -33,7 +42,13 @@ export const DIRECTION: Record<string, readonly string[]> = {
   'workflow/language': [...GROUND, 'workflow/catalog'],
   'workflow/interpreter': [...GROUND, 'workflow/catalog', 'workflow/language'],
   'workflow/engine': [...GROUND, 'workflow/catalog', 'workflow/language', 'workflow/interpreter'],
-  api: [...GROUND, ...STATIONS, ...WORKFLOW],
+  'serving/tensors': GROUND,
+  'serving/runtimes': [...GROUND, 'serving/tensors'],
+  'serving/hosting': [...GROUND, 'serving/tensors', 'serving/runtimes'],
+  'serving/traffic': [...GROUND, 'serving/tensors', 'serving/runtimes', 'serving/hosting'],
+  'serving/protocol': [...GROUND, 'serving/tensors'],
+  'serving/chat': GROUND,
+  api: [...GROUND, ...STATIONS, ...SERVING, ...WORKFLOW],
   client: ['kernel'],
   cli: ['kernel', 'client'],
   testing: GROUND,
@@ -99,7 +114,7 @@ function isTest(path: string): boolean {
 }
 
 function moduleOf(path: string): string | undefined {
-  return /^src\/(workflow\/[^/]+|[^/]+)\//.exec(path)?.[1];
+  return /^src\/((?:workflow|serving)\/[^/]+|[^/]+)\//.exec(path)?.[1];
 }
 
 function resolveImport(from: string, specifier: string): string | undefined {

@@ -4,7 +4,7 @@ import type { Decisions } from '../decisions/decisions.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Model, Models, ModelVersion } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
-import type { Serving } from '../serving/serving.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
 import { actorOf, route } from './routes.ts';
 import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
 

@@ -2,8 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
-import { inferFromJson, inferToJson, modelMetadata, serverMetadata } from '../serving/open-inference.ts';
-import type { ModelSource, Serving } from '../serving/serving.ts';
+import {
+  inferFromJson,
+  inferToJson,
+  modelMetadata,
+  serverMetadata,
+} from '../serving/protocol/open-inference.ts';
+import type { ModelSource, Serving } from '../serving/traffic/serving.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
-import { createOnnxRuntime } from '../serving/onnx-runtime.ts';
-import { createServing, type Serving } from '../serving/serving.ts';
+import { createOnnxRuntime } from '../serving/runtimes/onnx-runtime.ts';
+import { createServing, type Serving } from '../serving/traffic/serving.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { logisticModel, onnxModel } from '../testing/onnx.ts';

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { decodeFrame, encodeBytes, encodeFrame, FRAME, type Frame, frameBytes, textOf } from './frames.ts';
 import {
   type BatchAnswer,
@@ -10,7 +11,6 @@ import {
   type Runtime,
   type RuntimeModel,
 } from './runtime.ts';
-import type { Tensor, TensorSpec } from './tensor.ts';
 
 const STDERR_KEPT = 2_000; // characters: enough for ONNX Runtime's last words
 // The replica gets no variable of the front: keys and database addresses are none of a model's business.

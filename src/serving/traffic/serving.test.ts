@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AiosError } from '../kernel/errors.ts';
-import { limitsFrom } from '../kernel/limits.ts';
-import { logisticModel, onnxModel } from '../testing/onnx.ts';
-import { createFunctionRuntime, type FunctionModel } from './function-runtime.ts';
-import type { ServingOptions } from './model-host.ts';
-import { createOnnxRuntime } from './onnx-runtime.ts';
-import type { Replica, Runtime } from './runtime.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { logisticModel, onnxModel } from '../../testing/onnx.ts';
+import type { ServingOptions } from '../hosting/model-host.ts';
+import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
+import { createOnnxRuntime } from '../runtimes/onnx-runtime.ts';
+import type { Replica, Runtime } from '../runtimes/runtime.ts';
+import type { Signature } from '../tensors/signature.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { createServing, type ServedModel, type Serving } from './serving.ts';
-import type { Signature } from './signature.ts';
-import type { Tensor, TensorSpec } from './tensor.ts';
 
 const inputs: TensorSpec[] = [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }];
 const outputs: TensorSpec[] = [{ name: 'sum', datatype: 'FP32', shape: [-1, 1] }];

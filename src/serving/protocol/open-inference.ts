@@ -1,8 +1,15 @@
-import { AiosError } from '../kernel/errors.ts';
-import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
-import type { Signature } from './signature.ts';
-import { DATATYPES, type Datatype, elementCount, newData, type Tensor, type TensorData } from './tensor.ts';
-import { shapeText } from './tensor-check.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import type { Signature } from '../tensors/signature.ts';
+import {
+  DATATYPES,
+  type Datatype,
+  elementCount,
+  newData,
+  type Tensor,
+  type TensorData,
+} from '../tensors/tensor.ts';
+import { shapeText } from '../tensors/tensor-check.ts';
 
 /*
  * The Open Inference Protocol, version 2, REST (kserve/open-inference-protocol, specification/protocol/inference_rest.md), as functions

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Tensor } from '../tensors/tensor.ts';
 import { ModelRefused, type Replica, RunFailed, type Runtime, type RuntimeModel } from './runtime.ts';
-import type { Tensor } from './tensor.ts';
 
 export interface RuntimeFixture {
   runtime: Runtime;

@@ -1,5 +1,5 @@
-import type { AiosError } from '../kernel/errors.ts';
-import { sliceRows, type Tensor } from './tensor.ts';
+import type { AiosError } from '../../kernel/errors.ts';
+import { sliceRows, type Tensor } from '../tensors/tensor.ts';
 
 /** A request's part in the batch that answered it. */
 export interface Share {

@@ -1,8 +1,8 @@
-import { AiosError } from '../kernel/errors.ts';
-import { escapePointer } from '../kernel/schema.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { escapePointer } from '../../kernel/schema.ts';
+import type { Fill, Signature } from '../tensors/signature.ts';
+import type { Tensor, TensorData } from '../tensors/tensor.ts';
 import { PendingRequest, type Share } from './request.ts';
-import type { Fill, Signature } from './signature.ts';
-import type { Tensor, TensorData } from './tensor.ts';
 
 export type FeatureValues = Readonly<Record<string, unknown>>;
 /** One row of an output: a number when it has one element, else all of them in row-major order. */

@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
+import type { Datatype, TensorData, TensorSpec } from '../tensors/tensor.ts';
 import {
   decodeFrame,
   encodeBytes,
@@ -9,7 +10,6 @@ import {
   type Frame,
   frameBytes,
 } from './frames.ts';
-import type { Datatype, TensorData, TensorSpec } from './tensor.ts';
 
 /*
  * The main file of a replica's process: it loads one model and answers one frame after the other on descriptor 3. Reads and writes block:

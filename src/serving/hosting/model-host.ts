@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import {
+  type BatchAnswer,
+  type Replica,
+  RunFailed,
+  type Runtime,
+  type RuntimeModel,
+} from '../runtimes/runtime.ts';
 import type { Pending, Share } from './request.ts';
-import { type BatchAnswer, type Replica, RunFailed, type Runtime, type RuntimeModel } from './runtime.ts';
 import { Latencies, type ServingStatistics } from './statistics.ts';
 import { warmUp } from './warm-up.ts';
 

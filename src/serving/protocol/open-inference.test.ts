@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AiosError } from '../kernel/errors.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 import { inferFromJson, inferToJson, modelMetadata, serverMetadata } from './open-inference.ts';
 
 const input = (members: JsonObject): JsonObject => ({

@@ -1,4 +1,4 @@
-import { DATATYPES, type Datatype, type Tensor, type TensorData } from './tensor.ts';
+import { DATATYPES, type Datatype, type Tensor, type TensorData } from '../tensors/tensor.ts';
 
 /*
  * What a replica and its front say to each other, little-endian, every part at a multiple of 8 so that elements are read in place:

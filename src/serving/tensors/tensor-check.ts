@@ -1,4 +1,4 @@
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import { elementCount, type Tensor, type TensorSpec } from './tensor.ts';
 
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`;

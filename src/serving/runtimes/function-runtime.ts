@@ -1,5 +1,5 @@
+import { joinRows, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import { type BatchAnswer, ModelRefused, type Replica, RunFailed, type Runtime } from './runtime.ts';
-import { joinRows, type Tensor, type TensorSpec } from './tensor.ts';
 
 /** A model written in TypeScript. */
 export interface FunctionModel {

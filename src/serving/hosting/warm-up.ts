@@ -1,5 +1,5 @@
-import { type Replica, RunFailed } from './runtime.ts';
-import { elementCount, newData, type Tensor, type TensorData } from './tensor.ts';
+import { type Replica, RunFailed } from '../runtimes/runtime.ts';
+import { elementCount, newData, type Tensor, type TensorData } from '../tensors/tensor.ts';
 
 const TOLERANCE = 1e-4; // relative: BLAS kernels may round differently for one row and for two
 

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { logisticModel, onnxModel } from '../testing/onnx.ts';
+import { logisticModel, onnxModel } from '../../testing/onnx.ts';
+import { warmUp } from '../hosting/warm-up.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { createFunctionRuntime } from './function-runtime.ts';
 import { createOnnxRuntime } from './onnx-runtime.ts';
 import type { RuntimeModel } from './runtime.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
-import type { Tensor, TensorSpec } from './tensor.ts';
-import { warmUp } from './warm-up.ts';
 
 const model = (name: string, bytes: Uint8Array): RuntimeModel => ({
   name,

@@ -1,15 +1,15 @@
 import { type Attributes, metrics, trace } from '@opentelemetry/api';
-import { AiosError } from '../kernel/errors.ts';
-import type { Limits } from '../kernel/limits.ts';
-import { ModelHost, type ServingOptions } from './model-host.ts';
-import { type InferAnswer, InferRequest } from './request.ts';
-import type { Runtime } from './runtime.ts';
-import { type FeatureValues, type RowAnswer, ScorePlan, ScoreRequest } from './score.ts';
-import type { Signature } from './signature.ts';
-import type { ServingStatistics } from './statistics.ts';
-import type { Tensor, TensorSpec } from './tensor.ts';
-import { checkInputs } from './tensor-check.ts';
-import { warmUp } from './warm-up.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import { ModelHost, type ServingOptions } from '../hosting/model-host.ts';
+import { type InferAnswer, InferRequest } from '../hosting/request.ts';
+import { type FeatureValues, type RowAnswer, ScorePlan, ScoreRequest } from '../hosting/score.ts';
+import type { ServingStatistics } from '../hosting/statistics.ts';
+import { warmUp } from '../hosting/warm-up.ts';
+import type { Runtime } from '../runtimes/runtime.ts';
+import type { Signature } from '../tensors/signature.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { checkInputs } from '../tensors/tensor-check.ts';
 
 /** An alias (`champion`), a version, or nothing for `champion`. */
 export type ModelReference = string | number | undefined;

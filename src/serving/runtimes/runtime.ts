@@ -1,4 +1,4 @@
-import type { Tensor, TensorSpec } from './tensor.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 
 /** What a runtime needs to start a replica of one version of a model. */
 export interface RuntimeModel {
