@@ -58,6 +58,11 @@ export const PATH_ERRORS = {
     'An element is no value of its datatype',
     'The detail names the input and the element.',
   ),
+  'serving.tensor_bytes': row(
+    400,
+    'The bytes of a tensor are not what they claim to be',
+    'The detail says where they differ; compare the declared sizes, shape and datatype with what was sent.',
+  ),
   'serving.feature_invalid': row(
     422,
     'A feature of the model is absent or no number',
@@ -66,7 +71,7 @@ export const PATH_ERRORS = {
   'serving.no_features': row(
     422,
     'The signature names no features',
-    'Add features (the columns of the one FP32 or FP64 input) to the signature, or send tensors.',
+    'Add features (the columns of the one FP16, FP32 or FP64 input) to the signature, or send tensors.',
   ),
   'serving.model_failed': row(
     422,

@@ -192,7 +192,7 @@ describe('a model definition', () => {
     ],
     [
       'a datatype that is not served',
-      'name: m\nfile: m.onnx\nsignature:\n  inputs:\n    - { name: x, datatype: FP16, shape: [1] }',
+      'name: m\nfile: m.onnx\nsignature:\n  inputs:\n    - { name: x, datatype: FP8, shape: [1] }',
       'definition.invalid',
       '/signature/inputs/0/datatype',
       5,

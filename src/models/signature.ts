@@ -1,9 +1,28 @@
 import { AiosError, type Issue } from '../kernel/errors.ts';
 
+/** The element types of the Open Inference Protocol. */
+const DATATYPES = [
+  'BOOL',
+  'UINT8',
+  'UINT16',
+  'UINT32',
+  'UINT64',
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'FP16',
+  'BF16',
+  'FP32',
+  'FP64',
+  'BYTES',
+] as const;
+const MATRIX_DATATYPES: readonly string[] = ['FP16', 'FP32', 'FP64'];
+
 /** A tensor of the Open Inference Protocol; -1 is a dimension that the caller chooses. */
 export interface TensorSpec {
   readonly name: string;
-  readonly datatype: 'BOOL' | `${'UINT' | 'INT'}${8 | 16 | 32 | 64}` | 'FP32' | 'FP64';
+  readonly datatype: (typeof DATATYPES)[number];
   readonly shape: readonly number[];
 }
 
@@ -54,21 +73,7 @@ export const SIGNATURE_SCHEMA = {
       required: ['name', 'datatype', 'shape'],
       properties: {
         name: { type: 'string', minLength: 1 },
-        datatype: {
-          enum: [
-            'BOOL',
-            'UINT8',
-            'UINT16',
-            'UINT32',
-            'UINT64',
-            'INT8',
-            'INT16',
-            'INT32',
-            'INT64',
-            'FP32',
-            'FP64',
-          ],
-        },
+        datatype: { enum: DATATYPES },
         shape: { type: 'array', items: { type: 'integer', minimum: -1 } },
       },
     },
@@ -144,14 +149,12 @@ function checkFeatures({ features, fill }: DeclaredSignature, inputs: readonly T
   const [input] = inputs;
   const path = '/signature/features';
   const matrix =
-    inputs.length === 1 &&
-    input?.shape.length === 2 &&
-    (input.datatype === 'FP32' || input.datatype === 'FP64');
+    inputs.length === 1 && input?.shape.length === 2 && MATRIX_DATATYPES.includes(input.datatype);
   if (!matrix) {
     return [
       {
         path,
-        message: 'features need one FP32 or FP64 matrix as input',
+        message: 'features need one FP16, FP32 or FP64 matrix as input',
         found: inputs.map(describe).join('; '),
       },
     ];

@@ -4,7 +4,22 @@
  */
 const VARINT = 0;
 const BYTES = 2;
-const ELEMENT = { FP32: 1, INT64: 7, FP64: 11 } as const;
+const ELEMENT = {
+  FP32: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BYTES: 8,
+  BOOL: 9,
+  FP16: 10,
+  FP64: 11,
+  UINT32: 12,
+  UINT64: 13,
+  BF16: 16,
+} as const;
 
 type Field = readonly [number: number, value: number | string | Uint8Array];
 

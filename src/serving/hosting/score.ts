@@ -1,12 +1,14 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { escapePointer } from '../../kernel/schema.ts';
 import type { Fill, Signature } from '../tensors/signature.ts';
-import type { Tensor, TensorData } from '../tensors/tensor.ts';
+import { elementOf, newData, type Tensor } from '../tensors/tensor.ts';
 import { PendingRequest, type Share } from './request.ts';
 
 export type FeatureValues = Readonly<Record<string, unknown>>;
-/** One row of an output: a number when it has one element, else all of them in row-major order. */
-export type ScoreOutputs = Record<string, number | boolean | (number | boolean)[]>;
+/** One element of an output: BYTES are read as UTF-8, and are absent when they are none. */
+type ScoreElement = number | boolean | string | null;
+/** One row of an output: its element when it has one, else all of them in row-major order. */
+export type ScoreOutputs = Record<string, ScoreElement | ScoreElement[]>;
 
 export interface RowAnswer extends Share {
   readonly outputs: ScoreOutputs;
@@ -16,7 +18,6 @@ export interface RowAnswer extends Share {
 interface ResultPlace {
   readonly name: string;
   readonly output: number;
-  readonly boolean: boolean;
   /** The one element to read, or all of the row. */
   readonly column: number | undefined;
 }
@@ -28,14 +29,18 @@ interface ResultPlace {
 export class ScorePlan {
   readonly #names: readonly string[];
   readonly #fills: readonly (number | undefined)[];
-  readonly #input: { name: string; datatype: 'FP32' | 'FP64'; shape: number[] };
+  readonly #input: { name: string; datatype: 'FP16' | 'FP32' | 'FP64'; shape: number[] };
   readonly #places: readonly ResultPlace[];
 
   /** @throws AiosError `serving.no_features` when the signature names none */
   constructor(label: string, signature: Signature) {
     const [input] = signature.inputs;
     const { features } = signature;
-    if (!features || !input || (input.datatype !== 'FP32' && input.datatype !== 'FP64')) {
+    if (
+      !features ||
+      !input ||
+      (input.datatype !== 'FP16' && input.datatype !== 'FP32' && input.datatype !== 'FP64')
+    ) {
       throw new AiosError('serving.no_features', { detail: `The signature of ${label} names no features.` });
     }
     this.#names = features;
@@ -48,7 +53,7 @@ export class ScorePlan {
   row(features: FeatureValues): Tensor {
     const names = this.#names;
     const { name, datatype, shape } = this.#input;
-    const data = datatype === 'FP32' ? new Float32Array(names.length) : new Float64Array(names.length);
+    const data = newData(datatype, names.length);
     for (let i = 0; i < names.length; i++) {
       const value = features[names[i]!];
       if (typeof value === 'number' && Number.isFinite(value)) data[i] = value;
@@ -62,13 +67,14 @@ export class ScorePlan {
 
   read(outputs: readonly Tensor[], row: number): ScoreOutputs {
     const results: ScoreOutputs = {};
-    for (const { name, output, column, boolean } of this.#places) {
-      const { data, shape } = outputs[output]!;
+    for (const { name, output, column } of this.#places) {
+      const tensor = outputs[output]!;
+      const { data, shape } = tensor;
       const width = data.length / (shape[0] || 1);
       const first = row * width;
-      if (column !== undefined) results[name] = element(data, first + column, boolean);
-      else if (width === 1) results[name] = element(data, first, boolean);
-      else results[name] = Array.from({ length: width }, (_, i) => element(data, first + i, boolean));
+      if (column !== undefined) results[name] = element(tensor, first + column);
+      else if (width === 1) results[name] = element(tensor, first);
+      else results[name] = Array.from({ length: width }, (_, i) => element(tensor, first + i));
     }
     return results;
   }
@@ -102,14 +108,15 @@ function placesOf({ outputs, results }: Signature): ResultPlace[] {
   return Object.entries(wanted).map(([name, { output, column }]) => ({
     name,
     output: position(output),
-    boolean: outputs[position(output)]?.datatype === 'BOOL',
     column,
   }));
 }
 
-function element(data: TensorData, index: number, boolean: boolean): number | boolean {
-  const value = Number(data[index]);
-  return boolean ? value !== 0 : value;
+function element(tensor: Tensor, index: number): ScoreElement {
+  const value = elementOf(tensor, index);
+  if (tensor.datatype === 'BOOL') return value !== 0;
+  if (tensor.datatype === 'BYTES') return (value as string | undefined) ?? null;
+  return Number(value);
 }
 
 /** One row that answers with its named results. */

@@ -25,10 +25,21 @@ describe('the Open Inference Protocol', () => {
       input({ datatype: 'INT64', shape: [2], data: [-1, 9_007_199_254_740_991] }),
       [-1n, 9_007_199_254_740_991n],
     ],
+    ['texts', input({ datatype: 'BYTES', shape: [2], data: ['', 'ü'] }), [Buffer.from(''), Buffer.from('ü')]],
+    ['half floats', input({ datatype: 'FP16', shape: [2], data: [0.5, 65_504] }), [0.5, 65_504]],
+    ['brain floats', input({ datatype: 'BF16', shape: [2], data: [1.5, -1] }), [0x3fc0, 0xbf80]],
+    [
+      'every digit of 64 bits',
+      input({ datatype: 'UINT64', shape: [1], data: ['18446744073709551615'] }),
+      [2n ** 64n - 1n],
+    ],
     ['booleans', input({ datatype: 'BOOL', shape: [2], data: [true, false] }), [1, 0]],
     ['no rows', input({ shape: [0, 2], data: [] }), []],
   ])('reads %s', (_, body, expected) => {
-    expect([...inferFromJson(body as Json).inputs[0]!.data]).toEqual(expected);
+    const elements = [...inferFromJson(body as Json).inputs[0]!.data].map((element) =>
+      element instanceof Uint8Array ? Buffer.from(element) : element,
+    );
+    expect(elements).toEqual(expected);
   });
 
   it.each([
@@ -36,7 +47,7 @@ describe('the Open Inference Protocol', () => {
     ['an id that is no text', { id: 1, inputs: [] }, 'request.invalid'],
     ['an input without a name', { inputs: [{}] }, 'request.invalid'],
     ['an output without a name', { inputs: [], outputs: [1] }, 'request.invalid'],
-    ['a datatype that is not served', input({ datatype: 'BYTES' }), 'serving.tensor_type'],
+    ['a datatype that is none', input({ datatype: 'FP8' }), 'serving.tensor_type'],
     ['a datatype named after an object member', input({ datatype: 'constructor' }), 'serving.tensor_type'],
     ['a shape that is none', input({ shape: [-1, 2] }), 'serving.tensor_shape'],
     ['fewer elements than the shape', input({ data: [1] }), 'serving.tensor_shape'],
@@ -59,6 +70,17 @@ describe('the Open Inference Protocol', () => {
       'serving.tensor_value',
     ],
     ['text among numbers', input({ data: [1, 2, 3, 'NaN'] }), 'serving.tensor_value'],
+    ['a number among texts', input({ datatype: 'BYTES', data: ['a', 'b', 'c', 1] }), 'serving.tensor_value'],
+    [
+      'a half float past its range',
+      input({ datatype: 'FP16', data: [1, 2, 3, 65_520] }),
+      'serving.tensor_value',
+    ],
+    [
+      '65 bits',
+      input({ datatype: 'UINT64', data: [1, 2, 3, '18446744073709551616'] }),
+      'serving.tensor_value',
+    ],
     ['null', input({ data: [1, 2, 3, null] }), 'serving.tensor_value'],
     ['a number past its type', input({ data: [1, 2, 3, 1e300] }), 'serving.tensor_value'],
     [

@@ -1,15 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { Signature } from '../tensors/signature.ts';
-import {
-  DATATYPES,
-  type Datatype,
-  elementCount,
-  newData,
-  type Tensor,
-  type TensorData,
-} from '../tensors/tensor.ts';
+import { DATATYPES, elementCount, isDatatype, type Tensor } from '../tensors/tensor.ts';
 import { shapeText } from '../tensors/tensor-check.ts';
+import { dataFromJson, dataToJson } from './json-data.ts';
 
 /*
  * The Open Inference Protocol, version 2, REST (kserve/open-inference-protocol, specification/protocol/inference_rest.md), as functions
@@ -30,17 +24,6 @@ export interface Answered {
   version: number;
   outputs: readonly Tensor[];
 }
-
-const INTEGER_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
-  UINT8: [0n, 255n],
-  UINT16: [0n, 65_535n],
-  UINT32: [0n, 4_294_967_295n],
-  UINT64: [0n, 2n ** 64n - 1n],
-  INT8: [-128n, 127n],
-  INT16: [-32_768n, 32_767n],
-  INT32: [-(2n ** 31n), 2n ** 31n - 1n],
-  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
-};
 
 /**
  * Reads the body of `POST /v2/models/{name}/infer`. Data may be flat or nested, in row-major order.
@@ -83,11 +66,11 @@ export function inferToJson(request: InferenceRequest, answer: Answered): JsonOb
     model_name: answer.model,
     model_version: String(answer.version),
     ...(request.id === undefined ? {} : { id: request.id }),
-    outputs: (wanted ?? outputs).map(({ name, datatype, shape, data }) => ({
-      name,
-      datatype,
-      shape: [...shape],
-      data: dataToJson(datatype, data),
+    outputs: (wanted ?? outputs).map((output) => ({
+      name: output.name,
+      datatype: output.datatype,
+      shape: [...output.shape],
+      data: dataToJson(output),
     })),
   };
 }
@@ -122,9 +105,9 @@ function tensorFromJson(value: Json, path: string): Tensor {
   if (!isObject(value) || typeof value.name !== 'string')
     throw invalid(`${path}/name`, 'an input has a name');
   const { name, datatype, shape, data } = value;
-  if (typeof datatype !== 'string' || !Object.hasOwn(DATATYPES, datatype)) {
+  if (!isDatatype(datatype)) {
     throw new AiosError('serving.tensor_type', {
-      detail: `Input “${name}”: the datatype ${JSON.stringify(datatype)} is not served; use one of ${Object.keys(DATATYPES).join(', ')}.`,
+      detail: `Input “${name}”: the datatype ${JSON.stringify(datatype)} is not served; use one of ${DATATYPES.join(', ')}.`,
     });
   }
   if (!isShape(shape))
@@ -142,9 +125,9 @@ function tensorFromJson(value: Json, path: string): Tensor {
     );
   return {
     name,
-    datatype: datatype as Datatype,
+    datatype: datatype,
     shape,
-    data: dataFromJson(name, datatype as Datatype, flat),
+    data: dataFromJson(name, datatype, flat),
   };
 }
 
@@ -167,41 +150,4 @@ function flatten(data: Json[], shape: readonly number[], fault: (detail: string)
     level = (level as Json[][]).flat(1);
   }
   return level;
-}
-
-function dataFromJson(name: string, datatype: Datatype, flat: readonly Json[]): TensorData {
-  const data = newData(datatype, flat.length);
-  const wide = datatype === 'INT64' || datatype === 'UINT64';
-  for (let i = 0; i < flat.length; i++) {
-    const value = flat[i];
-    if (datatype === 'BOOL' && typeof value === 'boolean') data[i] = value ? 1 : 0;
-    else if (datatype !== 'BOOL' && typeof value === 'number' && isElement(datatype, value))
-      data[i] = wide ? BigInt(value) : value;
-    else
-      throw new AiosError('serving.tensor_value', {
-        detail: `Input “${name}”, element ${i}: ${JSON.stringify(value)} is no ${datatype}.`,
-      });
-  }
-  return data;
-}
-
-function isElement(datatype: Datatype, value: number): boolean {
-  if (!Number.isFinite(datatype === 'FP32' ? Math.fround(value) : value)) return false;
-  const range = INTEGER_RANGE[datatype];
-  if (!range) return true;
-  return Number.isInteger(value) && BigInt(value) >= range[0] && BigInt(value) <= range[1];
-}
-
-/** JSON has no NaN and no infinity: they become null. Integers past 2^53 become texts, so that no digit is lost. */
-function dataToJson(datatype: Datatype, data: TensorData): Json[] {
-  const values: Json[] = new Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i]!;
-    if (datatype === 'BOOL') values[i] = value !== 0;
-    else if (typeof value === 'bigint') {
-      const number = Number(value);
-      values[i] = Number.isSafeInteger(number) ? number : value.toString();
-    } else values[i] = Number.isFinite(value) ? value : null;
-  }
-  return values;
 }

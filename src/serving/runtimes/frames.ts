@@ -1,4 +1,12 @@
-import { DATATYPES, type Datatype, type Tensor, type TensorData } from '../tensors/tensor.ts';
+import {
+  bytesOf,
+  DATATYPES,
+  type Datatype,
+  dataOfBytes,
+  elementCount,
+  type Tensor,
+  type TensorData,
+} from '../tensors/tensor.ts';
 
 /*
  * What a replica and its front say to each other, little-endian, every part at a multiple of 8 so that elements are read in place:
@@ -8,8 +16,7 @@ import { DATATYPES, type Datatype, type Tensor, type TensorData } from '../tenso
  */
 const FRAME_HEADER_BYTES = 16;
 const TENSOR_HEADER_BYTES = 8;
-const NAMES = Object.keys(DATATYPES) as Datatype[];
-const CODES = Object.fromEntries(NAMES.map((name, code) => [name, code])) as Record<Datatype, number>;
+const CODES = Object.fromEntries(DATATYPES.map((name, code) => [name, code])) as Record<Datatype, number>;
 
 /** `load`: one UINT8 tensor, the model; number = threads. `describe`: its answer, JSON. `run` and `result`: number = compute µs. `fail`: text. */
 export const FRAME = { load: 1, describe: 2, run: 3, result: 4, fail: 5 } as const;
@@ -58,7 +65,7 @@ export function encodeFrame(
     let at = offset;
     for (const tensors of requests) {
       const { data } = tensors[position]!;
-      frame.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+      frame.set(bytesOf(data), at);
       at += data.byteLength;
     }
     offset += padded(sizes[position]!);
@@ -97,18 +104,18 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   };
   let offset = FRAME_HEADER_BYTES;
   for (let count = view.getUint8(5); count > 0; count--) {
-    const datatype = NAMES[view.getUint8(offset)]!;
+    const datatype = DATATYPES[view.getUint8(offset)]!;
     const rank = view.getUint8(offset + 1);
     const size = view.getUint32(offset + 4, true);
     const shape = new Array<number>(rank);
     for (let axis = 0; axis < rank; axis++)
       shape[axis] = view.getUint32(offset + TENSOR_HEADER_BYTES + 4 * axis, true);
     offset += TENSOR_HEADER_BYTES + padded(4 * rank);
-    const array = DATATYPES[datatype];
-    const data = new array(
-      aligned.buffer as ArrayBuffer,
-      aligned.byteOffset + offset,
-      size / array.BYTES_PER_ELEMENT,
+    const data = dataOfBytes(
+      datatype,
+      aligned.subarray(offset, offset + size),
+      elementCount(shape),
+      'a frame',
     );
     frame.tensors.push({ datatype, shape, data });
     offset += padded(size);

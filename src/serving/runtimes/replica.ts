@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
+import { ByteStrings } from '../tensors/byte-strings.ts';
 import type { Datatype, TensorData, TensorSpec } from '../tensors/tensor.ts';
 import {
   decodeFrame,
@@ -26,8 +27,10 @@ const ONNX_TYPES: Record<string, Datatype> = {
   int16: 'INT16',
   int32: 'INT32',
   int64: 'INT64',
+  float16: 'FP16',
   float32: 'FP32',
   float64: 'FP64',
+  string: 'BYTES',
 };
 const TYPES_OF = Object.fromEntries(Object.entries(ONNX_TYPES).map(([onnx, datatype]) => [datatype, onnx]));
 
@@ -53,6 +56,15 @@ function readFrame(): Frame | undefined {
 
 function send(frame: Uint8Array): void {
   for (let sent = 0; sent < frame.length; ) sent += writeSync(CHANNEL, frame, sent);
+}
+
+const BFLOAT16 = /Unsupported data type: 16$/;
+
+function refusal(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return BFLOAT16.test(message)
+    ? 'ONNX Runtime for Node has no bfloat16 inputs and outputs; cast them to float'
+    : message;
 }
 
 async function load(frame: Frame): Promise<InferenceSession> {
@@ -82,21 +94,37 @@ async function load(frame: Frame): Promise<InferenceSession> {
   return session;
 }
 
+function wordsOf({ buffer, byteOffset, length }: Float16Array): Uint16Array {
+  return new Uint16Array(buffer, byteOffset, length);
+}
+
+/** ONNX strings are UTF-8, and ONNX Runtime for Node ends them at a NUL: other bytes would come back as something else. */
+function textsOf(data: ByteStrings, name: string): string[] {
+  return Array.from(data, (_, i) => {
+    const text = data.text(i);
+    if (text === undefined || text.includes('\0'))
+      throw new Error(`input “${name}”, element ${i} is not UTF-8 without NUL`);
+    return text;
+  });
+}
+
 async function run(session: InferenceSession, frame: Frame): Promise<Uint8Array> {
   const feeds: Record<string, OnnxTensor> = {};
   for (const [position, { datatype, shape, data }] of frame.tensors.entries()) {
-    feeds[session.inputNames[position]!] = new OnnxTensor(
-      TYPES_OF[datatype] as 'float32',
-      data as Float32Array,
-      shape,
-    );
+    const name = session.inputNames[position]!;
+    const values = data instanceof ByteStrings ? textsOf(data, name) : data;
+    const feed = new OnnxTensor(TYPES_OF[datatype] as 'float32', values as Float32Array, shape);
+    // ONNX Runtime's tensors hold FP16 as Float16Array, while its native part reads nothing but words.
+    if (datatype === 'FP16') Object.assign(feed, { cpuData: wordsOf(data as Float16Array) });
+    feeds[name] = feed;
   }
   const started = performance.now();
   const results = await session.run(feeds);
   const computeUs = (performance.now() - started) * 1000;
   const outputs = session.outputNames.map((name) => {
     const { type, dims, data } = results[name]!;
-    return { datatype: ONNX_TYPES[type]!, shape: dims, data: data as TensorData };
+    const values = type === 'string' ? ByteStrings.from(data as string[]) : (data as TensorData);
+    return { datatype: ONNX_TYPES[type]!, shape: dims, data: values };
   });
   return encodeFrame(FRAME.result, computeUs, [outputs]);
 }
@@ -107,7 +135,7 @@ for (let frame = readFrame(); frame; frame = readFrame()) {
     if (frame.kind === FRAME.load) session = await load(frame);
     else if (session) send(await run(session, frame));
   } catch (error) {
-    send(encodeText(FRAME.fail, error instanceof Error ? error.message : String(error)));
+    send(encodeText(FRAME.fail, refusal(error)));
   }
 }
 process.exit(0);

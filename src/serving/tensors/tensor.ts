@@ -1,5 +1,8 @@
-/** The element types of the Open Inference Protocol that AIOS serves, each with its array. FP16 and BYTES are refused by name. */
-export const DATATYPES = {
+import { fromBfloat16 } from './bfloat16.ts';
+import { ByteStrings } from './byte-strings.ts';
+
+/** The arrays of the element types of fixed size. BF16 has no type of its own: its 16-bit words are kept (`bfloat16.ts`). BOOL is 0 or 1. */
+const ARRAYS = {
   BOOL: Uint8Array,
   UINT8: Uint8Array,
   UINT16: Uint16Array,
@@ -9,12 +12,23 @@ export const DATATYPES = {
   INT16: Int16Array,
   INT32: Int32Array,
   INT64: BigInt64Array,
+  FP16: Float16Array,
+  BF16: Uint16Array,
   FP32: Float32Array,
   FP64: Float64Array,
 } as const;
 
-export type Datatype = keyof typeof DATATYPES;
-export type TensorData = InstanceType<(typeof DATATYPES)[Datatype]>;
+type NumericDatatype = keyof typeof ARRAYS;
+/** The element types of the Open Inference Protocol. */
+export type Datatype = NumericDatatype | 'BYTES';
+export type NumericData = InstanceType<(typeof ARRAYS)[NumericDatatype]>;
+export type TensorData = NumericData | ByteStrings;
+
+export const DATATYPES: readonly Datatype[] = [...(Object.keys(ARRAYS) as NumericDatatype[]), 'BYTES'];
+
+export function isDatatype(value: unknown): value is Datatype {
+  return value === 'BYTES' || (typeof value === 'string' && Object.hasOwn(ARRAYS, value));
+}
 
 /** A tensor's name, element type and shape; -1 stands for a dimension that the caller chooses. */
 export interface TensorSpec {
@@ -36,8 +50,42 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /** @example newData('FP32', 3) // Float32Array [0, 0, 0] */
-export function newData(datatype: Datatype, count: number): TensorData {
-  return new DATATYPES[datatype](count);
+export function newData(datatype: NumericDatatype, count: number): NumericData {
+  return new ARRAYS[datatype](count);
+}
+
+/** Bytes of one element; 0 for BYTES, whose elements have their own lengths. */
+export function elementBytes(datatype: Datatype): number {
+  return datatype === 'BYTES' ? 0 : ARRAYS[datatype].BYTES_PER_ELEMENT;
+}
+
+/** The elements as they travel, little-endian; a view. */
+export function bytesOf(data: TensorData): Uint8Array {
+  return data instanceof ByteStrings
+    ? data.bytes
+    : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/**
+ * The elements that stand in these bytes: a view where they are aligned, else a copy.
+ *
+ * @param count elements; the bytes must be exactly theirs
+ * @param label names the tensor in the error
+ * @throws AiosError `serving.tensor_bytes` for BYTES whose lengths lie
+ */
+export function dataOfBytes(datatype: Datatype, bytes: Uint8Array, count: number, label: string): TensorData {
+  if (datatype === 'BYTES') return ByteStrings.read(bytes, count, label);
+  const array = ARRAYS[datatype];
+  const { buffer, byteOffset } =
+    bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+  return new array(buffer as ArrayBuffer, byteOffset, count);
+}
+
+/** One element: a number, a text for BYTES (nothing when it is no UTF-8), a bigint for 64 bits. BOOL is 0 or 1. */
+export function elementOf({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>, index: number) {
+  if (data instanceof ByteStrings) return data.text(index);
+  const value = data[index];
+  return datatype === 'BF16' ? fromBfloat16(value as number) : value;
 }
 
 /** A view of some rows of a tensor (slices of its first dimension): no element is copied. */
@@ -62,15 +110,24 @@ export function joinRows(requests: readonly (readonly Tensor[])[]): Tensor[] {
   return first.map(({ name, datatype, shape }, position) => {
     const parts = requests.map((tensors) => tensors[position] as Tensor);
     const rows = parts.reduce((sum, part) => sum + (part.shape[0] as number), 0);
-    const data = newData(
+    const data = joinData(
       datatype,
-      parts.reduce((sum, part) => sum + part.data.length, 0),
+      parts.map((part) => part.data),
     );
-    let offset = 0;
-    for (const part of parts) {
-      data.set(part.data as Uint8Array & BigInt64Array, offset);
-      offset += part.data.length;
-    }
     return { name, datatype, shape: [rows, ...shape.slice(1)], data };
   });
+}
+
+function joinData(datatype: Datatype, parts: readonly TensorData[]): TensorData {
+  if (datatype === 'BYTES') return ByteStrings.join(parts as readonly ByteStrings[]);
+  const data = newData(
+    datatype,
+    parts.reduce((sum, part) => sum + part.length, 0),
+  );
+  let offset = 0;
+  for (const part of parts) {
+    data.set(part as Uint8Array & BigInt64Array, offset);
+    offset += part.length;
+  }
+  return data;
 }

@@ -8,7 +8,7 @@ import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-
 import { createOnnxRuntime } from '../runtimes/onnx-runtime.ts';
 import type { Replica, Runtime } from '../runtimes/runtime.ts';
 import type { Signature } from '../tensors/signature.ts';
-import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import { createServing, type ServedModel, type Serving } from './serving.ts';
 
 const inputs: TensorSpec[] = [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }];
@@ -81,7 +81,7 @@ function sums([features]: readonly Tensor[]): Tensor[] {
   const rows = features!.shape[0]!;
   const data = Float32Array.from(
     { length: rows },
-    (_, i) => Number(features!.data[2 * i]) + Number(features!.data[2 * i + 1]),
+    (_, i) => Number(elementOf(features!, 2 * i)) + Number(elementOf(features!, 2 * i + 1)),
   );
   return [{ name: 'sum', datatype: 'FP32', shape: [rows, 1], data }];
 }
@@ -89,8 +89,9 @@ function sums([features]: readonly Tensor[]): Tensor[] {
 /** Fails in the given way when a batch holds a row that starts with 666. */
 function poisoned(way: (rows: number) => Promise<never>): FunctionModel['run'] {
   return async (tensors) => {
-    const { data, shape } = tensors[0]!;
-    for (let i = 0; i < data.length; i += 2) if (data[i] === 666) await way(shape[0]!);
+    const input = tensors[0]!;
+    for (let i = 0; i < input.data.length; i += 2)
+      if (elementOf(input, i) === 666) await way(input.shape[0]!);
     return sums(tensors);
   };
 }
@@ -114,8 +115,11 @@ describe('serving', () => {
         for (const [i, rows] of requests.entries()) {
           const alone = await serving.infer({ model: 'sum', inputs: tensor(rows) });
           expect(together[i]!.outputs[0]!.shape).toEqual([rows.length, 1]);
-          for (const [at, expected] of alone.outputs[0]!.data.entries())
-            expect(together[i]!.outputs[0]!.data[at]).toBeCloseTo(Number(expected), 6);
+          for (let at = 0; at < rows.length; at++)
+            expect(elementOf(together[i]!.outputs[0]!, at)).toBeCloseTo(
+              Number(elementOf(alone.outputs[0]!, at)),
+              6,
+            );
         }
       }),
       { numRuns: 15 },
@@ -137,7 +141,7 @@ describe('serving', () => {
       Array.from({ length: 20 }, (_, i) => serving.infer({ model: 'sum', inputs: row(i, 1) })),
     );
     expect(sizes).toEqual([8, 8, 4]);
-    expect(answers.map((answer) => answer.outputs[0]!.data[0])).toEqual(
+    expect(answers.map((answer) => elementOf(answer.outputs[0]!, 0))).toEqual(
       Array.from({ length: 20 }, (_, i) => i + 1),
     );
     expect(answers[0]).toMatchObject({ model: 'sum', version: 1, digest: 'sha256:1', batchRows: 8 });
@@ -314,7 +318,9 @@ describe('serving', () => {
     const before = serving.infer({ model: 'sum', inputs: row(1, 1) });
     serve('sum', 1, { replicas: 3 });
     const after = serving.infer({ model: 'sum', inputs: row(2, 2) });
-    expect((await Promise.all([before, after])).map((answer) => answer.outputs[0]!.data[0])).toEqual([2, 4]);
+    expect((await Promise.all([before, after])).map((answer) => elementOf(answer.outputs[0]!, 0))).toEqual([
+      2, 4,
+    ]);
     await serving.load('sum');
     expect(serving.statistics()['sum/1']!.replicas).toBe(3);
   });

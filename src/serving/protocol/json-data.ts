@@ -1,0 +1,100 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json } from '../../kernel/json.ts';
+import { fromBfloat16, toBfloat16 } from '../tensors/bfloat16.ts';
+import { ByteStrings } from '../tensors/byte-strings.ts';
+import { type Datatype, elementOf, newData, type Tensor, type TensorData } from '../tensors/tensor.ts';
+
+const INTEGER_RANGE: Partial<Record<Datatype, readonly [number, number]>> = {
+  UINT8: [0, 255],
+  UINT16: [0, 65_535],
+  UINT32: [0, 4_294_967_295],
+  INT8: [-128, 127],
+  INT16: [-32_768, 32_767],
+  INT32: [-(2 ** 31), 2 ** 31 - 1],
+};
+const WIDE_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
+  UINT64: [0n, 2n ** 64n - 1n],
+  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
+};
+const ROUND: Partial<Record<Datatype, (value: number) => number>> = {
+  FP16: (value) => Float16Array.of(value)[0]!,
+  BF16: (value) => fromBfloat16(toBfloat16(value)),
+  FP32: Math.fround,
+};
+
+/**
+ * The elements of an input, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
+ * texts, so that no digit is lost.
+ *
+ * @throws AiosError `serving.tensor_value` naming the first that is no element
+ * @example dataFromJson('x', 'UINT64', [1, '18446744073709551615']) // BigUint64Array
+ */
+export function dataFromJson(name: string, datatype: Datatype, flat: readonly Json[]): TensorData {
+  if (datatype === 'BYTES') {
+    const other = flat.findIndex((value) => typeof value !== 'string');
+    if (other !== -1) throw noElement(name, datatype, other, flat[other]);
+    return ByteStrings.from(flat as readonly string[]);
+  }
+  const data = newData(datatype, flat.length);
+  const read = readerOf(datatype);
+  for (let i = 0; i < flat.length; i++) {
+    const element = read(flat[i]);
+    if (element === undefined) throw noElement(name, datatype, i, flat[i]);
+    data[i] = element;
+  }
+  return data;
+}
+
+function noElement(name: string, datatype: Datatype, index: number, value: Json | undefined): AiosError {
+  return new AiosError('serving.tensor_value', {
+    detail: `Input “${name}”, element ${index}: ${JSON.stringify(value)?.slice(0, 100)} is no ${datatype}.`,
+  });
+}
+
+/** Reads one element, or nothing when it is none. */
+function readerOf(datatype: Datatype): (value: Json | undefined) => number | bigint | undefined {
+  const wide = WIDE_RANGE[datatype];
+  if (wide) return (value) => wideInteger(value, wide);
+  const range = INTEGER_RANGE[datatype];
+  if (range)
+    return (value) =>
+      Number.isInteger(value) && (value as number) >= range[0] && (value as number) <= range[1]
+        ? (value as number)
+        : undefined;
+  if (datatype === 'BOOL') return (value) => (typeof value === 'boolean' ? Number(value) : undefined);
+  const round = ROUND[datatype] ?? Number;
+  const toElement = datatype === 'BF16' ? toBfloat16 : Number;
+  return (value) =>
+    typeof value === 'number' && Number.isFinite(round(value)) ? toElement(value) : undefined;
+}
+
+function wideInteger(value: Json | undefined, [min, max]: readonly [bigint, bigint]): bigint | undefined {
+  const digits = typeof value === 'string' && /^-?\d{1,20}$/.test(value);
+  if (!digits && !Number.isInteger(value)) return undefined;
+  const integer = BigInt(value as string | number);
+  return integer >= min && integer <= max ? integer : undefined;
+}
+
+/**
+ * An output's elements as JSON. It has no NaN and no infinity: they become null. Integers past 2^53 become texts, so that no digit is lost.
+ *
+ * @throws AiosError `serving.tensor_value` for BYTES that are no UTF-8
+ */
+export function dataToJson(tensor: Tensor): Json[] {
+  const { name, datatype, data } = tensor;
+  const values: Json[] = new Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const value = elementOf(tensor, i);
+    if (value === undefined)
+      throw new AiosError('serving.tensor_value', {
+        detail: `Output “${name}”, element ${i} is no UTF-8, which JSON cannot carry: ask for it with binary_data.`,
+      });
+    if (typeof value === 'string') values[i] = value;
+    else if (datatype === 'BOOL') values[i] = value !== 0;
+    else if (typeof value === 'bigint') {
+      const number = Number(value);
+      values[i] = Number.isSafeInteger(number) ? number : value.toString();
+    } else values[i] = Number.isFinite(value) ? value : null;
+  }
+  return values;
+}
