@@ -198,8 +198,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
 async function begin(stations: Stations): Promise<void> {
-  const { consumers, engine, sequencer, definitions, models, views, serving, tasks, takesRuns, closers } =
-    stations;
+  const { consumers, engine, sequencer, definitions, models, views, tasks, takesRuns, closers } = stations;
   await definitions.reload();
   await models.reload();
   const starts = consumers.add({
@@ -220,7 +219,7 @@ async function begin(stations: Stations): Promise<void> {
   await consumers.register();
   await views.sync();
   await Promise.all(
-    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [serving.load(name)] : [])),
+    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [warm(stations, name)] : [])),
   );
   sequencer.start();
   closers.push(() => sequencer.stop());
@@ -236,6 +235,16 @@ async function begin(stations: Stations): Promise<void> {
     );
   }, DEFINITIONS_POLL_MS);
   closers.push(async () => clearInterval(poll));
+}
+
+/** A model of another server may be away when this one starts: it is tried again by itself, and the others serve. */
+async function warm({ models, serving }: Stations, name: string): Promise<void> {
+  try {
+    await serving.load(name);
+  } catch (error) {
+    if (!models.resolve(name).endpoint) throw error;
+    logger.warn(`The model ${name} is not ready`, error);
+  }
 }
 
 function serverOptions(
@@ -302,15 +311,14 @@ async function applyProject(
   const { definitions, kinds, commit, auditLog, models, serving, views, clock } = stations;
   const planned = await planProject(files, kinds, definitions);
   const changed = planned.filter(({ action }) => action !== 'unchanged');
-  const onnxOf = ({ document, body }: PlannedDefinition) =>
-    files.find(({ path }) => path === pathBeside(document.file, String(body.file)))!.bytes;
-  for (const model of changed.filter(({ kind }) => kind === 'model')) {
-    const verdict = await serving.verify(onnxOf(model), model.name);
-    if (!verdict.ok)
-      throw new AiosError(verdict.stage === 'load' ? 'models.not_onnx' : 'models.not_runnable', {
-        detail: `${model.document.file}: ${verdict.reason}`,
-      });
-  }
+  const changedModels = changed
+    .filter(({ kind }) => kind === 'model')
+    .map(({ document, body }) => {
+      const { file, alias, ...definition } = body as unknown as ModelDefinition;
+      const onnx = file && files.find(({ path }) => path === pathBeside(document.file, file))!.bytes;
+      return { label: document.file, alias, wanted: { ...definition, ...(onnx && { onnx }), by } };
+    });
+  for (const { wanted, label } of changedModels) await models.verify(wanted, label);
   if (dryRun || changed.length === 0) return planned;
   await commit.commit(
     changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
@@ -326,9 +334,9 @@ async function applyProject(
     ]),
   );
   await definitions.reload();
-  for (const model of changed.filter(({ kind }) => kind === 'model')) {
-    await models.applyDefinition(model.body as unknown as ModelDefinition, onnxOf(model), by);
-    await serving.load(model.name);
+  for (const { wanted, alias } of changedModels) {
+    await models.applyDefinition(wanted, alias);
+    await serving.load(wanted.name);
   }
   if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
   return planned;

@@ -31,6 +31,7 @@ import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
+import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
 import { createOnnxRuntime } from './serving/runtimes/onnx-runtime.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
@@ -81,6 +82,8 @@ export interface Ground {
 
 export type Stations = Awaited<ReturnType<typeof createStations>>;
 
+/** What each runtime asks of the definition of a model. */
+const RUNTIMES: RuntimeKinds = { onnx: {} };
 const FEATURES_GROUP = 'features';
 const AUDIT_ORIGIN = 'aios.local/audit';
 
@@ -205,7 +208,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResour
     entityKind,
     featureViewKind,
     featureServiceKind,
-    modelKind,
+    modelKind(RUNTIMES),
     decisionKind,
     calendarKind,
     queueKind,
@@ -268,7 +271,9 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
   const models: Models = createModels({
     ...ground,
     definitions,
-    verify: (bytes, label) => serving.verify(bytes, label),
+    runtimes: RUNTIMES,
+    verify: ({ runtime, artifact, ...model }) =>
+      serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),
     record: ({ kind, by, at, name, ...change }) => [
       auditLog.entry({

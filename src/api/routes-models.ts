@@ -15,7 +15,9 @@ interface Dependencies {
 }
 
 const NewVersion = Type.Object({
-  onnxBase64: Type.String({ minLength: 1 }),
+  runtime: Type.Optional(Type.String()),
+  onnxBase64: Type.Optional(Type.String({ minLength: 1 })),
+  endpoint: Type.Optional(AnyObject),
   signature: Type.Optional(AnyObject),
   card: Type.Optional(AnyObject),
   metadata: Type.Optional(AnyObject),
@@ -35,7 +37,8 @@ export function modelRoutes({ models, serving, decisions }: Dependencies): (serv
       method: 'POST',
       url: '/api/v1/models/:name/versions',
       permission: 'models.write',
-      summary: 'Register a version from an ONNX file; it is loaded and run once before it is kept',
+      summary:
+        'Register a version from an ONNX file, or from the endpoint of a server that runs it; it is run once before it is kept',
       tag,
       params: NameParams,
       body: NewVersion,
@@ -44,7 +47,9 @@ export function modelRoutes({ models, serving, decisions }: Dependencies): (serv
       handle: async ({ params, body, caller }) => {
         const version = await models.register({
           name: params.name,
-          onnx: Buffer.from(body.onnxBase64, 'base64'),
+          runtime: body.runtime,
+          onnx: body.onnxBase64 === undefined ? undefined : Buffer.from(body.onnxBase64, 'base64'),
+          endpoint: body.endpoint as JsonObject | undefined,
           signature: body.signature as DeclaredSignature | undefined,
           card: body.card as JsonObject | undefined,
           metadata: body.metadata as JsonObject | undefined,

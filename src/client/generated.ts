@@ -128,8 +128,8 @@ export interface Operations {
   'GET /api/v1/models/{name}': { params: { name: string }; answer: { [name: string]: Json } };
   /** Point an alias at a version, once that version is warm. Permission: `models.promote`. */
   'PUT /api/v1/models/{name}/aliases/{alias}': { params: { name: string; alias: string }; body: { version: number }; answer: { [name: string]: Json } };
-  /** Register a version from an ONNX file; it is loaded and run once before it is kept. Permission: `models.write`. */
-  'POST /api/v1/models/{name}/versions': { params: { name: string }; body: { onnxBase64: string; signature?: { [name: string]: Json } | undefined; card?: { [name: string]: Json } | undefined; metadata?: { [name: string]: Json } | undefined }; answer: { [name: string]: Json } };
+  /** Register a version from an ONNX file, or from the endpoint of a server that runs it; it is run once before it is kept. Permission: `models.write`. */
+  'POST /api/v1/models/{name}/versions': { params: { name: string }; body: { runtime?: string | undefined; onnxBase64?: string | undefined; endpoint?: { [name: string]: Json } | undefined; signature?: { [name: string]: Json } | undefined; card?: { [name: string]: Json } | undefined; metadata?: { [name: string]: Json } | undefined }; answer: { [name: string]: Json } };
   /** The newest version of every queue. Permission: `definitions.read`. */
   'GET /api/v1/queues': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a queue. Permission: `definitions.read`. */

@@ -27,6 +27,16 @@ export const PATH_ERRORS = {
     'The model loads but fails its warm-up',
     'Check that it runs one row of zeros; the detail is what the runtime said.',
   ),
+  'models.endpoint_unavailable': again(
+    503,
+    'The server that runs the model does not answer',
+    'Start it or correct the url of the endpoint, then try again; the detail is what was met.',
+  ),
+  'models.endpoint_refused': row(
+    422,
+    'The server that runs the model does not have it as the endpoint says',
+    'Compare model, version and mapping of the endpoint with what that server serves; the detail is what it said.',
+  ),
   'models.signature_mismatch': row(
     422,
     'The declared signature is not that of the model',

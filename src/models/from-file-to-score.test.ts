@@ -23,7 +23,9 @@ describe('from a file to a score', () => {
       limits,
       clock: systemClock,
       definitions: new Definitions(db),
-      verify: (bytes, label) => serving.verify(bytes, label),
+      runtimes: { onnx: {} },
+      verify: ({ runtime, artifact, ...model }) =>
+        serving.verify(runtime, { ...model, load: async () => artifact }),
       record: () => [],
       prepare: (name, version) => serving.load(name, version),
     });

@@ -13,11 +13,13 @@ export const modelMigrations: Migration[] = [
         digest text primary key,
         bytes bytea not null
       );
-      comment on table artifacts is 'Model files by the SHA-256 of their bytes. Rows are never changed.';
+      comment on table artifacts is 'Model files, and the canonical JSON of endpoints, by the SHA-256 of their bytes. Rows are never changed.';
       create table model_versions (
         name text not null,
         version int not null,
+        runtime text not null,
         digest text not null references artifacts (digest),
+        endpoint json,
         fingerprint text not null,
         size_bytes int not null,
         signature json not null,
@@ -27,7 +29,7 @@ export const modelMigrations: Migration[] = [
         created_by text not null,
         primary key (name, version)
       );
-      comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers file, card and declared signature.';
+      comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers runtime, file or endpoint, card and declared signature.';
       create table model_aliases (
         name text not null,
         alias text not null,
@@ -42,9 +44,11 @@ export const modelMigrations: Migration[] = [
 export interface VersionItem {
   name: string;
   version: number;
+  runtime: string;
   digest: string;
   fingerprint: string;
-  bytes: Uint8Array;
+  artifact: Uint8Array;
+  endpoint: JsonObject | undefined;
   signature: Signature;
   card: JsonObject;
   metadata: JsonObject;
@@ -64,18 +68,20 @@ export const versionLane: Lane<VersionItem> = {
     for (const item of items) {
       await tx.query(
         'insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do nothing',
-        [item.digest, item.bytes],
+        [item.digest, item.artifact],
       );
       await tx.query(
         `insert into model_versions
-           (name, version, digest, fingerprint, size_bytes, signature, card, metadata, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name, version) do nothing`,
+           (name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (name, version) do nothing`,
         [
           item.name,
           item.version,
+          item.runtime,
           item.digest,
+          item.endpoint ? JSON.stringify(item.endpoint) : null,
           item.fingerprint,
-          item.bytes.length,
+          item.artifact.length,
           JSON.stringify(item.signature),
           JSON.stringify(item.card),
           JSON.stringify(item.metadata),

@@ -4,6 +4,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, ProjectFile } from '../store/project.ts';
+import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA } from './signature.ts';
 
 /** How a model is served; amounts of money are micro-dollars. */
@@ -25,14 +26,18 @@ export const SERVING_DEFAULTS: ServingOptions = {
   costPerComputeSecondMicroUsd: 0,
 };
 
-/** A model of a project folder: `models/<name>/model.yaml`, the ONNX file and the card beside it. */
+/** A model of a project folder: `models/<name>/model.yaml`, with the ONNX file and the card beside it, or with the endpoint of who runs it. */
 export interface ModelDefinition {
   readonly name: string;
   readonly description?: string;
+  /** `onnx` when left out. */
+  readonly runtime?: string;
   /** Relative to the definition. */
-  readonly file: string;
+  readonly file?: string;
   /** The file's digest: a new file is a new version of the definition. */
-  readonly digest: string;
+  readonly digest?: string;
+  /** For a runtime that runs no file: where its model is, in the runtime's own form. */
+  readonly endpoint?: JsonObject;
   readonly signature?: DeclaredSignature;
   readonly card?: JsonObject;
   readonly metadata?: JsonObject;
@@ -49,11 +54,13 @@ const { $defs, ...signatureSchema } = SIGNATURE_SCHEMA;
 const validate = compileSchema({
   type: 'object',
   additionalProperties: false,
-  required: ['name', 'file'],
+  required: ['name'],
   properties: {
     name: { type: 'string', pattern: NAME_PATTERN },
     description: { type: 'string' },
+    runtime: { type: 'string' },
     file: { type: 'string', pattern: '\\.onnx$' },
+    endpoint: { type: 'object' },
     signature: signatureSchema,
     card: { anyOf: [{ type: 'object' }, { type: 'string', pattern: '\\.md$' }] },
     metadata: { type: 'object' },
@@ -74,26 +81,36 @@ const validate = compileSchema({
   $defs,
 } as unknown as JsonObject);
 
-/** The kind `model` of a project folder. */
-export const modelKind: DefinitionKind = { kind: 'model', folder: 'models', parse: parseModel };
+/** The kind `model` of a project folder, for the runtimes that are there. */
+export function modelKind(runtimes: RuntimeKinds): DefinitionKind {
+  return {
+    kind: 'model',
+    folder: 'models',
+    parse: (document, files) => parseModel(document, files, runtimes),
+  };
+}
 
 /**
  * Reads a model definition; the card's text and the model's digest become part of it.
  *
  * @throws AiosError `definition.invalid`, `definition.reference` for a file that is not there
- * @example parseModel(readDocument('name: risk\nfile: risk.onnx', 'models/risk/model.yaml'), files).name // 'risk'
+ * @example parseModel(readDocument('name: risk\nfile: risk.onnx', 'models/risk/model.yaml'), files, { onnx: {} }).name // 'risk'
  */
 function parseModel(
   document: SourceDocument,
   files: ReadonlyMap<string, ProjectFile>,
+  runtimes: RuntimeKinds,
 ): { name: string; body: JsonObject } {
   validateDocument(document, validate);
   const { card, ...rest } = document.value;
-  const { name, file } = document.value as { name: string; file: string };
-  const body: JsonObject = {
-    ...rest,
-    digest: digestOfBytes(fileBeside(document, '/file', file, files).bytes),
-  };
+  const { name, runtime = DEFAULT_RUNTIME, file, endpoint } = document.value as unknown as ModelDefinition;
+  const issues = checkRuntime(runtimes, { runtime, file, endpoint });
+  if (issues.length > 0)
+    throw new AiosError('definition.invalid', {
+      issues: issues.map((issue) => locateIssue(document, issue)),
+    });
+  const body: JsonObject = { ...rest };
+  if (file !== undefined) body.digest = digestOfBytes(fileBeside(document, '/file', file, files).bytes);
   if (typeof card === 'string') {
     const { bytes } = fileBeside(document, '/card', card, files);
     body.card = { markdown: new TextDecoder().decode(bytes) };

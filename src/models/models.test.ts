@@ -9,13 +9,22 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { modelMigrations } from './lanes.ts';
 import { type ModelDefinition, modelKind } from './model-kind.ts';
 import { createModels, type ModelChange, type Models } from './models.ts';
+import type { RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, settleSignature, type TensorSpec } from './signature.ts';
 
 const own = {
   inputs: [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }] as TensorSpec[],
   outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 2] }] as TensorSpec[],
 };
+const atEndpoint = (url: string) => ({ runtime: 'remote', onnx: undefined, endpoint: { url } });
 const by = { kind: 'key', id: 'key_1' };
+const runtimes: RuntimeKinds = {
+  onnx: {},
+  remote: {
+    endpoint: { type: 'object', required: ['url'], properties: { url: { type: 'string' } } },
+    check: ({ url }) => (url === 'odd' ? [{ path: '/url', message: 'is odd' }] : []),
+  },
+};
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('the registry', () => {
@@ -38,10 +47,12 @@ describe('the registry', () => {
       clock: new ManualClock(1_000),
       limits: database.limits,
       definitions,
-      async verify(onnx) {
-        const text = new TextDecoder().decode(onnx);
+      runtimes,
+      async verify({ artifact, endpoint }) {
+        const text = endpoint ? String(endpoint.url) : new TextDecoder().decode(artifact);
         if (text.startsWith('model')) return { ok: true, ...own };
-        return { ok: false, stage: text === 'crash' ? 'run' : 'load', reason: 'protobuf parsing failed' };
+        const stage = text === 'crash' ? 'run' : 'load';
+        return { ok: false, stage, reason: 'protobuf parsing failed', isLost: text === 'away' };
       },
       record: (change) => [write(audit, change)],
       prepare: async (name, version) => void prepared.push(`${name}/${version}`),
@@ -84,6 +95,30 @@ describe('the registry', () => {
       names.map((each, i) => registries[i % 2]!.register({ name: 'many', onnx: bytes(`model ${each}`), by })),
     );
     expect(made.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('keeps a model that another server runs by its endpoint, which is its artifact', async () => {
+    changes = [];
+    const models = open();
+    const made = await models.register({ name: 'far', by, ...atEndpoint('model at a') });
+    expect(made).toMatchObject({ version: 1, runtime: 'remote', endpoint: { url: 'model at a' } });
+    expect(Buffer.from(await models.artifact(made.digest)).toString()).toBe('{"url":"model at a"}');
+    expect(changes).toMatchObject([{ runtime: 'remote', endpoint: { url: 'model at a' } }]);
+    const elsewhere = open();
+    await elsewhere.reload();
+    expect(elsewhere.resolve('far', 1)).toMatchObject({ runtime: 'remote', endpoint: { url: 'model at a' } });
+    expect((await elsewhere.register({ name: 'far', by, ...atEndpoint('model at a') })).version).toBe(1);
+    expect((await elsewhere.register({ name: 'far', by, ...atEndpoint('model at b') })).version).toBe(2);
+  });
+
+  it('tries what would be registered and keeps nothing', async () => {
+    const models = open();
+    await models.verify({ name: 'tried', onnx: bytes('model'), by });
+    await expect(models.verify({ name: 'tried', onnx: bytes('crash'), by }, 'a.yaml')).rejects.toMatchObject({
+      code: 'models.not_runnable',
+      message: expect.stringContaining('a.yaml: '),
+    });
+    expect(models.list().map(({ name }) => name)).not.toContain('tried');
   });
 
   it('moves an alias once it is warm, with its record, and resolves it from memory', async () => {
@@ -129,6 +164,10 @@ describe('the registry', () => {
   it.each([
     ['bytes that are no ONNX', { onnx: bytes('PK') }, 'models.not_onnx'],
     ['a model that fails its warm-up', { onnx: bytes('crash') }, 'models.not_runnable'],
+    ['a file without its runtime', { runtime: 'remote' }, 'models.invalid'],
+    ['a runtime that is not there', { runtime: 'abacus' }, 'models.invalid'],
+    ['a server that is away', atEndpoint('away'), 'models.endpoint_unavailable'],
+    ['a server without the model', atEndpoint('empty'), 'models.endpoint_refused'],
     ['a model over the limit', { onnx: new Uint8Array(1_001) }, 'request.too_large'],
     ['a name that is none', { name: 'Risk!' }, 'models.invalid'],
     ['a signature of another shape', { signature: { inputs: 'x' } }, 'models.invalid'],
@@ -167,12 +206,19 @@ describe('the registry', () => {
       [1, 'model a'],
       [2, 'model b'],
     ] as const) {
-      const { name, body } = modelKind.parse(readDocument(text, 'models/applied/model.yaml'), files(onnx));
+      const { name, body } = modelKind(runtimes).parse(
+        readDocument(text, 'models/applied/model.yaml'),
+        files(onnx),
+      );
       await database.commit.commit([
         definitions.put({ kind: 'model', name, body, source: text, createdBy: 'x' }),
       ]);
       await definitions.reload();
-      const made = await models.applyDefinition(body as unknown as ModelDefinition, bytes(onnx), by);
+      const made = await models.applyDefinition({
+        ...(body as unknown as ModelDefinition),
+        onnx: bytes(onnx),
+        by,
+      });
       expect(made).toMatchObject({ version, card: { markdown: '# Card' } });
     }
     expect(models.resolve('applied')).toMatchObject({ version: 1, serving: { batchMax: 16, replicas: 1 } });
@@ -182,6 +228,23 @@ describe('the registry', () => {
 describe('a model definition', () => {
   it.each([
     ['a file that is not in the project', 'name: m\nfile: none.onnx', 'definition.reference', '/file', 2],
+    ['neither file nor endpoint', 'name: m', 'definition.invalid', '/file', 1],
+    ['an unknown runtime', 'name: m\nruntime: abacus', 'definition.invalid', '/runtime', 2],
+    ['no endpoint', 'name: m\nruntime: remote', 'definition.invalid', '/endpoint', 1],
+    [
+      'an endpoint that its schema refuses',
+      'name: m\nruntime: remote\nendpoint:\n  url: 7',
+      'definition.invalid',
+      '/endpoint/url',
+      4,
+    ],
+    [
+      'an endpoint that its runtime refuses',
+      'name: m\nruntime: remote\nendpoint: { url: odd }',
+      'definition.invalid',
+      '/endpoint/url',
+      3,
+    ],
     ['a file that is no ONNX by name', 'name: m\nfile: m.bin', 'definition.invalid', '/file', 2],
     [
       'an unknown option',
@@ -202,7 +265,7 @@ describe('a model definition', () => {
     const files = new Map([['models/m/m.onnx', { path: 'models/m/m.onnx', bytes: bytes('model') }]]);
     let error: unknown;
     try {
-      modelKind.parse(document, files);
+      modelKind(runtimes).parse(document, files);
     } catch (thrown) {
       error = thrown;
     }

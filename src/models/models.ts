@@ -1,35 +1,26 @@
-import { digestOf, digestOfBytes } from '../kernel/canonical.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
-import { compileSchema } from '../kernel/schema.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
+import {
+  type Actor,
+  candidateOf,
+  type NewVersion,
+  namePattern,
+  type Verify,
+  verifyCandidate,
+} from './candidate.ts';
 import { aliasLane, versionLane } from './lanes.ts';
-import { type ModelDefinition, NAME_PATTERN, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
-import { type DeclaredSignature, SIGNATURE_SCHEMA, type Signature, settleSignature } from './signature.ts';
+import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
+import type { RuntimeKinds } from './runtime-kind.ts';
+import type { Signature } from './signature.ts';
 
 /** The alias that a reference without version means. */
 const DEFAULT_ALIAS = 'champion';
 const ATTEMPTS_MAX = 5; // each lost race means that another process registered or promoted
-
-/** Who did it, as the audit log names actors. */
-export interface Actor {
-  readonly kind: string;
-  readonly id: string;
-}
-
-export interface NewVersion {
-  name: string;
-  onnx: Uint8Array;
-  /** What it leaves out is taken from the file. */
-  signature?: DeclaredSignature | undefined;
-  card?: JsonObject | undefined;
-  metadata?: JsonObject | undefined;
-  by: Actor;
-}
 
 export interface Promotion {
   name: string;
@@ -41,7 +32,10 @@ export interface Promotion {
 export interface ModelVersion {
   readonly name: string;
   readonly version: number;
+  readonly runtime: string;
+  /** Of the file, or of the endpoint's canonical JSON. */
   readonly digest: string;
+  readonly endpoint?: JsonObject;
   readonly sizeBytes: number;
   readonly signature: Signature;
   readonly card: JsonObject;
@@ -66,7 +60,8 @@ export interface ResolvedModel {
   readonly digest: string;
   readonly signature: Signature;
   readonly serving: ServingOptions;
-  readonly runtime: 'onnx';
+  readonly runtime: string;
+  readonly endpoint?: JsonObject | undefined;
 }
 
 /** A change of the registry, for the audit log: its writes are committed with the change. */
@@ -75,7 +70,9 @@ export type ModelChange =
       kind: 'model.registered';
       name: string;
       version: number;
+      runtime: string;
       digest: string;
+      endpoint?: JsonObject;
       by: Actor;
       at: number;
       card: JsonObject;
@@ -97,14 +94,8 @@ export interface ModelsDependencies {
   clock: Clock;
   limits: Pick<Limits, 'modelBytesMax'>;
   definitions: Pick<Definitions, 'latest' | 'onChange'>;
-  /** Loads the bytes in a real replica and runs them once; answers with the file's own tensors. */
-  verify(
-    bytes: Uint8Array,
-    label: string,
-  ): Promise<
-    | ({ ok: true } & Pick<Signature, 'inputs' | 'outputs'>)
-    | { ok: false; stage: 'load' | 'run'; reason: string }
-  >;
+  runtimes: RuntimeKinds;
+  verify: Verify;
   record(change: ModelChange): readonly Write[];
   /** Called before an alias moves: warm the version, so that its first request does not wait. */
   prepare?(name: string, version: number): Promise<void>;
@@ -113,7 +104,9 @@ export interface ModelsDependencies {
 interface VersionRow {
   name: string;
   version: number;
+  runtime: string;
   digest: string;
+  endpoint: JsonObject | null;
   fingerprint: string;
   size_bytes: number;
   signature: Signature;
@@ -129,9 +122,6 @@ interface Entry {
   /** Dropped when the model's definition changes. */
   readonly resolved: Map<number, ResolvedModel>;
 }
-
-const validateSignature = compileSchema(SIGNATURE_SCHEMA as unknown as JsonObject);
-const namePattern = new RegExp(NAME_PATTERN);
 
 /**
  * The registry: versions of models and the aliases that say which is used. Read from memory; call `reload` once at the start, and
@@ -155,39 +145,46 @@ export class Models {
   }
 
   /**
-   * Registers a version. The same file, card and signature give the version that exists; nothing is written then.
+   * Registers a version. The same file or endpoint, card and signature give the version that exists; nothing is written then.
    *
-   * @throws AiosError `models.invalid`, `models.not_onnx`, `models.not_runnable`, `models.signature_mismatch`, `request.too_large`
+   * @throws AiosError `models.invalid`, `models.not_onnx`, `models.not_runnable`, `models.endpoint_unavailable`, `models.endpoint_refused`,
+   * `models.signature_mismatch`, `request.too_large`
    * @example await models.register({ name: 'return-risk', onnx, card: { auc: 0.8 }, by: { kind: 'key', id } })
    */
-  async register(candidate: NewVersion): Promise<ModelVersion> {
-    this.#check(candidate);
-    const { name, onnx, signature: declared = {}, card = {}, metadata = {}, by } = candidate;
-    const digest = digestOfBytes(onnx);
-    const fingerprint = digestOf({ digest, card, metadata, signature: declared as Json });
+  async register(wanted: NewVersion): Promise<ModelVersion> {
+    const candidate = candidateOf(wanted, this.#deps.runtimes, this.#deps.limits);
+    const { name, runtime, digest, fingerprint, endpoint, card } = candidate;
     const known = this.#byFingerprint(name, fingerprint);
     if (known) return known;
-    const own = await this.#deps.verify(onnx, name);
-    if (!own.ok) {
-      const code = own.stage === 'load' ? 'models.not_onnx' : 'models.not_runnable';
-      throw new AiosError(code, { detail: `${name}: ${own.reason}` });
-    }
-    const signature = settleSignature(declared, own);
+    const signature = await verifyCandidate(candidate, this.#deps.verify);
     return retryConflicts(async () => {
       await this.reload();
       const present = this.#byFingerprint(name, fingerprint);
       if (present) return present;
       const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
+      const { by } = wanted;
       const at = this.#deps.clock.now();
-      const change: ModelChange = { kind: 'model.registered', name, version, digest, by, at, card };
-      const item = { name, version, digest, fingerprint, bytes: onnx, signature, card, metadata };
+      const what = { name, version, runtime, digest, ...(endpoint && { endpoint }) };
       await this.#deps.commit.commit([
-        write(versionLane, { ...item, createdAt: at, createdBy: by.id }),
-        ...this.#deps.record(change),
+        write(versionLane, { ...candidate, version, signature, createdAt: at, createdBy: by.id }),
+        ...this.#deps.record({ kind: 'model.registered', ...what, by, at, card }),
       ]);
       await this.reload();
       return this.version(name, version);
     });
+  }
+
+  /**
+   * Runs once what would be registered, unless it is a version already; nothing is kept.
+   *
+   * @param label stands before the reason in an error
+   * @throws AiosError as `register` does
+   * @example await models.verify({ name: 'return-risk', onnx, by }, 'models/return-risk/model.yaml')
+   */
+  async verify(wanted: NewVersion, label = wanted.name): Promise<void> {
+    const candidate = candidateOf(wanted, this.#deps.runtimes, this.#deps.limits);
+    if (this.#byFingerprint(candidate.name, candidate.fingerprint)) return;
+    await verifyCandidate(candidate, this.#deps.verify, label);
   }
 
   /**
@@ -219,9 +216,9 @@ export class Models {
   }
 
   /** Registers what a project's definition names, and gives its first version the alias. */
-  async applyDefinition(definition: ModelDefinition, onnx: Uint8Array, by: Actor): Promise<ModelVersion> {
-    const { name, signature, card, metadata, alias = DEFAULT_ALIAS } = definition;
-    const version = await this.register({ name, onnx, signature, card, metadata, by });
+  async applyDefinition(wanted: NewVersion, alias: string = DEFAULT_ALIAS): Promise<ModelVersion> {
+    const { name, by } = wanted;
+    const version = await this.register(wanted);
     if (this.#entries.get(name)?.aliases[alias] === undefined)
       await this.promote({ name, alias, version: version.version, by });
     return version;
@@ -246,9 +243,9 @@ export class Models {
       });
     }
     const definition = this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
-    const { version, digest, signature } = found;
+    const { version, digest, signature, runtime, endpoint } = found;
     const serving = { ...SERVING_DEFAULTS, ...definition?.serving };
-    const made: ResolvedModel = { name, version, digest, signature, serving, runtime: 'onnx' };
+    const made: ResolvedModel = { name, version, digest, signature, serving, runtime, endpoint };
     entry.resolved.set(number, made);
     return made;
   }
@@ -274,7 +271,7 @@ export class Models {
     return [...this.#entries.keys()].sort().map((name) => this.get(name));
   }
 
-  /** The bytes of a version's file. @throws AiosError `models.unknown_version` */
+  /** The bytes of a version's file, or the canonical JSON of its endpoint. @throws AiosError `models.unknown_version` */
   async artifact(digest: string): Promise<Uint8Array> {
     const [row] = await this.#deps.db.query<{ bytes: Uint8Array }>(
       'select bytes from artifacts where digest = $1',
@@ -287,7 +284,7 @@ export class Models {
   /** Reads versions and aliases that other processes may have made. */
   async reload(): Promise<void> {
     const rows = await this.#deps.db.query<VersionRow>(
-      `select name, version, digest, fingerprint, size_bytes, signature, card, metadata, created_at, created_by
+      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, created_at, created_by
        from model_versions order by name, version`,
     );
     for (const row of rows) {
@@ -319,27 +316,6 @@ export class Models {
     const found = [...versions].find((each) => each.fingerprint === fingerprint);
     return found && this.version(name, found.version);
   }
-
-  #check({ name, onnx, signature }: NewVersion): void {
-    if (!namePattern.test(name)) {
-      throw new AiosError('models.invalid', {
-        detail: `“${name}” is no model name: small letters, digits, dots, dashes and underscores, at most 100.`,
-      });
-    }
-    const limit = this.#deps.limits.modelBytesMax;
-    if (onnx.length > limit) {
-      throw new AiosError('request.too_large', {
-        detail: `The model has ${onnx.length} bytes.`,
-        extensions: { limitName: 'modelBytesMax', limit },
-      });
-    }
-    const issues = signature ? validateSignature(signature) : [];
-    if (issues.length > 0) {
-      throw new AiosError('models.invalid', {
-        issues: issues.map((issue) => ({ ...issue, path: `/signature${issue.path}` })),
-      });
-    }
-  }
 }
 
 async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
@@ -354,6 +330,6 @@ async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function fromRow(row: VersionRow): ModelVersion & { fingerprint: string } {
-  const { size_bytes: sizeBytes, created_at: createdAt, created_by: createdBy, ...rest } = row;
-  return { ...rest, sizeBytes, createdAt, createdBy, status: 'ready' };
+  const { size_bytes: sizeBytes, created_at: createdAt, created_by: createdBy, endpoint, ...rest } = row;
+  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, status: 'ready' };
 }

@@ -1,9 +1,16 @@
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 
 /** What a runtime needs to start a replica of one version of a model. */
 export interface RuntimeModel {
   readonly name: string;
   readonly digest: string;
+  /** Where the model is, in the runtime's own form, when it is no file. */
+  readonly endpoint?: JsonObject | undefined;
+  /** The tensors that were declared, for a runtime that cannot ask the model itself. */
+  readonly signature?:
+    | { readonly inputs?: readonly TensorSpec[]; readonly outputs?: readonly TensorSpec[] }
+    | undefined;
   /** Reads the model's bytes; called at each start. */
   load(): Promise<Uint8Array>;
 }

@@ -345,9 +345,9 @@ describe('serving', () => {
     [
       'bytes that are none',
       Buffer.from('PK'),
-      { ok: false, stage: 'load', reason: expect.stringMatching(/protobuf/) },
+      { ok: false, stage: 'load', reason: expect.stringMatching(/protobuf/), isLost: false },
     ],
-    ['no bytes', new Uint8Array(), { ok: false, stage: 'load', reason: expect.any(String) }],
+    ['no bytes', new Uint8Array(), { ok: false, stage: 'load', reason: expect.any(String), isLost: false }],
   ])('verifies %s in a replica of its own', async (_, bytes, expected) => {
     const onnx = createOnnxRuntime({ startMs: 20_000 });
     const models = {
@@ -358,6 +358,6 @@ describe('serving', () => {
     };
     const serving = createServing({ models, runtimes: { onnx }, limits: limitsFrom() });
     open.push(serving);
-    expect(await serving.verify(bytes)).toEqual(expected);
+    expect(await serving.verify('onnx', { name: 'm', digest: '', load: models.artifact })).toEqual(expected);
   });
 });

@@ -1,12 +1,13 @@
 import { type Attributes, metrics, trace } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { ModelHost, type ServingOptions } from '../hosting/model-host.ts';
 import { type InferAnswer, InferRequest } from '../hosting/request.ts';
 import { type FeatureValues, type RowAnswer, ScorePlan, ScoreRequest } from '../hosting/score.ts';
 import type { ServingStatistics } from '../hosting/statistics.ts';
 import { warmUp } from '../hosting/warm-up.ts';
-import type { Runtime } from '../runtimes/runtime.ts';
+import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
 import type { Signature } from '../tensors/signature.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { checkInputs } from '../tensors/tensor-check.ts';
@@ -23,6 +24,8 @@ export interface ServedModel {
   readonly serving: ServingOptions;
   /** The name of a runtime. */
   readonly runtime: string;
+  /** Where the model is, for a runtime that runs no file. */
+  readonly endpoint?: JsonObject | undefined;
 }
 
 /** What serving needs of the registry. */
@@ -52,14 +55,14 @@ export interface AnsweredBy {
   readonly digest: string;
 }
 
-/** What a file says about itself once it runs, or why it does not. */
+/** What a model says about itself once it runs, or why it does not; it is lost when its replica or its server went away, or never came. */
 export type Verification =
   | { ok: true; inputs: readonly TensorSpec[]; outputs: readonly TensorSpec[] }
-  | { ok: false; stage: 'load' | 'run'; reason: string };
+  | { ok: false; stage: 'load' | 'run'; reason: string; isLost: boolean };
 
 export interface ServingDependencies {
   models: ModelSource;
-  /** By name; `onnx` runs what is verified. */
+  /** By name. */
   runtimes: Readonly<Record<string, Runtime>>;
   limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs'>;
 }
@@ -137,12 +140,11 @@ export class Serving {
     return hosted !== undefined && hosted.host.statistics().replicas > 0;
   }
 
-  /** Loads bytes in a replica of their own, runs them once, and ends it. */
-  async verify(bytes: Uint8Array, label = 'the model'): Promise<Verification> {
+  /** Starts a replica of its own for a model, runs it once, and ends it. @throws AiosError for a runtime that is not there, and what a runtime throws as one */
+  async verify(runtimeName: string, model: RuntimeModel): Promise<Verification> {
     let stage: 'load' | 'run' = 'load';
     try {
-      const runtime = this.#runtime('onnx', label);
-      const replica = await runtime.start({ name: label, digest: '', load: async () => bytes });
+      const replica = await this.#runtime(runtimeName, model.name).start(model);
       stage = 'run';
       const timer = setTimeout(() => replica.kill(), this.#limits.inferenceWaitMs);
       try {
@@ -154,7 +156,8 @@ export class Serving {
       return { ok: true, inputs: replica.inputs, outputs: replica.outputs };
     } catch (error) {
       if (error instanceof AiosError) throw error;
-      return { ok: false, stage, reason: (error as Error).message };
+      const isLost = !(error instanceof ModelRefused || error instanceof RunFailed);
+      return { ok: false, stage, reason: (error as Error).message, isLost };
     }
   }
 
@@ -219,12 +222,12 @@ export class Serving {
       this.#hosted.set(key, updated);
       return updated;
     }
-    const { name, digest, version } = model;
+    const { name, digest, version, endpoint, signature } = model;
     const label = `${name}/${version}`;
     const load = () => this.#models.artifact(digest);
     const host = new ModelHost(
       label,
-      { name, digest, load },
+      { name, digest, load, endpoint, signature },
       this.#runtime(model.runtime, label),
       model.serving,
     );
