@@ -57,25 +57,56 @@ function valueInfo({ name, datatype, shape }: ValueInfo): Uint8Array {
   return message([1, name], [2, message([1, tensorType])]);
 }
 
+/** Of a node: a whole number, a text, or a list of numbers or texts. */
+export type Attribute = number | string | BigInt64Array | Float32Array | readonly string[];
+
+export interface OnnxNode {
+  op: string;
+  inputs: readonly string[];
+  outputs: readonly string[];
+  /** Of the operator; ONNX's own when left out. `ai.onnx.ml` has the trees. */
+  domain?: string;
+  attributes?: Readonly<Record<string, Attribute>>;
+}
+
+const ATTRIBUTE = { INT: 2, STRING: 3, FLOATS: 6, INTS: 7, STRINGS: 8 } as const;
+
+function attribute(name: string, value: Attribute): Uint8Array {
+  const of = (type: keyof typeof ATTRIBUTE, ...fields: readonly Field[]) =>
+    message([1, name], ...fields, [20, ATTRIBUTE[type]]);
+  if (typeof value === 'number') return of('INT', [3, value]);
+  if (typeof value === 'string') return of('STRING', [4, value]);
+  if (value instanceof Float32Array)
+    return of('FLOATS', [7, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)]);
+  if (value instanceof BigInt64Array)
+    return of('INTS', [8, Buffer.from(Array.from(value, Number).flatMap(varint))]);
+  return of('STRINGS', ...value.map((text): Field => [9, text]));
+}
+
+function node({ op, inputs, outputs, domain, attributes = {} }: OnnxNode): Uint8Array {
+  return message(
+    ...inputs.map((name): Field => [1, name]),
+    ...outputs.map((name): Field => [2, name]),
+    [4, op],
+    ...Object.entries(attributes).map(([name, value]): Field => [5, attribute(name, value)]),
+    ...(domain ? [[7, domain] as Field] : []),
+  );
+}
+
 export interface OnnxGraph {
-  nodes: readonly { op: string; inputs: readonly string[]; outputs: readonly string[] }[];
+  nodes: readonly OnnxNode[];
   inputs: readonly ValueInfo[];
   outputs: readonly ValueInfo[];
   constants?: Readonly<Record<string, { shape: readonly number[]; data: Float32Array | BigInt64Array }>>;
 }
 
 /**
- * The bytes of an ONNX model (IR version 8, operator set 17).
+ * The bytes of an ONNX model (IR version 8, operator set 17; 3 of other domains).
  *
  * @example onnxModel({ nodes: [{ op: 'Sigmoid', inputs: ['x'], outputs: ['y'] }], inputs: […], outputs: […] })
  */
 export function onnxModel(graph: OnnxGraph): Uint8Array {
-  const nodes = graph.nodes.map(
-    ({ op, inputs, outputs }): Field => [
-      1,
-      message(...inputs.map((name): Field => [1, name]), ...outputs.map((name): Field => [2, name]), [4, op]),
-    ],
-  );
+  const nodes = graph.nodes.map((each): Field => [1, node(each)]);
   const constants = Object.entries(graph.constants ?? {}).map(
     ([name, { shape, data }]): Field => [
       5,
@@ -94,7 +125,9 @@ export function onnxModel(graph: OnnxGraph): Uint8Array {
     ...graph.inputs.map((info): Field => [11, valueInfo(info)]),
     ...graph.outputs.map((info): Field => [12, valueInfo(info)]),
   );
-  return message([1, 8], [7, body], [8, message([1, ''], [2, 17])]);
+  const domains = new Set(graph.nodes.flatMap(({ domain }) => domain ?? []));
+  const others = [...domains].map((domain): Field => [8, message([1, domain], [2, 3])]);
+  return message([1, 8], [7, body], [8, message([1, ''], [2, 17])], ...others);
 }
 
 /**

@@ -1,0 +1,167 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type OnnxGraph, type OnnxNode, onnxModel } from '../src/testing/onnx.ts';
+
+/** The models of the bench, made from a seed: `small` and `large` are perceptrons, `trees` an ensemble, `cnn` a small convolution. */
+export const MODELS = {
+  small: { features: 32, outputs: 2, build: () => perceptron([32, 64, 64, 2]) },
+  trees: { features: 32, outputs: 1, build: () => trees(300, 6, 32) },
+  /** 2,364,288 weights: 9.5 MB, more than a core's own cache. */
+  large: { features: 128, outputs: 16, build: () => perceptron([128, 1024, 1024, 1136, 16]) },
+  cnn: { features: 256, outputs: 10, build: () => convolution() },
+} as const;
+
+export type ModelName = keyof typeof MODELS;
+
+/** Mulberry32: the same seed, the same model and the same requests. */
+export function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** He's initialization: activations keep their size from layer to layer, so that answers tell rows apart. */
+function weights(count: number, fanIn: number, next: () => number): Float32Array {
+  const bound = Math.sqrt(6 / fanIn);
+  return Float32Array.from({ length: count }, () => (2 * next() - 1) * bound);
+}
+
+const matrix = (name: string, columns: number) => ({
+  name,
+  datatype: 'FP32' as const,
+  shape: ['rows', columns],
+});
+
+function perceptron(sizes: readonly number[]): Uint8Array {
+  const next = random(7);
+  const nodes: OnnxNode[] = [];
+  const constants: NonNullable<OnnxGraph['constants']> = {};
+  const last = sizes.length - 2;
+  let from = 'x';
+  for (let layer = 0; layer <= last; layer++) {
+    const [rows, columns] = [sizes[layer]!, sizes[layer + 1]!];
+    Object.assign(constants, {
+      [`w${layer}`]: { shape: [rows, columns], data: weights(rows * columns, rows, next) },
+      [`b${layer}`]: { shape: [columns], data: weights(columns, 600, next) },
+    });
+    const to = layer === last ? 'y' : `h${layer}`;
+    const sum = layer === last ? to : `s${layer}`;
+    nodes.push({ op: 'Gemm', inputs: [from, `w${layer}`, `b${layer}`], outputs: [sum] });
+    if (layer !== last) nodes.push({ op: 'Relu', inputs: [sum], outputs: [to] });
+    from = to;
+  }
+  return onnxModel({
+    nodes,
+    inputs: [matrix('x', sizes[0]!)],
+    outputs: [matrix('y', sizes.at(-1)!)],
+    constants,
+  });
+}
+
+/** Full binary trees, node i with children 2i + 1 and 2i + 2, as gradient boosting makes them. */
+function trees(count: number, depth: number, features: number): Uint8Array {
+  const next = random(11);
+  const inner = 2 ** depth - 1;
+  const size = 2 * inner + 1;
+  const ids = (of: (tree: number, at: number) => number, from = 0, to = size) =>
+    BigInt64Array.from({ length: count * (to - from) }, (_, i) =>
+      BigInt(of(Math.floor(i / (to - from)), from + (i % (to - from)))),
+    );
+  const child = (side: number) => ids((_, at) => (at < inner ? 2 * at + side : 0));
+  const attributes = {
+    n_targets: 1,
+    nodes_treeids: ids((tree) => tree),
+    nodes_nodeids: ids((_, at) => at),
+    nodes_featureids: ids((_, at) => (at < inner ? Math.floor(next() * features) : 0)),
+    nodes_modes: Array.from({ length: count * size }, (_, i) => (i % size < inner ? 'BRANCH_LEQ' : 'LEAF')),
+    nodes_values: Float32Array.from({ length: count * size }, () => 2 * next() - 1),
+    nodes_truenodeids: child(1),
+    nodes_falsenodeids: child(2),
+    target_treeids: ids((tree) => tree, inner),
+    target_nodeids: ids((_, at) => at, inner),
+    target_ids: ids(() => 0, inner),
+    target_weights: Float32Array.from({ length: count * (inner + 1) }, () => 2 * next() - 1),
+  };
+  return onnxModel({
+    nodes: [
+      { op: 'TreeEnsembleRegressor', domain: 'ai.onnx.ml', inputs: ['x'], outputs: ['y'], attributes },
+    ],
+    inputs: [matrix('x', features)],
+    outputs: [matrix('y', 1)],
+  });
+}
+
+/** 16 × 16 pixels, two convolutions of 3 × 3 with halving strides, ten classes. */
+function convolution(): Uint8Array {
+  const next = random(13);
+  const kernel = (from: number, to: number) => ({
+    shape: [to, from, 3, 3],
+    data: weights(to * from * 9, from * 9, next),
+  });
+  const attributes = { pads: BigInt64Array.of(1n, 1n, 1n, 1n), strides: BigInt64Array.of(2n, 2n) };
+  return onnxModel({
+    nodes: [
+      { op: 'Reshape', inputs: ['x', 'image'], outputs: ['i'] },
+      { op: 'Conv', inputs: ['i', 'k0'], outputs: ['c0'], attributes },
+      { op: 'Relu', inputs: ['c0'], outputs: ['r0'] },
+      { op: 'Conv', inputs: ['r0', 'k1'], outputs: ['c1'], attributes },
+      { op: 'Relu', inputs: ['c1'], outputs: ['r1'] },
+      { op: 'Reshape', inputs: ['r1', 'flat'], outputs: ['f'] },
+      { op: 'MatMul', inputs: ['f', 'w'], outputs: ['y'] },
+    ],
+    inputs: [matrix('x', 256)],
+    outputs: [matrix('y', 10)],
+    constants: {
+      image: { shape: [4], data: BigInt64Array.of(-1n, 1n, 16n, 16n) },
+      k0: kernel(1, 8),
+      k1: kernel(8, 16),
+      flat: { shape: [2], data: BigInt64Array.of(-1n, 256n) },
+      w: { shape: [256, 10], data: weights(2560, 256, next) },
+    },
+  });
+}
+
+/** Row `index` of a model's requests, rounded to four places as features are. */
+export function rowOf(model: ModelName, index: number): number[] {
+  const next = random(index + 1);
+  return Array.from({ length: MODELS[model].features }, () => Math.round(next() * 20_000 - 10_000) / 10_000);
+}
+
+/** The rows as the body of the Open Inference Protocol. */
+export function inferBody(model: ModelName, rows: readonly (readonly number[])[]): string {
+  const shape = [rows.length, MODELS[model].features];
+  return JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape, data: rows.flat() }] });
+}
+
+/** How the project of the bench serves them: each once as the product would by itself, some with batches of one, one with two replicas. */
+const SERVED: Record<string, { model: ModelName; serving: string }> = {
+  small: { model: 'small', serving: '{}' },
+  trees: { model: 'trees', serving: '{ batchMax: 32 }' },
+  large: { model: 'large', serving: '{}' },
+  cnn: { model: 'cnn', serving: '{}' },
+  'small-alone': { model: 'small', serving: '{ batchMax: 1 }' },
+  'large-alone': { model: 'large', serving: '{ batchMax: 1 }' },
+  'small-twice': { model: 'small', serving: '{ replicas: 2 }' },
+};
+
+/** Writes the ONNX files and the project that serves them; answers with the file of each model. */
+export async function writeProject(folder: string): Promise<Record<ModelName, string>> {
+  const files = {} as Record<ModelName, string>;
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'aios.yaml'), 'name: bench\n');
+  for (const [name, { model, serving }] of Object.entries(SERVED)) {
+    const at = join(folder, 'models', name);
+    await mkdir(at, { recursive: true });
+    files[model] ??= join(at, 'model.onnx');
+    await writeFile(join(at, 'model.onnx'), MODELS[model].build());
+    await writeFile(
+      join(at, 'model.yaml'),
+      `name: ${name}\nfile: model.onnx\nalias: champion\nserving: ${serving}\n`,
+    );
+  }
+  return files;
+}
