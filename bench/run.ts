@@ -4,6 +4,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   path: () => import('./path.ts'),
   engine: () => import('./engine.ts'),
   sizes: () => import('./sizes.ts'),
+  serving: () => import('./serving.ts'),
 };
 
 export interface BenchOptions {
@@ -11,6 +12,8 @@ export interface BenchOptions {
   rounds: number;
   /** How long each side is measured per round. */
   roundMs: number;
+  /** One part of a bench that has several; all when left out. */
+  part?: string | undefined;
   progress(line: string): void;
 }
 export type Figures = Record<string, number | boolean | null>;
@@ -27,6 +30,7 @@ const option = (flag: string, fallback: number) => {
 const figures = await (await load()).bench({
   rounds: option('--rounds', 5),
   roundMs: option('--round-ms', 5000),
+  part: rest.includes('--part') ? rest[rest.indexOf('--part') + 1] : undefined,
   progress: (line) => process.stderr.write(`${line}\n`),
 });
 if (rest.includes('--json')) console.log(JSON.stringify({ bench: name, figures }));

@@ -114,7 +114,7 @@ class Client {
   #receive(chunk: Buffer): void {
     let body = chunk;
     if (this.#missing < 0) {
-      this.#head += chunk.latin1Slice(0, Math.min(chunk.length, 2048));
+      this.#head += chunk.toString('latin1', 0, Math.min(chunk.length, 2048));
       const end = this.#head.indexOf('\r\n\r\n');
       if (end === -1) return;
       const at = this.#head.search(/content-length: /i);
@@ -152,7 +152,11 @@ function prepare(command: LoadCommand): Prepared[] {
 }
 
 /** True when each row of the answer is what the model says of that row. */
-function isOwn(body: readonly Buffer[], { rows }: Prepared, expected: readonly (readonly number[])[]): boolean {
+function isOwn(
+  body: readonly Buffer[],
+  { rows }: Prepared,
+  expected: readonly (readonly number[])[],
+): boolean {
   const { outputs } = JSON.parse(Buffer.concat(body).toString()) as { outputs: { data: number[] }[] };
   const data = outputs[0]?.data ?? [];
   const wanted = rows.flatMap((row) => expected[row] ?? []);

@@ -87,9 +87,7 @@ function trees(count: number, depth: number, features: number): Uint8Array {
     target_weights: Float32Array.from({ length: count * (inner + 1) }, () => 2 * next() - 1),
   };
   return onnxModel({
-    nodes: [
-      { op: 'TreeEnsembleRegressor', domain: 'ai.onnx.ml', inputs: ['x'], outputs: ['y'], attributes },
-    ],
+    nodes: [{ op: 'TreeEnsembleRegressor', domain: 'ai.onnx.ml', inputs: ['x'], outputs: ['y'], attributes }],
     inputs: [matrix('x', features)],
     outputs: [matrix('y', 1)],
   });

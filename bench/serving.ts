@@ -1,0 +1,338 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median, round3 } from './load.ts';
+import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import type { BenchOptions, Figures } from './run.ts';
+import type { LoadCommand, LoadReport } from './serving-load.ts';
+import { type ModelName, writeProject } from './serving-models.ts';
+import { type Peer, startPeers } from './serving-peers.ts';
+import { replicasOf, residentMb, type ServerUse, Side, serverUse } from './serving-processes.ts';
+import type { RawCommand, RawReport } from './serving-sides.ts';
+
+const CLIENTS = 64;
+const WARM_UP_MS = 3000;
+const BODIES = 512;
+const ROWS_KNOWN = 9000; // what 2,000 requests of 1 to 8 rows are made of
+const MIXED_REQUESTS = 1_000_000;
+const OPEN_LOOP_SHARE = 0.7;
+const OPEN_LOOP_ROUNDS = 12; // a minute with rounds of 5 s
+const RAW_MS = 300;
+/** Batches of the raw runtime; what a model costs in its best one counts. */
+const BATCHES: Record<ModelName, number> = { small: 64, trees: 32, large: 64, cnn: 64 };
+
+interface Target {
+  readonly name: string;
+  readonly model: ModelName;
+  readonly clients: number;
+  readonly port: number;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly form: LoadCommand['form'];
+  readonly pid: number;
+}
+
+interface Round extends LoadReport {
+  /** A request, in microseconds: of the whole server, its main process, its replicas. */
+  readonly servedUs: number;
+  readonly frontUs: number;
+  readonly replicaUs: number;
+}
+
+interface Setting {
+  readonly product: Product;
+  readonly files: Record<ModelName, string>;
+  readonly load: Side<LoadCommand, LoadReport>;
+  readonly raw: Side<RawCommand, RawReport>;
+  readonly empty: { port: number; pid: number };
+  readonly options: BenchOptions;
+}
+
+/**
+ * Inference over HTTP with authentication, metrics, tracing and audit on, against an empty handler of the same kind of server, the raw runtime, and
+ * MLServer and BentoML on the same files; in turn, medians over the rounds. `--part` picks one of: figures, rows, kill, peers.
+ */
+export async function bench(options: BenchOptions): Promise<Figures> {
+  const folder = await temporaryFolder();
+  const sink = await startTraceSink();
+  const files = await writeProject(join(folder.path, 'project'));
+  const load = new Side<LoadCommand, LoadReport>('serving-load.ts');
+  const raw = new Side<RawCommand, RawReport>('serving-sides.ts', 'raw');
+  const emptySide = new Side<never, { port: number }>('serving-sides.ts', 'empty');
+  let product: Product | undefined;
+  let peers: Peer[] = [];
+  try {
+    const empty = { ...(await emptySide.first()), pid: emptySide.pid };
+    product = await startProduct({
+      dataDir: join(folder.path, 'data'),
+      port: await freePort(),
+      args: ['--project', join(folder.path, 'project')],
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url },
+    });
+    const setting: Setting = { product, files, load, raw, empty, options };
+    const isWanted = (part: string) => options.part === undefined || options.part === part;
+    if (isWanted('peers')) peers = await startPeers(files.small, options.progress);
+    return {
+      ...(isWanted('figures') || isWanted('peers') ? await measure(setting, peers) : {}),
+      ...(isWanted('rows') ? await mixedRows(setting) : {}),
+      ...(isWanted('kill') ? await killReplicas(setting) : {}),
+      rounds: options.rounds,
+    };
+  } finally {
+    for (const peer of peers) await peer.stop();
+    for (const side of [load, raw, emptySide]) side.stop();
+    await product?.stop();
+    sink.stop();
+    await folder.dispose();
+  }
+}
+
+/** A collector of traces that takes everything: the spans leave the server as they would at its users'. */
+async function startTraceSink(): Promise<{ url: string; stop(): void }> {
+  const server = createServer((request, response) => {
+    request
+      .resume()
+      .on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  return { url: `http://127.0.0.1:${port}`, stop: () => server.closeAllConnections() ?? server.close() };
+}
+
+function ours({ product }: Setting, name: string, model: ModelName, clients = CLIENTS): Target {
+  const headers = { authorization: `Bearer ${product.key}` };
+  const path = `/v2/models/${name}/infer`;
+  const { port, pid } = product;
+  return {
+    name: clients === 1 ? `${name} by one client` : name,
+    model,
+    clients,
+    port,
+    path,
+    headers,
+    form: 'oip',
+    pid,
+  };
+}
+
+function targetsOf(setting: Setting, peers: readonly Peer[]): Target[] {
+  const { empty, options } = setting;
+  const ofPeers = peers.map((peer): Target => ({ ...peer, model: 'small', clients: CLIENTS, headers: {} }));
+  const small = ours(setting, 'small', 'small');
+  const emptyOf = (name: string, model: ModelName, clients = CLIENTS): Target => ({
+    ...ours(setting, model, model, clients),
+    name,
+    ...empty,
+  });
+  if (options.part === 'peers') return [small, ...ofPeers];
+  return [
+    emptyOf('empty', 'small'),
+    small,
+    ours(setting, 'small-alone', 'small'),
+    ours(setting, 'trees', 'trees'),
+    emptyOf('empty, large bodies', 'large'),
+    ours(setting, 'large', 'large'),
+    ours(setting, 'large-alone', 'large'),
+    ours(setting, 'cnn', 'cnn'),
+    emptyOf('empty by one client', 'small', 1),
+    ours(setting, 'small', 'small', 1),
+    ...ofPeers,
+  ];
+}
+
+const commandOf = ({ port, path, headers, clients, model, form }: Target): LoadCommand => ({
+  port,
+  path,
+  headers,
+  clients,
+  model,
+  form,
+  durationMs: 0,
+  rowsMax: 1,
+  bodies: BODIES,
+});
+
+async function measureTarget(
+  { load }: Setting,
+  target: Target,
+  change: Partial<LoadCommand>,
+): Promise<Round> {
+  const before = await serverUse(target.pid);
+  const report = await load.ask({ ...commandOf(target), ...change });
+  const after = await serverUse(target.pid);
+  const us = (pick: (use: ServerUse) => number) => ((pick(after) - pick(before)) * 1000) / report.requests;
+  return {
+    ...report,
+    servedUs: us(({ allMs }) => allMs),
+    frontUs: us(({ frontMs }) => frontMs),
+    replicaUs: us(({ replicasMs }) => replicasMs),
+  };
+}
+
+/** @throws Error when a request failed: a figure of a server that refuses says nothing */
+function heldTo(target: Target, round: Round): Round {
+  if (round.failed === 0) return round;
+  throw new Error(`${target.name}: ${round.failed} of ${round.requests} failed: ${round.firstFailure}`);
+}
+
+async function measure(setting: Setting, peers: readonly Peer[]): Promise<Figures> {
+  const { options } = setting;
+  const { rounds, roundMs, progress } = options;
+  const targets = targetsOf(setting, peers);
+  const kept = new Map<string, Round[]>(targets.map(({ name }) => [name, []]));
+  const raws = new Map<ModelName, RawReport[]>();
+  const rawAlone: RawReport[] = [];
+  for (let round = -1; round < rounds; round++) {
+    for (const target of targets) {
+      const durationMs = round < 0 ? WARM_UP_MS : roundMs;
+      const measured = heldTo(target, await measureTarget(setting, target, { durationMs }));
+      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${target.name}: ${describe(measured)}`);
+      if (round >= 0) kept.get(target.name)!.push(measured);
+    }
+    if (options.part === 'peers' || round < 0) continue;
+    for (const model of Object.keys(BATCHES) as ModelName[]) {
+      const ask = { model, file: setting.files[model], batch: BATCHES[model], durationMs: RAW_MS };
+      raws.set(model, [...(raws.get(model) ?? []), await setting.raw.ask(ask)]);
+      if (model === 'small') rawAlone.push(await setting.raw.ask({ ...ask, batch: 1 }));
+    }
+  }
+  const of = (name: string, pick: (round: Round) => number) => median((kept.get(name) ?? []).map(pick));
+  const versus = (name: string) =>
+    kept.get(name)?.length
+      ? round3(
+          median(kept.get('small')!.map(({ perSecond }, i) => perSecond / kept.get(name)![i]!.perSecond)),
+        )
+      : null;
+  const beside = { vsMlserver: versus('mlserver'), vsBentoml: versus('bentoml') };
+  const all = Object.fromEntries(targets.flatMap(({ name }) => detailsOf(name, of)));
+  if (options.part === 'peers') return { ...beside, ...all };
+  return {
+    ...efficiency(kept, raws, rawAlone),
+    ...beside,
+    ...(await openLoop(setting, of('small', rate))),
+    ...all,
+  };
+}
+
+const rate = ({ perSecond }: Round): number => perSecond;
+
+/** The figures that compare sides, each the median of what the rounds say. */
+function efficiency(
+  kept: ReadonlyMap<string, readonly Round[]>,
+  raws: ReadonlyMap<ModelName, readonly RawReport[]>,
+  rawAlone: readonly RawReport[],
+): Figures {
+  const over = (name: string, pick: (round: Round, i: number) => number) =>
+    round3(median(kept.get(name)!.map(pick)));
+  const empty = (large: boolean, i: number) => kept.get(large ? 'empty, large bodies' : 'empty')![i]!;
+  const cpu = (model: ModelName, large: boolean) =>
+    over(
+      model,
+      ({ servedUs }, i) => (empty(large, i).servedUs + raws.get(model)![i]!.cpuUsPerRow) / servedUs,
+    );
+  const gain = (model: ModelName) =>
+    over(model, ({ perSecond }, i) => perSecond / kept.get(`${model}-alone`)![i]!.perSecond);
+  const rawUs = Object.fromEntries(
+    [...raws].map(([model, reports]) => [
+      `${model} rawCpuUsPerRow`,
+      round3(median(reports.map(({ cpuUsPerRow }) => cpuUsPerRow))),
+    ]),
+  );
+  return {
+    cpuEfficiencySmall: cpu('small', false),
+    cpuEfficiencyTrees: cpu('trees', false),
+    cpuEfficiencyCnn: cpu('cnn', true),
+    cpuEfficiencyLarge: cpu('large', true),
+    batchedGainSmall: gain('small'),
+    batchedGainLarge: gain('large'),
+    p99OverEmptySmallMs: over('small', ({ p99Ms }, i) => p99Ms - empty(false, i).p99Ms),
+    p99OverEmptyLargeMs: over('large', ({ p99Ms }, i) => p99Ms - empty(true, i).p99Ms),
+    p50OverRawMs: over('small by one client', ({ p50Ms }, i) => p50Ms - rawAlone[i]!.p50Ms),
+    ...rawUs,
+  };
+}
+
+function detailsOf(
+  name: string,
+  of: (name: string, pick: (round: Round) => number) => number,
+): [string, number][] {
+  const pick = (key: keyof Round) => round3(of(name, (round) => round[key] as number));
+  const keys = ['perSecond', 'p50Ms', 'p99Ms', 'servedUs', 'frontUs', 'replicaUs'] as const;
+  return keys.map((key): [string, number] => [`${name} ${key}`, pick(key)]);
+}
+
+/** 70 % of what the closed loop reached, sent whatever is answered. */
+async function openLoop(setting: Setting, perSecond: number): Promise<Figures> {
+  const { roundMs, progress } = setting.options;
+  const target = ours(setting, 'small', 'small');
+  const ratePerSecond = Math.round(perSecond * OPEN_LOOP_SHARE);
+  const change = { ratePerSecond, durationMs: roundMs * OPEN_LOOP_ROUNDS };
+  const measured = heldTo(target, await measureTarget(setting, target, change));
+  progress(`open loop of ${ratePerSecond}/s: ${describe(measured)}`);
+  return { openLoopP99Ms: round3(measured.p99Ms), openLoopPerSecond: ratePerSecond };
+}
+
+/** Mixed requests of 1 to 8 rows, each answer held to its own rows, and the memory of the front after a fifth of them and at the end. */
+async function mixedRows(setting: Setting): Promise<Figures> {
+  const { files, raw, options, product } = setting;
+  const expected = (
+    await raw.ask({
+      model: 'small',
+      file: files.small,
+      batch: 1,
+      durationMs: 0,
+      expectedRows: ROWS_KNOWN * 2,
+    })
+  ).expected;
+  const target = ours(setting, 'small', 'small');
+  const requests = Math.min(MIXED_REQUESTS, options.rounds * options.roundMs * 40); // all of them with the rounds of the figures
+  const ask = (requestsMax: number) =>
+    measureTarget(setting, target, {
+      durationMs: 3_600_000,
+      requestsMax,
+      rowsMax: 8,
+      bodies: 2000,
+      expected,
+    });
+  const first = heldTo(target, await ask(requests / 5));
+  const before = await residentMb(product.pid);
+  const rest = heldTo(target, await ask((requests * 4) / 5));
+  const grownMb = (await residentMb(product.pid)) - before;
+  options.progress(
+    `${requests} mixed requests: ${describe(rest)}; the front grew by ${grownMb.toFixed(1)} MB`,
+  );
+  return {
+    misrouted: first.misrouted + rest.misrouted,
+    mixedRequests: first.requests + rest.requests,
+    mixedPerSecond: round3(rest.perSecond),
+    grownMb: round3(grownMb),
+  };
+}
+
+/** Kills a replica every half second under load; the model has two, so that callers see nothing of it. */
+async function killReplicas(setting: Setting): Promise<Figures> {
+  const { product, options } = setting;
+  const idle = new Set(await replicasOf(product.pid));
+  const target = ours(setting, 'small-twice', 'small');
+  await measureTarget(setting, target, { durationMs: 1000 });
+  const measuring = measureTarget(setting, target, { durationMs: options.roundMs });
+  const endsAt = performance.now() + options.roundMs - 500;
+  let kills = 0;
+  while (performance.now() < endsAt) {
+    await sleep(500);
+    const busy = (await replicasOf(product.pid)).filter((pid) => !idle.has(pid));
+    const victim = busy[kills % 2];
+    if (victim === undefined || busy.length < 2) continue; // the one killed before is not back yet
+    process.kill(victim, 'SIGKILL');
+    kills++;
+  }
+  const measured = await measuring;
+  options.progress(`${kills} replicas killed: ${describe(measured)}`);
+  return { failedOnReplicaKill: measured.failed, replicaKills: kills };
+}
+
+function describe(round: Round): string {
+  const { requests, perSecond, p50Ms, p99Ms, servedUs, frontUs, replicaUs, cpuUs } = round;
+  return `${requests} at ${Math.round(perSecond)}/s, p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, CPU a request ${servedUs.toFixed(1)} µs (front ${frontUs.toFixed(1)}, replicas ${replicaUs.toFixed(1)}), generator ${cpuUs.toFixed(1)}`;
+}
