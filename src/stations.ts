@@ -34,6 +34,7 @@ import { createModels, type Models } from './models/models.ts';
 import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
 import { createOnnxRuntime } from './serving/runtimes/onnx-runtime.ts';
+import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createQuality } from './stations-quality.ts';
 import type { Database } from './store/database.ts';
@@ -287,7 +288,8 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
     ],
   });
   const onnx = createOnnxRuntime({ startMs: limits.replicaStartMs });
-  const serving: Serving = createServing({ models, runtimes: { onnx }, limits });
+  const router = new RolloutRouter(limits.rolloutCopiesMax);
+  const serving: Serving = createServing({ models, runtimes: { onnx }, rollouts: router, limits });
   closers.push(async () => serving.close());
   return { models, serving };
 }

@@ -61,6 +61,10 @@ export const LIMITS = {
     'how long an inference waits, queue included, when its caller names no deadline',
   ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
+  rolloutCopiesMax: limit(
+    64,
+    'copies of requests to the other version of a rollout under way at once in one process; more are left out and counted',
+  ),
   taskBytesMax: limit(256 * 1024, 'what one task shows a person, as JSON text'),
   qualityAnswersMax: limit(
     100_000,

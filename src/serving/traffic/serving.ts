@@ -11,6 +11,7 @@ import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../run
 import type { Signature } from '../tensors/signature.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { checkInputs } from '../tensors/tensor-check.ts';
+import type { RolloutRouter } from './rollout-router.ts';
 
 /** An alias (`champion`), a version, or nothing for `champion`. */
 export type ModelReference = string | number | undefined;
@@ -39,6 +40,8 @@ export interface InferCall {
   model: string;
   ref?: ModelReference;
   inputs: readonly Tensor[];
+  /** Under a rollout calls with the same key are answered by the same version; without a key each call stands for itself. */
+  stickyKey?: string | undefined;
   signal?: AbortSignal | undefined;
   /** The longest the caller waits, queue included; the model's own timeout bounds the run itself. */
   deadlineMs?: number | undefined;
@@ -64,6 +67,8 @@ export interface ServingDependencies {
   models: ModelSource;
   /** By name. */
   runtimes: Readonly<Record<string, Runtime>>;
+  /** Nothing for a server without rollouts. */
+  rollouts?: RolloutRouter | undefined;
   limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs'>;
 }
 
@@ -92,13 +97,15 @@ export class Serving {
   readonly #models: ModelSource;
   readonly #runtimes: ServingDependencies['runtimes'];
   readonly #limits: ServingDependencies['limits'];
+  readonly #rollouts: RolloutRouter | undefined;
   /** By the object that the registry resolves to: a change of the model's options is a new object. */
   readonly #hosted = new Map<string, Hosted>();
   readonly #reaper: NodeJS.Timeout;
   readonly #unobserve: () => void;
 
-  constructor({ models, runtimes, limits }: ServingDependencies) {
+  constructor({ models, runtimes, rollouts, limits }: ServingDependencies) {
     this.#models = models;
+    this.#rollouts = rollouts;
     this.#runtimes = runtimes;
     this.#limits = limits;
     this.#reaper = setInterval(() => this.unloadIdle(), REAP_MS).unref();
@@ -113,7 +120,7 @@ export class Serving {
    * @example await serving.infer({ model: 'return-risk', inputs: [{ name: 'features', datatype: 'FP32', shape: [1, 2], data }] })
    */
   infer(call: InferCall): Promise<InferAnswer & AnsweredBy> {
-    return traced('serving.infer', call.model, () => this.#infer(call));
+    return traced('serving.infer', call.model, () => this.#routed(call, this.#infer));
   }
 
   /**
@@ -123,7 +130,7 @@ export class Serving {
    * @example (await serving.score({ model: 'return-risk', features: { orders: 3 } })).outputs // { score: 0.12 }
    */
   score(call: ScoreCall): Promise<RowAnswer & AnsweredBy> {
-    return traced('serving.score', call.model, () => this.#score(call));
+    return traced('serving.score', call.model, () => this.#routed(call, this.#score));
   }
 
   /** Starts and warms the replicas of a version: before it gets traffic. Resolves when one is ready. */
@@ -186,16 +193,25 @@ export class Serving {
     this.#hosted.clear();
   }
 
-  async #infer(call: InferCall): Promise<InferAnswer & AnsweredBy> {
+  /** A call of an alias under a rollout goes to the version that its key is given to. */
+  #routed<Call extends InferCall | ScoreCall, Answer extends (InferAnswer | RowAnswer) & AnsweredBy>(
+    call: Call,
+    run: (call: Call) => Promise<Answer>,
+  ): Promise<Answer> {
+    const split = this.#rollouts?.find(call.model, call.ref);
+    return split === undefined ? run(call) : this.#rollouts!.route(split, call, run);
+  }
+
+  readonly #infer = async (call: InferCall): Promise<InferAnswer & AnsweredBy> => {
     const model = this.#models.resolve(call.model, call.ref);
     const { host } = this.#hostOf(model);
     const { tensors, rows } = checkInputs(model.signature.inputs, call.inputs, model.serving.batchMax);
     const request = new InferRequest(tensors, rows, performance.now(), this.#deadlineMs(call), call.signal);
     host.submit(request);
     return { ...(await request.answer), model: model.name, version: model.version, digest: model.digest };
-  }
+  };
 
-  async #score(call: ScoreCall): Promise<RowAnswer & AnsweredBy> {
+  readonly #score = async (call: ScoreCall): Promise<RowAnswer & AnsweredBy> => {
     const model = this.#models.resolve(call.model, call.ref);
     const hosted = this.#hostOf(model);
     hosted.plan ??= new ScorePlan(hosted.host.label, model.signature);
@@ -206,7 +222,7 @@ export class Serving {
     const { outputs, computeUs, batchRows, costMicroUsd } = await request.answer;
     const { name, version, digest } = model;
     return { outputs, computeUs, batchRows, costMicroUsd, model: name, version, digest };
-  }
+  };
 
   #deadlineMs(call: { deadlineMs?: number | undefined }): number {
     return call.deadlineMs ?? this.#limits.inferenceWaitMs;

@@ -1,0 +1,262 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
+import type { Runtime } from '../runtimes/runtime.ts';
+import type { Signature } from '../tensors/signature.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { agreementOf } from './agreement.ts';
+import { RolloutRouter } from './rollout-router.ts';
+import { ActiveSplit, type SplitCounts, type TrafficSplit } from './rollout-split.ts';
+import { createServing, type Serving } from './serving.ts';
+
+const SPLIT: TrafficSplit = {
+  id: 'rollout_1',
+  model: 'risk',
+  alias: 'champion',
+  champion: 1,
+  challenger: 2,
+  percent: 0,
+  comparison: null,
+  shadow: false,
+};
+const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
+const outputs: TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];
+const signature: Signature = { inputs, outputs, features: ['x'] };
+const OPTIONS = {
+  replicas: 1,
+  batchMax: 8,
+  timeoutMs: 5_000,
+  queueMax: 100,
+  costPerInferenceMicroUsd: 2,
+  costPerComputeSecondMicroUsd: 0,
+};
+
+const open: Serving[] = [];
+afterEach(() => {
+  for (const serving of open.splice(0)) serving.close();
+});
+
+/** Adds to each row what the version adds. */
+const adds =
+  (amount: number): FunctionModel['run'] =>
+  ([x]) => [
+    {
+      name: 'y',
+      datatype: 'FP32',
+      shape: x!.shape,
+      data: Float32Array.from(x!.data as Float32Array, (v) => v + amount),
+    },
+  ];
+
+function setUp(split: Partial<TrafficSplit>, challenger: FunctionModel['run'] = adds(2), copiesMax = 8) {
+  const runtimes = [adds(1), challenger].map((run) =>
+    createFunctionRuntime({ risk: { inputs, outputs, run } }),
+  );
+  const runtime: Runtime = {
+    start: (source) => runtimes[source.digest === 'v2' ? 1 : 0]!.start(source),
+  };
+  const versions = [1, 2].map((version) => ({
+    name: 'risk',
+    version,
+    digest: `v${version}`,
+    signature,
+    serving: OPTIONS,
+    runtime: 'r',
+  }));
+  const rollouts = new RolloutRouter(copiesMax);
+  rollouts.put([{ ...SPLIT, ...split }]);
+  const serving = createServing({
+    models: {
+      resolve: (_name, reference) => versions[reference === 2 ? 1 : 0]!,
+      artifact: async () => new Uint8Array(),
+    },
+    runtimes: { r: runtime },
+    rollouts,
+    limits: limitsFrom(),
+  });
+  open.push(serving);
+  const score = (x: number, stickyKey?: string) =>
+    serving.score({ model: 'risk', features: { x }, stickyKey });
+  return { rollouts, serving, score };
+}
+
+describe('the split of a rollout', () => {
+  it('keeps a key on its side, and as the percent grows moves keys to the challenger only', () => {
+    const percent = fc.double({ min: 0, max: 100, noNaN: true });
+    fc.assert(
+      fc.property(fc.string(), fc.string(), percent, percent, (id, key, one, other) => {
+        const [low, high] = [Math.min(one, other), Math.max(one, other)];
+        const at = (share: number) => new ActiveSplit({ ...SPLIT, id, percent: share }).sideOf(key);
+        expect(at(low)).toBe(at(low));
+        if (at(low) === 'challenger') expect(at(high)).toBe('challenger');
+        expect([at(0), at(100)]).toEqual(['champion', 'challenger']);
+      }),
+    );
+  });
+
+  it.each([
+    ['numbers that count up', (i: number) => String(i)],
+    ['ids', (i: number) => `order-2026-${i * 7}-eu`],
+    ['no key', () => undefined],
+  ])('gives the challenger its percent of %s', (_of, keyOf) => {
+    for (const percent of [1, 10, 33.3, 50, 90]) {
+      const split = new ActiveSplit({ ...SPLIT, percent });
+      const count = 20_000;
+      let challengers = 0;
+      for (let i = 0; i < count; i++) if (split.sideOf(keyOf(i)) === 'challenger') challengers++;
+      const deviation = Math.sqrt(count * (percent / 100) * (1 - percent / 100));
+      expect(Math.abs(challengers - (count * percent) / 100)).toBeLessThan(4 * deviation);
+    }
+  });
+
+  it('puts other keys on a side in another rollout', () => {
+    const sides = ['a', 'b'].map((id) => {
+      const split = new ActiveSplit({ ...SPLIT, id, percent: 50 });
+      return Array.from({ length: 200 }, (_, i) => split.sideOf(`key ${i}`));
+    });
+    const same = sides[0]!.filter((side, i) => side === sides[1]![i]).length;
+    expect(same).toBeGreaterThan(60);
+    expect(same).toBeLessThan(140);
+  });
+});
+
+describe('traffic under a rollout', () => {
+  it('answers by the version that the key is given to, and counts both', async () => {
+    const { score, rollouts } = setUp({ percent: 50 });
+    const split = rollouts.find('risk', undefined)!;
+    for (let i = 0; i < 40; i++) {
+      const side = split.sideOf(`key ${i}`);
+      const { version, outputs: found } = await score(10, `key ${i}`);
+      expect([version, found.y]).toEqual(side === 'challenger' ? [2, 12] : [1, 11]);
+    }
+    const [counts] = rollouts.drain();
+    expect(counts!.champion.requests + counts!.challenger.requests).toBe(40);
+    expect(Object.values(counts!.champion.latencies).reduce((a, b) => a + b, 0)).toBe(
+      counts!.champion.requests,
+    );
+    expect(rollouts.drain()).toEqual([]);
+  });
+
+  it('leaves calls of a version, of another alias, and of other models alone', async () => {
+    const { rollouts, serving } = setUp({ percent: 100 });
+    expect((await serving.score({ model: 'risk', ref: 1, features: { x: 1 } })).version).toBe(1);
+    expect((await serving.score({ model: 'risk', ref: 'champion', features: { x: 1 } })).version).toBe(2);
+    expect(rollouts.find('risk', 'other')).toBeUndefined();
+    expect(rollouts.find('else', undefined)).toBeUndefined();
+    rollouts.put([]);
+    expect((await serving.score({ model: 'risk', features: { x: 1 } })).version).toBe(1);
+    expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1 } }]); // counts outlive their split once
+  });
+
+  it('counts what a version fails at as its error, and what a caller sends wrong as nothing', async () => {
+    const fails: FunctionModel['run'] = () => {
+      throw new Error('no such branch');
+    };
+    const { score, serving, rollouts } = setUp({ percent: 100 }, fails);
+    await expect(score(1)).rejects.toMatchObject({ code: 'serving.unavailable' });
+    await expect(serving.infer({ model: 'risk', inputs: [] })).rejects.toMatchObject({
+      code: 'serving.missing_input',
+    });
+    expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1, errors: 1 } }]);
+  });
+});
+
+describe('a shadow', () => {
+  const shadow = { shadow: true, comparison: { share: 1, tolerance: 1.5 } };
+
+  it('answers by the champion, and compares a copy', async () => {
+    const { score, rollouts } = setUp(shadow);
+    for (let i = 0; i < 5; i++) expect(await score(i)).toMatchObject({ version: 1, outputs: { y: i + 1 } });
+    const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+    const drained: SplitCounts[] = [];
+    await expect
+      .poll(() => {
+        drained.push(...rollouts.drain());
+        return sum(drained.map(({ challenger }) => challenger.compared));
+      })
+      .toBe(5);
+    expect(sum(drained.map(({ champion }) => champion.requests))).toBe(5);
+    for (const name of ['requests', 'agreed', 'differences', 'differenceSum'] as const)
+      expect(sum(drained.map(({ challenger }) => challenger[name]))).toBe(5);
+    expect(sum(drained.map(({ challenger }) => challenger.copiesMicroUsd))).toBe(10);
+  });
+
+  it('neither delays nor fails an answer, whatever becomes of the copy, and leaves out what it has no room for', async () => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let runs = 0;
+    const hangs: FunctionModel['run'] = async (tensors) => {
+      if (++runs > 3) await held; // the warm-up runs it too
+      if (runs > 3) throw new Error('lost');
+      return adds(2)(tensors);
+    };
+    const { score, rollouts, serving } = setUp(shadow, hangs, 2);
+    await serving.load('risk', 2);
+    for (let i = 0; i < 10; i++) {
+      expect((await score(i)).version).toBe(1);
+      await turn();
+    }
+    const [counts] = rollouts.drain();
+    expect(counts).toMatchObject({
+      champion: { requests: 10, errors: 0 },
+      challenger: { requests: 0, dropped: 8 },
+    });
+    release();
+    await expect
+      .poll(() => rollouts.drain()[0])
+      .toMatchObject({ challenger: { requests: 2, errors: 2, compared: 0 } });
+  });
+
+  it('copies a share of the requests', async () => {
+    const { score, rollouts } = setUp({ ...shadow, comparison: { share: 0.25, tolerance: 0 } }, adds(2), 100);
+    for (let i = 0; i < 40; i++) await score(i);
+    let compared = 0;
+    await expect
+      .poll(() => {
+        compared += rollouts.drain()[0]?.challenger.compared ?? 0;
+        return compared;
+      })
+      .toBeGreaterThanOrEqual(9);
+    expect(compared).toBeLessThanOrEqual(11);
+  });
+});
+
+describe('agreement', () => {
+  const tensor = (datatype: 'FP32' | 'INT32', width: number, values: number[]): Tensor => ({
+    name: datatype,
+    datatype,
+    shape: [values.length / width, width],
+    data: datatype === 'FP32' ? Float32Array.from(values) : Int32Array.from(values),
+  });
+
+  it('is of the class where there is one, else of the greatest column, else of the amount', () => {
+    const labelled = (label: number) => [tensor('FP32', 2, [0.5, 0.25]), tensor('INT32', 1, [label])];
+    expect(agreementOf(labelled(1), labelled(1), 0)).toMatchObject({ rows: 1, agreed: 1, differences: 2 });
+    expect(agreementOf(labelled(1), labelled(2), 9)).toMatchObject({ agreed: 0, differenceSum: 0 });
+    const columns = (...values: number[]) => [tensor('FP32', 2, values)];
+    expect(agreementOf(columns(0.5, 0.25, 0, 1), columns(0.75, 0.5, 1, 0), 0)).toEqual({
+      rows: 2,
+      agreed: 1,
+      differences: 4,
+      differenceSum: 2.5,
+      differenceMax: 1,
+    });
+    expect(agreementOf({ score: 0.25 }, { score: 0.5 }, 0.25)).toMatchObject({ rows: 1, agreed: 1 });
+    expect(agreementOf({ score: 0.25 }, { score: 0.5 }, 0.2)).toMatchObject({
+      agreed: 0,
+      differenceMax: 0.25,
+    });
+    expect(agreementOf({ fraud: true }, { fraud: false }, 1)).toMatchObject({ agreed: 0, differences: 0 });
+  });
+
+  it('is none between answers of different shapes; two NaN agree', () => {
+    expect(agreementOf({ a: 1 }, { b: 1 }, 9)).toMatchObject({ rows: 1, agreed: 0 });
+    expect(agreementOf({ a: [1, 2] }, { a: 1 }, 9)).toMatchObject({ agreed: 0 });
+    expect(agreementOf({ a: Number.NaN }, { a: Number.NaN }, 0)).toMatchObject({ agreed: 1, differences: 0 });
+    expect(agreementOf({ a: Number.NaN }, { a: 1 }, 9)).toMatchObject({ agreed: 0 });
+  });
+});

@@ -1,0 +1,132 @@
+import type { ScoreOutputs } from '../hosting/score.ts';
+import type { Tensor } from '../tensors/tensor.ts';
+import { agreementOf } from './agreement.ts';
+import { ActiveSplit, type Side, type SplitCounts, type TrafficSplit } from './rollout-split.ts';
+
+/** What the router reads and sets of a call. */
+interface RoutedCall {
+  readonly ref?: string | number | undefined;
+  readonly stickyKey?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What it reads of an answer. */
+interface RoutedAnswer {
+  readonly outputs: readonly Tensor[] | ScoreOutputs;
+  readonly costMicroUsd: number;
+}
+
+type Run<Call, Answer> = (call: Call) => Promise<Answer>;
+
+const DEFAULT_ALIAS = 'champion';
+
+/**
+ * Sends the calls of an alias under a rollout to one version or the other, counts what both do, and gives copies to the other where they are to be
+ * compared. Without a rollout a call costs one look at an empty map.
+ *
+ * @example const split = router.find('return-risk', undefined); if (split) return router.route(split, call, run)
+ */
+export class RolloutRouter {
+  readonly #byModel = new Map<string, Map<string, ActiveSplit>>();
+  readonly #copiesMax: number;
+  #copies = 0;
+  /** Splits that ended with counts which nobody has asked for yet. */
+  #ended: ActiveSplit[] = [];
+
+  /** @param copiesMax copies under way at once; more are left out and counted */
+  constructor(copiesMax: number) {
+    this.#copiesMax = copiesMax;
+  }
+
+  /** The splits in force from now on, all of them. A version that gets traffic by one must be warm. */
+  put(splits: readonly TrafficSplit[]): void {
+    const known = new Map([...this.#active()].map((split) => [split.plan.id, split]));
+    this.#byModel.clear();
+    for (const plan of splits) {
+      const split = known.get(plan.id) ?? new ActiveSplit(plan);
+      known.delete(plan.id);
+      split.plan = plan;
+      const ofModel = this.#byModel.get(plan.model) ?? new Map<string, ActiveSplit>();
+      this.#byModel.set(plan.model, ofModel.set(plan.alias, split));
+    }
+    this.#ended.push(...known.values());
+  }
+
+  find(model: string, reference: string | number | undefined): ActiveSplit | undefined {
+    const ofModel = this.#byModel.get(model);
+    return ofModel === undefined ? undefined : ofModel.get(String(reference ?? DEFAULT_ALIAS));
+  }
+
+  /** What was counted since the last call, of each split that has counted anything. */
+  drain(): SplitCounts[] {
+    const ended = this.#ended;
+    this.#ended = [];
+    return [...this.#active(), ...ended].flatMap((split) => split.drain() ?? []);
+  }
+
+  /** Answers a call by the version that its key is given to. Errors are those of `run`. */
+  async route<Call extends RoutedCall, Answer extends RoutedAnswer>(
+    split: ActiveSplit,
+    call: Call,
+    run: Run<Call, Answer>,
+  ): Promise<Answer> {
+    const side = split.sideOf(call.stickyKey);
+    const startedMs = performance.now();
+    let answer: Answer;
+    try {
+      answer = await run({ ...call, ref: split.plan[side] });
+    } catch (error) {
+      split.failed(side, error);
+      throw error;
+    }
+    split.succeeded(side, performance.now() - startedMs);
+    if (split.isCopied()) this.#copy(split, side, call, answer, run);
+    return answer;
+  }
+
+  /** Gives the other version a copy, once the caller has its answer; what comes of it is counted, and nobody waits for it. */
+  #copy<Call extends RoutedCall, Answer extends RoutedAnswer>(
+    split: ActiveSplit,
+    answered: Side,
+    call: Call,
+    answer: Answer,
+    run: Run<Call, Answer>,
+  ): void {
+    if (this.#copies >= this.#copiesMax) {
+      split.dropped();
+      return;
+    }
+    this.#copies++;
+    setImmediate(() => {
+      void this.#compare(split, answered, call, answer, run).finally(() => {
+        this.#copies--;
+      });
+    });
+  }
+
+  async #compare<Call extends RoutedCall, Answer extends RoutedAnswer>(
+    split: ActiveSplit,
+    answered: Side,
+    call: Call,
+    answer: Answer,
+    run: Run<Call, Answer>,
+  ): Promise<void> {
+    const { plan } = split;
+    const other: Side = answered === 'champion' ? 'challenger' : 'champion';
+    const startedMs = performance.now();
+    try {
+      const copy = await run({ ...call, ref: plan[other], signal: undefined });
+      if (plan.shadow) split.succeeded(other, performance.now() - startedMs);
+      split.compared(
+        agreementOf(answer.outputs, copy.outputs, plan.comparison?.tolerance ?? 0),
+        copy.costMicroUsd,
+      );
+    } catch (error) {
+      if (plan.shadow) split.failed(other, error);
+    }
+  }
+
+  *#active(): Iterable<ActiveSplit> {
+    for (const ofModel of this.#byModel.values()) yield* ofModel.values();
+  }
+}
