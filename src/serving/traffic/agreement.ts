@@ -101,7 +101,7 @@ function columnsOf(answer: readonly Tensor[] | ScoreOutputs): { rows: number; co
 }
 
 function columnOfResult([name, value]: [string, ScoreOutputs[string]]): Column {
-  const values: readonly Element[] = Array.isArray(value) ? value : [value];
-  const isClass = typeof values[0] !== 'number';
-  return { name, width: values.length, isClass, at: (index) => values[index]! };
+  const values = Array.isArray(value) ? value : [value];
+  const isClass = typeof values[0] === 'string' || typeof values[0] === 'boolean';
+  return { name, width: values.length, isClass, at: (index) => values[index] ?? Number.NaN };
 }
