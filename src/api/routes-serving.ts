@@ -1,13 +1,15 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
 import {
-  inferFromJson,
-  inferToJson,
-  modelMetadata,
-  serverMetadata,
-} from '../serving/protocol/open-inference.ts';
+  type Answered,
+  HEADER_LENGTH,
+  type InferenceRequest,
+  readInference,
+  readRawInference,
+  writeInference,
+} from '../serving/protocol/infer-http.ts';
+import { modelMetadata, serverMetadata } from '../serving/protocol/open-inference.ts';
 import type { ModelSource, Serving } from '../serving/traffic/serving.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
@@ -24,6 +26,7 @@ const tag = 'serving';
 /** The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md). */
 export function servingRoutes({ serving, models, version }: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
+    readBytes(server);
     route(server, {
       method: 'GET',
       url: '/v2',
@@ -83,16 +86,34 @@ function modelRoutes(server: FastifyInstance, path: string, serving: Serving, mo
     params: Params,
     body: AnyObject,
     answer: AnyObject,
-    handle: async ({ params, body }) => {
-      const request = inferFromJson(body as Json);
-      const answer = await serving.infer({
-        model: params.name,
-        ref: referenceOf(params.version),
-        inputs: request.inputs,
-      });
-      return inferToJson(request, answer);
+    handle: async ({ params, body, request, reply }) => {
+      const { name } = params;
+      const ref = referenceOf(params.version);
+      const header = request.headers[HEADER_LENGTH] as string | undefined;
+      const bytes = (body ?? new Uint8Array()) as unknown as Uint8Array;
+      const asked =
+        header === '0'
+          ? readRawInference(bytes, models.resolve(name, ref).signature.inputs)
+          : readInference(bytes, header);
+      const { inputs, timeoutMs: deadlineMs } = asked;
+      return answer(reply, asked, await serving.infer({ model: name, ref, inputs, deadlineMs }));
     },
   });
+}
+
+/** The protocol's clients send JSON and bytes under any content type, or none: the body says itself what it is. */
+function readBytes(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+}
+
+function answer(reply: FastifyReply, request: InferenceRequest, answered: Answered): FastifyReply {
+  const body = writeInference(request, answered);
+  if (body.headerBytes === undefined) return reply.type('application/json').send(body.json);
+  return reply
+    .type('application/octet-stream')
+    .header(HEADER_LENGTH, String(body.headerBytes))
+    .send(body.bytes);
 }
 
 function referenceOf(version: string | undefined): number | undefined {

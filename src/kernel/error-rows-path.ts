@@ -73,6 +73,16 @@ export const PATH_ERRORS = {
     'The bytes of a tensor are not what they claim to be',
     'The detail says where they differ; compare the declared sizes, shape and datatype with what was sent.',
   ),
+  'serving.parameter_refused': row(
+    400,
+    'A parameter asks for what is not served',
+    'Leave it out; the detail says what to do instead.',
+  ),
+  'serving.raw_input': row(
+    400,
+    'A body without a header does not fit the model',
+    'Send a JSON header with Inference-Header-Content-Length: the shape does not follow from the bytes alone.',
+  ),
   'serving.feature_invalid': row(
     422,
     'A feature of the model is absent or no number',

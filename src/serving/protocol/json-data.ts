@@ -3,6 +3,7 @@ import type { Json } from '../../kernel/json.ts';
 import { fromBfloat16, toBfloat16 } from '../tensors/bfloat16.ts';
 import { ByteStrings } from '../tensors/byte-strings.ts';
 import { type Datatype, elementOf, newData, type Tensor, type TensorData } from '../tensors/tensor.ts';
+import { shapeText } from '../tensors/tensor-check.ts';
 
 const INTEGER_RANGE: Partial<Record<Datatype, readonly [number, number]>> = {
   UINT8: [0, 255],
@@ -16,12 +17,6 @@ const WIDE_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
   UINT64: [0n, 2n ** 64n - 1n],
   INT64: [-(2n ** 63n), 2n ** 63n - 1n],
 };
-const ROUND: Partial<Record<Datatype, (value: number) => number>> = {
-  FP16: (value) => Float16Array.of(value)[0]!,
-  BF16: (value) => fromBfloat16(toBfloat16(value)),
-  FP32: Math.fround,
-};
-
 /**
  * The elements of an input, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
  * texts, so that no digit is lost.
@@ -36,6 +31,16 @@ export function dataFromJson(name: string, datatype: Datatype, flat: readonly Js
     return ByteStrings.from(flat as readonly string[]);
   }
   const data = newData(datatype, flat.length);
+  if (datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16') {
+    for (let i = 0; i < flat.length; i++) {
+      const value = flat[i];
+      if (typeof value !== 'number') throw noElement(name, datatype, i, value);
+      data[i] = value;
+      // What is past the type's range has become infinite.
+      if (!Number.isFinite(data[i])) throw noElement(name, datatype, i, value);
+    }
+    return data;
+  }
   const read = readerOf(datatype);
   for (let i = 0; i < flat.length; i++) {
     const element = read(flat[i]);
@@ -47,7 +52,7 @@ export function dataFromJson(name: string, datatype: Datatype, flat: readonly Js
 
 function noElement(name: string, datatype: Datatype, index: number, value: Json | undefined): AiosError {
   return new AiosError('serving.tensor_value', {
-    detail: `Input “${name}”, element ${index}: ${JSON.stringify(value)?.slice(0, 100)} is no ${datatype}.`,
+    detail: `Input “${name}”, element ${index}: ${shown(value)} is no ${datatype}.`,
   });
 }
 
@@ -62,10 +67,11 @@ function readerOf(datatype: Datatype): (value: Json | undefined) => number | big
         ? (value as number)
         : undefined;
   if (datatype === 'BOOL') return (value) => (typeof value === 'boolean' ? Number(value) : undefined);
-  const round = ROUND[datatype] ?? Number;
-  const toElement = datatype === 'BF16' ? toBfloat16 : Number;
-  return (value) =>
-    typeof value === 'number' && Number.isFinite(round(value)) ? toElement(value) : undefined;
+  return (value) => {
+    if (typeof value !== 'number') return undefined;
+    const word = toBfloat16(value);
+    return Number.isFinite(fromBfloat16(word)) ? word : undefined;
+  };
 }
 
 function wideInteger(value: Json | undefined, [min, max]: readonly [bigint, bigint]): bigint | undefined {
@@ -83,6 +89,10 @@ function wideInteger(value: Json | undefined, [min, max]: readonly [bigint, bigi
 export function dataToJson(tensor: Tensor): Json[] {
   const { name, datatype, data } = tensor;
   const values: Json[] = new Array(data.length);
+  if (data instanceof Float32Array || data instanceof Float64Array) {
+    for (let i = 0; i < data.length; i++) values[i] = Number.isFinite(data[i]) ? data[i]! : null;
+    return values;
+  }
   for (let i = 0; i < data.length; i++) {
     const value = elementOf(tensor, i);
     if (value === undefined)
@@ -97,4 +107,36 @@ export function dataToJson(tensor: Tensor): Json[] {
     } else values[i] = Number.isFinite(value) ? value : null;
   }
   return values;
+}
+
+/**
+ * Nested lists as one, in row-major order.
+ *
+ * @throws AiosError `serving.tensor_shape` when they do not have the shape
+ */
+export function flatten(data: Json[], shape: readonly number[], name: string): Json[] {
+  if (!Array.isArray(data[0]) && !data.some(Array.isArray)) return data;
+  const fault = (detail: string) =>
+    new AiosError('serving.tensor_shape', { detail: `Input “${name}”: ${detail}` });
+  let level: Json[] = data;
+  for (let axis = 0; axis < shape.length; axis++) {
+    if (axis === 0) {
+      if (level.length !== shape[0])
+        throw fault(`${level.length} rows were given where the shape says ${shape[0]}.`);
+      continue;
+    }
+    for (const part of level) {
+      if (!Array.isArray(part) || part.length !== shape[axis])
+        throw fault(`nested data does not have the shape ${shapeText(shape)}.`);
+    }
+    level = (level as Json[][]).flat(1);
+  }
+  return level;
+}
+
+/** A value in an error: short, and without walking what may be nested without end. */
+export function shown(value: Json | undefined): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Array.isArray(value) ? 'a list' : 'an object';
 }

@@ -45,7 +45,10 @@ export interface Tensor extends TensorSpec {
 /** The number of elements of a shape without free dimensions. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;
-  for (const dimension of shape) count *= dimension;
+  for (const dimension of shape) {
+    if (dimension === 0) return 0; // sizes may multiply past any number, and that times 0 is NaN
+    count *= dimension;
+  }
   return count;
 }
 
