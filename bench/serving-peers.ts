@@ -69,7 +69,7 @@ async function startMlserver(file: string, bin: string): Promise<Peer> {
     http_port: http,
     grpc_port: grpc,
     metrics_port: metrics,
-    parallel_workers: 0, // a process more on the same cores made it slower
+    parallel_workers: 0, // with a worker process it was not ready within a minute on two shared cores
   };
   const model = {
     name: 'small',
