@@ -268,6 +268,7 @@ function serverOptions(
     access: port,
     ...(consoleDir ? { consoleDir } : {}),
     onFault,
+    serving: stations.serving,
     routes: allRoutes({
       ...stations,
       version: VERSION,

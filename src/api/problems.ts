@@ -9,16 +9,9 @@ export function answerProblems(
   onFault: (error: AiosError) => void,
 ): void {
   server.setErrorHandler((error: FastifyError, _request, reply) => {
-    const problem = fromFramework(error, limits) ?? toAiosError(error);
-    if (problem.status >= 500) onFault(problem);
-    if (problem.status === 429 || problem.status === 503) {
-      const afterMs = Number(problem.extensions.retryAfterMs ?? 1000);
-      reply.header('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
-    }
-    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
-    // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
-    const told = problem.code === 'internal' ? new AiosError('internal') : problem;
-    return reply.code(told.status).type('application/problem+json').send(told.toProblem());
+    const { problem, headers } = problemAnswer(fromFramework(error, limits) ?? error, onFault);
+    for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+    return reply.code(problem.status).send(problem.toProblem());
   });
   server.setNotFoundHandler((request, reply) => {
     const problem = new AiosError('request.not_found', {
@@ -26,6 +19,23 @@ export function answerProblems(
     });
     return reply.code(404).type('application/problem+json').send(problem.toProblem());
   });
+}
+
+/** What an error is answered with: the problem, and its headers as name, value, name, value, … */
+export function problemAnswer(
+  error: Error,
+  onFault: (error: AiosError) => void,
+): { problem: AiosError; headers: string[] } {
+  const problem = toAiosError(error);
+  if (problem.status >= 500) onFault(problem);
+  const headers = ['content-type', 'application/problem+json'];
+  if (problem.status === 429 || problem.status === 503) {
+    const afterMs = Number(problem.extensions.retryAfterMs ?? 1000);
+    headers.push('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
+  }
+  if (problem.status === 401) headers.push('www-authenticate', 'Bearer');
+  // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
+  return { problem: problem.code === 'internal' ? new AiosError('internal') : problem, headers };
 }
 
 function fromFramework(error: FastifyError, limits: Limits): AiosError | undefined {

@@ -16,10 +16,13 @@ export function actorOf({ kind, id }: Caller): { kind: string; id: string } {
   return { kind, id };
 }
 
+/** What authentication goes by: a request of fastify, or one that was read without it. */
+export type Arrival = Pick<FastifyRequest, 'method' | 'url' | 'headers'>;
+
 /** What the doors need of the access module. */
 export interface AccessPort {
   /** The caller behind a request's headers; undefined when there is none. Throws when a credential is given and wrong. */
-  authenticate(request: FastifyRequest): Promise<Caller | undefined> | Caller | undefined;
+  authenticate(request: Arrival): Promise<Caller | undefined> | Caller | undefined;
   can(caller: Caller, permission: string): boolean;
 }
 
@@ -137,12 +140,16 @@ export function guardRoutes(server: FastifyInstance, access: AccessPort): void {
     const caller = found instanceof Promise ? await found : found;
     if (caller) request.caller = caller;
     if (permission === 'public') return;
-    if (!caller) throw new AiosError('access.unauthenticated');
-    if (!access.can(caller, permission)) {
-      throw new AiosError('access.forbidden', {
-        detail: `${caller.name} has the roles ${caller.roles.join(', ') || 'none'}; this needs the permission ${permission}.`,
-        extensions: { permission },
-      });
-    }
+    requirePermission(access, caller, permission);
+  });
+}
+
+/** @throws AiosError `access.unauthenticated`, `access.forbidden` */
+export function requirePermission(access: AccessPort, caller: Caller | undefined, permission: string): void {
+  if (!caller) throw new AiosError('access.unauthenticated');
+  if (access.can(caller, permission)) return;
+  throw new AiosError('access.forbidden', {
+    detail: `${caller.name} has the roles ${caller.roles.join(', ') || 'none'}; this needs the permission ${permission}.`,
+    extensions: { permission },
   });
 }

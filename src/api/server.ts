@@ -4,13 +4,17 @@ import swaggerPlugin from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
 import { StreamGate } from './event-stream.ts';
+import { InferDoor } from './infer-door.ts';
+import { listenForInference } from './infer-listener.ts';
 import { answerProblems } from './problems.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
 import { traceRequests } from './tracing.ts';
 
 /** A whole request arrives within it: who sends a byte at a time must not hold a connection for ever. Fastify's own default is no limit. */
 const REQUEST_MS = 120_000;
+const KEEP_ALIVE_MS = 72_000; // above the 60 s of common load balancers, so that they close first
 
 const PAGE_POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
@@ -20,6 +24,8 @@ export interface ServerOptions {
   access: AccessPort;
   /** The folder of the built console; without it the API stands alone. */
   consoleDir?: string;
+  /** Answers inferences before the framework does; without it they are routes like the others. */
+  serving?: Pick<Serving, 'infer'>;
   /** Adds the routes of a module; called in order. */
   routes: readonly ((server: FastifyInstance) => void)[];
   onFault(error: AiosError): void;
@@ -38,7 +44,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     bodyLimit: limits.requestBytesMax,
     requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
-    keepAliveTimeout: 72_000, // above the 60 s of common load balancers, so that they close first
+    keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
     ajv: {
       customOptions: {
@@ -78,6 +84,12 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.get('/api/v1/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, () =>
     server.swagger(),
   );
+  if (options.serving) {
+    const door = new InferDoor({ ...options, serving: options.serving });
+    const times = { requestMs: REQUEST_MS, keepAliveMs: KEEP_ALIVE_MS };
+    const close = listenForInference(server.server, door, times);
+    server.addHook('preClose', async () => close());
+  }
   if (options.consoleDir && existsSync(options.consoleDir)) await serveConsole(server, options.consoleDir);
   return server;
 }

@@ -19,6 +19,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import { loopDelay, metricReader } from './meter-provider.ts';
+import { AheadSampler, setSampleRatio } from './sampling.ts';
 
 /** The context of the current call, over Node's own AsyncLocalStorage. */
 class AsyncContextManager implements ContextManager {
@@ -73,9 +74,9 @@ export function startTelemetry(
   loopDelay.enable();
   let tracerProvider: TracerProvider | undefined;
   if (processors.length > 0) {
-    const sampler = new ParentBasedSampler({
-      root: new TraceIdRatioBasedSampler(Number(process.env.AIOS_TRACE_RATIO ?? 0.01)),
-    });
+    const ratio = Number(process.env.AIOS_TRACE_RATIO ?? 0.01);
+    const sampler = new ParentBasedSampler({ root: new AheadSampler(new TraceIdRatioBasedSampler(ratio)) });
+    setSampleRatio(ratio);
     tracerProvider = new TracerProvider({ resource, sampler, spanProcessors: [...processors] });
     context.setGlobalContextManager(new AsyncContextManager());
     propagation.setGlobalPropagator(new W3CTraceContextPropagator());
@@ -89,6 +90,7 @@ export function startTelemetry(
     },
     async stop() {
       loopDelay.disable();
+      setSampleRatio(0);
       await tracerProvider?.shutdown();
       for (const api of [trace, context, propagation]) api.disable();
     },

@@ -1,0 +1,223 @@
+import type { Socket } from 'node:net';
+import type { InferDoor, InferReply } from './infer-door.ts';
+import { type InferHead, readHead } from './infer-head.ts';
+
+/** What a lean connection shares with the others of its server. */
+export interface ConnectionShop {
+  readonly door: InferDoor;
+  /** Heads that were read before, by their text: a client sends the same few again and again. */
+  readonly heads: Map<string, InferHead>;
+  /** Headers of every answer, the date among them. */
+  commonHeaders(): string;
+  /** Gives the connection to node:http, for good, with what has come and is not answered. */
+  handOver(connection: InferConnection, socket: Socket, received: Buffer): void;
+  ended(connection: InferConnection): void;
+}
+
+const START = Buffer.from('POST /v2/models/');
+const HEAD_END = Buffer.from('\r\n\r\n');
+const HEAD_BYTES_MAX = 8192;
+const HEADS_KEPT_MAX = 1024;
+const AHEAD_BYTES_MAX = 256 * 1024; // sent before the answer to what came first; past it the socket is not read
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  422: 'Unprocessable Content',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/**
+ * A connection that has brought nothing but plain inferences, read without node:http, whose objects for each request cost as much as
+ * the rest of a small inference. The first thing on it that is anything else makes it an ordinary connection, with that as its first request.
+ */
+export class InferConnection implements InferReply {
+  /** When the request began whose body is missing a part, by the monotonic clock; 0 when none does. */
+  waitingSinceMs = 0;
+  /** When the last answer was sent, or the connection came. */
+  idleSinceMs = performance.now();
+  readonly #shop: ConnectionShop;
+  readonly #socket: Socket;
+  readonly #gone = new AbortController();
+  #head: InferHead | undefined;
+  #parts: Buffer[] = [];
+  #missing = 0;
+  #isAnswering = false;
+  #isLast = false;
+  /** Came while a request was answered. */
+  #ahead: Buffer[] = [];
+  #aheadBytes = 0;
+
+  constructor(shop: ConnectionShop, socket: Socket) {
+    this.#shop = shop;
+    this.#socket = socket;
+    socket
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('close', this.#onClose)
+      .on('error', this.#onError);
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get isIdle(): boolean {
+    return !this.#isAnswering && this.#head === undefined;
+  }
+
+  send(status: number, headers: readonly string[], body: string | Uint8Array): void {
+    this.#isAnswering = false;
+    this.#head = undefined;
+    if (this.#socket.destroyed) return;
+    this.#write(status, headers, body);
+    if (this.#isLast) {
+      this.#socket.end();
+      return;
+    }
+    this.idleSinceMs = performance.now();
+    if (this.#aheadBytes > 0) this.#next();
+    // A caller that sends without reading what is answered is not read either.
+    else if (this.#socket.writableNeedDrain) this.#socket.pause().once('drain', () => this.#socket.resume());
+  }
+
+  /** Answers what it is on, if anything, and closes. */
+  finish(): void {
+    this.#isLast = true;
+    if (this.#isAnswering) return;
+    if (this.#head === undefined) this.#socket.destroy();
+  }
+
+  /** Ends a connection on which a body stays away. */
+  refuseLate(): void {
+    this.#isLast = true;
+    this.send(408, [], '');
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#isAnswering || this.#aheadBytes > 0) this.#keep(chunk);
+    else if (this.#head) this.#body(chunk);
+    else this.#start(chunk);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#isLast = true;
+    if (!this.#isAnswering) this.#socket.end();
+  };
+
+  readonly #onClose = (): void => {
+    this.#gone.abort();
+    this.#shop.ended(this);
+  };
+
+  readonly #onError = (): void => {}; // `close` follows
+
+  #start(chunk: Buffer): void {
+    const end = chunk.indexOf(HEAD_END);
+    const isOurs = end > 0 && end < HEAD_BYTES_MAX && START.compare(chunk, 0, START.length) === 0;
+    const head = isOurs ? this.#headOf(chunk.toString('latin1', 0, end + 4)) : undefined;
+    if (!head) {
+      this.#handOver(chunk);
+      return;
+    }
+    this.#head = head;
+    const from = end + 4;
+    const bytes = chunk.length - from;
+    if (bytes === head.bodyBytes) this.#answer(head, chunk.subarray(from));
+    else {
+      this.#missing = head.bodyBytes;
+      this.waitingSinceMs = performance.now();
+      this.#body(chunk.subarray(from));
+    }
+  }
+
+  #headOf(text: string): InferHead | undefined {
+    const { heads, door } = this.#shop;
+    const known = heads.get(text);
+    if (known) return known;
+    const head = readHead(text, door.bodyBytesMax);
+    if (!head) return undefined;
+    // Heads that differ each time, by a trace for instance, must not fill the memory.
+    if (heads.size >= HEADS_KEPT_MAX) heads.clear();
+    heads.set(text, head);
+    return head;
+  }
+
+  #body(chunk: Buffer): void {
+    if (chunk.length < this.#missing) {
+      this.#missing -= chunk.length;
+      this.#parts.push(chunk);
+      return;
+    }
+    const ahead = chunk.length - this.#missing;
+    this.#parts.push(ahead === 0 ? chunk : chunk.subarray(0, this.#missing));
+    const body = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#missing = 0;
+    this.waitingSinceMs = 0;
+    if (ahead > 0) this.#keep(chunk.subarray(chunk.length - ahead));
+    this.#answer(this.#head!, body);
+  }
+
+  #answer(head: InferHead, body: Buffer): void {
+    this.#isAnswering = true;
+    this.#shop.door.answer(head, body, this);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#ahead.push(chunk);
+    this.#aheadBytes += chunk.length;
+    if (this.#aheadBytes > AHEAD_BYTES_MAX) this.#socket.pause();
+  }
+
+  /** Goes on with what came while a request was answered. */
+  #next(): void {
+    const received = this.#ahead.length === 1 ? this.#ahead[0]! : Buffer.concat(this.#ahead);
+    this.#ahead = [];
+    this.#aheadBytes = 0;
+    this.#socket.resume();
+    this.#start(received);
+  }
+
+  #handOver(received: Buffer): void {
+    const socket = this.#socket;
+    socket
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('close', this.#onClose)
+      .off('error', this.#onError);
+    this.#shop.handOver(this, socket, received);
+  }
+
+  #write(status: number, headers: readonly string[], body: string | Uint8Array): void {
+    let text = `HTTP/1.1 ${status} ${REASONS[status] ?? 'Unknown'}\r\n`;
+    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    text += this.#shop.commonHeaders();
+    if (this.#isLast) text += 'connection: close\r\n';
+    else text += 'connection: keep-alive\r\n';
+    if (typeof body === 'string') {
+      const bytes = Buffer.byteLength(body);
+      // One write, and of a text of one byte a character: as UTF-8 it would be encoded anew.
+      this.#socket.write(
+        `${text}content-length: ${bytes}\r\n\r\n${body}`,
+        bytes === body.length ? 'latin1' : 'utf8',
+      );
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(`${text}content-length: ${body.length}\r\n\r\n`, 'latin1');
+    this.#socket.write(body);
+    this.#socket.uncork();
+  }
+}

@@ -1,0 +1,143 @@
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
+import type { AiosError } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { inferFromJson, inferToJson } from '../serving/protocol/open-inference.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
+import { sampleAhead } from '../telemetry/sampling.ts';
+import type { InferHead } from './infer-head.ts';
+import { problemAnswer } from './problems.ts';
+import { type AccessPort, type Caller, requirePermission } from './routes.ts';
+
+/** Where an answer goes. */
+export interface InferReply {
+  /** Set when the caller has gone: what still waits for it is canceled. */
+  readonly signal: AbortSignal;
+  /** `headers`: name, value, name, value, …, without the length. */
+  send(status: number, headers: readonly string[], body: string | Uint8Array): void;
+}
+
+export interface InferDoorDependencies {
+  readonly serving: Pick<Serving, 'infer'>;
+  readonly access: AccessPort;
+  readonly limits: Pick<Limits, 'requestBytesMax'>;
+  onFault(error: AiosError): void;
+}
+
+const JSON_HEADERS = ['content-type', 'application/json; charset=utf-8'] as const;
+const tracer = trace.getTracer('aios.api');
+
+/**
+ * Answers inferences without a web framework: the same permission, limits, problems and traces as its route, at a fraction of the cost
+ * (decisions/0017). Who calls it has read the head and the whole body.
+ */
+export class InferDoor {
+  readonly bodyBytesMax: number;
+  readonly #serving: Pick<Serving, 'infer'>;
+  readonly #access: AccessPort;
+  readonly #onFault: (error: AiosError) => void;
+
+  constructor({ serving, access, limits, onFault }: InferDoorDependencies) {
+    this.bodyBytesMax = limits.requestBytesMax;
+    this.#serving = serving;
+    this.#access = access;
+    this.#onFault = onFault;
+  }
+
+  answer(head: InferHead, body: Uint8Array, reply: InferReply): void {
+    try {
+      const caller = this.#access.authenticate(head);
+      if (caller instanceof Promise)
+        caller.then(
+          (found) => this.#admit(found, head, body, reply),
+          (error: unknown) => this.#refuse(error, reply),
+        );
+      else this.#admit(caller, head, body, reply);
+    } catch (error) {
+      this.#refuse(error, reply);
+    }
+  }
+
+  #admit(caller: Caller | undefined, head: InferHead, body: Uint8Array, reply: InferReply): void {
+    try {
+      requirePermission(this.#access, caller, 'serving.infer');
+      const parent = parentOf(head);
+      if (parent) this.#traced(parent, head, body, reply);
+      else this.#infer(head, body, reply);
+    } catch (error) {
+      this.#refuse(error, reply);
+    }
+  }
+
+  #infer({ address: { name, ref } }: InferHead, body: Uint8Array, reply: InferReply): void {
+    const request = inferFromJson(JSON.parse((body as Buffer).toString('utf8')) as Json);
+    this.#serving.infer({ model: name, ref, inputs: request.inputs, signal: reply.signal }).then(
+      (answer) => {
+        try {
+          reply.send(200, JSON_HEADERS, JSON.stringify(inferToJson(request, answer)));
+        } catch (error) {
+          this.#refuse(error, reply);
+        }
+      },
+      (error: unknown) => this.#refuse(error, reply),
+    );
+  }
+
+  #refuse(error: unknown, reply: InferReply): void {
+    const { problem, headers } = problemAnswer(error as Error, this.#onFault);
+    reply.send(problem.status, headers, JSON.stringify(problem.toProblem()));
+  }
+
+  #traced(parent: typeof ROOT_CONTEXT, head: InferHead, body: Uint8Array, reply: InferReply): void {
+    const route =
+      head.address.ref === undefined ? '/v2/models/:name/infer' : '/v2/models/:name/versions/:version/infer';
+    const attributes = { 'http.request.method': 'POST', 'http.route': route };
+    const span = tracer.startSpan(`POST ${route}`, { kind: SpanKind.SERVER, attributes }, parent);
+    const told = new TracedReply(reply, span);
+    context.with(trace.setSpan(parent, span), () => {
+      try {
+        this.#infer(head, body, told);
+      } catch (error) {
+        this.#refuse(error, told);
+      }
+    });
+  }
+}
+
+/** The context of a request that is traced: by its caller's decision, or drawn by chance. Most are not, and cost nothing. */
+function parentOf({ headers }: InferHead): typeof ROOT_CONTEXT | undefined {
+  const { traceparent } = headers;
+  if (traceparent === undefined) return sampleAhead();
+  const parent = propagation.extract(ROOT_CONTEXT, headers);
+  return parent === ROOT_CONTEXT ? undefined : parent;
+}
+
+/** Ends the span of a request with its answer. */
+class TracedReply implements InferReply {
+  readonly #reply: InferReply;
+  readonly #span: Span;
+
+  constructor(reply: InferReply, span: Span) {
+    this.#reply = reply;
+    this.#span = span;
+  }
+
+  get signal(): AbortSignal {
+    return this.#reply.signal;
+  }
+
+  send(status: number, headers: readonly string[], body: string | Uint8Array): void {
+    this.#span.setAttribute('http.response.status_code', status);
+    if (status >= 500) this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    this.#span.end();
+    this.#reply.send(status, headers, body);
+  }
+}
