@@ -118,6 +118,16 @@ export const PATH_ERRORS = {
     'No replica of the model can be started',
     'See the detail; starting is tried again by itself.',
   ),
+  'serving.circuit_open': again(
+    503,
+    'The version failed or was slow too often and is left alone for a while',
+    'Try again after Retry-After; a fallback in the model definition answers meanwhile.',
+  ),
+  'serving.rate_limited': again(
+    429,
+    'The key calls the model more often than its definition allows',
+    'Try again after Retry-After; the limit is rateLimit in the model definition.',
+  ),
   'decisions.unknown': row(404, 'There is no such decision', 'Apply the project that defines it.'),
   'decisions.input_invalid': row(
     422,

@@ -60,6 +60,15 @@ export const LIMITS = {
     30_000,
     'how long an inference waits, queue included, when its caller names no deadline',
   ),
+  responseCacheCountMax: limit(
+    10_000,
+    'answers kept of one version of a model, where its definition names no number',
+  ),
+  responseCacheBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of those answers and their inputs, where its definition names no number',
+  ),
+  rateLimitKeysMax: limit(10_000, 'keys whose calls of one model are counted, at about 100 bytes each'),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
   rolloutCopiesMax: limit(
     64,

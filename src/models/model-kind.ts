@@ -6,9 +6,10 @@ import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, ProjectFile } from '../store/project.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA } from './signature.ts';
+import { TRAFFIC_SCHEMA, type TrafficOptions } from './traffic-options.ts';
 
 /** How a model is served; amounts of money are micro-dollars. */
-export interface ServingOptions {
+export interface ServingOptions extends TrafficOptions {
   readonly replicas: number;
   readonly batchMax: number;
   readonly timeoutMs: number;
@@ -75,6 +76,7 @@ const validate = compileSchema({
         queueMax: whole,
         costPerInferenceMicroUsd: amount,
         costPerComputeSecondMicroUsd: amount,
+        ...TRAFFIC_SCHEMA,
       },
     },
   },

@@ -1,62 +1,22 @@
-import { type Attributes, metrics, trace } from '@opentelemetry/api';
+import { trace } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
-import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import { ModelHost, type ServingOptions } from '../hosting/model-host.ts';
-import { type InferAnswer, InferRequest } from '../hosting/request.ts';
-import { type FeatureValues, type RowAnswer, ScorePlan, ScoreRequest } from '../hosting/score.ts';
+import { ModelHost } from '../hosting/model-host.ts';
+import type { InferAnswer } from '../hosting/request.ts';
+import type { RowAnswer } from '../hosting/score.ts';
 import type { ServingStatistics } from '../hosting/statistics.ts';
 import { warmUp } from '../hosting/warm-up.ts';
 import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
-import type { Signature } from '../tensors/signature.ts';
-import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
-import { checkInputs } from '../tensors/tensor-check.ts';
+import type { TensorSpec } from '../tensors/tensor.ts';
+import type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel } from './calls.ts';
+import { ASKED_RESULTS, ASKED_TENSORS, guarded } from './chain.ts';
+import { type GuardLimits, guardsOf, type TrafficStatistics, UNGUARDED } from './guards.ts';
+import type { Hosted } from './hosted.ts';
+import { observe } from './metrics.ts';
+import { RateLimiter } from './rate-limiter.ts';
 import type { RolloutRouter } from './rollout-router.ts';
 
-/** An alias (`champion`), a version, or nothing for `champion`. */
-export type ModelReference = string | number | undefined;
-
-/** A version as the registry resolves it: the same object as long as nothing about it changed. */
-export interface ServedModel {
-  readonly name: string;
-  readonly version: number;
-  readonly digest: string;
-  readonly signature: Signature;
-  readonly serving: ServingOptions;
-  /** The name of a runtime. */
-  readonly runtime: string;
-  /** Where the model is, for a runtime that runs no file. */
-  readonly endpoint?: JsonObject | undefined;
-}
-
-/** What serving needs of the registry. */
-export interface ModelSource {
-  /** From memory. @throws AiosError when there is no such model, version or alias */
-  resolve(name: string, reference?: ModelReference): ServedModel;
-  artifact(digest: string): Promise<Uint8Array>;
-}
-
-export interface InferCall {
-  model: string;
-  ref?: ModelReference;
-  inputs: readonly Tensor[];
-  /** Under a rollout calls with the same key are answered by the same version; without a key each call stands for itself. */
-  stickyKey?: string | undefined;
-  signal?: AbortSignal | undefined;
-  /** The longest the caller waits, queue included; the model's own timeout bounds the run itself. */
-  deadlineMs?: number | undefined;
-}
-
-export interface ScoreCall extends Omit<InferCall, 'inputs'> {
-  features: FeatureValues;
-}
-
-/** Which version answered. */
-export interface AnsweredBy {
-  readonly model: string;
-  readonly version: number;
-  readonly digest: string;
-}
+export type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel };
 
 /** What a model says about itself once it runs, or why it does not; it is lost when its replica or its server went away, or never came. */
 export type Verification =
@@ -69,19 +29,10 @@ export interface ServingDependencies {
   runtimes: Readonly<Record<string, Runtime>>;
   /** Nothing for a server without rollouts. */
   rollouts?: RolloutRouter | undefined;
-  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs'>;
-}
-
-interface Hosted {
-  readonly model: ServedModel;
-  readonly host: ModelHost;
-  readonly started: Promise<void>;
-  /** Made at the first score: not every model has named features. */
-  plan: ScorePlan | undefined;
+  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax'> & GuardLimits;
 }
 
 const tracer = trace.getTracer('aios.serving');
-const meter = metrics.getMeter('aios.serving');
 const REAP_MS = 30_000;
 
 /**
@@ -100,6 +51,10 @@ export class Serving {
   readonly #rollouts: RolloutRouter | undefined;
   /** By the object that the registry resolves to: a change of the model's options is a new object. */
   readonly #hosted = new Map<string, Hosted>();
+  /** By model: a key's calls count whichever version they go to. */
+  readonly #limiters = new Map<string, RateLimiter>();
+  readonly #hostedBy = (model: string, reference: ModelReference) =>
+    this.#hostOf(this.#models.resolve(model, reference));
   readonly #reaper: NodeJS.Timeout;
   readonly #unobserve: () => void;
 
@@ -169,8 +124,13 @@ export class Serving {
   }
 
   /** Per version that is loaded, by `name/version`. */
-  statistics(): Record<string, ServingStatistics> {
-    return Object.fromEntries([...this.#hosted.values()].map(({ host }) => [host.label, host.statistics()]));
+  statistics(): Record<string, ServingStatistics & TrafficStatistics> {
+    return Object.fromEntries(
+      [...this.#hosted.values()].map(({ host, guards }) => [
+        host.label,
+        { ...host.statistics(), ...(guards?.statistics() ?? UNGUARDED) },
+      ]),
+    );
   }
 
   /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays. */
@@ -203,25 +163,24 @@ export class Serving {
   }
 
   readonly #infer = async (call: InferCall): Promise<InferAnswer & AnsweredBy> => {
-    const model = this.#models.resolve(call.model, call.ref);
-    const { host } = this.#hostOf(model);
-    const { tensors, rows } = checkInputs(model.signature.inputs, call.inputs, model.serving.batchMax);
-    const request = new InferRequest(tensors, rows, performance.now(), this.#deadlineMs(call), call.signal);
-    host.submit(request);
-    return { ...(await request.answer), model: model.name, version: model.version, digest: model.digest };
+    const hosted = this.#hostOf(this.#models.resolve(call.model, call.ref));
+    const deadlineMs = this.#deadlineMs(call);
+    if (hosted.guards) return guarded(hosted, ASKED_TENSORS, call, deadlineMs, this.#hostedBy);
+    const request = ASKED_TENSORS.request(hosted, call, deadlineMs);
+    hosted.host.submit(request);
+    const { name: model, version, digest } = hosted.model;
+    return { ...(await request.answer), model, version, digest };
   };
 
   readonly #score = async (call: ScoreCall): Promise<RowAnswer & AnsweredBy> => {
-    const model = this.#models.resolve(call.model, call.ref);
-    const hosted = this.#hostOf(model);
-    hosted.plan ??= new ScorePlan(hosted.host.label, model.signature);
-    const { plan } = hosted;
-    const row = plan.row(call.features);
-    const request = new ScoreRequest(plan, row, performance.now(), this.#deadlineMs(call), call.signal);
+    const hosted = this.#hostOf(this.#models.resolve(call.model, call.ref));
+    const deadlineMs = this.#deadlineMs(call);
+    if (hosted.guards) return guarded(hosted, ASKED_RESULTS, call, deadlineMs, this.#hostedBy);
+    const request = ASKED_RESULTS.request(hosted, call, deadlineMs);
     hosted.host.submit(request);
     const { outputs, computeUs, batchRows, costMicroUsd } = await request.answer;
-    const { name, version, digest } = model;
-    return { outputs, computeUs, batchRows, costMicroUsd, model: name, version, digest };
+    const { name: model, version, digest } = hosted.model;
+    return { outputs, computeUs, batchRows, costMicroUsd, model, version, digest };
   };
 
   #deadlineMs(call: { deadlineMs?: number | undefined }): number {
@@ -234,7 +193,7 @@ export class Serving {
     if (known?.model === model) return known;
     if (known && known.model.serving.replicas === model.serving.replicas) {
       known.host.options = model.serving;
-      const updated = { ...known, model };
+      const updated = { ...known, model, guards: this.#guardsOf(model, known) };
       this.#hosted.set(key, updated);
       return updated;
     }
@@ -249,10 +208,21 @@ export class Serving {
     );
     const started = host.start();
     started.catch(() => {}); // the requests that wait are told; so is who asked for the load
-    const hosted: Hosted = { model, host, started, plan: undefined };
+    const guards = this.#guardsOf(model, known);
+    const hosted: Hosted = { model, host, started, guards, plan: undefined };
     this.#hosted.set(key, hosted);
     if (known) void started.finally(() => known.host.drain()).catch(() => {});
     return hosted;
+  }
+
+  #guardsOf(model: ServedModel, known: Hosted | undefined) {
+    const limiter = () => {
+      const made =
+        this.#limiters.get(model.name) ?? new RateLimiter(model.name, this.#limits.rateLimitKeysMax);
+      this.#limiters.set(model.name, made);
+      return made;
+    };
+    return guardsOf(model, this.#limits, limiter, known?.guards);
   }
 
   #runtime(name: string, label: string): Runtime {
@@ -278,35 +248,4 @@ function traced<T>(operation: string, model: string, work: () => Promise<T>): Pr
       })
       .finally(() => span.end()),
   );
-}
-
-const OBSERVED = [
-  ['requests', '{request}', 'requests'],
-  ['errors', '{request}', 'errors'],
-  ['rows', '{row}', 'rows'],
-  ['batches', '{batch}', 'batches'],
-  ['restarts', '{replica}', 'restarts'],
-  ['compute', 'ms', 'computeMs'],
-] as const;
-const counters = OBSERVED.map(([name, unit]) =>
-  meter.createObservableCounter(`aios.serving.${name}`, { unit }),
-);
-const gauges = (['queued', 'replicas'] as const).map(
-  (name) => [name, meter.createObservableGauge(`aios.serving.${name}`, { unit: '{item}' })] as const,
-);
-
-/** Metrics are read from the statistics when they are collected: a request pays nothing for them. */
-function observe(hosted: () => Iterable<Hosted>): () => void {
-  const callback: Parameters<typeof meter.addBatchObservableCallback>[0] = (result) => {
-    for (const { model, host } of hosted()) {
-      const attributes: Attributes = { 'aios.model': model.name, 'aios.model.version': model.version };
-      const statistics = host.statistics();
-      for (const [i, counter] of counters.entries())
-        result.observe(counter, statistics[OBSERVED[i]![2]], attributes);
-      for (const [name, gauge] of gauges) result.observe(gauge, statistics[name], attributes);
-    }
-  };
-  const instruments = [...counters, ...gauges.map(([, gauge]) => gauge)];
-  meter.addBatchObservableCallback(callback, instruments);
-  return () => meter.removeBatchObservableCallback(callback, instruments);
 }

@@ -1,0 +1,188 @@
+import { metrics } from '@opentelemetry/api';
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json } from '../../kernel/json.ts';
+import { InferRequest, type PendingRequest } from '../hosting/request.ts';
+import { type ScoreOutputs, ScorePlan, ScoreRequest } from '../hosting/score.ts';
+import type { Tensor } from '../tensors/tensor.ts';
+import { checkInputs } from '../tensors/tensor-check.ts';
+import type { AnsweredBy, Degraded, InferCall, ModelReference, ScoreCall } from './calls.ts';
+import type { FallbackStep } from './guards.ts';
+import type { Hosted } from './hosted.ts';
+import { type Answer, keyOf } from './response-cache.ts';
+
+type Call = Omit<InferCall, 'inputs'>;
+
+/** What is asked of a version, tensors or named results. */
+export interface Asked<C extends Call, A extends Answer> {
+  readonly kind: 'infer' | 'score';
+  /** The call, held to the version's signature. @throws AiosError for what does not fit it */
+  request(hosted: Hosted, call: C, deadlineMs: number): PendingRequest<A>;
+  /** What the definition answers where nothing else does. */
+  standing(step: FallbackStep & { by: 'default' }, hosted: Hosted, rows: number): A['outputs'];
+}
+
+export const ASKED_TENSORS: Asked<InferCall, Answer & { outputs: readonly Tensor[] }> = {
+  kind: 'infer',
+  request({ model }, { inputs, signal }, deadlineMs) {
+    const { tensors, rows } = checkInputs(model.signature.inputs, inputs, model.serving.batchMax);
+    return new InferRequest(tensors, rows, performance.now(), deadlineMs, signal);
+  },
+  standing: ({ answer }, _, rows) => answer.tensors(rows),
+};
+
+export const ASKED_RESULTS: Asked<ScoreCall, Answer & { outputs: ScoreOutputs }> = {
+  kind: 'score',
+  request(hosted, { features, signal }, deadlineMs) {
+    const plan = planOf(hosted);
+    return new ScoreRequest(plan, plan.row(features), performance.now(), deadlineMs, signal);
+  },
+  standing: ({ answer }, hosted) => answer.results(planOf(hosted)),
+};
+
+function planOf(hosted: Hosted): ScorePlan {
+  hosted.plan ??= new ScorePlan(hosted.host.label, hosted.model.signature);
+  return hosted.plan;
+}
+
+const degradedCounter = metrics.getMeter('aios.serving').createCounter('aios.serving.degraded', {
+  unit: '{request}',
+});
+
+/** Errors that say that a version cannot answer now; the others say that the call is at fault, or given up. */
+const FALLS_BACK = new Set<string>([
+  'serving.unavailable',
+  'serving.timeout',
+  'serving.replica_lost',
+  'serving.circuit_open',
+  'request.overloaded',
+]);
+/** Those that say that the version is ill. A full queue is not among them: refusing calls would make overload an outage. */
+const ILL = new Set<string>([
+  'serving.unavailable',
+  'serving.timeout',
+  'serving.replica_lost',
+  'serving.model_failed',
+]);
+
+/**
+ * The way of a call whose model has guards: rate limit, cache, circuit breaker, the version's queue, and where that cannot answer the fallback
+ * chain. The steps of a chain have their own cache and breaker, and their chains are not followed.
+ *
+ * @throws AiosError the error of the version that was asked, with what each step of the chain said in `fallbacks`
+ */
+export async function guarded<C extends Call, A extends Answer>(
+  hosted: Hosted,
+  asked: Asked<C, A>,
+  call: C,
+  deadlineMs: number,
+  hostOf: (model: string, reference: ModelReference) => Hosted,
+): Promise<A & AnsweredBy> {
+  const guards = hosted.guards!;
+  const startedAtMs = performance.now();
+  if (guards.rateLimit && call.caller) guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
+  const request = asked.request(hosted, call, deadlineMs);
+  try {
+    return await attempt(hosted, asked.kind, request);
+  } catch (error) {
+    if (guards.fallback.length === 0 || !(error instanceof AiosError) || !FALLS_BACK.has(error.code))
+      throw error;
+    const fallingBack = { hosted, asked, call, error, rows: request.rows };
+    return await fallBack(fallingBack, startedAtMs + deadlineMs, hostOf);
+  }
+}
+
+interface FallingBack<C extends Call, A extends Answer> {
+  readonly hosted: Hosted;
+  readonly asked: Asked<C, A>;
+  readonly call: C;
+  readonly error: AiosError;
+  readonly rows: number;
+}
+
+async function fallBack<C extends Call, A extends Answer>(
+  { hosted, asked, call, error, rows }: FallingBack<C, A>,
+  deadlineAtMs: number,
+  hostOf: (model: string, reference: ModelReference) => Hosted,
+): Promise<A & AnsweredBy> {
+  const { name: model, version, digest } = hosted.model;
+  const tried: Json[] = [];
+  for (const step of hosted.guards!.fallback) {
+    if (call.signal?.aborted) throw new AiosError('serving.canceled', { cause: call.signal.reason });
+    const degraded: Degraded = { model, version, reason: error.code, by: step.by };
+    try {
+      if (step.by === 'default') {
+        const outputs = asked.standing(step, hosted, rows);
+        count(hosted, degraded);
+        // An answer that is written down is computed by nobody and costs nothing.
+        const none = { outputs, computeUs: 0, batchRows: rows, costMicroUsd: 0 } as Answer as A;
+        return { ...none, model, version, digest, degraded };
+      }
+      const other = hostOf(step.model, step.ref);
+      const isSame = other.model.name === model && other.model.version === version;
+      const leftMs = deadlineAtMs - performance.now();
+      if (isSame || leftMs <= 0) {
+        tried.push(`${other.host.label}: ${isSame ? 'it is the version that failed' : 'no time was left'}`);
+        continue;
+      }
+      const answer = await attempt(other, asked.kind, asked.request(other, call, leftMs));
+      count(hosted, degraded);
+      return { ...answer, degraded };
+    } catch (fault) {
+      if (!(fault instanceof AiosError) || fault.code === 'serving.canceled') throw fault;
+      tried.push(fault.message);
+    }
+  }
+  throw new AiosError(error.code, {
+    detail: error.message,
+    cause: error,
+    extensions: { ...error.extensions, fallbacks: tried },
+  });
+}
+
+function count(hosted: Hosted, { model, version, reason, by }: Degraded): void {
+  hosted.guards!.degraded++;
+  degradedCounter.add(1, { 'aios.model': model, 'aios.model.version': version, reason, by });
+}
+
+/** One version asked once, through its cache and its breaker. */
+async function attempt<A extends Answer>(
+  hosted: Hosted,
+  kind: 'infer' | 'score',
+  request: PendingRequest<A>,
+): Promise<A & AnsweredBy> {
+  const { model, guards } = hosted;
+  const answer: A & Pick<AnsweredBy, 'cached'> = await (guards?.cache
+    ? guards.cache.through(keyOf(kind, request.inputs), request, () => run(hosted, request))
+    : run(hosted, request));
+  return { ...answer, model: model.name, version: model.version, digest: model.digest };
+}
+
+async function run<A>({ host, guards, model }: Hosted, request: PendingRequest<A>): Promise<A> {
+  const breaker = guards?.breaker;
+  if (!breaker) {
+    host.submit(request);
+    return request.answer;
+  }
+  const startedAtMs = performance.now();
+  const pass = breaker.enter(startedAtMs);
+  try {
+    host.submit(request);
+    const answer = await request.answer;
+    const nowMs = performance.now();
+    breaker.leave(pass, 'answered', nowMs - startedAtMs, nowMs);
+    return answer;
+  } catch (error) {
+    const nowMs = performance.now();
+    const elapsedMs = nowMs - startedAtMs;
+    const isIll = isFailure(error, elapsedMs, model.serving.timeoutMs);
+    breaker.leave(pass, isIll ? 'failed' : 'neither', elapsedMs, nowMs);
+    throw error;
+  }
+}
+
+/** A caller with a short deadline must not open the circuit for the others: a timeout counts from the model's own time on. */
+function isFailure(error: unknown, elapsedMs: number, timeoutMs: number): boolean {
+  if (!(error instanceof AiosError)) return true;
+  if (error.code === 'serving.timeout') return elapsedMs >= timeoutMs;
+  return ILL.has(error.code);
+}

@@ -1,0 +1,137 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import type { Serving } from './serving.ts';
+import { servingUnderTest, sums } from './traffic-under-test.ts';
+
+const OPTIONS = { errorRate: 0.5, callsMin: 4, windowMs: 1_000, openMs: 500, probes: 2 };
+const refused = { code: 'serving.circuit_open' };
+
+/** Outcomes, one each millisecond. */
+function feed(
+  breaker: CircuitBreaker,
+  outcomes: readonly ('answered' | 'failed' | 'neither')[],
+  atMs = 10_000,
+  elapsedMs = 1,
+) {
+  for (const [i, outcome] of outcomes.entries())
+    breaker.leave(breaker.enter(atMs + i), outcome, elapsedMs, atMs + i);
+}
+
+describe('a circuit breaker', () => {
+  it('opens when more than its part of the calls fails, and says when to come back', () => {
+    const breaker = new CircuitBreaker('risk/1', OPTIONS);
+    feed(breaker, ['answered', 'answered', 'failed', 'failed']);
+    expect(breaker.statistics()).toMatchObject({ state: 'closed' });
+    feed(breaker, ['failed'], 10_004);
+    expect(breaker.statistics()).toEqual({ state: 'open', opened: 1, refused: 0 });
+    expect(() => breaker.enter(10_104)).toThrow(
+      expect.objectContaining({ ...refused, extensions: { retryAfterMs: 400 } }),
+    );
+    expect(breaker.statistics().refused).toBe(1);
+  });
+
+  it('decides nothing by few calls, by calls of long ago, or by calls that tell nothing', () => {
+    const breaker = new CircuitBreaker('risk/1', OPTIONS);
+    feed(breaker, ['failed', 'failed', 'failed']);
+    feed(breaker, ['failed', 'failed', 'failed'], 11_200);
+    feed(breaker, Array(50).fill('neither'), 11_300);
+    expect(breaker.statistics().state).toBe('closed');
+    feed(breaker, ['failed'], 11_400);
+    expect(breaker.statistics().state).toBe('open');
+  });
+
+  it('opens for slow calls', () => {
+    const breaker = new CircuitBreaker('risk/1', { ...OPTIONS, errorRate: 1, slowMs: 50, slowRate: 0.25 });
+    feed(breaker, Array(6).fill('answered'), 10_000, 50);
+    feed(breaker, Array(2).fill('answered'), 10_010, 51);
+    expect(breaker.statistics().state).toBe('closed');
+    feed(breaker, ['answered'], 10_020, 51);
+    expect(breaker.statistics().state).toBe('open');
+  });
+
+  it('lets a few calls try again, closes when all succeed, and opens anew when one fails', () => {
+    const breaker = new CircuitBreaker('risk/1', OPTIONS);
+    feed(breaker, Array(4).fill('failed'));
+    const [first, second] = [breaker.enter(10_600), breaker.enter(10_600)];
+    expect(() => breaker.enter(10_600)).toThrow(expect.objectContaining(refused));
+    breaker.leave(first, 'answered', 1, 10_601);
+    expect(breaker.statistics().state).toBe('half-open');
+    expect(() => breaker.enter(10_601)).toThrow(expect.objectContaining(refused));
+    breaker.leave(second, 'failed', 1, 10_602);
+    expect(breaker.statistics()).toMatchObject({ state: 'open', opened: 2 });
+    feed(breaker, ['answered', 'answered'], 11_200);
+    expect(breaker.statistics().state).toBe('closed');
+    feed(breaker, ['failed'], 11_210);
+    expect(breaker.statistics().state).toBe('closed');
+  });
+
+  it('gives the place of a try that told nothing to another, and heeds no call from before', () => {
+    const breaker = new CircuitBreaker('risk/1', OPTIONS);
+    const before = breaker.enter(10_000);
+    feed(breaker, Array(4).fill('failed'));
+    const [first] = [breaker.enter(10_600), breaker.enter(10_600)];
+    breaker.leave(before, 'failed', 1, 10_601);
+    expect(breaker.statistics().state).toBe('half-open');
+    breaker.leave(first, 'neither', 1, 10_602);
+    expect(breaker.enter(10_603)).toBe(first);
+  });
+});
+
+describe('calls of a version with a circuit breaker', () => {
+  const open: Serving[] = [];
+  afterEach(() => {
+    for (const serving of open.splice(0)) serving.close();
+  });
+
+  function broken(
+    options: { timeoutMs?: number; openMs?: number },
+    run: typeof sums | (() => Promise<never>),
+  ) {
+    const { openMs = 60_000, ...rest } = options;
+    const made = servingUnderTest({
+      'risk/1': { run: (tensors) => run(tensors), options: { ...rest, breaker: { ...OPTIONS, openMs } } },
+    });
+    open.push(made.serving);
+    return made;
+  }
+  const call = { model: 'risk', features: { a: 2, b: 2 } };
+
+  it('are refused at once when it is ill, and answered when it is well again', async () => {
+    let isIll = true;
+    const { serving, runs } = broken({ openMs: 30 }, (tensors) => {
+      if (isIll) throw new Error('no memory');
+      return sums(tensors);
+    });
+    for (let i = 0; i < 4; i++)
+      await expect(serving.score(call)).rejects.toMatchObject({ code: 'serving.model_failed' });
+    await expect(serving.score(call)).rejects.toMatchObject(refused);
+    expect(runs['risk/1']).toBe(4);
+    expect(serving.statistics()['risk/1']!.circuit).toMatchObject({ state: 'open', refused: 1 });
+    isIll = false;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    for (let i = 0; i < 3; i++) expect((await serving.score(call)).outputs).toEqual({ total: 104 });
+    expect(serving.statistics()['risk/1']!.circuit).toMatchObject({ state: 'closed', opened: 1 });
+  });
+
+  it('do not open it by bad input, or by deadlines of their own that are shorter than the model may take', async () => {
+    const { serving } = broken({ timeoutMs: 5_000 }, () => new Promise<never>(() => {}));
+    await serving.load('risk');
+    for (let i = 0; i < 6; i++)
+      await expect(serving.score({ ...call, features: { a: 'x' } })).rejects.toMatchObject({
+        code: 'serving.feature_invalid',
+      });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 6 }, () => serving.score({ ...call, deadlineMs: 15 })),
+    );
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: 'serving.timeout' } });
+    expect(serving.statistics()['risk/1']!.circuit).toMatchObject({ state: 'closed' });
+  });
+
+  it('open it when the model itself runs out of its time', async () => {
+    const { serving } = broken({ timeoutMs: 20 }, () => new Promise<never>(() => {}));
+    await serving.load('risk');
+    for (let i = 0; i < 4; i++)
+      await expect(serving.score(call)).rejects.toMatchObject({ code: 'serving.timeout' });
+    await expect(serving.score(call)).rejects.toMatchObject(refused);
+  });
+});

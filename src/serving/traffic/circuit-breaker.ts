@@ -1,0 +1,141 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { BreakerOptions } from './traffic-options.ts';
+
+const BUCKETS = 10; // a window moves on by a tenth of itself
+
+export type CircuitState = 'closed' | 'open' | 'half-open';
+
+export interface CircuitStatistics {
+  readonly state: CircuitState;
+  /** How often it has opened. */
+  readonly opened: number;
+  /** Calls that it refused. */
+  readonly refused: number;
+}
+
+/**
+ * Refuses the calls of a version that fails or is slow too often, and lets a few try again later. `cockatiel` knows no slow calls, and
+ * costs a closure and promises a call (0.16 µs against 0.03).
+ *
+ * @example const pass = breaker.enter(performance.now()); … breaker.leave(pass, 'failed', elapsedMs, performance.now())
+ */
+export class CircuitBreaker {
+  readonly #label: string;
+  readonly #errorRate: number;
+  readonly #slowMs: number;
+  readonly #slowRate: number;
+  readonly #bucketMs: number;
+  readonly #callsMin: number;
+  readonly #openMs: number;
+  readonly #probes: number;
+  readonly #ticks = new Float64Array(BUCKETS);
+  readonly #calls = new Uint32Array(BUCKETS);
+  readonly #failed = new Uint32Array(BUCKETS);
+  readonly #slow = new Uint32Array(BUCKETS);
+  #state: CircuitState = 'closed';
+  /** Moves with each change of state: a call that began before one decides nothing after it. */
+  #pass = 0;
+  #openUntilMs = 0;
+  #probing = 0;
+  #probed = 0;
+  #opened = 0;
+  #refused = 0;
+
+  constructor(label: string, options: BreakerOptions) {
+    this.#label = label;
+    this.#errorRate = options.errorRate;
+    this.#slowMs = options.slowMs ?? Number.POSITIVE_INFINITY;
+    this.#slowRate = options.slowRate ?? 0.5;
+    this.#bucketMs = (options.windowMs ?? 10_000) / BUCKETS;
+    this.#callsMin = options.callsMin ?? 20;
+    this.#openMs = options.openMs ?? 5_000;
+    this.#probes = options.probes ?? 3;
+  }
+
+  /**
+   * Lets a call through; what it answers with is handed to `leave`.
+   *
+   * @throws AiosError `serving.circuit_open` with `retryAfterMs`
+   */
+  enter(nowMs: number): number {
+    if (this.#state === 'closed') return this.#pass;
+    if (this.#state === 'open' && nowMs >= this.#openUntilMs) {
+      this.#become('half-open');
+      this.#probing = 0;
+      this.#probed = 0;
+    }
+    if (this.#state === 'half-open' && this.#probing + this.#probed < this.#probes) {
+      this.#probing++;
+      return this.#pass;
+    }
+    this.#refused++;
+    const retryAfterMs = Math.max(1, Math.ceil(this.#openUntilMs - nowMs));
+    throw new AiosError('serving.circuit_open', {
+      detail: `${this.#label} failed or was slow too often; it is tried again in ${retryAfterMs} ms.`,
+      extensions: { retryAfterMs },
+    });
+  }
+
+  /** `neither` is a call that tells nothing of the version's health: bad input, a caller that gave up, a full queue. */
+  leave(pass: number, outcome: 'answered' | 'failed' | 'neither', elapsedMs: number, nowMs: number): void {
+    if (pass !== this.#pass) return;
+    const isSlow = elapsedMs > this.#slowMs;
+    if (this.#state === 'half-open') {
+      this.#probing--;
+      if (outcome === 'neither') return;
+      if (outcome === 'failed' || isSlow) this.#open(nowMs);
+      else if (++this.#probed >= this.#probes) {
+        this.#become('closed');
+        this.#ticks.fill(0);
+      }
+      return;
+    }
+    if (outcome === 'neither') return;
+    this.#count(outcome === 'failed', isSlow, nowMs);
+    if ((outcome === 'failed' || isSlow) && this.#isIll(nowMs)) this.#open(nowMs);
+  }
+
+  statistics(): CircuitStatistics {
+    return { state: this.#state, opened: this.#opened, refused: this.#refused };
+  }
+
+  #open(nowMs: number): void {
+    this.#become('open');
+    this.#opened++;
+    this.#openUntilMs = nowMs + this.#openMs;
+  }
+
+  #become(state: CircuitState): void {
+    this.#state = state;
+    this.#pass++;
+  }
+
+  #count(isFailure: boolean, isSlow: boolean, nowMs: number): void {
+    const tick = Math.floor(nowMs / this.#bucketMs) + 1; // 0 is a bucket that was never used
+    const bucket = tick % BUCKETS;
+    if (this.#ticks[bucket] !== tick) {
+      this.#ticks[bucket] = tick;
+      this.#calls[bucket] = 0;
+      this.#failed[bucket] = 0;
+      this.#slow[bucket] = 0;
+    }
+    this.#calls[bucket]!++;
+    if (isFailure) this.#failed[bucket]!++;
+    if (isSlow) this.#slow[bucket]!++;
+  }
+
+  #isIll(nowMs: number): boolean {
+    const oldest = Math.floor(nowMs / this.#bucketMs) + 1 - BUCKETS;
+    let calls = 0;
+    let failed = 0;
+    let slow = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if (this.#ticks[bucket]! <= oldest) continue;
+      calls += this.#calls[bucket]!;
+      failed += this.#failed[bucket]!;
+      slow += this.#slow[bucket]!;
+    }
+    if (calls < this.#callsMin) return false;
+    return failed > this.#errorRate * calls || slow > this.#slowRate * calls;
+  }
+}

@@ -1,0 +1,90 @@
+import type { Limits } from '../../kernel/limits.ts';
+import type { ServedModel } from './calls.ts';
+import { CircuitBreaker, type CircuitStatistics } from './circuit-breaker.ts';
+import { DefaultAnswer } from './default-answer.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import { type CacheStatistics, ResponseCache } from './response-cache.ts';
+import type { FallbackOptions, RateLimitOptions, TrafficOptions } from './traffic-options.ts';
+
+/** One step of a fallback chain, made ready. */
+export type FallbackStep =
+  | { readonly by: 'version' | 'model'; readonly model: string; readonly ref: string | number | undefined }
+  | { readonly by: 'default'; readonly answer: DefaultAnswer };
+
+/** What stood around the calls of one version, since it was loaded. */
+export interface TrafficStatistics {
+  /** Calls whose answer is marked as degraded. */
+  readonly degraded: number;
+  /** Calls that a rate limit of the model refused. */
+  readonly rateLimited: number;
+  readonly cache: CacheStatistics | null;
+  readonly circuit: CircuitStatistics | null;
+}
+
+/** Of a version whose definition names no guards. */
+export const UNGUARDED: TrafficStatistics = { degraded: 0, rateLimited: 0, cache: null, circuit: null };
+
+export type GuardLimits = Pick<Limits, 'responseCacheCountMax' | 'responseCacheBytesMax'>;
+
+/** What stands around the calls of one version, made from its definition once. */
+export class Guards {
+  readonly cache: ResponseCache | undefined;
+  readonly breaker: CircuitBreaker | undefined;
+  readonly fallback: readonly FallbackStep[];
+  readonly rateLimit: RateLimitOptions | undefined;
+  readonly limiter: RateLimiter;
+  readonly options: TrafficOptions;
+  degraded = 0;
+
+  constructor(model: ServedModel, limits: GuardLimits, limiter: RateLimiter) {
+    this.options = trafficOptions(model.serving);
+    const { cache, breaker, fallback = [], rateLimit } = this.options;
+    const label = `${model.name}/${model.version}`;
+    this.cache =
+      cache &&
+      new ResponseCache({
+        ttlMs: cache.ttlMs,
+        entriesMax: cache.entriesMax ?? limits.responseCacheCountMax,
+        bytesMax: cache.bytesMax ?? limits.responseCacheBytesMax,
+      });
+    this.breaker = breaker && new CircuitBreaker(label, breaker);
+    this.fallback = fallback.map((step) => stepOf(step, model));
+    this.rateLimit = rateLimit;
+    this.limiter = limiter;
+  }
+
+  statistics(): TrafficStatistics {
+    return {
+      degraded: this.degraded,
+      rateLimited: this.limiter.refused,
+      cache: this.cache?.statistics() ?? null,
+      circuit: this.breaker?.statistics() ?? null,
+    };
+  }
+}
+
+/** The guards of a version: none where its definition names none, those that there are where it names the same. */
+export function guardsOf(
+  model: ServedModel,
+  limits: GuardLimits,
+  limiter: () => RateLimiter,
+  known: Guards | undefined,
+): Guards | undefined {
+  const wanted = JSON.stringify(trafficOptions(model.serving));
+  if (wanted === '{}') return undefined;
+  if (known && JSON.stringify(known.options) === wanted) return known;
+  return new Guards(model, limits, limiter());
+}
+
+function trafficOptions({ cache, breaker, fallback, rateLimit, log }: TrafficOptions): TrafficOptions {
+  return { cache, breaker, fallback, rateLimit, log };
+}
+
+function stepOf(step: FallbackOptions, { name, version, signature }: ServedModel): FallbackStep {
+  if ('default' in step) {
+    const answer = new DefaultAnswer(`${name}/${version}`, signature.outputs, step.default);
+    return { by: 'default', answer };
+  }
+  if ('model' in step) return { by: 'model', model: step.model, ref: step.ref };
+  return { by: 'version', model: name, ref: step.ref };
+}
