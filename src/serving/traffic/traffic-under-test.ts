@@ -19,7 +19,7 @@ const OPTIONS: ServingOptions = {
 };
 
 /** Two features, one result: what a version makes of them tells which version it was. */
-const SIGNATURE: Signature = {
+export const SIGNATURE: Signature = {
   inputs: [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }],
   outputs: [{ name: 'sum', datatype: 'FP32', shape: [-1, 1] }],
   features: ['a', 'b'],
