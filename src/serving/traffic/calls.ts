@@ -40,6 +40,8 @@ export interface InferCall {
   deadlineMs?: number | undefined;
   /** Who asks: rate limits count by its id, request logs name it. Nothing for AIOS itself. */
   caller?: { readonly kind: string; readonly id: string } | undefined;
+  /** A copy whose answer is compared and given to nobody: no rate limit counts it, no fallback answers it, no log keeps it. */
+  isCopy?: boolean | undefined;
   /** The step that asks, for the request log. */
   step?: { readonly runId: string; readonly stepKey: string } | undefined;
 }

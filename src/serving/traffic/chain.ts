@@ -79,6 +79,7 @@ export async function guarded<C extends Call, A extends Answer>(
 ): Promise<A & AnsweredBy> {
   const guards = hosted.guards!;
   const startedAtMs = performance.now();
+  if (call.isCopy) return attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
   if (guards.rateLimit && call.caller) guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
   const request = asked.request(hosted, call, deadlineMs);
   try {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AiosError } from '../../kernel/errors.ts';
+import { RolloutRouter } from './rollout-router.ts';
 import type { Serving } from './serving.ts';
 import type { FallbackOptions, TrafficOptions } from './traffic-options.ts';
 import { rows, SIGNATURE, servingUnderTest, sums } from './traffic-under-test.ts';
@@ -201,6 +202,51 @@ describe('a fallback chain', () => {
       }
     };
     await Promise.all([killing(), ...Array.from({ length: 8 }, caller)]);
+  });
+});
+
+describe('under a rollout', () => {
+  const split = {
+    id: 'r1',
+    model: 'risk',
+    alias: 'champion',
+    champion: 2,
+    challenger: 3,
+    percent: 0,
+    comparison: null,
+    shadow: false,
+  };
+  const limit = { rateLimit: { perSecond: 0.001, burst: 1 } };
+
+  function rolled(part: Partial<typeof split>, fallback: FallbackOptions[]) {
+    const rollouts = new RolloutRouter(8);
+    rollouts.put([{ ...split, ...part }]);
+    const made = servingUnderTest(
+      {
+        'risk/2': { options: limit },
+        'risk/3': { run: hang, options: { ...limit, timeoutMs: 20, fallback } },
+      },
+      { rollouts },
+    );
+    open.push(made.serving);
+    return { ...made, rollouts };
+  }
+
+  it('a version whose fallback answers is counted as failing', async () => {
+    const { serving, rollouts } = rolled({ percent: 100 }, [{ ref: 2 }]);
+    expect(await serving.score(call)).toMatchObject({ version: 2, degraded: { version: 3 } });
+    expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1, errors: 1 } }]);
+  });
+
+  it('a copy is not answered by a fallback, and takes nothing of the rate of a key', async () => {
+    const copied = { shadow: true, comparison: { share: 1, tolerance: 0 } };
+    const { serving, rollouts, runs } = rolled(copied as object, [{ ref: 2 }]);
+    await Promise.all([serving.load('risk', 2), serving.load('risk', 3)]);
+    const caller = { kind: 'key', id: 'k1' };
+    expect(await serving.score({ ...call, caller })).toMatchObject({ version: 2 });
+    const errors = () => rollouts.drain().reduce((sum, { challenger }) => sum + challenger.errors, 0);
+    await expect.poll(errors).toBe(1);
+    expect(runs).toEqual({ 'risk/2': 1, 'risk/3': 1 });
   });
 });
 

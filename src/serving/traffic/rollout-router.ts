@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../../kernel/error-codes.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import type { ScoreOutputs } from '../hosting/score.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { agreementOf } from './agreement.ts';
@@ -8,12 +10,15 @@ interface RoutedCall {
   readonly ref?: string | number | undefined;
   readonly stickyKey?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly isCopy?: boolean | undefined;
 }
 
 /** What it reads of an answer. */
 interface RoutedAnswer {
   readonly outputs: readonly Tensor[] | ScoreOutputs;
   readonly costMicroUsd: number;
+  /** Why the version did not answer itself, where its fallback did. */
+  readonly degraded?: { readonly reason: ErrorCode } | undefined;
 }
 
 type Run<Call, Answer> = (call: Call) => Promise<Answer>;
@@ -79,6 +84,11 @@ export class RolloutRouter {
       split.failed(side, error);
       throw error;
     }
+    if (answer.degraded) {
+      // The caller is served; the version failed all the same, and there is nothing of it to compare.
+      split.failed(side, new AiosError(answer.degraded.reason));
+      return answer;
+    }
     split.succeeded(side, performance.now() - startedMs);
     if (split.isCopied()) this.#copy(split, side, call, answer, run);
     return answer;
@@ -115,7 +125,7 @@ export class RolloutRouter {
     const other: Side = answered === 'champion' ? 'challenger' : 'champion';
     const startedMs = performance.now();
     try {
-      const copy = await run({ ...call, ref: plan[other], signal: undefined });
+      const copy = await run({ ...call, ref: plan[other], signal: undefined, isCopy: true });
       if (plan.shadow) split.succeeded(other, performance.now() - startedMs);
       split.compared(
         agreementOf(answer.outputs, copy.outputs, plan.comparison?.tolerance ?? 0),

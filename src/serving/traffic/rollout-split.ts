@@ -46,6 +46,7 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'serving.timeout',
   'serving.replica_lost',
   'serving.unavailable',
+  'serving.circuit_open',
   'request.overloaded',
   'internal',
 ]);
