@@ -10,6 +10,7 @@ import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
+import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
 import { featureMigrations } from './features/migrations.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
@@ -55,6 +56,8 @@ export interface AppOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** Where gRPC is served, 0 for a free one; without it there is no such door. A worker has none. */
+  grpcPort?: number | undefined;
   adminKey?: string | undefined;
   /** Where people reach it, `https://aios.example.org`, when a proxy stands before it: sessions are then bound to https and to this host. */
   publicUrl?: string | undefined;
@@ -70,6 +73,8 @@ export interface AppOptions {
 /** A running AIOS: what the process, the examples and the benches hold. */
 export interface App {
   readonly url: string;
+  /** Nothing where gRPC is not served. */
+  readonly grpcPort: number | undefined;
   readonly dataDir: string;
   readonly databaseName: string;
   /** `''` in a worker, which has no door that takes one. */
@@ -133,9 +138,12 @@ async function start(
   await server.listen({ host, port: options.port });
   closers.push(() => server.close());
   const { port } = server.server.address() as { port: number };
+  const grpcDoor = await openGrpc(options, stations, started, VERSION);
+  if (grpcDoor) closers.push(() => grpcDoor.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
     url,
+    grpcPort: grpcDoor?.port,
     dataDir,
     databaseName: options.databaseUrl ? 'your Postgres' : 'embedded Postgres',
     adminKey,

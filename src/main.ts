@@ -86,12 +86,22 @@ function appOptions(
     databaseUrl: env.AIOS_DATABASE_URL,
     host: env.AIOS_HOST ?? '127.0.0.1',
     port: Number(port),
+    grpcPort: grpcPortOf(env.AIOS_GRPC_PORT, Number(port)),
     adminKey: env.AIOS_ADMIN_KEY,
     publicUrl: env.AIOS_PUBLIC_URL,
     limits: limitsFrom(env.AIOS_LIMITS),
     consoleDir: CONSOLE_DIR,
     onProgress,
   };
+}
+
+/** The port after that of HTTP, as other inference servers have it; `off` for none. */
+function grpcPortOf(named: string | undefined, httpPort: number): number | undefined {
+  if (named === 'off') return undefined;
+  if (named === undefined) return httpPort === 0 ? 0 : httpPort + 1;
+  const port = Number(named);
+  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
+  throw new AiosError('request.invalid', { detail: `AIOS_GRPC_PORT: “${named}” is no port; off for none.` });
 }
 
 async function importExample(folder: string): Promise<Example> {
@@ -118,6 +128,14 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
         ]
       : []),
     ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
+    ...(app.grpcPort === undefined
+      ? []
+      : [
+          ['gRPC', `${new URL(app.url).hostname}:${app.grpcPort}  (Open Inference Protocol)`] as [
+            string,
+            string,
+          ],
+        ]),
     ['Data', `${dataDir}  (${app.databaseName})`],
     ['Next', 'npm run aios -- inbox   what waits for a person'],
   ];

@@ -43,7 +43,7 @@ export const DIRECTION: Record<string, readonly string[]> = {
   'workflow/interpreter': [...GROUND, 'workflow/catalog', 'workflow/language'],
   'workflow/engine': [...GROUND, 'workflow/catalog', 'workflow/language', 'workflow/interpreter'],
   'serving/tensors': GROUND,
-  'serving/runtimes': [...GROUND, 'serving/tensors'],
+  'serving/runtimes': [...GROUND, 'serving/tensors', 'serving/protocol'],
   'serving/hosting': [...GROUND, 'serving/tensors', 'serving/runtimes'],
   'serving/traffic': [...GROUND, 'serving/tensors', 'serving/runtimes', 'serving/hosting'],
   'serving/protocol': [...GROUND, 'serving/tensors'],
@@ -56,6 +56,7 @@ export const DIRECTION: Record<string, readonly string[]> = {
 /** The composition root and the process may import everything. */
 const ROOT_FILES = [
   'src/app.ts',
+  'src/doors.ts',
   'src/stations.ts',
   'src/stations-quality.ts',
   'src/people.ts',

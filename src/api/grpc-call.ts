@@ -1,0 +1,114 @@
+import type { Metadata, ServerUnaryCall, status as Status, sendUnaryData } from '@grpc/grpc-js';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
+import type { Caller } from './routes.ts';
+
+/** What the door needs of the access module. */
+export interface GrpcAccess {
+  /** The caller behind the `authorization` of a call; undefined without one. Throws when it is given and wrong. */
+  authenticate(authorization: string | undefined): Promise<Caller | undefined> | Caller | undefined;
+  can(caller: Caller, permission: string): boolean;
+}
+
+/** Statuses of HTTP as those of gRPC (google.rpc.Code). */
+const STATUS: Readonly<Record<number, keyof typeof Status>> = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'ABORTED',
+  413: 'RESOURCE_EXHAUSTED',
+  422: 'INVALID_ARGUMENT',
+  429: 'RESOURCE_EXHAUSTED',
+  499: 'CANCELLED',
+  501: 'UNIMPLEMENTED',
+  502: 'UNAVAILABLE',
+  503: 'UNAVAILABLE',
+  504: 'DEADLINE_EXCEEDED',
+};
+
+/** The library, which is loaded when the door opens. */
+export interface GrpcLibrary {
+  readonly Metadata: typeof Metadata;
+  readonly status: typeof Status;
+}
+
+interface GrpcFault {
+  readonly code: number;
+  /** `code: detail`, as in the problems of HTTP. */
+  readonly details: string;
+  /** `aios-code`, and when to come again. */
+  readonly metadata: Metadata;
+}
+
+/** What every call goes through: who asks, whether they may, and errors as statuses. */
+export class GrpcCalls {
+  readonly #library: GrpcLibrary;
+  readonly #access: GrpcAccess;
+  readonly #onFault: (error: AiosError) => void;
+
+  constructor(library: GrpcLibrary, access: GrpcAccess, onFault: (error: AiosError) => void) {
+    this.#library = library;
+    this.#access = access;
+    this.#onFault = onFault;
+  }
+
+  /** A handler of one request and one answer. `public` needs no caller. */
+  unary<Request, Response>(
+    permission: string,
+    handle: (
+      request: Request,
+      call: ServerUnaryCall<Request, Response>,
+      caller: Caller,
+    ) => Response | Promise<Response>,
+  ): (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => void {
+    return (call, done) => {
+      const fail = (error: unknown) => done(this.faultOf(error));
+      const go = (caller: Caller) => {
+        const answer = handle(call.request, call, caller);
+        if (answer instanceof Promise) answer.then((value) => done(null, value), fail);
+        else done(null, answer);
+      };
+      try {
+        const found = this.caller(call.metadata, permission);
+        if (found instanceof Promise) found.then(go).catch(fail);
+        else go(found);
+      } catch (error) {
+        fail(error);
+      }
+    };
+  }
+
+  /** @throws AiosError `access.unauthenticated`, `access.forbidden` */
+  caller(metadata: Metadata, permission: string): Caller | Promise<Caller> {
+    if (permission === 'public') return NOBODY;
+    const [authorization] = metadata.get('authorization');
+    const found = this.#access.authenticate(authorization === undefined ? undefined : String(authorization));
+    if (found instanceof Promise) return found.then((caller) => this.#allowed(caller, permission));
+    return this.#allowed(found, permission);
+  }
+
+  /** An error as a status. What was not foreseen goes to the log, not to the caller. */
+  faultOf(error: unknown): GrpcFault {
+    const problem = toAiosError(error);
+    if (problem.status >= 500) this.#onFault(problem);
+    const told = problem.code === 'internal' ? new AiosError('internal') : problem;
+    const metadata = new this.#library.Metadata();
+    metadata.set('aios-code', told.code);
+    const { retryAfterMs } = told.extensions;
+    // Read by the retries of gRPC's own clients (grpc/proposal, A6).
+    if (typeof retryAfterMs === 'number')
+      metadata.set('grpc-retry-pushback-ms', String(Math.ceil(retryAfterMs)));
+    const code = this.#library.status[STATUS[told.status] ?? 'INTERNAL'];
+    return { code, details: `${told.code}: ${told.message}`, metadata };
+  }
+
+  #allowed(caller: Caller | undefined, permission: string): Caller {
+    if (!caller) throw new AiosError('access.unauthenticated');
+    if (this.#access.can(caller, permission)) return caller;
+    throw new AiosError('access.forbidden', {
+      detail: `${caller.name} has the roles ${caller.roles.join(', ') || 'none'}; this needs the permission ${permission}.`,
+    });
+  }
+}
+
+const NOBODY: Caller = { id: 'nobody', name: 'nobody', kind: 'system', roles: [], groups: [] };

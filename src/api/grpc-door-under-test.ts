@@ -1,0 +1,173 @@
+import {
+  type Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  credentials,
+  Metadata,
+  makeClientConstructor,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { AiosError } from '../kernel/errors.ts';
+import { limitsFrom } from '../kernel/limits.ts';
+import { SERVING_DEFAULTS } from '../models/model-kind.ts';
+import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
+import { createFunctionRuntime, type FunctionModel } from '../serving/runtimes/function-runtime.ts';
+import { DATATYPES, type Tensor, type TensorSpec } from '../serving/tensors/tensor.ts';
+import { createServing } from '../serving/traffic/serving.ts';
+import { openGrpcDoor } from './grpc-door.ts';
+import type { Caller } from './routes.ts';
+
+interface TensorAnswer {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
+/** The members of all answers. */
+export interface GrpcAnswer {
+  readonly model_name: string;
+  readonly inputs: readonly TensorAnswer[];
+  readonly outputs: readonly TensorAnswer[];
+  readonly raw_output_contents: readonly Uint8Array[];
+  readonly config: { readonly input: readonly { readonly dims: readonly number[] }[] };
+  readonly model_stats: readonly {
+    readonly inference_stats: { readonly success: { readonly count: number } };
+  }[];
+  readonly models: readonly object[];
+  readonly status: number;
+  readonly error_message: string;
+  readonly infer_response: GrpcAnswer & { readonly id: string };
+}
+type Unary = (
+  request: object,
+  metadata: Metadata,
+  options: object,
+  done: (error: ServiceError | null, answer: GrpcAnswer) => void,
+) => ClientUnaryCall;
+
+const spec = (name: string, datatype: TensorSpec['datatype']): TensorSpec => ({
+  name,
+  datatype,
+  shape: [-1, 2],
+});
+const copied = (tensor: Tensor | undefined): Tensor[] => [{ ...(tensor as Tensor), name: 'y' }];
+const firstOf = (tensor: Tensor | undefined) => Number((tensor as Tensor & { data: Float32Array }).data[0]);
+const echo = (datatype: TensorSpec['datatype']): FunctionModel => ({
+  inputs: [spec('x', datatype)],
+  outputs: [spec('y', datatype)],
+  run: ([x]) => copied(x),
+});
+const functions: Record<string, FunctionModel> = {
+  ...Object.fromEntries(DATATYPES.map((datatype) => [`echo-${datatype.toLowerCase()}`, echo(datatype)])),
+  // Passes its warm-up with zeros.
+  never: { ...echo('FP32'), run: ([x]) => (firstOf(x) === 0 ? copied(x) : new Promise(() => {})) },
+  failing: {
+    ...echo('FP32'),
+    run: ([x]) => {
+      if (firstOf(x) === 13) throw new Error('13 is refused');
+      return copied(x);
+    },
+  },
+};
+const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
+
+/** A model for each datatype that answers what it gets, and some that do not. */
+function modelsUnderTest() {
+  const resolved = new Map(
+    Object.entries(functions).map(([name, { inputs, outputs }]) => [
+      name,
+      {
+        name,
+        version: 3,
+        digest: 'd',
+        signature: { inputs, outputs },
+        serving: { ...SERVING_DEFAULTS, timeoutMs: 60_000 },
+        runtime: 'function',
+      },
+    ]),
+  );
+  return {
+    resolve(name: string, reference?: string | number) {
+      const model = resolved.get(name);
+      if (!model) throw new AiosError('models.unknown_model', { detail: name });
+      if (reference !== undefined && String(reference) !== '3')
+        throw new AiosError('models.unknown_version', { detail: String(reference) });
+      return model;
+    },
+    artifact: async () => new Uint8Array(),
+    list: () =>
+      [...resolved.keys()].map((name) => ({ name, versions: [{ version: 3 }] as never[], aliases: {} })),
+  };
+}
+
+/** The metadata of a key: `good`, `later` (looked up), `weak` (without permissions), or one that is not valid. */
+export function keyOf(name = 'good'): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${name}`);
+  return metadata;
+}
+
+/** The door over models that are functions, and a client of grpc-js. Set `isReady` to what the server shall say. */
+export async function openGrpcUnderTest() {
+  const limits = limitsFrom('requestBytesMax=1000000,streamsMax=2');
+  const models = modelsUnderTest();
+  const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
+  await serving.load('echo-fp32');
+  const state = { isReady: true };
+  const door = await openGrpcDoor({
+    host: '127.0.0.1',
+    port: 0,
+    limits,
+    serving,
+    models,
+    version: '1.2.3',
+    access: {
+      authenticate(authorization) {
+        if (authorization === undefined) return undefined;
+        if (authorization === 'Bearer good') return caller(['admin']);
+        if (authorization === 'Bearer later') return Promise.resolve(caller(['admin']));
+        if (authorization === 'Bearer weak') return caller([]);
+        throw new AiosError('access.unauthenticated', { detail: 'not valid' });
+      },
+      can: ({ roles }) => roles.includes('admin'),
+    },
+    isReady: async () => state.isReady,
+    onFault: () => {},
+  });
+  const services = await loadGrpcServices();
+  const open = (service: object): Client =>
+    new (makeClientConstructor(service as never, ''))(`127.0.0.1:${door.port}`, credentials.createInsecure());
+  const [client, health] = [open(services.inference), open(services.health)];
+  const method = <Method>(on: Client, name: string): Method => {
+    const methods = on as unknown as Record<string, (...given: unknown[]) => unknown>;
+    return methods[name]!.bind(on) as Method;
+  };
+  return {
+    serving,
+    state,
+    start: (name: string, request: object, done: Parameters<Unary>[3]) =>
+      method<Unary>(client, name)(request, keyOf(), {}, done),
+    call: (name: string, request: object, metadata = keyOf(), options: object = {}): Promise<GrpcAnswer> =>
+      new Promise((done, fail) =>
+        method<Unary>(name === 'Check' ? health : client, name)(
+          request,
+          metadata,
+          options,
+          (error, answer) => (error ? fail(error) : done(answer)),
+        ),
+      ),
+    stream: (metadata: Metadata) =>
+      method<(metadata: Metadata) => ClientDuplexStream<object, GrpcAnswer>>(
+        client,
+        'ModelStreamInfer',
+      )(metadata),
+    watch: (service: string) =>
+      method<(request: object) => ClientReadableStream<GrpcAnswer>>(health, 'Watch')({ service }),
+    async close() {
+      client.close();
+      health.close();
+      await door.close();
+      serving.close();
+    },
+  };
+}

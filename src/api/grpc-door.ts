@@ -1,0 +1,109 @@
+import type { Server, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
+import { serverMetadata } from '../serving/protocol/open-inference.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
+import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
+import { GrpcHealth } from './grpc-health.ts';
+import { GrpcInference } from './grpc-inference.ts';
+import { GrpcModels, type GrpcRegistry } from './grpc-models.ts';
+
+const INFERENCE = 'inference.GRPCInferenceService';
+const CLOSE_MS = 5_000; // what is under way may end; then it is cut
+// A peer that is gone without a word is found by pings; one that only holds a connection is sent away.
+const PING_MS = 60_000;
+const PING_ANSWER_MS = 20_000;
+const CONNECTION_IDLE_MS = 300_000;
+
+export interface GrpcDoorOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax'>;
+  readonly access: GrpcAccess;
+  readonly serving: Serving;
+  readonly models: GrpcRegistry;
+  readonly version: string;
+  /** Whether traffic may come. */
+  isReady(): Promise<boolean>;
+  onFault(error: AiosError): void;
+}
+
+/** The open gRPC door. */
+export interface GrpcDoor {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the Open Inference Protocol's gRPC service and gRPC's own health service, on a port of their own. The library is loaded here.
+ *
+ * @throws Error of the system when the port is taken
+ * @example const door = await openGrpcDoor({ host: '127.0.0.1', port: 7701, … })
+ */
+export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> {
+  const { host, port, limits } = options;
+  const [library, services] = await Promise.all([import('@grpc/grpc-js'), loadGrpcServices()]);
+  const calls = new GrpcCalls(library, options.access, options.onFault);
+  const health = new GrpcHealth(options.isReady, [INFERENCE], limits.streamsMax);
+  const server: Server = new library.Server({
+    'grpc.max_receive_message_length': limits.requestBytesMax,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': PING_MS,
+    'grpc.keepalive_timeout_ms': PING_ANSWER_MS,
+    'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
+  });
+  server.addService(services.inference, inferenceHandlers(options, calls));
+  server.addService(services.health, {
+    Check: calls.unary('public', (request: { service: string }) => health.check(request)),
+    Watch: (call: ServerWritableStream<{ service: string }, { status: number }>) => {
+      health.watch(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
+    },
+  });
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(address, library.ServerCredentials.createInsecure(), (error, taken) =>
+      error
+        ? reject(
+            new Error(
+              `gRPC cannot listen on ${address}: ${error.message}. Name another port with AIOS_GRPC_PORT, or off.`,
+            ),
+          )
+        : resolve(taken),
+    ),
+  );
+  return {
+    port: bound,
+    close: () =>
+      new Promise((resolve) => {
+        health.close();
+        const timer = setTimeout(() => server.forceShutdown(), CLOSE_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}
+
+function inferenceHandlers(
+  { serving, models: registry, version, isReady }: GrpcDoorOptions,
+  calls: GrpcCalls,
+): UntypedServiceImplementation {
+  const inference = new GrpcInference(serving, calls);
+  const models = new GrpcModels(registry, serving);
+  return {
+    ServerLive: calls.unary('public', () => ({ live: true })),
+    ServerReady: calls.unary('public', async () => ({ ready: await isReady().catch(() => false) })),
+    ServerMetadata: calls.unary('public', () => serverMetadata(version)),
+    ModelReady: calls.unary('models.read', models.ready),
+    ModelMetadata: calls.unary('models.read', models.metadata),
+    ModelConfig: calls.unary('models.read', models.config),
+    ModelStatistics: calls.unary('models.read', models.statistics),
+    RepositoryIndex: calls.unary('models.read', models.index),
+    RepositoryModelLoad: calls.unary('models.promote', models.load),
+    ModelInfer: calls.unary('serving.infer', inference.infer),
+    ModelStreamInfer: inference.stream,
+  };
+}

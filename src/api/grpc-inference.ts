@@ -1,0 +1,113 @@
+import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import { AiosError } from '../kernel/errors.ts';
+import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
+import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/grpc-messages.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
+import type { GrpcCalls } from './grpc-call.ts';
+import type { Caller } from './routes.ts';
+
+/** Requests of one stream that are under way at once: past it the client's are not read. */
+const STREAM_OPEN_MAX = 64;
+
+interface StreamAnswer {
+  readonly error_message: string;
+  readonly infer_response: Partial<ModelInferResponse>;
+}
+type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline'> & {
+  on(event: 'cancelled', listener: () => void): unknown;
+};
+
+/** Inferences by gRPC: one call, or a stream of them whose answers come in the order of the requests. */
+export class GrpcInference {
+  readonly #serving: Serving;
+  readonly #calls: GrpcCalls;
+
+  constructor(serving: Serving, calls: GrpcCalls) {
+    this.#serving = serving;
+    this.#calls = calls;
+  }
+
+  readonly infer = (
+    request: ModelInferRequest,
+    call: ServerUnaryCall<ModelInferRequest, ModelInferResponse>,
+    caller: Caller,
+  ): Promise<ModelInferResponse> => this.#infer(request, call, caller, abortedBy(call));
+
+  readonly stream = (call: ServerDuplexStream<ModelInferRequest, StreamAnswer>): void => {
+    const fail = (error: unknown) => call.emit('error', this.#calls.faultOf(error));
+    try {
+      const caller = this.#calls.caller(call.metadata, 'serving.infer');
+      if (caller instanceof Promise) caller.then((known) => this.#read(call, known)).catch(fail);
+      else this.#read(call, caller);
+    } catch (error) {
+      fail(error);
+    }
+  };
+
+  #read(call: ServerDuplexStream<ModelInferRequest, StreamAnswer>, caller: Caller): void {
+    const signal = abortedBy(call);
+    let open = 0;
+    let written = Promise.resolve();
+    call.on('data', (request: ModelInferRequest) => {
+      if (++open >= STREAM_OPEN_MAX) call.pause();
+      const answer = this.#answer(request, call, caller, signal);
+      written = written.then(async () => {
+        const message = await answer;
+        if (!signal.aborted) call.write(message);
+        if (open-- === STREAM_OPEN_MAX) call.resume();
+      });
+    });
+    call.on('end', () => void written.then(() => call.end()));
+  }
+
+  async #answer(
+    request: ModelInferRequest,
+    call: Cancelable,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<StreamAnswer> {
+    try {
+      return { error_message: '', infer_response: await this.#infer(request, call, caller, signal) };
+    } catch (error) {
+      // The stream lives on: the fault is that of one request.
+      const { id, model_name, model_version } = request;
+      return {
+        error_message: this.#calls.faultOf(error).details,
+        infer_response: { id, model_name, model_version },
+      };
+    }
+  }
+
+  async #infer(
+    request: ModelInferRequest,
+    call: Cancelable,
+    _caller: Caller,
+    signal: AbortSignal,
+  ): Promise<ModelInferResponse> {
+    const asked = inferFromGrpc(request);
+    const { model, ref, inputs, timeoutMs } = asked;
+    const leftMs = millisecondsLeft(call.getDeadline());
+    const deadlineMs = Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, leftMs);
+    if (deadlineMs <= 0) throw new AiosError('serving.timeout', { detail: 'The deadline has passed.' });
+    const answer = await this.#serving.infer({
+      model,
+      ref,
+      inputs,
+      signal,
+      deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
+    });
+    return inferToGrpc(asked, answer);
+  }
+}
+
+/** A deadline of gRPC is a moment of the wall clock, or infinitely late. */
+function millisecondsLeft(deadline: Date | number): number {
+  return Number(deadline) - Date.now();
+}
+
+/** A client that gave up, or went away, takes its request with it. */
+function abortedBy(call: Cancelable): AbortSignal {
+  const controller = new AbortController();
+  call.on('cancelled', () => controller.abort());
+  return controller.signal;
+}

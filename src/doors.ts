@@ -1,0 +1,38 @@
+import type { Access } from './access/access.ts';
+import { type GrpcDoor, openGrpcDoor } from './api/grpc-door.ts';
+import type { AppOptions } from './app.ts';
+import type { Stations } from './stations.ts';
+import { log as logger } from './telemetry/logger.ts';
+
+/**
+ * The door of gRPC, where it is wanted.
+ *
+ * @param started throws as long as traffic may not come
+ * @throws Error when its port is taken
+ */
+export async function openGrpc(
+  { grpcPort, role, host, limits }: AppOptions,
+  { access, db, serving, models }: Stations,
+  started: () => void,
+  version: string,
+): Promise<GrpcDoor | undefined> {
+  if (grpcPort === undefined || role === 'worker') return undefined;
+  return openGrpcDoor({
+    host,
+    port: grpcPort,
+    limits,
+    serving,
+    models,
+    version,
+    access: {
+      authenticate: (authorization) => access.authenticate(authorization, undefined),
+      can: (caller, permission) => access.can(caller as Parameters<Access['can']>[0], permission),
+    },
+    isReady: async () => {
+      started();
+      await db.query('select 1');
+      return true;
+    },
+    onFault: (error) => logger.error(error.message, error.cause ?? error),
+  });
+}

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Type } from 'protobufjs';
+
+/** One method, in the form that grpc-js takes. */
+interface GrpcMethod {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  requestSerialize(message: object): Buffer;
+  requestDeserialize(bytes: Buffer): object;
+  responseSerialize(message: object): Buffer;
+  responseDeserialize(bytes: Buffer): object;
+}
+
+type GrpcService = Readonly<Record<string, GrpcMethod>>;
+
+interface GrpcServices {
+  readonly inference: GrpcService;
+  readonly health: GrpcService;
+}
+
+let loading: Promise<GrpcServices> | undefined;
+
+/**
+ * The services of the protocol, read from their files once. Messages are coded by protobufjs itself: proto-loader would copy each into a plain
+ * object, array by array.
+ *
+ * @example (await loadGrpcServices()).inference.ModelInfer.path // '/inference.GRPCInferenceService/ModelInfer'
+ */
+export function loadGrpcServices(): Promise<GrpcServices> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<GrpcServices> {
+  const { default: protobuf } = await import('protobufjs');
+  const root = new protobuf.Root();
+  for (const file of ['grpc-inference.proto', 'grpc-health.proto'])
+    protobuf.parse(await readFile(join(import.meta.dirname, file), 'utf8'), root, { keepCase: true });
+  root.resolveAll();
+  const serviceOf = (name: string): GrpcService => {
+    const { methods } = root.lookupService(name);
+    return Object.fromEntries(
+      Object.values(methods).map((method): [string, GrpcMethod] => {
+        const request = coderOf(method.resolvedRequestType as Type);
+        const response = coderOf(method.resolvedResponseType as Type);
+        return [
+          method.name,
+          {
+            path: `/${name}/${method.name}`,
+            requestStream: method.requestStream === true,
+            responseStream: method.responseStream === true,
+            requestSerialize: request.serialize,
+            requestDeserialize: request.deserialize,
+            responseSerialize: response.serialize,
+            responseDeserialize: response.deserialize,
+          },
+        ];
+      }),
+    );
+  };
+  return {
+    inference: serviceOf('inference.GRPCInferenceService'),
+    health: serviceOf('grpc.health.v1.Health'),
+  };
+}
+
+function coderOf(type: Type) {
+  return {
+    serialize: (message: object) => type.encode(message).finish() as Buffer,
+    deserialize: (bytes: Buffer): object => type.decode(bytes),
+  };
+}
