@@ -92,9 +92,10 @@ export class Barriers {
   /** The writes of a barrier: the run's row first, its entries, and what its steps handed in. */
   collect(held: Held, patch: Patch): Write[] {
     const { store, lineage } = this.#deps;
+    if (patch.result) held.execution.listener?.cancelAll();
     const taken = held.execution.recorder.take();
     const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = taken;
-    if (held.execution.flow.lifecycle !== 'none') this.#tell(held, patch, taken);
+    if (held.execution.flow.lifecycle) this.#tell(held, patch, taken);
     if (patch.result && lineage) {
       handedIn.push(lineage(lineageOf(held.execution)));
       // Nothing will be replayed any more: the pins are in the lineage.
@@ -123,6 +124,7 @@ export class Barriers {
     if (!emit) return;
     const { first, then } = lifecycleOf(held, patch, taken, clock.now(), limits.payloadInlineBytesMax);
     taken.writes.unshift(...first.map(emit));
+    if (patch.status === 'paused') taken.writes.push(...(held.execution.listener?.suspended(held.seq) ?? []));
     taken.writes.push(...then.map(emit));
   }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { reaches, until, type World } from './engine-conformance.ts';
 
 const TELLS = '{ aios: { lifecycle: runs } }';
+const TELLS_STEPS = '{ aios: { lifecycle: true } }';
 
 /** The lifecycle events that were committed, without the run's id: `started`, `suspended` … */
 async function told(world: World, runId: string): Promise<string[]> {
@@ -12,11 +13,107 @@ async function told(world: World, runId: string): Promise<string[]> {
     .map((note) => note.slice(prefix.length).split('/')[0]!);
 }
 
+/** Those of steps: `created block`, `suspended block/ask` …; of what is told of a request or a barrier, without which one. */
+async function toldOfSteps(world: World, runId: string): Promise<string[]> {
+  const notes = await world.fixture.readNotes();
+  const prefix = `emit:${runId}/`;
+  return notes
+    .filter((note) => note.startsWith(prefix))
+    .map((note) => /\^([a-z]+)\/(block.*)$/.exec(note))
+    .flatMap((found) => (found ? [`${found[1]} ${found[2]!.replace(/\/(?:\d+|req_\w+)$/, '')}`] : []));
+}
+
 /** What lifecycle events promise over every store: each is committed with the change that it tells. */
 export function lifecycleTests(world: () => World): void {
   describe('lifecycle events', () => {
     requestTests(world);
     startAndDeathTests(world);
+    stepTests(world);
+  });
+}
+
+const BLOCK = 'do: [ { block: { do: [ { ask: { call: ask:1@default } } ] } } ]';
+const BEGUN = ['created block', 'started block', 'created block/ask', 'started block/ask'];
+
+function stepTests(world: () => World): void {
+  it('tell of the steps of a run that is suspended, resumed and canceled', async () => {
+    world().define('asks', BLOCK, 1, TELLS_STEPS);
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'asks' });
+    await reaches(engine, runId, 'waiting');
+    expect(await toldOfSteps(world(), runId)).toEqual(BEGUN);
+    for (let pause = 0; pause < 2; pause++) {
+      await engine.operations.pause(runId);
+      await reaches(engine, runId, 'paused');
+      await engine.operations.resume(runId);
+      await reaches(engine, runId, 'waiting');
+    }
+    await engine.operations.cancel(runId);
+    await reaches(engine, runId, 'canceled');
+    const stopped = ['suspended block', 'suspended block/ask', 'resumed block', 'resumed block/ask'];
+    const events = [...BEGUN, ...stopped, ...stopped, 'cancelled block/ask', 'cancelled block'];
+    expect(await toldOfSteps(world(), runId)).toEqual(events);
+  });
+
+  it('tell of a step once, whoever takes its run over, and of steps that begin anew after a return to one', async () => {
+    world().define(
+      'acts',
+      'do: [ { block: { do: [ { act: { call: act:1@default, with: { name: act } } } ] } } ]',
+      1,
+      TELLS_STEPS,
+    );
+    const one = await world().engine();
+    one.line.cutAt = { commit: 1, made: true };
+    void one.engine.start({ workflow: 'acts', idempotencyKey: 'k' }).catch(() => {});
+    await until(() => one.line.cut);
+    await world().kill(one);
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'acts', idempotencyKey: 'k' });
+    await reaches(engine, runId, 'completed');
+    const act = ['created block', 'started block', 'created block/act', 'started block/act'];
+    const events = [...act, 'completed block/act', 'completed block'];
+    expect([...new Set(await toldOfSteps(world(), runId))]).toEqual(events);
+    expect((await toldOfSteps(world(), runId)).filter((each) => each.startsWith('completed'))).toHaveLength(
+      2,
+    );
+    await engine.operations.retry(runId, { step: 'block/act' });
+    await reaches(engine, runId, 'completed');
+    const again = (await world().fixture.readNotes()).filter((note) => note.startsWith(`emit:${runId}/2/`));
+    expect(again.map((note) => note.slice(`emit:${runId}/2/`.length))).toEqual(
+      expect.arrayContaining([
+        '^created/block',
+        '^created/block/act',
+        '^completed/block/act',
+        '^completed/block',
+      ]),
+    );
+  });
+
+  it('tell of the steps of a run that is put away where it stood in memory', async () => {
+    world().define('naps', 'do: [ { block: { do: [ { nap: { wait: PT0.5S } } ] } } ]', 1, TELLS_STEPS);
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'naps' });
+    await until(() => engine.active === 1);
+    await engine.operations.pause(runId);
+    await reaches(engine, runId, 'paused');
+    const nap = ['created block', 'started block', 'created block/nap', 'started block/nap'];
+    expect(await toldOfSteps(world(), runId)).toEqual([...nap, 'suspended block', 'suspended block/nap']);
+  });
+
+  it('tell the phases of a run, each once', async () => {
+    world().define('asks', BLOCK, 1, '{ aios: { lifecycle: { steps: false, statusChanged: true } } }');
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'asks' });
+    await reaches(engine, runId, 'waiting');
+    await engine.operations.pause(runId);
+    await reaches(engine, runId, 'paused');
+    await engine.operations.resume(runId);
+    await reaches(engine, runId, 'waiting');
+    await engine.operations.cancel(runId);
+    await reaches(engine, runId, 'canceled');
+    const notes = await world().fixture.readNotes();
+    const phases = notes.flatMap((note) => /\^status-changed\/(\w+)\//.exec(note)?.[1] ?? []);
+    expect(phases).toEqual(['running', 'waiting', 'suspended', 'running', 'waiting', 'cancelled']);
   });
 }
 

@@ -64,11 +64,15 @@ export class EventStreams {
     });
   }
 
-  listened(key: string, output: Json): void {
+  listened(key: string, output: Json, keys: (() => JsonObject) | undefined): void {
     if (this.#recorder.find(key)) return;
     const s = this.#recorder.find(`${key}^open`)?.s ?? this.#nowMs();
     this.#recorder.record({ k: key, s, d: this.#nowMs() - s, o: output });
     this.#unsubscribe(key);
+    const found = keys?.();
+    if (!found || Object.keys(found).length === 0) return;
+    this.#recorder.unwritten.correlations ??= new Map();
+    this.#recorder.unwritten.correlations.set(key, found);
   }
 
   #unsubscribe(key: string): void {

@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Execution } from './execution.ts';
+import type { EventOutlet } from './lifecycle-steps.ts';
 import type { PayloadRef } from './run-store.ts';
 
 /** Between two attempts while the store is away; an embedded Postgres is back within a second or two. */
@@ -31,6 +32,8 @@ export async function whileAway<T>(
 export interface ExecutionHost {
   /** How long steps that change nothing are done again while the store is away, as commits are. */
   readonly storeAwayMs: number;
+  /** Where flows tell of their steps; none without a log. */
+  readonly outlet: EventOutlet | undefined;
   nowMs(): number;
   monotonicMs(): number;
   /** Commits what is not yet written; everything is durable, and the lease was checked, when it resolves. */

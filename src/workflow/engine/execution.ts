@@ -1,5 +1,4 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
-import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { Abandoned, FlowError, toFlowError } from '../catalog/flow-errors.ts';
 import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../catalog/primitive.ts';
@@ -11,6 +10,8 @@ import { all, type Bodies, race } from './branching.ts';
 import { EventStreams } from './event-stream.ts';
 import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import { SENT, SentBefore, sentEvent } from './idempotency.ts';
+import { StepTelling } from './lifecycle-steps.ts';
+import { outcomeUnknown, wasCutOff } from './outcome-unknown.ts';
 import { Recorder } from './recorder.ts';
 import type { Entry, Signal } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
@@ -27,6 +28,7 @@ export class Execution implements Journal {
   readonly root = new LiveBranch(undefined);
   readonly recorder: Recorder;
   readonly waiters: Waiters;
+  readonly listener: StepTelling | undefined;
   readonly #streams: EventStreams;
   readonly #host: ExecutionHost;
   /** Steps that are being performed now. */
@@ -63,6 +65,11 @@ export class Execution implements Journal {
       () => host.nowMs(),
       () => host.waits(this),
     );
+    const { outlet } = host;
+    if (flow.lifecycle?.steps && outlet) {
+      const told = { runId: run.id, attempt: run.attempt, flow };
+      this.listener = new StepTelling(told, this.recorder, outlet, entries);
+    }
     const scope = { input: run.origin.input, event: run.origin.event?.event ?? null };
     if (flow.attributes.length > 0)
       this.attributes = new Attributes(flow.attributes, scope, entries.length === 0);
@@ -267,8 +274,8 @@ export class Execution implements Journal {
     return this.#streams.event(key, n, branch as LiveBranch);
   }
 
-  listened(key: string, output: Json): void {
-    this.#streams.listened(key, output);
+  listened(key: string, output: Json, keys: () => JsonObject): void {
+    this.#streams.listened(key, output, this.flow.lifecycle && keys);
   }
 
   async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
@@ -384,16 +391,3 @@ export class Execution implements Journal {
 
 /** The key under which a journal says that its run was canceled, and that what follows is its clean-up. */
 export const CANCELED = '^canceled';
-
-/** A step that was being performed when its run was canceled: the run never saw how it ended. */
-function wasCutOff({ e }: Entry): boolean {
-  return e?.code === 'workflow.outcome_unknown';
-}
-
-/** The call was cut off: whether the world changed is not known, and the journal says so. */
-function outcomeUnknown(detail: string, instance: string): FlowError {
-  return toFlowError(
-    new AiosError('workflow.outcome_unknown', { detail: `Given up while it was under way: ${detail}` }),
-    instance,
-  );
-}

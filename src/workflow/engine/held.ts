@@ -28,6 +28,8 @@ export class Held {
   durable = false;
   /** That it began is told; see lifecycle.ts. */
   startTold = false;
+  /** The phase that was told last, of a flow that tells it; see lifecycle.ts. */
+  phaseTold: string | undefined;
   /** No more than one flush waits behind the one under way. */
   flushing = false;
   parkScheduled = false;

@@ -13,6 +13,9 @@ type RunChangeTold =
   | 'faulted'
   | 'completed';
 
+/** The key under which the journal of a run that tells its phases says which was told last. */
+export const PHASE = '^phase';
+
 export interface Told {
   readonly runId: string;
   /** A run that goes back and on again is told of anew. */
@@ -37,10 +40,18 @@ export function lifecycleEvent(
 }
 
 /** What an event tells of a step: `io.serverlessworkflow.task.<change>.v1`. */
-type StepChangeTold = 'created' | 'started' | 'retried' | 'faulted' | 'completed';
+export type StepChangeTold =
+  | 'created'
+  | 'started'
+  | 'suspended'
+  | 'resumed'
+  | 'retried'
+  | 'cancelled'
+  | 'faulted'
+  | 'completed';
 
 /** The event that tells a change of a step; `task` is its place in the definition, a JSON pointer. */
-export function taskEvent(
+export function stepEvent(
   told: Told,
   change: StepChangeTold,
   key: string,
@@ -50,6 +61,26 @@ export function taskEvent(
 ): CloudEvent {
   const at = { [`${change}At`]: isoTime(atMs) };
   return eventOf(told, `task.${change}`, change, key, atMs, { workflow: nameOf(told), task, ...at, ...data });
+}
+
+/**
+ * The event that tells the status of a run, or of a step when `task` says which (dsl.md, "Status Phases"): `pending`, `running`, `waiting`, `suspended`, `cancelled`, `faulted`,
+ * `completed`. `key` and status together name the change.
+ */
+export function statusEvent(
+  told: Told,
+  status: string,
+  key: string,
+  atMs: number,
+  task?: string,
+): CloudEvent {
+  const of: JsonObject = task === undefined ? { name: nameOf(told) } : { workflow: nameOf(told), task };
+  const type = task === undefined ? 'workflow.status-changed' : 'task.status-changed';
+  return eventOf(told, type, `status-changed/${status}`, key, atMs, {
+    ...of,
+    updatedAt: isoTime(atMs),
+    status,
+  });
 }
 
 function nameOf({ runId, flow }: Told): string {

@@ -1,4 +1,4 @@
-import type { Json } from '../../kernel/json.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Pin } from '../catalog/primitive.ts';
 import type { Entry, Subscription } from './run-store.ts';
@@ -11,6 +11,8 @@ export interface Unwritten {
   /** Keys of signals that were taken, and of subscriptions that have ended. */
   readonly consumed: string[];
   readonly unsubscribed: string[];
+  /** What the events of ended subscriptions had in common, by their key; of flows that tell of it. */
+  correlations?: Map<string, JsonObject>;
 }
 
 /** What follows the key of a step whose input an operator gave. */

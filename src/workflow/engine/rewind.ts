@@ -2,6 +2,8 @@ import type { FlowErrorBody } from '../catalog/flow-errors.ts';
 import { withoutAttempts } from '../language/flow.ts';
 import { CANCELED } from './execution.ts';
 import { SENT } from './idempotency.ts';
+import { PHASE } from './lifecycle-events.ts';
+import { isOpenBegin } from './lifecycle-steps.ts';
 import type { Entry } from './run-store.ts';
 
 /** What a journal keeps when its run goes back to a step, and what is done anew. */
@@ -68,6 +70,7 @@ function split(entries: readonly Entry[], cut: number, step: string): Rewound {
   const before = entries.slice(0, cut).filter((entry) => !isOver(entry, step));
   const keys = new Set(before.map(({ k }) => k));
   const kept = before.filter(({ k }) => {
+    if (isOpenBegin(k, keys)) return false;
     if (k.endsWith('^open')) return keys.has(k.slice(0, -'^open'.length));
     // A clock whose wait or time limit has not come to an end.
     if (!k.endsWith('^from')) return true;
@@ -80,7 +83,7 @@ function split(entries: readonly Entry[], cut: number, step: string): Rewound {
 
 /** What is not kept although it came before: of the blocks around the step, and of what nobody saw the end of. */
 function isOver({ k, e, n, s }: Entry, step: string): boolean {
-  if (k === CANCELED || k === SENT || e?.code === 'workflow.outcome_unknown') return true;
+  if (k === CANCELED || k === SENT || k === PHASE || e?.code === 'workflow.outcome_unknown') return true;
   if (OF_BLOCKS.test(k)) {
     const block = k.replace(OF_BLOCKS, '');
     return block === '' || isOf(step, block);

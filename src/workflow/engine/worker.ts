@@ -16,6 +16,7 @@ import { type ExecutionHost, isAway, whileAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { givenBack } from './given-back.ts';
 import { Held, type Patch } from './held.ts';
+import type { EventOutlet } from './lifecycle-steps.ts';
 import type { QueuePlaces } from './queue-places.ts';
 import type {
   ClaimedRun,
@@ -84,6 +85,11 @@ export class Worker implements ExecutionHost {
 
   get storeAwayMs(): number {
     return this.deps.limits.commitRetryMs;
+  }
+
+  get outlet(): EventOutlet | undefined {
+    const { emit, clock, limits } = this.deps;
+    return emit && { emit, nowMs: () => clock.now(), outputBytesMax: limits.payloadInlineBytesMax };
   }
 
   nowMs(): number {

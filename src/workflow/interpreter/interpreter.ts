@@ -25,6 +25,7 @@ import { type Frame, type Leaving, mergeContexts, timeDescriptor } from './frame
 import type { Branch, Journal } from './journal.ts';
 import { type EachEvent, listen } from './listening.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
+import { type StepListener, told } from './telling.ts';
 import { within } from './time-limit.ts';
 
 /**
@@ -43,11 +44,13 @@ class Interpretation {
   readonly #start: RunStart;
   readonly #journal: Journal;
   readonly #base: Scope;
+  readonly #listener: StepListener | undefined;
 
   constructor(flow: Flow, start: RunStart, event: Json, journal: Journal) {
     this.#flow = flow;
     this.#start = start;
     this.#journal = journal;
+    this.#listener = journal.listener;
     this.#base = {
       workflow: {
         id: start.runId,
@@ -128,12 +131,18 @@ class Interpretation {
     try {
       if (step.when && !step.when(this.#scope(step, key, raw, frame))) return raw;
       frame.next = step.next;
-      checkData(step.inputSchema, raw, 'input', key);
-      if (step.extensions) return this.#extended(step, step.extensions, key, raw, frame);
-      return this.#enter(step, key, raw, frame);
+      const listener = this.#listener;
+      if (!listener) return this.#begin(step, key, raw, frame);
+      return told(listener, step, key, frame.branch, () => this.#begin(step, key, raw, frame));
     } catch (error) {
       throw error instanceof Abandoned ? error : toFlowError(error, key);
     }
+  }
+
+  #begin(step: StepNode, key: string, raw: Json, frame: Frame): Json | Promise<Json> {
+    checkData(step.inputSchema, raw, 'input', key);
+    if (step.extensions) return this.#extended(step, step.extensions, key, raw, frame);
+    return this.#enter(step, key, raw, frame);
   }
 
   /** A step that is not skipped, from its input's transformation to its output. */
@@ -346,7 +355,7 @@ class Interpretation {
     return outputs;
   }
 
-  async #try(step: TryNode, key: string, input: Json, scope: Scope, frame: Frame): Promise<Json> {
+  async #try(step: TryNode & StepNode, key: string, input: Json, scope: Scope, frame: Frame): Promise<Json> {
     const { retry } = step;
     const startedMs = retry?.durationMs === undefined ? 0 : this.#journal.now(`${key}^started`);
     for (let attempt = 0; ; attempt++) {
@@ -373,6 +382,7 @@ class Interpretation {
           const delayMs = retryDelayMs(retry, attempt, () => this.#journal.random(`${at}^jitter`));
           if (retry.durationMs === undefined || nowMs + delayMs <= startedMs + retry.durationMs) {
             await this.#journal.timer(`${at}^delay`, nowMs + delayMs, frame.branch);
+            this.#listener?.retried(step, at);
             continue;
           }
         }

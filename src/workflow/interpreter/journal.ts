@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { FlowError } from '../catalog/flow-errors.ts';
 import type { Primitive } from '../catalog/primitive.ts';
 import type { EventFilter } from '../language/flow.ts';
+import type { StepListener } from './telling.ts';
 
 /**
  * A part of a run that can be given up as a whole: a branch, a step under a timeout, the run itself. What waits in it is then
@@ -36,6 +37,8 @@ export interface TakenEvent {
 export interface Journal {
   /** The whole run. */
   readonly root: Branch;
+  /** Of a flow that tells of its steps. */
+  readonly listener: StepListener | undefined;
   /** Calls a primitive. Rejects with the step's FlowError, recorded too. */
   step(key: string, primitive: Primitive, input: JsonObject, branch: Branch): Promise<Json>;
   /** Appends an event to the log, together with what else is committed; answers with the event. */
@@ -46,8 +49,8 @@ export interface Journal {
   subscribe(key: string, filters: readonly ListenFilter[], branch: Branch): (() => Promise<Json>) | undefined;
   /** The n-th event for the step, from 0, in the order of the log. */
   nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent>;
-  /** The step wants no more events: records what it came to. */
-  listened(key: string, output: Json): void;
+  /** The step wants no more events: records what it came to. `keys` are the correlations that its events had in common. */
+  listened(key: string, output: Json, keys: () => JsonObject): void;
   child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json>;
   /** Runs the branches until one resolves or rejects; which one is recorded. The others are abandoned. */
   race(

@@ -38,7 +38,7 @@ export async function listen(
   }
   // `all` answers in the order of its filters, whatever came first.
   const output = step.mode === 'all' && !each ? taking.inOrder().map((event) => read(step, event)) : outputs;
-  journal.listened(key, output);
+  journal.listened(key, output, () => taking.correlations());
   return output;
 }
 
@@ -80,6 +80,16 @@ class Taking {
 
   inOrder(): JsonObject[] {
     return this.#step.filters.map((_, index) => this.#first.get(index)!);
+  }
+
+  /** What the events taken have in common, by the name of the correlation; of one that expects a value, that value. */
+  correlations(): JsonObject {
+    const found = Object.fromEntries(this.#correlated);
+    for (const [index, event] of this.#first) {
+      for (const { name, from, expect } of this.#filters[index]!.correlate)
+        if (expect) found[name] = from(eventScope(event));
+    }
+    return found;
   }
 
   /** A correlation that expects nothing is fixed by the first event that has it. */

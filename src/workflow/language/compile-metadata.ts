@@ -1,7 +1,7 @@
 import { isObject, type Json } from '../../kernel/json.ts';
 import { escapePointer } from '../../kernel/schema.ts';
 import type { Compiler } from './compile.ts';
-import type { AttributeType, FlowAttribute } from './flow.ts';
+import type { AttributeType, FlowAttribute, Lifecycle } from './flow.ts';
 
 const AT = '/document/metadata/aios';
 /** Each is a row for each run, and a look-up by it. */
@@ -38,4 +38,23 @@ export function compileAttributes(compiler: Compiler, declared: Json | undefined
 /** `retention: P30D`. */
 export function compileRetention(compiler: Compiler, declared: Json | undefined): number | undefined {
   return compiler.duration(declared, `${AT}/retention`);
+}
+
+const LIFECYCLE = 'true, runs, false or { steps: false, statusChanged: true }';
+
+/** `lifecycle: true`, `runs`, or an object whose `steps` (yes unless it says no) and `statusChanged` (no) say which events are published. */
+export function compileLifecycle(compiler: Compiler, declared: Json | undefined): Lifecycle | undefined {
+  if (declared === undefined || declared === false) return undefined;
+  if (declared === true || declared === 'runs') return { steps: declared === true, statusChanged: false };
+  const path = `${AT}/lifecycle`;
+  if (!isObject(declared)) {
+    compiler.fault(path, `“${declared}” is not known`, LIFECYCLE);
+    return undefined;
+  }
+  const { steps = true, statusChanged = false, ...others } = declared;
+  for (const name of Object.keys(others))
+    compiler.fault(`${path}/${escapePointer(name)}`, `“${name}” is not known`, LIFECYCLE);
+  for (const [name, value] of Object.entries({ steps, statusChanged }))
+    if (typeof value !== 'boolean') compiler.fault(`${path}/${name}`, 'neither true nor false', LIFECYCLE);
+  return { steps: steps === true, statusChanged: statusChanged === true };
 }

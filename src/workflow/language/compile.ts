@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema, escapePointer, type Validator } from '../../kernel/schema.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { celLanguage } from './cel.ts';
-import { compileAttributes, compileRetention } from './compile-metadata.ts';
+import { compileAttributes, compileLifecycle, compileRetention } from './compile-metadata.ts';
 import { compileQueue } from './compile-queue.ts';
 import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
@@ -78,7 +78,7 @@ export class Compiler {
       timeoutMs: this.timeout(body.timeout, '/timeout'),
       startsOn: this.#startsOn(),
       schedule: this.#schedule(metadata.schedule),
-      lifecycle: this.#lifecycle(metadata.lifecycle),
+      lifecycle: compileLifecycle(this, metadata.lifecycle),
       subject: this.bare(subject, '/document/metadata/aios/subject'),
       outcome: this.bare(outcome, '/document/metadata/aios/outcome'),
       attributes: compileAttributes(this, attributes),
@@ -243,14 +243,6 @@ export class Compiler {
   #schedule(options: Json | undefined): Schedule | undefined {
     const schedule = isObject(this.body.schedule) ? this.body.schedule : {};
     return readSchedule(schedule, options, (...fault) => this.fault(...fault));
-  }
-
-  #lifecycle(given: Json | undefined): Flow['lifecycle'] {
-    if (given === true) return 'all';
-    if (given === 'runs') return 'runs';
-    if (given !== undefined && given !== false)
-      this.fault('/document/metadata/aios/lifecycle', `“${given}” is not known`, 'true, runs or false');
-    return 'none';
   }
 
   #startsOn(): EventFilter[] {

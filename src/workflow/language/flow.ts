@@ -27,8 +27,8 @@ export interface Flow {
   readonly schedule: Schedule | undefined;
   /** Types named by the `listen` steps. */
   readonly listensFor: readonly string[];
-  /** `document.metadata.aios.lifecycle`: what is told by the specification's lifecycle events. `true` is all of it, `runs` leaves those of steps out. */
-  readonly lifecycle: 'none' | 'runs' | 'all';
+  /** `document.metadata.aios.lifecycle`: what is told by the specification's lifecycle events; undefined for nothing. */
+  readonly lifecycle: Lifecycle | undefined;
   /** An expression asks for `$task.startedAt`: only then are the times at which steps begin taken down. */
   readonly timesSteps: boolean;
   /** `document.metadata.aios`: what the lists of runs show. */
@@ -40,6 +40,12 @@ export interface Flow {
   readonly retentionMs: number | undefined;
   /** `document.metadata.aios.queue`: where its runs wait before they begin. */
   readonly queue: FlowQueue | undefined;
+}
+
+/** Which lifecycle events a flow publishes: those of its runs, and of their steps; `status-changed` beside them, which the specification leaves optional. */
+export interface Lifecycle {
+  readonly steps: boolean;
+  readonly statusChanged: boolean;
 }
 
 export type AttributeType = 'text' | 'number' | 'boolean' | 'time';
