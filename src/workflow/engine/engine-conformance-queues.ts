@@ -231,6 +231,31 @@ function requestTests(world: () => World): void {
     expect(order(world())).toEqual(['b']);
   });
 
+  it.each(['retry', 'fork'] as const)(
+    'lets a %s wait in it, behind those that wait already',
+    async (what) => {
+      defineQueued(world(), 'concurrency: 1');
+      const { engine } = await world().engine();
+      const first = await enqueue(engine, { name: 'first', priority: 100 });
+      await reaches(engine, first, 'completed');
+      await enqueue(engine, { name: 'shut', gate: 'shut' });
+      await until(() => world().times('count:shut') === 1);
+      world().clock.advanceBy(60_000);
+      await enqueue(engine, { name: 'second' });
+      world().clock.advanceBy(60_000);
+      const request = { fromStart: true, input: whole({ name: 'again' }) };
+      if (what === 'retry') await engine.operations.retry(first, request);
+      const again = what === 'retry' ? first : await engine.operations.fork(first, request);
+      await reaches(engine, again, 'pending');
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      expect(order(world())).toEqual(['first', 'shut']);
+      world().gate('shut').open();
+      await reaches(engine, again, 'completed');
+      expect(order(world())).toEqual(['first', 'shut', 'second', 'again']);
+      expect(await engine.runQueues.figures()).toEqual([]);
+    },
+  );
+
   it('keeps a signal that comes while the run is pending', async () => {
     defineQueued(world(), 'concurrency: 1', ASKING);
     const { engine } = await world().engine();

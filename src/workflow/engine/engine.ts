@@ -121,7 +121,8 @@ export class WorkflowEngine {
     );
     this.runs = new RunReader(store, this.#flows);
     const flows = this.#flows;
-    this.operations = new RunOperations({ store, flows, emit, agenda: this.#agenda, clock, audit });
+    const placed = { places: this.#places, agenda: this.#agenda };
+    this.operations = new RunOperations({ ...placed, store, flows, emit, clock, audit });
     this.bulk = new BulkOperations({
       ...{ store, clock, limits, audit, operations: this.operations, worker: this.#worker.id },
       carryOut: (runIds) => this.#agenda.take(runIds),

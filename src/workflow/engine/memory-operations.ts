@@ -6,6 +6,7 @@ import {
   forkOrigin,
   type OpenRuns,
   type OperationStore,
+  originAgain,
   type RunAttempt,
   type RunFork,
   type RunRequest,
@@ -121,7 +122,7 @@ function memoryRewinds(
 }
 
 function rewind({ runs, signals, subscriptions }: MemoryTables, item: RunRewind): Refused | undefined {
-  const { runId, epoch, requestId, atMs, entries, input, step, by } = item;
+  const { runId, epoch, requestId, atMs, entries, step, by } = item;
   const row = runs.get(runId);
   if (row?.request === requestId) return undefined;
   if (!row || row.epoch !== epoch || !ENDED.has(row.status))
@@ -146,7 +147,7 @@ function rewind({ runs, signals, subscriptions }: MemoryTables, item: RunRewind)
     updatedAtMs: atMs,
     result: null,
     outcome: null,
-    origin: input === undefined ? origin : { ...origin, input, edited: true },
+    origin: originAgain(origin, item),
     barriers: withBarrier(undefined, 0, structuredClone(entries)),
   });
   return undefined;

@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { RunAttribute } from './attributes.ts';
+import type { QueuePlace } from './queue-store.ts';
 import {
   ENDED,
   type Entry,
@@ -36,6 +37,8 @@ export interface RunRewind {
   readonly entries: readonly Entry[];
   /** Another input of the whole run; undefined leaves it. */
   readonly input: Json | undefined;
+  /** Its place in the queue of its flow: it waits there as one that came now. */
+  readonly queue: QueuePlace | undefined;
   /** Keys of signals for steps that are done anew: what is left of them counts no more. */
   readonly signals: readonly string[];
   /** The key of the step that it goes back to; empty when it goes on from all that it has. */
@@ -88,6 +91,7 @@ export interface RunFork {
   readonly from: StoredRun;
   readonly entries: readonly Entry[];
   readonly input: Json | undefined;
+  readonly queue: QueuePlace | undefined;
   readonly step: string;
   readonly idempotencyKey: string | null;
   readonly atMs: number;
@@ -158,11 +162,20 @@ export function notEnded(runId: string, status: RunStatus): AiosError {
   return new AiosError('workflow.not_ended', { detail: `${runId} is ${status}.` });
 }
 
+/** The origin of a run that goes back, or of a fork, as its row has it: with the input and the place in a queue that it gets. */
+export function originAgain(
+  of: Origin & { inputRef?: PayloadRef },
+  { input, queue }: Pick<RunRewind, 'input' | 'queue'>,
+): Origin {
+  const origin = queue ? { ...of, queue } : of;
+  if (input === undefined) return origin;
+  const { inputRef: _, ...edited } = origin;
+  return { ...edited, input, edited: true };
+}
+
 /** Where a fork comes from, as its row has it. */
-export function forkOrigin({ from, input, step }: RunFork, of: Origin & { inputRef?: PayloadRef }): Origin {
-  const { parent: _, ...origin } = of;
-  const fork = { runId: from.id, attempt: from.attempt, step };
-  if (input === undefined) return { ...origin, fork };
-  const { inputRef: __, ...edited } = origin;
-  return { ...edited, input, edited: true, fork };
+export function forkOrigin(fork: RunFork, of: Origin & { inputRef?: PayloadRef }): Origin {
+  const { parent: _, ...origin } = originAgain(of, fork);
+  const { from, step } = fork;
+  return { ...origin, fork: { runId: from.id, attempt: from.attempt, step } };
 }

@@ -6,9 +6,12 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { AuditPort } from '../catalog/records.ts';
 import type { Agenda } from './agenda.ts';
+import type { LoadedFlow } from './flows.ts';
 import { SENT, SentBefore } from './idempotency.ts';
 import { type LifecycleDeps, tellRequest } from './lifecycle.ts';
 import { notEnded, type RequestKind } from './operation-store.ts';
+import type { QueuePlaces } from './queue-places.ts';
+import type { QueuePlace } from './queue-store.ts';
 import { EDITED } from './recorder.ts';
 import { type Rewound, rewind, rewindToEnd } from './rewind.ts';
 import { ENDED, type Entry, type PayloadRef, type StoredRun } from './run-store.ts';
@@ -45,6 +48,7 @@ export interface OperationDeps extends LifecycleDeps {
   readonly agenda: Agenda;
   readonly clock: Clock;
   readonly audit: AuditPort | undefined;
+  readonly places: QueuePlaces;
 }
 
 /**
@@ -105,22 +109,24 @@ export class RunOperations {
     const requestId = key === undefined ? newId('req') : derivedId('req', runId, key);
     if (run.request === requestId) return [];
     if (!ENDED.has(run.status)) throw notEnded(runId, run.status);
-    const [entries, keys, { flow }] = await Promise.all([
+    const [entries, keys, loaded] = await Promise.all([
       store.operations.journal(runId),
       store.operations.signalKeys(runId),
       flows.version(run.workflow, run.version),
     ]);
     const back = goBack(run, entries, request);
     const before = new SentBefore(entries.find(({ k }) => k === SENT)?.o, run.attempt);
-    const sent = before.with(await this.#whole(runId, back.dropped), flow);
+    const sent = before.with(await this.#whole(runId, back.dropped), loaded.flow);
     const atMs = clock.now();
+    const given = fromStart ? input : undefined;
     const rewind = store.operations.rewind({
       runId,
       epoch: run.epoch,
       requestId,
       atMs,
       entries: [...editedEntries(back, request), { k: SENT, o: sent as Json }],
-      input: fromStart ? input : undefined,
+      input: given,
+      queue: this.#place(loaded, run, given, atMs),
       signals: signalsDropped(keys, back),
       step: back.step,
       by: by.id,
@@ -145,7 +151,7 @@ export class RunOperations {
    * @throws AiosError `workflow.run_not_found`, `workflow.step_not_reached`, `request.invalid`
    */
   async fork(runId: string, request: RetryRequest = {}, by: Actor = SYSTEM): Promise<string> {
-    const { store, agenda, clock } = this.#deps;
+    const { store, flows, agenda, clock } = this.#deps;
     const from = await this.#find(runId);
     const back = goBack(from, await store.operations.journal(runId), request);
     const atMs = clock.now();
@@ -154,11 +160,14 @@ export class RunOperations {
     const idempotencyKey = key === undefined ? null : `fork/${runId}/${key}`;
     const known = idempotencyKey === null ? undefined : await store.findByKey(from.workflow, idempotencyKey);
     if (known) return known.id;
+    const given = fromStart ? input : undefined;
+    const loaded = await flows.version(from.workflow, from.version);
     const fork = store.operations.fork({
       id,
       from,
       entries: editedEntries(back, request),
-      input: fromStart ? input : undefined,
+      input: given,
+      queue: this.#place(loaded, from, given, atMs),
       step: back.step,
       idempotencyKey,
       atMs,
@@ -176,6 +185,17 @@ export class RunOperations {
     const { workflow, version, status } = run;
     const audited = this.#audited('deleted', runId, by, { workflow, version, status });
     await store.commit.commit([store.operations.remove(runId), ...audited]);
+  }
+
+  /** What was done before frees nobody's place: a run that goes on again waits in the queue of its flow, behind those that wait already. */
+  #place(
+    loaded: LoadedFlow,
+    { origin }: StoredRun,
+    input: Json | undefined,
+    nowMs: number,
+  ): QueuePlace | undefined {
+    const again = input === undefined ? origin : { ...origin, input };
+    return this.#deps.places.placed(loaded, again, nowMs).queue;
   }
 
   /** Entries with the large values that lie apart: what was sent is compared as a whole. */

@@ -5,6 +5,7 @@ import { timestamp } from '../../store/rows.ts';
 import {
   forkOrigin,
   type OperationStore,
+  originAgain,
   type RunAttempt,
   type RunFork,
   type RunRewind,
@@ -31,7 +32,7 @@ interface Target {
 }
 
 async function rewindOne(tx: Queryable, item: RunRewind): Promise<Refused | undefined> {
-  const { runId, epoch, requestId, atMs, entries, input, signals, step, by } = item;
+  const { runId, epoch, requestId, atMs, entries, signals, step, by } = item;
   const [run] = await tx.query<Target>(
     'select status, epoch, request, origin from workflow_runs where id = $1 for no key update',
     [runId],
@@ -49,17 +50,9 @@ async function rewindOne(tx: Queryable, item: RunRewind): Promise<Refused | unde
   await tx.query(
     `update workflow_runs
      set status = 'waiting', attempt = attempt + 1, epoch = epoch + 1, request = $2, requested = null, wake_at = $3, waiting_for = null,
-         updated_at = $3, result = null, outcome = null, entries = $4, origin = coalesce($5, origin)
+         updated_at = $3, result = null, outcome = null, entries = $4, origin = $5
      where id = $1`,
-    [
-      runId,
-      requestId,
-      at,
-      JSON.stringify(entries),
-      input === undefined
-        ? null
-        : JSON.stringify({ ...run.origin, inputRef: undefined, input, edited: true }),
-    ],
+    [runId, requestId, at, JSON.stringify(entries), JSON.stringify(originAgain(run.origin, item))],
   );
   await tx.query('delete from workflow_journal where run_id = $1', [runId]);
   await tx.query('delete from workflow_subscriptions where run_id = $1', [runId]);
