@@ -50,6 +50,7 @@ export class InferConnection implements InferReply {
   #parts: Buffer[] = [];
   #missing = 0;
   #isAnswering = false;
+  /** Whether it closes with its next answer. */
   #isLast = false;
   /** Came while a request was answered. */
   #ahead: Buffer[] = [];
@@ -76,23 +77,21 @@ export class InferConnection implements InferReply {
   send(status: number, headers: readonly string[], body: string | Uint8Array): void {
     this.#isAnswering = false;
     this.#head = undefined;
-    if (this.#socket.destroyed) return;
+    const socket = this.#socket;
+    if (!socket.writable) return;
     this.#write(status, headers, body);
-    if (this.#isLast) {
-      this.#socket.end();
-      return;
-    }
     this.idleSinceMs = performance.now();
-    if (this.#aheadBytes > 0) this.#next();
+    if (this.#isLast) socket.destroySoon();
     // A caller that sends without reading what is answered is not read either.
-    else if (this.#socket.writableNeedDrain) this.#socket.pause().once('drain', () => this.#socket.resume());
+    else if (socket.writableNeedDrain) socket.pause().once('drain', this.#onDrain);
+    // Not at once: answers that need no waiting would go ever deeper.
+    else if (this.#aheadBytes > 0) setImmediate(this.#next);
   }
 
   /** Answers what it is on, if anything, and closes. */
   finish(): void {
     this.#isLast = true;
-    if (this.#isAnswering) return;
-    if (this.#head === undefined) this.#socket.destroy();
+    if (this.isIdle) this.#socket.destroy();
   }
 
   /** Ends a connection on which a body stays away. */
@@ -108,12 +107,17 @@ export class InferConnection implements InferReply {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isAnswering || this.#aheadBytes > 0) this.#keep(chunk);
     else if (this.#head) this.#body(chunk);
-    else this.#start(chunk);
+    else if (!this.#isLast) this.#start(chunk);
   };
 
+  readonly #onDrain = (): void => {
+    if (this.#aheadBytes > 0) this.#next();
+    else this.#socket.resume();
+  };
+
+  /** Whoever ends its side has gone, as for node:http; `close` follows. */
   readonly #onEnd = (): void => {
-    this.#isLast = true;
-    if (!this.#isAnswering) this.#socket.end();
+    this.#socket.end();
   };
 
   readonly #onClose = (): void => {
@@ -182,13 +186,14 @@ export class InferConnection implements InferReply {
   }
 
   /** Goes on with what came while a request was answered. */
-  #next(): void {
+  readonly #next = (): void => {
+    if (this.#socket.destroyed) return;
     const received = this.#ahead.length === 1 ? this.#ahead[0]! : Buffer.concat(this.#ahead);
     this.#ahead = [];
     this.#aheadBytes = 0;
     this.#socket.resume();
     this.#start(received);
-  }
+  };
 
   #handOver(received: Buffer): void {
     const socket = this.#socket;

@@ -8,9 +8,8 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { AiosError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
-import { inferFromJson, inferToJson } from '../serving/protocol/open-inference.ts';
+import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import type { InferHead } from './infer-head.ts';
@@ -77,12 +76,15 @@ export class InferDoor {
     }
   }
 
-  #infer({ address: { name, ref } }: InferHead, body: Uint8Array, reply: InferReply): void {
-    const request = inferFromJson(JSON.parse((body as Buffer).toString('utf8')) as Json);
-    this.#serving.infer({ model: name, ref, inputs: request.inputs, signal: reply.signal }).then(
-      (answer) => {
+  #infer({ address: { name, ref }, headers }: InferHead, body: Uint8Array, reply: InferReply): void {
+    const request = readInference(body, headers[HEADER_LENGTH] as string | undefined);
+    const { inputs, timeoutMs: deadlineMs } = request;
+    this.#serving.infer({ model: name, ref, inputs, deadlineMs, signal: reply.signal }).then(
+      (answered) => {
         try {
-          reply.send(200, JSON_HEADERS, JSON.stringify(inferToJson(request, answer)));
+          const answer = writeInference(request, answered);
+          if (answer.headerBytes === undefined) reply.send(200, JSON_HEADERS, answer.json);
+          else reply.send(200, binaryHeaders(answer.headerBytes), answer.bytes);
         } catch (error) {
           this.#refuse(error, reply);
         }
@@ -110,6 +112,10 @@ export class InferDoor {
       }
     });
   }
+}
+
+function binaryHeaders(jsonBytes: number): string[] {
+  return ['content-type', 'application/octet-stream', HEADER_LENGTH, String(jsonBytes)];
 }
 
 /** The context of a request that is traced: by its caller's decision, or drawn by chance. Most are not, and cost nothing. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { HEADER_LENGTH } from '../serving/protocol/infer-http.ts';
 
 /** A version, or the model's champion when there is none. */
 export interface InferAddress {
@@ -17,7 +18,6 @@ export interface InferHead {
 
 const ADDRESS = /^\/v2\/models\/([a-z0-9][a-z0-9._-]{0,99})(?:\/versions\/([1-9]\d{0,8}))?\/infer$/;
 const HEADER = /^([a-z0-9-]{1,64}): *([\t\x20-\x7e]*)$/i;
-const CONTENT_TYPE = /^application\/(?:json(?:; ?charset="?utf-8"?)?|octet-stream)$/i;
 const HEADERS_MAX = 64;
 /** What changes how a message is read, or what becomes of its connection: node:http and fastify know how. */
 const OTHERS = [
@@ -46,11 +46,12 @@ export function plainHead(
   const address = addressOf(url);
   if (!address) return undefined;
   for (const name of OTHERS) if (headers[name] !== undefined) return undefined;
-  const { 'content-length': length, 'content-type': type, connection } = headers;
-  if (length === undefined || !/^\d{1,10}$/.test(length) || Number(length) > bodyBytesMax) return undefined;
-  if (type === undefined || !CONTENT_TYPE.test(type)) return undefined;
+  const { 'content-length': length, connection } = headers;
+  const bodyBytes = length !== undefined && /^\d{1,10}$/.test(length) ? Number(length) : 0;
+  if (bodyBytes === 0 || bodyBytes > bodyBytesMax) return undefined;
+  if (headers[HEADER_LENGTH] === '0') return undefined; // its shape follows from the model
   if (connection !== undefined && connection.toLowerCase() !== 'keep-alive') return undefined;
-  return { method: 'POST', url, headers, address, bodyBytes: Number(length) };
+  return { method: 'POST', url, headers, address, bodyBytes };
 }
 
 /**
@@ -58,7 +59,7 @@ export function plainHead(
  * once, in visible ASCII, without folding. Whatever could be read in two ways is undefined here and left to node's parser, so that no
  * proxy in front and this reader can come to differ on where a message ends (RFC 9112, 11.2).
  *
- * @example readHead('POST /v2/models/risk/infer HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n', 1e6)
+ * @example readHead('POST /v2/models/risk/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n', 1e6)
  */
 export function readHead(text: string, bodyBytesMax: number): InferHead | undefined {
   const lines = text.split('\r\n');

@@ -32,6 +32,7 @@ export function listenForInference(server: Server, door: InferDoor, times: Liste
   });
   const ordinaryConnections = server.listeners('connection') as ((socket: Socket) => void)[];
   const lean = new Set<InferConnection>();
+  let isClosed = false;
   const shop: ConnectionShop = {
     door,
     heads: new Map(),
@@ -44,11 +45,12 @@ export function listenForInference(server: Server, door: InferDoor, times: Liste
     ended: (connection) => void lean.delete(connection),
   };
   server.removeAllListeners('connection').on('connection', (socket: Socket) => {
-    if (!server.listening) return void socket.destroy();
-    lean.add(new InferConnection(shop, socket));
+    if (isClosed) socket.destroy();
+    else lean.add(new InferConnection(shop, socket));
   });
   const sweeper = setInterval(() => sweep(lean, times), SWEEP_MS).unref();
   return () => {
+    isClosed = true;
     clearInterval(sweeper);
     for (const connection of lean) connection.finish();
   };
