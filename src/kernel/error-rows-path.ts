@@ -128,6 +128,11 @@ export const PATH_ERRORS = {
     'The key calls the model more often than its definition allows',
     'Try again after Retry-After; the limit is rateLimit in the model definition.',
   ),
+  'serving.memory_exceeded': row(
+    507,
+    'The model needs more memory than all models may hold',
+    'Raise modelMemoryBytesMax, lower its replicas, or serve a smaller (quantized) version.',
+  ),
   'decisions.unknown': row(404, 'There is no such decision', 'Apply the project that defines it.'),
   'decisions.input_invalid': row(
     422,

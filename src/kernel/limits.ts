@@ -69,6 +69,18 @@ export const LIMITS = {
     'bytes of those answers and their inputs, where its definition names no number',
   ),
   rateLimitKeysMax: limit(10_000, 'keys whose calls of one model are counted, at about 100 bytes each'),
+  modelMemoryBytesMax: limit(
+    8 * 1024 * 1024 * 1024,
+    'memory that all replicas of one process hold, and never more than 80 % of what the process may use; models that nobody uses make room',
+  ),
+  replicaScaleMs: limit(
+    500,
+    'how often it is looked at whether a model needs more replicas or fewer: two looks in a row add one',
+  ),
+  replicaIdleMs: limit(
+    60_000,
+    'how long a replica has had nothing to do before it is ended, where fewer may run',
+  ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
   rolloutCopiesMax: limit(
     64,

@@ -2,138 +2,200 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../../kernel/errors.ts';
 import {
   type BatchAnswer,
+  ModelRefused,
   type Replica,
   RunFailed,
   type Runtime,
   type RuntimeModel,
 } from '../runtimes/runtime.ts';
-import type { Pending, Share } from './request.ts';
-import { Latencies, type ServingStatistics } from './statistics.ts';
-import { warmUp } from './warm-up.ts';
+import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
+import type { Capacity, Unloadable } from './capacity.ts';
+import { ReplicaPool, type Slot } from './replica-pool.ts';
+import { startReplica } from './replica-start.ts';
+import { CostCarry, type Pending } from './request.ts';
+import { RequestQueue } from './request-queue.ts';
+import { replicaRange, type ServingOptions } from './serving-options.ts';
+import { HostCounts, type ServingStatistics } from './statistics.ts';
 
 const SWEEP_MS = 10; // how exactly deadlines are kept; one sweep serves all requests, where a timer each would cost 1 µs
-const RESTART_MS_MIN = 50;
-const RESTART_MS_MAX = 5_000;
-const STARTS_FAILED_MAX = 3; // then who waits is told, instead of waiting for the next try
-
-/** How one model is served. */
-export interface ServingOptions {
-  /** Processes that hold a copy of the model. */
-  readonly replicas: number;
-  /** The most rows of one batch. */
-  readonly batchMax: number;
-  /** The longest a batch may run before its replica is killed. */
-  readonly timeoutMs: number;
-  /** The most requests that wait. */
-  readonly queueMax: number;
-  readonly costPerInferenceMicroUsd: number;
-  readonly costPerComputeSecondMicroUsd: number;
-}
-
-interface Slot {
-  replica: Replica | undefined;
-  batch: readonly Pending[] | undefined;
-  startedAtMs: number;
-  timedOut: boolean;
-  startsFailed: number;
-}
+const QUEUE_BYTES_MAX = 256 * 1024 * 1024;
+const RECENT = 0.1; // the weight of the newest batch in the measured time of a request
 
 /**
  * The replicas of one version of one model and the queue before them. Natural batching: an idle replica takes what is queued, up to
- * the model's best size; there is no delay. A replica that dies is replaced and what it was working on is tried once more, each request alone,
- * so that one that kills replicas fails alone.
+ * the model's best size; there is no delay unless an operator wants one. A replica that dies is replaced and what it was working on is
+ * tried once more, each request alone, so that one that kills replicas fails alone.
  */
-export class ModelHost {
+export class ModelHost implements Unloadable {
   readonly label: string;
-  options: ServingOptions;
   lastUsedAtMs = performance.now();
-  readonly #runtime: Runtime;
   readonly #model: RuntimeModel;
-  readonly #slots: Slot[] = [];
-  readonly #latencies = new Latencies();
-  #queue: Pending[] = [];
-  /** Index of the first that waits: taking from the front of an array costs its length. */
-  #head = 0;
-  /** Requests whose batch failed, to be run alone. */
-  #again: Pending[] = [];
+  readonly #capacity: Capacity;
+  readonly #pool: ReplicaPool;
+  readonly #queue: RequestQueue;
+  readonly #counts = new HostCounts();
+  readonly #autoscaler: Autoscaler;
+  #options: ServingOptions;
+  /** The rows that a batch grows to. */
+  #batchRows = 1;
   #batchable = true;
+  #delayMs = 0;
+  #device: 'cpu' | 'gpu' | undefined;
   #scheduled = false;
+  #delayed: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
+  readonly #watch: LoadWatch;
+  /** Unloaded until the next request. */
+  #asleep = false;
   #closed = false;
-  #costCarry = 0;
-  #counts = { requests: 0, errors: 0, refused: 0, restarts: 0, rows: 0, batches: 0, computeUs: 0 };
+  readonly #costs = new CostCarry();
+  #msPerRequest = 1;
 
-  constructor(label: string, model: RuntimeModel, runtime: Runtime, options: ServingOptions) {
+  constructor(
+    label: string,
+    model: RuntimeModel,
+    runtime: Runtime,
+    options: ServingOptions,
+    capacity: Capacity,
+  ) {
     this.label = label;
-    this.#model = model;
-    this.#runtime = runtime;
-    this.options = options;
-    for (let i = 0; i < options.replicas; i++)
-      this.#slots.push({
-        replica: undefined,
-        batch: undefined,
-        startedAtMs: 0,
-        timedOut: false,
-        startsFailed: 0,
-      });
+    this.#options = options;
+    const { threads = 1, placement = 'cpu' } = options;
+    this.#model = { ...model, threads: Math.min(threads, capacity.coresMax), placement };
+    this.#capacity = capacity;
+    this.#autoscaler = new Autoscaler(capacity.limits.replicaIdleMs);
+    this.#watch = new LoadWatch(capacity.limits.replicaScaleMs, (nowMs, load) => this.#look(nowMs, load));
+    this.#queue = new RequestQueue((request, nowMs) => this.#abandon(request, nowMs));
+    this.#pool = new ReplicaPool({
+      start: () => this.#startReplica(runtime),
+      ready: () => {
+        if (this.#queue.count > 0) this.#schedule();
+      },
+      broken: (reason) => this.#fail(this.#queue.clear(), this.#unavailable(reason)),
+      isFinal: (reason) =>
+        reason instanceof ModelRefused ||
+        (reason instanceof AiosError && reason.code === 'serving.memory_exceeded'),
+    });
   }
 
-  /** Starts and warms every replica. @throws AiosError `serving.unavailable` with the reason when none comes up */
+  /**
+   * Starts and warms replicas, one at least; also those of a model that was unloaded.
+   *
+   * @throws AiosError `serving.unavailable`, `serving.memory_exceeded` with the reason when none comes up
+   */
   async start(): Promise<void> {
-    const outcomes = await Promise.all(this.#slots.map((slot) => this.#startSlot(slot)));
-    if (outcomes.every((error) => error !== undefined)) throw this.#unavailable(outcomes[0] as Error);
+    const { min } = replicaRange(this.#options.replicas);
+    this.#asleep = false;
+    this.#watch.set(this.#scales);
+    const failed = await this.#pool.scale(Math.max(1, min, this.#pool.wanted));
+    if (failed[0] && this.#pool.ready === 0 && this.#pool.wanted > 0) throw this.#unavailable(failed[0]);
+  }
+
+  /** Takes changed options; false, and nothing changed, when they need other replicas than there are. */
+  configure(options: ServingOptions): boolean {
+    const { threads, placement, warmUp, batch, batchMax } = this.#options;
+    const before = JSON.stringify([threads, placement, warmUp, batch, batchMax]);
+    const after = [options.threads, options.placement, options.warmUp, options.batch, options.batchMax];
+    if (before !== JSON.stringify(after)) return false;
+    this.#options = options;
+    const { min, max } = replicaRange(options.replicas);
+    const { wanted } = this.#pool;
+    if (wanted > 0) {
+      void this.#pool.scale(Math.min(Math.max(wanted, min, 1), max));
+      this.#watch.set(this.#scales);
+    }
+    return true;
+  }
+
+  /** A fixed number of replicas costs no look. */
+  get #scales(): boolean {
+    const { min, max } = replicaRange(this.#options.replicas);
+    return min !== max;
   }
 
   get waiting(): number {
-    return this.#queue.length - this.#head + this.#again.length;
+    return this.#queue.count;
   }
 
-  /** @throws AiosError `request.overloaded` when the queue is full */
+  /** A replica is up, or will be when a request comes. */
+  get ready(): boolean {
+    return this.#pool.ready > 0 || this.#asleep;
+  }
+
+  get idle(): boolean {
+    return this.#queue.count === 0 && !this.#pool.slots.some(({ batch }) => batch);
+  }
+
+  /** @throws AiosError `request.overloaded` when the queue is full, `serving.unavailable` when no replica can be started */
   submit(request: Pending): void {
     this.lastUsedAtMs = request.enqueuedAtMs;
     this.#counts.requests++;
-    const { queueMax } = this.options;
-    if (this.waiting >= queueMax) {
-      this.#counts.refused++;
-      throw new AiosError('request.overloaded', {
-        detail: `${queueMax} requests wait for ${this.label}.`,
-        extensions: { limitName: 'queueMax', limit: queueMax, retryAfterMs: this.#drainMs() },
-      });
-    }
+    const { queueMax, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
+    const queue = this.#queue;
+    if (queue.count >= queueMax) this.#refuse('queueMax', queueMax);
+    if (queue.bytes + request.bytes > queueBytesMax && queue.count > 0)
+      this.#refuse('queueBytesMax', queueBytesMax);
     if (this.#closed) throw this.#unavailable(new Error('it is being unloaded'));
-    this.#queue.push(request);
+    if (this.#pool.brokenBy && this.#pool.ready === 0) throw this.#unavailable(this.#pool.brokenBy);
+    queue.push(request);
     this.#schedule();
+    if (this.#pool.wanted === 0) this.start().catch(() => {}); // who waits is told
   }
 
   statistics(): ServingStatistics {
-    const { computeUs, ...counts } = this.#counts;
+    this.#capacity.refresh();
     return {
-      ...counts,
-      replicas: this.#slots.filter(({ replica }) => replica).length,
-      queued: this.waiting,
-      meanBatch: counts.batches === 0 ? 0 : counts.rows / counts.batches,
-      computeMs: computeUs / 1000,
-      p50Ms: this.#latencies.quantileMs(0.5),
-      p95Ms: this.#latencies.quantileMs(0.95),
-      p99Ms: this.#latencies.quantileMs(0.99),
+      ...this.#counts.told(),
+      replicas: this.#pool.ready,
+      replicaStates: this.#pool.states(),
+      device: this.#device,
+      residentBytes: this.#capacity.residentBytes(this),
+      queued: this.#queue.count,
+      queuedBytes: this.#queue.bytes,
+      restarts: this.#pool.restarts,
+      bestBatch: this.#batchRows,
     };
   }
 
   /** Lets what was accepted end, then closes. */
   async drain(): Promise<void> {
-    while (this.waiting > 0 || this.#slots.some(({ batch }) => batch)) await sleep(SWEEP_MS);
+    while (!this.idle && !this.#closed) await sleep(SWEEP_MS);
     this.close();
+  }
+
+  /** Ends the replicas until the next request or `start`. A replica at work ends its batch. */
+  unload(): void {
+    this.#watch.set(false);
+    this.#asleep = true;
+    void this.#pool.scale(0);
+    if (this.#queue.count > 0) this.start().catch(() => {});
   }
 
   /** Ends the replicas; who still waits is refused. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweeper);
-    this.#refuseWaiting(new Error('it is being unloaded'));
-    for (const { replica, batch } of this.#slots) {
-      this.#fail(batch ?? [], this.#unavailable(new Error('it is being unloaded')));
-      replica?.kill();
-    }
+    this.#watch.set(false);
+    clearTimeout(this.#delayed);
+    const reason = this.#unavailable(new Error('it is being unloaded'));
+    this.#fail(this.#queue.clear(), reason);
+    for (const { batch } of this.#pool.slots) this.#fail(batch ?? [], reason);
+    this.#pool.close();
+  }
+
+  async #startReplica(runtime: Runtime): Promise<Replica> {
+    const { replica, batchRows } = await startReplica(
+      this,
+      runtime,
+      this.#model,
+      this.#options,
+      this.#capacity,
+    );
+    // Every replica of a version is the same: what one cannot do, none does.
+    this.#batchRows = this.#batchable ? batchRows : 1;
+    this.#delayMs = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
+    this.#device = replica.device ?? 'cpu';
+    return replica;
   }
 
   /** Everything that is ready in this turn of the loop joins the batch. */
@@ -149,80 +211,82 @@ export class ModelHost {
   }
 
   #dispatch(): void {
-    for (const slot of this.#slots) {
-      if (!slot.replica || slot.batch) continue;
-      const batch = this.#take();
+    const { slots } = this.#pool;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (!slot.replica || slot.batch || slot.retired) continue;
+      const nowMs = performance.now();
+      if (this.#delayMs > 0 && this.#delays(nowMs)) return;
+      const batch = this.#queue.take(nowMs, this.#batchRows);
       if (batch.length === 0) return;
-      slot.batch = batch;
-      slot.startedAtMs = performance.now();
-      slot.timedOut = false;
-      slot.replica.run(batch.map(({ inputs }) => inputs)).then(
-        (answer) => this.#answered(slot, batch, answer),
-        (error: Error) => this.#failed(slot, batch, error),
-      );
+      this.#run(slot, slot.replica, batch, nowMs);
     }
   }
 
-  #take(): Pending[] {
-    for (let retried = this.#again.shift(); retried; retried = this.#again.shift())
-      if (!retried.settled) return [retried];
-    const batch: Pending[] = [];
-    let rows = 0;
-    while (this.#head < this.#queue.length) {
-      const next = this.#queue[this.#head]!;
-      if (!next.settled) {
-        const fits = rows + next.rows <= this.options.batchMax && this.#batchable;
-        if (batch.length > 0 && !(fits && sameShape(batch[0]!, next))) break;
-        batch.push(next);
-        rows += next.rows;
-      }
-      this.#head++;
-    }
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
-      this.#head = 0;
-    } else if (this.#head > 1024) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
-    return batch;
+  #run(slot: Slot, replica: Replica, batch: readonly Pending[], startedAtMs: number): void {
+    slot.batch = batch;
+    slot.startedAtMs = startedAtMs;
+    slot.timedOut = false;
+    const answer = replica.run(batch.map(({ inputs }) => inputs));
+    const inputMs = performance.now() - startedAtMs;
+    answer.then(
+      (outcome) => this.#answered(slot, batch, outcome, inputMs),
+      (error: Error) => this.#failed(slot, batch, error),
+    );
   }
 
-  #answered(slot: Slot, batch: readonly Pending[], { outputs, computeUs }: BatchAnswer): void {
-    slot.batch = undefined;
+  /** True when a batch that is not full still waits for more. */
+  #delays(nowMs: number): boolean {
+    if (this.#queue.rows >= this.#batchRows) return false;
+    const leftMs = this.#queue.oldestAtMs() + this.#delayMs - nowMs;
+    if (leftMs <= 0) return false;
+    this.#delayed ??= setTimeout(
+      () => {
+        this.#delayed = undefined;
+        this.#dispatch();
+      },
+      Math.min(leftMs, this.#delayMs),
+    );
+    return true;
+  }
+
+  #answered(slot: Slot, batch: readonly Pending[], answer: BatchAnswer, inputMs: number): void {
+    const { outputs, computeUs } = answer;
+    const { startedAtMs } = slot;
+    this.#pool.release(slot);
     let rows = 0;
-    for (const request of batch) rows += request.rows;
+    for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;
+    this.#schedule();
     if (batch.length > 1 && outputs.some(({ shape }) => shape[0] !== rows)) {
       this.#batchable = false; // its outputs do not grow with its inputs: nobody may get another's rows
-      this.#again.push(...batch);
-      this.#schedule();
+      this.#batchRows = 1;
+      for (const request of batch) this.#queue.pushAlone(request);
       return;
     }
-    this.#schedule();
-    this.#counts.batches++;
-    this.#counts.rows += rows;
-    this.#counts.computeUs += computeUs;
     const nowMs = performance.now();
+    const tookMs = nowMs - startedAtMs;
+    const inferMs = computeUs / 1000;
+    this.#watch.busyMs += tookMs;
+    this.#msPerRequest += RECENT * (tookMs / batch.length - this.#msPerRequest);
+    const outputMs = Math.max(0, tookMs - inputMs - inferMs);
+    this.#counts.batchAnswered(batch.length, rows, { inputMs, inferMs, outputMs }, nowMs);
     let firstRow = 0;
-    for (const request of batch) {
-      const share = this.#share(computeUs * (request.rows / rows), rows);
-      request.complete(outputs, firstRow, share);
-      this.#latencies.add(nowMs - request.enqueuedAtMs);
+    for (let i = 0; i < batch.length; i++) {
+      const request = batch[i]!;
+      request.complete(
+        outputs,
+        firstRow,
+        this.#costs.share(computeUs * (request.rows / rows), rows, this.#options),
+      );
+      const queuedMs = startedAtMs - request.enqueuedAtMs;
+      this.#counts.requestAnswered(queuedMs, nowMs - request.enqueuedAtMs);
+      if (this.#watch.on) this.#watch.delays.add(queuedMs);
       firstRow += request.rows;
     }
   }
 
-  /** Money is whole micro-dollars; what a cheap inference is short of one is carried to the next, so that the sum is right. */
-  #share(computeUs: number, batchRows: number): Share {
-    const { costPerInferenceMicroUsd, costPerComputeSecondMicroUsd } = this.options;
-    this.#costCarry += costPerInferenceMicroUsd + (computeUs * costPerComputeSecondMicroUsd) / 1_000_000;
-    const costMicroUsd = Math.floor(this.#costCarry);
-    this.#costCarry -= costMicroUsd;
-    return { computeUs, batchRows, costMicroUsd };
-  }
-
   #failed(slot: Slot, batch: readonly Pending[], error: Error): void {
-    slot.batch = undefined;
+    this.#pool.release(slot);
     const alone = batch.length === 1;
     if (error instanceof RunFailed) {
       if (alone)
@@ -230,127 +294,92 @@ export class ModelHost {
           batch,
           new AiosError('serving.model_failed', { detail: `${this.label}: ${error.message}` }),
         );
-      else this.#again.push(...batch);
+      else for (const request of batch) this.#queue.pushAlone(request);
     } else if (slot.timedOut && alone) {
-      this.#fail(
-        batch,
-        new AiosError('serving.timeout', {
-          detail: `${this.label} ran longer than ${this.options.timeoutMs} ms.`,
-        }),
-      );
+      const { timeoutMs } = this.#options;
+      const detail = `${this.label} ran longer than ${timeoutMs} ms.`;
+      this.#fail(batch, new AiosError('serving.timeout', { detail }));
     } else {
       for (const request of batch) {
-        if (request.lost++ === 0) this.#again.push(request);
-        else
-          this.#fail(
-            [request],
-            new AiosError('serving.replica_lost', { detail: `${this.label}: ${error.message}` }),
-          );
+        if (request.lost++ === 0) this.#queue.pushAlone(request);
+        else {
+          const detail = `${this.label}: ${error.message}`;
+          this.#fail([request], new AiosError('serving.replica_lost', { detail }));
+        }
       }
     }
     this.#schedule();
   }
 
   #fail(requests: readonly Pending[], error: AiosError): void {
+    const nowMs = performance.now();
     for (const request of requests) {
       if (request.settled) continue;
-      this.#counts.errors++;
+      this.#counts.requestFailed(nowMs - request.enqueuedAtMs);
       request.fail(error);
     }
   }
 
+  /** Ends a request whose caller gave it up or whose deadline has passed. */
+  #abandon(request: Pending, nowMs: number): boolean {
+    if (request.signal?.aborted) {
+      this.#fail([request], new AiosError('serving.canceled', { cause: request.signal.reason }));
+      return true;
+    }
+    if (nowMs < request.deadlineAtMs) return false;
+    const detail = `${this.label}: the deadline has passed.`;
+    this.#fail([request], new AiosError('serving.timeout', { detail }));
+    return true;
+  }
+
   /** Ends what is past its time: requests by their own deadline or signal, batches by the model's. */
   #sweep(): void {
-    const nowMs = performance.now();
-    const running = this.#slots.flatMap(({ batch }) => batch ?? []);
-    if (running.length === 0 && this.waiting === 0) {
+    if (this.idle) {
       clearInterval(this.#sweeper);
       this.#sweeper = undefined;
       return;
     }
-    for (const slot of this.#slots) {
-      if (!slot.batch || slot.timedOut || nowMs - slot.startedAtMs < this.options.timeoutMs) continue;
+    const nowMs = performance.now();
+    for (const slot of this.#pool.slots) {
+      if (!slot.batch) continue;
+      for (const request of slot.batch) if (!request.settled) this.#abandon(request, nowMs);
+      if (slot.timedOut || nowMs - slot.startedAtMs < this.#options.timeoutMs) continue;
       slot.timedOut = true;
       slot.replica?.kill();
     }
-    for (const request of [...running, ...this.#again, ...this.#queue]) {
-      if (request.settled) continue;
-      if (request.signal?.aborted)
-        this.#fail([request], new AiosError('serving.canceled', { cause: request.signal.reason }));
-      else if (nowMs >= request.deadlineAtMs)
-        this.#fail(
-          [request],
-          new AiosError('serving.timeout', { detail: `${this.label}: the deadline has passed.` }),
-        );
-    }
+    this.#queue.sweep(nowMs);
   }
 
-  /** Starts one replica; answers with the reason when it failed, and tries again later by itself. */
-  async #startSlot(slot: Slot): Promise<Error | undefined> {
-    let replica: Replica | undefined;
-    try {
-      replica = await this.#runtime.start(this.#model);
-      const timer = setTimeout(() => replica?.kill(), Math.max(this.options.timeoutMs, 1_000));
-      const { batchable } = await warmUp(replica).finally(() => clearTimeout(timer));
-      this.#batchable &&= batchable;
-    } catch (error) {
-      replica?.kill();
-      slot.startsFailed++;
-      if (this.#slots.every(({ startsFailed }) => startsFailed >= STARTS_FAILED_MAX))
-        this.#refuseWaiting(error as Error);
-      this.#restart(slot, Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** slot.startsFailed));
-      return error as Error;
-    }
-    if (this.#closed) {
-      replica.kill();
-      return undefined;
-    }
-    slot.startsFailed = 0;
-    slot.replica = replica;
-    replica.onEnd(() => {
-      slot.replica = undefined;
-      this.#restart(slot, 0);
+  /** Grows or shrinks the replicas by what requests had to wait since the last look. */
+  #look(nowMs: number, load: RecentLoad): void {
+    const { ready, wanted } = this.#pool;
+    const waitedMs = Math.max(0, nowMs - this.#queue.oldestAtMs());
+    const idleMs = this.idle ? nowMs - this.lastUsedAtMs : 0;
+    const queueDelayMs = Math.max(load.queueDelayMs, waitedMs);
+    const busy = load.busyReplicas / Math.max(1, ready);
+    const range = replicaRange(this.#options.replicas);
+    const next = this.#autoscaler.look({ nowMs, ready, wanted, queueDelayMs, busy, idleMs }, range);
+    if (next === 0 && wanted > 0) this.unload();
+    else if (next < wanted) void this.#pool.scale(next);
+    else if (next > wanted && this.#capacity.mayGrow(this, this.#model.threads ?? 1))
+      void this.#pool.scale(next);
+  }
+
+  #refuse(limitName: string, limit: number): never {
+    this.#counts.refused++;
+    const waits = Math.ceil((this.#queue.count * this.#msPerRequest) / Math.max(1, this.#pool.ready));
+    throw new AiosError('request.overloaded', {
+      detail: `${this.#queue.count} requests wait for ${this.label}.`,
+      extensions: { limitName, limit, retryAfterMs: 10 + waits },
     });
-    if (this.waiting > 0) this.#schedule();
-    return undefined;
-  }
-
-  #restart(slot: Slot, delayMs: number): void {
-    if (this.#closed) return;
-    this.#counts.restarts++;
-    setTimeout(() => {
-      if (!this.#closed) void this.#startSlot(slot);
-    }, delayMs).unref();
-  }
-
-  #refuseWaiting(reason: Error): void {
-    this.#fail([...this.#again, ...this.#queue.slice(this.#head)], this.#unavailable(reason));
-    this.#queue = [];
-    this.#again = [];
-    this.#head = 0;
   }
 
   #unavailable(reason: Error): AiosError {
-    return new AiosError('serving.unavailable', {
+    const known = reason instanceof AiosError ? reason.code : 'serving.unavailable';
+    return new AiosError(known, {
       detail: `${this.label}: ${reason.message}`,
       cause: reason,
+      ...(reason instanceof AiosError && { extensions: reason.extensions }),
     });
   }
-
-  /** About how long the queue takes to empty. */
-  #drainMs(): number {
-    const { batches, computeUs } = this.#counts;
-    const batchMs = batches === 0 ? 1 : computeUs / batches / 1000;
-    return Math.ceil(10 + (this.waiting / this.options.batchMax) * batchMs);
-  }
-}
-
-/** Requests can share a batch when their tensors differ in their first dimension only. */
-function sameShape(a: Pending, b: Pending): boolean {
-  for (let i = 0; i < a.inputs.length; i++) {
-    const left = a.inputs[i]!.shape;
-    const right = b.inputs[i]!.shape;
-    for (let axis = 1; axis < left.length; axis++) if (left[axis] !== right[axis]) return false;
-  }
-  return true;
 }

@@ -1,5 +1,6 @@
 import type { AiosError } from '../../kernel/errors.ts';
 import { sliceRows, type Tensor } from '../tensors/tensor.ts';
+import type { ServingOptions } from './serving-options.ts';
 
 /** A request's part in the batch that answered it. */
 export interface Share {
@@ -10,6 +11,10 @@ export interface Share {
   readonly costMicroUsd: number;
 }
 
+/** Priorities of requests, as in Triton: 1 is the highest; 0 or none means the middle one. */
+export const PRIORITY_LEVELS = 5;
+const PRIORITY_DEFAULT = 3;
+
 /** What a queue knows of a request, whatever it answers with. */
 export type Pending = Omit<PendingRequest<never>, 'answer'>;
 
@@ -17,6 +22,10 @@ export type Pending = Omit<PendingRequest<never>, 'answer'>;
 export abstract class PendingRequest<Answer> {
   readonly inputs: readonly Tensor[];
   readonly rows: number;
+  /** Of its tensors. */
+  readonly bytes: number;
+  /** Its priority, from 0. */
+  readonly level: number;
   /** By the monotonic clock. */
   readonly enqueuedAtMs: number;
   readonly deadlineAtMs: number;
@@ -34,9 +43,16 @@ export abstract class PendingRequest<Answer> {
     nowMs: number,
     deadlineMs: number,
     signal?: AbortSignal,
+    priority?: number,
   ) {
     this.inputs = inputs;
     this.rows = rows;
+    let bytes = 0;
+    for (let i = 0; i < inputs.length; i++) bytes += inputs[i]!.data.byteLength;
+    this.bytes = bytes;
+    this.level = priority
+      ? Math.min(Math.max(Math.trunc(priority), 1), PRIORITY_LEVELS) - 1
+      : PRIORITY_DEFAULT - 1;
     this.enqueuedAtMs = nowMs;
     this.deadlineAtMs = nowMs + deadlineMs;
     this.signal = signal;
@@ -73,5 +89,22 @@ export class InferRequest extends PendingRequest<InferAnswer> {
       ...share,
       outputs: whole ? outputs : outputs.map((output) => sliceRows(output, firstRow, this.rows)),
     };
+  }
+}
+
+/** Money is whole micro-dollars; what a cheap inference is short of one is carried to the next, so that the sum is right. */
+export class CostCarry {
+  #carry = 0;
+
+  share(
+    computeUs: number,
+    batchRows: number,
+    rates: Pick<ServingOptions, 'costPerInferenceMicroUsd' | 'costPerComputeSecondMicroUsd'>,
+  ): Share {
+    this.#carry +=
+      rates.costPerInferenceMicroUsd + (computeUs * rates.costPerComputeSecondMicroUsd) / 1_000_000;
+    const costMicroUsd = Math.floor(this.#carry);
+    this.#carry -= costMicroUsd;
+    return { computeUs, batchRows, costMicroUsd };
   }
 }

@@ -123,8 +123,15 @@ function element(tensor: Tensor, index: number): ScoreElement {
 export class ScoreRequest extends PendingRequest<RowAnswer> {
   readonly #plan: ScorePlan;
 
-  constructor(plan: ScorePlan, row: Tensor, nowMs: number, deadlineMs: number, signal?: AbortSignal) {
-    super([row], 1, nowMs, deadlineMs, signal);
+  constructor(
+    plan: ScorePlan,
+    row: Tensor,
+    nowMs: number,
+    deadlineMs: number,
+    signal?: AbortSignal,
+    priority?: number,
+  ) {
+    super([row], 1, nowMs, deadlineMs, signal, priority);
     this.#plan = plan;
   }
 

@@ -10,35 +10,80 @@ import {
   type Tensor,
   type TensorData,
 } from '../tensors/tensor.ts';
+import type { WarmUpTensor } from './serving-options.ts';
 
 // Relative: BLAS kernels may round differently for one row and for two. Half floats have 11 and 8 bits: a few units in the last place.
 const TOLERANCE = 1e-4;
 const TOLERANCES: Partial<Record<Datatype, number>> = { FP16: 4e-3, BF16: 3e-2 };
 
+/** What the warm-up of a replica found out. */
+export interface WarmUp {
+  readonly batchable: boolean;
+  /** What it ran: one request. */
+  readonly inputs: readonly Tensor[];
+}
+
 /**
- * Runs a fresh replica before it gets traffic, and finds out whether it may be batched: its inputs and outputs must grow with the
- * rows, and two rows together must give what each gives alone (a model that normalises over the batch does not).
+ * Runs a fresh replica before it gets traffic, on the model's own warm-up input where there is one, and finds out whether it may be
+ * batched: its inputs and outputs must grow with the rows, and two requests together must give what each gives alone (a model that
+ * normalises over the batch does not).
+ *
+ * @throws RunFailed when the model refuses its own warm-up input, or zeros
  */
-export async function warmUp(replica: Replica): Promise<{ batchable: boolean }> {
-  const zeros = filled(replica, 0);
-  const alone = await replica.run([zeros]);
-  if (!replica.inputs.every(({ shape }) => shape[0] === -1)) return { batchable: false };
-  let other = filled(replica, 1);
+export async function warmUp(replica: Replica, given?: readonly WarmUpTensor[] | undefined): Promise<WarmUp> {
+  const inputs = given ? givenInputs(replica, given) : filled(replica, 0);
+  const alone = await replica.run([inputs]);
+  if (!replica.inputs.every(({ shape }) => shape[0] === -1)) return { batchable: false, inputs };
+  let other = given ? inputs.map(halved) : filled(replica, 1);
   try {
     const otherAlone = await replica.run([other]).catch((error: unknown) => {
       if (!(error instanceof RunFailed)) throw error;
-      other = zeros; // ones are out of range for this model
+      other = [...inputs]; // these values are out of range for this model
       return alone;
     });
-    const together = await replica.run([zeros, other]);
+    const together = await replica.run([inputs, other]);
+    const rows = inputs[0]?.shape[0] ?? 1;
     const batchable = together.outputs.every((output, position) =>
-      isBoth(output, alone.outputs[position], otherAlone.outputs[position]),
+      isBoth(output, alone.outputs[position], otherAlone.outputs[position], rows),
     );
-    return { batchable };
+    return { batchable, inputs };
   } catch (error) {
-    if (error instanceof RunFailed) return { batchable: false }; // it runs one row only
+    if (error instanceof RunFailed) return { batchable: false, inputs }; // it runs one row only
     throw error;
   }
+}
+
+/** The warm-up input of a definition in the model's own order and types. */
+function givenInputs(replica: Replica, given: readonly WarmUpTensor[]): Tensor[] {
+  return replica.inputs.map(({ name, datatype, shape: free }) => {
+    const tensor = given.find((candidate) => candidate.name === name);
+    const fits =
+      tensor?.shape.length === free.length &&
+      free.every((size, axis) => size === -1 || size === tensor.shape[axis]) &&
+      elementCount(tensor.shape) === tensor.data.length;
+    if (!tensor || !fits)
+      throw new RunFailed(
+        `the warm-up input “${name}” ${tensor ? `does not fit the shape [${free.join(', ')}]` : 'is missing'}`,
+      );
+    return { name, datatype, shape: tensor.shape, data: dataOf(datatype, tensor.data) };
+  });
+}
+
+function dataOf(datatype: Datatype, values: WarmUpTensor['data']): TensorData {
+  if (datatype === 'BYTES') return ByteStrings.from(values.map(String));
+  const data = newData(datatype, values.length);
+  for (let i = 0; i < values.length; i++) {
+    if (typeof data[i] === 'bigint') data[i] = BigInt(values[i]!);
+    else data[i] = datatype === 'BF16' ? toBfloat16(Number(values[i])) : Number(values[i]);
+  }
+  return data;
+}
+
+/** Other values of the same kind: a model that mixes the rows of a batch gives equal rows the right answers. */
+function halved(tensor: Tensor): Tensor {
+  const { data } = tensor;
+  const floats = data instanceof Float32Array || data instanceof Float64Array || data instanceof Float16Array;
+  return floats ? { ...tensor, data: data.map((value) => value / 2) } : tensor;
 }
 
 function filled(replica: Replica, value: 0 | 1): Tensor[] {
@@ -56,10 +101,15 @@ function filledData(datatype: Datatype, count: number, value: 0 | 1): TensorData
   return data;
 }
 
-function isBoth(together: Tensor, first: Tensor | undefined, second: Tensor | undefined): boolean {
-  if (!first || !second || together.shape[0] !== 2 || first.shape[0] !== 1) return false;
+function isBoth(
+  together: Tensor,
+  first: Tensor | undefined,
+  second: Tensor | undefined,
+  rows: number,
+): boolean {
+  if (!first || !second || together.shape[0] !== 2 * rows || first.shape[0] !== rows) return false;
   if (together.data.length !== first.data.length + second.data.length) return false;
-  return agree(sliceRows(together, 0, 1), first) && agree(sliceRows(together, 1, 1), second);
+  return agree(sliceRows(together, 0, rows), first) && agree(sliceRows(together, rows, rows), second);
 }
 
 function agree(a: Tensor, b: Tensor): boolean {

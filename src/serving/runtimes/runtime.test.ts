@@ -75,7 +75,7 @@ describe('an ONNX replica', () => {
     const [y] = (await replica.run([request(0), request(2)])).outputs;
     expect(y).toMatchObject({ name: 'y', datatype, shape: [2, 2] });
     expect(Buffer.from(bytesOf(y!.data)).equals(bytesOf(data))).toBe(true);
-    expect(await warmUp(replica)).toEqual({ batchable: true });
+    expect((await warmUp(replica)).batchable).toBe(true);
     replica.kill();
   });
 
@@ -106,7 +106,7 @@ describe('an ONNX replica', () => {
     const [twice, sum] = (await replica.run([[{ name: 'a', datatype: 'INT64', shape: [3], data }]])).outputs;
     expect([0, 1, 2].map((i) => elementOf(twice!, i))).toEqual([2n ** 61n + 2n, -6n, 10n]);
     expect(sum!.shape).toEqual([1]);
-    expect(await warmUp(replica)).toEqual({ batchable: false }); // its sum is over the whole batch
+    expect((await warmUp(replica)).batchable).toBe(false); // its sum is over the whole batch
     replica.kill();
   });
 
@@ -158,6 +158,6 @@ describe('the warm-up', () => {
     ['normalising', false],
     ['single', false],
   ])('finds whether %s may be batched', async (name, batchable) => {
-    expect(await warmUp(await runtime.start(model(name, new Uint8Array())))).toEqual({ batchable });
+    expect(await warmUp(await runtime.start(model(name, new Uint8Array())))).toMatchObject({ batchable });
   });
 });

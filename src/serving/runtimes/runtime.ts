@@ -1,6 +1,9 @@
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 
+/** Where a model runs: `gpu-preferred` falls back to the processor, `gpu` never does. */
+export type Placement = 'cpu' | 'gpu' | 'gpu-preferred';
+
 /** What a runtime needs to start a replica of one version of a model. */
 export interface RuntimeModel {
   readonly name: string;
@@ -11,6 +14,10 @@ export interface RuntimeModel {
   readonly signature?:
     | { readonly inputs?: readonly TensorSpec[]; readonly outputs?: readonly TensorSpec[] }
     | undefined;
+  /** Threads inside one run; 1 when absent. */
+  readonly threads?: number | undefined;
+  /** `cpu` when absent. */
+  readonly placement?: Placement | undefined;
   /** Reads the model's bytes; called at each start. */
   load(): Promise<Uint8Array>;
 }
@@ -29,6 +36,10 @@ export interface Replica {
   /** The model's own tensors, in its order; a free dimension is -1. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+  /** Where it runs; `cpu` when absent. */
+  readonly device?: 'cpu' | 'gpu';
+  /** Memory that its process holds, in bytes; absent where the model has no process of its own. */
+  residentBytes?(): number;
   /**
    * Runs one batch: the requests' tensors in the order of `inputs`, joined along the first dimension. The outputs hold all rows.
    * Rejects with `RunFailed` when the model refuses the values (the replica lives on), with any other error when the replica is lost.

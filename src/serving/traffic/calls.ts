@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../kernel/error-codes.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { ServingOptions } from '../hosting/model-host.ts';
 import type { FeatureValues } from '../hosting/score.ts';
+import type { ServingOptions } from '../hosting/serving-options.ts';
 import type { Signature } from '../tensors/signature.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import type { TrafficOptions } from './traffic-options.ts';
@@ -38,6 +38,8 @@ export interface InferCall {
   signal?: AbortSignal | undefined;
   /** The longest the caller waits, queue included; the model's own timeout bounds the run itself. */
   deadlineMs?: number | undefined;
+  /** As in Triton: 1 is the highest, 5 the lowest, 0 or none the middle. */
+  priority?: number | undefined;
   /** Who asks: rate limits count by its id, request logs name it. Nothing for AIOS itself. */
   caller?: { readonly kind: string; readonly id: string } | undefined;
   /** A copy whose answer is compared and given to nobody: no rate limit counts it, no fallback answers it, no log keeps it. */

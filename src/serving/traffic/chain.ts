@@ -23,18 +23,18 @@ export interface Asked<C extends Call, A extends Answer> {
 
 export const ASKED_TENSORS: Asked<InferCall, Answer & { outputs: readonly Tensor[] }> = {
   kind: 'infer',
-  request({ model }, { inputs, signal }, deadlineMs) {
+  request({ model }, { inputs, signal, priority }, deadlineMs) {
     const { tensors, rows } = checkInputs(model.signature.inputs, inputs, model.serving.batchMax);
-    return new InferRequest(tensors, rows, performance.now(), deadlineMs, signal);
+    return new InferRequest(tensors, rows, performance.now(), deadlineMs, signal, priority);
   },
   standing: ({ answer }, _, rows) => answer.tensors(rows),
 };
 
 export const ASKED_RESULTS: Asked<ScoreCall, Answer & { outputs: ScoreOutputs }> = {
   kind: 'score',
-  request(hosted, { features, signal }, deadlineMs) {
+  request(hosted, { features, signal, priority }, deadlineMs) {
     const plan = planOf(hosted);
-    return new ScoreRequest(plan, plan.row(features), performance.now(), deadlineMs, signal);
+    return new ScoreRequest(plan, plan.row(features), performance.now(), deadlineMs, signal, priority);
   },
   standing: ({ answer }, hosted) => answer.results(planOf(hosted)),
 };
@@ -51,6 +51,7 @@ const degradedCounter = metrics.getMeter('aios.serving').createCounter('aios.ser
 /** Errors that say that a version cannot answer now; the others say that the call is at fault, or given up. */
 const FALLS_BACK = new Set<string>([
   'serving.unavailable',
+  'serving.memory_exceeded',
   'serving.timeout',
   'serving.replica_lost',
   'serving.circuit_open',
@@ -59,6 +60,7 @@ const FALLS_BACK = new Set<string>([
 /** Those that say that the version is ill. A full queue is not among them: refusing calls would make overload an outage. */
 const ILL = new Set<string>([
   'serving.unavailable',
+  'serving.memory_exceeded',
   'serving.timeout',
   'serving.replica_lost',
   'serving.model_failed',

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { logisticModel, onnxModel } from '../../testing/onnx.ts';
-import type { ServingOptions } from '../hosting/model-host.ts';
+import type { ServingOptions } from '../hosting/serving-options.ts';
 import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
 import { createOnnxRuntime } from '../runtimes/onnx-runtime.ts';
 import type { Replica, Runtime } from '../runtimes/runtime.ts';
@@ -130,6 +130,7 @@ describe('serving', () => {
   it('batches what is queued up to the best size and never past it', async () => {
     const sizes: number[] = [];
     const { serving } = setUp({
+      options: { batch: { max: 8 } },
       run: (tensors) => {
         sizes.push(tensors[0]!.shape[0]!);
         return sums(tensors);

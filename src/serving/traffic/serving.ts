@@ -1,6 +1,7 @@
 import { trace } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { Capacity } from '../hosting/capacity.ts';
 import { ModelHost } from '../hosting/model-host.ts';
 import type { InferAnswer } from '../hosting/request.ts';
 import type { RowAnswer } from '../hosting/score.ts';
@@ -29,7 +30,9 @@ export interface ServingDependencies {
   runtimes: Readonly<Record<string, Runtime>>;
   /** Nothing for a server without rollouts. */
   rollouts?: RolloutRouter | undefined;
-  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax'> & GuardLimits;
+  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax'> &
+    GuardLimits &
+    Capacity['limits'];
 }
 
 const tracer = trace.getTracer('aios.serving');
@@ -49,6 +52,7 @@ export class Serving {
   readonly #runtimes: ServingDependencies['runtimes'];
   readonly #limits: ServingDependencies['limits'];
   readonly #rollouts: RolloutRouter | undefined;
+  readonly #capacity: Capacity;
   /** By the object that the registry resolves to: a change of the model's options is a new object. */
   readonly #hosted = new Map<string, Hosted>();
   /** By model: a key's calls count whichever version they go to. */
@@ -63,6 +67,7 @@ export class Serving {
     this.#rollouts = rollouts;
     this.#runtimes = runtimes;
     this.#limits = limits;
+    this.#capacity = new Capacity(limits);
     this.#reaper = setInterval(() => this.unloadIdle(), REAP_MS).unref();
     this.#unobserve = observe(() => this.#hosted.values());
   }
@@ -90,16 +95,13 @@ export class Serving {
 
   /** Starts and warms the replicas of a version: before it gets traffic. Resolves when one is ready. */
   async load(name: string, reference?: ModelReference): Promise<void> {
-    const { host, started } = this.#hostOf(this.#models.resolve(name, reference));
-    await started.catch((error: unknown) => {
-      if (host.statistics().replicas === 0) throw error; // a later try may have come up
-    });
+    await this.#hostOf(this.#models.resolve(name, reference)).host.start();
   }
 
   /** True when a replica of the version is ready. Does not start one. */
   isReady(name: string, reference?: ModelReference): boolean {
     const hosted = this.#hosted.get(keyOf(this.#models.resolve(name, reference)));
-    return hosted !== undefined && hosted.host.statistics().replicas > 0;
+    return hosted?.host.ready === true;
   }
 
   /** Starts a replica of its own for a model, runs it once, and ends it. @throws AiosError for a runtime that is not there, and what a runtime throws as one */
@@ -191,8 +193,7 @@ export class Serving {
     const key = keyOf(model);
     const known = this.#hosted.get(key);
     if (known?.model === model) return known;
-    if (known && known.model.serving.replicas === model.serving.replicas) {
-      known.host.options = model.serving;
+    if (known && known.model.runtime === model.runtime && known.host.configure(model.serving)) {
       const updated = { ...known, model, guards: this.#guardsOf(model, known) };
       this.#hosted.set(key, updated);
       return updated;
@@ -205,6 +206,7 @@ export class Serving {
       { name, digest, load, endpoint, signature },
       this.#runtime(model.runtime, label),
       model.serving,
+      this.#capacity,
     );
     const started = host.start();
     started.catch(() => {}); // the requests that wait are told; so is who asked for the load

@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
-import type { ServingOptions } from '../hosting/model-host.ts';
+import type { ServingOptions } from '../hosting/serving-options.ts';
 import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
 import type { Replica, Runtime } from '../runtimes/runtime.ts';
 import type { Signature } from '../tensors/signature.ts';

@@ -1,0 +1,175 @@
+import type { Replica } from '../runtimes/runtime.ts';
+import type { Pending } from './request.ts';
+
+const RESTART_MS_MIN = 50;
+const RESTART_MS_MAX = 5_000;
+const STARTS_FAILED_MAX = 3; // then who waits is told, instead of waiting for the next try
+const QUICK_END_MS = 1_000; // a replica that lives shorter may be the model's fault: the next one is held back for longer each time
+
+/** A place for one replica: the process in it comes and goes. */
+export interface Slot {
+  replica: Replica | undefined;
+  batch: readonly Pending[] | undefined;
+  /** When the batch was begun and, while it is being answered, when it was handed over. */
+  startedAtMs: number;
+  timedOut: boolean;
+  /** Takes no batch any more and goes when it has none. */
+  retired: boolean;
+  readySinceMs: number;
+  startsFailed: number;
+  quickEnds: number;
+  retry: NodeJS.Timeout | undefined;
+  /** The latest start: with the reason when it failed. */
+  start: Promise<Error | undefined>;
+}
+
+export interface PoolEvents {
+  /** Starts one replica, ready for traffic. */
+  start(): Promise<Replica>;
+  /** A replica is ready. */
+  ready(): void;
+  /** None is ready, and the tries to start one have failed. */
+  broken(reason: Error): void;
+  /** Says of a failure that the next try will fail too. */
+  isFinal(reason: Error): boolean;
+}
+
+/** The replicas of one version: as many as wanted, each started again when it ends. */
+export class ReplicaPool {
+  readonly slots: Slot[] = [];
+  restarts = 0;
+  /** Why none can be started, while that is so. */
+  brokenBy: Error | undefined;
+  readonly #events: PoolEvents;
+  #wanted = 0;
+
+  constructor(events: PoolEvents) {
+    this.#events = events;
+  }
+
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  get ready(): number {
+    let ready = 0;
+    for (const { replica, retired } of this.slots) if (replica && !retired) ready++;
+    return ready;
+  }
+
+  states(): Record<'starting' | 'idle' | 'busy' | 'waiting', number> {
+    const states = { starting: 0, idle: 0, busy: 0, waiting: 0 };
+    for (const { replica, batch, retry } of this.slots) {
+      if (replica) states[batch ? 'busy' : 'idle']++;
+      else states[retry ? 'waiting' : 'starting']++;
+    }
+    return states;
+  }
+
+  /**
+   * Starts replicas or ends them: those that are not up yet first, then idle ones; one at work ends its batch. Resolves when none is
+   * starting any more, with the reasons of the starts that failed.
+   */
+  async scale(wanted: number): Promise<Error[]> {
+    this.#wanted = wanted;
+    const staying = this.slots.filter(({ retired }) => !retired);
+    const cost = ({ replica, batch }: Slot) => (batch ? 2 : replica ? 1 : 0);
+    const leaving = staying.sort((a, b) => cost(a) - cost(b)).slice(0, Math.max(0, staying.length - wanted));
+    for (const slot of leaving) {
+      slot.retired = true;
+      this.#leave(slot);
+    }
+    if (wanted === 0) this.brokenBy = undefined;
+    for (let missing = wanted - staying.length; missing > 0; missing--) {
+      const slot: Slot = {
+        replica: undefined,
+        batch: undefined,
+        startedAtMs: 0,
+        timedOut: false,
+        retired: false,
+        readySinceMs: 0,
+        startsFailed: 0,
+        quickEnds: 0,
+        retry: undefined,
+        start: Promise.resolve(undefined),
+      };
+      this.slots.push(slot);
+      slot.start = this.#start(slot);
+    }
+    const starts = this.slots.filter(({ retired }) => !retired).map(({ start }) => start);
+    return (await Promise.all(starts)).filter((error) => error !== undefined);
+  }
+
+  /** The slot's batch has ended. */
+  release(slot: Slot): void {
+    slot.batch = undefined;
+    if (slot.retired) this.#leave(slot);
+  }
+
+  /** Ends every replica at once. */
+  close(): void {
+    this.#wanted = 0;
+    for (const slot of [...this.slots]) {
+      slot.retired = true;
+      slot.batch = undefined;
+      this.#leave(slot);
+    }
+  }
+
+  /** Ends a retired slot unless it is at work; one that is starting sees that it is retired when it is up. */
+  #leave(slot: Slot): void {
+    if (slot.batch && slot.replica) return;
+    clearTimeout(slot.retry);
+    slot.replica?.kill();
+    const index = this.slots.indexOf(slot);
+    if (index >= 0) this.slots.splice(index, 1);
+  }
+
+  /** Answers with the reason when the start failed, and tries again later by itself. */
+  async #start(slot: Slot): Promise<Error | undefined> {
+    slot.retry = undefined;
+    let replica: Replica;
+    try {
+      replica = await this.#events.start();
+    } catch (error) {
+      if (slot.retired) return undefined;
+      slot.startsFailed = this.#events.isFinal(error as Error) ? STARTS_FAILED_MAX : slot.startsFailed + 1;
+      if (this.slots.every(({ startsFailed }) => startsFailed >= STARTS_FAILED_MAX)) {
+        this.brokenBy = error as Error;
+        this.#events.broken(error as Error);
+      }
+      this.#restart(slot, Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** slot.startsFailed));
+      return error as Error;
+    }
+    if (slot.retired) {
+      replica.kill();
+      return undefined;
+    }
+    slot.startsFailed = 0;
+    this.brokenBy = undefined;
+    slot.replica = replica;
+    slot.readySinceMs = performance.now();
+    replica.onEnd(() => this.#ended(slot));
+    if (slot.replica) this.#events.ready();
+    return undefined;
+  }
+
+  #ended(slot: Slot): void {
+    slot.replica = undefined;
+    if (slot.retired) {
+      this.#leave(slot);
+      return;
+    }
+    const quick = performance.now() - slot.readySinceMs < QUICK_END_MS;
+    slot.quickEnds = quick ? slot.quickEnds + 1 : 0;
+    const delayMs = slot.quickEnds < 2 ? 0 : RESTART_MS_MIN * 2 ** (slot.quickEnds - 2);
+    this.#restart(slot, Math.min(RESTART_MS_MAX, delayMs));
+  }
+
+  #restart(slot: Slot, delayMs: number): void {
+    this.restarts++;
+    slot.retry = setTimeout(() => {
+      slot.start = this.#start(slot);
+    }, delayMs).unref();
+  }
+}

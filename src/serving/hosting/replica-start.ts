@@ -1,0 +1,65 @@
+import { type Replica, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
+import type { Tensor } from '../tensors/tensor.ts';
+import { measureBestBatch } from './batch-size.ts';
+import type { Capacity, Measured, Unloadable } from './capacity.ts';
+import type { ServingOptions } from './serving-options.ts';
+import { warmUp } from './warm-up.ts';
+
+const WARM_UP_MS_MIN = 1_000;
+
+/**
+ * Starts one replica within the capacity of the process and makes it ready for traffic: its warm-up has passed, and the rows that its
+ * batches grow to are known, from the definition, from an earlier replica of the same digest, or by measurement.
+ *
+ * @throws what the runtime rejects with; AiosError `serving.memory_exceeded`, `serving.unavailable`
+ */
+export async function startReplica(
+  host: Unloadable,
+  runtime: Runtime,
+  model: RuntimeModel,
+  options: ServingOptions,
+  capacity: Capacity,
+): Promise<{ replica: Replica; batchRows: number }> {
+  const { threads = 1 } = model;
+  const measured = capacity.measured([model.digest, model.placement, threads, options.batchMax].join(' '));
+  let batchRows = 1;
+  const start = async () => {
+    const replica = await runtime.start(model);
+    try {
+      const { batchable, inputs } = await within(replica, options.timeoutMs, () =>
+        warmUp(replica, options.warmUp?.inputs),
+      );
+      if (batchable) batchRows = await bestBatch(replica, inputs, measured, options);
+    } catch (error) {
+      replica.kill();
+      throw error;
+    }
+    return replica;
+  };
+  const replica = await capacity.hold(host, measured, threads, start);
+  return { replica, batchRows };
+}
+
+/** A model that hangs on its warm-up is killed, as it would be under a request. */
+async function within<T>(replica: Replica, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  const timer = setTimeout(() => replica.kill(), Math.max(timeoutMs, WARM_UP_MS_MIN));
+  return work().finally(() => clearTimeout(timer));
+}
+
+async function bestBatch(
+  replica: Replica,
+  inputs: readonly Tensor[],
+  measured: Measured,
+  { batch, batchMax, timeoutMs }: ServingOptions,
+): Promise<number> {
+  if (batch?.off) return 1;
+  if (batch?.max !== undefined) return Math.min(batch.max, batchMax);
+  if (measured.bestBatch === undefined) {
+    const measure = within(replica, timeoutMs, () => measureBestBatch(replica, inputs, batchMax));
+    measured.bestBatch = await measure.catch((error: unknown) => {
+      if (!(error instanceof RunFailed)) measured.bestBatch = 1; // it hung or died on a batch: the next replica gets none
+      throw error;
+    });
+  }
+  return Math.min(measured.bestBatch, batchMax);
+}
