@@ -4,16 +4,13 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, ProjectFile } from '../store/project.ts';
+import { HOSTING_SCHEMA, type HostingOptions } from './hosting-options.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA } from './signature.ts';
 import { TRAFFIC_SCHEMA, type TrafficOptions } from './traffic-options.ts';
 
 /** How a model is served; amounts of money are micro-dollars. */
-export interface ServingOptions extends TrafficOptions {
-  readonly replicas: number;
-  readonly batchMax: number;
-  readonly timeoutMs: number;
-  readonly queueMax: number;
+export interface ServingOptions extends HostingOptions, TrafficOptions {
   readonly costPerInferenceMicroUsd: number;
   readonly costPerComputeSecondMicroUsd: number;
 }
@@ -70,10 +67,7 @@ const validate = compileSchema({
       type: 'object',
       additionalProperties: false,
       properties: {
-        replicas: { ...whole, maximum: 64 },
-        batchMax: { ...whole, maximum: 4096 },
-        timeoutMs: whole,
-        queueMax: whole,
+        ...HOSTING_SCHEMA,
         costPerInferenceMicroUsd: amount,
         costPerComputeSecondMicroUsd: amount,
         ...TRAFFIC_SCHEMA,

@@ -29,7 +29,10 @@ export async function startReplica(
       const { batchable, inputs } = await within(replica, options.timeoutMs, () =>
         warmUp(replica, options.warmUp?.inputs),
       );
-      if (batchable) batchRows = await bestBatch(replica, inputs, measured, options);
+      if (batchable)
+        batchRows = runtime.remote
+          ? (explicitBatch(options) ?? options.batchMax)
+          : await bestBatch(replica, inputs, measured, options);
     } catch (error) {
       replica.kill();
       throw error;
@@ -50,10 +53,11 @@ async function bestBatch(
   replica: Replica,
   inputs: readonly Tensor[],
   measured: Measured,
-  { batch, batchMax, timeoutMs }: ServingOptions,
+  options: ServingOptions,
 ): Promise<number> {
-  if (batch?.off) return 1;
-  if (batch?.max !== undefined) return Math.min(batch.max, batchMax);
+  const explicit = explicitBatch(options);
+  if (explicit !== undefined) return explicit;
+  const { batchMax, timeoutMs } = options;
   if (measured.bestBatch === undefined) {
     const measure = within(replica, timeoutMs, () => measureBestBatch(replica, inputs, batchMax));
     measured.bestBatch = await measure.catch((error: unknown) => {
@@ -62,4 +66,9 @@ async function bestBatch(
     });
   }
   return Math.min(measured.bestBatch, batchMax);
+}
+
+function explicitBatch({ batch, batchMax }: ServingOptions): number | undefined {
+  if (batch?.off) return 1;
+  return batch?.max === undefined ? undefined : Math.min(batch.max, batchMax);
 }

@@ -18,7 +18,7 @@ const FRAME_HEADER_BYTES = 16;
 const TENSOR_HEADER_BYTES = 8;
 const CODES = Object.fromEntries(DATATYPES.map((name, code) => [name, code])) as Record<Datatype, number>;
 
-/** `load`: one UINT8 tensor, the model; number = threads. `describe`: its answer, JSON. `run` and `result`: number = compute µs. `fail`: text. */
+/** `load`: one UINT8 tensor, the model. `describe`: its answer, JSON. `run` and `result`: number = compute µs. `fail`: text. */
 export const FRAME = { load: 1, describe: 2, run: 3, result: 4, fail: 5 } as const;
 export type FrameKind = (typeof FRAME)[keyof typeof FRAME];
 

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { decodeFrame, encodeBytes, encodeFrame, FRAME, type Frame, frameBytes, textOf } from './frames.ts';
+import type { SessionOptions } from './onnx-session.ts';
 import {
   type BatchAnswer,
   ModelRefused,
@@ -19,8 +21,6 @@ const ENVIRONMENT_KEPT = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'SystemRoot', 'LD_LI
 export interface OnnxRuntimeOptions {
   /** How long a replica may take to load its model. */
   startMs: number;
-  /** Threads inside one run; 1 unless a model gains from more. */
-  threads?: number;
 }
 
 /**
@@ -33,16 +33,24 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): Runtime {
   return {
     async start(model: RuntimeModel): Promise<Replica> {
       const bytes = await model.load();
-      const replica = new OnnxReplica(options.startMs);
-      await replica.load(bytes, options.threads ?? 1);
+      const { threads = 1, placement = 'cpu' } = model;
+      const replica = new OnnxReplica(options.startMs, { threads, placement });
+      await replica.load(bytes);
       return replica;
     },
   };
 }
 
+/** What a replica's process says of its model once it is loaded. */
+interface Description extends Required<Pick<Replica, 'inputs' | 'outputs' | 'device'>> {
+  residentBytes: number;
+}
+
 class OnnxReplica implements Replica {
   inputs: readonly TensorSpec[] = [];
   outputs: readonly TensorSpec[] = [];
+  device: 'cpu' | 'gpu' = 'cpu';
+  #residentBytes = 0;
   readonly #child: ChildProcess;
   readonly #channel: Duplex;
   readonly #startMs: number;
@@ -52,17 +60,21 @@ class OnnxReplica implements Replica {
   #stderr = '';
   #ended: Error | undefined;
 
-  constructor(startMs: number) {
+  constructor(startMs: number, session: SessionOptions) {
     this.#startMs = startMs;
     const env = Object.fromEntries(
       ENVIRONMENT_KEPT.flatMap((name) =>
         process.env[name] === undefined ? [] : [[name, process.env[name]]],
       ),
     );
-    this.#child = spawn(process.execPath, [join(import.meta.dirname, 'replica.ts')], {
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe'], // 3 is a socket pair (a named pipe on Windows)
-      env,
-    });
+    this.#child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'replica.ts'), JSON.stringify(session)],
+      {
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'], // 3 is a socket pair (a named pipe on Windows)
+        env,
+      },
+    );
     this.#channel = this.#child.stdio[3] as Duplex;
     this.#channel.on('data', (chunk: Uint8Array) => this.#receive(chunk));
     this.#channel.on('error', () => {}); // the exit says more
@@ -75,18 +87,30 @@ class OnnxReplica implements Replica {
     );
   }
 
-  async load(bytes: Uint8Array, threads: number): Promise<void> {
+  async load(bytes: Uint8Array): Promise<void> {
     const timer = setTimeout(() => this.kill(), this.#startMs);
-    const answer = await this.#ask(encodeBytes(FRAME.load, threads, bytes)).finally(() =>
-      clearTimeout(timer),
-    );
+    const answer = await this.#ask(encodeBytes(FRAME.load, 0, bytes)).finally(() => clearTimeout(timer));
     if (answer.kind === FRAME.fail) {
       this.kill();
       throw new ModelRefused(textOf(answer));
     }
-    const { inputs, outputs } = JSON.parse(textOf(answer)) as { inputs: TensorSpec[]; outputs: TensorSpec[] };
+    const { inputs, outputs, device, residentBytes } = JSON.parse(textOf(answer)) as Description;
     this.inputs = inputs;
     this.outputs = outputs;
+    this.device = device;
+    this.#residentBytes = residentBytes;
+  }
+
+  /** Of its process: as it is where Linux tells it, else as it was after loading. */
+  residentBytes(): number {
+    try {
+      const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+      const kibibytes = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0); // a process that has ended tells none
+      if (kibibytes > 0) this.#residentBytes = kibibytes * 1024;
+    } catch {
+      // This is not Linux, or the process is gone.
+    }
+    return this.#residentBytes;
   }
 
   async run(requests: readonly (readonly Tensor[])[]): Promise<BatchAnswer> {

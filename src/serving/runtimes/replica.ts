@@ -1,5 +1,5 @@
 import { readSync, writeSync } from 'node:fs';
-import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
+import { type InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import { ByteStrings } from '../tensors/byte-strings.ts';
 import type { Datatype, TensorData, TensorSpec } from '../tensors/tensor.ts';
 import {
@@ -11,6 +11,7 @@ import {
   type Frame,
   frameBytes,
 } from './frames.ts';
+import { openSession, type SessionOptions } from './onnx-session.ts';
 
 /*
  * The main file of a replica's process: it loads one model and answers one frame after the other on descriptor 3. Reads and writes block:
@@ -34,7 +35,10 @@ const ONNX_TYPES: Record<string, Datatype> = {
 };
 const TYPES_OF = Object.fromEntries(Object.entries(ONNX_TYPES).map(([onnx, datatype]) => [datatype, onnx]));
 
-let buffer = new Uint8Array(64 * 1024);
+const BUFFER_BYTES = 64 * 1024;
+const OPTIONS = JSON.parse(process.argv[2] as string) as SessionOptions;
+
+let buffer = new Uint8Array(BUFFER_BYTES);
 
 /** The next frame, or nothing when the front has gone. Its tensors are valid until the next call. */
 function readFrame(): Frame | undefined {
@@ -68,11 +72,7 @@ function refusal(error: unknown): string {
 }
 
 async function load(frame: Frame): Promise<InferenceSession> {
-  const session = await InferenceSession.create(frame.tensors[0]!.data as Uint8Array, {
-    intraOpNumThreads: frame.number,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-  });
+  const { session, device } = await openSession(frame.tensors[0]!.data as Uint8Array, OPTIONS);
   const specs = (kind: string, metadata: readonly InferenceSession.ValueMetadata[]): TensorSpec[] =>
     metadata.map((entry) => {
       if (!entry.isTensor)
@@ -86,7 +86,10 @@ async function load(frame: Frame): Promise<InferenceSession> {
         shape: entry.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)),
       };
     });
+  buffer = new Uint8Array(BUFFER_BYTES); // the file's bytes are not needed any more
   const description = {
+    device,
+    residentBytes: process.memoryUsage.rss(),
     inputs: specs('input', session.inputMetadata),
     outputs: specs('output', session.outputMetadata),
   };

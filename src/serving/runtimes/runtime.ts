@@ -28,6 +28,8 @@ export interface RuntimeModel {
  * `start` rejects with `ModelRefused` when the model is the fault, with any other error when the replica is.
  */
 export interface Runtime {
+  /** Its models run elsewhere and perhaps for money: none is run only to find its best batch size. */
+  readonly remote?: boolean;
   start(model: RuntimeModel): Promise<Replica>;
 }
 
