@@ -37,14 +37,15 @@ export interface Measured {
  */
 export class Capacity {
   readonly memoryBytesMax: number;
-  readonly coresMax = availableParallelism();
+  readonly coresMax: number;
   readonly limits: Pick<Limits, 'modelMemoryBytesMax' | 'replicaScaleMs' | 'replicaIdleMs'>;
   readonly #holdings = new Set<Holding>();
   readonly #measured = new Map<string, Measured>();
   #refreshedAtMs = 0;
 
-  constructor(limits: Capacity['limits']) {
+  constructor(limits: Capacity['limits'], coresMax = availableParallelism()) {
     this.limits = limits;
+    this.coresMax = coresMax;
     const machine = process.constrainedMemory();
     const bytes = machine > 0 && machine < totalmem() ? machine : totalmem();
     this.memoryBytesMax = Math.min(limits.modelMemoryBytesMax, Math.floor(bytes * MACHINE_SHARE));

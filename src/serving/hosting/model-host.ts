@@ -61,7 +61,8 @@ export class ModelHost implements Unloadable {
     this.label = label;
     this.#options = options;
     const { threads = 1, placement = 'cpu' } = options;
-    this.#model = { ...model, threads: Math.min(threads, capacity.coresMax), placement };
+    const own = runtime.remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
+    this.#model = { ...model, threads: own, placement };
     this.#capacity = capacity;
     this.#autoscaler = new Autoscaler(capacity.limits.replicaIdleMs);
     this.#watch = new LoadWatch(capacity.limits.replicaScaleMs, (nowMs, load) => this.#look(nowMs, load));
@@ -253,6 +254,7 @@ export class ModelHost implements Unloadable {
   #answered(slot: Slot, batch: readonly Pending[], answer: BatchAnswer, inputMs: number): void {
     const { outputs, computeUs } = answer;
     const { startedAtMs } = slot;
+    slot.endsUnanswered = 0;
     this.#pool.release(slot);
     let rows = 0;
     for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;

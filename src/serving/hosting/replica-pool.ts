@@ -4,7 +4,6 @@ import type { Pending } from './request.ts';
 const RESTART_MS_MIN = 50;
 const RESTART_MS_MAX = 5_000;
 const STARTS_FAILED_MAX = 3; // then who waits is told, instead of waiting for the next try
-const QUICK_END_MS = 1_000; // a replica that lives shorter may be the model's fault: the next one is held back for longer each time
 
 /** A place for one replica: the process in it comes and goes. */
 export interface Slot {
@@ -15,9 +14,9 @@ export interface Slot {
   timedOut: boolean;
   /** Takes no batch any more and goes when it has none. */
   retired: boolean;
-  readySinceMs: number;
   startsFailed: number;
-  quickEnds: number;
+  /** Replicas that ended since the last answer: from the second on, the next one is held back, for longer each time. */
+  endsUnanswered: number;
   retry: NodeJS.Timeout | undefined;
   /** The latest start: with the reason when it failed. */
   start: Promise<Error | undefined>;
@@ -87,9 +86,8 @@ export class ReplicaPool {
         startedAtMs: 0,
         timedOut: false,
         retired: false,
-        readySinceMs: 0,
         startsFailed: 0,
-        quickEnds: 0,
+        endsUnanswered: 0,
         retry: undefined,
         start: Promise.resolve(undefined),
       };
@@ -148,7 +146,6 @@ export class ReplicaPool {
     slot.startsFailed = 0;
     this.brokenBy = undefined;
     slot.replica = replica;
-    slot.readySinceMs = performance.now();
     replica.onEnd(() => this.#ended(slot));
     if (slot.replica) this.#events.ready();
     return undefined;
@@ -160,9 +157,8 @@ export class ReplicaPool {
       this.#leave(slot);
       return;
     }
-    const quick = performance.now() - slot.readySinceMs < QUICK_END_MS;
-    slot.quickEnds = quick ? slot.quickEnds + 1 : 0;
-    const delayMs = slot.quickEnds < 2 ? 0 : RESTART_MS_MIN * 2 ** (slot.quickEnds - 2);
+    slot.endsUnanswered++;
+    const delayMs = slot.endsUnanswered < 2 ? 0 : RESTART_MS_MIN * 2 ** (slot.endsUnanswered - 2);
     this.#restart(slot, Math.min(RESTART_MS_MAX, delayMs));
   }
 

@@ -13,7 +13,7 @@ import {
 } from '../tensors/tensor.ts';
 import { createFunctionRuntime } from './function-runtime.ts';
 import { createOnnxRuntime } from './onnx-runtime.ts';
-import type { RuntimeModel } from './runtime.ts';
+import { ModelRefused, type Replica, type RuntimeModel } from './runtime.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
 
 const model = (name: string, bytes: Uint8Array): RuntimeModel => ({
@@ -159,5 +159,35 @@ describe('the warm-up', () => {
     ['single', false],
   ])('finds whether %s may be batched', async (name, batchable) => {
     expect(await warmUp(await runtime.start(model(name, new Uint8Array())))).toMatchObject({ batchable });
+  });
+});
+
+describe('where a model runs', () => {
+  const here = model('logistic', logisticModel([1, -2], 0.5));
+  const one: Tensor = { name: 'features', datatype: 'FP32', shape: [1, 2], data: Float32Array.of(1, 2) };
+
+  it('is the processor unless said otherwise, with the memory of its process told', async () => {
+    const replica = await onnx.start({ ...here, threads: 2 });
+    expect(replica.device).toBe('cpu');
+    expect(replica.residentBytes!()).toBeGreaterThan(20 * 2 ** 20);
+    replica.kill();
+  });
+
+  it('is a GPU or nothing when it must be one: what is missing is said', async () => {
+    const outcome = await onnx.start({ ...here, placement: 'gpu' }).catch((error: unknown) => error);
+    if (!(outcome instanceof Error)) {
+      expect((outcome as Replica).device).toBe('gpu');
+      (outcome as Replica).kill();
+      return;
+    }
+    expect(outcome).toBeInstanceOf(ModelRefused);
+    expect(outcome.message).toMatch(/placement: gpu.*(CUDA|NVIDIA GPU)/);
+  });
+
+  it('is the processor where a GPU is only preferred and there is none', async () => {
+    const replica = await onnx.start({ ...here, placement: 'gpu-preferred' });
+    expect(['cpu', 'gpu']).toContain(replica.device);
+    expect((await replica.run([[one]])).outputs[0]!.shape).toEqual([1, 1]);
+    replica.kill();
   });
 });

@@ -1,0 +1,338 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
+import type { Replica, Runtime } from '../runtimes/runtime.ts';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { Capacity } from './capacity.ts';
+import { ModelHost } from './model-host.ts';
+import { InferRequest } from './request.ts';
+import type { ServingOptions } from './serving-options.ts';
+
+const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
+const outputs: TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];
+const OPTIONS: ServingOptions = {
+  replicas: 1,
+  batchMax: 8,
+  batch: { max: 8 },
+  timeoutMs: 5_000,
+  queueMax: 100,
+  costPerInferenceMicroUsd: 0,
+  costPerComputeSecondMicroUsd: 0,
+};
+const same: FunctionModel['run'] = ([x]) => [{ ...(x as Tensor), name: 'y' }];
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const slow =
+  (ms: number): FunctionModel['run'] =>
+  async (tensors) => {
+    await pause(ms);
+    return same(tensors);
+  };
+
+const open: ModelHost[] = [];
+afterEach(() => {
+  for (const host of open.splice(0)) host.close();
+});
+
+interface Setup {
+  run?: FunctionModel['run'];
+  options?: Partial<ServingOptions>;
+  limits?: string;
+  runtime?: Runtime;
+  capacity?: Capacity;
+  label?: string;
+}
+
+function setUp({ run = same, options, limits, runtime, capacity, label = 'm/1' }: Setup = {}) {
+  const host = new ModelHost(
+    label,
+    { name: 'm', digest: label, load: async () => new Uint8Array() },
+    runtime ?? createFunctionRuntime({ m: { inputs, outputs, run } }),
+    { ...OPTIONS, ...options },
+    capacity ?? new Capacity(limitsFrom(limits), 4),
+  );
+  open.push(host);
+  const ask = (value: number, { priority = 0, deadlineMs = 10_000, signal }: Asked = {}) => {
+    const data = Float32Array.of(value);
+    const tensors: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [1, 1], data }];
+    const request = new InferRequest(tensors, 1, performance.now(), deadlineMs, signal, priority);
+    host.submit(request);
+    return request.answer.then((answer) => Number((answer.outputs[0]!.data as Float32Array)[0]));
+  };
+  return { host, ask };
+}
+
+interface Asked {
+  priority?: number;
+  deadlineMs?: number;
+  signal?: AbortSignal;
+}
+
+/** Remembers the values of each batch, and runs `then` for each. */
+function recorded(then: FunctionModel['run'] = same) {
+  const batches: number[][] = [];
+  const run: FunctionModel['run'] = (tensors) => {
+    batches.push(Array.from(tensors[0]!.data as Float32Array));
+    return then(tensors);
+  };
+  return { batches, run };
+}
+
+describe('the batches of a host', () => {
+  it('grow to a measured size, are measured once for a digest, and an operator’s choice comes first', async () => {
+    const { batches, run } = recorded(slow(1)); // one millisecond whatever the rows: the largest batch is the best
+    const capacity = new Capacity(limitsFrom());
+    const first = setUp({ run, capacity, options: { batch: {} } });
+    await first.host.start();
+    expect(first.host.statistics().bestBatch).toBe(8);
+    const measuring = batches.length;
+    const again = setUp({ run, capacity, options: { batch: {} } });
+    await again.host.start();
+    expect(again.host.statistics().bestBatch).toBe(8);
+    expect(batches.length - measuring).toBeLessThan(5); // its warm-up
+    for (const [batch, best] of [
+      [{ max: 4 }, 4],
+      [{ off: true }, 1],
+    ] as const) {
+      const explicit = setUp({ run, options: { batch } });
+      await explicit.host.start();
+      expect(explicit.host.statistics().bestBatch).toBe(best);
+    }
+  });
+
+  it('wait for more only when an operator says so, and go at once when they are full', async () => {
+    const { batches, run } = recorded();
+    const { host, ask } = setUp({ run, options: { batch: { max: 3, delayUs: 40_000 } } });
+    await host.start();
+    batches.length = 0;
+    const first = ask(1);
+    await pause(5);
+    await Promise.all([first, ask(2)]);
+    expect(batches).toEqual([[1, 2]]);
+    const startedAtMs = performance.now();
+    await Promise.all([ask(1), ask(2), ask(3)]);
+    expect(performance.now() - startedAtMs).toBeLessThan(40);
+  });
+});
+
+describe('the queue of a host', () => {
+  it('takes the higher priority first', async () => {
+    const { batches, run } = recorded(slow(5));
+    const { host, ask } = setUp({ run, options: { batch: { off: true } } });
+    await host.start();
+    batches.length = 0;
+    const busy = ask(0);
+    await pause(1);
+    await Promise.all([busy, ask(3, { priority: 5 }), ask(2), ask(1, { priority: 1 })]);
+    expect(batches.flat()).toEqual([0, 1, 2, 3]);
+  });
+
+  it('never sends what nobody waits for any more', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { batches, run } = recorded(async (tensors) => {
+      if (tensors[0]!.data.length === 1 && Number((tensors[0]!.data as Float32Array)[0]) === 7)
+        await gate.promise;
+      return same(tensors);
+    });
+    const { host, ask } = setUp({ run, options: { batch: { off: true } } });
+    await host.start();
+    batches.length = 0;
+    const controller = new AbortController();
+    const calls = [ask(7), ask(1, { deadlineMs: 25 }), ask(2, { signal: controller.signal }), ask(3)];
+    await pause(5);
+    controller.abort();
+    const settled = Promise.allSettled(calls);
+    await expect.poll(() => host.waiting).toBe(1); // both are out of the queue before a replica is free
+    gate.resolve();
+    const told = (await settled).map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : outcome.reason.code,
+    );
+    expect(told).toEqual([7, 'serving.timeout', 'serving.canceled', 3]);
+    expect(batches.flat()).toEqual([7, 3]);
+  });
+
+  it('is bounded by bytes, and tells when to come back by the measured rate', async () => {
+    const { host, ask } = setUp({ run: slow(20), options: { batch: { off: true }, queueBytesMax: 40 } });
+    await host.start();
+    await Promise.all(Array.from({ length: 4 }, (_, i) => ask(i)));
+    const waiting = Array.from({ length: 10 }, (_, i) => ask(i));
+    let refused: unknown;
+    try {
+      await ask(11);
+    } catch (error) {
+      refused = error;
+    }
+    expect(refused).toMatchObject({
+      code: 'request.overloaded',
+      extensions: { limitName: 'queueBytesMax', limit: 40, retryAfterMs: expect.any(Number) },
+    });
+    // Four runs of 20 ms have moved the measured time of a request from 1 ms towards them: ten of them take a while.
+    expect((refused as { extensions: { retryAfterMs: number } }).extensions.retryAfterMs).toBeGreaterThan(50);
+    expect(host.statistics()).toMatchObject({ refused: 1, queued: 10, queuedBytes: 40 });
+    await Promise.all(waiting);
+    expect(host.statistics()).toMatchObject({ queued: 0, queuedBytes: 0 });
+  });
+});
+
+describe('the replicas of a host', () => {
+  it('grow while requests wait longer than they should, shrink when there is less to do, and go when nobody asks', async () => {
+    const { host, ask } = setUp({
+      run: slow(10),
+      options: { replicas: { min: 0, max: 3, queueDelayMs: 5 }, batch: { off: true } },
+      limits: 'replicaScaleMs=20,replicaIdleMs=150',
+    });
+    await host.start();
+    expect(host.statistics().replicas).toBe(1);
+    let asking = true;
+    const callers = Array.from({ length: 8 }, async (_, i) => {
+      while (asking) await ask(i);
+    });
+    await expect.poll(() => host.statistics().replicas, { timeout: 5_000 }).toBeGreaterThan(1);
+    asking = false;
+    await Promise.all(callers);
+    await expect.poll(() => host.statistics().replicas, { timeout: 5_000 }).toBe(0);
+    expect(host.ready).toBe(true);
+    expect(await ask(7)).toBe(7);
+    expect(host.statistics()).toMatchObject({ replicas: 1, errors: 0, restarts: 0 });
+  });
+
+  it('are as many as asked for, and follow a change without losing a request', async () => {
+    const { host, ask } = setUp({ run: slow(5), options: { replicas: 3, batch: { off: true } } });
+    await host.start();
+    expect(host.statistics().replicaStates).toEqual({ starting: 0, idle: 3, busy: 0, waiting: 0 });
+    const calls = Array.from({ length: 20 }, (_, i) => ask(i));
+    await pause(2);
+    expect(host.configure({ ...OPTIONS, batch: { off: true }, replicas: 1 })).toBe(true);
+    expect(await Promise.all(calls)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(host.statistics().replicas).toBe(1);
+    expect(host.configure({ ...OPTIONS, threads: 2 })).toBe(false);
+  });
+
+  it('take traffic only after the model’s own warm-up input has passed', async () => {
+    const { batches, run } = recorded();
+    const warmUp = { inputs: [{ name: 'x', shape: [2, 1], data: [41, 42] }] };
+    const { host } = setUp({ run, options: { warmUp } });
+    await host.start();
+    expect(batches[0]).toEqual([41, 42]);
+    expect(host.statistics().bestBatch).toBe(8);
+    const picky: FunctionModel['run'] = (tensors) => {
+      if ((tensors[0]!.data as Float32Array).includes(41)) throw new Error('not 41');
+      return same(tensors);
+    };
+    await expect(setUp({ run: picky, options: { warmUp } }).host.start()).rejects.toMatchObject({
+      code: 'serving.unavailable',
+      message: expect.stringMatching(/not 41/),
+    });
+    const missing = { inputs: [{ name: 'z', shape: [1, 1], data: [1] }] };
+    await expect(setUp({ options: { warmUp: missing } }).host.start()).rejects.toThrow(/“x” is missing/);
+  });
+
+  it('that hang while warming up are killed and tried again', async () => {
+    let starts = 0;
+    const runtime: Runtime = {
+      async start(model) {
+        const hangs = ++starts === 1;
+        const run = hangs ? () => new Promise<never>(() => {}) : same;
+        return createFunctionRuntime({ m: { inputs, outputs, run } }).start(model);
+      },
+    };
+    const { host, ask } = setUp({ runtime, options: { timeoutMs: 50 } });
+    await expect(host.start()).rejects.toMatchObject({ code: 'serving.unavailable' });
+    expect(await ask(5)).toBe(5);
+    expect(starts).toBe(2);
+  });
+
+  it('that end again and again are held back, each time for longer', async () => {
+    const functions = createFunctionRuntime({ m: { inputs, outputs, run: same } });
+    const startedAtMs: number[] = [];
+    const runtime: Runtime = {
+      async start(model) {
+        startedAtMs.push(performance.now());
+        const replica = await functions.start(model);
+        setTimeout(() => replica.kill(), 1);
+        return replica;
+      },
+    };
+    const { host } = setUp({ runtime });
+    await host.start();
+    await expect.poll(() => startedAtMs.length, { timeout: 5_000 }).toBeGreaterThan(4);
+    const gaps = startedAtMs.slice(1).map((atMs, i) => atMs - startedAtMs[i]!);
+    expect(gaps[3]).toBeGreaterThan(90);
+    expect(gaps[3]).toBeGreaterThan(gaps[1]!);
+  });
+});
+
+describe('the memory of all hosts', () => {
+  /** Replicas that say they hold this much. */
+  function sized(bytes: number): Runtime {
+    const functions = createFunctionRuntime({ m: { inputs, outputs, run: same } });
+    return {
+      async start(model) {
+        const replica: Replica = await functions.start(model);
+        return Object.assign(replica, { residentBytes: () => bytes });
+      },
+    };
+  }
+
+  it('makes room for a model by unloading the one that was used longest ago, which comes back on demand', async () => {
+    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
+    const [a, b, c] = ['a/1', 'b/1', 'c/1'].map((label) => setUp({ label, capacity, runtime: sized(100) }));
+    await a!.ask(1);
+    await b!.ask(1);
+    await a!.ask(2);
+    await pause(300); // what was in use a moment ago is not unloaded
+    await c!.ask(3);
+    expect([a, b, c].map((each) => each!.host.statistics().replicas)).toEqual([1, 0, 1]);
+    expect(capacity.memoryBytes).toBe(200);
+    await pause(300);
+    expect(await b!.ask(4)).toBe(4);
+    expect([a, b, c].map((each) => each!.host.statistics().residentBytes)).toEqual([0, 100, 100]);
+  });
+
+  it('refuses a model that fits into none of it, and says so to who asks', async () => {
+    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
+    const { host, ask } = setUp({ capacity, runtime: sized(300 * 2 ** 20) });
+    await expect(host.start()).rejects.toMatchObject({
+      code: 'serving.memory_exceeded',
+      message: expect.stringMatching(/^m\/1: It needs 300 MiB/),
+      extensions: { limitName: 'modelMemoryBytesMax', limit: 250 },
+    });
+    await expect(async () => ask(1)).rejects.toMatchObject({ code: 'serving.memory_exceeded' });
+    expect(capacity.memoryBytes).toBe(0);
+  });
+
+  it('does not unload a model in use: the other waits its turn', async () => {
+    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=150'));
+    const [a, b] = ['a/1', 'b/1'].map((label) => setUp({ label, capacity, runtime: sized(100) }));
+    await a!.ask(1);
+    expect(await b!.ask(2)).toBe(2); // after 250 ms without a request to a
+    expect([a, b].map((each) => each!.host.statistics().replicas)).toEqual([0, 1]);
+  });
+});
+
+it('tells the counts and times of the protocol’s statistics', async () => {
+  const { host, ask } = setUp({ run: slow(5), options: { batch: { max: 4 } } });
+  await host.start();
+  await Promise.all([ask(1), ask(2), ask(3)]);
+  await ask(4);
+  const statistics = host.statistics();
+  expect(statistics).toMatchObject({
+    requests: 4,
+    rows: 4,
+    batches: 2,
+    success: { count: 4 },
+    fail: { count: 0, ms: 0 },
+    queue: { count: 4 },
+    computeInput: { count: 4 },
+    computeOutput: { count: 4 },
+    batchSizes: [
+      { rows: 1, count: 1 },
+      { rows: 3, count: 1 },
+    ],
+  });
+  const { success, queue, computeInfer, computeInput, computeOutput, batchSizes } = statistics;
+  const parts = queue.ms + computeInfer.ms + computeInput.ms + computeOutput.ms;
+  expect(parts).toBeCloseTo(success.ms, 0);
+  expect(computeInfer.ms).toBeCloseTo(batchSizes[0]!.computeInferMs + 3 * batchSizes[1]!.computeInferMs, 6);
+  expect(Math.abs(statistics.lastInferenceMs - Date.now())).toBeLessThan(60_000);
+  expect(statistics.queueP99Ms).toBeGreaterThanOrEqual(statistics.queueP50Ms);
+});
