@@ -70,4 +70,6 @@ export interface AnsweredBy {
   /** Set when nothing was computed for this call: the answer was kept (`hit`), or another call was asking just the same (`shared`). */
   readonly cached?: 'hit' | 'shared' | undefined;
   readonly degraded?: Degraded | undefined;
+  /** The same as `parameters` of the Open Inference Protocol; set with either. */
+  readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
 }

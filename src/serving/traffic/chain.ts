@@ -81,17 +81,31 @@ export async function guarded<C extends Call, A extends Answer>(
 ): Promise<A & AnsweredBy> {
   const guards = hosted.guards!;
   const startedAtMs = performance.now();
-  if (call.isCopy) return attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
+  if (call.isCopy) return await attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
   if (guards.rateLimit && call.caller) guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
   const request = asked.request(hosted, call, deadlineMs);
   try {
-    return await attempt(hosted, asked.kind, request);
+    return marked(await attempt(hosted, asked.kind, request));
   } catch (error) {
     if (guards.fallback.length === 0 || !(error instanceof AiosError) || !FALLS_BACK.has(error.code))
       throw error;
     const fallingBack = { hosted, asked, call, error, rows: request.rows };
-    return await fallBack(fallingBack, startedAtMs + deadlineMs, hostOf);
+    return marked(await fallBack(fallingBack, startedAtMs + deadlineMs, hostOf));
   }
+}
+
+function marked<A extends AnsweredBy>(answer: A): A {
+  const { cached, degraded } = answer;
+  if (cached === undefined && degraded === undefined) return answer;
+  const parameters: Record<string, string | boolean> = {};
+  if (cached !== undefined) parameters.cached = cached;
+  if (degraded !== undefined) {
+    parameters.degraded = true;
+    parameters.degraded_by = degraded.by;
+    parameters.degraded_reason = degraded.reason;
+    parameters.degraded_from = `${degraded.model}/${degraded.version}`;
+  }
+  return { ...answer, parameters };
 }
 
 interface FallingBack<C extends Call, A extends Answer> {

@@ -61,7 +61,21 @@ describe('a fallback chain', () => {
       ...by,
       degraded: { model: 'risk', version: 3, reason: 'serving.timeout', by: how },
     });
+    expect(answer.parameters).toEqual({
+      degraded: true,
+      degraded_by: how,
+      degraded_reason: 'serving.timeout',
+      degraded_from: 'risk/3',
+    });
     expect(serving.statistics()['risk/3']).toMatchObject({ degraded: 1 });
+  });
+
+  it('is warm before it is needed, and stays as long as the version that falls back to it', async () => {
+    const { serving } = falling([{ ref: 2 }, { ref: 9 }, { model: 'rules' }]);
+    await serving.load('risk');
+    await expect.poll(() => serving.isReady('risk', 2) && serving.isReady('rules')).toBe(true);
+    serving.unloadIdle(performance.now() + 700_000);
+    expect(Object.keys(serving.statistics()).sort()).toEqual(['risk/2', 'risk/3', 'rules/1']);
   });
 
   it('writes an answer of tensors for each row, in the datatypes and shapes of the signature', async () => {

@@ -11,7 +11,7 @@ import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../run
 import type { TensorSpec } from '../tensors/tensor.ts';
 import type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel } from './calls.ts';
 import { ASKED_RESULTS, ASKED_TENSORS, guarded } from './chain.ts';
-import { type GuardLimits, guardsOf, type TrafficStatistics, UNGUARDED } from './guards.ts';
+import { type GuardLimits, type Guards, guardsOf, type TrafficStatistics, UNGUARDED } from './guards.ts';
 import type { Hosted } from './hosted.ts';
 import { observe } from './metrics.ts';
 import { RateLimiter } from './rate-limiter.ts';
@@ -61,6 +61,7 @@ export class Serving {
     this.#hostOf(this.#models.resolve(model, reference));
   readonly #reaper: NodeJS.Timeout;
   readonly #unobserve: () => void;
+  #isClosed = false;
 
   constructor({ models, runtimes, rollouts, limits }: ServingDependencies) {
     this.#models = models;
@@ -135,20 +136,24 @@ export class Serving {
     );
   }
 
-  /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays. */
+  /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays, and so do those that a loaded one falls back to. */
   unloadIdle(nowMs = performance.now()): void {
+    const kept = this.#fallbackKeys();
     const newest = new Map<string, number>();
-    for (const { model, host } of this.#hosted.values())
+    for (const [key, { model, host }] of this.#hosted) {
+      if (kept.has(key)) continue; // it stays anyway, and was perhaps never used: it must not take the place of one that was
       newest.set(model.name, Math.max(newest.get(model.name) ?? 0, host.lastUsedAtMs));
+    }
     for (const [key, { model, host }] of this.#hosted) {
       const idle = nowMs - host.lastUsedAtMs > this.#limits.modelIdleMs && host.waiting === 0;
-      if (!idle || host.lastUsedAtMs === newest.get(model.name)) continue;
+      if (!idle || host.lastUsedAtMs === newest.get(model.name) || kept.has(key)) continue;
       this.#hosted.delete(key);
       host.close();
     }
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#reaper);
     this.#unobserve();
     for (const { host } of this.#hosted.values()) host.close();
@@ -213,8 +218,35 @@ export class Serving {
     const guards = this.#guardsOf(model, known);
     const hosted: Hosted = { model, host, started, guards, plan: undefined };
     this.#hosted.set(key, hosted);
+    if (guards) setImmediate(() => this.#hostFallbacks(guards));
     if (known) void started.finally(() => known.host.drain()).catch(() => {});
     return hosted;
+  }
+
+  #fallbackKeys(): Set<string> {
+    const keys = new Set<string>();
+    for (const { guards } of this.#hosted.values())
+      for (const step of guards?.fallback ?? []) {
+        if (step.by === 'default') continue;
+        try {
+          keys.add(keyOf(this.#models.resolve(step.model, step.ref)));
+        } catch {
+          // There is no such version: nothing is loaded that would have to stay.
+        }
+      }
+    return keys;
+  }
+
+  /** Warm before they are needed: the first call that falls back must not wait for a replica to start. */
+  #hostFallbacks({ fallback }: Guards): void {
+    for (const step of fallback) {
+      if (this.#isClosed || step.by === 'default') continue;
+      try {
+        this.#hostedBy(step.model, step.ref);
+      } catch {
+        // It names no version that is there; a call that needs it is told so.
+      }
+    }
   }
 
   #guardsOf(model: ServedModel, known: Hosted | undefined) {

@@ -106,7 +106,8 @@ function shop() {
     }),
     inferPrimitive(
       {
-        score: async ({ features }) => ({
+        score: async ({ model, features }) => ({
+          model,
           outputs: { score: Number(features.orders) / 10 },
           version: 2,
           digest: 'sha256:m',

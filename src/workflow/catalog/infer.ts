@@ -5,12 +5,22 @@ import type { CostPort } from './records.ts';
 
 /** What this primitive needs of serving. */
 export interface InferPort {
-  score(call: { model: string; ref?: string | number; features: JsonObject; signal?: AbortSignal }): Promise<{
+  score(call: {
+    model: string;
+    ref?: string | number;
+    features: JsonObject;
+    signal?: AbortSignal;
+    step?: { runId: string; stepKey: string };
+  }): Promise<{
     outputs: { [name: string]: Json };
+    /** The one that answered: a fallback may be another model. */
+    model: string;
     version: number;
     digest: string;
     computeUs: number;
     costMicroUsd: MicroUsd;
+    /** Set when it was not the version asked for that answered. */
+    degraded?: { model: string; version: number; reason: string; by: string } | undefined;
   }>;
 }
 
@@ -18,7 +28,8 @@ export interface InferPort {
  * `call: infer:1@default`: runs a model on named features. `ref` is an alias or a version, `champion` when left out; which version answered
  * is kept with the result.
  *
- * Output: `{ outputs: { score: 0.12 }, model, version }`.
+ * Output: `{ outputs: { score: 0.12 }, model, version }`, and `degraded: { model, version, reason, by }` when the version asked for could
+ * not answer and its fallback did.
  */
 export function inferPrimitive(models: InferPort, costs: CostPort): CallPrimitive {
   return {
@@ -36,13 +47,13 @@ export function inferPrimitive(models: InferPort, costs: CostPort): CallPrimitiv
       additionalProperties: false,
     },
     async run({ model, ref, features }, { runId, stepKey, nowMs }) {
-      const name = model as string;
       const answer = await models.score({
-        model: name,
+        model: model as string,
         features: features as JsonObject,
+        step: { runId, stepKey },
         ...(ref === undefined ? {} : { ref: ref as string | number }),
       });
-      const { outputs, version, digest, computeUs, costMicroUsd } = answer;
+      const { outputs, model: name, version, digest, computeUs, costMicroUsd, degraded } = answer;
       const cost = costs({
         runId,
         stepKey,
@@ -53,8 +64,10 @@ export function inferPrimitive(models: InferPort, costs: CostPort): CallPrimitiv
         amountMicroUsd: costMicroUsd,
         at: nowMs,
       });
+      const output: JsonObject = { outputs, model: name, version };
+      if (degraded) output.degraded = { ...degraded };
       return {
-        output: { outputs, model: name, version },
+        output,
         writes: [cost],
         pins: [{ kind: 'model', name, version: String(version), digest }],
       };
