@@ -68,6 +68,15 @@ export const LIMITS = {
     16 * 1024 * 1024,
     'bytes of those answers and their inputs, where its definition names no number',
   ),
+  requestLogBytesMax: limit(
+    16 * 1024,
+    'what a sampled request keeps of its input, and as much of its answer, as JSON text',
+  ),
+  requestLogQueueMax: limit(
+    1_000,
+    'sampled requests that wait to be written; past it they are dropped and counted',
+  ),
+  requestLogRetentionMs: limit(30 * 86_400_000, 'how long a sampled request is kept; its audit entry stays'),
   rateLimitKeysMax: limit(10_000, 'keys whose calls of one model are counted, at about 100 bytes each'),
   modelMemoryBytesMax: limit(
     8 * 1024 * 1024 * 1024,

@@ -8,6 +8,7 @@ import { checkInputs } from '../tensors/tensor-check.ts';
 import type { AnsweredBy, Degraded, InferCall, ModelReference, ScoreCall } from './calls.ts';
 import type { FallbackStep } from './guards.ts';
 import type { Hosted } from './hosted.ts';
+import type { RequestLog } from './request-log.ts';
 import { type Answer, keyOf } from './response-cache.ts';
 
 type Call = Omit<InferCall, 'inputs'>;
@@ -66,31 +67,68 @@ const ILL = new Set<string>([
   'serving.model_failed',
 ]);
 
+/** What a chain needs beside the version that was asked. */
+export interface Surroundings {
+  readonly hostOf: (model: string, reference: ModelReference) => Hosted;
+  readonly requestLog: RequestLog | undefined;
+}
+
 /**
  * The way of a call whose model has guards: rate limit, cache, circuit breaker, the version's queue, and where that cannot answer the fallback
- * chain. The steps of a chain have their own cache and breaker, and their chains are not followed.
+ * chain; some calls are kept for the request log. The steps of a chain have their own cache and breaker, and their chains are not followed.
  *
  * @throws AiosError the error of the version that was asked, with what each step of the chain said in `fallbacks`
  */
-export async function guarded<C extends Call, A extends Answer>(
+export async function guarded<C extends InferCall | ScoreCall, A extends Answer>(
   hosted: Hosted,
   asked: Asked<C, A>,
   call: C,
   deadlineMs: number,
-  hostOf: (model: string, reference: ModelReference) => Hosted,
+  surroundings: Surroundings,
 ): Promise<A & AnsweredBy> {
   const guards = hosted.guards!;
   const startedAtMs = performance.now();
   if (call.isCopy) return await attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
   if (guards.rateLimit && call.caller) guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
-  const request = asked.request(hosted, call, deadlineMs);
+  const { hostOf, requestLog } = surroundings;
+  const log = guards.log;
+  if (!log || !requestLog || Math.random() >= log.sample)
+    return answered(hosted, asked, call, startedAtMs + deadlineMs, hostOf);
+  let answer: (A & AnsweredBy) | undefined;
+  let error: unknown;
+  try {
+    answer = await answered(hosted, asked, call, startedAtMs + deadlineMs, hostOf);
+    return answer;
+  } catch (fault) {
+    error = fault;
+    throw fault;
+  } finally {
+    const signature = () => (answer ? signatureOf(answer, hosted, hostOf) : hosted.model.signature);
+    const latencyMs = performance.now() - startedAtMs;
+    requestLog.keep({ call, asked: hosted.model, signature, answer, error, latencyMs }, log.redact ?? []);
+  }
+}
+
+/** Of the version that answered: a fallback may be another model. */
+function signatureOf({ model, version }: AnsweredBy, hosted: Hosted, hostOf: Surroundings['hostOf']) {
+  const isSame = model === hosted.model.name && version === hosted.model.version;
+  return (isSame ? hosted : hostOf(model, version)).model.signature;
+}
+
+async function answered<C extends Call, A extends Answer>(
+  hosted: Hosted,
+  asked: Asked<C, A>,
+  call: C,
+  deadlineAtMs: number,
+  hostOf: Surroundings['hostOf'],
+): Promise<A & AnsweredBy> {
+  const { fallback } = hosted.guards!;
+  const request = asked.request(hosted, call, deadlineAtMs - performance.now());
   try {
     return marked(await attempt(hosted, asked.kind, request));
   } catch (error) {
-    if (guards.fallback.length === 0 || !(error instanceof AiosError) || !FALLS_BACK.has(error.code))
-      throw error;
-    const fallingBack = { hosted, asked, call, error, rows: request.rows };
-    return marked(await fallBack(fallingBack, startedAtMs + deadlineMs, hostOf));
+    if (fallback.length === 0 || !(error instanceof AiosError) || !FALLS_BACK.has(error.code)) throw error;
+    return marked(await fallBack({ hosted, asked, call, error, rows: request.rows }, deadlineAtMs, hostOf));
   }
 }
 
@@ -119,7 +157,7 @@ interface FallingBack<C extends Call, A extends Answer> {
 async function fallBack<C extends Call, A extends Answer>(
   { hosted, asked, call, error, rows }: FallingBack<C, A>,
   deadlineAtMs: number,
-  hostOf: (model: string, reference: ModelReference) => Hosted,
+  hostOf: Surroundings['hostOf'],
 ): Promise<A & AnsweredBy> {
   const { name: model, version, digest } = hosted.model;
   const tried: Json[] = [];

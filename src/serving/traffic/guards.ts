@@ -4,7 +4,12 @@ import { CircuitBreaker, type CircuitStatistics } from './circuit-breaker.ts';
 import { DefaultAnswer } from './default-answer.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { type CacheStatistics, ResponseCache } from './response-cache.ts';
-import type { FallbackOptions, RateLimitOptions, TrafficOptions } from './traffic-options.ts';
+import type {
+  FallbackOptions,
+  RateLimitOptions,
+  RequestLogOptions,
+  TrafficOptions,
+} from './traffic-options.ts';
 
 /** One step of a fallback chain, made ready. */
 export type FallbackStep =
@@ -32,13 +37,14 @@ export class Guards {
   readonly breaker: CircuitBreaker | undefined;
   readonly fallback: readonly FallbackStep[];
   readonly rateLimit: RateLimitOptions | undefined;
+  readonly log: RequestLogOptions | undefined;
   readonly limiter: RateLimiter;
   readonly options: TrafficOptions;
   degraded = 0;
 
   constructor(model: ServedModel, limits: GuardLimits, limiter: RateLimiter) {
     this.options = trafficOptions(model.serving);
-    const { cache, breaker, fallback = [], rateLimit } = this.options;
+    const { cache, breaker, fallback = [], rateLimit, log } = this.options;
     const label = `${model.name}/${model.version}`;
     this.cache =
       cache &&
@@ -50,6 +56,7 @@ export class Guards {
     this.breaker = breaker && new CircuitBreaker(label, breaker);
     this.fallback = fallback.map((step) => stepOf(step, model));
     this.rateLimit = rateLimit;
+    this.log = log;
     this.limiter = limiter;
   }
 

@@ -10,11 +10,12 @@ import { warmUp } from '../hosting/warm-up.ts';
 import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
 import type { TensorSpec } from '../tensors/tensor.ts';
 import type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel } from './calls.ts';
-import { ASKED_RESULTS, ASKED_TENSORS, guarded } from './chain.ts';
+import { ASKED_RESULTS, ASKED_TENSORS, guarded, type Surroundings } from './chain.ts';
 import { type GuardLimits, type Guards, guardsOf, type TrafficStatistics, UNGUARDED } from './guards.ts';
 import type { Hosted } from './hosted.ts';
 import { observe } from './metrics.ts';
 import { RateLimiter } from './rate-limiter.ts';
+import type { RequestLog } from './request-log.ts';
 import type { RolloutRouter } from './rollout-router.ts';
 
 export type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel };
@@ -30,6 +31,8 @@ export interface ServingDependencies {
   runtimes: Readonly<Record<string, Runtime>>;
   /** Nothing for a server without rollouts. */
   rollouts?: RolloutRouter | undefined;
+  /** Nothing for a server that keeps no sample of its requests. */
+  requestLog?: RequestLog | undefined;
   limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax'> &
     GuardLimits &
     Capacity['limits'];
@@ -57,18 +60,20 @@ export class Serving {
   readonly #hosted = new Map<string, Hosted>();
   /** By model: a key's calls count whichever version they go to. */
   readonly #limiters = new Map<string, RateLimiter>();
-  readonly #hostedBy = (model: string, reference: ModelReference) =>
-    this.#hostOf(this.#models.resolve(model, reference));
+  readonly #surroundings: Surroundings;
   readonly #reaper: NodeJS.Timeout;
   readonly #unobserve: () => void;
   #isClosed = false;
 
-  constructor({ models, runtimes, rollouts, limits }: ServingDependencies) {
+  constructor({ models, runtimes, rollouts, requestLog, limits }: ServingDependencies) {
     this.#models = models;
     this.#rollouts = rollouts;
     this.#runtimes = runtimes;
     this.#limits = limits;
     this.#capacity = new Capacity(limits);
+    const hostOf = (model: string, reference: ModelReference) =>
+      this.#hostOf(models.resolve(model, reference));
+    this.#surroundings = { hostOf, requestLog };
     this.#reaper = setInterval(() => this.unloadIdle(), REAP_MS).unref();
     this.#unobserve = observe(() => this.#hosted.values());
   }
@@ -172,7 +177,7 @@ export class Serving {
   readonly #infer = async (call: InferCall): Promise<InferAnswer & AnsweredBy> => {
     const hosted = this.#hostOf(this.#models.resolve(call.model, call.ref));
     const deadlineMs = this.#deadlineMs(call);
-    if (hosted.guards) return guarded(hosted, ASKED_TENSORS, call, deadlineMs, this.#hostedBy);
+    if (hosted.guards) return guarded(hosted, ASKED_TENSORS, call, deadlineMs, this.#surroundings);
     const request = ASKED_TENSORS.request(hosted, call, deadlineMs);
     hosted.host.submit(request);
     const { name: model, version, digest } = hosted.model;
@@ -182,7 +187,7 @@ export class Serving {
   readonly #score = async (call: ScoreCall): Promise<RowAnswer & AnsweredBy> => {
     const hosted = this.#hostOf(this.#models.resolve(call.model, call.ref));
     const deadlineMs = this.#deadlineMs(call);
-    if (hosted.guards) return guarded(hosted, ASKED_RESULTS, call, deadlineMs, this.#hostedBy);
+    if (hosted.guards) return guarded(hosted, ASKED_RESULTS, call, deadlineMs, this.#surroundings);
     const request = ASKED_RESULTS.request(hosted, call, deadlineMs);
     hosted.host.submit(request);
     const { outputs, computeUs, batchRows, costMicroUsd } = await request.answer;
@@ -242,7 +247,7 @@ export class Serving {
     for (const step of fallback) {
       if (this.#isClosed || step.by === 'default') continue;
       try {
-        this.#hostedBy(step.model, step.ref);
+        this.#surroundings.hostOf(step.model, step.ref);
       } catch {
         // It names no version that is there; a call that needs it is told so.
       }

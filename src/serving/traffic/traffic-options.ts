@@ -49,7 +49,7 @@ export interface RateLimitOptions {
 }
 
 /** Which requests are kept, and what of them is not. */
-interface RequestLogOptions {
+export interface RequestLogOptions {
   /** The part of requests that is kept, 0 to 1. */
   readonly sample: number;
   /** Features, tensors and results whose values are left out. */

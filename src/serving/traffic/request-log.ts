@@ -1,0 +1,242 @@
+import { isSpanContextValid, metrics, trace } from '@opentelemetry/api';
+import { digestOf } from '../../kernel/canonical.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { firstId, newId } from '../../kernel/ids.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Queryable } from '../../store/database.ts';
+import { type Committer, type Write, write } from '../../store/group-commit.ts';
+import type { Share } from '../hosting/request.ts';
+import type { ScoreOutputs } from '../hosting/score.ts';
+import type { Signature } from '../tensors/signature.ts';
+import type { Tensor } from '../tensors/tensor.ts';
+import type { AnsweredBy, InferCall, ScoreCall, ServedModel } from './calls.ts';
+import { type RequestRow, type RequestStatus, requestLane } from './request-log-lane.ts';
+import { sampleOf } from './request-sample.ts';
+
+/** A request that was drawn, with what became of it. */
+export interface DrawnRequest {
+  readonly call: InferCall | ScoreCall;
+  /** The version that was asked. */
+  readonly asked: ServedModel;
+  /** The signature of the one that answered. */
+  signature(): Signature;
+  readonly answer?: (Share & AnsweredBy & { readonly outputs: readonly Tensor[] | ScoreOutputs }) | undefined;
+  readonly error?: unknown;
+  readonly latencyMs: number;
+}
+
+/** A sampled request, for the audit log: digests of exactly what its row keeps. */
+export interface RequestRecord {
+  readonly id: string;
+  readonly model: string;
+  readonly version: number;
+  readonly status: RequestStatus;
+  readonly caller: { readonly kind: string; readonly id: string } | undefined;
+  readonly at: number;
+  readonly requestDigest: string;
+  readonly answerDigest: string;
+}
+
+export interface RequestLogDependencies {
+  db: Queryable;
+  commit: Committer;
+  clock: Clock;
+  limits: Pick<
+    Limits,
+    | 'requestLogBytesMax'
+    | 'requestLogQueueMax'
+    | 'requestLogRetentionMs'
+    | 'retentionPassMs'
+    | 'retentionRowsMax'
+  >;
+  /** Writes that are committed with the request's row. */
+  record(request: RequestRecord): readonly Write[];
+  onError(error: unknown): void;
+}
+
+export interface RequestFilters {
+  readonly model: string;
+  readonly version?: number | undefined;
+  readonly status?: RequestStatus | undefined;
+  readonly callerId?: string | undefined;
+  readonly traceId?: string | undefined;
+  readonly runId?: string | undefined;
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+}
+
+export type LoggedRequest = JsonObject & {
+  readonly id: string;
+  readonly at: number;
+  readonly runId?: string;
+};
+
+const counter = metrics.getMeter('aios.serving').createCounter('aios.serving.sampled', { unit: '{request}' });
+
+/**
+ * Keeps a sample of what models are asked and answer. Nobody waits for it: what there is no room for is dropped and counted. Group commit
+ * gathers the rows, each in one transaction with its audit entry.
+ *
+ * @example log.keep({ call, asked: model, signature: () => model.signature, answer, latencyMs: 3 }, { sample: 0.01, redact: ['age'] })
+ */
+export class RequestLog {
+  readonly #deps: RequestLogDependencies;
+  #writing = 0;
+  #dropped = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(dependencies: RequestLogDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** Requests that were drawn and not kept, for want of room or of a database. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Never throws and never waits. */
+  keep(drawn: DrawnRequest, redact: readonly string[]): void {
+    const { commit, limits, record, onError } = this.#deps;
+    if (this.#writing >= limits.requestLogQueueMax) {
+      this.#drop();
+      return;
+    }
+    try {
+      const { row, audited } = this.#row(drawn, redact);
+      this.#writing++;
+      commit
+        .commit([write(requestLane, row), ...record(audited)])
+        .then(
+          () => counter.add(1, { outcome: 'kept' }),
+          (error: unknown) => {
+            this.#drop();
+            onError(error);
+          },
+        )
+        .finally(() => {
+          this.#writing--;
+        });
+    } catch (error) {
+      this.#drop();
+      onError(error);
+    }
+  }
+
+  /** The newest first. */
+  async read(
+    { model, version, status, callerId, traceId, runId, sinceMs, untilMs }: RequestFilters,
+    countMax: number,
+    beforeId?: string,
+  ): Promise<LoggedRequest[]> {
+    const upTo = untilMs === undefined ? undefined : firstId('inf', untilMs);
+    const before = [beforeId, upTo].filter((id) => id !== undefined).sort()[0];
+    const rows = await this.#deps.db.query<{
+      id: string;
+      at: number;
+      run_id: string | null;
+      body: JsonObject;
+    }>(
+      `select id, at, run_id, body from inference_requests
+       where model = $1 and ($2::int is null or version = $2) and ($3::text is null or status = $3)
+         and ($4::text is null or caller_id = $4) and ($5::text is null or trace_id = $5) and ($6::text is null or run_id = $6)
+         and ($7::text is null or id >= $7) and ($8::text is null or id < $8)
+       order by id desc limit $9`,
+      [
+        model,
+        version ?? null,
+        status ?? null,
+        callerId ?? null,
+        traceId ?? null,
+        runId ?? null,
+        sinceMs === undefined ? null : firstId('inf', sinceMs),
+        before ?? null,
+        countMax,
+      ],
+    );
+    return rows.map(({ id, at, run_id, body }) => ({
+      id,
+      at,
+      ...(run_id !== null && { runId: run_id }),
+      ...body,
+    }));
+  }
+
+  /** Deletes what is over its retention, now and from time to time. */
+  start(): void {
+    const pass = () => void this.forget().catch(this.#deps.onError);
+    this.#timer ??= setInterval(pass, this.#deps.limits.retentionPassMs).unref();
+    pass();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Answers with how many were deleted. */
+  async forget(): Promise<number> {
+    const { db, clock, limits } = this.#deps;
+    const before = firstId('inf', clock.now() - limits.requestLogRetentionMs);
+    for (let deleted = 0; ; ) {
+      const rows = await db.query(
+        `delete from inference_requests where id in
+         (select id from inference_requests where id < $1 order by id limit $2) returning id`,
+        [before, limits.retentionRowsMax],
+      );
+      deleted += rows.length;
+      if (rows.length < limits.retentionRowsMax) return deleted;
+    }
+  }
+
+  #drop(): void {
+    this.#dropped++;
+    counter.add(1, { outcome: 'dropped' });
+  }
+
+  #row(
+    { call, asked, signature, answer, error, latencyMs }: DrawnRequest,
+    redact: readonly string[],
+  ): { row: RequestRow; audited: RequestRecord } {
+    const at = this.#deps.clock.now();
+    const input = 'features' in call ? { features: call.features } : { inputs: call.inputs };
+    const sample = sampleOf({
+      input,
+      outputs: answer?.outputs,
+      error,
+      asked: asked.signature,
+      answered: signature(),
+      redact,
+      bytesMax: this.#deps.limits.requestLogBytesMax,
+    });
+    const status: RequestStatus = answer === undefined ? 'failed' : answer.degraded ? 'degraded' : 'answered';
+    const span = trace.getActiveSpan()?.spanContext();
+    const traceId = span && isSpanContextValid(span) ? span.traceId : undefined;
+    const { caller, step } = call;
+    const head = { id: newId('inf', at), model: asked.name, version: asked.version, status, at };
+    const body = {
+      model: asked.name,
+      version: asked.version,
+      digest: asked.digest,
+      status,
+      answeredBy: answer ? { model: answer.model, version: answer.version, digest: answer.digest } : null,
+      degraded: answer?.degraded ? { ...answer.degraded } : null,
+      cached: answer?.cached ?? null,
+      caller: caller ? { kind: caller.kind, id: caller.id } : null,
+      traceId: traceId ?? null,
+      stepKey: step?.stepKey ?? null,
+      latencyMs,
+      computeUs: answer?.computeUs ?? null,
+      batchRows: answer?.batchRows ?? null,
+      costMicroUsd: answer?.costMicroUsd ?? null,
+      redacted: [...redact],
+      ...sample,
+    } satisfies { [name: string]: Json };
+    const requestDigest = digestOf(sample.request);
+    const answerDigest = digestOf(sample.answer ?? sample.error);
+    return {
+      row: { ...head, callerId: caller?.id, traceId, runId: step?.runId, body },
+      audited: { ...head, caller: body.caller ?? undefined, requestDigest, answerDigest },
+    };
+  }
+}
