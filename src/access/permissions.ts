@@ -9,6 +9,7 @@ export const PERMISSIONS = [
   'models.read',
   'models.write',
   'models.promote',
+  'models.load',
   'serving.infer',
   'runs.read',
   'runs.start',

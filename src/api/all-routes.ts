@@ -9,6 +9,7 @@ import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
 import { qualityRoutes } from './routes-quality.ts';
+import { repositoryRoutes } from './routes-repository.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
 import { runRoutes } from './routes-runs.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
@@ -30,6 +31,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof repositoryRoutes>[0] &
   Parameters<typeof runQueueRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof scheduleRoutes>[0] &
@@ -64,6 +66,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     featureRoutes(dependencies),
     modelRoutes(dependencies),
     servingRoutes(dependencies),
+    repositoryRoutes(dependencies),
     startRoutes(dependencies),
     runQueueRoutes(dependencies),
     runRoutes(dependencies),

@@ -29,7 +29,7 @@ export class GrpcModels {
 
   readonly metadata = ({ name, version }: Named) => {
     const model = this.#models.resolve(name, version || undefined);
-    return modelMetadata(model.name, [model.version], model.signature);
+    return modelMetadata(model, [model.version]);
   };
 
   /** As much of Triton's configuration as there is here. The batch dimension is not in its `dims`. */

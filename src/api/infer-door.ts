@@ -10,6 +10,7 @@ import {
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
+import { withError } from '../serving/protocol/open-inference.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import type { InferHead } from './infer-head.ts';
@@ -95,7 +96,7 @@ export class InferDoor {
 
   #refuse(error: unknown, reply: InferReply): void {
     const { problem, headers } = problemAnswer(error as Error, this.#onFault);
-    reply.send(problem.status, headers, JSON.stringify(problem.toProblem()));
+    reply.send(problem.status, headers, JSON.stringify(withError(problem.toProblem())));
   }
 
   #traced(parent: typeof ROOT_CONTEXT, head: InferHead, body: Uint8Array, reply: InferReply): void {

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
-import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue, type Problem, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
 
 /** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
 export function answerProblems(
@@ -8,16 +9,16 @@ export function answerProblems(
   limits: Limits,
   onFault: (error: AiosError) => void,
 ): void {
-  server.setErrorHandler((error: FastifyError, _request, reply) => {
+  server.setErrorHandler((error: FastifyError, request, reply) => {
     const { problem, headers } = problemAnswer(fromFramework(error, limits) ?? error, onFault);
     for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
-    return reply.code(problem.status).send(problem.toProblem());
+    return reply.code(problem.status).send(problemBody(problem, request.url));
   });
   server.setNotFoundHandler((request, reply) => {
     const problem = new AiosError('request.not_found', {
       detail: `${request.method} ${request.url} is not a route.`,
     });
-    return reply.code(404).type('application/problem+json').send(problem.toProblem());
+    return reply.code(404).type('application/problem+json').send(problemBody(problem, request.url));
   });
 }
 
@@ -36,6 +37,12 @@ export function problemAnswer(
   if (problem.status === 401) headers.push('www-authenticate', 'Bearer');
   // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
   return { problem: problem.code === 'internal' ? new AiosError('internal') : problem, headers };
+}
+
+/** The body of an error's answer, as the clients of that address read it. */
+function problemBody(error: AiosError, url: string): Problem {
+  const problem = error.toProblem();
+  return isProtocolPath(url) ? withError(problem) : problem;
 }
 
 function fromFramework(error: FastifyError, limits: Limits): AiosError | undefined {

@@ -1,32 +1,39 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { AiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
 import {
-  type Answered,
   HEADER_LENGTH,
-  type InferenceRequest,
   readInference,
   readRawInference,
   writeInference,
 } from '../serving/protocol/infer-http.ts';
+import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata, serverMetadata } from '../serving/protocol/open-inference.ts';
-import type { ModelSource, Serving } from '../serving/traffic/serving.ts';
+import type { ModelReference, Serving } from '../serving/traffic/serving.ts';
+import { bytesOfBody, readProtocolBodies, sendInference } from './inference-bodies.ts';
+import type { ModelVersions } from './model-repository.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
 interface Dependencies {
-  serving: Serving;
-  models: ModelSource;
+  serving: Pick<Serving, 'infer' | 'isReady'>;
+  models: ModelVersions;
   version: string;
+  limits: Limits;
 }
 
 const Params = Type.Object({ name: Type.String(), version: Type.Optional(Type.String()) });
 const tag = 'serving';
 
 /** The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md). */
-export function servingRoutes({ serving, models, version }: Dependencies): (server: FastifyInstance) => void {
+export function servingRoutes({
+  serving,
+  models,
+  version,
+  limits,
+}: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
-    readBytes(server);
+    readProtocolBodies(server, { limits });
     route(server, {
       method: 'GET',
       url: '/v2',
@@ -35,14 +42,15 @@ export function servingRoutes({ serving, models, version }: Dependencies): (serv
       tag,
       handle: () => serverMetadata(version),
     });
-    for (const state of ['live', 'ready']) {
+    for (const state of ['live', 'ready'] as const) {
       route(server, {
         method: 'GET',
         url: `/v2/health/${state}`,
         permission: 'public',
         summary: `Whether the inference server is ${state}`,
         tag,
-        handle: () => ({ [state]: true }),
+        // The specification calls the member `live` in both answers, and its OpenAPI document `ready` in the second.
+        handle: () => (state === 'live' ? { live: true } : { live: true, ready: true }),
       });
     }
     for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version'])
@@ -50,7 +58,12 @@ export function servingRoutes({ serving, models, version }: Dependencies): (serv
   };
 }
 
-function modelRoutes(server: FastifyInstance, path: string, serving: Serving, models: ModelSource): void {
+function modelRoutes(
+  server: FastifyInstance,
+  path: string,
+  serving: Dependencies['serving'],
+  models: Dependencies['models'],
+): void {
   const of = path.endsWith(':version') ? 'a version of a model' : 'a model (its champion)';
   route(server, {
     method: 'GET',
@@ -61,8 +74,21 @@ function modelRoutes(server: FastifyInstance, path: string, serving: Serving, mo
     params: Params,
     handle: ({ params }) => {
       const model = models.resolve(params.name, referenceOf(params.version));
-      return modelMetadata(model.name, [model.version], model.signature);
+      return modelMetadata(
+        model,
+        models.get(model.name).versions.map((each) => each.version),
+      );
     },
+  });
+  route(server, {
+    method: 'GET',
+    url: `${path}/config`,
+    permission: 'models.read',
+    summary: `How ${of} is served, in the words of Triton`,
+    tag,
+    params: Params,
+    answer: AnyObject,
+    handle: ({ params }) => modelConfig(models.resolve(params.name, referenceOf(params.version))),
   });
   route(server, {
     method: 'GET',
@@ -90,36 +116,19 @@ function modelRoutes(server: FastifyInstance, path: string, serving: Serving, mo
       const { name } = params;
       const ref = referenceOf(params.version);
       const header = request.headers[HEADER_LENGTH] as string | undefined;
-      const bytes = (body ?? new Uint8Array()) as unknown as Uint8Array;
+      const bytes = bytesOfBody(body);
       const asked =
         header === '0'
           ? readRawInference(bytes, models.resolve(name, ref).signature.inputs)
           : readInference(bytes, header);
       const { inputs, timeoutMs: deadlineMs } = asked;
-      return answer(reply, asked, await serving.infer({ model: name, ref, inputs, deadlineMs }));
+      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs });
+      return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });
 }
 
-/** The protocol's clients send JSON and bytes under any content type, or none: the body says itself what it is. */
-function readBytes(server: FastifyInstance): void {
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-}
-
-function answer(reply: FastifyReply, request: InferenceRequest, answered: Answered): FastifyReply {
-  const body = writeInference(request, answered);
-  if (body.headerBytes === undefined) return reply.type('application/json').send(body.json);
-  return reply
-    .type('application/octet-stream')
-    .header(HEADER_LENGTH, String(body.headerBytes))
-    .send(body.bytes);
-}
-
-function referenceOf(version: string | undefined): number | undefined {
-  if (version === undefined) return undefined;
-  if (/^[1-9]\d*$/.test(version)) return Number(version);
-  throw new AiosError('request.invalid', {
-    issues: [{ path: '/version', message: 'a version is a whole number from 1', found: version }],
-  });
+/** A version by its number, or an alias. */
+function referenceOf(version: string | undefined): ModelReference {
+  return version !== undefined && /^[1-9]\d*$/.test(version) ? Number(version) : version;
 }

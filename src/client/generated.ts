@@ -258,14 +258,24 @@ export interface Operations {
   'GET /v2/health/ready': { answer: Json };
   /** Metadata of a model (its champion). Permission: `models.read`. */
   'GET /v2/models/{name}': { params: { name: string; version: string }; answer: Json };
+  /** How a model (its champion) is served, in the words of Triton. Permission: `models.read`. */
+  'GET /v2/models/{name}/config': { params: { name: string; version: string }; answer: { [name: string]: Json } };
   /** Run a model (its champion) on tensors. Permission: `serving.infer`. */
   'POST /v2/models/{name}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
   /** Whether a model (its champion) is ready. Permission: `models.read`. */
   'GET /v2/models/{name}/ready': { params: { name: string; version: string }; answer: Json };
   /** Metadata of a version of a model. Permission: `models.read`. */
   'GET /v2/models/{name}/versions/{version}': { params: { name: string; version: string }; answer: Json };
+  /** How a version of a model is served, in the words of Triton. Permission: `models.read`. */
+  'GET /v2/models/{name}/versions/{version}/config': { params: { name: string; version: string }; answer: { [name: string]: Json } };
   /** Run a version of a model on tensors. Permission: `serving.infer`. */
   'POST /v2/models/{name}/versions/{version}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
   /** Whether a version of a model is ready. Permission: `models.read`. */
   'GET /v2/models/{name}/versions/{version}/ready': { params: { name: string; version: string }; answer: Json };
+  /** Every version of every model, and whether it is loaded. Permission: `models.read`. */
+  'POST /v2/repository/index': { body: { ready?: boolean | undefined }; answer: Array<{ [name: string]: Json }> };
+  /** Load the champion of a model before it is asked for. Permission: `models.load`. */
+  'POST /v2/repository/models/{name}/load': { params: { name: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** End the replicas of a model; the next request loads it again. Permission: `models.load`. */
+  'POST /v2/repository/models/{name}/unload': { params: { name: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
 }

@@ -3,9 +3,16 @@ import { modelMetadata, serverMetadata } from './open-inference.ts';
 
 describe('the Open Inference Protocol', () => {
   it('describes the server and a model', () => {
-    expect(serverMetadata('0.1.0')).toEqual({ name: 'aios', version: '0.1.0', extensions: [] });
+    expect(serverMetadata('0.1.0')).toEqual({
+      name: 'aios',
+      version: '0.1.0',
+      extensions: ['binary_tensor_data', 'model_configuration', 'model_repository'],
+    });
     const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [-1, 2] }];
-    expect(modelMetadata('m', [2, 1], { inputs, outputs: inputs })).toMatchObject({
+    expect(
+      modelMetadata({ name: 'm', runtime: 'onnx', signature: { inputs, outputs: inputs } }, [2, 1]),
+    ).toMatchObject({
+      platform: 'onnx_onnxv1',
       versions: ['2', '1'],
       inputs,
     });

@@ -104,6 +104,18 @@ export class Serving {
     await this.#hostOf(this.#models.resolve(name, reference)).host.start();
   }
 
+  /**
+   * Ends the replicas of a model, once they have answered what they took; the next request loads one again.
+   *
+   * @returns the versions that were loaded
+   */
+  async unload(name: string): Promise<number[]> {
+    const loaded = [...this.#hosted].filter(([, { model }]) => model.name === name);
+    for (const [key] of loaded) this.#hosted.delete(key);
+    await Promise.all(loaded.map(([, { host }]) => host.drain()));
+    return loaded.map(([, { model }]) => model.version);
+  }
+
   /** True when a replica of the version is ready. Does not start one. */
   isReady(name: string, reference?: ModelReference): boolean {
     const hosted = this.#hosted.get(keyOf(this.#models.resolve(name, reference)));

@@ -1,0 +1,89 @@
+import type { Clock } from '../kernel/clock.ts';
+import type { AuditLog } from '../ledger/audit.ts';
+import type { ModelSource, Serving } from '../serving/traffic/serving.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { actorOf, type Caller } from './routes.ts';
+
+/** What the protocol asks of the registry. */
+export interface ModelVersions extends Pick<ModelSource, 'resolve'> {
+  /** The newest version first. @throws AiosError `models.unknown_model` */
+  get(name: string): { readonly name: string; readonly versions: readonly { readonly version: number }[] };
+  list(): ReturnType<ModelVersions['get']>[];
+}
+
+export interface RepositoryDependencies {
+  models: ModelVersions;
+  serving: Pick<Serving, 'isReady' | 'load' | 'unload'>;
+  commit: Committer;
+  clock: Clock;
+  auditLog: Pick<AuditLog, 'entry'>;
+}
+
+/** A version in the repository's index; the states are Triton's. */
+export interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: 'READY' | 'UNAVAILABLE';
+  readonly reason: string;
+}
+
+/** The model repository as the protocol's clients see it, whatever their door: which versions there are, and which are in memory. */
+export class ModelRepository {
+  readonly #deps: RepositoryDependencies;
+
+  constructor(dependencies: RepositoryDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** Every version of every model, the newest first. */
+  index(readyOnly: boolean): IndexEntry[] {
+    const { models, serving } = this.#deps;
+    const entries = models.list().flatMap(({ name, versions }) =>
+      versions.map(({ version }): IndexEntry => {
+        const isReady = serving.isReady(name, version);
+        return {
+          name,
+          version: String(version),
+          state: isReady ? 'READY' : 'UNAVAILABLE',
+          reason: isReady ? '' : 'not loaded; the next request loads it',
+        };
+      }),
+    );
+    return readyOnly ? entries.filter(({ state }) => state === 'READY') : entries;
+  }
+
+  /** Starts and warms the replicas of a model's champion. @throws AiosError `models.unknown_model`, `serving.unavailable` */
+  async load(name: string, by: Caller): Promise<void> {
+    const { models, serving } = this.#deps;
+    const { version } = models.resolve(name);
+    await serving.load(name, version);
+    await this.#record('loaded', name, [version], by);
+  }
+
+  /**
+   * Ends the replicas of all versions of a model, once they have answered what they took. The next request loads the version that it
+   * needs again: who wants a model to answer no more takes its permission or its alias away.
+   *
+   * @throws AiosError `models.unknown_model`
+   */
+  async unload(name: string, by: Caller): Promise<void> {
+    const { models, serving } = this.#deps;
+    models.get(name);
+    const versions = await serving.unload(name);
+    await this.#record('unloaded', name, versions, by);
+  }
+
+  async #record(action: 'loaded' | 'unloaded', name: string, versions: number[], by: Caller): Promise<void> {
+    const { commit, clock, auditLog } = this.#deps;
+    await commit.commit([
+      auditLog.entry({
+        kind: 'model',
+        action,
+        actor: actorOf(by),
+        object: `model:${name}`,
+        at: clock.now(),
+        payload: { name, versions },
+      }),
+    ]);
+  }
+}

@@ -1,0 +1,63 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { AiosError } from '../kernel/errors.ts';
+import { isObject, type Json } from '../kernel/json.ts';
+import { jsonOf, readProtocolBodies } from './inference-bodies.ts';
+import { ModelRepository, type RepositoryDependencies } from './model-repository.ts';
+import { route } from './routes.ts';
+import { AnyObject, NameParams } from './shapes.ts';
+
+type Dependencies = RepositoryDependencies & Parameters<typeof readProtocolBodies>[1];
+
+const tag = 'serving';
+
+/** The model repository extension (triton-inference-server/server, docs/protocol/extension_model_repository.md). */
+export function repositoryRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  const repository = new ModelRepository(dependencies);
+  return (server) => {
+    readProtocolBodies(server, dependencies);
+    route(server, {
+      method: 'POST',
+      url: '/v2/repository/index',
+      permission: 'models.read',
+      summary: 'Every version of every model, and whether it is loaded',
+      tag,
+      body: Type.Optional(Type.Object({ ready: Type.Optional(Type.Boolean()) })),
+      answer: Type.Array(AnyObject),
+      handle: ({ body }) => {
+        const { ready } = jsonOf(body);
+        return repository.index(ready === true);
+      },
+    });
+    for (const action of ['load', 'unload'] as const) {
+      route(server, {
+        method: 'POST',
+        url: `/v2/repository/models/:name/${action}`,
+        permission: 'models.load',
+        summary:
+          action === 'load'
+            ? 'Load the champion of a model before it is asked for'
+            : 'End the replicas of a model; the next request loads it again',
+        tag,
+        params: NameParams,
+        body: Type.Optional(AnyObject),
+        answer: AnyObject,
+        handle: async ({ params, body, caller }) => {
+          refuseParameters(action, jsonOf(body).parameters);
+          await repository[action](params.name, caller);
+          return {};
+        },
+      });
+    }
+  };
+}
+
+/** Files and configurations come by the registry, where they are checked and kept; a load that ignored them would load something else. */
+function refuseParameters(action: string, parameters: Json | undefined): void {
+  if (!isObject(parameters)) return;
+  const refused = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
+  if (refused === undefined) return;
+  throw new AiosError('serving.parameter_refused', {
+    detail: `The parameter ${refused.slice(0, 60)} of ${action} is not served: versions are registered at /api/v1/models/{name}/versions.`,
+  });
+}
