@@ -84,3 +84,17 @@ function numberOf(parameter: InferParameter | undefined): number | undefined {
   const value = parameter?.int64_param ?? parameter?.uint64_param ?? parameter?.double_param;
   return value === undefined || typeof value === 'number' ? value : value.toNumber();
 }
+/** The request's message to another server, with raw contents. */
+export function requestToGrpc(
+  model: string,
+  version: string,
+  inputs: readonly Tensor[],
+): Partial<ModelInferRequest> {
+  const written = inputs.map(tensorToGrpc);
+  return {
+    model_name: model,
+    model_version: version,
+    inputs: written.map(({ tensor }) => tensor),
+    raw_input_contents: written.map(({ raw }) => raw),
+  };
+}

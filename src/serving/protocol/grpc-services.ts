@@ -13,7 +13,7 @@ interface GrpcMethod {
   responseDeserialize(bytes: Buffer): object;
 }
 
-type GrpcService = Readonly<Record<string, GrpcMethod>>;
+export type GrpcService = Readonly<Record<string, GrpcMethod>>;
 
 interface GrpcServices {
   readonly inference: GrpcService;

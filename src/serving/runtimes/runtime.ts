@@ -44,9 +44,10 @@ export interface Replica {
   residentBytes?(): number;
   /**
    * Runs one batch: the requests' tensors in the order of `inputs`, joined along the first dimension. The outputs hold all rows.
+   * `withinMs` is how long anybody still waits for it, for a runtime that can pass that on.
    * Rejects with `RunFailed` when the model refuses the values (the replica lives on), with any other error when the replica is lost.
    */
-  run(requests: readonly (readonly Tensor[])[]): Promise<BatchAnswer>;
+  run(requests: readonly (readonly Tensor[])[], withinMs?: number): Promise<BatchAnswer>;
   /** Ends the replica at once, whatever it is doing. What is running rejects. */
   kill(): void;
   /** Called once when the replica ends, asked to or not. */

@@ -1,0 +1,118 @@
+import { createServer as createHttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Agent } from 'undici';
+import { openGrpcDoor } from '../../api/grpc-door.ts';
+import { servingRoutes } from '../../api/routes-serving.ts';
+import { createServer } from '../../api/server.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { SERVING_DEFAULTS } from '../../models/model-kind.ts';
+import { elementOf, type Tensor } from '../tensors/tensor.ts';
+import { createServing } from '../traffic/serving.ts';
+import { createFunctionRuntime, type FunctionModel } from './function-runtime.ts';
+import type { RemoteAccess } from './remote.ts';
+
+const caller = { id: 'k', name: 'k', kind: 'key' as const, roles: ['admin'], groups: [] };
+const KEY = 'Bearer the-key';
+
+/** As in the conformance suite: sigmoid(x₀ - 2 x₁ + 0.5). */
+export function logistic([features]: readonly Tensor[]): Tensor[] {
+  const [rows, width] = features!.shape as [number, number];
+  if (width !== 2) throw new Error(`${width} columns where 2 are needed`);
+  const at = (i: number) => Number(elementOf(features!, i));
+  const data = Float32Array.from(
+    { length: rows },
+    (_, i) => 1 / (1 + Math.exp(-(at(2 * i) - 2 * at(2 * i + 1) + 0.5))),
+  );
+  return [{ name: 'probabilities', datatype: 'FP32', shape: [rows, 1], data }];
+}
+export const LOGISTIC: FunctionModel = {
+  inputs: [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }],
+  outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 1] }],
+  run: logistic,
+};
+
+/** How tests reach servers of this machine; `${secrets.KEY}` is a key that the door takes. */
+export const access: RemoteAccess = {
+  dispatcher: new Agent(),
+  addresses: async () => [{ address: '127.0.0.1', family: 4 }],
+  fill: (text) => text.replace(`\${secrets.KEY}`, KEY),
+};
+
+/** Our own doors, HTTP and gRPC, over models that are functions. */
+export async function serveModels(functions: Readonly<Record<string, FunctionModel>>) {
+  const limits = limitsFrom();
+  const resolve = (name: string) => {
+    const model = functions[name];
+    if (!model) throw new AiosError('models.unknown_model', { detail: name });
+    const { inputs, outputs } = model;
+    const serving = { ...SERVING_DEFAULTS, batchMax: 1_000_000 };
+    return { name, version: 1, digest: 'd', signature: { inputs, outputs }, serving, runtime: 'function' };
+  };
+  const resolved = new Map<string, ReturnType<typeof resolve>>();
+  const models = {
+    resolve(name: string) {
+      const known = resolved.get(name) ?? resolve(name);
+      resolved.set(name, known);
+      return known;
+    },
+    get: (name: string) => ({ name, versions: [{ version: 1 }] as never[], aliases: {} }),
+    list: () => [],
+    artifact: async () => new Uint8Array(),
+  };
+  const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
+  const authenticate = (authorization: string | undefined) => {
+    if (authorization === KEY) return caller;
+    throw new AiosError('access.unauthenticated');
+  };
+  const shared = { serving, models, version: '1', limits };
+  const http = await createServer({
+    limits,
+    access: {
+      authenticate: ({ url, headers }) => (url === '/v2' ? undefined : authenticate(headers.authorization)),
+      can: () => true,
+    },
+    routes: [servingRoutes(shared)],
+    onFault: () => {},
+  });
+  const url = await http.listen({ host: '127.0.0.1', port: 0 });
+  const grpc = await openGrpcDoor({
+    ...shared,
+    host: '127.0.0.1',
+    port: 0,
+    access: { authenticate, can: () => true },
+    isReady: async () => true,
+    onFault: () => {},
+  });
+  return {
+    http: url,
+    grpc: `http://127.0.0.1:${grpc.port}`,
+    async close() {
+      await Promise.all([http.close(), grpc.close()]);
+      serving.close();
+    },
+  };
+}
+
+/** A server of JSON: the handler answers with a status and a body. */
+export async function serveJson(handle: (body: string) => { status?: number; body: string } | undefined) {
+  const server = createHttpServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const answer = handle(Buffer.concat(chunks).toString());
+      if (!answer) return; // never answers
+      response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' });
+      response.end(answer.body);
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((done) => server.close(done));
+    },
+  };
+}

@@ -1,0 +1,156 @@
+import type { Dispatcher } from 'undici';
+import type { Issue } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import { escapePointer } from '../../kernel/schema.ts';
+import { joinRows, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
+import { type BatchAnswer, ModelRefused, type Replica, RunFailed } from './runtime.ts';
+
+/** How the servers of others are reached. Whoever hands it in guards what leaves the process. */
+export interface RemoteAccess {
+  /** Of HTTP. */
+  readonly dispatcher: Dispatcher;
+  /** The addresses of a host that may be called. @throws AiosError when it may not be, or has none */
+  addresses(hostname: string, port: number): Promise<readonly { address: string; family: number }[]>;
+  /** A text with `${secrets.NAME}` filled in. @throws AiosError for one that is not set */
+  fill(text: string): string;
+}
+
+/** What all endpoints have. */
+interface Endpoint {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+/** How long a server may take for its answer when its endpoint says nothing; the model's own timeout ends a batch before, as a rule. */
+const ANSWER_MS = 60_000;
+const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"; // RFC 9110, section 5.6.2
+
+/** JSON Schema of those members. */
+export const ENDPOINT_MEMBERS: JsonObject = {
+  headers: {
+    type: 'object',
+    propertyNames: { pattern: TOKEN },
+    additionalProperties: { type: 'string' },
+  },
+  timeoutMs: { type: 'integer', minimum: 1, maximum: 600_000 },
+};
+
+/** Credentials stand in secrets: endpoints are kept, told and audited. */
+export function checkHeaders({ headers }: JsonObject): Issue[] {
+  return Object.entries((headers ?? {}) as Record<string, string>).flatMap(([name, value]): Issue[] => {
+    const isCredential = /authorization|cookie|api-?key|token|secret/i.test(name);
+    if (!isCredential || value.includes('${secrets.')) return [];
+    const message = `a credential is not written down here: use \${secrets.NAME}`;
+    return [{ path: `/headers/${escapePointer(name)}`, message }];
+  });
+}
+
+/** The headers of an endpoint, with their secrets, as they are at the start of a replica. */
+export function filledHeaders({ headers = {} }: Endpoint, access: RemoteAccess): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), access.fill(value)]),
+  );
+}
+
+export function answerMs({ timeoutMs = ANSWER_MS }: Endpoint, withinMs: number | undefined): number {
+  return withinMs === undefined ? timeoutMs : Math.max(1, Math.min(timeoutMs, withinMs));
+}
+
+/** The server cannot take more now: neither the model nor the replica is at fault. */
+export class ServerBusy extends Error {
+  override readonly name = 'ServerBusy';
+}
+
+/**
+ * A model on another server. One replica is one call under way: several of them are several calls at once. It ends when the server is lost, so
+ * that starting it again, which asks for the model and runs it, is what finds the server back.
+ */
+export abstract class RemoteReplica implements Replica {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  readonly #ended = new AbortController();
+
+  constructor({ inputs, outputs }: Pick<Replica, 'inputs' | 'outputs'>) {
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.#ended.signal.addEventListener('abort', () => this.close(), { once: true });
+  }
+
+  async run(requests: readonly (readonly Tensor[])[], withinMs?: number): Promise<BatchAnswer> {
+    const { signal } = this.#ended;
+    if (signal.aborted) throw signal.reason as Error;
+    const started = performance.now();
+    try {
+      const answered = await this.exchange(joinRows(requests), withinMs, signal);
+      return { outputs: inOrder(this.outputs, answered), computeUs: (performance.now() - started) * 1000 };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason as Error;
+      if (!(error instanceof RunFailed || error instanceof ServerBusy)) this.#end(error as Error);
+      throw error;
+    }
+  }
+
+  kill(): void {
+    this.#end(new Error('the replica was ended'));
+  }
+
+  onEnd(listener: (reason: Error) => void): void {
+    const { signal } = this.#ended;
+    const tell = () => listener(signal.reason as Error);
+    if (signal.aborted) tell();
+    else signal.addEventListener('abort', tell, { once: true });
+  }
+
+  /**
+   * One batch, there and back. Rejects with `RunFailed` when the server refuses the values, with `ServerBusy` when it has no room, with any other error
+   * when it is lost.
+   *
+   * @param signal ends the call
+   */
+  protected abstract exchange(
+    inputs: readonly Tensor[],
+    withinMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly Tensor[]>;
+
+  /** Lets go of what the replica holds. */
+  protected close(): void {}
+
+  #end(reason: Error): void {
+    if (!this.#ended.signal.aborted) this.#ended.abort(reason);
+  }
+}
+
+/** A server may answer in any order and with more than was declared. */
+function inOrder(specs: readonly TensorSpec[], answered: readonly Tensor[]): readonly Tensor[] {
+  return specs.map(({ name, datatype }, position) => {
+    const at = answered[position];
+    const output = at?.name === name ? at : answered.find((tensor) => tensor.name === name);
+    if (output?.datatype === datatype) return output;
+    const found = output ? `is ${output.datatype} there` : 'is not in the answer';
+    throw new RunFailed(`output “${name}” (${datatype}) ${found}`);
+  });
+}
+
+/** What cannot be mapped, written or read concerns this batch, not the server's health. */
+export function readable<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof RunFailed ? error : new RunFailed((error as Error).message, { cause: error });
+  }
+}
+
+/** The tensors that the server tells, or else those that were declared. @throws ModelRefused when there are neither */
+export function tensorsOf(
+  told: Pick<Replica, 'inputs' | 'outputs'> | undefined,
+  declared: { readonly inputs?: readonly TensorSpec[]; readonly outputs?: readonly TensorSpec[] } = {},
+): Pick<Replica, 'inputs' | 'outputs'> {
+  if (told) return told;
+  const { inputs = [], outputs = [] } = declared;
+  if (inputs.length > 0 && outputs.length > 0) return { inputs, outputs };
+  throw new ModelRefused(
+    'the server does not tell the tensors of the model: declare inputs and outputs in its signature',
+  );
+}
