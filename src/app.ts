@@ -229,6 +229,8 @@ async function begin(stations: Stations): Promise<void> {
   await Promise.all(
     models.list().flatMap(({ name, aliases }) => (aliases.champion ? [warm(stations, name)] : [])),
   );
+  await stations.rolloutRunner.start();
+  closers.push(() => stations.rolloutRunner.stop());
   sequencer.start();
   closers.push(() => sequencer.stop());
   await engine.begin();
@@ -345,7 +347,7 @@ async function applyProject(
   await definitions.reload();
   for (const { wanted, alias } of changedModels) {
     await models.applyDefinition(wanted, alias);
-    await serving.load(wanted.name);
+    if (models.get(wanted.name).aliases.champion) await serving.load(wanted.name); // its first version may wait for approvals
   }
   if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
   return planned;

@@ -37,6 +37,7 @@ import { createOnnxRuntime } from './serving/runtimes/onnx-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createQuality } from './stations-quality.ts';
+import { createRollouts } from './stations-rollouts.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -291,7 +292,7 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
   const router = new RolloutRouter(limits.rolloutCopiesMax);
   const serving: Serving = createServing({ models, runtimes: { onnx }, rollouts: router, limits });
   closers.push(async () => serving.close());
-  return { models, serving };
+  return { models, serving, ...createRollouts(ground, { models, serving, router, definitions, auditLog }) };
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {

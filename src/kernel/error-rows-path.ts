@@ -42,6 +42,46 @@ export const PATH_ERRORS = {
     'The declared signature is not that of the model',
     'See `issues`: declare what the file has, or leave inputs and outputs out to take its own.',
   ),
+  'models.no_rollout': row(
+    404,
+    'The model has no such rollout',
+    'List them at /api/v1/models/{name}/rollouts.',
+  ),
+  'models.rollout_active': row(
+    409,
+    'The alias is under a rollout',
+    'Promote the rollout or roll it back; then the alias may move, or another rollout begin.',
+  ),
+  'models.rollout_ended': row(
+    409,
+    'The rollout has ended',
+    'Its status says how; start another one to try the version again.',
+  ),
+  'models.rollout_invalid': row(
+    400,
+    'The rollout does not fit',
+    'See `issues` or the detail; docs/rollouts.md shows a plan of each kind.',
+  ),
+  'models.approval_needed': row(
+    409,
+    'The version needs approvals before it gets traffic',
+    'Those whom the detail names approve it: aios models approve {name} {version}. A shadow needs none.',
+  ),
+  'models.not_an_approver': row(
+    403,
+    'Your approval does not count here',
+    'The detail says whose does; the policy stands in the definition of the model.',
+  ),
+  'models.check_failed': row(
+    409,
+    'A check of the promotion policy failed',
+    'The detail names it; correct the card or metadata in a new version, or try the version under a rollout first.',
+  ),
+  'models.nothing_to_roll_back': row(
+    409,
+    'There is nothing to roll back to',
+    'Promote the version that should answer.',
+  ),
   'serving.unknown_input': row(400, 'The model has no such input', 'Use the names at /v2/models/{name}.'),
   'serving.missing_input': row(
     400,

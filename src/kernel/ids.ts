@@ -16,6 +16,7 @@ export type IdKind =
   | 'wrk'
   | 'sub'
   | 'req'
+  | 'rol'
   | 'blk';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u

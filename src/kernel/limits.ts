@@ -91,6 +91,11 @@ export const LIMITS = {
     'how long a replica has had nothing to do before it is ended, where fewer may run',
   ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
+  rolloutPollMs: limit(
+    250,
+    'how often a process looks for rollouts that another one changed: a rollback counts everywhere within it',
+  ),
+  rolloutCountMs: limit(1_000, 'how often a process writes what it counted under rollouts, and judges it'),
   rolloutCopiesMax: limit(
     64,
     'copies of requests to the other version of a rollout under way at once in one process; more are left out and counted',

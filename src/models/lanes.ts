@@ -3,6 +3,8 @@ import type { JsonObject } from '../kernel/json.ts';
 import { type Lane, Refused } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { timestamp } from '../store/rows.ts';
+import { approvalMigration } from './approval-lanes.ts';
+import { rolloutMigration } from './rollout-lanes.ts';
 import type { Signature } from './signature.ts';
 
 export const modelMigrations: Migration[] = [
@@ -39,6 +41,8 @@ export const modelMigrations: Migration[] = [
       );
       comment on table model_aliases is 'Which version an alias means now; what it meant before is in the audit log.';`,
   },
+  rolloutMigration,
+  approvalMigration,
 ];
 
 export interface VersionItem {
@@ -106,21 +110,36 @@ export interface AliasItem {
   version: number;
   /** What the alias meant when the change was decided; 0 for nothing. */
   from: number;
+  /** Where a rollback of this change goes; nothing after a rollback. */
+  before: number | undefined;
+  /** The rollout that ends with this change; any other that is active refuses it. */
+  rollout?: string | undefined;
 }
 
-/** A gate: an alias moves only from where the mover saw it. Moved there already is success, so that it can be sent again. */
+/** A gate: an alias moves only from where the mover saw it, and not under a rollout. Moved there already is success, so that it can be sent again. */
 export const aliasLane: Lane<AliasItem> = {
   name: 'model aliases',
   order: 7,
   gate: true,
   async write(tx, items) {
     const results: (Refused | undefined)[] = [];
-    for (const { name, alias, version, from } of items) {
+    for (const { name, alias, version, from, before, rollout } of items) {
+      // The lock first: a rollout that begins at the same time waits for it, or is seen by the next statement.
+      await tx.query('select from model_aliases where name = $1 and alias = $2 for update', [name, alias]);
+      const [active] = await tx.query<{ id: string }>(
+        'select id from model_rollouts where model = $1 and alias = $2 and ended_at is null',
+        [name, alias],
+      );
+      if (active && active.id !== rollout) {
+        const detail = `${alias} of ${name} is under the rollout ${active.id}.`;
+        results.push(new Refused(new AiosError('models.rollout_active', { detail })));
+        continue;
+      }
       const moved = await tx.query(
-        `insert into model_aliases (name, alias, version) values ($1, $2, $3)
-         on conflict (name, alias) do update set version = excluded.version
+        `insert into model_aliases (name, alias, version, before) values ($1, $2, $3, $5)
+         on conflict (name, alias) do update set version = excluded.version, before = excluded.before
          where model_aliases.version = any($4::int[]) returning version`,
-        [name, alias, version, [from, version]],
+        [name, alias, version, [from, version], before ?? null],
       );
       results.push(moved.length > 0 ? undefined : conflict(`${alias} of ${name} was moved by someone else.`));
     }

@@ -5,6 +5,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, ProjectFile } from '../store/project.ts';
 import { HOSTING_SCHEMA, type HostingOptions } from './hosting-options.ts';
+import { PROMOTION_SCHEMA, type PromotionPolicy, policyIssues } from './promotion-policy.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA } from './signature.ts';
 import { TRAFFIC_SCHEMA, type TrafficOptions } from './traffic-options.ts';
@@ -42,6 +43,8 @@ export interface ModelDefinition {
   /** Given to the first version that is registered; moving it later is a promotion. */
   readonly alias?: string;
   readonly serving?: Partial<ServingOptions>;
+  /** What a promotion, or a share of the traffic, needs. */
+  readonly promotion?: PromotionPolicy;
 }
 
 const whole = { type: 'integer', minimum: 1 };
@@ -62,6 +65,7 @@ const validate = compileSchema({
     signature: signatureSchema,
     card: { anyOf: [{ type: 'object' }, { type: 'string', pattern: '\\.md$' }] },
     metadata: { type: 'object' },
+    promotion: PROMOTION_SCHEMA,
     alias: { type: 'string', pattern: NAME_PATTERN },
     serving: {
       type: 'object',
@@ -99,8 +103,9 @@ function parseModel(
 ): { name: string; body: JsonObject } {
   validateDocument(document, validate);
   const { card, ...rest } = document.value;
-  const { name, runtime = DEFAULT_RUNTIME, file, endpoint } = document.value as unknown as ModelDefinition;
-  const issues = checkRuntime(runtimes, { runtime, file, endpoint });
+  const wanted = document.value as unknown as ModelDefinition;
+  const { name, runtime = DEFAULT_RUNTIME, file, endpoint, promotion } = wanted;
+  const issues = [...checkRuntime(runtimes, { runtime, file, endpoint }), ...policyIssues(promotion)];
   if (issues.length > 0)
     throw new AiosError('definition.invalid', {
       issues: issues.map((issue) => locateIssue(document, issue)),

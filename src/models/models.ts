@@ -13,6 +13,7 @@ import {
   type Verify,
   verifyCandidate,
 } from './candidate.ts';
+import { retryConflicts } from './conflicts.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
@@ -20,13 +21,18 @@ import type { Signature } from './signature.ts';
 
 /** The alias that a reference without version means. */
 const DEFAULT_ALIAS = 'champion';
-const ATTEMPTS_MAX = 5; // each lost race means that another process registered or promoted
 
 export interface Promotion {
   name: string;
   alias: string;
   version: number;
   by: Actor;
+  /** The rollout that this promotion ends. */
+  rollout?: string;
+  /** Set when the alias goes back to what it meant before. */
+  rollback?: { reason: string | null };
+  /** Committed with it. */
+  writes?: readonly Write[];
 }
 
 export interface ModelVersion {
@@ -78,7 +84,7 @@ export type ModelChange =
       card: JsonObject;
     }
   | {
-      kind: 'model.promoted';
+      kind: 'model.promoted' | 'model.rolled-back';
       name: string;
       version: number;
       digest: string;
@@ -86,6 +92,7 @@ export type ModelChange =
       at: number;
       alias: string;
       from: number;
+      reason?: string | null;
     };
 
 export interface ModelsDependencies {
@@ -188,12 +195,12 @@ export class Models {
   }
 
   /**
-   * Moves an alias to a version, warmed before. Where it stands already, nothing happens.
+   * Moves an alias to a version, warmed before. Where it stands already, nothing happens. Whether it may move is `Promotions`' to say.
    *
-   * @throws AiosError `models.unknown_model`, `models.unknown_version`, `models.invalid`
+   * @throws AiosError `models.unknown_model`, `models.unknown_version`, `models.invalid`, `models.rollout_active`
    * @example await models.promote({ name: 'return-risk', alias: 'champion', version: 2, by })
    */
-  async promote({ name, alias, version, by }: Promotion): Promise<void> {
+  async promote({ name, alias, version, by, rollout, rollback, writes = [] }: Promotion): Promise<void> {
     if (!namePattern.test(alias) || /^\d+$/.test(alias)) {
       throw new AiosError('models.invalid', {
         detail: `“${alias}” is no alias: small letters, digits, dots and dashes, not digits alone.`,
@@ -206,20 +213,27 @@ export class Models {
       if (from === version) return;
       await this.#deps.prepare?.(name, version);
       const at = this.#deps.clock.now();
-      const change: ModelChange = { kind: 'model.promoted', name, version, digest, by, at, alias, from };
+      const moved = { name, version, digest, by, at, alias, from };
+      const change: ModelChange = rollback
+        ? { kind: 'model.rolled-back', ...moved, ...rollback }
+        : { kind: 'model.promoted', ...moved };
+      const before = rollback || from === 0 ? undefined : from;
       await this.#deps.commit.commit([
-        write(aliasLane, { name, alias, version, from }),
+        write(aliasLane, { name, alias, version, from, before, rollout }),
         ...this.#deps.record(change),
+        ...writes,
       ]);
       await this.reload();
     });
   }
 
-  /** Registers what a project's definition names, and gives its first version the alias. */
+  /** Registers what a project's definition names, and gives its first version the alias, unless that needs approvals. */
   async applyDefinition(wanted: NewVersion, alias: string = DEFAULT_ALIAS): Promise<ModelVersion> {
     const { name, by } = wanted;
     const version = await this.register(wanted);
-    if (this.#entries.get(name)?.aliases[alias] === undefined)
+    const definition = this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
+    const isOpen = !definition?.promotion?.approvals;
+    if (isOpen && this.#entries.get(name)?.aliases[alias] === undefined)
       await this.promote({ name, alias, version: version.version, by });
     return version;
   }
@@ -315,17 +329,6 @@ export class Models {
     const versions = this.#entries.get(name)?.versions.values() ?? [];
     const found = [...versions].find((each) => each.fingerprint === fingerprint);
     return found && this.version(name, found.version);
-  }
-}
-
-async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      const raced = error instanceof AiosError && error.code === 'store.conflict';
-      if (!raced || attempt === ATTEMPTS_MAX) throw error;
-    }
   }
 }
 

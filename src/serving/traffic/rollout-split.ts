@@ -52,6 +52,15 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 const GOLDEN = 0.618_033_988_749_894_9; // steps of this size around the circle are spread most evenly
 
+/**
+ * The side of a key. It depends on the rollout and the key alone, and as the percent grows keys only ever go to the challenger.
+ *
+ * @example sideOf({ id: 'rol_01…', percent: 10 }, 'customer-7') // 'champion'
+ */
+export function sideOf({ id, percent }: Pick<TrafficSplit, 'id' | 'percent'>, key: string): Side {
+  return placeOf(key, saltOf(id)) * 100 < percent ? 'challenger' : 'champion';
+}
+
 /** A split in force: which side a key is on, and what both sides did. */
 export class ActiveSplit {
   plan: TrafficSplit;
@@ -63,13 +72,10 @@ export class ActiveSplit {
 
   constructor(plan: TrafficSplit) {
     this.plan = plan;
-    this.#salt = mixed(plan.id, 0x811c9dc5);
+    this.#salt = saltOf(plan.id);
   }
 
-  /**
-   * The side of a key. It depends on the rollout and the key alone, and as the percent grows keys only ever go to the challenger. Without a key each
-   * call stands for itself, and the calls are spread evenly.
-   */
+  /** The side of a call, by its key. Without a key each call stands for itself, and the calls are spread evenly. */
   sideOf(key: string | undefined): Side {
     const { percent } = this.plan;
     if (percent <= 0) return 'champion';
@@ -154,6 +160,10 @@ function mixed(text: string, seed: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function saltOf(id: string): number {
+  return mixed(id, 0x811c9dc5);
 }
 
 /** The place of a key on a circle of length 1. */
