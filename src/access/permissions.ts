@@ -10,6 +10,7 @@ export const PERMISSIONS = [
   'models.write',
   'models.promote',
   'models.load',
+  'models.approve',
   'serving.infer',
   'runs.read',
   'runs.start',
@@ -42,7 +43,7 @@ const VIEWER: readonly Permission[] = [
   'audit.read',
   'costs.read',
 ];
-const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release'];
+const REVIEWER: readonly Permission[] = [...VIEWER, 'tasks.act', 'tasks.release', 'models.approve'];
 const LEAD: readonly Permission[] = [...REVIEWER, 'tasks.assign', 'quality.read', 'labels.export'];
 /** What is decided about people and cases, and what is known of them. */
 const NOT_OPERATORS: readonly Permission[] = [

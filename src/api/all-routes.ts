@@ -8,8 +8,10 @@ import { flowRoutes } from './routes-flows.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
+import { promotionRoutes } from './routes-promotions.ts';
 import { qualityRoutes } from './routes-quality.ts';
 import { repositoryRoutes } from './routes-repository.ts';
+import { rolloutRoutes } from './routes-rollouts.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
 import { runRoutes } from './routes-runs.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
@@ -32,6 +34,8 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
+  Parameters<typeof promotionRoutes>[0] &
+  Parameters<typeof rolloutRoutes>[0] &
   Parameters<typeof runQueueRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof scheduleRoutes>[0] &
@@ -65,6 +69,8 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     eventRoutes(dependencies),
     featureRoutes(dependencies),
     modelRoutes(dependencies),
+    promotionRoutes(dependencies),
+    rolloutRoutes(dependencies),
     servingRoutes(dependencies),
     repositoryRoutes(dependencies),
     startRoutes(dependencies),

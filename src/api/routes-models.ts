@@ -59,20 +59,6 @@ export function modelRoutes({ models, serving, decisions }: Dependencies): (serv
       },
     });
     route(server, {
-      method: 'PUT',
-      url: '/api/v1/models/:name/aliases/:alias',
-      permission: 'models.promote',
-      summary: 'Point an alias at a version, once that version is warm',
-      tag,
-      params: Type.Object({ name: Type.String(), alias: Type.String() }),
-      body: Type.Object({ version: Type.Integer({ minimum: 1 }) }),
-      answer: AnyObject,
-      handle: async ({ params, body, caller }) => {
-        await models.promote({ ...params, version: body.version, by: actorOf(caller) });
-        return describe(models.get(params.name));
-      },
-    });
-    route(server, {
       method: 'POST',
       url: '/api/v1/decisions/:name/evaluate',
       permission: 'definitions.read',

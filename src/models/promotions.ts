@@ -164,6 +164,7 @@ export class Promotions {
    * Gives an alias back to the version that it meant before `version`, at once and without approvals; those of the version taken away are void. An alias
    * that means another version by now is left as it is.
    *
+   * @returns the version that the alias means then
    * @throws AiosError `models.nothing_to_roll_back`, `models.rollout_active`
    */
   async rollBack({
@@ -172,10 +173,13 @@ export class Promotions {
     version,
     by,
     reason,
-  }: Target & { by: Actor; reason?: string | undefined }): Promise<void> {
+  }: Target & { by: Actor; reason?: string | undefined }): Promise<number> {
     const { db, models } = this.#deps;
     await models.reload();
-    if (models.get(model).aliases[alias] !== version) return;
+    const current = models.get(model).aliases[alias];
+    if (current === undefined)
+      throw new AiosError('models.unknown_version', { detail: `${model} has no alias “${alias}”.` });
+    if (current !== version) return current;
     const [row] = await db.query<{ before: number | null }>(
       'select before from model_aliases where name = $1 and alias = $2 and version = $3',
       [model, alias, version],
@@ -193,6 +197,7 @@ export class Promotions {
       rollback: { reason: reason ?? null },
       writes,
     });
+    return row.before;
   }
 
   /** @throws AiosError `models.approval_needed`, `models.check_failed` when the version may not have traffic of the alias */

@@ -1,0 +1,147 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Promotions, Standing } from '../models/promotions.ts';
+import { actorOf, route } from './routes.ts';
+import { iso, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  promotions: Promotions;
+}
+
+const StandingShape = Type.Object({
+  alias: Type.String(),
+  version: Type.Integer(),
+  isAllowed: Type.Boolean(),
+  approvalsNeeded: Type.Integer(),
+  approvalsMissing: Type.Integer(),
+  of: Type.Optional(Type.Array(Type.String())),
+  fourEyes: Type.Boolean(),
+  approvals: Type.Array(
+    Type.Object({
+      person: Type.String(),
+      name: Type.String(),
+      decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')]),
+      reason: Type.Optional(Type.String()),
+      at: Type.String(),
+    }),
+  ),
+  checks: Type.Array(
+    Type.Object({ check: Type.String(), passed: Type.Boolean(), detail: Type.Optional(Type.String()) }),
+  ),
+});
+const Outcome = Type.Object({ promoted: Type.Boolean(), waitsFor: Type.Optional(StandingShape) });
+const AliasParams = Type.Object({ name: Type.String(), alias: Type.String() });
+const Version = Type.Integer({ minimum: 1 });
+const Reason = Type.Optional(Type.String({ maxLength: 2_000 }));
+const tag = 'models';
+
+/** Promotions of versions to aliases, the approvals that they wait for, and the way back. */
+export function promotionRoutes({ promotions }: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    route(server, {
+      method: 'PUT',
+      url: '/api/v1/models/:name/aliases/:alias',
+      permission: 'models.promote',
+      summary:
+        'Point an alias at a version, once that is warm and approved; 202 with what it waits for until then',
+      tag,
+      params: AliasParams,
+      body: Type.Object({ version: Version }),
+      answer: Outcome,
+      handle: async ({ params: { name, alias }, body: { version }, caller, reply }) => {
+        const target = { model: name, alias, version };
+        const outcome = await promotions.promote({ ...target, by: actorOf(caller) });
+        if (!outcome.isPromoted) reply.code(202);
+        return outcomeToJson(outcome);
+      },
+    });
+    route(server, {
+      method: 'POST',
+      url: '/api/v1/models/:name/aliases/:alias/rollback',
+      permission: 'models.promote',
+      summary: 'Take a version from an alias: it means again what it meant before, without approvals',
+      tag,
+      params: AliasParams,
+      body: Type.Object({ version: Version, reason: Reason }),
+      answer: Type.Object({ alias: Type.String(), version: Type.Integer() }),
+      handle: async ({ params: { name, alias }, body, caller }) => {
+        const version = await promotions.rollBack({ model: name, alias, ...body, by: actorOf(caller) });
+        return { alias, version };
+      },
+    });
+    approvalRoutes(server, promotions);
+  };
+}
+
+function approvalRoutes(server: FastifyInstance, promotions: Promotions): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/models/:name/versions/:version/approvals',
+    permission: 'models.approve',
+    summary:
+      'Approve or reject a version for an alias; the last approval that a promotion waits for promotes',
+    tag,
+    params: Type.Object({ name: Type.String(), version: Version }),
+    body: Type.Object({
+      alias: Type.String({ default: 'champion' }),
+      decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')]),
+      reason: Reason,
+    }),
+    answer: Outcome,
+    handle: async ({ params: { name, version }, body: { alias, decision, reason }, caller }) => {
+      const { roles, groups } = caller;
+      const by = { ...actorOf(caller), name: caller.name, roles, groups };
+      const target = { model: name, alias, version };
+      return outcomeToJson(await promotions.decide(target, { decision, reason, by }));
+    },
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/models/:name/promotions',
+    permission: 'models.read',
+    summary: 'The promotions of a model that wait, and for what',
+    tag,
+    params: NameParams,
+    answer: pageOf(
+      Type.Object({
+        requestedBy: Type.Object({ kind: Type.String(), id: Type.String() }),
+        requestedAt: Type.String(),
+        waitsFor: StandingShape,
+      }),
+    ),
+    handle: async ({ params }) => ({
+      items: (await promotions.waiting(params.name)).map(({ requestedBy, requestedAt, standing }) => ({
+        requestedBy,
+        requestedAt: iso(requestedAt),
+        waitsFor: standingToJson(standing),
+      })),
+      nextCursor: null,
+    }),
+  });
+}
+
+function outcomeToJson({ isPromoted, standing }: { isPromoted: boolean; standing: Standing }) {
+  return isPromoted ? { promoted: true } : { promoted: false, waitsFor: standingToJson(standing) };
+}
+
+function standingToJson({
+  alias,
+  version,
+  isAllowed,
+  policy,
+  approvals,
+  approvalsMissing,
+  checks,
+}: Standing) {
+  return {
+    ...{ alias, version, isAllowed, approvalsMissing, checks },
+    approvalsNeeded: policy.approvals,
+    of: policy.of,
+    fourEyes: policy.fourEyes !== false,
+    approvals: approvals.map(({ reason, at, ...approval }) => ({
+      ...approval,
+      reason: reason ?? undefined,
+      at: iso(at),
+    })),
+  };
+}
