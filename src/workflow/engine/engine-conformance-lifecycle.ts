@@ -89,6 +89,10 @@ function stepTests(world: () => World): void {
     );
   });
 
+  stillTests(world);
+}
+
+function stillTests(world: () => World): void {
   it('tell of the steps of a run that is put away where it stood in memory', async () => {
     world().define('naps', 'do: [ { block: { do: [ { nap: { wait: PT0.5S } } ] } } ]', 1, TELLS_STEPS);
     const { engine } = await world().engine();
