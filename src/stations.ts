@@ -10,6 +10,7 @@ import { MqttCalls } from './connectors/mqtt-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
 import { ResourceReader } from './connectors/resources.ts';
 import { connectorVariables } from './connectors/secrets.ts';
+import { WebSocketCalls } from './connectors/websocket-calls.ts';
 import { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
 import { createDecisions } from './decisions/decisions.ts';
@@ -176,7 +177,7 @@ function createCatalog(
     ...openApiPrimitives(calls.http, calls.secrets, audit),
     ...a2aPrimitives(calls.a2a, calls.secrets, audit),
     ...grpcPrimitives(calls.grpc, calls.secrets, audit),
-    ...asyncApiPrimitives(calls.http, calls.mqtt, calls.secrets, audit, limits.connectorResponseBytesMax),
+    ...asyncApiPrimitives(calls, calls.secrets, audit, limits.connectorResponseBytesMax),
     ...mcpPrimitives(calls.mcp, calls.secrets, audit, names('AIOS_MCP_COMMANDS')),
     ...processPrimitives(limits, calls.secrets, audit, {
       isShellAllowed: process.env.AIOS_RUN_SHELL === 'true',
@@ -312,6 +313,7 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
       grpc: new GrpcCalls(outgoing),
       mcp: new McpCalls(outgoing),
       mqtt: new MqttCalls(outgoing),
+      webSocket: new WebSocketCalls(outgoing),
       a2a: new A2aCalls(outgoing),
       readResource,
     },

@@ -280,12 +280,6 @@ describe.each([
       'definition.invalid',
       /says when it is over/,
     ],
-    [
-      'an iterator',
-      () => greet('subscription: { consume: { amount: 1 }, foreach: { do: [] } }'),
-      'workflow.unsupported',
-      /not iterated/,
-    ],
   ])('%s is refused when the flow is applied', async (_what, text, code, message) => {
     const refused = subject.run(text());
     await expect(refused).rejects.toMatchObject({ code });

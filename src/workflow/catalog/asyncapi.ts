@@ -16,7 +16,7 @@ interface MqttServer {
 }
 
 /** What these primitives need of the connectors besides HTTP. */
-export interface MqttPort {
+interface MqttPort {
   publish(
     publication: MqttServer & {
       topic: string;
@@ -36,6 +36,26 @@ export interface MqttPort {
       forMs?: number | undefined;
     },
   ): Promise<void>;
+}
+
+interface WebSocketChannel {
+  url: string;
+  authentication?: JsonObject | undefined;
+  signal: AbortSignal;
+}
+
+interface WebSocketPort {
+  publish(publication: WebSocketChannel & { payload: Json }): Promise<void>;
+  subscribe(
+    subscription: WebSocketChannel & { take: (message: JsonObject) => boolean; forMs?: number | undefined },
+  ): Promise<void>;
+}
+
+/** What carries the messages. */
+interface MessagePorts {
+  readonly http: HttpPort;
+  readonly mqtt: MqttPort;
+  readonly webSocket: WebSocketPort;
 }
 
 /** The expressions of a subscription, in the scope of its step; the compiler fixes them as `conditions`, for functions have no place in an input. */
@@ -77,13 +97,12 @@ const SUBSCRIBE = object(
 );
 
 /**
- * `call: asyncapi` of the specification (dsl-reference.md, "AsyncAPI Call"): publishing over MQTT and HTTP, which acts, and subscribing over MQTT, which reads. The
+ * `call: asyncapi` of the specification (dsl-reference.md, "AsyncAPI Call"): publishing over MQTT, WebSocket and HTTP, which acts, and subscribing over MQTT and WebSocket, which reads. The
  * operation is that of the document when the flow was applied, fixed by the compiler as `operation`. Output: null after publishing; the messages, in their order,
  * of a subscription.
  */
 export function asyncApiPrimitives(
-  http: HttpPort,
-  mqtt: MqttPort,
+  ports: MessagePorts,
   secrets: SecretsPort,
   audit: AuditPort,
   bytesMax: number,
@@ -95,8 +114,9 @@ export function asyncApiPrimitives(
     inputSchema: PUBLISH,
     async run(input, context) {
       const { address, kind } = fixedOf(input).operation!;
-      if (kind === 'http') await post(http, input, context);
-      else await publishTo(mqtt, input, context);
+      if (kind === 'http') await post(ports.http, input, context);
+      else if (kind === 'ws') await send(ports.webSocket, input, context);
+      else await publishTo(ports.mqtt, input, context);
       const entry = auditOf(audit, context, 'asyncapi.publish', { channel: address!, protocol: kind! });
       return { output: null, writes: [entry] };
     },
@@ -106,7 +126,7 @@ export function asyncApiPrimitives(
     version: 1,
     kind: 'costly',
     inputSchema: SUBSCRIBE,
-    run: async (input, context) => ({ output: await listen(mqtt, input, context, bytesMax) }),
+    run: async (input, context) => ({ output: await listen(ports, input, context, bytesMax) }),
   };
   return [outgoing(secrets, publish), outgoing(secrets, subscribe)];
 }
@@ -156,34 +176,47 @@ async function publishTo(mqtt: MqttPort, input: JsonObject, context: StepContext
   });
 }
 
+async function send(webSocket: WebSocketPort, input: JsonObject, { signal }: StepContext): Promise<void> {
+  const { url } = fixedOf(input).operation!;
+  const { payload, headers } = input.message as JsonObject;
+  if (isObject(headers) && Object.keys(headers).length > 0)
+    throw new AiosError('connectors.input_invalid', { detail: 'A message over WebSocket has no headers.' });
+  const authentication = input.authentication as JsonObject | undefined;
+  await webSocket.publish({ url: String(url), payload: payload ?? null, authentication, signal });
+}
+
 async function listen(
-  mqtt: MqttPort,
+  { mqtt, webSocket }: MessagePorts,
   input: JsonObject,
   context: StepContext,
   bytesMax: number,
 ): Promise<Json[]> {
-  const { address, qos } = fixedOf(input).operation!;
+  const { kind, url, address, qos } = fixedOf(input).operation!;
   const { consume } = input.subscription as JsonObject;
   const { amount, for: duration } = isObject(consume) ? consume : {};
-  const of = fixedOf(input).conditions as SubscriptionConditions | undefined;
+  const { conditions, sink } = fixedOf(input);
+  const of = conditions as SubscriptionConditions | undefined;
   const messages: JsonObject[] = [];
   let bytes = 0;
-  await mqtt.subscribe({
-    ...serverOf(input, context),
-    topic: String(address),
-    qos: qos as 0 | 1 | 2,
-    forMs: duration === undefined ? undefined : parseDuration(duration as string | DurationParts),
-    take(message) {
-      if (of && !of.accepts(message)) return false;
-      bytes += JSON.stringify(message).length;
-      if (bytes > bytesMax)
-        throw new AiosError('connectors.response_too_large', {
-          detail: `The messages have more than ${bytesMax} characters.`,
-          extensions: { limitName: 'connectorResponseBytesMax', limit: bytesMax },
-        });
-      messages.push(message);
-      return messages.length === amount || (of?.isOver(messages) ?? false);
-    },
-  });
+  const forMs = duration === undefined ? undefined : parseDuration(duration as string | DurationParts);
+  const take = (message: JsonObject): boolean => {
+    if (of && !of.accepts(message)) return false;
+    bytes += JSON.stringify(message).length;
+    if (bytes > bytesMax)
+      throw new AiosError('connectors.response_too_large', {
+        detail: `The messages have more than ${bytesMax} characters.`,
+        extensions: { limitName: 'connectorResponseBytesMax', limit: bytesMax },
+      });
+    if (sink) return sink(message);
+    messages.push(message);
+    return messages.length === amount || (of?.isOver(messages) ?? false);
+  };
+  if (kind === 'ws') {
+    const authentication = input.authentication as JsonObject | undefined;
+    await webSocket.subscribe({ url: String(url), authentication, signal: context.signal, forMs, take });
+  } else {
+    const server = serverOf(input, context);
+    await mqtt.subscribe({ ...server, topic: String(address), qos: qos as 0 | 1 | 2, forMs, take });
+  }
   return messages;
 }

@@ -6,6 +6,7 @@ import { McpCalls } from '../../connectors/mcp-calls.ts';
 import { MqttCalls } from '../../connectors/mqtt-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
 import { ResourceReader } from '../../connectors/resources.ts';
+import { WebSocketCalls } from '../../connectors/websocket-calls.ts';
 import { digestOf } from '../../kernel/canonical.ts';
 import { ManualClock } from '../../kernel/clock.ts';
 import { readDocument } from '../../kernel/document.ts';
@@ -69,8 +70,11 @@ export class CallsUnderTest {
       ...a2aPrimitives(new A2aCalls(this.#outgoing), secrets, audit),
       ...grpcPrimitives(new GrpcCalls(this.#outgoing), secrets, audit),
       ...asyncApiPrimitives(
-        http,
-        new MqttCalls(this.#outgoing),
+        {
+          http,
+          mqtt: new MqttCalls(this.#outgoing),
+          webSocket: new WebSocketCalls(this.#outgoing),
+        },
         secrets,
         audit,
         limits.connectorResponseBytesMax,

@@ -98,6 +98,8 @@ export interface Fixed {
   readonly operation?: JsonObject;
   readonly detached?: boolean;
   readonly conditions?: unknown;
+  /** Takes each message of a subscription as it comes; true when it wants no more. */
+  readonly sink?: (message: Json) => boolean;
 }
 
 /**
@@ -135,13 +137,20 @@ export function outgoing(secrets: SecretsPort, primitive: CallPrimitive): CallPr
       try {
         const filled = secrets.fill(given, places);
         values = filled.values.filter((value) => value.length >= REDACTED_LENGTH_MIN);
-        const result = await primitive.run(filled.input, context);
+        const result = await primitive.run(withoutInSink(filled.input, values), context);
         return values.length === 0 ? result : { ...result, output: without(result.output, values) };
       } catch (error) {
         throw told(error, values, context.stepKey);
       }
     },
   };
+}
+
+/** Messages that are taken while they come are no output: what was filled in is taken out of each. */
+function withoutInSink(input: JsonObject, values: readonly string[]): JsonObject {
+  const { sink, ...fixed } = fixedOf(input);
+  if (!sink || values.length === 0) return input;
+  return withFixed(input, { ...fixed, sink: (message) => sink(without(message, values)) });
 }
 
 /** The audit entry of a call that acts. */

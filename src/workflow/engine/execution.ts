@@ -1,16 +1,24 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { Abandoned, FlowError, toFlowError } from '../catalog/flow-errors.ts';
-import type { Primitive, StepContext, WaitOutcome, WaitPrimitive } from '../catalog/primitive.ts';
-import type { Branch, Journal, ListenFilter, TakenEvent } from '../interpreter/journal.ts';
+import type {
+  CallPrimitive,
+  Primitive,
+  StepContext,
+  WaitOutcome,
+  WaitPrimitive,
+} from '../catalog/primitive.ts';
+import type { Branch, Journal, ListenFilter, MessageStream, TakenEvent } from '../interpreter/journal.ts';
 import { type Flow, withoutAttempts } from '../language/flow.ts';
 import { Attributes } from './attributes.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
+import { childOf } from './child-wait.ts';
 import { EventStreams } from './event-stream.ts';
 import { AWAY_PAUSE_MS, type ExecutionHost, isAway } from './execution-host.ts';
 import { SENT, SentBefore, sentEvent } from './idempotency.ts';
 import { StepTelling } from './lifecycle-steps.ts';
+import { LiveMessages } from './message-stream.ts';
 import { outcomeUnknown, wasCutOff } from './outcome-unknown.ts';
 import { Recorder } from './recorder.ts';
 import type { Entry, Signal } from './run-store.ts';
@@ -29,11 +37,12 @@ export class Execution implements Journal {
   readonly recorder: Recorder;
   readonly waiters: Waiters;
   readonly listener: StepTelling | undefined;
-  readonly #streams: EventStreams;
+  readonly #listening: EventStreams;
+  readonly #streams: LiveMessages[] = [];
   readonly #host: ExecutionHost;
   /** Steps that are being performed now. */
   running = 0;
-  /** When true no further step begins: the run is being put away. */
+  /** No further step begins: the run is being put away. */
   holding = false;
   /** What the run is found by, when its flow declares that. */
   readonly attributes: Attributes | undefined;
@@ -77,7 +86,7 @@ export class Execution implements Journal {
     if (run.attempt > 1) this.sent = new SentBefore(sent?.o, run.attempt);
     this.canceling = this.recorder.find(CANCELED) !== undefined;
     if (this.canceling) this.root.abandon();
-    this.#streams = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
+    this.#listening = new EventStreams(run, this.recorder, this.waiters, () => host.nowMs());
   }
 
   get event(): LoggedEvent | undefined {
@@ -267,48 +276,29 @@ export class Execution implements Journal {
   ): (() => Promise<Json>) | undefined {
     const known = this.recorder.find(key);
     if (known) return () => this.#settled(known);
-    return this.#streams.subscribe(key, filters, branch as LiveBranch);
+    return this.#listening.subscribe(key, filters, branch as LiveBranch);
   }
 
   nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent> {
-    return this.#streams.event(key, n, branch as LiveBranch);
+    return this.#listening.event(key, n, branch as LiveBranch);
   }
 
   listened(key: string, output: Json, keys: () => JsonObject): void {
-    this.#streams.listened(key, output, this.flow.lifecycle && keys);
+    this.#listening.listened(key, output, this.flow.lifecycle && keys);
+  }
+
+  messages(key: string, primitive: Primitive, input: JsonObject, branch: Branch): MessageStream {
+    const context = this.#context(key, this.#host.nowMs(), branch as LiveBranch);
+    const call = { primitive: primitive as CallPrimitive, input, context };
+    const stream = new LiveMessages(this, key, call, branch as LiveBranch, () => this.#host.nowMs());
+    this.#streams.push(stream);
+    return stream;
   }
 
   async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
     const known = this.recorder.find(key);
     if (known) return this.#settled(known);
-    if (branch.abandoned) throw new Abandoned();
-    const openKey = `${key}^open`;
-    let opened = this.recorder.find(openKey);
-    if (!opened) {
-      const s = this.#host.nowMs();
-      opened = { k: openKey, s, o: this.#host.startChild(this, key, workflow, input, wait) };
-      this.recorder.record(opened);
-      this.#host.flushSoon(this);
-    }
-    const s = opened.s ?? 0;
-    if (!wait) {
-      this.recorder.record({ k: key, s, d: 0, o: { runId: opened.o ?? null } });
-      return { runId: opened.o ?? null };
-    }
-    const outcome = await this.waiters.wait({
-      key,
-      label: workflow,
-      branch: branch as LiveBranch,
-      close: () => this.#host.cancelChild(String(opened.o)),
-    });
-    const { output, error } = (outcome.kind === 'signal' ? outcome.payload : {}) as {
-      output?: Json;
-      error?: FlowError['body'];
-    };
-    const d = this.#host.nowMs() - s;
-    this.recorder.record(error ? { k: key, s, d, e: error } : { k: key, s, d, o: output ?? null });
-    if (error) throw new FlowError(error);
-    return output ?? null;
+    return childOf(this, this.#host, { key, workflow, input, wait }, branch as LiveBranch);
   }
 
   race(key: string, parent: Branch, bodies: Bodies): Promise<{ winner: number; value: Json }> {
@@ -360,6 +350,12 @@ export class Execution implements Journal {
   /** What follows the id of an event that an earlier attempt has already emitted, if this one says something else. */
   suffixOf(key: string, event: JsonObject): string {
     return this.sent?.suffix(key, sentEvent(event)) ?? '';
+  }
+
+  /** Begins nothing more: the run is being put away. What it subscribes to it subscribes to anew when it goes on. */
+  hold(): void {
+    this.holding = true;
+    for (const stream of this.#streams) stream.close();
   }
 
   /** Gives up what goes on, its clean-up included. */

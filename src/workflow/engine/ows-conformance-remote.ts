@@ -37,20 +37,21 @@ export class RemoteSystems {
     const ask = (protocol: string) => ({
       call: async (request: object) => this.#ask(protocol, request as JsonObject),
     });
-    const mqtt = {
-      publish: async (request: object) => void this.#ask('mqtt', request as JsonObject),
+    const messages = (protocol: string) => ({
+      publish: async (request: object) => void this.#ask(protocol, request as JsonObject),
       subscribe: async (request: { take: (message: JsonObject) => boolean }) => {
-        const messages = this.#ask('mqtt', request as never) as JsonObject[];
-        messages.some((message) => request.take(message));
+        const all = this.#ask(protocol, request as never) as JsonObject[];
+        all.some((message) => request.take(message));
       },
-    };
+    });
+    const ports = { http, mqtt: messages('mqtt'), webSocket: messages('ws') };
     this.primitives = [
       ...httpPrimitives(http, fill, audit),
       ...openApiPrimitives(http, fill, audit),
       ...grpcPrimitives(ask('grpc'), fill, audit),
       ...mcpPrimitives(ask('mcp'), fill, audit, []),
       ...a2aPrimitives(ask('a2a'), fill, audit),
-      ...asyncApiPrimitives(http, mqtt, fill, audit, limitsFrom().connectorResponseBytesMax),
+      ...asyncApiPrimitives(ports, fill, audit, limitsFrom().connectorResponseBytesMax),
     ];
   }
 

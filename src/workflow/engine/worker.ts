@@ -380,7 +380,7 @@ export class Worker implements ExecutionHost {
   /** Puts a run away where it stands, once the steps under way have ended; `running` leaves it to be taken over. */
   async putAway(held: Held, status: 'paused' | 'running', graceMs: number): Promise<void> {
     if (held.ending || held.gone) return;
-    held.execution.holding = true;
+    held.execution.hold();
     await this.#settle(held, graceMs);
     if (held.ending || held.gone) return;
     if (status === 'paused') return this.#park(held, 'paused');

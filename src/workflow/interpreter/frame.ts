@@ -1,5 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import type { StepNode, Then } from '../language/flow.ts';
+import type { Flow, RunStart, StepNode, Then } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
 import type { Branch } from './journal.ts';
 
@@ -35,4 +35,21 @@ export function timeDescriptor(ms: number): JsonObject {
 export function mergeContexts(into: Json, from: Json, before: Json): Json {
   if (from === before) return into;
   return isObject(into) && isObject(from) ? { ...into, ...from } : from;
+}
+
+/** What the expressions of a run see from its begin (dsl.md, "Runtime Expression Arguments"). */
+export function scopeOfRun(flow: Flow, start: RunStart, event: Json): Scope {
+  return {
+    workflow: {
+      id: start.runId,
+      name: flow.name,
+      namespace: flow.namespace,
+      version: flow.semver,
+      definition: flow.definition,
+      input: start.input,
+      startedAt: timeDescriptor(start.startedAtMs),
+    },
+    runtime: { name: 'aios', version: '0.1.0', metadata: {} },
+    event,
+  };
 }

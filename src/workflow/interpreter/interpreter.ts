@@ -11,6 +11,7 @@ import {
 import type {
   ExtensionNode,
   Flow,
+  ForEachItem,
   ForNode,
   ListenNode,
   RunStart,
@@ -20,10 +21,11 @@ import type {
 import type { Scope } from '../language/templates.ts';
 import { argumentsOf } from './arguments.ts';
 import { cleanUp } from './canceling.ts';
+import { consume, type EachItem } from './consuming.ts';
 import { withExtensions } from './extending.ts';
-import { type Frame, type Leaving, mergeContexts, timeDescriptor } from './frame.ts';
+import { type Frame, type Leaving, mergeContexts, scopeOfRun, timeDescriptor } from './frame.ts';
 import type { Branch, Journal } from './journal.ts';
-import { type EachEvent, listen } from './listening.ts';
+import { listen } from './listening.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
 import { type StepListener, told } from './telling.ts';
 import { within } from './time-limit.ts';
@@ -51,19 +53,7 @@ class Interpretation {
     this.#start = start;
     this.#journal = journal;
     this.#listener = journal.listener;
-    this.#base = {
-      workflow: {
-        id: start.runId,
-        name: flow.name,
-        namespace: flow.namespace,
-        version: flow.semver,
-        definition: flow.definition,
-        input: start.input,
-        startedAt: timeDescriptor(start.startedAtMs),
-      },
-      runtime: { name: 'aios', version: '0.1.0', metadata: {} },
-      event,
-    };
+    this.#base = scopeOfRun(flow, start, event);
   }
 
   async run(): Promise<Json> {
@@ -233,6 +223,8 @@ class Interpretation {
     const { branch } = frame;
     switch (step.type) {
       case 'call': {
+        if (step.foreach)
+          return consume(step, key, scope, journal, branch, this.#each(step.foreach, key, scope, frame));
         const given = argumentsOf(step, scope, journal.edited(key));
         checkData(step.validate, given, 'with', key);
         const output = journal.step(key, step.primitive, given, branch);
@@ -308,16 +300,19 @@ class Interpretation {
   }
 
   #listen(step: ListenNode, key: string, scope: Scope, frame: Frame): Promise<Json> {
-    const { branch } = frame;
     const { foreach } = step;
-    if (!foreach) return listen(step, key, scope, this.#journal, branch, undefined);
-    const each: EachEvent = async (item, index) => {
+    const each = foreach && this.#each(foreach, key, scope, frame);
+    return listen(step, key, scope, this.#journal, frame.branch, each);
+  }
+
+  /** An item of a subscription (dsl-reference.md, "Subscription Iterator"). */
+  #each(foreach: ForEachItem, key: string, scope: Scope, frame: Frame): EachItem {
+    return async (item, index) => {
       const vars = { ...scope, [foreach.item]: item, [foreach.at]: index, input: item };
       const raw = await this.#nested(foreach.steps, `${key}[${index}]/`, item, vars, frame);
       const output = this.#shape(foreach, key, raw, vars, frame);
-      return { output, ended: frame.ended };
+      return { output, ended: frame.ended, context: frame.state.context };
     };
-    return listen(step, key, scope, this.#journal, branch, each);
   }
 
   async #fork(

@@ -30,6 +30,16 @@ export interface TakenEvent {
   readonly event: JsonObject;
 }
 
+/** Messages of a subscription, one by one. */
+export interface MessageStream {
+  /** The n-th message, from 0; undefined when the subscription has ended by itself. Rejects with the FlowError that ended it. */
+  next(n: number): Promise<Json | undefined>;
+  /** No more are wanted. */
+  close(): void;
+  /** Records what they came to. */
+  consumed(outputs: Json[]): void;
+}
+
 /**
  * What the interpreter does with the world: everything that happens has a key, its result is recorded under it, and a replay
  * gets the recorded result. Keys are step ids with loop indexes; the interpreter gives each key once per run.
@@ -51,6 +61,8 @@ export interface Journal {
   nextEvent(key: string, n: number, branch: Branch): Promise<TakenEvent>;
   /** The step wants no more events: records what it came to. `keys` are the correlations that its events had in common. */
   listened(key: string, output: Json, keys: () => JsonObject): void;
+  /** A subscription that a call holds open, so that its messages are iterated while they come. */
+  messages(key: string, primitive: Primitive, input: JsonObject, branch: Branch): MessageStream;
   child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json>;
   /** Runs the branches until one resolves or rejects; which one is recorded. The others are abandoned. */
   race(

@@ -2,10 +2,8 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import { equal, eventScope } from '../language/event-filter.ts';
 import type { EventFilter, ListenNode } from '../language/flow.ts';
 import type { Scope } from '../language/templates.ts';
+import type { EachItem } from './consuming.ts';
 import type { Branch, Journal, ListenFilter, TakenEvent } from './journal.ts';
-
-/** What `foreach` does with the n-th event, as it was read: what it makes of it, and whether the list inside was left by `end`. */
-export type EachEvent = (item: Json, index: number) => Promise<{ output: Json; ended: boolean }>;
 
 /**
  * A `listen` step: takes events one by one, in the order of the log, until it has what `to` asks for; an event waits while `foreach` is at the one
@@ -17,7 +15,7 @@ export async function listen(
   scope: Scope,
   journal: Journal,
   branch: Branch,
-  each: EachEvent | undefined,
+  each: EachItem | undefined,
 ): Promise<Json[]> {
   const filters = [...step.filters, ...(step.until?.filters ?? [])];
   const known = journal.subscribe(
@@ -32,9 +30,11 @@ export async function listen(
     const taken = await journal.nextEvent(key, n, branch);
     if (!taking.take(taken)) continue;
     const item = read(step, taken.event);
-    const made = each ? await each(item, outputs.length) : { output: item, ended: false };
+    const made = each
+      ? await each(item, outputs.length)
+      : { output: item, ended: false, context: scope.context };
     outputs.push(made.output);
-    if (made.ended || step.until?.condition?.({ ...scope, output: outputs })) break;
+    if (made.ended || step.until?.condition?.({ ...scope, output: outputs, context: made.context })) break;
   }
   // `all` answers in the order of its filters, whatever came first.
   const output = step.mode === 'all' && !each ? taking.inOrder().map((event) => read(step, event)) : outputs;

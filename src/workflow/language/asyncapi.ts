@@ -6,6 +6,8 @@ import { resolveReference } from './references.ts';
 /** Protocols that are spoken, by the names of AsyncAPI. */
 const MQTT = new Set(['mqtt', 'mqtts', 'secure-mqtt', 'mqtt5']);
 const HTTP = new Set(['http', 'https']);
+const WEBSOCKET = new Set(['ws', 'wss']);
+const SPOKEN = [...MQTT, ...WEBSOCKET, ...HTTP];
 
 /** What a call of a flow says about the operation. */
 export interface AsyncApiChoice {
@@ -37,7 +39,7 @@ export function asyncApiOperation(document: Json, choice: AsyncApiChoice, uri: s
   if (HTTP.has(server.protocol)) {
     if (choice.isSubscription)
       throw unsupported(
-        'Subscriptions over HTTP are not run: use a server of MQTT, or call: http in a loop with wait.',
+        'Subscriptions over HTTP are not run: use a server of MQTT or WebSocket, or call: http in a loop with wait.',
       );
     const { method = 'POST' } = isObject(bindings.http) ? bindings.http : {};
     return {
@@ -46,6 +48,10 @@ export function asyncApiOperation(document: Json, choice: AsyncApiChoice, uri: s
       method: String(method),
       url: server.url.replace(/\/+$/, '') + withSlash(address),
     };
+  }
+  if (WEBSOCKET.has(server.protocol)) {
+    const url = server.url.replace(/^[a-z\d-]+:/, `${server.protocol}:`).replace(/\/+$/, '');
+    return { ...shared, kind: 'ws', url: url + withSlash(address) };
   }
   const url = new URL(server.url.replace(/^[a-z\d-]+:\/\//, 'http://'));
   const isTls = server.protocol === 'mqtts' || server.protocol === 'secure-mqtt';
@@ -112,8 +118,8 @@ function serverOf(document: JsonObject, of: readonly string[], { server, protoco
       `The document has no server ${wanted === undefined ? `of the protocol “${protocol ?? 'any'}”` : `“${String(wanted)}”`}; it has ${all.map(({ name, value }) => `${name} (${String(value.protocol)})`).join(', ') || 'none'}.`,
     );
   const spoken = String(found.value.protocol);
-  if (!MQTT.has(spoken) && !HTTP.has(spoken))
-    throw unsupported(`The protocol “${spoken}” is not spoken: ${[...MQTT, ...HTTP].join(', ')} are.`);
+  if (!SPOKEN.includes(spoken))
+    throw unsupported(`The protocol “${spoken}” is not spoken: ${SPOKEN.join(', ')} are.`);
   const given = isObject(server?.variables) ? server.variables : {};
   const { host, pathname = '', url } = found.value;
   const written = typeof url === 'string' ? url : `${spoken}://${String(host)}${withSlash(String(pathname))}`;

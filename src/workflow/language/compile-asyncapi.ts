@@ -5,9 +5,12 @@ import { bound, withFixed } from '../catalog/outgoing.ts';
 import type { AsyncApiChoice } from './asyncapi.ts';
 import type { Compiler } from './compile.ts';
 import { checkStaticInput } from './compile-call.ts';
+import { compileForEach, type Nested } from './compile-listen.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
+import type { StepNode } from './flow.ts';
 import { keyOf, uriOf } from './kept-resources.ts';
+import { iteratorSchema } from './language-schema.ts';
 import type { Scope } from './templates.ts';
 
 /** What the arguments of a call say about the operation that is meant. */
@@ -31,7 +34,12 @@ export function asyncApiKey(endpoint: Json, input: JsonObject): string {
 }
 
 /** `call: asyncapi`: publishing, or a subscription whose expressions are evaluated at each message. */
-export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {
+export function compileAsyncApi(
+  compiler: Compiler,
+  given: JsonObject,
+  path: string,
+  nested: Nested,
+): Kind | undefined {
   const at = `${path}/with`;
   const { document, message, subscription } = given;
   const { endpoint } = isObject(document) ? document : {};
@@ -52,6 +60,7 @@ export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: str
   }
   const { subscription: described, ...rest } = given;
   const conditions = compileSubscription(compiler, described, `${at}/subscription`);
+  const foreach = compileIterator(compiler, described, path, nested);
   const consume = isObject(described) && isObject(described.consume) ? described.consume : {};
   const { while: _, until: __, ...kept } = consume;
   const plain = {
@@ -72,7 +81,38 @@ export function compileAsyncApi(compiler: Compiler, given: JsonObject, path: str
       return conditions ? withFixed(own, { conditions: conditions(scope) }) : own;
     },
     validate: compiler.isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
+    foreach,
   };
+}
+
+const iteratorValidator = compileSchema(iteratorSchema());
+
+function compileIterator(
+  compiler: Compiler,
+  value: Json | undefined,
+  path: string,
+  nested: Nested,
+): (StepNode & { type: 'call' })['foreach'] {
+  if (!isObject(value) || value.foreach === undefined) return undefined;
+  const at = '/with/subscription/foreach';
+  const issues = iteratorValidator(value.foreach);
+  for (const issue of issues) compiler.fault(path + at + issue.path, issue.message, issue.expected);
+  const foreach = issues.length === 0 && compileForEach(compiler, value.foreach, path, at, nested);
+  if (!foreach) return undefined;
+  const { while: goesOn, until } = isObject(value.consume) ? value.consume : {};
+  return { ...foreach, isOver: compileEnd(compiler, goesOn, until, `${path}/with/subscription/consume`) };
+}
+
+/** Whether a subscription is over: `until` holds, or `while` does not. */
+function compileEnd(
+  compiler: Compiler,
+  goesOn: Json | undefined,
+  until: Json | undefined,
+  path: string,
+): (scope: Scope) => boolean {
+  const mayGoOn = compiler.condition(goesOn, `${path}/while`);
+  const ends = compiler.condition(until, `${path}/until`);
+  return (scope) => (ends?.(scope) ?? false) || !(mayGoOn?.(scope) ?? true);
 }
 
 function compileSubscription(
@@ -81,23 +121,13 @@ function compileSubscription(
   path: string,
 ): ((scope: Scope) => SubscriptionConditions) | undefined {
   if (!isObject(value)) return undefined;
-  if (value.foreach !== undefined)
-    compiler.unsupported(
-      `${path}/foreach`,
-      'messages are not iterated while they come',
-      'a for step over the output of the call',
-    );
   const consume = isObject(value.consume) ? value.consume : {};
   if (consume.amount === undefined && consume.while === undefined && consume.until === undefined)
     compiler.fault(`${path}/consume`, 'a subscription says when it is over', 'amount, while or until');
   const accepts = compiler.condition(value.filter, `${path}/filter`);
-  const goesOn = compiler.condition(consume.while, `${path}/consume/while`);
-  const until = compiler.condition(consume.until, `${path}/consume/until`);
+  const isOver = compileEnd(compiler, consume.while, consume.until, `${path}/consume`);
   return (scope) => ({
     accepts: (message) => accepts?.({ ...scope, input: message }) ?? true,
-    isOver(messages) {
-      const of = { ...scope, output: messages };
-      return (until?.(of) ?? false) || !(goesOn?.(of) ?? true);
-    },
+    isOver: (messages) => isOver({ ...scope, output: messages as Json }),
   });
 }

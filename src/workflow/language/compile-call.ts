@@ -8,20 +8,24 @@ import { openApiRequest } from '../catalog/openapi-request.ts';
 import { bound } from '../catalog/outgoing.ts';
 import type { Compiler } from './compile.ts';
 import { compileAsyncApi } from './compile-asyncapi.ts';
+import type { Nested } from './compile-listen.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
 import { keptResource, keyOf, uriOf } from './kept-resources.ts';
 import { expandUris } from './uri-templates.ts';
 
-/** A function of `use.functions` that is a task of another kind than a call. */
-export type AsFunction = (name: string, definition: JsonObject, input: JsonObject) => Kind | undefined;
+/** What a call may hold: a function that is a task of another kind than a call, the list of an iteration. */
+interface Inner {
+  readonly asFunction: (name: string, definition: JsonObject, input: JsonObject) => Kind | undefined;
+  readonly nested: Nested;
+}
 
 /** `call`: a function of the specification, of `use.functions` or of a catalog. */
 export function compileCall(
   compiler: Compiler,
   body: JsonObject,
   path: string,
-  asFunction: AsFunction,
+  { asFunction, nested }: Inner,
 ): Kind | undefined {
   let called = body.call as string;
   let input = isObject(body.with) ? body.with : {};
@@ -36,7 +40,7 @@ export function compileCall(
     return compilePrimitive(compiler, called, isReading(input.method) ? 'http-read' : 'http', input, path);
   if (called === 'a2a')
     return compilePrimitive(compiler, called, isA2aReading(input.method) ? 'a2a-read' : 'a2a', input, path);
-  if (called === 'asyncapi') return compileAsyncApi(compiler, input, path);
+  if (called === 'asyncapi') return compileAsyncApi(compiler, input, path, nested);
   if (called === 'grpc') return compileGrpc(compiler, input, path);
   if (called === 'mcp') return compileMcp(compiler, input, path);
   if (called === 'openapi') return compileOpenApi(compiler, input, path);

@@ -1,9 +1,9 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { Compiler } from './compile.ts';
 import type { Kind } from './compile-steps.ts';
-import type { ForEachEvent, ListenNode, StepNode, Until } from './flow.ts';
+import type { ForEachItem, ListenNode, StepNode, Until } from './flow.ts';
 
-type Nested = (list: Json | undefined, at: string) => StepNode[];
+export type Nested = (list: Json | undefined, at: string) => StepNode[];
 
 export function compileListen(
   compiler: Compiler,
@@ -16,7 +16,7 @@ export function compileListen(
   const { mode, filters } = compiler.filters(to, at);
   const until = mode === 'any' ? compileUntil(compiler, to.until, `${at}/until`) : undefined;
   for (const { type } of [...filters, ...(until?.filters ?? [])]) compiler.listensFor.add(type);
-  const foreach = compileForEach(compiler, body.foreach, path, nested);
+  const foreach = compileForEach(compiler, body.foreach, path, '/foreach', nested);
   return { type: 'listen', mode, filters, read, until, foreach };
 }
 
@@ -27,22 +27,25 @@ function compileUntil(compiler: Compiler, until: Json | undefined, path: string)
   return { condition: compiler.condition(until, path), mode: 'any', filters: [] };
 }
 
-function compileForEach(
+/** The iteration over what a subscription takes (dsl-reference.md, "Subscription Iterator"); `at` is its place in the step. */
+export function compileForEach(
   compiler: Compiler,
   value: Json | undefined,
   path: string,
+  at: string,
   nested: Nested,
-): ForEachEvent | undefined {
+): ForEachItem | undefined {
   if (!isObject(value)) return undefined;
-  const { outputAs, outputSchema } = compiler.data({ output: value.output ?? {} }, `${path}/foreach`);
+  const place = path + at;
+  const { outputAs, outputSchema } = compiler.data({ output: value.output ?? {} }, place);
   const exported = isObject(value.export) ? value.export : {};
   return {
     item: String(value.item ?? 'item'),
     at: String(value.at ?? 'index'),
-    steps: nested(value.do, '/foreach/do'),
+    steps: nested(value.do, `${at}/do`),
     outputAs,
     outputSchema,
-    exportAs: compiler.bare(exported.as, `${path}/foreach/export/as`),
-    exportSchema: compiler.schema(exported.schema, `${path}/foreach/export/schema`),
+    exportAs: compiler.bare(exported.as, `${place}/export/as`),
+    exportSchema: compiler.schema(exported.schema, `${place}/export/schema`),
   };
 }

@@ -91,9 +91,10 @@ function compileKind(
     list === undefined ? [] : compileSteps(compiler, list as JsonObject[], `${path}${at}`, under);
   switch (type) {
     case 'call':
-      return compileCall(compiler, body, path, (name, definition, input) =>
-        compileFunction(compiler, name, definition, input, path, id),
-      );
+      return compileCall(compiler, body, path, {
+        asFunction: (name, definition, input) => compileFunction(compiler, name, definition, input, path, id),
+        nested,
+      });
     case 'set':
       return { type, value: compiler.template(body.set as Json, `${path}/set`) };
     case 'do':

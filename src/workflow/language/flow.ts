@@ -108,6 +108,8 @@ export type StepNode = StepBase &
         readonly passes?: boolean;
         /** Members that stay the flow's own when an operator gives other arguments: those of secrets, and where they are sent. */
         readonly pinned?: readonly string[] | undefined;
+        /** Of a subscription: its messages are iterated while they come; `isOver` is asked after each, with the outputs so far. */
+        readonly foreach?: (ForEachItem & { isOver(scope: Scope): boolean }) | undefined;
       }
     | { readonly type: 'set'; readonly value: Template }
     | {
@@ -149,7 +151,7 @@ export interface ListenNode {
   readonly read: 'data' | 'envelope' | 'raw';
   /** When `any` stops to listen; without it, the first event is the last. */
   readonly until: Until | undefined;
-  readonly foreach: ForEachEvent | undefined;
+  readonly foreach: ForEachItem | undefined;
 }
 
 export type ConsumptionMode = 'one' | 'any' | 'all';
@@ -161,7 +163,7 @@ export interface Until {
   readonly filters: readonly EventFilter[];
 }
 
-export interface ForEachEvent {
+export interface ForEachItem {
   readonly item: string;
   readonly at: string;
   readonly steps: readonly StepNode[];
@@ -237,7 +239,7 @@ export function stepsById(flow: Flow): Map<string, StepNode> {
 export function nestedSteps(step: StepNode): readonly (readonly StepNode[])[] {
   if (step.type === 'do' || step.type === 'for') return [step.steps];
   if (step.type === 'fork') return [step.branches];
-  if (step.type === 'listen' && step.foreach) return [step.foreach.steps];
+  if ((step.type === 'listen' || step.type === 'call') && step.foreach) return [step.foreach.steps];
   if (step.type === 'try') return [step.steps, step.catchSteps];
   return [];
 }

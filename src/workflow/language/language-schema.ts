@@ -79,6 +79,8 @@ const retry: JsonObject = {
   additionalProperties: false,
 };
 
+const iterator = object({ item: text, at: text, do: steps, output, export: output });
+
 /** What each kind of step holds besides the members that all have; the first is the one that names the kind. */
 export const STEP_MEMBERS: { readonly [type: string]: JsonObject } = {
   call: { call: text, with: open },
@@ -99,7 +101,7 @@ export const STEP_MEMBERS: { readonly [type: string]: JsonObject } = {
   fork: { fork: object({ branches: steps, compete: { type: 'boolean' } }, ['branches']) },
   listen: {
     listen: object({ to: consumption, read: { enum: ['data', 'envelope', 'raw'] } }, ['to']),
-    foreach: object({ item: text, at: text, do: steps, output, export: output }),
+    foreach: iterator,
   },
   raise: { raise: object({ error: { type: ['object', 'string'] } }, ['error']) },
   run: {
@@ -156,6 +158,11 @@ const REQUIRED: { readonly [type: string]: string[] } = { for: ['for', 'do'], tr
 /** The schema of one kind of step: chosen by the member that names it, so that faults speak of that kind only. */
 export function stepSchema(type: string): JsonObject {
   return { ...object({ ...base, ...STEP_MEMBERS[type] }, REQUIRED[type] ?? [type]), $defs };
+}
+
+/** dsl-reference.md, "Subscription Iterator": of a call, whose `with` is the function's own. */
+export function iteratorSchema(): JsonObject {
+  return { ...iterator, $defs };
 }
 
 const $defs: JsonObject = {

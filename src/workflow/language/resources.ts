@@ -136,7 +136,9 @@ function* namedByCall(
       keep: async (text, uri, beside) => ({ operation: await grpcMethod(text, name, method, uri, beside) }),
     };
   }
-  if (call === 'asyncapi' && isObject(document) && isObject(input))
+  if (call === 'asyncapi' && isObject(document) && isObject(input)) {
+    const { foreach } = isObject(input.subscription) ? input.subscription : {};
+    if (foreach !== undefined) yield* namedIn(body, foreach, `${path}/with/subscription/foreach`);
     yield {
       key: asyncApiKey(document.endpoint!, input),
       endpoint: document.endpoint!,
@@ -145,6 +147,7 @@ function* namedByCall(
         operation: asyncApiOperation(readDocument(text, uri).value, asyncApiChoice(input), uri),
       }),
     };
+  }
   const endpoint = catalogEndpoint(body, call);
   if (endpoint !== undefined) yield { key: call, endpoint, path: `${path}/call`, keep: whole };
 }
