@@ -380,4 +380,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 }
 
 /** Modules that these tests do not call. */
-const ABSENT = {} as Pick<ApiDependencies, 'features' | 'models' | 'serving' | 'decisions' | 'promotions' | 'rollouts'>;
+const ABSENT = {} as Pick<
+  ApiDependencies,
+  'features' | 'models' | 'serving' | 'decisions' | 'promotions' | 'rollouts'
+>;

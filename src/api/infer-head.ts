@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { HEADER_LENGTH } from '../serving/protocol/infer-http.ts';
 
 /** A version, or the model's champion when there is none. */
-export interface InferAddress {
+interface InferAddress {
   readonly name: string;
   readonly ref: number | undefined;
 }
@@ -31,7 +31,7 @@ const OTHERS = [
 ] as const;
 
 /** The model that an inference's address names; undefined for any other address, and for those that are refused with a reason. */
-export function addressOf(url: string): InferAddress | undefined {
+function addressOf(url: string): InferAddress | undefined {
   const match = ADDRESS.exec(url);
   if (!match) return undefined;
   return { name: match[1]!, ref: match[2] === undefined ? undefined : Number(match[2]) };

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import { limitsFrom } from '../kernel/limits.ts';
-import type { InferCall, ModelSource, Serving } from '../serving/traffic/serving.ts';
+import type { InferCall, Serving } from '../serving/traffic/serving.ts';
+import type { ModelVersions } from './model-repository.ts';
 import type { AccessPort, Caller } from './routes.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { createServer } from './server.ts';
@@ -67,7 +68,9 @@ export async function openInferUnderTest(limits = ''): Promise<InferUnderTest> {
     access,
     serving,
     onFault: (fault) => void faults.push(fault),
-    routes: [servingRoutes({ serving, models: {} as ModelSource, version: 'test' })],
+    routes: [
+      servingRoutes({ serving, models: {} as ModelVersions, version: 'test', limits: limitsFrom(limits) }),
+    ],
   });
   await server.listen({ host: '127.0.0.1', port: 0 });
   return {

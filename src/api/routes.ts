@@ -17,7 +17,7 @@ export function actorOf({ kind, id }: Caller): { kind: string; id: string } {
 }
 
 /** What authentication goes by: a request of fastify, or one that was read without it. */
-export type Arrival = Pick<FastifyRequest, 'method' | 'url' | 'headers'>;
+type Arrival = Pick<FastifyRequest, 'method' | 'url' | 'headers'>;
 
 /** What the doors need of the access module. */
 export interface AccessPort {

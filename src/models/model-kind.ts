@@ -47,7 +47,6 @@ export interface ModelDefinition {
   readonly promotion?: PromotionPolicy;
 }
 
-const whole = { type: 'integer', minimum: 1 };
 const amount = { type: 'number', minimum: 0 };
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9._-]{0,99}$';
 const { $defs, ...signatureSchema } = SIGNATURE_SCHEMA;
