@@ -24,6 +24,7 @@ import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import { KpiCounts } from './monitoring/kpi-counts.ts';
 import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
+import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
 import { type ConnectionTarget, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
@@ -191,6 +192,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...eventMigrations,
     ...featureMigrations,
     ...modelMigrations,
+    ...servingMigrations,
     ...workflowMigrations,
     ...taskMigrations,
     ...ledgerMigrations,

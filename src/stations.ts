@@ -38,6 +38,7 @@ import { createOnnxRuntime } from './serving/runtimes/onnx-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createQuality } from './stations-quality.ts';
+import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
@@ -290,10 +291,18 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
     ],
   });
   const onnx = createOnnxRuntime({ startMs: limits.replicaStartMs });
+  const requestLog = createRequestLog(ground, auditLog);
   const router = new RolloutRouter(limits.rolloutCopiesMax);
-  const serving: Serving = createServing({ models, runtimes: { onnx }, rollouts: router, limits });
+  const serving: Serving = createServing({
+    models,
+    runtimes: { onnx },
+    rollouts: router,
+    requestLog,
+    limits,
+  });
   closers.push(async () => serving.close());
-  return { models, serving, ...createRollouts(ground, { models, serving, router, definitions, auditLog }) };
+  const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
+  return { models, serving, requestLog, ...rollouts };
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {

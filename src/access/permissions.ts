@@ -12,6 +12,7 @@ export const PERMISSIONS = [
   'models.load',
   'models.approve',
   'serving.infer',
+  'serving.requests',
   'runs.read',
   'runs.start',
   'runs.control',

@@ -5,6 +5,7 @@ import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featureRoutes } from './routes-features.ts';
 import { flowRoutes } from './routes-flows.ts';
+import { inferenceRequestRoutes } from './routes-inference-requests.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
@@ -30,6 +31,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
+  Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
@@ -71,6 +73,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
     rolloutRoutes(dependencies),
+    inferenceRequestRoutes(dependencies),
     servingRoutes(dependencies),
     repositoryRoutes(dependencies),
     startRoutes(dependencies),

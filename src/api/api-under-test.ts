@@ -382,5 +382,5 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 /** Modules that these tests do not call. */
 const ABSENT = {} as Pick<
   ApiDependencies,
-  'features' | 'models' | 'serving' | 'decisions' | 'promotions' | 'rollouts'
+  'features' | 'models' | 'serving' | 'requestLog' | 'decisions' | 'promotions' | 'rollouts'
 >;

@@ -107,6 +107,23 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./run-operations.ts')).fork,
   },
   {
+    under: 'models',
+    name: 'requests <model>',
+    description:
+      'the sample of what a model was asked and answered, the newest first (serving.log of its definition)',
+    options: [
+      ['--of-version <number>', 'asked of this version'],
+      ['--status <status>', 'answered, degraded or failed'],
+      ['--caller <id>', 'asked by this key or session'],
+      ['--run <id>', 'asked by this run'],
+      ['--trace <id>', 'of this trace'],
+      ['--from <time>', 'at this time or later'],
+      ['--to <time>', 'before this time'],
+      ['--limit <count>', 'how many', '50'],
+    ],
+    load: async () => (await import('./model-requests.ts')).modelRequests,
+  },
+  {
     name: 'schedules [workflow]',
     description: 'what starts by time; with a flow, show, pause, resume or back-fill its schedule',
     options: [
