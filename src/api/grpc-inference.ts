@@ -81,7 +81,7 @@ export class GrpcInference {
   async #infer(
     request: ModelInferRequest,
     call: Cancelable,
-    _caller: Caller,
+    caller: Caller,
     signal: AbortSignal,
   ): Promise<ModelInferResponse> {
     const asked = inferFromGrpc(request);
@@ -94,6 +94,7 @@ export class GrpcInference {
       ref,
       inputs,
       signal,
+      caller,
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });
     return inferToGrpc(asked, answer);

@@ -52,7 +52,13 @@ export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
  */
 export function inferToGrpc(
   { id, outputs: names, wantsFinal }: Pick<GrpcInference, 'id' | 'outputs' | 'wantsFinal'>,
-  answer: { readonly model: string; readonly version: number; readonly outputs: readonly Tensor[] },
+  answer: {
+    readonly model: string;
+    readonly version: number;
+    readonly outputs: readonly Tensor[];
+    /** What is to be known of the answer: that a cache or a fallback gave it. */
+    readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
+  },
 ): ModelInferResponse {
   const outputs = names?.map((name) => outputNamed(answer.outputs, name)) ?? answer.outputs;
   const tensors: InferTensor[] = [];
@@ -66,10 +72,23 @@ export function inferToGrpc(
     model_name: answer.model,
     model_version: String(answer.version),
     id,
-    ...(wantsFinal && { parameters: { triton_final_response: { bool_param: true } } }),
+    ...((wantsFinal || answer.parameters) && {
+      parameters: responseParameters(wantsFinal, answer.parameters),
+    }),
     outputs: tensors,
     raw_output_contents: raw,
   };
+}
+
+function responseParameters(
+  wantsFinal: boolean,
+  told: Readonly<Record<string, string | boolean>> = {},
+): Record<string, InferParameter> {
+  const parameters: Record<string, InferParameter> = {};
+  for (const [name, value] of Object.entries(told))
+    parameters[name] = typeof value === 'boolean' ? { bool_param: value } : { string_param: value };
+  if (wantsFinal) parameters.triton_final_response = { bool_param: true };
+  return parameters;
 }
 
 function outputNamed(outputs: readonly Tensor[], name: string): Tensor {

@@ -44,6 +44,8 @@ export interface Answered {
   readonly model: string;
   readonly version: number;
   readonly outputs: readonly Tensor[];
+  /** What is to be known of the answer: that a cache or a fallback gave it. */
+  readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
 }
 
 /** An answer's body: a text is JSON; bytes begin with `headerBytes` of JSON. */
@@ -133,6 +135,7 @@ export function writeInference(request: InferenceRequest, answer: Answered): Inf
   }
   const head: JsonObject = { model_name: answer.model, model_version: String(answer.version) };
   if (request.id !== undefined) head.id = request.id;
+  if (answer.parameters) head.parameters = answer.parameters;
   head.outputs = outputs;
   const json = JSON.stringify(head);
   if (parts.length === 0) return { json };
