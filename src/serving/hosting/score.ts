@@ -89,11 +89,16 @@ export class ScorePlan {
         ? `feature “${name}” is absent and has no fill`
         : `feature “${name}” is no number`;
       return [
-        { path: `/${escapePointer(name)}`, message, found: String(value), expected: 'a number or a boolean' },
+        { path: `/${escapePointer(name)}`, message, found: shown(value), expected: 'a number or a boolean' },
       ];
     });
     return new AiosError('serving.feature_invalid', { issues });
   }
+}
+
+/** An object may have a `toString` that is no function: it is never converted. */
+function shown(value: unknown): string {
+  return typeof value === 'object' && value !== null ? 'an object' : String(value).slice(0, 100);
 }
 
 function fillOf(fill: Signature['fill'], name: string): number | undefined {

@@ -168,6 +168,12 @@ describe('serving', () => {
   it.each([
     ['a feature without a fill', { b: 1 }, 'serving.feature_invalid', /“a” is absent/],
     ['a feature that is text', { a: 'x' }, 'serving.feature_invalid', /“a” is no number/],
+    [
+      'a feature that cannot become a text',
+      { a: { toString: 1 } },
+      'serving.feature_invalid',
+      /“a” is no number.*an object/,
+    ],
     ['a feature that is not finite', { a: Number.NaN }, 'serving.feature_invalid', /“a” is no number/],
   ])('refuses %s', async (_, features, code, message) => {
     const { serving } = setUp();
