@@ -1,5 +1,5 @@
 import type { Models } from '../models/models.ts';
-import type { ServingStatistics } from '../serving/hosting/statistics.ts';
+import { protocolStatistics } from '../serving/hosting/protocol-statistics.ts';
 import { modelMetadata } from '../serving/protocol/open-inference.ts';
 import type { Tensor } from '../serving/tensors/tensor.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
@@ -61,7 +61,10 @@ export class GrpcModels {
     const wanted = all.filter(
       (each) => (!name || each.name === name) && (!version || each.version === version),
     );
-    return { model_stats: wanted.map(tritonStatistics) };
+    const stats = wanted.map((each) =>
+      protocolStatistics(each.name, each.version, each.statistics, each.statistics.cache),
+    );
+    return { model_stats: stats };
   };
 
   readonly index = ({ ready }: { ready: boolean }) => {
@@ -98,20 +101,3 @@ const TRITON_TYPE: Readonly<Record<Tensor['datatype'], number>> = {
   BF16: 14,
 };
 const PLATFORM: Readonly<Record<string, string>> = { onnx: 'onnx_onnxv1' };
-
-function tritonStatistics({ name, version, statistics }: Named & { readonly statistics: ServingStatistics }) {
-  const { requests, errors, refused, rows, batches, computeMs } = statistics;
-  const ok = requests - errors - refused;
-  const duration = (count: number, ms = 0) => ({ count, ns: Math.round(ms * 1e6) });
-  return {
-    name,
-    version,
-    inference_count: rows,
-    execution_count: batches,
-    inference_stats: {
-      success: duration(ok),
-      fail: duration(errors + refused),
-      compute_infer: duration(batches, computeMs),
-    },
-  };
-}

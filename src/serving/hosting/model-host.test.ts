@@ -5,6 +5,7 @@ import type { Replica, Runtime } from '../runtimes/runtime.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { Capacity } from './capacity.ts';
 import { ModelHost } from './model-host.ts';
+import { protocolStatistics } from './protocol-statistics.ts';
 import { InferRequest } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 
@@ -262,6 +263,31 @@ describe('the replicas of a host', () => {
   });
 });
 
+it('answers what was lost with a replica that was being unloaded, and what came meanwhile, from a new one', async () => {
+  const gate = Promise.withResolvers<never>();
+  let runs = 0;
+  const functions = createFunctionRuntime({
+    m: { inputs, outputs, run: (tensors) => (++runs === 4 ? gate.promise : same(tensors)) },
+  });
+  let replica: Replica | undefined;
+  const runtime: Runtime = {
+    start: async (model) => {
+      replica = await functions.start(model);
+      return replica;
+    },
+  };
+  const { host, ask } = setUp({ runtime });
+  await host.start(); // its warm-up is three runs
+  const held = ask(1);
+  await expect.poll(() => runs).toBe(4);
+  host.unload();
+  const first = replica;
+  expect(await ask(2)).toBe(2);
+  first!.kill();
+  expect(await held).toBe(1);
+  expect(host.statistics()).toMatchObject({ replicas: 1, errors: 0 });
+});
+
 describe('the memory of all hosts', () => {
   /** Replicas that say they hold this much. */
   function sized(bytes: number): Runtime {
@@ -336,4 +362,21 @@ it('tells the counts and times of the protocol’s statistics', async () => {
   expect(computeInfer.ms).toBeCloseTo(batchSizes[0]!.computeInferMs + 3 * batchSizes[1]!.computeInferMs, 6);
   expect(Math.abs(statistics.lastInferenceMs - Date.now())).toBeLessThan(60_000);
   expect(statistics.queueP99Ms).toBeGreaterThanOrEqual(statistics.queueP50Ms);
+  expect(protocolStatistics('m', 1, statistics, { hits: 5, misses: 4 })).toMatchObject({
+    name: 'm',
+    version: '1',
+    inference_count: 4,
+    execution_count: 2,
+    inference_stats: {
+      success: { count: 4, ns: Math.round(success.ms * 1e6) },
+      fail: { count: 0, ns: 0 },
+      queue: { count: 4 },
+      cache_hit: { count: 5 },
+      cache_miss: { count: 4 },
+    },
+    batch_stats: [
+      { batch_size: 1, compute_infer: { count: 1 } },
+      { batch_size: 3, compute_infer: { count: 1 } },
+    ],
+  });
 });

@@ -140,7 +140,6 @@ export class ModelHost implements Unloadable {
     if (this.#pool.brokenBy && this.#pool.ready === 0) throw this.#unavailable(this.#pool.brokenBy);
     queue.push(request);
     this.#schedule();
-    if (this.#pool.wanted === 0) this.start().catch(() => {}); // who waits is told
   }
 
   statistics(): ServingStatistics {
@@ -169,7 +168,7 @@ export class ModelHost implements Unloadable {
     this.#watch.set(false);
     this.#asleep = true;
     void this.#pool.scale(0);
-    if (this.#queue.count > 0) this.start().catch(() => {});
+    this.#schedule(); // a request may have come meanwhile
   }
 
   /** Ends the replicas; who still waits is refused. */
@@ -212,7 +211,8 @@ export class ModelHost implements Unloadable {
   }
 
   #dispatch(): void {
-    const { slots } = this.#pool;
+    const { slots, wanted } = this.#pool;
+    if (wanted === 0 && this.#queue.count > 0 && !this.#closed) this.start().catch(() => {}); // who waits is told
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (!slot.replica || slot.batch || slot.retired) continue;

@@ -3,6 +3,7 @@ import type { Pending } from './request.ts';
 
 const RESTART_MS_MIN = 50;
 const RESTART_MS_MAX = 5_000;
+const REFUSED_MS = 60_000; // bytes that are no model will hardly become one
 const STARTS_FAILED_MAX = 3; // then who waits is told, instead of waiting for the next try
 
 /** A place for one replica: the process in it comes and goes. */
@@ -66,7 +67,7 @@ export class ReplicaPool {
   }
 
   /**
-   * Starts replicas or ends them: those that are not up yet first, then idle ones; one at work ends its batch. Resolves when none is
+   * Starts replicas, those that wait for their next try among them, or ends them: those that are not up yet first, then idle ones; one at work ends its batch. Resolves when none is
    * starting any more, with the reasons of the starts that failed.
    */
   async scale(wanted: number): Promise<Error[]> {
@@ -79,6 +80,11 @@ export class ReplicaPool {
       this.#leave(slot);
     }
     if (wanted === 0) this.brokenBy = undefined;
+    for (const slot of staying) {
+      if (slot.retired || !slot.retry) continue;
+      clearTimeout(slot.retry); // who asks for replicas has a reason to try again now
+      slot.start = this.#start(slot);
+    }
     for (let missing = wanted - staying.length; missing > 0; missing--) {
       const slot: Slot = {
         replica: undefined,
@@ -131,12 +137,14 @@ export class ReplicaPool {
       replica = await this.#events.start();
     } catch (error) {
       if (slot.retired) return undefined;
-      slot.startsFailed = this.#events.isFinal(error as Error) ? STARTS_FAILED_MAX : slot.startsFailed + 1;
+      const isFinal = this.#events.isFinal(error as Error);
+      slot.startsFailed = isFinal ? STARTS_FAILED_MAX : slot.startsFailed + 1;
       if (this.slots.every(({ startsFailed }) => startsFailed >= STARTS_FAILED_MAX)) {
         this.brokenBy = error as Error;
         this.#events.broken(error as Error);
       }
-      this.#restart(slot, Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** slot.startsFailed));
+      const delayMs = Math.min(RESTART_MS_MAX, RESTART_MS_MIN * 2 ** slot.startsFailed);
+      this.#restart(slot, isFinal ? REFUSED_MS : delayMs);
       return error as Error;
     }
     if (slot.retired) {
