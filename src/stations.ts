@@ -32,14 +32,13 @@ import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
-import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
-import { createOnnxRuntime } from './serving/runtimes/onnx-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createQuality } from './stations-quality.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
+import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -86,8 +85,6 @@ export interface Ground {
 
 export type Stations = Awaited<ReturnType<typeof createStations>>;
 
-/** What each runtime asks of the definition of a model. */
-const RUNTIMES: RuntimeKinds = { onnx: {} };
 const FEATURES_GROUP = 'features';
 const AUDIT_ORIGIN = 'aios.local/audit';
 
@@ -99,9 +96,10 @@ export async function createStations(ground: Ground) {
   const definitions = new Definitions(db);
   const contracts = new Contracts(definitions);
   const events = createEvents(ground, definitions);
-  const inference = createInference(ground, definitions, auditLog);
+  const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
+  const runtimes = createRuntimes(limits, outgoing, variables);
+  const inference = createInference(ground, definitions, auditLog, runtimes);
   const decisions = createDecisions({ definitions });
-  const { connectors, calls } = createConnectors(ground, definitions);
   const access = createAccess(ground, auditLog);
   const tasks = createTasks(ground, {
     definitions,
@@ -158,7 +156,10 @@ export async function createStations(ground: Ground) {
 
 type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
   Pick<ReturnType<typeof createInference>, 'serving'> &
-  ReturnType<typeof createConnectors> & { decisions: ReturnType<typeof createDecisions>; tasks: Tasks };
+  Pick<ReturnType<typeof createConnectors>, 'connectors' | 'calls'> & {
+    decisions: ReturnType<typeof createDecisions>;
+    tasks: Tasks;
+  };
 
 /** What flows may call, in the order of the path; the program's own functions last. */
 function createCatalog(
@@ -212,7 +213,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResour
     entityKind,
     featureViewKind,
     featureServiceKind,
-    modelKind(RUNTIMES),
+    modelKind(RUNTIME_KINDS),
     decisionKind,
     calendarKind,
     queueKind,
@@ -270,12 +271,17 @@ function createEvents({ db, commit, clock, limits }: Ground, definitions: Defini
 }
 
 /** The registry and what serves its models; the one verifies with the other. */
-function createInference(ground: Ground, definitions: Definitions, auditLog: AuditLog) {
+function createInference(
+  ground: Ground,
+  definitions: Definitions,
+  auditLog: AuditLog,
+  runtimes: ReturnType<typeof createRuntimes>,
+) {
   const { limits, closers } = ground;
   const models: Models = createModels({
     ...ground,
     definitions,
-    runtimes: RUNTIMES,
+    runtimes: RUNTIME_KINDS,
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),
@@ -290,16 +296,9 @@ function createInference(ground: Ground, definitions: Definitions, auditLog: Aud
       }),
     ],
   });
-  const onnx = createOnnxRuntime({ startMs: limits.replicaStartMs });
   const requestLog = createRequestLog(ground, auditLog);
   const router = new RolloutRouter(limits.rolloutCopiesMax);
-  const serving: Serving = createServing({
-    models,
-    runtimes: { onnx },
-    rollouts: router,
-    requestLog,
-    limits,
-  });
+  const serving: Serving = createServing({ models, runtimes, rollouts: router, requestLog, limits });
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
   return { models, serving, requestLog, ...rollouts };
@@ -316,6 +315,8 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
   const readResource: ReadResource = (endpoint, secretsAt) => reader.read(endpoint, secretsAt);
   return {
     connectors,
+    outgoing,
+    variables,
     calls: {
       secrets,
       http,

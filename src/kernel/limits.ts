@@ -90,6 +90,10 @@ export const LIMITS = {
     60_000,
     'how long a replica has had nothing to do before it is ended, where fewer may run',
   ),
+  remoteAnswerBytesMax: limit(
+    64 * 1024 * 1024,
+    'one answer of another server that runs a model, held in memory',
+  ),
   modelIdleMs: limit(600_000, 'how long the replicas of a version that nobody uses are kept'),
   rolloutPollMs: limit(
     250,
