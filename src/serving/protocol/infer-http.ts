@@ -13,7 +13,7 @@ import {
 } from '../tensors/tensor.ts';
 import { shapeText } from '../tensors/tensor-check.ts';
 import { flag, type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
-import { dataFromJson, dataToJson, flatten, shown } from './json-data.ts';
+import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from './json-data.ts';
 
 /*
  * Inference over HTTP, as functions without a server: the Open Inference Protocol, version 2 (kserve/open-inference-protocol,
@@ -76,7 +76,7 @@ export function readInference(body: Uint8Array, headerLength: string | undefined
   const { id } = request;
   if (id !== undefined && typeof id !== 'string') throw invalid('/id', 'id is a text');
   const { priority, timeoutMs, binaryOutputs } = readParameters(request.parameters);
-  const reader = new BinaryParts(body, headerBytes);
+  const reader = new RequestBody(body, headerBytes);
   const inputs: Tensor[] = [];
   for (let i = 0; i < request.inputs.length; i++) inputs.push(readInput(request.inputs[i], i, reader));
   reader.end();
@@ -184,13 +184,16 @@ function parse(bytes: Uint8Array): Json {
   }
 }
 
-/** The bytes behind the JSON, handed out in the order of the inputs. */
-class BinaryParts {
+/** A body: the bytes behind its JSON, handed out in the order of the inputs, and the JSON again where numbers do not say it all. */
+class RequestBody {
   readonly #body: Uint8Array;
+  readonly #headerBytes: number;
   #offset: number;
+  #exact: Json | undefined;
 
   constructor(body: Uint8Array, headerBytes: number) {
     this.#body = body;
+    this.#headerBytes = headerBytes;
     this.#offset = headerBytes;
   }
 
@@ -202,6 +205,12 @@ class BinaryParts {
     return this.#body.subarray(this.#offset - size, this.#offset);
   }
 
+  /** The data of an input in JSON, with every digit of its integers. */
+  exactData(index: number): Json[] {
+    this.#exact ??= exactIntegers(decoder.decode(this.#body.subarray(0, this.#headerBytes)));
+    return (this.#exact as unknown as { inputs: { data: Json[] }[] }).inputs[index]!.data;
+  }
+
   end(): void {
     const left = this.#body.length - this.#offset;
     if (left === 0) return;
@@ -211,7 +220,7 @@ class BinaryParts {
   }
 }
 
-function readInput(value: Json | undefined, index: number, parts: BinaryParts): Tensor {
+function readInput(value: Json | undefined, index: number, parts: RequestBody): Tensor {
   if (!isObject(value) || typeof value.name !== 'string')
     throw invalid(`/inputs/${index}/name`, 'an input has a name');
   const { name, datatype, shape, data, parameters } = value;
@@ -231,7 +240,8 @@ function readInput(value: Json | undefined, index: number, parts: BinaryParts): 
     return { name, datatype, shape, data: readBytes(name, datatype, bytes, elementCount(shape)) };
   }
   if (!Array.isArray(data)) throw invalid(`/inputs/${index}/data`, 'data is a list');
-  const flat = flatten(data, shape, name);
+  let flat = flatten(data, shape, name);
+  if (hasRounded(datatype, flat)) flat = flatten(parts.exactData(index), shape, name);
   // The data is counted before anything is allocated by the shape: a shape of [1e9] with two elements is a cheap attack.
   if (flat.length !== elementCount(shape))
     throw shapeFault(

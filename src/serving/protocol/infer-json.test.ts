@@ -3,7 +3,8 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { type InferenceBody, readInference, writeInference } from './infer-http.ts';
 
-const readJson = (body: Json) => readInference(Buffer.from(JSON.stringify(body)), undefined);
+const readJson = (body: Json) =>
+  readInference(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), undefined);
 const all = {
   id: 'a',
   inputs: [],
@@ -39,6 +40,14 @@ describe('an inference in JSON', () => {
     ['texts', input({ datatype: 'BYTES', shape: [2], data: ['', 'ü'] }), [Buffer.from(''), Buffer.from('ü')]],
     ['half floats', input({ datatype: 'FP16', shape: [2], data: [0.5, 65_504] }), [0.5, 65_504]],
     ['brain floats', input({ datatype: 'BF16', shape: [2], data: [1.5, -1] }), [0x3fc0, 0xbf80]],
+    [
+      'every digit of 64 bits in a number',
+      '{"inputs":[{"name":"x","datatype":"INT64","shape":[2],"data":[[-9223372036854775807],[1]]},{"name":"y","datatype":"FP64","shape":[1],"data":[9007199254740993]}]}'.replace(
+        '[2]',
+        '[2,1]',
+      ),
+      [-(2n ** 63n - 1n), 1n],
+    ],
     [
       'every digit of 64 bits',
       input({ datatype: 'UINT64', shape: [1], data: ['18446744073709551615'] }),
@@ -132,10 +141,12 @@ describe('an inference in JSON', () => {
       id: 'a',
       outputs: [
         { name: 'p', datatype: 'FP32', shape: [1, 2], data: [0.5, null] },
-        { name: 'label', datatype: 'INT64', shape: [2], data: [3, '4611686018427387904'] },
+        { name: 'label', datatype: 'INT64', shape: [2], data: [3, 2 ** 62] },
         { name: 'ok', datatype: 'BOOL', shape: [1], data: [true] },
       ],
     });
+    const text = writeInference(all, answer);
+    expect('json' in text && text.json).toContain('[3,4611686018427387904]');
     const some = jsonOf(writeInference({ ...all, outputs: [{ name: 'ok', binary: undefined }] }, answer));
     expect((some.outputs as JsonObject[]).map(({ name }) => name)).toEqual(['ok']);
     expect(() => writeInference({ ...all, outputs: [{ name: 'q', binary: true }] }, answer)).toThrow(

@@ -19,7 +19,7 @@ const WIDE_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
 };
 /**
  * The elements of an input, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
- * texts, so that no digit is lost.
+ * texts; `exactIntegers` makes them so where a number has lost digits.
  *
  * @throws AiosError `serving.tensor_value` naming the first that is no element
  * @example dataFromJson('x', 'UINT64', [1, '18446744073709551615']) // BigUint64Array
@@ -81,8 +81,36 @@ function wideInteger(value: Json | undefined, [min, max]: readonly [bigint, bigi
   return integer >= min && integer <= max ? integer : undefined;
 }
 
+/** True when elements are integers that JavaScript's numbers may have rounded. */
+export function hasRounded(datatype: Datatype, flat: readonly Json[]): boolean {
+  return (
+    datatype in WIDE_RANGE && flat.some((value) => Number.isInteger(value) && !Number.isSafeInteger(value))
+  );
+}
+
 /**
- * An output's elements as JSON. It has no NaN and no infinity: they become null. Integers past 2^53 become texts, so that no digit is lost.
+ * Reads JSON again with every integer past 2^53 as the text of its digits: slower, and for who needs them.
+ *
+ * @throws AiosError `request.malformed` when it is nested too deep for this
+ */
+export function exactIntegers(text: string): Json {
+  const read = JSON.parse as (text: string, reviver: ExactReviver) => Json;
+  try {
+    return read(text, (_key, value, { source }) =>
+      Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source!) ? source! : value,
+    );
+  } catch (cause) {
+    throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
+  }
+}
+
+/** ECMAScript's JSON.parse tells the source of each number (proposal-json-parse-with-source, in Node since 21). */
+type ExactReviver = (key: string, value: Json, context: { source?: string }) => Json;
+/** From the same proposal: digits that are written as they stand. */
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): Json };
+
+/**
+ * An output's elements as JSON. It has no NaN and no infinity: they become null. Integers of 64 bits are numbers with all their digits.
  *
  * @throws AiosError `serving.tensor_value` for BYTES that are no UTF-8
  */
@@ -103,7 +131,7 @@ export function dataToJson(tensor: Tensor): Json[] {
     else if (datatype === 'BOOL') values[i] = value !== 0;
     else if (typeof value === 'bigint') {
       const number = Number(value);
-      values[i] = Number.isSafeInteger(number) ? number : value.toString();
+      values[i] = Number.isSafeInteger(number) ? number : rawJSON(value.toString());
     } else values[i] = Number.isFinite(value) ? value : null;
   }
   return values;
