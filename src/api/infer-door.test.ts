@@ -90,6 +90,25 @@ describe('the inference door', () => {
     },
   );
 
+  it('tells the model who asks and for how long, by every way', async () => {
+    const body = JSON.stringify({ ...JSON.parse(inferOf([1])), parameters: { timeout: 2_000_000 } });
+    const reached = door.calls.length;
+    const wire = new Wire(door.port);
+    for (const request of [{ body }, { method: 'GET', url: '/v2' }, { body }]) {
+      wire.write(message(request));
+      await wire.answer();
+    }
+    wire.socket.destroy();
+    await door.server.inject({
+      method: 'POST',
+      url: '/v2/models/double/infer',
+      headers: { host: 'localhost', authorization: 'Bearer may' },
+      payload: body,
+    });
+    const calls = door.calls.slice(reached).map(({ caller, deadlineMs }) => [caller?.id, deadlineMs]);
+    expect(calls).toEqual([1, 2, 3].map(() => ['may', 2000]));
+  });
+
   it('spares plain inferences node:http, and gives it the rest of a connection that brings something else', async () => {
     const urls: (string | undefined)[] = [];
     door.server.server.on('request', ({ url }) => void urls.push(url));

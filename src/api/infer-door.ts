@@ -1,4 +1,5 @@
 import {
+  type Context,
   context,
   propagation,
   ROOT_CONTEXT,
@@ -68,19 +69,24 @@ export class InferDoor {
 
   #admit(caller: Caller | undefined, head: InferHead, body: Uint8Array, reply: InferReply): void {
     try {
-      requirePermission(this.#access, caller, 'serving.infer');
+      const found = requirePermission(this.#access, caller, 'serving.infer');
       const parent = parentOf(head);
-      if (parent) this.#traced(parent, head, body, reply);
-      else this.#infer(head, body, reply);
+      if (parent) this.#traced(parent, found, head, body, reply);
+      else this.#infer(found, head, body, reply);
     } catch (error) {
       this.#refuse(error, reply);
     }
   }
 
-  #infer({ address: { name, ref }, headers }: InferHead, body: Uint8Array, reply: InferReply): void {
+  #infer(
+    caller: Caller,
+    { address: { name, ref }, headers }: InferHead,
+    body: Uint8Array,
+    reply: InferReply,
+  ): void {
     const request = readInference(body, headers[HEADER_LENGTH] as string | undefined);
     const { inputs, timeoutMs: deadlineMs } = request;
-    this.#serving.infer({ model: name, ref, inputs, deadlineMs, signal: reply.signal }).then(
+    this.#serving.infer({ model: name, ref, inputs, deadlineMs, caller, signal: reply.signal }).then(
       (answered) => {
         try {
           const answer = writeInference(request, answered);
@@ -99,7 +105,7 @@ export class InferDoor {
     reply.send(problem.status, headers, JSON.stringify(withError(problem.toProblem())));
   }
 
-  #traced(parent: typeof ROOT_CONTEXT, head: InferHead, body: Uint8Array, reply: InferReply): void {
+  #traced(parent: Context, caller: Caller, head: InferHead, body: Uint8Array, reply: InferReply): void {
     const route =
       head.address.ref === undefined ? '/v2/models/:name/infer' : '/v2/models/:name/versions/:version/infer';
     const attributes = { 'http.request.method': 'POST', 'http.route': route };
@@ -107,7 +113,7 @@ export class InferDoor {
     const told = new TracedReply(reply, span);
     context.with(trace.setSpan(parent, span), () => {
       try {
-        this.#infer(head, body, told);
+        this.#infer(caller, head, body, told);
       } catch (error) {
         this.#refuse(error, told);
       }
@@ -120,7 +126,7 @@ function binaryHeaders(jsonBytes: number): string[] {
 }
 
 /** The context of a request that is traced: by its caller's decision, or drawn by chance. Most are not, and cost nothing. */
-function parentOf({ headers }: InferHead): typeof ROOT_CONTEXT | undefined {
+function parentOf({ headers }: InferHead): Context | undefined {
   const { traceparent } = headers;
   if (traceparent === undefined) return sampleAhead();
   const parent = propagation.extract(ROOT_CONTEXT, headers);

@@ -1,18 +1,21 @@
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { setSampleRatio } from '../telemetry/sampling.ts';
 import { startTelemetry } from '../telemetry/telemetry.ts';
 import { type Asked, message, openInferUnderTest, Wire } from './infer-under-test.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 
 describe('the trace of an inference', () => {
-  afterEach(() => vi.unstubAllEnvs());
+  const exporter = new InMemorySpanExporter();
+  // Once: a tracer stays with the provider that it met first.
+  const telemetry = startTelemetry('test', [new SimpleSpanProcessor({ exporter })]);
+  afterAll(() => telemetry.stop());
 
   /** The spans of requests on one lean connection, at a ratio. */
   async function spansOf(ratio: number, requests: readonly Asked[]) {
-    vi.stubEnv('AIOS_TRACE_RATIO', String(ratio));
-    const exporter = new InMemorySpanExporter();
-    const telemetry = startTelemetry('test', [new SimpleSpanProcessor({ exporter })]);
+    setSampleRatio(ratio);
+    exporter.reset();
     const door = await openInferUnderTest();
     const wire = new Wire(door.port);
     for (const request of requests) {
@@ -21,13 +24,11 @@ describe('the trace of an inference', () => {
     }
     wire.socket.destroy();
     await door.close();
-    const spans = exporter.getFinishedSpans();
-    await telemetry.stop();
-    return spans.map(({ name, attributes, parentSpanContext, ...span }) => ({
-      name,
-      status: attributes['http.response.status_code'],
+    return exporter.getFinishedSpans().map((span) => ({
+      name: span.name,
+      status: span.attributes['http.response.status_code'],
       traceId: span.spanContext().traceId,
-      parent: parentSpanContext?.spanId,
+      parent: span.parentSpanContext?.spanId,
     }));
   }
 

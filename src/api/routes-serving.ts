@@ -112,7 +112,7 @@ function modelRoutes(
     params: Params,
     body: AnyObject,
     answer: AnyObject,
-    handle: async ({ params, body, request, reply }) => {
+    handle: async ({ params, body, request, reply, caller }) => {
       const { name } = params;
       const ref = referenceOf(params.version);
       const header = request.headers[HEADER_LENGTH] as string | undefined;
@@ -122,7 +122,7 @@ function modelRoutes(
           ? readRawInference(bytes, models.resolve(name, ref).signature.inputs)
           : readInference(bytes, header);
       const { inputs, timeoutMs: deadlineMs } = asked;
-      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs });
+      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs, caller });
       return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });

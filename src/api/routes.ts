@@ -144,10 +144,14 @@ export function guardRoutes(server: FastifyInstance, access: AccessPort): void {
   });
 }
 
-/** @throws AiosError `access.unauthenticated`, `access.forbidden` */
-export function requirePermission(access: AccessPort, caller: Caller | undefined, permission: string): void {
+/** The caller, who may. @throws AiosError `access.unauthenticated`, `access.forbidden` */
+export function requirePermission(
+  access: AccessPort,
+  caller: Caller | undefined,
+  permission: string,
+): Caller {
   if (!caller) throw new AiosError('access.unauthenticated');
-  if (access.can(caller, permission)) return;
+  if (access.can(caller, permission)) return caller;
   throw new AiosError('access.forbidden', {
     detail: `${caller.name} has the roles ${caller.roles.join(', ') || 'none'}; this needs the permission ${permission}.`,
     extensions: { permission },
