@@ -135,15 +135,19 @@ export function inferBody(model: ModelName, rows: readonly (readonly number[])[]
   return JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape, data: rows.flat() }] });
 }
 
-/** How the project of the bench serves them: each once as the product would by itself, some with batches of one, one with two replicas. */
+/** One in a hundred requests is kept, with its audit entry. */
+const LOG = 'log: { sample: 0.01 }';
+
+/** How the project of the bench serves them: as the product would by itself, some with batches of one; `twice` has two replicas, `backed` a fallback. */
 const SERVED: Record<string, { model: ModelName; serving: string }> = {
-  small: { model: 'small', serving: '{}' },
-  trees: { model: 'trees', serving: '{ batchMax: 32 }' },
-  large: { model: 'large', serving: '{}' },
-  cnn: { model: 'cnn', serving: '{}' },
-  'small-alone': { model: 'small', serving: '{ batchMax: 1 }' },
-  'large-alone': { model: 'large', serving: '{ batchMax: 1 }' },
-  'small-twice': { model: 'small', serving: '{ replicas: 2 }' },
+  small: { model: 'small', serving: `{ ${LOG} }` },
+  trees: { model: 'trees', serving: `{ ${LOG} }` },
+  large: { model: 'large', serving: `{ ${LOG} }` },
+  cnn: { model: 'cnn', serving: `{ ${LOG} }` },
+  'small-alone': { model: 'small', serving: `{ ${LOG}, batchMax: 1 }` },
+  'large-alone': { model: 'large', serving: `{ ${LOG}, batchMax: 1 }` },
+  twice: { model: 'small', serving: '{ replicas: 2 }' },
+  backed: { model: 'small', serving: '{ fallback: [{ model: twice }] }' },
 };
 
 /** Writes the ONNX files and the project that serves them; answers with the file of each model. */

@@ -52,7 +52,10 @@ interface ProcessUse {
 }
 
 /** Of a process and all below it, by process id (Linux). */
-async function usesOf(pid: number, into = new Map<number, ProcessUse>()): Promise<Map<number, ProcessUse>> {
+export async function usesOf(
+  pid: number,
+  into = new Map<number, ProcessUse>(),
+): Promise<Map<number, ProcessUse>> {
   try {
     const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');

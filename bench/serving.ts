@@ -8,7 +8,7 @@ import type { BenchOptions, Figures } from './run.ts';
 import type { LoadCommand, LoadReport } from './serving-load.ts';
 import { type ModelName, writeProject } from './serving-models.ts';
 import { type Peer, startPeers } from './serving-peers.ts';
-import { replicasOf, residentMb, type ServerUse, Side, serverUse } from './serving-processes.ts';
+import { replicasOf, residentMb, type ServerUse, Side, serverUse, usesOf } from './serving-processes.ts';
 import type { RawCommand, RawReport } from './serving-sides.ts';
 
 const CLIENTS = 64;
@@ -310,26 +310,42 @@ async function mixedRows(setting: Setting): Promise<Figures> {
   };
 }
 
-/** Kills a replica every half second under load; the model has two, so that callers see nothing of it. */
+/** Kills a replica every half second under load, of a model with two of them and of one with a fallback, so that callers see nothing of it. */
 async function killReplicas(setting: Setting): Promise<Figures> {
   const { product, options } = setting;
-  const idle = new Set(await replicasOf(product.pid));
-  const target = ours(setting, 'small-twice', 'small');
-  await measureTarget(setting, target, { durationMs: 1000 });
-  const measuring = measureTarget(setting, target, { durationMs: options.roundMs });
-  const endsAt = performance.now() + options.roundMs - 500;
-  let kills = 0;
-  while (performance.now() < endsAt) {
-    await sleep(500);
-    const busy = (await replicasOf(product.pid)).filter((pid) => !idle.has(pid));
-    const victim = busy[kills % 2];
-    if (victim === undefined || busy.length < 2) continue; // the one killed before is not back yet
-    process.kill(victim, 'SIGKILL');
-    kills++;
+  const total = { failed: 0, kills: 0 };
+  for (const name of ['twice', 'backed']) {
+    const target = ours(setting, name, 'small');
+    const idle = await idleReplicas(product.pid, () => measureTarget(setting, target, { durationMs: 1500 }));
+    const measuring = measureTarget(setting, target, { durationMs: options.roundMs });
+    const endsAt = performance.now() + options.roundMs - 500;
+    let kills = 0;
+    while (performance.now() < endsAt) {
+      await sleep(500);
+      const [victim] = (await replicasOf(product.pid)).filter((pid) => !idle.has(pid));
+      if (victim === undefined) continue; // the one killed before is not back yet
+      process.kill(victim, 'SIGKILL');
+      kills++;
+    }
+    const measured = await measuring;
+    options.progress(`${name}: ${kills} replicas killed, ${measured.failed} failures: ${describe(measured)}`);
+    if (measured.firstFailure) options.progress(measured.firstFailure);
+    total.failed += measured.failed;
+    total.kills += kills;
   }
-  const measured = await measuring;
-  options.progress(`${kills} replicas killed: ${describe(measured)}`);
-  return { failedOnReplicaKill: measured.failed, replicaKills: kills };
+  return { failedOnReplicaKill: total.failed, replicaKills: total.kills };
+}
+
+/** Replicas that did nothing while something else was measured. */
+async function idleReplicas(pid: number, work: () => Promise<unknown>): Promise<Set<number>> {
+  const before = await usesOf(pid);
+  await work();
+  const after = await usesOf(pid);
+  return new Set(
+    [...after]
+      .filter(([id, { cpuMs }]) => before.get(id) && cpuMs - before.get(id)!.cpuMs < 20)
+      .map(([id]) => id),
+  );
 }
 
 function describe(round: Round): string {

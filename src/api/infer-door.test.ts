@@ -216,6 +216,7 @@ describe('a head', () => {
     ['two lengths in one', head('host: a', 'content-length: 2, 2')],
     ['a length over the limit', head('host: a', 'content-length: 101')],
     ['a connection to be closed', head(...lines, 'connection: close')],
+    ['an answer to be compressed', head(...lines, 'accept-encoding: gzip')],
     ['an upgrade', head(...lines, 'upgrade: h2c')],
     ['an expectation', head(...lines, 'expect: 100-continue')],
     ['another version of HTTP', head(...lines).replace('HTTP/1.1', 'HTTP/1.0')],

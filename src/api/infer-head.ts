@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { HEADER_LENGTH } from '../serving/protocol/infer-http.ts';
+import { answerCoding } from './body-encoding.ts';
 
 /** A version, or the model's champion when there is none. */
 interface InferAddress {
@@ -49,6 +50,7 @@ export function plainHead(
   const { 'content-length': length, connection } = headers;
   const bodyBytes = length !== undefined && /^\d{1,10}$/.test(length) ? Number(length) : 0;
   if (bodyBytes === 0 || bodyBytes > bodyBytesMax) return undefined;
+  if (answerCoding(headers['accept-encoding'] as string | undefined)) return undefined;
   if (headers[HEADER_LENGTH] === '0') return undefined; // its shape follows from the model
   if (connection !== undefined && connection.toLowerCase() !== 'keep-alive') return undefined;
   return { method: 'POST', url, headers, address, bodyBytes };
