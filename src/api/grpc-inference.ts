@@ -2,6 +2,7 @@ import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { AiosError } from '../kernel/errors.ts';
 import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
 import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/grpc-messages.ts';
+import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import type { GrpcCalls } from './grpc-call.ts';
 import type { Caller } from './routes.ts';
@@ -13,7 +14,7 @@ interface StreamAnswer {
   readonly error_message: string;
   readonly infer_response: Partial<ModelInferResponse>;
 }
-type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline'> & {
+type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata'> & {
   on(event: 'cancelled', listener: () => void): unknown;
 };
 
@@ -95,6 +96,7 @@ export class GrpcInference {
       inputs,
       signal,
       caller,
+      stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });
     return inferToGrpc(asked, answer);

@@ -11,6 +11,7 @@ import {
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
+import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { withError } from '../serving/protocol/open-inference.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
@@ -86,7 +87,8 @@ export class InferDoor {
   ): void {
     const request = readInference(body, headers[HEADER_LENGTH] as string | undefined);
     const { inputs, timeoutMs: deadlineMs } = request;
-    this.#serving.infer({ model: name, ref, inputs, deadlineMs, caller, signal: reply.signal }).then(
+    const stickyKey = request.stickyKey ?? (headers[STICKY_HEADER] as string | undefined);
+    this.#serving.infer({ model: name, ref, inputs, deadlineMs, stickyKey, caller, signal: reply.signal }).then(
       (answered) => {
         try {
           const answer = writeInference(request, answered);

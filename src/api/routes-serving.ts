@@ -7,6 +7,7 @@ import {
   readRawInference,
   writeInference,
 } from '../serving/protocol/infer-http.ts';
+import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata, serverMetadata } from '../serving/protocol/open-inference.ts';
 import type { ModelReference, Serving } from '../serving/traffic/serving.ts';
@@ -122,7 +123,8 @@ function modelRoutes(
           ? readRawInference(bytes, models.resolve(name, ref).signature.inputs)
           : readInference(bytes, header);
       const { inputs, timeoutMs: deadlineMs } = asked;
-      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs, caller });
+      const stickyKey = asked.stickyKey ?? (request.headers[STICKY_HEADER] as string | undefined);
+      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs, stickyKey, caller });
       return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });

@@ -75,12 +75,12 @@ export function readInference(body: Uint8Array, headerLength: string | undefined
     throw invalid('/inputs', 'an inference request has a list of inputs');
   const { id } = request;
   if (id !== undefined && typeof id !== 'string') throw invalid('/id', 'id is a text');
-  const { priority, timeoutMs, binaryOutputs } = readParameters(request.parameters);
+  const { priority, timeoutMs, binaryOutputs, stickyKey } = readParameters(request.parameters);
   const reader = new RequestBody(body, headerBytes);
   const inputs: Tensor[] = [];
   for (let i = 0; i < request.inputs.length; i++) inputs.push(readInput(request.inputs[i], i, reader));
   reader.end();
-  return { id, inputs, outputs: readOutputs(request.outputs), priority, timeoutMs, binaryOutputs };
+  return { id, inputs, outputs: readOutputs(request.outputs), priority, timeoutMs, binaryOutputs, stickyKey };
 }
 
 /**

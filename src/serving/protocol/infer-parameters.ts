@@ -9,7 +9,12 @@ export interface RequestParameters {
   readonly timeoutMs: number | undefined;
   /** Outputs are binary unless one says otherwise. */
   readonly binaryOutputs: boolean;
+  /** Under a rollout, requests with the same key are answered by the same version. */
+  readonly stickyKey?: string | undefined;
 }
+
+/** The header that says the same as the parameter `sticky`, where a client cannot set parameters. */
+export const STICKY_HEADER = 'aios-sticky-key';
 
 const NONE: RequestParameters = { priority: undefined, timeoutMs: undefined, binaryOutputs: false };
 // What Triton's clients may ask for and AIOS does not do: answering as if it had not been asked would be a wrong answer.
@@ -31,12 +36,13 @@ export function readParameters(parameters: Json | undefined): RequestParameters 
   if (parameters === undefined) return NONE;
   if (!isObject(parameters)) throw invalid('/parameters', 'parameters is an object');
   refuseParameters(parameters, '');
-  const { priority, timeout, binary_data_output: binary } = parameters;
+  const { priority, timeout, binary_data_output: binary, sticky } = parameters;
   const timeoutUs = whole(timeout, 'timeout');
   return {
     priority: whole(priority, 'priority') || undefined,
     timeoutMs: timeoutUs ? timeoutUs / 1000 : undefined,
     binaryOutputs: flag(binary, '/parameters/binary_data_output') ?? false,
+    stickyKey: sticky === undefined ? undefined : stickyKeyOf(sticky),
   };
 }
 
@@ -56,6 +62,12 @@ export function refuseParameters(parameters: { readonly [name: string]: Json }, 
 export function flag(value: Json | undefined, path: string): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
   throw invalid(path, 'it is true or false');
+}
+
+/** A text or a number: clients of ids that are numbers send them so. */
+function stickyKeyOf(value: Json): string {
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  throw invalid('/parameters/sticky', 'sticky is a text');
 }
 
 function whole(value: Json | undefined, name: string): number | undefined {

@@ -9,6 +9,8 @@ import { ActiveSplit, type Side, type SplitCounts, type TrafficSplit } from './r
 interface RoutedCall {
   readonly ref?: string | number | undefined;
   readonly stickyKey?: string | undefined;
+  /** Of a workflow: the key of its calls is its run, unless they name one. */
+  readonly step?: { readonly runId: string } | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly isCopy?: boolean | undefined;
 }
@@ -75,7 +77,7 @@ export class RolloutRouter {
     call: Call,
     run: Run<Call, Answer>,
   ): Promise<Answer> {
-    const side = split.sideOf(call.stickyKey);
+    const side = split.sideOf(call.stickyKey ?? call.step?.runId);
     const startedMs = performance.now();
     let answer: Answer;
     try {
