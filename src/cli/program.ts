@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT } from './output.ts';
 import type { GlobalOptions } from './session.ts';
 import type { TestFlows } from './workflows.ts';
@@ -16,7 +17,7 @@ export interface Host {
   readonly testFlows: TestFlows;
 }
 
-interface CommandRow {
+export interface CommandRow {
   /** The command that it stands under, by its first word. */
   under?: string;
   name: string;
@@ -136,6 +137,7 @@ const COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./schedules.ts')).schedules,
   },
+  ...MODEL_COMMANDS,
   {
     name: 'run-queues [name]',
     description: 'queues of runs: how many wait, how many hold a slot; pause one or let it go on',

@@ -1,0 +1,58 @@
+import type { CommandRow } from './program.ts';
+
+const ALIAS: [string, string, string] = ['--alias <name>', 'the alias', 'champion'];
+const REASON: [string, string] = ['--reason <text>', 'why; it is kept in the audit log'];
+
+/** `aios models …`. */
+export const MODEL_COMMANDS: readonly CommandRow[] = [
+  {
+    under: 'models',
+    name: 'list',
+    description: 'every model: what its aliases mean, and how it is served',
+    load: async () => (await import('./models.ts')).list,
+  },
+  {
+    under: 'models',
+    name: 'show <name>',
+    description: 'one model: its versions, its rollout, what its promotions wait for',
+    load: async () => (await import('./models.ts')).show,
+  },
+  {
+    under: 'models',
+    name: 'promote <name> <version>',
+    description: 'point an alias at a version (exit code 3 when it waits for approvals)',
+    options: [ALIAS],
+    load: async () => (await import('./models.ts')).promote,
+  },
+  {
+    under: 'models',
+    name: 'approve <name> <version>',
+    description: 'approve a version for an alias; the last approval that a promotion waits for promotes',
+    options: [ALIAS, ['--reject', 'reject it instead'], REASON],
+    load: async () => (await import('./models.ts')).approve,
+  },
+  {
+    under: 'models',
+    name: 'rollback <name>',
+    description: 'end the rollout of an alias, or without one give the alias back to the version before',
+    options: [ALIAS, REASON],
+    load: async () => (await import('./models.ts')).rollback,
+  },
+  {
+    under: 'models',
+    name: 'rollout <name> [action]',
+    description: 'the rollout of an alias and what it finds; or start, step, pause, resume, promote it',
+    options: [
+      ALIAS,
+      ['--challenger <version>', 'start: the version to try'],
+      ['--kind <kind>', 'start: canary, shadow or ab', 'canary'],
+      ['--percent <number>', 'start, step: the share of the challenger'],
+      ['--steps <steps>', 'start: shares and how long each lasts, as in 5:10m,25:1h,50'],
+      ['--then-promote', 'start: move the alias when the last step has ended'],
+      ['--compare <share>', 'start: the share of requests, 0 to 1, that the other version gets a copy of'],
+      ['--plan <json>', 'start: all of the plan, as the API takes it; @file reads it'],
+      REASON,
+    ],
+    load: async () => (await import('./model-rollouts.ts')).rollout,
+  },
+];
