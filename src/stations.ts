@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { A2aCalls } from './connectors/a2a-calls.ts';
+import { trustAuthorities } from './connectors/authorities.ts';
 import { CallSecrets } from './connectors/call-secrets.ts';
 import { connectorKind } from './connectors/connector-kind.ts';
 import { Connectors } from './connectors/connectors.ts';
@@ -305,6 +306,7 @@ function createInference(
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {
+  trustAuthorities(process.env.AIOS_CA_FILE);
   const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
   const connectors = new Connectors({ definitions, limits, variables });
   const outgoing = new Outgoing({ limits, allowPrivate: names('AIOS_HTTP_ALLOW_PRIVATE') });

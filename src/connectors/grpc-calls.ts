@@ -1,9 +1,10 @@
-import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { ChannelCredentials, Client, Metadata, ServiceError } from '@grpc/grpc-js';
 import type { MethodDefinition, PackageDefinition } from '@grpc/proto-loader';
 import { context, propagation } from '@opentelemetry/api';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { type Authentication, secretsOf } from './authentication.ts';
+import { trustedRoots } from './authorities.ts';
 import { mayPass } from './delivery.ts';
 import { guardedAddresses } from './egress.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -60,6 +61,7 @@ const INTERNAL = 13;
 export class GrpcCalls {
   readonly #outgoing: Outgoing;
   readonly #methods = new Map<string, Method>();
+  #tls: ChannelCredentials | undefined;
 
   constructor(outgoing: Outgoing) {
     this.#outgoing = outgoing;
@@ -110,12 +112,14 @@ export class GrpcCalls {
     const { limits, resolve } = this.#outgoing;
     const addresses = await guardedAddresses(host, this.#outgoing.isAllowed(host, port), resolve);
     const { Client, credentials } = await import('@grpc/grpc-js');
+    // Once: what is trusted is some hundred certificates to read.
+    if (isTls) this.#tls ??= credentials.createSsl(trustedRoots());
     const family = addresses[0]!.family;
     const list = addresses.filter((each) => each.family === family);
     const at = list.map(({ address }) => (family === 6 ? `[${address}]:${port}` : `${address}:${port}`));
     const client = new Client(
       `ipv${family}:${at.join(',')}`,
-      isTls ? credentials.createSsl() : credentials.createInsecure(),
+      isTls ? this.#tls! : credentials.createInsecure(),
       {
         'grpc.default_authority': port === TLS_PORT ? host : `${host}:${port}`,
         ...(isTls ? { 'grpc.ssl_target_name_override': host } : {}),

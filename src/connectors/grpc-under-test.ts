@@ -36,7 +36,7 @@ message Money { string currency = 1; double amount = 2; }`,
 type Message = { [name: string]: unknown };
 
 /** A service of grpc-js over those files. `customer_name` says what becomes of an order. */
-export async function serveOrders() {
+export async function serveOrders(tls?: { key: string; cert: string }) {
   const folder = await mkdtemp(join(tmpdir(), 'aios-grpc-'));
   await writeFile(join(folder, 'orders.proto'), PROTOS['resources/shop/orders.proto']);
   await mkdir(join(folder, 'common'));
@@ -75,10 +75,13 @@ export async function serveOrders() {
     },
     Send: () => {},
   });
+  const credentials = tls
+    ? ServerCredentials.createSsl(null, [
+        { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) },
+      ])
+    : ServerCredentials.createInsecure();
   const port = await new Promise<number>((done, fail) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error ? fail(error) : done(bound),
-    ),
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error ? fail(error) : done(bound))),
   );
   return { port, placed, metadata, close: () => server.forceShutdown() };
 }

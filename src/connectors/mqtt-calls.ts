@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, MqttClient } from 'mqtt';
 import { AiosError } from '../kernel/errors.ts';
@@ -151,7 +151,7 @@ export class MqttCalls {
     };
     const at = { host: to!.address, port };
     const client = new MqttClient(
-      () => (isTls ? connectTls({ ...at, servername: host }) : connectTcp(at)),
+      () => (isTls ? connectTls(isIP(host) === 0 ? { ...at, servername: host } : at) : connectTcp(at)),
       options,
     );
     try {

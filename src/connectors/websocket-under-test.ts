@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
@@ -17,7 +18,12 @@ export class WebSocketRemote {
   refuses: number | undefined;
   /** Called with each new connection. */
   greet: (socket: Duplex) => void = () => {};
-  readonly #server: Server = createServer();
+  readonly #server: Server;
+
+  /** Over TLS with a key and a certificate. */
+  constructor(tls?: { key: string; cert: string }) {
+    this.#server = tls ? createTlsServer(tls) : createServer();
+  }
 
   async listen(): Promise<void> {
     this.#server.on('upgrade', (request, socket) => {
