@@ -185,6 +185,7 @@ function createCatalog(
     ...processPrimitives(limits, calls.secrets, audit, {
       isShellAllowed: process.env.AIOS_RUN_SHELL === 'true',
       containerEngine: process.env.AIOS_RUN_CONTAINER || undefined,
+      containerFolders: names('AIOS_CONTAINER_FOLDERS'),
     }),
     connectorPrimitive(connectors, cost, audit),
     ...functions,

@@ -2,6 +2,27 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Json } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+
+/** Where commands are looked for. */
+export const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** What may be an argument, or the value of a variable. */
+export const SCALAR = { type: ['string', 'number', 'boolean'] };
+
+export function bounds({ processMs, processOutputBytesMax }: Limits) {
+  return { timeoutMs: processMs, outputBytesMax: processOutputBytesMax };
+}
+
+export function textsOf(list: Json | undefined): string[] {
+  return Array.isArray(list) ? list.map(String) : [];
+}
+
+export function environmentOf(variables: Json | undefined): { [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries((variables ?? {}) as object).map(([name, value]) => [name, String(value)]),
+  );
+}
 
 export interface ProcessRequest {
   readonly command: string;

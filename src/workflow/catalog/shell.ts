@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { AiosError } from '../../kernel/errors.ts';
-import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { Containers, containerMembers } from './container.ts';
 import { auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
-import { type ProcessAnswer, runProcess } from './process.ts';
+import { bounds, environmentOf, PATH, type ProcessAnswer, runProcess, SCALAR, textsOf } from './process.ts';
 import { processOutput, RETURN } from './process-output.ts';
 import type { AuditPort } from './records.ts';
 
@@ -13,21 +13,16 @@ export interface ProcessSettings {
   readonly isShellAllowed: boolean;
   /** The command of the engine, `docker` or `podman`. */
   readonly containerEngine: string | undefined;
+  /** Folders of the machine that a container may mount, with what is in them. */
+  readonly containerFolders?: readonly string[];
 }
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const scalar = { type: ['string', 'number', 'boolean'] };
 const SHARED = {
   command: { type: 'string', minLength: 1 },
   stdin: { type: 'string' },
-  arguments: { type: 'array', items: scalar },
-  environment: { type: 'object', additionalProperties: scalar },
+  arguments: { type: 'array', items: SCALAR },
+  environment: { type: 'object', additionalProperties: SCALAR },
   return: { enum: [...RETURN] },
-};
-const PULL: { readonly [policy: string]: string } = {
-  always: 'always',
-  never: 'never',
-  ifNotPresent: 'missing',
 };
 
 /**
@@ -39,7 +34,7 @@ export function processPrimitives(
   limits: Limits,
   secrets: SecretsPort,
   audit: AuditPort,
-  { isShellAllowed, containerEngine }: ProcessSettings,
+  { isShellAllowed, containerEngine, containerFolders = [] }: ProcessSettings,
 ): CallPrimitive[] {
   const primitives: CallPrimitive[] = [];
   if (isShellAllowed)
@@ -56,26 +51,20 @@ export function processPrimitives(
       ),
     );
   if (containerEngine !== undefined)
-    primitives.push(
-      processPrimitive('container', ['image'], CONTAINER, audit, (input, context) =>
-        runContainer(containerEngine, limits, input, context),
-      ),
-    );
+    primitives.push(containerPrimitive(new Containers(containerEngine, limits), containerFolders, audit));
   return primitives.map((primitive) => outgoing(secrets, primitive));
 }
 
-const CONTAINER = {
-  ...SHARED,
-  image: { type: 'string', pattern: '^[A-Za-z0-9]' },
-  name: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]*$' },
-  lifetime: {
-    type: 'object',
-    additionalProperties: false,
-    required: ['cleanup'],
-    properties: { cleanup: { enum: ['always', 'never'] } },
-  },
-  pullPolicy: { enum: Object.keys(PULL) },
-};
+function containerPrimitive(
+  containers: Containers,
+  folders: readonly string[],
+  audit: AuditPort,
+): CallPrimitive {
+  const members = { ...SHARED, ...containerMembers(folders) };
+  return processPrimitive('container', ['image'], members, audit, (input, context) =>
+    containers.run(input, context),
+  );
+}
 
 function processPrimitive(
   name: string,
@@ -104,63 +93,6 @@ function processPrimitive(
       return { output, writes: [auditOf(audit, context, `${name}.run`, { ...did, code: ended.code })] };
     },
   };
-}
-
-async function runContainer(
-  engine: string,
-  limits: Limits,
-  input: JsonObject,
-  { workflow, idempotencyKey, signal }: StepContext,
-): Promise<ProcessAnswer> {
-  const { image, command, lifetime, pullPolicy = 'ifNotPresent' } = input;
-  const environment = environmentOf(input.environment);
-  const hash = createHash('sha256').update(idempotencyKey).digest('hex').slice(0, 12);
-  const name = String(input.name ?? `${workflow}-${hash}`);
-  const isKept = (lifetime as JsonObject | undefined)?.cleanup === 'never';
-  const args = [
-    ...['run', '--interactive', '--name', name, '--pull', PULL[String(pullPolicy)]!],
-    ...(isKept ? [] : ['--rm']),
-    ...['--security-opt', 'no-new-privileges'],
-    // By name only: arguments of processes can be read by everybody on the machine.
-    ...Object.keys(environment).flatMap((variable) => ['--env', variable]),
-    ...(command === undefined
-      ? [String(image), ...textsOf(input.arguments)]
-      : ['--entrypoint', 'sh', String(image), '-c', String(command), 'sh', ...textsOf(input.arguments)]),
-  ];
-  const shared = { ...bounds(limits), signal };
-  const env = { PATH, ...environment };
-  const answer = await runProcess({
-    command: engine,
-    args,
-    env,
-    stdin: String(input.stdin ?? ''),
-    ...shared,
-  });
-  // The engine's client is gone; the container is not, for it runs under the engine.
-  if ('stopped' in answer && answer.stopped !== 'missing')
-    await runProcess({
-      command: engine,
-      args: ['kill', name],
-      env: { PATH },
-      stdin: '',
-      ...bounds(limits),
-      signal: new AbortController().signal,
-    });
-  return answer;
-}
-
-function bounds({ processMs, processOutputBytesMax }: Limits) {
-  return { timeoutMs: processMs, outputBytesMax: processOutputBytesMax };
-}
-
-function textsOf(list: Json | undefined): string[] {
-  return Array.isArray(list) ? list.map(String) : [];
-}
-
-function environmentOf(variables: Json | undefined): { [name: string]: string } {
-  return Object.fromEntries(
-    Object.entries((variables ?? {}) as object).map(([name, value]) => [name, String(value)]),
-  );
 }
 
 const STOPPED: { readonly [why: string]: string } = {

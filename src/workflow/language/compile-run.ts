@@ -55,14 +55,7 @@ function compileProcess(
     );
     return undefined;
   }
-  for (const name of ['ports', 'volumes'])
-    if (given[name] !== undefined)
-      compiler.unsupported(
-        `${path}/${name}`,
-        `a container gets no ${name} of the machine`,
-        'stdin, arguments, environment and its output',
-      );
-  const { command, ports: _, volumes: __, ...rest } = given;
+  const { command, ...rest } = given;
   if (typeof command === 'string' && EXPRESSION.test(command))
     compiler.fault(
       `${path}/command`,
