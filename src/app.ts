@@ -18,6 +18,7 @@ import type { CloudEvent } from './kernel/cloudevent.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { Limits } from './kernel/limits.ts';
 import type { LogVerification } from './ledger/audit-reader.ts';
+import { budgetMigrations } from './ledger/budget-lanes.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
@@ -193,6 +194,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...featureMigrations,
     ...modelMigrations,
     ...servingMigrations,
+    ...budgetMigrations,
     ...workflowMigrations,
     ...taskMigrations,
     ...ledgerMigrations,

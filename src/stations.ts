@@ -33,9 +33,11 @@ import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
+import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
+import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createQuality } from './stations-quality.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
@@ -86,6 +88,8 @@ export interface Ground {
 
 export type Stations = Awaited<ReturnType<typeof createStations>>;
 
+/** What each runtime asks of the definition of a model. */
+const RUNTIMES: RuntimeKinds = { ...RUNTIME_KINDS, openai: OPENAI_KIND };
 const FEATURES_GROUP = 'features';
 const AUDIT_ORIGIN = 'aios.local/audit';
 
@@ -98,7 +102,8 @@ export async function createStations(ground: Ground) {
   const contracts = new Contracts(definitions);
   const events = createEvents(ground, definitions);
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
-  const runtimes = createRuntimes(limits, outgoing, variables);
+  const { openai, upstream } = createOpenAi(ground, names('AIOS_HTTP_ALLOW_PRIVATE'));
+  const runtimes = { ...createRuntimes(limits, outgoing, variables), openai };
   const inference = createInference(ground, definitions, auditLog, runtimes);
   const decisions = createDecisions({ definitions });
   const access = createAccess(ground, auditLog);
@@ -149,6 +154,7 @@ export async function createStations(ground: Ground) {
     connectors,
     tasks,
     ...createQuality(ground, tasks.queues, ledger),
+    ...createChat(ground, costs, inference.models, upstream),
     engine,
     kinds,
     access,
@@ -215,7 +221,7 @@ export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResour
     entityKind,
     featureViewKind,
     featureServiceKind,
-    modelKind(RUNTIME_KINDS),
+    modelKind(RUNTIMES),
     decisionKind,
     calendarKind,
     queueKind,
@@ -283,7 +289,7 @@ function createInference(
   const models: Models = createModels({
     ...ground,
     definitions,
-    runtimes: RUNTIME_KINDS,
+    runtimes: RUNTIMES,
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),

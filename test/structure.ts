@@ -58,6 +58,7 @@ const ROOT_FILES = [
   'src/app.ts',
   'src/doors.ts',
   'src/stations.ts',
+  'src/stations-chat.ts',
   'src/stations-quality.ts',
   'src/stations-runtimes.ts',
   'src/people.ts',

@@ -27,6 +27,7 @@ export const PERMISSIONS = [
   'audit.read',
   'audit.payload',
   'costs.read',
+  'budgets.manage',
   'keys.manage',
 ] as const;
 type Permission = (typeof PERMISSIONS)[number];

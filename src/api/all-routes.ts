@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { accessRoutes } from './routes-access.ts';
+import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
@@ -9,6 +10,7 @@ import { inferenceRequestRoutes } from './routes-inference-requests.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
 import { modelRoutes } from './routes-models.ts';
+import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
 import { qualityRoutes } from './routes-quality.ts';
 import { repositoryRoutes } from './routes-repository.ts';
@@ -38,6 +40,8 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
   Parameters<typeof promotionRoutes>[0] &
   Parameters<typeof rolloutRoutes>[0] &
+  Parameters<typeof openAiRoutes>[0] &
+  Parameters<typeof budgetRoutes>[0] &
   Parameters<typeof runQueueRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof scheduleRoutes>[0] &
@@ -76,6 +80,8 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     inferenceRequestRoutes(dependencies),
     servingRoutes(dependencies),
     repositoryRoutes(dependencies),
+    openAiRoutes(dependencies),
+    budgetRoutes(dependencies),
     startRoutes(dependencies),
     runQueueRoutes(dependencies),
     runRoutes(dependencies),

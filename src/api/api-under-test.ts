@@ -382,5 +382,13 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 /** Modules that these tests do not call. */
 const ABSENT = {} as Pick<
   ApiDependencies,
-  'features' | 'models' | 'serving' | 'requestLog' | 'decisions' | 'promotions' | 'rollouts'
+  | 'features'
+  | 'models'
+  | 'serving'
+  | 'requestLog'
+  | 'decisions'
+  | 'promotions'
+  | 'rollouts'
+  | 'languageModels'
+  | 'budgets'
 >;

@@ -1,7 +1,8 @@
-import type { FastifyError, FastifyInstance } from 'fastify';
-import { AiosError, type Issue, type Problem, toAiosError } from '../kernel/errors.ts';
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
+import { isOpenAiPath, openAiError } from './openai-errors.ts';
 
 /** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
 export function answerProblems(
@@ -12,13 +13,13 @@ export function answerProblems(
   server.setErrorHandler((error: FastifyError, request, reply) => {
     const { problem, headers } = problemAnswer(fromFramework(error, limits) ?? error, onFault);
     for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
-    return reply.code(problem.status).send(problemBody(problem, request.url));
+    return send(reply, problem, request.url);
   });
   server.setNotFoundHandler((request, reply) => {
     const problem = new AiosError('request.not_found', {
       detail: `${request.method} ${request.url} is not a route.`,
     });
-    return reply.code(404).type('application/problem+json').send(problemBody(problem, request.url));
+    return send(reply.type('application/problem+json'), problem, request.url);
   });
 }
 
@@ -34,15 +35,19 @@ export function problemAnswer(
     const afterMs = Number(problem.extensions.retryAfterMs ?? 1000);
     headers.push('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
   }
+  // Waiting seconds does not help, and OpenAI's clients try again by themselves: they go by this.
+  if (problem.code === 'budgets.exceeded') headers.push('x-should-retry', 'false');
   if (problem.status === 401) headers.push('www-authenticate', 'Bearer');
   // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
   return { problem: problem.code === 'internal' ? new AiosError('internal') : problem, headers };
 }
 
-/** The body of an error's answer, as the clients of that address read it. */
-function problemBody(error: AiosError, url: string): Problem {
+/** Sends an error as the clients of that address read it. */
+function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply {
+  reply.code(error.status);
+  if (isOpenAiPath(url)) return reply.type('application/json').send(openAiError(error));
   const problem = error.toProblem();
-  return isProtocolPath(url) ? withError(problem) : problem;
+  return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }
 
 function fromFramework(error: FastifyError, limits: Limits): AiosError | undefined {

@@ -215,6 +215,19 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./keys.ts')).keys,
   },
   {
+    name: 'budgets [name]',
+    description: 'list what calls of language models may use, and have used; with a name, set or end one',
+    options: [
+      ['--tokens <count>', 'tokens of one period at most'],
+      ['--usd <amount>', 'dollars of one period at most'],
+      ['--period <period>', 'hour, day or month (UTC)', 'month'],
+      ['--for-key <id>', 'of a key, or of each apart: each'],
+      ['--for-model <name>', 'of a model, or of each apart: each'],
+      ['--remove', 'end the budget'],
+    ],
+    load: async () => (await import('./budgets.ts')).budgets,
+  },
+  {
     under: 'workflows',
     name: 'test [folder]',
     description: 'run the tests of a project’s flows, in tests/*.yaml: no server, nothing outside is called',

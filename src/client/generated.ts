@@ -20,6 +20,12 @@ export interface Operations {
   'GET /api/v1/audit/tile/{*}': { params: { "*": string }; answer: Json };
   /** Recompute the tree from every entry and hold every payload to its digest; takes seconds on a large log. Permission: `audit.payload`. */
   'POST /api/v1/audit/verify': { body?: Json | Uint8Array; answer: { [name: string]: Json } };
+  /** Budgets, and how far each is used in the period that is on. Permission: `costs.read`. */
+  'GET /api/v1/budgets': { answer: { items: Array<{ name: string; scope: string; subject: string; period: string; tokensMax?: number | undefined; amountMicroUsdMax?: number | undefined; periodStart: string; periodEnd: string; uses: Array<{ subject: string; tokens: number; amountMicroUsd: number; reservedTokens: number; reservedMicroUsd: number }> }>; nextCursor: string | null } };
+  /** Set a budget; it counts here at once, in other processes within a second. Permission: `budgets.manage`. */
+  'PUT /api/v1/budgets/{name}': { params: { name: string }; body: { scope: "key" | "model" | "all"; subject?: string | undefined; period: "hour" | "day" | "month"; tokensMax?: number | undefined; amountMicroUsdMax?: number | undefined }; answer: { name: string; scope: string; subject: string; period: string; tokensMax?: number | undefined; amountMicroUsdMax?: number | undefined; periodStart: string; periodEnd: string; uses: Array<{ subject: string; tokens: number; amountMicroUsd: number; reservedTokens: number; reservedMicroUsd: number }> } };
+  /** End a budget and what was counted under it; the costs themselves stay. Permission: `budgets.manage`. */
+  'DELETE /api/v1/budgets/{name}': { params: { name: string }; answer: { name: string; removed: boolean } };
   /** Count the runs of an action and keep them; nothing is done yet. Runs that could not take it are not counted; delete needs runs.delete too. Permission: `runs.control`. */
   'POST /api/v1/bulk-operations': { body: { action: "cancel" | "pause" | "resume" | "retry" | "delete"; filter: { workflow?: string | undefined; version?: number | undefined; status?: "pending" | "running" | "waiting" | "paused" | "completed" | "failed" | "canceled" | undefined; from?: string | undefined; to?: string | undefined; q?: string | undefined; ids?: Array<string> | undefined; attributes?: { [name: string]: string } | undefined }; step?: string | undefined; fromStart?: boolean | undefined }; answer: { id: string; action: "cancel" | "pause" | "resume" | "retry" | "delete"; filter: { [name: string]: Json }; status: "prepared" | "running" | "completed"; count: number; idsDigest: string; done: number; skipped: { [name: string]: number }; by: { [name: string]: Json }; createdAt: string; startedAt?: string | undefined; endedAt?: string | undefined; token: string } };
   /** The newest bulk operations. Permission: `runs.read`. */
@@ -276,6 +282,14 @@ export interface Operations {
   'GET /metrics': { answer: Json };
   /** Whether traffic may come; 503 with the reason when not. */
   'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
+  /** Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions). Permission: `serving.infer`. */
+  'POST /v1/chat/completions': { body: { model: string; [name: string]: Json | undefined }; answer: { [name: string]: Json } };
+  /** Embeddings of one or many texts, as numbers or base64 (OpenAI embeddings). Permission: `serving.infer`. */
+  'POST /v1/embeddings': { body: { model: string; [name: string]: Json | undefined }; answer: { [name: string]: Json } };
+  /** The models that can be asked here, also by each of their aliases (OpenAI models). Permission: `models.read`. */
+  'GET /v1/models': { answer: { [name: string]: Json } };
+  /** One of them. Permission: `models.read`. */
+  'GET /v1/models/{id}': { params: { id: string }; answer: { [name: string]: Json } };
   /** Server metadata. */
   'GET /v2': { answer: Json };
   /** Whether the inference server is live. */

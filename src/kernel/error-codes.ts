@@ -1,5 +1,6 @@
 import type { ErrorRow } from './error-row.ts';
 import { ACTING_ERRORS } from './error-rows-acting.ts';
+import { CHAT_ERRORS } from './error-rows-chat.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
 
@@ -7,9 +8,11 @@ import { PATH_ERRORS } from './error-rows-path.ts';
  * Every code that AIOS answers with, `module.reason`. Closed: a code that is not here does not compile, a code that
  * nothing throws or that `docs/errors.md` does not explain fails a test. Codes are stable: callers match on them.
  */
-export const ERRORS = { ...GROUND_ERRORS, ...PATH_ERRORS, ...ACTING_ERRORS } as const satisfies Record<
-  string,
-  ErrorRow
->;
+export const ERRORS = {
+  ...GROUND_ERRORS,
+  ...PATH_ERRORS,
+  ...CHAT_ERRORS,
+  ...ACTING_ERRORS,
+} as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -194,6 +194,32 @@ export const LIMITS = {
     'how long a call subscribes to messages that says itself how many, and not for how long',
   ),
   a2aCallMs: limit(300_000, 'a call of an agent, its stream included: agents think'),
+  chatAnswerMs: limit(
+    600_000,
+    'how long one call of a language model may take, its retries and its stream included: long answers take minutes',
+  ),
+  chatAnswerBytesMax: limit(16 * 1024 * 1024, 'one answer of a language model, streamed or not'),
+  chatEventBytesMax: limit(
+    1024 * 1024,
+    'one event of its stream: a chunk with log probabilities takes some KiB',
+  ),
+  chatConnectionsMax: limit(256, 'connections to one server of language models: a stream holds one'),
+  chatOutputTokensMax: limit(
+    4_096,
+    'tokens that a budget sets aside for an answer when neither the call nor the definition bounds it',
+  ),
+  chatCacheMs: limit(
+    600_000,
+    'how long an answer at temperature 0 is given again when the definition says nothing of it',
+  ),
+  chatCacheBytesMax: limit(
+    64 * 1024 * 1024,
+    'answers of language models that one process keeps to give again',
+  ),
+  budgetReadMs: limit(
+    1_000,
+    'how often a process reads the budgets again: one set elsewhere counts within it',
+  ),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;

@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { isObject, type JsonObject } from '../kernel/json.ts';
+import type { Models } from '../models/models.ts';
+import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
+import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
+import { openAiError } from './openai-errors.ts';
+import { actorOf, type Caller, route } from './routes.ts';
+import { AnyObject } from './shapes.ts';
+
+interface Dependencies {
+  languageModels: LanguageModels;
+  models: Models;
+}
+
+const tag = 'openai';
+const Ask = Type.Object({ model: Type.String({ minLength: 1 }) }, { additionalProperties: true });
+const DEADLINE = 'x-aios-deadline-ms';
+
+/** OpenAI's protocol in front of the language models of the registry: its clients work unchanged, with an API key of ours as theirs. */
+export function openAiRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    // Streams would hold up a server that stops. (The API's document is made of routes over nothing.)
+    server.addHook('preClose', async () => dependencies.languageModels?.close());
+    askRoutes(server, dependencies);
+    listRoutes(server, dependencies);
+  };
+}
+
+function askRoutes(server: FastifyInstance, { languageModels }: Dependencies): void {
+  const shared = { tag, permission: 'serving.infer', body: Ask, answer: AnyObject };
+  route(server, {
+    ...shared,
+    method: 'POST',
+    url: '/v1/chat/completions',
+    summary: 'Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions)',
+    handle: async ({ body, caller, request, reply }) => {
+      const call = callOf(body, caller, request, reply);
+      if (call.request.stream === true) return stream(call, languageModels, reply);
+      const answer = await languageModels.complete(call);
+      tell(answer, reply);
+      return answer.body;
+    },
+  });
+  route(server, {
+    ...shared,
+    method: 'POST',
+    url: '/v1/embeddings',
+    summary: 'Embeddings of one or many texts, as numbers or base64 (OpenAI embeddings)',
+    handle: async ({ body, caller, request, reply }) => {
+      const call = callOf(body, caller, request, reply);
+      const answer = await languageModels.embed(call);
+      tell(answer, reply);
+      return call.request.encoding_format === 'base64' ? embeddingsAsBase64(answer.body) : answer.body;
+    },
+  });
+}
+
+function listRoutes(server: FastifyInstance, { models }: Dependencies): void {
+  const shared = { tag, permission: 'models.read', answer: AnyObject } as const;
+  const all = () => models.list().flatMap((model) => shapesOf(model));
+  route(server, {
+    ...shared,
+    method: 'GET',
+    url: '/v1/models',
+    summary: 'The models that can be asked here, also by each of their aliases (OpenAI models)',
+    handle: () => ({ object: 'list', data: all() }),
+  });
+  route(server, {
+    ...shared,
+    method: 'GET',
+    url: '/v1/models/:id',
+    summary: 'One of them',
+    params: Type.Object({ id: Type.String() }),
+    handle: ({ params: { id } }) => {
+      const found = all().find((one) => one.id === id);
+      if (found) return found;
+      throw new AiosError('models.unknown_model', { detail: `There is no language model “${id}”.` });
+    },
+  });
+}
+
+/** A model under its name, which means its champion, and as `name@alias`. */
+function shapesOf({ name, versions, aliases }: ReturnType<Models['get']>): JsonObject[] {
+  return Object.entries(aliases).flatMap(([alias, number]) => {
+    const found = versions.find(({ version }) => version === number);
+    if (found?.runtime !== 'openai') return [];
+    const { createdAt, version, endpoint } = found;
+    const shape = (id: string): JsonObject => ({
+      id,
+      object: 'model',
+      created: Math.floor(createdAt / 1000),
+      owned_by: 'aios',
+      version,
+      task: endpoint?.task ?? 'chat',
+    });
+    return alias === 'champion' ? [shape(name), shape(`${name}@champion`)] : [shape(`${name}@${alias}`)];
+  });
+}
+
+function callOf(
+  body: { model: string },
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): LanguageCall {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
+  const deadline = Number(request.headers[DEADLINE]);
+  return {
+    model: body.model,
+    request: body as unknown as JsonObject,
+    by: actorOf(caller),
+    signal: gone.signal,
+    deadlineMs: deadline > 0 ? deadline : undefined,
+    isFresh: /no-(cache|store)/.test(request.headers['cache-control'] ?? ''),
+  };
+}
+
+function headersOf({ model, version, cache }: AnsweredBy): Record<string, string> {
+  return { 'x-aios-model': `${model}@${version}`, ...(cache ? { 'x-aios-cache': cache } : {}) };
+}
+
+function tell(answer: AnsweredBy, reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(headersOf(answer))) reply.header(name, value);
+}
+
+/** Faults before the first chunk are answers like any other; later ones are the last event of the stream. */
+async function stream(call: LanguageCall, models: LanguageModels, reply: FastifyReply): Promise<void> {
+  const { chunks, ...answer } = await models.stream(call);
+  const { raw } = reply;
+  reply.hijack();
+  raw.on('error', () => {}); // `close` follows, and ends the call
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    'x-accel-buffering': 'no',
+    'x-content-type-options': 'nosniff',
+    ...headersOf(answer),
+  });
+  const { stream_options: options } = call.request;
+  const wantsUsage = isObject(options) && options.include_usage === true;
+  try {
+    for await (const chunk of chunks) {
+      const isUsage = Array.isArray(chunk.choices) && chunk.choices.length === 0;
+      if (isUsage && !wantsUsage) continue;
+      if (!raw.write(`data: ${JSON.stringify(chunk)}\n\n`)) await once(raw, 'drain', { signal: call.signal });
+    }
+    raw.end('data: [DONE]\n\n');
+  } catch (error) {
+    if (!call.signal.aborted) raw.end(`data: ${JSON.stringify(openAiError(toAiosError(error)))}\n\n`);
+  }
+}

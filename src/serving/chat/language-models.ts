@@ -1,0 +1,268 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import { CallScopes } from './call-scope.ts';
+import { completed, streamed } from './completions.ts';
+import { embedded } from './embeddings.ts';
+import { type Fallback, type LanguageModel, parseEndpoint, type Target } from './endpoint.ts';
+import { countHit, type MeteringDependencies, openBill } from './metering.ts';
+import { OpenCall, type PreparedCall } from './open-call.ts';
+import { checkRequest, mostOf, questionOf } from './request.ts';
+import { cacheKey, type KeptAnswer, keptForMs, type Leader, ResponseCache } from './response-cache.ts';
+import { Route } from './routing.ts';
+import { Slots } from './slots.ts';
+import { StructuredOutput } from './structured-output.ts';
+import type { Upstream } from './upstream.ts';
+
+/** A version of the registry, as far as language models concern it. */
+export interface RegisteredVersion {
+  readonly name: string;
+  readonly version: number;
+  readonly runtime: string;
+  readonly endpoint?: JsonObject | undefined;
+}
+
+export interface LanguageModelsDependencies extends MeteringDependencies {
+  /** From memory. @throws AiosError when there is no such model, version or alias */
+  models: { resolve(name: string, reference?: string): RegisteredVersion };
+  upstream: Upstream;
+  limits: Pick<Limits, 'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax'>;
+}
+
+/** A call of a language model. */
+export interface LanguageCall {
+  /** `name`, `name@alias` or `name@version`. */
+  readonly model: string;
+  /** The body of the request in OpenAI's protocol. */
+  readonly request: JsonObject;
+  /** Who pays. */
+  readonly by: { readonly kind: string; readonly id: string };
+  /** Aborted when the caller has gone away. */
+  readonly signal: AbortSignal;
+  /** The longest that the caller waits; `chatAnswerMs` at most. */
+  readonly deadlineMs?: number | undefined;
+  /** True for an answer that is not to come from what was kept. */
+  readonly isFresh?: boolean | undefined;
+}
+
+/** Which version answered, and whether from what was kept. */
+export interface AnsweredBy {
+  readonly model: string;
+  readonly version: number;
+  /** Undefined when answers to such requests are not kept. */
+  readonly cache: 'hit' | 'miss' | undefined;
+}
+
+/**
+ * Calls of language models at OpenAI-compatible servers: routed, bounded, metered, held to the format that was asked for, and kept.
+ *
+ * @example await new LanguageModels(dependencies).complete({ model: 'assistant', request: { messages }, by, signal })
+ */
+export class LanguageModels {
+  readonly #deps: LanguageModelsDependencies;
+  readonly #structured = new StructuredOutput();
+  readonly #cache: ResponseCache;
+  readonly #scopes = new CallScopes();
+  readonly #routes = new WeakMap<LanguageModel, { readonly route: Route; readonly slots: Slots }>();
+
+  constructor(dependencies: LanguageModelsDependencies) {
+    this.#deps = dependencies;
+    this.#cache = new ResponseCache(dependencies.limits.chatCacheBytesMax);
+  }
+
+  /**
+   * A chat completion, whole.
+   *
+   * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
+   * `chat.upstream_failed`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
+   */
+  complete(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
+    return this.#whole(call, this.#prepare(call, 'chat'), completed);
+  }
+
+  /** Embeddings of texts or token ids, as numbers. @throws AiosError as `complete` */
+  embed(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
+    return this.#whole(call, this.#prepare(call, 'embeddings'), embedded);
+  }
+
+  /**
+   * A chat completion as chunks, the usage in one of its own at the end. Resolves when the first is there. Whoever takes it must go into the loop over
+   * `chunks`: its end, or leaving it, ends the call.
+   *
+   * @throws AiosError as `complete`; from the loop also `chat.stream_cut`
+   */
+  async stream(call: LanguageCall): Promise<AnsweredBy & { chunks: AsyncIterable<JsonObject> }> {
+    const prepared = this.#prepare(call, 'chat');
+    const { model, version } = prepared;
+    const scope = this.#open(call);
+    let leader: Leader | undefined;
+    try {
+      const found = await this.#look(call, prepared, 'stream', scope.signal);
+      if (found && 'answer' in found) {
+        scope.end();
+        return { chunks: replayed(found.answer, prepared.asked), model, version, cache: 'hit' };
+      }
+      leader = found?.leader;
+      const open = await this.#begin(prepared, scope.signal);
+      const chunks = await streamed(open).catch(async (error: unknown) => {
+        await open.end(error);
+        throw error;
+      });
+      return { chunks: kept(chunks, leader, scope.end), model, version, cache: leader && 'miss' };
+    } catch (error) {
+      leader?.settle(undefined);
+      scope.end();
+      throw error;
+    }
+  }
+
+  /** Calls of a model that wait for a slot. */
+  queued(endpoint: JsonObject): number {
+    return this.#routes.get(parseEndpoint(endpoint))?.slots.queued ?? 0;
+  }
+
+  /** Ends every call that is under way. */
+  close(): void {
+    this.#scopes.close();
+  }
+
+  #open({ signal, deadlineMs = Number.POSITIVE_INFINITY }: LanguageCall) {
+    return this.#scopes.open(signal, Math.min(deadlineMs, this.#deps.limits.chatAnswerMs));
+  }
+
+  #prepare({ model: asked, request, by }: LanguageCall, task: LanguageModel['task']): PreparedCall {
+    const { name, version, endpoint } = this.#languageModel(asked);
+    const languageModel = parseEndpoint(endpoint);
+    if (languageModel.task !== task)
+      throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
+    checkRequest(task, request);
+    return {
+      operation: task,
+      model: name,
+      version,
+      by,
+      asked,
+      languageModel,
+      fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
+      question: questionOf(request, languageModel),
+      validator: task === 'chat' ? this.#structured.validatorOf(request) : undefined,
+    };
+  }
+
+  #languageModel(asked: string): RegisteredVersion & { endpoint: JsonObject } {
+    const at = asked.lastIndexOf('@');
+    const [name, reference] = at > 0 ? [asked.slice(0, at), asked.slice(at + 1)] : [asked];
+    const found = this.#deps.models.resolve(name, reference);
+    if (found.runtime === 'openai' && found.endpoint) return { ...found, endpoint: found.endpoint };
+    throw new AiosError('chat.wrong_model', { detail: `${asked} has the runtime ${found.runtime}.` });
+  }
+
+  /** A fallback to another model means its own servers, not its fallbacks: chains end. */
+  #targetsOf(fallback: Fallback): readonly Target[] {
+    if (!('registered' in fallback)) return [fallback];
+    return parseEndpoint(this.#languageModel(fallback.registered).endpoint).targets;
+  }
+
+  async #whole(
+    call: LanguageCall,
+    prepared: PreparedCall,
+    work: (open: OpenCall) => Promise<JsonObject>,
+  ): Promise<AnsweredBy & { body: JsonObject }> {
+    const { model, version, asked } = prepared;
+    const scope = this.#open(call);
+    let leader: Leader | undefined;
+    let body: JsonObject | undefined;
+    try {
+      const found = await this.#look(call, prepared, 'whole', scope.signal);
+      if (found && 'answer' in found)
+        return { body: { ...found.answer[0], model: asked }, model, version, cache: 'hit' };
+      leader = found?.leader;
+      body = await this.#metered(prepared, scope.signal, work);
+      return { body, model, version, cache: leader && 'miss' };
+    } finally {
+      leader?.settle(body && [body]);
+      scope.end();
+    }
+  }
+
+  async #metered<T>(
+    prepared: PreparedCall,
+    signal: AbortSignal,
+    work: (open: OpenCall) => Promise<T>,
+  ): Promise<T> {
+    const open = await this.#begin(prepared, signal);
+    let fault: unknown;
+    try {
+      return await work(open);
+    } catch (error) {
+      fault = error;
+      throw error;
+    } finally {
+      await open.end(fault);
+    }
+  }
+
+  /** Sets aside what the call may use, and waits for a slot. */
+  async #begin(prepared: PreparedCall, signal: AbortSignal): Promise<OpenCall> {
+    const { languageModel, question, asked } = prepared;
+    const outputTokensMax = languageModel.outputTokensMax ?? this.#deps.limits.chatOutputTokensMax;
+    const bill = await openBill(this.#deps, prepared, mostOf(question, languageModel, outputTokensMax));
+    const { route, slots } = this.#routeOf(languageModel);
+    try {
+      const release = await slots.take(languageModel, asked, signal);
+      return new OpenCall({ prepared, signal, bill, route, upstream: this.#deps.upstream, release });
+    } catch (error) {
+      await bill.close(error);
+      throw error;
+    }
+  }
+
+  #routeOf(model: LanguageModel): { readonly route: Route; readonly slots: Slots } {
+    let found = this.#routes.get(model);
+    if (!found) {
+      found = { route: new Route(), slots: new Slots() };
+      this.#routes.set(model, found);
+    }
+    return found;
+  }
+
+  /** The kept answer or the part of the one that asks; undefined when answers to such requests are not kept. */
+  async #look(
+    { request, isFresh }: LanguageCall,
+    prepared: PreparedCall,
+    form: 'whole' | 'stream',
+    signal: AbortSignal,
+  ): Promise<{ answer: KeptAnswer } | { leader: Leader } | undefined> {
+    const { model, version, languageModel, question } = prepared;
+    const ttlMs = isFresh ? 0 : keptForMs(languageModel, request, this.#deps.limits.chatCacheMs);
+    if (ttlMs === 0) return undefined;
+    const { encoding_format: _, ...asked } = question;
+    const found = await this.#cache.look(cacheKey(`${model}@${version} ${form}`, asked), ttlMs, signal);
+    if ('answer' in found) countHit(prepared);
+    return found;
+  }
+}
+
+/** Hands chunks on, and all of them to the others who wait for the same answer. */
+async function* kept(
+  chunks: AsyncIterable<JsonObject>,
+  leader: Leader | undefined,
+  end: () => void,
+): AsyncGenerator<JsonObject, void> {
+  const all: JsonObject[] = [];
+  let answer: JsonObject[] | undefined;
+  try {
+    for await (const chunk of chunks) {
+      if (leader) all.push(chunk);
+      yield chunk;
+    }
+    answer = all;
+  } finally {
+    leader?.settle(answer);
+    end();
+  }
+}
+
+async function* replayed(chunks: KeptAnswer, model: string): AsyncGenerator<JsonObject, void> {
+  for (const chunk of chunks) yield { ...chunk, model };
+}

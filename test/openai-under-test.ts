@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type App, createApp } from '../src/app.ts';
+import type { Json } from '../src/kernel/json.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { createTestDatabase } from '../src/testing/database.ts';
+
+export interface Aios {
+  readonly app: App;
+  /** Where OpenAI's clients point to. */
+  readonly baseURL: string;
+  readonly apiKey: string;
+  /** Registers a language model from its endpoint, under the alias champion. */
+  register(name: string, endpoint: Json): Promise<void>;
+  /** An answer of the API, asked with the admin key. */
+  api(method: string, path: string, body?: Json): Promise<{ status: number; body: Record<string, Json> }>;
+  stop(): Promise<void>;
+}
+
+/** The real app on a database of its own; servers on this machine may be called. */
+export async function openAios(limits = ''): Promise<Aios> {
+  process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
+  const dataDir = await mkdtemp(join(tmpdir(), 'aios-openai-'));
+  const database = await createTestDatabase([]);
+  const { host, port, user, password, database: name } = database.target as Record<string, unknown>;
+  const app = await createApp({
+    dataDir,
+    databaseUrl: `postgresql://${user}:${encodeURIComponent(String(password ?? ''))}@${host}:${port}/${name}`,
+    host: '127.0.0.1',
+    port: 0,
+    limits: limitsFrom(limits),
+  });
+  app.ready();
+  const api: Aios['api'] = async (method, path, body) => {
+    const response = await fetch(`${app.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${app.adminKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, Json> };
+  };
+  return {
+    app,
+    baseURL: `${app.url}/v1`,
+    apiKey: app.adminKey,
+    api,
+    async register(model, endpoint) {
+      const made = await api('POST', `/api/v1/models/${model}/versions`, { runtime: 'openai', endpoint });
+      if (made.status !== 201) throw new Error(JSON.stringify(made.body));
+      const { version } = made.body as { version: number };
+      const moved = await api('PUT', `/api/v1/models/${model}/aliases/champion`, { version });
+      if (moved.status !== 200) throw new Error(JSON.stringify(moved.body));
+    },
+    async stop() {
+      await app.stop();
+      await database.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
