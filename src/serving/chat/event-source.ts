@@ -28,6 +28,7 @@ export async function* eventData(
       if (line.startsWith('data:')) {
         data.push(line[5] === ' ' ? line.slice(6) : line.slice(5));
         size += line.length;
+        if (size > eventBytesMax) throw tooMuch('chatEventBytesMax', eventBytesMax);
       } else if (line === '' && data.length > 0) {
         yield data.join('\n');
         data = [];

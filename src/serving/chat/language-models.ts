@@ -76,12 +76,12 @@ export class LanguageModels {
    * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
    * `chat.upstream_failed`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
    */
-  complete(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
+  async complete(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
     return this.#whole(call, this.#prepare(call, 'chat'), completed);
   }
 
   /** Embeddings of texts or token ids, as numbers. @throws AiosError as `complete` */
-  embed(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
+  async embed(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
     return this.#whole(call, this.#prepare(call, 'embeddings'), embedded);
   }
 
@@ -204,9 +204,10 @@ export class LanguageModels {
 
   /** Sets aside what the call may use, and waits for a slot. */
   async #begin(prepared: PreparedCall, signal: AbortSignal): Promise<OpenCall> {
-    const { languageModel, question, asked } = prepared;
+    const { languageModel, question, asked, operation, fallbacks } = prepared;
     const outputTokensMax = languageModel.outputTokensMax ?? this.#deps.limits.chatOutputTokensMax;
-    const bill = await openBill(this.#deps, prepared, mostOf(question, languageModel, outputTokensMax));
+    const most = mostOf(question, operation, [...languageModel.targets, ...fallbacks], outputTokensMax);
+    const bill = await openBill(this.#deps, prepared, most);
     const { route, slots } = this.#routeOf(languageModel);
     try {
       const release = await slots.take(languageModel, asked, signal);

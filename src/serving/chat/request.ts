@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
-import type { LanguageModel } from './endpoint.ts';
+import type { LanguageModel, Target } from './endpoint.ts';
 import { estimateInput, priceOf } from './usage.ts';
 
 const count = { type: ['integer', 'null'], minimum: 1 };
@@ -66,10 +66,11 @@ export function questionOf(request: JsonObject, { outputTokensMax }: LanguageMod
   return question;
 }
 
-/** The most that a request can use and cost: what budgets set aside for it. */
+/** The most that a request can use, and cost at the dearest of its servers: what budgets set aside for it. */
 export function mostOf(
   question: JsonObject,
-  { task, targets }: LanguageModel,
+  task: LanguageModel['task'],
+  targets: readonly Target[],
   outputTokensMax: number,
 ): { tokens: number; amountMicroUsd: number } {
   const { n, max_completion_tokens: newer, max_tokens: older } = question;

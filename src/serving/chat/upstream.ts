@@ -78,7 +78,7 @@ export class Upstream {
       const chunks = this.#chunks(response.body, attempt, target);
       const first = await chunks.next();
       if (first.done)
-        throw new AiosError('chat.upstream_failed', { detail: 'The stream ended before it began.' });
+        throw new AiosError('chat.upstream_failed', { detail: `${nameOf(target)} sent an empty stream.` });
       return withFirst(first.value, chunks);
     } catch (error) {
       attempt.end();
@@ -102,7 +102,7 @@ export class Upstream {
       }
       // Some servers leave out [DONE]; an answer that says why it ended is whole.
       if (!finished)
-        throw new AiosError('chat.stream_cut', { detail: `${nameOf(target)} ended its stream.` });
+        throw new AiosError('chat.upstream_failed', { detail: `${nameOf(target)} ended its stream early.` });
     } catch (error) {
       const failure = attempt.failure(error, target);
       throw begun && failure.code === 'chat.upstream_failed'
