@@ -23,11 +23,11 @@ describe.skipIf(!python)(
     ])('works against the door, %s', async (_, flags) => {
       await door.serving.unload('identity-int8');
       const told = (await runPython(python!, script, new URL(door.url).host, 'all', ...flags)) as Told;
-      const { describe: described, identities, batches, repository, errors } = told;
+      const { describe: described, identities, batches, repository, errors, statistics } = told;
       expect(described).toMatchObject({
         live: true,
         ready: true,
-        server: { name: 'aios', extensions: expect.arrayContaining(['binary_tensor_data']) },
+        server: { name: 'aios', extensions: expect.arrayContaining(['binary_tensor_data', 'statistics']) },
         model: { name: 'add-sub', versions: ['1'] },
         version: { name: 'add-sub' },
         config: { name: 'add-sub', max_batch_size: 8 },
@@ -51,6 +51,14 @@ describe.skipIf(!python)(
         sequence: ['400', expect.stringContaining('sequence_id')],
         'unknown output': ['400', expect.stringContaining('NONE')],
       });
+      expect(statistics).toEqual({
+        rows: 3,
+        executions: 1,
+        successes: 1,
+        infer_ns: true,
+        batch_sizes: true,
+        models: true,
+      });
     });
   },
 );
@@ -61,4 +69,5 @@ interface Told {
   batches: Record<string, boolean>;
   repository: unknown[];
   errors: Record<string, unknown>;
+  statistics: object;
 }

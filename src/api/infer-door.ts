@@ -86,22 +86,22 @@ export class InferDoor {
     reply: InferReply,
   ): void {
     const request = readInference(body, headers[HEADER_LENGTH] as string | undefined);
-    const { inputs, timeoutMs: deadlineMs } = request;
+    const { inputs, timeoutMs: deadlineMs, priority } = request;
     const stickyKey = request.stickyKey ?? (headers[STICKY_HEADER] as string | undefined);
-    this.#serving
-      .infer({ model: name, ref, inputs, deadlineMs, stickyKey, caller, signal: reply.signal })
-      .then(
-        (answered) => {
-          try {
-            const answer = writeInference(request, answered);
-            if (answer.headerBytes === undefined) reply.send(200, JSON_HEADERS, answer.json);
-            else reply.send(200, binaryHeaders(answer.headerBytes), answer.bytes);
-          } catch (error) {
-            this.#refuse(error, reply);
-          }
-        },
-        (error: unknown) => this.#refuse(error, reply),
-      );
+    const { signal } = reply;
+    const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller, signal };
+    this.#serving.infer(call).then(
+      (answered) => {
+        try {
+          const answer = writeInference(request, answered);
+          if (answer.headerBytes === undefined) reply.send(200, JSON_HEADERS, answer.json);
+          else reply.send(200, binaryHeaders(answer.headerBytes), answer.bytes);
+        } catch (error) {
+          this.#refuse(error, reply);
+        }
+      },
+      (error: unknown) => this.#refuse(error, reply),
+    );
   }
 
   #refuse(error: unknown, reply: InferReply): void {

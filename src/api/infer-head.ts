@@ -52,6 +52,7 @@ export function plainHead(
   if (bodyBytes === 0 || bodyBytes > bodyBytesMax) return undefined;
   if (answerCoding(headers['accept-encoding'] as string | undefined)) return undefined;
   if (headers[HEADER_LENGTH] === '0') return undefined; // its shape follows from the model
+  if (answerCoding(headers['accept-encoding'])) return undefined; // compressing takes threads, and its turn
   if (connection !== undefined && connection.toLowerCase() !== 'keep-alive') return undefined;
   return { method: 'POST', url, headers, address, bodyBytes };
 }

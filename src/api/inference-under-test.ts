@@ -132,6 +132,7 @@ export async function openInferenceUnderTest(limitsText?: string): Promise<Infer
   const server = await createServer({
     limits,
     access,
+    serving,
     onFault: (fault) => void faults.push(fault),
     routes: [servingRoutes(dependencies), repositoryRoutes(dependencies)],
   });

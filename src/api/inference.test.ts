@@ -91,7 +91,7 @@ describe('the inference routes', () => {
       ['0', Buffer.from(floats)],
     ] as const) {
       const { status, headers, bytes } = await call(url, {
-        headers: { 'inference-header-content-length': length },
+        headers: { 'inference-header-content-length': length, 'content-type': 'application/octet-stream' },
         body: new Uint8Array(body),
       });
       expect(status).toBe(200);
@@ -247,9 +247,10 @@ describe('the model repository', () => {
   });
 
   it('unloads what is at work once it has answered', async () => {
+    const faults = door.faults.length;
     const answers = Promise.all(Array.from({ length: 20 }, () => call(url, { body: request })));
     await call('/v2/repository/models/identity-fp32/unload', { method: 'POST' });
     expect((await answers).map(({ status }) => status)).toEqual(new Array(20).fill(200));
-    expect(door.faults).toEqual([]);
+    expect(door.faults).toHaveLength(faults);
   });
 });

@@ -1,6 +1,8 @@
 import type { Clock } from '../kernel/clock.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
-import type { ModelSource, Serving } from '../serving/traffic/serving.ts';
+import { modelStatistics } from '../serving/protocol/statistics.ts';
+import type { ModelReference, ModelSource, Serving } from '../serving/traffic/serving.ts';
 import type { Committer } from '../store/group-commit.ts';
 import { actorOf, type Caller } from './routes.ts';
 
@@ -13,7 +15,7 @@ export interface ModelVersions extends Pick<ModelSource, 'resolve'> {
 
 export interface RepositoryDependencies {
   models: ModelVersions;
-  serving: Pick<Serving, 'isReady' | 'load' | 'unload'>;
+  serving: Pick<Serving, 'isReady' | 'load' | 'unload' | 'statistics'>;
   commit: Committer;
   clock: Clock;
   auditLog: Pick<AuditLog, 'entry'>;
@@ -73,6 +75,26 @@ export class ModelRepository {
     await this.#record('unloaded', name, versions, by);
   }
 
+  /**
+   * What versions have done since they were loaded: of one model (all its versions that are loaded, or one), or of all that are loaded.
+   *
+   * @throws AiosError `models.unknown_model`, `models.unknown_version`
+   */
+  statistics(name?: string, reference?: ModelReference): JsonObject[] {
+    const { models, serving } = this.#deps;
+    const counted = serving.statistics();
+    if (name !== undefined && reference !== undefined) {
+      const { version } = models.resolve(name, reference);
+      return [modelStatistics(name, version, counted[`${name}/${version}`])];
+    }
+    const all = name === undefined ? models.list() : [models.get(name)];
+    return all.flatMap((model) =>
+      model.versions
+        .filter(({ version }) => counted[`${model.name}/${version}`])
+        .map(({ version }) => modelStatistics(model.name, version, counted[`${model.name}/${version}`])),
+    );
+  }
+
   async #record(action: 'loaded' | 'unloaded', name: string, versions: number[], by: Caller): Promise<void> {
     const { commit, clock, auditLog } = this.#deps;
     await commit.commit([
@@ -86,4 +108,9 @@ export class ModelRepository {
       }),
     ]);
   }
+}
+
+/** A version by its number, or an alias. */
+export function referenceOf(version: string | undefined): ModelReference {
+  return version !== undefined && /^[1-9]\d*$/.test(version) ? Number(version) : version;
 }

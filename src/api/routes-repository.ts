@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
 import { jsonOf, readProtocolBodies } from './inference-bodies.ts';
-import { ModelRepository, type RepositoryDependencies } from './model-repository.ts';
+import { ModelRepository, type RepositoryDependencies, referenceOf } from './model-repository.ts';
 import { route } from './routes.ts';
 import { AnyObject, NameParams } from './shapes.ts';
 
@@ -29,6 +29,7 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
         return repository.index(ready === true);
       },
     });
+    statisticsRoutes(server, repository);
     for (const action of ['load', 'unload'] as const) {
       route(server, {
         method: 'POST',
@@ -50,6 +51,25 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
       });
     }
   };
+}
+
+/** The statistics extension (triton-inference-server/server, docs/protocol/extension_statistics.md). */
+function statisticsRoutes(server: FastifyInstance, repository: ModelRepository): void {
+  const paths = ['/v2/models/stats', '/v2/models/:name/stats', '/v2/models/:name/versions/:version/stats'];
+  for (const url of paths) {
+    route(server, {
+      method: 'GET',
+      url,
+      permission: 'models.read',
+      summary: `What ${url.includes(':version') ? 'a version of a model' : url.includes(':name') ? 'the loaded versions of a model' : 'every loaded version'} has done since it was loaded`,
+      tag,
+      params: Type.Object({ name: Type.Optional(Type.String()), version: Type.Optional(Type.String()) }),
+      answer: AnyObject,
+      handle: ({ params: { name, version } }) => ({
+        model_stats: repository.statistics(name, referenceOf(version)),
+      }),
+    });
+  }
 }
 
 /** Files and configurations come by the registry, where they are checked and kept; a load that ignored them would load something else. */

@@ -10,9 +10,9 @@ import {
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata, serverMetadata } from '../serving/protocol/open-inference.ts';
-import type { ModelReference, Serving } from '../serving/traffic/serving.ts';
+import type { Serving } from '../serving/traffic/serving.ts';
 import { bytesOfBody, readProtocolBodies, sendInference } from './inference-bodies.ts';
-import type { ModelVersions } from './model-repository.ts';
+import { type ModelVersions, referenceOf } from './model-repository.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
@@ -122,15 +122,11 @@ function modelRoutes(
         header === '0'
           ? readRawInference(bytes, models.resolve(name, ref).signature.inputs)
           : readInference(bytes, header);
-      const { inputs, timeoutMs: deadlineMs } = asked;
+      const { inputs, timeoutMs: deadlineMs, priority } = asked;
       const stickyKey = asked.stickyKey ?? (request.headers[STICKY_HEADER] as string | undefined);
-      const answered = await serving.infer({ model: name, ref, inputs, deadlineMs, stickyKey, caller });
+      const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller };
+      const answered = await serving.infer(call);
       return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });
-}
-
-/** A version by its number, or an alias. */
-function referenceOf(version: string | undefined): ModelReference {
-  return version !== undefined && /^[1-9]\d*$/.test(version) ? Number(version) : version;
 }

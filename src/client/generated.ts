@@ -296,6 +296,8 @@ export interface Operations {
   'GET /v2/health/live': { answer: Json };
   /** Whether the inference server is ready. */
   'GET /v2/health/ready': { answer: Json };
+  /** What every loaded version has done since it was loaded. Permission: `models.read`. */
+  'GET /v2/models/stats': { params: { name: string; version: string }; answer: { [name: string]: Json } };
   /** Metadata of a model (its champion). Permission: `models.read`. */
   'GET /v2/models/{name}': { params: { name: string; version: string }; answer: Json };
   /** How a model (its champion) is served, in the words of Triton. Permission: `models.read`. */
@@ -304,6 +306,8 @@ export interface Operations {
   'POST /v2/models/{name}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
   /** Whether a model (its champion) is ready. Permission: `models.read`. */
   'GET /v2/models/{name}/ready': { params: { name: string; version: string }; answer: Json };
+  /** What the loaded versions of a model has done since it was loaded. Permission: `models.read`. */
+  'GET /v2/models/{name}/stats': { params: { name: string; version: string }; answer: { [name: string]: Json } };
   /** Metadata of a version of a model. Permission: `models.read`. */
   'GET /v2/models/{name}/versions/{version}': { params: { name: string; version: string }; answer: Json };
   /** How a version of a model is served, in the words of Triton. Permission: `models.read`. */
@@ -312,6 +316,8 @@ export interface Operations {
   'POST /v2/models/{name}/versions/{version}/infer': { params: { name: string; version: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
   /** Whether a version of a model is ready. Permission: `models.read`. */
   'GET /v2/models/{name}/versions/{version}/ready': { params: { name: string; version: string }; answer: Json };
+  /** What a version of a model has done since it was loaded. Permission: `models.read`. */
+  'GET /v2/models/{name}/versions/{version}/stats': { params: { name: string; version: string }; answer: { [name: string]: Json } };
   /** Every version of every model, and whether it is loaded. Permission: `models.read`. */
   'POST /v2/repository/index': { body: { ready?: boolean | undefined }; answer: Array<{ [name: string]: Json }> };
   /** Load the champion of a model before it is asked for. Permission: `models.load`. */

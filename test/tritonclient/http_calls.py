@@ -132,10 +132,33 @@ async def errors(call):
     return told
 
 
+async def statistics(call):
+    a = np.ones((3, 4), np.float32)
+    inputs = [call.tensor("INPUT0", a), call.tensor("INPUT1", a)]
+
+    async def counted():
+        (stats,) = (await call("get_inference_statistics", "add-sub", "1"))["model_stats"]
+        return stats
+
+    await call.infer("add-sub", inputs)
+    before = await counted()
+    await call.infer("add-sub", inputs)
+    after = await counted()
+    everything = await call("get_inference_statistics")
+    return {
+        "rows": after["inference_count"] - before["inference_count"],
+        "executions": after["execution_count"] - before["execution_count"],
+        "successes": after["inference_stats"]["success"]["count"] - before["inference_stats"]["success"]["count"],
+        "infer_ns": after["inference_stats"]["compute_infer"]["ns"] > before["inference_stats"]["compute_infer"]["ns"],
+        "batch_sizes": 3 in [batch["batch_size"] for batch in after["batch_stats"]],
+        "models": len(everything["model_stats"]) > 1,
+    }
+
+
 async def main(url, key, aio):
     call = Caller(tritonclient.http.aio if aio else tritonclient.http, url, key)
     try:
-        steps = (describe, identities, batches, repository, errors)
+        steps = (describe, identities, batches, repository, errors, statistics)
         return {step.__name__: await step(call) for step in steps}
     finally:
         closing = call.client.close()

@@ -99,8 +99,11 @@ describe('an inference in binary', () => {
   });
 
   it('reads what a caller asks of the queue', () => {
-    const [body] = binary({ inputs: [], parameters: { priority: 2, timeout: 250_500, mine: { a: 1 } } });
-    expect(readInference(body, undefined)).toMatchObject({ priority: 2, timeoutMs: 250.5 });
+    const [body] = binary({
+      inputs: [],
+      parameters: { priority: 2, timeout: 250_500, sticky: 'k', mine: { a: 1 } },
+    });
+    expect(readInference(body, undefined)).toMatchObject({ priority: 2, timeoutMs: 250.5, stickyKey: 'k' });
   });
 
   const x = (size: Json, datatype = 'FP32', shape: number[] = [2]) => ({

@@ -10,6 +10,7 @@ const all = {
   inputs: [],
   outputs: undefined,
   priority: undefined,
+  stickyKey: undefined,
   timeoutMs: undefined,
   binaryOutputs: false,
 };

@@ -8,7 +8,14 @@ import { type ConfiguredModel, platformOf } from './model-config.ts';
  */
 
 /** What is served beyond the specification; each is documented in triton-inference-server/server, docs/protocol. */
-const EXTENSIONS = ['binary_tensor_data', 'model_configuration', 'model_repository'];
+const EXTENSIONS = [
+  'binary_tensor_data',
+  'model_configuration',
+  'model_repository',
+  'parameters',
+  'schedule_policy',
+  'statistics',
+];
 
 /** The body of `GET /v2/models/{name}`; the versions are those that can be asked for. */
 export function modelMetadata(

@@ -1,0 +1,78 @@
+import type { JsonObject } from '../../kernel/json.ts';
+
+/** How often something happened, and how long it took in all, in milliseconds. */
+interface Durations {
+  readonly count: number;
+  readonly ms: number;
+}
+
+/** What a host counts of one version since it was loaded. */
+interface CountedModel {
+  readonly rows: number;
+  readonly batches: number;
+  /** Epoch milliseconds; 0 before the first. */
+  readonly lastInferenceMs: number;
+  readonly success: Durations;
+  readonly fail: Durations;
+  readonly queue: Durations;
+  readonly computeInput: Durations;
+  readonly computeInfer: Durations;
+  readonly computeOutput: Durations;
+  readonly batchSizes: readonly {
+    readonly rows: number;
+    readonly count: number;
+    readonly computeInputMs: number;
+    readonly computeInferMs: number;
+    readonly computeOutputMs: number;
+  }[];
+}
+
+const NONE: Durations = { count: 0, ms: 0 };
+const NOTHING: CountedModel = {
+  rows: 0,
+  batches: 0,
+  lastInferenceMs: 0,
+  success: NONE,
+  fail: NONE,
+  queue: NONE,
+  computeInput: NONE,
+  computeInfer: NONE,
+  computeOutput: NONE,
+  batchSizes: [],
+};
+
+/**
+ * One model of the statistics extension (triton-inference-server/server, docs/protocol/extension_statistics.md), as JSON of its
+ * ModelStatistics message: durations are nanoseconds. A version that is not loaded has counted nothing.
+ *
+ * @example modelStatistics('return-risk', 1, counted).inference_count
+ */
+export function modelStatistics(name: string, version: number | string, counted = NOTHING): JsonObject {
+  const duration = ({ count, ms }: Durations) => ({ count, ns: Math.round(ms * 1e6) });
+  return {
+    name,
+    version: String(version),
+    last_inference: counted.lastInferenceMs,
+    inference_count: counted.rows,
+    execution_count: counted.batches,
+    inference_stats: {
+      success: duration(counted.success),
+      fail: duration(counted.fail),
+      queue: duration(counted.queue),
+      compute_input: duration(counted.computeInput),
+      compute_infer: duration(counted.computeInfer),
+      compute_output: duration(counted.computeOutput),
+      // The answers that are kept are in front of the hosts, and are counted in the metrics (aios.serving.cache).
+      cache_hit: duration(NONE),
+      cache_miss: duration(NONE),
+    },
+    batch_stats: counted.batchSizes.map(
+      ({ rows, count, computeInputMs, computeInferMs, computeOutputMs }) => ({
+        batch_size: rows,
+        compute_input: duration({ count, ms: computeInputMs }),
+        compute_infer: duration({ count, ms: computeInferMs }),
+        compute_output: duration({ count, ms: computeOutputMs }),
+      }),
+    ),
+  };
+}
