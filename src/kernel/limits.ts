@@ -60,6 +60,10 @@ export const LIMITS = {
     30_000,
     'how long an inference waits, queue included, when its caller names no deadline',
   ),
+  inferenceRowsMax: limit(
+    100_000,
+    'rows of one inference; more than a batch holds run in parts between the requests of others',
+  ),
   responseCacheCountMax: limit(
     10_000,
     'answers kept of one version of a model, where its definition names no number',

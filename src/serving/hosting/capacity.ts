@@ -38,7 +38,10 @@ export interface Measured {
 export class Capacity {
   readonly memoryBytesMax: number;
   readonly coresMax: number;
-  readonly limits: Pick<Limits, 'modelMemoryBytesMax' | 'replicaScaleMs' | 'replicaIdleMs'>;
+  readonly limits: Pick<
+    Limits,
+    'inferenceRowsMax' | 'modelMemoryBytesMax' | 'replicaScaleMs' | 'replicaIdleMs'
+  >;
   readonly #holdings = new Set<Holding>();
   readonly #measured = new Map<string, Measured>();
   #refreshedAtMs = 0;

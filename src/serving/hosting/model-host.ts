@@ -11,9 +11,10 @@ import {
 import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
 import { ReplicaPool, type Slot } from './replica-pool.ts';
-import { startReplica } from './replica-start.ts';
+import { startReplica, unavailable } from './replica-start.ts';
 import { CostCarry, type Pending } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
+import { runInParts } from './row-parts.ts';
 import { replicaRange, type ServingOptions } from './serving-options.ts';
 import { HostCounts, type ServingStatistics } from './statistics.ts';
 
@@ -28,6 +29,8 @@ const RECENT = 0.1; // the weight of the newest batch in the measured time of a 
  */
 export class ModelHost implements Unloadable {
   readonly label: string;
+  /** The most rows of one request. */
+  readonly rowsMax: number;
   lastUsedAtMs = performance.now();
   readonly #model: RuntimeModel;
   readonly #capacity: Capacity;
@@ -64,6 +67,7 @@ export class ModelHost implements Unloadable {
     const own = runtime.remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
     this.#model = { ...model, threads: own, placement };
     this.#capacity = capacity;
+    this.rowsMax = capacity.limits.inferenceRowsMax;
     this.#autoscaler = new Autoscaler(capacity.limits.replicaIdleMs);
     this.#watch = new LoadWatch(capacity.limits.replicaScaleMs, (nowMs, load) => this.#look(nowMs, load));
     this.#queue = new RequestQueue((request, nowMs) => this.#abandon(request, nowMs));
@@ -184,7 +188,7 @@ export class ModelHost implements Unloadable {
   }
 
   async #startReplica(runtime: Runtime): Promise<Replica> {
-    const { replica, batchRows } = await startReplica(
+    const { replica, batchRows, batchable } = await startReplica(
       this,
       runtime,
       this.#model,
@@ -192,6 +196,7 @@ export class ModelHost implements Unloadable {
       this.#capacity,
     );
     // Every replica of a version is the same: what one cannot do, none does.
+    this.#batchable &&= batchable;
     this.#batchRows = this.#batchable ? batchRows : 1;
     this.#delayMs = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
     this.#device = replica.device ?? 'cpu';
@@ -220,8 +225,21 @@ export class ModelHost implements Unloadable {
       if (this.#delayMs > 0 && this.#delays(nowMs)) return;
       const batch = this.#queue.take(nowMs, this.#batchRows);
       if (batch.length === 0) return;
-      this.#run(slot, slot.replica, batch, nowMs);
+      if (batch[0]!.rows <= this.#options.batchMax) this.#run(slot, slot.replica, batch, nowMs);
+      else {
+        this.#split(batch[0]!);
+        i--; // the replica is still idle
+      }
     }
+  }
+
+  #split(request: Pending): void {
+    runInParts(request, this.#options.batchMax, this.#batchable ? this.#pool.ready : 0, {
+      label: this.label,
+      enqueue: (part) => this.#queue.push(part),
+      fail: (whole, error) => this.#fail([whole], error),
+      answered: (queuedMs, totalMs) => this.#counts.requestAnswered(queuedMs, totalMs),
+    });
   }
 
   #run(slot: Slot, replica: Replica, batch: readonly Pending[], startedAtMs: number): void {
@@ -278,10 +296,10 @@ export class ModelHost implements Unloadable {
       request.complete(
         outputs,
         firstRow,
-        this.#costs.share(computeUs * (request.rows / rows), rows, this.#options),
+        this.#costs.share(computeUs * (request.rows / rows), rows, this.#options, request.part),
       );
       const queuedMs = startedAtMs - request.enqueuedAtMs;
-      this.#counts.requestAnswered(queuedMs, nowMs - request.enqueuedAtMs);
+      if (request.part === 0) this.#counts.requestAnswered(queuedMs, nowMs - request.enqueuedAtMs);
       if (this.#watch.on) this.#watch.delays.add(queuedMs);
       firstRow += request.rows;
     }
@@ -317,7 +335,7 @@ export class ModelHost implements Unloadable {
     const nowMs = performance.now();
     for (const request of requests) {
       if (request.settled) continue;
-      this.#counts.requestFailed(nowMs - request.enqueuedAtMs);
+      if (request.part === 0) this.#counts.requestFailed(nowMs - request.enqueuedAtMs);
       request.fail(error);
     }
   }
@@ -377,11 +395,6 @@ export class ModelHost implements Unloadable {
   }
 
   #unavailable(reason: Error): AiosError {
-    const known = reason instanceof AiosError ? reason.code : 'serving.unavailable';
-    return new AiosError(known, {
-      detail: `${this.label}: ${reason.message}`,
-      cause: reason,
-      ...(reason instanceof AiosError && { extensions: reason.extensions }),
-    });
+    return unavailable(this.label, reason);
   }
 }

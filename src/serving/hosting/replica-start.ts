@@ -1,3 +1,4 @@
+import { AiosError } from '../../kernel/errors.ts';
 import { type Replica, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { measureBestBatch } from './batch-size.ts';
@@ -9,7 +10,7 @@ const WARM_UP_MS_MIN = 1_000;
 
 /**
  * Starts one replica within the capacity of the process and makes it ready for traffic: its warm-up has passed, and the rows that its
- * batches grow to are known, from the definition, from an earlier replica of the same digest, or by measurement.
+ * batches grow to are known (and whether its rows may be batched at all), from the definition, from an earlier replica of the same digest, or by measurement.
  *
  * @throws what the runtime rejects with; AiosError `serving.memory_exceeded`, `serving.unavailable`
  */
@@ -19,16 +20,18 @@ export async function startReplica(
   model: RuntimeModel,
   options: ServingOptions,
   capacity: Capacity,
-): Promise<{ replica: Replica; batchRows: number }> {
+): Promise<{ replica: Replica; batchRows: number; batchable: boolean }> {
   const { threads = 1 } = model;
   const measured = capacity.measured([model.digest, model.placement, threads, options.batchMax].join(' '));
   let batchRows = 1;
+  let isBatchable = false;
   const start = async () => {
     const replica = await runtime.start(model);
     try {
       const { batchable, inputs } = await within(replica, options.timeoutMs, () =>
         warmUp(replica, options.warmUp?.inputs),
       );
+      isBatchable = batchable;
       if (batchable)
         batchRows = runtime.remote
           ? (explicitBatch(options) ?? options.batchMax)
@@ -40,7 +43,7 @@ export async function startReplica(
     return replica;
   };
   const replica = await capacity.hold(host, measured, threads, start);
-  return { replica, batchRows };
+  return { replica, batchRows, batchable: isBatchable };
 }
 
 /** A model that hangs on its warm-up is killed, as it would be under a request. */
@@ -71,4 +74,14 @@ async function bestBatch(
 function explicitBatch({ batch, batchMax }: ServingOptions): number | undefined {
   if (batch?.off) return 1;
   return batch?.max === undefined ? undefined : Math.min(batch.max, batchMax);
+}
+
+/** Why a host cannot answer, in the code of the reason where it has one. */
+export function unavailable(label: string, reason: Error): AiosError {
+  const known = reason instanceof AiosError ? reason.code : 'serving.unavailable';
+  return new AiosError(known, {
+    detail: `${label}: ${reason.message}`,
+    cause: reason,
+    ...(reason instanceof AiosError && { extensions: reason.extensions }),
+  });
 }

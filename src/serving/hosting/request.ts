@@ -31,6 +31,8 @@ export abstract class PendingRequest<Answer> {
   readonly deadlineAtMs: number;
   readonly signal: AbortSignal | undefined;
   readonly answer: Promise<Answer>;
+  /** From 1, when it is a part of a request of too many rows (`row-parts.ts`); 0 when it is whole. */
+  part = 0;
   /** How many replicas were lost under it. */
   lost = 0;
   settled = false;
@@ -100,9 +102,11 @@ export class CostCarry {
     computeUs: number,
     batchRows: number,
     rates: Pick<ServingOptions, 'costPerInferenceMicroUsd' | 'costPerComputeSecondMicroUsd'>,
+    part: number,
   ): Share {
-    this.#carry +=
-      rates.costPerInferenceMicroUsd + (computeUs * rates.costPerComputeSecondMicroUsd) / 1_000_000;
+    // An inference is paid for once, whatever it runs in.
+    const perInferenceMicroUsd = part > 1 ? 0 : rates.costPerInferenceMicroUsd;
+    this.#carry += perInferenceMicroUsd + (computeUs * rates.costPerComputeSecondMicroUsd) / 1_000_000;
     const costMicroUsd = Math.floor(this.#carry);
     this.#carry -= costMicroUsd;
     return { computeUs, batchRows, costMicroUsd };

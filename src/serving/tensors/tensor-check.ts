@@ -11,7 +11,7 @@ export const shapeText = (shape: readonly number[]): string => `[${shape.join(',
 export function checkInputs(
   specs: readonly TensorSpec[],
   inputs: readonly Tensor[],
-  batchMax: number,
+  rowsMax: number,
 ): { tensors: readonly Tensor[]; rows: number } {
   const unknown = inputs.find(({ name }) => !specs.some((spec) => spec.name === name));
   if (unknown) {
@@ -28,10 +28,10 @@ export function checkInputs(
       detail: `Input “${name}” has ${shape[0]} rows where “${tensors[0]!.name}” has ${rows}.`,
     });
   }
-  if (rows === 0 || rows > batchMax) {
+  if (rows === 0 || rows > rowsMax) {
     throw new AiosError('serving.tensor_shape', {
-      detail: `A request holds 1 to ${batchMax} rows for this model; this one has ${rows}.`,
-      extensions: { limitName: 'batchMax', limit: batchMax },
+      detail: `A request holds 1 to ${rowsMax} rows; this one has ${rows}.`,
+      extensions: { limitName: 'inferenceRowsMax', limit: rowsMax },
     });
   }
   return { tensors, rows };

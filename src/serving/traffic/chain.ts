@@ -24,8 +24,8 @@ export interface Asked<C extends Call, A extends Answer> {
 
 export const ASKED_TENSORS: Asked<InferCall, Answer & { outputs: readonly Tensor[] }> = {
   kind: 'infer',
-  request({ model }, { inputs, signal, priority }, deadlineMs) {
-    const { tensors, rows } = checkInputs(model.signature.inputs, inputs, model.serving.batchMax);
+  request({ model, host }, { inputs, signal, priority }, deadlineMs) {
+    const { tensors, rows } = checkInputs(model.signature.inputs, inputs, host.rowsMax);
     return new InferRequest(tensors, rows, performance.now(), deadlineMs, signal, priority);
   },
   standing: ({ answer }, _, rows) => answer.tensors(rows),
