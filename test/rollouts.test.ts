@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
+import { sideOf } from '../src/serving/traffic/rollout-split.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 import { logisticModel } from '../src/testing/onnx.ts';
 
@@ -101,7 +101,8 @@ describe('rollouts over two processes', () => {
     });
     expect((await aios('ann', 'promote', 'risk', '1')).code).toBe(1); // a reviewer approves, and does not promote
     expect((await aios('ann', 'approve', 'risk', '1')).json).toEqual({ promoted: true });
-    await expect.poll(() => versionsOf(['a'])).toEqual([[1], [1]]);
+    // The other process starts its replica for the first request.
+    await expect.poll(() => versionsOf(['a']), { timeout: 20_000 }).toEqual([[1], [1]]);
 
     const start = [
       'rollout',
@@ -116,14 +117,13 @@ describe('rollouts over two processes', () => {
     ];
     expect((await aios('admin', ...start)).text).toContain('models.approval_needed');
     await aios('ann', 'approve', 'risk', '2', '--reason', 'the card is complete');
-    expect(await aios('admin', ...start)).toMatchObject({
-      code: 0,
-      json: { percent: 30, status: 'running' },
-    });
-    await expect.poll(async () => new Set((await versionsOf(some)).flat()).size).toBe(2);
-    await sleep(500); // by now each process has seen it
-    const [here, there] = await versionsOf(some);
-    expect(here).toEqual(there);
+    const begun = await aios('admin', ...start);
+    expect(begun).toMatchObject({ code: 0, json: { percent: 30, status: 'running' } });
+    const sides = (percent: number) =>
+      some.map((key) => (sideOf({ id: begun.json.id, percent }, key) === 'challenger' ? 2 : 1));
+    const agree = async (versions: readonly number[]) =>
+      expect.poll(() => versionsOf(some), { timeout: 20_000 }).toEqual([versions, versions]);
+    await agree(sides(30)); // once the challenger is warm in both
 
     const { json: scored } = await runOf('scores');
     const [pin] = await apps[0]!.stations.lineage
@@ -132,16 +132,14 @@ describe('rollouts over two processes', () => {
     expect(Number((pin as unknown as { version: string }).version)).toBe(scored.output.version);
 
     expect((await aios('admin', 'rollout', 'risk', 'step')).json).toMatchObject({ percent: 60, step: 1 });
-    await sleep(500);
-    const [more] = await versionsOf(some);
-    for (const [i, version] of here!.entries()) if (version === 2) expect(more![i]).toBe(2);
+    await agree(sides(60));
     await expect
       .poll(async () => (await aios('admin', 'rollout', 'risk')).json.figures, { timeout: 10_000 })
       .toMatchObject({ challenger: { errors: 0 }, comparison: { agreement: expect.any(Number) } });
 
     expect((await aios('admin', 'rollout', 'risk', 'promote')).json).toMatchObject({ status: 'promoted' });
     await expect
-      .poll(() => versionsOf(['a', 'b', 'c']))
+      .poll(() => versionsOf(['a', 'b', 'c']), { timeout: 5_000 })
       .toEqual([
         [2, 2, 2],
         [2, 2, 2],
@@ -150,7 +148,7 @@ describe('rollouts over two processes', () => {
       version: 1,
     });
     await expect
-      .poll(() => versionsOf(['a', 'b', 'c']), { interval: 10 })
+      .poll(() => versionsOf(['a', 'b', 'c']), { interval: 10, timeout: 5_000 })
       .toEqual([
         [1, 1, 1],
         [1, 1, 1],
