@@ -6,9 +6,13 @@ import type { Costs } from './ledger/costs.ts';
 import type { Models } from './models/models.ts';
 import { OPENAI_ENDPOINT_SCHEMA } from './serving/chat/endpoint.ts';
 import { LanguageModels } from './serving/chat/language-models.ts';
+import { splitReference } from './serving/chat/reference.ts';
+import type { TensorPort } from './serving/chat/tensor-embeddings.ts';
 import { Upstream } from './serving/chat/upstream.ts';
 import { verifyEndpoint } from './serving/chat/verify-endpoint.ts';
+import { embeddingInputs, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
 import { createOpenAiRuntime } from './serving/runtimes/openai-runtime.ts';
+import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
 
 /** What the runtime of language models asks of a definition. */
@@ -31,16 +35,48 @@ export function createOpenAi({ limits, dataDir, closers }: Ground, allowPrivate:
   return { upstream, openai };
 }
 
+interface ChatSurroundings {
+  costs: Costs;
+  models: Models;
+  serving: Serving;
+  upstream: Upstream;
+}
+
 /** The calls of language models, and the budgets over them. */
-export function createChat(ground: Ground, costs: Costs, models: Models, upstream: Upstream) {
+export function createChat(ground: Ground, { costs, models, serving, upstream }: ChatSurroundings) {
   const budgets = new Budgets(ground);
   const languageModels = new LanguageModels({
     ...ground,
     models,
     upstream,
+    tensors: createTensorEmbeddings(models, serving),
     budgets,
     cost: (entry) => costs.entry(entry),
   });
   ground.closers.push(async () => languageModels.close());
   return { budgets, languageModels };
+}
+
+/** Embedding models that run on tensors, asked for as many rows at a time as they take. */
+function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
+  return {
+    async embed({ model: asked, inputs, by, signal, deadlineMs }) {
+      const [model, ref] = splitReference(asked);
+      const { signature, serving: options } = models.resolve(model, ref);
+      const parts: (typeof inputs)[] = [];
+      for (let from = 0; from < inputs.length; from += options.batchMax)
+        parts.push(inputs.slice(from, from + options.batchMax));
+      const answers = await Promise.all(
+        parts.map(async (part) => {
+          const tensors = embeddingInputs(signature, part);
+          const answer = await serving.infer({ model, ref, inputs: tensors, caller: by, signal, deadlineMs });
+          return { vectors: embeddingVectors(answer.outputs, part), costMicroUsd: answer.costMicroUsd };
+        }),
+      );
+      return {
+        vectors: answers.flatMap(({ vectors }) => vectors),
+        costMicroUsd: answers.reduce((sum, answer) => sum + answer.costMicroUsd, 0),
+      };
+    },
+  };
 }

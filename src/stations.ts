@@ -154,7 +154,7 @@ export async function createStations(ground: Ground) {
     connectors,
     tasks,
     ...createQuality(ground, tasks.queues, ledger),
-    ...createChat(ground, costs, inference.models, upstream),
+    ...createChat(ground, { costs, ...inference, upstream }),
     engine,
     kinds,
     access,

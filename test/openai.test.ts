@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../src/cli/program.ts';
+import { onnxModel } from '../src/testing/onnx.ts';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
 import { type Aios, openAios } from './openai-under-test.ts';
 
@@ -134,9 +135,43 @@ describe('the stock npm client of OpenAI', () => {
     expect(binary.usage.prompt_tokens).toBe(7);
   });
 
+  it('gets embeddings of an ONNX model by token ids', async () => {
+    const ids = (name: string) => ({ name, datatype: 'INT64' as const, shape: ['rows', 'tokens'] });
+    const onnx = onnxModel({
+      inputs: [ids('input_ids'), ids('attention_mask')],
+      outputs: [{ name: 'last_hidden_state', datatype: 'FP32', shape: ['rows', 'tokens', 2] }],
+      constants: { axes: { shape: [1], data: BigInt64Array.of(2n) } },
+      nodes: [
+        { op: 'Cast', inputs: ['input_ids'], outputs: ['a'], attributes: { to: 1 } },
+        { op: 'Cast', inputs: ['attention_mask'], outputs: ['b'], attributes: { to: 1 } },
+        { op: 'Unsqueeze', inputs: ['a', 'axes'], outputs: ['c'] },
+        { op: 'Unsqueeze', inputs: ['b', 'axes'], outputs: ['d'] },
+        { op: 'Concat', inputs: ['c', 'd'], outputs: ['last_hidden_state'], attributes: { axis: 2 } },
+      ],
+    });
+    const onnxBase64 = Buffer.from(onnx).toString('base64');
+    await aios.api('POST', '/api/v1/models/tokens/versions', { onnxBase64 });
+    await aios.api('PUT', '/api/v1/models/tokens/aliases/champion', { version: 1 });
+    const input = [[1, 2, 3], [0], [4, 2]];
+    const answer = await client.embeddings.create({ model: 'tokens', input, encoding_format: 'float' });
+    const unit = (x: number, y: number) => [x / Math.hypot(x, y), y / Math.hypot(x, y)];
+    expect(answer.data.map(({ embedding }) => embedding)).toEqual([unit(6, 3), unit(0, 1), unit(6, 2)]);
+    expect(answer.usage.prompt_tokens).toBe(6);
+    await expect(client.embeddings.create({ model: 'tokens', input: 'a text' })).rejects.toMatchObject({
+      code: 'chat.wrong_model',
+    });
+  });
+
   it('lists the models', async () => {
     const ids = (await Array.fromAsync(client.models.list())).map(({ id }) => id);
-    expect(ids).toEqual(['assistant', 'assistant@champion', 'vectors', 'vectors@champion']);
+    expect(ids).toEqual([
+      'assistant',
+      'assistant@champion',
+      'tokens',
+      'tokens@champion',
+      'vectors',
+      'vectors@champion',
+    ]);
     expect(await client.models.retrieve('assistant')).toMatchObject({ id: 'assistant', owned_by: 'aios' });
     expect(await client.chat.completions.create({ ...ask('x'), model: 'assistant@champion' })).toBeTruthy();
   });

@@ -6,6 +6,7 @@ import { isObject, type JsonObject } from '../kernel/json.ts';
 import type { Models } from '../models/models.ts';
 import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
 import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
+import { embeddingForm } from '../serving/protocol/embedding-tensors.ts';
 import { openAiError } from './openai-errors.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
@@ -86,15 +87,17 @@ function listRoutes(server: FastifyInstance, { models }: Dependencies): void {
 function shapesOf({ name, versions, aliases }: ReturnType<Models['get']>): JsonObject[] {
   return Object.entries(aliases).flatMap(([alias, number]) => {
     const found = versions.find(({ version }) => version === number);
-    if (found?.runtime !== 'openai') return [];
-    const { createdAt, version, endpoint } = found;
+    if (!found) return [];
+    const { createdAt, version, endpoint, runtime, signature } = found;
+    if (runtime !== 'openai' && !embeddingForm(signature)) return [];
+    const task = runtime === 'openai' ? (endpoint?.task ?? 'chat') : 'embeddings';
     const shape = (id: string): JsonObject => ({
       id,
       object: 'model',
       created: Math.floor(createdAt / 1000),
       owned_by: 'aios',
       version,
-      task: endpoint?.task ?? 'chat',
+      task,
     });
     return alias === 'champion' ? [shape(name), shape(`${name}@champion`)] : [shape(`${name}@${alias}`)];
   });

@@ -37,6 +37,9 @@ export class ChatUnderTest {
         },
       },
       upstream: new Upstream({ dispatcher: this.#agent, limits, secret: (name) => secrets[name] }),
+      tensors: {
+        embed: async ({ inputs }) => ({ vectors: inputs.map((input) => [input.length]), costMicroUsd: 5 }),
+      },
       budgets: {
         reserve: ({ tokens, amountMicroUsd }) => {
           this.held.push({ tokens, amountMicroUsd });

@@ -4,7 +4,7 @@ import type { OpenCall } from './open-call.ts';
 import { estimateInput, NO_USAGE, readUsage, usageToJson } from './usage.ts';
 
 /** The inputs of a request, one by one: texts, or lists of token ids. */
-function inputsOf({ input }: JsonObject): readonly (string | readonly number[])[] {
+export function inputsOf({ input }: JsonObject): readonly (string | readonly number[])[] {
   if (!Array.isArray(input)) return [input as string];
   return typeof input[0] === 'number' ? [input as number[]] : (input as (string | number[])[]);
 }
@@ -46,7 +46,7 @@ function vectorsOf({ data }: JsonObject, count: number): number[][] {
   return vectors;
 }
 
-function checkDimensions(vectors: readonly (readonly number[])[], wanted: Json | undefined): void {
+export function checkDimensions(vectors: readonly (readonly number[])[], wanted: Json | undefined): void {
   const size = vectors[0]?.length;
   if (typeof wanted !== 'number' || size === wanted) return;
   throw new AiosError('chat.refused', {
@@ -55,7 +55,7 @@ function checkDimensions(vectors: readonly (readonly number[])[], wanted: Json |
   });
 }
 
-function embeddingsToJson(
+export function embeddingsToJson(
   vectors: readonly (readonly number[])[],
   model: string,
   usage: JsonObject,

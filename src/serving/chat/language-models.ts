@@ -7,11 +7,13 @@ import { embedded } from './embeddings.ts';
 import { type Fallback, type LanguageModel, parseEndpoint, type Target } from './endpoint.ts';
 import { countHit, type MeteringDependencies, openBill } from './metering.ts';
 import { OpenCall, type PreparedCall } from './open-call.ts';
+import { splitReference } from './reference.ts';
 import { checkRequest, mostOf, questionOf } from './request.ts';
 import { cacheKey, type KeptAnswer, keptForMs, type Leader, ResponseCache } from './response-cache.ts';
 import { Route } from './routing.ts';
 import { Slots } from './slots.ts';
 import { StructuredOutput } from './structured-output.ts';
+import { embeddedByTensors, type TensorPort } from './tensor-embeddings.ts';
 import type { Upstream } from './upstream.ts';
 
 /** A version of the registry, as far as language models concern it. */
@@ -26,6 +28,7 @@ export interface LanguageModelsDependencies extends MeteringDependencies {
   /** From memory. @throws AiosError when there is no such model, version or alias */
   models: { resolve(name: string, reference?: string): RegisteredVersion };
   upstream: Upstream;
+  tensors: TensorPort;
   limits: Pick<Limits, 'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax'>;
 }
 
@@ -80,9 +83,18 @@ export class LanguageModels {
     return this.#whole(call, this.#prepare(call, 'chat'), completed);
   }
 
-  /** Embeddings of texts or token ids, as numbers. @throws AiosError as `complete` */
+  /** Embeddings of texts or token ids, as numbers. @throws AiosError as `complete`, and those of inferences for a model with tensors */
   async embed(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
-    return this.#whole(call, this.#prepare(call, 'embeddings'), embedded);
+    const found = this.#resolve(call.model);
+    if (found.runtime === 'openai') return this.#whole(call, this.#prepare(call, 'embeddings'), embedded);
+    checkRequest('embeddings', call.request);
+    const scope = this.#open(call);
+    try {
+      const body = await embeddedByTensors(this.#deps, call, found, scope.signal);
+      return { body, model: found.name, version: found.version, cache: undefined };
+    } finally {
+      scope.end();
+    }
   }
 
   /**
@@ -149,10 +161,13 @@ export class LanguageModels {
     };
   }
 
+  #resolve(asked: string): RegisteredVersion {
+    const [name, reference] = splitReference(asked);
+    return this.#deps.models.resolve(name, reference);
+  }
+
   #languageModel(asked: string): RegisteredVersion & { endpoint: JsonObject } {
-    const at = asked.lastIndexOf('@');
-    const [name, reference] = at > 0 ? [asked.slice(0, at), asked.slice(at + 1)] : [asked];
-    const found = this.#deps.models.resolve(name, reference);
+    const found = this.#resolve(asked);
     if (found.runtime === 'openai' && found.endpoint) return { ...found, endpoint: found.endpoint };
     throw new AiosError('chat.wrong_model', { detail: `${asked} has the runtime ${found.runtime}.` });
   }

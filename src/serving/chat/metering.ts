@@ -138,6 +138,12 @@ export class Bill {
     if (attempts > 1) fallbacks.add(attempts - 1, this.#attributes);
   }
 
+  /** What an answer of a model used that has a price of its own. */
+  charge(usage: Usage, amountMicroUsd: MicroUsd): void {
+    this.#usage = addUsage(this.#usage, usage);
+    this.#amount += amountMicroUsd;
+  }
+
   answeredBy(target: Target): void {
     this.#target = target;
     this.#attributes['gen_ai.response.model'] = target.model;

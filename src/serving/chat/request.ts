@@ -81,6 +81,6 @@ export function mostOf(
   const usage = { inputTokens, outputTokens, cachedTokens: 0, estimated: true };
   return {
     tokens: inputTokens + outputTokens,
-    amountMicroUsd: Math.max(...targets.map(({ prices }) => priceOf(usage, prices))),
+    amountMicroUsd: Math.max(0, ...targets.map(({ prices }) => priceOf(usage, prices))),
   };
 }

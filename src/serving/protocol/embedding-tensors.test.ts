@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { embeddingForm, embeddingInputs, embeddingVectors } from './embedding-tensors.ts';
+
+const ids = (name: string): TensorSpec => ({ name, datatype: 'INT64', shape: [-1, -1] });
+const hidden: TensorSpec = { name: 'last_hidden_state', datatype: 'FP32', shape: [-1, -1, 2] };
+const pooled: TensorSpec = { name: 'sentence_embedding', datatype: 'FP32', shape: [-1, 2] };
+const text: TensorSpec = { name: 'text', datatype: 'BYTES', shape: [-1] };
+const features: TensorSpec = { name: 'features', datatype: 'FP32', shape: [-1, 3] };
+
+describe('an embedding model with tensors', () => {
+  it.each([
+    ['texts', [text], [pooled]],
+    ['texts', [{ ...text, shape: [-1, 1] }], [pooled]],
+    ['tokens', [ids('input_ids'), ids('attention_mask')], [hidden]],
+    ['tokens', [ids('input_ids'), ids('attention_mask'), ids('token_type_ids')], [hidden, pooled]],
+    [undefined, [features], [pooled]],
+    [undefined, [text], [{ ...text, name: 'label' }]],
+    [undefined, [ids('attention_mask')], [hidden]],
+    [undefined, [], []],
+  ])('takes %s by %j', (form, inputs, outputs) => {
+    expect(embeddingForm({ inputs, outputs })).toBe(form);
+  });
+
+  it('gets texts, or token ids filled up under a mask, and neither for the other', () => {
+    const [texts] = embeddingInputs({ inputs: [text], outputs: [pooled] }, ['a', 'bc']);
+    expect(texts).toMatchObject({ name: 'text', shape: [2] });
+    const tokens = { inputs: [ids('input_ids'), ids('attention_mask')], outputs: [hidden] };
+    const made = embeddingInputs(tokens, [[7, 8, 9], [5]]);
+    expect(made.map(({ shape, data }) => [shape, [...(data as BigInt64Array)]])).toEqual([
+      [
+        [2, 3],
+        [7n, 8n, 9n, 5n, 0n, 0n],
+      ],
+      [
+        [2, 3],
+        [1n, 1n, 1n, 1n, 0n, 0n],
+      ],
+    ]);
+    expect(() => embeddingInputs(tokens, ['a'])).toThrow('token ids');
+    expect(() => embeddingInputs({ inputs: [text], outputs: [pooled] }, [[1]])).toThrow('texts');
+  });
+
+  it('gives a vector for each input: the mean over its own tokens where there is one for each token', () => {
+    const data = Float32Array.from([3, 0, 3, 8, 0, 5, 9, 9]);
+    const output: Tensor = { name: 'h', datatype: 'FP32', shape: [2, 2, 2], data };
+    expect(embeddingVectors([output], [[1, 2], [1]])).toEqual([
+      [0.6, 0.8],
+      [0, 1],
+    ]);
+    expect(embeddingVectors([{ ...output, shape: [4, 2] }], ['a', 'b', 'c', 'd'])[1]).toEqual([3, 8]);
+  });
+});
