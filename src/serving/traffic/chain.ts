@@ -92,7 +92,8 @@ export async function guarded<C extends InferCall | ScoreCall, A extends Answer>
   if (guards.rateLimit && call.caller) guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
   const { hostOf, requestLog } = surroundings;
   const log = guards.log;
-  if (!log || !requestLog || Math.random() >= log.sample)
+  // Where there is nothing but the log, a call that comes here has been drawn.
+  if (!log || !requestLog || !(guards.onlyLogs || guards.draw()))
     return answered(hosted, asked, call, startedAtMs + deadlineMs, hostOf);
   let answer: (A & AnsweredBy) | undefined;
   let error: unknown;

@@ -39,6 +39,8 @@ export class Guards {
   readonly rateLimit: RateLimitOptions | undefined;
   readonly log: RequestLogOptions | undefined;
   readonly limiter: RateLimiter;
+  /** Nothing but a sample for the log: the calls that are not drawn go as if there were no guards. */
+  readonly onlyLogs: boolean;
   readonly options: TrafficOptions;
   degraded = 0;
 
@@ -58,6 +60,12 @@ export class Guards {
     this.rateLimit = rateLimit;
     this.log = log;
     this.limiter = limiter;
+    this.onlyLogs = log !== undefined && !cache && !breaker && !rateLimit && fallback.length === 0;
+  }
+
+  /** Whether a call is one of those that the log keeps. */
+  draw(): boolean {
+    return this.log !== undefined && Math.random() < this.log.sample;
   }
 
   statistics(): TrafficStatistics {
