@@ -28,7 +28,7 @@ import type { Branch, Journal } from './journal.ts';
 import { listen } from './listening.ts';
 import { catches, retryDelayMs, shouldRetry } from './retry.ts';
 import { type StepListener, told } from './telling.ts';
-import { within } from './time-limit.ts';
+import { spanMs, within } from './time-limit.ts';
 
 /**
  * Runs a flow over a journal: no I/O, no clock, nothing of Node. With the same start and the same recorded results it takes the same
@@ -57,7 +57,7 @@ class Interpretation {
   }
 
   async run(): Promise<Json> {
-    const { timeoutMs } = this.#flow;
+    const { timeoutMs: span } = this.#flow;
     const frame: Frame = {
       prefix: '',
       vars: this.#base,
@@ -66,7 +66,8 @@ class Interpretation {
       ended: false,
       next: 'continue',
     };
-    if (timeoutMs === undefined) return this.#body(frame);
+    if (span === undefined) return this.#body(frame);
+    const timeoutMs = spanMs(span, { ...this.#base, input: this.#start.input });
     return within(this.#journal, { key: '', mark: 'timeout', timeoutMs }, frame, (own) => this.#body(own));
   }
 
@@ -142,13 +143,11 @@ class Interpretation {
     try {
       const input = step.inputFrom ? step.inputFrom(this.#scope(step, key, raw, frame)) : raw;
       const scope = this.#scope(step, key, input, frame, raw);
-      const { timeoutMs } = step;
-      const output =
-        timeoutMs === undefined
-          ? this.#perform(step, key, input, scope, frame)
-          : within(this.#journal, { key, mark: 'timeout', timeoutMs }, frame, async (own) =>
-              this.#perform(step, key, input, scope, own),
-            );
+      const { timeoutMs: span } = step;
+      const limit = span !== undefined && { key, mark: 'timeout' as const, timeoutMs: spanMs(span, scope) };
+      const output = limit
+        ? within(this.#journal, limit, frame, async (own) => this.#perform(step, key, input, scope, own))
+        : this.#perform(step, key, input, scope, frame);
       if (output instanceof Promise)
         return output.then((value) => this.#leave(step, key, value, scope, frame));
       return this.#leave(step, key, output, scope, frame);
@@ -254,7 +253,9 @@ class Interpretation {
       case 'try':
         return this.#try(step, key, input, scope, frame);
       case 'wait':
-        return journal.timer(key, journal.now(`${key}^from`) + step.durationMs, branch).then(() => input);
+        return journal
+          .timer(key, journal.now(`${key}^from`) + spanMs(step.durationMs, scope), branch)
+          .then(() => input);
     }
   }
 

@@ -1,5 +1,7 @@
 import type { Json } from '../../kernel/json.ts';
 import { Abandoned, standardError } from '../catalog/flow-errors.ts';
+import type { TimeSpan } from '../language/flow.ts';
+import type { Scope } from '../language/templates.ts';
 import type { Frame } from './frame.ts';
 import type { Journal } from './journal.ts';
 
@@ -8,6 +10,10 @@ export interface Deadline {
   readonly key: string;
   readonly mark: 'timeout' | 'limit';
   readonly timeoutMs: number;
+}
+
+export function spanMs(span: TimeSpan, scope: Scope): number {
+  return typeof span === 'number' ? span : span(scope);
 }
 
 /**

@@ -134,7 +134,7 @@ function compileKind(
     case 'try':
       return compileTry(compiler, body, path, id, names, nested);
     default:
-      return { type: 'wait', durationMs: compiler.duration(body.wait, `${path}/wait`) ?? 0 };
+      return { type: 'wait', durationMs: compiler.timeSpan(body.wait, `${path}/wait`) ?? 0 };
   }
 }
 

@@ -11,7 +11,7 @@ import { compileQueue } from './compile-queue.ts';
 import { checkAuthentications, checkSecretNames } from './compile-secrets.ts';
 import { compileSteps } from './compile-steps.ts';
 import { patternOf } from './event-filter.ts';
-import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow } from './flow.ts';
+import { ANY_TYPE, type ConsumptionMode, type EventFilter, type Flow, type TimeSpan } from './flow.ts';
 import { jqLanguage, type RunJq } from './jq.ts';
 import { keptResource, type Resource, uriOf, withoutResources } from './kept-resources.ts';
 import { workflowSchema } from './language-schema.ts';
@@ -164,11 +164,27 @@ export class Compiler {
     return this.try(path, () => parseDuration(value as string | DurationParts));
   }
 
+  /** A duration that may be an expression: what it gives is a duration in ISO 8601. It throws `expression.failed` for what is none. */
+  timeSpan(value: Json | undefined, path: string): TimeSpan | undefined {
+    if (typeof value !== 'string' || this.isStatic(value)) return this.duration(value, path);
+    const template = this.template(value, path);
+    return (scope) => {
+      const given = template(scope);
+      try {
+        return parseDuration(given as string | DurationParts);
+      } catch {
+        throw new AiosError('expression.failed', {
+          detail: `${path}: ${JSON.stringify(given)} is no duration (ISO 8601).`,
+        });
+      }
+    };
+  }
+
   /** `timeout` given in place, or by its name in `use.timeouts`. */
-  timeout(value: Json | undefined, path: string): number | undefined {
+  timeout(value: Json | undefined, path: string): TimeSpan | undefined {
     if (value === undefined) return undefined;
     const found = typeof value === 'string' ? this.used('timeouts', value, path) : value;
-    return isObject(found) ? this.duration(found.after, `${path}/after`) : undefined;
+    return isObject(found) ? this.timeSpan(found.after, `${path}/after`) : undefined;
   }
 
   /** What was read when the flow was applied. */

@@ -20,7 +20,7 @@ export interface Flow {
   readonly inputFrom: Template | undefined;
   readonly outputAs: Template | undefined;
   readonly outputSchema: Validator | undefined;
-  readonly timeoutMs: number | undefined;
+  readonly timeoutMs: TimeSpan | undefined;
   /** `schedule.on`: the events that start a run, one run an event. */
   readonly startsOn: readonly EventFilter[];
   /** `schedule.every`, `.cron` or `.after`. */
@@ -66,6 +66,9 @@ export interface FlowQueue {
   priority(scope: Scope): number;
 }
 
+/** A duration in milliseconds, or the expression that gives it (dsl-reference.md, "Duration"). */
+export type TimeSpan = number | ((scope: Scope) => number);
+
 /** Where a flow goes after a step: the spec's flow directive, with the name resolved to a place in the list. */
 export type Then = 'continue' | 'exit' | 'end' | { readonly index: number };
 
@@ -83,7 +86,7 @@ interface StepBase {
   readonly outputAs: Template | undefined;
   readonly outputSchema: Validator | undefined;
   readonly exportAs: Template | undefined;
-  readonly timeoutMs: number | undefined;
+  readonly timeoutMs: TimeSpan | undefined;
   readonly next: Then;
   readonly exportSchema: Validator | undefined;
   /** Those of `use.extensions` that extend steps of this kind; none where there are none, and in extensions themselves. */
@@ -126,7 +129,7 @@ export type StepNode = StepBase &
     | { readonly type: 'run'; readonly workflow: string; readonly input: Template; readonly wait: boolean }
     | { readonly type: 'switch'; readonly cases: readonly SwitchCase[] }
     | TryNode
-    | { readonly type: 'wait'; readonly durationMs: number }
+    | { readonly type: 'wait'; readonly durationMs: TimeSpan }
   );
 
 export interface ForNode {
