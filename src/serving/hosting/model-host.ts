@@ -10,8 +10,9 @@ import {
 } from '../runtimes/runtime.ts';
 import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
+import { overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot } from './replica-pool.ts';
-import { startReplica, unavailable } from './replica-start.ts';
+import { startReplica } from './replica-start.ts';
 import { CostCarry, type Pending } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { runInParts } from './row-parts.ts';
@@ -44,6 +45,7 @@ export class ModelHost implements Unloadable {
   #batchable = true;
   #delayMs = 0;
   #device: 'cpu' | 'gpu' | undefined;
+  readonly #remote: boolean;
   #scheduled = false;
   #delayed: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -64,7 +66,8 @@ export class ModelHost implements Unloadable {
     this.label = label;
     this.#options = options;
     const { threads = 1, placement = 'cpu' } = options;
-    const own = runtime.remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
+    this.#remote = runtime.remote === true;
+    const own = this.#remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
     this.#model = { ...model, threads: own, placement };
     this.#capacity = capacity;
     this.rowsMax = capacity.limits.inferenceRowsMax;
@@ -76,7 +79,7 @@ export class ModelHost implements Unloadable {
       ready: () => {
         if (this.#queue.count > 0) this.#schedule();
       },
-      broken: (reason) => this.#fail(this.#queue.clear(), this.#unavailable(reason)),
+      broken: (reason) => this.#fail(this.#queue.clear(), unavailable(this.label, reason)),
       isFinal: (reason) =>
         reason instanceof ModelRefused ||
         (reason instanceof AiosError && reason.code === 'serving.memory_exceeded'),
@@ -93,7 +96,8 @@ export class ModelHost implements Unloadable {
     this.#asleep = false;
     this.#watch.set(this.#scales);
     const failed = await this.#pool.scale(Math.max(1, min, this.#pool.wanted));
-    if (failed[0] && this.#pool.ready === 0 && this.#pool.wanted > 0) throw this.#unavailable(failed[0]);
+    if (failed[0] && this.#pool.ready === 0 && this.#pool.wanted > 0)
+      throw unavailable(this.label, failed[0]);
   }
 
   /** Takes changed options; false, and nothing changed, when they need other replicas than there are. */
@@ -137,13 +141,20 @@ export class ModelHost implements Unloadable {
     this.#counts.requests++;
     const { queueMax, queueBytesMax = QUEUE_BYTES_MAX } = this.#options;
     const queue = this.#queue;
-    if (queue.count >= queueMax) this.#refuse('queueMax', queueMax);
+    if (queue.count >= queueMax) throw this.#overloaded('queueMax', queueMax);
     if (queue.bytes + request.bytes > queueBytesMax && queue.count > 0)
-      this.#refuse('queueBytesMax', queueBytesMax);
-    if (this.#closed) throw this.#unavailable(new Error('it is being unloaded'));
-    if (this.#pool.brokenBy && this.#pool.ready === 0) throw this.#unavailable(this.#pool.brokenBy);
+      throw this.#overloaded('queueBytesMax', queueBytesMax);
+    if (this.#closed) throw unavailable(this.label, new Error('it is being unloaded'));
+    if (this.#pool.brokenBy && this.#pool.ready === 0) throw unavailable(this.label, this.#pool.brokenBy);
     queue.push(request);
     this.#schedule();
+  }
+
+  #overloaded(limitName: string, limit: number): AiosError {
+    this.#counts.refused++;
+    const { count } = this.#queue;
+    const drainMs = (count * this.#msPerRequest) / Math.max(1, this.#pool.ready);
+    return overloaded(this.label, count, drainMs, { limitName, limit });
   }
 
   statistics(): ServingStatistics {
@@ -181,7 +192,7 @@ export class ModelHost implements Unloadable {
     clearInterval(this.#sweeper);
     this.#watch.set(false);
     clearTimeout(this.#delayed);
-    const reason = this.#unavailable(new Error('it is being unloaded'));
+    const reason = unavailable(this.label, new Error('it is being unloaded'));
     this.#fail(this.#queue.clear(), reason);
     for (const { batch } of this.#pool.slots) this.#fail(batch ?? [], reason);
     this.#pool.close();
@@ -246,7 +257,10 @@ export class ModelHost implements Unloadable {
     slot.batch = batch;
     slot.startedAtMs = startedAtMs;
     slot.timedOut = false;
-    const answer = replica.run(batch.map(({ inputs }) => inputs));
+    const inputs = batch.map((request) => request.inputs);
+    const answer = this.#remote
+      ? replica.run(inputs, longestWaitMs(batch, startedAtMs))
+      : replica.run(inputs);
     const inputMs = performance.now() - startedAtMs;
     answer.then(
       (outcome) => this.#answered(slot, batch, outcome, inputMs),
@@ -384,17 +398,9 @@ export class ModelHost implements Unloadable {
     else if (next > wanted && this.#capacity.mayGrow(this, this.#model.threads ?? 1))
       void this.#pool.scale(next);
   }
+}
 
-  #refuse(limitName: string, limit: number): never {
-    this.#counts.refused++;
-    const waits = Math.ceil((this.#queue.count * this.#msPerRequest) / Math.max(1, this.#pool.ready));
-    throw new AiosError('request.overloaded', {
-      detail: `${this.#queue.count} requests wait for ${this.label}.`,
-      extensions: { limitName, limit, retryAfterMs: 10 + waits },
-    });
-  }
-
-  #unavailable(reason: Error): AiosError {
-    return unavailable(this.label, reason);
-  }
+/** How long anybody still waits for a batch. */
+function longestWaitMs(batch: readonly Pending[], nowMs: number): number {
+  return Math.max(...batch.map(({ deadlineAtMs }) => deadlineAtMs)) - nowMs;
 }

@@ -1,12 +1,11 @@
-import { AiosError } from '../../kernel/errors.ts';
-import { type Replica, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
-import type { Tensor } from '../tensors/tensor.ts';
+import type { Replica, Runtime, RuntimeModel } from '../runtimes/runtime.ts';
+import { sliceRows, type Tensor } from '../tensors/tensor.ts';
 import { measureBestBatch } from './batch-size.ts';
 import type { Capacity, Measured, Unloadable } from './capacity.ts';
 import type { ServingOptions } from './serving-options.ts';
 import { warmUp } from './warm-up.ts';
 
-const WARM_UP_MS_MIN = 1_000;
+const RUN_MS_MIN = 1_000; // the first run of a model is slower than those that its timeout is made for
 
 /**
  * Starts one replica within the capacity of the process and makes it ready for traffic: its warm-up has passed, and the rows that its
@@ -28,14 +27,11 @@ export async function startReplica(
   const start = async () => {
     const replica = await runtime.start(model);
     try {
-      const { batchable, inputs } = await within(replica, options.timeoutMs, () =>
-        warmUp(replica, options.warmUp?.inputs),
-      );
+      const watched = withDeadline(replica, Math.max(options.timeoutMs, RUN_MS_MIN));
+      const { batchable, inputs } = await warmUp(watched, options.warmUp?.inputs);
       isBatchable = batchable;
-      if (batchable)
-        batchRows = runtime.remote
-          ? (explicitBatch(options) ?? options.batchMax)
-          : await bestBatch(replica, inputs, measured, options);
+      const explicit = explicitBatch(options) ?? (runtime.remote ? options.batchMax : undefined);
+      if (batchable) batchRows = explicit ?? (await bestBatch(watched, inputs, measured, options));
     } catch (error) {
       replica.kill();
       throw error;
@@ -47,26 +43,30 @@ export async function startReplica(
 }
 
 /** A model that hangs on its warm-up is killed, as it would be under a request. */
-async function within<T>(replica: Replica, timeoutMs: number, work: () => Promise<T>): Promise<T> {
-  const timer = setTimeout(() => replica.kill(), Math.max(timeoutMs, WARM_UP_MS_MIN));
-  return work().finally(() => clearTimeout(timer));
+function withDeadline(replica: Replica, runMs: number): Pick<Replica, 'inputs' | 'run'> {
+  return {
+    inputs: replica.inputs,
+    async run(requests) {
+      const timer = setTimeout(() => replica.kill(), runMs);
+      return replica.run(requests).finally(() => clearTimeout(timer));
+    },
+  };
 }
 
 async function bestBatch(
-  replica: Replica,
+  replica: Pick<Replica, 'run'>,
   inputs: readonly Tensor[],
   measured: Measured,
-  options: ServingOptions,
+  { batchMax, timeoutMs }: ServingOptions,
 ): Promise<number> {
-  const explicit = explicitBatch(options);
-  if (explicit !== undefined) return explicit;
-  const { batchMax, timeoutMs } = options;
   if (measured.bestBatch === undefined) {
-    const measure = within(replica, timeoutMs, () => measureBestBatch(replica, inputs, batchMax));
-    measured.bestBatch = await measure.catch((error: unknown) => {
-      if (!(error instanceof RunFailed)) measured.bestBatch = 1; // it hung or died on a batch: the next replica gets none
+    try {
+      const row = inputs.map((tensor) => sliceRows(tensor, 0, 1));
+      measured.bestBatch = await measureBestBatch(replica, row, batchMax, timeoutMs / 2);
+    } catch (error) {
+      measured.bestBatch = 1; // it hung or died on a batch: the next replica gets none
       throw error;
-    });
+    }
   }
   return Math.min(measured.bestBatch, batchMax);
 }
@@ -74,14 +74,4 @@ async function bestBatch(
 function explicitBatch({ batch, batchMax }: ServingOptions): number | undefined {
   if (batch?.off) return 1;
   return batch?.max === undefined ? undefined : Math.min(batch.max, batchMax);
-}
-
-/** Why a host cannot answer, in the code of the reason where it has one. */
-export function unavailable(label: string, reason: Error): AiosError {
-  const known = reason instanceof AiosError ? reason.code : 'serving.unavailable';
-  return new AiosError(known, {
-    detail: `${label}: ${reason.message}`,
-    cause: reason,
-    ...(reason instanceof AiosError && { extensions: reason.extensions }),
-  });
 }

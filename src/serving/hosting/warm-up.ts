@@ -30,7 +30,10 @@ export interface WarmUp {
  *
  * @throws RunFailed when the model refuses its own warm-up input, or zeros
  */
-export async function warmUp(replica: Replica, given?: readonly WarmUpTensor[] | undefined): Promise<WarmUp> {
+export async function warmUp(
+  replica: Pick<Replica, 'inputs' | 'run'>,
+  given?: readonly WarmUpTensor[] | undefined,
+): Promise<WarmUp> {
   const inputs = given ? givenInputs(replica, given) : filled(replica, 0);
   const alone = await replica.run([inputs]);
   if (!replica.inputs.every(({ shape }) => shape[0] === -1)) return { batchable: false, inputs };
@@ -54,7 +57,7 @@ export async function warmUp(replica: Replica, given?: readonly WarmUpTensor[] |
 }
 
 /** The warm-up input of a definition in the model's own order and types. */
-function givenInputs(replica: Replica, given: readonly WarmUpTensor[]): Tensor[] {
+function givenInputs(replica: Pick<Replica, 'inputs'>, given: readonly WarmUpTensor[]): Tensor[] {
   return replica.inputs.map(({ name, datatype, shape: free }) => {
     const tensor = given.find((candidate) => candidate.name === name);
     const fits =
@@ -86,7 +89,7 @@ function halved(tensor: Tensor): Tensor {
   return floats ? { ...tensor, data: data.map((value) => value / 2) } : tensor;
 }
 
-function filled(replica: Replica, value: 0 | 1): Tensor[] {
+function filled(replica: Pick<Replica, 'inputs'>, value: 0 | 1): Tensor[] {
   return replica.inputs.map(({ name, datatype, shape: free }) => {
     const shape = free.map((dimension) => (dimension === -1 ? 1 : dimension));
     return { name, datatype, shape, data: filledData(datatype, elementCount(shape), value) };

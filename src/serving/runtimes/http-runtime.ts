@@ -95,6 +95,7 @@ function compileMapping(definition: MappingDefinition): Mapping {
  */
 export function createHttpRuntime({ access, answerBytesMax }: RemoteRuntimeOptions): Runtime {
   return {
+    remote: true,
     async start({ endpoint, signature }) {
       const server = endpoint as unknown as HttpEndpoint;
       const { url, method = 'POST', request = 'inputs', response = 'body' } = server;

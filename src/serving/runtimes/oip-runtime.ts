@@ -65,6 +65,7 @@ export interface RemoteRuntimeOptions {
  */
 export function createOipRuntime(options: RemoteRuntimeOptions): Runtime {
   return {
+    remote: true,
     start(model) {
       const endpoint = model.endpoint as unknown as OipEndpoint;
       return endpoint.protocol === 'grpc'

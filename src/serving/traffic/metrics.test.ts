@@ -46,3 +46,25 @@ it('metrics tell hits of the cache, the state of the circuit, degraded answers a
   expect(await points('aios.serving.rate_limited')).toEqual([{ 'aios.model': 'ill', value: 1 }]);
   serving.close();
 });
+
+it('metrics tell how long requests wait, the replicas by state, and the batches of a version', async () => {
+  const { serving } = servingUnderTest({ 'risk/1': { options: { batch: { max: 4 } } } });
+  await serving.load('risk');
+  const scores = Array.from({ length: 5 }, () => serving.score({ model: 'risk', features: { a: 2, b: 2 } }));
+  await Promise.all(scores);
+  const of = { 'aios.model': 'risk', 'aios.model.version': 1 };
+  for (const rows of [1, 4])
+    expect(await points('aios.serving.executions')).toContainEqual({ ...of, rows, value: 1 });
+  expect(await points('aios.serving.replicas.state')).toContainEqual({ ...of, state: 'idle', value: 1 });
+  expect(await points('aios.serving.batch.best')).toContainEqual({ ...of, value: 4 });
+  expect(await points('aios.serving.memory')).toContainEqual({ ...of, value: 0 });
+  for (const quantile of ['0.5', '0.9', '0.99'])
+    expect(await points('aios.serving.queue.delay')).toContainEqual({
+      ...of,
+      quantile,
+      value: expect.any(Number),
+    });
+  for (const part of ['queue', 'input', 'infer', 'output'])
+    expect(await points('aios.serving.duration')).toContainEqual({ ...of, part, value: expect.any(Number) });
+  serving.close();
+});

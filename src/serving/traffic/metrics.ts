@@ -1,4 +1,5 @@
 import { type Attributes, type BatchObservableResult, metrics } from '@opentelemetry/api';
+import { hostMetrics, observeHost } from '../hosting/metrics.ts';
 import type { CircuitState } from './circuit-breaker.ts';
 import type { Guards } from './guards.ts';
 import type { Hosted } from './hosted.ts';
@@ -53,10 +54,11 @@ export function observe(hosted: () => Iterable<Hosted>): () => void {
       for (const [i, counter] of counters.entries())
         result.observe(counter, statistics[OBSERVED[i]![2]], attributes);
       for (const [name, gauge] of gauges) result.observe(gauge, statistics[name], attributes);
+      observeHost(result, statistics, attributes);
       if (guards) observeGuards(result, guards, attributes);
     }
   };
-  const instruments = [...counters, ...gauges.map(([, gauge]) => gauge), ...ofGuards];
+  const instruments = [...counters, ...gauges.map(([, gauge]) => gauge), ...ofGuards, ...hostMetrics];
   meter.addBatchObservableCallback(callback, instruments);
   return () => meter.removeBatchObservableCallback(callback, instruments);
 }

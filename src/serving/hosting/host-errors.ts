@@ -1,0 +1,26 @@
+import { AiosError } from '../../kernel/errors.ts';
+
+const RETRY_AFTER_MS_MIN = 10;
+
+/** A full queue: the caller is told to come back when it should be empty. */
+export function overloaded(
+  label: string,
+  waiting: number,
+  drainMs: number,
+  limit: { readonly limitName: string; readonly limit: number },
+): AiosError {
+  return new AiosError('request.overloaded', {
+    detail: `${waiting} requests wait for ${label}.`,
+    extensions: { ...limit, retryAfterMs: RETRY_AFTER_MS_MIN + Math.ceil(drainMs) },
+  });
+}
+
+/** No replica can be started: the reason stays what it is, with the model before it. */
+export function unavailable(label: string, reason: Error): AiosError {
+  const own = reason instanceof AiosError ? reason : undefined;
+  return new AiosError(own?.code ?? 'serving.unavailable', {
+    detail: `${label}: ${reason.message}`,
+    cause: reason,
+    ...(own && { extensions: own.extensions }),
+  });
+}
