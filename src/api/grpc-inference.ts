@@ -86,7 +86,7 @@ export class GrpcInference {
     signal: AbortSignal,
   ): Promise<ModelInferResponse> {
     const asked = inferFromGrpc(request);
-    const { model, ref, inputs, timeoutMs } = asked;
+    const { model, ref, inputs, timeoutMs, priority } = asked;
     const leftMs = millisecondsLeft(call.getDeadline());
     const deadlineMs = Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, leftMs);
     if (deadlineMs <= 0) throw new AiosError('serving.timeout', { detail: 'The deadline has passed.' });
@@ -96,6 +96,7 @@ export class GrpcInference {
       inputs,
       signal,
       caller,
+      priority,
       stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });

@@ -14,6 +14,8 @@ export interface GrpcInference {
   readonly outputs: readonly string[] | undefined;
   /** The longest that the caller waits, by the parameter `timeout`. */
   readonly timeoutMs: number | undefined;
+  /** From 1, the most urgent; nothing for the middle. */
+  readonly priority: number | undefined;
   /** The parameter `sticky`: under a rollout, the same key is answered by the same version. */
   readonly stickyKey: string | undefined;
   /** Whether the answer shall say that no other follows. */
@@ -21,7 +23,7 @@ export interface GrpcInference {
 }
 
 /**
- * Reads a ModelInferRequest. Of the parameters, `timeout` (microseconds), `sticky` and `triton_enable_empty_final_response` mean something here.
+ * Reads a ModelInferRequest. Of the parameters, `timeout` (microseconds), `priority`, `sticky` and `triton_enable_empty_final_response` mean something here.
  *
  * @throws AiosError `request.invalid`, `serving.tensor_type`, `serving.tensor_shape`, `serving.tensor_bytes`, `serving.tensor_value`
  * @example inferFromGrpc(message).inputs
@@ -43,6 +45,7 @@ export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
     inputs: tensorsFromGrpc('Input', message.inputs, message.raw_input_contents),
     outputs: outputs.length > 0 ? outputs.map(({ name }) => name) : undefined,
     timeoutMs: timeoutUs !== undefined && timeoutUs > 0 ? timeoutUs / 1000 : undefined,
+    priority: numberOf(parameters.priority),
     stickyKey: parameters.sticky?.string_param,
     wantsFinal: parameters.triton_enable_empty_final_response?.bool_param === true,
   };

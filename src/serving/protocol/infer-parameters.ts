@@ -3,7 +3,7 @@ import { isObject, type Json } from '../../kernel/json.ts';
 
 /** What the `parameters` of a request ask of the server. */
 export interface RequestParameters {
-  /** From 1, the most urgent; nothing for the model's own. */
+  /** From 1, the most urgent; nothing for the middle. */
   readonly priority: number | undefined;
   /** The longest that the caller waits. */
   readonly timeoutMs: number | undefined;
