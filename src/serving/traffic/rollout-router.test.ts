@@ -212,6 +212,22 @@ describe('a shadow', () => {
       .toMatchObject({ challenger: { requests: 2, errors: 2, compared: 0 } });
   });
 
+  it('lets the copy wait behind every request, whatever the priority of its own', async () => {
+    const router = new RolloutRouter(8);
+    router.put([{ ...SPLIT, ...shadow }]);
+    const asked: unknown[] = [];
+    const run = async ({ ref, priority, isCopy }: { ref?: unknown; priority?: number; isCopy?: boolean }) => {
+      asked.push({ ref, priority, isCopy });
+      return { outputs: { y: 1 }, costMicroUsd: 0 };
+    };
+    await router.route(router.find('risk', undefined)!, { priority: 1 }, run);
+    await expect.poll(() => asked).toHaveLength(2);
+    expect(asked).toEqual([
+      { ref: 1, priority: 1, isCopy: undefined },
+      { ref: 2, priority: 5, isCopy: true },
+    ]);
+  });
+
   it('copies a share of the requests', async () => {
     const { score, rollouts } = setUp({ ...shadow, comparison: { share: 0.25, tolerance: 0 } }, adds(2), 100);
     for (let i = 0; i < 40; i++) await score(i);

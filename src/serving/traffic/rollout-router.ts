@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../kernel/error-codes.ts';
 import { AiosError } from '../../kernel/errors.ts';
+import { PRIORITY_LEVELS } from '../hosting/request.ts';
 import type { ScoreOutputs } from '../hosting/score.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { agreementOf } from './agreement.ts';
@@ -13,6 +14,7 @@ interface RoutedCall {
   readonly step?: { readonly runId: string } | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly isCopy?: boolean | undefined;
+  readonly priority?: number | undefined;
 }
 
 /** What it reads of an answer. */
@@ -127,7 +129,9 @@ export class RolloutRouter {
     const other: Side = answered === 'champion' ? 'challenger' : 'champion';
     const startedMs = performance.now();
     try {
-      const copy = await run({ ...call, ref: plan[other], signal: undefined, isCopy: true });
+      const ref = plan[other];
+      // Where a copy and a request wait for the same replica, the request goes first.
+      const copy = await run({ ...call, ref, signal: undefined, isCopy: true, priority: PRIORITY_LEVELS });
       if (plan.shadow) split.succeeded(other, performance.now() - startedMs);
       split.compared(
         agreementOf(answer.outputs, copy.outputs, plan.comparison?.tolerance ?? 0),
