@@ -334,6 +334,10 @@ interface ServingStatistics {
   replicas: number;
   queued: number;
   meanBatch: number;
+  /** Rows that batches grow to; 1: no batching. */
+  bestBatch: number;
+  residentBytes: number;
+  queueP90Ms: number;
   p50Ms: number;
   p95Ms: number;
   p99Ms: number;

@@ -136,9 +136,13 @@ function Serving({ model, version }: { model: Model; version: ModelVersion }) {
     ['Errors', count(serving.errors)],
     ['p50', duration(serving.p50Ms)],
     ['p95', duration(serving.p95Ms)],
-    ['Rows in a batch', plainNumber(serving.meanBatch)],
-    ['Replicas', count(serving.replicas)],
+    ['Waited, p90', duration(serving.queueP90Ms)],
     ['In line', count(serving.queued)],
+    ['Rows in a batch', plainNumber(serving.meanBatch)],
+    ['Best batch', serving.bestBatch === 1 ? 'off' : count(serving.bestBatch)],
+    ['Replicas', count(serving.replicas)],
+    ['Memory', serving.residentBytes === 0 ? '–' : bytes(serving.residentBytes)],
+    ['Refused', count(serving.refused)],
     ['Restarts', count(serving.restarts)],
   ] as const;
   return (

