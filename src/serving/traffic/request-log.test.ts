@@ -126,19 +126,14 @@ describe('the request log', () => {
   });
 
   it('keeps its part of the requests, none at 0, and no copies', async () => {
-    const { serving, kept } = logging({ log: { sample: 0.3 } });
+    const { serving, kept, audited } = logging({ log: { sample: 0.3 } });
     for (let i = 0; i < 300; i++) await serving.score({ model: 'risk', features });
     await serving.score({ model: 'risk', features, isCopy: true });
-    let count = 0;
-    await expect
-      .poll(async () => {
-        count = Number(
-          (await database.db.query<{ n: number }>('select count(*) n from inference_requests'))[0]!.n,
-        );
-        return count;
-      })
-      .toBeGreaterThan(50);
-    expect((await kept(count)).length).toBeLessThan(140);
+    // As many as had an audit entry made: those that are still being written count too.
+    const count = audited.length;
+    expect(count).toBeGreaterThan(50);
+    expect(count).toBeLessThan(140);
+    await kept(count);
     const none = logging({ log: { sample: 0 } });
     await none.serving.score({ model: 'risk', features });
     expect(none.audited).toEqual([]);
