@@ -76,6 +76,11 @@ describe('a fallback chain', () => {
     await expect.poll(() => serving.isReady('risk', 2) && serving.isReady('rules')).toBe(true);
     serving.unloadIdle(performance.now() + 700_000);
     expect(Object.keys(serving.statistics()).sort()).toEqual(['risk/2', 'risk/3', 'rules/1']);
+    const later = falling([]);
+    await later.serving.load('risk');
+    later.serve('risk/3', { options: { fallback: [{ model: 'rules' }] } });
+    await later.serving.load('risk');
+    await expect.poll(() => later.serving.isReady('rules')).toBe(true);
   });
 
   it('writes an answer of tensors for each row, in the datatypes and shapes of the signature', async () => {

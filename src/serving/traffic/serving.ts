@@ -220,6 +220,7 @@ export class Serving {
     if (known && known.model.runtime === model.runtime && known.host.configure(model.serving)) {
       const updated = { ...known, model, guards: this.#guardsOf(model, known) };
       this.#hosted.set(key, updated);
+      if (updated.guards && updated.guards !== known.guards) this.#hostFallbacksOf(updated.guards);
       return updated;
     }
     const { name, digest, version, endpoint, signature } = model;
@@ -237,7 +238,7 @@ export class Serving {
     const guards = this.#guardsOf(model, known);
     const hosted: Hosted = { model, host, started, guards, plan: undefined };
     this.#hosted.set(key, hosted);
-    if (guards) setImmediate(() => this.#hostFallbacks(guards));
+    if (guards) this.#hostFallbacksOf(guards);
     if (known) void started.finally(() => known.host.drain()).catch(() => {});
     return hosted;
   }
@@ -257,15 +258,18 @@ export class Serving {
   }
 
   /** Warm before they are needed: the first call that falls back must not wait for a replica to start. */
-  #hostFallbacks({ fallback }: Guards): void {
-    for (const step of fallback) {
-      if (this.#isClosed || step.by === 'default') continue;
-      try {
-        this.#surroundings.hostOf(step.model, step.ref);
-      } catch {
-        // It names no version that is there; a call that needs it is told so.
+  #hostFallbacksOf({ fallback }: Guards): void {
+    if (fallback.length === 0) return;
+    setImmediate(() => {
+      for (const step of fallback) {
+        if (this.#isClosed || step.by === 'default') continue;
+        try {
+          this.#surroundings.hostOf(step.model, step.ref);
+        } catch {
+          // It names no version that is there; a call that needs it is told so.
+        }
       }
-    }
+    });
   }
 
   #guardsOf(model: ServedModel, known: Hosted | undefined) {
