@@ -1,6 +1,6 @@
-import { join } from 'node:path';
-import { createGuardedAgent, namesHost } from './connectors/egress.ts';
-import { connectorVariables } from './connectors/secrets.ts';
+import { createGuardedAgent } from './connectors/egress.ts';
+import type { Outgoing } from './connectors/outgoing.ts';
+import type { Variables } from './connectors/template.ts';
 import { Budgets } from './ledger/budgets.ts';
 import type { Costs } from './ledger/costs.ts';
 import type { Models } from './models/models.ts';
@@ -19,13 +19,13 @@ import type { Ground } from './stations.ts';
 export const OPENAI_KIND = { endpoint: OPENAI_ENDPOINT_SCHEMA };
 
 /** The way to the servers of language models, through the guard of what leaves, and the runtime that verifies them. */
-export function createOpenAi({ limits, dataDir, closers }: Ground, allowPrivate: readonly string[]) {
-  const allowed = allowPrivate.map((name) => name.toLowerCase());
-  const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
+export function createOpenAi({ limits, closers }: Ground, outgoing: Outgoing, variables: Variables) {
+  // Connections of its own: a stream holds one for as long as a model writes.
   const dispatcher = createGuardedAgent({
-    isAllowed: (hostname, port) => allowed.some((name) => namesHost(name, hostname, port)),
+    isAllowed: (hostname, port) => outgoing.isAllowed(hostname, port),
     connectionsMax: limits.chatConnectionsMax,
     connectTimeoutMs: limits.httpCallMs,
+    ...(outgoing.resolve ? { resolve: outgoing.resolve } : {}),
   });
   closers.push(() => dispatcher.close());
   const upstream = new Upstream({ dispatcher, limits, secret: (name) => variables('secrets', name) });

@@ -102,7 +102,7 @@ export async function createStations(ground: Ground) {
   const contracts = new Contracts(definitions);
   const events = createEvents(ground, definitions);
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
-  const { openai, upstream } = createOpenAi(ground, names('AIOS_HTTP_ALLOW_PRIVATE'));
+  const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const runtimes = { ...createRuntimes(limits, outgoing, variables), openai };
   const inference = createInference(ground, definitions, auditLog, runtimes);
   const decisions = createDecisions({ definitions });
