@@ -64,7 +64,10 @@ const inputSchema = (transport: JsonObject): JsonObject =>
       method: { enum: METHODS },
       parameters: { type: 'object' },
       timeout: { type: ['string', 'object'] },
-      transport: object({ ...transport, options: texts }, Object.keys(transport)),
+      transport: object(
+        { ...transport, options: { type: 'object', additionalProperties: text } },
+        Object.keys(transport),
+      ),
       client: object({ name: text, version: text }, ['name', 'version']),
     },
     ['method', 'transport'],

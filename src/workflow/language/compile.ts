@@ -150,6 +150,8 @@ export class Compiler {
 
   schema(schema: Json | undefined, path: string): Validator | undefined {
     if (!isObject(schema)) return undefined;
+    if (schema.format !== undefined && !/^json(?::|$)/.test(String(schema.format)))
+      this.unsupported(`${path}/format`, `schemas of “${schema.format}” are not checked`, 'json');
     if (schema.document !== undefined)
       return this.try(`${path}/document`, () => compileSchema(schema.document as JsonObject));
     const { endpoint } = isObject(schema.resource) ? schema.resource : {};
