@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { approve, cem, openReviewsUnderTest, QUEUES, refuse } from './reviews-under-test.ts';
-import { ann, bob, lea } from './tasks-under-test.ts';
+import { ann, bob, HOUR_MS, lea, NOW_MS } from './tasks-under-test.ts';
 
 describe('reviews', () => {
   let world: Awaited<ReturnType<typeof openReviewsUnderTest>>;
@@ -71,14 +71,14 @@ describe('reviews', () => {
       await inbox.define(QUEUES.bands);
     });
 
-    it('a sampled one holds no run, has no deadline and hides the suggestion from who checks it', async () => {
+    it('a sampled one holds no run, has its deadline and hides the suggestion from who checks it', async () => {
       let opened = await inbox.open({ queue: 'bands', confidence: 1, suggestion, case: '0' });
       for (let index = 1; !opened.routing!.sampled; index++)
         opened = await inbox.open({ queue: 'bands', confidence: 1, suggestion, case: String(index) });
       const [task] = await waiting();
       expect(task).toMatchObject({
         suggestion: null,
-        deadlineAt: null,
+        deadlineAt: NOW_MS + 2 * HOUR_MS,
         review: { form: 'sample', blind: true },
       });
       await answer(ann, refuse);

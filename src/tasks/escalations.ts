@@ -6,6 +6,7 @@ import { after } from './dates.ts';
 import type { Queue } from './queue-kind.ts';
 import type { TaskDesk } from './task-desk.ts';
 import type { TaskRow } from './task-reader.ts';
+import type { WorkingCalendar } from './working-calendar.ts';
 
 const BATCH_COUNT_MAX = 100;
 
@@ -17,11 +18,14 @@ const BATCH_COUNT_MAX = 100;
  */
 export class TaskEscalations {
   readonly #desk: TaskDesk;
+  readonly #expire: (reviewId: string, atMs: number) => Write;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(desk: TaskDesk) {
+  /** `expire` ends a case of which nobody waits for the answer. */
+  constructor(desk: TaskDesk, expire: (reviewId: string, atMs: number) => Write) {
     this.#desk = desk;
+    this.#expire = expire;
   }
 
   start(onError: (error: unknown) => void): void {
@@ -38,6 +42,7 @@ export class TaskEscalations {
     const { taskPollMs } = this.#desk.dependencies.limits;
     while (!signal.aborted) {
       await this.climb().catch(onError);
+      await this.expireSamples().catch(onError);
       await sleep(taskPollMs, undefined, { signal }).catch(() => {});
     }
   }
@@ -53,12 +58,23 @@ export class TaskEscalations {
     }
   }
 
+  /** Ends the samples that nobody has looked at in time: no run waits for them, so that nothing else does. */
+  async expireSamples(): Promise<void> {
+    const { commit } = this.#desk.dependencies;
+    for (;;) {
+      const atMs = this.#desk.now;
+      const ids = await this.#desk.reader.lapsedSamples(atMs, BATCH_COUNT_MAX);
+      if (ids.length > 0) await commit.commit(ids.map((id) => this.#expire(id, atMs)));
+      if (ids.length < BATCH_COUNT_MAX) return;
+    }
+  }
+
   async #climbOne(task: TaskRow): Promise<void> {
     const { queue } = await this.#desk.queues.of(task);
     const atMs = this.#desk.now;
     // A process that was away climbs them all, each with its entry: the last one stands.
     for (let level = task.escalationLevel + 1; ; level++) {
-      const nextAtMs = this.#timeOf(queue, task, level + 1);
+      const nextAtMs = escalationAt(queue, level + 1, task.createdAt, this.#desk.queues.calendarOf(queue));
       await this.#rise(task, queue, level, atMs, nextAtMs);
       if (nextAtMs === undefined || nextAtMs > atMs) return;
     }
@@ -96,15 +112,20 @@ export class TaskEscalations {
       return { writes: [], detail: { notNotified: type, code: error.code } };
     }
   }
+}
 
-  #timeOf(queue: Queue, task: TaskRow, level: number): number | undefined {
-    const rung = queue.escalations[level - 1];
-    try {
-      return rung && after(task.createdAt, rung.after, this.#desk.queues.calendarOf(queue));
-    } catch (error) {
-      // The calendar has too few hours ahead for it: the rungs above are never reached.
-      if (error instanceof AiosError && error.code === 'tasks.no_working_time') return undefined;
-      throw error;
-    }
+/** When a task that was opened then climbs to a rung, from 1; undefined when there is no such rung, or its calendar has too few hours ahead: those above are never reached. */
+export function escalationAt(
+  queue: Queue,
+  level: number,
+  openedAtMs: number,
+  calendar: WorkingCalendar | undefined,
+): number | undefined {
+  const rung = queue.escalations[level - 1];
+  try {
+    return rung && after(openedAtMs, rung.after, calendar);
+  } catch (error) {
+    if (error instanceof AiosError && error.code === 'tasks.no_working_time') return undefined;
+    throw error;
   }
 }

@@ -1,5 +1,4 @@
 import type { Person } from './candidates.ts';
-import { isCandidate } from './candidates.ts';
 import type { Task, TaskDesk } from './task-desk.ts';
 
 /**
@@ -91,13 +90,12 @@ export class TaskHanding {
     return await this.#desk.change(task, item, { kind: 'put-off', by, detail });
   }
 
-  /** Those who may have a task in hand, by name. */
+  /** Those who may have a task in hand, by name; without those whom the rules of its case exclude (four eyes, one answer each). */
   async candidates(id: string): Promise<Person[]> {
     const task = await this.#desk.get(id);
-    const queue = this.#desk.queues.find(task.queue);
     const people = await this.#desk.dependencies.people.list();
     return people
-      .filter((person) => isCandidate(person, task, queue))
+      .filter((person) => this.#desk.isCandidate(task, person))
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 }

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import { type Lane, type Write, write } from '../store/group-commit.ts';
 import type { Ending } from './answers.ts';
 import type { Person } from './candidates.ts';
+import { escalationAt } from './escalations.ts';
 import type { Queue } from './queue-kind.ts';
 import { isOver, type Review, type ReviewSummary, summaryOf, votesOf } from './review.ts';
 import { type ReviewForm, reviewChangeLane } from './review-lanes.ts';
@@ -119,7 +120,7 @@ export class ReviewCounting {
     const suggestion = review.blind || task.suggestion === null ? undefined : task.suggestion;
     const shown = shownDigest({ title: task.title, context, suggestion }, queue);
     const first = {
-      ...askedAgain(task, { reviewId: review.id, part: '0', round, atMs }),
+      ...this.#again(task, queue, { reviewId: review.id, part: '0', round, atMs }),
       context: JSON.stringify(context),
       contextDigest: shown,
     };
@@ -163,12 +164,23 @@ export class ReviewCounting {
     return { result, decidedBy, review: summaryOf(review.form, votesOf(review), reason, queue, result) };
   }
 
+  /** A later round climbs the ladder of its queue from its own begin, like the first. */
+  #again(
+    task: Task,
+    queue: Queue,
+    round: { reviewId: string; part: string; round: number; atMs: number },
+  ): OpenItem {
+    const calendar = this.#desk.queues.calendarOf(queue);
+    const nextEscalationAtMs = escalationAt(queue, 1, round.atMs, calendar);
+    return askedAgain(task, { ...round, nextEscalationAtMs });
+  }
+
   /** The task of the one who decides between two answers that differ: it shows both, and what the reviewers were shown. No suggestion leans on one side. */
   #adjudication(review: Review, votes: readonly Vote[], task: Task, queue: Queue): Write[] {
     const answers = votes.map(({ result }) => result);
     const { title, context } = task;
     const contextDigest = shownDigest({ title, context, answers }, queue);
-    const again = askedAgain(task, {
+    const again = this.#again(task, queue, {
       reviewId: review.id,
       part: 'adjudicator',
       round: review.round,

@@ -37,6 +37,7 @@ export const reviewMigrations: Migration[] = [
         decided_by text,
         reason text
       );
+      create index task_reviews_samples on task_reviews (opened_at) where form = 'sample' and status = 'waiting';
       comment on table task_reviews is 'What the answers of several people, or of people under rules, come to. status goes from waiting over adjudicating to decided, returned, expired or canceled.';
       create table task_review_tasks (
         task_id text primary key,

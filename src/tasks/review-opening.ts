@@ -77,12 +77,7 @@ export function planOpening(
   const shown: OpenItem = blind
     ? { ...first, suggestion: null, contextDigest: blindDigest(first, queue) }
     : first;
-  const tasks = roundOf(
-    form === 'sample' ? { ...shown, deadlineAtMs: undefined } : shown,
-    peopleOf(form, queue),
-    1,
-    first.id,
-  );
+  const tasks = roundOf(shown, peopleOf(form, queue), 1, first.id);
   const review = write(reviewOpenLane, {
     ...placeOf(first),
     id: first.id,
@@ -117,8 +112,15 @@ export function roundOf(item: OpenItem, people: number, round: number, reviewId:
 /** The same case asked again: of an adjudicator, or with what is shown put right. */
 export function askedAgain(
   task: TaskRow,
-  { reviewId, part, round, atMs }: { reviewId: string; part: string; round: number; atMs: number },
+  again: {
+    reviewId: string;
+    part: string;
+    round: number;
+    atMs: number;
+    nextEscalationAtMs: number | undefined;
+  },
 ): OpenItem {
+  const { reviewId, part, round, atMs, nextEscalationAtMs } = again;
   const {
     queue,
     queueVersion,
@@ -149,7 +151,7 @@ export function askedAgain(
     followUpAtMs: undefined,
     groups: task.candidateGroups ?? undefined,
     continues: undefined,
-    nextEscalationAtMs: undefined,
+    nextEscalationAtMs,
   };
 }
 

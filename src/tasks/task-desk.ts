@@ -129,6 +129,17 @@ export class TaskDesk {
     if (task.review) requireEligible(task.review, task.id, person);
   }
 
+  /** As `requireCandidate`. */
+  isCandidate(task: Task, person: Person): boolean {
+    try {
+      this.requireCandidate(task, person);
+      return true;
+    } catch (error) {
+      if (error instanceof AiosError) return false;
+      throw error;
+    }
+  }
+
   /** @throws AiosError `tasks.unknown_person`, `tasks.not_candidate` of somebody who is to have a task in hand */
   async candidate(task: Task, personId: string): Promise<Person> {
     const person = await this.dependencies.people.find(personId);

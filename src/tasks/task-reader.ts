@@ -173,6 +173,18 @@ export class TaskReader {
     return rows.map(fromStored);
   }
 
+  /** Ids of reviews of samples whose deadline has come. */
+  async lapsedSamples(nowMs: number, countMax: number): Promise<string[]> {
+    const rows = await this.#db.query<{ id: string }>(
+      `select r.id from task_reviews r where r.form = 'sample' and r.status = 'waiting' and exists (
+         select from task_review_tasks m join tasks t on t.id = m.task_id
+         where m.review_id = r.id and m.round = r.round and t.status in ('open', 'claimed') and t.deadline_at <= $1)
+       order by r.opened_at limit $2`,
+      [timestamp(nowMs), countMax],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   counts(nowMs: number): Promise<QueueCount[]> {
     return this.#db.query<{
       queue: string;

@@ -86,7 +86,9 @@ export class Tasks {
     this.handing = new TaskHanding(this.#desk);
     this.notes = new TaskNotes(this.#desk);
     this.attachments = new TaskAttachments(this.#desk);
-    this.escalations = new TaskEscalations(this.#desk);
+    this.escalations = new TaskEscalations(this.#desk, (id, atMs) =>
+      this.#counting.close(id, 'expired', atMs),
+    );
   }
 
   get queues(): Queues {
