@@ -12,17 +12,17 @@ import { log as logger } from './telemetry/logger.ts';
  */
 export async function openGrpc(
   { grpcPort, role, host, limits }: AppOptions,
-  { access, db, serving, models }: Stations,
+  stations: Stations,
   started: () => void,
   version: string,
 ): Promise<GrpcDoor | undefined> {
+  const { access, db } = stations;
   if (grpcPort === undefined || role === 'worker') return undefined;
   return openGrpcDoor({
+    ...stations,
     host,
     port: grpcPort,
     limits,
-    serving,
-    models,
     version,
     access: {
       authenticate: (authorization) => access.authenticate(authorization, undefined),

@@ -8,6 +8,7 @@ import {
   makeClientConstructor,
   type ServiceError,
 } from '@grpc/grpc-js';
+import { systemClock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { limitsFrom } from '../kernel/limits.ts';
 import { SERVING_DEFAULTS } from '../models/model-kind.ts';
@@ -95,8 +96,8 @@ function modelsUnderTest() {
       return model;
     },
     artifact: async () => new Uint8Array(),
-    list: () =>
-      [...resolved.keys()].map((name) => ({ name, versions: [{ version: 3 }] as never[], aliases: {} })),
+    get: (name: string) => ({ name, versions: [{ version: 3 }] }),
+    list: () => [...resolved.keys()].map((name) => ({ name, versions: [{ version: 3 }] })),
   };
 }
 
@@ -120,6 +121,9 @@ export async function openGrpcUnderTest() {
     limits,
     serving,
     models,
+    clock: systemClock,
+    commit: { commit: async () => [] },
+    auditLog: { entry: (item: unknown) => ({ item }) as never },
     version: '1.2.3',
     access: {
       authenticate(authorization) {

@@ -238,6 +238,8 @@ describe('the gRPC door', () => {
     expect(model_stats).toMatchObject([{ name: 'echo-fp32', version: '3' }]);
     expect(Number(model_stats[0]!.inference_stats.success.count)).toBeGreaterThan(0);
     await call('RepositoryModelLoad', { model_name: 'echo-int32' });
+    await call('RepositoryModelUnload', { model_name: 'echo-int32' });
+    await call('RepositoryModelLoad', { model_name: 'echo-int32' });
     const { models } = await call('RepositoryIndex', { ready: true });
     expect(models).toContainEqual(
       expect.objectContaining({ name: 'echo-int32', version: '3', state: 'READY' }),

@@ -7,7 +7,7 @@ import type { Serving } from '../serving/traffic/serving.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
-import { GrpcModels, type GrpcRegistry } from './grpc-models.ts';
+import { GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
 const CLOSE_MS = 5_000; // what is under way may end; then it is cut
@@ -16,14 +16,13 @@ const PING_MS = 60_000;
 const PING_ANSWER_MS = 20_000;
 const CONNECTION_IDLE_MS = 300_000;
 
-export interface GrpcDoorOptions {
+export interface GrpcDoorOptions extends GrpcModelsDependencies {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
   readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax'>;
   readonly access: GrpcAccess;
-  readonly serving: Serving;
-  readonly models: GrpcRegistry;
+  readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
   readonly version: string;
   /** Whether traffic may come. */
   isReady(): Promise<boolean>;
@@ -54,7 +53,7 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     'grpc.keepalive_timeout_ms': PING_ANSWER_MS,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
   });
-  server.addService(services.inference, inferenceHandlers(options, calls));
+  server.addService(services.inference, inferenceHandlers(options, calls, services.dataTypes));
   server.addService(services.health, {
     Check: calls.unary('public', (request: { service: string }) => health.check(request)),
     Watch: (call: ServerWritableStream<{ service: string }, { status: number }>) => {
@@ -88,11 +87,13 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
 }
 
 function inferenceHandlers(
-  { serving, models: registry, version, isReady }: GrpcDoorOptions,
+  options: GrpcDoorOptions,
   calls: GrpcCalls,
+  dataTypes: Readonly<Record<string, number>>,
 ): UntypedServiceImplementation {
+  const { serving, version, isReady } = options;
   const inference = new GrpcInference(serving, calls);
-  const models = new GrpcModels(registry, serving);
+  const models = new GrpcModels(options, dataTypes);
   return {
     ServerLive: calls.unary('public', () => ({ live: true })),
     ServerReady: calls.unary('public', async () => ({ ready: await isReady().catch(() => false) })),
@@ -102,7 +103,8 @@ function inferenceHandlers(
     ModelConfig: calls.unary('models.read', models.config),
     ModelStatistics: calls.unary('models.read', models.statistics),
     RepositoryIndex: calls.unary('models.read', models.index),
-    RepositoryModelLoad: calls.unary('models.promote', models.load),
+    RepositoryModelLoad: calls.unary('models.load', models.load),
+    RepositoryModelUnload: calls.unary('models.load', models.unload),
     ModelInfer: calls.unary('serving.infer', inference.infer),
     ModelStreamInfer: inference.stream,
   };

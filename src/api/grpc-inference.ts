@@ -20,10 +20,10 @@ type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metad
 
 /** Inferences by gRPC: one call, or a stream of them whose answers come in the order of the requests. */
 export class GrpcInference {
-  readonly #serving: Serving;
+  readonly #serving: Pick<Serving, 'infer'>;
   readonly #calls: GrpcCalls;
 
-  constructor(serving: Serving, calls: GrpcCalls) {
+  constructor(serving: Pick<Serving, 'infer'>, calls: GrpcCalls) {
     this.#serving = serving;
     this.#calls = calls;
   }
@@ -95,6 +95,7 @@ export class GrpcInference {
       ref,
       inputs,
       signal,
+      priority,
       caller,
       priority,
       stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),

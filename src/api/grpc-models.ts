@@ -1,60 +1,63 @@
-import type { Models } from '../models/models.ts';
 import { protocolStatistics } from '../serving/hosting/protocol-statistics.ts';
+import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata } from '../serving/protocol/open-inference.ts';
-import type { Tensor } from '../serving/tensors/tensor.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { ModelRepository, type RepositoryDependencies, refuseFiles } from './model-repository.ts';
+import type { Caller } from './routes.ts';
 
 interface Named {
   readonly name: string;
   readonly version: string;
 }
+interface OfRepository {
+  readonly model_name: string;
+  readonly parameters: object;
+}
 
-/** What the door needs of the registry. */
-export type GrpcRegistry = Pick<Models, 'resolve' | 'list'>;
+export interface GrpcModelsDependencies extends RepositoryDependencies {
+  readonly serving: RepositoryDependencies['serving'] & Pick<Serving, 'statistics'>;
+}
 
 /** What gRPC tells of the models: ready, metadata, configuration, statistics, and the repository. */
 export class GrpcModels {
-  readonly #models: GrpcRegistry;
-  readonly #serving: Serving;
+  readonly #deps: GrpcModelsDependencies;
+  readonly #repository: ModelRepository;
+  readonly #dataTypes: Readonly<Record<string, number>>;
 
-  constructor(models: GrpcRegistry, serving: Serving) {
-    this.#models = models;
-    this.#serving = serving;
+  /** @param dataTypes numbers of the configuration's data types, by name */
+  constructor(dependencies: GrpcModelsDependencies, dataTypes: Readonly<Record<string, number>>) {
+    this.#deps = dependencies;
+    this.#repository = new ModelRepository(dependencies);
+    this.#dataTypes = dataTypes;
   }
 
   /** @throws AiosError `models.unknown_model`, `models.unknown_version`, as the others do */
   readonly ready = ({ name, version }: Named) => ({
-    ready: this.#serving.isReady(name, version || undefined),
+    ready: this.#deps.serving.isReady(name, version || undefined),
   });
 
   readonly metadata = ({ name, version }: Named) => {
-    const model = this.#models.resolve(name, version || undefined);
-    return modelMetadata(model, [model.version]);
+    const { models } = this.#deps;
+    const model = models.resolve(name, version || undefined);
+    return modelMetadata(
+      model,
+      models.get(name).versions.map((each) => each.version),
+    );
   };
 
-  /** As much of Triton's configuration as there is here. The batch dimension is not in its `dims`. */
   readonly config = ({ name, version }: Named) => {
-    const { signature, serving, runtime } = this.#models.resolve(name, version || undefined);
-    const batches = signature.inputs.every(({ shape }) => shape[0] === -1);
-    const tensor = ({ name: of, datatype, shape }: Pick<Tensor, 'name' | 'datatype' | 'shape'>) => ({
-      name: of,
-      data_type: TRITON_TYPE[datatype],
-      dims: batches ? shape.slice(1) : shape,
-    });
-    const config = {
-      name,
-      platform: PLATFORM[runtime] ?? runtime,
-      backend: runtime,
-      max_batch_size: batches ? serving.batchMax : 0,
-      input: signature.inputs.map(tensor),
-      output: signature.outputs.map(tensor),
-    };
-    return { config };
+    const { input, output, ...config } = modelConfig(
+      this.#deps.models.resolve(name, version || undefined),
+    ) as unknown as Config;
+    const numbered = (tensors: Config['input']) =>
+      tensors.map((tensor) => ({ ...tensor, data_type: this.#dataTypes[tensor.data_type] }));
+    return { config: { ...config, input: numbered(input), output: numbered(output) } };
   };
 
   readonly statistics = ({ name, version }: Named) => {
-    if (name) this.#models.resolve(name, version || undefined);
-    const all = Object.entries(this.#serving.statistics()).map(([label, statistics]) => {
+    const { models, serving } = this.#deps;
+    if (name) models.resolve(name, version || undefined);
+    const all = Object.entries(serving.statistics()).map(([label, statistics]) => {
       const slash = label.lastIndexOf('/');
       return { name: label.slice(0, slash), version: label.slice(slash + 1), statistics };
     });
@@ -67,37 +70,21 @@ export class GrpcModels {
     return { model_stats: stats };
   };
 
-  readonly index = ({ ready }: { ready: boolean }) => {
-    const entries = this.#models.list().flatMap(({ name, versions }) =>
-      versions.map(({ version }) => {
-        const isReady = this.#serving.isReady(name, version);
-        return { name, version: String(version), state: isReady ? 'READY' : 'UNAVAILABLE', reason: '' };
-      }),
-    );
-    return { models: ready ? entries.filter(({ state }) => state === 'READY') : entries };
+  readonly index = ({ ready }: { readonly ready: boolean }) => ({ models: this.#repository.index(ready) });
+
+  readonly load = async ({ model_name, parameters }: OfRepository, _: unknown, caller: Caller) => {
+    refuseFiles('load', parameters);
+    await this.#repository.load(model_name, caller);
+    return {};
   };
 
-  readonly load = async ({ model_name }: { model_name: string }) => {
-    await this.#serving.load(model_name);
+  readonly unload = async ({ model_name }: OfRepository, _: unknown, caller: Caller) => {
+    await this.#repository.unload(model_name, caller);
     return {};
   };
 }
 
-/** Numbers of `DataType` in the configuration's message. */
-const TRITON_TYPE: Readonly<Record<Tensor['datatype'], number>> = {
-  BOOL: 1,
-  UINT8: 2,
-  UINT16: 3,
-  UINT32: 4,
-  UINT64: 5,
-  INT8: 6,
-  INT16: 7,
-  INT32: 8,
-  INT64: 9,
-  FP16: 10,
-  FP32: 11,
-  FP64: 12,
-  BYTES: 13,
-  BF16: 14,
-};
-const PLATFORM: Readonly<Record<string, string>> = { onnx: 'onnx_onnxv1' };
+interface Config {
+  readonly input: readonly { readonly data_type: string }[];
+  readonly output: readonly { readonly data_type: string }[];
+}

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { FastifyRequest } from 'fastify';
 import { systemClock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { type Limits, limitsFrom } from '../kernel/limits.ts';
@@ -7,6 +8,7 @@ import { createFunctionRuntime, type FunctionModel } from '../serving/runtimes/f
 import { DATATYPES, type Datatype, elementOf, type Tensor } from '../serving/tensors/tensor.ts';
 import { createServing, type ServedModel, type Serving } from '../serving/traffic/serving.ts';
 import type { Write } from '../store/group-commit.ts';
+import { openGrpcDoor } from './grpc-door.ts';
 import type { AccessPort, Caller } from './routes.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { servingRoutes } from './routes-serving.ts';
@@ -15,6 +17,8 @@ import { createServer } from './server.ts';
 /** The doors of inference over functions as models, without a store: `Authorization: Bearer <permission>,<permission>` is the key. */
 export interface InferenceUnderTest {
   readonly url: string;
+  /** `host:port` of gRPC. */
+  readonly grpcHost: string;
   readonly serving: Serving;
   readonly audited: readonly AuditRecord[];
   readonly faults: readonly AiosError[];
@@ -137,13 +141,25 @@ export async function openInferenceUnderTest(limitsText?: string): Promise<Infer
     routes: [servingRoutes(dependencies), repositoryRoutes(dependencies)],
   });
   await server.listen({ host: '127.0.0.1', port: 0 });
+  const grpc = await openGrpcDoor({
+    ...dependencies,
+    host: '127.0.0.1',
+    port: 0,
+    access: {
+      authenticate: (authorization) => access.authenticate({ headers: { authorization } } as FastifyRequest),
+      can: access.can,
+    },
+    isReady: async () => true,
+    onFault: (fault) => void faults.push(fault),
+  });
   return {
+    grpcHost: `127.0.0.1:${grpc.port}`,
     url: `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`,
     serving,
     audited,
     faults,
     async close() {
-      await server.close();
+      await Promise.all([server.close(), grpc.close()]);
       serving.close();
     },
   };

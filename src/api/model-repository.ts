@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import { modelStatistics } from '../serving/protocol/statistics.ts';
 import type { ModelReference, ModelSource, Serving } from '../serving/traffic/serving.ts';
@@ -113,4 +114,17 @@ export class ModelRepository {
 /** A version by its number, or an alias. */
 export function referenceOf(version: string | undefined): ModelReference {
   return version !== undefined && /^[1-9]\d*$/.test(version) ? Number(version) : version;
+}
+
+/**
+ * Files and configurations come by the registry, where they are checked and kept; a load that ignored them would load something else.
+ *
+ * @throws AiosError `serving.parameter_refused`
+ */
+export function refuseFiles(action: string, parameters: object): void {
+  const refused = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
+  if (refused === undefined) return;
+  throw new AiosError('serving.parameter_refused', {
+    detail: `The parameter ${refused.slice(0, 60)} of ${action} is not served: versions are registered at /api/v1/models/{name}/versions.`,
+  });
 }

@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { AiosError } from '../kernel/errors.ts';
-import { isObject, type Json } from '../kernel/json.ts';
+import { isObject } from '../kernel/json.ts';
 import { jsonOf, readProtocolBodies } from './inference-bodies.ts';
-import { ModelRepository, type RepositoryDependencies, referenceOf } from './model-repository.ts';
+import { ModelRepository, type RepositoryDependencies, referenceOf, refuseFiles } from './model-repository.ts';
 import { route } from './routes.ts';
 import { AnyObject, NameParams } from './shapes.ts';
 
@@ -44,7 +43,8 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
         body: Type.Optional(AnyObject),
         answer: AnyObject,
         handle: async ({ params, body, caller }) => {
-          refuseParameters(action, jsonOf(body).parameters);
+          const { parameters } = jsonOf(body);
+          if (isObject(parameters)) refuseFiles(action, parameters);
           await repository[action](params.name, caller);
           return {};
         },
@@ -70,14 +70,4 @@ function statisticsRoutes(server: FastifyInstance, repository: ModelRepository):
       }),
     });
   }
-}
-
-/** Files and configurations come by the registry, where they are checked and kept; a load that ignored them would load something else. */
-function refuseParameters(action: string, parameters: Json | undefined): void {
-  if (!isObject(parameters)) return;
-  const refused = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
-  if (refused === undefined) return;
-  throw new AiosError('serving.parameter_refused', {
-    detail: `The parameter ${refused.slice(0, 60)} of ${action} is not served: versions are registered at /api/v1/models/{name}/versions.`,
-  });
 }

@@ -1,10 +1,12 @@
 import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import type { InferParameter, InferTensor, ModelInferRequest, ModelInferResponse } from './grpc-messages.ts';
 import { tensorsFromGrpc, tensorToGrpc } from './grpc-tensors.ts';
+import { type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
 
 /** An inference read from a message, before it is held to a signature. */
-export interface GrpcInference {
+export interface GrpcInference extends Pick<RequestParameters, 'priority' | 'timeoutMs' | 'stickyKey'> {
   readonly model: string;
   /** A version or an alias; nothing for the champion. */
   readonly ref: string | undefined;
@@ -12,42 +14,35 @@ export interface GrpcInference {
   readonly inputs: Tensor[];
   /** The outputs asked for; nothing means all. */
   readonly outputs: readonly string[] | undefined;
-  /** The longest that the caller waits, by the parameter `timeout`. */
-  readonly timeoutMs: number | undefined;
-  /** From 1, the most urgent; nothing for the middle. */
-  readonly priority: number | undefined;
-  /** The parameter `sticky`: under a rollout, the same key is answered by the same version. */
-  readonly stickyKey: string | undefined;
   /** Whether the answer shall say that no other follows. */
   readonly wantsFinal: boolean;
 }
 
 /**
- * Reads a ModelInferRequest. Of the parameters, `timeout` (microseconds), `priority`, `sticky` and `triton_enable_empty_final_response` mean something here.
+ * Reads a ModelInferRequest.
  *
- * @throws AiosError `request.invalid`, `serving.tensor_type`, `serving.tensor_shape`, `serving.tensor_bytes`, `serving.tensor_value`
+ * @throws AiosError `request.invalid`, `serving.parameter_refused`, `serving.tensor_type`, `serving.tensor_shape`, `serving.tensor_bytes`,
+ * `serving.tensor_value`
  * @example inferFromGrpc(message).inputs
  */
 export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
-  const { outputs, parameters } = message;
-  for (const { name, parameters: wanted } of outputs) {
-    const refused = Object.keys(wanted).find(
-      (key) => key === 'classification' || key.startsWith('shared_memory'),
-    );
-    if (refused)
-      throw new AiosError('request.invalid', { detail: `Output “${name}”: ${refused} is not served here.` });
+  const { outputs } = message;
+  const parameters = parametersOf(message.parameters);
+  for (let i = 0; i < outputs.length; i++) {
+    const wanted = parametersOf(outputs[i]!.parameters);
+    if (wanted) refuseParameters(wanted, `/outputs/${i}`);
   }
-  const timeoutUs = numberOf(parameters.timeout);
+  const { priority, timeoutMs, stickyKey } = readParameters(parameters);
   return {
     model: message.model_name,
     ref: message.model_version || undefined,
     id: message.id,
     inputs: tensorsFromGrpc('Input', message.inputs, message.raw_input_contents),
     outputs: outputs.length > 0 ? outputs.map(({ name }) => name) : undefined,
-    timeoutMs: timeoutUs !== undefined && timeoutUs > 0 ? timeoutUs / 1000 : undefined,
-    priority: numberOf(parameters.priority),
-    stickyKey: parameters.sticky?.string_param,
-    wantsFinal: parameters.triton_enable_empty_final_response?.bool_param === true,
+    priority,
+    timeoutMs,
+    stickyKey,
+    wantsFinal: parameters?.triton_enable_empty_final_response === true,
   };
 }
 
@@ -105,10 +100,18 @@ function outputNamed(outputs: readonly Tensor[], name: string): Tensor {
   });
 }
 
-function numberOf(parameter: InferParameter | undefined): number | undefined {
-  const value = parameter?.int64_param ?? parameter?.uint64_param ?? parameter?.double_param;
-  return value === undefined || typeof value === 'number' ? value : value.toNumber();
+/** Parameters as JSON has them; nothing where there are none. */
+function parametersOf(parameters: Readonly<Record<string, InferParameter>>): JsonObject | undefined {
+  let read: JsonObject | undefined;
+  for (const name in parameters) {
+    read ??= Object.create(null) as JsonObject;
+    const { parameter_choice: choice } = parameters[name]!;
+    const value = choice && parameters[name]![choice];
+    read[name] = typeof value === 'object' ? value.toNumber() : (value ?? null);
+  }
+  return read;
 }
+
 /** The request's message to another server, with raw contents. */
 export function requestToGrpc(
   model: string,

@@ -18,6 +18,8 @@ export type GrpcService = Readonly<Record<string, GrpcMethod>>;
 interface GrpcServices {
   readonly inference: GrpcService;
   readonly health: GrpcService;
+  /** Numbers of the configuration's data types, by name. */
+  readonly dataTypes: Readonly<Record<string, number>>;
 }
 
 let loading: Promise<GrpcServices> | undefined;
@@ -63,6 +65,7 @@ async function load(): Promise<GrpcServices> {
   return {
     inference: serviceOf('inference.GRPCInferenceService'),
     health: serviceOf('grpc.health.v1.Health'),
+    dataTypes: root.lookupEnum('inference.DataType').values,
   };
 }
 

@@ -41,7 +41,7 @@ export function tensorsFromGrpc(
       });
     }
     if (message.parameters && Object.hasOwn(message.parameters, 'shared_memory_region'))
-      throw new AiosError('request.invalid', {
+      throw new AiosError('serving.parameter_refused', {
         detail: `${label}: shared memory is not served; send the elements.`,
       });
     const shape = shapeOf(message.shape, label);

@@ -4,6 +4,7 @@ import { Agent } from 'undici';
 import { openGrpcDoor } from '../../api/grpc-door.ts';
 import { servingRoutes } from '../../api/routes-serving.ts';
 import { createServer } from '../../api/server.ts';
+import { systemClock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { SERVING_DEFAULTS } from '../../models/model-kind.ts';
@@ -65,7 +66,15 @@ export async function serveModels(functions: Readonly<Record<string, FunctionMod
     if (authorization === KEY) return caller;
     throw new AiosError('access.unauthenticated');
   };
-  const shared = { serving, models, version: '1', limits };
+  const shared = {
+    serving,
+    models,
+    version: '1',
+    limits,
+    clock: systemClock,
+    commit: { commit: async () => [] },
+    auditLog: { entry: (item: unknown) => ({ item }) as never },
+  };
   const http = await createServer({
     limits,
     access: {
