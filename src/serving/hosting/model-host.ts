@@ -13,7 +13,7 @@ import type { Capacity, Unloadable } from './capacity.ts';
 import { overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
-import { CostCarry, type Pending } from './request.ts';
+import { CostCarry, longestWaitMs, type Pending } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { runInParts } from './row-parts.ts';
 import { replicaRange, type ServingOptions } from './serving-options.ts';
@@ -257,10 +257,11 @@ export class ModelHost implements Unloadable {
     slot.batch = batch;
     slot.startedAtMs = startedAtMs;
     slot.timedOut = false;
-    const inputs = batch.map((request) => request.inputs);
-    const answer = this.#remote
-      ? replica.run(inputs, longestWaitMs(batch, startedAtMs))
-      : replica.run(inputs);
+    const withinMs = replica.passesDeadline ? longestWaitMs(batch, startedAtMs) : undefined;
+    const answer = replica.run(
+      batch.map(({ inputs }) => inputs),
+      withinMs,
+    );
     const inputMs = performance.now() - startedAtMs;
     answer.then(
       (outcome) => this.#answered(slot, batch, outcome, inputMs),
@@ -398,9 +399,4 @@ export class ModelHost implements Unloadable {
     else if (next > wanted && this.#capacity.mayGrow(this, this.#model.threads ?? 1))
       void this.#pool.scale(next);
   }
-}
-
-/** How long anybody still waits for a batch. */
-function longestWaitMs(batch: readonly Pending[], nowMs: number): number {
-  return Math.max(...batch.map(({ deadlineAtMs }) => deadlineAtMs)) - nowMs;
 }

@@ -112,3 +112,10 @@ export class CostCarry {
     return { computeUs, batchRows, costMicroUsd };
   }
 }
+
+/** How long anybody still waits for a batch. */
+export function longestWaitMs(batch: readonly Pending[], nowMs: number): number {
+  let latestMs = 0;
+  for (const { deadlineAtMs } of batch) latestMs = Math.max(latestMs, deadlineAtMs);
+  return latestMs - nowMs;
+}

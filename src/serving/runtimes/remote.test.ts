@@ -136,6 +136,7 @@ describe('a model of another server', () => {
     const replica = await oip.start(modelAt({ url: server.url }));
     await expect(replica.run([features([0, 0])], 150)).rejects.toThrow('no answer within 150 ms');
     expect(JSON.parse(asked).parameters).toEqual({ timeout: 150_000 });
+    await expect(replica.run([features([0, 0])], 50)).rejects.toThrow('no answer within 50 ms'); // it lives on
     await server.close();
   });
 

@@ -42,9 +42,11 @@ export interface Replica {
   readonly device?: 'cpu' | 'gpu';
   /** Memory that its process holds, in bytes; absent where the model has no process of its own. */
   residentBytes?(): number;
+  /** True where `run` makes use of how long anybody waits. */
+  readonly passesDeadline?: boolean;
   /**
    * Runs one batch: the requests' tensors in the order of `inputs`, joined along the first dimension. The outputs hold all rows.
-   * `withinMs` is how long anybody still waits for it, for a runtime that can pass that on.
+   * `withinMs` is how long anybody still waits for it, told to replicas that pass it on.
    * Rejects with `RunFailed` when the model refuses the values (the replica lives on), with any other error when the replica is lost.
    */
   run(requests: readonly (readonly Tensor[])[], withinMs?: number): Promise<BatchAnswer>;
