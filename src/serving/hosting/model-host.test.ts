@@ -68,35 +68,6 @@ interface Asked {
   signal?: AbortSignal;
 }
 
-describe('a host of replicas that pass deadlines on', () => {
-  it('tells them how long the most patient caller of a batch still waits', async () => {
-    const told: (number | undefined)[] = [];
-    const functions = createFunctionRuntime({ m: { inputs, outputs, run: same } });
-    const runtime: Runtime = {
-      async start(model) {
-        const replica = await functions.start(model);
-        const run: Replica['run'] = (requests, withinMs) => {
-          told.push(withinMs);
-          return replica.run(requests);
-        };
-        return Object.assign(Object.create(replica) as Replica, {
-          run,
-          passesDeadline: true,
-          kill: () => replica.kill(),
-          onEnd: (listener: (reason: Error) => void) => replica.onEnd(listener),
-        });
-      },
-    };
-    const { host, ask } = setUp({ runtime });
-    await host.start();
-    told.length = 0; // the warm-up has no caller
-    await Promise.all([ask(1, { deadlineMs: 700 }), ask(2, { deadlineMs: 900 })]);
-    expect(told).toHaveLength(1);
-    expect(told[0]).toBeGreaterThan(700);
-    expect(told[0]).toBeLessThanOrEqual(900);
-  });
-});
-
 /** Remembers the values of each batch, and runs `then` for each. */
 function recorded(then: FunctionModel['run'] = same) {
   const batches: number[][] = [];

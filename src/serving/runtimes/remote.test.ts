@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../kernel/json.ts';
+import { limitsFrom } from '../../kernel/limits.ts';
+import { SERVING_DEFAULTS } from '../../models/model-kind.ts';
+import { Capacity } from '../hosting/capacity.ts';
+import { ModelHost } from '../hosting/model-host.ts';
+import { InferRequest } from '../hosting/request.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { createHttpRuntime, HTTP_KIND } from './http-runtime.ts';
 import { createOipRuntime, OIP_KIND } from './oip-runtime.ts';
@@ -20,6 +25,10 @@ const modelAt = (endpoint: object, more: Partial<RuntimeModel> = {}): RuntimeMod
   load: async () => new Uint8Array(),
   ...more,
 });
+interface Asked {
+  readonly inputs: readonly [{ readonly shape: readonly [number, number] }];
+  readonly parameters?: { readonly timeout: number };
+}
 const features = (...rows: number[][]): Tensor[] => [
   { name: 'features', datatype: 'FP32', shape: [rows.length, 2], data: Float32Array.from(rows.flat()) },
 ];
@@ -137,6 +146,33 @@ describe('a model of another server', () => {
     await expect(replica.run([features([0, 0])], 150)).rejects.toThrow('no answer within 150 ms');
     expect(JSON.parse(asked).parameters).toEqual({ timeout: 150_000 });
     await expect(replica.run([features([0, 0])], 50)).rejects.toThrow('no answer within 50 ms'); // it lives on
+    await server.close();
+  });
+
+  it('is told by its host how long the most patient caller of a batch still waits', async () => {
+    const timeouts: number[] = [];
+    const server = await serveJson((text) => {
+      if (!text) return { body: JSON.stringify({ name: 'm', ...signature, extensions: [] }) };
+      const { inputs, parameters } = JSON.parse(text) as Asked;
+      const rows = inputs[0].shape[0];
+      if (parameters) timeouts.push(parameters.timeout);
+      const data = new Array(rows).fill(0.5);
+      return { body: JSON.stringify({ outputs: [{ ...LOGISTIC.outputs[0], shape: [rows, 1], data }] }) };
+    });
+    const limits = limitsFrom();
+    const model = modelAt({ url: server.url });
+    const host = new ModelHost('m/1', model, oip, SERVING_DEFAULTS, new Capacity(limits, 1));
+    await host.start();
+    expect(timeouts).toEqual([]); // the warm-up has no caller
+    const requests = [700, 900].map(
+      (waitMs) => new InferRequest(features([0, 0]), 1, performance.now(), waitMs),
+    );
+    for (const request of requests) host.submit(request);
+    await Promise.all(requests.map(({ answer }) => answer));
+    expect(timeouts).toHaveLength(1);
+    expect(timeouts[0]).toBeGreaterThan(700_000);
+    expect(timeouts[0]).toBeLessThanOrEqual(900_000);
+    host.close();
     await server.close();
   });
 

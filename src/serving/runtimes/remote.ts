@@ -55,7 +55,7 @@ export function filledHeaders({ headers = {} }: Endpoint, access: RemoteAccess):
 }
 
 export function answerMs({ timeoutMs = ANSWER_MS }: Endpoint, withinMs: number | undefined): number {
-  return withinMs === undefined ? timeoutMs : Math.max(1, Math.min(timeoutMs, withinMs));
+  return withinMs === undefined ? timeoutMs : Math.max(1, Math.ceil(Math.min(timeoutMs, withinMs)));
 }
 
 /** The server cannot take more now: neither the model nor the replica is at fault. */
