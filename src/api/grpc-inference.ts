@@ -97,7 +97,6 @@ export class GrpcInference {
       signal,
       priority,
       caller,
-      priority,
       stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });

@@ -46,6 +46,10 @@ export function tensorsFromGrpc(
       });
     const shape = shapeOf(message.shape, label);
     const bytes = raw[index];
+    if (bytes && message.contents)
+      throw new AiosError('request.invalid', {
+        detail: `${label} has contents, and raw ones: send one of them.`,
+      });
     const data =
       bytes === undefined
         ? dataOfContents(datatype, message.contents, shape, label)
@@ -87,6 +91,13 @@ function dataOfRaw(
     throw new AiosError('serving.tensor_bytes', {
       detail: `${label}: ${datatype} ${shapeText(shape)} has ${count * elementBytes(datatype)} bytes; ${bytes.length} were given.`,
     });
+  }
+  if (datatype === 'BOOL') {
+    const other = bytes.findIndex((byte) => byte > 1);
+    if (other !== -1)
+      throw new AiosError('serving.tensor_value', {
+        detail: `${label}, element ${other}: the byte ${bytes[other]} is no BOOL, which is 0 or 1.`,
+      });
   }
   return dataOfBytes(datatype, bytes, count, label);
 }
