@@ -46,9 +46,9 @@ export const SERVER_CASES: readonly Case[] = [
     },
   },
   {
-    id: 'rest.server-metadata.trailing-slash',
+    id: 'rest.server-metadata.unknown-address',
     section: 'Server metadata',
-    title: 'does not end the server on an address that is none',
+    title: 'answers an address that is none with an error, and goes on',
     async run(target) {
       checkError(await target.get('/v2/no-such-address'));
       check((await target.get('/v2')).status === 200, 'the server has stopped to answer');

@@ -75,9 +75,10 @@ function modelRoutes(
     params: Params,
     handle: ({ params }) => {
       const model = models.resolve(params.name, referenceOf(params.version));
+      const { versions } = models.get(model.name);
       return modelMetadata(
         model,
-        models.get(model.name).versions.map((each) => each.version),
+        versions.map(({ version }) => version),
       );
     },
   });
@@ -104,6 +105,15 @@ function modelRoutes(
       return { name: params.name, ready };
     },
   });
+  inferRoute(server, path, of, { serving, models });
+}
+
+function inferRoute(
+  server: FastifyInstance,
+  path: string,
+  of: string,
+  { serving, models }: Pick<Dependencies, 'serving' | 'models'>,
+): void {
   route(server, {
     method: 'POST',
     url: `${path}/infer`,
