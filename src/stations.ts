@@ -59,6 +59,7 @@ import { grpcPrimitives } from './workflow/catalog/grpc.ts';
 import { httpPrimitives } from './workflow/catalog/http.ts';
 import { humanTaskPrimitive } from './workflow/catalog/human-task.ts';
 import { inferPrimitive } from './workflow/catalog/infer.ts';
+import { languageModelPrimitives } from './workflow/catalog/language-models.ts';
 import { mcpPrimitives } from './workflow/catalog/mcp.ts';
 import { openApiPrimitives } from './workflow/catalog/openapi.ts';
 import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/primitive.ts';
@@ -105,6 +106,7 @@ export async function createStations(ground: Ground) {
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const runtimes = { ...createRuntimes(limits, outgoing, variables), openai };
   const inference = createInference(ground, definitions, auditLog, runtimes);
+  const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
   const access = createAccess(ground, auditLog);
   const tasks = createTasks(ground, {
@@ -122,6 +124,7 @@ export async function createStations(ground: Ground) {
   const catalog = createCatalog(ground, ledger, {
     ...events,
     ...inference,
+    ...chat,
     decisions,
     tasks,
     connectors,
@@ -154,7 +157,7 @@ export async function createStations(ground: Ground) {
     connectors,
     tasks,
     ...createQuality(ground, tasks.queues, ledger),
-    ...createChat(ground, { costs, ...inference, upstream }),
+    ...chat,
     engine,
     kinds,
     access,
@@ -163,6 +166,7 @@ export async function createStations(ground: Ground) {
 
 type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
   Pick<ReturnType<typeof createInference>, 'serving'> &
+  Pick<ReturnType<typeof createChat>, 'languageModels'> &
   Pick<ReturnType<typeof createConnectors>, 'connectors' | 'calls'> & {
     decisions: ReturnType<typeof createDecisions>;
     tasks: Tasks;
@@ -172,13 +176,14 @@ type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
 function createCatalog(
   { limits, functions }: Ground,
   { auditLog, costs }: Awaited<ReturnType<typeof createLedger>>,
-  { features, serving, decisions, tasks, connectors, calls }: Called,
+  { features, serving, languageModels, decisions, tasks, connectors, calls }: Called,
 ): Catalog {
   const audit: AuditPort = (entry) => auditLog.entry(entry);
   const cost: CostPort = (entry) => costs.entry(entry);
   return catalogOf([
     featuresPrimitive(features),
     inferPrimitive(serving, cost),
+    ...languageModelPrimitives(languageModels),
     decidePrimitive(decisions, audit),
     scriptPrimitive(limits),
     humanTaskPrimitive(tasks, audit),

@@ -250,6 +250,42 @@ describe('the stock npm client of OpenAI', () => {
     expect((await fresh.asResponse()).headers.get('x-aios-cache')).toBeNull();
   });
 
+  it('shares its models with flows, whose steps commit what they cost', async () => {
+    const flow = `
+document: { dsl: '1.0.0', namespace: test, name: asking, version: '1.0.0' }
+evaluate: { language: cel }
+do:
+  - ask:
+      call: chat:1@default
+      with:
+        model: assistant
+        messages: [ { role: user, content: '\${ input.question }' } ]
+        response_format: { type: json_object }
+      output: { as: '\${ {"value": output.value, "usage": output.usage} }' }
+      export: { as: '\${ {"asked": output} }' }
+  - vectors:
+      call: embed:1@default
+      with: { model: vectors, input: [ a, b ] }
+      output: { as: '\${ {"asked": context.asked, "count": size(output.embeddings), "version": output.version} }' }
+`;
+    const files = [{ path: 'workflows/asking.yaml', text: flow }];
+    expect((await aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
+    upstream.next({ kind: 'content', content: '{"colour":"red"}' });
+    const { body } = await aios.api('POST', '/api/v1/workflows/asking/runs?wait=30s', {
+      input: { question: 'which colour?' },
+    });
+    expect(body.output).toMatchObject({
+      asked: { value: { colour: 'red' }, usage: { completion_tokens: 1 } },
+      count: 2,
+      version: 1,
+    });
+    const costs = await aios.app.stations.costs.ofRun(String(body.runId ?? body.id));
+    expect(costs.map(({ service, resource, unit }) => [service, resource, unit])).toEqual([
+      ['language-model', 'assistant@1', 'tokens'],
+      ['language-model', 'vectors@1', 'tokens'],
+    ]);
+  });
+
   it('pays for each call, and is refused by name when a budget is used up', async () => {
     const before = await spent(aios);
     await client.chat.completions.create(ask('one two three'));

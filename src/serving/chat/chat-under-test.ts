@@ -33,7 +33,13 @@ export class ChatUnderTest {
         resolve: (name) => {
           const endpoint = this.#endpoints.get(name);
           if (!endpoint) throw new AiosError('models.unknown_model', { detail: name });
-          return { name, version: 1, runtime: name.startsWith('onnx') ? 'onnx' : 'openai', endpoint };
+          return {
+            name,
+            version: 1,
+            digest: 'sha256:0',
+            runtime: name.startsWith('onnx') ? 'onnx' : 'openai',
+            endpoint,
+          };
         },
       },
       upstream: new Upstream({ dispatcher: this.#agent, limits, secret: (name) => secrets[name] }),

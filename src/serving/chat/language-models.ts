@@ -5,7 +5,7 @@ import { CallScopes } from './call-scope.ts';
 import { completed, streamed } from './completions.ts';
 import { embedded } from './embeddings.ts';
 import { type Fallback, type LanguageModel, parseEndpoint, type Target } from './endpoint.ts';
-import { countHit, type MeteringDependencies, openBill } from './metering.ts';
+import { type CallingStep, countHit, type MeteringDependencies, openBill } from './metering.ts';
 import { OpenCall, type PreparedCall } from './open-call.ts';
 import { splitReference } from './reference.ts';
 import { checkRequest, mostOf, questionOf } from './request.ts';
@@ -20,6 +20,7 @@ import type { Upstream } from './upstream.ts';
 export interface RegisteredVersion {
   readonly name: string;
   readonly version: number;
+  readonly digest: string;
   readonly runtime: string;
   readonly endpoint?: JsonObject | undefined;
 }
@@ -44,6 +45,8 @@ export interface LanguageCall {
   readonly signal: AbortSignal;
   /** The longest that the caller waits; `chatAnswerMs` at most. */
   readonly deadlineMs?: number | undefined;
+  /** The step of a run that calls. */
+  readonly step?: CallingStep | undefined;
   /** True for an answer that is not to come from what was kept. */
   readonly isFresh?: boolean | undefined;
 }
@@ -52,6 +55,7 @@ export interface LanguageCall {
 export interface AnsweredBy {
   readonly model: string;
   readonly version: number;
+  readonly digest: string;
   /** Undefined when answers to such requests are not kept. */
   readonly cache: 'hit' | 'miss' | undefined;
 }
@@ -91,7 +95,8 @@ export class LanguageModels {
     const scope = this.#open(call);
     try {
       const body = await embeddedByTensors(this.#deps, call, found, scope.signal);
-      return { body, model: found.name, version: found.version, cache: undefined };
+      const { name: model, version, digest } = found;
+      return { body, model, version, digest, cache: undefined };
     } finally {
       scope.end();
     }
@@ -105,14 +110,15 @@ export class LanguageModels {
    */
   async stream(call: LanguageCall): Promise<AnsweredBy & { chunks: AsyncIterable<JsonObject> }> {
     const prepared = this.#prepare(call, 'chat');
-    const { model, version } = prepared;
+    const { model, version, digest } = prepared;
+    const by = { model, version, digest };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     try {
       const found = await this.#look(call, prepared, 'stream', scope.signal);
       if (found && 'answer' in found) {
         scope.end();
-        return { chunks: replayed(found.answer, prepared.asked), model, version, cache: 'hit' };
+        return { chunks: replayed(found.answer, prepared.asked), ...by, cache: 'hit' };
       }
       leader = found?.leader;
       const open = await this.#begin(prepared, scope.signal);
@@ -120,7 +126,7 @@ export class LanguageModels {
         await open.end(error);
         throw error;
       });
-      return { chunks: kept(chunks, leader, scope.end), model, version, cache: leader && 'miss' };
+      return { chunks: kept(chunks, leader, scope.end), ...by, cache: leader && 'miss' };
     } catch (error) {
       leader?.settle(undefined);
       scope.end();
@@ -142,8 +148,8 @@ export class LanguageModels {
     return this.#scopes.open(signal, Math.min(deadlineMs, this.#deps.limits.chatAnswerMs));
   }
 
-  #prepare({ model: asked, request, by }: LanguageCall, task: LanguageModel['task']): PreparedCall {
-    const { name, version, endpoint } = this.#languageModel(asked);
+  #prepare({ model: asked, request, by, step }: LanguageCall, task: LanguageModel['task']): PreparedCall {
+    const { name, version, digest, endpoint } = this.#languageModel(asked);
     const languageModel = parseEndpoint(endpoint);
     if (languageModel.task !== task)
       throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
@@ -152,7 +158,9 @@ export class LanguageModels {
       operation: task,
       model: name,
       version,
+      digest,
       by,
+      step,
       asked,
       languageModel,
       fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
@@ -183,17 +191,18 @@ export class LanguageModels {
     prepared: PreparedCall,
     work: (open: OpenCall) => Promise<JsonObject>,
   ): Promise<AnsweredBy & { body: JsonObject }> {
-    const { model, version, asked } = prepared;
+    const { model, version, digest, asked } = prepared;
+    const by = { model, version, digest };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     let body: JsonObject | undefined;
     try {
       const found = await this.#look(call, prepared, 'whole', scope.signal);
       if (found && 'answer' in found)
-        return { body: { ...found.answer[0], model: asked }, model, version, cache: 'hit' };
+        return { body: { ...found.answer[0], model: asked }, ...by, cache: 'hit' };
       leader = found?.leader;
       body = await this.#metered(prepared, scope.signal, work);
-      return { body, model, version, cache: leader && 'miss' };
+      return { body, ...by, cache: leader && 'miss' };
     } finally {
       leader?.settle(body && [body]);
       scope.end();

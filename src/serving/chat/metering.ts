@@ -30,8 +30,9 @@ interface BudgetPort {
   settle(reservation: Reservation, used: { tokens: number; amountMicroUsd: MicroUsd }): Write;
 }
 
-/** The write of a cost entry outside a run: `stepKey` is the id of the call. */
+/** The write of a cost entry; outside a run `stepKey` is the id of the call. */
 type ChatCostPort = (entry: {
+  runId?: string | undefined;
   stepKey: string;
   service: string;
   resource: string;
@@ -56,6 +57,16 @@ export interface MeteredCall {
   readonly model: string;
   readonly version: number;
   readonly by: { readonly kind: string; readonly id: string };
+  /** The step of a run that calls. */
+  readonly step?: CallingStep | undefined;
+}
+
+/** A step of a run, which commits with its own result what its call cost. */
+export interface CallingStep {
+  readonly runId: string;
+  readonly stepKey: string;
+  /** Takes the writes of a call that has an answer; those of one that failed are committed at once. */
+  record(writes: readonly Write[]): void;
 }
 
 const tracer = trace.getTracer('aios.chat');
@@ -93,7 +104,9 @@ export async function openBill(
   most: { tokens: number; amountMicroUsd: MicroUsd },
 ): Promise<Bill> {
   const { by, model } = call;
-  const reserved = dependencies.budgets.reserve({ key: by.id, model, ...most });
+  // A flow is no key; a budget can be over it by this name.
+  const key = by.kind === 'workflow' ? `workflow:${by.id}` : by.id;
+  const reserved = dependencies.budgets.reserve({ key, model, ...most });
   return new Bill(dependencies, call, reserved instanceof Promise ? await reserved : reserved);
 }
 
@@ -161,10 +174,12 @@ export class Bill {
     const tokens = inputTokens + outputTokens;
     const writes: Write[] = [];
     if (tokens > 0) {
-      const { model, version, operation, by } = this.#call;
+      const { model, version, operation, by, step } = this.#call;
       writes.push(
         this.#deps.cost({
-          stepKey: newId('inf'),
+          runId: step?.runId,
+          // A failed call may have cost too, and the step that tries again is charged anew.
+          stepKey: error === undefined && step ? step.stepKey : newId('inf'),
           service: 'language-model',
           resource: `${model}@${version}`,
           quantity: tokens,
@@ -185,7 +200,10 @@ export class Bill {
     }
     if (this.#reservation)
       writes.push(this.#deps.budgets.settle(this.#reservation, { tokens, amountMicroUsd: this.#amount }));
-    if (writes.length > 0) await this.#deps.commit.commit(writes);
+    if (writes.length === 0) return;
+    const { step } = this.#call;
+    if (step && error === undefined) step.record(writes);
+    else await this.#deps.commit.commit(writes);
   }
 
   #measure(error: unknown): void {

@@ -9,6 +9,7 @@ import type { Upstream } from './upstream.ts';
 export interface PreparedCall extends MeteredCall {
   /** The model as the caller named it. */
   readonly asked: string;
+  readonly digest: string;
   readonly languageModel: LanguageModel;
   readonly fallbacks: readonly Target[];
   readonly question: JsonObject;

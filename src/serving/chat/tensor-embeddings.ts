@@ -21,13 +21,13 @@ export interface TensorPort {
 /** Embeddings of a model that runs on tensors: paid as its inferences are, its tokens as they are given, else estimated. */
 export async function embeddedByTensors(
   dependencies: MeteringDependencies & { tensors: TensorPort },
-  { model, request, by, deadlineMs }: LanguageCall,
+  { model, request, by, step, deadlineMs }: LanguageCall,
   version: RegisteredVersion,
   signal: AbortSignal,
 ): Promise<JsonObject> {
   const inputs = inputsOf(request);
   const inputTokens = estimateInput({ input: request.input ?? null });
-  const call = { operation: 'embeddings' as const, model: version.name, version: version.version, by };
+  const call = { operation: 'embeddings' as const, model: version.name, version: version.version, by, step };
   const bill = await openBill(dependencies, call, { tokens: inputTokens, amountMicroUsd: 0 });
   let fault: unknown;
   try {
