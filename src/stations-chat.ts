@@ -12,6 +12,7 @@ import { Upstream } from './serving/chat/upstream.ts';
 import { verifyEndpoint } from './serving/chat/verify-endpoint.ts';
 import { embeddingInputs, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
 import { createOpenAiRuntime } from './serving/runtimes/openai-runtime.ts';
+import type { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
 
@@ -39,15 +40,16 @@ interface ChatSurroundings {
   costs: Costs;
   models: Models;
   serving: Serving;
+  router: RolloutRouter;
   upstream: Upstream;
 }
 
 /** The calls of language models, and the budgets over them. */
-export function createChat(ground: Ground, { costs, models, serving, upstream }: ChatSurroundings) {
+export function createChat(ground: Ground, { costs, models, serving, router, upstream }: ChatSurroundings) {
   const budgets = new Budgets(ground);
   const languageModels = new LanguageModels({
     ...ground,
-    models,
+    models: { resolve: (name, reference, key) => resolveSplit(models, router, name, reference, key) },
     upstream,
     tensors: createTensorEmbeddings(models, serving),
     budgets,
@@ -55,6 +57,19 @@ export function createChat(ground: Ground, { costs, models, serving, upstream }:
   });
   ground.closers.push(async () => languageModels.close());
   return { budgets, languageModels };
+}
+
+/** The version of an alias, or under a rollout the one that the key is given to. */
+function resolveSplit(models: Models, router: RolloutRouter, name: string, reference?: string, key?: string) {
+  const split = router.find(name, reference);
+  const found = models.resolve(name, reference);
+  if (!split || found.runtime !== 'openai') return found;
+  const side = split.sideOf(key);
+  const trial = {
+    succeeded: (ms: number) => split.succeeded(side, ms),
+    failed: (error: unknown) => split.failed(side, error),
+  };
+  return { ...models.resolve(name, split.plan[side]), trial };
 }
 
 /** Embedding models that run on tensors, asked for as many rows at a time as they take. */

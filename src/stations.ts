@@ -314,7 +314,7 @@ function createInference(
   const serving: Serving = createServing({ models, runtimes, rollouts: router, requestLog, limits });
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
-  return { models, serving, requestLog, ...rollouts };
+  return { models, serving, requestLog, router, ...rollouts };
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {

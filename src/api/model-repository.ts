@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.ts';
-import type { JsonObject } from '../kernel/json.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import { modelStatistics } from '../serving/protocol/statistics.ts';
 import type { ModelReference, ModelSource, Serving } from '../serving/traffic/serving.ts';

@@ -7,6 +7,7 @@ import type { Models } from '../models/models.ts';
 import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
 import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
 import { embeddingForm } from '../serving/protocol/embedding-tensors.ts';
+import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { openAiError } from './openai-errors.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
@@ -119,6 +120,7 @@ function callOf(
     request: body as unknown as JsonObject,
     by: actorOf(caller),
     signal: gone.signal,
+    stickyKey: request.headers[STICKY_HEADER] as string | undefined,
     deadlineMs: deadline > 0 ? deadline : undefined,
     isFresh: /no-(cache|store)/.test(request.headers['cache-control'] ?? ''),
   };

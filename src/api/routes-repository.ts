@@ -2,7 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { isObject } from '../kernel/json.ts';
 import { jsonOf, readProtocolBodies } from './inference-bodies.ts';
-import { ModelRepository, type RepositoryDependencies, referenceOf, refuseFiles } from './model-repository.ts';
+import {
+  ModelRepository,
+  type RepositoryDependencies,
+  referenceOf,
+  refuseFiles,
+} from './model-repository.ts';
 import { route } from './routes.ts';
 import { AnyObject, NameParams } from './shapes.ts';
 

@@ -5,7 +5,7 @@ import { CallScopes } from './call-scope.ts';
 import { completed, streamed } from './completions.ts';
 import { embedded } from './embeddings.ts';
 import { type Fallback, type LanguageModel, parseEndpoint, type Target } from './endpoint.ts';
-import { type CallingStep, countHit, type MeteringDependencies, openBill } from './metering.ts';
+import { type CallingStep, countHit, type MeteringDependencies, openBill, type Trial } from './metering.ts';
 import { OpenCall, type PreparedCall } from './open-call.ts';
 import { splitReference } from './reference.ts';
 import { checkRequest, mostOf, questionOf } from './request.ts';
@@ -23,11 +23,15 @@ export interface RegisteredVersion {
   readonly digest: string;
   readonly runtime: string;
   readonly endpoint?: JsonObject | undefined;
+  /** When a rollout chose it. */
+  readonly trial?: Trial | undefined;
 }
 
 export interface LanguageModelsDependencies extends MeteringDependencies {
-  /** From memory. @throws AiosError when there is no such model, version or alias */
-  models: { resolve(name: string, reference?: string): RegisteredVersion };
+  models: {
+    /** From memory; under a rollout by the key. @throws AiosError when there is no such model, version or alias */
+    resolve(name: string, reference?: string, stickyKey?: string): RegisteredVersion;
+  };
   upstream: Upstream;
   tensors: TensorPort;
   limits: Pick<Limits, 'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax'>;
@@ -45,6 +49,8 @@ export interface LanguageCall {
   readonly signal: AbortSignal;
   /** The longest that the caller waits; `chatAnswerMs` at most. */
   readonly deadlineMs?: number | undefined;
+  /** Under a rollout calls with the same key are answered by the same version; without it those of one run, or of one `user` of the request. */
+  readonly stickyKey?: string | undefined;
   /** The step of a run that calls. */
   readonly step?: CallingStep | undefined;
   /** True for an answer that is not to come from what was kept. */
@@ -148,8 +154,9 @@ export class LanguageModels {
     return this.#scopes.open(signal, Math.min(deadlineMs, this.#deps.limits.chatAnswerMs));
   }
 
-  #prepare({ model: asked, request, by, step }: LanguageCall, task: LanguageModel['task']): PreparedCall {
-    const { name, version, digest, endpoint } = this.#languageModel(asked);
+  #prepare(call: LanguageCall, task: LanguageModel['task']): PreparedCall {
+    const { model: asked, request, by, step } = call;
+    const { name, version, digest, endpoint, trial } = this.#languageModel(asked, keyOf(call));
     const languageModel = parseEndpoint(endpoint);
     if (languageModel.task !== task)
       throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
@@ -161,6 +168,7 @@ export class LanguageModels {
       digest,
       by,
       step,
+      trial,
       asked,
       languageModel,
       fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
@@ -169,13 +177,13 @@ export class LanguageModels {
     };
   }
 
-  #resolve(asked: string): RegisteredVersion {
+  #resolve(asked: string, key?: string): RegisteredVersion {
     const [name, reference] = splitReference(asked);
-    return this.#deps.models.resolve(name, reference);
+    return this.#deps.models.resolve(name, reference, key);
   }
 
-  #languageModel(asked: string): RegisteredVersion & { endpoint: JsonObject } {
-    const found = this.#resolve(asked);
+  #languageModel(asked: string, key?: string): RegisteredVersion & { endpoint: JsonObject } {
+    const found = this.#resolve(asked, key);
     if (found.runtime === 'openai' && found.endpoint) return { ...found, endpoint: found.endpoint };
     throw new AiosError('chat.wrong_model', { detail: `${asked} has the runtime ${found.runtime}.` });
   }
@@ -266,6 +274,10 @@ export class LanguageModels {
     if ('answer' in found) countHit(prepared);
     return found;
   }
+}
+
+function keyOf({ stickyKey, step, request }: LanguageCall): string | undefined {
+  return stickyKey ?? step?.runId ?? (typeof request.user === 'string' ? request.user : undefined);
 }
 
 /** Hands chunks on, and all of them to the others who wait for the same answer. */

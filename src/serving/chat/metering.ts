@@ -59,6 +59,14 @@ export interface MeteredCall {
   readonly by: { readonly kind: string; readonly id: string };
   /** The step of a run that calls. */
   readonly step?: CallingStep | undefined;
+  /** Told how the call ended, when the version was chosen by a rollout. */
+  readonly trial?: Trial | undefined;
+}
+
+/** Counts what a version does under a rollout. */
+export interface Trial {
+  succeeded(ms: number): void;
+  failed(error: unknown): void;
 }
 
 /** A step of a run, which commits with its own result what its call cost. */
@@ -170,6 +178,8 @@ export class Bill {
   /** Commits the cost entry together with what the budgets keep of it, and gives the metrics. */
   async close(error?: unknown): Promise<void> {
     this.#measure(error);
+    if (error === undefined) this.#call.trial?.succeeded(performance.now() - this.#startedMs);
+    else this.#call.trial?.failed(error);
     const { inputTokens, cachedTokens, outputTokens, estimated } = this.#usage;
     const tokens = inputTokens + outputTokens;
     const writes: Write[] = [];

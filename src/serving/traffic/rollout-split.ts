@@ -47,6 +47,10 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'serving.replica_lost',
   'serving.unavailable',
   'serving.circuit_open',
+  'chat.upstream_failed',
+  'chat.misconfigured',
+  'chat.stream_cut',
+  'chat.output_invalid',
   'request.overloaded',
   'internal',
 ]);

@@ -1,0 +1,97 @@
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { OpenAiServer } from '../src/testing/openai-server.ts';
+import { type Aios, openAios } from './openai-under-test.ts';
+
+const modelYaml = (url: string, price: number) => `
+name: from-project
+runtime: openai
+endpoint:
+  url: ${url}
+  model: echo
+  prices: { inputUsdPerMillion: ${price} }
+`;
+
+describe('language models in operation', () => {
+  let upstream: OpenAiServer;
+  let aios: Aios;
+  let client: OpenAI;
+
+  beforeAll(async () => {
+    upstream = await OpenAiServer.start();
+    aios = await openAios();
+    client = new OpenAI({ baseURL: aios.baseURL, apiKey: aios.apiKey, maxRetries: 0 });
+  });
+  afterAll(async () => {
+    await aios?.stop();
+    await upstream?.stop();
+  });
+
+  const ask = (model: string, more: object = {}) =>
+    client.chat.completions
+      .create({ model, messages: [{ role: 'user', content: 'hello' }], ...more })
+      .withResponse();
+
+  it('come with a project; another price is another version, which an alias takes', async () => {
+    const apply = (price: number) =>
+      aios.api('POST', '/api/v1/apply', {
+        files: [{ path: 'models/from-project/model.yaml', text: modelYaml(upstream.url, price) }],
+      });
+    expect((await apply(1)).status).toBe(200);
+    expect((await ask('from-project')).response.headers.get('x-aios-model')).toBe('from-project@1');
+    expect((await apply(2)).status).toBe(200);
+    await aios.api('PUT', '/api/v1/models/from-project/aliases/candidate', { version: 2 });
+    const { data, response } = await ask('from-project@candidate');
+    expect([data.model, response.headers.get('x-aios-model')]).toEqual([
+      'from-project@candidate',
+      'from-project@2',
+    ]);
+    expect((await ask('from-project@2')).response.headers.get('x-aios-model')).toBe('from-project@2');
+  });
+
+  it('are tried by rollouts: a user keeps the version, and what it does is counted', async () => {
+    await aios.register('tried', { url: upstream.url, model: 'echo', retries: 0 });
+    const second = { runtime: 'openai', endpoint: { url: upstream.url, model: 'echo-2', retries: 0 } };
+    await aios.api('POST', '/api/v1/models/tried/versions', second);
+    const plan = { challenger: 2, kind: 'canary', steps: [{ percent: 50 }] };
+    const started = await aios.api('POST', '/api/v1/models/tried/rollouts', plan);
+    expect([started.status, started.body]).toMatchObject([201, { status: 'running' }]);
+    const versionOf = async (user: string, more: object = {}) =>
+      (await ask('tried', { user, ...more })).response.headers.get('x-aios-model');
+    await vi.waitFor(async () => {
+      const versions = new Set<string | null>();
+      for (let i = 0; i < 12; i++) versions.add(await versionOf(`user-${i}`));
+      expect([...versions].sort()).toEqual(['tried@1', 'tried@2']);
+    });
+    const users = Array.from({ length: 20 }, (_, i) => `user-${i}`);
+    const first = await Promise.all(users.map((user) => versionOf(user)));
+    expect(await Promise.all(users.map((user) => versionOf(user, { temperature: 0.5 })))).toEqual(first);
+    upstream.next({ kind: 'status', status: 500 });
+    await expect(versionOf(users[first.indexOf('tried@2')]!)).rejects.toMatchObject({
+      code: 'chat.upstream_failed',
+    });
+    await vi.waitFor(async () => {
+      const { body } = await aios.api('GET', '/api/v1/models/tried/rollouts');
+      const [{ id }] = body.items as [{ id: string }];
+      const report = await aios.api('GET', `/api/v1/models/tried/rollouts/${id}`);
+      expect(JSON.stringify(report.body)).toMatch(/"challenger":\{"requests":\d+,"errors":1/);
+    });
+  });
+
+  it('are measured by the names of the GenAI conventions', async () => {
+    await aios.register('measured', { url: upstream.url, model: 'echo' });
+    await ask('measured');
+    const { data } = await ask('measured', { stream: true });
+    for await (const _ of data as unknown as AsyncIterable<unknown>);
+    await vi.waitFor(async () => {
+      const text = await (await fetch(`${aios.app.url}/metrics`)).text();
+      const lines = text.split('\n').filter((line) => line.includes('gen_ai_request_model="measured"'));
+      const found = (name: string, label = '') =>
+        lines.find((line) => line.startsWith(name) && line.includes(label))?.split(' ')[1];
+      expect(found('gen_ai_client_token_usage_sum', 'gen_ai_token_type="output"')).toBe('4');
+      expect(found('gen_ai_client_operation_duration_count')).toBe('2');
+      expect(found('gen_ai_client_operation_time_to_first_chunk_count')).toBe('1');
+      expect(lines[0]).toContain('gen_ai_response_model="echo"');
+    });
+  });
+});
