@@ -313,7 +313,7 @@ export class MemoryRunStore implements RunStore {
   }
 
   async renew(worker: string, leaseMs: number): Promise<boolean> {
-    const alive = (this.#leases.get(worker) ?? Number.POSITIVE_INFINITY) > performance.now();
+    const alive = (this.#leases.get(worker) ?? 0) > performance.now();
     this.#leases.set(worker, performance.now() + leaseMs);
     return alive;
   }

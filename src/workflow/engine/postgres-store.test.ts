@@ -124,7 +124,9 @@ describe('the Postgres store', () => {
   });
 
   it('takes over runs of workers whose lease has run out, each once', async () => {
-    for (const worker of ['wrk_alive', 'wrk_a', 'wrk_b']) await store.renew(worker, 60_000);
+    // Whoever is not known, or not known any more, had no lease.
+    for (const worker of ['wrk_alive', 'wrk_a', 'wrk_b'])
+      expect([await store.renew(worker, 60_000), await store.renew(worker, 60_000)]).toEqual([false, true]);
     const ids = Array.from({ length: 20 }, (_, i) => `run_t${String(i).padStart(2, '0')}`);
     const workers = ['wrk_dead', 'wrk_alive'];
     await Promise.all(

@@ -276,7 +276,7 @@ export class PostgresRunStore implements RunStore {
        select alive from before`,
       [worker, leaseMs],
     );
-    return rows[0]?.alive ?? true;
+    return rows[0]?.alive ?? false;
   }
 
   async leave(worker: string): Promise<void> {

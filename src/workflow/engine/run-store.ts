@@ -205,7 +205,7 @@ export interface RunStore {
   takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
   /** Takes runs of workers whose lease has run out. */
   takeOver(worker: string, limit: number): Promise<ClaimedRun[]>;
-  /** Renews the lease of all runs of a worker; false when it had run out. */
+  /** Renews the lease of all runs of a worker; false when it had run out, or there was none: one that died long ago is forgotten. */
   renew(worker: string, leaseMs: number): Promise<boolean>;
   /** Ends the lease at once: what the worker still holds can be taken over. */
   leave(worker: string): Promise<void>;
