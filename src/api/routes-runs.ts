@@ -241,7 +241,19 @@ export function stateToJson(state: RunState) {
 }
 
 function detailOf(run: RunDetail) {
-  const { origin, result, digest, graph, steps, idempotencyKey, attempt, attempts, forks, attributes } = run;
+  const {
+    origin,
+    result,
+    digest,
+    graph,
+    steps,
+    events,
+    idempotencyKey,
+    attempt,
+    attempts,
+    forks,
+    attributes,
+  } = run;
   return {
     ...summaryOf(run),
     digest,
@@ -259,6 +271,7 @@ function detailOf(run: RunDetail) {
     output: result?.output,
     error: result?.error,
     steps: steps.map(stepToJson),
+    events: events.map(({ atMs, event }) => ({ at: iso(atMs), event })),
     graph,
   };
 }

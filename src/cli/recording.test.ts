@@ -15,6 +15,8 @@ const RUN: RecordedRun = {
       id: 'look',
       primitive: 'features',
       status: 'completed',
+      startedAt: '2026-05-01T10:00:01.000Z',
+      endedAt: '2026-05-01T10:00:01.500Z',
       output: { seen: 3, apiKey: 'k-1234' },
     },
     {
@@ -22,6 +24,8 @@ const RUN: RecordedRun = {
       id: 'try/pay',
       primitive: 'connector',
       status: 'failed',
+      startedAt: '2026-05-01T10:00:02.000Z',
+      endedAt: '2026-05-01T10:00:02.500Z',
       error: { type: 'https://example.com/errors/x', status: 503, title: 'away', instance: 'try/pay' },
     },
     {
@@ -29,9 +33,18 @@ const RUN: RecordedRun = {
       id: 'try/pay',
       primitive: 'connector',
       status: 'completed',
+      startedAt: '2026-05-01T10:00:03.000Z',
+      endedAt: '2026-05-01T10:00:03.500Z',
       output: { to: 'ada@example.org' },
     },
-    { key: 'tell', id: 'tell', status: 'completed', output: {} },
+    {
+      key: 'tell',
+      id: 'tell',
+      status: 'completed',
+      startedAt: '2026-05-01T10:00:04.000Z',
+      endedAt: '2026-05-01T10:00:04.500Z',
+      output: {},
+    },
   ],
 };
 
@@ -62,5 +75,35 @@ describe('a test made of a run', () => {
     expect(test.input.customer.email).toBe(test.output.sentTo);
     expect(test.input.amount).toBe(7);
     expect(replaced).toBe(4);
+  });
+
+  it('keeps the order in which parallel calls ended, and those that were given up; what it listened for, and when that came', () => {
+    const at = (ms: number) => new Date(Date.parse(RUN.startedAt) + ms).toISOString();
+    const call = (id: string, fromMs: number, toMs: number) => ({
+      ...{ key: id, id, primitive: 'infer', status: 'completed', output: { id } },
+      ...{ startedAt: at(fromMs), endedAt: at(toMs) },
+    });
+    const lost = { code: 'workflow.outcome_unknown', type: 't', status: 500, title: 'lost' };
+    const run = {
+      ...RUN,
+      steps: [
+        call('slow', 0, 900),
+        call('quick', 1, 120),
+        { ...call('loser', 2, 950), status: 'failed', error: lost },
+      ],
+      events: [
+        { at: at(60_000), event: { id: 'e-1', source: 'urn:shop', type: 'order.paid', data: { n: 1 } } },
+      ],
+    };
+    const [test] = parse(recordedTest(run).text);
+    expect(test.mocks).toEqual({
+      slow: [{ output: { id: 'slow' }, ended: 'PT0.9S' }],
+      quick: [{ output: { id: 'quick' }, ended: 'PT0.12S' }],
+      loser: [{ never: 'PT0S' }],
+    });
+    expect(test.events).toEqual([
+      { id: 'e-1', source: 'urn:shop', type: 'order.paid', data: { n: 1 }, at: 'PT60S' },
+    ]);
+    expect(test.steps).toBeUndefined();
   });
 });

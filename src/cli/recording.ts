@@ -16,10 +16,19 @@ export interface RecordedRun {
     id: string;
     primitive?: string;
     status: string;
+    startedAt: string;
+    endedAt?: string;
     output?: Json;
     error?: JsonObject;
   }[];
+  /** What it listened for, in the order in which it was taken. */
+  events?: { at: string; event: JsonObject }[];
 }
+
+type RecordedStep = RecordedRun['steps'][number];
+
+/** What came of a call that was given up: the loser of a race, a step that a time limit cut off. */
+const GIVEN_UP = 'workflow.outcome_unknown';
 
 /** Members whose values are secret or personal whatever they look like. */
 const TELLING =
@@ -76,12 +85,18 @@ class Replacer {
  */
 export function recordedTest(run: RecordedRun): { text: string; replaced: number } {
   const replacer = new Replacer();
+  const since = (at: string) => `PT${(Date.parse(at) - Date.parse(run.startedAt)) / 1000}S`;
+  const isParallel = overlaps(run.steps);
   const mocks: { [step: string]: Json[] } = {};
-  for (const { id, primitive, output, error, status } of run.steps) {
-    if (primitive === undefined || (status !== 'completed' && status !== 'failed')) continue;
-    const answer: JsonObject = error ? { error: membersOf(error) } : { output: output ?? null };
+  for (const step of run.steps) {
+    const { id, primitive, endedAt } = step;
+    if (primitive === undefined) continue;
+    const answer = answerOf(step);
+    // In which order the branches went on decides what becomes of the run.
+    if (isParallel && endedAt !== undefined && answer.never === undefined) answer.ended = since(endedAt);
     mocks[id] = [...(mocks[id] ?? []), answer];
   }
+  const events = (run.events ?? []).map(({ at, event }) => ({ ...event, at: since(at) }));
   const { output, error, event, input } = run;
   const test: JsonObject = {
     name: `as in ${run.id}`,
@@ -89,14 +104,33 @@ export function recordedTest(run: RecordedRun): { text: string; replaced: number
     startsAt: run.startedAt,
     ...(event ? { event } : { input }),
     mocks,
+    ...(events.length > 0 ? { events } : {}),
     ...(error ? { fails: membersOf(error) } : { output: output ?? null }),
-    steps: run.steps.map(({ key }) => key),
   };
-  const { name, workflow, steps, ...data } = test;
-  const text = stringify([{ name, workflow, ...(replacer.value(data) as JsonObject), steps }], {
+  // Which of two steps at once began first is not the flow's to say: their order is no part of what is expected.
+  const steps = isParallel ? {} : { steps: run.steps.map(({ key }) => key) };
+  const { name, workflow, ...data } = test;
+  const text = stringify([{ name, workflow, ...(replacer.value(data) as JsonObject), ...steps }], {
     lineWidth: 120,
   });
   return { text, replaced: replacer.count };
+}
+
+/** Whether calls were under way at the same time. */
+function overlaps(steps: readonly RecordedStep[]): boolean {
+  const calls = steps
+    .filter(({ primitive }) => primitive !== undefined)
+    .toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt));
+  return calls.some(({ startedAt }, index) => {
+    const before = calls[index - 1];
+    return before && (before.endedAt === undefined || Date.parse(startedAt) < Date.parse(before.endedAt));
+  });
+}
+
+/** One that was given up gives no answer in the test either. */
+function answerOf({ status, error, output }: RecordedStep): JsonObject {
+  if (status !== 'completed' && (status !== 'failed' || error?.code === GIVEN_UP)) return { never: 'PT0S' };
+  return error ? { error: membersOf(error) } : { output: output ?? null };
 }
 
 function membersOf({ type, status, title, detail }: JsonObject): JsonObject {

@@ -14,6 +14,7 @@ import { stepIdOf } from '../language/flow.ts';
 import { type ReadResource, withResources } from '../language/resources.ts';
 import { WorkflowEngine } from './engine.ts';
 import type { WorkflowDefinition } from './flows.ts';
+import { PendingAnswers } from './pending-answers.ts';
 import type { Entry, RunStore, StoredRun } from './run-store.ts';
 
 /** A run of a flow with its surroundings replaced: of the conformance set, and of `aios workflows test`. `conformance/ows/README.md` says what each member means. */
@@ -27,17 +28,20 @@ export interface FlowCase {
   /** Answers by the id of a step (`know/score`) or by the name of what is called (`infer`). */
   readonly mocks?: { readonly [name: string]: readonly Answer[] };
   readonly resources?: { readonly [uri: string]: string | JsonObject };
-  /** Delivered one by one, each when the run waits. */
+  /** Delivered one by one, each when the run waits; timers that are due before its `at` ring first. */
   readonly events?: readonly CaseEvent[];
 }
 
-type CaseEvent = Partial<CloudEvent> & { type: string };
+/** `at` is when it comes, counted from the start; without it, when the run waits. */
+type CaseEvent = Partial<CloudEvent> & { type: string; at?: string };
 
 interface Answer {
   readonly output?: Json;
   readonly error?: { type?: string; status?: number; title?: string; detail?: string };
   /** No answer, while so much time passes. */
   readonly never?: string;
+  /** When it comes, counted from the start; without it, at once. */
+  readonly ended?: string;
 }
 
 /** Where a case is run. */
@@ -76,6 +80,8 @@ export class FlowCaseRun {
   readonly store: RunStore;
   readonly #case: FlowCase;
   readonly #at: CaseStore;
+  readonly #pending: PendingAnswers;
+  readonly #startMs: number;
   readonly #answered = new Map<string, number>();
   #definitions: WorkflowDefinition[] = [];
   readonly #name: string;
@@ -88,6 +94,8 @@ export class FlowCaseRun {
     const { document } = each.flow;
     this.#name = isObject(document) ? String(document.name) : CASE_FLOW;
     this.clock = new ManualClock(startMs);
+    this.#startMs = startMs;
+    this.#pending = new PendingAnswers(this.clock);
     this.store = at.open();
     this.engine = new WorkflowEngine({
       store: this.store,
@@ -165,18 +173,20 @@ export class FlowCaseRun {
   /** The next event is delivered, or the clock goes to the next timer; false when there is neither. */
   async #goOn(): Promise<boolean> {
     const next = this.#case.events?.[this.#delivered - (this.#case.event ? 1 : 0)];
-    if (next) {
+    const dueMs = await this.store.nextDueMs();
+    const atMs = next?.at === undefined ? undefined : this.#startMs + parseDuration(next.at);
+    if (next && !(atMs !== undefined && dueMs !== undefined && dueMs <= atMs)) {
+      if (atMs !== undefined) this.clock.advanceTo(atMs);
       const logged = this.#logged(next);
       const after = await this.#at.transaction((tx) => this.engine.deliver([logged], tx));
       after();
       return true;
     }
-    const dueMs = await this.store.nextDueMs();
     if (dueMs !== undefined) this.clock.advanceTo(dueMs);
     return dueMs !== undefined;
   }
 
-  #logged(event: CaseEvent): LoggedEvent {
+  #logged({ at: _, ...event }: CaseEvent): LoggedEvent {
     const offset = this.#delivered++;
     const timeMs = this.clock.now();
     const envelope = { specversion: '1.0', id: `e-${offset}`, source: 'urn:test' } as const;
@@ -199,7 +209,8 @@ export class FlowCaseRun {
       run: async (input, { stepKey }) => {
         this.calls.push([name, input]);
         const answer = this.#answer(stepIdOf(stepKey), name);
-        const { output = null, error, never } = answer;
+        const { output = null, error, never, ended } = answer;
+        if (ended !== undefined) await this.#pending.until(this.#startMs + parseDuration(ended));
         if (never !== undefined) {
           setTimeout(() => this.clock.advanceBy(parseDuration(never)), 5);
           return new Promise(() => {});

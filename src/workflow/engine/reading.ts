@@ -43,6 +43,12 @@ export interface StepView {
   choice?: string;
 }
 
+/** An event that a run listened for; `atMs` is when it was taken, business time. */
+interface TakenView {
+  readonly atMs: number;
+  readonly event: JsonObject;
+}
+
 export interface RunDetail extends StoredRun {
   readonly digest: string;
   /** The attempts before the present one. */
@@ -51,6 +57,8 @@ export interface RunDetail extends StoredRun {
   readonly forks: readonly string[];
   readonly attributes: JsonObject;
   readonly steps: readonly StepView[];
+  /** The events that its `listen` steps took, in the order in which they were taken. */
+  readonly events: readonly TakenView[];
   readonly graph: FlowGraph;
 }
 
@@ -71,6 +79,8 @@ export interface VersionInUse {
   readonly oldest: OpenRuns | undefined;
 }
 
+/** The key of an event that a step took. */
+const TAKEN = /\^e\d+$/;
 /** As many forks are named with a run. */
 const FORKS_MAX = 50;
 
@@ -107,6 +117,7 @@ export class RunReader {
       attributes: attributes.get(runId) ?? {},
       digest: loaded.digest,
       steps: stepsOf(entries, loaded, run),
+      events: takenOf(entries),
       graph: flowGraph(loaded.flow),
     };
   }
@@ -175,6 +186,16 @@ function asItWas(run: StoredRun, { attempt, status, result, input, endedAtMs }: 
     wakeAtMs: null,
     waitingFor: null,
   };
+}
+
+/** An event that fits several filters, or is heard by several steps, is one. */
+function takenOf(entries: readonly Entry[]): TakenView[] {
+  const taken = new Map<string, TakenView>();
+  for (const { k, s = 0, o } of entries) {
+    if (!TAKEN.test(k) || !isObject(o) || typeof o.place !== 'string' || !isObject(o.event)) continue;
+    if (!taken.has(o.place)) taken.set(o.place, { atMs: s, event: o.event });
+  }
+  return [...taken.values()];
 }
 
 /** The steps that a journal tells of, in the order in which they began. */
