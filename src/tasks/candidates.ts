@@ -16,7 +16,7 @@ type Whose = Pick<TaskRow, 'queue' | 'candidateGroups' | 'addedGroups' | 'addedR
  * Whether a task is for a person: by a group that the task names itself, else by a role or a group of its queue as it is now, else by what an escalation added.
  * A queue that names neither is for everybody, and an admin may answer everything.
  */
-export function isCandidate(person: Person, task: Whose, queue: Queue | undefined): boolean {
+function isCandidate(person: Person, task: Whose, queue: Queue | undefined): boolean {
   if (person.roles.includes('admin')) return true;
   if (shares(task.addedGroups, person.groups) || shares(task.addedRoles, person.roles)) return true;
   if (task.candidateGroups !== null) return shares(task.candidateGroups, person.groups);
