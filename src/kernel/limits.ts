@@ -76,6 +76,7 @@ export const LIMITS = {
     16 * 1024,
     'what a sampled request keeps of its input, and as much of its answer, as JSON text',
   ),
+  requestLogPauseMs: limit(250, 'sampled requests of this time are written in one commit'),
   requestLogQueueMax: limit(
     1_000,
     'sampled requests that wait to be written; past it they are dropped and counted',

@@ -195,18 +195,39 @@ describe('the request log', () => {
     clock.advanceBy(9_000);
     requestLog.start();
     await kept(0);
-    requestLog.stop();
+    await requestLog.stop();
+  });
+
+  it('writes what was drawn together, and the rest when it stops', async () => {
+    const commits: number[] = [];
+    const counting: Committer = {
+      commit: (writes) => {
+        commits.push(writes.length);
+        return database.commit.commit(writes);
+      },
+    };
+    const { serving, requestLog, kept } = logging(
+      { log: { sample: 1 } },
+      'requestLogPauseMs=60000',
+      counting,
+    );
+    for (let i = 0; i < 20; i++) await serving.score({ model: 'risk', features });
+    expect(commits).toEqual([]);
+    await requestLog.stop();
+    expect(commits).toEqual([20]);
+    await kept(20);
   });
 
   it('drops and counts what there is no room for, and fails no call when it cannot write', async () => {
     const held = Promise.withResolvers<unknown[]>();
+    held.promise.catch(() => {}); // it fails before anybody writes
     const slow: Committer = { commit: () => held.promise };
     const { serving, requestLog, errors } = logging({ log: { sample: 1 } }, 'requestLogQueueMax=2', slow);
     for (let i = 0; i < 5; i++) expect((await serving.score({ model: 'risk', features })).version).toBe(2);
     expect(requestLog.dropped).toBe(3);
     held.reject(new Error('no database'));
-    await expect.poll(() => errors.length).toBe(2);
-    expect(requestLog.dropped).toBe(5);
+    await expect.poll(() => requestLog.dropped).toBe(5);
+    expect(errors).toHaveLength(1);
     expect((await serving.score({ model: 'risk', features })).version).toBe(2);
   });
 });

@@ -45,6 +45,7 @@ export interface RequestLogDependencies {
   limits: Pick<
     Limits,
     | 'requestLogBytesMax'
+    | 'requestLogPauseMs'
     | 'requestLogQueueMax'
     | 'requestLogRetentionMs'
     | 'retentionPassMs'
@@ -75,8 +76,8 @@ export type LoggedRequest = JsonObject & {
 const counter = metrics.getMeter('aios.serving').createCounter('aios.serving.sampled', { unit: '{request}' });
 
 /**
- * Keeps a sample of what models are asked and answer. Nobody waits for it: what there is no room for is dropped and counted. Group commit
- * gathers the rows, each in one transaction with its audit entry.
+ * Keeps a sample of what models are asked and answer. Nobody waits for it: what there is no room for is dropped and counted. What was drawn within
+ * `requestLogPauseMs` is one transaction, rows with their audit entries.
  *
  * @example log.keep({ call, asked: model, signature: () => model.signature, answer, latencyMs: 3 }, { sample: 0.01, redact: ['age'] })
  */
@@ -85,6 +86,9 @@ export class RequestLog {
   #writing = 0;
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Drawn since the last commit: the writes of each. */
+  #gathered: Write[][] = [];
+  #pause: NodeJS.Timeout | undefined;
 
   constructor(dependencies: RequestLogDependencies) {
     this.#deps = dependencies;
@@ -97,28 +101,18 @@ export class RequestLog {
 
   /** Never throws and never waits. */
   keep(drawn: DrawnRequest, redact: readonly string[]): void {
-    const { commit, limits, record, onError } = this.#deps;
+    const { limits, record, onError } = this.#deps;
     if (this.#writing >= limits.requestLogQueueMax) {
-      this.#drop();
+      this.#drop(1);
       return;
     }
     try {
       const { row, audited } = this.#row(drawn, redact);
+      this.#gathered.push([write(requestLane, row), ...record(audited)]);
       this.#writing++;
-      commit
-        .commit([write(requestLane, row), ...record(audited)])
-        .then(
-          () => counter.add(1, { outcome: 'kept' }),
-          (error: unknown) => {
-            this.#drop();
-            onError(error);
-          },
-        )
-        .finally(() => {
-          this.#writing--;
-        });
+      this.#pause ??= setTimeout(() => void this.#flush(), limits.requestLogPauseMs).unref();
     } catch (error) {
-      this.#drop();
+      this.#drop(1);
       onError(error);
     }
   }
@@ -169,9 +163,11 @@ export class RequestLog {
     pass();
   }
 
-  stop(): void {
+  /** Writes what was drawn. */
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    await this.#flush();
   }
 
   /** Answers with how many were deleted. */
@@ -189,9 +185,27 @@ export class RequestLog {
     }
   }
 
-  #drop(): void {
-    this.#dropped++;
-    counter.add(1, { outcome: 'dropped' });
+  /** One commit for all that were drawn in a pause: one for each costs as much as a hundred small inferences. */
+  async #flush(): Promise<void> {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    const gathered = this.#gathered;
+    if (gathered.length === 0) return;
+    this.#gathered = [];
+    try {
+      await this.#deps.commit.commit(gathered.flat());
+      counter.add(gathered.length, { outcome: 'kept' });
+    } catch (error) {
+      this.#drop(gathered.length);
+      this.#deps.onError(error);
+    } finally {
+      this.#writing -= gathered.length;
+    }
+  }
+
+  #drop(count: number): void {
+    this.#dropped += count;
+    counter.add(count, { outcome: 'dropped' });
   }
 
   #row(
