@@ -290,7 +290,7 @@ export class Serving {
   }
 }
 
-/** A sample that is kept of one call in a hundred must not cost the other ninety-nine: four promises and copies, 2 µs. */
+/** A sample that is kept of one call in a hundred must not cost the other ninety-nine. */
 function needsGuards(guards: Guards): boolean {
   return !guards.onlyLogs || guards.draw();
 }
