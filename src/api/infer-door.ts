@@ -39,7 +39,7 @@ const tracer = trace.getTracer('aios.api');
 
 /**
  * Answers inferences without a web framework: the same permission, limits, problems and traces as its route, at a fraction of the cost
- * (decisions/0017). Who calls it has read the head and the whole body.
+ * (decisions/0018). Who calls it has read the head and the whole body.
  */
 export class InferDoor {
   readonly bodyBytesMax: number;
