@@ -9,6 +9,7 @@ import { AiosClient } from '../src/client/client.ts';
 
 export interface Product {
   readonly port: number;
+  readonly grpcPort: number;
   readonly dataDir: string;
   readonly key: string;
   readonly client: AiosClient;
@@ -65,6 +66,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const key = (await readFile(join(options.dataDir, 'admin.key'), 'utf8')).trim();
   return {
     port: options.port,
+    grpcPort,
     dataDir: options.dataDir,
     key,
     client: new AiosClient({ baseUrl, key }),

@@ -19,6 +19,8 @@ export interface LoadCommand {
   readonly bodies: number;
   /** `bare`: `{"x": [[…]]}`, for servers without the Open Inference Protocol. */
   readonly form: 'oip' | 'bare';
+  /** What the server calls the model, over gRPC. */
+  readonly served?: string;
   /** Requests a second, whatever is answered (an open loop); a closed loop when left out. */
   readonly ratePerSecond?: number;
   /** By row: what the model answers with, so that each answer is held to the rows that were asked for. */

@@ -11,6 +11,8 @@ import { freePort } from './product.ts';
 export interface Peer {
   readonly name: 'mlserver' | 'bentoml';
   readonly port: number;
+  /** Where it has one. */
+  readonly grpcPort?: number;
   readonly pid: number;
   readonly path: string;
   readonly form: 'oip' | 'bare';
@@ -87,7 +89,15 @@ async function startMlserver(file: string, bin: string): Promise<Peer> {
   });
   const stop = () => end(child).then(() => rm(folder, { recursive: true, force: true }));
   await untilReady(child, `http://127.0.0.1:${http}/v2/models/small/ready`, stop);
-  return { name: 'mlserver', port: http, pid: child.pid!, path: '/v2/models/small/infer', form: 'oip', stop };
+  return {
+    name: 'mlserver',
+    port: http,
+    grpcPort: grpc,
+    pid: child.pid!,
+    path: '/v2/models/small/infer',
+    form: 'oip',
+    stop,
+  };
 }
 
 async function startBentoml(file: string, bin: string): Promise<Peer> {

@@ -31,6 +31,8 @@ interface Target {
   readonly headers: Readonly<Record<string, string>>;
   readonly form: LoadCommand['form'];
   readonly pid: number;
+  /** Asked over gRPC, at `port`, under this name. */
+  readonly served?: string;
 }
 
 interface Round extends LoadReport {
@@ -44,6 +46,7 @@ interface Setting {
   readonly product: Product;
   readonly files: Record<ModelName, string>;
   readonly load: Side<LoadCommand, LoadReport>;
+  readonly grpcLoad: Side<LoadCommand, LoadReport>;
   readonly raw: Side<RawCommand, RawReport>;
   readonly empty: { port: number; pid: number };
   readonly options: BenchOptions;
@@ -58,6 +61,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
   const sink = await startTraceSink();
   const files = await writeProject(join(folder.path, 'project'));
   const load = new Side<LoadCommand, LoadReport>('serving-load.ts');
+  const grpcLoad = new Side<LoadCommand, LoadReport>('serving-grpc-load.ts');
   const raw = new Side<RawCommand, RawReport>('serving-sides.ts', 'raw');
   const emptySide = new Side<never, { port: number }>('serving-sides.ts', 'empty');
   let product: Product | undefined;
@@ -70,7 +74,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
       args: ['--project', join(folder.path, 'project')],
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url },
     });
-    const setting: Setting = { product, files, load, raw, empty, options };
+    const setting: Setting = { product, files, load, grpcLoad, raw, empty, options };
     const isWanted = (part: string) => options.part === undefined || options.part === part;
     if (isWanted('peers')) peers = await startPeers(files.small, options.progress);
     return {
@@ -81,7 +85,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
     };
   } finally {
     for (const peer of peers) await peer.stop();
-    for (const side of [load, raw, emptySide]) side.stop();
+    for (const side of [load, grpcLoad, raw, emptySide]) side.stop();
     await product?.stop();
     sink.stop();
     await folder.dispose();
@@ -116,16 +120,24 @@ function ours({ product }: Setting, name: string, model: ModelName, clients = CL
   };
 }
 
+function overGrpc(target: Target, port: number, served: string): Target {
+  return { ...target, name: `${target.name} over gRPC`, port, served };
+}
+
 function targetsOf(setting: Setting, peers: readonly Peer[]): Target[] {
   const { empty, options } = setting;
-  const ofPeers = peers.map((peer): Target => ({ ...peer, model: 'small', clients: CLIENTS, headers: {} }));
+  const ofPeers = peers.flatMap(({ grpcPort, ...peer }): Target[] => {
+    const target = { ...peer, model: 'small', clients: CLIENTS, headers: {} } as const;
+    return grpcPort === undefined ? [target] : [target, overGrpc(target, grpcPort, 'small')];
+  });
   const small = ours(setting, 'small', 'small');
+  const smallOverGrpc = overGrpc(small, setting.product.grpcPort, 'small');
   const emptyOf = (name: string, model: ModelName, clients = CLIENTS): Target => ({
     ...ours(setting, model, model, clients),
     name,
     ...empty,
   });
-  if (options.part === 'peers') return [small, ...ofPeers];
+  if (options.part === 'peers') return [small, smallOverGrpc, ...ofPeers];
   return [
     emptyOf('empty', 'small'),
     small,
@@ -137,11 +149,14 @@ function targetsOf(setting: Setting, peers: readonly Peer[]): Target[] {
     ours(setting, 'cnn', 'cnn'),
     emptyOf('empty by one client', 'small', 1),
     ours(setting, 'small', 'small', 1),
+    smallOverGrpc,
+    overGrpc(ours(setting, 'large', 'large'), setting.product.grpcPort, 'large'),
     ...ofPeers,
   ];
 }
 
-const commandOf = ({ port, path, headers, clients, model, form }: Target): LoadCommand => ({
+const commandOf = ({ port, path, headers, clients, model, form, served }: Target): LoadCommand => ({
+  ...(served !== undefined && { served }),
   port,
   path,
   headers,
@@ -154,12 +169,13 @@ const commandOf = ({ port, path, headers, clients, model, form }: Target): LoadC
 });
 
 async function measureTarget(
-  { load }: Setting,
+  { load, grpcLoad }: Setting,
   target: Target,
   change: Partial<LoadCommand>,
 ): Promise<Round> {
   const before = await serverUse(target.pid);
-  const report = await load.ask({ ...commandOf(target), ...change });
+  const side = target.served === undefined ? load : grpcLoad;
+  const report = await side.ask({ ...commandOf(target), ...change });
   const after = await serverUse(target.pid);
   const us = (pick: (use: ServerUse) => number) => ((pick(after) - pick(before)) * 1000) / report.requests;
   return {
@@ -198,13 +214,15 @@ async function measure(setting: Setting, peers: readonly Peer[]): Promise<Figure
     }
   }
   const of = (name: string, pick: (round: Round) => number) => median((kept.get(name) ?? []).map(pick));
-  const versus = (name: string) =>
+  const versus = (name: string, own = 'small') =>
     kept.get(name)?.length
-      ? round3(
-          median(kept.get('small')!.map(({ perSecond }, i) => perSecond / kept.get(name)![i]!.perSecond)),
-        )
+      ? round3(median(kept.get(own)!.map(({ perSecond }, i) => perSecond / kept.get(name)![i]!.perSecond)))
       : null;
-  const beside = { vsMlserver: versus('mlserver'), vsBentoml: versus('bentoml') };
+  const beside = {
+    vsMlserver: versus('mlserver'),
+    vsBentoml: versus('bentoml'),
+    grpcVsMlserver: versus('mlserver over gRPC', 'small over gRPC'),
+  };
   const all = Object.fromEntries(targets.flatMap(({ name }) => detailsOf(name, of)));
   if (options.part === 'peers') return { ...beside, ...all };
   return {
