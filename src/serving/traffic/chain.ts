@@ -224,9 +224,13 @@ async function attempt<A extends Answer>(
   request: PendingRequest<A>,
 ): Promise<A & AnsweredBy> {
   const { model, guards } = hosted;
-  const answer: A & Pick<AnsweredBy, 'cached'> = await (guards?.cache
-    ? guards.cache.through(keyOf(kind, request.inputs), request, () => run(hosted, request))
-    : run(hosted, request));
+  const cache = guards?.cache;
+  let answer: A & Pick<AnsweredBy, 'cached'>;
+  if (cache) {
+    const key = keyOf(kind, request.inputs);
+    const kept = cache.find<A>(key, request.rows);
+    answer = kept ?? (await cache.through(key, request, () => run(hosted, request)));
+  } else answer = await run(hosted, request);
   return { ...answer, model: model.name, version: model.version, digest: model.digest };
 }
 

@@ -23,6 +23,12 @@ export interface CacheStatistics {
   readonly bytes: number;
 }
 
+/** A call that is being computed, and until when its caller waits. */
+interface Running {
+  readonly answering: Promise<Answer>;
+  readonly deadlineAtMs: number;
+}
+
 interface Waiting {
   readonly rows: number;
   readonly deadlineAtMs: number;
@@ -36,13 +42,12 @@ const ENTRY_BYTES = 200; // what the maps need for one entry, about
  * The answers of one version by the bytes of their inputs. Of calls that ask the same at once, one is computed and the others wait for it; one
  * whose caller gave up leaves the computation to the next.
  *
- * @example await cache.through(keyOf('score', request.inputs), request, () => run(request))
+ * @example const answer = cache.find(key, request.rows) ?? (await cache.through(key, request, () => run(request)))
  */
 export class ResponseCache {
   readonly #ttlMs: number;
   readonly #kept: LRUCache<string, Kept>;
-  /** Nothing when the caller gave up: then the next one computes. */
-  readonly #running = new Map<string, Promise<Outputs | undefined>>();
+  readonly #running = new Map<string, Running>();
   #hits = 0;
   #misses = 0;
   #shared = 0;
@@ -52,8 +57,16 @@ export class ResponseCache {
     this.#kept = new LRUCache({ max: entriesMax, maxSize: bytesMax });
   }
 
+  /** A kept answer, at no cost. */
+  find<A extends Answer>(key: string, rows: number): (A & { cached: 'hit' }) | undefined {
+    const kept = this.#kept.get(key);
+    if (!kept || kept.untilMs <= performance.now()) return undefined;
+    this.#hits++;
+    return free(kept.outputs, rows, 'hit') as A & { cached: 'hit' };
+  }
+
   /**
-   * The answer to a call: kept, shared with a call under way, or computed. What was not computed for this call costs nothing.
+   * The answer to a call that is not kept: shared with a call under way, at no cost, or computed.
    *
    * @throws AiosError `serving.timeout`, `serving.canceled` while it waits for another call, and what `compute` throws
    */
@@ -62,18 +75,21 @@ export class ResponseCache {
     waiting: Waiting,
     compute: () => Promise<A>,
   ): Promise<A & { cached?: 'hit' | 'shared' }> {
-    for (;;) {
-      const kept = this.#kept.get(key);
-      if (kept && kept.untilMs > performance.now()) {
-        this.#hits++;
-        return free(kept.outputs, waiting.rows, 'hit') as A & { cached: 'hit' };
-      }
-      const running = this.#running.get(key);
-      if (!running) return this.#compute(key, waiting.deadlineAtMs, compute);
-      const outputs = await within(running, waiting);
-      if (!outputs) continue;
+    for (let running = this.#running.get(key); running; running = this.#running.get(key)) {
+      const answer = await within(running, waiting);
+      if (!answer) continue;
       this.#shared++;
-      return free(outputs, waiting.rows, 'shared') as A & { cached: 'shared' };
+      return free(answer.outputs, waiting.rows, 'shared') as A & { cached: 'shared' };
+    }
+    this.#misses++;
+    const answering = compute();
+    this.#running.set(key, { answering, deadlineAtMs: waiting.deadlineAtMs });
+    try {
+      const answer = await answering;
+      this.#keep(key, answer.outputs);
+      return answer;
+    } finally {
+      this.#running.delete(key);
     }
   }
 
@@ -87,29 +103,8 @@ export class ResponseCache {
     };
   }
 
-  async #compute<A extends Answer>(key: string, deadlineAtMs: number, compute: () => Promise<A>): Promise<A> {
-    this.#misses++;
-    const computed = compute();
-    const told = computed.then(
-      ({ outputs }) => outputs,
-      (error: unknown) => {
-        if (isGivenUp(error, deadlineAtMs)) return undefined;
-        throw error;
-      },
-    );
-    told.catch(() => {}); // nobody may wait for it
-    this.#running.set(key, told);
-    try {
-      const answer = await computed;
-      this.#keep(key, answer.outputs);
-      return answer;
-    } finally {
-      this.#running.delete(key);
-    }
-  }
-
   #keep(key: string, outputs: Outputs): void {
-    const own = Array.isArray(outputs) ? outputs.map(ownTensor) : Object.freeze({ ...outputs });
+    const own = Array.isArray(outputs) ? outputs.map(ownTensor) : { ...outputs };
     const size = ENTRY_BYTES + key.length + sizeOf(own);
     this.#kept.set(key, { outputs: own, untilMs: performance.now() + this.#ttlMs }, { size });
   }
@@ -130,7 +125,8 @@ export function keyOf(kind: 'infer' | 'score', tensors: readonly Tensor[]): stri
   if (tensors.length === 1 && bytes <= EXACT_BYTES_MAX) {
     return shapes + bufferOf(tensors[0]!).toString('latin1');
   }
-  const all = Buffer.concat(tensors.map(bufferOf));
+  const [first] = tensors;
+  const all = tensors.length === 1 && first ? bufferOf(first) : Buffer.concat(tensors.map(bufferOf));
   return shapes + hash('sha256', all, 'base64');
 }
 
@@ -155,7 +151,9 @@ function sizeOf(outputs: Outputs): number {
   return bytes;
 }
 
-function free(outputs: Outputs, batchRows: number, cached: 'hit' | 'shared') {
+/** Named results are copied: who gets them may change them. */
+function free(kept: Outputs, batchRows: number, cached: 'hit' | 'shared') {
+  const outputs = Array.isArray(kept) ? kept : { ...kept };
   return { outputs, computeUs: 0, batchRows, costMicroUsd: 0, cached };
 }
 
@@ -168,7 +166,11 @@ function isGivenUp(error: unknown, deadlineAtMs: number): boolean {
   );
 }
 
-function within<T>(running: Promise<T>, { deadlineAtMs, signal }: Waiting): Promise<T> {
+/** What the call under way answers; nothing when its caller gave up. */
+function within(
+  { answering, deadlineAtMs: itsDeadlineAtMs }: Running,
+  { deadlineAtMs, signal }: Waiting,
+): Promise<Answer | undefined> {
   return new Promise((resolve, reject) => {
     const end = () => {
       clearTimeout(timer);
@@ -178,15 +180,18 @@ function within<T>(running: Promise<T>, { deadlineAtMs, signal }: Waiting): Prom
       end();
       reject(new AiosError('serving.canceled', { cause: signal?.reason }));
     };
-    const timer = setTimeout(
-      () => {
-        end();
-        reject(new AiosError('serving.timeout', { detail: 'The deadline has passed.' }));
-      },
-      Math.max(0, deadlineAtMs - performance.now()),
-    );
+    const expire = () => {
+      end();
+      reject(new AiosError('serving.timeout', { detail: 'The deadline has passed.' }));
+    };
+    const timer = setTimeout(expire, Math.max(0, deadlineAtMs - performance.now()));
     if (signal?.aborted) return cancel();
     signal?.addEventListener('abort', cancel, { once: true });
-    void running.then(resolve, reject).finally(end);
+    answering
+      .then(resolve, (error: unknown) => {
+        if (isGivenUp(error, itsDeadlineAtMs)) resolve(undefined);
+        else reject(error);
+      })
+      .finally(end);
   });
 }
