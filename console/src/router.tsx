@@ -72,7 +72,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/models/$name',
-    validateSearch: texts('version'),
+    validateSearch: texts('version', 'status', 'request'),
     component: lazyRouteComponent(() => import('./models/model-page.tsx'), 'ModelPage'),
   }),
   createRoute({

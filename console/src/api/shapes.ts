@@ -341,6 +341,11 @@ interface ServingStatistics {
   p50Ms: number;
   p95Ms: number;
   p99Ms: number;
+  /** Answers that a fallback gave. */
+  degraded: number;
+  rateLimited: number;
+  cache: { hits: number; misses: number; shared: number } | null;
+  circuit: { state: string; opened: number } | null;
 }
 
 export interface ModelVersion {

@@ -11,6 +11,8 @@ import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { guardFigures } from './guard-figures.ts';
+import { ModelRequests } from './model-requests.tsx';
 import { PromoteButton } from './promote-button.tsx';
 
 const route = getRouteApi('/models/$name');
@@ -39,6 +41,7 @@ export function ModelPage() {
           >
             <Versions model={shown} selected={version?.version} />
             {version && <Version model={shown} version={version} />}
+            <ModelRequests model={name} />
           </Page>
         );
       }}
@@ -70,7 +73,12 @@ function Versions({ model, selected }: { model: Model; selected: number | undefi
               key={version.version}
               data-clickable="true"
               aria-selected={version.version === selected}
-              onClick={() => void navigate({ search: { version: String(version.version) }, replace: true })}
+              onClick={() =>
+                void navigate({
+                  search: (before) => ({ ...before, version: String(version.version) }),
+                  replace: true,
+                })
+              }
             >
               <td>v{version.version}</td>
               <td>
@@ -144,6 +152,7 @@ function Serving({ model, version }: { model: Model; version: ModelVersion }) {
     ['Memory', serving.residentBytes === 0 ? '–' : bytes(serving.residentBytes)],
     ['Refused', count(serving.refused)],
     ['Restarts', count(serving.restarts)],
+    ...guardFigures(serving),
   ] as const;
   return (
     <Panel
