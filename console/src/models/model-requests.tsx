@@ -118,8 +118,10 @@ function RequestTable({ requests, selected, onOpen }: RequestTableProps) {
               v{version}
               {status === 'degraded' && answeredBy && ` → ${answeredBy.model} v${answeredBy.version}`}
             </td>
-            <td className="wide-only mono">{short(request.features ?? request.inputs)}</td>
-            <td className="wide-only mono">{error ? error.code : short(answer?.outputs)}</td>
+            <td className="wide-only mono">
+              {request.features ? short(request.features) : tensors(request.inputs)}
+            </td>
+            <td className="wide-only mono">{error ? error.code : tensors(answer?.outputs)}</td>
             <td className="end number">{duration(latencyMs)}</td>
             <td className="end">
               <Time at={at} />
@@ -173,6 +175,16 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
 
 function rest({ request: _, answer: __, error: ___, ...others }: SampledRequest): Json {
   return others as unknown as Json;
+}
+
+/** Tensors by their names and elements; what is none, as it is. */
+function tensors(value: Json | undefined): string {
+  if (!Array.isArray(value)) return short(value);
+  const named = value.map((tensor) => {
+    const { name, data } = tensor as { name: string; data: Json };
+    return [name, data];
+  });
+  return short(Object.fromEntries(named) as Json);
 }
 
 function short(value: Json | undefined): string {
