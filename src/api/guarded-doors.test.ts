@@ -1,3 +1,4 @@
+import { Metadata } from '@grpc/grpc-js';
 import { afterAll, describe, expect, it } from 'vitest';
 import { inferToGrpc } from '../serving/protocol/grpc-infer.ts';
 import { readInference, writeInference } from '../serving/protocol/infer-http.ts';
@@ -51,7 +52,7 @@ describe('a degraded answer', () => {
 
 it('the rate of a key is counted at the door of gRPC', async () => {
   const grpc = new GrpcInference(serving, {} as never);
-  const call = { getDeadline: () => Number.POSITIVE_INFINITY, on: () => {} };
+  const call = { getDeadline: () => Number.POSITIVE_INFINITY, on: () => {}, metadata: new Metadata() };
   const message = {
     model_name: 'limited',
     model_version: '',
