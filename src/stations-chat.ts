@@ -1,17 +1,19 @@
 import { createGuardedAgent } from './connectors/egress.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
 import type { Variables } from './connectors/template.ts';
+import type { Limits } from './kernel/limits.ts';
 import { Budgets } from './ledger/budgets.ts';
 import type { Costs } from './ledger/costs.ts';
 import type { Models } from './models/models.ts';
 import { OPENAI_ENDPOINT_SCHEMA } from './serving/chat/endpoint.ts';
-import { LanguageModels } from './serving/chat/language-models.ts';
+import { LanguageModels, type LanguageModelsDependencies } from './serving/chat/language-models.ts';
 import { splitReference } from './serving/chat/reference.ts';
 import type { TensorPort } from './serving/chat/tensor-embeddings.ts';
 import { Upstream } from './serving/chat/upstream.ts';
 import { verifyEndpoint } from './serving/chat/verify-endpoint.ts';
 import { embeddingInputs, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
 import { createOpenAiRuntime } from './serving/runtimes/openai-runtime.ts';
+import { RateLimiter } from './serving/traffic/rate-limiter.ts';
 import type { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
@@ -52,11 +54,27 @@ export function createChat(ground: Ground, { costs, models, serving, router, ups
     models: { resolve: (name, reference, key) => resolveSplit(models, router, name, reference, key) },
     upstream,
     tensors: createTensorEmbeddings(models, serving),
+    admit: createAdmission(models, ground.limits),
     budgets,
     cost: (entry) => costs.entry(entry),
   });
   ground.closers.push(async () => languageModels.close());
   return { budgets, languageModels };
+}
+
+/** Rate limits of each key, as the definitions of the models have them (`serving.rateLimit`). */
+function createAdmission(models: Models, { rateLimitKeysMax }: Limits): LanguageModelsDependencies['admit'] {
+  const limiters = new Map<string, RateLimiter>();
+  return ({ name, version }, callerId) => {
+    const { rateLimit } = models.resolve(name, version).serving;
+    if (!rateLimit) return;
+    let limiter = limiters.get(name);
+    if (!limiter) {
+      limiter = new RateLimiter(name, rateLimitKeysMax);
+      limiters.set(name, limiter);
+    }
+    limiter.take(callerId, rateLimit, performance.now());
+  };
 }
 
 /** The version of an alias, or under a rollout the one that the key is given to. */

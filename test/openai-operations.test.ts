@@ -3,14 +3,17 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
 import { type Aios, openAios } from './openai-under-test.ts';
 
-const modelYaml = (url: string, price: number) => `
+const modelYaml = (url: string, price: number, more = '') => `
 name: from-project
 runtime: openai
+${more}
 endpoint:
   url: ${url}
   model: echo
   prices: { inputUsdPerMillion: ${price} }
 `;
+
+const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 200 });
 
 describe('language models in operation', () => {
   let upstream: OpenAiServer;
@@ -49,6 +52,16 @@ describe('language models in operation', () => {
     expect((await ask('from-project@2')).response.headers.get('x-aios-model')).toBe('from-project@2');
   });
 
+  it('are bounded for each key by the rate of their definition, and their costs are told by who asked', async () => {
+    const text = modelYaml(upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 2 } }');
+    await aios.api('POST', '/api/v1/apply', { files: [{ path: 'models/from-project/model.yaml', text }] });
+    await ask('from-project');
+    await ask('from-project');
+    await expect(ask('from-project')).rejects.toMatchObject({ status: 429, code: 'serving.rate_limited' });
+    const { body } = await aios.api('GET', '/api/v1/costs?groupBy=by');
+    expect(body.items).toMatchObject([{ key: expect.stringMatching(/^key:key_/) }]);
+  });
+
   it('are tried by rollouts: a user keeps the version, and what it does is counted', async () => {
     await aios.register('tried', { url: upstream.url, model: 'echo', retries: 0 });
     const second = { runtime: 'openai', endpoint: { url: upstream.url, model: 'echo-2', retries: 0 } };
@@ -58,7 +71,7 @@ describe('language models in operation', () => {
     expect([started.status, started.body]).toMatchObject([201, { status: 'running' }]);
     const versionOf = async (user: string, more: object = {}) =>
       (await ask('tried', { user, ...more })).response.headers.get('x-aios-model');
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const versions = new Set<string | null>();
       for (let i = 0; i < 12; i++) versions.add(await versionOf(`user-${i}`));
       expect([...versions].sort()).toEqual(['tried@1', 'tried@2']);
@@ -70,7 +83,7 @@ describe('language models in operation', () => {
     await expect(versionOf(users[first.indexOf('tried@2')]!)).rejects.toMatchObject({
       code: 'chat.upstream_failed',
     });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { body } = await aios.api('GET', '/api/v1/models/tried/rollouts');
       const [{ id }] = body.items as [{ id: string }];
       const report = await aios.api('GET', `/api/v1/models/tried/rollouts/${id}`);
@@ -83,7 +96,7 @@ describe('language models in operation', () => {
     await ask('measured');
     const { data } = await ask('measured', { stream: true });
     for await (const _ of data as unknown as AsyncIterable<unknown>);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const text = await (await fetch(`${aios.app.url}/metrics`)).text();
       const lines = text.split('\n').filter((line) => line.includes('gen_ai_request_model="measured"'));
       const found = (name: string, label = '') =>

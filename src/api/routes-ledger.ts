@@ -132,12 +132,12 @@ function moneyRoutes(server: FastifyInstance, { costs }: Dependencies): void {
     method: 'GET',
     url: '/api/v1/costs',
     permission: 'costs.read',
-    summary: 'Costs by service, workflow or day',
+    summary: 'Costs by service, resource, workflow or day, or by who asked (calls of language models)',
     tag: 'costs',
     query: Type.Object(
       {
         groupBy: Type.Optional(
-          Type.String({ enum: ['service', 'resource', 'workflow', 'day'], default: 'service' }),
+          Type.String({ enum: ['service', 'resource', 'workflow', 'day', 'by'], default: 'service' }),
         ),
         since: Time,
         until: Time,

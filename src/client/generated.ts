@@ -58,8 +58,8 @@ export interface Operations {
   'PUT /api/v1/contracts/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
   /** Every version of a contract, newest first. Permission: `definitions.read`. */
   'GET /api/v1/contracts/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
-  /** Costs by service, workflow or day. Permission: `costs.read`. */
-  'GET /api/v1/costs': { query?: { groupBy?: "service" | "resource" | "workflow" | "day" | undefined; since?: string | undefined; until?: string | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** Costs by service, resource, workflow or day, or by who asked (calls of language models). Permission: `costs.read`. */
+  'GET /api/v1/costs': { query?: { groupBy?: "service" | "resource" | "workflow" | "day" | "by" | undefined; since?: string | undefined; until?: string | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** Events that a consumer group could not handle, newest first. Permission: `events.read`. */
   'GET /api/v1/dead-letters': { query?: { group?: string | undefined; status?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** Hand dead letters to their groups again. Permission: `dead-letters.replay`. */

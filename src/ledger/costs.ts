@@ -22,7 +22,7 @@ export interface CostRecord {
   tags?: Json | undefined;
 }
 
-export type CostGroup = 'service' | 'resource' | 'workflow' | 'day';
+export type CostGroup = 'service' | 'resource' | 'workflow' | 'day' | 'by';
 
 /** A step is charged once for a resource, however often its commit is sent. */
 const costLane = plannedLane<CostRecord>({
@@ -54,6 +54,7 @@ const GROUPS: Record<CostGroup, string> = {
   service: 'c.service',
   resource: 'c.resource',
   workflow: "coalesce(f.name, 'none')",
+  by: "coalesce(c.tags->>'by', 'none')",
   day: "to_char(c.at at time zone 'UTC', 'YYYY-MM-DD')",
 };
 

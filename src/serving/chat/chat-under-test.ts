@@ -46,6 +46,9 @@ export class ChatUnderTest {
       tensors: {
         embed: async ({ inputs }) => ({ vectors: inputs.map((input) => [input.length]), costMicroUsd: 5 }),
       },
+      admit: (_, callerId) => {
+        if (callerId === 'limited') throw new AiosError('serving.rate_limited');
+      },
       budgets: {
         reserve: ({ tokens, amountMicroUsd }) => {
           this.held.push({ tokens, amountMicroUsd });

@@ -11,7 +11,7 @@ export interface Prices {
 
 /** A model at an OpenAI-compatible server. */
 export interface Target {
-  /** With its path, mostly `…/v1`; no slash at the end. */
+  /** With its path, mostly `…/v1`, no slash at the end; a query (`?api-version=…`) goes with each request. */
   readonly url: string;
   /** As the server calls it. */
   readonly model: string;

@@ -160,6 +160,14 @@ describe('calls of language models', () => {
       authorization: 'Bearer very-secret',
       'x-team': 'of very-secret',
     });
+    const url = `${first.url}/?api-version=7`;
+    chat.define('query', endpoint(first, { url, secret: 'TOKEN' }));
+    const body = { error: { message: 'Incorrect API key provided: very-secret' } };
+    first.next({ kind: 'status', status: 401, body });
+    await expect(chat.models.complete(chat.call('query'))).rejects.toMatchObject({
+      message: '401: Incorrect API key provided: ***',
+    });
+    expect(first.taken()[0]?.path).toBe('/v1/chat/completions?api-version=7');
     chat.define('unset', endpoint(first, { secret: 'ABSENT' }));
     await expect(chat.models.complete(chat.call('unset'))).rejects.toMatchObject({
       code: 'chat.misconfigured',
@@ -216,6 +224,15 @@ describe('calls of language models', () => {
       { cache: undefined },
       { cache: undefined },
     ]);
+  });
+
+  it('are counted against what their key may ask', async () => {
+    chat.define('m', endpoint(first));
+    const by = { kind: 'key', id: 'limited' };
+    await expect(chat.models.complete(chat.call('m', 'x', { by }))).rejects.toMatchObject({
+      code: 'serving.rate_limited',
+    });
+    expect([first.taken(), chat.held]).toEqual([[], []]);
   });
 
   it('of another kind of model are refused', async () => {

@@ -34,6 +34,8 @@ export interface LanguageModelsDependencies extends MeteringDependencies {
   };
   upstream: Upstream;
   tensors: TensorPort;
+  /** Counts a call against what its caller may ask of a model. @throws AiosError `serving.rate_limited` */
+  admit(version: RegisteredVersion, callerId: string): void;
   limits: Pick<Limits, 'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax'>;
 }
 
@@ -86,7 +88,7 @@ export class LanguageModels {
   /**
    * A chat completion, whole.
    *
-   * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
+   * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `serving.rate_limited`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
    * `chat.upstream_failed`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
    */
   async complete(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
@@ -156,11 +158,13 @@ export class LanguageModels {
 
   #prepare(call: LanguageCall, task: LanguageModel['task']): PreparedCall {
     const { model: asked, request, by, step } = call;
-    const { name, version, digest, endpoint, trial } = this.#languageModel(asked, keyOf(call));
+    const found = this.#languageModel(asked, keyOf(call));
+    const { name, version, digest, endpoint, trial } = found;
     const languageModel = parseEndpoint(endpoint);
     if (languageModel.task !== task)
       throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
     checkRequest(task, request);
+    if (!step) this.#deps.admit(found, by.id);
     return {
       operation: task,
       model: name,

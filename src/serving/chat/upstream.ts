@@ -121,16 +121,17 @@ export class Upstream {
     attempt: Attempt,
     accept: string,
   ): Promise<Dispatcher.ResponseData> {
-    const { origin, pathname } = new URL(target.url);
+    const { origin, pathname, search } = new URL(target.url);
+    const credentials = this.#credentials(target);
     const response = await this.#options.dispatcher.request({
       origin,
-      path: `${pathname === '/' ? '' : pathname}${path}`,
+      path: `${pathname === '/' ? '' : pathname.replace(/\/$/, '')}${path}${search}`,
       method: body ? 'POST' : 'GET',
       headers: {
         ...(body ? { 'content-type': 'application/json' } : {}),
         accept,
         'user-agent': 'aios',
-        ...this.#credentials(target),
+        ...credentials.headers,
       },
       body: body ? JSON.stringify({ ...body, model: target.model }) : null,
       headersTimeout: 0, // the attempt has its own times
@@ -138,23 +139,28 @@ export class Upstream {
       signal: attempt.signal,
     });
     if (response.statusCode >= 200 && response.statusCode < 300) return response;
-    const text = await textOf(response.body, ERROR_BYTES_MAX).catch(() => '');
+    let text = await textOf(response.body, ERROR_BYTES_MAX).catch(() => '');
+    // Some servers repeat the key that they refuse.
+    for (const secret of credentials.secrets) text = text.replaceAll(secret, '***');
     throw refusal(response.statusCode, response.headers, tryParse(text) ?? text);
   }
 
-  #credentials({ secret, headers }: Target): Record<string, string> {
+  #credentials({ secret, headers }: Target): { headers: Record<string, string>; secrets: string[] } {
+    const secrets: string[] = [];
     const value = (name: string) => {
       const found = this.#options.secret(name);
-      if (found !== undefined) return found;
-      throw new AiosError('chat.misconfigured', {
-        detail: `The secret “${name}” is not set: AIOS_SECRET_${name}.`,
-      });
+      if (found === undefined)
+        throw new AiosError('chat.misconfigured', {
+          detail: `The secret “${name}” is not set: AIOS_SECRET_${name}.`,
+        });
+      if (found !== '') secrets.push(found);
+      return found;
     };
     const sent: Record<string, string> = {};
     if (secret !== undefined) sent.authorization = `Bearer ${value(secret)}`;
     for (const [name, text] of Object.entries(headers))
       sent[name.toLowerCase()] = text.replace(REFERENCE, (_, reference: string) => value(reference));
-    return sent;
+    return { headers: sent, secrets };
   }
 }
 
