@@ -50,6 +50,8 @@ export interface Budget {
   readonly amountMicroUsdMax: MicroUsd | null;
 }
 
+export const SELECT_BUDGETS = `select name, scope, subject, period, tokens_max as "tokensMax", amount_micro_usd_max as "amountMicroUsdMax" from budgets`;
+
 /** A budget as it is to be, or its name alone for one that is to be no more. */
 export type BudgetChange = { readonly name: string; readonly budget: Budget | undefined };
 
