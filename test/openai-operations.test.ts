@@ -24,6 +24,8 @@ describe('language models in operation', () => {
     upstream = await OpenAiServer.start();
     aios = await openAios();
     client = new OpenAI({ baseURL: aios.baseURL, apiKey: aios.apiKey, maxRetries: 0 });
+    await aios.register('hostile', { url: upstream.url, model: 'echo' });
+    await aios.register('hostile-vectors', { url: upstream.url, model: 'vectors', task: 'embeddings' });
   });
   afterAll(async () => {
     await aios?.stop();
@@ -89,6 +91,61 @@ describe('language models in operation', () => {
       const report = await aios.api('GET', `/api/v1/models/tried/rollouts/${id}`);
       expect(JSON.stringify(report.body)).toMatch(/"challenger":\{"requests":\d+,"errors":1/);
     });
+  });
+
+  it.each([
+    ['no JSON', 'POST', '/v1/chat/completions', '{', 400, 'request.malformed'],
+    ['a list', 'POST', '/v1/chat/completions', '[]', 400, 'request.invalid'],
+    ['no model', 'POST', '/v1/chat/completions', '{"messages":[]}', 400, 'request.invalid'],
+    ['a model that is no text', 'POST', '/v1/embeddings', '{"model":{},"input":"x"}', 400, 'request.invalid'],
+    ['no input', 'POST', '/v1/embeddings', '{"model":"hostile-vectors","input":[]}', 400, 'request.invalid'],
+    [
+      'a mixed input',
+      'POST',
+      '/v1/embeddings',
+      '{"model":"hostile-vectors","input":["a",1]}',
+      400,
+      'request.invalid',
+    ],
+    [
+      'very many choices',
+      'POST',
+      '/v1/chat/completions',
+      '{"model":"hostile","n":1e9,"messages":[{"role":"user"}]}',
+      400,
+      'request.invalid',
+    ],
+    [
+      'another kind of stream',
+      'POST',
+      '/v1/chat/completions',
+      '{"model":"hostile","stream":"yes","messages":[{"role":"user"}]}',
+      400,
+      'request.invalid',
+    ],
+    [
+      'a prototype',
+      'POST',
+      '/v1/chat/completions',
+      '{"model":"hostile","__proto__":{"n":9},"messages":[{"role":"user"}]}',
+      400,
+      'request.malformed',
+    ],
+    ['a model named @', 'POST', '/v1/embeddings', '{"model":"@","input":"x"}', 404, 'models.unknown_model'],
+    ['a path that is not there', 'POST', '/v1/completions', '{}', 404, 'request.not_found'],
+    ['a model that is not there', 'GET', '/v1/models/%40%40', undefined, 404, 'models.unknown_model'],
+  ])('are asked %s: an error in the shape of the protocol', async (_, method, path, body, status, code) => {
+    const response = await fetch(`${aios.app.url}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${aios.apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body }),
+    });
+    const { error } = (await response.json()) as { error: Record<string, string> };
+    expect([response.status, error.code]).toEqual([status, code]);
+    expect(Object.keys(error)).toEqual(expect.arrayContaining(['message', 'type', 'param', 'code']));
   });
 
   it('are measured by the names of the GenAI conventions', async () => {
