@@ -10,10 +10,10 @@ export function Badge({ tone, children, dot = false }: { tone: Tone; children: R
   );
 }
 
-export function StatusBadge({ status }: { status: string }) {
+export function StatusBadge({ status, label = status }: { status: string; label?: string }) {
   return (
     <Badge tone={statusTone(status)} dot>
-      {status}
+      {label}
     </Badge>
   );
 }

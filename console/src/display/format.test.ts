@@ -1,5 +1,15 @@
 import { expect, it } from 'vitest';
-import { bytes, duration, label, money, plainNumber, relativeTime, share, shortId } from './format.ts';
+import {
+  bytes,
+  duration,
+  label,
+  money,
+  plainNumber,
+  relativeTime,
+  share,
+  shortId,
+  wholeDuration,
+} from './format.ts';
 
 const NOW = Date.parse('2026-03-01T12:00:00Z');
 
@@ -44,3 +54,11 @@ it('names, numbers, shares and sizes are written for people', () => {
   expect([share(71, 100), share(1, 3), share(0, 0)]).toEqual(['71 %', '33.3 %', '–']);
   expect([bytes(900), bytes(12_619), bytes(9_500_000)]).toEqual(['900 B', '12.6 kB', '9.5 MB']);
 });
+
+it.each([
+  [600, '10 min'],
+  [3_600, '1 h'],
+  [5_400, '1 h 30 min'],
+  [172_800, '2 d'],
+  [45, '45 s'],
+])('shows %d seconds that somebody set as %s', (seconds, text) => expect(wholeDuration(seconds)).toBe(text));

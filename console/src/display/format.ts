@@ -40,6 +40,15 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / DAY)} d ${Math.floor((ms % DAY) / HOUR)} h`;
 }
 
+/**
+ * A duration that somebody set, in seconds: without units that are zero.
+ *
+ * @example wholeDuration(3600) // '1 h'
+ */
+export function wholeDuration(seconds: number): string {
+  return duration(seconds * 1_000).replace(/(\d+ \w+) 0 \w+$/, '$1');
+}
+
 /** Millionths of a dollar as dollars; what costs less than a cent keeps two digits that count. */
 export function money(microUsd: number): string {
   const usd = microUsd / 1_000_000;

@@ -4,6 +4,7 @@ const STATUS: Readonly<Record<string, Tone>> = {
   completed: 'good',
   ready: 'good',
   replayed: 'good',
+  promoted: 'good',
   running: 'active',
   claimed: 'active',
   registered: 'active',
@@ -13,6 +14,7 @@ const STATUS: Readonly<Record<string, Tone>> = {
   pending: 'quiet',
   canceled: 'quiet',
   dismissed: 'quiet',
+  'rolled-back': 'bad',
   failed: 'bad',
   expired: 'bad',
 };

@@ -14,6 +14,8 @@ import { Time } from '../display/time.tsx';
 import { guardFigures } from './guard-figures.ts';
 import { ModelRequests } from './model-requests.tsx';
 import { PromoteButton } from './promote-button.tsx';
+import { PastRollouts, Rollouts } from './rollouts.tsx';
+import { WaitingPromotions } from './waiting-promotions.tsx';
 
 const route = getRouteApi('/models/$name');
 
@@ -27,7 +29,7 @@ export function ModelPage() {
         const version =
           shown.versions.find(({ version: number }) => String(number) === wanted) ??
           shown.versions.find(({ version: number }) => number === shown.aliases.champion) ??
-          shown.versions.at(-1);
+          shown.versions[0];
         return (
           <Page
             title={shown.name}
@@ -39,7 +41,10 @@ export function ModelPage() {
             subtitle={version?.card.task}
             actions={<CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />}
           >
+            <WaitingPromotions model={name} />
+            <Rollouts model={name} />
             <Versions model={shown} selected={version?.version} />
+            <PastRollouts model={name} />
             {version && <Version model={shown} version={version} />}
             <ModelRequests model={name} />
           </Page>
@@ -68,7 +73,7 @@ function Versions({ model, selected }: { model: Model; selected: number | undefi
           </tr>
         </thead>
         <tbody>
-          {model.versions.toReversed().map((version) => (
+          {model.versions.map((version) => (
             <tr
               key={version.version}
               data-clickable="true"

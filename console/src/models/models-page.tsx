@@ -56,7 +56,7 @@ function ModelTable({ models }: { models: readonly Model[] }) {
       </thead>
       <tbody>
         {models.map(({ name, aliases, versions, serving }) => {
-          const newest = versions.at(-1);
+          const newest = versions[0];
           return (
             <tr
               key={name}

@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { logisticModel } from '../src/testing/onnx.ts';
+import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+
+const ONNX = join(
+  import.meta.dirname,
+  '..',
+  'examples',
+  'returns',
+  'models',
+  'return-risk',
+  'return-risk.onnx',
+);
+const CREDIT = `
+name: credit
+file: credit.onnx
+signature: { features: [a, b] }
+promotion: { approvals: 1, of: [admin], fourEyes: false }
+`;
+
+interface Rollouts {
+  items: { id: string; status: string; reason?: string }[];
+}
+
+// Says in its name why it is skipped, as the console's other tests do.
+describe.skipIf(!browserPath)(
+  `models in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
+  () => {
+    let product: Started;
+    let browser: Browser;
+    const contexts: BrowserContext[] = [];
+
+    beforeAll(async () => {
+      product = await startProduct();
+      browser = await openBrowser();
+      const { versions } = await product.api<{ versions: { signature: object }[] }>(
+        '/api/v1/models/return-risk',
+      );
+      await post('/api/v1/models/return-risk/versions', {
+        onnxBase64: (await readFile(ONNX)).toString('base64'),
+        signature: versions[0]!.signature,
+        card: { task: 'the same again' },
+      });
+      await post('/api/v1/apply', {
+        files: [
+          { path: 'models/credit/model.yaml', text: CREDIT },
+          {
+            path: 'models/credit/credit.onnx',
+            base64: Buffer.from(logisticModel([0.2, 0.4], 0)).toString('base64'),
+          },
+        ],
+      });
+    });
+    afterAll(async () => {
+      await browser?.close();
+      await product?.stop();
+    });
+    afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
+
+    const post = (path: string, body: object, method = 'POST') =>
+      product.api(path, { method, body: JSON.stringify(body) });
+    const rollouts = () => product.api<Rollouts>('/api/v1/models/return-risk/rollouts');
+
+    async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+      contexts.push(context);
+      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
+      const page = await context.newPage();
+      await page.goto(product.url + path);
+      return page;
+    }
+
+    it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
+      const page = await open('/models/return-risk');
+      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+      await page.getByLabel('Percent of the keys').fill('30');
+      await page.getByRole('button', { name: 'Start the canary' }).click();
+      const panel = page.getByRole('region', { name: 'Canary of v2' });
+      await panel.getByText('v2 answers 30 %').waitFor();
+      await panel.getByRole('row', { name: /^Requests [1-9]/ }).waitFor(); // the simulation goes on
+      expect((await rollouts()).items).toMatchObject([{ status: 'running' }]);
+      await panel.getByRole('button', { name: 'Roll back' }).click();
+      await page.getByLabel('Why').fill('seen enough');
+      await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click();
+      await panel.waitFor({ state: 'hidden' });
+      const earlier = page.getByRole('region', { name: 'Earlier rollouts' });
+      await earlier.getByText('seen enough').waitFor();
+      expect((await rollouts()).items).toMatchObject([{ status: 'rolled-back', reason: 'seen enough' }]);
+    });
+
+    it('a promotion that waits is approved where it is shown', async () => {
+      await post('/api/v1/models/credit/aliases/champion', { version: 1 }, 'PUT');
+      const page = await open('/models/credit');
+      const panel = page.getByRole('region', { name: 'v1 waits to become champion' });
+      await panel.getByText('It has 0 of 1 approvals, from admin.').waitFor();
+      await panel.getByRole('button', { name: 'Approve' }).click();
+      await page.getByText('champion v1').waitFor();
+      await panel.waitFor({ state: 'hidden' });
+    });
+
+    it.each([
+      ['light', 1440, 900],
+      ['dark', 1440, 900],
+      ['light', 390, 844],
+      ['dark', 390, 844],
+    ] as const)(
+      'a rollout is drawn, fits, and axe finds nothing: %s, %d px',
+      async (colorScheme, width, height) => {
+        const steps = [{ percent: 20, waitSeconds: 3600 }, { percent: 50 }];
+        const [active] = (await rollouts()).items.filter(({ status }) => status === 'running');
+        if (!active)
+          await post('/api/v1/models/return-risk/rollouts', {
+            challenger: 2,
+            kind: 'canary',
+            steps,
+            comparison: { share: 1 },
+          });
+        const page = await open('/models/return-risk', {
+          viewport: { width, height },
+          colorScheme,
+          bypassCSP: true,
+        });
+        await page.getByText('compared rows').waitFor();
+        await page.evaluate(axe.source);
+        const violations = await page.evaluate(
+          `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
+        );
+        expect(violations).toEqual([]);
+        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(
+          0,
+        );
+      },
+    );
+  },
+);
