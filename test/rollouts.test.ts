@@ -178,6 +178,42 @@ describe('rollouts over two processes', () => {
     );
   }, 60_000);
 
+  it('an A/B test takes outcomes over HTTP, each key once; a schedule is paused and resumed, each as often as it is asked', async () => {
+    const ask = async (path: string, body: object) => {
+      const response = await fetch(`${apps[turn++ % 2]!.url}/api/v1/models/risk/rollouts${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${keys.admin}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return {
+        status: response.status,
+        json: (await response.json()) as { id: string; status: string; code: string },
+      };
+    };
+    const plan = { challenger: 2, kind: 'ab', outcome: { name: 'accepted', effect: 0.1 } };
+    expect((await ask('', { ...plan, outcome: undefined })).json.code).toBe('models.rollout_invalid');
+    expect((await ask('', { ...plan, percnt: 3 })).json.code).toBe('request.invalid');
+    await aios('ben', 'approve', 'risk', '2'); // the approval of Ann is void since the rollback
+    const { status, json } = await ask('', plan);
+    expect(status).toBe(201);
+    expect((await ask('', plan)).json.id).toBe(json.id);
+    const outcomes = some.map((key, i) => ({ key, value: i % 2 }));
+    expect((await ask(`/${json.id}/outcomes`, { outcomes })).json).toEqual({ counted: 60 });
+    expect((await ask(`/${json.id}/outcomes`, { outcomes })).json).toEqual({ counted: 0 });
+    const report = (await aios('admin', 'rollout', 'risk')).json;
+    expect(report.test.samples.champion + report.test.samples.challenger).toBe(60);
+    for (const [action, found] of [
+      ['pause', 'paused'],
+      ['pause', 'paused'],
+      ['resume', 'running'],
+      ['rollback', 'rolled-back'],
+      ['rollback', 'rolled-back'],
+    ] as const)
+      expect((await ask(`/${json.id}/${action}`, {})).json.status).toBe(found);
+    expect((await ask(`/${json.id}/promote`, {})).json.code).toBe('models.rollout_ended');
+    expect((await ask('/rol_0/pause', {})).json.code).toBe('models.no_rollout');
+  });
+
   async function runOf(workflow: string) {
     const response = await fetch(`${apps[1]!.url}/api/v1/workflows/${workflow}/runs?wait=20s`, {
       method: 'POST',

@@ -39,6 +39,8 @@ export class RolloutRunner {
   #timers: NodeJS.Timeout[] = [];
   #following: Promise<void> = Promise.resolve();
   #judging: Promise<void> | undefined;
+  /** A database that is away is told of once, not four times a second. */
+  #isLost = false;
 
   constructor(dependencies: RunnerDependencies) {
     this.#deps = dependencies;
@@ -51,7 +53,7 @@ export class RolloutRunner {
     await this.follow();
     await Promise.all([...this.#active.values()].map((rollout) => this.#warmUp(rollout)));
     this.#timers = [
-      setInterval(() => void this.follow().catch(this.#deps.onError), rolloutPollMs),
+      setInterval(() => void this.#poll(), rolloutPollMs),
       setInterval(() => {
         this.#judging ??= this.judge()
           .catch(this.#deps.onError)
@@ -87,6 +89,16 @@ export class RolloutRunner {
           isConflict(error) || (error instanceof AiosError && error.code === 'models.rollout_ended');
         if (!isOthers) this.#deps.onError(error); // the others are judged all the same
       }
+    }
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.follow();
+      this.#isLost = false;
+    } catch (error) {
+      if (!this.#isLost) this.#deps.onError(error);
+      this.#isLost = true;
     }
   }
 

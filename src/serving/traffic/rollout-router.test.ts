@@ -164,6 +164,19 @@ describe('traffic under a rollout', () => {
   });
 });
 
+describe('an idle version', () => {
+  it('stays loaded as long as it is under a rollout', async () => {
+    const { serving, rollouts } = setUp({ percent: 1 });
+    for (const version of [1, 2]) await serving.load('risk', version);
+    const later = performance.now() + 2 * limitsFrom().modelIdleMs;
+    serving.unloadIdle(later);
+    expect([1, 2].map((version) => serving.isReady('risk', version))).toEqual([true, true]);
+    rollouts.put([]);
+    serving.unloadIdle(later);
+    expect([1, 2].map((version) => serving.isReady('risk', version))).not.toEqual([true, true]);
+  });
+});
+
 describe('a shadow', () => {
   const shadow = { shadow: true, comparison: { share: 1, tolerance: 1.5 } };
 

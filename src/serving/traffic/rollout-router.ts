@@ -23,6 +23,8 @@ interface RoutedAnswer {
   readonly costMicroUsd: number;
   /** Why the version did not answer itself, where its fallback did. */
   readonly degraded?: { readonly reason: ErrorCode } | undefined;
+  /** Set when nothing was computed for the call. */
+  readonly cached?: string | undefined;
 }
 
 type Run<Call, Answer> = (call: Call) => Promise<Answer>;
@@ -66,6 +68,14 @@ export class RolloutRouter {
     return ofModel === undefined ? undefined : ofModel.get(String(reference ?? DEFAULT_ALIAS));
   }
 
+  /** Both versions of each split: a rare key must not find its version cold, nor a rollback the champion. */
+  versions(): { model: string; version: number }[] {
+    return [...this.#active()].flatMap(({ plan: { model, champion, challenger } }) => [
+      { model, version: champion },
+      { model, version: challenger },
+    ]);
+  }
+
   /** What was counted since the last call, of each split that has counted anything. */
   drain(): SplitCounts[] {
     const ended = this.#ended;
@@ -93,7 +103,8 @@ export class RolloutRouter {
       split.failed(side, new AiosError(answer.degraded.reason));
       return answer;
     }
-    split.succeeded(side, performance.now() - startedMs);
+    // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
+    if (answer.cached === undefined) split.succeeded(side, performance.now() - startedMs);
     if (split.isCopied()) this.#copy(split, side, call, answer, run);
     return answer;
   }

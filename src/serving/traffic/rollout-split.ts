@@ -46,6 +46,7 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'serving.timeout',
   'serving.replica_lost',
   'serving.unavailable',
+  'serving.memory_exceeded',
   'serving.circuit_open',
   'chat.upstream_failed',
   'chat.misconfigured',

@@ -153,9 +153,10 @@ export class Serving {
     );
   }
 
-  /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays, and so do those that a loaded one falls back to. */
+  /** Ends the replicas of versions that nobody used for `modelIdleMs`; a model's last used version stays, and so do those that a loaded one falls back to, and those under a rollout. */
   unloadIdle(nowMs = performance.now()): void {
     const kept = this.#fallbackKeys();
+    for (const { model, version } of this.#rollouts?.versions() ?? []) kept.add(`${model}/${version}`);
     const newest = new Map<string, number>();
     for (const [key, { model, host }] of this.#hosted) {
       if (kept.has(key)) continue; // it stays anyway, and was perhaps never used: it must not take the place of one that was
