@@ -6,7 +6,7 @@ import type { StepContext } from './primitive.ts';
 
 type Scored = Awaited<ReturnType<InferPort['score']>>;
 
-async function infer(answered: Partial<Scored>) {
+async function infer(answered: Partial<Scored>, more: JsonObject = {}) {
   const asked: object[] = [];
   const costs: object[] = [];
   const lane = { name: 'cost', order: 1, write: async () => undefined };
@@ -31,7 +31,10 @@ async function infer(answered: Partial<Scored>) {
     },
   );
   const context = { runId: 'run_1', stepKey: 'score', nowMs: 5 } as StepContext;
-  const { output, pins } = await primitive.run({ model: 'risk', features: { a: 1 } } as JsonObject, context);
+  const { output, pins } = await primitive.run(
+    { model: 'risk', features: { a: 1 }, ...more } as JsonObject,
+    context,
+  );
   return { asked, costs, output, pins };
 }
 
@@ -44,6 +47,10 @@ describe('the primitive infer', () => {
     expect(output).toEqual({ outputs: { score: 0.5 }, model: 'risk', version: 3 });
     expect(pins).toEqual([{ kind: 'model', name: 'risk', version: '3', digest: 'd' }]);
     expect(costs).toMatchObject([{ resource: 'risk@3', amountMicroUsd: 4 }]);
+  });
+
+  it('hands on the key that a rollout divides its traffic by', async () => {
+    expect((await infer({}, { sticky: 'customer-7' })).asked).toMatchObject([{ stickyKey: 'customer-7' }]);
   });
 
   it('shows in the run that a fallback answered, and charges the model that did', async () => {

@@ -9,6 +9,7 @@ export interface InferPort {
     model: string;
     ref?: string | number;
     features: JsonObject;
+    stickyKey?: string;
     signal?: AbortSignal;
     step?: { runId: string; stepKey: string };
   }): Promise<{
@@ -26,7 +27,7 @@ export interface InferPort {
 
 /**
  * `call: infer:1@default`: runs a model on named features. `ref` is an alias or a version, `champion` when left out; which version answered
- * is kept with the result.
+ * is kept with the result. `sticky` is the key that a rollout divides its traffic by (a customer, say); the run when left out.
  *
  * Output: `{ outputs: { score: 0.12 }, model, version }`, and `degraded: { model, version, reason, by }` when the version asked for could
  * not answer and its fallback did.
@@ -42,16 +43,22 @@ export function inferPrimitive(models: InferPort, costs: CostPort): CallPrimitiv
         model: { type: 'string' },
         ref: { type: ['string', 'integer'], description: 'an alias or a version; champion when left out' },
         features: { type: 'object', description: 'feature name to value; more than the model takes is fine' },
+        sticky: {
+          type: 'string',
+          description:
+            'calls with the same key are answered by the same version under a rollout; the run when left out',
+        },
       },
       required: ['model', 'features'],
       additionalProperties: false,
     },
-    async run({ model, ref, features }, { runId, stepKey, nowMs }) {
+    async run({ model, ref, features, sticky }, { runId, stepKey, nowMs }) {
       const answer = await models.score({
         model: model as string,
         features: features as JsonObject,
         step: { runId, stepKey },
         ...(ref === undefined ? {} : { ref: ref as string | number }),
+        ...(sticky === undefined ? {} : { stickyKey: sticky as string }),
       });
       const { outputs, model: name, version, digest, computeUs, costMicroUsd, degraded } = answer;
       const cost = costs({
