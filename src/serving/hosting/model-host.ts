@@ -9,6 +9,7 @@ import {
   type RuntimeModel,
 } from '../runtimes/runtime.ts';
 import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
+import { BatchDelay } from './batch-delay.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
 import { overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot } from './replica-pool.ts';
@@ -43,11 +44,9 @@ export class ModelHost implements Unloadable {
   /** The rows that a batch grows to. */
   #batchRows = 1;
   #batchable = true;
-  #delayMs = 0;
+  readonly #delay = new BatchDelay(() => this.#dispatch());
   #device: 'cpu' | 'gpu' | undefined;
-  readonly #remote: boolean;
   #scheduled = false;
-  #delayed: NodeJS.Timeout | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   readonly #watch: LoadWatch;
   /** Unloaded until the next request. */
@@ -66,8 +65,7 @@ export class ModelHost implements Unloadable {
     this.label = label;
     this.#options = options;
     const { threads = 1, placement = 'cpu' } = options;
-    this.#remote = runtime.remote === true;
-    const own = this.#remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
+    const own = runtime.remote ? 0 : Math.min(threads, capacity.coresMax); // a model elsewhere uses no core here
     this.#model = { ...model, threads: own, placement };
     this.#capacity = capacity;
     this.rowsMax = capacity.limits.inferenceRowsMax;
@@ -191,7 +189,7 @@ export class ModelHost implements Unloadable {
     this.#closed = true;
     clearInterval(this.#sweeper);
     this.#watch.set(false);
-    clearTimeout(this.#delayed);
+    this.#delay.close();
     const reason = unavailable(this.label, new Error('it is being unloaded'));
     this.#fail(this.#queue.clear(), reason);
     for (const { batch } of this.#pool.slots) this.#fail(batch ?? [], reason);
@@ -209,7 +207,7 @@ export class ModelHost implements Unloadable {
     // Every replica of a version is the same: what one cannot do, none does.
     this.#batchable &&= batchable;
     this.#batchRows = this.#batchable ? batchRows : 1;
-    this.#delayMs = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
+    this.#delay.ms = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
     this.#device = replica.device ?? 'cpu';
     return replica;
   }
@@ -233,7 +231,7 @@ export class ModelHost implements Unloadable {
       const slot = slots[i]!;
       if (!slot.replica || slot.batch || slot.retired) continue;
       const nowMs = performance.now();
-      if (this.#delayMs > 0 && this.#delays(nowMs)) return;
+      if (this.#delay.ms > 0 && this.#delay.holds(this.#queue, this.#batchRows, nowMs)) return;
       const batch = this.#queue.take(nowMs, this.#batchRows);
       if (batch.length === 0) return;
       if (batch[0]!.rows <= this.#options.batchMax) this.#run(slot, slot.replica, batch, nowMs);
@@ -267,21 +265,6 @@ export class ModelHost implements Unloadable {
       (outcome) => this.#answered(slot, batch, outcome, inputMs),
       (error: Error) => this.#failed(slot, batch, error),
     );
-  }
-
-  /** True when a batch that is not full still waits for more. */
-  #delays(nowMs: number): boolean {
-    if (this.#queue.rows >= this.#batchRows) return false;
-    const leftMs = this.#queue.oldestAtMs() + this.#delayMs - nowMs;
-    if (leftMs <= 0) return false;
-    this.#delayed ??= setTimeout(
-      () => {
-        this.#delayed = undefined;
-        this.#dispatch();
-      },
-      Math.min(leftMs, this.#delayMs),
-    );
-    return true;
   }
 
   #answered(slot: Slot, batch: readonly Pending[], answer: BatchAnswer, inputMs: number): void {
