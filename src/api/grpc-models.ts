@@ -1,4 +1,3 @@
-import { protocolStatistics } from '../serving/hosting/protocol-statistics.ts';
 import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata } from '../serving/protocol/open-inference.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
@@ -54,21 +53,9 @@ export class GrpcModels {
     return { config: { ...config, input: numbered(input), output: numbered(output) } };
   };
 
-  readonly statistics = ({ name, version }: Named) => {
-    const { models, serving } = this.#deps;
-    if (name) models.resolve(name, version || undefined);
-    const all = Object.entries(serving.statistics()).map(([label, statistics]) => {
-      const slash = label.lastIndexOf('/');
-      return { name: label.slice(0, slash), version: label.slice(slash + 1), statistics };
-    });
-    const wanted = all.filter(
-      (each) => (!name || each.name === name) && (!version || each.version === version),
-    );
-    const stats = wanted.map((each) =>
-      protocolStatistics(each.name, each.version, each.statistics, each.statistics.cache),
-    );
-    return { model_stats: stats };
-  };
+  readonly statistics = ({ name, version }: Named) => ({
+    model_stats: this.#repository.statistics(name || undefined, version || undefined),
+  });
 
   readonly index = ({ ready }: { readonly ready: boolean }) => ({ models: this.#repository.index(ready) });
 

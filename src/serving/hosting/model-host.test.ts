@@ -5,7 +5,6 @@ import type { Replica, Runtime } from '../runtimes/runtime.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 import { Capacity } from './capacity.ts';
 import { ModelHost } from './model-host.ts';
-import { protocolStatistics } from './protocol-statistics.ts';
 import { InferRequest } from './request.ts';
 import type { ServingOptions } from './serving-options.ts';
 
@@ -362,21 +361,4 @@ it('tells the counts and times of the protocol’s statistics', async () => {
   expect(computeInfer.ms).toBeCloseTo(batchSizes[0]!.computeInferMs + 3 * batchSizes[1]!.computeInferMs, 6);
   expect(Math.abs(statistics.lastInferenceMs - Date.now())).toBeLessThan(60_000);
   expect(statistics.queueP99Ms).toBeGreaterThanOrEqual(statistics.queueP50Ms);
-  expect(protocolStatistics('m', 1, statistics, { hits: 5, misses: 4 })).toMatchObject({
-    name: 'm',
-    version: '1',
-    inference_count: 4,
-    execution_count: 2,
-    inference_stats: {
-      success: { count: 4, ns: Math.round(success.ms * 1e6) },
-      fail: { count: 0, ns: 0 },
-      queue: { count: 4 },
-      cache_hit: { count: 5 },
-      cache_miss: { count: 4 },
-    },
-    batch_stats: [
-      { batch_size: 1, compute_infer: { count: 1 } },
-      { batch_size: 3, compute_infer: { count: 1 } },
-    ],
-  });
 });

@@ -10,6 +10,10 @@ interface Durations {
 interface CountedModel {
   readonly rows: number;
   readonly batches: number;
+  /** Refused by a full queue: they fail without having taken time. */
+  readonly refused: number;
+  /** Of the response cache, where the version has one. */
+  readonly cache?: { readonly hits: number; readonly misses: number } | null;
   /** Epoch milliseconds; 0 before the first. */
   readonly lastInferenceMs: number;
   readonly success: Durations;
@@ -31,6 +35,7 @@ const NONE: Durations = { count: 0, ms: 0 };
 const NOTHING: CountedModel = {
   rows: 0,
   batches: 0,
+  refused: 0,
   lastInferenceMs: 0,
   success: NONE,
   fail: NONE,
@@ -57,14 +62,14 @@ export function modelStatistics(name: string, version: number | string, counted 
     execution_count: counted.batches,
     inference_stats: {
       success: duration(counted.success),
-      fail: duration(counted.fail),
+      fail: duration({ count: counted.fail.count + counted.refused, ms: counted.fail.ms }),
       queue: duration(counted.queue),
       compute_input: duration(counted.computeInput),
       compute_infer: duration(counted.computeInfer),
       compute_output: duration(counted.computeOutput),
-      // The answers that are kept are in front of the hosts, and are counted in the metrics (aios.serving.cache).
-      cache_hit: duration(NONE),
-      cache_miss: duration(NONE),
+      // An answer that was kept takes no time worth counting.
+      cache_hit: duration({ count: counted.cache?.hits ?? 0, ms: 0 }),
+      cache_miss: duration({ count: counted.cache?.misses ?? 0, ms: 0 }),
     },
     batch_stats: counted.batchSizes.map(
       ({ rows, count, computeInputMs, computeInferMs, computeOutputMs }) => ({
