@@ -137,19 +137,32 @@ export class Capacity {
       holding.bytes = bytes;
       holding.measured.residentBytes = bytes;
     }
+    // What has grown past the limit makes the idle ones go; those in use stay, and no other is started beside them.
+    for (
+      let over = this.memoryBytes > this.memoryBytesMax;
+      over;
+      over = this.memoryBytes > this.memoryBytesMax
+    )
+      if (!this.#unloadOne(undefined)) break;
   }
 
   #makeRoom(host: Unloadable, bytes: number): void {
     while (this.memoryBytes + bytes > this.memoryBytesMax) {
-      const least = this.#leastRecentlyUsed(host);
-      if (!least) throw this.#exceeded(host, bytes);
-      least.unload();
-      // Their processes end in a moment: the room is another's at once.
-      for (const holding of this.#holdings) if (holding.host === least) this.#holdings.delete(holding);
+      if (!this.#unloadOne(host)) throw this.#exceeded(host, bytes);
     }
   }
 
-  #leastRecentlyUsed(besides: Unloadable): Unloadable | undefined {
+  /** Unloads the host that was used longest ago, of those that nobody uses now. */
+  #unloadOne(besides: Unloadable | undefined): boolean {
+    const least = this.#leastRecentlyUsed(besides);
+    if (!least) return false;
+    least.unload();
+    // Their processes end in a moment: the room is another's at once.
+    for (const holding of this.#holdings) if (holding.host === least) this.#holdings.delete(holding);
+    return true;
+  }
+
+  #leastRecentlyUsed(besides: Unloadable | undefined): Unloadable | undefined {
     const nowMs = performance.now();
     let least: Unloadable | undefined;
     for (const { host, replica, bytes } of this.#holdings) {

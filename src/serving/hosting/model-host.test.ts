@@ -326,6 +326,23 @@ describe('the memory of all hosts', () => {
     expect(capacity.memoryBytes).toBe(0);
   });
 
+  it('unloads idle models when others have grown past the limit', async () => {
+    const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=250'));
+    let bytes = 100;
+    const growing = await sized(0).start({ name: 'm', digest: '', load: async () => new Uint8Array() });
+    const runtime: Runtime = { start: async () => Object.assign(growing, { residentBytes: () => bytes }) };
+    const a = setUp({ label: 'a/1', capacity, runtime: sized(100) });
+    const b = setUp({ label: 'b/1', capacity, runtime });
+    await a.ask(1);
+    await b.ask(1);
+    await pause(300);
+    await b.ask(2);
+    bytes = 200;
+    capacity.refresh(performance.now() + 60_000);
+    expect([a, b].map(({ host }) => host.statistics().replicas)).toEqual([0, 1]);
+    expect(capacity.memoryBytes).toBe(200);
+  });
+
   it('does not unload a model in use: the other waits its turn', async () => {
     const capacity = new Capacity(limitsFrom('modelMemoryBytesMax=150'));
     const [a, b] = ['a/1', 'b/1'].map((label) => setUp({ label, capacity, runtime: sized(100) }));

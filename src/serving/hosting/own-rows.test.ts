@@ -112,11 +112,21 @@ describe('each caller gets its own rows', () => {
     expect(host.statistics().restarts).toBeGreaterThan(0);
   });
 
-  it('from ONNX Runtime in other processes', async () => {
-    const host = hostOf(createOnnxRuntime({ startMs: 20_000 }), 2, logisticModel([1e-5, -1], 0.25));
+  it('from ONNX Runtime in other processes, one of them killed meanwhile', async () => {
+    const onnx = createOnnxRuntime({ startMs: 20_000 });
+    const started: Replica[] = [];
+    const runtime: Runtime = {
+      async start(model) {
+        const replica = await onnx.start(model);
+        started.push(replica);
+        return replica;
+      },
+    };
+    const host = hostOf(runtime, 2, logisticModel([1e-5, -1], 0.25));
     await host.start();
+    const killing = setTimeout(() => started[0]!.kill(), 100);
     const sigmoid = (a: number, b: number) => 1 / (1 + Math.exp(-(a * 1e-5 - b + 0.25)));
-    const { answered, wrong } = await ask(host, 10_000, sigmoid);
+    const { answered, wrong } = await ask(host, 10_000, sigmoid).finally(() => clearTimeout(killing));
     expect(wrong).toBe(0);
     expect(answered).toBeGreaterThan(9_500);
     expect(host.statistics().meanBatch).toBeGreaterThan(4);

@@ -110,6 +110,12 @@ describe('an ONNX replica', () => {
     replica.kill();
   });
 
+  it('that takes too long to load its model is killed', async () => {
+    const hasty = createOnnxRuntime({ startMs: 1 });
+    const started = hasty.start(model('logistic', logisticModel([1], 0)));
+    await expect(started).rejects.toThrow(/SIGKILL/);
+  });
+
   it.runIf(process.platform === 'linux')('knows no variable of the process that started it', async () => {
     process.env.AIOS_TEST_SECRET = 'secret';
     const replica = await onnx.start(model('logistic', logisticModel([1], 0)));
