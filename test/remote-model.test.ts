@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { newSecret } from '../src/access/key-format.ts';
+import { type App, createApp } from '../src/app.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { logisticModel } from '../src/testing/onnx.ts';
+
+/** One AIOS that serves a file, and two models of which it says that another server runs them: itself, over HTTP and over gRPC. */
+let app: App;
+let database: TestDatabase;
+let dataDir: string;
+const adminKey = newSecret('key');
+beforeAll(async () => {
+  process.env.AIOS_SECRET_SELF = adminKey;
+  process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
+  database = await createTestDatabase([]);
+  dataDir = await mkdtemp(join(tmpdir(), 'aios-remote-'));
+  const { user, password, host, port } = inject('postgres');
+  const [row] = await database.db.query<{ name: string }>('select current_database() as name');
+  const databaseUrl = `postgres://${user}:${password}@${host}:${port}/${row!.name}`;
+  const ports = { port: 0, grpcPort: 0 };
+  app = await createApp({
+    dataDir,
+    databaseUrl,
+    host: '127.0.0.1',
+    ...ports,
+    adminKey,
+    limits: limitsFrom(),
+  });
+  app.ready();
+});
+afterAll(async () => {
+  await app.stop();
+  delete process.env.AIOS_SECRET_SELF;
+  delete process.env.AIOS_HTTP_ALLOW_PRIVATE;
+  await database.close();
+  await rm(dataDir, { recursive: true });
+});
+
+const file = (path: string, content: string | Uint8Array) => ({
+  path,
+  bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+});
+const far = (name: string, protocol: string, url: string) =>
+  file(
+    `models/${name}/model.yaml`,
+    `name: ${name}
+runtime: oip
+endpoint:
+  url: ${url}
+  model: near
+  protocol: ${protocol}
+  headers: { authorization: "Bearer \${secrets.SELF}" }
+signature: { features: [orders, returns], results: { risk: { output: probabilities, column: 0 } } }
+serving: { replicas: 2 }
+`,
+  );
+
+it('serves models of other servers, applied from a project, over HTTP and gRPC', async () => {
+  await app.apply([
+    file('models/near/model.yaml', 'name: near\nfile: near.onnx\n'),
+    file('models/near/near.onnx', logisticModel([1, -1], 0)),
+  ]);
+  await app.apply([
+    far('far-http', 'http', app.url),
+    far('far-grpc', 'grpc', `http://127.0.0.1:${app.grpcPort}`),
+  ]);
+  const { serving } = app.stations;
+  for (const model of ['far-http', 'far-grpc']) {
+    const scores = await Promise.all(
+      [0, 1, 2, 3].map((x) => serving.score({ model, features: { orders: x, returns: x } })),
+    );
+    expect(scores.map(({ outputs }) => outputs)).toEqual(scores.map(() => ({ risk: 0.5 })));
+    const response = await fetch(`${app.url}/v2/models/${model}`, {
+      headers: { authorization: `Bearer ${adminKey}` },
+    });
+    expect(await response.json()).toMatchObject({ name: model, platform: 'oip', versions: ['1'] });
+  }
+  const [entry] = await app.stations.db.query<{ body: { endpoint: object } }>(
+    "select body from definitions where kind = 'model' and name = 'far-http'",
+  );
+  expect(JSON.stringify(entry)).not.toContain(adminKey);
+});
+
+it('refuses a definition whose server is away, and changes nothing', async () => {
+  await expect(app.apply([far('lost', 'http', 'http://127.0.0.1:9')])).rejects.toMatchObject({
+    code: 'models.endpoint_unavailable',
+    message: expect.stringContaining('models/lost/model.yaml'),
+  });
+  expect(app.stations.models.list().map(({ name }) => name)).not.toContain('lost');
+});
