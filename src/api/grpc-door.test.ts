@@ -1,5 +1,5 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ByteStrings } from '../serving/tensors/byte-strings.ts';
 import { DATATYPES, newData } from '../serving/tensors/tensor.ts';
 import { type GrpcAnswer, keyOf, openGrpcUnderTest } from './grpc-door-under-test.ts';
@@ -181,6 +181,15 @@ describe('the gRPC door', () => {
     await expect(
       infer({ ...hanging, parameters: { timeout: { int64_param: 50_000 } } }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED, details: /^serving\.timeout/ });
+  });
+
+  it('cancels nothing of a call that has its answer', async () => {
+    const spy = vi.spyOn(door.serving, 'infer');
+    await infer(good);
+    await infer(good); // by then the first has ended, on both sides
+    expect(spy.mock.calls[0]![0]).toMatchObject({ model: 'echo-fp32', caller: { kind: 'key', id: 'k' } });
+    expect(spy.mock.calls[0]![0].signal?.aborted).toBe(false);
+    spy.mockRestore();
   });
 
   it('answers the requests of a stream in their order; one that fails does not end it', async () => {
