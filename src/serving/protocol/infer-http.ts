@@ -54,7 +54,6 @@ export type InferenceBody =
   | { readonly bytes: Uint8Array; readonly headerBytes: number };
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
-const encoder = new TextEncoder();
 const RANK_MAX = 255;
 const DIMENSION_MAX = 2 ** 32 - 1; // what a replica is told in 32 bits
 
@@ -139,15 +138,17 @@ export function writeInference(request: InferenceRequest, answer: Answered): Inf
   head.outputs = outputs;
   const json = JSON.stringify(head);
   if (parts.length === 0) return { json };
-  const header = encoder.encode(json);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, header.length));
-  bytes.set(header);
-  let offset = header.length;
+  const headerBytes = Buffer.byteLength(json);
+  let length = headerBytes;
+  for (const part of parts) length += part.length;
+  const bytes = Buffer.allocUnsafe(length);
+  bytes.write(json);
+  let offset = headerBytes;
   for (const part of parts) {
     bytes.set(part, offset);
     offset += part.length;
   }
-  return { bytes, headerBytes: header.length };
+  return { bytes, headerBytes };
 }
 
 function writeOutput(output: Tensor, binary: boolean, parts: Uint8Array[]): JsonObject {
