@@ -19,6 +19,18 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'models',
+    name: 'load <name>',
+    description: 'start and warm the replicas of the champion before it is asked for',
+    load: async () => (await import('./model-loading.ts')).load,
+  },
+  {
+    under: 'models',
+    name: 'unload <name>',
+    description: 'end the replicas of a model; the next request loads it again',
+    load: async () => (await import('./model-loading.ts')).unload,
+  },
+  {
+    under: 'models',
     name: 'promote <name> <version>',
     description: 'point an alias at a version (exit code 3 when it waits for approvals)',
     options: [ALIAS],
