@@ -58,6 +58,7 @@ describe('an ONNX replica', () => {
     ['INT16', Int16Array.of(-32_768, 32_767, 0, 1)],
     ['INT32', Int32Array.of(-(2 ** 31), 2 ** 31 - 1, 0, 1)],
     ['FP16', Float16Array.of(0.5, -65_504, Number.NaN, 6e-8)],
+    ['BF16', Uint16Array.of(0x3f80, 0xff7f, 1, 0x8000)],
     ['FP64', Float64Array.of(0.1, -1e300, Number.NaN, 5e-324)],
     ['BYTES', ByteStrings.from(['', 'a', 'größer', '🙂'])],
   ])('carries %s tensors bit by bit, joined by rows', async (datatype, data) => {
@@ -79,14 +80,42 @@ describe('an ONNX replica', () => {
     replica.kill();
   });
 
-  it('refuses by name what ONNX Runtime for Node cannot carry', async () => {
-    const value = (name: string) => ({ name, datatype: 'BF16' as const, shape: ['n'] });
+  it('computes with brain floats, between inputs and outputs of other types', async () => {
     const bytes = onnxModel({
-      nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
-      inputs: [value('x')],
-      outputs: [value('y')],
+      nodes: [
+        { op: 'Identity', inputs: ['half'], outputs: ['same'] },
+        { op: 'Cast', inputs: ['half'], outputs: ['float'], attributes: { to: 1 } },
+        { op: 'Add', inputs: ['float', 'x'], outputs: ['sum'] },
+      ],
+      inputs: [
+        { name: 'x', datatype: 'FP32', shape: ['n'] },
+        { name: 'half', datatype: 'BF16', shape: ['n'] },
+      ],
+      outputs: [
+        { name: 'same', datatype: 'BF16', shape: ['n'] },
+        { name: 'sum', datatype: 'FP32', shape: ['n'] },
+      ],
     });
-    await expect(onnx.start(model('brain', bytes))).rejects.toThrow(/no bfloat16/);
+    const replica = await onnx.start(model('halves', bytes));
+    expect(replica.inputs.map(({ name, datatype }) => `${name} ${datatype}`)).toEqual([
+      'x FP32',
+      'half BF16',
+    ]);
+    expect(replica.outputs.map(({ name, datatype }) => `${name} ${datatype}`)).toEqual([
+      'same BF16',
+      'sum FP32',
+    ]);
+    const { outputs } = await replica.run([
+      [
+        { name: 'x', datatype: 'FP32', shape: [2], data: Float32Array.of(1, 2) },
+        { name: 'half', datatype: 'BF16', shape: [2], data: Uint16Array.of(0x3fc0, 0xbf80) },
+      ],
+    ]);
+    expect(outputs.map(({ data }) => [...data])).toEqual([
+      [0x3fc0, 0xbf80],
+      [2.5, 1],
+    ]);
+    replica.kill();
   });
 
   it('carries INT64 tensors and scalars of any rank', async () => {
