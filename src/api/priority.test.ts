@@ -34,6 +34,9 @@ it('the parameter priority is read from a message of gRPC', () => {
     outputs: [],
     raw_input_contents: [],
   };
-  expect(inferFromGrpc({ ...none, parameters: { priority: { int64_param: 2, parameter_choice: 'int64_param' } } }).priority).toBe(2);
+  expect(
+    inferFromGrpc({ ...none, parameters: { priority: { int64_param: 2, parameter_choice: 'int64_param' } } })
+      .priority,
+  ).toBe(2);
   expect(inferFromGrpc({ ...none, parameters: {} }).priority).toBeUndefined();
 });
