@@ -287,6 +287,7 @@ export interface Comparison extends Agreement {
 /** How far the answers of a queue can be relied on. */
 export interface QueueQuality {
   queue: string;
+  from: string;
   answers: number;
   complete: boolean;
   reviewers: { method: 'cohen' | 'fleiss'; overall: Agreement; pairs: Comparison[]; adjudicated: number };

@@ -88,6 +88,7 @@ function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) 
             </span>
           )}
           {task.owner && <span>for {task.owner}</span>}
+          {waits && <Groups task={task} />}
         </Group>
       </div>
       <Group gap="xs" wrap="nowrap" align="flex-start" style={{ flex: 'none' }}>
@@ -95,6 +96,17 @@ function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) 
         {waits && <TaskActs task={task} me={me} onLeft={onLeft} />}
       </Group>
     </Group>
+  );
+}
+
+/** Whose the case is when it says so itself, and who may answer too since it was escalated. */
+function Groups({ task: { candidateGroups = [], addedGroups, addedRoles } }: { task: Task }) {
+  const added = [...addedGroups, ...addedRoles];
+  return (
+    <>
+      {candidateGroups.length > 0 && <span>of {candidateGroups.join(', ')}</span>}
+      {added.length > 0 && <Badge tone="attention">also for {added.join(', ')}</Badge>}
+    </>
   );
 }
 

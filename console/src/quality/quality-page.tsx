@@ -9,6 +9,7 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { count, share } from '../display/format.ts';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
+import { LabelsPanel } from './labels-panel.tsx';
 import { intervalText, kappaText, strengthOf } from './words.ts';
 
 const route = getRouteApi('/quality');
@@ -98,6 +99,7 @@ function Figures({ queue, days }: { queue: string; days: number }) {
             />
           </SimpleGrid>
           {found.routes.length > 0 && <Routes quality={found} />}
+          <LabelsPanel queue={queue} from={found.from} answers={found.answers} />
         </Stack>
       )}
     </Answer>

@@ -1,4 +1,4 @@
-import { Text } from '@mantine/core';
+import { Group, Text } from '@mantine/core';
 import { IconCalendarTime } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { meQuery, schedulesQuery } from '../api/queries.ts';
@@ -10,6 +10,7 @@ import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Backfill } from './backfill.tsx';
 import { PauseButton } from './pause-button.tsx';
 
 const READ_MS = 5_000;
@@ -138,12 +139,15 @@ function ScheduleRow({
       <td className="wide-only end number">{schedule.skipped}</td>
       <td className="end">
         {onChange && (
-          <PauseButton
-            name={workflow}
-            paused={paused}
-            isChanging={isChanging}
-            onClick={() => onChange(schedule)}
-          />
+          <Group gap={6} justify="flex-end">
+            <Backfill workflow={workflow} />
+            <PauseButton
+              name={workflow}
+              paused={paused}
+              isChanging={isChanging}
+              onClick={() => onChange(schedule)}
+            />
+          </Group>
         )}
       </td>
     </tr>
