@@ -13,6 +13,7 @@ import type { Limits } from '../kernel/limits.ts';
 import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { withError } from '../serving/protocol/open-inference.ts';
+import { PlainInferences } from '../serving/protocol/plain-infer.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import type { InferHead } from './infer-head.ts';
@@ -46,6 +47,7 @@ export class InferDoor {
   readonly #serving: Pick<Serving, 'infer'>;
   readonly #access: AccessPort;
   readonly #onFault: (error: AiosError) => void;
+  readonly #plain = new PlainInferences();
 
   constructor({ serving, access, limits, onFault }: InferDoorDependencies) {
     this.bodyBytesMax = limits.requestBytesMax;
@@ -54,7 +56,7 @@ export class InferDoor {
     this.#onFault = onFault;
   }
 
-  answer(head: InferHead, body: Uint8Array, reply: InferReply): void {
+  answer(head: InferHead, body: Buffer, reply: InferReply): void {
     try {
       const caller = this.#access.authenticate(head);
       if (caller instanceof Promise)
@@ -68,7 +70,7 @@ export class InferDoor {
     }
   }
 
-  #admit(caller: Caller | undefined, head: InferHead, body: Uint8Array, reply: InferReply): void {
+  #admit(caller: Caller | undefined, head: InferHead, body: Buffer, reply: InferReply): void {
     try {
       const found = requirePermission(this.#access, caller, 'serving.infer');
       const parent = parentOf(head);
@@ -82,10 +84,12 @@ export class InferDoor {
   #infer(
     caller: Caller,
     { address: { name, ref }, headers }: InferHead,
-    body: Uint8Array,
+    body: Buffer,
     reply: InferReply,
   ): void {
-    const request = readInference(body, headers[HEADER_LENGTH] as string | undefined);
+    const headerLength = headers[HEADER_LENGTH] as string | undefined;
+    const plain = headerLength === undefined ? this.#plain.read(body) : undefined;
+    const request = plain ?? readInference(body, headerLength);
     const { inputs, timeoutMs: deadlineMs, priority } = request;
     const stickyKey = request.stickyKey ?? (headers[STICKY_HEADER] as string | undefined);
     const { signal } = reply;
@@ -109,7 +113,7 @@ export class InferDoor {
     reply.send(problem.status, headers, JSON.stringify(withError(problem.toProblem())));
   }
 
-  #traced(parent: Context, caller: Caller, head: InferHead, body: Uint8Array, reply: InferReply): void {
+  #traced(parent: Context, caller: Caller, head: InferHead, body: Buffer, reply: InferReply): void {
     const route =
       head.address.ref === undefined ? '/v2/models/:name/infer' : '/v2/models/:name/versions/:version/infer';
     const attributes = { 'http.request.method': 'POST', 'http.route': route };
