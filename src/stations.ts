@@ -298,6 +298,7 @@ function createInference(
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),
+    isReady: (name, version) => serving.isReady(name, version),
     record: ({ kind, by, at, name, ...change }) => [
       auditLog.entry({
         kind: 'model',

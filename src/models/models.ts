@@ -17,6 +17,7 @@ import { retryConflicts } from './conflicts.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
+import { type AliasRow, ServedAliases } from './served-aliases.ts';
 import type { Signature } from './signature.ts';
 
 /** The alias that a reference without version means. */
@@ -106,6 +107,8 @@ export interface ModelsDependencies {
   record(change: ModelChange): readonly Write[];
   /** Called before an alias moves: warm the version, so that its first request does not wait. */
   prepare?(name: string, version: number): Promise<void>;
+  /** True when a version answers without having to start. */
+  isReady?(name: string, version: number): boolean;
 }
 
 interface VersionRow {
@@ -126,6 +129,8 @@ interface VersionRow {
 interface Entry {
   readonly versions: Map<number, ModelVersion & { fingerprint: string }>;
   aliases: Record<string, number>;
+  /** What they mean in this process: the version before, until the one that another process promoted is warm here. */
+  served: Record<string, number>;
   /** Dropped when the model's definition changes. */
   readonly resolved: Map<number, ResolvedModel>;
 }
@@ -143,9 +148,14 @@ export function createModels(dependencies: ModelsDependencies): Models {
 export class Models {
   readonly #deps: ModelsDependencies;
   readonly #entries = new Map<string, Entry>();
+  readonly #served: ServedAliases;
+  /** Readings of the aliases so far, and the last that counted. */
+  #turn = 0;
+  #applied = 0;
 
   constructor(dependencies: ModelsDependencies) {
     this.#deps = dependencies;
+    this.#served = new ServedAliases(dependencies, () => void this.reload().catch(() => {})); // the next poll reads them too
     dependencies.definitions.onChange((changed) => {
       for (const { kind, name } of changed) if (kind === 'model') this.#entries.get(name)?.resolved.clear();
     });
@@ -246,8 +256,7 @@ export class Models {
    */
   resolve(name: string, reference: string | number = DEFAULT_ALIAS): ResolvedModel {
     const entry = this.#entry(name);
-    const number =
-      typeof reference === 'number' ? reference : (entry.aliases[reference] ?? Number(reference));
+    const number = typeof reference === 'number' ? reference : (entry.served[reference] ?? Number(reference));
     const resolved = entry.resolved.get(number);
     if (resolved) return resolved;
     const found = entry.versions.get(number);
@@ -304,18 +313,23 @@ export class Models {
     for (const row of rows) {
       let entry = this.#entries.get(row.name);
       if (!entry) {
-        entry = { versions: new Map(), aliases: {}, resolved: new Map() };
+        entry = { versions: new Map(), aliases: {}, served: {}, resolved: new Map() };
         this.#entries.set(row.name, entry);
       }
       if (!entry.versions.has(row.version)) entry.versions.set(row.version, fromRow(row));
     }
-    const aliases = await this.#deps.db.query<{ name: string; alias: string; version: number }>(
-      'select name, alias, version from model_aliases',
+    const turn = ++this.#turn;
+    const aliases = await this.#deps.db.query<AliasRow>(
+      'select name, alias, version, before from model_aliases',
     );
+    if (turn < this.#applied) return; // a later reading overtook this one: what it found is newer
+    this.#applied = turn;
     const grouped = Map.groupBy(aliases, ({ name }) => name);
     for (const [name, entry] of this.#entries) {
-      const pairs = (grouped.get(name) ?? []).map(({ alias, version }) => [alias, version]);
+      const own = grouped.get(name) ?? [];
+      const pairs = own.map(({ alias, version }) => [alias, version]);
       entry.aliases = Object.assign(Object.create(null), Object.fromEntries(pairs));
+      entry.served = this.#served.of(entry.served, own);
     }
   }
 
