@@ -1,3 +1,4 @@
+import { trustedRoots } from './connectors/authorities.ts';
 import { guardedAddresses } from './connectors/egress.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
 import { compileTemplate, type Variables } from './connectors/template.ts';
@@ -22,6 +23,7 @@ export function createRuntimes(
     dispatcher: outgoing.agent,
     addresses: (hostname, port) =>
       guardedAddresses(hostname, outgoing.isAllowed(hostname, port), outgoing.resolve),
+    roots: trustedRoots,
     fill: (text) => compileTemplate(text, ['secrets']).resolve(variables),
   };
   const startMs = limits.replicaStartMs;

@@ -124,7 +124,9 @@ async function connect({ url }: OipEndpoint, access: RemoteAccess, answerBytesMa
   const family = addresses[0]!.family;
   const list = addresses.filter((each) => each.family === family);
   const at = list.map(({ address }) => (family === 6 ? `[${address}]:${port}` : `${address}:${port}`));
-  const secured: ChannelCredentials = isTls ? credentials.createSsl() : credentials.createInsecure();
+  const secured: ChannelCredentials = isTls
+    ? credentials.createSsl(access.roots())
+    : credentials.createInsecure();
   const options: ClientOptions = {
     'grpc.default_authority': host,
     ...(isTls ? { 'grpc.ssl_target_name_override': hostname } : {}),

@@ -1,5 +1,6 @@
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Server, ServerCredentials, type sendUnaryData } from '@grpc/grpc-js';
 import { Agent } from 'undici';
 import { openGrpcDoor } from '../../api/grpc-door.ts';
 import { servingRoutes } from '../../api/routes-serving.ts';
@@ -8,6 +9,9 @@ import { systemClock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { SERVING_DEFAULTS } from '../../models/model-kind.ts';
+import type { ModelInferRequest } from '../protocol/grpc-messages.ts';
+import { loadGrpcServices } from '../protocol/grpc-services.ts';
+import { tensorsFromGrpc, tensorToGrpc } from '../protocol/grpc-tensors.ts';
 import { elementOf, type Tensor } from '../tensors/tensor.ts';
 import { createServing } from '../traffic/serving.ts';
 import { createFunctionRuntime, type FunctionModel } from './function-runtime.ts';
@@ -37,6 +41,7 @@ export const LOGISTIC: FunctionModel = {
 export const access: RemoteAccess = {
   dispatcher: new Agent(),
   addresses: async () => [{ address: '127.0.0.1', family: 4 }],
+  roots: () => null,
   fill: (text) => text.replace(`\${secrets.KEY}`, KEY),
 };
 
@@ -101,6 +106,29 @@ export async function serveModels(functions: Readonly<Record<string, FunctionMod
       serving.close();
     },
   };
+}
+
+/** A gRPC server over TLS with the model `logistic`, in raw grpc-js. */
+export async function serveOverTls({ key, cert }: { readonly key: string; readonly cert: string }) {
+  const { inference } = await loadGrpcServices();
+  const server = new Server();
+  const { inputs, outputs } = LOGISTIC;
+  server.addService(inference as never, {
+    ModelMetadata: (_: unknown, done: sendUnaryData<object>) =>
+      done(null, { name: 'logistic', inputs, outputs }),
+    ModelInfer: ({ request }: { request: ModelInferRequest }, done: sendUnaryData<object>) => {
+      const [output] = logistic(tensorsFromGrpc('Input', request.inputs, request.raw_input_contents));
+      const { tensor, raw } = tensorToGrpc(output!);
+      done(null, { outputs: [tensor], raw_output_contents: [raw] });
+    },
+  });
+  const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(cert) };
+  const port = await new Promise<number>((done, fail) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createSsl(null, [pair]), (error, bound) =>
+      error ? fail(error) : done(bound),
+    ),
+  );
+  return { url: `https://127.0.0.1:${port}`, close: () => server.forceShutdown() };
 }
 
 /** A server of JSON: the handler answers with a status and a body. */

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { testAuthority } from '../../connectors/tls-under-test.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { SERVING_DEFAULTS } from '../../models/model-kind.ts';
@@ -9,7 +11,7 @@ import type { Tensor } from '../tensors/tensor.ts';
 import { createHttpRuntime, HTTP_KIND } from './http-runtime.ts';
 import { createOipRuntime, OIP_KIND } from './oip-runtime.ts';
 import { ServerBusy } from './remote.ts';
-import { access, LOGISTIC, logistic, serveJson, serveModels } from './remote-under-test.ts';
+import { access, LOGISTIC, logistic, serveJson, serveModels, serveOverTls } from './remote-under-test.ts';
 import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from './runtime.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
 
@@ -175,6 +177,22 @@ describe('a model of another server', () => {
     host.close();
     await server.close();
   });
+
+  const authority = testAuthority();
+  it.skipIf(!authority)(
+    `is known by its certificate${authority ? '' : ' (skipped: no openssl here)'}`,
+    async () => {
+      const server = await serveOverTls(authority!);
+      const model = modelAt({ url: server.url, protocol: 'grpc' });
+      await expect(oip.start(model)).rejects.toThrow();
+      const trusted = { ...access, roots: () => readFileSync(authority!.caFile) };
+      const replica = await createOipRuntime({ ...options, access: trusted }).start(model);
+      const { outputs } = await replica.run([features([1.5, 1])]);
+      expect(outputs[0]).toMatchObject({ name: 'probabilities', shape: [1, 1], data: Float32Array.of(0.5) });
+      replica.kill();
+      server.close();
+    },
+  );
 
   it('is asked once for each batch', async () => {
     const replica = await http.start(modelAt({ url: json.url, ...mapping }, { signature }));

@@ -11,6 +11,8 @@ export interface RemoteAccess {
   readonly dispatcher: Dispatcher;
   /** The addresses of a host that may be called. @throws AiosError when it may not be, or has none */
   addresses(hostname: string, port: number): Promise<readonly { address: string; family: number }[]>;
+  /** The certificate authorities that are trusted, in PEM, for libraries that do not ask Node; null for what Node brings. */
+  roots(): Buffer | null;
   /** A text with `${secrets.NAME}` filled in. @throws AiosError for one that is not set */
   fill(text: string): string;
 }
