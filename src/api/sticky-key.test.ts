@@ -52,7 +52,7 @@ describe('the sticky key of an inference', () => {
       outputs: [],
       raw_input_contents: [],
     };
-    const parameters = { sticky: { string_param: 'customer-3' } };
+    const parameters = { sticky: { string_param: 'customer-3', parameter_choice: 'string_param' as const } };
     expect(inferFromGrpc({ ...message, parameters }).stickyKey).toBe('customer-3');
     expect(inferFromGrpc({ ...message, parameters: {} }).stickyKey).toBeUndefined();
   });
