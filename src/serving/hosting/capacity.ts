@@ -138,12 +138,7 @@ export class Capacity {
       holding.measured.residentBytes = bytes;
     }
     // What has grown past the limit makes the idle ones go; those in use stay, and no other is started beside them.
-    for (
-      let over = this.memoryBytes > this.memoryBytesMax;
-      over;
-      over = this.memoryBytes > this.memoryBytesMax
-    )
-      if (!this.#unloadOne(undefined)) break;
+    while (this.memoryBytes > this.memoryBytesMax) if (!this.#unloadOne(undefined)) break;
   }
 
   #makeRoom(host: Unloadable, bytes: number): void {
