@@ -48,22 +48,7 @@ function BackfillForm({ workflow, onDone }: { workflow: string; onDone: () => vo
     mutationFn: () => act<Backfilled>('POST', path, body),
     onSettled: () => queries.invalidateQueries({ queryKey: schedulesQuery.queryKey }),
   });
-  if (fill.data) {
-    const { times, alreadyRun } = fill.data;
-    return (
-      <Stack>
-        <Text role="status">
-          {times === 0
-            ? 'No run is started'
-            : `${count(times)} ${times === 1 ? 'run is' : 'runs are'} started`}
-          {alreadyRun > 0 && `; ${count(alreadyRun)} of the times had one already`}.
-        </Text>
-        <Group justify="flex-end">
-          <Button onClick={onDone}>Close</Button>
-        </Group>
-      </Stack>
-    );
-  }
+  if (fill.data) return <BackfillDone {...fill.data} onDone={onDone} />;
   return (
     <Stack>
       <Text size="sm">
@@ -103,6 +88,20 @@ function BackfillForm({ workflow, onDone }: { workflow: string; onDone: () => vo
         <Button disabled={!isWhole} loading={fill.isPending} onClick={() => fill.mutate()}>
           Start the runs
         </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+function BackfillDone({ times, alreadyRun, onDone }: Backfilled & { onDone: () => void }) {
+  return (
+    <Stack>
+      <Text role="status">
+        {times === 0 ? 'No run is started' : `${count(times)} ${times === 1 ? 'run is' : 'runs are'} started`}
+        {alreadyRun > 0 && `; ${count(alreadyRun)} of the times had one already`}.
+      </Text>
+      <Group justify="flex-end">
+        <Button onClick={onDone}>Close</Button>
       </Group>
     </Stack>
   );
