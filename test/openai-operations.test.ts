@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
-import { type Aios, openAios } from './openai-under-test.ts';
+import { type Aios, eventually, openAios } from './openai-under-test.ts';
 
 const modelYaml = (url: string, price: number, more = '') => `
 name: from-project
@@ -12,8 +12,6 @@ endpoint:
   model: echo
   prices: { inputUsdPerMillion: ${price} }
 `;
-
-const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 200 });
 
 describe('language models in operation', () => {
   let upstream: OpenAiServer;

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import type { Json } from '../src/kernel/json.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
@@ -17,6 +18,10 @@ export interface Aios {
   api(method: string, path: string, body?: Json): Promise<{ status: number; body: Record<string, Json> }>;
   stop(): Promise<void>;
 }
+
+/** Waits until a check holds: what is told later (counts, the audit log) takes its time on a busy machine. */
+export const eventually = (check: () => void | Promise<void>) =>
+  vi.waitFor(check, { timeout: 20_000, interval: 100 });
 
 /** The real app on a database of its own; servers on this machine may be called. */
 export async function openAios(limits = ''): Promise<Aios> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../src/cli/program.ts';
 import { onnxModel } from '../src/testing/onnx.ts';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
-import { type Aios, openAios } from './openai-under-test.ts';
+import { type Aios, eventually, openAios } from './openai-under-test.ts';
 
 const PRICES = { inputUsdPerMillion: 1, cachedInputUsdPerMillion: 0.5, outputUsdPerMillion: 4 };
 const ask = (content: string) => ({ model: 'assistant', messages: [{ role: 'user' as const, content }] });
@@ -224,15 +224,15 @@ describe('the stock npm client of OpenAI', () => {
     upstream.next({ kind: 'hang' });
     const gone = new AbortController();
     const waiting = client.chat.completions.create(ask('x'), { signal: gone.signal });
-    await vi.waitFor(() => expect(upstream.requests).toHaveLength(1));
+    await eventually(() => expect(upstream.requests).toHaveLength(1));
     gone.abort();
     await expect(waiting).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
-    await vi.waitFor(() => expect(upstream.requests[0]?.isAborted).toBe(true));
+    await eventually(() => expect(upstream.requests[0]?.isAborted).toBe(true));
     const chunk = { id: 'c', choices: [{ index: 0, delta: { content: 'on ' }, finish_reason: null }] };
     upstream.next({ kind: 'chunks', chunks: new Array(2_000).fill(chunk), pauseMs: 10 });
     const stream = await client.chat.completions.create({ ...ask('x'), stream: true });
     for await (const _ of stream) break;
-    await vi.waitFor(() => expect(upstream.requests[1]?.isAborted).toBe(true));
+    await eventually(() => expect(upstream.requests[1]?.isAborted).toBe(true));
   });
 
   it('gives the same answer again at temperature 0, at no cost and marked', async () => {
@@ -307,7 +307,7 @@ do:
     expect(listed.body.items).toMatchObject([{ uses: [{ tokens: 7, reservedTokens: 0 }] }]);
     expect((await aios.api('DELETE', '/api/v1/budgets/few')).body).toEqual({ name: 'few', removed: true });
     expect((await aios.api('DELETE', '/api/v1/budgets/few')).status).toBe(404);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const entries = await aios.api('GET', '/api/v1/audit/entries?object=budget:few');
       const actions = (entries.body.items as { action: string }[]).map(({ action }) => action);
       expect(actions).toEqual(['removed', 'set']);
