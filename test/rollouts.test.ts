@@ -114,6 +114,8 @@ describe('rollouts over two processes', () => {
       '30:1h,60:1h',
       '--compare',
       '1',
+      '--plan',
+      '{"guards":{"latencyRatioMax":null}}', // the machine of a test is busy
     ];
     expect((await aios('admin', ...start)).text).toContain('models.approval_needed');
     await aios('ann', 'approve', 'risk', '2', '--reason', 'the card is complete');
@@ -134,12 +136,12 @@ describe('rollouts over two processes', () => {
     expect((await aios('admin', 'rollout', 'risk', 'step')).json).toMatchObject({ percent: 60, step: 1 });
     await agree(sides(60));
     await expect
-      .poll(async () => (await aios('admin', 'rollout', 'risk')).json.figures, { timeout: 10_000 })
+      .poll(async () => (await aios('admin', 'rollout', 'risk')).json.figures, { timeout: 20_000 })
       .toMatchObject({ challenger: { errors: 0 }, comparison: { agreement: expect.any(Number) } });
 
     expect((await aios('admin', 'rollout', 'risk', 'promote')).json).toMatchObject({ status: 'promoted' });
     await expect
-      .poll(() => versionsOf(['a', 'b', 'c']), { timeout: 5_000 })
+      .poll(() => versionsOf(['a', 'b', 'c']), { timeout: 20_000 })
       .toEqual([
         [2, 2, 2],
         [2, 2, 2],
@@ -148,7 +150,7 @@ describe('rollouts over two processes', () => {
       version: 1,
     });
     await expect
-      .poll(() => versionsOf(['a', 'b', 'c']), { interval: 10, timeout: 5_000 })
+      .poll(() => versionsOf(['a', 'b', 'c']), { interval: 10, timeout: 20_000 })
       .toEqual([
         [1, 1, 1],
         [1, 1, 1],

@@ -1,6 +1,9 @@
 import type { RolloutGuards } from './rollout.ts';
 import type { RolloutFigures } from './rollout-figures.ts';
 
+/** Latency needs more samples than the rest: a p95 of 50 requests is made of the two or three slowest, which a busy machine slows by chance. */
+const LATENCY_SAMPLES_FACTOR = 4;
+
 /** Why a challenger is taken back. */
 export interface Breach {
   readonly guard: 'errors' | 'latency' | 'disagreement';
@@ -35,7 +38,11 @@ function ofLatency(
   { latencyRatioMax, latencyGraceMs, samplesMin }: RolloutGuards,
   { champion, challenger }: RolloutFigures,
 ): Breach | undefined {
-  if (latencyRatioMax === null || Math.min(challenger.requests, champion.requests) < samplesMin) return;
+  if (
+    latencyRatioMax === null ||
+    Math.min(challenger.requests, champion.requests) < LATENCY_SAMPLES_FACTOR * samplesMin
+  )
+    return;
   const [slow, usual] = [challenger.p95Ms, champion.p95Ms];
   if (slow === null || usual === null) return;
   // Below the grace a ratio says nothing: 0.6 ms against 0.2 ms is a matter of what else the machine did.

@@ -16,7 +16,7 @@ export interface RolloutStep {
 
 /** When a challenger is taken back by itself. A bound that is null is not watched. */
 export interface RolloutGuards {
-  /** Nothing is judged on fewer samples than this, of the challenger (and of the champion, where the two are compared). */
+  /** Nothing is judged on fewer samples than this of the challenger; latency on four times as many of each version. */
   readonly samplesMin: number;
   /** What is judged is what was counted in this time. */
   readonly windowSeconds: number;

@@ -109,7 +109,7 @@ describe('rollouts', () => {
 
   it.each([
     ['errors', {}, answered(100, 5), answered(100, 5, 9), /9\.0 % of 100 requests failed/],
-    ['latency', {}, answered(100, 5), answered(100, 40), /p95 is .* ms/],
+    ['latency', { guards: { samplesMin: 25 } }, answered(100, 5), answered(100, 40), /p95 is .* ms/],
     [
       'disagreement',
       { guards: { disagreementMax: 0.1 } },

@@ -58,7 +58,8 @@ export function FiguresTable({
   );
 }
 
-type GuardRow = [name: string, now: string, bound: string, samples: number];
+type GuardRow = [name: string, now: string, bound: string, samples: number, needed: number];
+const LATENCY_SAMPLES_FACTOR = 4; // a p95 needs more samples than a share: docs/rollouts.md
 
 /** What takes the challenger back by itself, and how far it is from it. */
 export function Guards({ guards, figures }: { guards: Rollout['plan']['guards']; figures: RolloutFigures }) {
@@ -66,15 +67,21 @@ export function Guards({ guards, figures }: { guards: Rollout['plan']['guards'];
   const { errorRateMax, latencyRatioMax, disagreementMax, samplesMin, windowSeconds } = guards;
   const rows: GuardRow[] = [];
   if (errorRateMax !== null)
-    rows.push(['Errors', ratio(challenger.errorRate), ratio(errorRateMax), challenger.requests]);
+    rows.push(['Errors', ratio(challenger.errorRate), ratio(errorRateMax), challenger.requests, samplesMin]);
   if (latencyRatioMax !== null) {
     const times = challenger.p95Ms !== null && champion.p95Ms ? challenger.p95Ms / champion.p95Ms : null;
     const samples = Math.min(challenger.requests, champion.requests);
-    rows.push([`p95 against the champion’s`, multiple(times), multiple(latencyRatioMax), samples]);
+    rows.push([
+      `p95 against the champion’s`,
+      multiple(times),
+      multiple(latencyRatioMax),
+      samples,
+      LATENCY_SAMPLES_FACTOR * samplesMin,
+    ]);
   }
   if (disagreementMax !== null) {
     const disagreement = comparison.agreement === null ? null : 1 - comparison.agreement;
-    rows.push(['Disagreement', ratio(disagreement), ratio(disagreementMax), comparison.compared]);
+    rows.push(['Disagreement', ratio(disagreement), ratio(disagreementMax), comparison.compared, samplesMin]);
   }
   if (rows.length === 0) return <Text size="sm">No guard: only a person takes it back.</Text>;
   return (
@@ -87,13 +94,13 @@ export function Guards({ guards, figures }: { guards: Rollout['plan']['guards'];
         </tr>
       </thead>
       <tbody>
-        {rows.map(([name, now, bound, samples]) => (
+        {rows.map(([name, now, bound, samples, needed]) => (
           <tr key={name}>
             <td>{name}</td>
             <td className="end number">
-              {samples < samplesMin ? (
+              {samples < needed ? (
                 <Text span size="xs" c="dimmed">
-                  {count(samples)} of {count(samplesMin)} samples
+                  {count(samples)} of {count(needed)} samples
                 </Text>
               ) : (
                 now
