@@ -204,6 +204,13 @@ describe('the replicas of a host', () => {
     expect(host.statistics()).toMatchObject({ replicas: 1, errors: 0, restarts: 0 });
   });
 
+  it('that are loaded before anybody asks are not idle yet', async () => {
+    const { host } = setUp({ options: { replicas: { min: 0, max: 1 } } });
+    host.lastUsedAtMs = -1e6; // an hour ago, say
+    await host.start();
+    expect(host.lastUsedAtMs).toBeGreaterThan(0);
+  });
+
   it('are as many as asked for, and follow a change without losing a request', async () => {
     const { host, ask } = setUp({ run: slow(5), options: { replicas: 3, batch: { off: true } } });
     await host.start();

@@ -93,7 +93,9 @@ export class ModelHost implements Unloadable {
     const { min } = replicaRange(this.#options.replicas);
     this.#asleep = false;
     this.#watch.set(this.#scales);
+    this.lastUsedAtMs = performance.now(); // who loads a model means to use it: it is not idle yet
     const failed = await this.#pool.scale(Math.max(1, min, this.#pool.wanted));
+    this.lastUsedAtMs = performance.now();
     if (failed[0] && this.#pool.ready === 0 && this.#pool.wanted > 0)
       throw unavailable(this.label, failed[0]);
   }
