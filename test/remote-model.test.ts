@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { newSecret } from '../src/access/key-format.ts';
 import { type App, createApp } from '../src/app.ts';
@@ -91,4 +93,11 @@ it('refuses a definition whose server is away, and changes nothing', async () =>
     message: expect.stringContaining('models/lost/model.yaml'),
   });
   expect(app.stations.models.list().map(({ name }) => name)).not.toContain('lost');
+});
+
+it('says which variable names no port for gRPC', async () => {
+  const main = join(import.meta.dirname, '..', 'src', 'main.ts');
+  const env = { ...process.env, AIOS_GRPC_PORT: 'none', AIOS_DATA_DIR: join(dataDir, 'never') };
+  const started = promisify(execFile)(process.execPath, [main, 'start'], { env });
+  await expect(started).rejects.toMatchObject({ stderr: expect.stringContaining('AIOS_GRPC_PORT: “none”') });
 });
