@@ -161,7 +161,7 @@ export class FlowCaseRun {
       const run = await this.store.find(runId);
       if (run?.result) return run;
       if (run?.status === 'waiting' && this.engine.active === 0) {
-        this.#idle = (await this.#goOn()) ? 0 : this.#idle + 1;
+        this.#idle = (await this.#goOn(runId)) ? 0 : this.#idle + 1;
         if (this.#idle > IDLE_LOOKS_MAX)
           throw new Error(`The run waits in ${run.waitingFor}: no event is left, and no timer is set.`);
       }
@@ -171,9 +171,11 @@ export class FlowCaseRun {
   }
 
   /** The next event is delivered, or the clock goes to the next timer; false when there is neither. */
-  async #goOn(): Promise<boolean> {
+  async #goOn(runId: string): Promise<boolean> {
     const next = this.#case.events?.[this.#delivered - (this.#case.event ? 1 : 0)];
     const dueMs = await this.store.nextDueMs();
+    // Taken up in the meantime: what rings now comes before what is to come.
+    if ((await this.store.find(runId))?.status !== 'waiting') return true;
     const atMs = next?.at === undefined ? undefined : this.#startMs + parseDuration(next.at);
     if (next && !(atMs !== undefined && dueMs !== undefined && dueMs <= atMs)) {
       if (atMs !== undefined) this.clock.advanceTo(atMs);
