@@ -63,6 +63,7 @@ export function waitTests(world: () => World): void {
       expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ done: true });
     });
 
+    givenUpTest(world);
     versionTest(world);
     settledTest(world);
   });
@@ -72,6 +73,22 @@ export function waitTests(world: () => World): void {
     branchTests(world);
   });
   describe('listening', () => listenTests(world));
+}
+
+function givenUpTest(world: () => World): void {
+  it('is put away though a branch was given up while an effect in it waited for its barrier', async () => {
+    const branches = `[ { no: { raise: { error: { type: https://example.com/no, status: 500 } } } }, { act: { call: act:1@default, with: { name: never } } } ]`;
+    const fork = `{ k: { fork: { branches: ${branches} }, timeout: { after: PT1S } } }`;
+    const retry = '{ delay: P90D, limit: { attempt: { count: 2 } } }';
+    world().define(
+      'given-up',
+      `do: [ { start: { set: { a: 1 } } }, { d: { do: [ { t: { try: [ ${fork} ], catch: { retry: ${retry} } } } ] } } ]`,
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.start({ workflow: 'given-up' });
+    await reaches(engine, runId, 'waiting');
+    await until(() => engine.active === 0);
+  });
 }
 
 function settledTest(world: () => World): void {

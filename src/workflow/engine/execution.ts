@@ -130,7 +130,10 @@ export class Execution implements Journal {
       } finally {
         this.running--;
       }
-      if (branch.abandoned) throw new Abandoned();
+      if (branch.abandoned) {
+        this.#quiet(); // the run may have come to wait in the meantime
+        throw new Abandoned();
+      }
       if (this.holding) return new Promise(() => {});
     }
     const s = this.#host.nowMs();
@@ -225,6 +228,7 @@ export class Execution implements Journal {
       }
     } finally {
       this.running--;
+      if (branch.abandoned) this.#quiet();
     }
     if (this.holding && outcome.kind === 'deadline') return new Promise(() => {});
     return this.#complete(key, primitive, { outcome, opened, input }, branch);
