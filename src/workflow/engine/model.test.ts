@@ -7,8 +7,12 @@ import { type Deed, judge } from './model-reference.ts';
 import { type Crash, type Performed, perform } from './model-run.ts';
 import { memoryFixture, postgresFixture } from './stores-under-test.ts';
 
-/** `MODEL_SEED` repeats a run of this test (its flows and crashes; who is first among equals is chance), `MODEL_RUNS` asks for more. */
-const SEED = Number(process.env.MODEL_SEED ?? Math.floor(Math.random() * 0x7fffffff));
+/**
+ * The same flows and crashes each time (who is first among equals is chance), so that a red run says that the change made it so. `MODEL_SEED=random`
+ * looks for more, another number repeats what that found, `MODEL_RUNS` asks for more of them.
+ */
+const asked = process.env.MODEL_SEED ?? '991363402';
+const SEED = asked === 'random' ? Math.floor(Math.random() * 0x7fffffff) : Number(asked);
 const RUNS = Number(process.env.MODEL_RUNS ?? 0);
 
 const crash: fc.Arbitrary<Crash> = fc.record({
