@@ -47,6 +47,7 @@ export async function startProduct(): Promise<Started> {
       ...process.env,
       AIOS_DATA_DIR: dataDir,
       AIOS_PORT: String(await freePort()),
+      AIOS_GRPC_PORT: 'off', // the next port may be another test's
       AIOS_SIMULATION_PER_SECOND: '20',
     },
     stdio: ['ignore', 'ignore', 'pipe'],
