@@ -1,8 +1,9 @@
 // The load generator of the serving bench, a process of its own: takes one LoadCommand after the other over its IPC channel and answers each with
 // a LoadReport. Written on bare sockets with requests made beforehand, because it shares the machine's cores with the server.
 import { connect, type Socket } from 'node:net';
+import { seededRandom } from '../examples/returns/simulator.ts';
 import { quantile } from './load.ts';
-import { inferBody, type ModelName, random, rowOf } from './serving-models.ts';
+import { inferBody, type ModelName, rowOf } from './serving-models.ts';
 
 export interface LoadCommand {
   readonly port: number;
@@ -140,7 +141,7 @@ class Client {
 
 function prepare(command: LoadCommand): Prepared[] {
   const { model, rowsMax, bodies, form, path, headers } = command;
-  const next = random(3);
+  const next = seededRandom(3);
   let row = 0;
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return Array.from({ length: bodies }, () => {

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { seededRandom } from '../examples/returns/simulator.ts';
 import { type OnnxGraph, type OnnxNode, onnxModel } from '../src/testing/onnx.ts';
 
 /** The models of the bench, made from a seed: `small` and `large` are perceptrons, `trees` an ensemble, `cnn` a small convolution. */
@@ -12,17 +13,6 @@ export const MODELS = {
 } as const;
 
 export type ModelName = keyof typeof MODELS;
-
-/** Mulberry32: the same seed, the same model and the same requests. */
-export function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** He's initialization: activations keep their size from layer to layer, so that answers tell rows apart. */
 function weights(count: number, fanIn: number, next: () => number): Float32Array {
@@ -37,7 +27,7 @@ const matrix = (name: string, columns: number) => ({
 });
 
 function perceptron(sizes: readonly number[]): Uint8Array {
-  const next = random(7);
+  const next = seededRandom(7);
   const nodes: OnnxNode[] = [];
   const constants: NonNullable<OnnxGraph['constants']> = {};
   const last = sizes.length - 2;
@@ -64,7 +54,7 @@ function perceptron(sizes: readonly number[]): Uint8Array {
 
 /** Full binary trees, node i with children 2i + 1 and 2i + 2, as gradient boosting makes them. */
 function trees(count: number, depth: number, features: number): Uint8Array {
-  const next = random(11);
+  const next = seededRandom(11);
   const inner = 2 ** depth - 1;
   const size = 2 * inner + 1;
   const ids = (of: (tree: number, at: number) => number, from = 0, to = size) =>
@@ -95,7 +85,7 @@ function trees(count: number, depth: number, features: number): Uint8Array {
 
 /** 16 × 16 pixels, two convolutions of 3 × 3 with halving strides, ten classes. */
 function convolution(): Uint8Array {
-  const next = random(13);
+  const next = seededRandom(13);
   const kernel = (from: number, to: number) => ({
     shape: [to, from, 3, 3],
     data: weights(to * from * 9, from * 9, next),
@@ -125,7 +115,7 @@ function convolution(): Uint8Array {
 
 /** Row `index` of a model's requests, rounded to four places as features are. */
 export function rowOf(model: ModelName, index: number): number[] {
-  const next = random(index + 1);
+  const next = seededRandom(index + 1);
   return Array.from({ length: MODELS[model].features }, () => Math.round(next() * 20_000 - 10_000) / 10_000);
 }
 

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import axe from 'axe-core';
+import { type Browser, chromium, type Page } from 'playwright-core';
 import { freePort } from '../bench/product.ts';
 
 const BINARIES = ['/usr/bin/chromium', '/usr/bin/google-chrome'];
@@ -82,4 +83,11 @@ export async function startProduct(): Promise<Started> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** What axe finds wrong on a page, a line for each rule that is broken. */
+export async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
+    violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);
 }

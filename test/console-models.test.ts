@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { logisticModel } from '../src/testing/onnx.ts';
-import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
 
 const ONNX = join(
   import.meta.dirname,
@@ -125,11 +124,7 @@ describe.skipIf(!browserPath)(
           bypassCSP: true,
         });
         await page.getByText('compared rows').waitFor();
-        await page.evaluate(axe.source);
-        const violations = await page.evaluate(
-          `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
-        );
-        expect(violations).toEqual([]);
+        expect(await violations(page)).toEqual([]);
         expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(
           0,
         );

@@ -1,7 +1,6 @@
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
 import { CONSOLE_PROJECT } from './console-project.ts';
 
 interface Items<Item> {
@@ -38,12 +37,6 @@ describe.skipIf(!browserPath)(
       const page = await context.newPage();
       await page.goto(product.url + path);
       return page;
-    }
-
-    async function violations(page: Page): Promise<string[]> {
-      await page.evaluate(axe.source);
-      const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults;
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
     }
 
     it.each([

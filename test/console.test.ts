@@ -1,7 +1,6 @@
-import axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { browserPath, openBrowser, type Started, startProduct } from './browser.ts';
+import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
 import { CONSOLE_PROJECT } from './console-project.ts';
 
 interface Task {
@@ -389,11 +388,5 @@ do: [ { done: { set: { done: true } } } ]
       await page.getByRole('alert').getByText('workflow.run_not_found').waitFor();
       faults.splice(0); // the browser logs the 404 that is wanted here
     });
-
-    async function violations(page: Page): Promise<string[]> {
-      await page.evaluate(axe.source);
-      return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
-      violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);
-    }
   },
 );

@@ -28,10 +28,9 @@ export async function openAios(limits = ''): Promise<Aios> {
   process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
   const dataDir = await mkdtemp(join(tmpdir(), 'aios-openai-'));
   const database = await createTestDatabase([]);
-  const { host, port, user, password, database: name } = database.target as Record<string, unknown>;
   const app = await createApp({
     dataDir,
-    databaseUrl: `postgresql://${user}:${encodeURIComponent(String(password ?? ''))}@${host}:${port}/${name}`,
+    databaseUrl: database.url,
     host: '127.0.0.1',
     port: 0,
     limits: limitsFrom(limits),

@@ -15,10 +15,9 @@ export async function openExample(): Promise<{
 }> {
   const dataDir = await mkdtemp(join(tmpdir(), 'aios-example-'));
   const database = await createTestDatabase([]);
-  const { host, port, user, password, database: name } = database.target as Record<string, unknown>;
   const app = await createApp({
     dataDir,
-    databaseUrl: `postgresql://${user}:${encodeURIComponent(String(password ?? ''))}@${host}:${port}/${name}`,
+    databaseUrl: database.url,
     host: '127.0.0.1',
     port: 0,
     limits: limitsFrom(),

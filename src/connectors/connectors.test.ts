@@ -93,13 +93,16 @@ describe('connectors', () => {
   });
 
   const silence: Respond = () => {};
+  const HASTY = CONNECTOR.replace('timeoutMs: 5000', 'timeoutMs: 500');
   const cut: Respond = (response) => void response.destroy();
   it.each([
-    ['no answer comes in time', silence],
-    ['the connection is cut', cut],
+    ['no answer comes in time', silence, HASTY],
+    ['the connection is cut', cut, CONNECTOR],
   ])(
     'tell an unknown outcome when %s, and repeat only what the receiver does once',
-    async (_, respondWith) => {
+    async (_, respondWith, definition) => {
+      await connectors.close();
+      ({ connectors } = openConnectors(definition, env));
       remote.respond = respondWith;
       await expect(refund({ operation: 'charge' })).rejects.toMatchObject({
         code: 'connectors.outcome_unknown',

@@ -15,7 +15,7 @@ type: http
 baseUrl: \${env.REFUNDS_URL}
 allowPrivate: ['\${env.REFUNDS_URL}']
 headers: { authorization: 'Bearer \${secrets.TOKEN}' }
-timeoutMs: 200
+timeoutMs: 5000
 retry: { attemptsMax: 3, backoff: { initialMs: 1, maxMs: 40 } }
 breaker: { failuresMax: 6, openMs: 50 }
 concurrencyMax: 2

@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { limitsFrom } from '../kernel/limits.ts';
 import { parseEvents } from './cloudevents-http.ts';
+import { event } from './event-under-test.ts';
 
-const event = (id: string, more: Partial<CloudEvent> = {}): CloudEvent => ({
-  specversion: '1.0',
-  id,
-  source: 'urn:test',
-  type: 'thing.happened',
-  time: '2026-01-01T00:00:00Z',
-  data: { n: 1 },
-  ...more,
-});
 const body = (value: unknown) =>
   new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
 const limits = limitsFrom('eventBytesMax=500,eventBatchCountMax=3');

@@ -130,6 +130,7 @@ export class Definitions {
   async #reload(): Promise<void> {
     // Read first: what is read after it is as new, or newer.
     const [revised] = await this.#db.query<{ revision: number }>('select revision from definitions_revision');
+    if (revised!.revision === this.#revision) return;
     const rows = await this.#db.query<DefinitionRow>(
       `select distinct on (kind, name) ${COLUMNS} from definitions order by kind, name, version desc`,
     );

@@ -1,20 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { approve, cem, openReviewsUnderTest, QUEUES, refuse } from './reviews-under-test.ts';
+import { describe, expect, it } from 'vitest';
+import { approve, cem, QUEUES, refuse, useReviewsUnderTest } from './reviews-under-test.ts';
 import { ann, bob, HOUR_MS, lea, NOW_MS } from './tasks-under-test.ts';
 
 describe('reviews', () => {
-  let world: Awaited<ReturnType<typeof openReviewsUnderTest>>;
-  let inbox: (typeof world)['inbox'];
-  const waiting = () => world.waiting();
-  const answer: (typeof world)['answer'] = (by, result) => world.answer(by, result);
-  const signals = () => world.signals();
-  const review = (id: string) => world.review(id);
-  beforeAll(async () => {
-    world = await openReviewsUnderTest();
-    inbox = world.inbox;
-  });
-  beforeEach(() => inbox.reset());
-  afterAll(() => inbox.database.close());
+  const world = useReviewsUnderTest();
+  const { waiting, answer, signals, review } = world;
 
   describe('by confidence', () => {
     const suggestion = approve;
@@ -27,7 +17,12 @@ describe('reviews', () => {
       [Number.NaN, 'double', 'no confidence'],
       [1.2, 'double', 'no confidence'],
     ])('%s goes to %s, with the reason', async (confidence, route, reason) => {
-      const opened = await inbox.open({ queue: 'bands', confidence, suggestion, case: 'not sampled 3' });
+      const opened = await world.inbox.open({
+        queue: 'bands',
+        confidence,
+        suggestion,
+        case: 'not sampled 3',
+      });
       expect(opened.routing).toMatchObject({ route, reason: expect.stringContaining(reason) });
       expect(opened.settled).toEqual(route === 'auto' ? suggestion : undefined);
       const people = { auto: opened.routing?.sampled ? 1 : 0, review: 1, double: 2 }[route];
@@ -38,7 +33,7 @@ describe('reviews', () => {
       ['no suggestion', undefined],
       ['a suggestion that the form does not accept', { decision: 'perhaps' }],
     ])('nothing is automatic with %s', async (_, wrong) => {
-      const opened = await inbox.open({ queue: 'bands', confidence: 1, suggestion: wrong as never });
+      const opened = await world.inbox.open({ queue: 'bands', confidence: 1, suggestion: wrong as never });
       expect(opened).toMatchObject({ settled: undefined, routing: { route: 'review' } });
     });
 
@@ -47,7 +42,7 @@ describe('reviews', () => {
         const chosen: string[] = [];
         for (let index = 0; index < 200; index++) {
           const key = `case ${index}`;
-          const opened = inbox.tasks.open({
+          const opened = world.inbox.tasks.open({
             queue: 'bands',
             title: key,
             context: {},
@@ -66,15 +61,15 @@ describe('reviews', () => {
       expect(first.length).toBeGreaterThan(70);
       expect(first.length).toBeLessThan(130);
       expect(await sampled()).toEqual(first);
-      await inbox.define(QUEUES.bands.replace('seed: a', 'seed: b'));
+      await world.inbox.define(QUEUES.bands.replace('seed: a', 'seed: b'));
       expect(await sampled()).not.toEqual(first);
-      await inbox.define(QUEUES.bands);
+      await world.inbox.define(QUEUES.bands);
     });
 
     it('a sampled one holds no run, has its deadline and hides the suggestion from who checks it', async () => {
-      let opened = await inbox.open({ queue: 'bands', confidence: 1, suggestion, case: '0' });
+      let opened = await world.inbox.open({ queue: 'bands', confidence: 1, suggestion, case: '0' });
       for (let index = 1; !opened.routing!.sampled; index++)
-        opened = await inbox.open({ queue: 'bands', confidence: 1, suggestion, case: String(index) });
+        opened = await world.inbox.open({ queue: 'bands', confidence: 1, suggestion, case: String(index) });
       const [task] = await waiting();
       expect(task).toMatchObject({
         suggestion: null,
@@ -83,13 +78,13 @@ describe('reviews', () => {
       });
       await answer(ann, refuse);
       expect(await signals()).toEqual([]);
-      expect(inbox.told).toEqual([]);
+      expect(world.inbox.told).toEqual([]);
       expect(await review(task!.id)).toMatchObject({ status: 'decided', decision: { result: refuse } });
     });
   });
 
   describe('by two who do not see each other', () => {
-    const open = () => inbox.open({ queue: 'bands', confidence: 0.1, suggestion: refuse });
+    const open = () => world.inbox.open({ queue: 'bands', confidence: 0.1, suggestion: refuse });
 
     it('end with the answer on which both agree, whatever else they wrote', async () => {
       const { taskId } = await open();
@@ -105,11 +100,11 @@ describe('reviews', () => {
     it('show nobody an answer before the other has come, nor in the list of what is done', async () => {
       const { taskId } = await open();
       await answer(ann);
-      expect((await inbox.tasks.get(taskId)).result).toBeNull();
-      const { items } = await inbox.tasks.list({ statuses: ['completed'], limit: 5 });
+      expect((await world.inbox.tasks.get(taskId)).result).toBeNull();
+      const { items } = await world.inbox.tasks.list({ statuses: ['completed'], limit: 5 });
       expect(items.map(({ result }) => result)).toEqual([null]);
       await answer(bob);
-      expect((await inbox.tasks.get(taskId)).result).toEqual(approve);
+      expect((await world.inbox.tasks.get(taskId)).result).toEqual(approve);
     });
 
     it('go to an adjudicator when they differ, who is neither of them and sees both', async () => {

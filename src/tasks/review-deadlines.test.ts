@@ -1,20 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { approve, openReviewsUnderTest, refuse } from './reviews-under-test.ts';
+import { describe, expect, it } from 'vitest';
+import { approve, refuse, useReviewsUnderTest } from './reviews-under-test.ts';
 import { ann, answerOf, bob, HOUR_MS, lea, NOW_MS } from './tasks-under-test.ts';
 
 describe('reviews', () => {
-  let world: Awaited<ReturnType<typeof openReviewsUnderTest>>;
-  let inbox: (typeof world)['inbox'];
-  const waiting = () => world.waiting();
-  const answer: (typeof world)['answer'] = (by, result) => world.answer(by, result);
-  const signals = () => world.signals();
-  const review = (id: string) => world.review(id);
-  beforeAll(async () => {
-    world = await openReviewsUnderTest();
-    inbox = world.inbox;
-  });
-  beforeEach(() => inbox.reset());
-  afterAll(() => inbox.database.close());
+  const world = useReviewsUnderTest();
+  const { waiting, answer, signals, review } = world;
 
   describe('without an answer in time are a refusal', () => {
     it.each([
@@ -27,7 +17,7 @@ describe('reviews', () => {
       ['a double review, one of two', { queue: 'bands', confidence: 0.1 }, [ann]],
       ['an adjudication', { queue: 'bands', confidence: 0.1 }, [ann, bob]],
     ])('%s', async (name, request, people) => {
-      const opened = await inbox.open(request);
+      const opened = await world.inbox.open(request);
       for (const by of people) await answer(by, name === 'an adjudication' && by === bob ? refuse : approve);
       expect(opened).toMatchObject({
         deadlineAtMs: NOW_MS + 2 * HOUR_MS,
@@ -36,34 +26,40 @@ describe('reviews', () => {
       });
       const left = await waiting();
       expect(left.length).toBeGreaterThan(0);
-      inbox.clock.advanceBy(2 * HOUR_MS);
-      expect(await inbox.tasks.expire(opened.taskId, NOW_MS + 2 * HOUR_MS, opened.reviewed)).toBeUndefined();
+      world.inbox.clock.advanceBy(2 * HOUR_MS);
+      expect(
+        await world.inbox.tasks.expire(opened.taskId, NOW_MS + 2 * HOUR_MS, opened.reviewed),
+      ).toBeUndefined();
       expect(await waiting()).toEqual([]);
       for (const { id } of left)
-        await expect(inbox.tasks.complete(await answerOf(inbox.tasks, id, lea))).rejects.toMatchObject({
+        await expect(
+          world.inbox.tasks.complete(await answerOf(world.inbox.tasks, id, lea)),
+        ).rejects.toMatchObject({
           code: 'tasks.not_open',
         });
       expect(await signals()).toEqual([]);
     });
 
     it('and so is one that is withdrawn: its tasks close with it', async () => {
-      const opened = await inbox.open({ queue: 'two', requester: null });
+      const opened = await world.inbox.open({ queue: 'two', requester: null });
       await answer(ann);
-      await inbox.database.commit.commit([inbox.tasks.close(opened.taskId, 'canceled', NOW_MS, true)]);
+      await world.inbox.database.commit.commit([
+        world.inbox.tasks.close(opened.taskId, 'canceled', NOW_MS, true),
+      ]);
       expect(await waiting()).toEqual([]);
       expect(await review(opened.taskId)).toMatchObject({ status: 'canceled', decision: null });
     });
 
     it('but a decision that came before the deadline stands', async () => {
       for (let round = 0; round < 6; round++) {
-        await inbox.reset();
-        const { taskId } = await inbox.open({ queue: 'eyes', requester: null });
+        await world.inbox.reset();
+        const { taskId } = await world.inbox.open({ queue: 'eyes', requester: null });
         await answer(ann);
         const [left] = await waiting();
-        const last = await answerOf(inbox.tasks, left!.id, bob);
+        const last = await answerOf(world.inbox.tasks, left!.id, bob);
         const [vote, expiry] = await Promise.allSettled([
-          inbox.tasks.complete(last),
-          inbox.another().expire(taskId, NOW_MS + 2 * HOUR_MS, true),
+          world.inbox.tasks.complete(last),
+          world.inbox.another().expire(taskId, NOW_MS + 2 * HOUR_MS, true),
         ]);
         const decided = (await review(taskId))!.status === 'decided';
         expect(vote.status).toBe(decided ? 'fulfilled' : 'rejected');

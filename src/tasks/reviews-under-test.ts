@@ -1,3 +1,4 @@
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { Json } from '../kernel/json.ts';
 import type { Review } from './review.ts';
 import type { Task } from './task-desk.ts';
@@ -63,5 +64,24 @@ export async function openReviewsUnderTest() {
     /** What the runs were told. */
     signals: async () => (await inbox.notes('signal')).map((text) => JSON.parse(text)),
     review: async (id: string): Promise<Review | null> => (await inbox.tasks.get(id)).review,
+  };
+}
+
+/** Opens such an inbox for the tests of the `describe` around, empty for each of them, and closes it. */
+export function useReviewsUnderTest() {
+  let world: Awaited<ReturnType<typeof openReviewsUnderTest>>;
+  beforeAll(async () => {
+    world = await openReviewsUnderTest();
+  });
+  beforeEach(() => world.inbox.reset());
+  afterAll(() => world.inbox.database.close());
+  return {
+    get inbox() {
+      return world.inbox;
+    },
+    waiting: () => world.waiting(),
+    answer: (by: Who, result?: Json) => world.answer(by, result),
+    signals: () => world.signals(),
+    review: (id: string) => world.review(id),
   };
 }

@@ -11,6 +11,8 @@ export interface TestDatabase {
   readonly commit: GroupCommit;
   readonly limits: Limits;
   readonly target: ConnectionTarget;
+  /** The same as an address, as `AIOS_DATABASE_URL` takes it. */
+  readonly url: string;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export async function createTestDatabase(
     commit,
     limits,
     target,
+    url: `postgresql://${server.user}:${encodeURIComponent(String(server.password ?? ''))}@${server.host}:${server.port}/${name}`,
     async close() {
       await commit.close();
       await db.close();

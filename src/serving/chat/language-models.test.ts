@@ -43,7 +43,7 @@ describe('calls of language models', () => {
     ] as const)('are answered by the fallback when it %s, whole and streamed', async (_, behaviour) => {
       const fallbacks = [{ url: second.url, model: 'echo-2' }];
       for (const name of ['whole', 'streamed'])
-        chat.define(name, endpoint(first, { fallbacks, timeoutMs: 200 }));
+        chat.define(name, endpoint(first, { fallbacks, timeoutMs: 1000 }));
       first.next(behaviour, behaviour);
       expect(await chat.text(chat.call('whole'))).toBe('Echo: hello');
       const { chunks } = await chat.models.stream(chat.call('streamed'));

@@ -3,16 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { logisticModel, onnxModel } from '../../testing/onnx.ts';
 import { warmUp } from '../hosting/warm-up.ts';
 import { ByteStrings } from '../tensors/byte-strings.ts';
-import {
-  bytesOf,
-  type Datatype,
-  elementOf,
-  type Tensor,
-  type TensorData,
-  type TensorSpec,
-} from '../tensors/tensor.ts';
+import { bytesOf, type Datatype, elementOf, type Tensor, type TensorData } from '../tensors/tensor.ts';
 import { createFunctionRuntime } from './function-runtime.ts';
 import { createOnnxRuntime } from './onnx-runtime.ts';
+import { LOGISTIC } from './remote-under-test.ts';
 import { ModelRefused, type Replica, type RuntimeModel } from './runtime.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
 
@@ -21,19 +15,7 @@ const model = (name: string, bytes: Uint8Array): RuntimeModel => ({
   digest: '',
   load: async () => bytes,
 });
-const inputs: TensorSpec[] = [{ name: 'features', datatype: 'FP32', shape: [-1, 2] }];
-const outputs: TensorSpec[] = [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 1] }];
-
-function logistic([features]: readonly Tensor[]): Tensor[] {
-  const [rows, width] = features!.shape as [number, number];
-  if (width !== 2) throw new Error(`${width} columns where 2 are needed`);
-  const at = (i: number) => Number(elementOf(features!, i));
-  const data = Float32Array.from(
-    { length: rows },
-    (_, i) => 1 / (1 + Math.exp(-(at(2 * i) - 2 * at(2 * i + 1) + 0.5))),
-  );
-  return [{ name: 'probabilities', datatype: 'FP32', shape: [rows, 1], data }];
-}
+const { inputs, outputs, run: logistic } = LOGISTIC;
 
 const onnx = createOnnxRuntime({ startMs: 20_000 });
 runtimeConformance('onnx', () => ({
@@ -42,7 +24,7 @@ runtimeConformance('onnx', () => ({
   refused: model('text', Buffer.from('this is no model')),
 }));
 runtimeConformance('function', () => ({
-  runtime: createFunctionRuntime({ logistic: { inputs, outputs, run: logistic } }),
+  runtime: createFunctionRuntime({ logistic: LOGISTIC }),
   logistic: model('logistic', new Uint8Array()),
   refused: model('unknown', new Uint8Array()),
 }));
@@ -167,7 +149,7 @@ describe('an ONNX replica', () => {
 
 describe('the warm-up', () => {
   const runtime = createFunctionRuntime({
-    logistic: { inputs, outputs, run: logistic },
+    logistic: LOGISTIC,
     normalising: {
       inputs,
       outputs,
