@@ -116,7 +116,9 @@ describe('a model of another server', () => {
     ['never answers', undefined, Error, true],
   ])('says what it is when the server %s', async (_, answer, kind, ends) => {
     const server = await serveJson(() => answer);
-    const replica = await http.start(modelAt({ url: server.url, timeoutMs: 200 }, { signature }));
+    const replica = await http.start(
+      modelAt({ url: server.url, timeoutMs: answer ? 5000 : 200 }, { signature }),
+    );
     let ended = false;
     replica.onEnd(() => {
       ended = true;
