@@ -12,7 +12,7 @@ import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import { BatchDelay } from './batch-delay.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
 import { overloaded, unavailable } from './host-errors.ts';
-import { ReplicaPool, type Slot } from './replica-pool.ts';
+import { ReplicaPool, type Slot, type Work } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
 import { CostCarry, longestWaitMs, type Pending } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -132,7 +132,7 @@ export class ModelHost implements Unloadable {
   }
 
   get idle(): boolean {
-    return this.#queue.count === 0 && !this.#pool.slots.some(({ batch }) => batch);
+    return this.#queue.count === 0 && !this.#pool.slots.some(({ running }) => running);
   }
 
   /** @throws AiosError `request.overloaded` when the queue is full, `serving.unavailable` when no replica can be started */
@@ -194,7 +194,8 @@ export class ModelHost implements Unloadable {
     this.#delay.close();
     const reason = unavailable(this.label, new Error('it is being unloaded'));
     this.#fail(this.#queue.clear(), reason);
-    for (const { batch } of this.#pool.slots) this.#fail(batch ?? [], reason);
+    for (const { running, ahead } of this.#pool.slots)
+      for (const work of [running, ahead]) this.#fail(work?.batch ?? [], reason);
     this.#pool.close();
   }
 
@@ -229,18 +230,28 @@ export class ModelHost implements Unloadable {
   #dispatch(): void {
     const { slots, wanted } = this.#pool;
     if (wanted === 0 && this.#queue.count > 0 && !this.#closed) this.start().catch(() => {}); // who waits is told
-    for (let i = 0; i < slots.length; i++) {
-      const slot = slots[i]!;
-      if (!slot.replica || slot.batch || slot.retired) continue;
+    for (const slot of slots) {
+      if (!slot.replica || slot.running || slot.retired) continue;
+      if (this.#delay.ms > 0 && this.#delay.holds(this.#queue, this.#batchRows, performance.now())) return;
+      slot.running = this.#runNext(slot, slot.replica);
+      if (!slot.running) return;
+    }
+    // A full batch gains nothing by waiting here: sent ahead, a replica begins with it while its last answer is on its way.
+    for (const slot of slots) {
+      if (this.#queue.rows < this.#batchRows) return;
+      if (!slot.replica?.takesAhead || !slot.running || slot.ahead || slot.retired) continue;
+      slot.ahead = this.#runNext(slot, slot.replica);
+    }
+  }
+
+  /** Nothing when nobody waits. */
+  #runNext(slot: Slot, replica: Replica): Work | undefined {
+    for (;;) {
       const nowMs = performance.now();
-      if (this.#delay.ms > 0 && this.#delay.holds(this.#queue, this.#batchRows, nowMs)) return;
       const batch = this.#queue.take(nowMs, this.#batchRows);
-      if (batch.length === 0) return;
-      if (batch[0]!.rows <= this.#options.batchMax) this.#run(slot, slot.replica, batch, nowMs);
-      else {
-        this.#split(batch[0]!);
-        i--; // the replica is still idle
-      }
+      if (batch.length === 0) return undefined;
+      if (batch[0]!.rows <= this.#options.batchMax) return this.#run(slot, replica, batch, nowMs);
+      this.#split(batch[0]!);
     }
   }
 
@@ -253,10 +264,8 @@ export class ModelHost implements Unloadable {
     });
   }
 
-  #run(slot: Slot, replica: Replica, batch: readonly Pending[], startedAtMs: number): void {
-    slot.batch = batch;
-    slot.startedAtMs = startedAtMs;
-    slot.timedOut = false;
+  #run(slot: Slot, replica: Replica, batch: readonly Pending[], startedAtMs: number): Work {
+    const work = { batch, startedAtMs, timedOut: false };
     const withinMs = replica.passesDeadline ? longestWaitMs(batch, startedAtMs) : undefined;
     const answer = replica.run(
       batch.map(({ inputs }) => inputs),
@@ -264,19 +273,21 @@ export class ModelHost implements Unloadable {
     );
     const inputMs = performance.now() - startedAtMs;
     answer.then(
-      (outcome) => this.#answered(slot, batch, outcome, inputMs),
-      (error: Error) => this.#failed(slot, batch, error),
+      (outcome) => this.#answered(slot, work, outcome, inputMs),
+      (error: Error) => this.#failed(slot, work, error),
     );
+    return work;
   }
 
-  #answered(slot: Slot, batch: readonly Pending[], answer: BatchAnswer, inputMs: number): void {
+  #answered(slot: Slot, { batch, startedAtMs }: Work, answer: BatchAnswer, inputMs: number): void {
     const { outputs, computeUs } = answer;
-    const { startedAtMs } = slot;
     slot.endsUnanswered = 0;
     this.#pool.release(slot);
     let rows = 0;
     for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;
-    this.#schedule();
+    // What is full goes before these are answered, which takes as long as a small model runs.
+    if (slot.replica?.takesAhead && this.#queue.rows >= this.#batchRows) this.#dispatch();
+    else this.#schedule();
     if (batch.length > 1 && outputs.some(({ shape }) => shape[0] !== rows)) {
       this.#batchable = false; // its outputs do not grow with its inputs: nobody may get another's rows
       this.#batchRows = 1;
@@ -305,7 +316,7 @@ export class ModelHost implements Unloadable {
     }
   }
 
-  #failed(slot: Slot, batch: readonly Pending[], error: Error): void {
+  #failed(slot: Slot, { batch, timedOut }: Work, error: Error): void {
     this.#pool.release(slot);
     const alone = batch.length === 1;
     if (error instanceof RunFailed) {
@@ -315,7 +326,7 @@ export class ModelHost implements Unloadable {
           new AiosError('serving.model_failed', { detail: `${this.label}: ${error.message}` }),
         );
       else for (const request of batch) this.#queue.pushAlone(request);
-    } else if (slot.timedOut && alone) {
+    } else if (timedOut && alone) {
       const { timeoutMs } = this.#options;
       const detail = `${this.label} ran longer than ${timeoutMs} ms.`;
       this.#fail(batch, new AiosError('serving.timeout', { detail }));
@@ -361,10 +372,12 @@ export class ModelHost implements Unloadable {
     }
     const nowMs = performance.now();
     for (const slot of this.#pool.slots) {
-      if (!slot.batch) continue;
-      for (const request of slot.batch) if (!request.settled) this.#abandon(request, nowMs);
-      if (slot.timedOut || nowMs - slot.startedAtMs < this.#options.timeoutMs) continue;
-      slot.timedOut = true;
+      const { running, ahead } = slot;
+      for (const work of [running, ahead])
+        for (const request of work?.batch ?? []) if (!request.settled) this.#abandon(request, nowMs);
+      if (!running) continue;
+      if (running.timedOut || nowMs - running.startedAtMs < this.#options.timeoutMs) continue;
+      running.timedOut = true;
       slot.replica?.kill();
     }
     this.#queue.sweep(nowMs);

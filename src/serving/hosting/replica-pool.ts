@@ -6,13 +6,20 @@ const RESTART_MS_MAX = 5_000;
 const REFUSED_MS = 60_000; // bytes that are no model will hardly become one
 const STARTS_FAILED_MAX = 3; // then who waits is told, instead of waiting for the next try
 
+/** A batch that was sent to a replica. */
+export interface Work {
+  readonly batch: readonly Pending[];
+  /** When the replica could begin with it: when it was sent, or when the batch before it was answered. */
+  startedAtMs: number;
+  timedOut: boolean;
+}
+
 /** A place for one replica: the process in it comes and goes. */
 export interface Slot {
   replica: Replica | undefined;
-  batch: readonly Pending[] | undefined;
-  /** When the batch was begun and, while it is being answered, when it was handed over. */
-  startedAtMs: number;
-  timedOut: boolean;
+  running: Work | undefined;
+  /** Sent already, so that the replica has what to do while its last answer is on its way. */
+  ahead: Work | undefined;
   /** Takes no batch any more and goes when it has none. */
   retired: boolean;
   startsFailed: number;
@@ -59,8 +66,8 @@ export class ReplicaPool {
 
   states(): Record<'starting' | 'idle' | 'busy' | 'waiting', number> {
     const states = { starting: 0, idle: 0, busy: 0, waiting: 0 };
-    for (const { replica, batch, retry } of this.slots) {
-      if (replica) states[batch ? 'busy' : 'idle']++;
+    for (const { replica, running, retry } of this.slots) {
+      if (replica) states[running ? 'busy' : 'idle']++;
       else states[retry ? 'waiting' : 'starting']++;
     }
     return states;
@@ -73,7 +80,7 @@ export class ReplicaPool {
   async scale(wanted: number): Promise<Error[]> {
     this.#wanted = wanted;
     const staying = this.slots.filter(({ retired }) => !retired);
-    const cost = ({ replica, batch }: Slot) => (batch ? 2 : replica ? 1 : 0);
+    const cost = ({ replica, running }: Slot) => (running ? 2 : replica ? 1 : 0);
     const leaving = staying.sort((a, b) => cost(a) - cost(b)).slice(0, Math.max(0, staying.length - wanted));
     for (const slot of leaving) {
       slot.retired = true;
@@ -88,9 +95,8 @@ export class ReplicaPool {
     for (let missing = wanted - staying.length; missing > 0; missing--) {
       const slot: Slot = {
         replica: undefined,
-        batch: undefined,
-        startedAtMs: 0,
-        timedOut: false,
+        running: undefined,
+        ahead: undefined,
         retired: false,
         startsFailed: 0,
         endsUnanswered: 0,
@@ -104,10 +110,13 @@ export class ReplicaPool {
     return (await Promise.all(starts)).filter((error) => error !== undefined);
   }
 
-  /** The slot's batch has ended. */
+  /** The slot's batch has ended: the one that was sent ahead is next. */
   release(slot: Slot): void {
-    slot.batch = undefined;
-    if (slot.retired) this.#leave(slot);
+    const { ahead } = slot;
+    slot.running = ahead;
+    slot.ahead = undefined;
+    if (ahead) ahead.startedAtMs = performance.now();
+    else if (slot.retired) this.#leave(slot);
   }
 
   /** Ends every replica at once. */
@@ -115,14 +124,14 @@ export class ReplicaPool {
     this.#wanted = 0;
     for (const slot of [...this.slots]) {
       slot.retired = true;
-      slot.batch = undefined;
+      slot.running = slot.ahead = undefined;
       this.#leave(slot);
     }
   }
 
   /** Ends a retired slot unless it is at work; one that is starting sees that it is retired when it is up. */
   #leave(slot: Slot): void {
-    if (slot.batch && slot.replica) return;
+    if (slot.running && slot.replica) return;
     clearTimeout(slot.retry);
     slot.replica?.kill();
     const index = this.slots.indexOf(slot);

@@ -47,6 +47,7 @@ interface Description extends Required<Pick<Replica, 'inputs' | 'outputs' | 'dev
 }
 
 class OnnxReplica implements Replica {
+  readonly takesAhead = true;
   inputs: readonly TensorSpec[] = [];
   outputs: readonly TensorSpec[] = [];
   device: 'cpu' | 'gpu' = 'cpu';
@@ -55,7 +56,8 @@ class OnnxReplica implements Replica {
   readonly #channel: Duplex;
   readonly #startMs: number;
   readonly #listeners: ((reason: Error) => void)[] = [];
-  #waiting: { resolve(frame: Frame): void; reject(error: Error): void } | undefined;
+  /** Who waits for an answer; they come in the order of asking. */
+  readonly #waiting: { resolve(frame: Frame): void; reject(error: Error): void }[] = [];
   #received: Uint8Array | undefined;
   #stderr = '';
   #ended: Error | undefined;
@@ -133,29 +135,29 @@ class OnnxReplica implements Replica {
   #ask(frame: Uint8Array): Promise<Frame> {
     return new Promise((resolve, reject) => {
       if (this.#ended) return reject(this.#ended);
-      this.#waiting = { resolve, reject };
+      this.#waiting.push({ resolve, reject });
       this.#channel.write(frame);
     });
   }
 
   #receive(chunk: Uint8Array): void {
-    const received = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
-    const needed = frameBytes(received, received.length);
-    if (needed === 0 || received.length < needed) {
-      this.#received = received;
-      return;
-    }
+    let received = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
     this.#received = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.resolve(decodeFrame(received.subarray(0, needed)));
+    while (received.length > 0) {
+      const needed = frameBytes(received, received.length);
+      if (needed === 0 || received.length < needed) {
+        this.#received = received;
+        return;
+      }
+      this.#waiting.shift()?.resolve(decodeFrame(received.subarray(0, needed)));
+      received = received.subarray(needed);
+    }
   }
 
   #end(reason: Error): void {
     if (this.#ended) return;
     this.#ended = reason;
-    this.#waiting?.reject(reason);
-    this.#waiting = undefined;
+    for (const { reject } of this.#waiting.splice(0)) reject(reason);
     for (const listener of this.#listeners) listener(reason);
   }
 }

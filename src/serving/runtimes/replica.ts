@@ -23,23 +23,27 @@ const BUFFER_BYTES = 64 * 1024;
 const OPTIONS = JSON.parse(process.argv[2] as string) as SessionOptions;
 
 let buffer = new Uint8Array(BUFFER_BYTES);
+/** Bytes in the buffer, and how many of them are of the frame that was given last. */
+let available = 0;
+let taken = 0;
 
 /** The next frame, or nothing when the front has gone. Its tensors are valid until the next call. */
 function readFrame(): Frame | undefined {
-  let available = 0;
-  let needed = 0;
-  while (needed === 0 || available < needed) {
+  buffer.copyWithin(0, taken, available); // what came with the last frame; elements are read in place, so that a frame starts at 0
+  available -= taken;
+  taken = frameBytes(buffer, available);
+  while (taken === 0 || available < taken) {
     const count = readSync(CHANNEL, buffer, available, buffer.length - available, null);
     if (count === 0) return undefined;
     available += count;
-    needed = frameBytes(buffer, available);
-    if (needed > buffer.length) {
-      const larger = new Uint8Array(needed);
+    taken = frameBytes(buffer, available);
+    if (taken > buffer.length) {
+      const larger = new Uint8Array(taken);
       larger.set(buffer.subarray(0, available));
       buffer = larger;
     }
   }
-  return decodeFrame(buffer.subarray(0, needed));
+  return decodeFrame(buffer.subarray(0, taken));
 }
 
 function send(frame: Uint8Array): void {
@@ -72,7 +76,8 @@ async function load(frame: Frame): Promise<InferenceSession> {
         shape: entry.shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)),
       };
     });
-  buffer = new Uint8Array(BUFFER_BYTES); // the file's bytes are not needed any more
+  buffer = new Uint8Array(BUFFER_BYTES); // the file's bytes are not needed any more, and nothing is sent before they are answered
+  available = taken = 0;
   const description = {
     device,
     residentBytes: process.memoryUsage.rss(),

@@ -58,6 +58,29 @@ export function runtimeConformance(name: string, fixture: () => RuntimeFixture):
       expect((await replica.run([matrix([[1, 2]])])).outputs[0]!.shape).toEqual([1, 1]);
     });
 
+    it('answers a run that was given during another in its turn, where it takes one ahead', async () => {
+      if (!replica.takesAhead) return;
+      const answers = await Promise.allSettled([
+        replica.run([matrix([[1, 2]])]),
+        replica.run([matrix([[1, 2, 3]])]),
+        replica.run([matrix(Array.from({ length: 30_000 }, (_, i) => [i % 13, i % 7]))]),
+        replica.run([matrix([[3, 1]])]),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'rejected',
+        'fulfilled',
+        'fulfilled',
+      ]);
+      expect(answers[1]).toMatchObject({ reason: expect.any(RunFailed) });
+      const rows = answers.map((answer) =>
+        answer.status === 'fulfilled' ? answer.value.outputs[0]! : undefined,
+      );
+      expect(Number(elementOf(rows[0]!, 0))).toBeCloseTo(sigmoid([1, 2]), 5);
+      expect(Number(elementOf(rows[2]!, 29_999))).toBeCloseTo(sigmoid([29_999 % 13, 29_999 % 7]), 5);
+      expect(Number(elementOf(rows[3]!, 0))).toBeCloseTo(sigmoid([3, 1]), 5);
+    });
+
     it('refuses what is no model of its kind', async () => {
       await expect(fixture().runtime.start(fixture().refused)).rejects.toBeInstanceOf(ModelRefused);
     });
@@ -66,9 +89,11 @@ export function runtimeConformance(name: string, fixture: () => RuntimeFixture):
       const other = await fixture().runtime.start(fixture().logistic);
       const ended = new Promise((resolve) => other.onEnd(resolve));
       const running = other.run([matrix([[1, 2]])]).then(() => other.run([matrix([[1, 2]])]));
+      const ahead = other.takesAhead ? other.run([matrix([[1, 2]])]).then(() => running) : running;
       other.kill();
       await ended;
       await expect(running).rejects.not.toBeInstanceOf(RunFailed);
+      await expect(ahead).rejects.not.toBeInstanceOf(RunFailed);
       await expect(other.run([matrix([[1, 2]])])).rejects.toBeInstanceOf(Error);
     });
   });

@@ -33,7 +33,7 @@ export interface Runtime {
   start(model: RuntimeModel): Promise<Replica>;
 }
 
-/** One copy of a model, working on one batch at a time. */
+/** One copy of a model, working on one batch at a time, in the order in which they were given. */
 export interface Replica {
   /** The model's own tensors, in its order; a free dimension is -1. */
   readonly inputs: readonly TensorSpec[];
@@ -44,6 +44,8 @@ export interface Replica {
   residentBytes?(): number;
   /** True where `run` makes use of how long anybody waits. */
   readonly passesDeadline?: boolean;
+  /** True where a second `run` may be called during the first, to begin when that has ended: its way there then costs no time. */
+  readonly takesAhead?: boolean;
   /**
    * Runs one batch: the requests' tensors in the order of `inputs`, joined along the first dimension. The outputs hold all rows.
    * `withinMs` is how long anybody still waits for it, told to replicas that pass it on.
