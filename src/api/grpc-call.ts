@@ -1,5 +1,6 @@
 import type { Metadata, ServerUnaryCall, status as Status, sendUnaryData } from '@grpc/grpc-js';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { endSpan, parentOf, recordsSpans, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
 
 /** What the door needs of the access module. */
@@ -40,8 +41,15 @@ interface GrpcFault {
   readonly metadata: Metadata;
 }
 
-/** What every call goes through: who asks, whether they may, and errors as statuses. */
+type UnaryHandler<Request, Response> = (
+  call: ServerUnaryCall<Request, Response>,
+  done: sendUnaryData<Response>,
+) => void;
+
+/** What every call goes through: its trace, who asks, whether they may, and errors as statuses. */
 export class GrpcCalls {
+  /** False as long as nothing records spans: then no call looks for the trace of its caller. */
+  readonly isTraced = recordsSpans();
   readonly #library: GrpcLibrary;
   readonly #access: GrpcAccess;
   readonly #onFault: (error: AiosError) => void;
@@ -60,13 +68,13 @@ export class GrpcCalls {
       call: ServerUnaryCall<Request, Response>,
       caller: Caller,
     ) => Response | Promise<Response>,
-  ): (call: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>) => void {
-    return (call, done) => {
+  ): UnaryHandler<Request, Response> {
+    const answer: UnaryHandler<Request, Response> = (call, done) => {
       const fail = (error: unknown) => done(this.faultOf(error));
       const go = (caller: Caller) => {
-        const answer = handle(call.request, call, caller);
-        if (answer instanceof Promise) answer.then((value) => done(null, value), fail);
-        else done(null, answer);
+        const found = handle(call.request, call, caller);
+        if (found instanceof Promise) found.then((value) => done(null, value), fail);
+        else done(null, found);
       };
       try {
         const found = this.caller(call.metadata, permission);
@@ -76,6 +84,7 @@ export class GrpcCalls {
         fail(error);
       }
     };
+    return this.isTraced ? traced(answer) : answer;
   }
 
   /** @throws AiosError `access.unauthenticated`, `access.forbidden` */
@@ -112,3 +121,17 @@ export class GrpcCalls {
 }
 
 const NOBODY: Caller = { id: 'nobody', name: 'nobody', kind: 'system', roles: [], groups: [] };
+
+/** A span for each call that is traced, under its caller's, with the status that it ends with. */
+function traced<Request, Response>(answer: UnaryHandler<Request, Response>): UnaryHandler<Request, Response> {
+  return (call, done) => {
+    const parent = parentOf(call.metadata);
+    if (parent === undefined) return answer(call, done);
+    withSpan(parent, call, (span) =>
+      answer(call, (error, value) => {
+        endSpan(span, error ? error.code : 0);
+        done(error, value);
+      }),
+    );
+  };
+}

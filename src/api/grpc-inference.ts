@@ -1,10 +1,12 @@
 import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import type { Span } from '@opentelemetry/api';
 import { AiosError } from '../kernel/errors.ts';
 import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
 import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/grpc-messages.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import type { GrpcCalls } from './grpc-call.ts';
+import { endSpan, parentOf, type TracedCall, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
 
 /** Requests of one stream that are under way at once: past it the client's are not read. */
@@ -16,7 +18,7 @@ interface StreamAnswer {
 }
 type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata'> & {
   on(event: 'cancelled', listener: () => void): unknown;
-};
+} & TracedCall;
 
 /** Inferences by gRPC: one call, or a stream of them whose answers come in the order of the requests. */
 export class GrpcInference {
@@ -57,7 +59,7 @@ export class GrpcInference {
     let written = Promise.resolve();
     call.on('data', (request: ModelInferRequest) => {
       if (++open >= STREAM_OPEN_MAX) call.pause();
-      const answer = this.#answer(request, call, caller, signal);
+      const answer = this.#answerTraced(request, call, caller, signal);
       written = written.then(async () => {
         const message = await answer;
         if (!signal.aborted) call.write(message);
@@ -71,21 +73,35 @@ export class GrpcInference {
     call.on('end', () => void written.then(end));
   }
 
-  async #answer(
+  /** Each message has a span of its own: it is a request with an outcome, and a stream may live for days. */
+  #answerTraced(
     request: ModelInferRequest,
     call: Cancelable,
     caller: Caller,
     signal: AbortSignal,
   ): Promise<StreamAnswer> {
+    const parent = this.#calls.isTraced ? parentOf(call.metadata) : undefined;
+    if (parent === undefined) return this.#answer(request, call, caller, signal);
+    return withSpan(parent, call, (span) => this.#answer(request, call, caller, signal, span));
+  }
+
+  async #answer(
+    request: ModelInferRequest,
+    call: Cancelable,
+    caller: Caller,
+    signal: AbortSignal,
+    span?: Span,
+  ): Promise<StreamAnswer> {
     try {
-      return { error_message: '', infer_response: await this.#infer(request, call, caller, signal) };
+      const infer_response = await this.#infer(request, call, caller, signal);
+      if (span) endSpan(span, 0);
+      return { error_message: '', infer_response };
     } catch (error) {
       // The stream lives on: the fault is that of one request.
+      const { code, details } = this.#calls.faultOf(error);
+      if (span) endSpan(span, code);
       const { id, model_name, model_version } = request;
-      return {
-        error_message: this.#calls.faultOf(error).details,
-        infer_response: { id, model_name, model_version },
-      };
+      return { error_message: details, infer_response: { id, model_name, model_version } };
     }
   }
 

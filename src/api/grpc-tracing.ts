@@ -1,0 +1,63 @@
+import type { Metadata } from '@grpc/grpc-js';
+import {
+  type Context,
+  context,
+  isSpanContextValid,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapGetter,
+  trace,
+} from '@opentelemetry/api';
+import { sampleAhead } from '../telemetry/sampling.ts';
+
+const tracer = trace.getTracer('aios.api');
+const METADATA: TextMapGetter<Metadata> = {
+  get: (metadata, name) => metadata.get(name)[0]?.toString(),
+  keys: (metadata) => Object.keys(metadata.getMap()),
+};
+const UNKNOWN = 2;
+/** Statuses for which the server is to blame: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (OpenTelemetry, "Semantic conventions for gRPC"). */
+const SERVER_FAULTS = new Set([UNKNOWN, 4, 12, 13, 14, 15]);
+
+/** What of a call is read for its span. */
+export interface TracedCall {
+  readonly metadata: Metadata;
+  /** `/service/method` */
+  getPath(): string;
+}
+
+/** Whether anything records spans: asked once, when the door opens. */
+export function recordsSpans(): boolean {
+  return isSpanContextValid(tracer.startSpan('probe').spanContext());
+}
+
+/** The context of a call that is traced: by its caller's `traceparent`, or drawn by chance. Most are not, and get no span. */
+export function parentOf(metadata: Metadata): Context | undefined {
+  if (metadata.get('traceparent').length === 0) return sampleAhead();
+  const parent = propagation.extract(ROOT_CONTEXT, metadata, METADATA);
+  return parent === ROOT_CONTEXT ? undefined : parent;
+}
+
+/** Starts the span of a call, or of a message in a stream, and does the work under it. Who does the work ends it with `endSpan`. */
+export function withSpan<Result>(parent: Context, call: TracedCall, work: (span: Span) => Result): Result {
+  const path = call.getPath().slice(1);
+  const at = path.lastIndexOf('/');
+  const attributes = {
+    'rpc.system': 'grpc',
+    'rpc.service': path.slice(0, at),
+    'rpc.method': path.slice(at + 1),
+  };
+  const span = tracer.startSpan(path, { kind: SpanKind.SERVER, attributes }, parent);
+  return context.with(trace.setSpan(parent, span), work, undefined, span);
+}
+
+/** @param code of the status: 0 is OK */
+export function endSpan(span: Span, code: number | undefined): void {
+  const status = code ?? UNKNOWN;
+  span.setAttribute('rpc.grpc.status_code', status);
+  if (SERVER_FAULTS.has(status)) span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
