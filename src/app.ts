@@ -7,6 +7,8 @@ import type { Access } from './access/access.ts';
 import { newSecret } from './access/key-format.ts';
 import { accessMigrations } from './access/migrations.ts';
 import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
+import type { GrpcDoor } from './api/grpc-door.ts';
+import type { GrpcSettings } from './api/grpc-settings.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
@@ -58,8 +60,8 @@ export interface AppOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
-  /** Where gRPC is served, 0 for a free one; without it there is no such door. A worker has none. */
-  grpcPort?: number | undefined;
+  /** Where gRPC is served; without it there is no such door. A worker has none. */
+  grpc?: GrpcSettings | undefined;
   adminKey?: string | undefined;
   /** Where people reach it, `https://aios.example.org`, when a proxy stands before it: sessions are then bound to https and to this host. */
   publicUrl?: string | undefined;
@@ -76,7 +78,7 @@ export interface AppOptions {
 export interface App {
   readonly url: string;
   /** Nothing where gRPC is not served. */
-  readonly grpcPort: number | undefined;
+  readonly grpc: Omit<GrpcDoor, 'close'> | undefined;
   readonly dataDir: string;
   readonly databaseName: string;
   /** `''` in a worker, which has no door that takes one. */
@@ -145,7 +147,7 @@ async function start(
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
     url,
-    grpcPort: grpcDoor?.port,
+    grpc: grpcDoor,
     dataDir,
     databaseName: options.databaseUrl ? 'your Postgres' : 'embedded Postgres',
     adminKey,

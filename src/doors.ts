@@ -8,20 +8,20 @@ import { log as logger } from './telemetry/logger.ts';
  * The door of gRPC, where it is wanted.
  *
  * @param started throws as long as traffic may not come
- * @throws Error when its port is taken
+ * @throws Error when the port that was asked for is taken
  */
 export async function openGrpc(
-  { grpcPort, role, host, limits }: AppOptions,
+  { grpc, role, host, limits }: AppOptions,
   stations: Stations,
   started: () => void,
   version: string,
 ): Promise<GrpcDoor | undefined> {
   const { access, db } = stations;
-  if (grpcPort === undefined || role === 'worker') return undefined;
+  if (grpc === undefined || role === 'worker') return undefined;
   return openGrpcDoor({
     ...stations,
-    host,
-    port: grpcPort,
+    ...grpc,
+    host: grpc.host ?? host,
     limits,
     version,
     access: {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { grpcSettings } from './api/grpc-settings.ts';
 import type { App, AppOptions } from './app.ts';
 import { EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
@@ -12,6 +13,7 @@ import { limitsFrom } from './kernel/limits.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CONSOLE_DIR = join(ROOT, 'console', 'dist');
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 const EXAMPLES = join(ROOT, 'examples');
 
 /** What an example brings besides its definitions: outside systems, started before the app, and a stream of simulated events. */
@@ -86,22 +88,13 @@ function appOptions(
     databaseUrl: env.AIOS_DATABASE_URL,
     host: env.AIOS_HOST ?? '127.0.0.1',
     port: Number(port),
-    grpcPort: grpcPortOf(env.AIOS_GRPC_PORT, Number(port)),
+    grpc: role === 'worker' ? undefined : grpcSettings(env, Number(port)),
     adminKey: env.AIOS_ADMIN_KEY,
     publicUrl: env.AIOS_PUBLIC_URL,
     limits: limitsFrom(env.AIOS_LIMITS),
     consoleDir: CONSOLE_DIR,
     onProgress,
   };
-}
-
-/** The port after that of HTTP, as other inference servers have it; `off` for none. */
-function grpcPortOf(named: string | undefined, httpPort: number): number | undefined {
-  if (named === 'off') return undefined;
-  if (named === undefined) return httpPort === 0 ? 0 : httpPort + 1;
-  const port = Number(named);
-  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
-  throw new AiosError('request.invalid', { detail: `AIOS_GRPC_PORT: “${named}” is no port; off for none.` });
 }
 
 async function importExample(folder: string): Promise<Example> {
@@ -128,19 +121,21 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
         ]
       : []),
     ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
-    ...(app.grpcPort === undefined
-      ? []
-      : [
-          ['gRPC', `${new URL(app.url).hostname}:${app.grpcPort}  (Open Inference Protocol)`] as [
-            string,
-            string,
-          ],
-        ]),
+    ...(app.grpc ? [['gRPC', describeGrpc(app.grpc)] as [string, string]] : []),
     ['Data', `${dataDir}  (${app.databaseName})`],
     ['Next', 'npm run aios -- inbox   what waits for a person'],
   ];
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`);
   return `\n${[...lines, ...(notice ? ['', `  ${notice}`] : []), '', '  Ctrl-C stops everything.'].join('\n')}\n\n`;
+}
+
+function describeGrpc({ host, port, hasTls, portInUse }: NonNullable<App['grpc']>): string {
+  const notes = [
+    'Open Inference Protocol',
+    ...(hasTls ? ['TLS'] : LOOPBACK.has(host) ? [] : ['without TLS']),
+    ...(portInUse ? [`another process has port ${portInUse}`] : []),
+  ];
+  return `${host.includes(':') ? `[${host}]` : host}:${port}  (${notes.join('; ')})`;
 }
 
 function workerBanner(app: App, dataDir: string): string {

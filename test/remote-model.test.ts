@@ -23,7 +23,7 @@ beforeAll(async () => {
   const { user, password, host, port } = inject('postgres');
   const [row] = await database.db.query<{ name: string }>('select current_database() as name');
   const databaseUrl = `postgres://${user}:${password}@${host}:${port}/${row!.name}`;
-  const ports = { port: 0, grpcPort: 0 };
+  const ports = { port: 0, grpc: { port: 0 } };
   app = await createApp({
     dataDir,
     databaseUrl,
@@ -68,7 +68,7 @@ it('serves models of other servers, applied from a project, over HTTP and gRPC',
   ]);
   await app.apply([
     far('far-http', 'http', app.url),
-    far('far-grpc', 'grpc', `http://127.0.0.1:${app.grpcPort}`),
+    far('far-grpc', 'grpc', `http://127.0.0.1:${app.grpc?.port}`),
   ]);
   const { serving } = app.stations;
   for (const model of ['far-http', 'far-grpc']) {

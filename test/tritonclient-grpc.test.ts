@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type InferenceUnderTest, openInferenceUnderTest } from '../src/api/inference-under-test.ts';
+import { type TestAuthority, testAuthority } from '../src/connectors/tls-under-test.ts';
 import { DATATYPES } from '../src/serving/tensors/tensor.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 
@@ -16,6 +17,19 @@ describe.skipIf(!python)(
       door = await openInferenceUnderTest();
     });
     afterAll(() => door.close());
+
+    const authority = testAuthority();
+    it.skipIf(!authority)('works against the door over TLS (needs openssl)', async () => {
+      const { cert, key, caFile } = authority as TestAuthority;
+      const tls = { certificates: Buffer.from(cert), key: Buffer.from(key) };
+      const secured = await openInferenceUnderTest(undefined, tls);
+      await secured.serving.unload('identity-int8');
+      for (const flags of [[], ['--aio']]) {
+        const told = await runPython(python!, script, secured.grpcHost, 'all', `--ca=${caFile}`, ...flags);
+        expect((told as Told).batches).toEqual({ 1: true, 8: true, 5: true, 'one output': true });
+      }
+      await secured.close();
+    });
 
     it.each([
       ['as it is', []],

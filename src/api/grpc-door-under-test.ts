@@ -1,4 +1,5 @@
 import {
+  type ChannelCredentials,
   type Client,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -16,7 +17,9 @@ import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
 import { createFunctionRuntime, type FunctionModel } from '../serving/runtimes/function-runtime.ts';
 import { DATATYPES, type Tensor, type TensorSpec } from '../serving/tensors/tensor.ts';
 import { createServing } from '../serving/traffic/serving.ts';
+import type { GrpcAccess } from './grpc-call.ts';
 import { openGrpcDoor } from './grpc-door.ts';
+import type { GrpcSettings } from './grpc-settings.ts';
 import type { Caller } from './routes.ts';
 
 interface TensorAnswer {
@@ -72,6 +75,17 @@ const functions: Record<string, FunctionModel> = {
 };
 const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
 
+const ACCESS: GrpcAccess = {
+  authenticate(authorization) {
+    if (authorization === undefined) return undefined;
+    if (authorization === 'Bearer good') return caller(['admin']);
+    if (authorization === 'Bearer later') return Promise.resolve(caller(['admin']));
+    if (authorization === 'Bearer weak') return caller([]);
+    throw new AiosError('access.unauthenticated', { detail: 'not valid' });
+  },
+  can: ({ roles }) => roles.includes('admin'),
+};
+
 /** A model for each datatype that answers what it gets, and some that do not. */
 function modelsUnderTest() {
   const resolved = new Map(
@@ -109,15 +123,19 @@ export function keyOf(name = 'good'): Metadata {
 }
 
 /** The door over models that are functions, and a client of grpc-js. Set `isReady` to what the server shall say. */
-export async function openGrpcUnderTest() {
+export async function openGrpcUnderTest(
+  settings: Partial<GrpcSettings> = {},
+  channel: ChannelCredentials = credentials.createInsecure(),
+) {
   const limits = limitsFrom('requestBytesMax=1000000,streamsMax=2');
   const models = modelsUnderTest();
   const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
   await serving.load('echo-fp32');
   const state = { isReady: true };
   const door = await openGrpcDoor({
-    host: '127.0.0.1',
     port: 0,
+    ...settings,
+    host: '127.0.0.1',
     limits,
     serving,
     models,
@@ -125,22 +143,13 @@ export async function openGrpcUnderTest() {
     commit: { commit: async () => [] },
     auditLog: { entry: (item: unknown) => ({ item }) as never },
     version: '1.2.3',
-    access: {
-      authenticate(authorization) {
-        if (authorization === undefined) return undefined;
-        if (authorization === 'Bearer good') return caller(['admin']);
-        if (authorization === 'Bearer later') return Promise.resolve(caller(['admin']));
-        if (authorization === 'Bearer weak') return caller([]);
-        throw new AiosError('access.unauthenticated', { detail: 'not valid' });
-      },
-      can: ({ roles }) => roles.includes('admin'),
-    },
+    access: ACCESS,
     isReady: async () => state.isReady,
     onFault: () => {},
   });
   const services = await loadGrpcServices();
   const open = (service: object): Client =>
-    new (makeClientConstructor(service as never, ''))(`127.0.0.1:${door.port}`, credentials.createInsecure());
+    new (makeClientConstructor(service as never, ''))(`127.0.0.1:${door.port}`, channel);
   const [client, health] = [open(services.inference), open(services.health)];
   const method = <Method>(on: Client, name: string): Method => {
     const methods = on as unknown as Record<string, (...given: unknown[]) => unknown>;
@@ -149,6 +158,7 @@ export async function openGrpcUnderTest() {
   return {
     serving,
     state,
+    door,
     start: (name: string, request: object, done: Parameters<Unary>[3]) =>
       method<Unary>(client, name)(request, keyOf(), {}, done),
     call: (name: string, request: object, metadata = keyOf(), options: object = {}): Promise<GrpcAnswer> =>

@@ -1,4 +1,10 @@
-import type { Server, ServerWritableStream, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { createServer } from 'node:net';
+import type {
+  Server,
+  ServerCredentials,
+  ServerWritableStream,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
@@ -8,6 +14,7 @@ import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
 import { GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
+import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
 const CLOSE_MS = 5_000; // what is under way may end; then it is cut
@@ -16,10 +23,8 @@ const PING_MS = 60_000;
 const PING_ANSWER_MS = 20_000;
 const CONNECTION_IDLE_MS = 300_000;
 
-export interface GrpcDoorOptions extends GrpcModelsDependencies {
+export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
   readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax'>;
   readonly access: GrpcAccess;
   readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
@@ -31,14 +36,18 @@ export interface GrpcDoorOptions extends GrpcModelsDependencies {
 
 /** The open gRPC door. */
 export interface GrpcDoor {
+  readonly host: string;
   readonly port: number;
+  readonly hasTls: boolean;
+  /** The port that was to be taken unless another had it, and `port` is a free one. */
+  readonly portInUse?: number | undefined;
   close(): Promise<void>;
 }
 
 /**
  * Opens the Open Inference Protocol's gRPC service and gRPC's own health service, on a port of their own. The library is loaded here.
  *
- * @throws Error of the system when the port is taken
+ * @throws Error of the system when a port that was asked for is taken
  * @example const door = await openGrpcDoor({ host: '127.0.0.1', port: 7701, … })
  */
 export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> {
@@ -60,20 +69,14 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
       health.watch(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
     },
   });
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(address, library.ServerCredentials.createInsecure(), (error, taken) =>
-      error
-        ? reject(
-            new Error(
-              `gRPC cannot listen on ${address}: ${error.message}. Name another port with AIOS_GRPC_PORT, or off.`,
-            ),
-          )
-        : resolve(taken),
-    ),
-  );
+  // Looked at first: the library writes a line of its own on each port that it does not get.
+  const wanted = options.isPortDefault && !(await isFree(host, port)) ? 0 : port;
+  const bound = await bind(server, host, wanted, credentialsOf(library, options.tls));
   return {
+    host,
     port: bound,
+    hasTls: options.tls !== undefined,
+    portInUse: wanted === port ? undefined : port,
     close: () =>
       new Promise((resolve) => {
         health.close();
@@ -84,6 +87,40 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
         });
       }),
   };
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.on('error', () => resolve(false));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}
+
+/** Answers with the port that it is. */
+function bind(server: Server, host: string, port: number, credentials: ServerCredentials): Promise<number> {
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new Promise((resolve, reject) =>
+    server.bindAsync(address, credentials, (error, taken) => {
+      if (error === null) return resolve(taken);
+      const detail = `gRPC cannot listen on ${address}: ${error.message}. Name another port with AIOS_GRPC_PORT, or off.`;
+      reject(new Error(detail));
+    }),
+  );
+}
+
+function credentialsOf(
+  { ServerCredentials }: typeof import('@grpc/grpc-js'),
+  tls: GrpcTls | undefined,
+): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  const { certificates, key, clientAuthorities } = tls;
+  // With their authorities, clients have to show a certificate: the handshake fails without (mutual TLS).
+  return ServerCredentials.createSsl(
+    clientAuthorities ?? null,
+    [{ private_key: key, cert_chain: certificates }],
+    clientAuthorities !== undefined,
+  );
 }
 
 function inferenceHandlers(

@@ -9,6 +9,7 @@ import { DATATYPES, type Datatype, elementOf, type Tensor } from '../serving/ten
 import { createServing, type ServedModel, type Serving } from '../serving/traffic/serving.ts';
 import type { Write } from '../store/group-commit.ts';
 import { openGrpcDoor } from './grpc-door.ts';
+import type { GrpcTls } from './grpc-settings.ts';
 import type { AccessPort, Caller } from './routes.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { servingRoutes } from './routes-serving.ts';
@@ -113,7 +114,10 @@ const access: AccessPort = {
 };
 
 /** Opens the doors on a free port of 127.0.0.1. */
-export async function openInferenceUnderTest(limitsText?: string): Promise<InferenceUnderTest> {
+export async function openInferenceUnderTest(
+  limitsText?: string,
+  grpcTls?: GrpcTls,
+): Promise<InferenceUnderTest> {
   const limits: Limits = limitsFrom(limitsText);
   const models = registry();
   const serving = createServing({ models, runtimes: { function: createFunctionRuntime(MODELS) }, limits });
@@ -143,6 +147,7 @@ export async function openInferenceUnderTest(limitsText?: string): Promise<Infer
   await server.listen({ host: '127.0.0.1', port: 0 });
   const grpc = await openGrpcDoor({
     ...dependencies,
+    tls: grpcTls,
     host: '127.0.0.1',
     port: 0,
     access: {

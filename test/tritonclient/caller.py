@@ -27,9 +27,9 @@ SAMPLES = {
 class Caller:
     """Calls a client's method and waits where it is one of asyncio."""
 
-    def __init__(self, module, url, key):
+    def __init__(self, module, url, key, **options):
         self.module = module
-        self.client = module.InferenceServerClient(url)
+        self.client = module.InferenceServerClient(url, **options)
         self.headers = {"authorization": f"Bearer {key}"}
 
     async def __call__(self, method, *args, **kwargs):

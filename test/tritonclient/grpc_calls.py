@@ -1,4 +1,4 @@
-"""What the stock tritonclient does against a server, over gRPC: python grpc_calls.py HOST:PORT KEY [--aio]. Prints JSON."""
+"""What the stock tritonclient does against a server, over gRPC: python grpc_calls.py HOST:PORT KEY [--aio] [--ca=FILE]. Prints JSON."""
 
 import asyncio
 import inspect
@@ -127,8 +127,9 @@ async def errors(call):
     return told
 
 
-async def main(url, key, aio):
-    call = Caller(tritonclient.grpc.aio if aio else tritonclient.grpc, url, key)
+async def main(url, key, aio, authority):
+    tls = {"ssl": True, "root_certificates": authority} if authority else {}
+    call = Caller(tritonclient.grpc.aio if aio else tritonclient.grpc, url, key, **tls)
     try:
         steps = (identities, batches, describe, repository, stream, errors)
         return {step.__name__: await step(call) for step in steps}
@@ -140,4 +141,5 @@ async def main(url, key, aio):
 
 if __name__ == "__main__":
     address, secret, *flags = sys.argv[1:]
-    print(json.dumps(asyncio.run(main(address, secret, "--aio" in flags))))
+    authorities = [flag.removeprefix("--ca=") for flag in flags if flag.startswith("--ca=")]
+    print(json.dumps(asyncio.run(main(address, secret, "--aio" in flags, *(authorities or [None])))))
