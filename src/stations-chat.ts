@@ -5,6 +5,7 @@ import type { Limits } from './kernel/limits.ts';
 import { Budgets } from './ledger/budgets.ts';
 import type { Costs } from './ledger/costs.ts';
 import type { Models } from './models/models.ts';
+import type { LoggedCall } from './serving/chat/call-record.ts';
 import { OPENAI_ENDPOINT_SCHEMA } from './serving/chat/endpoint.ts';
 import { LanguageModels, type LanguageModelsDependencies } from './serving/chat/language-models.ts';
 import { splitReference } from './serving/chat/reference.ts';
@@ -14,6 +15,7 @@ import { verifyEndpoint } from './serving/chat/verify-endpoint.ts';
 import { embeddingInputs, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
 import { createOpenAiRuntime } from './serving/runtimes/openai-runtime.ts';
 import { RateLimiter } from './serving/traffic/rate-limiter.ts';
+import type { RequestEntry, RequestLog } from './serving/traffic/request-log.ts';
 import type { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
@@ -44,10 +46,14 @@ interface ChatSurroundings {
   serving: Serving;
   router: RolloutRouter;
   upstream: Upstream;
+  requestLog: RequestLog;
 }
 
 /** The calls of language models, and the budgets over them. */
-export function createChat(ground: Ground, { costs, models, serving, router, upstream }: ChatSurroundings) {
+export function createChat(
+  ground: Ground,
+  { costs, models, serving, router, upstream, requestLog }: ChatSurroundings,
+) {
   const budgets = new Budgets(ground);
   const languageModels = new LanguageModels({
     ...ground,
@@ -57,9 +63,16 @@ export function createChat(ground: Ground, { costs, models, serving, router, ups
     admit: createAdmission(models, ground.limits),
     budgets,
     cost: (entry) => costs.entry(entry),
+    log: { keep: (make) => requestLog.add(() => answeredByAsked(make())) },
   });
   ground.closers.push(async () => languageModels.close());
   return { budgets, languageModels };
+}
+
+/** The servers behind a language model are no versions: the one that was asked is the one that answers. */
+function answeredByAsked(call: LoggedCall): RequestEntry {
+  const { model, version, digest } = call;
+  return { ...call, answeredBy: call.status === 'answered' ? { model, version, digest } : undefined };
 }
 
 /** Rate limits of each key, as the definitions of the models have them (`serving.rateLimit`). */

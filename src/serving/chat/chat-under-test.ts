@@ -4,7 +4,8 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { type Limits, limitsFrom } from '../../kernel/limits.ts';
 import { write } from '../../store/group-commit.ts';
-import { type LanguageCall, LanguageModels } from './language-models.ts';
+import type { LoggedCall } from './call-record.ts';
+import { type LanguageCall, LanguageModels, type RegisteredVersion } from './language-models.ts';
 import { Upstream } from './upstream.ts';
 
 interface Charge {
@@ -23,7 +24,9 @@ export class ChatUnderTest {
   readonly charges: Charge[] = [];
   readonly held: { tokens: number; amountMicroUsd: number }[] = [];
   readonly settled: { tokens: number; amountMicroUsd: number }[] = [];
+  readonly logged: LoggedCall[] = [];
   readonly #endpoints = new Map<string, JsonObject>();
+  readonly #serving = new Map<string, RegisteredVersion['serving']>();
   readonly #agent = new Agent();
 
   constructor(overrides: Partial<Limits> = {}, secrets: Record<string, string> = {}) {
@@ -39,6 +42,7 @@ export class ChatUnderTest {
             digest: 'sha256:0',
             runtime: name.startsWith('onnx') ? 'onnx' : 'openai',
             endpoint,
+            serving: this.#serving.get(name),
           };
         },
       },
@@ -70,13 +74,15 @@ export class ChatUnderTest {
           return [];
         },
       },
+      log: { keep: (entry) => void this.logged.push(entry()) },
       clock: new ManualClock(AT),
       limits,
     });
   }
 
-  define(name: string, endpoint: JsonObject): void {
+  define(name: string, endpoint: JsonObject, serving?: RegisteredVersion['serving']): void {
     this.#endpoints.set(name, endpoint);
+    this.#serving.set(name, serving);
   }
 
   /** A call of a model with one message. */

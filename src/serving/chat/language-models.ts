@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { type CallLogPort, CallRecord } from './call-record.ts';
 import { CallScopes } from './call-scope.ts';
 import { completed, streamed } from './completions.ts';
 import { embedded } from './embeddings.ts';
@@ -25,6 +26,15 @@ export interface RegisteredVersion {
   readonly endpoint?: JsonObject | undefined;
   /** When a rollout chose it. */
   readonly trial?: Trial | undefined;
+  readonly serving?: { readonly log?: CallLogOptions | undefined } | undefined;
+}
+
+/** Which calls are logged, and what of them is not. */
+interface CallLogOptions {
+  /** The part of calls that is kept, 0 to 1. */
+  readonly sample: number;
+  /** Paths of what is left out: see `sampleOfBody`. */
+  readonly redact?: readonly string[] | undefined;
 }
 
 export interface LanguageModelsDependencies extends MeteringDependencies {
@@ -36,7 +46,11 @@ export interface LanguageModelsDependencies extends MeteringDependencies {
   tensors: TensorPort;
   /** Counts a call against what its caller may ask of a model. @throws AiosError `serving.rate_limited` */
   admit(version: RegisteredVersion, callerId: string): void;
-  limits: Pick<Limits, 'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax'>;
+  log?: CallLogPort | undefined;
+  limits: Pick<
+    Limits,
+    'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax' | 'requestLogBytesMax'
+  >;
 }
 
 /** A call of a language model. */
@@ -68,6 +82,9 @@ export interface AnsweredBy {
   readonly cache: 'hit' | 'miss' | undefined;
 }
 
+type WholeAnswer = AnsweredBy & { readonly body: JsonObject };
+type Streaming = AnsweredBy & { readonly chunks: AsyncIterable<JsonObject> };
+
 /**
  * Calls of language models at OpenAI-compatible servers: routed, bounded, metered, held to the format that was asked for, and kept.
  *
@@ -91,14 +108,14 @@ export class LanguageModels {
    * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `serving.rate_limited`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
    * `chat.upstream_failed`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
    */
-  async complete(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
-    return this.#whole(call, this.#prepare(call, 'chat'), completed);
+  async complete(call: LanguageCall): Promise<WholeAnswer> {
+    return this.#recorded(call, this.#prepare(call, 'chat'), completed);
   }
 
   /** Embeddings of texts or token ids, as numbers. @throws AiosError as `complete`, and those of inferences for a model with tensors */
-  async embed(call: LanguageCall): Promise<AnsweredBy & { body: JsonObject }> {
+  async embed(call: LanguageCall): Promise<WholeAnswer> {
     const found = this.#resolve(call.model);
-    if (found.runtime === 'openai') return this.#whole(call, this.#prepare(call, 'embeddings'), embedded);
+    if (found.runtime === 'openai') return this.#recorded(call, this.#prepare(call, 'embeddings'), embedded);
     checkRequest('embeddings', call.request);
     const scope = this.#open(call);
     try {
@@ -116,8 +133,30 @@ export class LanguageModels {
    *
    * @throws AiosError as `complete`; from the loop also `chat.stream_cut`
    */
-  async stream(call: LanguageCall): Promise<AnsweredBy & { chunks: AsyncIterable<JsonObject> }> {
+  async stream(call: LanguageCall): Promise<Streaming> {
     const prepared = this.#prepare(call, 'chat');
+    const { record } = prepared;
+    if (!record) return this.#streaming(call, prepared);
+    try {
+      const answer = await this.#streaming(call, prepared);
+      return { ...answer, chunks: record.streamed(answer.chunks, answer.cache) };
+    } catch (error) {
+      record.end(undefined, error);
+      throw error;
+    }
+  }
+
+  /** Calls of a model that wait for a slot. */
+  queued(endpoint: JsonObject): number {
+    return this.#routes.get(parseEndpoint(endpoint))?.slots.queued ?? 0;
+  }
+
+  /** Ends every call that is under way. */
+  close(): void {
+    this.#scopes.close();
+  }
+
+  async #streaming(call: LanguageCall, prepared: PreparedCall): Promise<Streaming> {
     const { model, version, digest } = prepared;
     const by = { model, version, digest };
     const scope = this.#open(call);
@@ -140,16 +179,6 @@ export class LanguageModels {
       scope.end();
       throw error;
     }
-  }
-
-  /** Calls of a model that wait for a slot. */
-  queued(endpoint: JsonObject): number {
-    return this.#routes.get(parseEndpoint(endpoint))?.slots.queued ?? 0;
-  }
-
-  /** Ends every call that is under way. */
-  close(): void {
-    this.#scopes.close();
   }
 
   #open({ signal, deadlineMs = Number.POSITIVE_INFINITY }: LanguageCall) {
@@ -178,7 +207,32 @@ export class LanguageModels {
       fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
       question: questionOf(request, languageModel),
       validator: task === 'chat' ? this.#structured.validatorOf(request) : undefined,
+      record: this.#draw(found, call, task),
     };
+  }
+
+  /** By chance, as the definition says. */
+  #draw(
+    { name: model, version, digest, serving }: RegisteredVersion,
+    { request, by, step }: LanguageCall,
+    operation: LanguageModel['task'],
+  ): CallRecord | undefined {
+    const options = serving?.log;
+    const { log, limits } = this.#deps;
+    if (!options || !log || Math.random() >= options.sample) return undefined;
+    const { redact = [] } = options;
+    const bytesMax = limits.requestLogBytesMax;
+    const drawn = { operation, model, version, digest, caller: by, step, request, redact, bytesMax };
+    return new CallRecord(drawn, log);
+  }
+
+  #recorded(
+    call: LanguageCall,
+    prepared: PreparedCall,
+    work: (open: OpenCall) => Promise<JsonObject>,
+  ): Promise<WholeAnswer> {
+    const answering = this.#whole(call, prepared, work);
+    return prepared.record ? prepared.record.whole(answering) : answering;
   }
 
   #resolve(asked: string, key?: string): RegisteredVersion {
@@ -202,7 +256,7 @@ export class LanguageModels {
     call: LanguageCall,
     prepared: PreparedCall,
     work: (open: OpenCall) => Promise<JsonObject>,
-  ): Promise<AnsweredBy & { body: JsonObject }> {
+  ): Promise<WholeAnswer> {
     const { model, version, digest, asked } = prepared;
     const by = { model, version, digest };
     const scope = this.#open(call);
@@ -244,6 +298,7 @@ export class LanguageModels {
     const outputTokensMax = languageModel.outputTokensMax ?? this.#deps.limits.chatOutputTokensMax;
     const most = mostOf(question, operation, [...languageModel.targets, ...fallbacks], outputTokensMax);
     const bill = await openBill(this.#deps, prepared, most);
+    prepared.record?.opened(bill);
     const { route, slots } = this.#routeOf(languageModel);
     try {
       const release = await slots.take(languageModel, asked, signal);

@@ -151,6 +151,10 @@ export class Bill {
     return this.#usage;
   }
 
+  get amountMicroUsd(): MicroUsd {
+    return this.#amount;
+  }
+
   /** What one answer used, at the prices of the server that gave it. */
   add(usage: Usage, target: Target, attempts = 1): void {
     this.#usage = addUsage(this.#usage, usage);

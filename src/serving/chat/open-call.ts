@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Validator } from '../../kernel/schema.ts';
+import type { CallRecord } from './call-record.ts';
 import type { LanguageModel, Target } from './endpoint.ts';
 import type { Bill, MeteredCall } from './metering.ts';
 import type { Route } from './routing.ts';
@@ -15,6 +16,8 @@ export interface PreparedCall extends MeteredCall {
   readonly question: JsonObject;
   /** What the answer is held to. */
   readonly validator: Validator | undefined;
+  /** There when the call was drawn for the request log. */
+  readonly record: CallRecord | undefined;
 }
 
 interface OpenCallParts {
@@ -65,10 +68,10 @@ export class OpenCall {
   }
 
   #route<T>(attempt: (target: Target) => Promise<T>) {
-    const { languageModel, fallbacks } = this.prepared;
+    const { languageModel, fallbacks, record } = this.prepared;
     return this.#parts.route.ask(languageModel, fallbacks, this.signal, (target) => {
       this.bill.answeredBy(target);
-      return attempt(target);
+      return record ? record.attempt(target, attempt(target)) : attempt(target);
     });
   }
 }

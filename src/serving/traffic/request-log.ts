@@ -12,7 +12,7 @@ import type { Signature } from '../tensors/signature.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import type { AnsweredBy, InferCall, ScoreCall, ServedModel } from './calls.ts';
 import { type RequestRow, type RequestStatus, requestLane } from './request-log-lane.ts';
-import { sampleOf } from './request-sample.ts';
+import { type Sample, sampleOf } from './request-sample.ts';
 
 /** A request that was drawn, with what became of it. */
 export interface DrawnRequest {
@@ -24,6 +24,24 @@ export interface DrawnRequest {
   readonly answer?: (Share & AnsweredBy & { readonly outputs: readonly Tensor[] | ScoreOutputs }) | undefined;
   readonly error?: unknown;
   readonly latencyMs: number;
+}
+
+/** A request as its row tells it, whatever was asked. */
+export interface RequestEntry extends Sample {
+  readonly model: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly status: RequestStatus;
+  readonly answeredBy?: Pick<AnsweredBy, 'model' | 'version' | 'digest'> | undefined;
+  readonly degraded?: AnsweredBy['degraded'];
+  readonly cached?: AnsweredBy['cached'];
+  readonly caller?: { readonly kind: string; readonly id: string } | undefined;
+  readonly step?: { readonly runId: string; readonly stepKey: string } | undefined;
+  readonly latencyMs: number;
+  readonly costMicroUsd?: number | undefined;
+  readonly redacted: readonly string[];
+  /** Members of the row that only such requests have. */
+  readonly further: JsonObject;
 }
 
 /** A sampled request, for the audit log: digests of exactly what its row keeps. */
@@ -101,13 +119,18 @@ export class RequestLog {
 
   /** Never throws and never waits. */
   keep(drawn: DrawnRequest, redact: readonly string[]): void {
+    this.add(() => this.#entry(drawn, redact));
+  }
+
+  /** As `keep`, for what is no request of tensors. `make` is asked only while there is room. */
+  add(make: () => RequestEntry): void {
     const { limits, record, onError } = this.#deps;
     if (this.#writing >= limits.requestLogQueueMax) {
       this.#drop(1);
       return;
     }
     try {
-      const { row, audited } = this.#row(drawn, redact);
+      const { row, audited } = this.#row(make());
       this.#gathered.push([write(requestLane, row), ...record(audited)]);
       this.#writing++;
       this.#pause ??= setTimeout(() => void this.#flush(), limits.requestLogPauseMs).unref();
@@ -208,11 +231,10 @@ export class RequestLog {
     counter.add(count, { outcome: 'dropped' });
   }
 
-  #row(
+  #entry(
     { call, asked, signature, answer, error, latencyMs }: DrawnRequest,
     redact: readonly string[],
-  ): { row: RequestRow; audited: RequestRecord } {
-    const at = this.#deps.clock.now();
+  ): RequestEntry {
     const input = 'features' in call ? { features: call.features } : { inputs: call.inputs };
     const sample = sampleOf({
       input,
@@ -223,31 +245,55 @@ export class RequestLog {
       redact,
       bytesMax: this.#deps.limits.requestLogBytesMax,
     });
-    const status: RequestStatus = answer === undefined ? 'failed' : answer.degraded ? 'degraded' : 'answered';
-    const span = trace.getActiveSpan()?.spanContext();
-    const traceId = span && isSpanContextValid(span) ? span.traceId : undefined;
-    const { caller, step } = call;
-    const head = { id: newId('inf', at), model: asked.name, version: asked.version, status, at };
-    const body = {
+    return {
       model: asked.name,
       version: asked.version,
       digest: asked.digest,
+      status: answer === undefined ? 'failed' : answer.degraded ? 'degraded' : 'answered',
+      answeredBy: answer,
+      degraded: answer?.degraded,
+      cached: answer?.cached,
+      caller: call.caller,
+      step: call.step,
+      latencyMs,
+      costMicroUsd: answer?.costMicroUsd,
+      redacted: redact,
+      ...sample,
+      further: { computeUs: answer?.computeUs ?? null, batchRows: answer?.batchRows ?? null },
+    };
+  }
+
+  #row(entry: RequestEntry): { row: RequestRow; audited: RequestRecord } {
+    const at = this.#deps.clock.now();
+    const span = trace.getActiveSpan()?.spanContext();
+    const traceId = span && isSpanContextValid(span) ? span.traceId : undefined;
+    const { model, version, digest, status, answeredBy, degraded, cached, caller, step } = entry;
+    const { latencyMs, costMicroUsd, redacted, request, answer, error, truncated, further } = entry;
+    const head = { id: newId('inf', at), model, version, status, at };
+    const body = {
+      model,
+      version,
+      digest,
       status,
-      answeredBy: answer ? { model: answer.model, version: answer.version, digest: answer.digest } : null,
-      degraded: answer?.degraded ? { ...answer.degraded } : null,
-      cached: answer?.cached ?? null,
+      answeredBy: answeredBy
+        ? { model: answeredBy.model, version: answeredBy.version, digest: answeredBy.digest }
+        : null,
+      degraded: degraded ? { ...degraded } : null,
+      cached: cached ?? null,
       caller: caller ? { kind: caller.kind, id: caller.id } : null,
       traceId: traceId ?? null,
       stepKey: step?.stepKey ?? null,
       latencyMs,
-      computeUs: answer?.computeUs ?? null,
-      batchRows: answer?.batchRows ?? null,
-      costMicroUsd: answer?.costMicroUsd ?? null,
-      redacted: [...redact],
-      ...sample,
+      costMicroUsd: costMicroUsd ?? null,
+      redacted: [...redacted],
+      request,
+      answer,
+      error,
+      truncated,
+      ...further,
     } satisfies { [name: string]: Json };
-    const requestDigest = digestOf(sample.request);
-    const answerDigest = digestOf(sample.answer ?? sample.error);
+    const requestDigest = digestOf(request);
+    const answerDigest = digestOf(answer ?? error);
     return {
       row: { ...head, callerId: caller?.id, traceId, runId: step?.runId, body },
       audited: { ...head, caller: body.caller ?? undefined, requestDigest, answerDigest },
