@@ -1,5 +1,6 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../src/kernel/json.ts';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
 import { type Aios, eventually, openAios } from './openai-under-test.ts';
 
@@ -60,6 +61,34 @@ describe('language models in operation', () => {
     await expect(ask('from-project')).rejects.toMatchObject({ status: 429, code: 'serving.rate_limited' });
     const { body } = await aios.api('GET', '/api/v1/costs?groupBy=by');
     expect(body.items).toMatchObject([{ key: expect.stringMatching(/^key:key_/) }]);
+  });
+
+  it('are sampled for the request log as their definition says, with audit entries', async () => {
+    const text = modelYaml(upstream.url, 2, 'serving: { log: { sample: 1, redact: [messages.content] } }');
+    const files = [{ path: 'models/from-project/model.yaml', text }];
+    expect((await aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
+    const { response } = await ask('from-project');
+    const stream = await client.chat.completions.create({
+      model: 'from-project',
+      messages: [{ role: 'user', content: 'streamed' }],
+      stream: true,
+    });
+    for await (const _ of stream);
+    await eventually(async () => {
+      const { body } = await aios.api('GET', '/api/v1/models/from-project/requests');
+      const told = { status: 'answered', usage: { inputTokens: 1 }, attempts: [{ model: 'echo' }] };
+      const message = (content: string) => ({ choices: [{ message: { content } }] });
+      const [version] = response.headers.get('x-aios-model')!.split('@').slice(-1);
+      expect(body.items).toMatchObject([
+        { ...told, stream: true, answer: message('Echo: streamed') },
+        { ...told, stream: false, version: Number(version), answer: message('Echo: hello') },
+      ]);
+      const requests = (body.items as { request: Json }[]).map(({ request }) => JSON.stringify(request));
+      for (const request of requests) expect(request).toContain('"content":"[redacted]"');
+      const { body: audited } = await aios.api('GET', '/api/v1/audit/entries?kind=inference');
+      const objects = (body.items as { id: string }[]).map(({ id }) => ({ object: `inference:${id}` }));
+      expect(audited.items).toMatchObject(objects);
+    });
   });
 
   it('are tried by rollouts: a user keeps the version, and what it does is counted', async () => {

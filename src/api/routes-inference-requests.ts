@@ -30,6 +30,16 @@ const SampledRequest = Type.Object(
     traceId: orNull(Type.String()),
     runId: Type.Optional(Type.String({ description: 'The run that asked' })),
     latencyMs: Type.Number(),
+    costMicroUsd: orNull(Type.Number()),
+    usage: Type.Optional(
+      Type.Object(
+        { inputTokens: Type.Number(), cachedTokens: Type.Number(), outputTokens: Type.Number() },
+        { additionalProperties: true, description: 'Tokens of a language model' },
+      ),
+    ),
+    attempts: Type.Optional(
+      Type.Array(AnyObject, { description: 'Servers of a language model that were asked, in turn' }),
+    ),
     request: AnyObject,
     answer: orNull(AnyObject),
     error: orNull(AnyObject),

@@ -1,8 +1,9 @@
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
+import { answeredText, askedText, type ToldRequest } from './request-text.ts';
 import { openClient } from './session.ts';
 
-interface SampledRequest {
+interface SampledRequest extends ToldRequest {
   id: string;
   at: string;
   version: number;
@@ -11,8 +12,6 @@ interface SampledRequest {
   caller: { id: string } | null;
   runId?: string;
   latencyMs: number;
-  request: { features?: object; inputs?: object[] };
-  answer: { outputs: unknown } | null;
   error: { code: string } | null;
 }
 
@@ -34,8 +33,9 @@ export const modelRequests: Action = async (options, [model]) => {
 function describe(requests: readonly SampledRequest[]): string {
   return table(
     ['id', 'when', 'version', 'status', 'ms', 'caller', 'asked', 'answered'],
-    requests.map(
-      ({ id, at, version, status, answeredBy, caller, runId, latencyMs, request, answer, error }) => [
+    requests.map((request) => {
+      const { id, at, version, status, answeredBy, caller, runId, latencyMs, error } = request;
+      return [
         id,
         relativeTime(at),
         status === 'degraded' && answeredBy
@@ -44,14 +44,15 @@ function describe(requests: readonly SampledRequest[]): string {
         status,
         latencyMs.toFixed(1),
         runId ?? caller?.id ?? '',
-        short(request.features ?? request.inputs),
-        error?.code ?? short(answer?.outputs),
-      ],
-    ),
+        short(askedText(request)),
+        error?.code ?? short(answeredText(request)),
+      ];
+    }),
   );
 }
 
-function short(value: unknown): string {
-  const text = JSON.stringify(value) ?? '';
-  return text.length > TEXT_CHARS_MAX ? `${text.slice(0, TEXT_CHARS_MAX - 1)}…` : text;
+/** In one line. */
+function short(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length > TEXT_CHARS_MAX ? `${line.slice(0, TEXT_CHARS_MAX - 1)}…` : line;
 }
