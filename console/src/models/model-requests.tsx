@@ -16,10 +16,10 @@ import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import type { Tone } from '../display/tone.ts';
+import { answeredLine, askedLine, usageText } from './request-text.ts';
 
 const route = getRouteApi('/models/$name');
 const TONES: Readonly<Record<string, Tone>> = { answered: 'good', degraded: 'attention', failed: 'bad' };
-const SHOWN_CHARS = 60;
 
 /** What the model was asked and answered, as far as its definition keeps a sample; nothing for who may not see it. */
 export function ModelRequests({ model }: { model: string }) {
@@ -118,10 +118,8 @@ function RequestTable({ requests, selected, onOpen }: RequestTableProps) {
               v{version}
               {status === 'degraded' && answeredBy && ` → ${answeredBy.model} v${answeredBy.version}`}
             </td>
-            <td className="wide-only mono">
-              {request.features ? short(request.features) : tensors(request.inputs)}
-            </td>
-            <td className="wide-only mono">{error ? error.code : tensors(answer?.outputs)}</td>
+            <td className="wide-only mono">{askedLine(request)}</td>
+            <td className="wide-only mono">{error ? error.code : answeredLine(answer)}</td>
             <td className="end number">{duration(latencyMs)}</td>
             <td className="end">
               <Time at={at} />
@@ -141,6 +139,7 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
       </Text>
     );
   const { runId, caller, redacted, truncated, answer, error, at } = request;
+  const usage = usageText(request);
   return (
     <Stack gap="md">
       <Text size="sm">
@@ -157,6 +156,7 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
         .{redacted.length > 0 && ` Not kept: ${redacted.join(', ')}.`}
         {truncated && ' Not all of it was kept: it was too long.'}
       </Text>
+      {usage && <Text size="sm">{usage}</Text>}
       <Text fw={600} size="sm">
         What was asked
       </Text>
@@ -164,7 +164,8 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
       <Text fw={600} size="sm">
         What was answered
       </Text>
-      <JsonView value={answer ?? error ?? undefined} label="Answer" />
+      {answer !== null && <JsonView value={answer} label="Answer" />}
+      {error !== null && <JsonView value={error} label="Error" />}
       <Text fw={600} size="sm">
         How
       </Text>
@@ -175,19 +176,4 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
 
 function rest({ request: _, answer: __, error: ___, ...others }: SampledRequest): Json {
   return others as unknown as Json;
-}
-
-/** Tensors by their names and elements; what is none, as it is. */
-function tensors(value: Json | undefined): string {
-  if (!Array.isArray(value)) return short(value);
-  const named = value.map((tensor) => {
-    const { name, data } = tensor as { name: string; data: Json };
-    return [name, data];
-  });
-  return short(Object.fromEntries(named) as Json);
-}
-
-function short(value: Json | undefined): string {
-  const text = JSON.stringify(value) ?? '';
-  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS - 1)}…` : text;
 }
