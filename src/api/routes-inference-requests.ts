@@ -31,12 +31,7 @@ const SampledRequest = Type.Object(
     runId: Type.Optional(Type.String({ description: 'The run that asked' })),
     latencyMs: Type.Number(),
     costMicroUsd: orNull(Type.Number()),
-    usage: Type.Optional(
-      Type.Object(
-        { inputTokens: Type.Number(), cachedTokens: Type.Number(), outputTokens: Type.Number() },
-        { additionalProperties: true, description: 'Tokens of a language model' },
-      ),
-    ),
+    usage: Type.Optional(AnyObject), // tokens of a language model
     attempts: Type.Optional(
       Type.Array(AnyObject, { description: 'Servers of a language model that were asked, in turn' }),
     ),
