@@ -67,6 +67,7 @@ import type { AuditPort, CostPort } from './workflow/catalog/records.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { processPrimitives } from './workflow/catalog/shell.ts';
 import { WorkflowEngine } from './workflow/engine/engine.ts';
+import { findIn } from './workflow/engine/flows.ts';
 import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
 import type { ReadResource } from './workflow/language/resources.ts';
 import { runQueueKind } from './workflow/language/run-queue.ts';
@@ -134,7 +135,7 @@ export async function createStations(ground: Ground) {
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
     ...ground,
-    findDefinition: (name, version) => definitions.version('workflow', name, version),
+    findDefinition: findIn(definitions),
     emit: (event) => {
       contracts.check(event);
       return events.log.write(event);

@@ -33,6 +33,7 @@ import { Tasks } from '../tasks/tasks.ts';
 import { humanTaskPrimitive } from '../workflow/catalog/human-task.ts';
 import { catalogOf } from '../workflow/catalog/primitive.ts';
 import { WorkflowEngine } from '../workflow/engine/engine.ts';
+import { findIn } from '../workflow/engine/flows.ts';
 import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { PostgresRunStore } from '../workflow/engine/postgres-store.ts';
 import { runQueueKind } from '../workflow/language/run-queue.ts';
@@ -294,7 +295,7 @@ function assemble({ db, commit, limits }: Store) {
     catalog,
     clock,
     limits,
-    findDefinition: (name, version) => definitions.version('workflow', name, version),
+    findDefinition: findIn(definitions),
     emit: (event) => log.write(event),
     lineage: (record) => lineage.record(record),
     audit: (entry) => audit.entry(entry),

@@ -3,6 +3,7 @@ import type { Json } from '../../kernel/json.ts';
 import { Abandoned } from '../catalog/flow-errors.ts';
 import { RUNNING } from './barriers.ts';
 import type { Execution } from './execution.ts';
+import type { LoadedFlow } from './flows.ts';
 import type { Origin } from './run-store.ts';
 import type { Worker } from './worker.ts';
 
@@ -11,12 +12,11 @@ export function startChild(
   worker: Worker,
   { run, recorder }: Execution,
   key: string,
-  workflow: string,
+  loaded: LoadedFlow,
   input: Json,
   wait: boolean,
 ): string {
-  const { store, flows, places } = worker.deps;
-  const loaded = flows.latest(workflow);
+  const { store, places } = worker.deps;
   const startedAtMs = worker.nowMs();
   const id = newId('run', startedAtMs);
   const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };

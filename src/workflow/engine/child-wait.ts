@@ -1,5 +1,6 @@
 import type { Json } from '../../kernel/json.ts';
 import { Abandoned, FlowError } from '../catalog/flow-errors.ts';
+import type { FlowReference } from '../language/flow.ts';
 import type { LiveBranch } from './branch.ts';
 import type { Execution } from './execution.ts';
 import type { ExecutionHost } from './execution-host.ts';
@@ -8,7 +9,7 @@ import type { ExecutionHost } from './execution-host.ts';
 export async function childOf(
   execution: Execution,
   host: ExecutionHost,
-  { key, workflow, input, wait }: { key: string; workflow: string; input: Json; wait: boolean },
+  { key, workflow, input, wait }: { key: string; workflow: FlowReference; input: Json; wait: boolean },
   branch: LiveBranch,
 ): Promise<Json> {
   const { recorder } = execution;
@@ -16,7 +17,9 @@ export async function childOf(
   const openKey = `${key}^open`;
   let opened = recorder.find(openKey);
   if (!opened) {
-    opened = { k: openKey, s: host.nowMs(), o: host.startChild(execution, key, workflow, input, wait) };
+    const flow = await host.deps.flows.referred(workflow);
+    if (branch.abandoned) throw new Abandoned();
+    opened = { k: openKey, s: host.nowMs(), o: host.startChild(execution, key, flow, input, wait) };
     recorder.record(opened);
     host.flushSoon(execution);
   }
@@ -26,7 +29,7 @@ export async function childOf(
     return { runId: opened.o ?? null };
   }
   const close = () => host.cancelChild(String(opened.o));
-  const outcome = await execution.waiters.wait({ key, label: workflow, branch, close });
+  const outcome = await execution.waiters.wait({ key, label: workflow.name, branch, close });
   const { output, error } = (outcome.kind === 'signal' ? outcome.payload : {}) as {
     output?: Json;
     error?: FlowError['body'];

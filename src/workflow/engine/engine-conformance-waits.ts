@@ -258,6 +258,30 @@ function branchTests(world: () => World): void {
     }
     expect(outcomes).toEqual(['yes', { status: 418 }]);
   });
+
+  it('runs the version of a flow that is asked for, also when it is not the newest, and says when there is none', async () => {
+    const tells = (text: string) => `do: [ { tell: { set: '\${ "${text}" }' } } ]`;
+    world().define('inner', tells('old'), 1, '{}', '1.0.0');
+    world().define('inner', tells('old, mended'), 2, '{}', '1.0.0');
+    world().define('inner', tells('new'), 3, '{}', '2.0.0');
+    const { engine } = await world().engine();
+    const answers: unknown[] = [];
+    const asked = ['1.0.0', '2.0.0', 'latest', '3.0.0', 'latest, namespace: other'];
+    for (const [i, version] of asked.entries()) {
+      const run = `run: { workflow: { name: inner, version: ${version} } }`;
+      const why = `do: [ { why: { set: '\${ error.detail }' } } ]`;
+      world().define(`outer-${i}`, `do: [ { safe: { try: [ { sub: { ${run} } } ], catch: { ${why} } } } ]`);
+      const { runId } = await engine.run({ workflow: `outer-${i}` }, 5_000);
+      answers.push(outputOf(await reaches(engine, runId, 'completed')));
+    }
+    expect(answers).toEqual([
+      'old, mended',
+      'new',
+      'new',
+      'test/inner, version 3.0.0 is not applied; the newest is test/inner, version 2.0.0.',
+      'other/inner, version latest is not applied; the newest is test/inner, version 2.0.0.',
+    ]);
+  });
 }
 
 function listenTests(world: () => World): void {

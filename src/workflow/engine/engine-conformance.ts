@@ -23,7 +23,7 @@ import { scheduleTests } from './engine-conformance-schedules.ts';
 import { searchTests } from './engine-conformance-search.ts';
 import { startTests } from './engine-conformance-starts.ts';
 import { waitTests } from './engine-conformance-waits.ts';
-import type { WorkflowDefinition } from './flows.ts';
+import { findIn, type WorkflowDefinition } from './flows.ts';
 import type { RunStore, StoredRun } from './run-store.ts';
 
 /** A store to hold the engine to. */
@@ -88,7 +88,11 @@ export class World {
       catalog: this.catalog,
       clock: this.clock,
       limits: limitsFrom(`runLeaseMs=5000,runPollMs=20,runCancelMs=50,runDrainMs=50,${limits}`),
-      findDefinition: async (name, version) => this.#definitions.get(`${name}@${version}`),
+      findDefinition: findIn({
+        version: async (_, name, version) => this.#definitions.get(`${name}@${version}`),
+        versions: async (_, name) =>
+          [...this.#definitions.values()].filter((known) => known.name === name).reverse(),
+      }),
       emit: (event) => write(this.fixture.notes, `emit:${event.id}`),
       audit: ({ action, actor, object }) =>
         write(this.fixture.notes, `audit:${action}:${object}:${actor.id}`),
@@ -101,8 +105,8 @@ export class World {
   }
 
   /** Defines a flow, `do:` and what follows it; known to the engines that there are and that come. */
-  define(name: string, text: string, version = 1, metadata = '{}'): void {
-    const head = `document: { dsl: '1.0.0', namespace: test, name: ${name}, version: '1.0.0', metadata: ${metadata} }\nevaluate: { language: cel }\n`;
+  define(name: string, text: string, version = 1, metadata = '{}', semver = '1.0.0'): void {
+    const head = `document: { dsl: '1.0.0', namespace: test, name: ${name}, version: '${semver}', metadata: ${metadata} }\nevaluate: { language: cel }\n`;
     this.defineWhole(name, head + text, version);
   }
 

@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Execution } from './execution.ts';
+import type { Flows, LoadedFlow } from './flows.ts';
 import type { EventOutlet } from './lifecycle-steps.ts';
 import type { PayloadRef } from './run-store.ts';
 
@@ -30,6 +31,7 @@ export async function whileAway<T>(
 
 /** What an execution asks of the engine that holds it. */
 export interface ExecutionHost {
+  readonly deps: { readonly flows: Pick<Flows, 'referred'> };
   /** How long steps that change nothing are done again while the store is away, as commits are. */
   readonly storeAwayMs: number;
   /** Where flows tell of their steps; none without a log. */
@@ -49,5 +51,5 @@ export interface ExecutionHost {
   /** The write that asks for a run to be canceled that nobody waits for any more. */
   cancelChild(runId: string): readonly Write[];
   /** The write that starts a run of another flow. */
-  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string;
+  startChild(execution: Execution, key: string, flow: LoadedFlow, input: Json, wait: boolean): string;
 }

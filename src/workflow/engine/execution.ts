@@ -9,7 +9,7 @@ import type {
   WaitPrimitive,
 } from '../catalog/primitive.ts';
 import type { Branch, Journal, ListenFilter, MessageStream, TakenEvent } from '../interpreter/journal.ts';
-import { type Flow, withoutAttempts } from '../language/flow.ts';
+import { type Flow, type FlowReference, withoutAttempts } from '../language/flow.ts';
 import { Attributes } from './attributes.ts';
 import { LiveBranch } from './branch.ts';
 import { all, type Bodies, race } from './branching.ts';
@@ -299,7 +299,13 @@ export class Execution implements Journal {
     return stream;
   }
 
-  async child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json> {
+  async child(
+    key: string,
+    workflow: FlowReference,
+    input: Json,
+    wait: boolean,
+    branch: Branch,
+  ): Promise<Json> {
     const known = this.recorder.find(key);
     if (known) return this.#settled(known);
     return childOf(this, this.#host, { key, workflow, input, wait }, branch as LiveBranch);

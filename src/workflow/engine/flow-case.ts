@@ -13,7 +13,7 @@ import { scriptPrimitive } from '../catalog/script.ts';
 import { stepIdOf } from '../language/flow.ts';
 import { type ReadResource, withResources } from '../language/resources.ts';
 import { WorkflowEngine } from './engine.ts';
-import type { WorkflowDefinition } from './flows.ts';
+import { findIn, type WorkflowDefinition } from './flows.ts';
 import { PendingAnswers } from './pending-answers.ts';
 import type { Entry, RunStore, StoredRun } from './run-store.ts';
 
@@ -106,7 +106,10 @@ export class FlowCaseRun {
       ]),
       clock: this.clock,
       limits: limitsFrom('runPollMs=20,runParkMs=1,runDrainMs=50,runCancelMs=50'),
-      findDefinition: async (name) => this.#definitions.find((known) => known.name === name),
+      findDefinition: findIn({
+        version: async (_, name) => this.#definitions.find((known) => known.name === name),
+        versions: async (_, name) => this.#definitions.filter((known) => known.name === name),
+      }),
       emit: (event) => {
         this.emitted.push(event);
         return at.emit(event);

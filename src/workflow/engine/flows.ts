@@ -1,9 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
-import type { JsonObject } from '../../kernel/json.ts';
+import { isObject, type JsonObject } from '../../kernel/json.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { compileFlow } from '../language/compile.ts';
 import { matchesEvent } from '../language/event-filter.ts';
-import { type EventFilter, type Flow, stepsById } from '../language/flow.ts';
+import { type EventFilter, type Flow, type FlowReference, stepsById } from '../language/flow.ts';
 import { runJq } from '../language/jq-evaluator.ts';
 
 /** A version of a workflow definition, as the store of definitions has it. */
@@ -19,8 +19,27 @@ export interface LoadedFlow extends WorkflowDefinition {
   readonly flow: Flow;
 }
 
-/** Finds an old version that a run is pinned to. */
-export type FindDefinition = (name: string, version: number) => Promise<WorkflowDefinition | undefined>;
+/** Finds an old version: the store's own number, that a run is pinned to, or the newest with a version that its document gives. */
+export type FindDefinition = (
+  name: string,
+  version: number | string,
+) => Promise<WorkflowDefinition | undefined>;
+
+/** Finds them among the stored definitions of all kinds. */
+export function findIn(definitions: {
+  version(kind: string, name: string, version: number): Promise<WorkflowDefinition | undefined>;
+  /** The newest first. */
+  versions(kind: string, name: string): Promise<readonly WorkflowDefinition[]>;
+}): FindDefinition {
+  return async (name, version) => {
+    if (typeof version === 'number') return definitions.version('workflow', name, version);
+    return (await definitions.versions('workflow', name)).find((known) => semverOf(known) === version);
+  };
+}
+
+/** The version that its document gives. */
+const semverOf = ({ body }: WorkflowDefinition): unknown =>
+  isObject(body.document) ? body.document.version : undefined;
 
 /** The flows in force and, for running runs, the versions they began with: each compiled once. */
 export class Flows {
@@ -63,6 +82,26 @@ export class Flows {
     const definition = await this.#find(name, version);
     if (!definition) throw new AiosError('workflow.not_found', { detail: `${name}, version ${version}` });
     return this.#load(definition);
+  }
+
+  /**
+   * The flow that another one runs: the newest, or the newest with the version of its document that was asked for (specification,
+   * `run.workflow.version`).
+   *
+   * @throws AiosError `workflow.not_found`
+   */
+  async referred({ name, namespace, version }: FlowReference): Promise<LoadedFlow> {
+    const latest = this.latest(name);
+    let found: LoadedFlow | undefined = latest;
+    if (version !== undefined && latest.flow.semver !== version) {
+      const older = await this.#find(name, version);
+      found = older && this.#load(older);
+    }
+    if (found && (namespace ?? found.flow.namespace) === found.flow.namespace) return found;
+    const wanted = `${namespace ?? latest.flow.namespace}/${name}, version ${version ?? 'latest'}`;
+    throw new AiosError('workflow.not_found', {
+      detail: `${wanted} is not applied; the newest is ${latest.flow.namespace}/${name}, version ${latest.flow.semver}.`,
+    });
   }
 
   /** Those in force. */

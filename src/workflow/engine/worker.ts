@@ -312,8 +312,8 @@ export class Worker implements ExecutionHost {
     throw new AiosError('workflow.payload_missing', { detail: `${run.id} refers to ${digest}.` });
   }
 
-  startChild(execution: Execution, key: string, workflow: string, input: Json, wait: boolean): string {
-    return startChild(this, execution, key, workflow, input, wait);
+  startChild(execution: Execution, key: string, flow: LoadedFlow, input: Json, wait: boolean): string {
+    return startChild(this, execution, key, flow, input, wait);
   }
 
   cancelChild(runId: string): readonly Write[] {

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { FlowError } from '../catalog/flow-errors.ts';
 import type { Primitive } from '../catalog/primitive.ts';
-import type { EventFilter } from '../language/flow.ts';
+import type { EventFilter, FlowReference } from '../language/flow.ts';
 import type { StepListener } from './telling.ts';
 
 /**
@@ -63,7 +63,7 @@ export interface Journal {
   listened(key: string, output: Json, keys: () => JsonObject): void;
   /** A subscription that a call holds open, so that its messages are iterated while they come. */
   messages(key: string, primitive: Primitive, input: JsonObject, branch: Branch): MessageStream;
-  child(key: string, workflow: string, input: Json, wait: boolean, branch: Branch): Promise<Json>;
+  child(key: string, workflow: FlowReference, input: Json, wait: boolean, branch: Branch): Promise<Json>;
   /** Runs the branches until one resolves or rejects; which one is recorded. The others are abandoned. */
   race(
     key: string,

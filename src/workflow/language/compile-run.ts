@@ -6,6 +6,7 @@ import type { Compiler } from './compile.ts';
 import { checkStaticInput } from './compile-call.ts';
 import { takeSecrets } from './compile-secrets.ts';
 import type { Kind } from './compile-steps.ts';
+import type { FlowReference } from './flow.ts';
 import { uriOf } from './kept-resources.ts';
 
 const SETTINGS: { readonly [kind: string]: string } = {
@@ -22,7 +23,7 @@ export function compileRun(compiler: Compiler, run: JsonObject, path: string): K
   if (isObject(workflow) && typeof workflow.name === 'string') {
     return {
       type: 'run',
-      workflow: workflow.name,
+      workflow: referenceOf(workflow as JsonObject & { name: string }),
       input: compiler.template(workflow.input ?? {}, `${path}/run/workflow/input`),
       wait: run.await !== false,
     };
@@ -35,6 +36,14 @@ export function compileRun(compiler: Compiler, run: JsonObject, path: string): K
     'workflow: { name }, script, shell or container',
   );
   return undefined;
+}
+
+function referenceOf({ name, namespace, version }: JsonObject & { name: string }): FlowReference {
+  return {
+    name,
+    ...(typeof namespace === 'string' && { namespace }),
+    ...(typeof version === 'string' && version !== 'latest' && { version }),
+  };
 }
 
 /** A shell or a container: only where an operator turned it on. */

@@ -100,6 +100,14 @@ export interface ExtensionNode {
   readonly after: readonly StepNode[];
 }
 
+/** A flow that another one runs, as its `run.workflow` names it. */
+export interface FlowReference {
+  readonly name: string;
+  readonly namespace?: string;
+  /** Of the document; the newest definition when absent or `latest`. */
+  readonly version?: string;
+}
+
 export type StepNode = StepBase &
   (
     | {
@@ -126,7 +134,12 @@ export type StepNode = StepBase &
     | { readonly type: 'fork'; readonly branches: readonly StepNode[]; readonly compete: boolean }
     | ListenNode
     | { readonly type: 'raise'; readonly error: Template }
-    | { readonly type: 'run'; readonly workflow: string; readonly input: Template; readonly wait: boolean }
+    | {
+        readonly type: 'run';
+        readonly workflow: FlowReference;
+        readonly input: Template;
+        readonly wait: boolean;
+      }
     | { readonly type: 'switch'; readonly cases: readonly SwitchCase[] }
     | TryNode
     | { readonly type: 'wait'; readonly durationMs: TimeSpan }
