@@ -42,6 +42,11 @@ export const PATH_ERRORS = {
     'The declared signature is not that of the model',
     'See `issues`: declare what the file has, or leave inputs and outputs out to take its own.',
   ),
+  'models.not_quantizable': row(
+    422,
+    'The version cannot be quantized',
+    'The detail says why; docs/quantization.md lists the operators and weights that can be.',
+  ),
   'models.no_rollout': row(
     404,
     'The model has no such rollout',

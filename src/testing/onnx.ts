@@ -21,7 +21,10 @@ const ELEMENT = {
   BF16: 16,
 } as const;
 
-type Field = readonly [number: number, value: number | string | Uint8Array];
+const FIXED32 = 5;
+/** A number of single precision; a plain number is a whole one. */
+type Float = { readonly float: number };
+type Field = readonly [number: number, value: number | string | Uint8Array | Float];
 
 function varint(value: number): number[] {
   const bytes: number[] = [];
@@ -36,6 +39,11 @@ function varint(value: number): number[] {
 function message(...fields: readonly Field[]): Uint8Array {
   const parts = fields.map(([number, value]) => {
     if (typeof value === 'number') return Buffer.from([...varint(number * 8 + VARINT), ...varint(value)]);
+    if (typeof value === 'object' && 'float' in value)
+      return Buffer.concat([
+        Buffer.from([...varint(number * 8 + FIXED32)]),
+        Buffer.from(Float32Array.of(value.float).buffer),
+      ]);
     const bytes = Buffer.from(value as Uint8Array);
     return Buffer.concat([Buffer.from([...varint(number * 8 + BYTES), ...varint(bytes.length)]), bytes]);
   });
@@ -57,8 +65,8 @@ function valueInfo({ name, datatype, shape }: ValueInfo): Uint8Array {
   return message([1, name], [2, message([1, tensorType])]);
 }
 
-/** Of a node: a whole number, a text, or a list of numbers or texts. */
-export type Attribute = number | string | BigInt64Array | Float32Array | readonly string[];
+/** Of a node: a whole number, a number, a text, or a list of numbers or texts. */
+export type Attribute = number | Float | string | BigInt64Array | Float32Array | readonly string[];
 
 export interface OnnxNode {
   op: string;
@@ -69,7 +77,7 @@ export interface OnnxNode {
   attributes?: Readonly<Record<string, Attribute>>;
 }
 
-const ATTRIBUTE = { INT: 2, STRING: 3, FLOATS: 6, INTS: 7, STRINGS: 8 } as const;
+const ATTRIBUTE = { FLOAT: 1, INT: 2, STRING: 3, FLOATS: 6, INTS: 7, STRINGS: 8 } as const;
 
 function attribute(name: string, value: Attribute): Uint8Array {
   const of = (type: keyof typeof ATTRIBUTE, ...fields: readonly Field[]) =>
@@ -80,6 +88,7 @@ function attribute(name: string, value: Attribute): Uint8Array {
     return of('FLOATS', [7, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)]);
   if (value instanceof BigInt64Array)
     return of('INTS', [8, Buffer.from(Array.from(value, Number).flatMap(varint))]);
+  if ('float' in value) return of('FLOAT', [2, value]);
   return of('STRINGS', ...value.map((text): Field => [9, text]));
 }
 
