@@ -39,6 +39,7 @@ import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createQuality } from './stations-quality.ts';
+import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
 import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
@@ -316,7 +317,8 @@ function createInference(
   const serving: Serving = createServing({ models, runtimes, rollouts: router, requestLog, limits });
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
-  return { models, serving, requestLog, router, ...rollouts };
+  const quantizations = createQuantizations(limits, { models, requestLog, runtime: runtimes.onnx! });
+  return { models, serving, requestLog, router, quantizations, ...rollouts };
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {

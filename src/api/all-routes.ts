@@ -13,6 +13,7 @@ import { modelRoutes } from './routes-models.ts';
 import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
 import { qualityRoutes } from './routes-quality.ts';
+import { quantizationRoutes } from './routes-quantization.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { rolloutRoutes } from './routes-rollouts.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
@@ -39,6 +40,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
   Parameters<typeof promotionRoutes>[0] &
+  Parameters<typeof quantizationRoutes>[0] &
   Parameters<typeof rolloutRoutes>[0] &
   Parameters<typeof openAiRoutes>[0] &
   Parameters<typeof budgetRoutes>[0] &
@@ -76,6 +78,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     featureRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
+    quantizationRoutes(dependencies),
     rolloutRoutes(dependencies),
     inferenceRequestRoutes(dependencies),
     servingRoutes(dependencies),

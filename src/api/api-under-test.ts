@@ -389,6 +389,7 @@ const ABSENT = {} as Pick<
   | 'requestLog'
   | 'decisions'
   | 'promotions'
+  | 'quantizations'
   | 'rollouts'
   | 'languageModels'
   | 'budgets'

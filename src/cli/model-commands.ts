@@ -67,4 +67,21 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./model-rollouts.ts')).rollout,
   },
+  {
+    under: 'models',
+    name: 'quantize <reference>',
+    description:
+      'make a version with weights of 8 bits of NAME, NAME:VERSION or NAME@ALIAS, measured beside it',
+    options: [
+      ['--data <file>', 'rows to compare on: a .csv with a heading, .jsonl or .json'],
+      ['--label <column>', 'the column that is the known outcome'],
+      ['--per-channel', 'a scale for each output channel of a weight'],
+      ['--reduce-range', 'weights of 7 bits: for servers on x64 processors without VNNI'],
+      ['--operators <list>', 'which operators, separated by commas (Gather,Gemm,MatMul; Conv is slower)'],
+      ['--weight-bytes-min <bytes>', 'smaller weights stay as they are'],
+      ['--agreement-min <share>', 'the share of rows to agree on, 0 to 1'],
+      ['--dry-run', 'measure only; nothing is kept'],
+    ],
+    load: async () => (await import('./model-quantize.ts')).quantize,
+  },
 ];

@@ -47,6 +47,16 @@ export const PATH_ERRORS = {
     'The version cannot be quantized',
     'The detail says why; docs/quantization.md lists the operators and weights that can be.',
   ),
+  'models.quantization_data': row(
+    400,
+    'The rows do not fit the model',
+    'See `issues` or the detail: a row names the features of the signature, or the inputs of the model.',
+  ),
+  'models.quantization_disagrees': row(
+    422,
+    'The quantized model agrees too little with its parent',
+    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it all the same.',
+  ),
   'models.no_rollout': row(
     404,
     'The model has no such rollout',

@@ -60,6 +60,19 @@ export const LIMITS = {
     30_000,
     'how long an inference waits, queue included, when its caller names no deadline',
   ),
+  quantizationWeightBytesMin: limit(
+    128 * 1024,
+    'weights of FP32 that are worth quantizing: a matrix of 128 × 128 gains nothing at 64 rows, one of 192 × 192 from 16 rows on',
+  ),
+  quantizationAgreementMin: limit(
+    0.98,
+    'share of rows on which a quantized model must agree with its parent to be kept',
+  ),
+  quantizationRowsMax: limit(10_000, 'rows that a quantized model is compared with its parent on'),
+  quantizationMeasureMs: limit(
+    120_000,
+    'how long a quantized model and its parent may run side by side before both are ended',
+  ),
   inferenceRowsMax: limit(
     100_000,
     'rows of one inference; more than a batch holds run in parts between the requests of others',

@@ -8,18 +8,26 @@ import {
   type OnnxNode,
 } from './onnx-model.ts';
 import type { PlacedRows, Rewriting, WeightLayout } from './rewriting.ts';
+import { REDUCED_STEPS, STEPS } from './weights.ts';
 import type { Field } from './wire.ts';
 
 /** Products summed up in 32 bits: one more could pass 2³¹ with rows of 255 steps and weights of 127. */
 const SUMMANDS_MAX = Math.floor((2 ** 31 - 1) / (255 * 127));
 
 export interface OperatorOptions {
+  /** Which of `OPERATORS` to rewrite. */
+  readonly operators: readonly string[];
   /** A scale for each output channel of a weight, rather than one for all. */
   readonly perChannel: boolean;
+  /** Weights of 7 bits: for x64 processors without VNNI, where sums of two products of 8 bits overflow. */
+  readonly reduceRange: boolean;
 }
 
 /** The nodes that do what one did, with whole numbers; or why it is left as it is. */
 type Rewritten = readonly Field[] | string;
+
+/** What is rewritten unless more is asked for: ONNX Runtime computes convolutions of whole numbers 4 times slower than those of FP32. */
+export const DEFAULT_OPERATORS = ['Gather', 'Gemm', 'MatMul'] as const;
 
 /** How one operator is rewritten; which of its inputs is the weight. */
 interface Operator {
@@ -35,26 +43,16 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
   Gather: { weight: 0, rewrite: gather },
 };
 
-function matMul(
-  rewriting: Rewriting,
-  node: OnnxNode,
-  weight: Constant,
-  { perChannel }: OperatorOptions,
-): Rewritten {
+function matMul(rewriting: Rewriting, node: OnnxNode, weight: Constant, options: OperatorOptions): Rewritten {
   if (weight.shape.length !== 2) return 'weights that are no matrix';
-  const layout = matrixLayout(weight, false, perChannel);
+  const layout = matrixLayout(weight, false, options);
   if (layout.shape[0]! > SUMMANDS_MAX) return TOO_LONG;
   return product(rewriting, node, weight, layout, { factor: 1, output: node.outputs[0]! });
 }
 
-function gemm(
-  rewriting: Rewriting,
-  node: OnnxNode,
-  weight: Constant,
-  { perChannel }: OperatorOptions,
-): Rewritten {
+function gemm(rewriting: Rewriting, node: OnnxNode, weight: Constant, options: OperatorOptions): Rewritten {
   if (intAttribute(node, 'transA', 0) !== 0) return 'a transposed left side';
-  const layout = matrixLayout(weight, intAttribute(node, 'transB', 0) !== 0, perChannel);
+  const layout = matrixLayout(weight, intAttribute(node, 'transB', 0) !== 0, options);
   if (layout.shape[0]! > SUMMANDS_MAX) return TOO_LONG;
   const [output] = node.outputs as [string];
   const beta = floatAttribute(node, 'beta', 1);
@@ -74,13 +72,18 @@ function gemm(
 const TOO_LONG = `sums of more than ${SUMMANDS_MAX} products`;
 
 /** A matrix as MatMulInteger takes it, [rows, columns]; a column is a channel. */
-function matrixLayout({ shape }: Constant, isTransposed: boolean, perChannel: boolean): WeightLayout {
+function matrixLayout(
+  { shape }: Constant,
+  isTransposed: boolean,
+  { perChannel, reduceRange }: OperatorOptions,
+): WeightLayout {
   const [first, second] = shape as [number, number];
   const [rows, columns] = isTransposed ? [second, first] : [first, second];
   return {
-    key: `matrix ${isTransposed} ${perChannel}`,
+    key: `matrix ${isTransposed}`,
     shape: [rows, columns],
     channels: perChannel ? columns : 1,
+    stepsMax: reduceRange ? REDUCED_STEPS : STEPS,
     channelOf: perChannel ? (index) => index % columns : () => 0,
     from: isTransposed ? (index) => (index % columns) * rows + Math.floor(index / columns) : undefined,
   };
@@ -142,7 +145,7 @@ function conv(
   rewriting: Rewriting,
   node: OnnxNode,
   weight: Constant,
-  { perChannel }: OperatorOptions,
+  { perChannel, reduceRange }: OperatorOptions,
 ): Rewritten {
   const { shape } = weight;
   const [channels, ...filter] = shape as [number, ...number[]];
@@ -154,9 +157,10 @@ function conv(
   const bias = biasName === undefined ? undefined : rewriting.model.constants.get(biasName);
   if (biasName !== undefined && bias?.elementType !== ELEMENT.float) return 'a bias that is computed';
   const layout: WeightLayout = {
-    key: `filters ${perChannel}`,
+    key: 'filters',
     shape,
     channels: perChannel ? channels : 1,
+    stepsMax: reduceRange ? REDUCED_STEPS : STEPS,
     channelOf: perChannel ? (index) => Math.floor(index / perFilter) : () => 0,
   };
   const nodes: Field[] = [];

@@ -2,12 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { sliceRows, type Tensor } from '../../serving/tensors/tensor.ts';
 import { logisticModel, onnxModel } from '../../testing/onnx.ts';
 import { readModel } from './onnx-model.ts';
+import { OPERATORS } from './operators.ts';
 import { quantizeModel } from './quantize.ts';
 import { answersOf, constant, differenceOf, model, numbers } from './quantize-under-test.ts';
 import { all, field, last, numberOf, readMessage, textOf, writeMessage } from './wire.ts';
 
-const TENSOR = { perChannel: false, weightBytesMin: 0 };
-const CHANNEL = { perChannel: true, weightBytesMin: 0 };
+const TENSOR = {
+  perChannel: false,
+  reduceRange: false,
+  operators: Object.keys(OPERATORS),
+  weightBytesMin: 0,
+};
+const CHANNEL = { ...TENSOR, perChannel: true };
+const REDUCED = { ...CHANNEL, reduceRange: true };
 const ROWS = 16;
 // Of the greatest answer of a row; seen up to 0.031: half a step in 127 of the weights and of the activations, over two layers.
 const DIFFERENCE_MAX = 0.06;
@@ -19,9 +26,9 @@ function rowsOf(...shape: readonly number[]): Tensor {
   return { name: 'x', datatype: 'FP32', shape: [ROWS, ...shape], data };
 }
 
-/** The file and both quantized forms of it give nearly the same, and a row the same alone and among others. */
+/** The file and its quantized forms of it give nearly the same, and a row the same alone and among others. */
 async function expectAgreement(onnx: Uint8Array, input: Tensor, operators: Record<string, number>) {
-  const forms = [TENSOR, CHANNEL].map((options) => quantizeModel(onnx, options));
+  const forms = [TENSOR, CHANNEL, REDUCED].map((options) => quantizeModel(onnx, options));
   for (const { report } of forms) expect(report.operators).toEqual(operators);
   const single = sliceRows(input, 2, 1);
   const [parent, ...children] = await answersOf(
@@ -147,9 +154,15 @@ describe('what is not quantized', () => {
   });
 
   it('keeps weights below the least size, and says how many', () => {
-    const { report } = quantizeModel(perceptron(), { perChannel: false, weightBytesMin: 2_000 });
+    const { report } = quantizeModel(perceptron(), { ...TENSOR, weightBytesMin: 2_000 });
     expect(report.operators).toEqual({ Gemm: 1 });
     expect(report.left).toEqual({ 'weights below 2000 bytes': 1 });
+  });
+
+  it('leaves out operators that were not asked for', () => {
+    expect(() => quantizeModel(perceptron(), { ...TENSOR, operators: ['MatMul'] })).toThrowError(
+      /2 × Gemm, Relu\. Left as they are: Gemm was not asked for \(2\)/,
+    );
   });
 
   it.each<[string, () => Uint8Array, RegExp]>([
@@ -160,7 +173,7 @@ describe('what is not quantized', () => {
     ['weights that are no numbers', () => perceptronWith(Number.NaN), /“w0” hold NaN at index 5/],
     ['infinite weights', () => perceptronWith(Number.NEGATIVE_INFINITY), /“w0” hold -Infinity at index 5/],
   ])('is refused: %s', (_, build, reason) => {
-    const quantize = () => quantizeModel(build(), { perChannel: false, weightBytesMin: 1_024 });
+    const quantize = () => quantizeModel(build(), { ...TENSOR, weightBytesMin: 1_024 });
     expect(quantize).toThrowError(reason);
     expect(quantize).toThrowError(expect.objectContaining({ code: 'models.not_quantizable' }));
   });

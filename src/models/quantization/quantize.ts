@@ -29,7 +29,7 @@ const OPSET_MIN = 11; // what stands in the place of an operator is older, but f
  *
  * @throws AiosError `models.not_onnx` for bytes that are none, `models.not_quantizable` for a file with nothing to rewrite, with weights in
  * other files, of an operator set before 11, or with weights that are no numbers
- * @example quantizeModel(onnx, { perChannel: true, weightBytesMin: 65_536 }).report.operators // { Gemm: 3 }
+ * @example quantizeModel(onnx, { operators: ['Gemm'], perChannel: true, reduceRange: false, weightBytesMin: 131_072 }).report.operators // { Gemm: 3 }
  */
 export function quantizeModel(
   bytes: Uint8Array,
@@ -73,6 +73,7 @@ function rewritten(
   if (!operator || !weight) return undefined;
   if (weight.elementType !== ELEMENT.float)
     return node.op === 'Gather' ? undefined : 'weights that are not FP32';
+  if (!options.operators.includes(node.op)) return `${node.op} was not asked for`;
   const bytes = 4 * weight.shape.reduce((count, size) => count * size, 1);
   if (bytes === 0 || bytes < options.weightBytesMin) return `weights below ${options.weightBytesMin} bytes`;
   return operator.rewrite(rewriting, node, weight, options);

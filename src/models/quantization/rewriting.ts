@@ -58,6 +58,8 @@ export interface WeightLayout {
   readonly key: string;
   readonly shape: readonly number[];
   readonly channels: number;
+  /** The greatest whole number; `STEPS` when left out. */
+  readonly stepsMax?: number;
   channelOf(index: number): number;
   /** Where an element of the new order stood. */
   readonly from?: ((index: number) => number) | undefined;
@@ -112,12 +114,15 @@ export class Rewriting {
   }
 
   /** The weights as whole numbers of 8 bits. */
-  weights(constant: Constant, { key, shape, channels, channelOf, from }: WeightLayout): PlacedWeights {
+  weights(
+    constant: Constant,
+    { key, shape, channels, stepsMax, channelOf, from }: WeightLayout,
+  ): PlacedWeights {
     const known = this.#weights.get(`${constant.name} ${key}`);
     if (known) return known;
     const given = floatsOf(constant);
     const ordered = from ? Float32Array.from({ length: given.length }, (_, i) => given[from(i)]!) : given;
-    const { data, scales } = quantizeWeights(constant.name, ordered, channels, channelOf);
+    const { data, scales } = quantizeWeights(constant.name, ordered, channels, channelOf, stepsMax);
     const name = this.fresh(`${constant.name}_int8`);
     this.added.push(initializerField(name, shape, ELEMENT.int8, data));
     this.bytesBefore += given.byteLength;

@@ -1,0 +1,11 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { toAiosError } from '../../kernel/errors.ts';
+import { type QuantizeOptions, quantizeModel } from './quantize.ts';
+
+const { bytes, options } = workerData as { bytes: Uint8Array; options: QuantizeOptions };
+try {
+  parentPort!.postMessage({ done: quantizeModel(bytes, options) });
+} catch (error) {
+  const { code, message } = toAiosError(error);
+  parentPort!.postMessage({ refused: { code, message } });
+}
