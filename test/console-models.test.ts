@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { logisticModel } from '../src/testing/onnx.ts';
+import { logisticModel, onnxModel } from '../src/testing/onnx.ts';
 import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
 
 const ONNX = join(
@@ -99,6 +99,25 @@ describe.skipIf(!browserPath)(
       await panel.getByRole('button', { name: 'Approve' }).click();
       await page.getByText('champion v1').waitFor();
       await panel.waitFor({ state: 'hidden' });
+    });
+
+    it('a quantized version shows how it did beside its parent', async () => {
+      const w = { shape: [2, 256], data: Float32Array.from({ length: 512 }, (_, i) => (i % 17) / 17) };
+      const onnx = onnxModel({
+        nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+        inputs: [{ name: 'x', datatype: 'FP32', shape: ['rows', 2] }],
+        outputs: [{ name: 'y', datatype: 'FP32', shape: ['rows', 256] }],
+        constants: { w },
+      });
+      await post('/api/v1/models/wide/versions', { onnxBase64: Buffer.from(onnx).toString('base64') });
+      await post('/api/v1/models/wide/versions/1/quantize', { weightBytesMin: 0, agreementMin: 0 });
+      const page = await open('/models/wide');
+      const panel = page.getByRole('region', { name: 'Quantized from v1' });
+      await panel.getByRole('row', { name: /^p50 of a row \d.* \d/ }).waitFor();
+      await panel
+        .getByText(/Agrees on .* of 512 rows of random numbers\. Whole numbers in 1 × MatMul/)
+        .waitFor();
+      expect(await violations(page)).toEqual([]);
     });
 
     it.each([

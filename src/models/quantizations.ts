@@ -213,7 +213,7 @@ function cardOf(
   const { accuracy, ...figures } = measured;
   const { quantization: _, ...own } = parentCard;
   const entries = Object.entries(own);
-  const parentFigures = Object.fromEntries(entries.filter(([, value]) => typeof value === 'number'));
+  const parentFigures = Object.fromEntries(entries.filter(isFigure));
   const quantization = rounded({
     method: METHOD,
     parent: { version, digest },
@@ -228,13 +228,19 @@ function cardOf(
     accuracy: accuracy ?? null,
     parentFigures,
   } as unknown as JsonObject) as JsonObject;
-  const described = Object.fromEntries(entries.filter(([, value]) => typeof value !== 'number'));
+  const described = Object.fromEntries(entries.filter((entry) => !isFigure(entry)));
+  const figure = accuracy && { [accuracy.metric]: rounded(accuracy.child) };
   const card = {
     ...described,
-    ...(accuracy && { [accuracy.metric]: rounded(accuracy.child) }),
+    ...(figure && (own.metrics ? { metrics: figure } : figure)),
     quantization,
   };
   return { card, quantization };
+}
+
+/** `auc: 0.8`, `metrics: { auc: 0.8 }`. */
+function isFigure([name, value]: [string, Json]): boolean {
+  return typeof value === 'number' || name === 'metrics';
 }
 
 /** Whole numbers stay. */

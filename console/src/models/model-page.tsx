@@ -14,6 +14,7 @@ import { Time } from '../display/time.tsx';
 import { guardFigures } from './guard-figures.ts';
 import { ModelRequests } from './model-requests.tsx';
 import { PromoteButton } from './promote-button.tsx';
+import { QuantizationFigures } from './quantization-figures.tsx';
 import { PastRollouts, Rollouts } from './rollouts.tsx';
 import { WaitingPromotions } from './waiting-promotions.tsx';
 
@@ -127,6 +128,7 @@ function Version({ model, version }: { model: Model; version: ModelVersion }) {
         <Stack gap="md">
           <Serving model={model} version={version} />
           <Metrics metrics={card.metrics} />
+          {card.quantization && <QuantizationFigures quantization={card.quantization} />}
           <Signature version={version} />
         </Stack>
       </Grid.Col>
