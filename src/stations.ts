@@ -38,6 +38,7 @@ import { createAccess, createAnswers, createTasks } from './people.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
+import { inferPort } from './stations-ensembles.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -167,7 +168,7 @@ export async function createStations(ground: Ground) {
 }
 
 type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
-  Pick<ReturnType<typeof createInference>, 'serving'> &
+  Pick<ReturnType<typeof createInference>, 'models' | 'serving'> &
   Pick<ReturnType<typeof createChat>, 'languageModels'> &
   Pick<ReturnType<typeof createConnectors>, 'connectors' | 'calls'> & {
     decisions: ReturnType<typeof createDecisions>;
@@ -178,13 +179,13 @@ type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
 function createCatalog(
   { limits, functions }: Ground,
   { auditLog, costs }: Awaited<ReturnType<typeof createLedger>>,
-  { features, serving, languageModels, decisions, tasks, connectors, calls }: Called,
+  { features, models, serving, languageModels, decisions, tasks, connectors, calls }: Called,
 ): Catalog {
   const audit: AuditPort = (entry) => auditLog.entry(entry);
   const cost: CostPort = (entry) => costs.entry(entry);
   return catalogOf([
     featuresPrimitive(features),
-    inferPrimitive(serving, cost),
+    inferPrimitive(inferPort(models, serving), cost),
     ...languageModelPrimitives(languageModels),
     decidePrimitive(decisions, audit),
     scriptPrimitive(limits),

@@ -106,6 +106,7 @@ function shop() {
     }),
     inferPrimitive(
       {
+        infer: () => Promise.reject(new Error('not asked')),
         score: async ({ model, features }) => ({
           model,
           outputs: { score: Number(features.orders) / 10 },

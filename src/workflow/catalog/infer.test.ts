@@ -10,31 +10,25 @@ async function infer(answered: Partial<Scored>, more: JsonObject = {}) {
   const asked: object[] = [];
   const costs: object[] = [];
   const lane = { name: 'cost', order: 1, write: async () => undefined };
-  const primitive = inferPrimitive(
-    {
-      score: async (call) => {
-        asked.push(call);
-        return {
-          outputs: { score: 0.5 },
-          model: 'risk',
-          version: 3,
-          digest: 'd',
-          computeUs: 10,
-          costMicroUsd: 4,
-          ...answered,
-        };
-      },
-    },
-    (entry): Write => {
-      costs.push(entry);
-      return write(lane, entry);
-    },
-  );
+  const answer = async (call: object): Promise<Scored> => {
+    asked.push(call);
+    return {
+      outputs: { score: 0.5 },
+      model: 'risk',
+      version: 3,
+      digest: 'd',
+      computeUs: 10,
+      costMicroUsd: 4,
+      ...answered,
+    };
+  };
+  const primitive = inferPrimitive({ score: answer, infer: answer }, (entry): Write => {
+    costs.push(entry);
+    return write(lane, entry);
+  });
   const context = { runId: 'run_1', stepKey: 'score', nowMs: 5 } as StepContext;
-  const { output, pins } = await primitive.run(
-    { model: 'risk', features: { a: 1 }, ...more } as JsonObject,
-    context,
-  );
+  const given = more.inputs ? more : { features: { a: 1 }, ...more };
+  const { output, pins } = await primitive.run({ model: 'risk', ...given } as JsonObject, context);
   return { asked, costs, output, pins };
 }
 
@@ -49,12 +43,19 @@ describe('the primitive infer', () => {
     expect(costs).toMatchObject([{ resource: 'risk@3', amountMicroUsd: 4 }]);
   });
 
+  it('asks about tensors of any rows', async () => {
+    const { asked } = await infer({}, { inputs: { x: [[1], [2]] } });
+    expect(asked).toEqual([
+      { model: 'risk', inputs: { x: [[1], [2]] }, step: { runId: 'run_1', stepKey: 'score' } },
+    ]);
+  });
+
   it('hands on the key that a rollout divides its traffic by', async () => {
     expect((await infer({}, { sticky: 'customer-7' })).asked).toMatchObject([{ stickyKey: 'customer-7' }]);
   });
 
   it('shows in the run that a fallback answered, and charges the model that did', async () => {
-    const degraded = { model: 'risk', version: 3, reason: 'serving.timeout', by: 'model' };
+    const degraded = { model: 'risk', version: 3, reason: 'serving.timeout', by: 'model' } as const;
     const { costs, output, pins } = await infer({ model: 'rules', version: 1, degraded });
     expect(output).toEqual({ outputs: { score: 0.5 }, model: 'rules', version: 1, degraded });
     expect(pins).toMatchObject([{ name: 'rules', version: '1' }]);

@@ -70,7 +70,7 @@ export function languageModelPrimitives(models: LanguageModelPort): CallPrimitiv
 
 async function stepOf(
   request: JsonObject,
-  { workflow, runId, stepKey, signal }: StepContext,
+  { workflow, runId, stepKey, signal, behalf }: StepContext,
   ask: (call: LanguageModelCall) => Promise<LanguageModelAnswer>,
   read: (body: JsonObject, request: JsonObject) => JsonObject,
 ) {
@@ -79,7 +79,7 @@ async function stepOf(
   const answer = await ask({
     model: request.model as string,
     request,
-    by: { kind: 'workflow', id: workflow },
+    by: behalf?.caller ?? { kind: 'workflow', id: workflow },
     signal,
     step: { runId, stepKey, record },
   });

@@ -1,4 +1,5 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { ErrorCode } from '../../kernel/error-codes.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 
@@ -18,6 +19,32 @@ export interface Pin {
   digest?: string;
 }
 
+/** Why an answer is not that of the version which was asked for, and what it is instead. */
+export interface Degraded {
+  readonly model: string;
+  readonly version: number;
+  readonly reason: ErrorCode;
+  readonly by: 'version' | 'model' | 'default';
+}
+
+/** The inference that a flow answers in memory: the models that it asks in turn are asked on its behalf. */
+interface Behalf {
+  readonly caller: { readonly kind: string; readonly id: string } | undefined;
+  /** What a call of a step has of the inference: its time, its priority, its key. */
+  call(stepKey: string): {
+    readonly signal: AbortSignal;
+    readonly deadlineMs: number;
+    readonly depth: number;
+    readonly caller: Behalf['caller'];
+    readonly priority: number | undefined;
+    readonly stickyKey: string | undefined;
+    readonly isCopy: boolean | undefined;
+    readonly step: { runId: string; stepKey: string } | undefined;
+  };
+  /** What a model answered counts for the answer of the whole. */
+  answered(answer: { computeUs: number; costMicroUsd: number; degraded?: Degraded | undefined }): void;
+}
+
 /** What a primitive may know of the run that calls it. */
 export interface StepContext {
   readonly runId: string;
@@ -33,6 +60,8 @@ export interface StepContext {
   readonly event: LoggedEvent | undefined;
   /** Aborted on cancel, timeout, or when the run's lease is lost. */
   readonly signal: AbortSignal;
+  /** Set where there is no run: the flow answers an inference in memory. */
+  readonly behalf?: Behalf | undefined;
 }
 
 /** A step's result; its writes are committed together with the journal entry that records it. */
