@@ -29,6 +29,7 @@ import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
 import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
+import { inOrderOfAsking } from './stations-ensembles.ts';
 import { type ConnectionTarget, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
@@ -335,7 +336,11 @@ async function applyProject(
       const onnx = file && files.find(({ path }) => path === pathBeside(document.file, file))!.bytes;
       return { label: document.file, alias, wanted: { ...definition, ...(onnx && { onnx }), by } };
     });
-  for (const { wanted, label } of changedModels) await models.verify(wanted, label);
+  // Ensembles stand on what is applied with them: their flows were looked at with the plan, and they run once it is there.
+  const isLate = ({ wanted }: (typeof changedModels)[number]) =>
+    wanted.runtime === 'workflow' && changed.length > 1;
+  for (const { wanted, label } of changedModels.filter((model) => !isLate(model)))
+    await models.verify(wanted, label);
   if (dryRun || changed.length === 0) return planned;
   await commit.commit(
     changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
@@ -351,7 +356,11 @@ async function applyProject(
     ]),
   );
   await definitions.reload();
-  for (const { wanted, alias } of changedModels) {
+  const inOrder = [
+    ...changedModels.filter((model) => !isLate(model)),
+    ...inOrderOfAsking(changedModels.filter(isLate), definitions),
+  ];
+  for (const { wanted, alias } of inOrder) {
     await models.applyDefinition(wanted, alias);
     if (models.get(wanted.name).aliases.champion) await serving.load(wanted.name); // its first version may wait for approvals
   }

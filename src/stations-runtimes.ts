@@ -11,7 +11,7 @@ import type { RemoteAccess } from './serving/runtimes/remote.ts';
 import type { Runtime } from './serving/runtimes/runtime.ts';
 
 /** What each runtime asks of the definition of a model. */
-export const RUNTIME_KINDS: RuntimeKinds = { onnx: {}, oip: OIP_KIND, http: HTTP_KIND };
+export const RUNTIME_KINDS = { onnx: {}, oip: OIP_KIND, http: HTTP_KIND } satisfies RuntimeKinds;
 
 /** The runtimes, by the names that definitions use. What leaves the process goes through the guard of the calls, and its allowances. */
 export function createRuntimes(

@@ -35,10 +35,11 @@ import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
 import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
+import { WORKFLOW_ENDPOINT } from './serving/runtimes/workflow-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
-import { createServing, type Serving } from './serving/traffic/serving.ts';
+import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
-import { inferPort } from './stations-ensembles.ts';
+import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -92,8 +93,12 @@ export interface Ground {
 
 export type Stations = Awaited<ReturnType<typeof createStations>>;
 
-/** What each runtime asks of the definition of a model. */
-const RUNTIMES: RuntimeKinds = { ...RUNTIME_KINDS, openai: OPENAI_KIND };
+/** What each runtime asks of the definition of a model; of ensembles what can be asked without their flows. */
+const RUNTIMES = {
+  ...RUNTIME_KINDS,
+  openai: OPENAI_KIND,
+  workflow: { endpoint: WORKFLOW_ENDPOINT },
+} satisfies RuntimeKinds;
 const FEATURES_GROUP = 'features';
 const AUDIT_ORIGIN = 'aios.local/audit';
 
@@ -107,8 +112,9 @@ export async function createStations(ground: Ground) {
   const events = createEvents(ground, definitions);
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
-  const runtimes = { ...createRuntimes(limits, outgoing, variables), openai };
-  const inference = createInference(ground, definitions, auditLog, runtimes);
+  const ensembles = createEnsembles(ground, definitions, RUNTIMES);
+  const runtimes = { ...createRuntimes(limits, outgoing, variables), openai, workflow: ensembles.runtime };
+  const inference = createInference(ground, definitions, auditLog, runtimes, ensembles.kinds);
   const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
   const access = createAccess(ground, auditLog);
@@ -133,6 +139,7 @@ export async function createStations(ground: Ground) {
     connectors,
     calls,
   });
+  ensembles.connect({ catalog, ...events, ...inference, ...chat, decisions });
   const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
     catalog,
@@ -148,7 +155,7 @@ export async function createStations(ground: Ground) {
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
   definitions.onChange((changed) => putFlows(engine, changed));
-  const kinds = kindsOf(contracts, catalog, calls.readResource);
+  const kinds = kindsOf(contracts, catalog, calls.readResource, ensembles.kinds);
   return {
     ...ground,
     ...ledger,
@@ -222,14 +229,19 @@ function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void 
 }
 
 /** The kinds of definitions in the order of the path: a project is applied in it. */
-export function kindsOf(contracts: Contracts, catalog: Catalog, read: ReadResource): DefinitionKind[] {
+export function kindsOf(
+  contracts: Contracts,
+  catalog: Catalog,
+  read: ReadResource,
+  runtimeKinds: RuntimeKinds = RUNTIMES,
+): DefinitionKind[] {
   return [
     projectKind,
     contracts.kind,
     entityKind,
     featureViewKind,
     featureServiceKind,
-    modelKind(RUNTIMES),
+    modelKind(runtimeKinds),
     decisionKind,
     calendarKind,
     queueKind,
@@ -291,13 +303,14 @@ function createInference(
   ground: Ground,
   definitions: Definitions,
   auditLog: AuditLog,
-  runtimes: ReturnType<typeof createRuntimes>,
+  runtimes: ServingDependencies['runtimes'],
+  runtimeKinds: RuntimeKinds,
 ) {
   const { limits, closers } = ground;
   const models: Models = createModels({
     ...ground,
     definitions,
-    runtimes: RUNTIMES,
+    runtimes: runtimeKinds,
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),

@@ -26,6 +26,7 @@ const SampledRequest = Type.Object(
     status: Type.String({ enum: ['answered', 'degraded', 'failed'] }),
     answeredBy: orNull(Version),
     cached: orNull(Type.String({ enum: ['hit', 'shared'] })),
+    parts: Type.Optional(Type.String({ description: 'of an ensemble: what it asked, as name/version' })),
     caller: orNull(AnyObject),
     traceId: orNull(Type.String()),
     runId: Type.Optional(Type.String({ description: 'The run that asked' })),

@@ -37,6 +37,16 @@ export const PATH_ERRORS = {
     'The server that runs the model does not have it as the endpoint says',
     'Compare model, version and mapping of the endpoint with what that server serves; the detail is what it said.',
   ),
+  'models.flow_needs_run': row(
+    422,
+    'The flow does what an inference cannot: it acts outside, waits for somebody, or is told of as a run',
+    'Start it as a run (POST /api/v1/workflows/{name}/runs), or leave the steps out that the issues name.',
+  ),
+  'models.flow_cycle': row(
+    422,
+    'The ensemble would ask itself',
+    'Follow the models in the detail: one of them is to ask another one.',
+  ),
   'models.signature_mismatch': row(
     422,
     'The declared signature is not that of the model',
@@ -182,6 +192,11 @@ export const PATH_ERRORS = {
     429,
     'The key calls the model more often than its definition allows',
     'Try again after Retry-After; the limit is rateLimit in the model definition.',
+  ),
+  'serving.depth_exceeded': row(
+    422,
+    'Ensembles ask each other without end',
+    'An alias was moved into a circle: roll it back, or let the ensemble name a version.',
   ),
   'serving.memory_exceeded': row(
     507,

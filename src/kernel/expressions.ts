@@ -17,9 +17,36 @@ const ARITHMETIC: Record<string, (a: number, b: number) => number> = {
   '%': (a, b) => a % b,
 };
 
+/** What CEL leaves out and rows of numbers need: it has no way to walk two lists side by side. */
+const LIST_FUNCTIONS: Record<string, (list: readonly unknown[]) => unknown> = {
+  'sum(list): double': (list) => sumOf('sum', list),
+  'mean(list): double': (list) => sumOf('mean', list) / list.length,
+  // [[1, 2], [3, 4]] → [[1, 3], [2, 4]]
+  'transpose(list): list': transpose,
+};
+
+function sumOf(name: string, list: readonly unknown[]): number {
+  let sum = 0;
+  for (const value of list) {
+    if (typeof value !== 'number' && typeof value !== 'bigint')
+      throw new Error(`${name}() takes a list of numbers`);
+    sum += Number(value);
+  }
+  return sum;
+}
+
+function transpose(lists: readonly unknown[]): unknown[][] {
+  const rows = lists as readonly (readonly unknown[])[];
+  const [first = []] = rows;
+  if (!rows.every((row) => Array.isArray(row) && row.length === (first as unknown[]).length))
+    throw new Error('transpose() takes lists of one length');
+  return first.map((_, index) => rows.map((row) => row[index]));
+}
+
 /**
  * The AIOS profile of CEL (github.com/google/cel-spec, langdef.md): JSON numbers are doubles while a literal `1` is an int,
- * so the mixed operators are registered; fields may be absent (`a.?b.orValue(3)`); nothing has to be declared.
+ * so the mixed operators are registered; fields may be absent (`a.?b.orValue(3)`); nothing has to be declared. `sum`, `mean` and `transpose`
+ * are for lists.
  */
 function createEnvironment(): Environment {
   const environment = new Environment({
@@ -32,6 +59,8 @@ function createEnvironment(): Environment {
     environment.registerOperator(`double ${operator} int: double`, mixed);
     environment.registerOperator(`int ${operator} double: double`, mixed);
   }
+  for (const [signature, apply] of Object.entries(LIST_FUNCTIONS))
+    environment.registerFunction(signature, apply);
   environment.registerOperator('double % double: double', (a: number, b: number) => a % b);
   return environment;
 }

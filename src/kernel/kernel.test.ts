@@ -97,6 +97,19 @@ describe('expressions', () => {
     );
   });
 
+  it('walk lists side by side, and add them up', () => {
+    const lists = { a: [1, 2.5], b: [3, 4], words: ['x'] };
+    expect(compileExpression('transpose([a, b])')(lists)).toEqual([
+      [1, 3],
+      [2.5, 4],
+    ]);
+    expect(compileExpression('transpose([a, b]).map(row, mean(row))')(lists)).toEqual([2, 3.25]);
+    expect(compileExpression('sum(a) + sum([1, 2])')(lists)).toBe(6.5);
+    expect(compileExpression('transpose([])')(lists)).toEqual([]);
+    expect(() => compileExpression('transpose([a, words])')(lists)).toThrow('lists of one length');
+    expect(() => compileExpression('sum(words)')(lists)).toThrow('sum() takes a list of numbers');
+  });
+
   it('that fail on a value say which expression', () => {
     const expression = compileExpression('order.nothing > 3');
     expect(() => expression(scope)).toThrow(

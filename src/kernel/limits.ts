@@ -73,6 +73,13 @@ export const LIMITS = {
     120_000,
     'how long a quantized model and its parent may run side by side before both are ended',
   ),
+  ensembleCallsMax: limit(
+    256,
+    'requests that one version of an ensemble answers at a time; more wait, up to its queueMax',
+  ),
+  ensembleDepthMax: limit(8, 'ensembles that ask each other for one answer: deeper is a circle'),
+  ensembleStepsMax: limit(10_000, 'steps of the flow of an ensemble for one inference: more is a loop'),
+  ensembleWaitMs: limit(1_000, 'the longest `wait` in the flow of an ensemble: a longer one needs a run'),
   inferenceRowsMax: limit(
     100_000,
     'rows of one inference; more than a batch holds run in parts between the requests of others',

@@ -63,7 +63,15 @@ export const namePattern = new RegExp(NAME_PATTERN);
  * @example candidateOf({ name: 'risk', onnx, by }, { onnx: {} }, limits).fingerprint
  */
 export function candidateOf(
-  { name, runtime = DEFAULT_RUNTIME, onnx, endpoint, signature = {}, card = {}, metadata = {} }: NewVersion,
+  {
+    name,
+    runtime = DEFAULT_RUNTIME,
+    onnx,
+    endpoint: given,
+    signature = {},
+    card = {},
+    metadata = {},
+  }: NewVersion,
   runtimes: RuntimeKinds,
   limits: Pick<Limits, 'modelBytesMax'>,
 ): Candidate {
@@ -73,10 +81,11 @@ export function candidateOf(
     });
   }
   const issues = [
-    ...checkRuntime(runtimes, { runtime, endpoint, ...(onnx ? { file: 'onnx' } : {}) }),
+    ...checkRuntime(runtimes, { runtime, endpoint: given, ...(onnx ? { file: 'onnx' } : {}) }),
     ...validateSignature(signature as Json).map((issue) => ({ ...issue, path: `/signature${issue.path}` })),
   ];
   if (issues.length > 0) throw new AiosError('models.invalid', { issues });
+  const endpoint = given && (runtimes[runtime]?.settle?.(given) ?? given);
   const artifact = onnx ?? new TextEncoder().encode(canonicalize(endpoint as JsonObject));
   const limit = limits.modelBytesMax;
   if (artifact.length > limit) {

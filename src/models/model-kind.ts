@@ -86,6 +86,22 @@ export function modelKind(runtimes: RuntimeKinds): DefinitionKind {
     kind: 'model',
     folder: 'models',
     parse: (document, files) => parseModel(document, files, runtimes),
+    references(body) {
+      const { runtime = DEFAULT_RUNTIME, endpoint = {} } = body as unknown as ModelDefinition;
+      const named = runtimes[runtime]?.references?.(endpoint) ?? [];
+      return named.map((reference) => ({ ...reference, path: `/endpoint${reference.path}` }));
+    },
+    checkFit(body, { find }) {
+      const { name, runtime = DEFAULT_RUNTIME, endpoint = {} } = body as unknown as ModelDefinition;
+      try {
+        runtimes[runtime]?.checkFit?.(name, endpoint, find);
+        return [];
+      } catch (error) {
+        if (!(error instanceof AiosError)) throw error;
+        const issues = error.issues.map((issue) => ({ ...issue, path: `/endpoint${issue.path}` }));
+        throw new AiosError(error.code, { issues, cause: error });
+      }
+    },
   };
 }
 

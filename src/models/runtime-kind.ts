@@ -1,16 +1,26 @@
 import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
+import type { DefinitionKind } from '../store/project.ts';
 
 export const DEFAULT_RUNTIME = 'onnx';
 
 /** What a runtime asks of the definition of a model. */
-interface RuntimeKind {
+export interface RuntimeKind {
   /** JSON Schema of `endpoint`; a runtime without one runs a file. */
   readonly endpoint?: JsonObject | undefined;
   /** Finds the faults of an endpoint that its schema cannot see, such as an expression that does not parse; paths begin at the endpoint. */
   readonly check?: ((endpoint: JsonObject) => readonly Issue[]) | undefined;
+  /** Definitions that an endpoint names: they are there, or applied with it. */
+  readonly references?: ((endpoint: JsonObject) => readonly Reference[]) | undefined;
+  /** Whether what an endpoint names can be what it is to be, among all that is applied with it. @throws AiosError whose issues have paths that begin at the endpoint */
+  readonly checkFit?: ((model: string, endpoint: JsonObject, find: FindDefinition) => void) | undefined;
+  /** The endpoint as a version keeps it: what it leaves open is fixed. */
+  readonly settle?: ((endpoint: JsonObject) => JsonObject) | undefined;
 }
+
+type Reference = NonNullable<ReturnType<NonNullable<DefinitionKind['references']>>>[number];
+type FindDefinition = Parameters<NonNullable<DefinitionKind['checkFit']>>[1]['find'];
 
 /** The runtimes that are there, by the name that definitions use: what serving has is handed in, models know none of them. */
 export type RuntimeKinds = Readonly<Record<string, RuntimeKind>>;

@@ -1,5 +1,6 @@
 import { digestOf } from '../kernel/canonical.ts';
 import { locateIssue, readDocument, type SourceDocument, validateDocument } from '../kernel/document.ts';
+import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
@@ -34,7 +35,7 @@ export interface DefinitionKind {
   references?(body: JsonObject): readonly Reference[];
   /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
   checkChange?(name: string, body: JsonObject): Promise<void> | void;
-  /** Whether a body fits what it refers to; asked once all its references are there. */
+  /** Whether a body fits what it refers to; asked once all its references are there. @throws AiosError with issues, where `definition.invalid` is not the code */
   checkFit?(body: JsonObject, surroundings: Surroundings): readonly Issue[];
 }
 
@@ -180,11 +181,17 @@ function misfits(
   const find = (kind: string, name: string) =>
     here.get(`${kind}/${name}`) ?? definitions.latest(kind, name)?.body;
   return planned.flatMap(({ of, kind, name, body, document }) => {
-    const issues = of.checkFit?.(body, { find, previous: definitions.latest(kind, name)?.body }) ?? [];
-    if (issues.length === 0) return [];
-    return [
-      new AiosError('definition.invalid', { issues: issues.map((issue) => locateIssue(document, issue)) }),
-    ];
+    const located = (code: ErrorCode, issues: readonly Issue[]) =>
+      issues.length === 0
+        ? []
+        : [new AiosError(code, { issues: issues.map((issue) => locateIssue(document, issue)) })];
+    try {
+      const previous = definitions.latest(kind, name)?.body;
+      return located('definition.invalid', of.checkFit?.(body, { find, previous }) ?? []);
+    } catch (error) {
+      if (error instanceof AiosError && error.issues.length > 0) return located(error.code, error.issues);
+      throw error;
+    }
   });
 }
 

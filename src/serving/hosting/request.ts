@@ -1,4 +1,5 @@
 import type { AiosError } from '../../kernel/errors.ts';
+import type { Asking, ComposedAnswer } from '../runtimes/runtime.ts';
 import { sliceRows, type Tensor } from '../tensors/tensor.ts';
 import type { ServingOptions } from './serving-options.ts';
 
@@ -9,6 +10,9 @@ export interface Share {
   /** Rows of the whole batch. */
   readonly batchRows: number;
   readonly costMicroUsd: number;
+  /** Of a model that asks others: the first answer inside that is not of the version which was asked for, and what tells which answered. */
+  readonly degraded?: ComposedAnswer['degraded'];
+  readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
 }
 
 /** Priorities of requests, as in Triton: 1 is the highest; 0 or none means the middle one. */
@@ -33,6 +37,8 @@ export abstract class PendingRequest<Answer> {
   readonly answer: Promise<Answer>;
   /** From 1, when it is a part of a request of too many rows (`row-parts.ts`); 0 when it is whole. */
   part = 0;
+  /** The call, where the model asks others on its behalf. */
+  asking: Asking | undefined = undefined;
   /** How many replicas were lost under it. */
   lost = 0;
   settled = false;

@@ -141,6 +141,7 @@ export class ScoreRequest extends PendingRequest<RowAnswer> {
   }
 
   protected override read(outputs: readonly Tensor[], firstRow: number, share: Share): RowAnswer {
+    if (share.parameters) return { ...share, outputs: this.#plan.read(outputs, firstRow) };
     return {
       outputs: this.#plan.read(outputs, firstRow),
       computeUs: share.computeUs,

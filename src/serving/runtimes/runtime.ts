@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../kernel/error-codes.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
 
@@ -30,6 +31,8 @@ export interface RuntimeModel {
 export interface Runtime {
   /** Its models run elsewhere and perhaps for money: none is run only to find its best batch size. */
   readonly remote?: boolean;
+  /** Its replicas are `ConcurrentReplica`s: one is enough for all requests. */
+  readonly concurrent?: boolean;
   start(model: RuntimeModel): Promise<Replica>;
 }
 
@@ -62,6 +65,51 @@ export interface BatchAnswer {
   readonly outputs: readonly Tensor[];
   /** Time inside the model, in microseconds. */
   readonly computeUs: number;
+}
+
+/** The call that a model answers: one that asks other models in turn asks them on its behalf. */
+export interface Asking {
+  readonly caller?: { readonly kind: string; readonly id: string } | undefined;
+  readonly stickyKey?: string | undefined;
+  readonly priority?: number | undefined;
+  readonly isCopy?: boolean | undefined;
+  readonly step?: { readonly runId: string; readonly stepKey: string } | undefined;
+  /** How many models asked each other before; none when absent. */
+  readonly depth?: number | undefined;
+}
+
+/** What a model that asks others answers: their time and money, and which they were. */
+export interface ComposedAnswer extends BatchAnswer {
+  readonly costMicroUsd: number;
+  /** The first of the answers inside that is not of the version which was asked for. */
+  readonly degraded?:
+    | {
+        readonly model: string;
+        readonly version: number;
+        readonly reason: ErrorCode;
+        readonly by: 'version' | 'model' | 'default';
+      }
+    | undefined;
+  /** What answered inside, as `name/version`, in the order of their first answers. */
+  readonly parts: readonly string[];
+}
+
+/** A request that is being answered. */
+export interface Underway {
+  /** Rejects with an AiosError, or with `RunFailed` when the model refuses the values. */
+  readonly answer: Promise<ComposedAnswer>;
+  /** Nobody waits any more: what is asked inside is given up. */
+  abandon(): void;
+}
+
+/** A replica that answers each request by itself, as many at a time as come: it works by asking others. */
+export interface ConcurrentReplica extends Replica {
+  /** All that it asks is there to be asked. */
+  readonly isReady: boolean;
+  /** Why the same input may be answered otherwise a moment later, so that no answer is kept; undefined when it may not. */
+  readonly changesBy: string | undefined;
+  /** `inputs` are those of one request, in the order of `inputs`. */
+  begin(inputs: readonly Tensor[], call: Asking, deadlineAtMs: number): Underway;
 }
 
 /** The bytes are no model that this runtime can run. */

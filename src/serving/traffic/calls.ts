@@ -44,6 +44,8 @@ export interface InferCall {
   caller?: { readonly kind: string; readonly id: string } | undefined;
   /** A copy whose answer is compared and given to nobody: no rate limit counts it, no fallback answers it, no log keeps it. */
   isCopy?: boolean | undefined;
+  /** How many models asked each other before this call; none when left out. */
+  depth?: number | undefined;
   /** The step that asks, for the request log. */
   step?: { readonly runId: string; readonly stepKey: string } | undefined;
 }

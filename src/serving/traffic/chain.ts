@@ -1,6 +1,7 @@
 import { metrics } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
+import { degradedParameters } from '../hosting/concurrent-host.ts';
 import { InferRequest, type PendingRequest } from '../hosting/request.ts';
 import { type ScoreOutputs, ScorePlan, ScoreRequest } from '../hosting/score.ts';
 import type { Tensor } from '../tensors/tensor.ts';
@@ -25,18 +26,25 @@ export interface Asked<C extends Call, A extends Answer> {
 
 export const ASKED_TENSORS: Asked<InferCall, Answer & { outputs: readonly Tensor[] }> = {
   kind: 'infer',
-  request({ model, host }, { inputs, signal, priority }, deadlineMs) {
+  request({ model, host }, call, deadlineMs) {
+    const { inputs, signal, priority } = call;
     const { tensors, rows } = checkInputs(model.signature.inputs, inputs, host.rowsMax);
-    return new InferRequest(tensors, rows, performance.now(), deadlineMs, signal, priority);
+    const request = new InferRequest(tensors, rows, performance.now(), deadlineMs, signal, priority);
+    if (host.asksOthers) request.asking = call;
+    return request;
   },
   standing: ({ answer }, _, rows) => answer.tensors(rows),
 };
 
 export const ASKED_RESULTS: Asked<ScoreCall, Answer & { outputs: ScoreOutputs }> = {
   kind: 'score',
-  request(hosted, { features, signal, priority }, deadlineMs) {
+  request(hosted, call, deadlineMs) {
+    const { features, signal, priority } = call;
     const plan = planOf(hosted);
-    return new ScoreRequest(plan, plan.row(features), performance.now(), deadlineMs, signal, priority);
+    const row = plan.row(features);
+    const request = new ScoreRequest(plan, row, performance.now(), deadlineMs, signal, priority);
+    if (hosted.host.asksOthers) request.asking = call;
+    return request;
   },
   standing: ({ answer }, hosted) => answer.results(planOf(hosted)),
 };
@@ -153,14 +161,9 @@ async function answered<C extends Call, A extends Answer>(
 function marked<A extends AnsweredBy>(answer: A): A {
   const { cached, degraded } = answer;
   if (cached === undefined && degraded === undefined) return answer;
-  const parameters: Record<string, string | boolean> = {};
+  const parameters: Record<string, string | boolean> = { ...answer.parameters };
   if (cached !== undefined) parameters.cached = cached;
-  if (degraded !== undefined) {
-    parameters.degraded = true;
-    parameters.degraded_by = degraded.by;
-    parameters.degraded_reason = degraded.reason;
-    parameters.degraded_from = `${degraded.model}/${degraded.version}`;
-  }
+  if (degraded !== undefined) Object.assign(parameters, degradedParameters(degraded));
   return { ...answer, parameters };
 }
 
@@ -224,7 +227,7 @@ async function attempt<A extends Answer>(
   request: PendingRequest<A>,
 ): Promise<A & AnsweredBy> {
   const { model, guards } = hosted;
-  const cache = guards?.cache;
+  const cache = hosted.host.changesBy === undefined ? guards?.cache : undefined;
   let answer: A & Pick<AnsweredBy, 'cached'>;
   if (cache) {
     const key = keyOf(kind, request.inputs);

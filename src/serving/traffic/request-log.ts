@@ -259,7 +259,12 @@ export class RequestLog {
       costMicroUsd: answer?.costMicroUsd,
       redacted: redact,
       ...sample,
-      further: { computeUs: answer?.computeUs ?? null, batchRows: answer?.batchRows ?? null },
+      further: {
+        computeUs: answer?.computeUs ?? null,
+        batchRows: answer?.batchRows ?? null,
+        // Of an ensemble: what it asked.
+        ...(answer?.parameters?.parts !== undefined && { parts: answer.parameters.parts }),
+      },
     };
   }
 

@@ -11,6 +11,7 @@ export type Answer = Share & { readonly outputs: Outputs };
 
 interface Kept {
   readonly outputs: Outputs;
+  readonly parameters: Share['parameters'];
   readonly untilMs: number;
 }
 
@@ -62,7 +63,7 @@ export class ResponseCache {
     const kept = this.#kept.get(key);
     if (!kept || kept.untilMs <= performance.now()) return undefined;
     this.#hits++;
-    return free(kept.outputs, rows, 'hit') as A & { cached: 'hit' };
+    return free(kept, rows, 'hit') as A & { cached: 'hit' };
   }
 
   /**
@@ -79,14 +80,15 @@ export class ResponseCache {
       const answer = await within(running, waiting);
       if (!answer) continue;
       this.#shared++;
-      return free(answer.outputs, waiting.rows, 'shared') as A & { cached: 'shared' };
+      const shared = free(answer, waiting.rows, 'shared') as A & { cached: 'shared' };
+      return answer.degraded ? { ...shared, degraded: answer.degraded } : shared;
     }
     this.#misses++;
     const answering = compute();
     this.#running.set(key, { answering, deadlineAtMs: waiting.deadlineAtMs });
     try {
       const answer = await answering;
-      this.#keep(key, answer.outputs);
+      if (!answer.degraded) this.#keep(key, answer);
       return answer;
     } finally {
       this.#running.delete(key);
@@ -103,10 +105,10 @@ export class ResponseCache {
     };
   }
 
-  #keep(key: string, outputs: Outputs): void {
+  #keep(key: string, { outputs, parameters }: Answer): void {
     const own = Array.isArray(outputs) ? outputs.map(ownTensor) : { ...outputs };
     const size = ENTRY_BYTES + key.length + sizeOf(own);
-    this.#kept.set(key, { outputs: own, untilMs: performance.now() + this.#ttlMs }, { size });
+    this.#kept.set(key, { outputs: own, parameters, untilMs: performance.now() + this.#ttlMs }, { size });
   }
 }
 
@@ -152,9 +154,14 @@ function sizeOf(outputs: Outputs): number {
 }
 
 /** Named results are copied: who gets them may change them. */
-function free(kept: Outputs, batchRows: number, cached: 'hit' | 'shared') {
+function free(
+  { outputs: kept, parameters }: Pick<Answer, 'outputs' | 'parameters'>,
+  batchRows: number,
+  cached: 'hit' | 'shared',
+) {
   const outputs = Array.isArray(kept) ? kept : { ...kept };
-  return { outputs, computeUs: 0, batchRows, costMicroUsd: 0, cached };
+  const answer = { outputs, computeUs: 0, batchRows, costMicroUsd: 0, cached };
+  return parameters ? { ...answer, parameters } : answer;
 }
 
 /** The call ended for a reason of its own caller: it says nothing to those who wait for the same answer. */

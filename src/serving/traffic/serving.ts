@@ -2,6 +2,8 @@ import { trace } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { Capacity } from '../hosting/capacity.ts';
+import { ConcurrentHost } from '../hosting/concurrent-host.ts';
+import type { Host } from '../hosting/host.ts';
 import { ModelHost } from '../hosting/model-host.ts';
 import type { InferAnswer } from '../hosting/request.ts';
 import type { RowAnswer } from '../hosting/score.ts';
@@ -33,7 +35,7 @@ export interface ServingDependencies {
   rollouts?: RolloutRouter | undefined;
   /** Nothing for a server that keeps no sample of its requests. */
   requestLog?: RequestLog | undefined;
-  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax'> &
+  limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax' | 'ensembleCallsMax'> &
     GuardLimits &
     Capacity['limits'];
 }
@@ -205,8 +207,10 @@ export class Serving {
       return guarded(hosted, ASKED_RESULTS, call, deadlineMs, this.#surroundings);
     const request = ASKED_RESULTS.request(hosted, call, deadlineMs);
     hosted.host.submit(request);
-    const { outputs, computeUs, batchRows, costMicroUsd } = await request.answer;
+    const answer = await request.answer;
     const { name: model, version, digest } = hosted.model;
+    if (answer.parameters) return { ...answer, model, version, digest };
+    const { outputs, computeUs, batchRows, costMicroUsd } = answer;
     return { outputs, computeUs, batchRows, costMicroUsd, model, version, digest };
   };
 
@@ -227,13 +231,11 @@ export class Serving {
     const { name, digest, version, endpoint, signature } = model;
     const label = `${name}/${version}`;
     const load = () => this.#models.artifact(digest);
-    const host = new ModelHost(
-      label,
-      { name, digest, load, endpoint, signature },
-      this.#runtime(model.runtime, label),
-      model.serving,
-      this.#capacity,
-    );
+    const runtime = this.#runtime(model.runtime, label);
+    const described = { name, digest, load, endpoint, signature };
+    const host: Host = runtime.concurrent
+      ? new ConcurrentHost(label, described, runtime, model.serving, this.#limits)
+      : new ModelHost(label, described, runtime, model.serving, this.#capacity);
     const started = host.start();
     started.catch(() => {}); // the requests that wait are told; so is who asked for the load
     const guards = this.#guardsOf(model, known);

@@ -26,6 +26,8 @@ interface Answer {
   costMicroUsd: MicroUsd;
   /** Set when it was not the version asked for that answered. */
   degraded?: Degraded | undefined;
+  /** `parts`: what an ensemble asked in turn, `name/version` with commas between. */
+  parameters?: Readonly<Record<string, string | boolean>> | undefined;
 }
 
 /** What this primitive needs of serving. */
@@ -66,10 +68,11 @@ export function inferPrimitive(models: InferPort, costs: CostPort): CallPrimitiv
       oneOf: [{ required: ['features'] }, { required: ['inputs'] }],
       additionalProperties: false,
     },
-    async run({ model, ref, features, inputs, sticky }, { runId, stepKey, nowMs, behalf }) {
+    async run({ model, ref, features, inputs, sticky }, context) {
+      const { runId, stepKey, nowMs, behalf } = context;
       const call: Call = {
         model: model as string,
-        ...(behalf ? behalf.call(stepKey) : { step: { runId, stepKey } }),
+        ...(behalf ? { ...behalf.call(stepKey), signal: context.signal } : { step: { runId, stepKey } }),
         ...(ref === undefined ? {} : { ref: ref as string | number }),
         ...(sticky === undefined ? {} : { stickyKey: sticky as string }),
       };

@@ -28,11 +28,10 @@ export interface Degraded {
 }
 
 /** The inference that a flow answers in memory: the models that it asks in turn are asked on its behalf. */
-interface Behalf {
+export interface Behalf {
   readonly caller: { readonly kind: string; readonly id: string } | undefined;
   /** What a call of a step has of the inference: its time, its priority, its key. */
   call(stepKey: string): {
-    readonly signal: AbortSignal;
     readonly deadlineMs: number;
     readonly depth: number;
     readonly caller: Behalf['caller'];
@@ -42,7 +41,12 @@ interface Behalf {
     readonly step: { runId: string; stepKey: string } | undefined;
   };
   /** What a model answered counts for the answer of the whole. */
-  answered(answer: { computeUs: number; costMicroUsd: number; degraded?: Degraded | undefined }): void;
+  answered(answer: {
+    computeUs: number;
+    costMicroUsd: number;
+    degraded?: Degraded | undefined;
+    parameters?: Readonly<Record<string, string | boolean>> | undefined;
+  }): void;
 }
 
 /** What a primitive may know of the run that calls it. */

@@ -8,7 +8,7 @@ import type { Recorder } from './recorder.ts';
 export type Bodies = readonly ((branch: Branch) => Promise<Json>)[];
 
 interface Run {
-  readonly recorder: Recorder;
+  readonly recorder: Pick<Recorder, 'find' | 'record'>;
   /** The run was canceled in an earlier life, and is replayed to where it stood. */
   readonly canceling: boolean;
 }
