@@ -1,5 +1,3 @@
-import type { Decisions } from './decisions/decisions.ts';
-import type { FeatureStore } from './features/feature-store.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { JsonObject } from './kernel/json.ts';
 import type { NewVersion } from './models/candidate.ts';
@@ -17,8 +15,8 @@ import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
 import type { Definition, Definitions } from './store/definitions.ts';
 import { type Write, write } from './store/group-commit.ts';
-import { decidePrimitive } from './workflow/catalog/decide.ts';
-import { featuresPrimitive } from './workflow/catalog/features.ts';
+import { type DecidePort, decidePrimitive } from './workflow/catalog/decide.ts';
+import { type FeaturesPort, featuresPrimitive } from './workflow/catalog/features.ts';
 import { type InferPort, inferPrimitive } from './workflow/catalog/infer.ts';
 import { languageModelPrimitives } from './workflow/catalog/language-models.ts';
 import { type Catalog, catalogOf } from './workflow/catalog/primitive.ts';
@@ -28,15 +26,18 @@ import { type AskedModel, askedModels, changingStep } from './workflow/engine/in
 /** What flows ask when they answer in memory. */
 interface Asked {
   readonly catalog: Catalog;
-  readonly models: Models;
+  readonly models: Registry;
   readonly serving: Serving;
-  readonly features: FeatureStore;
-  readonly decisions: Decisions;
-  readonly languageModels: LanguageModels;
+  readonly features: FeaturesPort;
+  readonly decisions: DecidePort;
+  readonly languageModels: Pick<LanguageModels, 'complete' | 'embed'>;
 }
 
+type Registry = Pick<Models, 'resolve'>;
+type Flows = Pick<Definitions, 'latest' | 'version'>;
+
 /** Serving as flows ask it: tensors are nested lists there. */
-export function inferPort(models: Models, serving: Serving): InferPort {
+export function inferPort(models: Registry, serving: Serving): InferPort {
   return {
     score: (call) => serving.score(call),
     async infer({ inputs, ...call }) {
@@ -49,8 +50,8 @@ export function inferPort(models: Models, serving: Serving): InferPort {
 
 /** The runtime `workflow`: models that are flows over other models. What they ask is handed in by `connect` before the first is opened. */
 export function createEnsembles(
-  { clock, limits, functions }: Ground,
-  definitions: Definitions,
+  { clock, limits, functions }: Pick<Ground, 'clock' | 'limits' | 'functions'>,
+  definitions: Flows,
   others: RuntimeKinds,
 ) {
   let asked: Asked | undefined;
@@ -129,14 +130,14 @@ function catalogInMemory({ features, models, serving, decisions, languageModels 
 }
 
 /** A version without a number is the newest, from now on. */
-function settled(definitions: Definitions, endpoint: JsonObject): JsonObject {
+function settled(definitions: Flows, endpoint: JsonObject): JsonObject {
   const newest = definitions.latest('workflow', String(endpoint.flow));
   if (!newest || (endpoint.version !== undefined && endpoint.version !== newest.version)) return endpoint;
   return { digest: newest.digest, ...endpoint, version: newest.version };
 }
 
 async function definitionOf(
-  definitions: Definitions,
+  definitions: Flows,
   { flow, version, digest }: JsonObject,
 ): Promise<Definition> {
   const found =
@@ -172,7 +173,7 @@ async function refuseCircle(
   own: string,
   flow: InlineFlow,
   trail: readonly string[],
-  models: Models,
+  models: Registry,
   load: (endpoint: JsonObject) => Promise<InlineFlow>,
 ): Promise<void> {
   for (const { name, ref, isTensors } of askedModels(flow.flow)) {
@@ -190,7 +191,7 @@ async function refuseCircle(
 /** Why an ensemble may answer the same input otherwise a moment later; nothing when all it asks is fixed to a version. */
 async function changing(
   flow: InlineFlow,
-  models: Models,
+  models: Registry,
   load: (endpoint: JsonObject) => Promise<InlineFlow>,
 ): Promise<string | undefined> {
   const step = changingStep(flow.flow);
@@ -206,7 +207,7 @@ async function changing(
   return undefined;
 }
 
-function resolved(models: Models, path: string, model: string, ref: AskedModel['ref']): void {
+function resolved(models: Registry, path: string, model: string, ref: AskedModel['ref']): void {
   const [name, alias] = splitReference(model);
   try {
     models.resolve(name, alias ?? ref);
@@ -215,7 +216,7 @@ function resolved(models: Models, path: string, model: string, ref: AskedModel['
   }
 }
 
-function isRegistered(models: Models, model: string, ref?: AskedModel['ref']): boolean {
+function isRegistered(models: Registry, model: string, ref?: AskedModel['ref']): boolean {
   const [name, alias] = splitReference(model);
   try {
     models.resolve(name, alias ?? ref);
@@ -228,7 +229,7 @@ function isRegistered(models: Models, model: string, ref?: AskedModel['ref']): b
 /** Models that are applied together: those that are asked come before those that ask. */
 export function inOrderOfAsking<M extends { readonly wanted: NewVersion }>(
   changed: readonly M[],
-  definitions: Definitions,
+  definitions: Flows,
 ): M[] {
   const byName = new Map(changed.map((model) => [model.wanted.name, model]));
   const ordered = new Set<M>();
