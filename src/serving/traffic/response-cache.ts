@@ -6,7 +6,7 @@ import type { ScoreOutputs } from '../hosting/score.ts';
 import { bytesOf, dataOfBytes, type Tensor } from '../tensors/tensor.ts';
 
 /** What an answer holds apart from its cost. */
-export type Outputs = readonly Tensor[] | ScoreOutputs;
+type Outputs = readonly Tensor[] | ScoreOutputs;
 export type Answer = Share & { readonly outputs: Outputs };
 
 interface Kept {
