@@ -32,7 +32,7 @@ beforeAll(async () => {
     databaseUrl,
     host: '127.0.0.1',
     port: 0,
-    grpcPort: 0,
+    grpc: { port: 0 },
     adminKey,
     limits: limitsFrom(),
   });
