@@ -1,8 +1,8 @@
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import type { CompiledView } from './compiled.ts';
-import { type AsOf, type Contribution, insertContribution, isBefore } from './state.ts';
-import { type Collected, collect } from './storage.ts';
+import { type Collected, collect, nothingCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
+import { type AsOf, type Contribution, insertContribution, isBefore } from './windows/state.ts';
 
 /** How far the consumer of the features has come, as this process knows it. */
 export interface GroupOffsets {
@@ -14,7 +14,8 @@ export interface GroupOffsets {
 
 /** A tile that an event adds to: told apart from those that are committed by its place only. */
 interface AheadTile extends LogPosition {
-  endMs: number;
+  /** From when on it counts. */
+  completeMs: number;
 }
 
 /** What an entity has in a view beyond what is committed. The lists only grow at their end: what is forgotten leaves others in their place. */
@@ -65,7 +66,7 @@ export class FeaturesAhead {
     this.#begin();
     const known = this.#extracted.get(logged);
     if (known) return known;
-    const collected: Collected = { contributions: [], tiles: new Map() };
+    const collected = nothingCollected();
     for (const view of this.#views.ofType(logged.event.type))
       if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
     this.#extracted.set(logged, collected);
@@ -85,7 +86,7 @@ export class FeaturesAhead {
 
   /** Whether a vector as of this time would see a tile whose last events are not committed. */
   hidesTile({ tiles }: AheadState, timeMs: number): boolean {
-    return tiles.some((tile) => tile.endMs <= timeMs && this.#isAhead(tile));
+    return tiles.some((tile) => tile.completeMs <= timeMs && this.#isAhead(tile));
   }
 
   /** The committed contributions and those beyond them that count as of a place, each once, in their order. */
@@ -110,13 +111,11 @@ export class FeaturesAhead {
     for (const { view, entity } of tiles.values()) this.#prune(`${view}/${entity}`);
   }
 
-  #add({ partition, offset, event }: LoggedEvent, { contributions, tiles }: Collected): void {
+  #add({ partition, offset }: LoggedEvent, { contributions, tiles }: Collected): void {
     for (const row of contributions) this.#at(row).contributions.push(row);
-    if (tiles.size === 0) return;
-    const views = this.#views.ofType(event.type);
     for (const row of tiles.values()) {
-      const { tileMs = 0 } = views.find(({ id }) => id === row.view) ?? {};
-      this.#at(row).tiles.push({ partition, offset, endMs: row.startMs + tileMs });
+      const { tileMs, latenessMs } = row.plan;
+      this.#at(row).tiles.push({ partition, offset, completeMs: row.tile.startMs + tileMs + latenessMs });
     }
   }
 

@@ -3,8 +3,9 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { Aggregate, FeatureServiceBody, FeatureViewBody } from './definitions.ts';
-import type { CompiledFeature, FeatureValue } from './state.ts';
+import type { FeatureServiceBody, FeatureViewBody } from './definitions.ts';
+import type { Aggregate, CompiledFeature, FeatureValue } from './windows/state.ts';
+import { type TilePlan, tilePlan } from './windows/tile.ts';
 
 /** What the expressions of a view see; `time` is the event's, in milliseconds. */
 type Scope = { event: Json; data: Json; item: Json; time: number };
@@ -25,7 +26,11 @@ export interface CompiledView {
   readonly eventType: string;
   readonly joinKeys: readonly string[];
   /** Undefined for an exact view. */
-  readonly tileMs: number | undefined;
+  readonly plan: TilePlan | undefined;
+  /** How late an event may come, by its time and that of its recording; undefined when it may come at any time. */
+  readonly latenessMs: number | undefined;
+  /** What becomes of one that comes later. */
+  readonly late: 'drop' | 'dead-letter';
   readonly features: readonly CompiledFeature[];
   extract(logged: LoggedEvent): Extracted[];
 }
@@ -93,19 +98,24 @@ export function compileView(
   const values = Object.entries(body.features).map(([name, { of, aggregate }]) =>
     valueReader(`${body.name}.${name}`, of, NUMERIC.has(aggregate)),
   );
+  const latenessMs = body.lateness === undefined ? undefined : parseDuration(body.lateness);
+  const features = Object.entries(body.features).map(([name, { aggregate, of, window, windowType }]) => ({
+    name,
+    aggregate,
+    windowMs: window === undefined ? Number.POSITIVE_INFINITY : parseDuration(window),
+    tumbling: windowType === 'tumbling',
+    hasValue: of !== undefined,
+  }));
   return {
     id,
     name: body.name,
     version,
     eventType: body.source.event,
     joinKeys,
-    tileMs: body.tile === undefined ? undefined : parseDuration(body.tile),
-    features: Object.entries(body.features).map(([name, { aggregate, of, window }]) => ({
-      name,
-      aggregate,
-      windowMs: window === undefined ? Number.POSITIVE_INFINITY : parseDuration(window),
-      hasValue: of !== undefined,
-    })),
+    plan: body.tile === undefined ? undefined : tilePlan(parseDuration(body.tile), latenessMs ?? 0, features),
+    latenessMs,
+    late: body.late ?? 'drop',
+    features,
     extract({ event, timeMs }) {
       const scope: Scope = Object.assign(Object.create(null), {
         event: event as Json,
@@ -128,7 +138,7 @@ export function compileView(
   };
 }
 
-const NUMERIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'min', 'max']);
+const NUMERIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'min', 'max', 'stddev']);
 
 /** What a feature aggregates of one element: null when there is nothing. A number that JSON cannot hold counts as nothing. */
 function valueReader(

@@ -55,7 +55,8 @@ describe('definitions of features', () => {
   it.each([
     ['a sum of nothing', 'sum, of: item.quantity,', 'sum,', '/features/units'],
     ['a window that tiles do not fill', 'window: 90d', 'window: 36h', '/features/units/window'],
-    ['last over tiles', 'aggregate: sum', 'aggregate: last', '/features/units/aggregate'],
+    ['a tumbling window without a length', 'lines: { ', 'lines: { windowType: tumbling, ', '/features/lines'],
+    ['a word on late events that does not say which', 'tile: 1d', 'tile: 1d\nlate: drop', '/late'],
     ['an unknown aggregate', 'aggregate: sum', 'aggregate: median', '/features/units/aggregate'],
     ['an expression that does not parse', 'each: data.lines', 'each: data.', '/source/each'],
     ['a duration that is none', 'tile: 1d', 'tile: soon', '/tile'],

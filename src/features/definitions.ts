@@ -4,6 +4,7 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
+import { AGGREGATES, type Aggregate } from './windows/state.ts';
 
 /** A thing that features describe, and the keys that name it. */
 export interface EntityBody {
@@ -12,15 +13,14 @@ export interface EntityBody {
   description?: string;
 }
 
-const AGGREGATES = ['count', 'sum', 'mean', 'min', 'max', 'last', 'distinct'] as const;
-export type Aggregate = (typeof AGGREGATES)[number];
-
 interface FeatureBody {
   aggregate: Aggregate;
   /** CEL; what is aggregated. `count` needs none. */
   of?: string;
   /** How far back; all history when left out. */
   window?: string;
+  /** `sliding` (the default) ends with the time asked for, `tumbling` is the newest whole one of windows end to end from the epoch. */
+  windowType?: 'sliding' | 'tumbling';
   description?: string;
 }
 
@@ -41,6 +41,10 @@ export interface FeatureViewBody {
   keys: Record<string, string>;
   /** Contributions are merged into tiles of this length, and only tiles that have ended count. Without it every contribution is kept. */
   tile?: string;
+  /** How late an event may come by its time and that of its recording; a tile counts that long after its end. Later ones are not counted. */
+  lateness?: string;
+  /** What becomes of a later one: only counted in a metric (`drop`, the default), or its place is kept, too (`dead-letter`). */
+  late?: 'drop' | 'dead-letter';
   features: Record<string, FeatureBody>;
 }
 
@@ -89,6 +93,8 @@ const validateView = compileSchema({
     },
     keys: { type: 'object', additionalProperties: text, minProperties: 1 },
     tile: duration,
+    lateness: duration,
+    late: { enum: ['drop', 'dead-letter'] },
     features: {
       type: 'object',
       minProperties: 1,
@@ -101,6 +107,7 @@ const validateView = compileSchema({
           aggregate: { enum: [...AGGREGATES] },
           of: text,
           window: duration,
+          windowType: { enum: ['sliding', 'tumbling'] },
           description: { type: 'string' },
         },
       },
@@ -236,7 +243,7 @@ function serviceIssues(
   return issues;
 }
 
-function viewIssues({ source, keys, tile, features }: FeatureViewBody): Issue[] {
+function viewIssues({ source, keys, tile, lateness, late, features }: FeatureViewBody): Issue[] {
   const issues: Issue[] = [];
   const expressions: [string, string | undefined][] = [
     ['/source/each', source.each],
@@ -248,25 +255,35 @@ function viewIssues({ source, keys, tile, features }: FeatureViewBody): Issue[] 
     ]),
   ];
   for (const [path, cel] of expressions) if (cel) issues.push(...expressionIssue(path, cel));
+  if (late && !lateness)
+    issues.push({
+      path: '/late',
+      message: 'which events are late is said by “lateness”',
+      expected: 'lateness',
+    });
   const tileMs = tile === undefined ? undefined : parseDuration(tile);
-  for (const [feature, { aggregate, of, window }] of Object.entries(features)) {
-    const path = `/features/${feature}`;
-    if (aggregate !== 'count' && !of)
-      issues.push({ path, message: `${aggregate} needs “of”: what is aggregated`, expected: 'of' });
-    if (tileMs !== undefined && (aggregate === 'last' || aggregate === 'distinct')) {
-      issues.push({
-        path: `${path}/aggregate`,
-        message: `${aggregate} cannot be merged from tiles; leave “tile” out`,
-        found: aggregate,
-      });
-    }
-    if (tileMs !== undefined && window && parseDuration(window) % tileMs !== 0) {
-      issues.push({
-        path: `${path}/window`,
-        message: `a window is a multiple of the tile, ${tile}`,
-        found: window,
-      });
-    }
+  for (const [feature, body] of Object.entries(features))
+    issues.push(...featureIssues(`/features/${feature}`, body, tile, tileMs));
+  return issues;
+}
+
+function featureIssues(
+  path: string,
+  { aggregate, of, window, windowType }: FeatureBody,
+  tile: string | undefined,
+  tileMs: number | undefined,
+): Issue[] {
+  const issues: Issue[] = [];
+  if (aggregate !== 'count' && !of)
+    issues.push({ path, message: `${aggregate} needs “of”: what is aggregated`, expected: 'of' });
+  if (windowType === 'tumbling' && !window)
+    issues.push({ path, message: 'a tumbling window needs “window”: its length', expected: 'window' });
+  if (tileMs !== undefined && window && parseDuration(window) % tileMs !== 0) {
+    issues.push({
+      path: `${path}/window`,
+      message: `a window is a multiple of the tile, ${tile}`,
+      found: window,
+    });
   }
   return issues;
 }

@@ -8,10 +8,18 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
 import { type CompiledService, type CompiledView, entityKey } from './compiled.ts';
-import { type AsOf, type Contribution, evaluateExact, evaluateTiled, type FeatureValue } from './state.ts';
 import { StateCache, weight } from './state-cache.ts';
-import { type Collected, type EntityState, mergeCollected, readStates, writeCollected } from './storage.ts';
+import {
+  type EntityState,
+  type LateEvent,
+  mergeCollected,
+  nothingCollected,
+  readStates,
+  writeCollected,
+} from './storage.ts';
 import type { FeatureViews } from './views.ts';
+import { type AsOf, type Contribution, evaluateExact, type FeatureValue } from './windows/state.ts';
+import { evaluateTiled } from './windows/tile.ts';
 
 /** How the store knows that the stream has been worked through, and by whom. */
 export interface StreamProgress extends GroupOffsets {
@@ -52,9 +60,14 @@ interface Dependencies {
 
 const HISTORICAL_CHUNK = 500;
 
-const freshness = metrics.getMeter('aios.features').createHistogram('aios.features.freshness', {
+const meter = metrics.getMeter('aios.features');
+const freshness = meter.createHistogram('aios.features.freshness', {
   description: 'From the commit of an event to the commit of the features that it changed',
   unit: 's',
+});
+const lateCounter = meter.createCounter('aios.features.late', {
+  description: 'Events that came later than a view bears, by what became of them (drop, dead-letter)',
+  unit: '{event}',
 });
 
 /**
@@ -91,7 +104,7 @@ export class FeatureStore {
    * its types: only so does it notice a view that another process let join.
    */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    const collected: Collected = { contributions: [], tiles: new Map() };
+    const collected = nothingCollected();
     for (const logged of events) mergeCollected(collected, this.#ahead.extract(logged));
     const batch = this.#cache.begin();
     // Sent together: neither needs the other's answer.
@@ -104,6 +117,7 @@ export class FeatureStore {
     return () => {
       this.#cache.follow(batch, collected);
       this.#ahead.follow(collected);
+      countLate(collected.late);
       if (collected.contributions.length > 0 || collected.tiles.size > 0)
         freshness.record(Math.max(0, this.#clock.now() - events[0]!.recordedAtMs) / 1000);
     };
@@ -113,7 +127,7 @@ export class FeatureStore {
    * Vectors for many entities. With a position, the stream before that place counts: what of it is in the log is taken from memory, and
    * where memory cannot tell, the consumer's commit is waited for.
    *
-   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
    */
   async online({
     service: name,
@@ -122,6 +136,7 @@ export class FeatureStore {
     request = {},
   }: OnlineRequest): Promise<Vectors> {
     const service = this.#views.service(name);
+    if (asOf.recordedByMs !== undefined) checkCutoff(service);
     const keys = entities.map((values) => service.views.map((view) => keyOf(view, values)));
     if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
     const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(service.views[index]!, key)));
@@ -144,10 +159,11 @@ export class FeatureStore {
    * Vectors for many places in the past: the same computation over the same state, chunk by chunk; an entity is read once
    * as long as what was read fits in memory.
    *
-   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
    */
   async historical(name: string, spine: readonly SpineRow[]): Promise<Vectors> {
     const service = this.#views.service(name);
+    if (spine.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCutoff(service);
     const keys = spine.map((row) => service.views.map((view) => keyOf(view, row.keys)));
     await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
     const read = new LRUCache<string, EntityState>({
@@ -174,14 +190,14 @@ export class FeatureStore {
     read: LRUCache<string, EntityState>,
   ): Promise<Map<string, EntityState>> {
     const states = new Map<string, EntityState>();
-    const wanted = new Map<string, { view: number; entity: string; tiled: boolean }>();
+    const wanted = new Map<string, { view: CompiledView; entity: string }>();
     for (const row of chunk) {
-      for (const [at, { id: view, tileMs }] of views.entries()) {
+      for (const [at, view] of views.entries()) {
         const entity = row[at]!;
-        const key = `${view}/${entity}`;
+        const key = `${view.id}/${entity}`;
         const known = read.get(key);
         if (known) states.set(key, known);
-        else wanted.set(key, { view, entity, tiled: tileMs !== undefined });
+        else wanted.set(key, { view, entity });
       }
     }
     const found = await readStates(this.#db, [...wanted.values()]);
@@ -208,6 +224,20 @@ export class FeatureStore {
   }
 }
 
+/** A tile holds events whenever they were recorded; only where none comes after its lateness does a cut-off say which tiles were whole. */
+function checkCutoff({ views }: CompiledService): void {
+  const view = views.find(({ plan, latenessMs }) => plan && latenessMs === undefined);
+  if (view) {
+    throw new AiosError('features.no_cutoff', {
+      detail: `The tiled view “${view.name}” states no lateness.`,
+    });
+  }
+}
+
+function countLate(late: readonly LateEvent[]): void {
+  for (const { view } of late) lateCounter.add(1, { view: view.name, outcome: view.late });
+}
+
 /** The last place of each partition that a spine names. */
 function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
   const newest = new Map<number, LogPosition>();
@@ -227,9 +257,9 @@ function vectorOf(
 ): FeatureValue[] {
   const values = service.views.map((view, index) => {
     const { contributions, tiles } = states[index]!;
-    return view.tileMs === undefined
-      ? evaluateExact(view.features, contributions, asOf)
-      : evaluateTiled(view.features, tiles, view.tileMs, asOf);
+    return view.plan
+      ? evaluateTiled(view.plan, tiles, asOf)
+      : evaluateExact(view.features, contributions, asOf);
   });
   return service.vector(values, request, asOf.timeMs);
 }

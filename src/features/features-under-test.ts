@@ -9,8 +9,8 @@ import type { DefinitionKind } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { featureMigrations } from './migrations.ts';
-import type { FeatureValue } from './state.ts';
 import { FeatureViews } from './views.ts';
+import type { FeatureValue } from './windows/state.ts';
 
 export const DAY = 86_400_000;
 

@@ -22,6 +22,7 @@ export const featureMigrations: Migration[] = [
         partition smallint not null,
         log_offset bigint not null,
         item int not null,
+        recorded_ms bigint not null,
         feature_values json not null,
         primary key (view, entity, time_ms, log_offset, partition, item)
       );
@@ -31,10 +32,22 @@ export const featureMigrations: Migration[] = [
         start_ms bigint not null,
         count bigint not null,
         counts float8[] not null,
-        sums float8[] not null,
+        sums numeric[] not null,
         mins float8[] not null,
         maxs float8[] not null,
+        squares numeric[] not null,
+        kept json,
         primary key (view, entity, start_ms)
-      ) with (fillfactor = 70);`,
+      ) with (fillfactor = 70);
+      comment on column feature_tiles.sums is 'Exact decimals: the same whatever the order of the events was.';
+      comment on column feature_tiles.kept is 'Per feature: the first or last value with its place, or the different values (hashes, then HyperLogLog registers in base64).';
+      create table feature_late_events (
+        view int not null,
+        partition smallint not null,
+        log_offset bigint not null,
+        late_ms bigint not null,
+        primary key (view, partition, log_offset)
+      );
+      comment on table feature_late_events is 'Places of events that came later than a view bears and that it sets aside (late: dead-letter).';`,
   },
 ];

@@ -2,8 +2,9 @@ import { LRUCache } from 'lru-cache';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { CompiledView } from './compiled.ts';
-import { insertContribution, insertTile } from './state.ts';
 import { type Collected, type EntityState, readStates } from './storage.ts';
+import { insertContribution } from './windows/state.ts';
+import { insertTile } from './windows/tile.ts';
 
 interface Cached extends EntityState {
   /** The newest batch that had begun when the state was read: that one and those before it may be in it already. */
@@ -79,9 +80,9 @@ export class StateCache {
       const state = this.#stateBefore(batch, `${view}/${entity}`);
       if (state) insertContribution(state.contributions, contribution);
     }
-    for (const { view, entity, ...tile } of tiles.values()) {
+    for (const { view, entity, plan, tile } of tiles.values()) {
       const state = this.#stateBefore(batch, `${view}/${entity}`);
-      if (state) insertTile(state.tiles, tile);
+      if (state) insertTile(plan, state.tiles, tile);
     }
   }
 
@@ -107,10 +108,7 @@ export class StateCache {
       const continuity = this.#continuity();
       this.#touched.clear();
       try {
-        const states = await readStates(
-          this.#db,
-          wanted.map(({ view, entity }) => ({ view: view.id, entity, tiled: view.tileMs !== undefined })),
-        );
+        const states = await readStates(this.#db, wanted);
         const keep = continuity === this.#continuity();
         for (const [index, { view, entity, resolve }] of wanted.entries()) {
           const key = `${view.id}/${entity}`;

@@ -1,8 +1,10 @@
-import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import type { Queryable } from '../store/database.ts';
 import { columns } from '../store/rows.ts';
 import type { CompiledView } from './compiled.ts';
-import { type Contribution, type FeatureValue, mergeTile, type Tile, tileOf } from './state.ts';
+import { readTiles, type TileRow, writeTiles } from './tile-storage.ts';
+import type { Contribution, FeatureValue } from './windows/state.ts';
+import { copyTile, mergeTile, type Tile, tileOf } from './windows/tile.ts';
 
 /** A contribution to an exact view, as a row. */
 interface ContributionRow extends Contribution {
@@ -11,64 +13,80 @@ interface ContributionRow extends Contribution {
   item: number;
 }
 
-/** A tile of a tiled view, as a row. */
-interface TileRow extends Tile {
-  view: number;
-  entity: string;
+/** An event that came later than a view bears: it is not counted there. */
+export interface LateEvent extends LogPosition {
+  view: CompiledView;
+  lateMs: number;
 }
 
-/** What a batch of events means to the views: tiles are merged by view, entity and start, so that memory and Postgres add the same sums. */
+/** What a batch of events means to the views: tiles are merged by view, entity and start. */
 export interface Collected {
   readonly contributions: ContributionRow[];
   readonly tiles: Map<string, TileRow>;
+  readonly late: LateEvent[];
+}
+
+export function nothingCollected(): Collected {
+  return { contributions: [], tiles: new Map(), late: [] };
 }
 
 /** Adds what one event means to a view. @throws AiosError when an expression of the view fails on it */
-export function collect(view: CompiledView, logged: LoggedEvent, { contributions, tiles }: Collected): void {
-  const { partition, offset, timeMs } = logged;
-  for (const { entity, item, values } of view.extract(logged)) {
-    if (view.tileMs === undefined) {
-      contributions.push({ view: view.id, entity, item, timeMs, partition, offset, values });
+export function collect(view: CompiledView, logged: LoggedEvent, collected: Collected): void {
+  const { partition, offset, timeMs, recordedAtMs } = logged;
+  const lateMs = recordedAtMs - timeMs;
+  const extracted = view.extract(logged);
+  if (view.latenessMs !== undefined && lateMs > view.latenessMs) {
+    if (extracted.length > 0) collected.late.push({ view, partition, offset, lateMs });
+    return;
+  }
+  for (const { entity, item, values } of extracted) {
+    if (!view.plan) {
+      collected.contributions.push({
+        view: view.id,
+        entity,
+        item,
+        timeMs,
+        recordedAtMs,
+        partition,
+        offset,
+        values,
+      });
       continue;
     }
-    const startMs = Math.floor(timeMs / view.tileMs) * view.tileMs;
-    const key = `${view.id}/${startMs}/${entity}`;
-    const tile = tileOf(startMs, values);
-    const known = tiles.get(key);
-    if (known) mergeTile(known, tile);
-    else tiles.set(key, { view: view.id, entity, ...tile });
+    const tile = tileOf(view.plan, { timeMs, partition, offset, item }, values);
+    const key = `${view.id}/${tile.startMs}/${entity}`;
+    const known = collected.tiles.get(key);
+    if (known) mergeTile(view.plan.features, known.tile, tile);
+    else collected.tiles.set(key, { view: view.id, entity, plan: view.plan, tile });
   }
 }
 
 /** Adds what an event means to that of its batch; `from` stays as it is. */
 export function mergeCollected(into: Collected, from: Collected): void {
   into.contributions.push(...from.contributions);
-  for (const [key, tile] of from.tiles) {
+  into.late.push(...from.late);
+  for (const [key, row] of from.tiles) {
     const known = into.tiles.get(key);
-    if (known) mergeTile(known, tile);
-    else into.tiles.set(key, copyOf(tile));
+    if (known) mergeTile(row.plan.features, known.tile, row.tile);
+    else into.tiles.set(key, { ...row, tile: copyTile(row.tile) });
   }
 }
 
-function copyOf(tile: TileRow): TileRow {
-  const { counts, sums, mins, maxs } = tile;
-  return { ...tile, counts: [...counts], sums: [...sums], mins: [...mins], maxs: [...maxs] };
+/** Writes a batch; its statements travel together. */
+export async function writeCollected(
+  tx: Queryable,
+  { contributions, tiles, late }: Collected,
+): Promise<void> {
+  await Promise.all([writeContributions(tx, contributions), writeTiles(tx, tiles), writeLate(tx, late)]);
 }
-
-/** Writes a batch; both statements travel together. */
-export async function writeCollected(tx: Queryable, { contributions, tiles }: Collected): Promise<void> {
-  await Promise.all([writeContributions(tx, contributions), addTiles(tx, tiles)]);
-}
-
-const ARRAY = (values: readonly number[]) =>
-  `{${values.map((value) => (Number.isFinite(value) ? value : value > 0 ? 'Infinity' : '-Infinity')).join(',')}}`;
 
 /** Writes contributions; one that is there already stays (a back-fill that was cut short begins its batch again). */
 async function writeContributions(tx: Queryable, rows: readonly ContributionRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
     `insert into feature_contributions
-     select * from unnest($1::int[], $2::text[], $3::bigint[], $4::smallint[], $5::bigint[], $6::int[], $7::json[]) on conflict do nothing`,
+     select * from unnest($1::int[], $2::text[], $3::bigint[], $4::smallint[], $5::bigint[], $6::int[], $7::bigint[], $8::json[])
+     on conflict do nothing`,
     columns(rows, (row) => [
       row.view,
       row.entity,
@@ -76,48 +94,21 @@ async function writeContributions(tx: Queryable, rows: readonly ContributionRow[
       row.partition,
       row.offset,
       row.item,
+      row.recordedAtMs,
       JSON.stringify(row.values),
     ]),
   );
 }
 
-/** Adds tiles to those that are there. Sorted, so that two processes lock them in the same order; one statement per number of features. */
-async function addTiles(tx: Queryable, tiles: Collected['tiles']): Promise<void> {
-  const sorted = [...tiles.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-  const bySize = Map.groupBy(sorted, ({ counts }) => counts.length);
-  await Promise.all(
-    [...bySize]
-      .sort(([a], [b]) => a - b)
-      .map(([size, rows]) =>
-        tx.query(
-          addTilesOf(size),
-          columns(rows, (row) => [
-            row.view,
-            row.entity,
-            row.startMs,
-            row.count,
-            ARRAY(row.counts),
-            ARRAY(row.sums),
-            ARRAY(row.mins),
-            ARRAY(row.maxs),
-          ]),
-        ),
-      ),
+/** The place of an event that came too late is kept where the view says so; the event is in the log. */
+async function writeLate(tx: Queryable, late: readonly LateEvent[]): Promise<void> {
+  const rows = late.filter(({ view }) => view.late === 'dead-letter');
+  if (rows.length === 0) return;
+  await tx.query(
+    `insert into feature_late_events (view, partition, log_offset, late_ms)
+     select * from unnest($1::int[], $2::smallint[], $3::bigint[], $4::bigint[]) on conflict do nothing`,
+    columns(rows, (row) => [row.view.id, row.partition, row.offset, row.lateMs]),
   );
-}
-
-/** Element by element: merging with `array_agg` over `unnest` cost 23 µs a tile instead of 8. */
-function addTilesOf(size: number): string {
-  const merged = (column: string, merge: (a: string, b: string) => string) =>
-    `${column} = array[${Array.from({ length: size }, (_, i) => merge(`t.${column}[${i + 1}]`, `excluded.${column}[${i + 1}]`)).join(', ')}]::float8[]`;
-  const plus = (a: string, b: string) => `${a} + ${b}`;
-  return `insert into feature_tiles as t
-  select view, entity, start_ms, count, counts::float8[], sums::float8[], mins::float8[], maxs::float8[]
-  from unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[])
-    as r(view, entity, start_ms, count, counts, sums, mins, maxs)
-  on conflict (view, entity, start_ms) do update set count = t.count + excluded.count,
-    ${merged('counts', plus)}, ${merged('sums', plus)},
-    ${merged('mins', (a, b) => `least(${a}, ${b})`)}, ${merged('maxs', (a, b) => `greatest(${a}, ${b})`)}`;
 }
 
 /** What an entity has in a view: contributions of an exact view, tiles of a tiled one, each in order. */
@@ -129,36 +120,33 @@ export interface EntityState {
 /** The states of many entities, in the order asked for; one round trip for all. */
 export async function readStates(
   db: Queryable,
-  keys: readonly { view: number; entity: string; tiled: boolean }[],
+  keys: readonly { view: CompiledView; entity: string }[],
 ): Promise<EntityState[]> {
   const states = keys.map((): EntityState => ({ contributions: [], tiles: [] }));
-  const read = async (tiled: boolean, text: string, add: (state: EntityState, row: never) => void) => {
-    const wanted = keys.flatMap((key, index) => (key.tiled === tiled ? [{ ...key, index }] : []));
-    if (wanted.length === 0) return;
-    const rows = await db.query<{ index: number }>(
-      text,
-      columns(wanted, (key) => [key.index, key.view, key.entity]),
-    );
-    for (const row of rows) add(states[row.index]!, row as never);
-  };
+  const wanted = keys.map((key, index) => ({ ...key, index }));
+  const exact = wanted.filter(({ view }) => !view.plan);
+  const tiled = wanted.filter(({ view }) => view.plan);
   await Promise.all([
-    read(
-      false,
-      `select k.index, c.time_ms as "timeMs", c.partition, c.log_offset as "offset", c.feature_values as "values"
-       from unnest($1::int[], $2::int[], $3::text[]) as k(index, view, entity)
-       join feature_contributions c on c.view = k.view and c.entity = k.entity
-       order by k.index, c.time_ms, c.log_offset, c.partition, c.item`,
-      (state, { timeMs, partition, offset, values }: Contribution) =>
-        state.contributions.push({ timeMs, partition, offset, values: values as FeatureValue[] }),
-    ),
-    read(
-      true,
-      `select k.index, t.start_ms as "startMs", t.count, t.counts, t.sums, t.mins, t.maxs
-       from unnest($1::int[], $2::int[], $3::text[]) as k(index, view, entity)
-       join feature_tiles t on t.view = k.view and t.entity = k.entity order by k.index, t.start_ms`,
-      (state, { startMs, count, counts, sums, mins, maxs }: Tile) =>
-        state.tiles.push({ startMs, count, counts, sums, mins, maxs }),
-    ),
+    readContributions(db, exact, (index, contribution) => states[index]!.contributions.push(contribution)),
+    readTiles(db, tiled, (index, tile) => states[index]!.tiles.push(tile)),
   ]);
   return states;
+}
+
+async function readContributions(
+  db: Queryable,
+  keys: readonly { index: number; view: CompiledView; entity: string }[],
+  add: (index: number, contribution: Contribution) => void,
+): Promise<void> {
+  if (keys.length === 0) return;
+  const rows = await db.query<Contribution & { index: number }>(
+    `select k.index, c.time_ms as "timeMs", c.recorded_ms as "recordedAtMs", c.partition, c.log_offset as "offset",
+       c.feature_values as "values"
+     from unnest($1::int[], $2::int[], $3::text[]) as k(index, view, entity)
+     join feature_contributions c on c.view = k.view and c.entity = k.entity
+     order by k.index, c.time_ms, c.log_offset, c.partition, c.item`,
+    columns(keys, (key) => [key.index, key.view.id, key.entity]),
+  );
+  for (const { index, timeMs, recordedAtMs, partition, offset, values } of rows)
+    add(index, { timeMs, recordedAtMs, partition, offset, values: values as FeatureValue[] });
 }

@@ -4,7 +4,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type CompiledService, type CompiledView, compileService, compileView } from './compiled.ts';
 import type { EntityBody, FeatureServiceBody, FeatureViewBody } from './definitions.ts';
-import { type Collected, collect, writeCollected } from './storage.ts';
+import { collect, nothingCollected, writeCollected } from './storage.ts';
 
 interface ViewRow {
   id: number;
@@ -214,7 +214,7 @@ export class FeatureViews {
       if (!at || at.next >= at.end) return false;
       const events = await this.#readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
       if (events.length === 0) return false;
-      const collected: Collected = { contributions: [], tiles: new Map() };
+      const collected = nothingCollected();
       for (const logged of events) {
         try {
           if (logged.event.type === view.eventType) collect(view, logged, collected);
@@ -240,7 +240,8 @@ export class FeatureViews {
     );
     await this.#db.query(
       `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
-       contributions as (delete from feature_contributions where view in (select id from gone))
+       contributions as (delete from feature_contributions where view in (select id from gone)),
+       late as (delete from feature_late_events where view in (select id from gone))
        delete from feature_tiles where view in (select id from gone)`,
     );
   }

@@ -264,6 +264,11 @@ export const PATH_ERRORS = {
     'A join key is no plain value',
     'Give a text, a number or a boolean as a key, or correct the view’s expression for it.',
   ),
+  'features.no_cutoff': row(
+    422,
+    'A view cannot tell what had been recorded by a time',
+    'Give the tiled view that the detail names a “lateness”, leave its “tile” out, or ask without the cut-off.',
+  ),
   'features.not_a_number': row(
     422,
     'A feature that adds numbers was given something else',

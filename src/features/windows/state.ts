@@ -1,14 +1,27 @@
-import type { LogPosition } from '../kernel/cloudevent.ts';
-import type { Aggregate } from './definitions.ts';
+import type { LogPosition } from '../../kernel/cloudevent.ts';
+
+export const AGGREGATES = [
+  'count',
+  'sum',
+  'mean',
+  'min',
+  'max',
+  'stddev',
+  'first',
+  'last',
+  'distinct',
+] as const;
+export type Aggregate = (typeof AGGREGATES)[number];
 
 /**
  * The place in time and in the log that a vector is as of: it holds what came before, and nothing else. A contribution counts when its time is
  * not after `timeMs` and, when a position is given, it lies before that position: by offset in the same log partition, by time
- * in another.
+ * in another. With `recordedByMs` (the created-at cut-off) only what was recorded by then counts, as if nothing had come later.
  */
 export interface AsOf {
   timeMs: number;
   position?: LogPosition | undefined;
+  recordedByMs?: number | undefined;
 }
 
 export type FeatureValue = number | string | boolean | null;
@@ -16,17 +29,9 @@ export type FeatureValue = number | string | boolean | null;
 /** One event, or one element of it, as a view keeps it: where it stands, and the values of the features' `of`, in their order. */
 export interface Contribution extends LogPosition {
   timeMs: number;
+  /** When its event was written to the log. */
+  recordedAtMs: number;
   values: readonly FeatureValue[];
-}
-
-/** Contributions merged over `[startMs, startMs + tile)`: per feature count, sum, min and max of what was not null. */
-export interface Tile {
-  startMs: number;
-  count: number;
-  counts: number[];
-  sums: number[];
-  mins: number[];
-  maxs: number[];
 }
 
 /** One feature as it is computed. */
@@ -35,6 +40,8 @@ export interface CompiledFeature {
   readonly aggregate: Aggregate;
   /** Milliseconds; infinite for all history. */
   readonly windowMs: number;
+  /** The window is the newest whole one of those that lie end to end from the epoch; otherwise it ends with the time asked for. */
+  readonly tumbling: boolean;
   /** False for a `count` without `of`: it counts contributions. */
   readonly hasValue: boolean;
 }
@@ -84,12 +91,15 @@ function evaluateOne(
   end: number,
   asOf: AsOf,
 ): FeatureValue {
-  const from = asOf.timeMs - feature.windowMs;
+  // Of a tumbling window the start counts and the end does not; of a sliding one the other way round.
+  const until = feature.tumbling ? Math.floor(asOf.timeMs / feature.windowMs) * feature.windowMs : undefined;
+  const from = until === undefined ? asOf.timeMs - feature.windowMs : until - feature.windowMs - 1;
   const fold = new Fold(feature.aggregate);
   // Newest first: the window ends the walk, and the first one found is the last.
   for (let at = end - 1; at >= 0; at--) {
     const contribution = list[at]!;
     if (contribution.timeMs <= from) break;
+    if (until !== undefined && contribution.timeMs >= until) continue;
     if (!isBefore(contribution, asOf)) continue;
     const value = contribution.values[index] ?? null;
     if (feature.hasValue && value === null) continue;
@@ -100,20 +110,25 @@ function evaluateOne(
 }
 
 /** Whether a contribution lies before the place in the log; its time is not looked at in the partition of that place. */
-export function isBefore(contribution: Contribution, { timeMs, position }: AsOf): boolean {
+export function isBefore(contribution: Contribution, { timeMs, position, recordedByMs }: AsOf): boolean {
+  if (recordedByMs !== undefined && contribution.recordedAtMs > recordedByMs) return false;
   if (!position) return true;
   return contribution.partition === position.partition
     ? contribution.offset < position.offset
     : contribution.timeMs < timeMs;
 }
 
+/** One pass over contributions, newest first. Sums of doubles depend on their order: it is always this one. */
 class Fold {
   readonly #aggregate: Aggregate;
   #count = 0;
   #sum = 0;
+  #mean = 0;
+  #squares = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
-  #last: FeatureValue = null;
+  #newest: FeatureValue = null;
+  #oldest: FeatureValue = null;
   #seen: Set<FeatureValue> | undefined;
 
   constructor(aggregate: Aggregate) {
@@ -122,92 +137,45 @@ class Fold {
   }
 
   add(value: FeatureValue): void {
-    if (this.#count++ === 0) this.#last = value;
+    if (this.#count++ === 0) this.#newest = value;
+    this.#oldest = value;
     if (this.#seen) this.#seen.add(value);
     else if (typeof value === 'number') {
       this.#sum += value;
       if (value < this.#min) this.#min = value;
       if (value > this.#max) this.#max = value;
+      if (this.#aggregate === 'stddev') this.#spread(value);
     }
+  }
+
+  /** Welford's step: squares of distances from the running mean, so that large numbers close together lose nothing. */
+  #spread(value: number): void {
+    const distance = value - this.#mean;
+    this.#mean += distance / this.#count;
+    this.#squares += distance * (value - this.#mean);
   }
 
   result(): FeatureValue {
+    const count = this.#count;
     switch (this.#aggregate) {
       case 'count':
-        return this.#count;
+        return count;
+      case 'sum':
+        return this.#sum;
+      case 'mean':
+        return count === 0 ? null : this.#sum / count;
+      case 'min':
+        return count === 0 ? null : this.#min;
+      case 'max':
+        return count === 0 ? null : this.#max;
+      case 'stddev':
+        return count < 2 ? null : Math.sqrt(this.#squares / (count - 1));
       case 'distinct':
         return this.#seen!.size;
+      case 'first':
+        return this.#oldest;
       case 'last':
-        return this.#last;
-      default:
-        return summary(this.#aggregate, this.#count, this.#sum, this.#min, this.#max);
+        return this.#newest;
     }
-  }
-}
-
-function summary(aggregate: Aggregate, count: number, sum: number, min: number, max: number): FeatureValue {
-  if (aggregate === 'count') return count;
-  if (aggregate === 'sum') return sum;
-  if (count === 0) return null;
-  if (aggregate === 'mean') return sum / count;
-  return aggregate === 'min' ? min : max;
-}
-
-/** The values of a tiled view's features: the tiles that ended at or before `timeMs`, back to the window's length. */
-export function evaluateTiled(
-  features: readonly CompiledFeature[],
-  tiles: readonly Tile[],
-  tileMs: number,
-  { timeMs }: AsOf,
-): FeatureValue[] {
-  const end = Math.floor(timeMs / tileMs) * tileMs;
-  return features.map(({ aggregate, windowMs, hasValue }, index) => {
-    let count = 0;
-    let sum = 0;
-    let min = Number.POSITIVE_INFINITY;
-    let max = Number.NEGATIVE_INFINITY;
-    for (let at = tiles.length - 1; at >= 0; at--) {
-      const tile = tiles[at]!;
-      if (tile.startMs >= end) continue;
-      if (tile.startMs < end - windowMs) break;
-      count += hasValue ? tile.counts[index]! : tile.count;
-      sum += tile.sums[index]!;
-      min = Math.min(min, tile.mins[index]!);
-      max = Math.max(max, tile.maxs[index]!);
-    }
-    return summary(aggregate, count, sum, min, max);
-  });
-}
-
-/** A tile of one contribution. */
-export function tileOf(startMs: number, values: readonly FeatureValue[]): Tile {
-  const number = (value: FeatureValue, otherwise: number) => (typeof value === 'number' ? value : otherwise);
-  return {
-    startMs,
-    count: 1,
-    counts: values.map((value) => (value === null ? 0 : 1)),
-    sums: values.map((value) => number(value, 0)),
-    mins: values.map((value) => number(value, Number.POSITIVE_INFINITY)),
-    maxs: values.map((value) => number(value, Number.NEGATIVE_INFINITY)),
-  };
-}
-
-/** Puts a tile in its place by start, or adds it to the one that is there. */
-export function insertTile(tiles: Tile[], tile: Tile): void {
-  let at = tiles.length;
-  while (at > 0 && tiles[at - 1]!.startMs > tile.startMs) at--;
-  const before = tiles[at - 1];
-  if (before?.startMs === tile.startMs) mergeTile(before, tile);
-  else tiles.splice(at, 0, tile);
-}
-
-/** Adds one tile to another of the same start. */
-export function mergeTile(into: Tile, tile: Tile): void {
-  into.count += tile.count;
-  for (let i = 0; i < tile.sums.length; i++) {
-    into.counts[i] = into.counts[i]! + tile.counts[i]!;
-    into.sums[i] = into.sums[i]! + tile.sums[i]!;
-    into.mins[i] = Math.min(into.mins[i]!, tile.mins[i]!);
-    into.maxs[i] = Math.max(into.maxs[i]!, tile.maxs[i]!);
   }
 }
