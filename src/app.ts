@@ -220,7 +220,8 @@ async function begin(stations: Stations): Promise<void> {
     group: 'workflows',
     types: () => engine.startTypes(),
     definitions,
-    room: () => (takesRuns ? engine.room() : 0), // without room it still takes its dead letters again
+    takesPart: takesRuns, // without it, it still takes its dead letters again
+    room: () => engine.room(),
     pauseMs: () => engine.startPauseMs(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });

@@ -6,7 +6,10 @@ import type { Limits } from '../kernel/limits.ts';
 import { classify, type Database, type Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { buryEvent } from './dead-letters.ts';
-import { lockOffsets, moveOffsets, passEvent, readOffsets, registerGroup } from './group-offsets.ts';
+import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
+import type { Membership } from './groups/membership.ts';
+import { backOffMs, Retries } from './groups/retries.ts';
+import { PartitionShare } from './groups/share.ts';
 import type { EventLog } from './log.ts';
 import { PARTITIONS } from './partitions.ts';
 
@@ -24,6 +27,8 @@ export interface ConsumerDefinition {
   readonly from?: 'earliest' | 'latest';
   /** Milliseconds from one batch to the next while nobody waits; `consumerPauseMs` when left out. */
   readonly pauseMs?: () => number;
+  /** False where this process leaves the group's events to others: it holds none of its partitions. */
+  readonly takesPart?: boolean;
   /** How many events may be taken now; asked before each batch. At 0 the group waits until it is woken. */
   readonly room?: () => number;
   /**
@@ -36,7 +41,10 @@ export interface ConsumerDefinition {
 export interface ConsumerDependencies {
   db: Database;
   log: EventLog;
-  limits: Pick<Limits, 'consumerBatchMax' | 'consumerPauseMs' | 'consumerPollMs' | 'consumerAttemptsMax'>;
+  limits: Pick<
+    Limits,
+    'consumerBatchMax' | 'consumerPauseMs' | 'consumerPollMs' | 'consumerAttemptsMax' | 'consumerLeaseMs'
+  >;
   onError?: (group: string, error: AiosError) => void;
 }
 
@@ -45,10 +53,8 @@ const deadLetterCounter = metrics.getMeter('aios.events').createCounter('aios.ev
   unit: '{event}',
 });
 
-const BACK_OFF_MS = 20;
-const BACK_OFF_MAX_MS = 2000;
-/** An error that says "later" (a model that is loading) gets ten times the tries: about 100 s at the longest back-off. */
-const RETRYABLE_FACTOR = 10;
+/** How often this process looks how far the others are, while a caller waits for one of their partitions. */
+const AWAITING_MS = 10;
 
 interface Waiter {
   position: LogPosition;
@@ -66,8 +72,9 @@ interface Share {
 }
 
 /**
- * One group in this process. Its offset rows are locked while it works, so several processes share a group without a coordinator and
- * the order within a partition holds. An event that fails again and again alone becomes a dead letter; its neighbours go on.
+ * One group in this process. The living processes share the partitions of a group (`groups/assignment.ts`): each works on its own, under an epoch
+ * that its transaction checks, so that no event is handled by two and none is skipped, and a process that was replaced commits nothing. An
+ * event that fails holds up its partition, so that the order of each key stays; after its tries it becomes a dead letter.
  */
 export class Consumer {
   readonly definition: ConsumerDefinition;
@@ -86,15 +93,25 @@ export class Consumer {
   #running: Promise<void> | undefined;
   #stopped = new AbortController();
   #lookedAtMs = 0;
-  /** Failures in a row. */
+  /** Failures of the store in a row. */
   #failures = 0;
-  /** Where a failed batch ends, per partition: it is halved until the event that fails stands alone. Empty when all is well. */
-  readonly #suspects = new Map<number, number>();
-  /** The event that fails alone, and how often it did. */
-  #alone: (LogPosition & { tries: number }) | undefined;
+  readonly #share: PartitionShare;
+  readonly #retries: Retries;
   #continuity = 0;
 
-  constructor(definition: ConsumerDefinition, { db, log, limits, onError }: ConsumerDependencies) {
+  constructor(
+    definition: ConsumerDefinition,
+    { db, log, limits, onError }: ConsumerDependencies,
+    membership: Membership,
+  ) {
+    const { group, takesPart = true } = definition;
+    this.#retries = new Retries(limits.consumerAttemptsMax);
+    this.#share = new PartitionShare({
+      db,
+      group,
+      membership: takesPart ? membership : undefined,
+      onLost: (partition) => this.#retries.forget(partition),
+    });
     this.definition = definition;
     this.#db = db;
     this.#log = log;
@@ -110,17 +127,21 @@ export class Consumer {
 
   async start(): Promise<void> {
     await this.register();
+    await this.#share.join();
     await this.#refresh();
     this.#stopped = new AbortController();
     this.#running = this.#run(this.#stopped.signal);
   }
 
-  /** Finishes the batch under way. */
+  /** Finishes the batch under way, and leaves its partitions to the others. */
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.wake();
     this.#hurry?.();
     await this.#running;
+    await this.#share
+      .leave()
+      .catch((error: unknown) => this.#onError?.(this.definition.group, toAiosError(error)));
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { reject } of waiters)
@@ -139,10 +160,21 @@ export class Consumer {
     this.#wake?.();
   }
 
-  wantsAny(events: readonly LoggedEvent[]): boolean {
+  /** Whether it is to be woken for events of these types; null are any. */
+  wantsAny(types: readonly string[] | null): boolean {
     const { wakesOn } = this.definition;
     const names = wakesOn ? wakesOn() : this.#types();
-    return !names || events.some(({ event }) => names.includes(event.type));
+    return !names || !types || types.some((type) => names.includes(type));
+  }
+
+  /** The partitions of this process, in their order. */
+  partitions(): number[] {
+    return this.#share.partitions();
+  }
+
+  /** Whether other processes work on the group, too. */
+  isShared(): boolean {
+    return this.#share.isShared;
   }
 
   /** Events of the log that the group has not passed, as far as this process knows. */
@@ -173,6 +205,7 @@ export class Consumer {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ position, resolve, reject });
       this.#hurry?.();
+      if (!this.#share.owns(position.partition)) this.wake();
     });
   }
 
@@ -181,12 +214,14 @@ export class Consumer {
       this.#woken = false;
       try {
         // By the clock and not only when idle: a process that is always busy must see what others append, too.
-        if (performance.now() - this.#lookedAtMs >= this.#limits.consumerPollMs) await this.#refresh();
+        if (performance.now() - this.#lookedAtMs >= this.#lookMs()) await this.#refresh();
         if (await this.#round()) {
           await this.#gather();
           continue;
         }
-        if (!this.#woken) await this.#sleep(this.#limits.consumerPollMs);
+        const retryMs = this.#retries.waitMs(performance.now()) ?? Number.POSITIVE_INFINITY;
+        // A partition to be tried again may be locked for a moment: then it is due all the while.
+        if (!this.#woken) await this.#sleep(Math.min(this.#lookMs(), Math.max(AWAITING_MS, retryMs)));
       } catch (error) {
         this.#failures++;
         this.#onError?.(this.definition.group, toAiosError(error));
@@ -195,9 +230,14 @@ export class Consumer {
     }
   }
 
+  #lookMs(): number {
+    const awaits = this.#waiters.some(({ position }) => !this.#share.owns(position.partition));
+    return awaits ? Math.min(AWAITING_MS, this.#limits.consumerPollMs) : this.#limits.consumerPollMs;
+  }
+
   /** Batches grow while nobody waits for them: a batch of one costs about 0.5 ms of CPU, one of forty hardly more. */
   async #gather(): Promise<void> {
-    if (this.#waiters.length > 0 || this.#stopped.signal.aborted || this.#suspects.size > 0) return;
+    if (this.#waiters.length > 0 || this.#stopped.signal.aborted) return;
     if (this.lag() >= this.#limits.consumerBatchMax) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
@@ -208,22 +248,26 @@ export class Consumer {
     this.#hurry = undefined;
   }
 
-  /** Works on one batch; false when there was none. */
+  /** Works on one batch of all partitions that are well, and on one of each that is to be tried again; false when there was nothing. */
   async #round(): Promise<boolean> {
-    const isolating = this.#suspects.size > 0;
-    const behind = isolating
-      ? [...this.#suspects.keys()]
-      : this.#heads.flatMap((head, partition) => (head > this.#offsets[partition]! ? [partition] : []));
-    const countMax = Math.min(
-      this.#limits.consumerBatchMax,
-      this.definition.room?.() ?? Number.POSITIVE_INFINITY,
+    const { consumerBatchMax } = this.#limits;
+    const countMax = Math.min(consumerBatchMax, this.definition.room?.() ?? consumerBatchMax);
+    if (countMax <= 0) return false;
+    const behind = this.partitions().filter(
+      (partition) => this.#heads[partition]! > this.#offsets[partition]! && !this.#retries.holds(partition),
     );
-    if (behind.length === 0 || countMax <= 0) return false;
+    let isWorked = behind.length > 0 && (await this.#batch(behind, countMax));
+    for (const { partition, countMax: few } of this.#retries.due(performance.now()))
+      isWorked = (await this.#batch([partition], Math.min(few, countMax))) || isWorked;
+    return isWorked;
+  }
+
+  async #batch(partitions: readonly number[], countMax: number): Promise<boolean> {
     let shares: Share[] = [];
     let after: (() => void) | undefined;
     try {
       await this.#db.transaction(async (tx) => {
-        shares = await this.#take(tx, behind, countMax);
+        shares = await this.#take(tx, partitions, countMax);
         after = await this.#work(shares, tx);
       });
     } catch (error) {
@@ -232,31 +276,26 @@ export class Consumer {
       return true;
     }
     this.#failures = 0;
-    const count = shares.reduce((sum, { events }) => sum + events.length, 0);
-    if (count === 0) this.#suspects.clear(); // passed, or in the hands of another process, which will find the bad event itself
+    let count = 0;
     for (const { partition, offset, events } of shares) {
       if (offset !== this.#offsets[partition]) this.#continuity++; // others, or a commit whose answer was lost, moved it meanwhile
       this.#offsets[partition] = offset + events.length;
+      this.#retries.passed(partition, offset + events.length);
+      count += events.length;
     }
     this.#settle();
     after?.();
-    return isolating || count > 0;
+    return count > 0;
   }
 
-  /** Locks the group's rows and reads what comes next; rows that another process holds are left to it. */
+  /** Locks the group's rows and reads what comes next; what another process has taken since is left to it. */
   async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
-    const rows = await lockOffsets(tx, this.definition.group, partitions);
-    const suspected = rows.map((row) =>
-      Math.max(0, (this.#suspects.get(row.partition) ?? 0) - row.log_offset),
-    );
-    let half = Math.ceil(suspected.reduce((sum, count) => sum + count, 0) / 2);
+    const rows = await lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
     const evenly = Math.ceil(batchMax / Math.max(1, rows.length));
     const shares: Share[] = [];
-    for (const [index, { partition, log_offset: offset }] of rows.entries()) {
-      const countMax = this.#suspects.size > 0 ? Math.min(half, suspected[index]!) : evenly;
-      const events = countMax > 0 ? await this.#log.read(partition, offset, countMax, tx) : [];
-      half -= events.length;
-      shares.push({ partition, offset, events });
+    for (const { partition, log_offset: offset, epoch } of rows) {
+      if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
+      else shares.push({ partition, offset, events: await this.#log.read(partition, offset, evenly, tx) });
     }
     return shares;
   }
@@ -283,68 +322,53 @@ export class Consumer {
   }
 
   async #failed(error: unknown, shares: readonly Share[]): Promise<void> {
-    this.#failures++;
     const problem = toAiosError(error);
     this.#onError?.(this.definition.group, problem);
     const taken = shares.filter(({ events }) => events.length > 0);
-    const [share] = taken;
-    if (!share || isOfTheStore(error, problem)) return this.#backOff(this.#failures);
-    if (taken.length > 1 || share.events.length > 1) {
-      // The first failure may be a passing one: the batch is tried again whole.
-      if (this.#failures === 1 && this.#suspects.size === 0) return this.#backOff(1);
-      this.#suspects.clear();
-      for (const { partition, offset, events } of taken)
-        this.#suspects.set(partition, offset + events.length);
-      return this.#backOff(1);
+    if (taken.length === 0 || isOfTheStore(error, problem)) return this.#backOff(++this.#failures);
+    for (const { partition, offset, events } of taken) {
+      const batch = { partition, offset, count: events.length, isAll: taken.length === 1 };
+      const tries = this.#retries.failed(batch, problem, performance.now());
+      if (tries !== undefined) await this.#bury(events[0]!, problem, tries);
     }
-    const [event] = share.events as [LoggedEvent];
-    const { partition, offset } = event;
-    const same = this.#alone?.partition === partition && this.#alone.offset === offset;
-    const tries = same ? this.#alone!.tries + 1 : 1;
-    this.#alone = { partition, offset, tries };
-    this.#suspects.clear();
-    this.#suspects.set(partition, offset + 1);
-    const triesMax = this.#limits.consumerAttemptsMax * (problem.retryable ? RETRYABLE_FACTOR : 1);
-    if (tries < triesMax) return this.#backOff(tries);
-    await this.#bury(event, problem, tries);
   }
 
   /** Puts an event aside and moves over it, unless another process has done either meanwhile. */
   async #bury(event: LoggedEvent, problem: AiosError, tries: number): Promise<void> {
     const { group } = this.definition;
     const { partition, offset } = event;
+    const epoch = this.#share.epoch(partition)!;
     const buried = await this.#db.transaction(async (tx) => {
-      const passed = await passEvent(tx, group, event);
+      const passed = await passEvent(tx, group, { partition, offset, epoch });
       if (passed) await buryEvent(tx, group, event, problem, tries);
       return passed;
     });
-    this.#failures = 0;
-    this.#alone = undefined;
-    this.#suspects.clear();
     if (!buried) return this.#refresh();
     deadLetterCounter.add(1, { group });
     this.#offsets[partition] = offset + 1;
+    this.#retries.passed(partition, offset + 1);
     this.#settle();
   }
 
   /** Ends early when the consumer is stopped. */
   async #backOff(failures: number): Promise<void> {
-    const ms = Math.min(BACK_OFF_MAX_MS, BACK_OFF_MS * 2 ** Math.min(failures - 1, 8));
-    await sleep(ms, undefined, { signal: this.#stopped.signal }).catch(() => {});
+    await sleep(backOffMs(failures), undefined, { signal: this.#stopped.signal }).catch(() => {});
   }
 
-  /** Reads what other processes have appended and consumed. */
+  /** Reads what other processes have appended and consumed, and takes or gives what the sharing of the group asks for. */
   async #refresh(): Promise<void> {
     this.#lookedAtMs = performance.now();
-    const rows = await readOffsets(this.#db, this.definition.group);
-    for (const { partition, log_offset: offset, next_offset: head } of rows) {
-      if (offset > this.#offsets[partition]!) {
-        this.#offsets[partition] = offset;
-        this.#continuity++;
-      }
+    for (const { partition, log_offset: offset, next_offset: head } of await this.#share.look()) {
+      this.#follow(partition, offset);
       this.notice(partition, head);
     }
     this.#settle();
+  }
+
+  #follow(partition: number, offset: number): void {
+    if (offset <= this.#offsets[partition]!) return;
+    this.#offsets[partition] = offset;
+    this.#continuity++;
   }
 
   #settle(): void {

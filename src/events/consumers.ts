@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics, type ObservableResult } from '@opentelemetry/api';
+import { toAiosError } from '../kernel/errors.ts';
 import { Consumer, type ConsumerDefinition, type ConsumerDependencies } from './consumer.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { type Appendix, Membership } from './groups/membership.ts';
 
 const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.events.lag', {
   description: 'Events of the log that a consumer group has not passed, as far as this process knows',
@@ -17,6 +19,7 @@ export class EventConsumers {
   readonly #dependencies: ConsumerDependencies;
   readonly #consumers: Consumer[] = [];
   readonly deadLetters: DeadLetters;
+  readonly #membership: Membership;
   #stopListening: (() => void) | undefined;
   readonly #observe = (result: ObservableResult) => {
     for (const [group, lag] of Object.entries(this.lags())) result.observe(lag, { group });
@@ -24,13 +27,18 @@ export class EventConsumers {
 
   constructor(dependencies: ConsumerDependencies) {
     this.#dependencies = dependencies;
+    this.#membership = new Membership({
+      ...dependencies,
+      onAppended: ({ heads, types }) => this.#notice(heads, types),
+      onError: (error) => dependencies.onError?.('membership', toAiosError(error)),
+    });
     this.deadLetters = new DeadLetters(dependencies.db, () =>
       this.#consumers.map(({ definition }) => definition),
     );
   }
 
   add(definition: ConsumerDefinition): Consumer {
-    const consumer = new Consumer(definition, this.#dependencies);
+    const consumer = new Consumer(definition, this.#dependencies, this.#membership);
     this.#consumers.push(consumer);
     return consumer;
   }
@@ -42,11 +50,11 @@ export class EventConsumers {
 
   async start(): Promise<void> {
     this.#stopListening = this.#dependencies.log.onCommitted((events) => {
-      for (const consumer of this.#consumers) {
-        for (const { partition, offset } of events) consumer.notice(partition, offset + 1);
-        // Events that it only passes over wait for its next look: each batch is a transaction.
-        if (consumer.wantsAny(events)) consumer.wake();
-      }
+      const heads = new Map<number, number>();
+      for (const { partition, offset } of events) heads.set(partition, offset + 1);
+      const types = [...new Set(events.map(({ event }) => event.type))];
+      this.#notice(heads, types);
+      if (this.#consumers.some((consumer) => consumer.isShared())) this.#membership.tell(heads, types);
     });
     lagGauge.addCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
@@ -56,6 +64,20 @@ export class EventConsumers {
     this.#stopListening?.();
     lagGauge.removeCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+    await this.#membership.close();
+  }
+
+  #notice(heads: Appendix['heads'], types: Appendix['types']): void {
+    for (const consumer of this.#consumers) {
+      for (const [partition, next] of heads) consumer.notice(partition, next);
+      // Events that it only passes over wait for its next look: each batch is a transaction.
+      if (consumer.wantsAny(types)) consumer.wake();
+    }
+  }
+
+  /** The partitions of a group that this process works on. */
+  partitions(group: string): number[] {
+    return this.#consumers.find(({ definition }) => definition.group === group)?.partitions() ?? [];
   }
 
   /** Events that a group has not passed. */

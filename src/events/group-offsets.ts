@@ -5,6 +5,15 @@ export interface GroupOffset {
   partition: number;
   /** The offset of the event that comes next. */
   log_offset: number;
+  /** Grows with each new owner: who comes with an older one has been replaced. */
+  epoch: number;
+}
+
+/** A partition of a group as all its members see it. */
+export interface GroupPartition extends GroupOffset {
+  /** The next offset of the log. */
+  next_offset: number;
+  owner: string | null;
 }
 
 /** Gives a new group its offsets: the log's ends (`latest`), or its beginning. */
@@ -14,32 +23,82 @@ export async function registerGroup(
   from: 'earliest' | 'latest',
 ): Promise<void> {
   await db.query(
-    `insert into event_consumers select $1, partition, case when $2 then next_offset else 0 end from event_partitions on conflict do nothing`,
+    `insert into event_consumers (consumer_group, partition, log_offset)
+     select $1, partition, case when $2 then next_offset else 0 end from event_partitions on conflict do nothing`,
     [group, from === 'latest'],
   );
 }
 
-/** The offsets of a group, and beside each the next one of the log. */
-export function readOffsets(
+/**
+ * The partitions of a group, and its living members in one order for all. A member lives while its lease runs and its session is there: that of
+ * a process that was killed ends with it, that of one that stands still ends by time.
+ */
+export async function readGroup(
   db: Queryable,
   group: string,
-): Promise<(GroupOffset & { next_offset: number })[]> {
-  return db.query(
-    `select partition, log_offset, next_offset from event_consumers join event_partitions using (partition) where consumer_group = $1`,
+): Promise<{ partitions: GroupPartition[]; members: string[] }> {
+  const rows = await db.query<GroupPartition & { members: string[] | null }>(
+    `select partition, log_offset, epoch, owner, next_offset,
+       (select json_agg(member order by md5($1 || member)) from event_group_members m
+        where m.consumer_group = $1 and lease_until > clock_timestamp() and exists (
+          select from pg_stat_get_activity(m.pid) a where a.backend_start is not distinct from m.backend_start)) as members
+     from event_consumers join event_partitions using (partition) where consumer_group = $1 order by partition`,
     [group],
+  );
+  return { partitions: rows, members: rows[0]?.members ?? [] };
+}
+
+/**
+ * Takes partitions that were free at a look; those that somebody took since, or whose owner has a transaction open on them, are left out. The
+ * epoch is compared, not the owner: what the look knew of the living may be old by now.
+ */
+export function takePartitions(
+  db: Queryable,
+  group: string,
+  member: string,
+  free: readonly GroupOffset[],
+): Promise<GroupOffset[]> {
+  return db.query(
+    `with free as (
+       select c.partition from event_consumers c join unnest($3::smallint[], $4::bigint[]) as t(partition, epoch)
+         on c.partition = t.partition and c.epoch = t.epoch
+       where c.consumer_group = $1 for update of c skip locked)
+     update event_consumers c set owner = $2, epoch = c.epoch + 1 from free
+     where c.consumer_group = $1 and c.partition = free.partition
+     returning c.partition, c.log_offset, c.epoch`,
+    [group, member, free.map(({ partition }) => partition), free.map(({ epoch }) => epoch)],
   );
 }
 
-/** Locks the offsets of a group until the transaction ends; those that another process holds are left out. */
+/** Gives partitions up, so that others may take them at once. */
+export async function givePartitions(
+  db: Queryable,
+  group: string,
+  member: string,
+  partitions: readonly number[],
+): Promise<void> {
+  await db.query(
+    `update event_consumers set owner = null, epoch = epoch + 1
+     where consumer_group = $1 and owner = $2 and partition = any($3::smallint[])`,
+    [group, member, partitions],
+  );
+}
+
+/**
+ * Locks the offsets of a group until the transaction ends; those that another process holds are left out. The transaction of a process that stands
+ * still is ended by Postgres with the lease, so that its lock is not for ever.
+ */
 export function lockOffsets(
   tx: Queryable,
   group: string,
   partitions: readonly number[],
+  leaseMs: number,
 ): Promise<GroupOffset[]> {
   return tx.query(
-    `select partition, log_offset from event_consumers where consumer_group = $1 and partition = any($2::smallint[])
+    `select partition, log_offset, epoch, set_config('idle_in_transaction_session_timeout', $3, true)
+     from event_consumers where consumer_group = $1 and partition = any($2::smallint[])
      order by partition for update skip locked`,
-    [group, partitions],
+    [group, partitions, String(Math.ceil(leaseMs))],
   );
 }
 
@@ -66,16 +125,16 @@ export async function moveOffsets(
   return row!.revision;
 }
 
-/** Moves a group over one event; false when another process has moved it meanwhile. */
+/** Moves a group over one event; false when another process has moved it, or owns the partition, meanwhile. */
 export async function passEvent(
   tx: Queryable,
   group: string,
-  { partition, offset }: { partition: number; offset: number },
+  { partition, offset, epoch }: { partition: number; offset: number; epoch: number },
 ): Promise<boolean> {
   const rows = await tx.query(
     `update event_consumers set log_offset = log_offset + 1
-     where consumer_group = $1 and partition = $2 and log_offset = $3 returning partition`,
-    [group, partition, offset],
+     where consumer_group = $1 and partition = $2 and log_offset = $3 and epoch = $4 returning partition`,
+    [group, partition, offset, epoch],
   );
   return rows.length > 0;
 }

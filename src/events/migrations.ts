@@ -32,7 +32,17 @@ export const eventMigrations: Migration[] = [
         consumer_group text not null,
         partition smallint not null,
         log_offset bigint not null,
+        owner text,
+        epoch bigint not null default 0,
         primary key (consumer_group, partition)
+      ) with (fillfactor = 10);
+      create table event_group_members (
+        consumer_group text not null,
+        member text not null,
+        pid int not null,
+        backend_start timestamptz,
+        lease_until timestamptz not null,
+        primary key (consumer_group, member)
       ) with (fillfactor = 10);
       create table dead_letters (
         id text primary key,

@@ -17,7 +17,8 @@ export type IdKind =
   | 'sub'
   | 'req'
   | 'rol'
-  | 'blk';
+  | 'blk'
+  | 'mem';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

@@ -28,6 +28,10 @@ export const LIMITS = {
     'the least time between two batches of a consumer that nobody waits for: batches grow in it',
   ),
   consumerPollMs: limit(250, 'how often a consumer looks for events of other processes'),
+  consumerLeaseMs: limit(
+    10_000,
+    'how long a process that stands still keeps its partitions of a consumer group; renewed every third of it. Those of a process that was killed are free at once',
+  ),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
   featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
   featureContributionsCachedMax: limit(

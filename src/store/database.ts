@@ -33,6 +33,8 @@ export interface DedicatedConnection extends Queryable {
   readonly lost: boolean;
   /** What `send` asks before it returns leaves in one packet: a write to the socket costs about 15 µs, whatever its size. */
   together<T>(send: () => T): T;
+  /** Calls back with each message (NOTIFY) of a channel as long as the connection stands. */
+  listen(channel: string, told: (message: string) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -182,6 +184,12 @@ class PostgresDatabase implements Database {
           stream.uncork();
         }
       },
+      async listen(channel, told) {
+        client.on('notification', (notice) => {
+          if (notice.channel === channel) told(notice.payload ?? '');
+        });
+        await client.query(`listen ${client.escapeIdentifier(channel)}`);
+      },
       close: () => client.end(),
     };
   }
@@ -213,7 +221,8 @@ export function classify(error: unknown): Failure {
   }
   if (code === '40001' || code === '40P01' || code === '55P03') return 'race';
   if (/^(22|23|54)/.test(code)) return 'refused';
-  if (/^(08|57P|53)/.test(code) || /^E[A-Z]+$/.test(code)) return 'lost';
+  // 25P03: the transaction stood still for longer than it may, and its session was ended.
+  if (/^(08|57P|53|25P03)/.test(code) || /^E[A-Z]+$/.test(code)) return 'lost';
   return 'fault';
 }
 
