@@ -213,7 +213,8 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
 async function begin(stations: Stations): Promise<void> {
-  const { consumers, engine, sequencer, definitions, models, views, tasks, takesRuns, closers } = stations;
+  const { consumers, replays, engine, sequencer, definitions, models, views, tasks, takesRuns, closers } =
+    stations;
   await definitions.reload();
   await models.reload();
   const starts = consumers.add({
@@ -247,6 +248,8 @@ async function begin(stations: Stations): Promise<void> {
   closers.push(() => tasks.escalations.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
+  await replays.start();
+  closers.push(() => replays.stop());
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

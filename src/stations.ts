@@ -40,6 +40,7 @@ import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
+import { createReplays } from './stations-events.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -169,6 +170,7 @@ export async function createStations(ground: Ground) {
     ...createQuality(ground, tasks.queues, ledger),
     ...chat,
     engine,
+    replays: createReplays(ground, events, engine),
     kinds,
     access,
   };

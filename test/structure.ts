@@ -59,6 +59,7 @@ const ROOT_FILES = [
   'src/doors.ts',
   'src/stations.ts',
   'src/stations-chat.ts',
+  'src/stations-events.ts',
   'src/stations-quality.ts',
   'src/stations-runtimes.ts',
   'src/people.ts',

@@ -4,6 +4,7 @@ export const PERMISSIONS = [
   'definitions.write',
   'events.read',
   'events.write',
+  'events.replay',
   'dead-letters.replay',
   'features.read',
   'models.read',

@@ -14,6 +14,7 @@ import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
 import { qualityRoutes } from './routes-quality.ts';
 import { quantizationRoutes } from './routes-quantization.ts';
+import { replayRoutes } from './routes-replays.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { rolloutRoutes } from './routes-rollouts.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
@@ -38,6 +39,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof replayRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
   Parameters<typeof promotionRoutes>[0] &
   Parameters<typeof quantizationRoutes>[0] &
@@ -75,6 +77,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     accessRoutes(dependencies),
     definitionRoutes(dependencies),
     eventRoutes(dependencies),
+    replayRoutes(dependencies),
     featureRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),

@@ -39,6 +39,7 @@ import { PostgresRunStore } from '../workflow/engine/postgres-store.ts';
 import { runQueueKind } from '../workflow/language/run-queue.ts';
 import { workflowKind } from '../workflow/language/workflow-kind.ts';
 import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
+import { eventOutletsUnderTest } from './events-under-test.ts';
 import type { AccessPort } from './routes.ts';
 import { createAccessPort } from './routes-access.ts';
 import type { ApplyProject } from './routes-definitions.ts';
@@ -132,7 +133,7 @@ interface Store {
 /** Opens the API over a database with `API_MIGRATIONS`, with the project applied. */
 export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   const modules = assemble(store);
-  const { engine, consumers, access, sequencer } = modules;
+  const { engine, consumers, replays, access, sequencer } = modules;
   const keys = Object.fromEntries(
     await Promise.all(
       (['viewer', 'reviewer', 'operator', 'admin'] as const).map(async (role) => [
@@ -151,6 +152,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   });
   await engine.begin();
   await consumers.start();
+  await replays.start();
   sequencer.start();
   const request: ApiUnderTest['request'] = ({ method = 'GET', url, role, body, headers = {} }) =>
     server.inject({
@@ -179,6 +181,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
     request,
     async close() {
       await server.close();
+      await replays.stop();
       await consumers.stop();
       await engine.stop();
       await sequencer.stop();
@@ -306,11 +309,13 @@ function assemble({ db, commit, limits }: Store) {
     types: () => engine.startTypes(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
+  const outlets = eventOutletsUnderTest({ db, log, consumers, limits, engine });
   return {
     definitions,
     contracts,
     log,
     consumers,
+    ...outlets,
     ...ledger,
     tasks,
     ...createQuality({ db, commit, clock, limits }, tasks.queues, ledger),
@@ -337,7 +342,7 @@ function feed(engine: WorkflowEngine, definitions: Definitions): void {
 }
 
 function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof assemble>, port: AccessPort) {
-  const { definitions, contracts, log, consumers, tasks, engine, kinds, access } = modules;
+  const { definitions, contracts, log, consumers, replays, tasks, engine, kinds, access } = modules;
   const check = (event: CloudEvent) => contracts.check(event);
   const apply: ApplyProject = async (files, caller, dryRun) => {
     const planned = await planProject(files, kinds, definitions);
@@ -360,6 +365,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     collections: COLLECTIONS,
     log,
     consumers,
+    replays,
     clock,
     check,
     engine,

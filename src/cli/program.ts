@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { EVENT_COMMANDS } from './event-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT } from './output.ts';
 import type { GlobalOptions } from './session.ts';
@@ -137,6 +138,7 @@ const COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./schedules.ts')).schedules,
   },
+  ...EVENT_COMMANDS,
   ...MODEL_COMMANDS,
   {
     name: 'run-queues [name]',

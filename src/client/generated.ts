@@ -50,6 +50,8 @@ export interface Operations {
   'PUT /api/v1/connectors/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
   /** Every version of a connector, newest first. Permission: `definitions.read`. */
   'GET /api/v1/connectors/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** Consumer groups: how far each is, and which process works on which partition. Permission: `events.read`. */
+  'GET /api/v1/consumer-groups': { answer: { items: Array<{ group: string; lag: number; partitions: Array<{ partition: number; offset: number; lag: number; owner: string | null }> }>; nextCursor: string | null } };
   /** The newest version of every contract. Permission: `definitions.read`. */
   'GET /api/v1/contracts': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a contract. Permission: `definitions.read`. */
@@ -88,6 +90,14 @@ export interface Operations {
   'GET /api/v1/events': { query?: { type?: string | undefined; source?: string | undefined; subject?: string | undefined; since?: string | undefined; until?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** Publish CloudEvents: binary, structured or batch. Permission: `events.write`. */
   'POST /api/v1/events': { body?: Json | Uint8Array; answer: { accepted: number; duplicates: number; rejected: Array<{ index: number; problem: { [name: string]: Json } }> } };
+  /** Give a part of the log to a consumer group or a flow again; with `Idempotency-Key`, once. Permission: `events.replay`. */
+  'POST /api/v1/events/replays': { body: { target: { consumer?: string | undefined; workflow?: string | undefined }; from?: { time?: string | undefined; offsets?: Array<number> | undefined } | undefined; until?: { time?: string | undefined; offsets?: Array<number> | undefined } | undefined; types?: Array<string> | undefined; filter?: string | undefined; reset?: boolean | undefined; dryRun?: boolean | undefined }; answer: { id?: string | undefined; from: Array<number>; until: Array<number>; events: number; isExact: boolean } };
+  /** Replays, newest first. Permission: `events.read`. */
+  'GET /api/v1/events/replays': { query?: { cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined }>; nextCursor: string | null } };
+  /** A replay and how far it is. Permission: `events.read`. */
+  'GET /api/v1/events/replays/{id}': { params: { id: string }; answer: { id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined } };
+  /** End a replay; what it has handed over stays. Permission: `events.replay`. */
+  'POST /api/v1/events/replays/{id}/cancel': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined } };
   /** The newest version of every feature-service. Permission: `definitions.read`. */
   'GET /api/v1/feature-services': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a feature-service. Permission: `definitions.read`. */

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
-import type { Limits } from '../kernel/limits.ts';
 import { classify, type Database, type Queryable } from '../store/database.ts';
-import type { Definitions } from '../store/definitions.ts';
+import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
 import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
 import type { Membership } from './groups/membership.ts';
@@ -12,41 +11,6 @@ import { backOffMs, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
 import type { EventLog } from './log.ts';
 import { PARTITIONS } from './partitions.ts';
-
-/** Who reads the log, and what it does with a batch. */
-export interface ConsumerDefinition {
-  /** Each group sees every event once; its offsets are kept under this name. */
-  readonly group: string;
-  /** The event types wanted; all when left out. The offset moves over the others. */
-  readonly types?: readonly string[] | (() => readonly string[] | undefined);
-  /** The event types that it is woken for at once, where it takes others too; the others wait for its next look. */
-  readonly wakesOn?: () => readonly string[] | undefined;
-  /** What decides which events it wants: a batch that was worked on under older definitions than its events were sent under is worked on again. */
-  readonly definitions?: Pick<Definitions, 'revision' | 'reload'>;
-  /** Where a group that is new begins. */
-  readonly from?: 'earliest' | 'latest';
-  /** Milliseconds from one batch to the next while nobody waits; `consumerPauseMs` when left out. */
-  readonly pauseMs?: () => number;
-  /** False where this process leaves the group's events to others: it holds none of its partitions. */
-  readonly takesPart?: boolean;
-  /** How many events may be taken now; asked before each batch. At 0 the group waits until it is woken. */
-  readonly room?: () => number;
-  /**
-   * Works on events in the order of their partitions, writing through `tx`: its writes and the group's offsets are committed together.
-   * A function that it returns runs after that commit.
-   */
-  handle(events: LoggedEvent[], tx: Queryable): Promise<(() => void) | undefined>;
-}
-
-export interface ConsumerDependencies {
-  db: Database;
-  log: EventLog;
-  limits: Pick<
-    Limits,
-    'consumerBatchMax' | 'consumerPauseMs' | 'consumerPollMs' | 'consumerAttemptsMax' | 'consumerLeaseMs'
-  >;
-  onError?: (group: string, error: AiosError) => void;
-}
 
 const deadLetterCounter = metrics.getMeter('aios.events').createCounter('aios.events.dead_letters', {
   description: 'Events put aside because a consumer group could not handle them',
@@ -122,7 +86,8 @@ export class Consumer {
   /** Gives a new group its offsets; nothing is read yet. */
   async register(): Promise<void> {
     const { group, from = 'earliest' } = this.definition;
-    await registerGroup(this.#db, group, from);
+    // One with an end was given its offsets when it was made.
+    if (!this.definition.until) await registerGroup(this.#db, group, from);
   }
 
   async start(): Promise<void> {
@@ -151,7 +116,8 @@ export class Consumer {
   }
 
   /** Events were committed; `next` is the offset after the last one of the partition. */
-  notice(partition: number, next: number): void {
+  notice(partition: number, head: number): void {
+    const next = Math.min(head, this.definition.until?.[partition] ?? head);
     if (next > this.#heads[partition]!) this.#heads[partition] = next;
   }
 
@@ -295,9 +261,15 @@ export class Consumer {
     const shares: Share[] = [];
     for (const { partition, log_offset: offset, epoch } of rows) {
       if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
-      else shares.push({ partition, offset, events: await this.#log.read(partition, offset, evenly, tx) });
+      else shares.push(await this.#read(partition, offset, evenly, tx));
     }
     return shares;
+  }
+
+  async #read(partition: number, offset: number, countMax: number, tx: Queryable): Promise<Share> {
+    const count = Math.min(countMax, (this.definition.until?.[partition] ?? offset + countMax) - offset);
+    const events = count > 0 ? await this.#log.read(partition, offset, count, tx) : [];
+    return { partition, offset, events };
   }
 
   async #work(shares: readonly Share[], tx: Queryable): Promise<(() => void) | undefined> {
@@ -365,8 +337,9 @@ export class Consumer {
     this.#settle();
   }
 
+  /** It may go back, too: a group can be reset. */
   #follow(partition: number, offset: number): void {
-    if (offset <= this.#offsets[partition]!) return;
+    if (offset === this.#offsets[partition]) return;
     this.#offsets[partition] = offset;
     this.#continuity++;
   }

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics, type ObservableResult } from '@opentelemetry/api';
 import { toAiosError } from '../kernel/errors.ts';
-import { Consumer, type ConsumerDefinition, type ConsumerDependencies } from './consumer.ts';
+import { Consumer } from './consumer.ts';
+import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { DeadLetters } from './dead-letters.ts';
+import { type GroupProgress, readGroups } from './group-offsets.ts';
 import { type Appendix, Membership } from './groups/membership.ts';
 
 const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.events.lag', {
@@ -17,7 +19,9 @@ const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.eve
  */
 export class EventConsumers {
   readonly #dependencies: ConsumerDependencies;
-  readonly #consumers: Consumer[] = [];
+  #consumers: Consumer[] = [];
+  /** Tells of groups that are not this process' any more, for their dead letters. */
+  onUnknownGroup: (group: string) => Promise<ConsumerDefinition | undefined> = async () => undefined;
   readonly deadLetters: DeadLetters;
   readonly #membership: Membership;
   #stopListening: (() => void) | undefined;
@@ -32,8 +36,9 @@ export class EventConsumers {
       onAppended: ({ heads, types }) => this.#notice(heads, types),
       onError: (error) => dependencies.onError?.('membership', toAiosError(error)),
     });
-    this.deadLetters = new DeadLetters(dependencies.db, () =>
-      this.#consumers.map(({ definition }) => definition),
+    this.deadLetters = new DeadLetters(
+      dependencies.db,
+      async (group) => this.definition(group) ?? this.onUnknownGroup(group),
     );
   }
 
@@ -41,6 +46,34 @@ export class EventConsumers {
     const consumer = new Consumer(definition, this.#dependencies, this.#membership);
     this.#consumers.push(consumer);
     return consumer;
+  }
+
+  /** A group that comes while the others run. */
+  async addRunning(definition: ConsumerDefinition): Promise<void> {
+    await this.add(definition).start();
+  }
+
+  /** Ends one of those. */
+  async remove(group: string): Promise<void> {
+    const gone = this.#consumers.find(({ definition }) => definition.group === group);
+    this.#consumers = this.#consumers.filter((consumer) => consumer !== gone);
+    await gone?.stop();
+  }
+
+  definition(group: string): ConsumerDefinition | undefined {
+    return this.#consumers.find(({ definition }) => definition.group === group)?.definition;
+  }
+
+  /** All groups of the log, those of other processes too. */
+  groups(): Promise<GroupProgress[]> {
+    return readGroups(this.#dependencies.db);
+  }
+
+  /** The groups whose handlers may be given events again. */
+  repeatable(): string[] {
+    return this.#consumers.flatMap(({ definition: { group, isRepeatable } }) =>
+      isRepeatable ? [group] : [],
+    );
   }
 
   /** Gives new groups their offsets: what keeps state from the log may join it before anything is read. */

@@ -2,7 +2,7 @@ import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import type { ConsumerDefinition } from './consumer.ts';
+import type { ConsumerDefinition } from './consumer-definition.ts';
 
 /** An event that a group could not handle, with the reason. */
 interface DeadLetter {
@@ -38,11 +38,11 @@ export async function buryEvent(
 /** The dead letters of all groups: listed, handed to their group again, or dismissed. */
 export class DeadLetters {
   readonly #db: Database;
-  readonly #definitions: () => readonly ConsumerDefinition[];
+  readonly #definitionOf: (group: string) => Promise<ConsumerDefinition | undefined>;
 
-  constructor(db: Database, definitions: () => readonly ConsumerDefinition[]) {
+  constructor(db: Database, definitionOf: (group: string) => Promise<ConsumerDefinition | undefined>) {
     this.#db = db;
-    this.#definitions = definitions;
+    this.#definitionOf = definitionOf;
   }
 
   /** Newest first; `before` is the cursor of the last page. */
@@ -78,7 +78,7 @@ export class DeadLetters {
           `select ${COLUMNS} from dead_letters where id = $1 and status = 'open' for update`,
           [id],
         );
-        const definition = this.#definitions().find(({ group }) => group === letter?.group);
+        const definition = letter && (await this.#definitionOf(letter.group));
         if (!letter || !definition)
           throw new AiosError('events.unknown_dead_letter', {
             detail: `There is no open dead letter ${id}.`,

@@ -138,3 +138,20 @@ export async function passEvent(
   );
   return rows.length > 0;
 }
+
+/** How far each group has come, as people look at it. */
+export interface GroupProgress {
+  group: string;
+  lag: number;
+  partitions: { partition: number; offset: number; lag: number; owner: string | null }[];
+}
+
+/** All groups by name, with what they have not passed and who works on what. */
+export async function readGroups(db: Queryable): Promise<GroupProgress[]> {
+  return db.query<GroupProgress>(
+    `select consumer_group as "group", sum(next_offset - log_offset)::bigint as lag,
+       json_agg(json_build_object('partition', partition, 'offset', log_offset, 'lag', next_offset - log_offset, 'owner', owner)
+         order by partition) as partitions
+     from event_consumers join event_partitions using (partition) group by consumer_group order by consumer_group`,
+  );
+}

@@ -61,4 +61,21 @@ export const eventMigrations: Migration[] = [
     name: '0021_dead_letters_open',
     sql: `create index dead_letters_open on dead_letters (id) where status = 'open'`,
   },
+  {
+    name: '0022_event_replays',
+    sql: `
+      create table event_replays (
+        id text primary key,
+        target json not null,
+        selection json not null,
+        from_offsets bigint[] not null,
+        until_offsets bigint[] not null,
+        status text not null default 'running',
+        handled bigint not null default 0,
+        created_by text not null,
+        created_at timestamptz not null,
+        ended_at timestamptz
+      );
+      create index event_replays_running on event_replays (id) where status = 'running'`,
+  },
 ];

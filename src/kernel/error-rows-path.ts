@@ -229,21 +229,6 @@ export const PATH_ERRORS = {
     'A test of the decision failed',
     'See `issues`: correct the rules or what the test expects.',
   ),
-  'events.invalid': row(
-    422,
-    'The event is not a CloudEvent 1.0',
-    'See `issues`: each names an attribute and what was expected.',
-  ),
-  'events.payload_too_large': row(
-    413,
-    'The event is over the limit',
-    'Send a reference to the data instead; `limitName` and `limit` name the limit.',
-  ),
-  'events.unknown_dead_letter': row(
-    404,
-    'There is no such open dead letter',
-    'List the open ones at /api/v1/dead-letters.',
-  ),
   'features.unknown_service': row(
     404,
     'There is no such feature service',

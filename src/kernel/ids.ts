@@ -18,7 +18,8 @@ export type IdKind =
   | 'req'
   | 'rol'
   | 'blk'
-  | 'mem';
+  | 'mem'
+  | 'rpl';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

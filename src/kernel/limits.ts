@@ -32,6 +32,11 @@ export const LIMITS = {
     10_000,
     'how long a process that stands still keeps its partitions of a consumer group; renewed every third of it. Those of a process that was killed are free at once',
   ),
+  replayPollMs: limit(1_000, 'how often a process looks for replays that another one began'),
+  eventScanMax: limit(
+    100_000,
+    'events that one question with a filter in CEL reads of the log, at about 10 µs each; its answer says when it was not all',
+  ),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
   featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
   featureContributionsCachedMax: limit(

@@ -13,7 +13,7 @@ import { Agenda } from './agenda.ts';
 import { Background } from './background.ts';
 import type { LineagePort } from './barriers.ts';
 import { BulkOperations } from './bulk.ts';
-import { deliverEvents, startAhead, startFromEvents } from './event-start.ts';
+import { deliverEvents, type ReplayInto, startAhead, startFromEvents } from './event-start.ts';
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunOperations } from './operations.ts';
@@ -274,8 +274,8 @@ export class WorkflowEngine {
    *
    * @example createConsumer({ group: 'workflows', types: () => engine.startTypes(), room: () => engine.room(), handle: (events, tx) => engine.startFromEvents(events, tx) })
    */
-  startFromEvents(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
-    return startFromEvents(this.#worker, events, tx, (held) => this.#background.begun(held));
+  startFromEvents(events: readonly LoggedEvent[], tx: Queryable, into?: ReplayInto): Promise<() => void> {
+    return startFromEvents(this.#worker, events, tx, (held) => this.#background.begun(held), into);
   }
 
   room(): number {

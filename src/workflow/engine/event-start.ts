@@ -20,7 +20,21 @@ export function eventRunId(
   workflow: string,
   { event, timeMs }: Pick<LoggedEvent, 'event' | 'timeMs'>,
 ): string {
-  return sortedId('run', timeMs, workflow, event.source, event.id);
+  const { replayid } = event; // the same event in another replay is another run
+  return sortedId(
+    'run',
+    timeMs,
+    workflow,
+    event.source,
+    event.id,
+    ...(typeof replayid === 'string' ? [replayid] : []),
+  );
+}
+
+/** A replay of events into one flow: its runs are marked by the extension attribute `replayid` of their event. */
+export interface ReplayInto {
+  readonly workflow: string;
+  readonly replayId: string;
 }
 
 interface Begun {
@@ -42,17 +56,24 @@ export function startAhead(worker: Worker, loaded: LoadedFlow, id: string, event
  * `eventInlineMs` are inserted as running and go on by themselves. Runs that were begun ahead must be durable before the group passes their event.
  *
  * Answers with what to do after that transaction has committed.
+ *
+ * @param into the one flow to start, by a replay; without it, all that begin with an event
  */
 export async function startFromEvents(
   worker: Worker,
-  events: readonly LoggedEvent[],
+  logged: readonly LoggedEvent[],
   tx: Queryable,
   onBegun: (held: Held) => void = () => {},
+  into?: ReplayInto,
 ): Promise<() => void> {
   const { store, flows, limits } = worker.deps;
+  const events = into
+    ? logged.map((one) => ({ ...one, event: { ...one.event, replayid: into.replayId } }))
+    : logged;
   const starts = events.flatMap((event) =>
     flows
       .startingOn(event.event.type)
+      .filter((loaded) => into === undefined || loaded.name === into.workflow)
       .filter((loaded) => startsFlow(loaded, event.event as unknown as JsonObject))
       .map((loaded) => ({ loaded, event, id: eventRunId(loaded.name, event) })),
   );

@@ -1,6 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type Lane, plannedLane, Refused, type Write } from '../../store/group-commit.ts';
+import { type Lane, plannedLane, Refused } from '../../store/group-commit.ts';
 import { columns } from '../../store/rows.ts';
 import { type PackedChange, type PackedSignal, payloadStatements } from './payloads.ts';
 import type { Subscription } from './run-store.ts';
@@ -234,23 +234,3 @@ export const unsubscribedLane: Lane<{ runId: string; key: string }> = {
     return undefined;
   },
 };
-
-/**
- * Lanes inside a transaction that somebody else commits, in their order. A gate cannot leave out a single item there: what it
- * refuses fails the transaction.
- */
-export async function writeInTransaction(tx: Queryable, writes: readonly Write[]): Promise<() => void> {
-  const byLane = new Map<Lane<unknown, unknown>, unknown[]>();
-  for (const { lane, item } of writes) {
-    const items = byLane.get(lane);
-    if (items) items.push(item);
-    else byLane.set(lane, [item]);
-  }
-  const lanes = [...byLane].sort(([a], [b]) => a.order - b.order);
-  const results = await Promise.all(lanes.map(([lane, items]) => lane.write(tx, items)));
-  const refused = results.flat().find((result) => result instanceof Refused);
-  if (refused) throw refused.error;
-  return () => {
-    for (const [index, [lane, items]] of lanes.entries()) lane.committed?.(items, results[index] ?? []);
-  };
-}

@@ -1,7 +1,7 @@
 import type { Database, Queryable } from '../../store/database.ts';
 import { plannedLane, type Write, write } from '../../store/group-commit.ts';
 import { columns, timestamp } from '../../store/rows.ts';
-import { writeInTransaction } from './postgres-lanes.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { RunChange, RunStore } from './run-store.ts';
 import type {
   LastRun,

@@ -2,6 +2,7 @@ import type { Json } from '../../kernel/json.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import { type Committer, type Lane, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { BulkStore } from './bulk-store.ts';
 import type { OperationStore } from './operation-store.ts';
 import {
@@ -24,7 +25,6 @@ import {
   signalLane,
   subscriptionLane,
   unsubscribedLane,
-  writeInTransaction,
 } from './postgres-lanes.ts';
 import { postgresOperations } from './postgres-operations.ts';
 import { PostgresQueues } from './postgres-queues.ts';

@@ -1,0 +1,31 @@
+import type { EventConsumers } from '../events/consumers.ts';
+import type { EventLog } from '../events/log.ts';
+import { Replays } from '../events/replay/replays.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Database } from '../store/database.ts';
+import type { WorkflowEngine } from '../workflow/engine/engine.ts';
+
+interface Modules {
+  db: Database;
+  log: EventLog;
+  consumers: EventConsumers;
+  limits: Limits;
+  engine: WorkflowEngine;
+}
+
+/** What gives events out, as `stations-events.ts` puts it together. */
+export function eventOutletsUnderTest({ engine, ...modules }: Modules) {
+  const replays = new Replays({
+    ...modules,
+    clock: systemClock,
+    takesPart: true,
+    workflows: {
+      require: (workflow) => void engine.isQueued(workflow),
+      room: () => engine.room(),
+      start: (events, tx, into) => engine.startFromEvents(events, tx, into),
+    },
+    onError: () => {},
+  });
+  return { replays };
+}

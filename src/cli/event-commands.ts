@@ -1,0 +1,36 @@
+import type { CommandRow } from './program.ts';
+
+/** What `aios events` holds. */
+export const EVENT_COMMANDS: readonly CommandRow[] = [
+  {
+    under: 'events',
+    name: 'replay',
+    description:
+      'give a part of the log to a consumer group or a flow again; without --yes, say how many events',
+    options: [
+      ['--consumer <group>', 'a consumer group that may be given events again'],
+      ['--workflow <name>', 'a flow: it starts runs marked as replayed'],
+      ['--from <time>', 'the first time of recording; all that is kept when left out'],
+      ['--offsets <list>', 'where to begin instead: one offset for each partition, apart by commas'],
+      ['--until <time>', 'the end, itself left out; now when left out'],
+      ['--type <name...>', 'only events of these types'],
+      ['--filter <expression>', 'only events for which this CEL expression is true'],
+      ['--reset', 'move the group itself back, instead of giving it events beside its place'],
+      ['--yes', 'do it'],
+    ],
+    load: async () => (await import('./events.ts')).replay,
+  },
+  {
+    under: 'events',
+    name: 'replays [id]',
+    description: 'list replays; with an id, show one',
+    options: [['--cancel', 'end it; what it has handed over stays']],
+    load: async () => (await import('./events.ts')).replays,
+  },
+  {
+    under: 'events',
+    name: 'groups',
+    description: 'list consumer groups: how far behind each is, and how many processes work on it',
+    load: async () => (await import('./events.ts')).groups,
+  },
+];

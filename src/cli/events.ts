@@ -1,0 +1,109 @@
+import { AiosError } from '../kernel/errors.ts';
+import { EXIT, print, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface Plan {
+  id?: string;
+  events: number;
+  isExact: boolean;
+}
+
+/** Gives a part of the log to a consumer group or a flow again. Without `--yes` it only says how many events that would be. */
+export const replay: Action = async (options) => {
+  const { consumer, workflow, from, until, type, filter, offsets } = options as Record<string, unknown>;
+  if ((consumer === undefined) === (workflow === undefined))
+    throw new AiosError('request.invalid', { detail: 'Name one of --consumer and --workflow.' });
+  const body = {
+    target: consumer === undefined ? { workflow: workflow as string } : { consumer: consumer as string },
+    ...(offsets === undefined ? placed('from', from) : { from: { offsets: offsetsOf(String(offsets)) } }),
+    ...placed('until', until),
+    ...(type === undefined ? {} : { types: type as string[] }),
+    ...(filter === undefined ? {} : { filter: String(filter) }),
+    ...(options.reset === true ? { reset: true } : {}),
+    dryRun: options.yes !== true,
+  };
+  const client = await openClient(options);
+  const plan = await client.request<Plan>('POST', '/api/v1/events/replays', { body });
+  print(plan, options.json, () => {
+    const count = `${plan.isExact ? '' : 'at least '}${plan.events} events`;
+    if (options.yes !== true) return `${count} would be replayed; --yes does it`;
+    return plan.id === undefined ? `moved: ${count} come again` : `${plan.id}: ${count} are replayed`;
+  });
+  return EXIT.ok;
+};
+
+/** Lists replays, the newest first; with an id shows one, or ends it. */
+export const replays: Action = async (options, [id]) => {
+  const client = await openClient(options);
+  const url = '/api/v1/events/replays';
+  if (id === undefined && options.cancel === true)
+    throw new AiosError('request.invalid', { detail: 'Name the replay to cancel.' });
+  const one = id === undefined ? undefined : `${url}/${id}`;
+  const answer = one
+    ? {
+        items: [
+          await client.request<Replay>(
+            options.cancel === true ? 'POST' : 'GET',
+            options.cancel === true ? `${one}/cancel` : one,
+          ),
+        ],
+      }
+    : await client.request<{ items: Replay[] }>('GET', url);
+  print(one ? answer.items[0] : answer, options.json, () =>
+    table(
+      ['replay', 'into', 'status', 'handled', 'left'],
+      answer.items.map(({ id, target, status, handled, remaining }) => [
+        id,
+        target.consumer ?? `flow ${target.workflow}`,
+        status,
+        String(handled),
+        String(remaining),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+interface Replay {
+  id: string;
+  target: { consumer?: string; workflow?: string };
+  status: string;
+  handled: number;
+  remaining: number;
+}
+
+interface Group {
+  group: string;
+  lag: number;
+  partitions: { owner: string | null }[];
+}
+
+/** Lists the consumer groups with their lag. */
+export const groups: Action = async (options) => {
+  const client = await openClient(options);
+  const answer = await client.request<{ items: Group[] }>('GET', '/api/v1/consumer-groups');
+  print(answer, options.json, () =>
+    table(
+      ['group', 'lag', 'processes'],
+      answer.items.map(({ group, lag, partitions }) => [
+        group,
+        String(lag),
+        String(new Set(partitions.flatMap(({ owner }) => owner ?? [])).size),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+function placed(name: 'from' | 'until', time: unknown) {
+  if (time === undefined) return {};
+  const ms = Date.parse(String(time));
+  if (Number.isNaN(ms))
+    throw new AiosError('request.invalid', { detail: `“${time}” is no time: 2026-01-31T06:00:00Z.` });
+  return { [name]: { time: new Date(ms).toISOString() } };
+}
+
+function offsetsOf(text: string): number[] {
+  return text.split(',').map(Number);
+}

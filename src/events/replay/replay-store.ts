@@ -1,0 +1,147 @@
+import type { Database, Queryable } from '../../store/database.ts';
+import { timestamp } from '../../store/rows.ts';
+import type { Selection } from '../selection.ts';
+
+/** Who gets the events: a consumer group's handler, beside the group's own place in the log, or one flow. */
+export type ReplayTarget = { readonly consumer: string } | { readonly workflow: string };
+
+/** A part of the log that is given to somebody again. */
+export interface Replay {
+  readonly id: string;
+  readonly target: ReplayTarget;
+  readonly selection: Selection;
+  /** Offsets per partition: the first one, and the one after the last. */
+  readonly from: readonly number[];
+  readonly until: readonly number[];
+  readonly status: 'running' | 'completed' | 'canceled';
+  /** Events handed over so far. */
+  readonly handled: number;
+  readonly createdBy: string;
+  readonly createdAt: number;
+  readonly endedAt: number | null;
+  /** Events of the range that are still to be looked at. */
+  readonly remaining: number;
+}
+
+/** The consumer group that a replay is worked off under. */
+export const replayGroup = (id: string) => `replay:${id}`;
+
+const COLUMNS = `id, target, selection, from_offsets as "from", until_offsets as "until", status, handled, created_by as "createdBy",
+  created_at as "createdAt", ended_at as "endedAt",
+  (select coalesce(sum(greatest(until_offsets[partition + 1] - log_offset, 0)), 0)::bigint
+   from event_consumers where consumer_group = 'replay:' || id) as remaining`;
+
+/** Adds a replay with the offsets of its group; false when it is there already. */
+export async function insertReplay(
+  tx: Queryable,
+  {
+    id,
+    target,
+    selection,
+    from,
+    until,
+    createdBy,
+    createdAt,
+  }: Omit<Replay, 'status' | 'handled' | 'endedAt' | 'remaining'>,
+): Promise<boolean> {
+  const rows = await tx.query(
+    `with added as (
+       insert into event_replays (id, target, selection, from_offsets, until_offsets, created_by, created_at)
+       values ($1, $2, $3, $4::bigint[], $5::bigint[], $6, $7) on conflict do nothing returning id),
+     grouped as (
+       insert into event_consumers (consumer_group, partition, log_offset)
+       select $8, number - 1, log_offset from added, unnest($4::bigint[]) with ordinality as t(log_offset, number))
+     select id from added`,
+    [
+      id,
+      JSON.stringify(target),
+      JSON.stringify(selection),
+      from,
+      until,
+      createdBy,
+      timestamp(createdAt),
+      replayGroup(id),
+    ],
+  );
+  return rows.length > 0;
+}
+
+export function readReplays(db: Queryable, limit: number, before: string | undefined): Promise<Replay[]> {
+  return db
+    .query<ReplayRow>(
+      `select ${COLUMNS} from event_replays where ($2::text is null or id < $2) order by id desc limit $1`,
+      [limit, before ?? null],
+    )
+    .then((rows) => rows.map(fromRow));
+}
+
+export async function readReplay(db: Queryable, id: string): Promise<Replay | undefined> {
+  const [row] = await db.query<ReplayRow>(`select ${COLUMNS} from event_replays where id = $1`, [id]);
+  return row && fromRow(row);
+}
+
+export function readRunning(db: Queryable): Promise<Replay[]> {
+  return db
+    .query<ReplayRow>(`select ${COLUMNS} from event_replays where status = 'running'`)
+    .then((rows) => rows.map(fromRow));
+}
+
+export async function countHandled(tx: Queryable, id: string, count: number): Promise<void> {
+  await tx.query('update event_replays set handled = handled + $2 where id = $1', [id, count]);
+}
+
+/** Ends the replays that have come to the end of their range, with their groups. */
+export async function completeReplays(db: Queryable): Promise<void> {
+  await db.query(
+    `with done as (
+       update event_replays r set status = 'completed', ended_at = now() where status = 'running' and not exists (
+         select from event_consumers c where c.consumer_group = 'replay:' || r.id
+           and c.log_offset < r.until_offsets[c.partition + 1]) returning id)
+     delete from event_consumers using done where consumer_group = 'replay:' || done.id`,
+  );
+}
+
+/** False when it has ended already. */
+export async function cancelReplay(tx: Queryable, id: string): Promise<boolean> {
+  const rows = await tx.query(
+    `with gone as (
+       update event_replays set status = 'canceled', ended_at = now() where id = $1 and status = 'running' returning id),
+     left_over as (delete from event_consumers using gone where consumer_group = 'replay:' || gone.id)
+     select id from gone`,
+    [id],
+  );
+  return rows.length > 0;
+}
+
+/** Sets the place of a group; what its owners have in hand is refused, and they go on from here. */
+export async function resetGroup(tx: Queryable, group: string, offsets: readonly number[]): Promise<void> {
+  await tx.query(
+    `update event_consumers c set log_offset = t.log_offset, owner = null, epoch = epoch + 1
+     from unnest($2::bigint[]) with ordinality as t(log_offset, number)
+     where c.consumer_group = $1 and c.partition = t.number - 1`,
+    [group, offsets],
+  );
+}
+
+/** How many events of a range a selection by type takes. */
+export async function countOfTypes(
+  db: Database,
+  from: readonly number[],
+  until: readonly number[],
+  types: readonly string[],
+): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `select count(*) as count from unnest($1::bigint[], $2::bigint[]) with ordinality as r(first, next, number)
+     join events e on e.partition = r.number - 1 and e.log_offset >= r.first and e.log_offset < r.next
+     where e.type = any($3::text[])`,
+    [from, until, types],
+  );
+  return row!.count;
+}
+
+type ReplayRow = Omit<Replay, 'from' | 'until'> & { from: (string | number)[]; until: (string | number)[] };
+
+/** bigint[] comes as texts. */
+function fromRow({ from, until, ...row }: ReplayRow): Replay {
+  return { ...row, from: from.map(Number), until: until.map(Number) };
+}

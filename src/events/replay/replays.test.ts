@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../kernel/clock.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { definitionMigrations } from '../../store/definitions.ts';
+import { type Write, write } from '../../store/group-commit.ts';
+import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
+import { EventConsumers } from '../consumers.ts';
+import { event } from '../event-under-test.ts';
+import { EventLog } from '../log.ts';
+import { eventMigrations } from '../migrations.ts';
+import { Replays } from './replays.ts';
+
+describe('replays into a consumer', () => {
+  let database: TestDatabase;
+  let log: EventLog;
+  let consumers: EventConsumers;
+  let replays: Replays;
+  const seen: string[] = [];
+  const audited: unknown[] = [];
+  beforeAll(async () => {
+    database = await createTestDatabase(
+      [...definitionMigrations, ...eventMigrations],
+      'replayPollMs=30,consumerPollMs=20,consumerAttemptsMax=1,eventScanMax=10',
+    );
+    log = new EventLog({ ...database, clock: systemClock });
+    consumers = new EventConsumers({ ...database, log });
+    consumers.add({
+      group: 'sink',
+      isRepeatable: true,
+      async handle(events) {
+        if (events.some((logged) => logged.event.type === 'poison')) throw new AiosError('expression.failed');
+        return () => seen.push(...events.map((logged) => logged.event.id));
+      },
+    });
+    await consumers.start();
+    replays = new Replays({
+      ...database,
+      ...{ log, consumers, clock: systemClock, takesPart: true },
+      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+      onError: (error) => {
+        throw error;
+      },
+    });
+    await replays.start();
+  });
+  afterAll(async () => {
+    await replays.stop();
+    await consumers.stop();
+    await database.close();
+  });
+  const audit = (_plan: unknown, payload: unknown): Write =>
+    write({ name: 'noted', order: 99, write: async (_tx, items) => void audited.push(...items) }, payload);
+  const target = { consumer: 'sink' };
+  const ended = async (id: string) => {
+    while ((await replays.get(id)).status === 'running') await sleep(10);
+    return replays.get(id);
+  };
+
+  it('hand it the events of the range beside its own place, and no others', async () => {
+    await log.append(Array.from({ length: 30 }, (_, n) => event(`a${n}`)));
+    await consumers.idle();
+    const midMs = Date.now() + 5;
+    await sleep(20);
+    await log.append(Array.from({ length: 20 }, (_, n) => event(`b${n}`)));
+    await consumers.idle();
+    seen.length = 0;
+    const { id, events } = await replays.create({ target, from: { timeMs: midMs }, by: 'me' }, audit);
+    expect(events).toBe(20);
+    await log.append([event('after')]); // beyond the end of the replay
+    expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 20, remaining: 0 });
+    await consumers.idle();
+    expect(seen.toSorted()).toEqual(['after', ...Array.from({ length: 20 }, (_, n) => `b${n}`)].toSorted());
+    expect(audited).toEqual([expect.objectContaining({ consumer: 'sink' })]);
+    expect((await consumers.groups()).map(({ group }) => group)).toEqual(['sink']);
+  });
+
+  it('say that a count is a part, when a filter would read too much', async () => {
+    const plan = await replays.plan({ target, filter: 'true', by: 'me' });
+    expect(plan).toMatchObject({ isExact: false });
+    expect(plan.events).toBeGreaterThanOrEqual(10);
+  });
+
+  it('move the group itself when it is to be reset', async () => {
+    seen.length = 0;
+    const { from } = await replays.plan({ target, by: 'me' });
+    const later = from.map((offset, partition) => offset + (partition === 0 ? 0 : 1e6));
+    await replays.create({ target, from: { offsets: later }, resets: true, by: 'me' }, audit);
+    const [{ next_offset: expected }] = (await database.db.query<{ next_offset: number }>(
+      'select next_offset from event_partitions where partition = 0',
+    )) as [{ next_offset: number }];
+    while (seen.length < expected) await sleep(5);
+    await consumers.idle();
+    expect(seen).toHaveLength(expected);
+  });
+
+  it('leave what fails as dead letters that can be tried again when the replay is over', async () => {
+    await log.append([event('poison', { type: 'poison' })]);
+    await consumers.idle();
+    const { id } = await replays.create({ target, types: ['poison'], by: 'me' }, audit);
+    expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 0 });
+    const { items } = await consumers.deadLetters.list({ group: `replay:${id}`, limit: 5 });
+    expect(items).toHaveLength(1);
+    await expect(consumers.deadLetters.replay(items[0]!.id)).rejects.toMatchObject({
+      code: 'expression.failed',
+    });
+  });
+
+  it('end when they are canceled', async () => {
+    const { id } = await replays.create({ target, by: 'me' }, audit);
+    await replays.cancel(id!, () => audit({}, { canceled: id }));
+    expect((await replays.get(id!)).status).not.toBe('running');
+    const listed = await replays.list(1);
+    expect(listed.items).toHaveLength(1);
+    expect((await replays.list(10, listed.nextCursor!)).items.length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,269 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { derivedId, newId } from '../../kernel/ids.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Database, Queryable } from '../../store/database.ts';
+import type { Write } from '../../store/group-commit.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import type { ConsumerDefinition } from '../consumer-definition.ts';
+import type { EventConsumers } from '../consumers.ts';
+import type { EventLog } from '../log.ts';
+import { PARTITIONS } from '../partitions.ts';
+import { compileSelection, type Selection } from '../selection.ts';
+import { type Place, resolveRange } from './positions.ts';
+import {
+  cancelReplay,
+  completeReplays,
+  countHandled,
+  countOfTypes,
+  insertReplay,
+  type Replay,
+  type ReplayTarget,
+  readReplay,
+  readReplays,
+  readRunning,
+  replayGroup,
+  resetGroup,
+} from './replay-store.ts';
+
+interface Dependencies {
+  db: Database;
+  log: EventLog;
+  consumers: EventConsumers;
+  clock: Clock;
+  limits: Pick<Limits, 'replayPollMs' | 'eventScanMax'>;
+  /** False in a process that leaves the work to others. */
+  takesPart: boolean;
+  workflows: ReplayedWorkflows;
+  onError: (error: unknown) => void;
+}
+
+/** How a replay starts runs: the engine, as this module sees it. */
+export interface ReplayedWorkflows {
+  /** @throws AiosError `workflow.not_found` */
+  require(workflow: string): void;
+  room(): number;
+  /** Starts the runs of these events marked with the replay, in the consumer's transaction; each run once for a replay. */
+  start(
+    events: readonly LoggedEvent[],
+    tx: Queryable,
+    into: { workflow: string; replayId: string },
+  ): Promise<() => void>;
+}
+
+/** What to replay, for whom, as who asks says it. */
+export interface ReplayRequest extends Selection {
+  target: ReplayTarget;
+  from?: Place | undefined;
+  until?: Place | undefined;
+  /** Moves the consumer group itself back (or on) to `from`, instead of giving it events beside its place. */
+  resets?: boolean | undefined;
+  /** The same key, the same replay. */
+  idempotencyKey?: string | undefined;
+  by: string;
+}
+
+/** What a request comes to before anything is done. */
+export interface ReplayPlan {
+  from: number[];
+  until: number[];
+  /** Events that are selected; of the range that was looked at, when `isExact` is false. */
+  events: number;
+  isExact: boolean;
+}
+
+/**
+ * Gives parts of the log to consumers or to one flow again. A replay is a consumer group of its own with an end, shared among the processes and
+ * kept over crashes as any other: each event of it is handled once.
+ *
+ * @example await replays.create({ target: { workflow: 'returns' }, from: { timeMs }, by: 'key_…' }, audit)
+ */
+export class Replays {
+  readonly #dependencies: Dependencies;
+  readonly #running = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+    dependencies.consumers.onUnknownGroup = async (group) => {
+      const replay = await readReplay(dependencies.db, group.replace('replay:', ''));
+      return replay && this.#consumerOf(replay);
+    };
+  }
+
+  /**
+   * How many events a request would hand over. With a filter at most `eventScanMax` of the range are read.
+   *
+   * @throws AiosError `events.unknown_consumer`, `events.position_invalid`, `expression.syntax`, `workflow.not_found`
+   */
+  async plan({ target, from, until, types, filter }: ReplayRequest): Promise<ReplayPlan> {
+    this.#requireTarget(target);
+    const isSelected = compileSelection({ types, filter });
+    const { db, log, limits } = this.#dependencies;
+    const range = await resolveRange(db, from, until);
+    const all = range.until.reduce((sum, offset, partition) => sum + offset - range.from[partition]!, 0);
+    if (filter === undefined) {
+      const events = types ? await countOfTypes(db, range.from, range.until, types) : all;
+      return { ...range, events, isExact: true };
+    }
+    let events = 0;
+    let read = 0;
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      let offset = range.from[partition]!;
+      while (offset < range.until[partition]! && read < limits.eventScanMax) {
+        const batch = await log.read(partition, offset, Math.min(1000, range.until[partition]! - offset));
+        if (batch.length === 0) break;
+        read += batch.length;
+        events += batch.filter(({ event }) => isSelected(event)).length;
+        offset = batch.at(-1)!.offset + 1;
+      }
+    }
+    return { ...range, events, isExact: read >= all };
+  }
+
+  /**
+   * Begins a replay, or moves a group; `audit` makes the entry that is committed with it. Asked again with the same key, it answers what is there.
+   *
+   * @returns the id of the replay; nothing for a group that was moved
+   * @throws AiosError as `plan`
+   */
+  async create(
+    request: ReplayRequest,
+    audit: (plan: ReplayPlan, payload: JsonObject) => Write,
+  ): Promise<ReplayPlan & { id: string | undefined }> {
+    const plan = await this.plan(request);
+    const { db, clock } = this.#dependencies;
+    const { target, types, filter, idempotencyKey, by, resets } = request;
+    if (resets && !('consumer' in target))
+      throw new AiosError('events.position_invalid', {
+        detail: 'A flow has no place in the log to be moved.',
+      });
+    const id =
+      idempotencyKey === undefined ? newId('rpl', clock.now()) : derivedId('rpl', by, idempotencyKey);
+    const { from, until } = plan;
+    let committed = () => {};
+    await db.transaction(async (tx) => {
+      const replay = {
+        id,
+        target,
+        selection: { types, filter },
+        from,
+        until,
+        createdBy: by,
+        createdAt: clock.now(),
+      };
+      if (resets) await resetGroup(tx, (target as { consumer: string }).consumer, from);
+      else if (!(await insertReplay(tx, replay))) return;
+      committed = await writeInTransaction(tx, [
+        audit(plan, {
+          ...target,
+          from,
+          until,
+          ...(types ? { types: [...types] } : {}),
+          ...(filter ? { filter } : {}),
+        }),
+      ]);
+    });
+    committed();
+    if (!resets) await this.#look();
+    return { ...plan, id: resets ? undefined : id };
+  }
+
+  async list(limit: number, before?: string): Promise<{ items: Replay[]; nextCursor: string | null }> {
+    const items = await readReplays(this.#dependencies.db, limit + 1, before);
+    const page = items.slice(0, limit);
+    return { items: page, nextCursor: items.length > limit ? page.at(-1)!.id : null };
+  }
+
+  /** @throws AiosError `events.unknown_replay` */
+  async get(id: string): Promise<Replay> {
+    const replay = await readReplay(this.#dependencies.db, id);
+    if (!replay) throw new AiosError('events.unknown_replay', { detail: `There is no replay “${id}”.` });
+    return replay;
+  }
+
+  /** Ends a replay; what it has handed over stays. One that has ended is left as it is. @throws AiosError `events.unknown_replay` */
+  async cancel(id: string, audit: () => Write): Promise<Replay> {
+    await this.get(id);
+    let committed = () => {};
+    await this.#dependencies.db.transaction(async (tx) => {
+      if (await cancelReplay(tx, id)) committed = await writeInTransaction(tx, [audit()]);
+    });
+    committed();
+    return this.get(id);
+  }
+
+  async start(): Promise<void> {
+    if (!this.#dependencies.takesPart) return;
+    await this.#look();
+    this.#timer = setInterval(() => void this.#look(), this.#dependencies.limits.replayPollMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#looking;
+  }
+
+  #look(): Promise<void> {
+    if (!this.#dependencies.takesPart) return Promise.resolve();
+    this.#looking = this.#looking.then(() => this.#follow()).catch(this.#dependencies.onError);
+    return this.#looking;
+  }
+
+  /** Takes part in what has begun, and ends what is done. */
+  async #follow(): Promise<void> {
+    const { db, consumers } = this.#dependencies;
+    if (this.#running.size > 0) await completeReplays(db);
+    const running = await readRunning(db);
+    for (const id of this.#running) {
+      if (running.some((replay) => replay.id === id)) continue;
+      this.#running.delete(id);
+      await consumers.remove(replayGroup(id));
+    }
+    for (const replay of running) {
+      if (this.#running.has(replay.id)) continue;
+      const definition = this.#consumerOf(replay);
+      if (!definition) continue; // its consumer or flow is not known to this process
+      this.#running.add(replay.id);
+      await consumers.addRunning(definition);
+    }
+  }
+
+  #consumerOf({ id, target, selection, until }: Replay): ConsumerDefinition | undefined {
+    const { consumers, workflows } = this.#dependencies;
+    const consumer = 'consumer' in target ? consumers.definition(target.consumer) : undefined;
+    if ('consumer' in target && !consumer?.isRepeatable) return undefined;
+    const isSelected = compileSelection(selection);
+    return {
+      group: replayGroup(id),
+      until,
+      room: () =>
+        'workflow' in target ? workflows.room() : (consumer?.room?.() ?? Number.POSITIVE_INFINITY),
+      async handle(events, tx) {
+        const selected = events.filter(({ event }) => isSelected(event));
+        if (selected.length === 0) return undefined;
+        await countHandled(tx, id, selected.length);
+        return consumer
+          ? consumer.handle(selected, tx)
+          : workflows.start(selected, tx, { ...(target as { workflow: string }), replayId: id });
+      },
+    };
+  }
+
+  #requireTarget(target: ReplayTarget): void {
+    if ('workflow' in target) {
+      this.#dependencies.workflows.require(target.workflow);
+      return;
+    }
+    const definition = this.#dependencies.consumers.definition(target.consumer);
+    if (definition?.isRepeatable) return;
+    const names = this.#dependencies.consumers.repeatable().join(', ') || 'none';
+    throw new AiosError('events.unknown_consumer', {
+      detail: `“${target.consumer}” is none of ${names}.`,
+    });
+  }
+}

@@ -1,0 +1,31 @@
+import { type ErrorRow, row } from './error-row.ts';
+
+/** Errors of the event log, its consumers and what leaves it. */
+export const EVENT_ERRORS = {
+  'events.invalid': row(
+    422,
+    'The event is not a CloudEvent 1.0',
+    'See `issues`: each names an attribute and what was expected.',
+  ),
+  'events.payload_too_large': row(
+    413,
+    'The event is over the limit',
+    'Send a reference to the data instead; `limitName` and `limit` name the limit.',
+  ),
+  'events.unknown_dead_letter': row(
+    404,
+    'There is no such open dead letter',
+    'List the open ones at /api/v1/dead-letters.',
+  ),
+  'events.unknown_consumer': row(
+    404,
+    'There is no such consumer group, or none that may be given events again',
+    'The detail names those that may. Features are built anew by a new version of their view, runs by a replay into their flow.',
+  ),
+  'events.unknown_replay': row(404, 'There is no such replay', 'List them at /api/v1/events/replays.'),
+  'events.position_invalid': row(
+    400,
+    'That is no range of the log',
+    'Give a time or one offset for each partition, the beginning before the end; leave them out for all of the log.',
+  ),
+} as const satisfies Record<string, ErrorRow>;
