@@ -61,8 +61,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardRoutes(server, options.access);
   const streams = new StreamGate(limits, options.access);
   server.decorate('streams', streams);
-  server.addHook('preClose', async () => streams.close());
+  let isClosing = false;
+  server.addHook('preClose', async () => {
+    isClosing = true;
+    streams.close();
+  });
   server.addHook('onSend', (_request, reply, _payload, done) => {
+    // Kept alive, the connection of a request that was under way would hold up the stop for KEEP_ALIVE_MS.
+    if (isClosing) reply.header('connection', 'close');
     // Answers are data: no browser guesses another type for them, and no address of ours goes to another site.
     reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
     done();
