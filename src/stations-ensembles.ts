@@ -136,10 +136,7 @@ function settled(definitions: Flows, endpoint: JsonObject): JsonObject {
   return { digest: newest.digest, ...endpoint, version: newest.version };
 }
 
-async function definitionOf(
-  definitions: Flows,
-  { flow, version, digest }: JsonObject,
-): Promise<Definition> {
+async function definitionOf(definitions: Flows, { flow, version, digest }: JsonObject): Promise<Definition> {
   const found =
     typeof version === 'number'
       ? await definitions.version('workflow', String(flow), version)

@@ -119,6 +119,10 @@ export async function createStations(ground: Ground) {
   const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
   const access = createAccess(ground, auditLog);
+  const emit = (event: CloudEvent) => {
+    contracts.check(event);
+    return events.log.write(event);
+  };
   const tasks = createTasks(ground, {
     definitions,
     auditLog,
@@ -126,10 +130,7 @@ export async function createStations(ground: Ground) {
     answers: createAnswers(auditLog, costs, ({ runId, stepKey }, payload) =>
       engine.signal({ runId, stepKey, payload }),
     ),
-    emit: (event) => {
-      contracts.check(event);
-      return events.log.write(event);
-    },
+    emit,
   });
   const catalog = createCatalog(ground, ledger, {
     ...events,
@@ -146,10 +147,7 @@ export async function createStations(ground: Ground) {
     catalog,
     ...ground,
     findDefinition: findIn(definitions),
-    emit: (event) => {
-      contracts.check(event);
-      return events.log.write(event);
-    },
+    emit,
     lineage: ({ event, pins, runId }) =>
       lineage.record({ runId, event, pins: event ? [contractPin(contracts, event), ...pins] : pins }),
     audit: (entry) => auditLog.entry(entry),

@@ -10,7 +10,6 @@ import { eventMigrations } from '../events/migrations.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import type { AiosError } from '../kernel/errors.ts';
-import { newId } from '../kernel/ids.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { AuditLog } from '../ledger/audit.ts';
@@ -29,7 +28,6 @@ import { planProject } from '../store/project.ts';
 import { calendarKind } from '../tasks/calendar-kind.ts';
 import { taskMigrations } from '../tasks/migrations.ts';
 import { queueKind } from '../tasks/queue-kind.ts';
-import { Tasks } from '../tasks/tasks.ts';
 import { humanTaskPrimitive } from '../workflow/catalog/human-task.ts';
 import { catalogOf } from '../workflow/catalog/primitive.ts';
 import { WorkflowEngine } from '../workflow/engine/engine.ts';
@@ -44,6 +42,7 @@ import type { AccessPort } from './routes.ts';
 import { createAccessPort } from './routes-access.ts';
 import type { ApplyProject } from './routes-definitions.ts';
 import { createServer } from './server.ts';
+import { createTasks } from './tasks-under-test.ts';
 
 /** The API over real modules, as `app.ts` wires them, without models and ledger. */
 export interface ApiUnderTest {
@@ -218,80 +217,16 @@ function createAccess({ db, commit, limits }: Store, audit: AuditLog): Access {
   });
 }
 
-interface TaskSurroundings {
-  definitions: Definitions;
-  access: Access;
-  log: EventLog;
-  audit: AuditLog;
-  costs: Costs;
-}
-
-function createTasks(
-  store: Store,
-  { definitions, access, log, audit, costs }: TaskSurroundings,
-  signal: WorkflowEngine['signal'],
-): Tasks {
-  const people = () => access.holders('tasks.act');
-  return new Tasks({
-    ...store,
-    clock,
-    definitions,
-    people: { list: people, find: async (id) => (await people()).find((person) => person.id === id) },
-    audit: ({ id }, { kind, by, at, detail }) =>
-      audit.entry({
-        kind: 'task',
-        action: kind,
-        actor: { kind: 'key', id: by?.id ?? 'aios' },
-        object: `task:${id}`,
-        at,
-        payload: detail,
-      }),
-    notify: (type, _task, data) =>
-      log.write({
-        specversion: '1.0',
-        id: newId('evt'),
-        source: 'urn:aios:tasks',
-        type,
-        time: new Date().toISOString(),
-        data,
-      }),
-    answers: {
-      record: ({ id, runId, queue }, { by, result, atMs, minutes, costMicroUsd, chargedTo }) => [
-        audit.entry({
-          kind: 'task',
-          action: 'completed',
-          actor: { kind: 'key', id: by.id },
-          object: `run:${runId}`,
-          at: atMs,
-          payload: { task: id, result },
-        }),
-        costs.entry({
-          runId,
-          stepKey: chargedTo,
-          service: 'people',
-          resource: queue,
-          quantity: minutes,
-          unit: 'minutes',
-          amountMicroUsd: costMicroUsd,
-          at: atMs,
-        }),
-      ],
-      resume: (task, payload) => signal({ runId: task.runId, stepKey: task.stepKey, payload }),
-    },
-  });
-}
-
 function assemble({ db, commit, limits }: Store) {
   const definitions = new Definitions(db);
   const contracts = new Contracts(definitions);
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({ db, log, limits });
   const ledger = openLedger(db, limits);
-  const { audit, costs, lineage } = ledger;
+  const { audit, lineage } = ledger;
   const access = createAccess({ db, commit, limits }, audit);
-  const tasks = createTasks({ db, commit, limits }, { definitions, access, log, audit, costs }, (signal) =>
-    engine.signal(signal),
-  );
+  const around = { definitions, access, log, ...ledger };
+  const tasks = createTasks({ db, commit, limits }, around, (signal) => engine.signal(signal));
   const catalog = catalogOf([humanTaskPrimitive(tasks, (entry) => audit.entry(entry))]);
   const engine: WorkflowEngine = new WorkflowEngine({
     store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),

@@ -1,3 +1,5 @@
+import type { Quantization } from './quantization.ts';
+
 /** What the API answers with, as far as these pages read it. Times are RFC 3339 texts, amounts millionths of a dollar. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 export type JsonObject = { [name: string]: Json };
@@ -366,24 +368,6 @@ export interface ModelVersion {
     quantization?: Quantization;
   };
   serving: ServingStatistics | null;
-}
-
-interface OfBoth {
-  parent: number;
-  child: number;
-}
-
-/** What was measured of a quantized version beside the version that it was made of. */
-export interface Quantization {
-  method: string;
-  parent: { version: number };
-  operators: Record<string, number>;
-  data: { source: string; rows: number };
-  bytes: OfBoth;
-  residentBytes: OfBoth;
-  agreement: number;
-  accuracy: (OfBoth & { metric: string }) | null;
-  speed: { batchRows: number; p50Ms: OfBoth; rowsPerSecond: OfBoth }[];
 }
 
 export interface Model {

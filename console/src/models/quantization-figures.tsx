@@ -1,5 +1,5 @@
 import { Stack, Text } from '@mantine/core';
-import type { Quantization } from '../api/shapes.ts';
+import type { Quantization } from '../api/quantization.ts';
 import { bytes, count, duration, plainNumber, share } from '../display/format.ts';
 import { Panel } from '../display/page.tsx';
 

@@ -41,7 +41,7 @@ interface Dependencies {
 }
 
 /** How a replay starts runs: the engine, as this module sees it. */
-export interface ReplayedWorkflows {
+interface ReplayedWorkflows {
   /** @throws AiosError `workflow.not_found` */
   require(workflow: string): void;
   room(): number;
