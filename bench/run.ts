@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   engine: () => import('./engine.ts'),
   sizes: () => import('./sizes.ts'),
   serving: () => import('./serving.ts'),
+  ensembles: () => import('./ensembles.ts'),
 };
 
 export interface BenchOptions {

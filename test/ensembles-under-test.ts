@@ -3,6 +3,7 @@ import { AiosError } from '../src/kernel/errors.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { type Limits, limitsFrom } from '../src/kernel/limits.ts';
 import { createFunctionRuntime, type FunctionModel } from '../src/serving/runtimes/function-runtime.ts';
+import { createOnnxRuntime } from '../src/serving/runtimes/onnx-runtime.ts';
 import type { Runtime } from '../src/serving/runtimes/runtime.ts';
 import type { Signature } from '../src/serving/tensors/signature.ts';
 import type { Tensor } from '../src/serving/tensors/tensor.ts';
@@ -49,10 +50,11 @@ export const rows = (...values: number[][]): Tensor[] => [
 export const elements = (outputs: readonly Tensor[]) => Array.from(outputs[0]!.data as Float32Array);
 
 export interface Served {
-  /** One of these: a function of a row, of all tensors, or the name of a flow. */
+  /** One of these: a function of a row, of all tensors, the name of a flow, a file. */
   readonly row?: ByRow;
   readonly run?: FunctionModel['run'];
   readonly flow?: string;
+  readonly onnx?: Uint8Array;
   readonly serving?: Partial<ServedModel['serving']>;
   readonly signature?: Signature;
 }
@@ -93,69 +95,100 @@ const OTHERS: Primitive[] = [
   },
 ];
 
-/**
- * Serving over functions and flows. `models['risk/2']` is version 2 of `risk`; the first of a model is its champion until `promote` says otherwise.
- */
-export function ensemblesUnderTest(
-  models: Record<string, Served>,
-  flows: Record<string, JsonObject>,
-  { limits: changed = '', ...given }: Partial<Omit<ServingDependencies, 'limits'>> & { limits?: string } = {},
-) {
-  const limits: Limits = limitsFrom(changed);
-  const versions = new Map<string, ServedModel>();
-  const aliases = new Map<string, number>();
-  const functions = new Map<string, FunctionModel>();
-  const bodies = new Map(Object.entries(flows).map(([name, body]) => [name, [body]]));
-  const definition = (name: string, version: number) => {
-    const body = bodies.get(name)?.[version - 1];
+/** Definitions of flows: every one that is put is a version. */
+class FlowsUnderTest {
+  readonly #bodies: Map<string, JsonObject[]>;
+
+  constructor(flows: Record<string, JsonObject>) {
+    this.#bodies = new Map(Object.entries(flows).map(([name, body]) => [name, [body]]));
+  }
+
+  put(name: string, body: JsonObject): void {
+    this.#bodies.get(name)!.push(body);
+  }
+
+  latest(_: string, name: string) {
+    return this.#find(name, this.#bodies.get(name)?.length ?? 0);
+  }
+
+  async version(_: string, name: string, version: number) {
+    return this.#find(name, version);
+  }
+
+  #find(name: string, version: number) {
+    const body = this.#bodies.get(name)?.[version - 1];
     if (!body) return undefined;
     const kept = { kind: 'workflow', name, version, body, digest: digestOf(body) };
     return { ...kept, source: '', createdAt: 0, createdBy: 'key_1' };
-  };
-  const definitions = {
-    latest: (_: string, name: string) => definition(name, bodies.get(name)?.length ?? 0),
-    version: async (_: string, name: string, version: number) => definition(name, version),
-  };
-  const registry = {
-    resolve(name: string, reference: string | number = 'champion') {
-      const number = aliases.get(`${name}/${reference}`) ?? Number(reference);
-      const found = versions.get(`${name}/${number}`);
-      if (found) return found;
-      throw new AiosError('models.unknown_version', { detail: `${name} has no version “${reference}”.` });
+  }
+}
+
+/** Versions and aliases, what is run of them, and the runtimes that do. */
+class RegistryUnderTest {
+  readonly versions = new Map<string, ServedModel>();
+  readonly aliases = new Map<string, number>();
+  readonly functions = new Map<string, FunctionModel>();
+  readonly files = new Map<string, Uint8Array>();
+  readonly runtimes: Record<string, Runtime> = {
+    onnx: createOnnxRuntime({ startMs: 30_000 }),
+    function: {
+      start: (model) =>
+        createFunctionRuntime({ [model.name]: this.functions.get(model.digest)! }).start(model),
     },
-    artifact: async () => new Uint8Array(),
   };
-  const ensembles = createEnsembles(
-    { clock: { now: () => 1_000 } as never, limits, functions: OTHERS.slice(2) },
-    definitions,
-    {},
-  );
-  const functionRuntime: Runtime = {
-    start: (model) => createFunctionRuntime({ [model.name]: functions.get(model.digest)! }).start(model),
-  };
-  const serving: Serving = createServing({
-    models: registry,
-    runtimes: { function: functionRuntime, workflow: ensembles.runtime },
-    limits,
-    ...given,
-  });
+
+  resolve(name: string, reference: string | number = 'champion') {
+    const number = this.aliases.get(`${name}/${reference}`) ?? Number(reference);
+    const found = this.versions.get(`${name}/${number}`);
+    if (found) return found;
+    throw new AiosError('models.unknown_version', { detail: `${name} has no version “${reference}”.` });
+  }
+
+  async artifact(label: string) {
+    return this.files.get(label) ?? new Uint8Array();
+  }
+
+  serve(
+    label: string,
+    { row, run, onnx, serving, signature = SIGNATURE }: Served,
+    endpoint: JsonObject | undefined,
+  ): void {
+    const [name = '', version] = label.split('/');
+    if (onnx) this.files.set(label, onnx);
+    this.functions.set(label, { ...signature, run: run ?? byRow(row ?? (() => 0)) });
+    this.versions.set(label, {
+      name,
+      version: Number(version),
+      digest: endpoint ? canonicalize(endpoint) : label,
+      signature,
+      serving: { ...OPTIONS, ...serving },
+      runtime: endpoint ? 'workflow' : onnx ? 'onnx' : 'function',
+      endpoint,
+    });
+    if (!this.aliases.has(`${name}/champion`)) this.aliases.set(`${name}/champion`, Number(version));
+  }
+}
+
+const decisions = {
+  evaluate: (_: string, { y }: JsonObject) => ({
+    output: Number(y) > 10 ? 'high' : 'low',
+    rule: 'r',
+    reason: '',
+    version: 4,
+    digest: 'd',
+  }),
+};
+const features = {
+  online: async () => ({
+    names: ['a', 'b'],
+    rows: [[7, 8]],
+    pins: [{ kind: 'feature-service' as const, name: 'risk-features', version: '3' }],
+  }),
+};
+
+/** Other stations, and all primitives over them; costs of durable steps and calls of language models are kept to be looked at. */
+function stationsUnderTest(registry: RegistryUnderTest, serving: Serving) {
   const costs: object[] = [];
-  const decisions = {
-    evaluate: (_: string, { y }: JsonObject) => ({
-      output: Number(y) > 10 ? 'high' : 'low',
-      rule: 'r',
-      reason: '',
-      version: 4,
-      digest: 'd',
-    }),
-  };
-  const features = {
-    online: async () => ({
-      names: ['a', 'b'],
-      rows: [[7, 8]],
-      pins: [{ kind: 'feature-service' as const, name: 'risk-features', version: '3' }],
-    }),
-  };
   const asked: object[] = [];
   const languageModels = {
     complete: async (call: object) => {
@@ -176,54 +209,51 @@ export function ensemblesUnderTest(
     ...languageModelPrimitives(languageModels as never),
     ...OTHERS,
   ]);
+  return { costs, asked, catalog, languageModels };
+}
+
+/**
+ * Serving over functions and flows. `models['risk/2']` is version 2 of `risk`; the first of a model is its champion until `promote` says otherwise.
+ */
+export function ensemblesUnderTest(
+  models: Record<string, Served>,
+  flows: Record<string, JsonObject>,
+  { limits: changed = '', ...given }: Partial<Omit<ServingDependencies, 'limits'>> & { limits?: string } = {},
+) {
+  const limits: Limits = limitsFrom(changed);
+  const registry = new RegistryUnderTest();
+  const definitions = new FlowsUnderTest(flows);
+  const ground = { clock: { now: () => 1_000 } as never, limits, functions: OTHERS.slice(2) };
+  const ensembles = createEnsembles(ground, definitions, {});
+  const runtimes = { ...registry.runtimes, workflow: ensembles.runtime };
+  const serving: Serving = createServing({ models: registry, runtimes, limits, ...given });
+  const { languageModels, ...stations } = stationsUnderTest(registry, serving);
   ensembles.connect({
-    catalog,
+    catalog: stations.catalog,
     models: registry as never,
     serving,
     features,
     decisions,
     languageModels: languageModels as never,
   });
-  const serve = (
-    label: string,
-    { row, run, flow: named, serving: options, signature = SIGNATURE }: Served,
-  ) => {
-    const [name = '', version] = label.split('/');
-    const endpoint = named ? ensembles.kinds.workflow.settle!({ flow: named }) : undefined;
-    functions.set(label, { ...signature, run: run ?? byRow(row ?? (() => 0)) });
-    versions.set(label, {
-      name,
-      version: Number(version),
-      digest: endpoint ? canonicalize(endpoint) : label,
-      signature,
-      serving: { ...OPTIONS, ...options },
-      runtime: endpoint ? 'workflow' : 'function',
-      endpoint,
-    });
-    if (!aliases.has(`${name}/champion`)) aliases.set(`${name}/champion`, Number(version));
+  const serve = (label: string, model: Served) => {
+    const settled = model.flow && ensembles.kinds.workflow.settle!({ flow: model.flow });
+    registry.serve(label, model, settled || undefined);
   };
   for (const [label, model] of Object.entries(models)) serve(label, model);
+  const load = async () => new Uint8Array();
   return {
+    ...stations,
     serving,
     ensembles,
     registry,
-    catalog,
-    costs,
-    /** Calls of language models. */
-    asked,
     serve,
-    promote: (name: string, version: number) => void aliases.set(`${name}/champion`, version),
-    forget: (label: string) => void versions.delete(label),
-    applyFlow: (name: string, body: JsonObject) => void bodies.get(name)!.push(body),
+    promote: (name: string, version: number) => void registry.aliases.set(`${name}/champion`, version),
+    forget: (label: string) => void registry.versions.delete(label),
+    applyFlow: (name: string, body: JsonObject) => definitions.put(name, body),
     /** Registers as the registry does: what it is run with first. */
     verify: (name: string, endpoint: JsonObject, signature: Signature | undefined = SIGNATURE) =>
-      serving.verify('workflow', {
-        name,
-        digest: '',
-        endpoint,
-        signature,
-        load: async () => new Uint8Array(),
-      }),
+      serving.verify('workflow', { name, digest: '', endpoint, signature, load }),
   };
 }
 
