@@ -79,14 +79,15 @@ function describe({ version, isNew, quantization }: Quantized, name: string, par
   const { operators, left, bytes, residentBytes, speed, accuracy, data, agreement, outputs, batchable } =
     quantization;
   const counts = Object.entries(operators).map(([operator, count]) => `${count} × ${operator}`);
-  const ratio = ({ parent: a, child: b }: Pair) => (b === 0 ? '' : `${(a / b).toFixed(2)} ×`);
+  const ratio = ({ parent: a, child: b }: Pair, less: string, more: string) =>
+    a >= b ? `${(a / b).toFixed(2)} × ${less}` : `${(b / a).toFixed(2)} × ${more}`;
   const megabytes = ({ parent: a, child: b }: Pair) =>
     [a, b].map((count) => `${(count / 1e6).toFixed(2)} MB`);
   const figures = [
-    ['file', ...megabytes(bytes), `${ratio(bytes)} smaller`],
-    ['memory', ...megabytes(residentBytes), `${ratio(residentBytes)} smaller`],
+    ['file', ...megabytes(bytes), ratio(bytes, 'smaller', 'larger')],
+    ['memory', ...megabytes(residentBytes), ratio(residentBytes, 'smaller', 'larger')],
     ...speed.flatMap(({ batchRows, p50Ms, rowsPerSecond: { parent: a, child: b } }) => [
-      [`p50, ${batchRows} rows`, `${p50Ms.parent} ms`, `${p50Ms.child} ms`, `${ratio(p50Ms)} faster`],
+      [`p50, ${batchRows} rows`, `${p50Ms.parent} ms`, `${p50Ms.child} ms`, ratio(p50Ms, 'faster', 'slower')],
       [`rows/s, ${batchRows} rows`, String(a), String(b), ''],
     ]),
     ...(accuracy ? [[accuracy.metric, String(accuracy.parent), String(accuracy.child), '']] : []),

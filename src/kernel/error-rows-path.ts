@@ -65,7 +65,7 @@ export const PATH_ERRORS = {
   'models.quantization_disagrees': row(
     422,
     'The quantized model agrees too little with its parent',
-    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it all the same.',
+    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it all the same, `dryRun` shows all figures.',
   ),
   'models.no_rollout': row(
     404,

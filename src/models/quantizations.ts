@@ -179,12 +179,19 @@ function requestOf(card: JsonObject): Json | undefined {
 
 /** @throws AiosError `models.quantization_disagrees` */
 function checkAgreement(quantization: JsonObject, agreementMin: number): void {
-  const { agreement, data, outputs } = quantization as JsonObject & { agreement: number };
+  const { agreement, data, outputs } = quantization as unknown as {
+    agreement: number;
+    data: { rows: number };
+    outputs: Record<string, { meanDifference: number; maxDifference: number; spread: number }>;
+  };
   if (agreement >= agreementMin) return;
-  const { rows } = data as { rows: number };
+  const figures = Object.entries(outputs).map(
+    ([name, { meanDifference, maxDifference, spread }]) =>
+      ` ${name} differs by ${meanDifference} on average, ${maxDifference} at most, over a spread of ${spread}.`,
+  );
   throw new AiosError('models.quantization_disagrees', {
-    detail: `It agrees with its parent on ${percent(agreement)} of ${rows} rows; ${percent(agreementMin)} are needed.`,
-    extensions: { agreement, agreementMin, outputs: outputs ?? null },
+    detail: `It agrees with its parent on ${percent(agreement)} of ${data.rows} rows; ${percent(agreementMin)} are needed.${figures.join('')}`,
+    extensions: { agreement, agreementMin, outputs },
   });
 }
 
