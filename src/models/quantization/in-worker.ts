@@ -8,7 +8,7 @@ type Answer =
   | { refused: { code: ErrorCode; message: string } };
 
 /**
- * `quantizeModel` in a thread of its own: 10 MB of weights take 60 ms, 256 MB would hold up every request for more than a second.
+ * `quantizeModel` in a thread of its own: 100 MB of weights take half a second and more, in which the front would answer nobody.
  *
  * @throws AiosError as `quantizeModel` does
  * @example (await quantizeInWorker(onnx, options)).report

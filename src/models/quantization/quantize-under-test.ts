@@ -3,7 +3,7 @@ import type { Tensor } from '../../serving/tensors/tensor.ts';
 import { type OnnxGraph, onnxModel } from '../../testing/onnx.ts';
 
 /** The same numbers for the same seed, between -1 and 1. */
-export function numbers(count: number, seed = 1): Float32Array {
+export function numbers(count: number, seed = 1): Float32Array<ArrayBuffer> {
   let state = seed * 2_654_435_761;
   return Float32Array.from({ length: count }, () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
