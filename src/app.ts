@@ -15,6 +15,7 @@ import { createServer } from './api/server.ts';
 import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
 import { featureMigrations } from './features/migrations.ts';
+import type { FeatureFunctions } from './features/service.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
 import { AiosError } from './kernel/errors.ts';
@@ -72,6 +73,8 @@ export interface AppOptions {
   clock?: Clock | undefined;
   /** Functions of the program that embeds AIOS: flows call them as `call: name:version@default`. */
   functions?: readonly Primitive[] | undefined;
+  /** Functions of that program which on-demand feature views call, by name; they must be pure. */
+  featureFunctions?: FeatureFunctions | undefined;
   onProgress?: (stage: string) => void;
 }
 
@@ -177,6 +180,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     limits,
     clock = systemClock,
     functions = [],
+    featureFunctions = {},
     role = 'all',
     onProgress,
   } = options;
@@ -208,7 +212,8 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   closers.push(() => db.close());
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
-  return { db, commit, clock, limits, dataDir, takesRuns: role !== 'api', functions, closers };
+  const takesRuns = role !== 'api';
+  return { db, commit, clock, limits, dataDir, takesRuns, functions, featureFunctions, closers };
 }
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */

@@ -31,7 +31,15 @@ it('a sampled request has an audit entry that proves what its row keeps', async 
   const auditLog = new AuditLog(keys, () => {});
   const clock = new ManualClock(1_800_000_000_000);
   const closers: Ground['closers'] = [];
-  const ground = { ...database, clock, dataDir: folder, takesRuns: true, functions: [], closers };
+  const ground = {
+    ...database,
+    clock,
+    dataDir: folder,
+    takesRuns: true,
+    functions: [],
+    featureFunctions: {},
+    closers,
+  };
   const requestLog = createRequestLog(ground, auditLog);
   const options = { log: { sample: 1, redact: ['a'] } };
   const { serving } = servingUnderTest({ 'risk/1': { options } }, { requestLog });

@@ -18,8 +18,7 @@ import { createDecisions } from './decisions/decisions.ts';
 import { EventConsumers } from './events/consumers.ts';
 import { EventLog } from './events/log.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './features/definitions.ts';
-import { FeatureStore } from './features/feature-store.ts';
-import { FeatureViews } from './features/views.ts';
+import type { FeatureFunctions } from './features/service.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
 import type { Limits } from './kernel/limits.ts';
@@ -41,6 +40,7 @@ import { createServing, type Serving, type ServingDependencies } from './serving
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createReplays } from './stations-events.ts';
+import { createFeatures } from './stations-features.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -88,6 +88,8 @@ export interface Ground {
   readonly takesRuns: boolean;
   /** Of the program that embeds AIOS. */
   readonly functions: readonly Primitive[];
+  /** What on-demand views may call, of the program that embeds AIOS. */
+  readonly featureFunctions: FeatureFunctions;
   /** Called in the reverse order at the end. */
   readonly closers: (() => Promise<unknown>)[];
 }
@@ -100,7 +102,6 @@ const RUNTIMES = {
   openai: OPENAI_KIND,
   workflow: { endpoint: WORKFLOW_ENDPOINT },
 } satisfies RuntimeKinds;
-const FEATURES_GROUP = 'features';
 const AUDIT_ORIGIN = 'aios.local/audit';
 
 /** The stations in the order of the path and the engine over them, each given what it needs of the others. Nothing runs yet. */
@@ -274,7 +275,8 @@ async function createLedger({ db, clock, limits, dataDir }: Ground) {
 }
 
 /** The log, its consumers, and the features that one of them keeps. */
-function createEvents({ db, commit, clock, limits }: Ground, definitions: Definitions) {
+function createEvents(ground: Ground, definitions: Definitions) {
+  const { db, commit, clock, limits } = ground;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({
     db,
@@ -282,20 +284,7 @@ function createEvents({ db, commit, clock, limits }: Ground, definitions: Defini
     limits,
     onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
   });
-  const views = new FeatureViews({
-    db,
-    definitions,
-    group: FEATURES_GROUP,
-    readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
-    onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
-  });
-  const progress = consumers.add({
-    group: FEATURES_GROUP,
-    handle: (batch, tx) => features.handle(batch, tx),
-  });
-  const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress });
-  log.onCommitted((appended) => features.apply(appended));
-  return { log, consumers, views, features };
+  return { log, consumers, ...createFeatures(ground, definitions, log, consumers) };
 }
 
 /** The registry and what serves its models; the one verifies with the other. */

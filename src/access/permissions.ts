@@ -7,6 +7,8 @@ export const PERMISSIONS = [
   'events.replay',
   'dead-letters.replay',
   'features.read',
+  'features.write',
+  'features.control',
   'models.read',
   'models.write',
   'models.promote',

@@ -325,6 +325,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 const ABSENT = {} as Pick<
   ApiDependencies,
   | 'features'
+  | 'featurePush'
   | 'models'
   | 'serving'
   | 'requestLog'

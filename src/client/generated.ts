@@ -115,9 +115,11 @@ export interface Operations {
   /** Every version of a feature-view, newest first. Permission: `definitions.read`. */
   'GET /api/v1/feature-views/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Feature vectors of many places in the past: each row names its keys and its `timestamp`. Permission: `features.read`. */
-  'POST /api/v1/features/historical': { body: { service: string; spine: Array<{ timestamp: string; [name: string]: Json | undefined }> }; answer: { names: Array<string>; rows: Array<Array<Json>>; pins: Array<{ [name: string]: Json }> } };
+  'POST /api/v1/features/historical': { body: { service: string; createdBefore?: string | undefined; spine: Array<{ timestamp: string; [name: string]: Json | undefined }> }; answer: { names: Array<string>; rows: Array<Array<Json>>; pins: Array<{ [name: string]: Json }> } };
   /** Feature vectors of many entities, now or as of a time. Permission: `features.read`. */
   'POST /api/v1/features/online': { body: { service: string; entities: Array<{ [name: string]: Json }>; asOf?: string | undefined; request?: { [name: string]: Json } | undefined }; answer: { names: Array<string>; rows: Array<Array<Json>>; pins: Array<{ [name: string]: Json }> } };
+  /** Rows for the views of a push source: all are kept, or none; sent again they change nothing. Permission: `features.write`. */
+  'POST /api/v1/features/push': { body: { source: string; rows: Array<{ [name: string]: Json }> }; answer: { views: Array<string>; rows: number } };
   /** The keys that are in force. Permission: `keys.manage`. */
   'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined }>; nextCursor: string | null } };
   /** Make a key; it is shown once. Permission: `keys.manage`. */

@@ -3,7 +3,8 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import type { FeatureServiceBody, FeatureViewBody } from './definitions.ts';
+import type { EntityBody, KeyType } from './definitions.ts';
+import type { StreamViewBody } from './view-documents.ts';
 import type { Aggregate, CompiledFeature, FeatureValue } from './windows/state.ts';
 import { type TilePlan, tilePlan } from './windows/tile.ts';
 
@@ -25,6 +26,7 @@ export interface CompiledView {
   readonly version: number;
   readonly eventType: string;
   readonly joinKeys: readonly string[];
+  readonly keyTypes: EntityBody['types'];
   /** Undefined for an exact view. */
   readonly plan: TilePlan | undefined;
   /** How late an event may come, by its time and that of its recording; undefined when it may come at any time. */
@@ -64,12 +66,13 @@ const ESCAPED = /[\u0000\u001b\u001f]/g;
 /**
  * The keys of an entity as one text; null when one of them is missing. Different keys give different texts.
  *
- * @throws AiosError `features.invalid_key` when one is an object or a list
+ * @throws AiosError `features.invalid_key` when one is an object or a list, or not of the type that the entity declares
  */
 export function entityKey(
   view: string,
   joinKeys: readonly string[],
   read: (key: string) => Json | undefined,
+  types?: Readonly<Record<string, KeyType>>,
 ): string | null {
   let text = '';
   for (const [index, key] of joinKeys.entries()) {
@@ -80,17 +83,30 @@ export function entityKey(
         detail: `The view “${view}”: the join key ${key} is ${Array.isArray(value) ? 'a list' : 'an object'}.`,
       });
     }
+    if (types !== undefined) checkKey(view, key, types[key], value);
     const part = String(value).replace(ESCAPED, (character) => `\u001b${character.charCodeAt(0)};`);
     text += index === 0 ? part : SEPARATOR + part;
   }
   return text;
 }
 
+/** A key that comes as a number or as its digits is the same key. */
+function checkKey(view: string, key: string, type: KeyType | undefined, value: Json): void {
+  const isFit =
+    type === undefined ||
+    (type === 'string' ? typeof value === 'string' : /^-?\d{1,19}$/.test(String(value)));
+  if (!isFit) {
+    throw new AiosError('features.invalid_key', {
+      detail: `The view “${view}”: the join key ${key} is of type ${type} and was given ${JSON.stringify(value).slice(0, 100)}.`,
+    });
+  }
+}
+
 export function compileView(
   id: number,
   version: number,
-  body: FeatureViewBody,
-  joinKeys: readonly string[],
+  body: StreamViewBody,
+  { joinKeys, types }: Pick<EntityBody, 'joinKeys' | 'types'>,
 ): CompiledView {
   const each = body.source.each === undefined ? undefined : reader(body.source.each);
   const where = body.source.where === undefined ? undefined : compileExpression(body.source.where);
@@ -112,6 +128,7 @@ export function compileView(
     version,
     eventType: body.source.event,
     joinKeys,
+    keyTypes: types,
     plan: body.tile === undefined ? undefined : tilePlan(parseDuration(body.tile), latenessMs ?? 0, features),
     latenessMs,
     late: body.late ?? 'drop',
@@ -129,7 +146,7 @@ export function compileView(
       for (const [item, element] of items.entries()) {
         scope.item = element;
         if (where && where(scope) !== true) continue;
-        const entity = entityKey(body.name, joinKeys, (key) => keys.get(key)?.(scope));
+        const entity = entityKey(body.name, joinKeys, (key) => keys.get(key)?.(scope), types);
         if (entity === null) continue;
         extracted.push({ entity, item, values: values.map((read) => read(scope)) });
       }
@@ -159,58 +176,5 @@ function valueReader(
       });
     }
     return typeof value === 'object' ? JSON.stringify(value) : value;
-  };
-}
-
-/** A version of a feature service: which views it reads and how its vector is made. */
-export interface CompiledService {
-  readonly name: string;
-  readonly version: number;
-  readonly digest: string;
-  readonly views: readonly CompiledView[];
-  readonly names: readonly string[];
-  /** The vector, from the views' values in the order of the views. */
-  vector(values: readonly (readonly FeatureValue[])[], request: JsonObject, nowMs: number): FeatureValue[];
-}
-
-export function compileService(
-  body: FeatureServiceBody,
-  version: number,
-  digest: string,
-  views: readonly CompiledView[],
-): CompiledService {
-  const derived = Object.entries(body.derived ?? {}).map(([name, source]) => ({
-    name,
-    expression: compileExpression(source),
-  }));
-  const known = [
-    ...views.flatMap((view) => view.features.map(({ name }) => name)),
-    ...derived.map(({ name }) => name),
-  ];
-  const names = body.features ?? known;
-  const unknown = names.filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw new AiosError('definition.reference', {
-      detail: `Feature service “${body.name}”: its views have no feature ${unknown.join(', ')} any more.`,
-    });
-  }
-  return {
-    name: body.name,
-    version,
-    digest,
-    views,
-    names,
-    vector(values, request, nowMs) {
-      const scope: Record<string, FeatureValue | Json> = Object.assign(Object.create(null), request, {
-        now: nowMs,
-      });
-      for (const [index, view] of views.entries()) {
-        for (const [at, { name }] of view.features.entries())
-          scope[name] = values[index]![at] ?? body.defaults?.[name] ?? null;
-      }
-      for (const { name, expression } of derived)
-        scope[name] = (expression(scope) as FeatureValue) ?? body.defaults?.[name] ?? null;
-      return names.map((name) => (scope[name] ?? null) as FeatureValue);
-    },
   };
 }

@@ -1,57 +1,37 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
-import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import { compileExpression } from '../kernel/expressions.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
-import { AGGREGATES, type Aggregate } from './windows/state.ts';
+import {
+  type Described,
+  described,
+  expressionIssue,
+  type FeatureViewBody,
+  identifier,
+  kindOfView,
+  name,
+  type OnDemandViewBody,
+  type StreamViewBody,
+  text,
+  validateView,
+  viewIssues,
+} from './view-documents.ts';
 
 /** A thing that features describe, and the keys that name it. */
-export interface EntityBody {
+export interface EntityBody extends Described {
   name: string;
   joinKeys: string[];
-  description?: string;
+  /** Of the join keys; one without is any text, number or boolean. */
+  types?: Record<string, KeyType>;
 }
 
-interface FeatureBody {
-  aggregate: Aggregate;
-  /** CEL; what is aggregated. `count` needs none. */
-  of?: string;
-  /** How far back; all history when left out. */
-  window?: string;
-  /** `sliding` (the default) ends with the time asked for, `tumbling` is the newest whole one of windows end to end from the epoch. */
-  windowType?: 'sliding' | 'tumbling';
-  description?: string;
-}
-
-/** Windows over the events of one type, per entity. */
-export interface FeatureViewBody {
-  name: string;
-  entity: string;
-  description?: string;
-  source: {
-    /** Event type. */
-    event: string;
-    /** CEL that gives a list; each element is a contribution of its own, bound as `item`. */
-    each?: string;
-    /** CEL; false leaves the event (or element) out. */
-    where?: string;
-  };
-  /** Join key → CEL; an element without a key (null) is left out. */
-  keys: Record<string, string>;
-  /** Contributions are merged into tiles of this length, and only tiles that have ended count. Without it every contribution is kept. */
-  tile?: string;
-  /** How late an event may come by its time and that of its recording; a tile counts that long after its end. Later ones are not counted. */
-  lateness?: string;
-  /** What becomes of a later one: only counted in a metric (`drop`, the default), or its place is kept, too (`dead-letter`). */
-  late?: 'drop' | 'dead-letter';
-  features: Record<string, FeatureBody>;
-}
+const KEY_TYPES = ['string', 'int64'] as const;
+export type KeyType = (typeof KEY_TYPES)[number];
 
 /** The vector that a model or a table takes. */
-export interface FeatureServiceBody {
+export interface FeatureServiceBody extends Described {
   name: string;
-  description?: string;
   views: string[];
   /** Name → CEL over the views' features, the request's values and `now` (milliseconds). */
   derived?: Record<string, string>;
@@ -61,57 +41,20 @@ export interface FeatureServiceBody {
   defaults?: Record<string, number | boolean | string>;
 }
 
-const text = { type: 'string', minLength: 1 };
-const duration = { type: 'string', pattern: '^(\\d|P)' };
-const name = { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_.-]*$' };
-const identifier = '^[A-Za-z_][A-Za-z0-9_]*$';
-
 const validateEntity = compileSchema({
   type: 'object',
   additionalProperties: false,
   required: ['name', 'joinKeys'],
   properties: {
     name,
-    joinKeys: { type: 'array', items: { type: 'string', pattern: identifier }, minItems: 1 },
-    description: { type: 'string' },
-  },
-});
-
-const validateView = compileSchema({
-  type: 'object',
-  additionalProperties: false,
-  required: ['name', 'entity', 'source', 'keys', 'features'],
-  properties: {
-    name,
-    entity: text,
-    description: { type: 'string' },
-    source: {
-      type: 'object',
-      additionalProperties: false,
-      required: ['event'],
-      properties: { event: text, each: text, where: text },
+    joinKeys: {
+      type: 'array',
+      items: { type: 'string', pattern: identifier },
+      minItems: 1,
+      uniqueItems: true,
     },
-    keys: { type: 'object', additionalProperties: text, minProperties: 1 },
-    tile: duration,
-    lateness: duration,
-    late: { enum: ['drop', 'dead-letter'] },
-    features: {
-      type: 'object',
-      minProperties: 1,
-      propertyNames: { pattern: identifier },
-      additionalProperties: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['aggregate'],
-        properties: {
-          aggregate: { enum: [...AGGREGATES] },
-          of: text,
-          window: duration,
-          windowType: { enum: ['sliding', 'tumbling'] },
-          description: { type: 'string' },
-        },
-      },
-    },
+    types: { type: 'object', additionalProperties: { enum: [...KEY_TYPES] } },
+    ...described,
   },
 });
 
@@ -121,7 +64,7 @@ const validateService = compileSchema({
   required: ['name', 'views'],
   properties: {
     name,
-    description: { type: 'string' },
+    ...described,
     views: { type: 'array', items: text, minItems: 1, uniqueItems: true },
     derived: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: text },
     features: { type: 'array', items: text, minItems: 1, uniqueItems: true },
@@ -134,6 +77,19 @@ export const entityKind: DefinitionKind = {
   folder: 'entities',
   parse(document) {
     validateDocument(document, validateEntity);
+    const { joinKeys, types = {} } = document.value as unknown as EntityBody;
+    const unknown = Object.keys(types).filter((key) => !joinKeys.includes(key));
+    if (unknown.length > 0) {
+      throw invalid(
+        document,
+        unknown.map((key) => ({
+          path: `/types/${key}`,
+          message: 'the entity has no such join key',
+          found: key,
+          expected: joinKeys.join(', '),
+        })),
+      );
+    }
     return { name: String(document.value.name), body: document.value };
   },
   checkFit: (body, { previous }) =>
@@ -154,31 +110,88 @@ export const featureViewKind: DefinitionKind = {
   kind: 'feature-view',
   folder: 'features',
   parse(document) {
-    validateDocument(document, validateView);
+    validateView(document);
     const body = document.value as unknown as FeatureViewBody;
     const issues = viewIssues(body);
     if (issues.length > 0) throw invalid(document, issues);
     return { name: body.name, body: document.value };
   },
-  references: (body) => [{ kind: 'entity', name: String(body.entity), path: '/entity' }],
-  checkFit(body, { find }) {
-    const { entity, keys } = body as unknown as FeatureViewBody;
-    const { joinKeys } = find('entity', entity) as unknown as EntityBody;
+  references(body) {
+    const view = body as unknown as FeatureViewBody;
+    if (kindOfView(view) !== 'on-demand')
+      return [{ kind: 'entity', name: (view as StreamViewBody).entity, path: '/entity' }];
+    return (view as OnDemandViewBody).source.views.map((input, index) => ({
+      kind: 'feature-view',
+      name: input,
+      path: `/source/views/${index}`,
+    }));
+  },
+  checkFit(body, { find, previous }) {
+    const view = body as unknown as FeatureViewBody;
+    if (kindOfView(view) === 'on-demand')
+      return inputIssues(view as OnDemandViewBody, (input) => find('feature-view', input));
+    const { joinKeys } = find('entity', (view as StreamViewBody).entity) as unknown as EntityBody;
+    const { keys = {} } = view as { keys?: Record<string, string> };
     return [
-      ...joinKeys
+      ...sameKind(view, previous),
+      ...(kindOfView(view) === 'stream' ? joinKeys : [])
         .filter((key) => !(key in keys))
-        .map((key) => ({ path: '/keys', message: `no expression for the join key “${key}” of ${entity}` })),
+        .map((key) => ({
+          path: '/keys',
+          message: `no expression for the join key “${key}” of ${(view as StreamViewBody).entity}`,
+        })),
       ...Object.keys(keys)
         .filter((key) => !joinKeys.includes(key))
         .map((key) => ({
           path: `/keys/${key}`,
-          message: `the entity ${entity} has no such join key`,
+          message: `the entity ${(view as StreamViewBody).entity} has no such join key`,
           found: key,
           expected: joinKeys.join(', '),
         })),
     ];
   },
 };
+
+/** What is kept of a view is kept under its name: another kind of view, or one of another entity, is another view. */
+function sameKind(view: FeatureViewBody, previous: JsonObject | undefined): Issue[] {
+  const before = previous as unknown as FeatureViewBody | undefined;
+  if (!before) return [];
+  const issues: Issue[] = [];
+  if (kindOfView(before) !== kindOfView(view)) {
+    issues.push({
+      path: '/source',
+      message: 'a view does not become one of another kind; define another view',
+      found: kindOfView(view),
+      expected: kindOfView(before),
+    });
+  } else if (
+    kindOfView(view) !== 'stream' &&
+    (before as StreamViewBody).entity !== (view as StreamViewBody).entity
+  ) {
+    issues.push({
+      path: '/entity',
+      message: 'the rows of a view are kept under the keys of its entity; define another view',
+      found: (view as StreamViewBody).entity,
+      expected: (before as StreamViewBody).entity,
+    });
+  }
+  return issues;
+}
+
+/** What a computed feature reads is stored: a computed one of another view would have to be in force, and in order. */
+function inputIssues({ source }: OnDemandViewBody, find: (view: string) => JsonObject | undefined): Issue[] {
+  return source.views.flatMap((input, index) => {
+    const found = find(input) as unknown as FeatureViewBody | undefined;
+    return found && kindOfView(found) === 'on-demand'
+      ? [
+          {
+            path: `/source/views/${index}`,
+            message: `${input} is computed itself; name the views that it reads`,
+          },
+        ]
+      : [];
+  });
+}
 
 export const featureServiceKind: DefinitionKind = {
   kind: 'feature-service',
@@ -241,60 +254,6 @@ function serviceIssues(
     });
   }
   return issues;
-}
-
-function viewIssues({ source, keys, tile, lateness, late, features }: FeatureViewBody): Issue[] {
-  const issues: Issue[] = [];
-  const expressions: [string, string | undefined][] = [
-    ['/source/each', source.each],
-    ['/source/where', source.where],
-    ...Object.entries(keys).map(([key, cel]): [string, string] => [`/keys/${key}`, cel]),
-    ...Object.entries(features).map(([feature, { of }]): [string, string | undefined] => [
-      `/features/${feature}/of`,
-      of,
-    ]),
-  ];
-  for (const [path, cel] of expressions) if (cel) issues.push(...expressionIssue(path, cel));
-  if (late && !lateness)
-    issues.push({
-      path: '/late',
-      message: 'which events are late is said by “lateness”',
-      expected: 'lateness',
-    });
-  const tileMs = tile === undefined ? undefined : parseDuration(tile);
-  for (const [feature, body] of Object.entries(features))
-    issues.push(...featureIssues(`/features/${feature}`, body, tile, tileMs));
-  return issues;
-}
-
-function featureIssues(
-  path: string,
-  { aggregate, of, window, windowType }: FeatureBody,
-  tile: string | undefined,
-  tileMs: number | undefined,
-): Issue[] {
-  const issues: Issue[] = [];
-  if (aggregate !== 'count' && !of)
-    issues.push({ path, message: `${aggregate} needs “of”: what is aggregated`, expected: 'of' });
-  if (windowType === 'tumbling' && !window)
-    issues.push({ path, message: 'a tumbling window needs “window”: its length', expected: 'window' });
-  if (tileMs !== undefined && window && parseDuration(window) % tileMs !== 0) {
-    issues.push({
-      path: `${path}/window`,
-      message: `a window is a multiple of the tile, ${tile}`,
-      found: window,
-    });
-  }
-  return issues;
-}
-
-function expressionIssue(path: string, source: string): Issue[] {
-  try {
-    compileExpression(source);
-    return [];
-  } catch (error) {
-    return [{ path, message: (error as Error).message }];
-  }
 }
 
 function invalid(document: SourceDocument, issues: readonly Issue[]): AiosError {

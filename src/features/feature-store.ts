@@ -7,7 +7,10 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
-import { type CompiledService, type CompiledView, entityKey } from './compiled.ts';
+import { type CompiledView, entityKey } from './compiled.ts';
+import { type Asked, RowFeatures, type RowStores } from './row-features.ts';
+import type { RowView } from './row-view.ts';
+import type { CompiledService } from './service.ts';
 import { StateCache, weight } from './state-cache.ts';
 import {
   type EntityState,
@@ -56,6 +59,8 @@ interface Dependencies {
   clock: Pick<Clock, 'now'>;
   limits: Pick<Limits, 'featureEntitiesCachedMax' | 'featureContributionsCachedMax'>;
   progress: StreamProgress;
+  /** Of the batch and push views. */
+  rows: RowStores;
 }
 
 const HISTORICAL_CHUNK = 500;
@@ -83,8 +88,9 @@ export class FeatureStore {
   readonly #progress: StreamProgress;
   readonly #cache: StateCache;
   readonly #ahead: FeaturesAhead;
+  readonly #rows: RowFeatures;
 
-  constructor({ db, views, clock, limits, progress }: Dependencies) {
+  constructor({ db, views, clock, limits, progress, rows }: Dependencies) {
     this.#db = db;
     this.#views = views;
     this.#clock = clock;
@@ -92,6 +98,7 @@ export class FeatureStore {
     this.#progress = progress;
     this.#cache = new StateCache(db, limits, () => progress.continuity());
     this.#ahead = new FeaturesAhead(views, progress);
+    this.#rows = new RowFeatures(rows);
   }
 
   /** Takes events in that this process has just committed to the log: vectors see them before the consumer has stored what they mean. */
@@ -127,7 +134,7 @@ export class FeatureStore {
    * Vectors for many entities. With a position, the stream before that place counts: what of it is in the log is taken from memory, and
    * where memory cannot tell, the consumer's commit is waited for.
    *
-   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`, `features.offline_only`
    */
   async online({
     service: name,
@@ -137,22 +144,52 @@ export class FeatureStore {
   }: OnlineRequest): Promise<Vectors> {
     const service = this.#views.service(name);
     if (asOf.recordedByMs !== undefined) checkCutoff(service);
-    const keys = entities.map((values) => service.views.map((view) => keyOf(view, values)));
+    const found = service.rows.map((view) =>
+      this.#rows.current(
+        view,
+        entities.map((values) => keyOf(view, values)),
+        entities,
+        asOf,
+      ),
+    );
+    const fromRows = found.some((each) => each instanceof Promise)
+      ? await Promise.all(found)
+      : (found as FeatureValue[][][]);
+    const fromStreams =
+      service.streams.length > 0 ? await this.#streamed(service, entities, asOf) : undefined;
+    const rows = entities.map((_, at) =>
+      service.vector(
+        [...(fromStreams?.[at] ?? []), ...fromRows.map((each) => each[at]!)],
+        request,
+        asOf.timeMs,
+      ),
+    );
+    return { names: service.names, rows, pins: pinsOf(service) };
+  }
+
+  /** Per entity and stream view: the values of its features. */
+  async #streamed(
+    service: CompiledService,
+    entities: readonly JsonObject[],
+    asOf: AsOf,
+  ): Promise<FeatureValue[][][]> {
+    const { streams } = service;
+    const keys = entities.map((values) => streams.map((view) => keyOf(view, values)));
     if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
-    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(service.views[index]!, key)));
-    const states = keys.map((row) => row.map((key, index) => this.#cache.get(service.views[index]!, key)));
+    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(streams[index]!, key)));
+    const states = keys.map((row) => row.map((key, index) => this.#cache.get(streams[index]!, key)));
     const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
     if (missing.length > 0) await Promise.all(missing);
-    const rows: FeatureValue[][] = [];
+    const rows: FeatureValue[][][] = [];
     for (const [at, row] of states.entries()) {
       const known = missing.length > 0 ? await Promise.all(row) : (row as EntityState[]);
       const merged = known.map((state, index) => {
         const more = ahead[at]![index];
         return more ? { ...state, contributions: this.#ahead.merge(more, state.contributions, asOf) } : state;
       });
-      rows.push(vectorOf(service, merged, asOf, request));
+      rows.push(streams.map((view, index) => valuesOf(view, merged[index]!, asOf)));
     }
-    return { names: service.names, rows, pins: pinsOf(service) };
+    return rows;
   }
 
   /**
@@ -164,20 +201,33 @@ export class FeatureStore {
   async historical(name: string, spine: readonly SpineRow[]): Promise<Vectors> {
     const service = this.#views.service(name);
     if (spine.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCutoff(service);
-    const keys = spine.map((row) => service.views.map((view) => keyOf(view, row.keys)));
-    await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
+    const { streams } = service;
+    if (streams.length > 0) await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
     const read = new LRUCache<string, EntityState>({
       maxSize: this.#limits.featureContributionsCachedMax,
       sizeCalculation: weight,
     });
     const rows: FeatureValue[][] = [];
     for (let from = 0; from < spine.length; from += HISTORICAL_CHUNK) {
-      const chunk = keys.slice(from, from + HISTORICAL_CHUNK);
-      const states = await this.#statesOf(service.views, chunk, read);
-      for (const [index, row] of chunk.entries()) {
-        const { asOf, request = {} } = spine[from + index]!;
-        const known = service.views.map((view, at) => states.get(`${view.id}/${row[at]}`)!);
-        rows.push(vectorOf(service, known, asOf, request));
+      const chunk = spine.slice(from, from + HISTORICAL_CHUNK);
+      const keys = chunk.map((row) => streams.map((view) => keyOf(view, row.keys)));
+      const [states, fromRows] = await Promise.all([
+        this.#statesOf(streams, keys, read),
+        Promise.all(
+          service.rows.map((view) =>
+            this.#rows.past(
+              view,
+              chunk.map((row) => askedOf(view, row)),
+            ),
+          ),
+        ),
+      ]);
+      for (const [index, { asOf, request = {} }] of chunk.entries()) {
+        const values = streams.map((view, at) =>
+          valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
+        );
+        for (const each of fromRows) values.push(each[index]!);
+        rows.push(service.vector(values, request, asOf.timeMs));
       }
     }
     return { names: service.names, rows, pins: pinsOf(service) };
@@ -212,7 +262,7 @@ export class FeatureStore {
     if (asOf.position && !this.#ahead.covers(asOf.position)) return true;
     return keys.some((row) =>
       row.some((key, index) => {
-        const ahead = this.#ahead.of(service.views[index]!, key);
+        const ahead = this.#ahead.of(service.streams[index]!, key);
         return ahead !== undefined && ahead.tiles.length > 0 && this.#ahead.hidesTile(ahead, asOf.timeMs);
       }),
     );
@@ -225,8 +275,8 @@ export class FeatureStore {
 }
 
 /** A tile holds events whenever they were recorded; only where none comes after its lateness does a cut-off say which tiles were whole. */
-function checkCutoff({ views }: CompiledService): void {
-  const view = views.find(({ plan, latenessMs }) => plan && latenessMs === undefined);
+function checkCutoff({ streams }: CompiledService): void {
+  const view = streams.find(({ plan, latenessMs }) => plan && latenessMs === undefined);
   if (view) {
     throw new AiosError('features.no_cutoff', {
       detail: `The tiled view “${view.name}” states no lateness.`,
@@ -249,30 +299,32 @@ function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
   return [...newest.values()];
 }
 
-function vectorOf(
-  service: CompiledService,
-  states: readonly Readonly<Pick<EntityState, 'tiles'> & { contributions: readonly Contribution[] }>[],
+function valuesOf(
+  view: CompiledView,
+  { contributions, tiles }: Readonly<Pick<EntityState, 'tiles'> & { contributions: readonly Contribution[] }>,
   asOf: AsOf,
-  request: JsonObject,
 ): FeatureValue[] {
-  const values = service.views.map((view, index) => {
-    const { contributions, tiles } = states[index]!;
-    return view.plan
-      ? evaluateTiled(view.plan, tiles, asOf)
-      : evaluateExact(view.features, contributions, asOf);
-  });
-  return service.vector(values, request, asOf.timeMs);
+  return view.plan
+    ? evaluateTiled(view.plan, tiles, asOf)
+    : evaluateExact(view.features, contributions, asOf);
+}
+
+function askedOf(view: RowView, { keys, asOf }: SpineRow): Asked {
+  return { keys, entity: keyOf(view, keys), asOf };
 }
 
 /** An entity that a request does not name (no customer on record) has an empty state. */
-function keyOf(view: CompiledView, keys: JsonObject): string {
-  const absent = view.joinKeys.filter((key) => !(key in keys));
-  if (absent.length > 0) {
-    throw new AiosError('features.missing_key', {
-      detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
-    });
+export function keyOf(view: CompiledView | RowView, keys: JsonObject): string {
+  const { joinKeys } = view;
+  for (const key of joinKeys) {
+    if (!(key in keys)) {
+      const absent = joinKeys.filter((each) => !(each in keys));
+      throw new AiosError('features.missing_key', {
+        detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
+      });
+    }
   }
-  return entityKey(view.name, view.joinKeys, (key) => keys[key]) ?? '';
+  return entityKey(view.name, joinKeys, (key) => keys[key], view.keyTypes) ?? '';
 }
 
 const pins = new WeakMap<CompiledService, Vectors['pins']>();
@@ -287,7 +339,7 @@ function pinsOf(service: CompiledService): Vectors['pins'] {
         version: String(service.version),
         digest: service.digest,
       },
-      ...service.views.map(({ name, version }) => ({
+      ...[...service.streams, ...service.rows, ...service.onDemand].map(({ name, version }) => ({
         kind: 'feature-view' as const,
         name,
         version: String(version),

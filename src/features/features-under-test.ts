@@ -7,8 +7,14 @@ import type { Queryable } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { CachedOnlineStore } from './cached-online-store.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { featureMigrations } from './migrations.ts';
+import { PostgresOnlineStore } from './online-store.ts';
+import { FeaturePush } from './push.ts';
+import { PushedRows } from './pushed-rows.ts';
+import type { RowStores } from './row-features.ts';
+import { TableSources } from './table-source.ts';
 import { FeatureViews } from './views.ts';
 import type { FeatureValue } from './windows/state.ts';
 
@@ -46,6 +52,7 @@ export interface FeatureProcess {
   readonly definitions: Definitions;
   readonly views: FeatureViews;
   readonly store: FeatureStore;
+  readonly rows: RowStores;
   /** What the views could not be built from. */
   readonly errors: AiosError[];
 }
@@ -100,15 +107,24 @@ export class FeaturesUnderTest {
       readLog: async (partition, offset, count) =>
         log.filter((logged) => logged.partition === partition && logged.offset >= offset).slice(0, count),
       onError: (error) => errors.push(error),
+      functions: {
+        round: ({ features, request }) => Math.ceil(Number(features.score) * Number(request.amount)),
+      },
     });
+    const rows = {
+      online: new CachedOnlineStore(new PostgresOnlineStore(db), db, limits),
+      tables: new TableSources(db, ['shop']),
+      pushed: new PushedRows(db),
+    };
     const store = new FeatureStore({
       db: reads,
       views,
       clock: systemClock,
       limits,
       progress,
+      rows,
     });
-    return { definitions, views, store, errors };
+    return { definitions, views, store, rows, errors };
   }
 
   /** A process whose views are in force. */
@@ -159,4 +175,13 @@ export async function featuresOf(
     request: { request_at: (timeMs ?? 0) - DAY },
   });
   return Object.fromEntries(names.map((name, i) => [name, rows[0]![i]!]));
+}
+
+/** What takes rows that are pushed, at a time of the test's choosing. */
+export function pushOf(
+  { database: { db } }: FeaturesUnderTest,
+  { views, rows }: FeatureProcess,
+  now: () => number,
+): { push: FeaturePush } {
+  return { push: new FeaturePush({ db, views, rows, clock: { now } }) };
 }

@@ -48,6 +48,28 @@ export const featureMigrations: Migration[] = [
         late_ms bigint not null,
         primary key (view, partition, log_offset)
       );
-      comment on table feature_late_events is 'Places of events that came later than a view bears and that it sets aside (late: dead-letter).';`,
+      comment on table feature_late_events is 'Places of events that came later than a view bears and that it sets aside (late: dead-letter).';
+      create table feature_online (
+        view text not null,
+        entity text not null,
+        time_ms bigint not null,
+        created_ms bigint not null,
+        valid_to_ms bigint,
+        feature_values json not null,
+        written xid8 not null default pg_current_xact_id(),
+        primary key (view, entity)
+      ) with (fillfactor = 70);
+      comment on table feature_online is 'The newest row of each entity in the batch and push views.';
+      create index feature_online_written on feature_online (written);
+      comment on column feature_online.written is 'The transaction that wrote it: other processes look here for what they keep in memory.';
+      create table feature_pushed (
+        view text not null,
+        entity text not null,
+        time_ms bigint not null,
+        created_ms bigint not null,
+        feature_values json not null
+      );
+      comment on table feature_pushed is 'Every row that was pushed, for vectors of the past.';
+      create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));`,
   },
 ];

@@ -2,9 +2,24 @@ import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import { type CompiledService, type CompiledView, compileService, compileView } from './compiled.ts';
-import type { EntityBody, FeatureServiceBody, FeatureViewBody } from './definitions.ts';
+import { type CompiledView, compileView } from './compiled.ts';
+import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import { compileRowView, type RowView } from './row-view.ts';
+import {
+  type CompiledService,
+  compileService,
+  type FeatureFunctions,
+  type OnDemandView,
+  type ServiceViews,
+} from './service.ts';
 import { collect, nothingCollected, writeCollected } from './storage.ts';
+import {
+  type BatchViewBody,
+  type FeatureViewBody,
+  kindOfView,
+  type OnDemandViewBody,
+  type StreamViewBody,
+} from './view-documents.ts';
 
 interface ViewRow {
   id: number;
@@ -28,6 +43,8 @@ interface Dependencies {
   readLog(partition: number, offset: number, countMax: number): Promise<LoggedEvent[]>;
   /** Told of events of the past that a view cannot be built from: they are left out of it. */
   onError?: (error: AiosError) => void;
+  /** What on-demand views may call. */
+  functions?: FeatureFunctions | undefined;
 }
 
 const BACKFILL_BATCH = 500;
@@ -46,13 +63,18 @@ export class FeatureViews {
   #known = new Map<number, KnownView>();
   #inForce = new Map<string, KnownView>();
   #byType = new Map<string, CompiledView[]>();
+  readonly #functions: FeatureFunctions;
   readonly #services = new Map<string, CompiledService>();
+  /** The definitions that the services were compiled from. */
+  #revision = -1;
+  readonly #rowViews = new Map<string, RowView>();
   #newestId = 0;
   #fingerprint = '';
   #reloads = 0;
   #reloaded = 0;
 
-  constructor({ db, definitions, group, readLog, onError }: Dependencies) {
+  constructor({ db, definitions, group, readLog, onError, functions = {} }: Dependencies) {
+    this.#functions = functions;
     this.#db = db;
     this.#definitions = definitions;
     this.#group = group;
@@ -62,7 +84,8 @@ export class FeatureViews {
 
   /** Lets new versions join the stream and builds them from the log; resolves when all are ready. */
   async sync(): Promise<void> {
-    for (const { name, version } of this.#definitions.list('feature-view')) await this.#join(name, version);
+    for (const { name, version, body } of this.#definitions.list('feature-view'))
+      if (kindOfView(body as unknown as FeatureViewBody) === 'stream') await this.#join(name, version);
     await this.reload();
     for (const { row, compiled } of this.#known.values())
       if (row.status === 'building') await this.#build(row, compiled);
@@ -130,14 +153,45 @@ export class FeatureViews {
 
   /** @throws AiosError `features.unknown_service`, `features.building` */
   service(name: string): CompiledService {
+    if (this.#revision !== this.#definitions.revision) {
+      this.#services.clear();
+      this.#revision = this.#definitions.revision;
+    }
+    const known = this.#services.get(name);
+    if (known) return known;
     const definition = this.#definitions.latest('feature-service', name);
     if (!definition)
       throw new AiosError('features.unknown_service', { detail: `There is no feature service “${name}”.` });
-    const known = this.#services.get(name);
-    if (known?.digest === definition.digest) return known;
     const compiled = this.#compileService(definition);
     this.#services.set(name, compiled);
     return compiled;
+  }
+
+  /** The version in force of a batch or push view; undefined when there is none of that name. */
+  rowView(name: string): RowView | undefined {
+    const definition = this.#definitions.latest('feature-view', name);
+    if (!definition) return undefined;
+    const body = definition.body as unknown as BatchViewBody;
+    const kind = kindOfView(body);
+    if (kind !== 'batch' && kind !== 'push') return undefined;
+    const known = this.#rowViews.get(name);
+    if (known?.version === definition.version) return known;
+    const view = compileRowView(definition.version, body, this.#entity(body.entity));
+    this.#rowViews.set(name, view);
+    return view;
+  }
+
+  /** The views that take what is pushed under a name. */
+  pushViews(push: string): RowView[] {
+    return this.#definitions
+      .list('feature-view')
+      .flatMap(({ name }) => this.rowView(name) ?? [])
+      .filter((view) => view.push === push);
+  }
+
+  /** The version in force of a stream view; undefined while its first one is being built. */
+  streamView(name: string): CompiledView | undefined {
+    return this.#inForce.get(name)?.compiled;
   }
 
   #compileService({ name, version, digest, body }: Definition): CompiledService {
@@ -146,20 +200,42 @@ export class FeatureViews {
       new AiosError('features.building', {
         detail: `The feature view “${view}” of the service “${name}” is still being built from the log.`,
       });
-    const views = service.views.map((view) => {
-      const inForce = this.#inForce.get(view);
-      if (!inForce) throw building(view);
-      return inForce.compiled;
-    });
+    const views = this.#viewsOf(service, building);
     try {
-      return compileService(service, version, digest, views);
+      return compileService(service, version, digest, views, this.#functions);
     } catch (error) {
       // A service may name features that only the version being built has.
-      const newer = views.find(
+      const newer = views.streams.find(
         (view) => this.#definitions.latest('feature-view', view.name)?.version !== view.version,
       );
       throw newer ? building(newer.name) : error;
     }
+  }
+
+  /** What a service lists, and what its computed views read. */
+  #viewsOf({ views: listed }: FeatureServiceBody, building: (view: string) => AiosError): ServiceViews {
+    const streams: CompiledView[] = [];
+    const rows: RowView[] = [];
+    const onDemand: OnDemandView[] = [];
+    const names = new Set(listed);
+    for (const name of names) {
+      const { version, body } = this.#definitions.latest('feature-view', name)!;
+      const kind = kindOfView(body as unknown as FeatureViewBody);
+      if (kind === 'on-demand') {
+        const computed = body as unknown as OnDemandViewBody;
+        onDemand.push({ name, version, body: computed });
+        for (const input of computed.source.views) names.add(input); // a Set goes on with what is added
+      } else if (kind === 'stream') {
+        const inForce = this.#inForce.get(name);
+        if (!inForce) throw building(name);
+        streams.push(inForce.compiled);
+      } else rows.push(this.rowView(name)!);
+    }
+    return { streams, rows, onDemand, listed: new Set(listed) };
+  }
+
+  #entity(name: string): EntityBody {
+    return this.#definitions.latest('entity', name)!.body as unknown as EntityBody;
   }
 
   /** The offset rows are locked while a view joins: no batch is half before and half after. */
@@ -191,9 +267,8 @@ export class FeatureViews {
 
   async #compile({ id, name, version }: ViewRow): Promise<CompiledView> {
     const body = (await this.#definitions.version('feature-view', name, version))!
-      .body as unknown as FeatureViewBody;
-    const entity = this.#definitions.latest('entity', body.entity)!.body as unknown as EntityBody;
-    return compileView(id, version, body, entity.joinKeys);
+      .body as unknown as StreamViewBody;
+    return compileView(id, version, body, this.#entity(body.entity));
   }
 
   /** Goes on where an earlier try ended, beside another process that builds the same view, too. */

@@ -254,6 +254,41 @@ export const PATH_ERRORS = {
     'A view cannot tell what had been recorded by a time',
     'Give the tiled view that the detail names a “lateness”, leave its “tile” out, or ask without the cut-off.',
   ),
+  'features.unknown_push': row(
+    404,
+    'No feature view takes what is pushed under that name',
+    'Name the “push” source of a view, or apply a view with that source first.',
+  ),
+  'features.invalid_value': row(
+    422,
+    'A value is not of the type that its feature declares',
+    'Send or compute a value of that type, or correct the type in the definition of the view.',
+  ),
+  'features.missing_request': row(
+    422,
+    'A computed feature needs a value of the request',
+    'Send every value that the on-demand view declares in its “request” (null where there is none).',
+  ),
+  'features.unknown_function': row(
+    422,
+    'A computed feature calls a function that this program does not register',
+    'Hand the function in as `featureFunctions` where the program starts AIOS, in every process.',
+  ),
+  'features.source_not_allowed': row(
+    403,
+    'The operator does not allow that schema as a source of features',
+    'Name the schema in AIOS_FEATURE_SCHEMAS (a list separated by commas) and start again.',
+  ),
+  'features.source_unfit': row(
+    422,
+    'The table is not what the batch view says',
+    'Correct the view, or the table: the detail says what is missing.',
+  ),
+  'features.offline_only': row(
+    422,
+    'A view of the service is for history only',
+    'Set “online: true” in the view and materialize it, or ask for historical vectors.',
+  ),
   'features.not_a_number': row(
     422,
     'A feature that adds numbers was given something else',

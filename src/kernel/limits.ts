@@ -43,6 +43,14 @@ export const LIMITS = {
     1_000_000,
     'contributions and tiles of those entities, at about 150 bytes each; as many are kept by one historical query',
   ),
+  featureRowsCachedMax: limit(
+    100_000,
+    'entities per batch or push view whose newest row is kept in memory, at about 400 bytes each',
+  ),
+  featureOnlineStaleMs: limit(
+    250,
+    'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',
+  ),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),

@@ -1,0 +1,89 @@
+import type { Clock } from '../kernel/clock.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Database } from '../store/database.ts';
+import { keyOf } from './feature-store.ts';
+import type { NewRow } from './online-store.ts';
+import type { RowStores } from './row-features.ts';
+import type { RowView } from './row-view.ts';
+import { typedValue } from './values.ts';
+import type { FeatureViews } from './views.ts';
+import type { FeatureValue } from './windows/state.ts';
+
+/** The member of a pushed row that holds its time. */
+const TIME = 'timestamp';
+
+interface Dependencies {
+  db: Database;
+  views: Pick<FeatureViews, 'pushViews'>;
+  rows: Pick<RowStores, 'online' | 'pushed'>;
+  clock: Pick<Clock, 'now'>;
+}
+
+/**
+ * Takes rows that are sent in: kept for history and, where they are the newest, for serving, in one transaction.
+ *
+ * @example await push.push('scores', [{ customer: 'c-1', score: 0.7, timestamp: '2026-01-01T00:00:00Z' }]) // { views: ['scores'], rows: 1 }
+ */
+export class FeaturePush {
+  readonly #deps: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#deps = dependencies;
+  }
+
+  /**
+   * A row holds the join keys, the columns of the features (null where left out) and its `timestamp`, now when left out. All rows are kept, or none.
+   *
+   * @throws AiosError `features.unknown_push`, `features.missing_key`, `features.invalid_key`, `features.invalid_value`
+   */
+  async push(push: string, rows: readonly JsonObject[]): Promise<{ views: string[]; rows: number }> {
+    const views = this.#deps.views.pushViews(push);
+    if (views.length === 0)
+      throw new AiosError('features.unknown_push', { detail: `No view takes what is pushed as “${push}”.` });
+    checkMembers(views, rows);
+    const nowMs = this.#deps.clock.now();
+    const written = views.map((view) => ({
+      view,
+      rows: rows.map((row, index) => rowOf(view, row, index, nowMs)),
+    }));
+    const { online, pushed } = this.#deps.rows;
+    const afters = await this.#deps.db.transaction((tx) =>
+      Promise.all(
+        written.map(async ({ view: { name }, rows }) => {
+          const [after] = await Promise.all([online.write(tx, name, rows), pushed.write(tx, name, rows)]);
+          return after;
+        }),
+      ),
+    );
+    for (const after of afters) after();
+    return { views: views.map(({ name }) => name), rows: rows.length };
+  }
+}
+
+/** A name that no view knows is a slip of the pen, and its feature would be null for ever. */
+function checkMembers(views: readonly RowView[], rows: readonly JsonObject[]): void {
+  const known = new Set([
+    TIME,
+    ...views.flatMap(({ joinKeys, features }) => [...joinKeys, ...features.map(({ column }) => column)]),
+  ]);
+  for (const [index, row] of rows.entries()) {
+    const unknown = Object.keys(row).find((member) => !known.has(member));
+    if (unknown !== undefined) {
+      throw new AiosError('features.invalid_value', {
+        detail: `Row ${index}: no view has “${unknown}”; they know ${[...known].join(', ')}.`,
+      });
+    }
+  }
+}
+
+function rowOf(view: RowView, row: JsonObject, index: number, nowMs: number): NewRow {
+  const entity = keyOf(view, row);
+  if (entity === '')
+    throw new AiosError('features.missing_key', { detail: `Row ${index}: a join key is null or empty.` });
+  const values: Record<string, FeatureValue> = {};
+  for (const { name, type, column } of view.features)
+    values[name] = typedValue(`Row ${index}: ${view.name}.${name}`, type, row[column]);
+  const timeMs = typedValue(`Row ${index}: ${TIME}`, 'timestamp', row[TIME]);
+  return { entity, timeMs: (timeMs as number | null) ?? nowMs, createdMs: nowMs, validToMs: null, values };
+}

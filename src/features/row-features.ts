@@ -1,0 +1,107 @@
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { OnlineRow, OnlineStore } from './online-store.ts';
+import type { PushedRows } from './pushed-rows.ts';
+import { type RowView, rowValues } from './row-view.ts';
+import type { TableSources, Wanted } from './table-source.ts';
+import type { AsOf, FeatureValue } from './windows/state.ts';
+
+/** An entity that is asked for: its keys as the caller gave them, and as one text. */
+export interface Asked {
+  readonly keys: JsonObject;
+  readonly entity: string;
+  readonly asOf: AsOf;
+}
+
+export interface RowStores {
+  readonly online: OnlineStore;
+  readonly tables: TableSources;
+  readonly pushed: PushedRows;
+}
+
+/** The values of batch and push views: the newest rows, or those of the past from what was pushed and from the tables themselves. */
+export class RowFeatures {
+  readonly #stores: RowStores;
+
+  constructor(stores: RowStores) {
+    this.#stores = stores;
+  }
+
+  /**
+   * Of many entities, all as of one time; at once when all are in memory. A row that is newer than that time gives way to the one before it, which history knows.
+   *
+   * @throws AiosError `features.offline_only`, and what history refuses
+   */
+  current(
+    view: RowView,
+    entities: readonly string[],
+    keys: readonly JsonObject[],
+    asOf: AsOf,
+  ): FeatureValue[][] | Promise<FeatureValue[][]> {
+    if (!view.isOnline) {
+      throw new AiosError('features.offline_only', {
+        detail: `The view “${view.name}” is kept for history only.`,
+      });
+    }
+    const asked = (at: number): Asked => ({ keys: keys[at]!, entity: entities[at]!, asOf });
+    if (asOf.recordedByMs !== undefined)
+      return this.past(
+        view,
+        entities.map((_, at) => asked(at)),
+      );
+    const rows = this.#stores.online.read(view.name, entities);
+    const finish = (found: readonly (OnlineRow | undefined)[]) =>
+      this.#finish(view, found, asked, asOf.timeMs);
+    return rows instanceof Promise ? rows.then(finish) : finish(rows);
+  }
+
+  /** Of many places in the past. */
+  async past(view: RowView, asked: readonly Asked[]): Promise<FeatureValue[][]> {
+    const rows = await this.#history(view, asked);
+    return asked.map(({ asOf }, index) => rowValues(view, rows[index], asOf.timeMs));
+  }
+
+  #finish(
+    view: RowView,
+    rows: readonly (OnlineRow | undefined)[],
+    asked: (at: number) => Asked,
+    timeMs: number,
+  ): FeatureValue[][] | Promise<FeatureValue[][]> {
+    let newer: number[] | undefined;
+    const values = new Array<FeatureValue[]>(rows.length);
+    for (let at = 0; at < rows.length; at++) {
+      const row = rows[at];
+      if (row !== undefined && row.timeMs > timeMs) {
+        newer ??= [];
+        newer.push(at);
+      } else values[at] = rowValues(view, row, timeMs);
+    }
+    return newer ? this.#replace(view, values, newer, asked) : values;
+  }
+
+  async #replace(
+    view: RowView,
+    values: FeatureValue[][],
+    newer: readonly number[],
+    asked: (at: number) => Asked,
+  ): Promise<FeatureValue[][]> {
+    const past = await this.past(view, newer.map(asked));
+    for (const [index, at] of newer.entries()) values[at] = past[index]!;
+    return values;
+  }
+
+  #history(view: RowView, asked: readonly Asked[]): Promise<(OnlineRow | undefined)[]> {
+    const wanted = asked.map(
+      ({ keys, entity, asOf }): Wanted => ({
+        keys: view.joinKeys.map((key) => {
+          const value = keys[key] ?? null;
+          return value === null ? null : String(value);
+        }),
+        entity,
+        asOf,
+      }),
+    );
+    const { tables, pushed } = this.#stores;
+    return view.table ? tables.history(view, wanted) : pushed.history(view, wanted);
+  }
+}

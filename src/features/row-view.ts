@@ -1,0 +1,68 @@
+import { parseDuration } from '../kernel/duration.ts';
+import type { EntityBody } from './definitions.ts';
+import type { OnlineRow } from './online-store.ts';
+import type { BatchViewBody, PushViewBody, TableSourceBody, ValueType } from './view-documents.ts';
+import type { FeatureValue } from './windows/state.ts';
+
+interface RowFeature {
+  readonly name: string;
+  readonly type: ValueType;
+  /** Its name in the source. */
+  readonly column: string;
+}
+
+/** A version of a view over rows: of a table, or of what is pushed. The newest row of an entity counts. */
+export interface RowView {
+  readonly name: string;
+  readonly version: number;
+  readonly joinKeys: readonly string[];
+  readonly keyTypes: EntityBody['types'];
+  readonly features: readonly RowFeature[];
+  /** How long a row counts after its time. */
+  readonly ttlMs: number;
+  /** False for a view that is for history only. */
+  readonly isOnline: boolean;
+  /** The name of what is pushed; undefined for a table. */
+  readonly push: string | undefined;
+  readonly table: TableSourceBody | undefined;
+  /** The columns of the join keys, in their order. */
+  readonly keyColumns: readonly string[];
+}
+
+export function compileRowView(
+  version: number,
+  body: BatchViewBody | PushViewBody,
+  { joinKeys, types }: Pick<EntityBody, 'joinKeys' | 'types'>,
+): RowView {
+  const { name, ttl, source, features } = body;
+  const { keys = {}, online = true } = body as Partial<BatchViewBody>;
+  return {
+    name,
+    version,
+    joinKeys,
+    keyTypes: types,
+    features: Object.entries(features).map(([feature, { type, column }]) => ({
+      name: feature,
+      type,
+      column: column ?? feature,
+    })),
+    ttlMs: ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(ttl),
+    isOnline: online,
+    push: 'push' in source ? source.push : undefined,
+    table: 'table' in source ? source : undefined,
+    keyColumns: joinKeys.map((key) => keys[key] ?? key),
+  };
+}
+
+/** The values of a row that counts at a time; nothing of one that is older than the view's `ttl` or holds no more. */
+export function rowValues(view: RowView, row: OnlineRow | undefined, timeMs: number): FeatureValue[] {
+  const { features } = view;
+  const values = new Array<FeatureValue>(features.length);
+  const counts =
+    row !== undefined &&
+    row.timeMs <= timeMs &&
+    row.timeMs > timeMs - view.ttlMs &&
+    (row.validToMs === null || row.validToMs > timeMs);
+  for (let i = 0; i < values.length; i++) values[i] = counts ? (row.values[features[i]!.name] ?? null) : null;
+  return values;
+}

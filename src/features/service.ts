@@ -1,0 +1,183 @@
+import { AiosError } from '../kernel/errors.ts';
+import { compileExpression } from '../kernel/expressions.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { CompiledView } from './compiled.ts';
+import type { FeatureServiceBody } from './definitions.ts';
+import type { RowView } from './row-view.ts';
+import { typedValue } from './values.ts';
+import type { OnDemandViewBody, ValueType } from './view-documents.ts';
+import type { FeatureValue } from './windows/state.ts';
+
+/** What a function of the embedding program sees: the features of the view's inputs, the request's values, the time in milliseconds. */
+interface FunctionInput {
+  readonly features: Readonly<Record<string, FeatureValue>>;
+  readonly request: JsonObject;
+  readonly nowMs: number;
+}
+
+/** Computed features by name. They must be pure: training and serving call them alike. */
+export type FeatureFunctions = Readonly<Record<string, (input: FunctionInput) => FeatureValue>>;
+
+/** A view whose values are computed when they are read. */
+export interface OnDemandView {
+  readonly name: string;
+  readonly version: number;
+  readonly body: OnDemandViewBody;
+}
+
+/** The views that a service reads: those that it lists, and those that its computed ones need. */
+export interface ServiceViews {
+  readonly streams: readonly CompiledView[];
+  readonly rows: readonly RowView[];
+  readonly onDemand: readonly OnDemandView[];
+  /** The names that the service lists. */
+  readonly listed: ReadonlySet<string>;
+}
+
+/** A version of a feature service: which views it reads and how its vector is made. */
+export interface CompiledService extends ServiceViews {
+  readonly name: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly names: readonly string[];
+  /** The vector, from the values of the stored views: the streams, then the rows, in their order. */
+  vector(values: readonly (readonly FeatureValue[])[], request: JsonObject, nowMs: number): FeatureValue[];
+}
+
+/** Where a value of a vector comes from: `values[group][at]`. */
+interface Slot {
+  readonly group: number;
+  readonly at: number;
+  readonly otherwise: FeatureValue;
+}
+
+type Scope = Record<string, FeatureValue | Json>;
+type Compute = (scope: Scope, request: JsonObject, nowMs: number) => FeatureValue;
+
+/** A computed feature, with its inputs. */
+interface Computed {
+  readonly name: string;
+  readonly inputs: readonly (readonly [string, Slot])[];
+  readonly compute: Compute;
+}
+
+export function compileService(
+  body: FeatureServiceBody,
+  version: number,
+  digest: string,
+  views: ServiceViews,
+  functions: FeatureFunctions,
+): CompiledService {
+  const slots = slotsOf(body, views);
+  const onDemand = views.onDemand.flatMap((view) => computedOf(view, views, functions));
+  const derived = Object.entries(body.derived ?? {}).map(([name, source]) => ({
+    name,
+    expression: compileExpression(source),
+  }));
+  const known = [...slots.keys(), ...onDemand.map(({ name }) => name), ...derived.map(({ name }) => name)];
+  const names = body.features ?? known;
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    throw new AiosError('definition.reference', {
+      detail: `Feature service “${body.name}”: its views have no feature ${unknown.join(', ')} any more.`,
+    });
+  }
+  const service = { ...views, name: body.name, version, digest, names };
+  if (onDemand.length === 0 && derived.length === 0) {
+    const direct = names.map((name) => slots.get(name)!);
+    return { ...service, vector: (values) => read(direct, values) };
+  }
+  return {
+    ...service,
+    vector(values, request, nowMs) {
+      const scope: Scope = Object.assign(Object.create(null), request, { now: nowMs });
+      for (const [name, slot] of slots) scope[name] = valueAt(slot, values);
+      for (const { name, inputs, compute } of onDemand) {
+        const own: Scope = Object.create(null);
+        for (const [input, slot] of inputs) own[input] = valueAt(slot, values);
+        scope[name] = compute(own, request, nowMs) ?? body.defaults?.[name] ?? null;
+      }
+      for (const { name, expression } of derived)
+        scope[name] = (expression(scope) as FeatureValue) ?? body.defaults?.[name] ?? null;
+      return names.map((name) => (scope[name] ?? null) as FeatureValue);
+    },
+  };
+}
+
+/** Without anything to compute a vector is a choice of values: no scope is made for it. */
+function read(slots: readonly Slot[], values: readonly (readonly FeatureValue[])[]): FeatureValue[] {
+  const vector = new Array<FeatureValue>(slots.length);
+  for (let i = 0; i < slots.length; i++) vector[i] = valueAt(slots[i]!, values);
+  return vector;
+}
+
+function valueAt({ group, at, otherwise }: Slot, values: readonly (readonly FeatureValue[])[]): FeatureValue {
+  return values[group]![at] ?? otherwise;
+}
+
+/** The features of the views that the service lists, by name. */
+function slotsOf(body: FeatureServiceBody, { streams, rows, listed }: ServiceViews): Map<string, Slot> {
+  const slots = new Map<string, Slot>();
+  for (const [group, view] of [...streams, ...rows].entries()) {
+    if (!listed.has(view.name)) continue;
+    for (const [at, { name }] of view.features.entries())
+      slots.set(name, { group, at, otherwise: body.defaults?.[name] ?? null });
+  }
+  return slots;
+}
+
+function computedOf(
+  { name: view, body }: OnDemandView,
+  { streams, rows }: ServiceViews,
+  functions: FeatureFunctions,
+): Computed[] {
+  const inputs = [...streams, ...rows].flatMap(({ name, features }, group) =>
+    body.source.views.includes(name)
+      ? features.map((feature, at): [string, Slot] => [feature.name, { group, at, otherwise: null }])
+      : [],
+  );
+  const request = Object.entries(body.source.request ?? {});
+  return Object.entries(body.features).map(([name, feature]) => {
+    const label = `${view}.${name}`;
+    const compute = feature.expression
+      ? ofExpression(feature.expression)
+      : ofFunction(label, feature.function!, functions);
+    return {
+      name,
+      inputs,
+      compute: (scope, values, nowMs) => {
+        const typed = requestOf(label, request, values);
+        return typedValue(label, feature.type, compute(scope, typed, nowMs));
+      },
+    };
+  });
+}
+
+function ofExpression(source: string): Compute {
+  const expression = compileExpression(source);
+  return (scope, request, nowMs) => expression(Object.assign(scope, request, { now: nowMs })) as FeatureValue;
+}
+
+function ofFunction(label: string, name: string, functions: FeatureFunctions): Compute {
+  return (scope, request, nowMs) => {
+    const called = functions[name];
+    if (!called) {
+      throw new AiosError('features.unknown_function', {
+        detail: `The feature ${label} calls “${name}”; this program registers ${Object.keys(functions).join(', ') || 'none'}.`,
+      });
+    }
+    return called({ features: scope as Record<string, FeatureValue>, request, nowMs });
+  };
+}
+
+/** The values that the view declares, each of its type; others are not its business. */
+function requestOf(label: string, declared: readonly [string, ValueType][], request: JsonObject): JsonObject {
+  const typed: JsonObject = {};
+  for (const [name, type] of declared) {
+    if (!(name in request)) {
+      throw new AiosError('features.missing_request', { detail: `The feature ${label} needs “${name}”.` });
+    }
+    typed[name] = typedValue(`${label}: ${name}`, type, request[name]);
+  }
+  return typed;
+}

@@ -1,0 +1,256 @@
+import { AiosError } from '../kernel/errors.ts';
+import type { Database, Queryable } from '../store/database.ts';
+import type { OnlineRow } from './online-store.ts';
+import type { RowView } from './row-view.ts';
+import { typedValue } from './values.ts';
+import type { AsOf, FeatureValue } from './windows/state.ts';
+
+/** An entity whose row as of a time is wanted. */
+export interface Wanted {
+  /** Its keys as texts, in the order of the view's; null when the request names none. */
+  readonly keys: readonly (string | null)[];
+  readonly entity: string;
+  readonly asOf: AsOf;
+}
+
+/** A page of the entities of a table, in the order of their keys. */
+export interface Page {
+  /** What came in or was closed after this; all when left out. */
+  fromMs?: number | undefined;
+  toMs: number;
+  /** The keys after which the page begins. */
+  after?: readonly string[] | undefined;
+  countMax: number;
+}
+
+type KeyedRow = OnlineRow & { keys: string[] };
+
+/** What was found out about a table, as pieces of SQL. */
+interface Statements {
+  readonly history: string;
+  readonly page: (isIncremental: boolean, isLater: boolean) => string;
+  readonly count: (isIncremental: boolean) => string;
+}
+
+const KEY_TYPES = /^(text|character varying|character|uuid|smallint|integer|bigint|boolean)(\(|$)/;
+const TIME_TYPES = /^(timestamp|date)/;
+
+/**
+ * Batch views over tables of the same database, in the schemas that the operator allows. The newest row not after the time asked for counts: by the
+ * time of the row, then by when it was written, then by its values as text, so that no two rows are ever equal by chance.
+ */
+export class TableSources {
+  readonly #db: Database;
+  readonly #schemas: readonly string[];
+  readonly #statements = new WeakMap<RowView, Promise<Statements>>();
+
+  constructor(db: Database, schemas: readonly string[]) {
+    this.#db = db;
+    this.#schemas = schemas;
+  }
+
+  /**
+   * The rows of entities, each as of its own time.
+   *
+   * @throws AiosError `features.source_not_allowed`, `features.source_unfit`, `features.no_cutoff`, `features.invalid_key`
+   */
+  async history(view: RowView, wanted: readonly Wanted[]): Promise<(OnlineRow | undefined)[]> {
+    if (!view.table!.created && wanted.some(({ asOf }) => asOf.recordedByMs !== undefined)) {
+      throw new AiosError('features.no_cutoff', {
+        detail: `The table ${view.table!.table} of the view “${view.name}” has no “created” column.`,
+      });
+    }
+    const { history } = await this.#of(view);
+    const rows = await this.#db
+      .queryDynamic<OnlineRow & { index: number }>(history, [
+        wanted.map((_, index) => index),
+        wanted.map(({ asOf }) => asOf.timeMs),
+        wanted.map(({ asOf }) => asOf.recordedByMs ?? null),
+        ...view.keyColumns.map((_, at) => wanted.map(({ keys }) => keys[at] ?? null)),
+      ])
+      .catch((error: unknown) => told(view, error));
+    const found = new Array<OnlineRow | undefined>(wanted.length);
+    for (const { index, ...row } of rows) found[index] = typedRow(view, row);
+    return found;
+  }
+
+  /** The entities of a page with their newest rows, and the keys after which the next page begins. */
+  async page(tx: Queryable, view: RowView, { fromMs, toMs, after, countMax }: Page): Promise<KeyedRow[]> {
+    const { page } = await this.#of(view);
+    const values = [toMs, countMax, ...(fromMs === undefined ? [] : [fromMs]), ...(after ?? [])];
+    const rows = await tx
+      .query<KeyedRow>(page(fromMs !== undefined, after !== undefined), values)
+      .catch((error: unknown) => told(view, error));
+    return rows.map((row) => ({ ...typedRow(view, row), keys: row.keys }));
+  }
+
+  /** How many entities there are to go through. */
+  async count(
+    tx: Queryable,
+    view: RowView,
+    { fromMs, toMs }: Pick<Page, 'fromMs' | 'toMs'>,
+  ): Promise<number> {
+    const { count } = await this.#of(view);
+    const values = fromMs === undefined ? [toMs] : [toMs, fromMs];
+    const [row] = await tx.query<{ count: number }>(count(fromMs !== undefined), values);
+    return row!.count;
+  }
+
+  #of(view: RowView): Promise<Statements> {
+    let statements = this.#statements.get(view);
+    if (!statements) {
+      statements = this.#inspect(view);
+      statements.catch(() => this.#statements.delete(view)); // the table may be made, or allowed, later
+      this.#statements.set(view, statements);
+    }
+    return statements;
+  }
+
+  async #inspect(view: RowView): Promise<Statements> {
+    const source = view.table!;
+    const [schema, table] = source.table.split('.') as [string, string];
+    if (!this.#schemas.includes(schema)) {
+      throw new AiosError('features.source_not_allowed', {
+        detail: `The view “${view.name}” reads ${source.table}; AIOS_FEATURE_SCHEMAS allows ${this.#schemas.join(', ') || 'none'}.`,
+      });
+    }
+    const found = await this.#db.query<{ name: string; type: string; number: number; kind: string }>(
+      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, a.attnum as number, c.relkind as kind
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+       where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped`,
+      [schema, table],
+    );
+    const types = new Map(found.map(({ name, type }) => [name, type]));
+    const { timestamp, created, validFrom, validTo } = source;
+    const columns = [...view.keyColumns, ...view.features.map(({ column }) => column)];
+    const times = [timestamp, created, validFrom, validTo].flatMap((name) => name ?? []);
+    const missing = [...columns, ...times].filter((name) => !types.has(name));
+    if (missing.length > 0) throw unfit(view, `it has no column ${missing.join(', ')}`);
+    const strange = view.keyColumns.filter((name) => !KEY_TYPES.test(types.get(name)!));
+    if (strange.length > 0) throw unfit(view, `the key ${strange[0]} is of type ${types.get(strange[0]!)}`);
+    const timeless = times.filter(
+      (name) => !TIME_TYPES.test(types.get(name)!) && types.get(name) !== 'bigint',
+    );
+    if (timeless.length > 0)
+      throw unfit(view, `${timeless[0]} is of type ${types.get(timeless[0]!)}, no time`);
+    if ('rpm'.includes(found[0]!.kind)) await this.#checkIndex(view, found);
+    return statementsOf(view, types);
+  }
+
+  /** Each entity is looked up by its keys: without an index that would read the whole table for each. */
+  async #checkIndex(view: RowView, found: readonly { name: string; number: number }[]): Promise<void> {
+    const indexes = await this.#db.query<{ numbers: string }>(
+      'select indkey::text as numbers from pg_index where indrelid = $1::regclass and indisvalid and indpred is null',
+      [quoted(view.table!.table)],
+    );
+    const numbers = view.keyColumns.map((key) => found.find(({ name }) => name === key)!.number);
+    const isCovered = indexes.some(({ numbers: text }) => {
+      const leading = text.split(' ').slice(0, numbers.length).map(Number);
+      return numbers.every((number) => leading.includes(number));
+    });
+    if (isCovered) return;
+    const { timestamp, validFrom, table } = view.table!;
+    const columns = [...view.keyColumns, timestamp ?? validFrom].join(', ');
+    throw unfit(view, `no index begins with its keys; create index on ${table} (${columns})`);
+  }
+}
+
+function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statements {
+  const { timestamp, created, validFrom, validTo } = view.table!;
+  const table = quoted(view.table!.table);
+  const column = (name: string) => `t."${name}"`;
+  const isTime = (name: string) => types.get(name) !== 'bigint';
+  // Rounded up: a row of 12:00:00.0005 counts at 12:00:00.001 in either form.
+  const msOf = (name: string) =>
+    isTime(name) ? `ceil(extract(epoch from ${column(name)}) * 1000)::bigint` : column(name);
+  const at = (name: string, ms: string) =>
+    isTime(name) ? `timestamptz 'epoch' + ${ms} * interval '1 millisecond'` : ms;
+  const time = timestamp ?? validFrom!;
+  const values = `json_build_object(${view.features
+    .map(
+      ({ name, type, column: from }) =>
+        `'${name}', ${columnValue(type, column(from), msOf(from), isTime(from) && TIME_TYPES.test(types.get(from)!))}`,
+    )
+    .join(', ')})`;
+  const row = `${msOf(time)} as "timeMs", ${created ? `coalesce(${msOf(created)}, 0)` : '0::bigint'} as "createdMs",
+    ${validTo ? msOf(validTo) : 'null::bigint'} as "validToMs", ${values} as "values"`;
+  const newest = `order by ${column(time)} desc, ${created ? `${column(created)} desc nulls last, ` : ''}${values}::text collate "C" desc limit 1`;
+  const keys = view.keyColumns.map(column);
+  const keyTypes = view.keyColumns.map((name) => types.get(name)!);
+  const wanted = keys.map((_, index) => `k${index}`);
+  const same = (cast: boolean) =>
+    keys.map((key, index) => `${key} = w.k${index}${cast ? `::${keyTypes[index]}` : ''}`).join(' and ');
+  const since = (ms: string) =>
+    [time, created, validTo]
+      .flatMap((name) => (name ? [`${column(name)} > ${at(name, ms)}`] : []))
+      .join(' or ');
+  const scope = (isIncremental: boolean, ms: string) =>
+    `${column(time)} <= ${at(time, '$1::bigint')} and ${keys.map((key) => `${key} is not null`).join(' and ')}${isIncremental ? ` and (${since(ms)})` : ''}`;
+  return {
+    history: `select w.index, r.* from unnest($1::int[], $2::bigint[], $3::bigint[], ${wanted.map((_, i) => `$${i + 4}::text[]`).join(', ')})
+        as w(index, time_ms, recorded_ms, ${wanted.join(', ')})
+      cross join lateral (select ${row} from ${table} t where ${same(true)} and ${column(time)} <= ${at(time, 'w.time_ms')}
+        ${created ? `and (w.recorded_ms is null or ${column(created)} <= ${at(created, 'w.recorded_ms')})` : ''} ${newest}) r`,
+    page(isIncremental, isLater) {
+      const first = isIncremental ? 4 : 3;
+      const after = `(${keyTypes.map((type, index) => `$${first + index}::${type}`).join(', ')})`;
+      return `select array[${wanted.map((key) => `w.${key}::text`).join(', ')}] as keys, r.* from (
+          select distinct ${keys.map((key, index) => `${key} as k${index}`).join(', ')} from ${table} t
+          where ${scope(isIncremental, '$3::bigint')} ${isLater ? `and (${keys.join(', ')}) > ${after}` : ''}
+          order by ${wanted.join(', ')} limit $2) w
+        cross join lateral (select ${row} from ${table} t where ${same(false)} and ${column(time)} <= ${at(time, '$1::bigint')} ${newest}) r
+        order by ${wanted.map((key) => `w.${key}`).join(', ')}`;
+    },
+    count: (isIncremental) =>
+      `select count(*) from (select distinct ${keys.join(', ')} from ${table} t where ${scope(isIncremental, '$2::bigint')}) k`,
+  };
+}
+
+/** `schema.table` as SQL takes it whatever its letters; the document's schema lets nothing but letters, digits and `_` through. */
+function quoted(table: string): string {
+  return table
+    .split('.')
+    .map((name) => `"${name}"`)
+    .join('.');
+}
+
+function columnValue(type: string, column: string, ms: string, isTime: boolean): string {
+  switch (type) {
+    case 'boolean':
+      return `${column}::boolean`;
+    case 'int64':
+      return `${column}::bigint`;
+    case 'float64': // what JSON cannot hold is nothing
+      return `case when ${column}::float8 in ('NaN', 'Infinity', '-Infinity') then null else ${column}::float8 end`;
+    case 'timestamp':
+      return isTime ? ms : `${column}::bigint`;
+    default:
+      return `${column}::text`;
+  }
+}
+
+function typedRow<Row extends OnlineRow>(view: RowView, row: Row): OnlineRow {
+  const values: Record<string, FeatureValue> = {};
+  for (const { name, type } of view.features)
+    values[name] = typedValue(`${view.name}.${name}`, type, row.values[name]);
+  return { timeMs: row.timeMs, createdMs: row.createdMs, validToMs: row.validToMs, values };
+}
+
+function unfit(view: RowView, reason: string): AiosError {
+  return new AiosError('features.source_unfit', {
+    detail: `The table ${view.table!.table} of the view “${view.name}”: ${reason}.`,
+  });
+}
+
+/** SQLSTATE 22: a value does not fit its type, here a key; 42: the table is not what it was. */
+function told(view: RowView, error: unknown): never {
+  const code = String((error as { code?: unknown }).code);
+  if (code.startsWith('42')) throw unfit(view, (error as Error).message);
+  if (code === '22P02' || code === '22003') {
+    throw new AiosError('features.invalid_key', {
+      detail: `The view “${view.name}”: ${(error as Error).message}.`,
+      cause: error,
+    });
+  }
+  throw error;
+}

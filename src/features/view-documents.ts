@@ -1,0 +1,305 @@
+import type { SourceDocument } from '../kernel/document.ts';
+import { validateDocument } from '../kernel/document.ts';
+import { parseDuration } from '../kernel/duration.ts';
+import type { Issue } from '../kernel/errors.ts';
+import { compileExpression } from '../kernel/expressions.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { compileSchema, type Validator } from '../kernel/schema.ts';
+import { AGGREGATES, type Aggregate } from './windows/state.ts';
+
+/** Types of values, with Feast's meaning; a timestamp is told in milliseconds since the epoch. */
+const VALUE_TYPES = ['boolean', 'int64', 'float64', 'string', 'timestamp'] as const;
+export type ValueType = (typeof VALUE_TYPES)[number];
+
+/** What people say of a definition: it is shown, and changes nothing. */
+export interface Described {
+  description?: string;
+  owner?: string;
+  tags?: Record<string, string>;
+}
+
+interface StoredView extends Described {
+  name: string;
+  entity: string;
+  /** How long a value of a row counts after its time; a window is its own bound. */
+  ttl?: string;
+}
+
+/** A feature of a stream: a window over contributions. */
+interface WindowFeature extends Described {
+  aggregate: Aggregate;
+  /** CEL; what is aggregated. `count` needs none. */
+  of?: string;
+  /** How far back; all history when left out. */
+  window?: string;
+  /** `sliding` (the default) ends with the time asked for, `tumbling` is the newest whole one of windows end to end from the epoch. */
+  windowType?: 'sliding' | 'tumbling';
+}
+
+/** Windows over the events of one type, per entity. */
+export interface StreamViewBody extends StoredView {
+  source: {
+    /** Event type. */
+    event: string;
+    /** CEL that gives a list; each element is a contribution of its own, bound as `item`. */
+    each?: string;
+    /** CEL; false leaves the event (or element) out. */
+    where?: string;
+  };
+  /** Join key → CEL; an element without a key (null) is left out. */
+  keys: Record<string, string>;
+  /** Contributions are merged into tiles of this length, and only tiles that have ended count. Without it every contribution is kept. */
+  tile?: string;
+  /** How late an event may come by its time and that of its recording; a tile counts that long after its end. Later ones are not counted. */
+  lateness?: string;
+  /** What becomes of a later one: only counted in a metric (`drop`, the default), or its place is kept, too (`dead-letter`). */
+  late?: 'drop' | 'dead-letter';
+  features: Record<string, WindowFeature>;
+}
+
+/** A feature of rows: a column of a table, a member of what is pushed. */
+interface ColumnFeature extends Described {
+  type: ValueType;
+  /** Its name in the source, when that is another. */
+  column?: string;
+}
+
+/** The newest row of a table per entity. */
+export interface BatchViewBody extends StoredView {
+  source: TableSourceBody;
+  /** Join key → column, where that has another name. */
+  keys?: Record<string, string>;
+  /** False: for history only, never materialized. */
+  online?: boolean;
+  features: Record<string, ColumnFeature>;
+}
+
+/** A table of the same database, in a schema that the operator allows: rows with a time, or with the time in which they hold (SCD2). */
+export interface TableSourceBody {
+  /** `schema.table` */
+  table: string;
+  /** The column with the time of a row. */
+  timestamp?: string;
+  /** The column with the time at which a row was written: the newer of two rows of one time counts, and a cut-off can be asked for. */
+  created?: string;
+  /** SCD2: the columns between which a row holds, the end exclusive and null while it is open. */
+  validFrom?: string;
+  validTo?: string;
+}
+
+/** Rows that are sent to `POST /api/v1/features/push`. */
+export interface PushViewBody extends StoredView {
+  source: { push: string };
+  features: Record<string, ColumnFeature>;
+}
+
+/** A feature that is computed when it is read. */
+interface ComputedFeature extends Described {
+  type: ValueType;
+  /** CEL over the features of its views, the request's values and `now` (milliseconds). */
+  expression?: string;
+  /** A function that the program registered. */
+  function?: string;
+}
+
+/** Features computed from other features and from what the request brings. */
+export interface OnDemandViewBody extends Described {
+  name: string;
+  source: { views: string[]; request?: Record<string, ValueType> };
+  features: Record<string, ComputedFeature>;
+}
+
+export type FeatureViewBody = StreamViewBody | BatchViewBody | PushViewBody | OnDemandViewBody;
+export type ViewKind = 'stream' | 'batch' | 'push' | 'on-demand';
+
+/** Which kind of view a body is: its source says it. */
+export function kindOfView({ source }: { source: object }): ViewKind {
+  if ('event' in source) return 'stream';
+  if ('table' in source) return 'batch';
+  return 'push' in source ? 'push' : 'on-demand';
+}
+
+export const text = { type: 'string', minLength: 1 };
+export const name = { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_.-]*$' };
+export const identifier = '^[A-Za-z_][A-Za-z0-9_]*$';
+export const described = {
+  description: { type: 'string' },
+  owner: { type: 'string' },
+  tags: { type: 'object', additionalProperties: { type: 'string' } },
+};
+const duration = { type: 'string', pattern: '^(\\d|P)' };
+const column = { type: 'string', pattern: identifier };
+const valueType = { enum: [...VALUE_TYPES] };
+
+function object(required: string[], properties: JsonObject): JsonObject {
+  return { type: 'object', additionalProperties: false, required, properties };
+}
+
+function features(required: string[], properties: JsonObject): JsonObject {
+  return {
+    type: 'object',
+    minProperties: 1,
+    propertyNames: { pattern: identifier },
+    additionalProperties: object(required, { ...properties, ...described }),
+  };
+}
+
+const stored = { name, entity: text, ttl: duration, ...described };
+const columnFeatures = features(['type'], { type: valueType, column });
+
+const VALIDATORS: Record<ViewKind, Validator> = {
+  stream: compileSchema(
+    object(['name', 'entity', 'source', 'keys', 'features'], {
+      ...stored,
+      source: object(['event'], { event: text, each: text, where: text }),
+      keys: { type: 'object', additionalProperties: text, minProperties: 1 },
+      tile: duration,
+      lateness: duration,
+      late: { enum: ['drop', 'dead-letter'] },
+      features: features(['aggregate'], {
+        aggregate: { enum: [...AGGREGATES] },
+        of: text,
+        window: duration,
+        windowType: { enum: ['sliding', 'tumbling'] },
+      }),
+    }),
+  ),
+  batch: compileSchema(
+    object(['name', 'entity', 'source', 'features'], {
+      ...stored,
+      source: object(['table'], {
+        table: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*\\.[A-Za-z_][A-Za-z0-9_]*$' },
+        timestamp: column,
+        created: column,
+        validFrom: column,
+        validTo: column,
+      }),
+      keys: { type: 'object', additionalProperties: column },
+      online: { type: 'boolean' },
+      features: columnFeatures,
+    }),
+  ),
+  push: compileSchema(
+    object(['name', 'entity', 'source', 'features'], {
+      ...stored,
+      source: object(['push'], { push: name }),
+      features: columnFeatures,
+    }),
+  ),
+  'on-demand': compileSchema(
+    object(['name', 'source', 'features'], {
+      name,
+      ...described,
+      source: object(['views'], {
+        views: { type: 'array', items: text, uniqueItems: true },
+        request: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: valueType },
+      }),
+      features: features(['type'], { type: valueType, expression: text, function: name }),
+    }),
+  ),
+};
+
+/** Holds a document to the schema of its kind of view. @throws AiosError `definition.invalid` with the line of each fault */
+export function validateView(document: SourceDocument): void {
+  const { source } = document.value;
+  const kind = source !== null && typeof source === 'object' ? kindOfView({ source }) : 'stream';
+  validateDocument(document, VALIDATORS[kind]);
+}
+
+/** What a schema cannot say of a view. */
+export function viewIssues(body: FeatureViewBody): Issue[] {
+  const issues = 'ttl' in body && body.ttl ? durationIssue('/ttl', body.ttl) : [];
+  switch (kindOfView(body)) {
+    case 'stream':
+      return [...issues, ...streamIssues(body as StreamViewBody)];
+    case 'batch':
+      return [...issues, ...tableIssues((body as BatchViewBody).source)];
+    case 'push':
+      return issues;
+    case 'on-demand':
+      return Object.entries((body as OnDemandViewBody).features).flatMap(([feature, computed]) =>
+        computedIssues(`/features/${feature}`, computed),
+      );
+  }
+}
+
+function computedIssues(path: string, { expression, function: called }: ComputedFeature): Issue[] {
+  if ((expression === undefined) === (called === undefined))
+    return [{ path, message: 'a computed feature has an “expression” or a “function”, one of the two' }];
+  return expression === undefined ? [] : expressionIssue(`${path}/expression`, expression);
+}
+
+function tableIssues({ timestamp, created, validFrom, validTo }: TableSourceBody): Issue[] {
+  if (timestamp && !validFrom && !validTo) return [];
+  if (!timestamp && !created && validFrom && validTo) return [];
+  return [
+    {
+      path: '/source',
+      message:
+        'the rows of a table have a “timestamp” (and may have “created”), or “validFrom” and “validTo”',
+      expected: 'timestamp, or validFrom and validTo',
+    },
+  ];
+}
+
+function streamIssues({ source, keys, tile, lateness, late, features }: StreamViewBody): Issue[] {
+  const issues: Issue[] = [];
+  const expressions: [string, string | undefined][] = [
+    ['/source/each', source.each],
+    ['/source/where', source.where],
+    ...Object.entries(keys).map(([key, cel]): [string, string] => [`/keys/${key}`, cel]),
+    ...Object.entries(features).map(([feature, { of }]): [string, string | undefined] => [
+      `/features/${feature}/of`,
+      of,
+    ]),
+  ];
+  for (const [path, cel] of expressions) if (cel) issues.push(...expressionIssue(path, cel));
+  if (late && !lateness)
+    issues.push({
+      path: '/late',
+      message: 'which events are late is said by “lateness”',
+      expected: 'lateness',
+    });
+  const tileMs = tile === undefined ? undefined : parseDuration(tile);
+  for (const [feature, body] of Object.entries(features))
+    issues.push(...windowIssues(`/features/${feature}`, body, tile, tileMs));
+  return issues;
+}
+
+function windowIssues(
+  path: string,
+  { aggregate, of, window, windowType }: WindowFeature,
+  tile: string | undefined,
+  tileMs: number | undefined,
+): Issue[] {
+  const issues: Issue[] = [];
+  if (aggregate !== 'count' && !of)
+    issues.push({ path, message: `${aggregate} needs “of”: what is aggregated`, expected: 'of' });
+  if (windowType === 'tumbling' && !window)
+    issues.push({ path, message: 'a tumbling window needs “window”: its length', expected: 'window' });
+  if (tileMs !== undefined && window && parseDuration(window) % tileMs !== 0) {
+    issues.push({
+      path: `${path}/window`,
+      message: `a window is a multiple of the tile, ${tile}`,
+      found: window,
+    });
+  }
+  return issues;
+}
+
+function durationIssue(path: string, source: string): Issue[] {
+  return attempt(path, () => parseDuration(source));
+}
+
+export function expressionIssue(path: string, source: string): Issue[] {
+  return attempt(path, () => compileExpression(source));
+}
+
+function attempt(path: string, work: () => unknown): Issue[] {
+  try {
+    work();
+    return [];
+  } catch (error) {
+    return [{ path, message: (error as Error).message }];
+  }
+}

@@ -1,0 +1,46 @@
+import type { EventConsumers } from './events/consumers.ts';
+import type { EventLog } from './events/log.ts';
+import { CachedOnlineStore } from './features/cached-online-store.ts';
+import { FeatureStore } from './features/feature-store.ts';
+import { PostgresOnlineStore } from './features/online-store.ts';
+import { FeaturePush } from './features/push.ts';
+import { PushedRows } from './features/pushed-rows.ts';
+import { TableSources } from './features/table-source.ts';
+import { FeatureViews } from './features/views.ts';
+import type { Ground } from './stations.ts';
+import type { Definitions } from './store/definitions.ts';
+import { log as logger } from './telemetry/logger.ts';
+
+const GROUP = 'features';
+
+/** The features that a consumer of the log keeps, that tables hold, and that are pushed. */
+export function createFeatures(
+  { db, clock, limits, featureFunctions }: Ground,
+  definitions: Definitions,
+  log: EventLog,
+  consumers: EventConsumers,
+) {
+  const views = new FeatureViews({
+    db,
+    definitions,
+    group: GROUP,
+    readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
+    onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
+    functions: featureFunctions,
+  });
+  const rows = {
+    online: new CachedOnlineStore(new PostgresOnlineStore(db), db, limits),
+    tables: new TableSources(db, allowedSchemas()),
+    pushed: new PushedRows(db),
+  };
+  const progress = consumers.add({ group: GROUP, handle: (batch, tx) => features.handle(batch, tx) });
+  const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress, rows });
+  log.onCommitted((appended) => features.apply(appended));
+  return { views, features, featurePush: new FeaturePush({ db, views, rows, clock }) };
+}
+
+/** Which schemas of the database batch views may read, as the operator says. */
+function allowedSchemas(): string[] {
+  const list = process.env.AIOS_FEATURE_SCHEMAS?.split(',') ?? [];
+  return list.map((name) => name.trim()).filter(Boolean);
+}
