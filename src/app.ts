@@ -218,8 +218,19 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
 
 /** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
 async function begin(stations: Stations): Promise<void> {
-  const { consumers, replays, engine, sequencer, definitions, models, views, tasks, takesRuns, closers } =
-    stations;
+  const {
+    consumers,
+    replays,
+    retention,
+    engine,
+    sequencer,
+    definitions,
+    models,
+    views,
+    tasks,
+    takesRuns,
+    closers,
+  } = stations;
   await definitions.reload();
   await models.reload();
   const starts = consumers.add({
@@ -255,6 +266,8 @@ async function begin(stations: Stations): Promise<void> {
   closers.push(() => consumers.stop());
   await replays.start();
   closers.push(() => replays.stop());
+  await retention.start();
+  closers.push(() => retention.stop());
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

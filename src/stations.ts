@@ -39,7 +39,7 @@ import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
-import { createReplays } from './stations-events.ts';
+import { createReplays, createRetention } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
@@ -170,6 +170,7 @@ export async function createStations(ground: Ground) {
     ...chat,
     engine,
     replays: createReplays(ground, events, engine),
+    retention: createRetention(ground, auditLog),
     kinds,
     access,
   };

@@ -132,7 +132,7 @@ interface Store {
 /** Opens the API over a database with `API_MIGRATIONS`, with the project applied. */
 export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   const modules = assemble(store);
-  const { engine, consumers, replays, access, sequencer } = modules;
+  const { engine, consumers, outlets, access, sequencer } = modules;
   const keys = Object.fromEntries(
     await Promise.all(
       (['viewer', 'reviewer', 'operator', 'admin'] as const).map(async (role) => [
@@ -151,7 +151,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
   });
   await engine.begin();
   await consumers.start();
-  await replays.start();
+  await outlets.start();
   sequencer.start();
   const request: ApiUnderTest['request'] = ({ method = 'GET', url, role, body, headers = {} }) =>
     server.inject({
@@ -180,7 +180,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
     request,
     async close() {
       await server.close();
-      await replays.stop();
+      await outlets.stop();
       await consumers.stop();
       await engine.stop();
       await sequencer.stop();
@@ -250,7 +250,7 @@ function assemble({ db, commit, limits }: Store) {
     contracts,
     log,
     consumers,
-    ...outlets,
+    outlets,
     ...ledger,
     tasks,
     ...createQuality({ db, commit, clock, limits }, tasks.queues, ledger),
@@ -277,7 +277,7 @@ function feed(engine: WorkflowEngine, definitions: Definitions): void {
 }
 
 function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof assemble>, port: AccessPort) {
-  const { definitions, contracts, log, consumers, replays, tasks, engine, kinds, access } = modules;
+  const { definitions, contracts, log, consumers, outlets, tasks, engine, kinds, access } = modules;
   const check = (event: CloudEvent) => contracts.check(event);
   const apply: ApplyProject = async (files, caller, dryRun) => {
     const planned = await planProject(files, kinds, definitions);
@@ -300,7 +300,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     collections: COLLECTIONS,
     log,
     consumers,
-    replays,
+    ...outlets.given,
     clock,
     check,
     engine,

@@ -1,6 +1,7 @@
 import type { EventConsumers } from '../events/consumers.ts';
 import type { EventLog } from '../events/log.ts';
 import { Replays } from '../events/replay/replays.ts';
+import { Retention } from '../events/retention/retention.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
@@ -27,5 +28,25 @@ export function eventOutletsUnderTest({ engine, ...modules }: Modules) {
     },
     onError: () => {},
   });
-  return { replays };
+  const retention = new Retention({
+    ...modules,
+    clock: systemClock,
+    unread: 'keep',
+    record: () => {
+      throw new Error('these tests drop nothing');
+    },
+    onError: () => {},
+  });
+  return {
+    /** What the routes need. */
+    given: { replays, retention },
+    async start() {
+      await replays.start();
+      await retention.start();
+    },
+    async stop() {
+      await retention.stop();
+      await replays.stop();
+    },
+  };
 }

@@ -114,10 +114,12 @@ describe('the API of replays', () => {
     await aios('replay', '--workflow', 'returns', '--from', '2100-01-01', '--yes');
     await aios('replays');
     await aios('groups');
+    await aios('segments');
     out.mockRestore();
     expect(printed[0]).toBe('1 events would be replayed; --yes does it\n');
     expect(printed[1]).toMatch(/^rpl_\w+: 0 events are replayed\n$/);
     expect(printed[2]).toMatch(/flow returns +completed +2 +0/);
     expect(printed[3]).toMatch(/workflows +0 +1/);
+    expect(printed[4]).toMatch(/^SEGMENT +SINCE +MIB +NOT READ BY\n1 .*0\.0/);
   });
 });

@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import type { EventConsumers } from '../events/consumers.ts';
 import type { Replay } from '../events/replay/replay-store.ts';
 import type { ReplayPlan, ReplayRequest, Replays } from '../events/replay/replays.ts';
+import type { Retention } from '../events/retention/retention.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
@@ -12,6 +13,7 @@ import { IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 interface Dependencies {
   replays: Replays;
+  retention: Retention;
   consumers: EventConsumers;
   clock: Clock;
   auditLog: Pick<AuditLog, 'entry'>;
@@ -85,6 +87,7 @@ export function replayRoutes(dependencies: Dependencies): (server: FastifyInstan
   return (server) => {
     createRoute(server, dependencies);
     groupsRoute(server, dependencies);
+    segmentsRoute(server, dependencies);
     route(server, {
       method: 'GET',
       url: '/api/v1/events/replays',
@@ -150,6 +153,35 @@ function groupsRoute(server: FastifyInstance, { consumers }: Dependencies): void
     ),
     // A handful of groups: no page is cut.
     handle: async () => ({ items: await consumers.groups(), nextCursor: null }),
+  });
+}
+
+function segmentsRoute(server: FastifyInstance, { retention }: Dependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/events/segments',
+    permission: 'events.read',
+    summary: 'The parts that the log is kept in and dropped by, the oldest first',
+    tag,
+    answer: pageOf(
+      Type.Object({
+        segment: Type.Integer(),
+        openedAt: Type.String({ format: 'date-time' }),
+        closedAt: Type.Optional(Type.String({ format: 'date-time' })),
+        bytes: Type.Integer(),
+        behind: Type.Array(Type.String(), { description: 'Consumer groups that have not passed all of it' }),
+      }),
+    ),
+    handle: async () => ({
+      items: (await retention.segments()).map(({ number, openedAt, closedAt, bytes, behind }) => ({
+        segment: number,
+        openedAt: iso(openedAt),
+        closedAt: isoOrUndefined(closedAt),
+        bytes,
+        behind,
+      })),
+      nextCursor: null, // sixteen or so
+    }),
   });
 }
 

@@ -33,4 +33,10 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     description: 'list consumer groups: how far behind each is, and how many processes work on it',
     load: async () => (await import('./events.ts')).groups,
   },
+  {
+    under: 'events',
+    name: 'segments',
+    description: 'list the parts that the log is kept in and dropped by, and which groups have not read each',
+    load: async () => (await import('./events.ts')).segments,
+  },
 ];

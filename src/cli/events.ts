@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import { EXIT, print, table } from './output.ts';
+import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -90,6 +90,31 @@ export const groups: Action = async (options) => {
         group,
         String(lag),
         String(new Set(partitions.flatMap(({ owner }) => owner ?? [])).size),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+interface LogSegment {
+  segment: number;
+  openedAt: string;
+  bytes: number;
+  behind: string[];
+}
+
+/** Lists the parts that the log is kept in, and what keeps each. */
+export const segments: Action = async (options) => {
+  const client = await openClient(options);
+  const answer = await client.request<{ items: LogSegment[] }>('GET', '/api/v1/events/segments');
+  print(answer, options.json, () =>
+    table(
+      ['segment', 'since', 'MiB', 'not read by'],
+      answer.items.map(({ segment, openedAt, bytes, behind }) => [
+        String(segment),
+        relativeTime(openedAt),
+        (bytes / 1024 / 1024).toFixed(1),
+        behind.join(', '),
       ]),
     ),
   );

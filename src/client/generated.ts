@@ -98,6 +98,8 @@ export interface Operations {
   'GET /api/v1/events/replays/{id}': { params: { id: string }; answer: { id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined } };
   /** End a replay; what it has handed over stays. Permission: `events.replay`. */
   'POST /api/v1/events/replays/{id}/cancel': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined } };
+  /** The parts that the log is kept in and dropped by, the oldest first. Permission: `events.read`. */
+  'GET /api/v1/events/segments': { answer: { items: Array<{ segment: number; openedAt: string; closedAt?: string | undefined; bytes: number; behind: Array<string> }>; nextCursor: string | null } };
   /** The newest version of every feature-service. Permission: `definitions.read`. */
   'GET /api/v1/feature-services': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a feature-service. Permission: `definitions.read`. */

@@ -33,6 +33,8 @@ interface Share {
   partition: number;
   offset: number;
   events: LoggedEvent[];
+  /** The offset after them: more than their number further, where a part of the log was dropped. */
+  next: number;
 }
 
 /**
@@ -243,10 +245,10 @@ export class Consumer {
     }
     this.#failures = 0;
     let count = 0;
-    for (const { partition, offset, events } of shares) {
+    for (const { partition, offset, events, next } of shares) {
       if (offset !== this.#offsets[partition]) this.#continuity++; // others, or a commit whose answer was lost, moved it meanwhile
-      this.#offsets[partition] = offset + events.length;
-      this.#retries.passed(partition, offset + events.length);
+      this.#offsets[partition] = next;
+      this.#retries.passed(partition, next);
       count += events.length;
     }
     this.#settle();
@@ -269,7 +271,8 @@ export class Consumer {
   async #read(partition: number, offset: number, countMax: number, tx: Queryable): Promise<Share> {
     const count = Math.min(countMax, (this.definition.until?.[partition] ?? offset + countMax) - offset);
     const events = count > 0 ? await this.#log.read(partition, offset, count, tx) : [];
-    return { partition, offset, events };
+    const next = (events.at(-1)?.offset ?? offset - 1) + 1;
+    return { partition, offset, events, next };
   }
 
   async #work(shares: readonly Share[], tx: Queryable): Promise<(() => void) | undefined> {

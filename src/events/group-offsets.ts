@@ -16,7 +16,7 @@ export interface GroupPartition extends GroupOffset {
   owner: string | null;
 }
 
-/** Gives a new group its offsets: the log's ends (`latest`), or its beginning. */
+/** Gives a new group its offsets: the log's ends (`latest`), or the beginning of what is kept of it. */
 export async function registerGroup(
   db: Queryable,
   group: string,
@@ -24,7 +24,7 @@ export async function registerGroup(
 ): Promise<void> {
   await db.query(
     `insert into event_consumers (consumer_group, partition, log_offset)
-     select $1, partition, case when $2 then next_offset else 0 end from event_partitions on conflict do nothing`,
+     select $1, partition, case when $2 then next_offset else first_offset end from event_partitions on conflict do nothing`,
     [group, from === 'latest'],
   );
 }
@@ -109,18 +109,14 @@ export function lockOffsets(
 export async function moveOffsets(
   tx: Queryable,
   group: string,
-  moved: readonly { partition: number; offset: number; events: readonly unknown[] }[],
+  moved: readonly { partition: number; next: number }[],
 ): Promise<number> {
   const [row] = await tx.query<{ revision: number }>(
     `with moved as (
        update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
        where c.consumer_group = $1 and c.partition = t.partition)
      select revision from definitions_revision`,
-    [
-      group,
-      moved.map(({ partition }) => partition),
-      moved.map(({ offset, events }) => offset + events.length),
-    ],
+    [group, moved.map(({ partition }) => partition), moved.map(({ next }) => next)],
   );
   return row!.revision;
 }

@@ -99,7 +99,10 @@ export class EventLog {
     const known = this.#tail.from(partition, offset, countMax);
     if (known) return known;
     const rows = await tx.query<EventRow>(
-      'select partition, log_offset, recorded_at, event from events where partition = $1 and log_offset >= $2 order by log_offset limit $3',
+      // Segments that end before the offset are left out when the plan starts, whatever their number.
+      `select partition, log_offset, recorded_at, event from events where partition = $1 and log_offset >= $2
+         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and ends[$1::int + 1] <= $2)
+       order by log_offset limit $3`,
       [partition, offset, countMax],
     );
     return rows.map(fromRow);
@@ -158,12 +161,13 @@ function appendAll(items: readonly EventItem[]): Plan<Appended> {
      counted as (
        update event_partitions p set next_offset = p.next_offset + c.count
        from (select partition, count(*) as count from fresh group by partition) c
-       where p.partition = c.partition returning p.partition, p.next_offset - c.count as first),
+       where p.partition = c.partition returning p.partition, p.next_offset - c.count as first, segment, generation),
      placed as materialized (
-       select key, position, fresh.partition, type, event, recorded_at, first + nth - 1 as log_offset
+       select key, position, fresh.partition, type, event, recorded_at, first + nth - 1 as log_offset, segment, generation
        from fresh join counted using (partition)),
-     keyed as (insert into event_keys select key, partition, log_offset from placed),
-     logged as (insert into events select partition, log_offset, recorded_at, type, event from placed)
+     keyed as (insert into event_keys (key, partition, log_offset, generation) select key, partition, log_offset, generation from placed),
+     logged as (insert into events (partition, log_offset, recorded_at, type, event, segment)
+       select partition, log_offset, recorded_at, type, event, segment from placed)
      select position, partition, log_offset, false as duplicate from placed
      union all select position, known.partition, known.log_offset, true from known join item using (key)`,
     values: columns(unique, (item) => [
@@ -206,7 +210,7 @@ async function writeAll(tx: Queryable, items: readonly EventItem[]): Promise<rea
  */
 function isKeyRace(error: unknown): boolean {
   const { code, constraint } = error as { code?: unknown; constraint?: unknown };
-  return code === '23505' && constraint === 'event_keys_pkey';
+  return code === '23505' && /^event_keys_\d+_pkey$/.test(String(constraint));
 }
 
 function placeOf(event: CloudEvent): { key: string; partition: number } {

@@ -1,9 +1,10 @@
 import type { Migration } from '../store/migrations.ts';
 
 /**
- * `events` is range-partitioned by the time of recording, so that retention drops a partition instead of deleting rows; uniqueness
- * over all time therefore lives in `event_keys`. Offsets come from a counter row per log partition, taken inside the commit:
- * given in commit order, without gaps.
+ * `events` is partitioned by *segment*, a number that the counter rows hold: whoever appends reads it under the lock of its counter, so that a segment
+ * is a range of offsets in every log partition, and retention drops a table instead of deleting rows. `event_keys`, which knows what has come
+ * before, outlives the events: it is partitioned by *generation*, moved on in the same way, so that two writers at one time never look
+ * past each other. Offsets come from the counter row of their log partition, taken inside the commit: given in commit order, without gaps.
  */
 export const eventMigrations: Migration[] = [
   {
@@ -11,23 +12,38 @@ export const eventMigrations: Migration[] = [
     sql: `
       create table event_partitions (
         partition smallint primary key,
-        next_offset bigint not null
+        next_offset bigint not null,
+        first_offset bigint not null default 0,
+        segment int not null default 1,
+        generation int not null default 1
       ) with (fillfactor = 10);
       insert into event_partitions select number, 0 from generate_series(0, 7) as number;
       create table event_keys (
-        key uuid primary key,
+        key uuid not null,
         partition smallint not null,
-        log_offset bigint not null
-      );
+        log_offset bigint not null,
+        generation int not null,
+        primary key (key, generation)
+      ) partition by list (generation);
+      create table event_keys_1 partition of event_keys for values in (1);
       create table events (
         partition smallint not null,
         log_offset bigint not null,
         recorded_at timestamptz not null,
         type text not null,
         event json not null,
-        primary key (partition, log_offset, recorded_at)
-      ) partition by range (recorded_at);
-      create table events_default partition of events default;
+        segment int not null,
+        primary key (partition, log_offset, segment)
+      ) partition by list (segment);
+      create table events_1 partition of events for values in (1);
+      create table event_segments (
+        kind text not null,
+        number int not null,
+        opened_at timestamptz not null,
+        closed_at timestamptz,
+        ends bigint[],
+        primary key (kind, number)
+      );
       create table event_consumers (
         consumer_group text not null,
         partition smallint not null,

@@ -32,6 +32,23 @@ export const LIMITS = {
     10_000,
     'how long a process that stands still keeps its partitions of a consumer group; renewed every third of it. Those of a process that was killed are free at once',
   ),
+  eventRetentionMs: limit(
+    365 * 86_400_000,
+    'how long events are kept that every consumer group has passed; the log is dropped by sixteenths of it',
+  ),
+  eventLogBytesMax: limit(
+    64 * 1024 * 1024 * 1024,
+    'bytes of the log with its indexes: past it the oldest events that every group has passed are dropped before their time',
+  ),
+  eventDedupeMs: limit(
+    30 * 86_400_000,
+    'how long an event that comes again is known by its source and id, at least; twice as long at most. It outlives the event itself',
+  ),
+  eventRetentionPassMs: limit(60_000, 'how often the retention of the log is looked at'),
+  eventDropWaitMs: limit(
+    500,
+    'how long dropping a part of the log waits for readers of the log, who wait behind it meanwhile; then it is tried at the next look',
+  ),
   replayPollMs: limit(1_000, 'how often a process looks for replays that another one began'),
   eventScanMax: limit(
     100_000,

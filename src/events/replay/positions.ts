@@ -37,12 +37,11 @@ export async function resolveRange(
 }
 
 async function logEnds(db: Queryable): Promise<Ends> {
-  const rows = await db.query<{ first: number | null; next_offset: number }>(
-    `select next_offset, (select log_offset from events e where e.partition = p.partition order by log_offset limit 1) as first
-     from event_partitions p order by partition`,
+  const rows = await db.query<{ first_offset: number; next_offset: number }>(
+    'select first_offset, next_offset from event_partitions order by partition',
   );
   return {
-    first: rows.map(({ first, next_offset }) => first ?? next_offset),
+    first: rows.map((row) => row.first_offset),
     next: rows.map((row) => row.next_offset),
   };
 }
@@ -60,7 +59,10 @@ async function offsetsOf(db: Queryable, place: Place, { first, next }: Ends): Pr
     );
   }
   const rows = await db.query<{ log_offset: number | null }>(
-    `select (select log_offset from events e where e.partition = p.partition and recorded_at >= $1 order by log_offset limit 1) as log_offset
+    // Segments that were closed before that time hold nothing of it.
+    `select (select log_offset from events e where e.partition = p.partition and recorded_at >= $1
+         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and closed_at < $1)
+       order by log_offset limit 1) as log_offset
      from event_partitions p order by partition`,
     [timestamp(place.timeMs)],
   );

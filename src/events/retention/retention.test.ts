@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { definitionMigrations } from '../../store/definitions.ts';
+import { GroupCommit, write } from '../../store/group-commit.ts';
+import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
+import { EventConsumers } from '../consumers.ts';
+import { event } from '../event-under-test.ts';
+import { type Appended, EventLog } from '../log.ts';
+import { eventMigrations } from '../migrations.ts';
+import { type Dropped, Retention } from './retention.ts';
+
+const DAY_MS = 86_400_000;
+
+describe('the retention of the log', () => {
+  let database: TestDatabase;
+  let nowMs = Date.parse('2026-01-01T00:00:00Z');
+  const clock = { now: () => nowMs, monotonicMs: () => performance.now() };
+  let log: EventLog;
+  const audited: unknown[] = [];
+  beforeEach(async () => {
+    database = await createTestDatabase(
+      [...definitionMigrations, ...eventMigrations],
+      `consumerPollMs=20,eventRetentionMs=${16 * DAY_MS},eventDedupeMs=${30 * DAY_MS}`,
+    );
+    log = new EventLog({ ...database, clock });
+    audited.length = 0;
+  });
+  afterEach(() => database.close());
+
+  const open = async (unread: 'keep' | 'drop', limits = {}) => {
+    const retention = new Retention({
+      db: database.db,
+      clock,
+      limits: { ...database.limits, eventRetentionPassMs: 1e6, ...limits },
+      unread,
+      record: (dropped: Dropped) =>
+        write(
+          { name: 'noted', order: 99, write: async (_tx, items) => void audited.push(...items) },
+          dropped,
+        ),
+      onError: (error) => {
+        throw error;
+      },
+    });
+    await retention.start();
+    return retention;
+  };
+  const append = async (prefix: string, count: number) => {
+    const events = Array.from({ length: count }, (_, n) =>
+      event(`${prefix}${n}`, { data: 'x'.repeat(1000) }),
+    );
+    return (await log.append(events)).map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
+  };
+  const tables = async () =>
+    (
+      await database.db.query<{ name: string }>(
+        `select relname as name from pg_class where relkind = 'r' and (relname like 'events\\_%' or relname like 'event_keys\\_%') order by 1`,
+      )
+    ).map(({ name }) => name);
+  const consumed = async (group: string) => {
+    const consumers = new EventConsumers({ ...database, log });
+    const seen: string[] = [];
+    consumers.add({ group, handle: async (batch) => () => seen.push(...batch.map((one) => one.event.id)) });
+    await consumers.start();
+    await consumers.idle();
+    await consumers.stop();
+    return seen;
+  };
+
+  it('drops whole tables when they are over, and goes on knowing what was in them', async () => {
+    const retention = await open('keep');
+    const first = await append('old', 100);
+    await consumed('reader');
+    nowMs += DAY_MS;
+    expect(await retention.pass()).toEqual([]);
+    expect(await tables()).toEqual(['event_keys_1', 'events_1', 'events_2']);
+    await append('new', 50);
+    await consumed('reader');
+    nowMs += 15.5 * DAY_MS;
+    expect(await retention.pass()).toEqual([]);
+    nowMs += DAY_MS;
+    const [dropped] = await retention.pass();
+    expect(dropped).toMatchObject({ segment: 1, unread: [] });
+    expect(dropped!.first.reduce((sum, offset) => sum + offset, 0)).toBe(100);
+    expect(audited).toEqual([dropped]);
+    expect(await tables()).not.toContain('events_1');
+    const dead = await database.db.query<{ dead: number }>(
+      "select coalesce(sum(n_tup_del), 0)::int as dead from pg_stat_user_tables where relname like 'events%' or relname like 'event_keys%'",
+    );
+    expect(dead).toEqual([{ dead: 0 }]);
+    // Sent again within the window, an event is known by where it stood.
+    const again = await append('old', 100);
+    expect(again.map(({ partition, offset }) => [partition, offset])).toEqual(
+      first.map(({ partition, offset }) => [partition, offset]),
+    );
+    expect(again.every(({ duplicate }) => duplicate)).toBe(true);
+    // A group that is new begins where the log does.
+    expect((await consumed('late')).toSorted()).toEqual(
+      Array.from({ length: 50 }, (_, n) => `new${n}`).toSorted(),
+    );
+    await retention.stop();
+  });
+
+  it('keeps what a group has not read, unless told to drop it: then the group goes on behind it', async () => {
+    const keeping = await open('keep');
+    await append('old', 80);
+    const consumers = new EventConsumers({ ...database, log });
+    consumers.add({ group: 'away', handle: async () => undefined });
+    await consumers.register();
+    nowMs += DAY_MS;
+    await keeping.pass();
+    await append('new', 40);
+    nowMs += 40 * DAY_MS;
+    expect(await keeping.pass()).toEqual([]);
+    expect((await keeping.segments())[0]).toMatchObject({ number: 1, behind: ['away'] });
+    const dropping = await open('drop');
+    expect((await dropping.pass()).map(({ segment, unread }) => [segment, unread])).toEqual([[1, ['away']]]);
+    expect((await consumed('away')).every((id) => id.startsWith('new'))).toBe(true);
+    await Promise.all([keeping.stop(), dropping.stop()]);
+  });
+
+  it('bounds the log by bytes, whatever its age', async () => {
+    const retention = await open('keep', { eventLogBytesMax: 2_000_000 });
+    for (let round = 0; round < 8; round++) {
+      await append(`s${round}-`, 400);
+      await consumed('reader');
+      await retention.pass();
+    }
+    const segments = await retention.segments();
+    expect(segments.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThan(2_700_000);
+    expect(segments[0]!.number).toBeGreaterThan(1);
+    await retention.stop();
+  });
+
+  it('forgets keys when their window is over', async () => {
+    const retention = await open('keep');
+    await append('k', 5);
+    for (let day = 0; day < 3; day++) {
+      nowMs += 31 * DAY_MS;
+      await retention.pass();
+      await retention.pass();
+    }
+    expect(await tables()).not.toContain('event_keys_1');
+    expect((await append('k', 5)).map(({ duplicate }) => duplicate)).toEqual(new Array(5).fill(false));
+    await retention.stop();
+  });
+
+  it('is in nobody’s way: several processes append and read meanwhile, each event once and without a gap', async () => {
+    const retention = await open('keep', { eventLogBytesMax: 1_000_000 });
+    const twin = new EventLog({
+      ...database,
+      commit: new GroupCommit(database.db, database.limits),
+      clock,
+    });
+    const consumers = new EventConsumers({ ...database, log: twin });
+    const seen: string[] = [];
+    consumers.add({
+      group: 'reader',
+      pauseMs: () => 1,
+      handle: async (batch) => () => seen.push(...batch.map((one) => one.event.id)),
+    });
+    await consumers.start();
+    let isOver = false;
+    const passing = (async () => {
+      const dropped: Dropped[] = [];
+      while (!isOver) {
+        dropped.push(...(await retention.pass()));
+        await sleep(5);
+      }
+      return dropped;
+    })();
+    const data = 'x'.repeat(1000);
+    const places: Appended[] = [];
+    for (let round = 0; round < 20; round++) {
+      const batch = (name: string) =>
+        Array.from({ length: 60 }, (_, n) => event(`${name}${round}-${n}`, { data }));
+      const both = [...batch('a'), ...batch('common')];
+      const outcomes = await Promise.all([
+        log.append(both),
+        twin.append([...batch('common'), ...batch('b')]),
+      ]);
+      for (const outcome of outcomes.flat()) {
+        if (outcome.status === 'rejected') throw outcome.reason;
+        if (!outcome.value.duplicate) places.push(outcome.value);
+      }
+    }
+    await consumers.idle();
+    isOver = true;
+    expect((await passing).length).toBeGreaterThan(0);
+    expect(places).toHaveLength(20 * 180);
+    expect(new Set(places.map(({ partition, offset }) => `${partition}/${offset}`)).size).toBe(20 * 180);
+    while (seen.length < 20 * 180) await sleep(5);
+    expect(new Set(seen).size).toBe(20 * 180);
+    await consumers.stop();
+    await retention.stop();
+  });
+});

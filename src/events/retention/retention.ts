@@ -1,0 +1,147 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import { classify, type Database, type Queryable } from '../../store/database.ts';
+import type { Write } from '../../store/group-commit.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import { beginAt, drop, groupsBehind, openFirst, readSegments, roll, type Segment } from './segments.ts';
+
+/** What of the log was dropped. */
+export interface Dropped {
+  readonly segment: number;
+  readonly bytes: number;
+  /** The offset at which each partition begins from now on. */
+  readonly first: readonly number[];
+  /** Groups that had not read all of it; none under the policy `keep`. */
+  readonly unread: readonly string[];
+}
+
+interface Dependencies {
+  db: Database;
+  clock: Clock;
+  limits: Pick<
+    Limits,
+    'eventRetentionMs' | 'eventLogBytesMax' | 'eventDedupeMs' | 'eventRetentionPassMs' | 'eventDropWaitMs'
+  >;
+  /** Whether events that a group has not read are kept past their time and the bound of bytes, or dropped with the others. */
+  unread: 'keep' | 'drop';
+  /** The audit entry that is committed with a drop. */
+  record: (dropped: Dropped) => Write;
+  onError: (error: unknown) => void;
+}
+
+/** The log is dropped by so many parts: more would cost every read that goes over all of it, fewer keep more than is asked for. */
+const PARTS = 16;
+/** One process at a time looks after the log; the number is of no other meaning. */
+const LOCK = 0x61_69_6f_73;
+
+/**
+ * Bounds the log by age and by size. The log is written into segments (`migrations.ts`), and a segment that is over is dropped whole.
+ *
+ * @example const retention = new Retention({ db, clock, limits, unread: 'keep', record, onError }); await retention.start();
+ */
+export class Retention {
+  readonly #dependencies: Dependencies;
+  #timer: NodeJS.Timeout | undefined;
+  #passing: Promise<unknown> = Promise.resolve();
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  async start(): Promise<void> {
+    const { limits, onError } = this.#dependencies;
+    await openFirst(this.#dependencies.db, this.#dependencies.clock.now());
+    this.#timer = setInterval(() => {
+      this.#passing = this.pass().catch(onError);
+    }, limits.eventRetentionPassMs).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#passing;
+  }
+
+  /** The segments of the log, the oldest first, and which groups have not passed each. */
+  async segments(): Promise<(Segment & { behind: string[] })[]> {
+    const { db } = this.#dependencies;
+    const segments = await readSegments(db, 'events');
+    return Promise.all(
+      segments.map(async (segment) => ({
+        ...segment,
+        behind: segment.ends ? await groupsBehind(db, segment.ends) : [],
+      })),
+    );
+  }
+
+  /** Closes what is old or large enough, and drops what is over. Answers what was dropped. */
+  async pass(): Promise<Dropped[]> {
+    await this.#alone((tx) => this.#rollEvents(tx));
+    await this.#alone((tx) => this.#rollKeys(tx));
+    const dropped: Dropped[] = [];
+    for (;;) {
+      const one = await this.#alone((tx) => this.#dropEvents(tx));
+      if (!one) break;
+      dropped.push(one);
+    }
+    await this.#alone((tx) => this.#dropKeys(tx));
+    return dropped;
+  }
+
+  /** A step in a transaction of its own, left out where another process is at it or a reader is in the way. */
+  #alone<T>(work: (tx: Queryable) => Promise<T>): Promise<T | undefined> {
+    return this.#dependencies.db
+      .transaction(async (tx) => {
+        const [lock] = await tx.query<{ held: boolean }>('select pg_try_advisory_xact_lock($1) as held', [
+          LOCK,
+        ]);
+        return lock!.held ? work(tx) : undefined;
+      })
+      .catch((error: unknown) => {
+        if (classify(error) === 'race') return undefined;
+        throw error;
+      });
+  }
+
+  async #rollEvents(tx: Queryable): Promise<void> {
+    const { clock, limits } = this.#dependencies;
+    const current = (await readSegments(tx, 'events')).at(-1);
+    if (!current) return;
+    const ageMs = clock.now() - current.openedAt;
+    const isFull = current.bytes >= limits.eventLogBytesMax / PARTS;
+    if (isFull || ageMs >= limits.eventRetentionMs / PARTS)
+      await roll(tx, 'events', current.number, clock.now());
+  }
+
+  /** Two generations are kept, so that what came in the last `eventDedupeMs` is always in one of them. */
+  async #rollKeys(tx: Queryable): Promise<void> {
+    const { clock, limits } = this.#dependencies;
+    const current = (await readSegments(tx, 'keys')).at(-1);
+    if (current && clock.now() - current.openedAt >= limits.eventDedupeMs)
+      await roll(tx, 'keys', current.number, clock.now());
+  }
+
+  async #dropKeys(tx: Queryable): Promise<void> {
+    const { clock, limits } = this.#dependencies;
+    const [oldest] = await readSegments(tx, 'keys');
+    if (oldest?.closedAt == null || clock.now() - oldest.closedAt < limits.eventDedupeMs) return;
+    await drop(tx, 'keys', oldest.number, limits.eventDropWaitMs);
+  }
+
+  /** The oldest segment, when it is over. */
+  async #dropEvents(tx: Queryable): Promise<Dropped | undefined> {
+    const { clock, limits, unread, record } = this.#dependencies;
+    const segments = await readSegments(tx, 'events');
+    const [oldest] = segments;
+    if (oldest?.closedAt == null || !oldest.ends) return undefined;
+    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    const isOld = clock.now() - oldest.closedAt >= limits.eventRetentionMs;
+    if (!isOld && bytes <= limits.eventLogBytesMax) return undefined;
+    const behind = await groupsBehind(tx, oldest.ends);
+    if (behind.length > 0 && unread === 'keep') return undefined;
+    await drop(tx, 'events', oldest.number, limits.eventDropWaitMs);
+    await beginAt(tx, oldest.ends);
+    const dropped = { segment: oldest.number, bytes: oldest.bytes, first: oldest.ends, unread: behind };
+    await writeInTransaction(tx, [record(dropped)]);
+    return dropped;
+  }
+}

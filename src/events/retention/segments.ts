@@ -1,0 +1,102 @@
+import type { Queryable } from '../../store/database.ts';
+import { timestamp } from '../../store/rows.ts';
+
+/** What is partitioned: the events by segment, the keys that they are known by by generation. */
+export type SegmentKind = 'events' | 'keys';
+
+/** One table of the log. */
+export interface Segment {
+  readonly number: number;
+  readonly openedAt: number;
+  /** Nothing for the one that is written to. */
+  readonly closedAt: number | null;
+  /** The offset after its last event, per partition, once it is closed. */
+  readonly ends: readonly number[] | null;
+  readonly bytes: number;
+}
+
+// Names are made of numbers that the database counted: nothing of a request is in them.
+const TABLES = {
+  events: { parent: 'events', column: 'segment' },
+  keys: { parent: 'event_keys', column: 'generation' },
+} as const;
+
+/** The tables of a kind, the oldest first. */
+export async function readSegments(db: Queryable, kind: SegmentKind): Promise<Segment[]> {
+  const rows = await db.query<{
+    number: number;
+    openedAt: number;
+    closedAt: number | null;
+    ends: string[] | null;
+    bytes: number;
+  }>(
+    `select number, opened_at as "openedAt", closed_at as "closedAt", ends,
+       coalesce(pg_total_relation_size(to_regclass($2 || '_' || number)), 0) as bytes
+     from event_segments where kind = $1 order by number`,
+    [kind, TABLES[kind].parent],
+  );
+  return rows.map(({ ends, ...row }) => ({ ...row, ends: ends?.map(Number) ?? null }));
+}
+
+/** Notes the first table of each kind, which the schema made. */
+export async function openFirst(db: Queryable, nowMs: number): Promise<void> {
+  await db.query(
+    `insert into event_segments (kind, number, opened_at) values ('events', 1, $1), ('keys', 1, $1) on conflict do nothing`,
+    [timestamp(nowMs)],
+  );
+}
+
+/**
+ * Closes the table that is written to and opens the next one, under the locks of all counters: everybody who appended before is in the old one, everybody
+ * after in the new one. Appends wait for it for a millisecond or two.
+ */
+export async function roll(tx: Queryable, kind: SegmentKind, number: number, nowMs: number): Promise<void> {
+  const { parent, column } = TABLES[kind];
+  const next = number + 1;
+  await tx.query(`create table ${parent}_${next} (like ${parent} including all)`);
+  await tx.query(`alter table ${parent} attach partition ${parent}_${next} for values in (${next})`);
+  await tx.query('select from event_partitions order by partition for update');
+  await tx.query(`update event_partitions set ${column} = $1`, [next]);
+  await tx.query(
+    `update event_segments set closed_at = $3,
+       ends = (select array_agg(next_offset order by partition) from event_partitions) where kind = $1 and number = $2`,
+    [kind, number, timestamp(nowMs)],
+  );
+  await tx.query('insert into event_segments (kind, number, opened_at) values ($1, $2, $3)', [
+    kind,
+    next,
+    timestamp(nowMs),
+  ]);
+}
+
+/** Drops a table: a file is unlinked, no row is touched. Waits for readers of the log as long as `waitMs`, and fails then (SQLSTATE 55P03). */
+export async function drop(tx: Queryable, kind: SegmentKind, number: number, waitMs: number): Promise<void> {
+  await tx.query("select set_config('lock_timeout', $1, true)", [String(Math.ceil(waitMs))]);
+  await tx.query(`drop table ${TABLES[kind].parent}_${number}`);
+  await tx.query('delete from event_segments where kind = $1 and number = $2', [kind, number]);
+}
+
+/** The groups that have not passed all before these offsets. */
+export async function groupsBehind(tx: Queryable, ends: readonly number[]): Promise<string[]> {
+  const rows = await tx.query<{ group: string }>(
+    `select distinct consumer_group as "group" from event_consumers c join unnest($1::bigint[]) with ordinality as t(log_offset, number)
+       on c.partition = t.number - 1 and c.log_offset < t.log_offset order by 1`,
+    [ends],
+  );
+  return rows.map(({ group }) => group);
+}
+
+/** The log begins at these offsets from now on; groups that were before them are moved to them. */
+export async function beginAt(tx: Queryable, offsets: readonly number[]): Promise<void> {
+  await tx.query(
+    `update event_partitions p set first_offset = t.log_offset from unnest($1::bigint[]) with ordinality as t(log_offset, number)
+     where p.partition = t.number - 1`,
+    [offsets],
+  );
+  await tx.query(
+    `update event_consumers c set log_offset = t.log_offset, owner = null, epoch = epoch + 1
+     from unnest($1::bigint[]) with ordinality as t(log_offset, number)
+     where c.partition = t.number - 1 and c.log_offset < t.log_offset`,
+    [offsets],
+  );
+}
