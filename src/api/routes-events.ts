@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { parseEvents } from '../events/cloudevents-http.ts';
 import type { EventConsumers } from '../events/consumers.ts';
+import { Intake } from '../events/intake.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
@@ -38,6 +39,18 @@ export function eventRoutes(dependencies: EventDependencies): (server: FastifyIn
 
 function postRoute(server: FastifyInstance, { log, clock, limits, check }: EventDependencies): void {
   server.register(async (scope) => {
+    const intake = limits && new Intake(limits); // the document is made without limits
+    // Before the body is read: what there is no room for must not come into memory first.
+    scope.addHook('onRequest', (request, reply, done) => {
+      const length = request.headers['content-length'];
+      try {
+        reply.raw.once('close', intake.take(length === undefined ? undefined : Number(length)));
+        done();
+      } catch (error) {
+        reply.header('connection', 'close'); // the body is not read
+        done(error as Error);
+      }
+    });
     // The binding has three modes and any content type: the bytes are read as they are, and parsed once.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -66,12 +79,19 @@ function postRoute(server: FastifyInstance, { log, clock, limits, check }: Event
             rejected.push({ index: indexes[position]!, problem: toAiosError(outcome.reason).toProblem() });
           else if (outcome.value.duplicate) duplicates++;
         }
-        if (parsed.length === 1 && rejected.length === 1)
-          throw problemAlone(parsed[0]!, rejected[0]!.problem);
+        const isAllLater = rejected.length === parsed.length && rejected.every(isOverload);
+        if (parsed.length === 1 || isAllLater) {
+          const [alone] = rejected;
+          if (alone) throw problemAlone(parsed[0]!, alone.problem);
+        }
         return { accepted: parsed.length - rejected.length - duplicates, duplicates, rejected };
       },
     });
   });
+}
+
+function isOverload({ problem }: { problem: unknown }): boolean {
+  return (problem as { code: string }).code === 'request.overloaded';
 }
 
 /** A request with one event, refused, is a refused request: its status says so. */

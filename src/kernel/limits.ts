@@ -21,6 +21,10 @@ export const LIMITS = {
   ),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
+  eventIntakeBytesMax: limit(
+    64 * 1024 * 1024,
+    'bytes of events that are read or wait for their commit in one process; producers are asked to come again past it',
+  ),
   eventTailCountMax: limit(20_000, 'newest events kept in memory for the consumers beside the producer'),
   consumerBatchMax: limit(500, 'events that a consumer handles in one transaction'),
   consumerPauseMs: limit(
