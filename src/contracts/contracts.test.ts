@@ -3,78 +3,7 @@ import { readDocument } from '../kernel/document.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { type CompatibilityMode, compatibilityIssues } from './compatibility.ts';
 import { Contracts } from './contracts.ts';
-
-const object = (properties: JsonObject, required: string[] = []): JsonObject => ({
-  type: 'object',
-  properties,
-  required,
-});
-
-describe('compatibility', () => {
-  const text = { type: 'string' };
-  const base = object({ a: text, n: { type: 'number' } }, ['a']);
-  it.each<[string, JsonObject, CompatibilityMode[]]>([
-    ['nothing changes', base, []],
-    ['an optional property comes', object({ a: text, n: { type: 'number' }, b: text }, ['a']), []],
-    [
-      'a required property comes',
-      object({ a: text, n: { type: 'number' }, b: text }, ['a', 'b']),
-      ['BACKWARD', 'FULL'],
-    ],
-    ['a property becomes optional', object({ a: text, n: { type: 'number' } }), ['FORWARD', 'FULL']],
-    ['a type narrows', object({ a: text, n: { type: 'integer' } }, ['a']), ['BACKWARD', 'FULL']],
-    [
-      'a type widens',
-      object({ a: { type: ['string', 'null'] }, n: { type: 'number' } }, ['a']),
-      ['FORWARD', 'FULL'],
-    ],
-    [
-      'values are listed',
-      object({ a: { type: 'string', enum: ['x'] }, n: { type: 'number' } }, ['a']),
-      ['BACKWARD', 'FULL'],
-    ],
-    ['a bound comes', object({ a: text, n: { type: 'number', minimum: 0 } }, ['a']), ['BACKWARD', 'FULL']],
-    [
-      'items come to be unique',
-      object({ a: text, n: { type: 'number', uniqueItems: true } }, ['a']),
-      ['BACKWARD', 'FULL'],
-    ],
-    [
-      'a pattern comes',
-      object({ a: { type: 'string', pattern: '^x' }, n: { type: 'number' } }, ['a']),
-      ['BACKWARD', 'FULL'],
-    ],
-    [
-      'undeclared properties are held to a schema',
-      { ...base, additionalProperties: { type: 'string' } },
-      ['BACKWARD', 'FULL'],
-    ],
-    ['a property is forbidden', object({ a: text, n: false }, ['a']), ['BACKWARD', 'FULL']],
-    ['a description changes', { ...base, description: 'new', 'x-unit': 'EUR' }, []],
-    [
-      'an optional property comes with a definition of its own',
-      { ...object({ a: text, n: { type: 'number' }, b: { $ref: '#/$defs/b' } }, ['a']), $defs: { b: text } },
-      [],
-    ],
-    [
-      'a property goes where others are refused',
-      { ...object({ a: text }, ['a']), additionalProperties: false },
-      ['BACKWARD', 'FULL'],
-    ],
-  ])('when %s', (_, next, broken) => {
-    const modes: CompatibilityMode[] = ['BACKWARD', 'FORWARD', 'FULL', 'NONE'];
-    expect(modes.filter((mode) => compatibilityIssues(mode, base, next).length > 0)).toEqual(broken);
-  });
-});
-
-it('finds a definition that changes behind its reference', () => {
-  const refers = (type: string) => ({ $ref: '#/$defs/a', $defs: { a: { type } } });
-  expect(compatibilityIssues('BACKWARD', refers('number'), refers('string'))).toEqual([
-    expect.objectContaining({ path: '/$defs' }),
-  ]);
-});
 
 describe('contracts', () => {
   let database: TestDatabase;

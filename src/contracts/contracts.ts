@@ -1,60 +1,19 @@
 import { digestOf } from '../kernel/canonical.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
-import { locateIssue, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression, type Expression } from '../kernel/expressions.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import type { Json } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import type { DefinitionKind } from '../store/project.ts';
-import { type CompatibilityMode, compatibilityIssues, MODES } from './compatibility.ts';
-
-/** A data contract, in the words of the Open Data Contract Standard where it has them. */
-export interface ContractBody {
-  /** The event type that it covers. */
-  name: string;
-  /** Semantic version: the author's promise, held to `compatibility`. */
-  version: string;
-  owner: string;
-  description?: string;
-  compatibility?: CompatibilityMode;
-  /** JSON Schema 2020-12 of the event's `data`. */
-  schema: JsonObject;
-  /** CEL over `data` and `event`; an event for which a rule is false is refused. */
-  quality?: { rule: string; message: string }[];
-  sla?: JsonObject;
-}
+import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
+import { type ContractBody, parseContract } from './contract-kind.ts';
 
 interface Compiled {
   readonly version: string;
   readonly validate: Validator;
   readonly rules: readonly { holds: Expression; message: string }[];
 }
-
-const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
-const validate = compileSchema({
-  type: 'object',
-  additionalProperties: false,
-  required: ['name', 'version', 'owner', 'schema'],
-  properties: {
-    name: { type: 'string', minLength: 1 },
-    version: { type: 'string', pattern: SEMANTIC },
-    owner: { type: 'string', minLength: 1 },
-    description: { type: 'string' },
-    compatibility: { enum: [...MODES] },
-    schema: { type: 'object' },
-    quality: {
-      type: 'array',
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['rule', 'message'],
-        properties: { rule: { type: 'string' }, message: { type: 'string' } },
-      },
-    },
-    sla: { type: 'object' },
-  },
-});
 
 /**
  * The contracts in force. Every version that was ever accepted stays usable: an event may name one with the `dataversion` attribute.
@@ -73,23 +32,7 @@ export class Contracts {
     this.kind = {
       kind: 'contract',
       folder: 'contracts',
-      parse(document) {
-        validateDocument(document, validate);
-        const body = document.value as unknown as ContractBody;
-        compileAt(
-          '/schema',
-          () => compileSchema(body.schema),
-          (issue) => locateIssue(document, issue),
-        );
-        for (const [index, { rule }] of (body.quality ?? []).entries()) {
-          compileAt(
-            `/quality/${index}/rule`,
-            () => compileExpression(rule),
-            (issue) => locateIssue(document, issue),
-          );
-        }
-        return { name: body.name, body: document.value };
-      },
+      parse: parseContract,
       checkChange: (name, body) => this.#checkChange(name, body as unknown as ContractBody),
     };
   }
@@ -156,37 +99,34 @@ export class Contracts {
     if (!newest) return;
     const known = accepted.find(({ version }) => version === next.version);
     if (known && digestOf(meaningOf(known)) === digestOf(meaningOf(next)) && known === newest) return;
-    const [major, minor] = newest.version.split('.').map(Number) as [number, number];
-    const mode = next.compatibility ?? 'BACKWARD';
-    const against = mode.endsWith('_TRANSITIVE') ? accepted : [newest];
-    const issues: Issue[] = against.flatMap((previous) =>
-      compatibilityIssues(mode, previous.schema, next.schema).map((issue) => ({
-        ...issue,
-        path: `/schema${issue.path}`,
-      })),
-    );
-    if (issues.length > 0) {
-      const suggestion = `${major + 1}.0.0`;
-      const detail = `${name} ${next.version} is not ${mode} compatible: ${issues.map(({ path, message }) => `${path}: ${message}`).join('; ')}. Publish it as a type of its own, or as ${suggestion} with compatibility NONE.`;
-      throw new AiosError('contracts.incompatible', {
-        detail,
-        issues,
-        extensions: { suggestedVersion: suggestion },
-      });
+    const { mode, findings, checkedAgainst, change, suggestedVersion } = assess(accepted, next);
+    const extensions = { suggestedVersion, checkedAgainst, findings: findings as unknown as Json };
+    if (findings.length > 0) {
+      const issues = findings.map(toIssue);
+      const detail = `${name} ${next.version} is not ${mode} compatible: ${issues.map(({ path, message }) => `${path}: ${message}`).join(' ')} Publish it as a type of its own, or as ${suggestedVersion} with compatibility NONE.`;
+      throw new AiosError('contracts.incompatible', { detail, issues, extensions });
     }
     if (compareVersions(next.version, newest.version) <= 0) {
-      const suggestion = `${major}.${minor + 1}.0`;
+      const suggestion = change === 'none' ? newest.version : suggestedVersion;
       throw new AiosError('contracts.incompatible', {
         detail: `${name}: the schema or the quality rules changed, so the version must rise above ${newest.version}; ${suggestion} would do.`,
-        extensions: { suggestedVersion: suggestion },
+        extensions,
       });
     }
   }
 }
 
-/** What a version promises: once accepted it stays. Owner, description and SLA may be reworded. */
-function meaningOf({ schema, quality = [] }: ContractBody): JsonObject {
-  return { schema, rules: quality.map(({ rule }) => rule) };
+/** A finding at its place in the new version. */
+function toIssue({
+  direction,
+  path,
+  otherPath,
+  message,
+  code,
+  version,
+}: Assessment['findings'][number]): Issue {
+  const place = direction === 'backward' ? path : otherPath;
+  return { path: `/schema${place}`, message, found: `${code}, against ${version}` };
 }
 
 /** Why a rule does not hold for an event; a rule that cannot work on the data does not hold, either. */
@@ -206,20 +146,4 @@ function compile({ version, schema, quality = [] }: ContractBody): Compiled {
     validate: compileSchema(schema),
     rules: quality.map(({ rule, message }) => ({ holds: compileExpression(rule), message })),
   };
-}
-
-function compileAt(path: string, compileIt: () => unknown, locate: (issue: Issue) => Issue): void {
-  try {
-    compileIt();
-  } catch (error) {
-    if (!(error instanceof AiosError)) throw error;
-    throw new AiosError(error.code, { issues: [locate({ path, message: error.message })], cause: error });
-  }
-}
-
-function compareVersions(a: string, b: string): number {
-  const left = a.split('.').map(Number);
-  const right = b.split('.').map(Number);
-  for (let i = 0; i < 3; i++) if (left[i] !== right[i]) return left[i]! - right[i]!;
-  return 0;
 }

@@ -144,7 +144,7 @@ async function plan(
   const { name, body } = of.parse(document, files);
   const latest = definitions.latest(of.kind, name);
   const same = latest?.digest === digestOf(body);
-  if (!same) await of.checkChange?.(name, body);
+  if (!same) await checkChange(of, name, body, document);
   const fromVersion = latest?.version ?? 0;
   return {
     of,
@@ -156,6 +156,23 @@ async function plan(
     fromVersion,
     toVersion: same ? fromVersion : fromVersion + 1,
   };
+}
+
+/** What the kind finds, with its place in the file. */
+async function checkChange(
+  of: DefinitionKind,
+  name: string,
+  body: JsonObject,
+  document: SourceDocument,
+): Promise<void> {
+  try {
+    await of.checkChange?.(name, body);
+  } catch (error) {
+    if (!(error instanceof AiosError)) throw error;
+    const { code, message: detail, extensions } = error;
+    const issues = error.issues.map((issue) => locateIssue(document, issue));
+    throw new AiosError(code, { detail, issues, extensions: { ...extensions }, cause: error });
+  }
 }
 
 function missingReferences(

@@ -1,0 +1,96 @@
+import { canonicalize, digestOf } from '../kernel/canonical.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import {
+  type CompatibilityMode,
+  type ContentModel,
+  compatibilityFindings,
+  type Finding,
+  isSameMeaning,
+} from './compatibility.ts';
+import type { ContractBody } from './contract-kind.ts';
+
+export const DEFAULT_MODE: CompatibilityMode = 'BACKWARD';
+export const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
+
+/** What a change of a contract comes to, held against the versions that its mode names. */
+export interface Assessment {
+  mode: CompatibilityMode;
+  contentModel: ContentModel;
+  /** Versions that it was checked against: the newest, or all of them where the mode is transitive; none for NONE. */
+  checkedAgainst: string[];
+  isCompatible: boolean;
+  findings: (Finding & { version: string })[];
+  /** By semantic versioning: what breaks is major, what else means another set of events minor, what means the same patch. */
+  change: 'none' | 'patch' | 'minor' | 'major';
+  /** The version that such a change should get; that of the newest when nothing changed. */
+  suggestedVersion: string;
+}
+
+type Changing = Pick<ContractBody, 'schema' | 'compatibility' | 'contentModel' | 'quality'>;
+
+/**
+ * Holds a changed contract against its accepted versions.
+ *
+ * @param accepted newest first
+ * @example assess([{ version: '1.2.0', schema: { type: 'number' }, … }], { schema: { type: 'integer' } }).suggestedVersion // '2.0.0'
+ */
+export function assess(accepted: readonly ContractBody[], next: Changing): Assessment {
+  const mode = next.compatibility ?? DEFAULT_MODE;
+  const contentModel = next.contentModel ?? DEFAULT_CONTENT_MODEL;
+  const [newest] = accepted;
+  const against = mode === 'NONE' ? [] : mode.endsWith('_TRANSITIVE') ? accepted : accepted.slice(0, 1);
+  const findings = against.flatMap(({ version, schema }) =>
+    compatibilityFindings(mode, schema, next.schema, contentModel).map((finding) => ({
+      ...finding,
+      version,
+    })),
+  );
+  const base = {
+    mode,
+    contentModel,
+    checkedAgainst: [...new Set(against.map(({ version }) => version))],
+    isCompatible: findings.length === 0,
+    findings,
+  };
+  if (!newest) return { ...base, change: 'none', suggestedVersion: '1.0.0' };
+  const change = changeOf(newest, next, findings.length > 0, contentModel);
+  return { ...base, change, suggestedVersion: raised(newest.version, change) };
+}
+
+function changeOf(
+  newest: ContractBody,
+  next: Changing,
+  isBreaking: boolean,
+  contentModel: ContentModel,
+): Assessment['change'] {
+  if (isBreaking) return 'major';
+  if (digestOf(meaningOf(newest)) === digestOf(meaningOf(next))) return 'none';
+  // Under NONE nothing is promised, but readers of the newest version still want to know.
+  const breaks = () => compatibilityFindings('BACKWARD', newest.schema, next.schema, contentModel).length > 0;
+  if (next.compatibility === 'NONE' && breaks()) return 'major';
+  const hasSameRules = canonicalize(rulesOf(newest)) === canonicalize(rulesOf(next));
+  return hasSameRules && isSameMeaning(newest.schema, next.schema) ? 'patch' : 'minor';
+}
+
+function raised(version: string, change: Assessment['change']): string {
+  const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
+  if (change === 'major') return `${major + 1}.0.0`;
+  if (change === 'minor') return `${major}.${minor + 1}.0`;
+  return change === 'patch' ? `${major}.${minor}.${patch + 1}` : version;
+}
+
+/** What a version promises: once accepted it stays. Owner, description, measured quality and service levels may be reworded. */
+export function meaningOf(contract: Changing): JsonObject {
+  return { schema: contract.schema, rules: rulesOf(contract) };
+}
+
+function rulesOf({ quality = [] }: Changing): string[] {
+  return quality.flatMap(({ rule }) => rule ?? []);
+}
+
+export function compareVersions(a: string, b: string): number {
+  const left = a.split('.').map(Number);
+  const right = b.split('.').map(Number);
+  for (let i = 0; i < 3; i++) if (left[i] !== right[i]) return left[i]! - right[i]!;
+  return 0;
+}
