@@ -12,6 +12,7 @@ import type { GrpcSettings } from './api/grpc-settings.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
+import { contractMigrations } from './contracts/migrations.ts';
 import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
 import { featureMigrations } from './features/migrations.ts';
@@ -198,6 +199,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   await migrate(target, [
     ...definitionMigrations,
     ...eventMigrations,
+    ...contractMigrations,
     ...featureMigrations,
     ...modelMigrations,
     ...servingMigrations,

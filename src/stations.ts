@@ -12,7 +12,7 @@ import { Outgoing } from './connectors/outgoing.ts';
 import { ResourceReader } from './connectors/resources.ts';
 import { connectorVariables } from './connectors/secrets.ts';
 import { WebSocketCalls } from './connectors/websocket-calls.ts';
-import { Contracts } from './contracts/contracts.ts';
+import type { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
 import { createDecisions } from './decisions/decisions.ts';
 import { EventConsumers } from './events/consumers.ts';
@@ -38,6 +38,7 @@ import { WORKFLOW_ENDPOINT } from './serving/runtimes/workflow-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
+import { createContracts } from './stations-contracts.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createReplays, createRetention } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
@@ -110,7 +111,8 @@ export async function createStations(ground: Ground) {
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
   const definitions = new Definitions(db);
-  const contracts = new Contracts(definitions);
+  const registered = createContracts(ground, definitions);
+  const { contracts } = registered;
   const events = createEvents(ground, definitions);
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
@@ -162,7 +164,7 @@ export async function createStations(ground: Ground) {
     ...events,
     ...inference,
     definitions,
-    contracts,
+    ...registered,
     decisions,
     connectors,
     tasks,

@@ -60,6 +60,7 @@ const ROOT_FILES = [
   'src/stations.ts',
   'src/stations-chat.ts',
   'src/stations-events.ts',
+  'src/stations-contracts.ts',
   'src/stations-quality.ts',
   'src/stations-runtimes.ts',
   'src/people.ts',

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { accessRoutes } from './routes-access.ts';
 import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
+import { contractRoutes } from './routes-contracts.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featureRoutes } from './routes-features.ts';
@@ -32,6 +33,7 @@ import { taskRoutes } from './routes-tasks.ts';
 /** What the routes need, all together. */
 export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof definitionRoutes>[0] &
+  Parameters<typeof contractRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
@@ -76,6 +78,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     systemRoutes(dependencies),
     accessRoutes(dependencies),
     definitionRoutes(dependencies),
+    contractRoutes(dependencies),
     eventRoutes(dependencies),
     replayRoutes(dependencies),
     featureRoutes(dependencies),

@@ -3,7 +3,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { Access } from '../access/access.ts';
 import { accessMigrations } from '../access/migrations.ts';
 import { connectorKind } from '../connectors/connector-kind.ts';
-import { Contracts } from '../contracts/contracts.ts';
+import { contractMigrations } from '../contracts/migrations.ts';
 import { EventConsumers } from '../events/consumers.ts';
 import { EventLog } from '../events/log.ts';
 import { eventMigrations } from '../events/migrations.ts';
@@ -19,6 +19,7 @@ import { Lineage } from '../ledger/lineage.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { Sequencer } from '../ledger/sequencer.ts';
 import { SubjectKeys } from '../ledger/subject-keys.ts';
+import { createContracts } from '../stations-contracts.ts';
 import { createQuality } from '../stations-quality.ts';
 import type { Database } from '../store/database.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
@@ -117,6 +118,7 @@ export function returnRequested(id: string, amount: Json = 30) {
 export const API_MIGRATIONS: readonly Migration[] = [
   ...definitionMigrations,
   ...eventMigrations,
+  ...contractMigrations,
   ...workflowMigrations,
   ...taskMigrations,
   ...ledgerMigrations,
@@ -219,7 +221,8 @@ function createAccess({ db, commit, limits }: Store, audit: AuditLog): Access {
 
 function assemble({ db, commit, limits }: Store) {
   const definitions = new Definitions(db);
-  const contracts = new Contracts(definitions);
+  const registered = createContracts({ db }, definitions);
+  const { contracts } = registered;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({ db, log, limits });
   const ledger = openLedger(db, limits);
@@ -247,7 +250,7 @@ function assemble({ db, commit, limits }: Store) {
   const outlets = eventOutletsUnderTest({ db, log, consumers, limits, engine });
   return {
     definitions,
-    contracts,
+    ...registered,
     log,
     consumers,
     outlets,
@@ -296,6 +299,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     access,
     limits,
     definitions,
+    contractRegistry: modules.contractRegistry,
     apply,
     collections: COLLECTIONS,
     log,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
+import { CONTRACT_COMMANDS } from './contract-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT } from './output.ts';
@@ -53,6 +54,7 @@ const ACTIONS = {
 } as const;
 
 const COMMANDS: readonly CommandRow[] = [
+  ...CONTRACT_COMMANDS,
   {
     name: 'plan <folder>',
     description: 'show what applying a project folder would change (exit code 2 when it would)',

@@ -10,7 +10,7 @@ import {
 import type { ContractBody } from './contract-kind.ts';
 
 export const DEFAULT_MODE: CompatibilityMode = 'BACKWARD';
-export const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
+const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
 
 /** What a change of a contract comes to, held against the versions that its mode names. */
 export interface Assessment {

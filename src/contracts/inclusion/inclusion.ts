@@ -49,7 +49,7 @@ interface Pending {
  * Recursive schemas are compared as they unfold: a pair of places that comes again below a member is taken to hold, which is right for
  * values of finite depth.
  */
-export class Inclusion implements Checker {
+class Inclusion implements Checker {
   isLenient: boolean;
   #steps = 0;
   /** How many members deep. */
@@ -257,7 +257,7 @@ export class Inclusion implements Checker {
 }
 
 /** A finding at a keyword of a reader. */
-export function refused(
+function refused(
   code: FindingCode,
   reader: SchemaNode,
   writer: SchemaNode | undefined,

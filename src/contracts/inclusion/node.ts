@@ -67,16 +67,21 @@ export class SchemaDocument {
     return typeof value === 'boolean' || isObject(value) ? this.#node(value, pointer) : undefined;
   }
 
-  /** Whether a value fits, by ajv; nothing where a reference leads elsewhere. */
+  /** Whether a value fits, by ajv; nothing where that cannot be told, as where a reference leads elsewhere. */
   accepts(node: SchemaNode, value: Json): boolean | undefined {
-    return this.#validator(node)?.(value) as boolean | undefined;
+    try {
+      return this.#validator(node)?.(value) as boolean | undefined;
+    } catch {
+      return undefined; // ajv 8 makes code that throws of some schemas with `if` beside `patternProperties`
+    }
   }
 
   /** What refuses a value, by ajv; nothing when it fits. */
   refusal(node: SchemaNode, value: Json): Refusal | undefined {
+    const fits = this.accepts(node, value);
+    if (fits) return undefined;
     const validate = this.#validator(node);
-    if (!validate) return { keyword: '$ref', pointer: node.pointer };
-    if (validate(value)) return undefined;
+    if (fits === undefined || !validate) return { keyword: '$ref', pointer: node.pointer };
     const [error] = validate.errors ?? [];
     const [, below = ''] = /^[^#]*#(.*)$/.exec(error?.schemaPath ?? '') ?? [];
     const isOfRoot = error?.schemaPath.startsWith(this.#id) ?? false;

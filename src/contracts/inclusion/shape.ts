@@ -13,7 +13,7 @@ export interface Conjunction {
   readonly negative: readonly SchemaNode[];
 }
 
-export interface Bound {
+interface Bound {
   readonly value: number;
   readonly isExclusive: boolean;
 }
@@ -46,7 +46,7 @@ export interface Shape {
 }
 
 /** One of the conjunctions of `cases` holds. */
-export interface Alternatives {
+interface Alternatives {
   readonly owner: SchemaNode;
   readonly keyword: 'anyOf' | 'oneOf' | 'if';
   readonly cases: readonly Conjunction[];

@@ -1,0 +1,238 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
+import type { ContractBody } from '../contracts/contract-kind.ts';
+import { type ContractRegistry, type ContractVersion, modeOf } from '../contracts/registry.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { AuditLog } from '../ledger/audit.ts';
+import type { Committer } from '../store/group-commit.ts';
+import { actorOf, type Caller, route } from './routes.ts';
+import { AnyObject, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  contractRegistry: ContractRegistry;
+  commit: Committer;
+  clock: Clock;
+  auditLog: Pick<AuditLog, 'entry'>;
+}
+
+const Mode = Type.Union(MODES.map((mode) => Type.Literal(mode)));
+const ContentModel = Type.Union(CONTENT_MODELS.map((model) => Type.Literal(model)));
+const VersionParams = Type.Object({
+  name: Type.String({ minLength: 1 }),
+  version: Type.String({ minLength: 1, description: 'A semantic version, or `latest`' }),
+});
+const DeprecationShape = Type.Object({
+  deprecatedAt: Type.String({ format: 'date-time' }),
+  sunsetAt: Type.Optional(Type.String({ format: 'date-time' })),
+  message: Type.String(),
+});
+const VersionShape = Type.Object({
+  contract: Type.String(),
+  version: Type.String(),
+  createdAt: Type.String({ format: 'date-time' }),
+  createdBy: Type.String(),
+  compatibility: Mode,
+  deprecation: Type.Optional(DeprecationShape),
+  body: AnyObject,
+});
+const FindingShape = Type.Object({
+  code: Type.String({ description: 'Stable; the names of Confluent’s registry where it has one' }),
+  direction: Type.Union([Type.Literal('backward'), Type.Literal('forward')]),
+  path: Type.String({ description: 'JSON Pointer in the version that refuses' }),
+  otherPath: Type.String({ description: 'JSON Pointer in the version whose data is refused' }),
+  message: Type.String(),
+  hint: Type.String(),
+  isCertain: Type.Boolean({ description: 'False: not shown to be compatible, which counts as incompatible' }),
+  version: Type.Optional(Type.String({ description: 'The version that it was held against' })),
+});
+const AssessmentShape = Type.Object({
+  mode: Mode,
+  contentModel: ContentModel,
+  checkedAgainst: Type.Array(Type.String()),
+  isCompatible: Type.Boolean(),
+  findings: Type.Array(FindingShape),
+  change: Type.Union(['none', 'patch', 'minor', 'major'].map((change) => Type.Literal(change))),
+  suggestedVersion: Type.String(),
+});
+const tag = 'contracts';
+
+/** The registry of contracts: versions, compatibility, differences, deprecation, and who uses a type. */
+export function contractRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    readRoutes(server, dependencies);
+    compatibilityRoutes(server, dependencies);
+    deprecationRoutes(server, dependencies);
+  };
+}
+
+function readRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/contracts/:name/releases',
+    permission: 'definitions.read',
+    summary: 'The semantic versions of a contract, newest first, with their deprecation',
+    tag,
+    params: NameParams,
+    answer: pageOf(VersionShape),
+    handle: async ({ params: { name } }) => ({
+      items: (await dependencies.contractRegistry.versions(name)).map(toJson),
+      nextCursor: null,
+    }),
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/contracts/:name/releases/:version',
+    permission: 'definitions.read',
+    summary: 'A version of a contract, or `latest`',
+    tag,
+    params: VersionParams,
+    answer: VersionShape,
+    handle: async ({ params: { name, version } }) =>
+      toJson(await dependencies.contractRegistry.version(name, version)),
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/contracts/:name/uses',
+    permission: 'definitions.read',
+    summary: 'Which definitions name the event type, and where',
+    tag,
+    params: NameParams,
+    answer: pageOf(
+      Type.Object({
+        kind: Type.String(),
+        name: Type.String(),
+        version: Type.Integer(),
+        paths: Type.Array(Type.String()),
+      }),
+    ),
+    handle: ({ params: { name } }) => ({ items: dependencies.contractRegistry.uses(name), nextCursor: null }),
+  });
+}
+
+function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/contracts/:name/compatibility',
+    permission: 'definitions.read',
+    summary: 'What a changed schema would come to: findings, and the version to give it. Nothing is changed',
+    tag,
+    params: NameParams,
+    body: Type.Object(
+      {
+        schema: AnyObject,
+        compatibility: Type.Optional(Mode),
+        contentModel: Type.Optional(ContentModel),
+        against: Type.Optional(
+          Type.String({ description: 'One version instead of those that the mode names' }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    answer: AssessmentShape,
+    handle: ({ params: { name }, body: { against, ...change } }) =>
+      dependencies.contractRegistry.assess(name, change as Partial<ContractBody>, against),
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/contracts/:name/diff',
+    permission: 'definitions.read',
+    summary: 'How two versions differ, and what each would refuse of the other’s data',
+    tag,
+    params: NameParams,
+    query: Type.Object({ from: Type.String(), to: Type.String({ default: 'latest' }) }),
+    answer: Type.Object({
+      from: Type.String(),
+      to: Type.String(),
+      changes: Type.Array(
+        Type.Object({
+          path: Type.String(),
+          before: Type.Optional(Type.Unknown()),
+          after: Type.Optional(Type.Unknown()),
+        }),
+      ),
+      findings: Type.Array(FindingShape),
+    }),
+    handle: ({ params: { name }, query: { from, to } }) => dependencies.contractRegistry.diff(name, from, to),
+  });
+}
+
+function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  const url = '/api/v1/contracts/:name/releases/:version/deprecation';
+  route(server, {
+    method: 'PUT',
+    url,
+    permission: 'definitions.write',
+    summary: 'Deprecate a version: it stays usable, and whoever looks is told until when',
+    tag,
+    params: VersionParams,
+    body: Type.Object(
+      {
+        message: Type.String({ minLength: 1 }),
+        sunsetAt: Type.Optional(Type.String({ format: 'date-time' })),
+      },
+      { additionalProperties: false },
+    ),
+    answer: VersionShape,
+    handle: ({ params, body, caller }) => setDeprecation(dependencies, params, body, caller),
+  });
+  route(server, {
+    method: 'DELETE',
+    url,
+    permission: 'definitions.write',
+    summary: 'Take a deprecation back',
+    tag,
+    params: VersionParams,
+    answer: VersionShape,
+    handle: ({ params, caller }) => setDeprecation(dependencies, params, undefined, caller),
+  });
+}
+
+async function setDeprecation(
+  { contractRegistry, commit, clock, auditLog }: Dependencies,
+  params: { name: string; version: string },
+  wanted: { message: string; sunsetAt?: string } | undefined,
+  caller: Caller,
+) {
+  const { name } = params;
+  const { version, deprecation } = await contractRegistry.version(name, params.version);
+  const sunsetAt = wanted?.sunsetAt === undefined ? null : Date.parse(wanted.sunsetAt);
+  const isSame = wanted
+    ? deprecation?.message === wanted.message && deprecation.sunsetAt === sunsetAt
+    : deprecation === undefined;
+  if (!isSame) {
+    const at = clock.now();
+    await commit.commit([
+      contractRegistry.deprecation(
+        name,
+        version,
+        wanted && { deprecatedAt: deprecation?.deprecatedAt ?? at, sunsetAt, message: wanted.message },
+      ),
+      auditLog.entry({
+        kind: 'contract',
+        action: wanted ? 'deprecated' : 'undeprecated',
+        actor: actorOf(caller),
+        object: `contract:${name}`,
+        at,
+        payload: { name, version, ...wanted },
+      }),
+    ]);
+  }
+  return toJson(await contractRegistry.version(name, version));
+}
+
+function toJson({ version, definition, body, deprecation }: ContractVersion) {
+  return {
+    contract: definition.name,
+    version,
+    createdAt: iso(definition.createdAt),
+    createdBy: definition.createdBy,
+    compatibility: modeOf(body),
+    deprecation: deprecation && {
+      deprecatedAt: iso(deprecation.deprecatedAt),
+      sunsetAt: isoOrUndefined(deprecation.sunsetAt),
+      message: deprecation.message,
+    },
+    body,
+  };
+}

@@ -1,0 +1,42 @@
+import type { CommandRow } from './program.ts';
+
+/** What people do with contracts. */
+export const CONTRACT_COMMANDS: readonly CommandRow[] = [
+  {
+    under: 'contracts',
+    name: 'list',
+    description: 'every contract with its newest version',
+    load: async () => (await import('./contracts.ts')).list,
+  },
+  {
+    under: 'contracts',
+    name: 'show <type>',
+    description: 'the versions of a contract, and which definitions name its type',
+    load: async () => (await import('./contracts.ts')).show,
+  },
+  {
+    under: 'contracts',
+    name: 'diff <type> <from> [to]',
+    description: 'how two versions differ, and what each would refuse of the other’s data',
+    load: async () => (await import('./contracts.ts')).diff,
+  },
+  {
+    under: 'contracts',
+    name: 'check <file>',
+    description:
+      'what a contract file would come to as the next version (exit code 1 when it breaks its promise)',
+    options: [['--against <version>', 'hold it against this version alone']],
+    load: async () => (await import('./contracts.ts')).check,
+  },
+  {
+    under: 'contracts',
+    name: 'deprecate <type> <version>',
+    description: 'tell producers to leave a version, which stays usable',
+    options: [
+      ['--message <text>', 'what to use instead', 'Use the newest version.'],
+      ['--sunset <time>', 'until when it will be taken'],
+      ['--undo', 'take the deprecation back'],
+    ],
+    load: async () => (await import('./contracts.ts')).deprecate,
+  },
+];

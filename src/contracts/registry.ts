@@ -1,0 +1,217 @@
+import { AiosError } from '../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { compileSchema, escapePointer } from '../kernel/schema.ts';
+import type { Database } from '../store/database.ts';
+import type { Definition, Definitions } from '../store/definitions.ts';
+import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { columns, timestamp } from '../store/rows.ts';
+import { type Assessment, assess, DEFAULT_MODE } from './assessment.ts';
+import { compatibilityFindings, type Finding } from './compatibility.ts';
+import type { ContractBody } from './contract-kind.ts';
+
+/** A version that producers should leave; it stays usable. */
+export interface Deprecation {
+  /** Milliseconds since the epoch. */
+  deprecatedAt: number;
+  /** When events of it may begin to be refused; nothing refuses them by itself. */
+  sunsetAt: number | null;
+  message: string;
+}
+
+/** A version of a contract as the registry keeps it. */
+export interface ContractVersion {
+  readonly version: string;
+  /** The definition that first held it. */
+  readonly definition: Definition;
+  readonly body: ContractBody;
+  readonly deprecation: Deprecation | undefined;
+}
+
+/** A definition that names an event type. */
+export interface Use {
+  kind: string;
+  name: string;
+  version: number;
+  /** JSON Pointers to where it does. */
+  paths: string[];
+}
+
+/** How two versions differ: each member that is another, and what each would refuse of the other's data. */
+export interface ContractDiff {
+  from: string;
+  to: string;
+  changes: { path: string; before?: Json; after?: Json }[];
+  findings: Finding[];
+}
+
+/** Kinds whose bodies are looked through for a type's name. */
+const USERS = ['workflow', 'feature-view', 'entity', 'decision', 'connector', 'queue'];
+
+interface DeprecationItem {
+  contract: string;
+  version: string;
+  deprecation: Deprecation | undefined;
+}
+
+const deprecationLane = plannedLane<DeprecationItem>({
+  name: 'contract deprecations',
+  order: 32,
+  plan: (items) => {
+    const kept = items.filter(({ deprecation }) => deprecation);
+    const values = columns(kept, ({ contract, version, deprecation }) => [
+      contract,
+      version,
+      timestamp(deprecation!.deprecatedAt),
+      deprecation!.sunsetAt === null ? null : timestamp(deprecation!.sunsetAt),
+      deprecation!.message,
+    ]);
+    const remove = {
+      text: 'delete from contract_deprecations where (contract, version) in (select * from unnest($1::text[], $2::text[]))',
+      values: columns(items, ({ contract, version }) => [contract, version]),
+    };
+    if (kept.length === 0) return { statements: [remove] };
+    const insert = {
+      text: `insert into contract_deprecations (contract, version, deprecated_at, sunset_at, message)
+        select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
+        on conflict (contract, version) do nothing`,
+      values,
+    };
+    return { statements: [remove, insert] };
+  },
+});
+
+/**
+ * What is known of contracts: their versions, who uses them, how versions differ, what a change would come to. Read from the
+ * database: questions of people and tools, not of events.
+ *
+ * @example await registry.assess('order.placed', { schema }) // { isCompatible: false, findings: […], suggestedVersion: '2.0.0', … }
+ */
+export class ContractRegistry {
+  readonly #db: Database;
+  readonly #definitions: Pick<Definitions, 'list' | 'latest' | 'versions'>;
+
+  constructor(db: Database, definitions: Pick<Definitions, 'list' | 'latest' | 'versions'>) {
+    this.#db = db;
+    this.#definitions = definitions;
+  }
+
+  /** The newest version of every contract, by name. */
+  list(): { name: string; body: ContractBody; definition: Definition }[] {
+    return this.#definitions
+      .list('contract')
+      .map((definition) => ({ name: definition.name, body: bodyOf(definition), definition }));
+  }
+
+  /**
+   * Every version, newest first.
+   *
+   * @throws AiosError `definition.not_found`
+   */
+  async versions(name: string): Promise<ContractVersion[]> {
+    if (!this.#definitions.latest('contract', name))
+      throw new AiosError('definition.not_found', { detail: `There is no contract “${name}”.` });
+    const definitions = await this.#definitions.versions('contract', name);
+    const rows = await this.#db.query<Deprecation & { version: string }>(
+      'select version, deprecated_at as "deprecatedAt", sunset_at as "sunsetAt", message from contract_deprecations where contract = $1',
+      [name],
+    );
+    const deprecated = new Map(rows.map(({ version, ...deprecation }) => [version, deprecation]));
+    const versions = new Map<string, ContractVersion>();
+    for (const definition of definitions) {
+      const body = bodyOf(definition);
+      // The newest wording of a version is read, its first definition says when it came.
+      const reworded = versions.get(body.version)?.body ?? body;
+      const { version } = body;
+      versions.set(version, { version, definition, body: reworded, deprecation: deprecated.get(version) });
+    }
+    return [...versions.values()];
+  }
+
+  /**
+   * One version: by its semantic version, or `latest`.
+   *
+   * @throws AiosError `definition.not_found`, `contracts.unknown_version`
+   */
+  async version(name: string, wanted: string): Promise<ContractVersion> {
+    const versions = await this.versions(name);
+    const found = wanted === 'latest' ? versions[0] : versions.find(({ version }) => version === wanted);
+    if (found) return found;
+    throw new AiosError('contracts.unknown_version', {
+      detail: `“${name}” has no version ${wanted}; it has ${versions.map(({ version }) => version).join(', ')}.`,
+    });
+  }
+
+  /**
+   * What a changed contract would come to; nothing is changed.
+   *
+   * @param change the new schema; members left out are those of the newest version
+   * @param against one version instead of those that the mode names
+   * @throws AiosError `definition.not_found`, `contracts.unknown_version`, `definition.invalid` when the schema is none
+   */
+  async assess(name: string, change: Partial<ContractBody>, against?: string): Promise<Assessment> {
+    const versions = await this.versions(name);
+    const accepted = against ? [await this.version(name, against)] : versions;
+    const next = { ...versions[0]!.body, ...change };
+    compileSchema(next.schema);
+    return assess(
+      accepted.map(({ body }) => body),
+      next,
+    );
+  }
+
+  /** How two versions differ, and what each would refuse of the other's data. */
+  async diff(name: string, from: string, to: string): Promise<ContractDiff> {
+    const [before, after] = [await this.version(name, from), await this.version(name, to)];
+    const changes: ContractDiff['changes'] = [];
+    compare(before.body as unknown as Json, after.body as unknown as Json, '', changes);
+    return {
+      from: before.version,
+      to: after.version,
+      changes,
+      findings: compatibilityFindings('FULL', before.body.schema, after.body.schema, after.body.contentModel),
+    };
+  }
+
+  /** Definitions that name the type, by kind and name. */
+  uses(name: string): Use[] {
+    return USERS.flatMap((kind) =>
+      this.#definitions.list(kind).flatMap((definition) => {
+        const paths: string[] = [];
+        find(definition.body, name, '', paths);
+        return paths.length > 0 ? [{ kind, name: definition.name, version: definition.version, paths }] : [];
+      }),
+    );
+  }
+
+  /** The write that deprecates a version, or takes that back. */
+  deprecation(contract: string, version: string, deprecation: Deprecation | undefined): Write {
+    return write(deprecationLane, { contract, version, deprecation });
+  }
+}
+
+/** The mode that a contract is held to. */
+export function modeOf(body: ContractBody): NonNullable<ContractBody['compatibility']> {
+  return body.compatibility ?? DEFAULT_MODE;
+}
+
+function bodyOf({ body }: Definition): ContractBody {
+  return body as unknown as ContractBody;
+}
+
+function compare(before: Json, after: Json, path: string, changes: ContractDiff['changes']): void {
+  if (isObject(before) && isObject(after)) {
+    for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+      const place = `${path}/${escapePointer(name)}`;
+      if (!Object.hasOwn(after, name)) changes.push({ path: place, before: before[name]! });
+      else if (!Object.hasOwn(before, name)) changes.push({ path: place, after: after[name]! });
+      else compare(before[name]!, after[name]!, place, changes);
+    }
+  } else if (JSON.stringify(before) !== JSON.stringify(after)) changes.push({ path, before, after });
+}
+
+function find(value: Json | JsonObject, wanted: string, path: string, paths: string[]): void {
+  if (value === wanted) paths.push(path);
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, part] of Object.entries(value))
+    find(part as Json, wanted, `${path}/${escapePointer(name)}`, paths);
+}
