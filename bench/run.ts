@@ -6,6 +6,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   sizes: () => import('./sizes.ts'),
   serving: () => import('./serving.ts'),
   ensembles: () => import('./ensembles.ts'),
+  'data-features': () => import('./data-features.ts'),
 };
 
 export interface BenchOptions {

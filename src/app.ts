@@ -270,6 +270,8 @@ async function begin(stations: Stations): Promise<void> {
   closers.push(() => replays.stop());
   await retention.start();
   closers.push(() => retention.stop());
+  if (takesRuns) stations.materializations.begin();
+  closers.push(() => stations.materializations.stop());
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

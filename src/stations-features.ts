@@ -2,6 +2,7 @@ import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureStore } from './features/feature-store.ts';
+import { Materializations } from './features/materializations.ts';
 import { PostgresOnlineStore } from './features/online-store.ts';
 import { FeaturePush } from './features/push.ts';
 import { PushedRows } from './features/pushed-rows.ts';
@@ -15,7 +16,7 @@ const GROUP = 'features';
 
 /** The features that a consumer of the log keeps, that tables hold, and that are pushed. */
 export function createFeatures(
-  { db, clock, limits, featureFunctions }: Ground,
+  { db, commit, clock, limits, featureFunctions }: Ground,
   definitions: Definitions,
   log: EventLog,
   consumers: EventConsumers,
@@ -36,7 +37,16 @@ export function createFeatures(
   const progress = consumers.add({ group: GROUP, handle: (batch, tx) => features.handle(batch, tx) });
   const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress, rows });
   log.onCommitted((appended) => features.apply(appended));
-  return { views, features, featurePush: new FeaturePush({ db, views, rows, clock }) };
+  const materializations = new Materializations({
+    db,
+    commit,
+    views,
+    rows,
+    clock,
+    limits,
+    onError: (error) => logger.warn('A materialization waits', error),
+  });
+  return { views, features, featurePush: new FeaturePush({ db, views, rows, clock }), materializations };
 }
 
 /** Which schemas of the database batch views may read, as the operator says. */

@@ -5,6 +5,7 @@ import { bulkRoutes } from './routes-bulk.ts';
 import { contractRoutes } from './routes-contracts.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventRoutes } from './routes-events.ts';
+import { featurePassRoutes } from './routes-feature-passes.ts';
 import { featureRoutes } from './routes-features.ts';
 import { flowRoutes } from './routes-flows.ts';
 import { inferenceRequestRoutes } from './routes-inference-requests.ts';
@@ -36,6 +37,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof contractRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
+  Parameters<typeof featurePassRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
@@ -82,6 +84,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     eventRoutes(dependencies),
     replayRoutes(dependencies),
     featureRoutes(dependencies),
+    featurePassRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),

@@ -330,6 +330,7 @@ const ABSENT = {} as Pick<
   ApiDependencies,
   | 'features'
   | 'featurePush'
+  | 'materializations'
   | 'models'
   | 'serving'
   | 'requestLog'

@@ -70,6 +70,26 @@ export const featureMigrations: Migration[] = [
         feature_values json not null
       );
       comment on table feature_pushed is 'Every row that was pushed, for vectors of the past.';
-      create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));`,
+      create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));
+      create table feature_materializations (
+        id text primary key,
+        view text not null,
+        version int not null,
+        mode text not null,
+        status text not null default 'running',
+        from_ms bigint,
+        to_ms bigint not null,
+        cursor json,
+        entities bigint not null default 0,
+        total bigint,
+        newest_ms bigint,
+        requested_by text not null,
+        requested_at timestamptz not null,
+        ended_at timestamptz,
+        problem json
+      );
+      comment on table feature_materializations is 'Passes over the tables of batch views; the lock of a running row is held by the process that writes its next page.';
+      create unique index feature_materializations_running on feature_materializations (view) where status = 'running';
+      create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);`,
   },
 ];

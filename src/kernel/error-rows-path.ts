@@ -254,6 +254,26 @@ export const PATH_ERRORS = {
     'A view cannot tell what had been recorded by a time',
     'Give the tiled view that the detail names a “lateness”, leave its “tile” out, or ask without the cut-off.',
   ),
+  'features.unknown_view': row(
+    404,
+    'There is no such feature view',
+    'List them at /api/v1/feature-views, or apply the project that defines it.',
+  ),
+  'features.not_materialized': row(
+    422,
+    'The view is not one that is materialized',
+    'Name a batch view that is online: rows are pushed to the others, or stay in their table.',
+  ),
+  'features.materializing': again(
+    409,
+    'The view is being materialized',
+    'Wait for the pass under way (/api/v1/features/materializations), then ask again.',
+  ),
+  'features.unknown_materialization': row(
+    404,
+    'There is no such materialization',
+    'List them at /api/v1/features/materializations.',
+  ),
   'features.unknown_push': row(
     404,
     'No feature view takes what is pushed under that name',

@@ -19,7 +19,8 @@ export type IdKind =
   | 'rol'
   | 'blk'
   | 'mem'
-  | 'rpl';
+  | 'rpl'
+  | 'mat';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

@@ -68,6 +68,11 @@ export const LIMITS = {
     100_000,
     'entities per batch or push view whose newest row is kept in memory, at about 400 bytes each',
   ),
+  featureMaterializeRowsMax: limit(
+    2_000,
+    'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
+  ),
+  featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
   featureOnlineStaleMs: limit(
     250,
     'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',

@@ -1,0 +1,110 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Materialization, Materializations } from '../features/materializations.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { AuditLog } from '../ledger/audit.ts';
+import { actorOf, route } from './routes.ts';
+import { IdParams, iso, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  materializations: Materializations;
+  clock: Clock;
+  auditLog: Pick<AuditLog, 'entry'>;
+}
+
+const moment = Type.String({ format: 'date-time' });
+const Mode = Type.Union([Type.Literal('full'), Type.Literal('incremental')]);
+const Pass = Type.Object({
+  id: Type.String(),
+  view: Type.String(),
+  mode: Mode,
+  status: Type.String({ enum: ['running', 'done', 'failed'] }),
+  from: Type.Optional(moment),
+  to: moment,
+  entities: Type.Integer({ description: 'Entities so far' }),
+  total: Type.Optional(Type.Integer({ description: 'All there are to go through, once they are counted' })),
+  newest: Type.Optional(moment),
+  requestedBy: Type.String(),
+  requestedAt: moment,
+  endedAt: Type.Optional(moment),
+  problem: Type.Optional(Type.Unknown()),
+});
+const tag = 'features';
+const COUNT_MAX = 100;
+
+/** Passes that bring batch views online. Who asked for one is in the audit log, in the transaction that asks. */
+export function featurePassRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
+  const { materializations } = dependencies;
+  return (server) => {
+    startRoute(server, dependencies);
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/materializations',
+      permission: 'features.read',
+      summary: `The newest ${COUNT_MAX} materializations, of one view or of all, with their progress`,
+      tag,
+      query: Type.Object({ view: Type.Optional(Type.String()) }),
+      answer: pageOf(Pass),
+      handle: async ({ query: { view } }) => ({
+        items: (await materializations.list(view, COUNT_MAX)).map(toJson),
+        nextCursor: null,
+      }),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/materializations/:id',
+      permission: 'features.read',
+      summary: 'One materialization with its progress',
+      tag,
+      params: IdParams,
+      answer: Pass,
+      handle: async ({ params: { id } }) => toJson(await materializations.get(id)),
+    });
+  };
+}
+
+function startRoute(server: FastifyInstance, { materializations, clock, auditLog }: Dependencies): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/feature-views/:name/materialize',
+    permission: 'features.control',
+    summary: 'Bring the newest rows of a batch view online: all, or what came in since the last time',
+    tag,
+    params: NameParams,
+    body: Type.Object({ mode: Type.Optional(Mode) }, { additionalProperties: false }),
+    status: 202,
+    answer: Pass,
+    handle: async ({ params: { name }, body: { mode = 'incremental' }, caller, reply }) => {
+      const record = auditLog.entry({
+        kind: 'feature-view',
+        action: 'materialized',
+        actor: actorOf(caller),
+        object: `feature-view:${name}`,
+        at: clock.now(),
+        payload: { name, mode },
+      });
+      const id = await materializations.start({ view: name, mode, by: caller.id }, [record]);
+      reply.status(202);
+      return toJson(await materializations.get(id));
+    },
+  });
+}
+
+function toJson(pass: Materialization) {
+  const { id, view, mode, status, entities, requestedBy } = pass;
+  return {
+    id,
+    view,
+    mode,
+    status,
+    entities,
+    requestedBy,
+    to: iso(pass.toMs),
+    requestedAt: iso(pass.requestedAt),
+    ...(pass.fromMs === null ? {} : { from: iso(pass.fromMs) }),
+    ...(pass.total === null ? {} : { total: pass.total }),
+    ...(pass.newestMs === null ? {} : { newest: iso(pass.newestMs) }),
+    ...(pass.endedAt === null ? {} : { endedAt: iso(pass.endedAt) }),
+    ...(pass.problem === null ? {} : { problem: pass.problem }),
+  };
+}

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { entityKind, featureServiceKind, featureViewKind } from './definitions.ts';
+import { type FeatureProcess, FeaturesUnderTest } from './features-under-test.ts';
+import { Materializations } from './materializations.ts';
+
+const BATCH = (name: string, more = '') => `
+name: ${name}
+entity: holding
+source: { table: shop.${name}, timestamp: updated_at${more} }
+features: { units: { type: int64 } }`;
+
+describe('materializations', () => {
+  let features: FeaturesUnderTest;
+  let process: FeatureProcess;
+  let passes: Materializations;
+  let nowMs = 100_000;
+  const sql = (text: string) => features.database.db.queryDynamic(text);
+  beforeAll(async () => {
+    features = await FeaturesUnderTest.open();
+    await sql('create schema shop');
+    for (const table of ['stock', 'dated', 'many', 'broken']) {
+      await sql(
+        `create table shop.${table} (customer int, product text, updated_at timestamptz, loaded_at timestamptz, units text)`,
+      );
+      await sql(`create index on shop.${table} (customer, product, updated_at)`);
+    }
+    await sql(
+      'create table shop.plans (customer int, valid_from timestamptz, valid_to timestamptz, plan text)',
+    );
+    await sql('create index on shop.plans (customer, valid_from)');
+    await features.put(entityKind, 'name: holding\njoinKeys: [customer, product]');
+    await features.put(entityKind, 'name: customer\njoinKeys: [customer]');
+    for (const view of [
+      BATCH('stock'),
+      BATCH('dated', ', created: loaded_at'),
+      BATCH('many'),
+      BATCH('broken'),
+    ])
+      await features.put(featureViewKind, view);
+    await features.put(
+      featureViewKind,
+      'name: plans\nentity: customer\nsource: { table: shop.plans, validFrom: valid_from, validTo: valid_to }\nfeatures: { plan: { type: string } }',
+    );
+    for (const name of ['stock', 'dated', 'plans'])
+      await features.put(featureServiceKind, `name: ${name}\nviews: [${name}]`);
+    process = await features.start();
+    const { db, commit, limits } = features.database;
+    passes = new Materializations({
+      db,
+      commit,
+      views: process.views,
+      rows: process.rows,
+      clock: { now: () => nowMs },
+      limits: { ...limits, featureMaterializeRowsMax: 2 },
+    });
+  });
+  afterAll(() => features.close());
+
+  const at = (seconds: number) => `'epoch'::timestamptz + interval '${seconds}s'`;
+  const run = async (view: string, mode: 'full' | 'incremental') => {
+    const id = await passes.start({ view, mode, by: 'ann' }, []);
+    while (await passes.step());
+    return passes.get(id);
+  };
+  const units = async (service: string, ...keys: [number, string][]) => {
+    const entities = keys.map(([customer, product]) => ({ customer, product }));
+    const { rows } = await process.store.online({ service, entities, asOf: { timeMs: nowMs } });
+    return rows.map(([value]) => value);
+  };
+
+  it('bring the newest row of each entity online, page by page, and say how far they are', async () => {
+    await sql(`insert into shop.stock values (1, 'a', ${at(1)}, null, '1'), (1, 'a', ${at(2)}, null, '2'), (1, 'b', ${at(1)}, null, '3'),
+      (2, 'a', ${at(1)}, null, '4'), (10, 'a', ${at(1)}, null, '5'), (10, 'z', ${at(900)}, null, '6'), (null, 'z', ${at(1)}, null, '7')`);
+    const id = await passes.start({ view: 'stock', mode: 'full', by: 'ann' }, []);
+    await passes.step();
+    expect(await passes.get(id)).toMatchObject({ status: 'running', entities: 2, total: 4 });
+    await expect(passes.start({ view: 'stock', mode: 'full', by: 'ann' }, [])).rejects.toMatchObject({
+      code: 'features.materializing',
+    });
+    while (await passes.step());
+    expect(await passes.get(id)).toMatchObject({
+      status: 'done',
+      mode: 'full',
+      entities: 4,
+      total: 4,
+      fromMs: null,
+      toMs: 100_000,
+      newestMs: 2_000,
+    });
+    expect(await units('stock', [1, 'a'], [1, 'b'], [2, 'a'], [10, 'a'], [10, 'z'])).toEqual([
+      2,
+      3,
+      4,
+      5,
+      null,
+    ]);
+  });
+
+  it('that are incremental take what came in since, in time or, where the table says it, when it was written', async () => {
+    await sql(
+      `insert into shop.stock values (3, 'a', ${at(50)}, null, '8'), (3, 'b', ${at(101)}, null, '9')`,
+    );
+    nowMs = 200_000;
+    expect(await run('stock', 'incremental')).toMatchObject({ fromMs: 100_000, entities: 1 });
+    expect(await units('stock', [3, 'a'], [3, 'b'])).toEqual([null, 9]);
+    await sql(`insert into shop.dated values (1, 'a', ${at(1)}, ${at(2)}, '1')`);
+    expect(await run('dated', 'incremental')).toMatchObject({ fromMs: null, entities: 1 });
+    await sql(
+      `insert into shop.dated values (1, 'a', ${at(1)}, ${at(201)}, '2'), (1, 'b', ${at(5)}, ${at(201)}, '3')`,
+    );
+    nowMs = 300_000;
+    expect(await run('dated', 'incremental')).toMatchObject({ entities: 2 });
+    expect(await units('dated', [1, 'a'], [1, 'b'])).toEqual([2, 3]);
+  });
+
+  it('of a slowly changing table follow what was closed since', async () => {
+    const plan = async () =>
+      (await process.store.online({ service: 'plans', entities: [{ customer: 1 }], asOf: { timeMs: nowMs } }))
+        .rows[0];
+    await sql(`insert into shop.plans values (1, ${at(10)}, null, 'basic')`);
+    await run('plans', 'full');
+    expect(await plan()).toEqual(['basic']);
+    await sql(`update shop.plans set valid_to = ${at(350)}`);
+    nowMs = 400_000;
+    expect(await run('plans', 'incremental')).toMatchObject({ entities: 1 });
+    expect(await plan()).toEqual([null]);
+  });
+
+  it('that fail say why, and the next one begins anew', async () => {
+    await sql(`insert into shop.broken values (1, 'a', ${at(1)}, null, 'many')`);
+    expect(await run('broken', 'full')).toMatchObject({
+      status: 'failed',
+      problem: { code: expect.any(String) },
+    });
+    await sql("update shop.broken set units = '7'");
+    expect(await run('broken', 'incremental')).toMatchObject({ status: 'done', fromMs: null, entities: 1 });
+  });
+
+  it.each([
+    ['no view', 'nothing', 'features.unknown_view'],
+    ['a view that takes what is pushed', 'pushed', 'features.not_materialized'],
+  ])('refuse %s', async (_, view, code) => {
+    await features.put(
+      featureViewKind,
+      'name: pushed\nentity: customer\nsource: { push: p }\nfeatures: { x: { type: string } }',
+    );
+    await process.definitions.reload();
+    await expect(passes.start({ view, mode: 'full', by: 'ann' }, [])).rejects.toMatchObject({ code });
+    await expect(passes.get('mat_nothing')).rejects.toMatchObject({
+      code: 'features.unknown_materialization',
+    });
+  });
+
+  it('go on where a process that was killed ended, and count nothing twice', {
+    timeout: 120_000,
+  }, async () => {
+    await sql(
+      `insert into shop.many select n / 10, 'p' || n % 10, ${at(1)} + (n % 7) * interval '1s', null, n::text from generate_series(0, 3999) n`,
+    );
+    const id = await passes.start({ view: 'many', mode: 'full', by: 'ann' }, []);
+    let kills = 0;
+    for (let round = 0; round < 8; round++) {
+      const child = spawn(
+        globalThis.process.execPath,
+        [join(import.meta.dirname, 'materializing-under-test.ts'), features.database.url, '50'],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const ended = once(child, 'exit');
+      await once(child.stdout, 'data');
+      const timer = setTimeout(() => child.kill('SIGKILL'), 10 + Math.random() * 150);
+      const [, signal] = await ended;
+      clearTimeout(timer);
+      if (signal === 'SIGKILL') kills++;
+    }
+    expect(kills).toBeGreaterThan(0);
+    while (await passes.step());
+    expect(await passes.get(id)).toMatchObject({ status: 'done', entities: 4_000, total: 4_000 });
+    const [sum] = await features.database.db.query<{ rows: number; units: number }>(
+      "select count(*) as rows, sum((feature_values->>'units')::bigint)::bigint as units from feature_online where view = 'many'",
+    );
+    expect(sum).toEqual({ rows: 4_000, units: (3_999 * 4_000) / 2 });
+  });
+});

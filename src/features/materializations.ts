@@ -1,0 +1,239 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../kernel/clock.ts';
+import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
+import { newId } from '../kernel/ids.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { classify, type Database, type Queryable } from '../store/database.ts';
+import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import { timestamp } from '../store/rows.ts';
+import { entityKey } from './compiled.ts';
+import type { RowStores } from './row-features.ts';
+import type { RowView } from './row-view.ts';
+import type { FeatureViews } from './views.ts';
+
+/** One pass over a table: the newest row of each entity goes to the online store. */
+export interface Materialization {
+  readonly id: string;
+  readonly view: string;
+  readonly mode: 'full' | 'incremental';
+  readonly status: 'running' | 'done' | 'failed';
+  /** Only what came in, or was closed, after this; all when null. */
+  readonly fromMs: number | null;
+  readonly toMs: number;
+  /** Entities so far, and all there are to go through (null until they were counted). */
+  readonly entities: number;
+  readonly total: number | null;
+  /** The newest time of a row that it wrote. */
+  readonly newestMs: number | null;
+  readonly requestedBy: string;
+  readonly requestedAt: number;
+  readonly endedAt: number | null;
+  readonly problem: Problem | null;
+}
+
+interface Item {
+  id: string;
+  view: string;
+  version: number;
+  mode: 'full' | 'incremental';
+  toMs: number;
+  by: string;
+  at: number;
+}
+
+/** A gate: one at a time for a view. An incremental one begins where the last one of the same version of the view ended. */
+const lane: Lane<Item> = {
+  name: 'materializations of features',
+  order: 44,
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const { id, view, version, mode, toMs, by, at } of items) {
+      await tx.query(
+        `insert into feature_materializations (id, view, version, mode, from_ms, to_ms, requested_by, requested_at)
+         select $1, $2, $3, $4, case when $4 = 'incremental' then
+           (select max(to_ms) from feature_materializations where view = $2 and version = $3 and status = 'done') end, $5, $6, $7
+         on conflict do nothing`,
+        [id, view, version, mode, toMs, by, timestamp(at)],
+      );
+      const [own] = await tx.query('select from feature_materializations where id = $1', [id]);
+      const detail = `The view “${view}” is being materialized.`;
+      results.push(own ? undefined : new Refused(new AiosError('features.materializing', { detail })));
+    }
+    return results as Refused[];
+  },
+};
+
+const COLUMNS = `id, view, mode, status, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs",
+  requested_by as "requestedBy", requested_at as "requestedAt", ended_at as "endedAt", problem`;
+
+type Running = Materialization & { cursor: string[] | null };
+
+interface Dependencies {
+  db: Database;
+  commit: Committer;
+  views: Pick<FeatureViews, 'rowView'>;
+  rows: Pick<RowStores, 'online' | 'tables'>;
+  clock: Pick<Clock, 'now'>;
+  limits: Pick<Limits, 'featureMaterializeRowsMax' | 'featureMaterializePollMs'>;
+  onError?: (error: unknown) => void;
+}
+
+/**
+ * Materializes batch views, page by page: rows, progress and the place to go on from are one transaction under the lock of the pass, so that any
+ * process goes on where a dead one ended and counts nothing twice.
+ *
+ * @example await materializations.start({ view: 'prices', mode: 'full', by: 'ann' }, []) // 'mat_…'
+ */
+export class Materializations {
+  readonly #deps: Dependencies;
+  #stopped = new AbortController();
+  #running: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(dependencies: Dependencies) {
+    this.#deps = dependencies;
+  }
+
+  /**
+   * Asks for a pass, committed with `records`; some process begins it at once.
+   *
+   * @throws AiosError `features.unknown_view`, `features.not_materialized`, `features.materializing`
+   */
+  async start(
+    { view: name, mode, by }: { view: string; mode: 'full' | 'incremental'; by: string },
+    records: readonly Write[],
+  ): Promise<string> {
+    const view = this.#deps.views.rowView(name);
+    if (!view) throw new AiosError('features.unknown_view', { detail: `There is no batch view “${name}”.` });
+    if (!view.table || !view.isOnline) {
+      throw new AiosError('features.not_materialized', {
+        detail: `The view “${name}” ${view.table ? 'is for history only' : 'takes what is pushed'}.`,
+      });
+    }
+    const now = this.#deps.clock.now();
+    const item: Item = { id: newId('mat'), view: name, version: view.version, mode, toMs: now, by, at: now };
+    await this.#deps.commit.commit([write(lane, item), ...records]);
+    this.#wake?.();
+    return item.id;
+  }
+
+  /** The newest passes first, of one view or of all. */
+  list(view?: string, countMax = 100): Promise<Materialization[]> {
+    return this.#deps.db.query(
+      `select ${COLUMNS} from feature_materializations where $1::text is null or view = $1
+       order by requested_at desc, id desc limit $2`,
+      [view ?? null, countMax],
+    );
+  }
+
+  /** @throws AiosError `features.unknown_materialization` */
+  async get(id: string): Promise<Materialization> {
+    const [found] = await this.#deps.db.query<Materialization>(
+      `select ${COLUMNS} from feature_materializations where id = $1`,
+      [id],
+    );
+    if (!found) throw new AiosError('features.unknown_materialization', { detail: `There is no ${id}.` });
+    return found;
+  }
+
+  /** Works on what is asked for, in this process or another, until `stop`. */
+  begin(): void {
+    this.#stopped = new AbortController();
+    this.#running = this.#run(this.#stopped.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#wake?.();
+    await this.#running;
+  }
+
+  /** Writes one page of one pass; false when there is none to work on. */
+  async step(): Promise<boolean> {
+    let pass: Running | undefined;
+    try {
+      const told = await this.#deps.db.transaction(async (tx) => {
+        [pass] = await tx.query<Running>(
+          `select ${COLUMNS}, cursor from feature_materializations where status = 'running'
+           order by requested_at, id limit 1 for update skip locked`,
+        );
+        return pass && (await this.#page(tx, pass));
+      });
+      told?.();
+      return told !== undefined;
+    } catch (error) {
+      const failure = classify(error);
+      if (!pass || failure === 'lost' || failure === 'race') throw error;
+      await this.#fail(pass.id, toAiosError(error).toProblem());
+      return true;
+    }
+  }
+
+  async #page(tx: Queryable, pass: Running): Promise<() => void> {
+    const { views, rows, limits } = this.#deps;
+    const view = views.rowView(pass.view);
+    if (!view?.table)
+      throw new AiosError('features.unknown_view', {
+        detail: `There is no batch view “${pass.view}” any more.`,
+      });
+    const span = { fromMs: pass.fromMs ?? undefined, toMs: pass.toMs };
+    const total = pass.total ?? (await rows.tables.count(tx, view, span));
+    const countMax = limits.featureMaterializeRowsMax;
+    const page = await rows.tables.page(tx, view, { ...span, after: pass.cursor ?? undefined, countMax });
+    const isLast = page.length < countMax;
+    const newestMs = page.reduce((newest, { timeMs }) => Math.max(newest, timeMs), pass.newestMs ?? 0);
+    const [told] = await Promise.all([
+      rows.online.write(
+        tx,
+        view.name,
+        page.map(({ keys, ...row }) => ({ ...row, entity: entityOf(view, keys) })),
+      ),
+      tx.query(
+        `update feature_materializations set total = $2, entities = entities + $3, newest_ms = $4, cursor = $5,
+           status = $6, ended_at = case when $6 = 'done' then now() end where id = $1`,
+        [
+          pass.id,
+          total,
+          page.length,
+          newestMs === 0 ? null : newestMs,
+          JSON.stringify(page.at(-1)?.keys ?? pass.cursor),
+          isLast ? 'done' : 'running',
+        ],
+      ),
+    ]);
+    return told;
+  }
+
+  async #fail(id: string, problem: Problem): Promise<void> {
+    await this.#deps.db.query(
+      "update feature_materializations set status = 'failed', problem = $2, ended_at = now() where id = $1 and status = 'running'",
+      [id, JSON.stringify(problem)],
+    );
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (await this.step()) continue;
+      } catch (error) {
+        this.#deps.onError?.(error); // the database is away, or a race was lost: the next look tries again
+      }
+      await this.#pause(signal);
+    }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const awake = new AbortController();
+    this.#wake = () => awake.abort();
+    const ended = AbortSignal.any([signal, awake.signal]);
+    await sleep(this.#deps.limits.featureMaterializePollMs, undefined, { signal: ended }).catch(() => {});
+    this.#wake = undefined;
+  }
+}
+
+function entityOf({ name, joinKeys }: RowView, keys: readonly string[]): string {
+  const values: JsonObject = Object.fromEntries(joinKeys.map((key, index) => [key, keys[index]!]));
+  return entityKey(name, joinKeys, (key) => values[key]) ?? '';
+}
