@@ -157,7 +157,6 @@ export async function createStations(ground: Ground) {
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
   definitions.onChange((changed) => putFlows(engine, changed));
-  const kinds = kindsOf(contracts, catalog, calls.readResource, ensembles.kinds);
   return {
     ...ground,
     ...ledger,
@@ -173,7 +172,7 @@ export async function createStations(ground: Ground) {
     engine,
     replays: createReplays(ground, events, engine),
     retention: createRetention(ground, auditLog),
-    kinds,
+    kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     access,
   };
 }

@@ -63,6 +63,7 @@ const ROOT_FILES = [
   'src/stations-contracts.ts',
   'src/stations-quality.ts',
   'src/stations-runtimes.ts',
+  'src/begin.ts',
   'src/people.ts',
   'src/main.ts',
 ];

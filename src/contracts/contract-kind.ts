@@ -23,7 +23,7 @@ export interface ContractBody {
 }
 
 /** CEL over `data` and `event`; an event for which it is false is refused. */
-export interface QualityRule {
+interface QualityRule {
   rule: string;
   message: string;
 }

@@ -1,0 +1,76 @@
+import type { Stations } from './stations.ts';
+import { log as logger } from './telemetry/logger.ts';
+
+const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
+
+/** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
+export async function begin(stations: Stations): Promise<void> {
+  const {
+    consumers,
+    replays,
+    retention,
+    engine,
+    sequencer,
+    definitions,
+    models,
+    views,
+    tasks,
+    takesRuns,
+    closers,
+  } = stations;
+  await definitions.reload();
+  await models.reload();
+  const starts = consumers.add({
+    group: 'workflows',
+    types: () => engine.startTypes(),
+    definitions,
+    takesPart: takesRuns, // without it, it still takes its dead letters again
+    room: () => engine.room(),
+    pauseMs: () => engine.startPauseMs(),
+    handle: (events, tx) => engine.startFromEvents(events, tx),
+  });
+  engine.onRoom(() => starts.wake());
+  consumers.add({
+    group: 'listeners',
+    // It takes all: a run of another process may have begun to listen for a type that is not known here.
+    wakesOn: () => engine.listenTypes(),
+    handle: (events, tx) => engine.deliver(events, tx),
+  });
+  await consumers.register();
+  await views.sync();
+  await Promise.all(
+    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [warm(stations, name)] : [])),
+  );
+  await stations.rolloutRunner.start();
+  closers.push(() => stations.rolloutRunner.stop());
+  sequencer.start();
+  closers.push(() => sequencer.stop());
+  await engine.begin();
+  closers.push(() => engine.stop());
+  tasks.escalations.start((error) => logger.warn('Tasks could not be escalated', error));
+  closers.push(() => tasks.escalations.stop());
+  await consumers.start();
+  closers.push(() => consumers.stop());
+  await replays.start();
+  closers.push(() => replays.stop());
+  await retention.start();
+  closers.push(() => retention.stop());
+  if (takesRuns) stations.materializations.begin();
+  closers.push(() => stations.materializations.stop());
+  const poll = setInterval(() => {
+    Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
+      logger.warn('Definitions could not be read again', error),
+    );
+  }, DEFINITIONS_POLL_MS);
+  closers.push(async () => clearInterval(poll));
+}
+
+/** A model of another server may be away when this one starts: it is tried again by itself, and the others serve. */
+async function warm({ models, serving }: Stations, name: string): Promise<void> {
+  try {
+    await serving.load(name);
+  } catch (error) {
+    if (!models.resolve(name).endpoint) throw error;
+    logger.warn(`The model ${name} is not ready`, error);
+  }
+}
