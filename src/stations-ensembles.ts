@@ -69,16 +69,28 @@ export function createEnsembles(
     endpoint: WORKFLOW_ENDPOINT,
     references: ({ flow }) => [{ kind: 'workflow', name: String(flow), path: '/flow' }],
     settle: (endpoint) => settled(definitions, endpoint),
-    checkFit(model, { flow }, find) {
-      const { flow: compiledFlow } = placed(String(flow), () => compiled(find('workflow', String(flow))!));
-      for (const { path, name } of askedModels(compiledFlow)) {
-        if (name === model)
-          throw new AiosError('models.flow_cycle', { issues: [circle(`${model} → ${name}`)] });
-        if (name === undefined || find('model', splitReference(name)[0]) || isRegistered(asked!.models, name))
-          continue;
-        const message = `the flow “${flow}” asks for the model “${name}”, which is not there (${path})`;
-        throw new AiosError('definition.reference', { issues: [{ path: '/flow', message }] });
-      }
+    checkFit(model, endpoint, find) {
+      const follow = (flow: string, trail: readonly string[]): void => {
+        const body = find('workflow', flow);
+        if (!body) return; // its own definition says so
+        for (const { path, name } of askedModels(placed(flow, () => compiled(body)).flow)) {
+          if (name === undefined) continue;
+          const further = [...trail, name];
+          if (name === model)
+            throw new AiosError('models.flow_cycle', {
+              issues: [{ path: '/flow', message: further.join(' → ') }],
+            });
+          // What is registered is followed at the registration, with the versions that its aliases mean.
+          if (trail.includes(name) || isRegistered(asked!.models, name)) continue;
+          const inner = find('model', splitReference(name)[0]);
+          if (!inner) {
+            const message = `the flow “${flow}” asks for the model “${name}”, which is not there (${path})`;
+            throw new AiosError('definition.reference', { issues: [{ path: '/flow', message }] });
+          }
+          if (inner.runtime === 'workflow') follow(String((inner.endpoint as JsonObject).flow), further);
+        }
+      };
+      follow(String(endpoint.flow), [model]);
     },
   };
   const runtime = createWorkflowRuntime({
@@ -162,8 +174,6 @@ function placed<T>(flow: string, compile: () => T): T {
     throw new AiosError(error.code, { issues, cause: error });
   }
 }
-
-const circle = (trail: string) => ({ path: '/flow', message: trail });
 
 /** Follows what ensembles ask as far as aliases stand now. @throws AiosError `models.flow_cycle` */
 async function refuseCircle(

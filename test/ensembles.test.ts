@@ -64,6 +64,7 @@ const CASCADE = {
 };
 interface GrpcAnswer {
   outputs: { name: string; shape: number[] }[];
+  parameters: Record<string, { string_param?: string }>;
   raw_output_contents: Uint8Array[];
 }
 type Unary = (
@@ -152,6 +153,7 @@ describe('the project examples/ensembles', () => {
       ['risk', [2, 1]],
       ['action', [2]],
     ]);
+    expect(answer.parameters.parts!.string_param).toBe('risk-linear/1,decision:risk-limits/1');
     const action = Buffer.from(answer.raw_output_contents[1]!);
     expect(action.toString()).toBe('\u0006\0\0\0refuse\u0003\0\0\0pay');
   });
@@ -251,6 +253,16 @@ ${text}`,
       'asks for the model “nobody”',
     ],
     [
+      'itself by way of another that is applied with it',
+      [
+        ['asks', '  - ask: { call: "infer:1@default", with: { model: other, features: {} } }'],
+        ['back', '  - ask: { call: "infer:1@default", with: { model: refused, features: {} } }'],
+      ],
+      { flow: 'asks' },
+      'models.flow_cycle',
+      'refused → other → refused',
+    ],
+    [
       'itself',
       [['asks', '  - ask: { call: "infer:1@default", with: { model: refused, features: {} } }']],
       { flow: 'asks' },
@@ -259,11 +271,15 @@ ${text}`,
     ],
   ] as const)('refuses %s, and changes nothing', async (_, flows, endpoint, code, message) => {
     const files = flows.map(([name, text]) => steps(name, text));
+    if (files.length > 1) files.push(model('other', { flow: 'back' }));
     await expect(app.apply([...files, model('refused', endpoint)])).rejects.toMatchObject({
-      code,
-      issues: [{ path: '/endpoint/flow', message: expect.stringContaining(message) }],
+      code: expect.stringMatching(code),
+      issues: expect.arrayContaining([
+        expect.objectContaining({ path: '/endpoint/flow', message: expect.stringContaining(message) }),
+      ]),
     });
     expect(names()).not.toContain('refused');
+    expect(app.stations.definitions.latest('model', 'refused')).toBeUndefined();
   });
 
   it('keeps the flow that a version was registered with; a version that asks for the new one is a new one', async () => {
@@ -280,6 +296,11 @@ ${text}`,
       by: { kind: 'key', id: 'k' },
     });
     expect((await ask('constant', [[3, 4]])).outputs[0]!.data).toEqual([2]);
+    const drawn = await Promise.all(
+      [1, 2, 9].map((version) => get(`/api/v1/workflows/constant/graph?version=${version}`)),
+    );
+    const say = { nodes: expect.arrayContaining([expect.objectContaining({ id: 'say' })]) };
+    expect(drawn).toMatchObject([say, say, { code: 'workflow.not_found' }]);
   });
 
   it('registers by the API, once for one flow, and takes the newest version of it', async () => {
