@@ -20,6 +20,24 @@ file: credit.onnx
 signature: { features: [a, b] }
 promotion: { approvals: 1, of: [admin], fourEyes: false }
 `;
+/** A flow over `credit`, which is promoted by nobody here: it asks its first version. */
+const BOTH = `
+name: both
+runtime: workflow
+endpoint: { flow: both }
+signature:
+  inputs: [{ name: features, datatype: FP32, shape: [-1, 2] }]
+  outputs: [{ name: probabilities, datatype: FP32, shape: [-1, 1] }]
+`;
+const BOTH_FLOW = `
+document: { dsl: 1.0.0, namespace: test, name: both, version: 1.0.0 }
+evaluate: { language: cel }
+do:
+  - score:
+      call: infer:1@default
+      with: { model: credit, ref: 1, inputs: { features: '\${ input.features }' } }
+      output: { as: output.outputs }
+`;
 
 interface Rollouts {
   items: { id: string; status: string; reason?: string }[];
@@ -47,6 +65,8 @@ describe.skipIf(!browserPath)(
       await post('/api/v1/apply', {
         files: [
           { path: 'models/credit/model.yaml', text: CREDIT },
+          { path: 'models/both/model.yaml', text: BOTH },
+          { path: 'workflows/both.yaml', text: BOTH_FLOW },
           {
             path: 'models/credit/credit.onnx',
             base64: Buffer.from(logisticModel([0.2, 0.4], 0)).toString('base64'),
@@ -72,6 +92,14 @@ describe.skipIf(!browserPath)(
       await page.goto(product.url + path);
       return page;
     }
+
+    it('an ensemble shows the flow that it is, with what its steps call', async () => {
+      const page = await open('/models/both');
+      const flow = page.getByRole('region', { name: 'Flow', exact: true });
+      await flow.getByRole('group', { name: 'score: infer' }).waitFor();
+      expect(await page.getByText('Flow of v1: both, version 1').isVisible()).toBe(true);
+      expect(await violations(page)).toEqual([]);
+    });
 
     it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
       const page = await open('/models/return-risk');

@@ -15,17 +15,21 @@ export function flowRoutes({ engine }: FlowDependencies): (server: FastifyInstan
       method: 'GET',
       url: '/api/v1/workflows/:name/graph',
       permission: 'definitions.read',
-      summary: 'The newest version of a flow as nodes and edges, or as the text of a Mermaid flowchart',
+      summary:
+        'A version of a flow, the newest when none is named, as nodes and edges, or as the text of a Mermaid flowchart',
       tag: 'definitions',
       params: NameParams,
-      query: Type.Object({ format: Type.Optional(Type.String({ enum: ['json', 'mermaid'] })) }),
+      query: Type.Object({
+        format: Type.Optional(Type.String({ enum: ['json', 'mermaid'] })),
+        version: Type.Optional(Type.Integer({ minimum: 1 })),
+      }),
       answer: Type.Object({
         nodes: Type.Optional(Type.Array(AnyObject)),
         edges: Type.Optional(Type.Array(AnyObject)),
         mermaid: Type.Optional(Type.String()),
       }),
-      handle: ({ params, query }) => {
-        const { graph, mermaid } = engine.runs.graph(params.name);
+      handle: async ({ params, query }) => {
+        const { graph, mermaid } = await engine.runs.graph(params.name, query.version);
         return query.format === 'mermaid' ? { mermaid } : graph;
       },
     });

@@ -146,6 +146,15 @@ export const modelsQuery = queryOptions({
   queryFn: () => get<Page<Model>>('/api/v1/models'),
 });
 
+/** A flow as a picture; a version of it never changes. */
+export const flowGraphQuery = (name: string, version: number) =>
+  queryOptions({
+    queryKey: ['flow-graph', name, version],
+    queryFn: () =>
+      get<Run['graph']>(`/api/v1/workflows/${encodeURIComponent(name)}/graph?version=${version}`),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
 export const modelQuery = (name: string) =>
   queryOptions({
     queryKey: ['model', name],

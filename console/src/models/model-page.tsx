@@ -11,6 +11,7 @@ import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { FlowOfVersion } from './flow-of-version.tsx';
 import { guardFigures } from './guard-figures.ts';
 import { ModelRequests } from './model-requests.tsx';
 import { PromoteButton } from './promote-button.tsx';
@@ -46,6 +47,7 @@ export function ModelPage() {
             <Rollouts model={name} />
             <Versions model={shown} selected={version?.version} />
             <PastRollouts model={name} />
+            {version && <FlowOfVersion version={version} />}
             {version && <Version model={shown} version={version} />}
             <ModelRequests model={name} />
           </Page>

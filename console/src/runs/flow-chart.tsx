@@ -23,18 +23,28 @@ import { StepIcon } from './step-icon.tsx';
 
 const HEIGHT_MIN = 200;
 const HEIGHT_MAX = 420;
-type StepNode = Node<{ node: PlacedNode; down: boolean; selected: boolean }, 'step'>;
+type StepNode = Node<
+  { node: PlacedNode; down: boolean; selected: boolean; note: string | undefined },
+  'step'
+>;
 const nodeTypes = { step: StepCard };
 const edgeTypes = { flow: FlowEdge };
 
 interface FlowChartProps {
-  run: Run;
+  run: Pick<Run, 'graph' | 'steps' | 'status'>;
   selected: string | undefined;
   onSelect: (stepKey: string) => void;
+  isDrawing?: boolean;
+}
+
+/** A flow of which no run is shown: what its steps do stands in the place of how far they came. */
+export function FlowDrawing({ graph }: Pick<Run, 'graph'>) {
+  const run = useMemo(() => ({ graph, steps: [], status: 'pending' as const }), [graph]);
+  return <FlowChart run={run} selected={undefined} onSelect={() => {}} isDrawing />;
 }
 
 /** The flow that the run follows, with how far it has come; it changes as the run does. */
-export function FlowChart({ run, selected, onSelect }: FlowChartProps) {
+export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowChartProps) {
   const scheme = useComputedColorScheme('light');
   const down = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const placed = useMemo(() => placeGraph(run, down ? 'TB' : 'LR'), [run, down]);
@@ -45,18 +55,18 @@ export function FlowChart({ run, selected, onSelect }: FlowChartProps) {
           id: node.id,
           type: 'step',
           position: { x: node.x, y: node.y },
-          data: { node, down, selected: node.id === selected },
+          data: { node, down, selected: node.id === selected, note: noteOf(node, isDrawing) },
           ariaRole: 'group',
-          ariaLabel: `${node.label}: ${node.status}`,
+          ariaLabel: `${node.label}: ${noteOf(node, isDrawing) ?? node.status}`,
           focusable: node.step !== undefined,
         }),
       ),
-    [placed, down, selected],
+    [placed, down, selected, isDrawing],
   );
   const edges = useMemo(() => placed.edges.map(edgeOf), [placed]);
   const height = down ? 460 : Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, placed.height + 40));
   return (
-    <section style={{ height }} aria-label="Flow of the run">
+    <section style={{ height }} aria-label={isDrawing ? 'Flow' : 'Flow of the run'}>
       <ReactFlow
         nodes={nodes}
         edges={edges}
@@ -103,11 +113,15 @@ function edgeOf({
   };
 }
 
-function StepCard({ data: { node, down, selected } }: NodeProps<StepNode>) {
+function noteOf({ kind, primitive, status, step }: PlacedNode, isDrawing: boolean): string | undefined {
+  if (kind === 'start' || kind === 'end') return undefined;
+  if (isDrawing) return primitive ?? kind;
+  return step?.durationMs === undefined ? status : duration(step.durationMs);
+}
+
+function StepCard({ data: { node, down, selected, note } }: NodeProps<StepNode>) {
   const { kind, label, primitive, status, step, times } = node;
   const [into, out] = down ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
-  const took = step?.durationMs === undefined ? undefined : duration(step.durationMs);
-  const note = kind === 'start' || kind === 'end' ? undefined : (took ?? status);
   return (
     <div
       className={`step-card tone-${statusTone(status)}`}

@@ -155,9 +155,11 @@ export class RunReader {
     return value;
   }
 
-  /** The newest version of a flow as a picture, and as a Mermaid flowchart. @throws AiosError `workflow.not_found` */
-  graph(workflow: string): { graph: FlowGraph; mermaid: string } {
-    const graph = flowGraph(this.#flows.latest(workflow).flow);
+  /** A version of a flow, the newest when left out, as a picture, and as a Mermaid flowchart. @throws AiosError `workflow.not_found` */
+  async graph(workflow: string, version?: number): Promise<{ graph: FlowGraph; mermaid: string }> {
+    const found =
+      version === undefined ? this.#flows.latest(workflow) : this.#flows.version(workflow, version);
+    const graph = flowGraph((await found).flow);
     return { graph, mermaid: mermaidOf(graph) };
   }
 
