@@ -12,6 +12,7 @@ import { onnxModel } from '../src/testing/onnx.ts';
 
 const FEATURES = ['a', 'b', 'c', 'd'];
 const ROWS = 200;
+const POLL = { timeout: 20_000 };
 const data = numbers(ROWS * FEATURES.length, 5);
 /** Returned when `a` is greater than `b`, nearly always. */
 const rows = Array.from({ length: ROWS }, (_, row) => {
@@ -212,7 +213,7 @@ describe('a quantized version', () => {
         card: expect.objectContaining({ quantization: expect.objectContaining(card.quantization) }),
       }),
     });
-    await expect.poll(entriesOf).toContainEqual(recorded); // entries are put in order a moment after their commit
+    await expect.poll(entriesOf, POLL).toContainEqual(recorded); // entries are put in order a moment after their commit
     const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [0.5, -0.5, 0, 0] }];
     const answers = await Promise.all(
       [1, 2].map((version) => call('POST', `/v2/models/risk/versions/${version}/infer`, { inputs })),
@@ -285,7 +286,7 @@ describe('a quantized version', () => {
     }
     const path = '/api/v1/models/logged/requests';
     await expect
-      .poll(async () => ((await call('GET', path)).body as { items: unknown[] }).items.length)
+      .poll(async () => ((await call('GET', path)).body as { items: unknown[] }).items.length, POLL)
       .toBe(3);
     const { body } = await quantize({ ...small, dryRun: true }, 1, 'logged');
     expect(body.quantization.data).toEqual({ source: 'request-log', rows: 60 });
