@@ -216,6 +216,80 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   closers.push(() => commit.close());
   const takesRuns = role !== 'api';
   return { db, commit, clock, limits, dataDir, takesRuns, functions, featureFunctions, closers };
+  return { db, commit, clock, limits, dataDir, takesRuns: role !== 'api', functions, closers };
+}
+
+/** Definitions are read, views join the stream, champions are warm: then consumers may run and traffic may come. */
+async function begin(stations: Stations): Promise<void> {
+  const {
+    consumers,
+    replays,
+    retention,
+    webhooks,
+    engine,
+    sequencer,
+    definitions,
+    models,
+    views,
+    tasks,
+    takesRuns,
+    closers,
+  } = stations;
+  await definitions.reload();
+  await models.reload();
+  const starts = consumers.add({
+    group: 'workflows',
+    types: () => engine.startTypes(),
+    definitions,
+    takesPart: takesRuns, // without it, it still takes its dead letters again
+    room: () => engine.room(),
+    pauseMs: () => engine.startPauseMs(),
+    handle: (events, tx) => engine.startFromEvents(events, tx),
+  });
+  engine.onRoom(() => starts.wake());
+  consumers.add({
+    group: 'listeners',
+    // It takes all: a run of another process may have begun to listen for a type that is not known here.
+    wakesOn: () => engine.listenTypes(),
+    handle: (events, tx) => engine.deliver(events, tx),
+  });
+  await consumers.register();
+  await views.sync();
+  await Promise.all(
+    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [warm(stations, name)] : [])),
+  );
+  await stations.rolloutRunner.start();
+  closers.push(() => stations.rolloutRunner.stop());
+  sequencer.start();
+  closers.push(() => sequencer.stop());
+  await engine.begin();
+  closers.push(() => engine.stop());
+  tasks.escalations.start((error) => logger.warn('Tasks could not be escalated', error));
+  closers.push(() => tasks.escalations.stop());
+  await consumers.start();
+  closers.push(() => consumers.stop());
+  await webhooks.start();
+  closers.push(() => webhooks.stop());
+  await replays.start();
+  closers.push(() => replays.stop());
+  await retention.start();
+  closers.push(() => retention.stop());
+  const poll = setInterval(() => {
+    Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
+      logger.warn('Definitions could not be read again', error),
+    );
+  }, DEFINITIONS_POLL_MS);
+  closers.push(async () => clearInterval(poll));
+}
+
+/** A model of another server may be away when this one starts: it is tried again by itself, and the others serve. */
+async function warm({ models, serving }: Stations, name: string): Promise<void> {
+  try {
+    await serving.load(name);
+  } catch (error) {
+    if (!models.resolve(name).endpoint) throw error;
+    logger.warn(`The model ${name} is not ready`, error);
+  }
 }
 
 function serverOptions(

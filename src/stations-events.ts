@@ -1,18 +1,40 @@
+import { hkdfSync } from 'node:crypto';
+import { exchange } from './connectors/http-exchange.ts';
+import type { Outgoing } from './connectors/outgoing.ts';
 import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import { Replays } from './events/replay/replays.ts';
 import { Retention } from './events/retention/retention.ts';
+import { Webhooks } from './events/webhooks/webhooks.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
 import { log as logger } from './telemetry/logger.ts';
 import type { WorkflowEngine } from './workflow/engine/engine.ts';
 
+interface Surroundings {
+  log: EventLog;
+  consumers: EventConsumers;
+  engine: WorkflowEngine;
+  auditLog: AuditLog;
+  /** What the keys of the ledger are derived from. */
+  master: Uint8Array;
+  outgoing: Outgoing;
+}
+
+/** What stands around the log: events given again, sent out and dropped. */
+export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
+  return {
+    replays: createReplays(ground, surroundings),
+    retention: createRetention(ground, surroundings.auditLog),
+    webhooks: createWebhooks(ground, surroundings),
+  };
+}
+
 /** What gives events to consumers and flows again. */
-export function createReplays(
+function createReplays(
   { db, clock, limits, takesRuns }: Ground,
-  { log, consumers }: { log: EventLog; consumers: EventConsumers },
-  engine: WorkflowEngine,
+  { log, consumers, engine }: Surroundings,
 ): Replays {
   return new Replays({
     db,
@@ -31,7 +53,7 @@ export function createReplays(
 }
 
 /** What bounds the log. `AIOS_EVENTS_UNREAD=drop` lets it drop what a consumer group has not read. */
-export function createRetention({ db, clock, limits }: Ground, auditLog: AuditLog): Retention {
+function createRetention({ db, clock, limits }: Ground, auditLog: AuditLog): Retention {
   const unread = process.env.AIOS_EVENTS_UNREAD ?? 'keep';
   if (unread !== 'keep' && unread !== 'drop')
     throw new AiosError('request.invalid', {
@@ -52,5 +74,31 @@ export function createRetention({ db, clock, limits }: Ground, auditLog: AuditLo
         payload: { segment, bytes, first: [...first], unread: [...unread] },
       }),
     onError: (error) => logger.warn('The retention of the log could not be looked at', error),
+  });
+}
+
+/** What sends events out, through the guard of everything that leaves. */
+function createWebhooks(
+  { db, clock, limits, takesRuns }: Ground,
+  { log, consumers, auditLog, master, outgoing }: Surroundings,
+): Webhooks {
+  return new Webhooks({
+    ...{ db, log, consumers, clock, limits },
+    takesPart: takesRuns,
+    key: new Uint8Array(hkdfSync('sha256', master, '', 'aios webhooks', 32)),
+    async send({ url, headers, body, signal }) {
+      const { origin, pathname, search } = new URL(url);
+      const { status } = await exchange(outgoing.agent, {
+        ...{ origin, path: pathname + search, method: 'POST', headers, body, signal },
+        timeoutMs: limits.webhookAnswerMs,
+        responseBytesMax: limits.connectorResponseBytesMax,
+      });
+      return status;
+    },
+    record: ({ action, id, by = { kind: 'system', id: 'aios' }, payload }) =>
+      auditLog.entry({
+        ...{ kind: 'webhook', action, actor: by, object: `webhook:${id}`, at: clock.now(), payload },
+      }),
+    onError: (error) => logger.warn('Webhooks could not be looked at', error),
   });
 }

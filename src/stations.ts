@@ -42,6 +42,7 @@ import { createContracts } from './stations-contracts.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createReplays, createRetention } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
+import { createEventOutlets } from './stations-events.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -173,6 +174,8 @@ export async function createStations(ground: Ground) {
     replays: createReplays(ground, events, engine),
     retention: createRetention(ground, auditLog),
     kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
+    ...createEventOutlets(ground, { ...events, ...ledger, engine, outgoing }),
+    kinds,
     access,
   };
 }
@@ -267,6 +270,7 @@ async function createLedger({ db, clock, limits, dataDir }: Ground) {
     onError: (error) => logger.error('The audit log could not be put in order', error),
   });
   return {
+    master,
     sequencer,
     auditLog: new AuditLog(keys, () => sequencer.notice()),
     audit: new AuditReader({ db, keys, origin: AUDIT_ORIGIN, publicKey }),

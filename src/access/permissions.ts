@@ -5,6 +5,7 @@ export const PERMISSIONS = [
   'events.read',
   'events.write',
   'events.replay',
+  'webhooks.manage',
   'dead-letters.replay',
   'features.read',
   'features.write',

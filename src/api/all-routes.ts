@@ -30,6 +30,7 @@ import { taskAttachmentRoutes } from './routes-task-attachments.ts';
 import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
+import { webhookRoutes } from './routes-webhooks.ts';
 
 /** What the routes need, all together. */
 export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
@@ -58,7 +59,8 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof startRoutes>[0] &
   Parameters<typeof systemRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
-  Parameters<typeof qualityRoutes>[0];
+  Parameters<typeof qualityRoutes>[0] &
+  Parameters<typeof webhookRoutes>[0];
 
 /** Collections of `/api/v1/<collection>` and the kind of definition that each holds. */
 export const COLLECTIONS = {
@@ -83,6 +85,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     contractRoutes(dependencies),
     eventRoutes(dependencies),
     replayRoutes(dependencies),
+    webhookRoutes(dependencies),
     featureRoutes(dependencies),
     featurePassRoutes(dependencies),
     modelRoutes(dependencies),

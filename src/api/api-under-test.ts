@@ -247,7 +247,7 @@ function assemble({ db, commit, limits }: Store) {
     types: () => engine.startTypes(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
-  const outlets = eventOutletsUnderTest({ db, log, consumers, limits, engine });
+  const outlets = eventOutletsUnderTest({ db, log, consumers, limits, engine, auditLog: audit });
   return {
     definitions,
     ...registered,

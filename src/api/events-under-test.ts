@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import type { EventConsumers } from '../events/consumers.ts';
 import type { EventLog } from '../events/log.ts';
 import { Replays } from '../events/replay/replays.ts';
 import { Retention } from '../events/retention/retention.ts';
+import { Webhooks } from '../events/webhooks/webhooks.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { AuditLog } from '../ledger/audit.ts';
 import type { Database } from '../store/database.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 
@@ -13,10 +16,11 @@ interface Modules {
   consumers: EventConsumers;
   limits: Limits;
   engine: WorkflowEngine;
+  auditLog: AuditLog;
 }
 
 /** What gives events out, as `stations-events.ts` puts it together. */
-export function eventOutletsUnderTest({ engine, ...modules }: Modules) {
+export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules) {
   const replays = new Replays({
     ...modules,
     clock: systemClock,
@@ -37,16 +41,36 @@ export function eventOutletsUnderTest({ engine, ...modules }: Modules) {
     },
     onError: () => {},
   });
+  const webhooks = new Webhooks({
+    ...modules,
+    clock: systemClock,
+    takesPart: true,
+    key: randomBytes(32),
+    send: async ({ url, headers, body, signal }) =>
+      (await fetch(url, { method: 'POST', headers, body, signal })).status,
+    record: ({ action, id, by, payload }) =>
+      auditLog.entry({
+        kind: 'webhook',
+        action,
+        actor: by ?? { kind: 'system', id: 'aios' },
+        object: `webhook:${id}`,
+        at: Date.now(),
+        payload,
+      }),
+    onError: () => {},
+  });
   return {
     /** What the routes need. */
-    given: { replays, retention },
+    given: { replays, retention, webhooks },
     async start() {
+      await webhooks.start();
       await replays.start();
       await retention.start();
     },
     async stop() {
       await retention.stop();
       await replays.stop();
+      await webhooks.stop();
     },
   };
 }

@@ -39,4 +39,19 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     description: 'list the parts that the log is kept in and dropped by, and which groups have not read each',
     load: async () => (await import('./events.ts')).segments,
   },
+  {
+    name: 'webhooks [id]',
+    description: 'list webhooks; with an id, show the deliveries that failed, or change it',
+    options: [
+      ['--create <url>', 'send events there from now on; the secret is shown once'],
+      ['--type <name...>', 'with --create: only events of these types'],
+      ['--filter <expression>', 'with --create: only events for which this CEL expression is true'],
+      ['--enable', 'send again, from now on'],
+      ['--disable', 'send nothing more'],
+      ['--rotate', 'give it a new secret; the one before counts for a day, too'],
+      ['--delete', 'end it'],
+      ['--retry <delivery>', 'make a delivery once more, now'],
+    ],
+    load: async () => (await import('./webhooks.ts')).webhooks,
+  },
 ];

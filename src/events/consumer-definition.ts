@@ -5,6 +5,14 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import type { EventLog } from './log.ts';
 
+/** What came of handing events over. */
+export interface Delivery {
+  /** Events that are to come again: of each partition the last ones. */
+  readonly undone: readonly LoggedEvent[];
+  /** Writes that are committed with the group's new place. */
+  write(tx: Queryable): Promise<unknown>;
+}
+
 /** Who reads the log, and what it does with a batch. */
 export interface ConsumerDefinition {
   /** Each group sees every event once; its offsets are kept under this name. */
@@ -27,6 +35,11 @@ export interface ConsumerDefinition {
   readonly takesPart?: boolean;
   /** How many events may be taken now; asked before each batch. At 0 the group waits until it is woken. */
   readonly room?: () => number;
+  /**
+   * Makes the group a sink: events are handed over outside any transaction, before its place in the log moves, and may come again after a crash in
+   * between; `handle` is not called then.
+   */
+  deliver?(events: LoggedEvent[]): Promise<Delivery>;
   /**
    * Works on events in the order of their partitions, writing through `tx`: its writes and the group's offsets are committed together.
    * A function that it returns runs after that commit.

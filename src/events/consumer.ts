@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
-import { classify, type Database, type Queryable } from '../store/database.ts';
+import type { Database, Queryable } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
 import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
 import type { Membership } from './groups/membership.ts';
-import { backOffMs, Retries } from './groups/retries.ts';
+import { backOffMs, isOfTheStore, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
 import type { EventLog } from './log.ts';
 import { PARTITIONS } from './partitions.ts';
@@ -234,10 +234,12 @@ export class Consumer {
     let shares: Share[] = [];
     let after: (() => void) | undefined;
     try {
-      await this.#db.transaction(async (tx) => {
-        shares = await this.#take(tx, partitions, countMax);
-        after = await this.#work(shares, tx);
-      });
+      if (this.definition.deliver) shares = await this.#handOver(partitions, countMax);
+      else
+        await this.#db.transaction(async (tx) => {
+          shares = await this.#take(tx, partitions, countMax);
+          after = await this.#work(shares, tx);
+        });
     } catch (error) {
       if (error instanceof Outdated) await this.definition.definitions!.reload();
       else await this.#failed(error, shares);
@@ -266,6 +268,34 @@ export class Consumer {
       else shares.push(await this.#read(partition, offset, evenly, tx));
     }
     return shares;
+  }
+
+  /** The batch of a sink: outside any transaction; a partition that was lost or moved meanwhile stays where it is. */
+  async #handOver(partitions: readonly number[], countMax: number): Promise<Share[]> {
+    const evenly = Math.ceil(countMax / partitions.length);
+    const shares = await Promise.all(
+      partitions.map((partition) => this.#read(partition, this.#offsets[partition]!, evenly, this.#db)),
+    );
+    const wanted = this.#wanted(shares.flatMap(({ events }) => events));
+    const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
+    const ends = shares.map((share) => {
+      const undone = delivery?.undone.find(({ partition }) => partition === share.partition);
+      return undone ? { ...share, next: undone.offset } : share;
+    });
+    return this.#db.transaction(async (tx) => {
+      const rows = await lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
+      const held = ends.filter(({ partition, offset }) =>
+        rows.some(
+          (row) =>
+            row.partition === partition &&
+            row.log_offset === offset &&
+            row.epoch === this.#share.epoch(partition),
+        ),
+      );
+      await delivery?.write(tx);
+      await moveOffsets(tx, this.definition.group, held);
+      return held.map((share) => ({ ...share, events: share.next > share.offset ? share.events : [] }));
+    });
   }
 
   async #read(partition: number, offset: number, countMax: number, tx: Queryable): Promise<Share> {
@@ -366,10 +396,4 @@ export class Consumer {
     clearTimeout(timer);
     this.#wake = undefined;
   }
-}
-
-/** The database being away, or a lost race, says nothing about the event: it is tried for as long as that lasts. */
-function isOfTheStore(error: unknown, problem: AiosError): boolean {
-  const failure = classify(error);
-  return failure === 'lost' || failure === 'race' || (problem.code.startsWith('store.') && problem.retryable);
 }

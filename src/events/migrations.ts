@@ -94,4 +94,36 @@ export const eventMigrations: Migration[] = [
       );
       create index event_replays_running on event_replays (id) where status = 'running'`,
   },
+  {
+    name: '0023_webhooks',
+    sql: `
+      create table webhooks (
+        id text primary key,
+        url text not null,
+        description text not null,
+        selection json not null,
+        secrets json not null,
+        status text not null default 'active',
+        disabled_reason text,
+        failing_since timestamptz,
+        created_at timestamptz not null,
+        updated_at timestamptz not null
+      );
+      create table webhook_deliveries (
+        id text not null,
+        webhook text not null references webhooks on delete cascade,
+        partition smallint not null,
+        log_offset bigint not null,
+        event json not null,
+        attempts int not null,
+        next_at timestamptz,
+        status text not null,
+        response int,
+        detail text not null,
+        first_at timestamptz not null,
+        last_at timestamptz not null,
+        primary key (webhook, id)
+      );
+      create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying'`,
+  },
 ];

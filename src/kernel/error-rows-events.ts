@@ -28,4 +28,14 @@ export const EVENT_ERRORS = {
     'That is no range of the log',
     'Give a time or one offset for each partition, the beginning before the end; leave them out for all of the log.',
   ),
+  'webhooks.unknown': row(
+    404,
+    'There is no such webhook, or no such delivery of it',
+    'List them at /api/v1/webhooks.',
+  ),
+  'webhooks.invalid': row(
+    400,
+    'That is no webhook',
+    'See the detail: an address of http or https, and a secret of whsec_ and 24 to 64 bytes in base64.',
+  ),
 } as const satisfies Record<string, ErrorRow>;

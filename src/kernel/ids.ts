@@ -21,6 +21,8 @@ export type IdKind =
   | 'mem'
   | 'rpl'
   | 'mat';
+  | 'whk'
+  | 'msg';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

@@ -53,6 +53,17 @@ export const LIMITS = {
     500,
     'how long dropping a part of the log waits for readers of the log, who wait behind it meanwhile; then it is tried at the next look',
   ),
+  webhookAnswerMs: limit(15_000, 'how long a receiver of a webhook may take to answer'),
+  webhookBatchMax: limit(64, 'events that one webhook is sent between two commits of its place in the log'),
+  webhookPollMs: limit(
+    1_000,
+    'how often a process looks for webhooks that changed and deliveries that are due',
+  ),
+  webhookDisableMs: limit(
+    5 * 86_400_000,
+    'how long every delivery of a webhook has failed before it is disabled',
+  ),
+  webhookSecretMs: limit(86_400_000, 'how long messages are signed with the secret before a rotation, too'),
   replayPollMs: limit(1_000, 'how often a process looks for replays that another one began'),
   eventScanMax: limit(
     100_000,

@@ -1,4 +1,5 @@
 import type { AiosError } from '../../kernel/errors.ts';
+import { classify } from '../../store/database.ts';
 
 const BACK_OFF_MS = 20;
 const BACK_OFF_MAX_MS = 2000;
@@ -114,4 +115,10 @@ export class Retries {
   #isOver(tries: number, { retryable }: AiosError): boolean {
     return tries >= this.#triesMax * (retryable ? RETRYABLE_FACTOR : 1);
   }
+}
+
+/** The database being away, or a lost race, says nothing about the event: it is tried for as long as that lasts. */
+export function isOfTheStore(error: unknown, problem: AiosError): boolean {
+  const failure = classify(error);
+  return failure === 'lost' || failure === 'race' || (problem.code.startsWith('store.') && problem.retryable);
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts';
-import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { JsonObject } from '../../kernel/json.ts';
@@ -238,7 +238,9 @@ export class Replays {
     const consumer = 'consumer' in target ? consumers.definition(target.consumer) : undefined;
     if ('consumer' in target && !consumer?.isRepeatable) return undefined;
     const isSelected = compileSelection(selection);
+    const deliver = consumer?.deliver?.bind(consumer);
     return {
+      ...(deliver ? { deliver: deliverSelected(id, isSelected, deliver) } : {}),
       group: replayGroup(id),
       until,
       room: () =>
@@ -266,4 +268,22 @@ export class Replays {
       detail: `“${target.consumer}” is none of ${names}.`,
     });
   }
+}
+
+type Deliver = NonNullable<ConsumerDefinition['deliver']>;
+
+/** Into a sink: what it puts off is counted when it comes again. */
+function deliverSelected(id: string, isSelected: (event: CloudEvent) => boolean, deliver: Deliver): Deliver {
+  return async (events) => {
+    const selected = events.filter(({ event }) => isSelected(event));
+    if (selected.length === 0) return { undone: [], write: async () => {} };
+    const delivery = await deliver(selected);
+    return {
+      undone: delivery.undone,
+      async write(tx) {
+        await countHandled(tx, id, selected.length - delivery.undone.length);
+        await delivery.write(tx);
+      },
+    };
+  };
 }

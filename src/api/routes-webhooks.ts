@@ -1,0 +1,214 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Webhook, WebhookDelivery } from '../events/webhooks/webhook-store.ts';
+import type { Webhooks } from '../events/webhooks/webhooks.ts';
+import { actorOf, route } from './routes.ts';
+import { AnyObject, IdParams, iso, isoOrUndefined, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  webhooks: Webhooks;
+}
+
+const moment = Type.String({ format: 'date-time' });
+const Wanted = {
+  description: Type.Optional(Type.String({ maxLength: 1000 })),
+  types: Type.Optional(
+    Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description: 'Event types; all when left out' }),
+  ),
+  filter: Type.Optional(Type.String({ description: 'CEL over the attributes of the event and its data' })),
+};
+const View = Type.Object({
+  id: Type.String(),
+  url: Type.String(),
+  description: Type.String(),
+  types: Type.Optional(Type.Array(Type.String())),
+  filter: Type.Optional(Type.String()),
+  status: Type.String({ enum: ['active', 'disabled'] }),
+  disabledReason: Type.Optional(Type.String()),
+  failingSince: Type.Optional(moment),
+  createdAt: moment,
+  updatedAt: moment,
+});
+const WithSecret = Type.Object({
+  ...View.properties,
+  secret: Type.Optional(Type.String({ description: 'Told once: whsec_…' })),
+});
+const Delivery = Type.Object({
+  id: Type.String({ description: 'The webhook-id of the message' }),
+  event: AnyObject,
+  status: Type.String({ enum: ['retrying', 'delivered', 'failed'] }),
+  attempts: Type.Integer(),
+  response: Type.Optional(Type.Integer({ description: 'The HTTP status of the last answer' })),
+  detail: Type.String(),
+  nextAt: Type.Optional(moment),
+  firstAt: moment,
+  lastAt: moment,
+});
+const tag = 'webhooks';
+
+/** Outgoing webhooks. What people do with them is in the audit log, in the transaction that does it. */
+export function webhookRoutes({ webhooks }: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    writeRoutes(server, webhooks);
+    deliveryRoutes(server, webhooks);
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/webhooks',
+      permission: 'events.read',
+      summary: 'Webhooks, with what is wrong with them',
+      tag,
+      answer: pageOf(View),
+      // As many as people have made: no page is cut.
+      handle: async () => ({ items: (await webhooks.list()).map(toJson), nextCursor: null }),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/webhooks/:id',
+      permission: 'events.read',
+      summary: 'A webhook',
+      tag,
+      params: IdParams,
+      answer: View,
+      handle: async ({ params: { id } }) => toJson(await webhooks.get(id)),
+    });
+  };
+}
+
+function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
+  const permission = 'webhooks.manage';
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/webhooks',
+    permission,
+    summary:
+      'Send events to an address from now on, signed by Standard Webhooks; with `Idempotency-Key`, once',
+    tag,
+    body: Type.Object(
+      {
+        ...Wanted,
+        url: Type.String(),
+        secret: Type.Optional(Type.String({ description: 'whsec_…; made when left out' })),
+      },
+      { additionalProperties: false },
+    ),
+    answer: WithSecret,
+    status: 201,
+    handle: async ({ body: { secret, ...wanted }, caller, request }) => {
+      const key = request.headers['idempotency-key'];
+      const idempotencyKey = typeof key === 'string' ? key : undefined;
+      const created = await webhooks.create(wanted, actorOf(caller), { secret, idempotencyKey });
+      return { ...toJson(created.webhook), secret: created.secret };
+    },
+  });
+  route(server, {
+    method: 'PATCH',
+    url: '/api/v1/webhooks/:id',
+    permission,
+    summary: 'Change, disable or enable a webhook; enabled again, it begins with the events that come then',
+    tag,
+    params: IdParams,
+    body: Type.Object(
+      { ...Wanted, url: Type.Optional(Type.String()), enabled: Type.Optional(Type.Boolean()) },
+      { additionalProperties: false },
+    ),
+    answer: View,
+    handle: async ({ params: { id }, body, caller }) =>
+      toJson(await webhooks.update(id, body, actorOf(caller))),
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/webhooks/:id/rotate',
+    permission,
+    summary: 'Give a webhook a new secret; messages carry the signature of the one before for a day, too',
+    tag,
+    params: IdParams,
+    answer: WithSecret,
+    handle: async ({ params: { id }, caller }) => {
+      const { webhook, secret } = await webhooks.rotate(id, actorOf(caller));
+      return { ...toJson(webhook), secret };
+    },
+  });
+  route(server, {
+    method: 'DELETE',
+    url: '/api/v1/webhooks/:id',
+    permission,
+    summary: 'End a webhook and forget its deliveries',
+    tag,
+    params: IdParams,
+    handle: async ({ params: { id }, caller }) => {
+      await webhooks.delete(id, actorOf(caller));
+      return { id };
+    },
+  });
+}
+
+function deliveryRoutes(server: FastifyInstance, webhooks: Webhooks): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/webhooks/:id/deliveries',
+    permission: 'events.read',
+    summary: 'Deliveries that did not succeed at once, the last tried first',
+    tag,
+    params: IdParams,
+    query: Type.Object({
+      status: Type.Optional(Type.String({ enum: ['retrying', 'delivered', 'failed'] })),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50 })),
+    }),
+    answer: pageOf(Delivery),
+    handle: async ({ params: { id }, query: { status, limit = 50 } }) => ({
+      items: (await webhooks.deliveries(id, status, limit)).map(deliveryToJson),
+      nextCursor: null,
+    }),
+  });
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/webhooks/:id/deliveries/:delivery/retry',
+    permission: 'webhooks.manage',
+    summary: 'Make a delivery once more, now',
+    tag,
+    params: Type.Object({ id: Type.String({ minLength: 1 }), delivery: Type.String({ minLength: 1 }) }),
+    handle: async ({ params: { id, delivery }, caller }) => {
+      await webhooks.retry(id, delivery, actorOf(caller));
+      return { id: delivery, status: 'retrying' };
+    },
+  });
+}
+
+function toJson({
+  selection,
+  secrets: _,
+  disabledReason,
+  failingSince,
+  createdAt,
+  updatedAt,
+  ...webhook
+}: Webhook) {
+  return {
+    ...webhook,
+    ...selection,
+    disabledReason: disabledReason ?? undefined,
+    failingSince: isoOrUndefined(failingSince),
+    createdAt: iso(createdAt),
+    updatedAt: iso(updatedAt),
+  };
+}
+
+function deliveryToJson({
+  id,
+  event,
+  status,
+  attempts,
+  response,
+  detail,
+  nextAt,
+  firstAt,
+  lastAt,
+}: WebhookDelivery) {
+  return {
+    ...{ id, event, status, attempts, detail },
+    response: response ?? undefined,
+    nextAt: isoOrUndefined(nextAt),
+    firstAt: iso(firstAt),
+    lastAt: iso(lastAt),
+  };
+}

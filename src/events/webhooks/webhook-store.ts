@@ -1,0 +1,207 @@
+import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { Queryable } from '../../store/database.ts';
+import { columns, timestamp } from '../../store/rows.ts';
+import type { Selection } from '../selection.ts';
+
+/** A secret under seal; one that was replaced counts until its time is over. */
+interface SealedSecret {
+  readonly sealed: string;
+  readonly untilMs: number | null;
+}
+
+/** Where events are sent, and which. */
+export interface Webhook {
+  readonly id: string;
+  readonly url: string;
+  readonly description: string;
+  readonly selection: Selection;
+  readonly secrets: readonly SealedSecret[];
+  readonly status: 'active' | 'disabled';
+  readonly disabledReason: string | null;
+  /** Since when no delivery has succeeded; nothing while they do. */
+  readonly failingSince: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** A delivery that failed at first: tried again, made in the end, or given up. */
+export interface WebhookDelivery {
+  readonly id: string;
+  readonly webhook: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly event: CloudEvent;
+  readonly attempts: number;
+  readonly nextAt: number | null;
+  readonly status: 'retrying' | 'delivered' | 'failed';
+  /** The HTTP status of the last answer; nothing when none came. */
+  readonly response: number | null;
+  readonly detail: string;
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** A first attempt that failed. */
+export interface FailedDelivery {
+  readonly id: string;
+  readonly logged: LoggedEvent;
+  readonly response: number | null;
+  readonly detail: string;
+}
+
+/** The consumer group of a webhook. */
+export const webhookGroup = (id: string) => `webhook:${id}`;
+
+const WEBHOOK = `id, url, description, selection, secrets, status, disabled_reason as "disabledReason", failing_since as "failingSince",
+  created_at as "createdAt", updated_at as "updatedAt"`;
+const DELIVERY = `id, webhook, partition, log_offset as "offset", event, attempts, next_at as "nextAt", status, response, detail,
+  first_at as "firstAt", last_at as "lastAt"`;
+
+export function readWebhooks(db: Queryable): Promise<Webhook[]> {
+  return db.query(`select ${WEBHOOK} from webhooks order by id`);
+}
+
+export async function readWebhook(db: Queryable, id: string): Promise<Webhook | undefined> {
+  const [row] = await db.query<Webhook>(`select ${WEBHOOK} from webhooks where id = $1`, [id]);
+  return row;
+}
+
+/** False when there is one of this id already. */
+export async function insertWebhook(tx: Queryable, webhook: Webhook): Promise<boolean> {
+  const { id, url, description, selection, secrets, createdAt } = webhook;
+  const rows = await tx.query(
+    `insert into webhooks (id, url, description, selection, secrets, created_at, updated_at)
+     values ($1, $2, $3, $4, $5, $6, $6) on conflict do nothing returning id`,
+    [id, url, description, JSON.stringify(selection), JSON.stringify(secrets), timestamp(createdAt)],
+  );
+  return rows.length > 0;
+}
+
+/** Writes what may change; a webhook that is disabled loses its place in the log, so that it holds nothing of it back. */
+export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<void> {
+  const { id, url, description, selection, secrets, status, disabledReason, failingSince, updatedAt } =
+    webhook;
+  await tx.query(
+    `update webhooks set url = $2, description = $3, selection = $4, secrets = $5, status = $6, disabled_reason = $7,
+       failing_since = $8, updated_at = $9 where id = $1`,
+    [
+      id,
+      url,
+      description,
+      JSON.stringify(selection),
+      JSON.stringify(secrets),
+      status,
+      disabledReason,
+      failingSince === null ? null : timestamp(failingSince),
+      timestamp(updatedAt),
+    ],
+  );
+  if (status === 'disabled')
+    await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+}
+
+export async function deleteWebhook(tx: Queryable, id: string): Promise<boolean> {
+  const rows = await tx.query('delete from webhooks where id = $1 returning id', [id]);
+  await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+  return rows.length > 0;
+}
+
+/** Notes when deliveries began to fail; nothing when they succeed. */
+export async function markFailing(tx: Queryable, id: string, failingSince: number | null): Promise<void> {
+  await tx.query(
+    `update webhooks set failing_since = case when $2::timestamptz is null then null else coalesce(failing_since, $2) end
+     where id = $1 and (failing_since is null) <> ($2::timestamptz is null)`,
+    [id, failingSince === null ? null : timestamp(failingSince)],
+  );
+}
+
+/** Puts deliveries aside that failed; one that is there already stays as it is. */
+export async function insertFailed(
+  tx: Queryable,
+  webhook: string,
+  failed: readonly FailedDelivery[],
+  nowMs: number,
+  nextAtMs: number,
+): Promise<void> {
+  if (failed.length === 0) return;
+  await tx.query(
+    `insert into webhook_deliveries (id, webhook, partition, log_offset, event, attempts, next_at, status, response, detail, first_at, last_at)
+     select id, $1, partition, log_offset, event, 1, $2, 'retrying', response, detail, $3, $3
+     from unnest($4::text[], $5::smallint[], $6::bigint[], $7::json[], $8::int[], $9::text[])
+       as t(id, partition, log_offset, event, response, detail)
+     where exists (select from webhooks where webhooks.id = $1) on conflict do nothing`,
+    [
+      webhook,
+      timestamp(nextAtMs),
+      timestamp(nowMs),
+      ...columns(failed, ({ id, logged: { partition, offset, event }, response, detail }) => [
+        id,
+        partition,
+        offset,
+        JSON.stringify(event),
+        response,
+        detail,
+      ]),
+    ],
+  );
+}
+
+/** Takes deliveries that are due for `holdMs`: a process that dies with them gives them back by that. */
+export function claimDue(
+  db: Queryable,
+  nowMs: number,
+  holdMs: number,
+  countMax: number,
+): Promise<WebhookDelivery[]> {
+  return db.query(
+    `update webhook_deliveries d set next_at = $2 from (
+       select webhook, id from webhook_deliveries where status = 'retrying' and next_at <= $1
+         and exists (select from webhooks w where w.id = webhook and w.status = 'active')
+       order by next_at limit $3 for update skip locked) due
+     where d.webhook = due.webhook and d.id = due.id
+     returning d.id, d.webhook, d.partition, d.log_offset as "offset", d.event, d.attempts, d.next_at as "nextAt", d.status, d.response,
+       d.detail, d.first_at as "firstAt", d.last_at as "lastAt"`,
+    [timestamp(nowMs), timestamp(nowMs + holdMs), countMax],
+  );
+}
+
+export async function updateDelivery(tx: Queryable, delivery: WebhookDelivery): Promise<void> {
+  const { webhook, id, attempts, nextAt, status, response, detail, lastAt } = delivery;
+  await tx.query(
+    `update webhook_deliveries set attempts = $3, next_at = $4, status = $5, response = $6, detail = $7, last_at = $8
+     where webhook = $1 and id = $2`,
+    [
+      webhook,
+      id,
+      attempts,
+      nextAt === null ? null : timestamp(nextAt),
+      status,
+      response,
+      detail,
+      timestamp(lastAt),
+    ],
+  );
+}
+
+/** The deliveries of a webhook that did not succeed at once, the last tried first. */
+export function readDeliveries(
+  db: Queryable,
+  webhook: string,
+  status: string | undefined,
+  limit: number,
+): Promise<WebhookDelivery[]> {
+  return db.query(
+    `select ${DELIVERY} from webhook_deliveries where webhook = $1 and ($2::text is null or status = $2)
+     order by last_at desc, id limit $3`,
+    [webhook, status ?? null, limit],
+  );
+}
+
+/** Makes a delivery due now; false when there is none. */
+export async function retryNow(tx: Queryable, webhook: string, id: string, nowMs: number): Promise<boolean> {
+  const rows = await tx.query(
+    `update webhook_deliveries set status = 'retrying', next_at = $3 where webhook = $1 and id = $2 returning id`,
+    [webhook, id, timestamp(nowMs)],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,257 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import { definitionMigrations } from '../../store/definitions.ts';
+import { write } from '../../store/group-commit.ts';
+import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
+import { EventConsumers } from '../consumers.ts';
+import { event } from '../event-under-test.ts';
+import { EventLog } from '../log.ts';
+import { eventMigrations } from '../migrations.ts';
+import { Replays } from '../replay/replays.ts';
+import { type WebhookChange, Webhooks } from './webhooks.ts';
+
+interface Message {
+  headers: Record<string, string>;
+  body: string;
+  event: CloudEvent;
+}
+
+/** As the libraries of Standard Webhooks verify a message (spec/standard-webhooks.md, "Verifying webhook authenticity"). */
+function verify(secret: string, { headers, body }: Message, nowS = Date.now() / 1000): boolean {
+  const timestamp = headers['webhook-timestamp']!;
+  if (Math.abs(nowS - Number(timestamp)) > 300) return false;
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+  const expected = createHmac('sha256', key).update(`${headers['webhook-id']}.${timestamp}.${body}`).digest();
+  return headers['webhook-signature']!.split(' ').some((signature) => {
+    const [version, value = ''] = signature.split(',');
+    const given = Buffer.from(value, 'base64');
+    return version === 'v1' && given.length === expected.length && timingSafeEqual(given, expected);
+  });
+}
+
+describe('webhooks', () => {
+  let database: TestDatabase;
+  let log: EventLog;
+  let consumers: EventConsumers;
+  let webhooks: Webhooks;
+  let server: Server;
+  let url: string;
+  let received: Message[] = [];
+  let answer: (message: Message) => number = () => 204;
+  let skewMs = 0;
+  const clock = { now: () => Date.now() + skewMs, monotonicMs: () => performance.now() };
+  const recorded: WebhookChange[] = [];
+  const by = { kind: 'key', id: 'key_1' };
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const body = Buffer.concat(chunks).toString();
+        const message = { headers: request.headers as Record<string, string>, body, event: JSON.parse(body) };
+        const status = answer(message);
+        if (status < 300) received.push(message);
+        response.writeHead(status).end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
+  });
+  beforeEach(async () => {
+    database = await createTestDatabase(
+      [...definitionMigrations, ...eventMigrations],
+      'webhookPollMs=30,consumerPollMs=20,webhookDisableMs=200000000,consumerPauseMs=5',
+    );
+    log = new EventLog({ ...database, clock });
+    received = [];
+    recorded.length = 0;
+    answer = () => 204;
+    skewMs = 0;
+    ({ consumers, webhooks } = open());
+    await consumers.start();
+    await webhooks.start();
+  });
+  afterEach(async () => {
+    await webhooks.stop();
+    await consumers.stop();
+    await database.close();
+  });
+  afterAll(() => void server.close());
+
+  const key = randomBytes(32);
+  function open() {
+    const own = new EventConsumers({ ...database, log });
+    const record = (change: WebhookChange) =>
+      write({ name: 'noted', order: 99, write: async (_tx, items) => void recorded.push(...items) }, change);
+    const made = new Webhooks({
+      ...{ db: database.db, limits: database.limits, log, consumers: own, clock, key, record },
+      takesPart: true,
+      send: async ({ url: to, headers, body, signal }) =>
+        (await fetch(to, { method: 'POST', headers, body, signal })).status,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    return { consumers: own, webhooks: made };
+  }
+  const until = async (isSo: () => boolean | Promise<boolean>) => {
+    while (!(await isSo())) await sleep(10);
+  };
+  const ids = () => received.map((message) => message.event.id);
+
+  it('send exactly the events that were selected, signed, each partition in its order', async () => {
+    const { webhook, secret } = await webhooks.create(
+      { url, types: ['order.placed'], filter: 'data.total > 10.0' },
+      by,
+    );
+    const order = (id: string, total: number) =>
+      event(id, { type: 'order.placed', partitionkey: 'c-1', data: { total } });
+    await log.append([
+      ...Array.from({ length: 30 }, (_, n) => order(`o${n}`, 20 + n)),
+      order('small', 5),
+      event('other', { type: 'order.paid', partitionkey: 'c-1' }),
+      event('odd', { type: 'order.placed', data: 'no total' }),
+      order('last', 99),
+    ]);
+    await until(() => ids().includes('last'));
+    expect(ids()).toEqual([...Array.from({ length: 30 }, (_, n) => `o${n}`), 'last']);
+    for (const message of received) {
+      expect(verify(secret!, message)).toBe(true);
+      expect(verify(secret!, { ...message, body: `${message.body} ` })).toBe(false);
+    }
+    expect(received[0]!.event).toEqual(order('o0', 20));
+    expect(received[0]!.headers['content-type']).toMatch(/^application\/cloudevents\+json/);
+    expect(new Set(received.map(({ headers }) => headers['webhook-id'])).size).toBe(31);
+    expect(webhook).toMatchObject({ status: 'active' });
+    expect(JSON.stringify(await database.db.query('select secrets from webhooks'))).not.toContain(secret!);
+    expect(recorded.map(({ action }) => action)).toEqual(['created']);
+  });
+
+  it('are made once for a key, and begin after they were made', async () => {
+    await log.append([event('before')]);
+    const first = await webhooks.create({ url }, by, { idempotencyKey: 'k' });
+    const again = await webhooks.create({ url }, by, { idempotencyKey: 'k' });
+    expect(again.webhook.id).toBe(first.webhook.id);
+    expect([typeof first.secret, again.secret]).toEqual(['string', undefined]);
+    await log.append([event('after')]);
+    await until(() => ids().includes('after'));
+    expect(ids()).toEqual(['after']);
+  });
+
+  it('sign with the old secret, too, for a day after a rotation', async () => {
+    const { webhook, secret } = await webhooks.create({ url }, by);
+    const rotated = await webhooks.rotate(webhook.id, by);
+    await log.append([event('during')]);
+    await until(() => received.length === 1);
+    expect([verify(secret!, received[0]!), verify(rotated.secret, received[0]!)]).toEqual([true, true]);
+    skewMs = 2 * 86_400_000;
+    await log.append([event('later')]);
+    await until(() => received.length === 2);
+    const laterS = clock.now() / 1000;
+    expect([verify(secret!, received[1]!, laterS), verify(rotated.secret, received[1]!, laterS)]).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it('try a delivery that failed again on the schedule, under the same id, while others go on', async () => {
+    const { webhook } = await webhooks.create({ url }, by);
+    answer = ({ event: { id } }) => (id === 'bad' ? 500 : 204);
+    const same = { partitionkey: 'p' };
+    await log.append([event('bad', same), event('next', same)]);
+    await until(() => ids().includes('next'));
+    const [delivery] = await webhooks.deliveries(webhook.id, 'retrying', 10);
+    expect(delivery).toMatchObject({ attempts: 1, response: 500, event: { id: 'bad' } });
+    expect(delivery!.nextAt! - delivery!.lastAt).toBe(5000);
+    answer = () => 204;
+    skewMs += 5_001;
+    await until(() => ids().includes('bad'));
+    expect(received.at(-1)!.headers['webhook-id']).toBe(delivery!.id);
+    await until(async () => (await webhooks.deliveries(webhook.id, 'delivered', 10)).length === 1);
+    await webhooks.retry(webhook.id, delivery!.id, by);
+    await until(() => ids().filter((id) => id === 'bad').length === 2);
+    await expect(webhooks.retry(webhook.id, 'none', by)).rejects.toMatchObject({ code: 'webhooks.unknown' });
+    expect(recorded.map(({ action }) => action)).toEqual(['created', 'retried']);
+  });
+
+  it('leave events in the log while the receiver is away, and bring all of them when it is back', async () => {
+    const { webhook } = await webhooks.create({ url }, by);
+    answer = () => 503;
+    await log.append(Array.from({ length: 200 }, (_, n) => event(`e${n}`, { partitionkey: 'one' })));
+    await sleep(300);
+    const failed = await webhooks.deliveries(webhook.id, undefined, 500);
+    expect(failed.length).toBeLessThan(10);
+    answer = () => 204;
+    await until(() => received.length >= 200 - failed.length);
+    skewMs += 10_000;
+    await until(() => new Set(ids()).size === 200);
+  });
+
+  it('are disabled by 410, and after days without success, on record and told as an event', async () => {
+    const { webhook } = await webhooks.create({ url, types: ['thing.happened'] }, by);
+    answer = () => 410;
+    await log.append([event('gone')]);
+    await until(async () => (await webhooks.get(webhook.id)).status === 'disabled');
+    expect((await log.search({ type: 'aios.webhook.disabled', limit: 5 })).items).toHaveLength(1);
+    expect(recorded.map(({ action }) => action)).toEqual(['created', 'disabled']);
+    await until(async () => (await consumers.groups()).length === 0); // it holds nothing of the log back
+    answer = () => 204;
+    await webhooks.update(webhook.id, { enabled: true }, by);
+    await log.append([event('back')]);
+    await until(() => ids().includes('back'));
+    answer = () => 500;
+    await log.append([event('failing')]);
+    await until(async () => (await webhooks.get(webhook.id)).failingSince !== null);
+    skewMs += 200_000_001;
+    await until(async () => (await webhooks.get(webhook.id)).status === 'disabled');
+    expect((await webhooks.get(webhook.id)).disabledReason).toMatch(/No delivery has succeeded since/);
+  });
+
+  it('are shared by processes, and can be given events again by a replay', async () => {
+    const other = open();
+    await other.consumers.start();
+    await other.webhooks.start();
+    const { webhook } = await webhooks.create({ url }, by);
+    const group = `webhook:${webhook.id}`;
+    await until(
+      () => consumers.partitions(group).length === 4 && other.consumers.partitions(group).length === 4,
+    );
+    await log.append(Array.from({ length: 100 }, (_, n) => event(`s${n}`)));
+    await until(() => received.length >= 100);
+    expect(new Set(ids()).size).toBe(100);
+    await until(async () => (await consumers.groups()).every(({ lag }) => lag === 0));
+    await other.webhooks.stop();
+    await other.consumers.stop();
+    const replays = new Replays({
+      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
+      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+      onError: () => {},
+    });
+    received = [];
+    const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
+    const { id } = await replays.create({ target: { consumer: group }, by: 'me' }, audit);
+    await until(() => received.length === 100);
+    await replays.start();
+    await until(async () => (await replays.get(id!)).handled === 100);
+    await replays.stop();
+  });
+
+  it('are refused with addresses and secrets that are none, and forgotten when they are deleted', async () => {
+    await expect(webhooks.create({ url: 'ftp://x' }, by)).rejects.toMatchObject({ code: 'webhooks.invalid' });
+    await expect(webhooks.create({ url }, by, { secret: 'whsec_c2hvcnQ=' })).rejects.toMatchObject({
+      code: 'webhooks.invalid',
+    });
+    await expect(webhooks.create({ url, filter: '1 +' }, by)).rejects.toMatchObject({
+      code: 'expression.syntax',
+    });
+    const { webhook } = await webhooks.create({ url }, by);
+    await webhooks.delete(webhook.id, by);
+    await expect(webhooks.get(webhook.id)).rejects.toMatchObject({ code: 'webhooks.unknown' });
+    expect(await webhooks.list()).toEqual([]);
+  });
+});

@@ -1,0 +1,393 @@
+import type { Clock } from '../../kernel/clock.ts';
+import { AiosError } from '../../kernel/errors.ts';
+import { derivedId, newId } from '../../kernel/ids.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Database, Queryable } from '../../store/database.ts';
+import type { Write } from '../../store/group-commit.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import type { EventConsumers } from '../consumers.ts';
+import type { EventLog } from '../log.ts';
+import { compileSelection, type Selection } from '../selection.ts';
+import { retryAfterMs, type SendWebhook, WebhookSender } from './sender.ts';
+import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
+import {
+  claimDue,
+  deleteWebhook,
+  insertWebhook,
+  markFailing,
+  readDeliveries,
+  readWebhook,
+  readWebhooks,
+  retryNow,
+  updateDelivery,
+  updateWebhook,
+  type Webhook,
+  type WebhookDelivery,
+  webhookGroup,
+} from './webhook-store.ts';
+
+/** What is recorded of a webhook, in the transaction that does it. */
+export interface WebhookChange {
+  readonly action: 'created' | 'changed' | 'rotated' | 'deleted' | 'disabled' | 'retried';
+  readonly id: string;
+  /** Nothing where AIOS did it itself. */
+  readonly by: { kind: string; id: string } | undefined;
+  readonly payload: JsonObject;
+}
+
+interface Dependencies {
+  db: Database;
+  log: EventLog;
+  consumers: EventConsumers;
+  clock: Clock;
+  limits: Pick<
+    Limits,
+    'webhookBatchMax' | 'webhookPollMs' | 'webhookDisableMs' | 'webhookSecretMs' | 'webhookAnswerMs'
+  >;
+  /** 32 bytes that secrets are sealed with. */
+  key: Uint8Array;
+  send: SendWebhook;
+  takesPart: boolean;
+  record: (change: WebhookChange) => Write;
+  onError: (error: unknown) => void;
+}
+
+type Actor = { kind: string; id: string };
+
+/** What may be said of a webhook. */
+export interface WebhookWanted extends Selection {
+  url?: string | undefined;
+  description?: string | undefined;
+  enabled?: boolean | undefined;
+}
+
+const DUE_MAX = 50;
+const END_MS = 2_000;
+
+/**
+ * Outgoing webhooks (Standard Webhooks): each is a consumer group of its own over the log, shared among the processes. Its events go out in the order of their
+ * partitions; one that fails is put aside and tried again on a schedule, while the others go on.
+ *
+ * @example const { id, secret } = await webhooks.create({ url: 'https://example.org/hook', types: ['order.placed'] }, by)
+ */
+export class Webhooks {
+  readonly #dependencies: Dependencies;
+  readonly #secrets: SecretBox;
+  readonly #known = new Map<string, Webhook>();
+  readonly #senders = new Map<string, WebhookSender>();
+  readonly #stopping = new AbortController();
+  #isEnding = false;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+    this.#secrets = new SecretBox(dependencies.key);
+  }
+
+  /**
+   * A webhook from now on: the events that come after this. The secret is told once; asked again with the same key, it is not.
+   *
+   * @throws AiosError `webhooks.invalid`, `expression.syntax`
+   */
+  async create(
+    { url, description = '', types, filter }: WebhookWanted,
+    by: Actor,
+    { secret, idempotencyKey }: { secret?: string | undefined; idempotencyKey?: string | undefined } = {},
+  ): Promise<{ webhook: Webhook; secret: string | undefined }> {
+    const { clock } = this.#dependencies;
+    const nowMs = clock.now();
+    const told = secret === undefined ? newWebhookSecret() : checkSecret(secret);
+    compileSelection({ types, filter });
+    const webhook: Webhook = {
+      id: idempotencyKey === undefined ? newId('whk', nowMs) : derivedId('whk', by.id, idempotencyKey),
+      url: addressOf(url ?? ''),
+      description,
+      selection: { types, filter },
+      secrets: [{ sealed: this.#secrets.seal(told), untilMs: null }],
+      status: 'active',
+      disabledReason: null,
+      failingSince: null,
+      createdAt: nowMs,
+      updatedAt: nowMs,
+    };
+    const created = await this.#commit((tx) => insertWebhook(tx, webhook), {
+      action: 'created',
+      id: webhook.id,
+      by,
+      payload: shownOf(webhook),
+    });
+    await this.#look();
+    return { webhook: await this.get(webhook.id), secret: created ? told : undefined };
+  }
+
+  list(): Promise<Webhook[]> {
+    return readWebhooks(this.#dependencies.db);
+  }
+
+  /** @throws AiosError `webhooks.unknown` */
+  async get(id: string): Promise<Webhook> {
+    const webhook = await readWebhook(this.#dependencies.db, id);
+    if (!webhook) throw new AiosError('webhooks.unknown', { detail: `There is no webhook “${id}”.` });
+    return webhook;
+  }
+
+  /** Changes what is said of it. Enabled again, it begins with what comes from then on; a replay gives it what came before. */
+  async update(
+    id: string,
+    { url, description, types, filter, enabled }: WebhookWanted,
+    by: Actor,
+  ): Promise<Webhook> {
+    const known = await this.get(id);
+    const selection = {
+      types: types ?? known.selection.types,
+      filter: filter ?? known.selection.filter,
+    };
+    compileSelection(selection);
+    const isEnabled = enabled ?? known.status === 'active';
+    const webhook: Webhook = {
+      ...known,
+      url: url === undefined ? known.url : addressOf(url),
+      description: description ?? known.description,
+      selection,
+      status: isEnabled ? 'active' : 'disabled',
+      disabledReason: isEnabled ? null : (known.disabledReason ?? 'It was disabled by a person.'),
+      failingSince: isEnabled && known.status === 'disabled' ? null : known.failingSince,
+      updatedAt: this.#dependencies.clock.now(),
+    };
+    await this.#commit(
+      async (tx) => {
+        await updateWebhook(tx, webhook);
+        return true;
+      },
+      { action: 'changed', id, by, payload: shownOf(webhook) },
+    );
+    await this.#look();
+    return webhook;
+  }
+
+  /** Gives it a new secret, told once; the one before signs too for `webhookSecretMs`. */
+  async rotate(id: string, by: Actor): Promise<{ webhook: Webhook; secret: string }> {
+    const known = await this.get(id);
+    const { clock, limits } = this.#dependencies;
+    const nowMs = clock.now();
+    const secret = newWebhookSecret();
+    const before = known.secrets
+      .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
+      .map(({ sealed, untilMs }) => ({ sealed, untilMs: untilMs ?? nowMs + limits.webhookSecretMs }));
+    const webhook = {
+      ...known,
+      secrets: [{ sealed: this.#secrets.seal(secret), untilMs: null }, ...before],
+      updatedAt: nowMs,
+    };
+    await this.#commit(
+      async (tx) => {
+        await updateWebhook(tx, webhook);
+        return true;
+      },
+      { action: 'rotated', id, by, payload: {} },
+    );
+    await this.#look();
+    return { webhook, secret };
+  }
+
+  async delete(id: string, by: Actor): Promise<void> {
+    await this.get(id);
+    await this.#commit((tx) => deleteWebhook(tx, id), { action: 'deleted', id, by, payload: {} });
+    await this.#look();
+  }
+
+  /** Deliveries that did not succeed at once, the last tried first. */
+  async deliveries(id: string, status: string | undefined, limit: number): Promise<WebhookDelivery[]> {
+    await this.get(id);
+    return readDeliveries(this.#dependencies.db, id, status, limit);
+  }
+
+  /** Makes a delivery once more, now. @throws AiosError `webhooks.unknown` */
+  async retry(id: string, delivery: string, by: Actor): Promise<void> {
+    const found = await this.#commit((tx) => retryNow(tx, id, delivery, this.#dependencies.clock.now()), {
+      action: 'retried',
+      id,
+      by,
+      payload: { delivery },
+    });
+    if (!found) throw new AiosError('webhooks.unknown', { detail: `${id} has no delivery “${delivery}”.` });
+    await this.#look();
+  }
+
+  async start(): Promise<void> {
+    if (!this.#dependencies.takesPart) return;
+    await this.#look();
+    this.#timer = setInterval(() => void this.#look(), this.#dependencies.limits.webhookPollMs).unref();
+  }
+
+  /** Begins no delivery any more; what is under way may end within `END_MS`, and comes again at the next start otherwise. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isEnding = true;
+    setTimeout(() => this.#stopping.abort(), END_MS).unref();
+    await this.#looking;
+  }
+
+  #look(): Promise<void> {
+    const { takesPart, onError } = this.#dependencies;
+    if (!takesPart || this.#isEnding) return Promise.resolve();
+    this.#looking = this.#looking
+      .then(() => this.#follow())
+      .then(() => this.#retryDue())
+      .catch((error: unknown) => {
+        if (!this.#isEnding) onError(error);
+      });
+    return this.#looking;
+  }
+
+  /** Follows what was made, changed and ended, in whichever process. */
+  async #follow(): Promise<void> {
+    const { db, consumers } = this.#dependencies;
+    const active = (await readWebhooks(db)).filter(({ status }) => status === 'active');
+    for (const id of [...this.#known.keys()]) {
+      if (active.some((webhook) => webhook.id === id)) continue;
+      this.#known.delete(id);
+      this.#senders.delete(id);
+      await consumers.remove(webhookGroup(id));
+    }
+    for (const webhook of active) {
+      const isNew = !this.#known.has(webhook.id);
+      this.#known.set(webhook.id, webhook);
+      if (isNew) await this.#consume(webhook.id);
+    }
+  }
+
+  #senderOf(id: string): WebhookSender {
+    const known = this.#senders.get(id);
+    if (known) return known;
+    const { send, clock } = this.#dependencies;
+    const sender = new WebhookSender({
+      send,
+      clock,
+      secrets: this.#secrets,
+      signal: this.#stopping.signal,
+      isEnding: () => this.#isEnding,
+    });
+    this.#senders.set(id, sender);
+    return sender;
+  }
+
+  #consume(id: string): Promise<void> {
+    const { limits, consumers, onError } = this.#dependencies;
+    const sender = this.#senderOf(id);
+    return consumers.addRunning({
+      group: webhookGroup(id),
+      from: 'latest',
+      isRepeatable: true,
+      types: () => this.#known.get(id)?.selection.types,
+      room: () => (sender.isAway() ? 0 : limits.webhookBatchMax),
+      handle: async () => undefined,
+      deliver: async (events) => {
+        const webhook = this.#known.get(id);
+        if (!webhook) return { undone: events, write: async () => {} };
+        const isSelected = compileSelection(webhook.selection);
+        const selected = events.filter(({ event }) => isSelected(event));
+        const delivery = await sender.deliver(webhook, selected);
+        if (delivery.isGone) void this.#disable(webhook, 'The receiver answered 410 Gone.').catch(onError);
+        return delivery;
+      },
+    });
+  }
+
+  async #retryDue(): Promise<void> {
+    const { db, clock, limits } = this.#dependencies;
+    const due = await claimDue(db, clock.now(), 2 * limits.webhookAnswerMs, DUE_MAX);
+    await Promise.all(
+      due.map(async (delivery) => {
+        const webhook = this.#known.get(delivery.webhook);
+        if (webhook) await this.#tryAgain(webhook, delivery);
+      }),
+    );
+  }
+
+  async #tryAgain(webhook: Webhook, delivery: WebhookDelivery): Promise<void> {
+    const { db, clock, limits } = this.#dependencies;
+    const { isDelivered, response, detail } = await this.#senderOf(webhook.id).attempt(
+      webhook,
+      delivery.event,
+    );
+    const nowMs = clock.now();
+    const attempts = delivery.attempts + 1;
+    const afterMs = isDelivered ? undefined : retryAfterMs(attempts);
+    await db.transaction(async (tx) => {
+      await updateDelivery(tx, {
+        ...delivery,
+        attempts,
+        nextAt: afterMs === undefined ? null : nowMs + afterMs,
+        status: isDelivered ? 'delivered' : afterMs === undefined ? 'failed' : 'retrying',
+        response,
+        detail,
+        lastAt: nowMs,
+      });
+      await markFailing(tx, webhook.id, isDelivered ? null : nowMs);
+    });
+    if (response === 410) return this.#disable(webhook, 'The receiver answered 410 Gone.');
+    const { failingSince } = await this.get(webhook.id);
+    if (failingSince !== null && nowMs - failingSince >= limits.webhookDisableMs)
+      await this.#disable(
+        webhook,
+        `No delivery has succeeded since ${new Date(failingSince).toISOString()}.`,
+      );
+  }
+
+  /** On record, and told as an event: nobody looks at a webhook that works. */
+  async #disable(webhook: Webhook, reason: string): Promise<void> {
+    const { clock, log } = this.#dependencies;
+    const nowMs = clock.now();
+    const { id, url } = webhook;
+    const alert = log.write({
+      specversion: '1.0',
+      id: `${id}/${nowMs}`,
+      source: 'urn:aios:webhooks',
+      type: 'aios.webhook.disabled',
+      subject: id,
+      time: new Date(nowMs).toISOString(),
+      data: { webhook: id, url, reason },
+    });
+    await this.#commit(
+      async (tx) => {
+        const current = await readWebhook(tx, id);
+        if (current?.status !== 'active') return false;
+        await updateWebhook(tx, { ...current, status: 'disabled', disabledReason: reason, updatedAt: nowMs });
+        return true;
+      },
+      { action: 'disabled', id, by: undefined, payload: { reason } },
+      [alert],
+    );
+  }
+
+  /** A change and what is recorded of it, together; nothing when nothing was changed. */
+  async #commit(
+    work: (tx: Queryable) => Promise<boolean>,
+    change: WebhookChange,
+    writes: readonly Write[] = [],
+  ): Promise<boolean> {
+    let committed: (() => void) | undefined;
+    await this.#dependencies.db.transaction(async (tx) => {
+      if (!(await work(tx))) return;
+      committed = await writeInTransaction(tx, [...writes, this.#dependencies.record(change)]);
+    });
+    committed?.();
+    return committed !== undefined;
+  }
+}
+
+function addressOf(url: string): string {
+  const parsed = URL.parse(url);
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password)
+    throw new AiosError('webhooks.invalid', {
+      detail: `“${url.slice(0, 200)}” is no address of http or https without credentials.`,
+    });
+  return parsed.href;
+}
+
+function shownOf({ url, description, selection: { types, filter }, status }: Webhook): JsonObject {
+  return { url, description, status, ...(types ? { types: [...types] } : {}), ...(filter ? { filter } : {}) };
+}
