@@ -83,6 +83,10 @@ describe.skipIf(!browserPath)(
     const post = (path: string, body: object, method = 'POST') =>
       product.api(path, { method, body: JSON.stringify(body) });
     const rollouts = () => product.api<Rollouts>('/api/v1/models/return-risk/rollouts');
+    const endRollout = async () => {
+      const running = (await rollouts()).items.find(({ status }) => status === 'running');
+      await post(`/api/v1/models/return-risk/rollouts/${running!.id}/rollback`, {});
+    };
 
     async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
       const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
@@ -104,7 +108,7 @@ describe.skipIf(!browserPath)(
     it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
       const page = await open('/models/return-risk');
       await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
-      await page.getByLabel('Percent of the keys').fill('30');
+      await page.getByLabel('Share', { exact: true }).fill('30');
       await page.getByRole('button', { name: 'Start the canary' }).click();
       const panel = page.getByRole('region', { name: 'Canary of v2' });
       await panel.getByText('v2 answers 30 %').waitFor();
@@ -117,6 +121,56 @@ describe.skipIf(!browserPath)(
       const earlier = page.getByRole('region', { name: 'Earlier rollouts' });
       await earlier.getByText('seen enough').waitFor();
       expect((await rollouts()).items).toMatchObject([{ status: 'rolled-back', reason: 'seen enough' }]);
+    });
+
+    it('a version is tried by a schedule, whose faults are told where they stand', async () => {
+      const page = await open('/models/return-risk');
+      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByRole('button', { name: 'Add a step' }).click();
+      await dialog.getByLabel('Share of step 2').fill('5');
+      await dialog.getByLabel('For', { exact: true }).fill('30');
+      await dialog.getByRole('button', { name: 'Start the canary' }).click();
+      await dialog.getByText('More than before').waitFor();
+      expect(await violations(page)).toEqual([]);
+      await dialog.getByLabel('Share of step 2').fill('40');
+      await dialog.getByText('v2 answers 5 → 40 % of the keys').waitFor();
+      await dialog.getByRole('button', { name: 'Start the canary' }).click();
+      const panel = page.getByRole('region', { name: 'Canary of v2' });
+      await panel.getByRole('list', { name: 'Steps' }).getByText('for 30 min').waitFor();
+      await endRollout();
+    });
+
+    it('an A/B test asks for its outcome, and starts with it', async () => {
+      const page = await open('/models/return-risk');
+      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('A/B test', { exact: true }).click();
+      await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
+      await dialog.getByText('What comes of a key, as it is reported').waitFor();
+      expect(await violations(page)).toEqual([]);
+      await dialog.getByPlaceholder('e.g. accepted').fill('accepted');
+      await dialog.getByLabel('Share', { exact: true }).fill('40');
+      await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
+      const panel = page.getByRole('region', { name: 'A/B test of v2' });
+      await panel.getByText('v2 answers 40 %').waitFor();
+      expect((await rollouts()).items[0]).toMatchObject({
+        status: 'running',
+        plan: { kind: 'ab', outcome: { name: 'accepted', effect: 0.05, samplesMin: 100 } },
+      });
+      await endRollout();
+    });
+
+    it('a rollout that is refused says why and what to do', async () => {
+      const page = await open('/models/return-risk');
+      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+      // Somebody else was faster.
+      await post('/api/v1/models/return-risk/rollouts', { challenger: 2, kind: 'canary' });
+      const dialog = page.getByRole('dialog');
+      await dialog.getByText('Copies', { exact: true }).click();
+      await dialog.getByRole('button', { name: 'Start the shadow' }).click();
+      await dialog.getByRole('alert').getByText('models.rollout_active').waitFor();
+      await endRollout();
     });
 
     it('a promotion that waits is approved where it is shown', async () => {

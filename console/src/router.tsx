@@ -77,6 +77,11 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/budgets',
+    component: lazyRouteComponent(() => import('./budgets/budgets-page.tsx'), 'BudgetsPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/events',
     validateSearch: texts('tab', 'type', 'subject', 'source'),
     component: lazyRouteComponent(() => import('./events/events-page.tsx'), 'EventsPage'),

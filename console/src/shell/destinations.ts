@@ -3,6 +3,7 @@ import {
   IconBinaryTree,
   IconBrain,
   IconChecklist,
+  IconCoins,
   IconHome,
   IconInbox,
   IconRoute,
@@ -38,6 +39,13 @@ export const DESTINATIONS = [
     about: 'Versions, cards and promotion',
     icon: IconBrain,
     permission: 'models.read',
+  },
+  {
+    to: '/budgets',
+    label: 'Budgets',
+    about: 'Tokens and money that language models may use',
+    icon: IconCoins,
+    permission: 'costs.read',
   },
   {
     to: '/events',
