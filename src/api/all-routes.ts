@@ -31,6 +31,7 @@ import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
 import { webhookRoutes } from './routes-webhooks.ts';
+import { unservedRoutes } from './routes-unserved.ts';
 
 /** What the routes need, all together. */
 export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
@@ -95,6 +96,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     inferenceRequestRoutes(dependencies),
     servingRoutes(dependencies),
     repositoryRoutes(dependencies),
+    unservedRoutes(),
     openAiRoutes(dependencies),
     budgetRoutes(dependencies),
     startRoutes(dependencies),

@@ -9,6 +9,7 @@ import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
 import { serverMetadata } from '../serving/protocol/open-inference.ts';
+import { refuseExtension, UNSERVED_METHODS } from '../serving/protocol/unserved.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
@@ -144,5 +145,11 @@ function inferenceHandlers(
     RepositoryModelUnload: calls.unary('models.load', models.unload),
     ModelInfer: calls.unary('serving.infer', inference.infer),
     ModelStreamInfer: inference.stream,
+    ...Object.fromEntries(
+      UNSERVED_METHODS.map(([method, extension]) => [
+        method,
+        calls.unary('public', () => refuseExtension(extension)),
+      ]),
+    ),
   };
 }

@@ -13,6 +13,7 @@ import type { GrpcTls } from './grpc-settings.ts';
 import type { AccessPort, Caller } from './routes.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { servingRoutes } from './routes-serving.ts';
+import { unservedRoutes } from './routes-unserved.ts';
 import { createServer } from './server.ts';
 
 /** The doors of inference over functions as models, without a store: `Authorization: Bearer <permission>,<permission>` is the key. */
@@ -142,7 +143,7 @@ export async function openInferenceUnderTest(
     access,
     serving,
     onFault: (fault) => void faults.push(fault),
-    routes: [servingRoutes(dependencies), repositoryRoutes(dependencies)],
+    routes: [servingRoutes(dependencies), repositoryRoutes(dependencies), unservedRoutes()],
   });
   await server.listen({ host: '127.0.0.1', port: 0 });
   const grpc = await openGrpcDoor({

@@ -143,6 +143,11 @@ export const PATH_ERRORS = {
     'A parameter asks for what is not served',
     'Leave it out; the detail says what to do instead.',
   ),
+  'serving.extension_unserved': row(
+    501,
+    'An extension of the protocol is not served',
+    'Do what the detail says instead; the metadata of the server lists the extensions that are served.',
+  ),
   'serving.raw_input': row(
     400,
     'A body without a header does not fit the model',
