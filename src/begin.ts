@@ -9,6 +9,7 @@ export async function begin(stations: Stations): Promise<void> {
     consumers,
     replays,
     retention,
+    webhooks,
     engine,
     sequencer,
     definitions,
@@ -51,6 +52,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => tasks.escalations.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
+  await webhooks.start();
+  closers.push(() => webhooks.stop());
   await replays.start();
   closers.push(() => replays.stop());
   await retention.start();

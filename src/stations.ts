@@ -40,9 +40,8 @@ import { createServing, type Serving, type ServingDependencies } from './serving
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createContracts } from './stations-contracts.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
-import { createReplays, createRetention } from './stations-events.ts';
-import { createFeatures } from './stations-features.ts';
 import { createEventOutlets } from './stations-events.ts';
+import { createFeatures } from './stations-features.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -171,11 +170,8 @@ export async function createStations(ground: Ground) {
     ...createQuality(ground, tasks.queues, ledger),
     ...chat,
     engine,
-    replays: createReplays(ground, events, engine),
-    retention: createRetention(ground, auditLog),
-    kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     ...createEventOutlets(ground, { ...events, ...ledger, engine, outgoing }),
-    kinds,
+    kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     access,
   };
 }

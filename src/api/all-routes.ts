@@ -30,8 +30,8 @@ import { taskAttachmentRoutes } from './routes-task-attachments.ts';
 import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
-import { webhookRoutes } from './routes-webhooks.ts';
 import { unservedRoutes } from './routes-unserved.ts';
+import { webhookRoutes } from './routes-webhooks.ts';
 
 /** What the routes need, all together. */
 export type ApiDependencies = Parameters<typeof accessRoutes>[0] &

@@ -20,7 +20,7 @@ export type IdKind =
   | 'blk'
   | 'mem'
   | 'rpl'
-  | 'mat';
+  | 'mat'
   | 'whk'
   | 'msg';
 
