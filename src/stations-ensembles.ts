@@ -69,29 +69,12 @@ export function createEnsembles(
     endpoint: WORKFLOW_ENDPOINT,
     references: ({ flow }) => [{ kind: 'workflow', name: String(flow), path: '/flow' }],
     settle: (endpoint) => settled(definitions, endpoint),
-    checkFit(model, endpoint, find) {
-      const follow = (flow: string, trail: readonly string[]): void => {
-        const body = find('workflow', flow);
-        if (!body) return; // its own definition says so
-        for (const { path, name } of askedModels(placed(flow, () => compiled(body)).flow)) {
-          if (name === undefined) continue;
-          const further = [...trail, name];
-          if (name === model)
-            throw new AiosError('models.flow_cycle', {
-              issues: [{ path: '/flow', message: further.join(' → ') }],
-            });
-          // What is registered is followed at the registration, with the versions that its aliases mean.
-          if (trail.includes(name) || isRegistered(asked!.models, name)) continue;
-          const inner = find('model', splitReference(name)[0]);
-          if (!inner) {
-            const message = `the flow “${flow}” asks for the model “${name}”, which is not there (${path})`;
-            throw new AiosError('definition.reference', { issues: [{ path: '/flow', message }] });
-          }
-          if (inner.runtime === 'workflow') follow(String((inner.endpoint as JsonObject).flow), further);
-        }
-      };
-      follow(String(endpoint.flow), [model]);
-    },
+    checkFit: (model, { flow }, find) =>
+      checkApplied([model], String(flow), {
+        find,
+        compiled,
+        isThere: (name) => isRegistered(asked!.models, name),
+      }),
   };
   const runtime = createWorkflowRuntime({
     async open(name, endpoint): Promise<OpenFlow> {
@@ -158,6 +141,38 @@ async function definitionOf(definitions: Flows, { flow, version, digest }: JsonO
     throw refused(`there is no flow “${flow}”${version === undefined ? '' : `, version ${version}`}`);
   if (digest === undefined || digest === found.digest) return found;
   throw refused(`version ${version} of the flow “${flow}” has the digest ${found.digest}, not ${digest}`);
+}
+
+interface AppliedTogether {
+  readonly find: Parameters<NonNullable<RuntimeKind['checkFit']>>[2];
+  compiled(body: JsonObject): InlineFlow;
+  isThere(model: string): boolean;
+}
+
+/**
+ * A flow before it is applied, with those of the models that it asks and that are applied with it. What is registered already is followed at the
+ * registration, with the versions that its aliases mean.
+ *
+ * @param trail of models, the one that is to be first
+ * @throws AiosError `models.flow_needs_run`, `models.flow_cycle`, `definition.reference`
+ */
+function checkApplied(trail: readonly string[], flow: string, applied: AppliedTogether): void {
+  const body = applied.find('workflow', flow);
+  if (!body) return; // its own definition says so
+  for (const { path, name } of askedModels(placed(flow, () => applied.compiled(body)).flow)) {
+    if (name === undefined) continue;
+    const further = [...trail, name];
+    if (name === trail[0])
+      throw new AiosError('models.flow_cycle', { issues: [{ path: '/flow', message: further.join(' → ') }] });
+    if (trail.includes(name) || applied.isThere(name)) continue;
+    const inner = applied.find('model', splitReference(name)[0]);
+    if (!inner) {
+      const message = `the flow “${flow}” asks for the model “${name}”, which is not there (${path})`;
+      throw new AiosError('definition.reference', { issues: [{ path: '/flow', message }] });
+    }
+    if (inner.runtime === 'workflow')
+      checkApplied(further, String((inner.endpoint as JsonObject).flow), applied);
+  }
 }
 
 /** What is wrong with a flow, told in the definition that names it. */

@@ -354,7 +354,6 @@ interface ServingStatistics {
 export interface ModelVersion {
   version: number;
   runtime: string;
-  /** Of an ensemble: the flow that it is. */
   endpoint?: { flow?: string; version?: number };
   digest: string;
   status: string;
