@@ -44,6 +44,7 @@ export class ModelHost implements Unloadable {
   /** The rows that a batch grows to. */
   #batchRows = 1;
   #batchable = true;
+  #takesAhead = false;
   readonly #delay = new BatchDelay(() => this.#dispatch());
   #device: 'cpu' | 'gpu' | undefined;
   #scheduled = false;
@@ -148,6 +149,7 @@ export class ModelHost implements Unloadable {
     if (this.#pool.brokenBy && this.#pool.ready === 0) throw unavailable(this.label, this.#pool.brokenBy);
     queue.push(request);
     this.#schedule();
+    if (this.#takesAhead && queue.rows >= this.#batchRows) this.#dispatch(); // a full batch gains nothing by waiting
   }
 
   #overloaded(limitName: string, limit: number): AiosError {
@@ -194,8 +196,7 @@ export class ModelHost implements Unloadable {
     this.#delay.close();
     const reason = unavailable(this.label, new Error('it is being unloaded'));
     this.#fail(this.#queue.clear(), reason);
-    for (const { running, ahead } of this.#pool.slots)
-      for (const work of [running, ahead]) this.#fail(work?.batch ?? [], reason);
+    for (const { batch } of this.#pool.work()) this.#fail(batch, reason);
     this.#pool.close();
   }
 
@@ -212,6 +213,7 @@ export class ModelHost implements Unloadable {
     this.#batchRows = this.#batchable ? batchRows : 1;
     this.#delay.ms = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
     this.#device = replica.device ?? 'cpu';
+    this.#takesAhead = replica.takesAhead ?? false;
     return replica;
   }
 
@@ -238,8 +240,8 @@ export class ModelHost implements Unloadable {
     }
     // A full batch gains nothing by waiting here: sent ahead, a replica begins with it while its last answer is on its way.
     for (const slot of slots) {
-      if (this.#queue.rows < this.#batchRows) return;
-      if (!slot.replica?.takesAhead || !slot.running || slot.ahead || slot.retired) continue;
+      if (!this.#takesAhead || this.#queue.rows < this.#batchRows) return;
+      if (!slot.replica || !slot.running || slot.ahead || slot.retired) continue;
       slot.ahead = this.#runNext(slot, slot.replica);
     }
   }
@@ -286,7 +288,7 @@ export class ModelHost implements Unloadable {
     let rows = 0;
     for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;
     // What is full goes before these are answered, which takes as long as a small model runs.
-    if (slot.replica?.takesAhead && this.#queue.rows >= this.#batchRows) this.#dispatch();
+    if (this.#takesAhead && this.#queue.rows >= this.#batchRows) this.#dispatch();
     else this.#schedule();
     if (batch.length > 1 && outputs.some(({ shape }) => shape[0] !== rows)) {
       this.#batchable = false; // its outputs do not grow with its inputs: nobody may get another's rows
@@ -371,14 +373,12 @@ export class ModelHost implements Unloadable {
       return;
     }
     const nowMs = performance.now();
-    for (const slot of this.#pool.slots) {
-      const { running, ahead } = slot;
-      for (const work of [running, ahead])
-        for (const request of work?.batch ?? []) if (!request.settled) this.#abandon(request, nowMs);
-      if (!running) continue;
-      if (running.timedOut || nowMs - running.startedAtMs < this.#options.timeoutMs) continue;
+    for (const { batch } of this.#pool.work())
+      for (const request of batch) if (!request.settled) this.#abandon(request, nowMs);
+    for (const { running, replica } of this.#pool.slots) {
+      if (!running || running.timedOut || nowMs - running.startedAtMs < this.#options.timeoutMs) continue;
       running.timedOut = true;
-      slot.replica?.kill();
+      replica?.kill();
     }
     this.#queue.sweep(nowMs);
   }

@@ -73,6 +73,11 @@ export class ReplicaPool {
     return states;
   }
 
+  /** What replicas have been given and have not answered. */
+  work(): Work[] {
+    return this.slots.flatMap(({ running, ahead }) => [running, ahead].filter((work) => work !== undefined));
+  }
+
   /**
    * Starts replicas, those that wait for their next try among them, or ends them: those that are not up yet first, then idle ones; one at work ends its batch. Resolves when none is
    * starting any more, with the reasons of the starts that failed.
