@@ -1,4 +1,5 @@
 import type { Stations } from './stations.ts';
+import { measureQuality } from './stations-contracts.ts';
 import { log as logger } from './telemetry/logger.ts';
 
 const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
@@ -37,6 +38,7 @@ export async function begin(stations: Stations): Promise<void> {
     wakesOn: () => engine.listenTypes(),
     handle: (events, tx) => engine.deliver(events, tx),
   });
+  measureQuality(stations);
   await consumers.register();
   await views.sync();
   await Promise.all(

@@ -1,12 +1,69 @@
 import { Contracts } from './contracts/contracts.ts';
+import { QualityMonitor } from './contracts/quality-monitor.ts';
+import { Quarantine } from './contracts/quarantine.ts';
 import { ContractRegistry } from './contracts/registry.ts';
+import type { EventConsumers } from './events/consumers.ts';
+import type { EventLog } from './events/log.ts';
+import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
+import type { Committer } from './store/group-commit.ts';
+import { log as logger } from './telemetry/logger.ts';
 
-/** The contracts in force, and what is known of their versions. */
-export function createContracts({ db }: Pick<Ground, 'db'>, definitions: Definitions) {
+interface Used {
+  readonly definitions: Definitions;
+  readonly auditLog: Pick<AuditLog, 'entry'>;
+  readonly log: Pick<EventLog, 'write'>;
+}
+
+type Store = Pick<Ground, 'db' | 'clock' | 'limits'> & { readonly commit: Committer };
+
+/** The contracts in force, what is known of their versions, what they measure and what they keep apart. */
+export function createContracts({ db, commit, clock, limits }: Store, { definitions, auditLog, log }: Used) {
+  const contracts = new Contracts(definitions);
   return {
-    contracts: new Contracts(definitions),
+    contracts,
     contractRegistry: new ContractRegistry(db, definitions),
+    qualityMonitor: new QualityMonitor({
+      db,
+      clock,
+      limits,
+      rulesOf: (type) => contracts.measuredOf(type),
+      types: () => contracts.measuredTypes(),
+      emit: (event) => commit.commit([log.write(event)]),
+    }),
+    quarantine: new Quarantine({
+      db,
+      commit,
+      clock,
+      check: (event) => contracts.check(event),
+      append: (event) => log.write(event),
+      record: ({ action, id, by, at, reason }) =>
+        auditLog.entry({
+          kind: 'quarantine',
+          action,
+          actor: by,
+          object: `quarantine:${id}`,
+          at,
+          payload: { id, reason },
+        }),
+    }),
   };
+}
+
+type Measuring = Pick<ReturnType<typeof createContracts>, 'qualityMonitor'> &
+  Pick<Ground, 'limits' | 'closers'> & { readonly consumers: EventConsumers };
+
+/** Events are counted by a consumer of their own; windows that have ended are judged now and then, by whichever process looks first. */
+export function measureQuality({ qualityMonitor, consumers, limits, closers }: Measuring): void {
+  consumers.add({
+    group: 'contract-quality',
+    types: () => qualityMonitor.types(),
+    wakesOn: () => [], // nobody waits for a count: batches may grow until the next look
+    handle: (events, tx) => qualityMonitor.handle(events, tx),
+  });
+  const timer = setInterval(() => {
+    qualityMonitor.judge().catch((error: unknown) => logger.warn('Quality rules could not be judged', error));
+  }, limits.contractQualityPauseMs);
+  closers.push(async () => clearInterval(timer));
 }

@@ -111,9 +111,9 @@ export async function createStations(ground: Ground) {
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
   const definitions = new Definitions(db);
-  const registered = createContracts(ground, definitions);
-  const { contracts } = registered;
   const events = createEvents(ground, definitions);
+  const registered = createContracts(ground, { definitions, auditLog, log: events.log });
+  const { contracts } = registered;
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const ensembles = createEnsembles(ground, definitions, RUNTIMES);

@@ -7,6 +7,7 @@ export const PERMISSIONS = [
   'events.replay',
   'webhooks.manage',
   'dead-letters.replay',
+  'quarantine.resolve',
   'features.read',
   'features.write',
   'features.control',

@@ -16,6 +16,7 @@ import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
 import { qualityRoutes } from './routes-quality.ts';
 import { quantizationRoutes } from './routes-quantization.ts';
+import { quarantineRoutes } from './routes-quarantine.ts';
 import { replayRoutes } from './routes-replays.ts';
 import { repositoryRoutes } from './routes-repository.ts';
 import { rolloutRoutes } from './routes-rollouts.ts';
@@ -37,6 +38,7 @@ import { webhookRoutes } from './routes-webhooks.ts';
 export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof definitionRoutes>[0] &
   Parameters<typeof contractRoutes>[0] &
+  Parameters<typeof quarantineRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
   Parameters<typeof featurePassRoutes>[0] &
@@ -84,6 +86,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     accessRoutes(dependencies),
     definitionRoutes(dependencies),
     contractRoutes(dependencies),
+    quarantineRoutes(dependencies),
     eventRoutes(dependencies),
     replayRoutes(dependencies),
     webhookRoutes(dependencies),

@@ -221,12 +221,12 @@ function createAccess({ db, commit, limits }: Store, audit: AuditLog): Access {
 
 function assemble({ db, commit, limits }: Store) {
   const definitions = new Definitions(db);
-  const registered = createContracts({ db }, definitions);
-  const { contracts } = registered;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({ db, log, limits });
   const ledger = openLedger(db, limits);
   const { audit, lineage } = ledger;
+  const registered = createContracts({ db, commit, clock, limits }, { definitions, auditLog: audit, log });
+  const { contracts } = registered;
   const access = createAccess({ db, commit, limits }, audit);
   const around = { definitions, access, log, ...ledger };
   const tasks = createTasks({ db, commit, limits }, around, (signal) => engine.signal(signal));
@@ -300,6 +300,8 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     limits,
     definitions,
     contractRegistry: modules.contractRegistry,
+    qualityMonitor: modules.qualityMonitor,
+    quarantine: modules.quarantine,
     apply,
     collections: COLLECTIONS,
     log,

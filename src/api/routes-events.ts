@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { isQuarantined, type Quarantine } from '../contracts/quarantine.ts';
 import { parseEvents } from '../events/cloudevents-http.ts';
 import type { EventConsumers } from '../events/consumers.ts';
 import { Intake } from '../events/intake.ts';
@@ -19,12 +20,14 @@ export interface EventDependencies {
   limits: Limits;
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;
+  quarantine: Pick<Quarantine, 'keep'>;
 }
 
 const Accepted = Type.Object({
   accepted: Type.Integer(),
   duplicates: Type.Integer(),
   rejected: Type.Array(Type.Object({ index: Type.Integer(), problem: AnyObject })),
+  quarantined: Type.Optional(Type.Integer({ description: 'Events that their contract keeps apart' })),
 });
 const tag = 'events';
 
@@ -37,7 +40,8 @@ export function eventRoutes(dependencies: EventDependencies): (server: FastifyIn
   };
 }
 
-function postRoute(server: FastifyInstance, { log, clock, limits, check }: EventDependencies): void {
+function postRoute(server: FastifyInstance, dependencies: EventDependencies): void {
+  const { log, clock, limits, check, quarantine } = dependencies;
   server.register(async (scope) => {
     const intake = limits && new Intake(limits); // the document is made without limits
     // Before the body is read: what there is no room for must not come into memory first.
@@ -67,12 +71,15 @@ function postRoute(server: FastifyInstance, { log, clock, limits, check }: Event
         const parsed = parseEvents(request.headers, body, clock.now(), limits);
         const rejected: { index: number; problem: unknown }[] = [];
         const events: CloudEvent[] = [];
+        const apart: { event: CloudEvent; fault: AiosError }[] = [];
         const indexes: number[] = [];
         for (const [index, event] of parsed.entries()) {
           const fault = event instanceof AiosError ? event : faultOf(check, event);
-          if (fault) rejected.push({ index, problem: fault.toProblem() });
+          if (fault && isQuarantined(fault)) apart.push({ event: event as CloudEvent, fault });
+          else if (fault) rejected.push({ index, problem: fault.toProblem() });
           else indexes[events.push(traced(event as CloudEvent)) - 1] = index;
         }
+        await quarantine.keep(apart);
         let duplicates = 0;
         for (const [position, outcome] of (await log.append(events)).entries()) {
           if (outcome.status === 'rejected')
@@ -84,7 +91,8 @@ function postRoute(server: FastifyInstance, { log, clock, limits, check }: Event
           const [alone] = rejected;
           if (alone) throw problemAlone(parsed[0]!, alone.problem);
         }
-        return { accepted: parsed.length - rejected.length - duplicates, duplicates, rejected };
+        const accepted = parsed.length - rejected.length - duplicates - apart.length;
+        return { accepted, duplicates, rejected, ...(apart.length > 0 ? { quarantined: apart.length } : {}) };
       },
     });
   });

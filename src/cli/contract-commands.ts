@@ -39,4 +39,20 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./contracts.ts')).deprecate,
   },
+  {
+    under: 'contracts',
+    name: 'quality <type>',
+    description: 'how the measured quality rules of a contract stand (exit code 1 while one fails)',
+    load: async () => (await import('./quarantine.ts')).quality,
+  },
+  {
+    name: 'quarantine [ids...]',
+    description: 'events that their contract keeps apart; with ids, release those that fit by now',
+    options: [
+      ['--type <type>', 'of this contract'],
+      ['--status <status>', 'open, released or discarded', 'open'],
+      ['--discard <reason>', 'give the events up instead'],
+    ],
+    load: async () => (await import('./quarantine.ts')).quarantine,
+  },
 ];

@@ -8,6 +8,7 @@ import {
   isSameMeaning,
 } from './compatibility.ts';
 import type { ContractBody } from './contract-kind.ts';
+import { isMeasured } from './quality-rules.ts';
 
 export const DEFAULT_MODE: CompatibilityMode = 'BACKWARD';
 const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
@@ -85,7 +86,7 @@ export function meaningOf(contract: Changing): JsonObject {
 }
 
 function rulesOf({ quality = [] }: Changing): string[] {
-  return quality.flatMap(({ rule }) => rule ?? []);
+  return quality.flatMap((rule) => (isMeasured(rule) ? [] : (rule.rule ?? [])));
 }
 
 export function compareVersions(a: string, b: string): number {

@@ -4,6 +4,7 @@ import { compileExpression } from '../kernel/expressions.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { CONTENT_MODELS, type CompatibilityMode, type ContentModel, MODES } from './compatibility.ts';
+import { isMeasured, measuredRule, QUALITY_SCHEMA, type QualityRule } from './quality-rules.ts';
 
 /** A data contract, in the words of the Open Data Contract Standard where it has them. */
 export interface ContractBody {
@@ -19,13 +20,9 @@ export interface ContractBody {
   /** JSON Schema 2020-12 of the event's `data`. */
   schema: JsonObject;
   quality?: QualityRule[];
+  /** What is done with an event that does not fit the schema: `refuse` when left out. */
+  onInvalid?: 'refuse' | 'quarantine';
   sla?: JsonObject;
-}
-
-/** CEL over `data` and `event`; an event for which it is false is refused. */
-interface QualityRule {
-  rule: string;
-  message: string;
 }
 
 const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
@@ -43,13 +40,9 @@ const validate = compileSchema({
     schema: { type: 'object' },
     quality: {
       type: 'array',
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['rule', 'message'],
-        properties: { rule: { type: 'string' }, message: { type: 'string' } },
-      },
+      items: QUALITY_SCHEMA,
     },
+    onInvalid: { enum: ['refuse', 'quarantine'] },
     sla: { type: 'object' },
   },
 });
@@ -64,8 +57,19 @@ export function parseContract(document: SourceDocument): { name: string; body: J
   const body = document.value as unknown as ContractBody;
   const locate = (issue: Issue) => locateIssue(document, issue);
   compileAt('/schema', () => compileSchema(body.schema), locate);
-  for (const [index, { rule }] of (body.quality ?? []).entries())
-    compileAt(`/quality/${index}/rule`, () => compileExpression(rule), locate);
+  const names = new Set<string>();
+  for (const [index, rule] of (body.quality ?? []).entries()) {
+    const place = `/quality/${index}`;
+    if (rule.rule !== undefined) compileAt(`${place}/rule`, () => compileExpression(rule.rule!), locate);
+    if (!isMeasured(rule)) continue;
+    compileAt(place, () => measuredRule(rule), locate);
+    const { name } = measuredRule(rule);
+    if (names.has(name)) {
+      const message = `two rules are named “${name}”; give one of them a name of its own`;
+      throw new AiosError('definition.invalid', { issues: [locate({ path: place, message })] });
+    }
+    names.add(name);
+  }
   return { name: body.name, body: document.value };
 }
 

@@ -8,11 +8,14 @@ import type { Definition, Definitions } from '../store/definitions.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
 import { type ContractBody, parseContract } from './contract-kind.ts';
+import { isMeasured, type MeasuredRule, measuredRule } from './quality-rules.ts';
 
 interface Compiled {
   readonly version: string;
   readonly validate: Validator;
-  readonly rules: readonly { holds: Expression; message: string }[];
+  readonly rules: readonly { holds: Expression; message: string; isQuarantine: boolean }[];
+  readonly measured: readonly MeasuredRule[];
+  readonly quarantinesInvalid: boolean;
 }
 
 /**
@@ -24,6 +27,7 @@ export class Contracts {
   readonly #definitions: Definitions;
   /** By type, newest version first. */
   readonly #compiled = new Map<string, Compiled[]>();
+  #measuredTypes: readonly string[] = [];
   readonly kind: DefinitionKind;
 
   constructor(definitions: Definitions) {
@@ -58,17 +62,23 @@ export class Contracts {
     const issues = contract
       .validate(event.data ?? null)
       .map((issue) => ({ ...issue, path: `/data${issue.path}` }));
+    let isQuarantine = contract.quarantinesInvalid;
     if (issues.length === 0) {
-      for (const { holds, message } of contract.rules) {
+      isQuarantine = true;
+      for (const { holds, message, isQuarantine: isKept } of contract.rules) {
         const fault = faultOf(holds, event);
-        if (fault) issues.push({ path: '/data', message, found: fault, expected: holds.source });
+        if (!fault) continue;
+        issues.push({ path: '/data', message, found: fault, expected: holds.source });
+        isQuarantine &&= isKept;
       }
     }
-    if (issues.length > 0)
+    if (issues.length > 0) {
+      const onFail = isQuarantine ? { onFail: 'quarantine' } : {};
       throw new AiosError('contracts.data_invalid', {
         issues,
-        extensions: { contract: event.type, version: contract.version },
+        extensions: { contract: event.type, version: contract.version, ...onFail },
       });
+    }
     return { contract: event.type, version: contract.version };
   }
 
@@ -77,18 +87,31 @@ export class Contracts {
     return this.#compiled.get(type)?.[0]?.version;
   }
 
+  /** The rules of the newest version that are measured over windows. */
+  measuredOf(type: string): readonly MeasuredRule[] {
+    return this.#compiled.get(type)?.[0]?.measured ?? [];
+  }
+
+  /** The types of which something is measured. */
+  measuredTypes(): readonly string[] {
+    return this.#measuredTypes;
+  }
+
   async #load(changed: readonly Definition[]): Promise<void> {
     for (const { kind, name } of changed) {
       if (kind !== 'contract') continue;
       const bodies = (await this.#definitions.versions('contract', name)).map(
         ({ body }) => body as unknown as ContractBody,
       );
-      // The same semantic version may have been put again with another description or owner: what it holds data to is the same.
+      // The same semantic version may have been put again with another description, owner or measured rule: what it holds data to is the same.
       const unique = bodies.filter(
         ({ version }, index) => bodies.findIndex((other) => other.version === version) === index,
       );
       this.#compiled.set(name, unique.map(compile));
     }
+    this.#measuredTypes = [...this.#compiled].flatMap(([name, [newest]]) =>
+      newest!.measured.length > 0 ? [name] : [],
+    );
   }
 
   async #checkChange(name: string, next: ContractBody): Promise<void> {
@@ -140,10 +163,18 @@ function faultOf(holds: Expression, event: CloudEvent): string | undefined {
   }
 }
 
-function compile({ version, schema, quality = [] }: ContractBody): Compiled {
+function compile({ version, schema, quality = [], onInvalid }: ContractBody): Compiled {
   return {
     version,
     validate: compileSchema(schema),
-    rules: quality.map(({ rule, message }) => ({ holds: compileExpression(rule), message })),
+    rules: quality
+      .filter((rule) => !isMeasured(rule))
+      .map(({ rule, message, onFail }) => ({
+        holds: compileExpression(rule!),
+        message: message!,
+        isQuarantine: onFail === 'quarantine',
+      })),
+    measured: quality.filter(isMeasured).map(measuredRule),
+    quarantinesInvalid: onInvalid === 'quarantine',
   };
 }

@@ -12,6 +12,41 @@ export const contractMigrations: Migration[] = [
         message text not null,
         primary key (contract, version)
       );
-      comment on table contract_deprecations is 'Versions that producers should leave. They stay usable: deprecation refuses nothing.';`,
+      comment on table contract_deprecations is 'Versions that producers should leave. They stay usable: deprecation refuses nothing.';
+      create table quarantined_events (
+        id text primary key,
+        contract text not null,
+        version text not null,
+        event json not null,
+        problem json not null,
+        arrived_at timestamptz not null,
+        status text not null,
+        resolved_at timestamptz,
+        resolved_by text,
+        reason text
+      );
+      comment on table quarantined_events is 'Events that their contract keeps apart: never in the log unless they were released.';
+      create index quarantined_events_arrived on quarantined_events (arrived_at, id);
+      create table contract_quality_windows (
+        contract text not null,
+        rule text not null,
+        window_start timestamptz not null,
+        window_end timestamptz not null,
+        counters json not null,
+        late int not null default 0,
+        value float8,
+        status text not null default 'open',
+        primary key (contract, rule, window_start)
+      );
+      create table contract_quality_rules (
+        contract text not null,
+        rule text not null,
+        judged_until timestamptz not null,
+        newest_at timestamptz,
+        status text not null,
+        untold json,
+        primary key (contract, rule)
+      );
+      comment on column contract_quality_rules.untold is 'Events that tell of a change and are not in the log yet: a process that dies between the two leaves them to the next look.';`,
   },
 ];

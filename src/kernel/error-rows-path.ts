@@ -334,6 +334,11 @@ export const PATH_ERRORS = {
     'The data does not fit the contract',
     'See `issues`: each names a path, what was found and what was expected.',
   ),
+  'contracts.unknown_quarantined': row(
+    404,
+    'No such event is in quarantine',
+    'List the quarantine; the event may have been released or discarded already.',
+  ),
   'contracts.incompatible': row(
     409,
     'The new version breaks the compatibility that the contract promises',

@@ -22,7 +22,9 @@ export type IdKind =
   | 'rpl'
   | 'mat'
   | 'whk'
-  | 'msg';
+  | 'msg'
+  | 'qtn'
+  | 'qly';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

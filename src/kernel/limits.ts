@@ -299,6 +299,15 @@ export const LIMITS = {
     1_000,
     'how often a process reads the budgets again: one set elsewhere counts within it',
   ),
+  contractQualityLatenessMs: limit(
+    60_000,
+    'how long after its end a window of a contract’s quality rule waits for late events before it is judged',
+  ),
+  contractQualityWindowsMax: limit(
+    1_000,
+    'windows of one quality rule that are judged after a pause, the newest',
+  ),
+  contractQualityPauseMs: limit(5_000, 'how often windows that have ended are looked for'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+
+const contract = (version: string, type: string) => `
+name: order.placed
+version: ${version}
+owner: shop
+onInvalid: quarantine
+quality:
+  - { rule: data.total >= 0.0, message: a total is not negative, onFail: quarantine }
+  - { rule: data.total < 1000.0, message: a total is below 1000 }
+  - { metric: nullValues, property: note, unit: percent, mustBeLessThan: 50 }
+schema: { type: object, required: [total], properties: { total: { type: ${type} } } }
+`;
+
+describe('the quarantine over the API', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+    await apply('1.0.0', 'number');
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+  const apply = async (version: string, type: string) => {
+    const body = { files: [{ path: 'contracts/order.yaml', text: contract(version, type) }] };
+    const answer = await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
+    expect(answer.json()).toMatchObject({ applied: true });
+  };
+  const publish = async (...events: { id: string; data: JsonObject }[]) => {
+    const batch = events.map((one) => ({ specversion: '1.0', source: 'shop', type: 'order.placed', ...one }));
+    const answer = await api.request({
+      method: 'POST',
+      url: '/api/v1/events',
+      role: 'operator',
+      body: batch,
+      headers: { 'content-type': 'application/cloudevents-batch+json' },
+    });
+    return answer.json();
+  };
+  const list = async (status = 'open') =>
+    (await api.request({ method: 'GET', url: `/api/v1/quarantine?status=${status}`, role: 'viewer' })).json()
+      .items;
+  const release = async (...ids: string[]) =>
+    (
+      await api.request({
+        method: 'POST',
+        url: '/api/v1/quarantine/release',
+        role: 'operator',
+        body: { ids },
+      })
+    ).json();
+  const logged = async () =>
+    (await api.request({ method: 'GET', url: '/api/v1/events', role: 'viewer' }))
+      .json()
+      .items.map(({ id }: { id: string }) => id);
+
+  it('keeps apart what the contract says, once, and refuses the rest', async () => {
+    const answer = await publish(
+      { id: 'fits', data: { total: 5 } },
+      { id: 'text', data: { total: '5' } },
+      { id: 'negative', data: { total: -1 } },
+      { id: 'high', data: { total: 5000 } },
+    );
+    expect(answer).toMatchObject({ accepted: 1, duplicates: 0, quarantined: 2, rejected: [{ index: 3 }] });
+    expect(await publish({ id: 'text', data: { total: '5' } })).toMatchObject({
+      accepted: 0,
+      quarantined: 1,
+    });
+    expect(await logged()).toEqual(['fits']);
+    const items = await list();
+    expect(items.map(({ event }: { event: { id: string } }) => event.id).sort()).toEqual([
+      'negative',
+      'text',
+    ]);
+    expect(items[0]).toMatchObject({
+      contract: 'order.placed',
+      version: '1.0.0',
+      problem: { code: 'contracts.data_invalid', issues: [expect.anything()] },
+    });
+  });
+
+  it('releases what fits by now with its id, and keeps what does not', async () => {
+    const idOf = async (id: string) =>
+      (await list()).find(({ event }: { event: { id: string } }) => event.id === id).id as string;
+    const [text, negative] = [await idOf('text'), await idOf('negative')];
+    expect(await release(text)).toMatchObject({
+      released: 0,
+      failed: [{ id: text, problem: { code: 'contracts.data_invalid' } }],
+    });
+    await apply('1.1.0', '[number, string]');
+    // The rule cannot compare a text with a number.
+    expect(await release(text)).toMatchObject({ released: 0 });
+    const url = `/api/v1/quarantine/${negative}/discard`;
+    const discard = (role: 'operator' | 'viewer') =>
+      api.request({ method: 'POST', url, role, body: { reason: 'a test order' } });
+    expect((await discard('viewer')).statusCode).toBe(403);
+    expect((await discard('operator')).json()).toEqual({ id: negative, status: 'discarded' });
+    expect((await discard('operator')).json()).toMatchObject({ code: 'contracts.unknown_quarantined' });
+    expect(await list('discarded')).toMatchObject([{ id: negative, reason: 'a test order' }]);
+    expect(await logged()).toEqual(['fits']);
+    const [{ count }] = (await database.db.query(
+      'select count(*)::int as count from audit_entries where object = $1',
+      [`quarantine:${negative}`],
+    )) as [{ count: number }];
+    expect(count).toBe(1);
+  });
+
+  it('appends a released event once, behind what came in the meantime', async () => {
+    const later = { id: 'later', data: { total: -5 } };
+    await publish(later);
+    const [{ id }] = await list().then((items) =>
+      items.filter(({ event }: { event: { id: string } }) => event.id === 'later'),
+    );
+    await api.request({
+      method: 'POST',
+      url: '/api/v1/apply',
+      role: 'operator',
+      body: {
+        files: [
+          {
+            path: 'contracts/order.yaml',
+            text: contract('1.2.0', '[number, string]').replace(/ {2}- \{ rule: data.total >= 0.*\n/, ''),
+          },
+        ],
+      },
+    });
+    await publish({ id: 'meanwhile', data: { total: 1 } });
+    expect(await release(id)).toEqual({ released: 1, failed: [] });
+    expect(await release(id)).toMatchObject({
+      failed: [{ problem: { code: 'contracts.unknown_quarantined' } }],
+    });
+    expect((await logged()).toSorted()).toEqual(['fits', 'later', 'meanwhile']);
+    expect(await list('released')).toMatchObject([{ id, resolvedBy: expect.any(String) }]);
+  });
+
+  it('shows what is measured of a contract', async () => {
+    await database.db.query(
+      `insert into contract_quality_windows (contract, rule, window_start, window_end, counters, value, status)
+       values ('order.placed', 'nullValues note', '2026-01-01', '2026-01-01 01:00', '{"rows": 4, "matching": 2}', 50, 'failed')`,
+    );
+    const url = '/api/v1/contracts/order.placed/quality';
+    expect((await api.request({ method: 'GET', url, role: 'viewer' })).json()).toMatchObject({
+      rules: [],
+      windows: [{ rule: 'nullValues note', rows: 4, value: 50, status: 'failed', late: 0 }],
+    });
+  });
+});

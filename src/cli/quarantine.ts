@@ -1,0 +1,90 @@
+import { EXIT, print, relativeTime, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface Quarantined {
+  id: string;
+  contract: string;
+  version: string;
+  event: { id: string; source: string };
+  problem: { detail: string };
+  arrivedAt: string;
+  status: string;
+}
+
+interface Quality {
+  rules: { rule: string; status: string; judgedUntil: string }[];
+  windows: { rule: string; start: string; rows: number; late: number; value?: number; status: string }[];
+}
+
+/** Lists what contracts keep apart; with ids releases those, or with a reason gives them up. */
+export const quarantine: Action = async (options, ids) => {
+  const client = await openClient(options);
+  if (ids.length > 0 && options.discard) {
+    for (const id of ids)
+      await client.request('POST', `/api/v1/quarantine/${id}/discard`, {
+        body: { reason: String(options.discard) },
+      });
+    print({ discarded: ids.length }, options.json, () => `${ids.length} discarded`);
+    return EXIT.ok;
+  }
+  if (ids.length > 0) {
+    const answer = await client.request<{
+      released: number;
+      failed: { id: string; problem: { detail: string } }[];
+    }>('POST', '/api/v1/quarantine/release', { body: { ids } });
+    print(answer, options.json, () =>
+      [
+        `${answer.released} released`,
+        ...answer.failed.map(({ id, problem }) => `${id}: ${problem.detail}`),
+      ].join('\n'),
+    );
+    return answer.failed.length > 0 ? EXIT.failed : EXIT.ok;
+  }
+  const { items } = await client.request<{ items: Quarantined[] }>('GET', '/api/v1/quarantine', {
+    query: { status: String(options.status), ...(options.type ? { contract: String(options.type) } : {}) },
+  });
+  print({ items }, options.json, () =>
+    table(
+      ['id', 'contract', 'event', 'arrived', 'reason'],
+      items.map(({ id, contract, version, event, problem, arrivedAt }) => [
+        id,
+        `${contract} ${version}`,
+        event.id,
+        relativeTime(arrivedAt),
+        problem.detail,
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+/** How the measured rules of a contract stand (exit code 1 while one fails). */
+export const quality: Action = async (options, [name]) => {
+  const client = await openClient(options);
+  const answer = await client.request<Quality>(
+    'GET',
+    `/api/v1/contracts/${encodeURIComponent(name!)}/quality`,
+  );
+  print(answer, options.json, () =>
+    [
+      table(
+        ['rule', 'status', 'judged until'],
+        answer.rules.map(({ rule, status, judgedUntil }) => [rule, status, judgedUntil]),
+      ),
+      '',
+      table(
+        ['window', 'rule', 'events', 'late', 'value', 'status'],
+        answer.windows.map(({ rule, start, rows, late, value, status }) => [
+          start,
+          rule,
+          String(rows),
+          String(late),
+          String(value ?? ''),
+          status,
+        ]),
+      ),
+    ].join('\n'),
+  );
+  return answer.rules.some(({ status }) => status === 'failed') ? EXIT.failed : EXIT.ok;
+};

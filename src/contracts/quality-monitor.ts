@@ -1,0 +1,283 @@
+import { metrics } from '@opentelemetry/api';
+import type { Clock } from '../kernel/clock.ts';
+import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import { derivedId } from '../kernel/ids.ts';
+import type { Limits } from '../kernel/limits.ts';
+import type { Database, Queryable } from '../store/database.ts';
+import { timestamp } from '../store/rows.ts';
+import { Distinct } from './distinct.ts';
+import { type Counters, count, type MeasuredRule, noCounters } from './quality-rules.ts';
+
+/** A rule over one window, as it was measured. */
+export interface QualityWindow {
+  contract: string;
+  rule: string;
+  /** Milliseconds since the epoch. */
+  startMs: number;
+  endMs: number;
+  rows: number;
+  /** Events that came when the window had been judged already; they are not in the value. */
+  late: number;
+  /** In the rule's unit; null when there was nothing to measure. */
+  value: number | null;
+  status: 'open' | 'passed' | 'failed' | 'empty';
+}
+
+interface WindowRow {
+  rule: string;
+  window_start: number;
+  counters: Counters;
+  status: QualityWindow['status'];
+  late: number;
+}
+
+interface RuleRow {
+  rule: string;
+  judged_until: number;
+  newest_at: number | null;
+  status: 'passed' | 'failed';
+  untold: CloudEvent[] | null;
+}
+
+interface Dependencies {
+  db: Database;
+  clock: Clock;
+  limits: Pick<Limits, 'contractQualityLatenessMs' | 'contractQualityWindowsMax'>;
+  /** The rules that are measured of a type's events, by its newest version. */
+  rulesOf(type: string): readonly MeasuredRule[];
+  types(): readonly string[];
+  /** Appends an event, durably when it resolves: told when a rule fails and when it holds again. */
+  emit(event: CloudEvent): Promise<unknown>;
+}
+
+const failedCounter = metrics.getMeter('aios.contracts').createCounter('aios.contracts.quality.failed', {
+  description: 'Windows in which a quality rule did not hold',
+  unit: '{window}',
+});
+const SOURCE = '/aios/contracts';
+
+/**
+ * Measures quality rules over windows of event time: counts are added up with the consumer's offsets, and a window is judged once business time
+ * has passed its end by `contractQualityLatenessMs`. What comes later is counted as late and changes no verdict.
+ */
+export class QualityMonitor {
+  readonly #dependencies: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  types(): readonly string[] {
+    return this.#dependencies.types();
+  }
+
+  /** Adds a batch of events to their windows, in the transaction of the consumer's offsets. */
+  async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<undefined> {
+    const groups = new Map<
+      string,
+      { contract: string; rule: MeasuredRule; startMs: number; events: CloudEvent[] }
+    >();
+    for (const { event, timeMs } of events) {
+      for (const rule of this.#dependencies.rulesOf(event.type)) {
+        const startMs = timeMs - (timeMs % rule.windowMs);
+        const key = `${event.type}\0${rule.name}\0${startMs}`;
+        const group = groups.get(key);
+        if (group) group.events.push(event);
+        else groups.set(key, { contract: event.type, rule, startMs, events: [event] });
+      }
+    }
+    // In one order everywhere, so that two processes take their locks in the same one.
+    for (const [, group] of [...groups].sort(([a], [b]) => (a < b ? -1 : 1))) await this.#add(tx, group);
+    return undefined;
+  }
+
+  async #add(
+    tx: Queryable,
+    {
+      contract,
+      rule,
+      startMs,
+      events,
+    }: { contract: string; rule: MeasuredRule; startMs: number; events: CloudEvent[] },
+  ): Promise<void> {
+    const key = [contract, rule.name, timestamp(startMs)];
+    await tx.query(
+      `insert into contract_quality_windows (contract, rule, window_start, window_end, counters)
+       values ($1, $2, $3, $4, $5) on conflict do nothing`,
+      [...key, timestamp(startMs + rule.windowMs), JSON.stringify(noCounters())],
+    );
+    const [row] = await tx.query<WindowRow>(
+      'select counters, status from contract_quality_windows where contract = $1 and rule = $2 and window_start = $3 for update',
+      key,
+    );
+    if (row!.status !== 'open') {
+      await tx.query(
+        'update contract_quality_windows set late = late + $4 where contract = $1 and rule = $2 and window_start = $3',
+        [...key, events.length],
+      );
+      return;
+    }
+    const { counters } = row!;
+    const distinct = rule.rule.metric === 'duplicateValues' ? Distinct.from(counters.distinct) : undefined;
+    for (const event of events) count(counters, rule, event, distinct);
+    if (distinct) counters.distinct = distinct.state();
+    await tx.query(
+      'update contract_quality_windows set counters = $4 where contract = $1 and rule = $2 and window_start = $3',
+      [...key, JSON.stringify(counters)],
+    );
+  }
+
+  /**
+   * Judges every window that business time has left behind, those without events too, and tells when a rule begins to fail and when it holds again.
+   * Any process may call it at any time: each window is judged once.
+   */
+  async judge(): Promise<void> {
+    for (const contract of this.types())
+      for (const rule of this.#dependencies.rulesOf(contract)) await this.#judgeRule(contract, rule);
+  }
+
+  async #judgeRule(contract: string, rule: MeasuredRule): Promise<void> {
+    const { db, clock, limits } = this.#dependencies;
+    const nowMs = clock.now() - limits.contractQualityLatenessMs;
+    const untilMs = nowMs - (nowMs % rule.windowMs);
+    const told: CloudEvent[] = [];
+    await db.transaction(async (tx) => {
+      const state = await this.#ruleRow(tx, contract, rule, untilMs);
+      if (!state) return;
+      told.push(...(state.untold ?? []));
+      if (state.judged_until >= untilMs) return;
+      // After a long pause only the newest windows are judged; none is read twice.
+      const firstMs = Math.max(
+        state.judged_until,
+        untilMs - limits.contractQualityWindowsMax * rule.windowMs,
+      );
+      const rows = await tx.query<WindowRow>(
+        'select window_start, counters from contract_quality_windows where contract = $1 and rule = $2 and window_start >= $3 and window_start < $4 for update',
+        [contract, rule.name, timestamp(firstMs), timestamp(untilMs)],
+      );
+      const counted = new Map(rows.map((row) => [row.window_start, row.counters]));
+      let newestMs = state.newest_at ?? 0;
+      let { status } = state;
+      for (let startMs = firstMs; startMs < untilMs; startMs += rule.windowMs) {
+        const counters = counted.get(startMs) ?? noCounters();
+        newestMs = Math.max(newestMs, counters.newestMs);
+        const value = rule.value(counters, startMs + rule.windowMs, newestMs);
+        const verdict = value === undefined ? 'empty' : rule.holds(value) ? 'passed' : 'failed';
+        await this.#keep(tx, contract, rule, startMs, counters, value, verdict);
+        if (verdict === 'failed') failedCounter.add(1, { contract, rule: rule.name });
+        if (verdict === 'empty' || verdict === status) continue;
+        status = verdict;
+        told.push(toldOf(contract, rule, startMs, value!, verdict));
+      }
+      await tx.query(
+        'update contract_quality_rules set judged_until = $3, newest_at = $4, status = $5, untold = $6 where contract = $1 and rule = $2',
+        [
+          contract,
+          rule.name,
+          timestamp(untilMs),
+          newestMs === 0 ? null : timestamp(newestMs),
+          status,
+          told.length > 0 ? JSON.stringify(told) : null,
+        ],
+      );
+    });
+    if (told.length === 0) return;
+    // Their ids are made of the window, so that telling twice is once.
+    for (const event of told) await this.#dependencies.emit(event);
+    await db.query(
+      'update contract_quality_rules set untold = null where contract = $1 and rule = $2 and judged_until = $3',
+      [contract, rule.name, timestamp(untilMs)],
+    );
+  }
+
+  /** The rule's row, locked; begun with the window of its first event. */
+  async #ruleRow(
+    tx: Queryable,
+    contract: string,
+    rule: MeasuredRule,
+    untilMs: number,
+  ): Promise<RuleRow | undefined> {
+    await tx.query(
+      `insert into contract_quality_rules (contract, rule, judged_until, status)
+       select $1, $2, coalesce(min(window_start), $3), 'passed' from contract_quality_windows where contract = $1 and rule = $2
+       on conflict do nothing`,
+      [contract, rule.name, timestamp(untilMs)],
+    );
+    const [row] = await tx.query<RuleRow>(
+      'select rule, judged_until, newest_at, status, untold from contract_quality_rules where contract = $1 and rule = $2 for update skip locked',
+      [contract, rule.name],
+    );
+    return row;
+  }
+
+  async #keep(
+    tx: Queryable,
+    contract: string,
+    rule: MeasuredRule,
+    startMs: number,
+    counters: Counters,
+    value: number | undefined,
+    status: QualityWindow['status'],
+  ): Promise<void> {
+    const { distinct: _, ...kept } = counters; // 5 kB of registers tell nothing once the value is known
+    await tx.query(
+      `insert into contract_quality_windows (contract, rule, window_start, window_end, counters, value, status)
+       values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict (contract, rule, window_start) do update set counters = excluded.counters, value = excluded.value, status = excluded.status`,
+      [
+        contract,
+        rule.name,
+        timestamp(startMs),
+        timestamp(startMs + rule.windowMs),
+        JSON.stringify(kept),
+        value ?? null,
+        status,
+      ],
+    );
+  }
+
+  /** The last windows of a contract's rules, newest first. */
+  async windows(contract: string, limit: number): Promise<QualityWindow[]> {
+    return this.#dependencies.db.query<QualityWindow>(
+      `select contract, rule, window_start as "startMs", window_end as "endMs", (counters->>'rows')::int as rows, late, value, status
+       from contract_quality_windows where contract = $1 order by window_start desc, rule limit $2`,
+      [contract, limit],
+    );
+  }
+
+  /** Where each rule stands: as its last judged window left it. */
+  async states(
+    contract: string,
+  ): Promise<{ rule: string; status: 'passed' | 'failed'; judgedUntilMs: number }[]> {
+    return this.#dependencies.db.query(
+      'select rule, status, judged_until as "judgedUntilMs" from contract_quality_rules where contract = $1 order by rule',
+      [contract],
+    );
+  }
+}
+
+function toldOf(
+  contract: string,
+  { name, windowMs, rule }: MeasuredRule,
+  startMs: number,
+  value: number,
+  verdict: 'passed' | 'failed',
+): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: derivedId('qly', contract, name, String(startMs), verdict),
+    source: SOURCE,
+    type: verdict === 'failed' ? 'aios.contract.quality.failed.v1' : 'aios.contract.quality.recovered.v1',
+    subject: contract,
+    time: timestamp(startMs + windowMs),
+    data: {
+      contract,
+      rule: name,
+      value,
+      windowStart: timestamp(startMs),
+      windowEnd: timestamp(startMs + windowMs),
+      severity: rule.severity ?? 'error',
+      ...(rule.message === undefined ? {} : { message: rule.message }),
+    },
+  };
+}

@@ -1,0 +1,235 @@
+import { canonicalize } from '../kernel/canonical.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { parseDuration } from '../kernel/duration.ts';
+import { compileExpression } from '../kernel/expressions.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { compileSchema } from '../kernel/schema.ts';
+import { Distinct, type DistinctState } from './distinct.ts';
+
+/** What is measured, in the words of the Open Data Contract Standard 3.1; `freshness` and `failedRule` are ours. */
+const METRICS = [
+  'rowCount',
+  'nullValues',
+  'missingValues',
+  'invalidValues',
+  'duplicateValues',
+  'freshness',
+] as const;
+type Metric = (typeof METRICS)[number];
+
+/** What a measured value must be; of the standard. */
+interface Threshold {
+  mustBe?: number;
+  mustNotBe?: number;
+  mustBeGreaterThan?: number;
+  mustBeGreaterOrEqualTo?: number;
+  mustBeLessThan?: number;
+  mustBeLessOrEqualTo?: number;
+  mustBeBetween?: [number, number];
+  mustNotBeBetween?: [number, number];
+}
+
+/**
+ * One rule of `quality`. With `rule` (CEL over `data` and `event`) it is about each event: what fails it is refused, put into quarantine, or, with `alert`,
+ * let in and counted. With `metric` it is measured over windows of event time.
+ */
+export interface QualityRule extends Threshold {
+  /** Names the rule where two would have the same name: `nullValues customerId`. */
+  name?: string;
+  rule?: string;
+  message?: string;
+  onFail?: 'refuse' | 'quarantine' | 'alert';
+  metric?: Metric;
+  /** Dotted path below `data`: `customer.country`. */
+  property?: string;
+  arguments?: JsonObject;
+  /** `percent` of the events of the window; `rows` when left out. Of freshness: seconds. */
+  unit?: 'rows' | 'percent';
+  /** A duration: `PT1H` when left out. */
+  window?: string;
+  severity?: 'info' | 'warning' | 'error';
+}
+
+/** What is counted of a rule in a window. */
+export interface Counters {
+  rows: number;
+  /** Events that count against the rule: null, missing, invalid, failed; those with a value, where values are counted as distinct. */
+  matching: number;
+  distinct?: DistinctState;
+  /** Time of the newest event, milliseconds since the epoch; 0 for none. */
+  newestMs: number;
+}
+
+/** A rule that is measured, ready to count. */
+export interface MeasuredRule {
+  readonly name: string;
+  readonly rule: QualityRule;
+  readonly windowMs: number;
+  /** Whether an event counts against the rule; of distinct values the value itself, nothing when it has none. */
+  matches(event: CloudEvent): boolean | string | undefined;
+  /** What the rule comes to at the end of a window; nothing when there was nothing to measure. */
+  value(counters: Counters, windowEndMs: number, newestMs: number): number | undefined;
+  holds(value: number): boolean;
+}
+
+const DEFAULT_WINDOW = 'PT1H';
+
+/** Shape of a rule in a contract's document. */
+export const QUALITY_SCHEMA: JsonObject = {
+  type: 'object',
+  additionalProperties: false,
+  oneOf: [{ required: ['rule', 'message'] }, { required: ['metric'] }],
+  properties: {
+    name: { type: 'string', minLength: 1 },
+    rule: { type: 'string' },
+    message: { type: 'string' },
+    onFail: { enum: ['refuse', 'quarantine', 'alert'] },
+    metric: { enum: [...METRICS] },
+    property: { type: 'string', minLength: 1 },
+    arguments: { type: 'object' },
+    unit: { enum: ['rows', 'percent'] },
+    window: { type: 'string' },
+    severity: { enum: ['info', 'warning', 'error'] },
+    mustBe: { type: 'number' },
+    mustNotBe: { type: 'number' },
+    mustBeGreaterThan: { type: 'number' },
+    mustBeGreaterOrEqualTo: { type: 'number' },
+    mustBeLessThan: { type: 'number' },
+    mustBeLessOrEqualTo: { type: 'number' },
+    mustBeBetween: { type: 'array', items: { type: 'number' }, minItems: 2, maxItems: 2 },
+    mustNotBeBetween: { type: 'array', items: { type: 'number' }, minItems: 2, maxItems: 2 },
+  },
+  dependentSchemas: {
+    metric: { properties: { onFail: { const: 'alert' } } },
+  },
+};
+
+/** True for a rule that lets events in and is measured over windows. */
+export function isMeasured({ metric, onFail }: QualityRule): boolean {
+  return metric !== undefined || onFail === 'alert';
+}
+
+/**
+ * @throws AiosError `definition.duration`, `expression.syntax`, `definition.invalid`
+ * @example measuredRule({ metric: 'nullValues', property: 'customerId', unit: 'percent', mustBeLessThan: 5 })
+ */
+export function measuredRule(rule: QualityRule): MeasuredRule {
+  const windowMs = parseDuration(rule.window ?? DEFAULT_WINDOW);
+  return {
+    name: nameOf(rule),
+    rule,
+    windowMs,
+    matches: matcherOf(rule),
+    value: (counters, windowEndMs, newestMs) => measuredValue(rule, counters, windowEndMs, newestMs),
+    holds: (value) => holds(rule, value),
+  };
+}
+
+function nameOf({ name, rule, metric, property }: QualityRule): string {
+  return name ?? [metric ?? rule, property].filter(Boolean).join(' ');
+}
+
+export function noCounters(): Counters {
+  return { rows: 0, matching: 0, newestMs: 0 };
+}
+
+/** Counts an event: a few additions, and one hash where values are told apart. */
+export function count(
+  counters: Counters,
+  rule: MeasuredRule,
+  event: CloudEvent,
+  distinct: Distinct | undefined,
+): void {
+  counters.rows++;
+  counters.newestMs = Math.max(counters.newestMs, Date.parse(event.time));
+  const matching = rule.matches(event);
+  if (typeof matching === 'string') {
+    counters.matching++;
+    distinct?.add(matching);
+  } else if (matching) counters.matching++;
+}
+
+function matcherOf(rule: QualityRule): MeasuredRule['matches'] {
+  const { metric, property } = rule;
+  const valueAt = (event: CloudEvent) => at((event.data ?? null) as Json, property);
+  if (rule.rule !== undefined) {
+    const isHeld = compileExpression(rule.rule);
+    return (event) => {
+      try {
+        return isHeld({ data: event.data, event }) !== true;
+      } catch {
+        return true; // a rule that cannot work on an event does not hold
+      }
+    };
+  }
+  if (metric === 'nullValues') return (event) => valueAt(event) === null;
+  if (metric === 'missingValues') {
+    const missing = ((rule.arguments?.missingValues as Json[] | undefined) ?? []).map((value) =>
+      canonicalize(value),
+    );
+    return (event) => {
+      const value = valueAt(event);
+      return value === undefined || value === null || missing.includes(canonicalize(value));
+    };
+  }
+  if (metric === 'invalidValues') {
+    const { validValues, ...bounds } = rule.arguments ?? {};
+    const validate = compileSchema({
+      ...bounds,
+      ...(validValues === undefined ? {} : { enum: validValues }),
+    });
+    return (event) => {
+      const value = valueAt(event);
+      return value !== undefined && value !== null && validate(value).length > 0;
+    };
+  }
+  if (metric === 'duplicateValues') {
+    return (event) => {
+      const value = valueAt(event);
+      return value === undefined || value === null ? undefined : canonicalize(value);
+    };
+  }
+  return () => false;
+}
+
+function measuredValue(
+  rule: QualityRule,
+  counters: Counters,
+  windowEndMs: number,
+  newestMs: number,
+): number | undefined {
+  const { rows, matching, distinct } = counters;
+  if (rule.metric === 'rowCount') return rows;
+  if (rule.metric === 'freshness')
+    return newestMs === 0 ? undefined : Math.max(0, (windowEndMs - newestMs) / 1000);
+  if (rows === 0) return undefined;
+  const against =
+    rule.metric === 'duplicateValues' ? Math.max(0, matching - Distinct.from(distinct).count()) : matching;
+  return rule.unit === 'percent' ? (100 * against) / rows : against;
+}
+
+/** Without any threshold nothing may count against a rule. */
+function holds(rule: QualityRule, value: number): boolean {
+  const { mustBeBetween: within, mustNotBeBetween: outside } = rule;
+  const tests: (boolean | undefined)[] = [
+    rule.mustBe === undefined ? undefined : value === rule.mustBe,
+    rule.mustNotBe === undefined ? undefined : value !== rule.mustNotBe,
+    rule.mustBeGreaterThan === undefined ? undefined : value > rule.mustBeGreaterThan,
+    rule.mustBeGreaterOrEqualTo === undefined ? undefined : value >= rule.mustBeGreaterOrEqualTo,
+    rule.mustBeLessThan === undefined ? undefined : value < rule.mustBeLessThan,
+    rule.mustBeLessOrEqualTo === undefined ? undefined : value <= rule.mustBeLessOrEqualTo,
+    within && value >= within[0] && value <= within[1],
+    outside && (value < outside[0] || value > outside[1]),
+  ];
+  if (tests.every((test) => test === undefined)) return rule.metric === 'rowCount' ? value > 0 : value === 0;
+  return tests.every((test) => test !== false);
+}
+
+function at(value: Json, path: string | undefined): Json | undefined {
+  let found: Json | undefined = value;
+  for (const name of path?.split('.') ?? []) {
+    if (Array.isArray(found)) found = found[Number(name)];
+    else found = isObject(found) && Object.hasOwn(found, name) ? found[name] : undefined;
+  }
+  return found;
+}

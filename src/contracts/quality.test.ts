@@ -1,0 +1,225 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock } from '../kernel/clock.ts';
+import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
+import type { Json } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { Distinct } from './distinct.ts';
+import { contractMigrations } from './migrations.ts';
+import { QualityMonitor } from './quality-monitor.ts';
+import { count, measuredRule, noCounters, type QualityRule } from './quality-rules.ts';
+
+const START_MS = Date.parse('2026-03-01T00:00:00Z');
+const HOUR_MS = 3_600_000;
+const LATENESS_MS = 60_000;
+
+function event(minute: number, data: Json): CloudEvent {
+  const time = new Date(START_MS + minute * 60_000).toISOString();
+  return { specversion: '1.0', id: `${minute}`, source: 's', type: 'order', time, data };
+}
+
+describe('distinct values', () => {
+  it('are counted exactly while they are few', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string(), { maxLength: 300 }), (values) => {
+        const distinct = new Distinct();
+        for (const value of values) distinct.add(value);
+        return distinct.count() === new Set(values).size;
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('are estimated within 5 % when they are many, in parts that are merged in any order as in one', () => {
+    const whole = new Distinct();
+    const parts = [new Distinct(), new Distinct(), new Distinct()];
+    for (let i = 0; i < 60_000; i++) {
+      whole.add(`value ${i % 30_000}`);
+      parts[i % 3]!.add(`value ${i % 30_000}`);
+    }
+    expect(Math.abs(whole.count() - 30_000) / 30_000).toBeLessThan(0.05);
+    const few = new Distinct();
+    few.add('value 1');
+    const merged = Distinct.from(few.state());
+    for (const part of parts.reverse()) merged.merge(part.state());
+    expect(merged.count()).toBe(whole.count());
+    expect(JSON.stringify(whole.state()).length).toBeLessThan(6_000);
+  });
+});
+
+describe('a quality rule', () => {
+  const events = [
+    event(0, { id: 'a', total: 5, customer: { country: 'DE' } }),
+    event(10, { id: 'b', total: -1, customer: { country: null } }),
+    event(20, { id: 'a', total: 7, customer: {} }),
+    event(30, { id: 'c', total: 700, customer: { country: '' } }),
+  ];
+  it.each<[string, QualityRule, number, boolean]>([
+    ['of the number of events', { metric: 'rowCount', mustBeGreaterOrEqualTo: 4 }, 4, true],
+    ['of the number of events, bounded', { metric: 'rowCount', mustBeBetween: [5, 9] }, 4, false],
+    ['of nulls', { metric: 'nullValues', property: 'customer.country' }, 1, false],
+    [
+      'of a share of nulls',
+      { metric: 'nullValues', property: 'customer.country', unit: 'percent', mustBeLessOrEqualTo: 25 },
+      25,
+      true,
+    ],
+    [
+      'of missing values',
+      {
+        metric: 'missingValues',
+        property: 'customer.country',
+        arguments: { missingValues: [''] },
+        mustBeLessThan: 3,
+      },
+      3,
+      false,
+    ],
+    [
+      'of a range',
+      { metric: 'invalidValues', property: 'total', arguments: { minimum: 0, maximum: 500 }, mustBe: 2 },
+      2,
+      true,
+    ],
+    [
+      'of listed values',
+      { metric: 'invalidValues', property: 'customer.country', arguments: { validValues: ['DE'] } },
+      1,
+      false,
+    ],
+    ['of uniqueness', { metric: 'duplicateValues', property: 'id', mustBeLessThan: 1 }, 1, false],
+    ['of freshness in seconds', { metric: 'freshness', mustBeLessThan: 1800 }, 1800, false],
+    [
+      'of each event',
+      { rule: 'data.total < 500', message: 'm', onFail: 'alert', mustBeLessThan: 2 },
+      1,
+      true,
+    ],
+    ['that cannot work on events', { rule: 'data.nothing > 1', message: 'm', onFail: 'alert' }, 4, false],
+  ])('%s is measured over a window', (_, rule, value, isHeld) => {
+    const measured = measuredRule(rule);
+    const counters = noCounters();
+    const distinct = new Distinct();
+    for (const one of events) count(counters, measured, one, distinct);
+    counters.distinct = distinct.state();
+    const found = measured.value(counters, START_MS + HOUR_MS, counters.newestMs);
+    expect(found).toBe(value);
+    expect(measured.holds(found!)).toBe(isHeld);
+  });
+
+  it('says nothing of a window without events, but for their number and their age', () => {
+    const at = (metric: QualityRule['metric']) =>
+      measuredRule({ metric: metric! }).value(noCounters(), START_MS + HOUR_MS, START_MS);
+    expect([at('nullValues'), at('rowCount'), at('freshness')]).toEqual([undefined, 0, 3600]);
+  });
+});
+
+describe('the monitor of quality rules', () => {
+  let database: TestDatabase;
+  const clock = new ManualClock(START_MS);
+  const told: CloudEvent[] = [];
+  let isDown = false;
+  const rules = [
+    measuredRule({ metric: 'rowCount', mustBeGreaterThan: 1, message: 'orders come' }),
+    measuredRule({ metric: 'duplicateValues', property: 'id' }),
+  ];
+  const open = () =>
+    new QualityMonitor({
+      db: database.db,
+      clock,
+      limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
+      rulesOf: (type) => (type === 'order' ? rules : []),
+      types: () => ['order'],
+      emit: async (one) => {
+        if (isDown) throw new Error('down');
+        told.push(one);
+      },
+    });
+  let monitor: QualityMonitor;
+  beforeAll(async () => {
+    database = await createTestDatabase(contractMigrations);
+  });
+  afterAll(() => database.close());
+  beforeEach(() => {
+    monitor = open();
+  });
+  const handle = (...events: CloudEvent[]) =>
+    database.db.transaction((tx) =>
+      monitor.handle(
+        events.map(
+          (one, offset): LoggedEvent => ({
+            event: one,
+            partition: 0,
+            offset,
+            timeMs: Date.parse(one.time),
+            recordedAtMs: 0,
+          }),
+        ),
+        tx,
+      ),
+    );
+  const judgeAt = async (minute: number) => {
+    clock.advanceTo(START_MS + minute * 60_000);
+    await Promise.all([monitor.judge(), open().judge()]);
+  };
+  const verdicts = async () =>
+    (await monitor.windows('order', 20)).map(
+      ({ rule, startMs, rows, value, status, late }) =>
+        `${(startMs - START_MS) / HOUR_MS} ${rule}: ${rows} ${value} ${status} ${late}`,
+    );
+
+  it('adds batches up, waits for late events and judges each window once', async () => {
+    await handle(event(5, { id: 'a' }), event(10, { id: 'b' }));
+    await handle(event(59, { id: 'a' }), event(61, { id: 'a' }));
+    await judgeAt(60);
+    expect((await verdicts()).filter((line) => !line.includes('open'))).toEqual([]);
+    await judgeAt(61);
+    expect(await verdicts()).toEqual([
+      '1 duplicateValues id: 1 null open 0',
+      '1 rowCount: 1 null open 0',
+      '0 duplicateValues id: 3 1 failed 0',
+      '0 rowCount: 3 3 passed 0',
+    ]);
+    expect(told).toMatchObject([
+      {
+        type: 'aios.contract.quality.failed.v1',
+        subject: 'order',
+        data: { rule: 'duplicateValues id', value: 1, windowStart: '2026-03-01T00:00:00.000Z' },
+      },
+    ]);
+  });
+
+  it('counts what comes after the verdict as late, and leaves the verdict', async () => {
+    await handle(event(20, { id: 'z' }));
+    expect((await verdicts()).slice(2)).toEqual([
+      '0 duplicateValues id: 3 1 failed 1',
+      '0 rowCount: 3 3 passed 1',
+    ]);
+  });
+
+  it('tells of a failure and of the recovery, also where nothing came, and where a process died before it told', async () => {
+    told.length = 0;
+    isDown = true;
+    await judgeAt(121).catch(() => {});
+    expect(told).toEqual([]);
+    isDown = false;
+    await judgeAt(122);
+    expect(
+      [...new Set(told.map(({ type, data }) => `${type} ${(data as { rule: string }).rule}`))].sort(),
+    ).toEqual([
+      'aios.contract.quality.failed.v1 rowCount',
+      'aios.contract.quality.recovered.v1 duplicateValues id',
+    ]);
+    await judgeAt(181);
+    expect((await verdicts()).slice(0, 2)).toEqual([
+      '2 duplicateValues id: 0 null empty 0',
+      '2 rowCount: 0 0 failed 0',
+    ]);
+    expect(await monitor.states('order')).toMatchObject([
+      { rule: 'duplicateValues id', status: 'passed' },
+      { rule: 'rowCount', status: 'failed' },
+    ]);
+    await judgeAt(100 * 60);
+    expect((await verdicts()).length).toBe(20); // of the long pause, the newest ten windows of each rule
+  });
+});

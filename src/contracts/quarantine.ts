@@ -1,0 +1,189 @@
+import { metrics } from '@opentelemetry/api';
+import type { Clock } from '../kernel/clock.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { AiosError, type Problem } from '../kernel/errors.ts';
+import { derivedId } from '../kernel/ids.ts';
+import type { Database } from '../store/database.ts';
+import { type Committer, plannedLane, type Write, write } from '../store/group-commit.ts';
+import { columns, timestamp } from '../store/rows.ts';
+
+/** An event that its contract keeps apart: not in the log, seen by no consumer, not lost. */
+interface QuarantinedEvent {
+  id: string;
+  contract: string;
+  /** Of the contract that it was held to. */
+  version: string;
+  event: CloudEvent;
+  problem: Problem;
+  /** Milliseconds since the epoch. */
+  arrivedAt: number;
+  status: 'open' | 'released' | 'discarded';
+  resolvedAt: number | null;
+  resolvedBy: string | null;
+  reason: string | null;
+}
+
+interface Resolution {
+  id: string;
+  status: 'released' | 'discarded';
+  at: number;
+  by: string;
+  reason: string;
+}
+
+type Arrival = Pick<QuarantinedEvent, 'id' | 'contract' | 'version' | 'event' | 'problem' | 'arrivedAt'>;
+
+const counter = metrics.getMeter('aios.contracts').createCounter('aios.contracts.quarantined', {
+  description: 'Events that a contract kept apart',
+  unit: '{event}',
+});
+
+/** An event that comes again while it is kept is kept once; one that was resolved before is not opened again. */
+const arrivalLane = plannedLane<Arrival>({
+  name: 'quarantine',
+  order: 33,
+  plan: (items) => ({
+    statements: [
+      {
+        text: `insert into quarantined_events (id, contract, version, event, problem, arrived_at, status)
+          select *, 'open' from unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::json[], $6::timestamptz[])
+          on conflict (id) do nothing`,
+        values: columns(items, ({ id, contract, version, event, problem, arrivedAt }) => [
+          id,
+          contract,
+          version,
+          JSON.stringify(event),
+          JSON.stringify(problem),
+          timestamp(arrivedAt),
+        ]),
+      },
+    ],
+  }),
+});
+
+const resolutionLane = plannedLane<Resolution>({
+  name: 'quarantine resolutions',
+  order: 34,
+  plan: (items) => ({
+    statements: [
+      {
+        text: `update quarantined_events q set status = r.status, resolved_at = r.at, resolved_by = r.by, reason = r.reason
+          from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[]) as r(id, status, at, by, reason)
+          where q.id = r.id and q.status = 'open'`,
+        values: columns(items, ({ id, status, at, by, reason }) => [id, status, timestamp(at), by, reason]),
+      },
+    ],
+  }),
+});
+
+const COLUMNS = `id, contract, version, event, problem, arrived_at as "arrivedAt", status, resolved_at as "resolvedAt", resolved_by as "resolvedBy", reason`;
+
+interface Dependencies {
+  db: Database;
+  commit: Committer;
+  clock: Clock;
+  /** Holds an event to its contract; throws when it does not fit. */
+  check(event: CloudEvent): unknown;
+  /** The write that appends an event to the log. */
+  append(event: CloudEvent): Write;
+  /** The record of who did it. */
+  record(entry: {
+    action: string;
+    id: string;
+    by: { kind: string; id: string };
+    at: number;
+    reason: string;
+  }): Write;
+}
+
+/** True for a fault of an event that is to be kept apart, not refused. */
+export function isQuarantined(fault: AiosError): boolean {
+  return fault.code === 'contracts.data_invalid' && fault.extensions.onFail === 'quarantine';
+}
+
+/**
+ * Events that do not fit their contract, where the contract says `quarantine`. Unlike a dead letter, which is in the log and which one group could not
+ * handle, such an event was never in the log. Released, it is held to its contract as it is then and appended as what it is, with its id, source and time;
+ * its place in the log is that of its release, behind what came in the meantime.
+ */
+export class Quarantine {
+  readonly #dependencies: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** Keeps events apart, durably when it resolves. */
+  async keep(refused: readonly { event: CloudEvent; fault: AiosError }[]): Promise<void> {
+    const { commit, clock } = this.#dependencies;
+    const writes = refused.map(({ event, fault }) => {
+      counter.add(1, { contract: event.type });
+      return write(arrivalLane, {
+        id: derivedId('qtn', event.source, event.id),
+        contract: event.type,
+        version: String(fault.extensions.version),
+        event,
+        problem: fault.toProblem(),
+        arrivedAt: clock.now(),
+      });
+    });
+    if (writes.length > 0) await commit.commit(writes);
+  }
+
+  /** Newest first; `before` is the cursor of the last page. */
+  async list(filter: {
+    contract?: string | undefined;
+    status?: string | undefined;
+    before?: string | undefined;
+    limit: number;
+  }): Promise<{ items: QuarantinedEvent[]; nextCursor: string | null }> {
+    const items = await this.#dependencies.db.query<QuarantinedEvent>(
+      `select ${COLUMNS} from quarantined_events
+       where ($1::text is null or contract = $1) and ($2::text is null or status = $2)
+         and ($3::text is null or (arrived_at, id) < (select arrived_at, id from quarantined_events where id = $3))
+       order by arrived_at desc, id desc limit $4`,
+      [filter.contract ?? null, filter.status ?? null, filter.before ?? null, filter.limit + 1],
+    );
+    const page = items.slice(0, filter.limit);
+    return { items: page, nextCursor: items.length > filter.limit ? page.at(-1)!.id : null };
+  }
+
+  /**
+   * Appends an event that fits by now; twice is once.
+   *
+   * @throws AiosError `contracts.unknown_quarantined`, or what its contract still says against it
+   */
+  async release(id: string, by: { kind: string; id: string }): Promise<void> {
+    const { event } = await this.#open(id);
+    this.#dependencies.check(event);
+    await this.#resolve(id, 'released', by, 'It fits its contract.', [this.#dependencies.append(event)]);
+  }
+
+  /** @throws AiosError `contracts.unknown_quarantined` */
+  async discard(id: string, by: { kind: string; id: string }, reason: string): Promise<void> {
+    await this.#open(id);
+    await this.#resolve(id, 'discarded', by, reason, []);
+  }
+
+  async #open(id: string): Promise<QuarantinedEvent> {
+    const [found] = await this.#dependencies.db.query<QuarantinedEvent>(
+      `select ${COLUMNS} from quarantined_events where id = $1 and status = 'open'`,
+      [id],
+    );
+    if (found) return found;
+    throw new AiosError('contracts.unknown_quarantined', { detail: `No event ${id} is in quarantine.` });
+  }
+
+  async #resolve(
+    id: string,
+    status: Resolution['status'],
+    by: { kind: string; id: string },
+    reason: string,
+    others: Write[],
+  ): Promise<void> {
+    const { commit, clock, record } = this.#dependencies;
+    const at = clock.now();
+    const resolution = write(resolutionLane, { id, status, at, by: by.id, reason });
+    await commit.commit([...others, resolution, record({ action: status, id, by, at, reason })]);
+  }
+}
