@@ -71,6 +71,13 @@ describe('aios contracts and aios quarantine', () => {
     expect((await aios('contracts', 'quality', 'order.placed')).code).toBe(0);
   });
 
+  it('asyncapi prints the document', async () => {
+    expect((await aios('contracts', 'asyncapi')).text).toMatch(/^asyncapi: 3\.0\.0/);
+    expect(JSON.parse((await aios('--json', 'contracts', 'asyncapi')).text)).toMatchObject({
+      asyncapi: '3.0.0',
+    });
+  });
+
   it('check says what a file would come to', async () => {
     const file = join(folder, 'order.yaml');
     await writeFile(file, contract('1.2.0', 'integer'));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { JsonObject } from '../kernel/json.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
@@ -127,5 +128,19 @@ describe('the registry of contracts', () => {
       "select count(*)::int as count from audit_entries where object = 'contract:order.placed'",
     )) as [{ count: number }];
     expect(count).toBe(2);
+  });
+
+  it('gives what is taken and sent as AsyncAPI, in JSON and in YAML', async () => {
+    const ask = (form: string) =>
+      api.request({ method: 'GET', url: `/api/v1/asyncapi.${form}`, role: 'viewer' });
+    const document = (await ask('json')).json();
+    expect(document).toMatchObject({
+      asyncapi: '3.0.0',
+      channels: { ingest: { address: '/api/v1/events' } },
+      components: { messages: { 'order.placed': { 'x-aios-version': '1.1.0' } } },
+    });
+    const yaml = await ask('yaml');
+    expect(yaml.headers['content-type']).toContain('application/yaml');
+    expect(parse(yaml.body)).toEqual(document);
   });
 });

@@ -1,9 +1,12 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { stringify } from 'yaml';
+import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import { type ContractRegistry, type ContractVersion, modeOf } from '../contracts/registry.ts';
 import type { Clock } from '../kernel/clock.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
 import type { Committer } from '../store/group-commit.ts';
 import { actorOf, type Caller, route } from './routes.ts';
@@ -14,6 +17,9 @@ interface Dependencies {
   commit: Committer;
   clock: Clock;
   auditLog: Pick<AuditLog, 'entry'>;
+  version?: string;
+  /** Where people reach the API, when a proxy stands before it. */
+  publicOrigin?: string | undefined;
 }
 
 const Mode = Type.Union(MODES.map((mode) => Type.Literal(mode)));
@@ -63,6 +69,7 @@ export function contractRoutes(dependencies: Dependencies): (server: FastifyInst
     readRoutes(server, dependencies);
     compatibilityRoutes(server, dependencies);
     deprecationRoutes(server, dependencies);
+    asyncApiRoutes(server, dependencies);
   };
 }
 
@@ -107,6 +114,58 @@ function readRoutes(server: FastifyInstance, dependencies: Dependencies): void {
       }),
     ),
     handle: ({ params: { name } }) => ({ items: dependencies.contractRegistry.uses(name), nextCursor: null }),
+  });
+}
+
+/** Events of runs and steps, for the flows that ask for them. */
+const SYSTEM_EVENTS = [
+  ...['started', 'suspended', 'resumed', 'cancelled', 'faulted', 'completed'].flatMap((change) => [
+    { type: `io.serverlessworkflow.workflow.${change}.v1`, summary: `A run was ${change}` },
+    { type: `io.serverlessworkflow.task.${change}.v1`, summary: `A step was ${change}` },
+  ]),
+  ...['correlation-started', 'correlation-completed', 'status-changed'].map((change) => ({
+    type: `io.serverlessworkflow.workflow.${change}.v1`,
+    summary: `Of a run: ${change.replace('-', ' ')}`,
+  })),
+  ...['created', 'retried', 'status-changed'].map((change) => ({
+    type: `io.serverlessworkflow.task.${change}.v1`,
+    summary: `Of a step: ${change.replace('-', ' ')}`,
+  })),
+];
+
+function asyncApiRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  const document = async (request: FastifyRequest): Promise<JsonObject> => {
+    const { contractRegistry: registry, publicOrigin, version = '0.1.0' } = dependencies;
+    const contracts = registry.list().map(async ({ name }) => {
+      const { body, deprecation } = await registry.version(name, 'latest');
+      return { body, deprecation, uses: registry.uses(name) };
+    });
+    return asyncApiDocument({
+      origin: publicOrigin ?? `${request.protocol}://${request.host}`,
+      version,
+      contracts: await Promise.all(contracts),
+      systemEvents: SYSTEM_EVENTS,
+    });
+  };
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/asyncapi.json',
+    permission: 'definitions.read',
+    summary: 'What the system takes and sends, as an AsyncAPI 3.0 document',
+    tag,
+    answer: AnyObject,
+    handle: ({ request }) => document(request),
+  });
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/asyncapi.yaml',
+    permission: 'definitions.read',
+    summary: 'The same as YAML',
+    tag,
+    handle: async ({ request, reply }) => {
+      const text = stringify(await document(request), { aliasDuplicateObjects: false });
+      return reply.type('application/yaml; charset=utf-8').serializer(String).send(text);
+    },
   });
 }
 

@@ -41,6 +41,12 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'contracts',
+    name: 'asyncapi',
+    description: 'what the system takes and sends, as an AsyncAPI 3.0 document (--json for JSON)',
+    load: async () => (await import('./contracts.ts')).asyncapi,
+  },
+  {
+    under: 'contracts',
     name: 'quality <type>',
     description: 'how the measured quality rules of a contract stand (exit code 1 while one fails)',
     load: async () => (await import('./quarantine.ts')).quality,

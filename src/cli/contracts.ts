@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -145,6 +145,14 @@ export const deprecate: Action = async (options, [name, version]) => {
       ? `${name} ${release.version} is deprecated: ${release.deprecation.message}`
       : `${name} ${release.version} is not deprecated.`,
   );
+  return EXIT.ok;
+};
+
+/** What the system takes and sends. */
+export const asyncapi: Action = async (options) => {
+  const client = await openClient(options);
+  const document = await client.request<JsonObject>('GET', '/api/v1/asyncapi.json');
+  print(document, options.json, () => stringify(document, { aliasDuplicateObjects: false }).trimEnd());
   return EXIT.ok;
 };
 

@@ -6,6 +6,10 @@ import type { Json } from '../kernel/json.ts';
 export interface Operations {
   /** Apply a whole project, or with dryRun say what that would change. Permission: `definitions.write`. */
   'POST /api/v1/apply': { query?: { dryRun?: boolean | undefined }; body: { files: Array<{ path: string; text?: string | undefined; base64?: string | undefined }> }; answer: { changes: Array<{ kind: string; name: string; action: "create" | "update" | "unchanged"; fromVersion: number; toVersion: number }>; applied: boolean } };
+  /** What the system takes and sends, as an AsyncAPI 3.0 document. Permission: `definitions.read`. */
+  'GET /api/v1/asyncapi.json': { answer: { [name: string]: Json } };
+  /** The same as YAML. Permission: `definitions.read`. */
+  'GET /api/v1/asyncapi.yaml': { answer: Json };
   /** The newest checkpoint: a signed note. Permission: `audit.read`. */
   'GET /api/v1/audit/checkpoint': { answer: Json };
   /** Audit entries, newest first. Permission: `audit.read`. */

@@ -1,0 +1,226 @@
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { escapePointer } from '../kernel/schema.ts';
+import type { ContractBody } from './contract-kind.ts';
+import type { Deprecation, Use } from './registry.ts';
+
+/** A contract as the document tells of it. */
+export interface Described {
+  body: ContractBody;
+  deprecation: Deprecation | undefined;
+  uses: readonly Use[];
+}
+
+/** An event of the system itself, which no contract covers. */
+export interface SystemEvent {
+  type: string;
+  summary: string;
+}
+
+const SCHEMA_FORMAT = 'application/schema+json;version=draft-2020-12';
+const CONTENT_TYPE = 'application/cloudevents+json';
+
+/** Events that contracts send of themselves. */
+const CONTRACT_EVENTS: readonly SystemEvent[] = [
+  {
+    type: 'aios.contract.quality.failed.v1',
+    summary: 'A measured quality rule of a contract begins to fail',
+  },
+  { type: 'aios.contract.quality.recovered.v1', summary: 'A quality rule that failed holds again' },
+];
+
+/**
+ * What the system takes and sends, as an AsyncAPI 3.0 document: a message for every contract and every event of the system itself; the channel that
+ * events are posted to, and that of the log, on which flows, feature views and others receive and flows send.
+ *
+ * @param origin where the API is reached: `https://aios.example.org`
+ * @example asyncApiDocument({ origin, version: '0.1.0', contracts, systemEvents }).channels
+ */
+export function asyncApiDocument({
+  origin,
+  version,
+  contracts,
+  systemEvents,
+}: {
+  origin: string;
+  version: string;
+  contracts: readonly Described[];
+  systemEvents: readonly SystemEvent[];
+}): JsonObject {
+  const { host, protocol, pathname } = new URL(origin);
+  const own = [...CONTRACT_EVENTS, ...systemEvents];
+  const types = [...contracts.map(({ body }) => body.name), ...own.map(({ type }) => type)];
+  return {
+    asyncapi: '3.0.0',
+    info: {
+      title: 'AIOS events',
+      version,
+      description: 'What this system takes and sends: CloudEvents 1.0, held to data contracts.',
+      license: { name: 'Apache-2.0' },
+    },
+    defaultContentType: CONTENT_TYPE,
+    servers: {
+      http: {
+        host,
+        protocol: protocol.replace(':', ''),
+        ...(pathname === '/' ? {} : { pathname }),
+        security: [{ $ref: '#/components/securitySchemes/key' }],
+      },
+    },
+    channels: channelsOf(contracts, types),
+    operations: operationsOf(contracts, own),
+    components: {
+      messages: Object.fromEntries([
+        ...contracts.map((one) => [keyOf(one.body.name), messageOf(one)]),
+        ...own.map(({ type, summary }) => [keyOf(type), systemMessage(type, summary)]),
+      ]),
+      schemas: Object.fromEntries(
+        contracts.map(({ body }) => [
+          keyOf(body.name),
+          {
+            schemaFormat: SCHEMA_FORMAT,
+            schema: rebased(body.schema, `#/components/schemas/${keyOf(body.name)}/schema`),
+          },
+        ]),
+      ),
+      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key' } },
+    },
+  };
+}
+
+function channelsOf(contracts: readonly Described[], types: readonly string[]): JsonObject {
+  const messages = (names: readonly string[]) =>
+    Object.fromEntries(names.map((type) => [keyOf(type), { $ref: `#/components/messages/${keyOf(type)}` }]));
+  return {
+    ingest: {
+      address: '/api/v1/events',
+      title: 'Events posted over HTTP',
+      description: 'The three modes of the CloudEvents HTTP binding: binary, structured and batch.',
+      servers: [{ $ref: '#/servers/http' }],
+      messages: messages(contracts.map(({ body }) => body.name)),
+    },
+    log: {
+      address: null,
+      title: 'The event log',
+      description: 'In order per partition key; each consumer group reads every event once.',
+      messages: messages(types),
+    },
+  };
+}
+
+function operationsOf(contracts: readonly Described[], own: readonly SystemEvent[]): JsonObject {
+  const refs = (channel: string, types: readonly string[]) =>
+    types.map((type) => ({ $ref: `#/channels/${channel}/messages/${keyOf(type)}` }));
+  const operation = (
+    action: 'send' | 'receive',
+    channel: string,
+    types: readonly string[],
+    summary: string,
+  ): JsonObject => ({
+    action,
+    channel: { $ref: `#/channels/${channel}` },
+    summary,
+    messages: refs(channel, types),
+  });
+  const names = contracts.map(({ body }) => body.name);
+  const operations: JsonObject = {
+    ingest: operation('receive', 'ingest', names, 'Take events that producers post'),
+    tell: operation(
+      'send',
+      'log',
+      own.map(({ type }) => type),
+      'Tell of the system itself',
+    ),
+  };
+  const users = new Map<
+    string,
+    { action: 'send' | 'receive'; kind: string; name: string; types: Set<string> }
+  >();
+  for (const { body, uses } of contracts) {
+    for (const { kind, name, paths } of uses) {
+      for (const path of paths) {
+        const action = path.includes('/emit/') || path.includes('/notify/') ? 'send' : 'receive';
+        const key = keyOf(`${kind}.${name}.${action}`);
+        const user = users.get(key) ?? { action, kind, name, types: new Set<string>() };
+        user.types.add(body.name);
+        users.set(key, user);
+      }
+    }
+  }
+  for (const [key, { action, kind, name, types }] of users) {
+    const summary = `The ${kind} ${name} ${action === 'send' ? 'sends' : 'receives'}`;
+    operations[key] = operation(action, 'log', [...types], summary);
+  }
+  return operations;
+}
+
+function messageOf({ body, deprecation }: Described): JsonObject {
+  const { name, version, owner, description } = body;
+  return {
+    name,
+    title: name,
+    ...(description === undefined ? {} : { summary: description }),
+    contentType: CONTENT_TYPE,
+    payload: envelope(name, { $ref: `#/components/schemas/${keyOf(name)}/schema` }),
+    'x-aios-version': version,
+    'x-aios-owner': owner,
+    ...(deprecation ? { 'x-aios-deprecated': deprecation.message } : {}),
+  };
+}
+
+function systemMessage(type: string, summary: string): JsonObject {
+  return {
+    name: type,
+    title: type,
+    summary,
+    contentType: CONTENT_TYPE,
+    payload: envelope(type, { type: 'object' }),
+  };
+}
+
+/** The JSON form of a CloudEvent around its data. */
+function envelope(type: string, data: JsonObject): JsonObject {
+  return {
+    schemaFormat: SCHEMA_FORMAT,
+    schema: {
+      type: 'object',
+      required: ['specversion', 'id', 'source', 'type', 'data'],
+      properties: {
+        specversion: { const: '1.0' },
+        id: { type: 'string', minLength: 1 },
+        source: { type: 'string', format: 'uri-reference' },
+        type: { const: type },
+        subject: { type: 'string' },
+        time: { type: 'string', format: 'date-time' },
+        partitionkey: { type: 'string' },
+        dataversion: { type: 'string', description: 'The version of the contract; the newest when left out' },
+        data,
+      },
+    },
+  };
+}
+
+/** Keys of the document's maps: letters, digits, dots, dashes and underscores. */
+function keyOf(name: string): string {
+  return name.replace(/[^\w.-]/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}`);
+}
+
+/** A schema that stands within another document: its own references begin further down. */
+function rebased(value: Json, base: string): Json {
+  if (Array.isArray(value)) return value.map((part) => rebased(part, base));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, part]): [string, Json][] => {
+      if (name === '$id') return []; // it would move the base of the references
+      if (name === '$ref' && typeof part === 'string' && part.startsWith('#'))
+        return [
+          [
+            name,
+            part.startsWith('#/') || part === '#'
+              ? base + part.slice(1)
+              : `${base}/$defs/${escapePointer(part.slice(1))}`,
+          ],
+        ];
+      return [[name, rebased(part, base)]];
+    }),
+  );
+}
