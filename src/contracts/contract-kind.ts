@@ -5,6 +5,13 @@ import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { CONTENT_MODELS, type CompatibilityMode, type ContentModel, MODES } from './compatibility.ts';
 import { isMeasured, measuredRule, QUALITY_SCHEMA, type QualityRule } from './quality-rules.ts';
+import {
+  SERVICE_LEVELS_SCHEMA,
+  type ServiceLevel,
+  serviceLevelRules,
+  TEAM_SCHEMA,
+  type TeamMember,
+} from './service-levels.ts';
 
 /** A data contract, in the words of the Open Data Contract Standard where it has them. */
 export interface ContractBody {
@@ -22,7 +29,9 @@ export interface ContractBody {
   quality?: QualityRule[];
   /** What is done with an event that does not fit the schema: `refuse` when left out. */
   onInvalid?: 'refuse' | 'quarantine';
-  sla?: JsonObject;
+  /** Who answers for it, besides the owner. */
+  team?: TeamMember[];
+  slaProperties?: ServiceLevel[];
 }
 
 const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
@@ -43,7 +52,8 @@ const validate = compileSchema({
       items: QUALITY_SCHEMA,
     },
     onInvalid: { enum: ['refuse', 'quarantine'] },
-    sla: { type: 'object' },
+    team: TEAM_SCHEMA,
+    slaProperties: SERVICE_LEVELS_SCHEMA,
   },
 });
 
@@ -57,7 +67,7 @@ export function parseContract(document: SourceDocument): { name: string; body: J
   const body = document.value as unknown as ContractBody;
   const locate = (issue: Issue) => locateIssue(document, issue);
   compileAt('/schema', () => compileSchema(body.schema), locate);
-  const names = new Set<string>();
+  const names = new Set(serviceLevelRules(body.slaProperties ?? []).map(({ name }) => name));
   for (const [index, rule] of (body.quality ?? []).entries()) {
     const place = `/quality/${index}`;
     if (rule.rule !== undefined) compileAt(`${place}/rule`, () => compileExpression(rule.rule!), locate);

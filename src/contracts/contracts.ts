@@ -9,6 +9,7 @@ import type { DefinitionKind } from '../store/project.ts';
 import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
 import { type ContractBody, parseContract } from './contract-kind.ts';
 import { isMeasured, type MeasuredRule, measuredRule } from './quality-rules.ts';
+import { serviceLevelRules } from './service-levels.ts';
 
 interface Compiled {
   readonly version: string;
@@ -163,7 +164,7 @@ function faultOf(holds: Expression, event: CloudEvent): string | undefined {
   }
 }
 
-function compile({ version, schema, quality = [], onInvalid }: ContractBody): Compiled {
+function compile({ version, schema, quality = [], slaProperties = [], onInvalid }: ContractBody): Compiled {
   return {
     version,
     validate: compileSchema(schema),
@@ -174,7 +175,7 @@ function compile({ version, schema, quality = [], onInvalid }: ContractBody): Co
         message: message!,
         isQuarantine: onFail === 'quarantine',
       })),
-    measured: quality.filter(isMeasured).map(measuredRule),
+    measured: [...quality.filter(isMeasured).map(measuredRule), ...serviceLevelRules(slaProperties)],
     quarantinesInvalid: onInvalid === 'quarantine',
   };
 }

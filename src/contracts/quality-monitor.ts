@@ -75,15 +75,16 @@ export class QualityMonitor {
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<undefined> {
     const groups = new Map<
       string,
-      { contract: string; rule: MeasuredRule; startMs: number; events: CloudEvent[] }
+      { contract: string; rule: MeasuredRule; startMs: number; events: LoggedEvent[] }
     >();
-    for (const { event, timeMs } of events) {
+    for (const logged of events) {
+      const { event, timeMs } = logged;
       for (const rule of this.#dependencies.rulesOf(event.type)) {
         const startMs = timeMs - (timeMs % rule.windowMs);
         const key = `${event.type}\0${rule.name}\0${startMs}`;
         const group = groups.get(key);
-        if (group) group.events.push(event);
-        else groups.set(key, { contract: event.type, rule, startMs, events: [event] });
+        if (group) group.events.push(logged);
+        else groups.set(key, { contract: event.type, rule, startMs, events: [logged] });
       }
     }
     // In one order everywhere, so that two processes take their locks in the same one.
@@ -98,7 +99,7 @@ export class QualityMonitor {
       rule,
       startMs,
       events,
-    }: { contract: string; rule: MeasuredRule; startMs: number; events: CloudEvent[] },
+    }: { contract: string; rule: MeasuredRule; startMs: number; events: LoggedEvent[] },
   ): Promise<void> {
     const key = [contract, rule.name, timestamp(startMs)];
     await tx.query(
@@ -119,7 +120,7 @@ export class QualityMonitor {
     }
     const { counters } = row!;
     const distinct = rule.rule.metric === 'duplicateValues' ? Distinct.from(counters.distinct) : undefined;
-    for (const event of events) count(counters, rule, event, distinct);
+    for (const { event, recordedAtMs } of events) count(counters, rule, event, recordedAtMs, distinct);
     if (distinct) counters.distinct = distinct.state();
     await tx.query(
       'update contract_quality_windows set counters = $4 where contract = $1 and rule = $2 and window_start = $3',

@@ -66,7 +66,7 @@ export interface MeasuredRule {
   readonly rule: QualityRule;
   readonly windowMs: number;
   /** Whether an event counts against the rule; of distinct values the value itself, nothing when it has none. */
-  matches(event: CloudEvent): boolean | string | undefined;
+  matches(event: CloudEvent, recordedAtMs: number): boolean | string | undefined;
   /** What the rule comes to at the end of a window; nothing when there was nothing to measure. */
   value(counters: Counters, windowEndMs: number, newestMs: number): number | undefined;
   holds(value: number): boolean;
@@ -138,11 +138,12 @@ export function count(
   counters: Counters,
   rule: MeasuredRule,
   event: CloudEvent,
+  recordedAtMs: number,
   distinct: Distinct | undefined,
 ): void {
   counters.rows++;
   counters.newestMs = Math.max(counters.newestMs, Date.parse(event.time));
-  const matching = rule.matches(event);
+  const matching = rule.matches(event, recordedAtMs);
   if (typeof matching === 'string') {
     counters.matching++;
     distinct?.add(matching);

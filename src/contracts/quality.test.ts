@@ -8,6 +8,7 @@ import { Distinct } from './distinct.ts';
 import { contractMigrations } from './migrations.ts';
 import { QualityMonitor } from './quality-monitor.ts';
 import { count, measuredRule, noCounters, type QualityRule } from './quality-rules.ts';
+import { serviceLevelRules } from './service-levels.ts';
 
 const START_MS = Date.parse('2026-03-01T00:00:00Z');
 const HOUR_MS = 3_600_000;
@@ -100,11 +101,31 @@ describe('a quality rule', () => {
     const measured = measuredRule(rule);
     const counters = noCounters();
     const distinct = new Distinct();
-    for (const one of events) count(counters, measured, one, distinct);
+    for (const one of events) count(counters, measured, one, Date.parse(one.time), distinct);
     counters.distinct = distinct.state();
     const found = measured.value(counters, START_MS + HOUR_MS, counters.newestMs);
     expect(found).toBe(value);
     expect(measured.holds(found!)).toBe(isHeld);
+  });
+
+  it('comes of service levels: that events come in time, and often enough', () => {
+    const [latency, frequency, ...others] = serviceLevelRules([
+      { property: 'latency', value: 5, unit: 'm' },
+      { property: 'frequency', value: 2, unit: 'h' },
+      { property: 'retention', value: 'P1Y' },
+    ]);
+    expect(others).toEqual([]);
+    expect([latency!.name, frequency!.name, frequency!.windowMs]).toEqual([
+      'latency 5 m',
+      'frequency 2 h',
+      2 * HOUR_MS,
+    ]);
+    const counters = noCounters();
+    for (const lateMs of [0, 299_000, 301_000])
+      count(counters, latency!, event(0, {}), START_MS + lateMs, undefined);
+    expect(latency!.value(counters, START_MS + HOUR_MS, START_MS)).toBe(1);
+    expect(latency!.holds(1)).toBe(false);
+    expect(frequency!.holds(0)).toBe(false);
   });
 
   it('says nothing of a window without events, but for their number and their age', () => {
