@@ -23,6 +23,7 @@ import { rolloutRoutes } from './routes-rollouts.ts';
 import { runQueueRoutes } from './routes-run-queues.ts';
 import { runRoutes } from './routes-runs.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
+import { schemaRegistryRoutes } from './routes-schema-registry.ts';
 import { servingRoutes } from './routes-serving.ts';
 import { startRoutes } from './routes-start.ts';
 import { systemRoutes } from './routes-system.ts';
@@ -87,6 +88,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     definitionRoutes(dependencies),
     contractRoutes(dependencies),
     quarantineRoutes(dependencies),
+    schemaRegistryRoutes(dependencies),
     eventRoutes(dependencies),
     replayRoutes(dependencies),
     webhookRoutes(dependencies),

@@ -346,6 +346,30 @@ export interface Operations {
   'GET /metrics': { answer: Json };
   /** Whether traffic may come; 503 with the reason when not. */
   'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
+  /** Whether a schema is compatible with a version, in the mode of the subject. Permission: `definitions.read`. */
+  'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  /** The mode of contracts that name none. Permission: `definitions.read`. */
+  'GET /schema-registry/config': { answer: Json };
+  /** The mode of a contract. Permission: `definitions.read`. */
+  'GET /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
+  /** That nothing is written here. Permission: `definitions.read`. */
+  'GET /schema-registry/mode': { answer: Json };
+  /** A schema by its id. Permission: `definitions.read`. */
+  'GET /schema-registry/schemas/ids/{id}': { params: { id: number }; answer: Json };
+  /** The subject and the version of an id. Permission: `definitions.read`. */
+  'GET /schema-registry/schemas/ids/{id}/versions': { params: { id: number }; answer: Json };
+  /** The types of schemas. Permission: `definitions.read`. */
+  'GET /schema-registry/schemas/types': { answer: Json };
+  /** Subjects: the event types. Permission: `definitions.read`. */
+  'GET /schema-registry/subjects': { answer: Json };
+  /** Which version a schema is. Permission: `definitions.read`. */
+  'POST /schema-registry/subjects/{subject}': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  /** The numbers of a subject’s versions. Permission: `definitions.read`. */
+  'GET /schema-registry/subjects/{subject}/versions': { params: { subject: string }; answer: Json };
+  /** A version of a subject, by its number or `latest`. Permission: `definitions.read`. */
+  'GET /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; answer: Json };
+  /** The schema alone. Permission: `definitions.read`. */
+  'GET /schema-registry/subjects/{subject}/versions/{version}/schema': { params: { subject: string; version: string }; answer: Json };
   /** Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions). Permission: `serving.infer`. */
   'POST /v1/chat/completions': { body: { model: string; [name: string]: Json | undefined }; answer: { [name: string]: Json } };
   /** Embeddings of one or many texts, as numbers or base64 (OpenAI embeddings). Permission: `serving.infer`. */
