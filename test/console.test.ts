@@ -110,6 +110,7 @@ describe.skipIf(!browserPath)(
         ['/models/return-risk', 'return-risk'],
         ['/events', 'Events'],
         ['/events?tab=dead-letters', 'Events'],
+        ['/contracts', 'Contracts'],
         ['/audit', 'Audit'],
         ['/audit?entry=3', 'Entry 3'],
         ['/no-such-page', 'Nothing here'],

@@ -88,6 +88,17 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/contracts',
+    component: lazyRouteComponent(() => import('./contracts/contracts-page.tsx'), 'ContractsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/contracts/$name',
+    validateSearch: texts('from', 'to'),
+    component: lazyRouteComponent(() => import('./contracts/contract-page.tsx'), 'ContractPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/audit',
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),

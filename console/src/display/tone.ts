@@ -4,6 +4,7 @@ const STATUS: Readonly<Record<string, Tone>> = {
   completed: 'good',
   ready: 'good',
   replayed: 'good',
+  passed: 'good',
   promoted: 'good',
   running: 'active',
   claimed: 'active',

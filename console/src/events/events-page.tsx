@@ -1,11 +1,13 @@
 import { Group, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { quarantineQuery } from '../api/contracts.ts';
 import { deadLettersQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
 import { Page } from '../display/page.tsx';
 import { DeadLetters } from './dead-letters.tsx';
 import { EventLog } from './event-log.tsx';
+import { Quarantine } from './quarantine.tsx';
 
 const route = getRouteApi('/events');
 
@@ -13,7 +15,9 @@ export function EventsPage() {
   const { tab = 'log' } = route.useSearch();
   const navigate = route.useNavigate();
   const letters = useQuery({ ...deadLettersQuery, refetchInterval: 5_000 });
+  const quarantine = useQuery({ ...quarantineQuery, refetchInterval: 5_000 });
   const open = letters.data?.items.length ?? 0;
+  const kept = quarantine.data?.items.length ?? 0;
   return (
     <Page
       title="Events"
@@ -32,12 +36,21 @@ export function EventsPage() {
               {open > 0 && <Badge tone="bad">{open}</Badge>}
             </Group>
           </Tabs.Tab>
+          <Tabs.Tab value="quarantine">
+            <Group gap={8} wrap="nowrap">
+              Quarantine
+              {kept > 0 && <Badge tone="attention">{kept}</Badge>}
+            </Group>
+          </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="log">
           <EventLog />
         </Tabs.Panel>
         <Tabs.Panel value="dead-letters">
           <DeadLetters letters={letters} />
+        </Tabs.Panel>
+        <Tabs.Panel value="quarantine">
+          <Quarantine events={quarantine} />
         </Tabs.Panel>
       </Tabs>
     </Page>

@@ -4,6 +4,7 @@ import {
   IconBrain,
   IconChecklist,
   IconCoins,
+  IconFileCertificate,
   IconHome,
   IconInbox,
   IconRoute,
@@ -53,6 +54,13 @@ export const DESTINATIONS = [
     about: 'What came in, and what could not be handled',
     icon: IconActivity,
     permission: 'events.read',
+  },
+  {
+    to: '/contracts',
+    label: 'Contracts',
+    about: 'What events hold, who owns them, and what is measured',
+    icon: IconFileCertificate,
+    permission: 'definitions.read',
   },
   {
     to: '/audit',

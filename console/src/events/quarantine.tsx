@@ -1,0 +1,151 @@
+import { Button, Checkbox, Group, Stack, Text, TextInput } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconShieldCheck } from '@tabler/icons-react';
+import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { type Quarantined, quarantineQuery } from '../api/contracts.ts';
+import { meQuery } from '../api/queries.ts';
+import { act, type Problem } from '../api/request.ts';
+import type { Page } from '../api/shapes.ts';
+import { PageLink } from '../display/link.tsx';
+import { Panel } from '../display/page.tsx';
+import { Answer, Empty, ProblemView } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+
+interface Released {
+  released: number;
+  failed: { id: string; problem: Problem }[];
+}
+
+/** Events that their contract keeps apart: released when they fit by now, or given up with a reason. */
+export function Quarantine({ events }: { events: UseQueryResult<Page<Quarantined>> }) {
+  return (
+    <Answer query={events}>
+      {({ items }) =>
+        items.length === 0 ? (
+          <Panel>
+            <Empty title="Nothing in quarantine" icon={<IconShieldCheck size={32} />}>
+              An event that does not fit a contract with <code className="mono">onInvalid: quarantine</code>{' '}
+              waits here with the reason. No consumer sees it.
+            </Empty>
+          </Panel>
+        ) : (
+          <Kept items={items} />
+        )
+      }
+    </Answer>
+  );
+}
+
+function Kept({ items }: { items: readonly Quarantined[] }) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const ids = items.filter(({ id }) => chosen.has(id)).map(({ id }) => id);
+  const toggle = (id: string) =>
+    setChosen((before) => {
+      const next = new Set(before);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  return (
+    <Stack gap="md">
+      <Acts ids={ids} onDone={() => setChosen(new Set())} />
+      <Panel padded={false}>
+        <table className="rows">
+          <thead>
+            <tr>
+              <th>
+                <Checkbox
+                  aria-label="Choose all"
+                  checked={ids.length === items.length}
+                  indeterminate={ids.length > 0 && ids.length < items.length}
+                  onChange={() =>
+                    setChosen(ids.length === items.length ? new Set() : new Set(items.map(({ id }) => id)))
+                  }
+                />
+              </th>
+              <th>Event</th>
+              <th>Why it does not fit</th>
+              <th className="wide-only">Contract</th>
+              <th className="end">Arrived</th>
+            </tr>
+          </thead>
+          <tbody>
+            {items.map(({ id, event, problem, contract, version, arrivedAt }) => (
+              <tr key={id} aria-selected={chosen.has(id)}>
+                <td>
+                  <Checkbox
+                    aria-label={`Choose ${event.id}`}
+                    checked={chosen.has(id)}
+                    onChange={() => toggle(id)}
+                  />
+                </td>
+                <td className="mono">{event.id}</td>
+                <td>
+                  <Text size="sm">{problem.detail ?? problem.title}</Text>
+                </td>
+                <td className="wide-only">
+                  <PageLink to="/contracts/$name" params={{ name: contract }} size="sm">
+                    {contract} {version}
+                  </PageLink>
+                </td>
+                <td className="end">
+                  <Time at={arrivedAt} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Panel>
+    </Stack>
+  );
+}
+
+function Acts({ ids, onDone }: { ids: string[]; onDone: () => void }) {
+  const me = useQuery(meQuery);
+  const queries = useQueryClient();
+  const [reason, setReason] = useState('');
+  const settled = () => {
+    onDone();
+    void queries.invalidateQueries({ queryKey: quarantineQuery.queryKey });
+  };
+  const release = useMutation({
+    mutationFn: () => act<Released>('POST', '/api/v1/quarantine/release', { ids }),
+    onSuccess: ({ released, failed }) =>
+      notifications.show({
+        title: `${released} released`,
+        message: failed.length === 0 ? 'All fit by now.' : `${failed.length} still do not fit.`,
+        color: failed.length === 0 ? 'teal' : 'red',
+      }),
+    onSettled: settled,
+  });
+  const discard = useMutation({
+    mutationFn: () =>
+      Promise.all(ids.map((id) => act('POST', `/api/v1/quarantine/${id}/discard`, { reason }))),
+    onSettled: settled,
+  });
+  if (!me.data?.permissions.includes('quarantine.resolve')) return null;
+  const error = release.error ?? discard.error;
+  return (
+    <Stack gap="xs">
+      <Group gap="xs" align="flex-end">
+        <Button disabled={ids.length === 0} loading={release.isPending} onClick={() => release.mutate()}>
+          Release{ids.length > 0 ? ` (${ids.length})` : ''}
+        </Button>
+        <TextInput
+          label="Reason to discard"
+          value={reason}
+          onChange={({ currentTarget }) => setReason(currentTarget.value)}
+        />
+        <Button
+          variant="default"
+          disabled={ids.length === 0 || reason === ''}
+          loading={discard.isPending}
+          onClick={() => discard.mutate()}
+        >
+          Discard
+        </Button>
+      </Group>
+      {error && <ProblemView error={error} />}
+    </Stack>
+  );
+}
