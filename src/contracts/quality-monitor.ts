@@ -103,8 +103,10 @@ export class QualityMonitor {
   ): Promise<void> {
     const key = [contract, rule.name, timestamp(startMs)];
     await tx.query(
-      `insert into contract_quality_windows (contract, rule, window_start, window_end, counters)
-       values ($1, $2, $3, $4, $5) on conflict do nothing`,
+      `insert into contract_quality_windows (contract, rule, window_start, window_end, counters, status)
+       select $1, $2, $3::timestamptz, $4, $5, case when exists (
+         select from contract_quality_rules where contract = $1 and rule = $2 and judged_until > $3::timestamptz
+       ) then 'empty' else 'open' end on conflict do nothing`,
       [...key, timestamp(startMs + rule.windowMs), JSON.stringify(noCounters())],
     );
     const [row] = await tx.query<WindowRow>(
@@ -181,6 +183,10 @@ export class QualityMonitor {
           told.length > 0 ? JSON.stringify(told) : null,
         ],
       );
+      await tx.query(
+        'delete from contract_quality_windows where contract = $1 and rule = $2 and window_start < $3',
+        [contract, rule.name, timestamp(untilMs - limits.contractQualityWindowsMax * rule.windowMs)],
+      );
     });
     if (told.length === 0) return;
     // Their ids are made of the window, so that telling twice is once.
@@ -250,9 +256,10 @@ export class QualityMonitor {
   async states(
     contract: string,
   ): Promise<{ rule: string; status: 'passed' | 'failed'; judgedUntilMs: number }[]> {
+    const names = this.#dependencies.rulesOf(contract).map(({ name }) => name); // a rule that was taken out stands nowhere
     return this.#dependencies.db.query(
-      'select rule, status, judged_until as "judgedUntilMs" from contract_quality_rules where contract = $1 order by rule',
-      [contract],
+      'select rule, status, judged_until as "judgedUntilMs" from contract_quality_rules where contract = $1 and rule = any($2) order by rule',
+      [contract, names],
     );
   }
 }

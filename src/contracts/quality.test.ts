@@ -241,6 +241,8 @@ describe('the monitor of quality rules', () => {
       { rule: 'rowCount', status: 'failed' },
     ]);
     await judgeAt(100 * 60);
-    expect((await verdicts()).length).toBe(20); // of the long pause, the newest ten windows of each rule
+    expect((await monitor.windows('order', 100)).length).toBe(20); // the newest ten windows of each rule, no others
+    await handle(event(3, { id: 'very late' }));
+    expect((await monitor.windows('order', 100)).at(-1)).toMatchObject({ rows: 0, late: 1, status: 'empty' });
   });
 });

@@ -305,7 +305,7 @@ export const LIMITS = {
   ),
   contractQualityWindowsMax: limit(
     1_000,
-    'windows of one quality rule that are judged after a pause, the newest',
+    'windows of one quality rule that are kept, and at most judged after a pause: the newest',
   ),
   contractQualityPauseMs: limit(5_000, 'how often windows that have ended are looked for'),
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
