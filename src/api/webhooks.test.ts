@@ -45,7 +45,7 @@ describe('the API of webhooks', () => {
       role,
       ...(body === undefined ? {} : { body }),
     });
-    return { status: response.statusCode, ...response.json() };
+    return { ...response.json(), http: response.statusCode };
   };
 
   it('makes, shows, changes and deletes them, and tells the secret once', async () => {
@@ -78,10 +78,10 @@ describe('the API of webhooks', () => {
     status = 200;
     const [delivery] = await failed();
     expect(delivery).toMatchObject({ response: 500, attempts: 1, event: { id: 'w-2' } });
-    expect((await call('POST', `/${made.id}/deliveries/${delivery.id}/retry`)).status).toBe(200);
+    expect((await call('POST', `/${made.id}/deliveries/${delivery.id}/retry`)).http).toBe(200);
     await vi.waitFor(() => expect(received).toEqual([received[0], delivery.id]));
     expect(await call('PATCH', `/${made.id}`, { enabled: false })).toMatchObject({ status: 'disabled' });
-    expect((await call('DELETE', `/${made.id}`)).status).toBe(200);
+    expect((await call('DELETE', `/${made.id}`)).http).toBe(200);
     expect((await call('GET', `/${made.id}`)).code).toBe('webhooks.unknown');
   });
 

@@ -262,12 +262,12 @@ export class Consumer {
   async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
     const rows = await lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
     const evenly = Math.ceil(batchMax / Math.max(1, rows.length));
-    const shares: Share[] = [];
+    const shares: Promise<Share>[] = [];
     for (const { partition, log_offset: offset, epoch } of rows) {
       if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
-      else shares.push(await this.#read(partition, offset, evenly, tx));
+      else shares.push(this.#read(partition, offset, evenly, tx));
     }
-    return shares;
+    return Promise.all(shares); // those that memory does not have travel together
   }
 
   /** The batch of a sink: outside any transaction; a partition that was lost or moved meanwhile stays where it is. */
