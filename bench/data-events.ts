@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Contracts } from '../src/contracts/contracts.ts';
+import { EventConsumers } from '../src/events/consumers.ts';
+import { EventLog } from '../src/events/log.ts';
+import { eventMigrations } from '../src/events/migrations.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import type { CloudEvent } from '../src/kernel/cloudevent.ts';
+import { readDocument } from '../src/kernel/document.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { type Database, openDatabase } from '../src/store/database.ts';
+import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
+import { startEmbeddedPostgres } from '../src/store/embedded.ts';
+import { GroupCommit } from '../src/store/group-commit.ts';
+import { migrate } from '../src/store/migrations.ts';
+import { load, median, post, round3 } from './load.ts';
+import { freePort, startProduct, temporaryFolder } from './product.ts';
+import { returnRequest } from './requests.ts';
+import type { BenchOptions, Figures } from './run.ts';
+import { Side } from './serving-processes.ts';
+
+const BATCH = 1000;
+const CLIENTS = 64;
+const CONSUMED = 100_000;
+const READ_BATCH = 500;
+const CONTRACT_FILE = join(import.meta.dirname, '../examples/returns/contracts/return.requested.yaml');
+
+/** One Postgres, and what is measured over it. */
+interface Setting {
+  readonly db: Database;
+  readonly commit: GroupCommit;
+  readonly log: EventLog;
+  readonly contracts: Contracts;
+}
+
+/**
+ * The event log against what it stands on: ingest with contract check and dedupe against a bare insert of the same texts, single posts against an empty
+ * handler, a consumer group against a bare ordered read. Both sides in turn, medians over the rounds.
+ */
+export async function bench(options: BenchOptions): Promise<Figures> {
+  const isWanted = (part: string) => options.part === undefined || options.part === part;
+  return {
+    ...(isWanted('log') ? await inProcess(options) : {}),
+    ...(isWanted('post') ? await posts(options) : {}),
+    rounds: options.rounds,
+  };
+}
+
+async function inProcess(options: BenchOptions): Promise<Figures> {
+  const folder = await temporaryFolder();
+  const postgres = await startEmbeddedPostgres({ dataDir: join(folder.path, 'postgres') });
+  const limits = limitsFrom();
+  await migrate(postgres.target, [...definitionMigrations, ...eventMigrations]);
+  const db = await openDatabase(postgres.target, limits.connectionsMax);
+  const commit = new GroupCommit(db, limits);
+  try {
+    await db.queryDynamic(
+      'create table bare (number bigint generated always as identity primary key, event json not null)',
+    );
+    const definitions = new Definitions(db);
+    const contracts = new Contracts(definitions);
+    const text = await readFile(CONTRACT_FILE, 'utf8');
+    const { body } = contracts.kind.parse(readDocument(text, CONTRACT_FILE), new Map());
+    await commit.commit([
+      definitions.put({
+        kind: 'contract',
+        name: 'return.requested',
+        body,
+        source: text,
+        createdBy: 'bench',
+      }),
+    ]);
+    await definitions.reload();
+    const log = new EventLog({ db, commit, clock: systemClock, limits });
+    const setting: Setting = { db, commit, log, contracts };
+    return { ...(await ingest(setting, options)), ...(await consume(setting, options)) };
+  } finally {
+    await commit.close();
+    await db.close();
+    await postgres.stop();
+    await folder.dispose();
+  }
+}
+
+/** Batches one after the other, two on their way at a time on either side: one is made ready while the other is written. */
+async function ingest(setting: Setting, { rounds, roundMs, progress }: BenchOptions): Promise<Figures> {
+  const { db, log, contracts } = setting;
+  let from = 0;
+  const texts = () => {
+    const batch = Array.from({ length: BATCH }, () => JSON.stringify(returnRequest(from++)));
+    return batch;
+  };
+  const bare = async (batch: readonly string[]) =>
+    void (await db.query('insert into bare (event) select * from unnest($1::json[])', [batch]));
+  const checked = async (batch: readonly string[]) => {
+    const events = batch.map((text) => JSON.parse(text) as CloudEvent);
+    for (const event of events) contracts.check(event);
+    for (const outcome of await log.append(events)) if (outcome.status === 'rejected') throw outcome.reason;
+  };
+  const rates = { bare: [] as number[], checked: [] as number[] };
+  for (let round = -1; round < rounds; round++) {
+    for (const [side, write] of Object.entries({ bare, checked }) as ['bare' | 'checked', typeof bare][]) {
+      // Made before the clock runs: making them is the producer's.
+      const batches = Array.from({ length: Math.ceil(roundMs / 50) }, texts);
+      const startedAt = performance.now();
+      let next = 0;
+      const worker = async () => {
+        while (next < batches.length) await write(batches[next++]!);
+      };
+      await Promise.all([worker(), worker()]);
+      const rate = (batches.length * BATCH * 1000) / (performance.now() - startedAt);
+      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side}: ${Math.round(rate)} events/s`);
+      if (round >= 0) rates[side].push(rate);
+    }
+  }
+  return {
+    ingestVsInsert: round3(median(rates.checked.map((rate, round) => rate / rates.bare[round]!))),
+    ingestPerSecond: Math.round(median(rates.checked)),
+    insertPerSecond: Math.round(median(rates.bare)),
+  };
+}
+
+/** A group that is far behind, in a process that appended none of it, against reading the same rows in the same order and batches. */
+async function consume({ db, commit, log }: Setting, { rounds, progress }: BenchOptions): Promise<Figures> {
+  const limits = limitsFrom('consumerPauseMs=1');
+  const missing = Math.max(0, CONSUMED - (await log.head()).reduce((sum, next) => sum + next, 0));
+  for (let from = 0; from < missing; from += BATCH) {
+    const events = Array.from(
+      { length: BATCH },
+      (_, n) => returnRequest(1e9 + from + n) as unknown as CloudEvent,
+    );
+    for (const outcome of await log.append(events)) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+  const heads = await log.head();
+  const ends = heads.map((head) => Math.min(head, Math.ceil(CONSUMED / heads.length)));
+  const count = ends.reduce((sum, end) => sum + end, 0);
+  const rates = { read: [] as number[], consumed: [] as number[] };
+  for (let round = -1; round < rounds; round++) {
+    const read = await timed(count, () => readAll(db, ends));
+    const own = new EventLog({ db, commit, clock: systemClock, limits });
+    const consumers = new EventConsumers({ db, log: own, limits });
+    let seen = 0;
+    consumers.add({
+      group: `bench-${round}`,
+      async handle(events) {
+        seen += events.length;
+        return undefined;
+      },
+    });
+    await consumers.register();
+    await db.query(
+      'update event_consumers c set log_offset = next_offset - $2 from event_partitions p where consumer_group = $1 and p.partition = c.partition',
+      [`bench-${round}`, ends[0]],
+    );
+    const consumed = await timed(count, async () => {
+      await consumers.start();
+      await consumers.idle();
+    });
+    await consumers.stop();
+    if (seen < count * 0.99) throw new Error(`${seen} of ${count} events were consumed`);
+    progress(
+      `${round < 0 ? 'warm-up' : `round ${round + 1}`} read ${Math.round(read)}/s, consumed ${Math.round(consumed)}/s`,
+    );
+    if (round < 0) continue;
+    rates.read.push(read);
+    rates.consumed.push(consumed);
+  }
+  return {
+    consumeVsRead: round3(median(rates.consumed.map((rate, round) => rate / rates.read[round]!))),
+    consumePerSecond: Math.round(median(rates.consumed)),
+    readPerSecond: Math.round(median(rates.read)),
+  };
+}
+
+async function readAll(db: Database, ends: readonly number[]): Promise<void> {
+  for (const [partition, end] of ends.entries()) {
+    for (let offset = 0; offset < end; ) {
+      const rows = await db.query<{ log_offset: number }>(
+        'select partition, log_offset, recorded_at, event from events where partition = $1 and log_offset >= $2 and log_offset < $3 order by log_offset limit $4',
+        [partition, offset, end, READ_BATCH],
+      );
+      offset = rows.at(-1)!.log_offset + 1;
+    }
+  }
+}
+
+async function timed(count: number, work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return (count * 1000) / (performance.now() - startedAt);
+}
+
+/** Single events by 64 clients, each answered when it is durable, against a handler that reads the body and answers. */
+async function posts({ rounds, roundMs, progress }: BenchOptions): Promise<Figures> {
+  const folder = await temporaryFolder();
+  const empty = new Side<never, { port: number }>('serving-sides.ts', 'empty');
+  const { port: emptyPort } = await empty.first();
+  const product = await startProduct({ dataDir: folder.path, port: await freePort() });
+  try {
+    await product.client.request('POST', '/api/v1/apply', {
+      body: {
+        files: [{ path: 'contracts/return.requested.yaml', text: await readFile(CONTRACT_FILE, 'utf8') }],
+      },
+    });
+    const headers = {
+      authorization: `Bearer ${product.key}`,
+      'content-type': 'application/cloudevents+json',
+    };
+    const request = (index: number) => post('/api/v1/events', JSON.stringify(returnRequest(index)), headers);
+    const rates = { empty: [] as number[], post: [] as number[] };
+    let from = 0;
+    for (let round = -1; round < rounds; round++) {
+      for (const [side, port] of Object.entries({ empty: emptyPort, post: product.port })) {
+        const result = await load({ port, clients: CLIENTS, request, from, durationMs: roundMs });
+        from += result.requests + CLIENTS;
+        if (result.failed > 0) throw new Error(`${side}: ${result.failed} failed: ${result.firstFailure}`);
+        const rate = (result.requests * 1000) / result.wallMs;
+        progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${side}: ${Math.round(rate)}/s`);
+        if (round >= 0) rates[side as keyof typeof rates].push(rate);
+      }
+    }
+    return {
+      postVsEmpty: round3(median(rates.post.map((rate, round) => rate / rates.empty[round]!))),
+      postPerSecond: Math.round(median(rates.post)),
+      emptyPerSecond: Math.round(median(rates.empty)),
+    };
+  } finally {
+    await product.stop();
+    empty.stop();
+    await folder.dispose();
+  }
+}
