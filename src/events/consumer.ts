@@ -6,6 +6,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
 import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
+import { passDelivered, type Share } from './groups/delivering.ts';
 import type { Membership } from './groups/membership.ts';
 import { backOffMs, isOfTheStore, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
@@ -29,14 +30,6 @@ interface Waiter {
 /** Definitions were changed by another process, and are not yet known here. */
 class Outdated extends Error {}
 
-interface Share {
-  partition: number;
-  offset: number;
-  events: LoggedEvent[];
-  /** The offset after them: more than their number further, where a part of the log was dropped. */
-  next: number;
-}
-
 /**
  * One group in this process. The living processes share the partitions of a group (`groups/assignment.ts`): each works on its own, under an epoch
  * that its transaction checks, so that no event is handled by two and none is skipped, and a process that was replaced commits nothing. An
@@ -59,6 +52,7 @@ export class Consumer {
   #running: Promise<void> | undefined;
   #stopped = new AbortController();
   #lookedAtMs = 0;
+  #turn = 0;
   /** Failures of the store in a row. */
   #failures = 0;
   readonly #share: PartitionShare;
@@ -224,10 +218,20 @@ export class Consumer {
     const behind = this.partitions().filter(
       (partition) => this.#heads[partition]! > this.#offsets[partition]! && !this.#retries.holds(partition),
     );
-    let isWorked = behind.length > 0 && (await this.#batch(behind, countMax));
+    let isWorked =
+      behind.length > 0 &&
+      (await this.#batch(this.definition.deliver ? behind : this.#together(behind, countMax), countMax));
     for (const { partition, countMax: few } of this.#retries.due(performance.now()))
       isWorked = (await this.#batch([partition], Math.min(few, countMax))) || isWorked;
     return isWorked;
+  }
+
+  /** Far behind in all of them, one after the other: a batch of one partition is one question to the database, one of eight is eight. */
+  #together(behind: readonly number[], countMax: number): readonly number[] {
+    const isFar = behind.every(
+      (partition) => this.#heads[partition]! - this.#offsets[partition]! >= countMax,
+    );
+    return isFar ? [behind[this.#turn++ % behind.length]!] : behind;
   }
 
   async #batch(partitions: readonly number[], countMax: number): Promise<boolean> {
@@ -278,24 +282,10 @@ export class Consumer {
     );
     const wanted = this.#wanted(shares.flatMap(({ events }) => events));
     const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
-    const ends = shares.map((share) => {
-      const undone = delivery?.undone.find(({ partition }) => partition === share.partition);
-      return undone ? { ...share, next: undone.offset } : share;
-    });
-    return this.#db.transaction(async (tx) => {
-      const rows = await lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
-      const held = ends.filter(({ partition, offset }) =>
-        rows.some(
-          (row) =>
-            row.partition === partition &&
-            row.log_offset === offset &&
-            row.epoch === this.#share.epoch(partition),
-        ),
-      );
-      await delivery?.write(tx);
-      await moveOffsets(tx, this.definition.group, held);
-      return held.map((share) => ({ ...share, events: share.next > share.offset ? share.events : [] }));
-    });
+    const { group } = this.definition;
+    const { consumerLeaseMs: leaseMs } = this.#limits;
+    const epochOf = (partition: number) => this.#share.epoch(partition);
+    return this.#db.transaction((tx) => passDelivered(tx, shares, delivery, { group, leaseMs, epochOf }));
   }
 
   async #read(partition: number, offset: number, countMax: number, tx: Queryable): Promise<Share> {

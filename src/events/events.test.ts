@@ -4,8 +4,9 @@ import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import type { Appended } from './append.ts';
 import { event } from './event-under-test.ts';
-import { type Appended, EventLog } from './log.ts';
+import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 
 describe('the event log', () => {
@@ -46,6 +47,30 @@ describe('the event log', () => {
       ['b', 'c', 'b'],
       ['b', 'c', 'b'],
     ]);
+  });
+
+  it('finds duplicates of other generations of keys, and one among many that are new', async () => {
+    const one = await createTestDatabase([...definitionMigrations, ...eventMigrations]);
+    const fresh = new EventLog({ ...one, clock: systemClock });
+    const outcomes = async (...events: CloudEvent[]) =>
+      (await fresh.append(events)).map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
+    const [first] = await outcomes(event('old'));
+    await one.db.query('create table event_keys_2 partition of event_keys for values in (2)');
+    await one.db.query('update event_partitions set generation = 2');
+    const batch = Array.from({ length: 1200 }, (_, n) => event(`n${n}`));
+    const places = await outcomes(...batch.slice(0, 700), event('old'), ...batch.slice(700));
+    expect(places[700]).toEqual({ ...first, duplicate: true });
+    expect(places.filter(({ duplicate }) => duplicate)).toHaveLength(1);
+    expect((await outcomes(...batch)).every(({ duplicate }) => duplicate)).toBe(true);
+    expect((await fresh.head()).reduce((sum, next) => sum + next, 0)).toBe(1201);
+    await one.close();
+  });
+
+  it('appends the others when the database refuses one', async () => {
+    const odd = event('odd', { type: 'no\u0000text' });
+    const settled = await log.append([event('even-1'), odd, event('even-2')]);
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect((settled[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'store.refused_value' });
   });
 
   it('keeps offsets gapless when two processes append at once', async () => {

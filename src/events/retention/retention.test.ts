@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { definitionMigrations } from '../../store/definitions.ts';
 import { GroupCommit, write } from '../../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
+import type { Appended } from '../append.ts';
 import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
-import { type Appended, EventLog } from '../log.ts';
+import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { type Dropped, Retention } from './retention.ts';
 

@@ -165,7 +165,9 @@ describe('webhooks', () => {
     const same = { partitionkey: 'p' };
     await log.append([event('bad', same), event('next', same)]);
     await until(() => ids().includes('next'));
-    const [delivery] = await webhooks.deliveries(webhook.id, 'retrying', 10);
+    const retrying = () => webhooks.deliveries(webhook.id, 'retrying', 10);
+    await until(async () => (await retrying()).length > 0);
+    const [delivery] = await retrying();
     expect(delivery).toMatchObject({ attempts: 1, response: 500, event: { id: 'bad' } });
     expect(delivery!.nextAt! - delivery!.lastAt).toBe(5000);
     answer = () => 204;

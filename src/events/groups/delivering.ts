@@ -1,0 +1,47 @@
+import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { Queryable } from '../../store/database.ts';
+import type { Delivery } from '../consumer-definition.ts';
+import { lockOffsets, moveOffsets } from '../group-offsets.ts';
+
+/** What a batch holds of one partition. */
+export interface Share {
+  readonly partition: number;
+  readonly offset: number;
+  readonly events: LoggedEvent[];
+  /** The offset after them: more than their number further, where a part of the log was dropped. */
+  readonly next: number;
+}
+
+interface Group {
+  readonly group: string;
+  readonly leaseMs: number;
+  epochOf(partition: number): number | undefined;
+}
+
+/**
+ * Moves a sink's group over what was handed over, up to the first event of each partition that is to come again. A partition that was lost or moved
+ * meanwhile stays where it is.
+ *
+ * @returns the shares as the group has passed them
+ */
+export async function passDelivered(
+  tx: Queryable,
+  shares: readonly Share[],
+  delivery: Delivery | undefined,
+  { group, leaseMs, epochOf }: Group,
+): Promise<Share[]> {
+  const ends = shares.map((share) => {
+    const undone = delivery?.undone.find(({ partition }) => partition === share.partition);
+    return undone ? { ...share, next: undone.offset } : share;
+  });
+  const partitions = shares.map(({ partition }) => partition);
+  const rows = await lockOffsets(tx, group, partitions, leaseMs);
+  const held = ends.filter(({ partition, offset }) =>
+    rows.some(
+      (row) => row.partition === partition && row.log_offset === offset && row.epoch === epochOf(partition),
+    ),
+  );
+  await delivery?.write(tx);
+  await moveOffsets(tx, group, held);
+  return held.map((share) => ({ ...share, events: share.next > share.offset ? share.events : [] }));
+}
