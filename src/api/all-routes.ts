@@ -4,6 +4,7 @@ import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
 import { contractRoutes } from './routes-contracts.ts';
 import { definitionRoutes } from './routes-definitions.ts';
+import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featurePassRoutes } from './routes-feature-passes.ts';
 import { featureRoutes } from './routes-features.ts';
@@ -48,6 +49,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof eventStreamRoutes>[0] &
   Parameters<typeof replayRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
   Parameters<typeof promotionRoutes>[0] &
@@ -90,6 +92,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     quarantineRoutes(dependencies),
     schemaRegistryRoutes(dependencies),
     eventRoutes(dependencies),
+    eventStreamRoutes(dependencies),
     replayRoutes(dependencies),
     webhookRoutes(dependencies),
     featureRoutes(dependencies),

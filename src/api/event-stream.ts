@@ -9,8 +9,12 @@ const BEHIND_BYTES_MAX = 1024 * 1024;
 /** Server-sent events (HTML standard, "Server-sent events") to one reader. */
 export interface EventStream {
   readonly closed: boolean;
-  /** False when the reader is too far behind and the event was dropped. */
-  send(event: string, data: unknown): boolean;
+  /** False when the reader is too far behind and the event was dropped. With an id, a reader who comes back says it. */
+  send(event: string, data: unknown, id?: string): boolean;
+  /** Only says how far the reader has come. */
+  position(id: string): void;
+  /** Resolves once the reader has taken most of what was sent, or is gone. */
+  drained(): Promise<void>;
   close(): void;
   onClose(listener: () => void): void;
 }
@@ -111,10 +115,26 @@ export function openEventStream(request: FastifyRequest, reply: FastifyReply): E
     get closed() {
       return closed;
     },
-    send(event, data) {
+    send(event, data, id) {
       if (closed || response.writableLength > BEHIND_BYTES_MAX) return false;
-      response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+      const place = id === undefined ? '' : `id: ${id}\n`;
+      response.write(`${place}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       return true;
+    },
+    position(id) {
+      if (!closed) response.write(`id: ${id}\n\n`);
+    },
+    async drained() {
+      if (closed || !response.writableNeedDrain) return;
+      await new Promise<void>((resolve) => {
+        const end = () => {
+          response.off('drain', end);
+          response.off('close', end);
+          resolve();
+        };
+        response.once('drain', end);
+        response.once('close', end);
+      });
     },
     close,
     onClose(listener) {

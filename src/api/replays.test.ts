@@ -115,11 +115,13 @@ describe('the API of replays', () => {
     await aios('replays');
     await aios('groups');
     await aios('segments');
+    await aios('search', '--filter', 'data.amount == 3.0', '--from', '2026-01-01');
     out.mockRestore();
     expect(printed[0]).toBe('1 events would be replayed; --yes does it\n');
     expect(printed[1]).toMatch(/^rpl_\w+: 0 events are replayed\n$/);
     expect(printed[2]).toMatch(/flow returns +completed +2 +0/);
     expect(printed[3]).toMatch(/workflows +0 +1/);
     expect(printed[4]).toMatch(/^SEGMENT +SINCE +MIB +NOT READ BY\n1 .*0\.0/);
+    expect(printed[5]).toMatch(/return\.requested +urn:shop +r-3 +\d\/\d+\n$/);
   });
 });

@@ -125,6 +125,11 @@ function searchRoute(server: FastifyInstance, { log }: EventDependencies): void 
     subject: Type.Optional(Type.String()),
     since: Type.Optional(Type.String({ format: 'date-time' })),
     until: Type.Optional(Type.String({ format: 'date-time' })),
+    filter: Type.Optional(
+      Type.String({
+        description: 'CEL over the attributes of the event and its data, as in data.total > 100.0',
+      }),
+    ),
   };
   route(server, {
     method: 'GET',
@@ -133,7 +138,13 @@ function searchRoute(server: FastifyInstance, { log }: EventDependencies): void 
     summary: 'Search the log, newest first',
     tag,
     query: pageQuery(filters),
-    answer: pageOf(AnyObject),
+    answer: Type.Object({
+      ...pageOf(AnyObject).properties,
+      scanned: Type.Integer({ description: 'Events that the filter was tried on' }),
+      isBounded: Type.Boolean({
+        description: 'Whether the scan ended at its limit (eventScanMax): nextCursor goes on from there',
+      }),
+    }),
     handle: async ({ query }) => {
       const { since, until, cursor, limit = 50, ...rest } = query;
       const page = await log.search({

@@ -22,6 +22,24 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'events',
+    name: 'search',
+    description: 'search the log, newest first',
+    options: [
+      [
+        '--filter <expression>',
+        "CEL over the event, as in event.type == 'order.placed' && data.total > 100.0",
+      ],
+      ['--type <name>', 'of this type'],
+      ['--source <name>', 'of this source'],
+      ['--subject <name>', 'of this subject'],
+      ['--from <time>', 'recorded at this time or later'],
+      ['--until <time>', 'recorded before this time'],
+      ['--limit <count>', 'how many', '20'],
+    ],
+    load: async () => (await import('./events.ts')).search,
+  },
+  {
+    under: 'events',
     name: 'replays [id]',
     description: 'list replays; with an id, show one',
     options: [['--cancel', 'end it; what it has handed over stays']],

@@ -73,6 +73,42 @@ interface Replay {
   remaining: number;
 }
 
+interface Found {
+  items: {
+    id: string;
+    type: string;
+    source: string;
+    partition: number;
+    offset: number;
+    recordedAt: string;
+  }[];
+  scanned: number;
+  isBounded: boolean;
+}
+
+/** Searches the log, newest first. */
+export const search: Action = async (options) => {
+  const { filter, type, source, subject, from, until, limit } = options as Record<string, string | undefined>;
+  const client = await openClient(options);
+  const found = await client.request<Found>('GET', '/api/v1/events', {
+    query: { filter, type, source, subject, since: timeOf(from), until: timeOf(until), limit },
+  });
+  print(found, options.json, () => {
+    const rows = found.items.map(({ recordedAt, type, source, id, partition, offset }) => [
+      recordedAt,
+      type,
+      source,
+      id,
+      `${partition}/${offset}`,
+    ]);
+    const listed = table(['recorded', 'type', 'source', 'id', 'place'], rows);
+    return found.isBounded
+      ? `${listed}\n${found.scanned} events were looked at; older ones were not: narrow the time`
+      : listed;
+  });
+  return EXIT.ok;
+};
+
 interface Group {
   group: string;
   lag: number;
@@ -122,11 +158,15 @@ export const segments: Action = async (options) => {
 };
 
 function placed(name: 'from' | 'until', time: unknown) {
-  if (time === undefined) return {};
-  const ms = Date.parse(String(time));
+  return time === undefined ? {} : { [name]: { time: timeOf(String(time)) } };
+}
+
+function timeOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
   if (Number.isNaN(ms))
-    throw new AiosError('request.invalid', { detail: `“${time}” is no time: 2026-01-31T06:00:00Z.` });
-  return { [name]: { time: new Date(ms).toISOString() } };
+    throw new AiosError('request.invalid', { detail: `“${text}” is no time: 2026-01-31T06:00:00Z.` });
+  return new Date(ms).toISOString();
 }
 
 function offsetsOf(text: string): number[] {

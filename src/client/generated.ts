@@ -107,7 +107,7 @@ export interface Operations {
   /** Every version of a entity, newest first. Permission: `definitions.read`. */
   'GET /api/v1/entities/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Search the log, newest first. Permission: `events.read`. */
-  'GET /api/v1/events': { query?: { type?: string | undefined; source?: string | undefined; subject?: string | undefined; since?: string | undefined; until?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  'GET /api/v1/events': { query?: { type?: string | undefined; source?: string | undefined; subject?: string | undefined; since?: string | undefined; until?: string | undefined; filter?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null; scanned: number; isBounded: boolean } };
   /** Publish CloudEvents: binary, structured or batch. Permission: `events.write`. */
   'POST /api/v1/events': { body?: Json | Uint8Array; answer: { accepted: number; duplicates: number; rejected: Array<{ index: number; problem: { [name: string]: Json } }>; quarantined?: number | undefined } };
   /** Give a part of the log to a consumer group or a flow again; with `Idempotency-Key`, once. Permission: `events.replay`. */
@@ -120,6 +120,8 @@ export interface Operations {
   'POST /api/v1/events/replays/{id}/cancel': { params: { id: string }; body?: Json | Uint8Array; answer: { id: string; target: { consumer?: string | undefined; workflow?: string | undefined }; types?: Array<string> | undefined; filter?: string | undefined; from: Array<number>; until: Array<number>; status: "running" | "completed" | "canceled"; handled: number; remaining: number; createdBy: string; createdAt: string; endedAt?: string | undefined } };
   /** The parts that the log is kept in and dropped by, the oldest first. Permission: `events.read`. */
   'GET /api/v1/events/segments': { answer: { items: Array<{ segment: number; openedAt: string; closedAt?: string | undefined; bytes: number; behind: Array<string> }>; nextCursor: string | null } };
+  /** Server-sent events of the log as it grows, from now on or after `Last-Event-ID`; each partition in its order. Permission: `events.read`. */
+  'GET /api/v1/events/stream': { query?: { type?: string | undefined; filter?: string | undefined; after?: string | undefined }; answer: Json };
   /** The newest version of every feature-service. Permission: `definitions.read`. */
   'GET /api/v1/feature-services': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a feature-service. Permission: `definitions.read`. */

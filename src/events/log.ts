@@ -7,7 +7,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import { type Committer, type Lane, type Plan, type Write, write } from '../store/group-commit.ts';
 import { type Appended, appendAll, appendFresh, type EventItem, writeAll } from './append.ts';
 import { PARTITIONS } from './partitions.ts';
-import { type EventFilter, type EventRow, fromRow, searchEvents } from './search.ts';
+import { type EventFilter, type EventPage, type EventRow, fromRow, searchEvents } from './search.ts';
 import { Tail } from './tail.ts';
 
 interface Dependencies {
@@ -31,6 +31,7 @@ export class EventLog {
   readonly #db: Database;
   readonly #commit: Committer;
   readonly #clock: Clock;
+  readonly #scanMax: number;
   readonly #lane: Lane<EventItem, Appended>;
   readonly #tail: Tail;
   /** For so many flushes the keys are looked up first: duplicates have come lately. */
@@ -41,6 +42,7 @@ export class EventLog {
     this.#db = db;
     this.#commit = commit;
     this.#clock = clock;
+    this.#scanMax = limits.eventScanMax;
     this.#tail = new Tail(PARTITIONS, limits.eventTailCountMax);
     this.#lane = {
       name: 'events',
@@ -123,10 +125,10 @@ export class EventLog {
   /**
    * Newest first, page by page.
    *
-   * @throws AiosError `request.invalid` for a cursor that is none
+   * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax` for a filter that is none
    */
-  search(filter: EventFilter): Promise<{ items: LoggedEvent[]; nextCursor: string | null }> {
-    return searchEvents(this.#db, filter);
+  search(filter: EventFilter): Promise<EventPage> {
+    return searchEvents(this.#db, filter, this.#scanMax);
   }
 
   #plan(items: readonly EventItem[]): Plan<Appended> {

@@ -3,6 +3,8 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
 import { PARTITIONS } from './partitions.ts';
+import { pushedDown } from './pushed-down.ts';
+import { compileSelection } from './selection.ts';
 
 /** What a search filters by; times are milliseconds of recording, `before` is the cursor of the last page. */
 export interface EventFilter {
@@ -11,6 +13,8 @@ export interface EventFilter {
   subject?: string | undefined;
   since?: number | undefined;
   until?: number | undefined;
+  /** CEL over the attributes of the event and its data. */
+  filter?: string | undefined;
   before?: string | null | undefined;
   limit: number;
 }
@@ -35,19 +39,64 @@ export function fromRow({
 // is dear (7 µs an event), so the text is searched first: events are stored as JSON.stringify writes them.
 const READABLE = String.raw`regexp_replace(event::text, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\ufffd', 'gi')::json`;
 
+/** A page of a search; `scanned` are the events that a filter in CEL was tried on, with `isBounded` when they were as many as one question may read. */
+export interface EventPage {
+  items: LoggedEvent[];
+  nextCursor: string | null;
+  scanned: number;
+  isBounded: boolean;
+}
+
+/** How many events are read at once for a filter in CEL. */
+const SCAN_COUNT = 500;
+/** Times are taken by each process when it writes, segments are closed a little later: a segment within this of a bound is read, too. */
+const SKEW_MS = 60_000;
+
 /**
- * The log backwards. Each partition is read down its primary key and the heads are merged by time of recording, so that no second
- * index is needed (the hot path would pay for it) and a page costs the same at any length of the log. The cursor is the offset
- * reached in each partition: events that come meanwhile shift nothing.
+ * The log backwards, page by page. Type, source, subject and time are compared in SQL, those in a filter too where it is their conjunction (`pushed-down.ts`), the time by
+ * segments first; the rest of a filter is tried here, on no more than `scanMax` events: the page then says so, and its cursor goes on from there.
  *
- * @throws AiosError `request.invalid` for a cursor that is none
+ * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax`
  */
-export async function searchEvents(
+export async function searchEvents(db: Database, filter: EventFilter, scanMax: number): Promise<EventPage> {
+  const reached = filter.before == null ? undefined : readCursor(filter.before);
+  if (filter.filter === undefined) {
+    const { items, nextCursor } = page(await readBackwards(db, filter, reached, filter.limit), filter.limit);
+    return { items, nextCursor, scanned: items.length, isBounded: false };
+  }
+  const isSelected = compileSelection({ filter: filter.filter });
+  const narrowed = { ...pushedDown(filter.filter), ...filter };
+  const items: LoggedEvent[] = [];
+  let from = reached;
+  for (let scanned = 0; ; ) {
+    const rows = await readBackwards(db, narrowed, from, SCAN_COUNT);
+    const candidates = page(rows, SCAN_COUNT);
+    for (const [index, logged] of candidates.items.entries()) {
+      scanned++;
+      if (isSelected(logged.event)) items.push(logged);
+      if (items.length < filter.limit) continue;
+      const { nextCursor } = page(rows, index + 1);
+      return { items, nextCursor, scanned, isBounded: false };
+    }
+    const { nextCursor } = candidates;
+    if (nextCursor === null || scanned >= scanMax)
+      return { items, nextCursor, scanned, isBounded: nextCursor !== null };
+    from = readCursor(nextCursor);
+  }
+}
+
+/**
+ * Each partition is read down its primary key and the heads are merged by time of recording, so that no second index is needed (the hot path would
+ * pay for it) and a page costs the same at any length of the log. The cursor is the offset reached in each partition: events that come meanwhile
+ * shift nothing.
+ */
+function readBackwards(
   db: Database,
   filter: EventFilter,
-): Promise<{ items: LoggedEvent[]; nextCursor: string | null }> {
-  const reached = filter.before == null ? undefined : readCursor(filter.before);
-  const values: unknown[] = [filter.limit + 1];
+  reached: readonly number[] | undefined,
+  count: number,
+): Promise<EventRow[]> {
+  const values: unknown[] = [count + 1];
   const conditions = ['partition = p.number'];
   const where = (sql: string, value: unknown) => {
     if (value !== undefined) conditions.push(`${sql}$${values.push(value)}`);
@@ -62,17 +111,27 @@ export async function searchEvents(
   };
   whereAttribute('source', filter.source);
   whereAttribute('subject', filter.subject);
-  where('recorded_at >= ', filter.since === undefined ? undefined : timestamp(filter.since));
-  where('recorded_at < ', filter.until === undefined ? undefined : timestamp(filter.until));
+  const { since, until } = filter;
+  const segments = (aggregate: string, condition: string, ms: number) =>
+    `(select ${aggregate} from event_segments where kind = 'events' and ${condition} $${values.push(timestamp(ms))})`;
+  if (since !== undefined) {
+    where('recorded_at >= ', timestamp(since));
+    conditions.push(`segment >= ${segments('coalesce(max(number), 0) + 1', 'closed_at <', since - SKEW_MS)}`);
+  }
+  if (until !== undefined) {
+    where('recorded_at < ', timestamp(until));
+    conditions.push(
+      `segment < ${segments('coalesce(min(number), 2147483647)', 'opened_at >', until + SKEW_MS)}`,
+    );
+  }
   if (reached) conditions.push(`log_offset < ($${values.push(reached)}::bigint[])[p.number + 1]`);
-  const rows = await db.queryDynamic<EventRow>(
+  return db.queryDynamic<EventRow>(
     `select e.* from generate_series(0, ${PARTITIONS - 1}) as p(number) cross join lateral (
        select partition, log_offset, recorded_at, event from events where ${conditions.join(' and ')}
        order by log_offset desc limit $1) e
      order by e.partition, e.log_offset desc`,
     values,
   );
-  return page(rows, filter.limit);
 }
 
 /** Takes the newest head again and again; within a partition the order is that of the offsets, whatever its clock did. */
@@ -97,7 +156,8 @@ function page(rows: readonly EventRow[], limit: number): { items: LoggedEvent[];
   return { items, nextCursor: items.length < rows.length ? reached.map(String).join('.') : null };
 }
 
-function readCursor(text: string): number[] {
+/** The offsets in a cursor. @throws AiosError `request.invalid` */
+export function readCursor(text: string): number[] {
   const offsets = text.split('.').map(Number);
   if (
     offsets.length !== PARTITIONS ||

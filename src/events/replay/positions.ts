@@ -59,9 +59,9 @@ async function offsetsOf(db: Queryable, place: Place, { first, next }: Ends): Pr
     );
   }
   const rows = await db.query<{ log_offset: number | null }>(
-    // Segments that were closed before that time hold nothing of it.
+    // Segments that were closed well before that time hold nothing of it.
     `select (select log_offset from events e where e.partition = p.partition and recorded_at >= $1
-         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and closed_at < $1)
+         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and closed_at < $1::timestamptz - interval '1 minute')
        order by log_offset limit 1) as log_offset
      from event_partitions p order by partition`,
     [timestamp(place.timeMs)],

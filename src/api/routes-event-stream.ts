@@ -1,0 +1,73 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { EventFeed } from '../events/feed.ts';
+import type { EventLog } from '../events/log.ts';
+import { readCursor } from '../events/search.ts';
+import { compileSelection } from '../events/selection.ts';
+import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { type EventStream, openEventStream } from './event-stream.ts';
+import { route } from './routes.ts';
+import { iso } from './shapes.ts';
+
+interface Dependencies {
+  log: EventLog;
+  limits: Limits;
+}
+
+/** The log as server-sent events; `id` is the place after the event, so that a reader who comes back misses nothing and gets nothing twice. */
+export function eventStreamRoutes({ log, limits }: Dependencies): (server: FastifyInstance) => void {
+  const feed = new EventFeed(log, limits);
+  return (server) => {
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/events/stream',
+      permission: 'events.read',
+      summary:
+        'Server-sent events of the log as it grows, from now on or after `Last-Event-ID`; each partition in its order',
+      tag: 'events',
+      query: Type.Object(
+        {
+          type: Type.Optional(
+            Type.String({ description: 'Event types, apart by commas; all when left out' }),
+          ),
+          filter: Type.Optional(
+            Type.String({ description: 'CEL over the attributes of the event and its data' }),
+          ),
+          after: Type.Optional(
+            Type.String({ description: 'The `id` to go on after, where no Last-Event-ID can be sent' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      handle: async ({ request, reply, query: { type, filter, after } }) => {
+        const types = type?.split(',').filter(Boolean);
+        const isSelected = compileSelection({ types, filter });
+        const last = request.headers['last-event-id'] ?? after;
+        const from = typeof last === 'string' && last !== '' ? readCursor(last) : await log.head();
+        const stream = openEventStream(request, reply);
+        const ended = new AbortController();
+        stream.onClose(() => ended.abort());
+        void tell(stream, feed.follow(from, isSelected, ended.signal));
+      },
+    });
+  };
+}
+
+/** Nothing is read for a reader who has not taken what was sent: it waits in the log. */
+async function tell(stream: EventStream, items: ReturnType<EventFeed['follow']>): Promise<void> {
+  try {
+    for await (const { logged, cursor } of items) {
+      const id = cursor.join('.');
+      if (logged) stream.send('event', toJson(logged), id);
+      else stream.position(id);
+      await stream.drained();
+    }
+  } catch {
+    stream.close(); // the database is away: the reader comes again after the id that it has
+  }
+}
+
+function toJson({ event, partition, offset, recordedAtMs }: LoggedEvent) {
+  return { ...event, partition, offset, recordedAt: iso(recordedAtMs) };
+}
