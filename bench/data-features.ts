@@ -69,21 +69,28 @@ export async function bench(options: BenchOptions): Promise<Figures> {
   const db = await openDatabase(postgres.target, 8);
   try {
     const world = await createWorld(db);
-    const sides: Record<string, Side> = {
+    const all: Record<string, Side> = {
       ...(await onlineSides(db, world)),
       ...(await windowSides(db, world)),
     };
+    const sides = Object.fromEntries(
+      Object.entries(all).filter(([name]) => options.part?.split(',').includes(name) ?? true),
+    );
     const samples = await measure(sides, options);
-    const of = (side: string) => samples.get(side)!;
-    const ratio = (a: string, b: string) => round3(median(of(a).map((value, i) => value / of(b)[i]!)));
+    const of = (side: string) => (samples.has(side) ? median(samples.get(side)!) : null);
+    const ratio = (a: string, b: string) => {
+      const [above, below] = [samples.get(a), samples.get(b)];
+      return above && below ? round3(median(above.map((value, i) => value / below[i]!))) : null;
+    };
+    const rate = (side: string) => (samples.has(side) ? Math.round((BATCH * 1e6) / of(side)!) : null);
     return {
       onlineVsQuery: ratio('online', 'query'),
-      onlineCachedUs: round3(median(of('cached'))),
+      onlineCachedUs: of('cached'),
       windowVsUpsert: ratio('upsert', 'window'),
-      onlineUs: round3(median(of('online'))),
-      queryUs: round3(median(of('query'))),
-      windowEventsPerSecond: Math.round((BATCH * 1e6) / median(of('window'))),
-      upsertEventsPerSecond: Math.round((BATCH * 1e6) / median(of('upsert'))),
+      onlineUs: of('online'),
+      queryUs: of('query'),
+      windowEventsPerSecond: rate('window'),
+      upsertEventsPerSecond: rate('upsert'),
       rounds: options.rounds,
     };
   } finally {
@@ -93,24 +100,28 @@ export async function bench(options: BenchOptions): Promise<Figures> {
   }
 }
 
-/** Medians in microseconds, per side and round; the sides take turns. */
+/** Medians in microseconds, per side and round; the sides take turns call by call, so that a busy moment is a busy moment of all. */
 async function measure(
   sides: Record<string, Side>,
   { rounds, roundMs, progress }: BenchOptions,
 ): Promise<Map<string, number[]>> {
-  const samples = new Map<string, number[]>(Object.keys(sides).map((name) => [name, []]));
+  const names = Object.keys(sides);
+  const samples = new Map<string, number[]>(names.map((name) => [name, []]));
   for (let round = -1; round < rounds; round++) {
-    for (const [name, side] of Object.entries(sides)) {
-      const times: number[] = [];
-      const endMs = performance.now() + roundMs / Object.keys(sides).length;
-      while (performance.now() < endMs) {
+    const times = new Map<string, number[]>(names.map((name) => [name, []]));
+    const endMs = performance.now() + roundMs;
+    while (performance.now() < endMs) {
+      for (const name of names) {
         const begun = performance.now();
-        await side();
-        times.push((performance.now() - begun) * 1000);
+        await sides[name]!();
+        times.get(name)!.push((performance.now() - begun) * 1000);
       }
-      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${Math.round(median(times))} µs`);
-      if (round >= 0) samples.get(name)!.push(median(times));
     }
+    const medians = names.map((name) => [name, round3(median(times.get(name)!))] as const);
+    progress(
+      `${round < 0 ? 'warm-up' : `round ${round + 1}`}: ${medians.map(([name, us]) => `${name} ${us} µs`).join(', ')}`,
+    );
+    if (round >= 0) for (const [name, us] of medians) samples.get(name)!.push(us);
   }
   return samples;
 }

@@ -31,15 +31,13 @@ export const featureMigrations: Migration[] = [
         entity text not null,
         start_ms bigint not null,
         count bigint not null,
-        counts float8[] not null,
-        sums numeric[] not null,
-        mins float8[] not null,
-        maxs float8[] not null,
-        squares numeric[] not null,
+        floats float8[],
+        decimals numeric[],
         kept json,
         primary key (view, entity, start_ms)
       ) with (fillfactor = 70);
-      comment on column feature_tiles.sums is 'Exact decimals: the same whatever the order of the events was.';
+      comment on column feature_tiles.floats is 'Per feature that needs them: counts of values, then minima, then maxima.';
+      comment on column feature_tiles.decimals is 'Sums, then sums of squares: exact, and so the same whatever the order of the events was.';
       comment on column feature_tiles.kept is 'Per feature: the first or last value with its place, or the different values (hashes, then HyperLogLog registers in base64).';
       create table feature_late_events (
         view int not null,

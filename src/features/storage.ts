@@ -56,7 +56,7 @@ export function collect(view: CompiledView, logged: LoggedEvent, collected: Coll
     const tile = tileOf(view.plan, { timeMs, partition, offset, item }, values);
     const key = `${view.id}/${tile.startMs}/${entity}`;
     const known = collected.tiles.get(key);
-    if (known) mergeTile(view.plan.features, known.tile, tile);
+    if (known) mergeTile(view.plan, known.tile, tile);
     else collected.tiles.set(key, { view: view.id, entity, plan: view.plan, tile });
   }
 }
@@ -67,7 +67,7 @@ export function mergeCollected(into: Collected, from: Collected): void {
   into.late.push(...from.late);
   for (const [key, row] of from.tiles) {
     const known = into.tiles.get(key);
-    if (known) mergeTile(row.plan.features, known.tile, row.tile);
+    if (known) mergeTile(row.plan, known.tile, row.tile);
     else into.tiles.set(key, { ...row, tile: copyTile(row.tile) });
   }
 }

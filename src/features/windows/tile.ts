@@ -1,7 +1,7 @@
 import type { LogPosition } from '../../kernel/cloudevent.ts';
 import { type Decimal, decimalOf, plus, times, toNumber } from './decimal.ts';
 import { countDistinct, type Distinct, distinctOf, mergeDistinct } from './distinct.ts';
-import type { AsOf, CompiledFeature, FeatureValue } from './state.ts';
+import type { Aggregate, AsOf, CompiledFeature, FeatureValue } from './state.ts';
 
 /** The first or last value of a tile: by time, then by place in the log, as contributions are ordered. */
 export interface Edge extends LogPosition {
@@ -14,20 +14,31 @@ export interface Edge extends LogPosition {
 export type Kept = Edge | Distinct | null;
 
 /**
- * Contributions merged over `[startMs, startMs + tile)`: per feature count, sum, min and max of what was not null. Two tiles of one
+ * Contributions merged over `[startMs, startMs + tile)`: what the features need of them, and no more; `TilePlan` says where. Two tiles of one
  * start merge to the tile of both, in whatever order and grouping: sums are exact decimals, the rest is a set or an extreme.
  */
 export interface Tile {
   startMs: number;
+  /** Of all contributions. */
   count: number;
+  /** Of values that are not null. */
   counts: number[];
   sums: Decimal[];
+  /** Sums of squares. */
+  squares: Decimal[];
   mins: number[];
   maxs: number[];
-  /** Sums of squares; empty in a view without `stddev`. */
-  squares: Decimal[];
-  /** Empty in a view without `first`, `last` or `distinct`. */
   kept: Kept[];
+}
+
+/** Which places of a tile's lists a feature has; undefined where it needs none. */
+interface Places {
+  readonly count: number | undefined;
+  readonly sum: number | undefined;
+  readonly square: number | undefined;
+  readonly min: number | undefined;
+  readonly max: number | undefined;
+  readonly kept: number | undefined;
 }
 
 /** How the tiles of a view are made. */
@@ -36,48 +47,74 @@ export interface TilePlan {
   /** How late an event may come: a tile counts this long after its end, when nothing can be added any more. */
   readonly latenessMs: number;
   readonly features: readonly CompiledFeature[];
-  readonly hasSquares: boolean;
-  readonly hasKept: boolean;
+  readonly places: readonly Places[];
+  /** The lengths of the lists. */
+  readonly sizes: Readonly<Record<'counts' | 'sums' | 'squares' | 'mins' | 'maxs', number>>;
+  /** The aggregates of what is kept, in the order of the list. */
+  readonly keptAs: readonly Aggregate[];
 }
+
+type Need = keyof Places;
+const NEEDS: Readonly<Record<Aggregate, readonly Need[]>> = {
+  count: ['count'],
+  sum: ['sum'],
+  mean: ['count', 'sum'],
+  stddev: ['count', 'sum', 'square'],
+  min: ['min'],
+  max: ['max'],
+  first: ['kept'],
+  last: ['kept'],
+  distinct: ['kept'],
+};
 
 export function tilePlan(tileMs: number, latenessMs: number, features: readonly CompiledFeature[]): TilePlan {
-  return {
-    tileMs,
-    latenessMs,
-    features,
-    hasSquares: features.some(({ aggregate }) => aggregate === 'stddev'),
-    hasKept: features.some(({ aggregate }) => KEEPS.has(aggregate)),
-  };
+  const next: Record<Need, number> = { count: 0, sum: 0, square: 0, min: 0, max: 0, kept: 0 };
+  const places = features.map(({ aggregate, hasValue }) => {
+    const place = (need: Need) =>
+      NEEDS[aggregate].includes(need) && (need !== 'count' || hasValue) ? next[need]++ : undefined;
+    return {
+      count: place('count'),
+      sum: place('sum'),
+      square: place('square'),
+      min: place('min'),
+      max: place('max'),
+      kept: place('kept'),
+    };
+  });
+  const { count: counts, sum: sums, square: squares, min: mins, max: maxs } = next;
+  const keptAs = features.flatMap(({ aggregate }, index) =>
+    places[index]!.kept === undefined ? [] : [aggregate],
+  );
+  return { tileMs, latenessMs, features, places, sizes: { counts, sums, squares, mins, maxs }, keptAs };
 }
-
-const KEEPS: ReadonlySet<string> = new Set(['first', 'last', 'distinct']);
 
 /** A tile of one contribution. */
-export function tileOf(
-  { tileMs, features, hasSquares, hasKept }: TilePlan,
-  place: Omit<Edge, 'value'>,
-  values: readonly FeatureValue[],
-): Tile {
-  const extreme = (value: FeatureValue, otherwise: number) => (typeof value === 'number' ? value : otherwise);
-  const exact = (value: FeatureValue) => (typeof value === 'number' ? decimalOf(value) : 0);
-  const sums = values.map(exact);
-  return {
-    startMs: Math.floor(place.timeMs / tileMs) * tileMs,
-    count: 1,
-    counts: values.map((value) => (value === null ? 0 : 1)),
-    sums,
-    mins: values.map((value) => extreme(value, Number.POSITIVE_INFINITY)),
-    maxs: values.map((value) => extreme(value, Number.NEGATIVE_INFINITY)),
-    squares: hasSquares ? sums.map((sum) => times(sum, sum)) : [],
-    kept: hasKept ? values.map((value, index) => keptOf(features[index]!, place, value)) : [],
-  };
+export function tileOf(plan: TilePlan, place: Omit<Edge, 'value'>, values: readonly FeatureValue[]): Tile {
+  const { tileMs, places, keptAs } = plan;
+  const startMs = Math.floor(place.timeMs / tileMs) * tileMs;
+  const tile: Tile = { startMs, count: 1, counts: [], sums: [], squares: [], mins: [], maxs: [], kept: [] };
+  for (let i = 0; i < places.length; i++) {
+    const at = places[i]!;
+    const value = values[i]!;
+    const isNumber = typeof value === 'number';
+    if (at.count !== undefined) tile.counts.push(value === null ? 0 : 1);
+    if (at.sum !== undefined) {
+      const sum = isNumber ? decimalOf(value) : 0;
+      tile.sums.push(sum);
+      if (at.square !== undefined) tile.squares.push(times(sum, sum));
+    }
+    if (at.min !== undefined) tile.mins.push(isNumber ? value : Number.POSITIVE_INFINITY);
+    if (at.max !== undefined) tile.maxs.push(isNumber ? value : Number.NEGATIVE_INFINITY);
+    if (at.kept !== undefined) tile.kept.push(keptOf(keptAs[at.kept]!, place, value));
+  }
+  return tile;
 }
 
-function keptOf({ aggregate }: CompiledFeature, place: Omit<Edge, 'value'>, value: FeatureValue): Kept {
+function keptOf(aggregate: Aggregate, place: Omit<Edge, 'value'>, value: FeatureValue): Kept {
   if (value === null) return null;
   if (aggregate === 'distinct') return distinctOf(value);
   const { timeMs, partition, offset, item } = place;
-  return KEEPS.has(aggregate) ? { timeMs, partition, offset, item, value } : null;
+  return { timeMs, partition, offset, item, value };
 }
 
 /** A tile of its own, to merge others into. */
@@ -95,37 +132,31 @@ export function copyTile<T extends Tile>(tile: T): T {
 }
 
 /** Puts a tile in its place by start, or adds it to the one that is there. */
-export function insertTile({ features }: TilePlan, tiles: Tile[], tile: Tile): void {
+export function insertTile(plan: TilePlan, tiles: Tile[], tile: Tile): void {
   let at = tiles.length;
   while (at > 0 && tiles[at - 1]!.startMs > tile.startMs) at--;
   const before = tiles[at - 1];
-  if (before?.startMs === tile.startMs) mergeTile(features, before, tile);
+  if (before?.startMs === tile.startMs) mergeTile(plan, before, tile);
   else tiles.splice(at, 0, tile);
 }
 
 /** Adds one tile to another of the same start. */
-export function mergeTile(features: readonly CompiledFeature[], into: Tile, tile: Tile): void {
+export function mergeTile({ keptAs }: TilePlan, into: Tile, tile: Tile): void {
   into.count += tile.count;
-  for (let i = 0; i < tile.sums.length; i++) {
-    into.counts[i] = into.counts[i]! + tile.counts[i]!;
-    into.sums[i] = plus(into.sums[i]!, tile.sums[i]!);
-    into.mins[i] = Math.min(into.mins[i]!, tile.mins[i]!);
-    into.maxs[i] = Math.max(into.maxs[i]!, tile.maxs[i]!);
-  }
+  for (let i = 0; i < tile.counts.length; i++) into.counts[i] = into.counts[i]! + tile.counts[i]!;
+  for (let i = 0; i < tile.sums.length; i++) into.sums[i] = plus(into.sums[i]!, tile.sums[i]!);
   for (let i = 0; i < tile.squares.length; i++) into.squares[i] = plus(into.squares[i]!, tile.squares[i]!);
-  into.kept = mergeKept(features, into.kept, tile.kept);
+  for (let i = 0; i < tile.mins.length; i++) into.mins[i] = Math.min(into.mins[i]!, tile.mins[i]!);
+  for (let i = 0; i < tile.maxs.length; i++) into.maxs[i] = Math.max(into.maxs[i]!, tile.maxs[i]!);
+  if (keptAs.length > 0) into.kept = mergeKept(keptAs, into.kept, tile.kept);
 }
 
 /** What two tiles of one start keep, together. */
-export function mergeKept(
-  features: readonly CompiledFeature[],
-  a: readonly Kept[],
-  b: readonly Kept[],
-): Kept[] {
-  return a.map((kept, index) => {
+export function mergeKept(keptAs: readonly Aggregate[], a: readonly Kept[], b: readonly Kept[]): Kept[] {
+  return keptAs.map((aggregate, index) => {
+    const kept = a[index] ?? null;
     const other = b[index] ?? null;
     if (kept === null || other === null) return kept ?? other;
-    const { aggregate } = features[index]!;
     if (aggregate === 'distinct') return mergeDistinct(kept as Distinct, other as Distinct);
     return isBeforeEdge(kept as Edge, other as Edge) === (aggregate === 'first') ? kept : other;
   });
@@ -137,89 +168,94 @@ function isBeforeEdge(a: Edge, b: Edge): boolean {
 
 /** The values of a tiled view's features: the tiles that are complete at the time asked for, back to the window's length. */
 export function evaluateTiled(
-  { tileMs, latenessMs, features }: TilePlan,
+  { tileMs, latenessMs, features, places }: TilePlan,
   tiles: readonly Tile[],
   { timeMs, recordedByMs = Number.POSITIVE_INFINITY }: AsOf,
 ): FeatureValue[] {
   const end = Math.floor((Math.min(timeMs, recordedByMs) - latenessMs) / tileMs) * tileMs;
-  return features.map((feature, index) => {
-    const until = feature.tumbling ? Math.floor(end / feature.windowMs) * feature.windowMs : end;
-    const from = until - feature.windowMs;
+  return features.map(({ aggregate, windowMs, tumbling }, index) => {
+    const until = tumbling ? Math.floor(end / windowMs) * windowMs : end;
+    const from = until - windowMs;
     let high = tiles.length;
     while (high > 0 && tiles[high - 1]!.startMs >= until) high--;
     let low = high;
     while (low > 0 && tiles[low - 1]!.startMs >= from) low--;
-    return windowValue(feature, index, tiles, low, high);
+    return windowValue(aggregate, places[index]!, { tiles, low, high });
   });
 }
 
-/** One feature over `tiles[low..high)`. */
-function windowValue(
-  { aggregate, hasValue }: CompiledFeature,
-  index: number,
-  tiles: readonly Tile[],
-  low: number,
-  high: number,
-): FeatureValue {
-  let count = 0;
-  for (let at = low; at < high; at++) count += hasValue ? tiles[at]!.counts[index]! : tiles[at]!.count;
-  if (aggregate === 'count') return count;
-  const sumOf = (numbers: (tile: Tile) => readonly Decimal[]) => {
-    let sum: Decimal = 0;
-    for (let at = low; at < high; at++) sum = plus(sum, numbers(tiles[at]!)[index]!);
-    return sum;
-  };
-  if (aggregate === 'sum') return toNumber(sumOf(({ sums }) => sums));
-  if (aggregate === 'distinct') return distinctIn(tiles, index, low, high);
-  if (count === 0) return null;
+/** The tiles of a window: `tiles[low..high)`. */
+interface Span {
+  readonly tiles: readonly Tile[];
+  readonly low: number;
+  readonly high: number;
+}
+
+function windowValue(aggregate: Aggregate, places: Places, span: Span): FeatureValue {
   switch (aggregate) {
-    case 'mean':
-      return toNumber(sumOf(({ sums }) => sums)) / count;
+    case 'count':
+      return countIn(span, places.count);
+    case 'sum':
+      return toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!));
+    case 'mean': {
+      const count = countIn(span, places.count);
+      return count === 0 ? null : toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!)) / count;
+    }
     case 'stddev':
       return deviation(
-        count,
-        sumOf(({ sums }) => sums),
-        sumOf(({ squares }) => squares),
+        countIn(span, places.count),
+        sumIn(span, ({ sums }) => sums[places.sum!]!),
+        sumIn(span, ({ squares }) => squares[places.square!]!),
       );
-    case 'first':
-      for (let at = low; at < high; at++) {
-        const edge = tiles[at]!.kept[index] as Edge | null;
-        if (edge) return edge.value;
-      }
-      return null;
-    case 'last':
-      for (let at = high - 1; at >= low; at--) {
-        const edge = tiles[at]!.kept[index] as Edge | null;
-        if (edge) return edge.value;
-      }
-      return null;
+    case 'min':
+      return extremeIn(span, Number.POSITIVE_INFINITY, Math.min, ({ mins }) => mins[places.min!]!);
+    case 'max':
+      return extremeIn(span, Number.NEGATIVE_INFINITY, Math.max, ({ maxs }) => maxs[places.max!]!);
+    case 'distinct':
+      return distinctIn(span, places.kept!);
     default:
-      return extremeOf(aggregate, tiles, index, low, high);
+      return edgeIn(span, places.kept!, aggregate);
   }
 }
 
-function extremeOf(
-  aggregate: 'min' | 'max',
-  tiles: readonly Tile[],
-  index: number,
-  low: number,
-  high: number,
-): number {
-  let extreme = aggregate === 'min' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-  for (let at = low; at < high; at++) {
-    const { mins, maxs } = tiles[at]!;
-    extreme = aggregate === 'min' ? Math.min(extreme, mins[index]!) : Math.max(extreme, maxs[index]!);
-  }
-  return extreme;
+/** Without a place: of all contributions. */
+function countIn({ tiles, low, high }: Span, place: number | undefined): number {
+  let count = 0;
+  for (let at = low; at < high; at++)
+    count += place === undefined ? tiles[at]!.count : tiles[at]!.counts[place]!;
+  return count;
 }
 
-function distinctIn(tiles: readonly Tile[], index: number, low: number, high: number): number {
+function sumIn({ tiles, low, high }: Span, of: (tile: Tile) => Decimal): Decimal {
+  let sum: Decimal = 0;
+  for (let at = low; at < high; at++) sum = plus(sum, of(tiles[at]!));
+  return sum;
+}
+
+function extremeIn(
+  { tiles, low, high }: Span,
+  none: number,
+  pick: (a: number, b: number) => number,
+  of: (tile: Tile) => number,
+): number | null {
+  let extreme = none;
+  for (let at = low; at < high; at++) extreme = pick(extreme, of(tiles[at]!));
+  return extreme === none ? null : extreme;
+}
+
+function distinctIn({ tiles, low, high }: Span, place: number): number {
   let union: Distinct = [];
   for (let at = low; at < high; at++) {
-    const distinct = tiles[at]!.kept[index] as Distinct | null;
+    const distinct = tiles[at]!.kept[place] as Distinct | null;
     if (distinct) union = union.length === 0 ? distinct : mergeDistinct(union, distinct);
   }
   return countDistinct(union);
+}
+
+/** Tiles do not overlap: the first value is that of the first tile with one, the last that of the last. */
+function edgeIn({ tiles, low, high }: Span, place: number, aggregate: 'first' | 'last'): FeatureValue {
+  const edges = tiles.slice(low, high).flatMap(({ kept }) => (kept[place] as Edge | null) ?? []);
+  return edges.at(aggregate === 'first' ? 0 : -1)?.value ?? null;
 }
 
 /**
