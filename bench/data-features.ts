@@ -152,12 +152,19 @@ async function createWorld(db: Database): Promise<World> {
     tables: new TableSources(db, []),
     pushed: new PushedRows(db),
   });
+  const freshness = { note: () => {} };
   const progress = { passed: async () => {}, continuity: () => 0, offset: () => 0 };
   return {
     views,
     store: (online) =>
-      new FeatureStore({ db, views, clock: systemClock, limits, progress, rows: rows(online) }),
-    push: new FeaturePush({ db, views, rows: rows(new PostgresOnlineStore(db)), clock: systemClock }),
+      new FeatureStore({ db, views, clock: systemClock, limits, progress, rows: rows(online), freshness }),
+    push: new FeaturePush({
+      db,
+      views,
+      rows: rows(new PostgresOnlineStore(db)),
+      clock: systemClock,
+      freshness,
+    }),
   };
 }
 

@@ -60,6 +60,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => replays.stop());
   await retention.start();
   closers.push(() => retention.stop());
+  stations.freshness.begin();
+  closers.push(() => stations.freshness.stop());
   if (takesRuns) stations.materializations.begin();
   closers.push(() => stations.materializations.stop());
   const poll = setInterval(() => {

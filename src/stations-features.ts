@@ -2,8 +2,10 @@ import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureStore } from './features/feature-store.ts';
+import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
 import { PostgresOnlineStore } from './features/online-store.ts';
+import { FeatureOverview } from './features/overview.ts';
 import { FeaturePush } from './features/push.ts';
 import { PushedRows } from './features/pushed-rows.ts';
 import { TableSources } from './features/table-source.ts';
@@ -34,8 +36,14 @@ export function createFeatures(
     tables: new TableSources(db, allowedSchemas()),
     pushed: new PushedRows(db),
   };
+  const freshness = new FeatureFreshness({
+    db,
+    clock,
+    limits,
+    onError: (error) => logger.warn('How new the features are was not written down', error),
+  });
   const progress = consumers.add({ group: GROUP, handle: (batch, tx) => features.handle(batch, tx) });
-  const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress, rows });
+  const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress, rows, freshness });
   log.onCommitted((appended) => features.apply(appended));
   const materializations = new Materializations({
     db,
@@ -44,9 +52,17 @@ export function createFeatures(
     rows,
     clock,
     limits,
+    freshness,
     onError: (error) => logger.warn('A materialization waits', error),
   });
-  return { views, features, featurePush: new FeaturePush({ db, views, rows, clock }), materializations };
+  return {
+    views,
+    features,
+    featurePush: new FeaturePush({ db, views, rows, clock, freshness }),
+    featureOverview: new FeatureOverview({ db, definitions, freshness }),
+    freshness,
+    materializations,
+  };
 }
 
 /** Which schemas of the database batch views may read, as the operator says. */

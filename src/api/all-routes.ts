@@ -7,6 +7,7 @@ import { definitionRoutes } from './routes-definitions.ts';
 import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featurePassRoutes } from './routes-feature-passes.ts';
+import { featureViewRoutes } from './routes-feature-views.ts';
 import { featureRoutes } from './routes-features.ts';
 import { flowRoutes } from './routes-flows.ts';
 import { inferenceRequestRoutes } from './routes-inference-requests.ts';
@@ -44,6 +45,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
   Parameters<typeof featurePassRoutes>[0] &
+  Parameters<typeof featureViewRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
@@ -97,6 +99,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     webhookRoutes(dependencies),
     featureRoutes(dependencies),
     featurePassRoutes(dependencies),
+    featureViewRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),

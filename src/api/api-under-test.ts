@@ -333,6 +333,7 @@ const ABSENT = {} as Pick<
   | 'features'
   | 'featurePush'
   | 'materializations'
+  | 'featureOverview'
   | 'models'
   | 'serving'
   | 'requestLog'

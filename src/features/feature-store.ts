@@ -8,6 +8,7 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
 import { type CompiledView, entityKey } from './compiled.ts';
+import type { FeatureFreshness } from './freshness.ts';
 import { type Asked, RowFeatures, type RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { CompiledService } from './service.ts';
@@ -61,6 +62,7 @@ interface Dependencies {
   progress: StreamProgress;
   /** Of the batch and push views. */
   rows: RowStores;
+  freshness: Pick<FeatureFreshness, 'note'>;
 }
 
 const HISTORICAL_CHUNK = 500;
@@ -89,8 +91,9 @@ export class FeatureStore {
   readonly #cache: StateCache;
   readonly #ahead: FeaturesAhead;
   readonly #rows: RowFeatures;
+  readonly #freshness: Dependencies['freshness'];
 
-  constructor({ db, views, clock, limits, progress, rows }: Dependencies) {
+  constructor({ db, views, clock, limits, progress, rows, freshness }: Dependencies) {
     this.#db = db;
     this.#views = views;
     this.#clock = clock;
@@ -99,6 +102,7 @@ export class FeatureStore {
     this.#cache = new StateCache(db, limits, () => progress.continuity());
     this.#ahead = new FeaturesAhead(views, progress);
     this.#rows = new RowFeatures(rows);
+    this.#freshness = freshness;
   }
 
   /** Takes events in that this process has just committed to the log: vectors see them before the consumer has stored what they mean. */
@@ -125,6 +129,7 @@ export class FeatureStore {
       this.#cache.follow(batch, collected);
       this.#ahead.follow(collected);
       countLate(collected.late);
+      this.#noteNewest(events);
       if (collected.contributions.length > 0 || collected.tiles.size > 0)
         freshness.record(Math.max(0, this.#clock.now() - events[0]!.recordedAtMs) / 1000);
     };
@@ -256,6 +261,15 @@ export class FeatureStore {
       read.set(key, found[index]!);
     }
     return states;
+  }
+
+  /** Once per batch and type, not per event and view. */
+  #noteNewest(events: readonly LoggedEvent[]): void {
+    const newest = new Map<string, number>();
+    for (const { event, timeMs } of events)
+      if (timeMs > (newest.get(event.type) ?? Number.NEGATIVE_INFINITY)) newest.set(event.type, timeMs);
+    for (const [type, timeMs] of newest)
+      for (const { name } of this.#views.ofType(type)) this.#freshness.note(name, timeMs);
   }
 
   #mustWait(service: CompiledService, keys: readonly (readonly string[])[], asOf: AsOf): boolean {

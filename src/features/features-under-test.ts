@@ -9,6 +9,7 @@ import type { DefinitionKind } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { CachedOnlineStore } from './cached-online-store.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
+import { FeatureFreshness } from './freshness.ts';
 import { featureMigrations } from './migrations.ts';
 import { PostgresOnlineStore } from './online-store.ts';
 import { FeaturePush } from './push.ts';
@@ -53,6 +54,7 @@ export interface FeatureProcess {
   readonly views: FeatureViews;
   readonly store: FeatureStore;
   readonly rows: RowStores;
+  readonly freshness: FeatureFreshness;
   /** What the views could not be built from. */
   readonly errors: AiosError[];
 }
@@ -116,6 +118,7 @@ export class FeaturesUnderTest {
       tables: new TableSources(db, ['shop']),
       pushed: new PushedRows(db),
     };
+    const freshness = new FeatureFreshness({ db, clock: systemClock, limits });
     const store = new FeatureStore({
       db: reads,
       views,
@@ -123,8 +126,9 @@ export class FeaturesUnderTest {
       limits,
       progress,
       rows,
+      freshness,
     });
-    return { definitions, views, store, rows, errors };
+    return { definitions, views, store, rows, freshness, errors };
   }
 
   /** A process whose views are in force. */
@@ -180,8 +184,8 @@ export async function featuresOf(
 /** What takes rows that are pushed, at a time of the test's choosing. */
 export function pushOf(
   { database: { db } }: FeaturesUnderTest,
-  { views, rows }: FeatureProcess,
+  { views, rows, freshness }: FeatureProcess,
   now: () => number,
 ): { push: FeaturePush } {
-  return { push: new FeaturePush({ db, views, rows, clock: { now } }) };
+  return { push: new FeaturePush({ db, views, rows, clock: { now }, freshness }) };
 }

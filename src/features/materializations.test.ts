@@ -54,6 +54,7 @@ describe('materializations', () => {
       views: process.views,
       rows: process.rows,
       clock: { now: () => nowMs },
+      freshness: process.freshness,
       limits: { ...limits, featureMaterializeRowsMax: 2 },
     });
   });

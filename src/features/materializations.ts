@@ -8,6 +8,7 @@ import { classify, type Database, type Queryable } from '../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
 import { timestamp } from '../store/rows.ts';
 import { entityKey } from './compiled.ts';
+import type { FeatureFreshness } from './freshness.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { FeatureViews } from './views.ts';
@@ -76,6 +77,7 @@ interface Dependencies {
   views: Pick<FeatureViews, 'rowView'>;
   rows: Pick<RowStores, 'online' | 'tables'>;
   clock: Pick<Clock, 'now'>;
+  freshness: Pick<FeatureFreshness, 'note'>;
   limits: Pick<Limits, 'featureMaterializeRowsMax' | 'featureMaterializePollMs'>;
   onError?: (error: unknown) => void;
 }
@@ -203,7 +205,10 @@ export class Materializations {
         ],
       ),
     ]);
-    return told;
+    return () => {
+      told();
+      if (newestMs > 0) this.#deps.freshness.note(view.name, newestMs);
+    };
   }
 
   async #fail(id: string, problem: Problem): Promise<void> {

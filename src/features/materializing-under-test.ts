@@ -20,6 +20,7 @@ const materializations = new Materializations({
   views: new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] }),
   rows: { online: new PostgresOnlineStore(db), tables: new TableSources(db, ['shop']) },
   clock: systemClock,
+  freshness: { note: () => {} },
   limits,
 });
 process.stdout.write('begun\n');

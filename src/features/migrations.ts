@@ -69,6 +69,11 @@ export const featureMigrations: Migration[] = [
       );
       comment on table feature_pushed is 'Every row that was pushed, for vectors of the past.';
       create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));
+      create table feature_freshness (
+        view text primary key,
+        newest_ms bigint not null
+      );
+      comment on table feature_freshness is 'The newest event or row of each view, as far as some process has written it down.';
       create table feature_materializations (
         id text primary key,
         view text not null,

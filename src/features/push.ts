@@ -3,6 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
 import { keyOf } from './feature-store.ts';
+import type { FeatureFreshness } from './freshness.ts';
 import type { NewRow } from './online-store.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
@@ -18,6 +19,7 @@ interface Dependencies {
   views: Pick<FeatureViews, 'pushViews'>;
   rows: Pick<RowStores, 'online' | 'pushed'>;
   clock: Pick<Clock, 'now'>;
+  freshness: Pick<FeatureFreshness, 'note'>;
 }
 
 /**
@@ -57,6 +59,8 @@ export class FeaturePush {
       ),
     );
     for (const after of afters) after();
+    for (const { view, rows } of written)
+      for (const { timeMs } of rows) this.#deps.freshness.note(view.name, timeMs);
     return { views: views.map(({ name }) => name), rows: rows.length };
   }
 }

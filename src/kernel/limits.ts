@@ -84,6 +84,7 @@ export const LIMITS = {
     'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
   ),
   featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
+  featureFreshnessMs: limit(1_000, 'how often a process writes down how new its feature views are'),
   featureOnlineStaleMs: limit(
     250,
     'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',

@@ -1,0 +1,77 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { FeatureOverview, ViewSummary } from '../features/overview.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { route } from './routes.ts';
+import { iso, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  featureOverview: FeatureOverview;
+  clock: Pick<Clock, 'now'>;
+}
+
+const described = {
+  description: Type.Optional(Type.String()),
+  owner: Type.Optional(Type.String()),
+  tags: Type.Optional(Type.Record(Type.String(), Type.String())),
+};
+const View = Type.Object({
+  ...described,
+  name: Type.String(),
+  version: Type.Integer(),
+  kind: Type.String({ enum: ['stream', 'batch', 'push', 'on-demand'] }),
+  entity: Type.Optional(Type.String({ description: 'None for a view that is computed from others' })),
+  status: Type.String({ enum: ['ready', 'building'] }),
+  features: Type.Array(
+    Type.Object({
+      ...described,
+      name: Type.String(),
+      type: Type.String({ description: 'Of its values, or how they are aggregated' }),
+    }),
+  ),
+  newest: Type.Optional(Type.String({ format: 'date-time', description: 'The newest event or row' })),
+  ageSeconds: Type.Optional(Type.Number({ description: 'How old that is now' })),
+  lateEvents: Type.Integer({ description: 'Events that came too late and were set aside' }),
+  services: Type.Array(Type.String()),
+});
+const tag = 'features';
+
+/** Feature views as they stand: their features, and how fresh they are. */
+export function featureViewRoutes({
+  featureOverview,
+  clock,
+}: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/views',
+      permission: 'features.read',
+      summary: 'Feature views with their features and how fresh they are',
+      tag,
+      answer: pageOf(View),
+      // As many as files in the project: no page is cut.
+      handle: async () => ({
+        items: (await featureOverview.views()).map((view) => toJson(view, clock.now())),
+        nextCursor: null,
+      }),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/views/:name',
+      permission: 'features.read',
+      summary: 'One feature view with its features and how fresh it is',
+      tag,
+      params: NameParams,
+      answer: View,
+      handle: async ({ params: { name } }) => toJson(await featureOverview.view(name), clock.now()),
+    });
+  };
+}
+
+function toJson({ newestMs, entity, ...view }: ViewSummary, nowMs: number) {
+  return {
+    ...view,
+    ...(entity === null ? {} : { entity }),
+    ...(newestMs === null ? {} : { newest: iso(newestMs), ageSeconds: Math.max(0, nowMs - newestMs) / 1000 }),
+  };
+}

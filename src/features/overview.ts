@@ -1,0 +1,128 @@
+import { AiosError } from '../kernel/errors.ts';
+import type { Database } from '../store/database.ts';
+import type { Definition, Definitions } from '../store/definitions.ts';
+import type { FeatureServiceBody } from './definitions.ts';
+import type { FeatureFreshness } from './freshness.ts';
+import {
+  type Described,
+  type FeatureViewBody,
+  kindOfView,
+  type OnDemandViewBody,
+  type StreamViewBody,
+  type ViewKind,
+} from './view-documents.ts';
+
+/** A feature of a view, as people look it up. */
+interface FeatureSummary extends Described {
+  name: string;
+  /** The type of its values, or how they are aggregated. */
+  type: string;
+}
+
+/** A view as it stands: what it is, and how fresh. */
+export interface ViewSummary extends Described {
+  name: string;
+  version: number;
+  kind: ViewKind;
+  entity: string | null;
+  features: FeatureSummary[];
+  /** Of a stream view: whether its newest version is served (`ready`) or still being built from the log. */
+  status: 'ready' | 'building';
+  /** The newest event or row; null before there is one. */
+  newestMs: number | null;
+  /** Events that came later than the view bears and were set aside. */
+  lateEvents: number;
+  services: string[];
+}
+
+interface Dependencies {
+  db: Database;
+  definitions: Definitions;
+  freshness: FeatureFreshness;
+}
+
+/** What the definitions of features and the state behind them say together. */
+export class FeatureOverview {
+  readonly #deps: Dependencies;
+
+  constructor(dependencies: Dependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** All views by name. */
+  async views(): Promise<ViewSummary[]> {
+    const { db, definitions, freshness } = this.#deps;
+    const [newest, built, late] = await Promise.all([
+      freshness.newest(),
+      db.query<{ name: string; version: number }>(
+        "select name, max(version)::int as version from feature_views where status = 'ready' group by name",
+      ),
+      db.query<{ name: string; count: number }>(
+        'select v.name, count(*) as count from feature_late_events l join feature_views v on v.id = l.view group by v.name',
+      ),
+    ]);
+    const ready = new Map(built.map(({ name, version }) => [name, version]));
+    const lateOf = new Map(late.map(({ name, count }) => [name, count]));
+    return definitions
+      .list('feature-view')
+      .map((definition) => ({
+        ...summaryOf(definition, ready.get(definition.name)),
+        newestMs: newest.get(definition.name) ?? null,
+        lateEvents: lateOf.get(definition.name) ?? 0,
+        services: this.#servicesOf(definition.name),
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** @throws AiosError `features.unknown_view` */
+  async view(name: string): Promise<ViewSummary> {
+    const found = (await this.views()).find((view) => view.name === name);
+    if (!found)
+      throw new AiosError('features.unknown_view', { detail: `There is no feature view “${name}”.` });
+    return found;
+  }
+
+  #servicesOf(view: string): string[] {
+    return this.#deps.definitions
+      .list('feature-service')
+      .filter(({ body }) => (body as unknown as FeatureServiceBody).views.includes(view))
+      .map(({ name }) => name);
+  }
+}
+
+function summaryOf(
+  { name, version, body }: Definition,
+  ready: number | undefined,
+): Omit<ViewSummary, 'newestMs' | 'lateEvents' | 'services'> {
+  const view = body as unknown as FeatureViewBody;
+  const kind = kindOfView(view);
+  return {
+    ...describedOf(view),
+    name,
+    version,
+    kind,
+    entity: kind === 'on-demand' ? null : (view as StreamViewBody).entity,
+    features: featuresOf(view),
+    status: kind === 'stream' && ready !== version ? 'building' : 'ready',
+  };
+}
+
+function featuresOf({ features }: FeatureViewBody): FeatureSummary[] {
+  const each = Object.entries(features) as [
+    string,
+    OnDemandViewBody['features'][string] & { aggregate?: string },
+  ][];
+  return each.map(([name, feature]) => ({
+    ...describedOf(feature),
+    name,
+    type: feature.aggregate ?? feature.type,
+  }));
+}
+
+function describedOf({ description, owner, tags }: Described): Described {
+  return {
+    ...(description === undefined ? {} : { description }),
+    ...(owner === undefined ? {} : { owner }),
+    ...(tags === undefined ? {} : { tags }),
+  };
+}
