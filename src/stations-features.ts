@@ -6,6 +6,7 @@ import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
 import { PostgresOnlineStore } from './features/online-store.ts';
 import { FeatureOverview } from './features/overview.ts';
+import { FeatureProfiles } from './features/profiles.ts';
 import { FeaturePush } from './features/push.ts';
 import { PushedRows } from './features/pushed-rows.ts';
 import { TableSources } from './features/table-source.ts';
@@ -60,6 +61,7 @@ export function createFeatures(
     features,
     featurePush: new FeaturePush({ db, views, rows, clock, freshness }),
     featureOverview: new FeatureOverview({ db, definitions, freshness }),
+    featureProfiles: new FeatureProfiles({ db, commit, clock, views, features, limits }),
     freshness,
     materializations,
   };

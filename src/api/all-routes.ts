@@ -7,6 +7,7 @@ import { definitionRoutes } from './routes-definitions.ts';
 import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
 import { featurePassRoutes } from './routes-feature-passes.ts';
+import { featureProfileRoutes } from './routes-feature-profiles.ts';
 import { featureViewRoutes } from './routes-feature-views.ts';
 import { featureRoutes } from './routes-features.ts';
 import { flowRoutes } from './routes-flows.ts';
@@ -46,6 +47,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
   Parameters<typeof featurePassRoutes>[0] &
   Parameters<typeof featureViewRoutes>[0] &
+  Parameters<typeof featureProfileRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
@@ -100,6 +102,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     featureRoutes(dependencies),
     featurePassRoutes(dependencies),
     featureViewRoutes(dependencies),
+    featureProfileRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),

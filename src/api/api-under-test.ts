@@ -334,6 +334,7 @@ const ABSENT = {} as Pick<
   | 'featurePush'
   | 'materializations'
   | 'featureOverview'
+  | 'featureProfiles'
   | 'models'
   | 'serving'
   | 'requestLog'

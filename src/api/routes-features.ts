@@ -1,14 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { FeatureStore, SpineRow, Vectors } from '../features/feature-store.ts';
+import type { FeatureStore, Vectors } from '../features/feature-store.ts';
 import type { FeaturePush } from '../features/push.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { ENTITIES_MAX, Spine, spineRow, Time } from './feature-shapes.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
-const ENTITIES_MAX = 10_000;
-
-const Time = Type.String({ format: 'date-time' });
 const VectorsShape = Type.Object({
   names: Type.Array(Type.String()),
   rows: Type.Array(Type.Array(Type.Unknown())),
@@ -69,10 +67,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
             description: 'The cut-off: only what had been recorded by then counts',
           }),
         ),
-        spine: Type.Array(Type.Object({ timestamp: Time }, { additionalProperties: true }), {
-          minItems: 1,
-          maxItems: ENTITIES_MAX,
-        }),
+        spine: Spine,
       },
       { additionalProperties: false },
     ),
@@ -102,15 +97,5 @@ function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {
     ),
     answer: Type.Object({ views: Type.Array(Type.String()), rows: Type.Integer() }),
     handle: ({ body: { source, rows } }) => featurePush.push(source, rows as JsonObject[]),
-  });
-}
-
-/** What a row holds beside its keys are the values that a request would bring. */
-function spineRow(createdBefore: string | undefined) {
-  const recordedByMs = createdBefore === undefined ? undefined : Date.parse(createdBefore);
-  return ({ timestamp, ...values }: { timestamp: string }): SpineRow => ({
-    keys: values as JsonObject,
-    request: values as JsonObject,
-    asOf: { timeMs: Date.parse(timestamp), ...(recordedByMs === undefined ? {} : { recordedByMs }) },
   });
 }

@@ -313,7 +313,8 @@ function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
   return [...newest.values()];
 }
 
-function valuesOf(
+/** What a stream view says of an entity as of a place. */
+export function valuesOf(
   view: CompiledView,
   { contributions, tiles }: Readonly<Pick<EntityState, 'tiles'> & { contributions: readonly Contribution[] }>,
   asOf: AsOf,

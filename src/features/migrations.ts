@@ -69,6 +69,16 @@ export const featureMigrations: Migration[] = [
       );
       comment on table feature_pushed is 'Every row that was pushed, for vectors of the past.';
       create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));
+      create table feature_profiles (
+        name text not null,
+        version int not null,
+        source json not null,
+        profile json not null,
+        created_at timestamptz not null,
+        created_by text not null,
+        primary key (name, version)
+      );
+      comment on table feature_profiles is 'How features lay when somebody saved it. Rows are never changed.';
       create table feature_freshness (
         view text primary key,
         newest_ms bigint not null

@@ -279,6 +279,16 @@ export const PATH_ERRORS = {
     'There is no such materialization',
     'List them at /api/v1/features/materializations.',
   ),
+  'features.unknown_profile': row(
+    404,
+    'There is no such reference profile',
+    'List them at /api/v1/features/profiles, or save one first.',
+  ),
+  'features.profile_source': row(
+    422,
+    'The profile does not say what is to be compared with it',
+    'Send a `view`, or a `service` with its `spine`.',
+  ),
   'features.unknown_push': row(
     404,
     'No feature view takes what is pushed under that name',

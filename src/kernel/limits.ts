@@ -84,6 +84,10 @@ export const LIMITS = {
     'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
   ),
   featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
+  featureProfileRowsMax: limit(
+    10_000,
+    'entities of a view that its profile is made of, in the order of their keys',
+  ),
   featureFreshnessMs: limit(1_000, 'how often a process writes down how new its feature views are'),
   featureOnlineStaleMs: limit(
     250,

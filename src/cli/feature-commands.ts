@@ -1,0 +1,76 @@
+import type { CommandRow } from './program.ts';
+
+const SPINE = 'a file with rows of keys and a timestamp (.csv, .jsonl or .json)';
+
+/** What people do with features. */
+export const FEATURE_COMMANDS: readonly CommandRow[] = [
+  {
+    under: 'features',
+    name: 'list',
+    description: 'every feature view with its kind and how fresh it is',
+    load: async () => (await import('./features.ts')).list,
+  },
+  {
+    under: 'features',
+    name: 'show <view>',
+    description: 'a feature view with its features',
+    load: async () => (await import('./features.ts')).show,
+  },
+  {
+    under: 'features',
+    name: 'online <service> <keys...>',
+    description: 'the features of an entity now, its keys as name=value; a list of them as JSON or @file',
+    options: [
+      ['--as-of <time>', 'at this time instead of now'],
+      ['--request <json>', 'values that only the request knows'],
+    ],
+    load: async () => (await import('./features.ts')).online,
+  },
+  {
+    under: 'features',
+    name: 'historical <service> <file>',
+    description: `the features of many entities at times in the past; ${SPINE}`,
+    options: [['--created-before <time>', 'only what had been recorded by then']],
+    load: async () => (await import('./features.ts')).historical,
+  },
+  {
+    under: 'features',
+    name: 'push <source> <file>',
+    description: `send rows to the views of a push source; ${SPINE.replace('keys and a timestamp', 'keys, columns and a timestamp')}`,
+    load: async () => (await import('./features.ts')).push,
+  },
+  {
+    under: 'features',
+    name: 'materialize <view>',
+    description: 'bring the newest rows of a batch view online, and wait until that is done',
+    options: [
+      ['--full', 'all rows, not only what came in since the last time'],
+      ['--no-wait', 'return at once'],
+    ],
+    load: async () => (await import('./features.ts')).materialize,
+  },
+  {
+    under: 'features',
+    name: 'profile <name>',
+    description:
+      'save how a view, or a service at times in the past, lies; without a source, show what was saved',
+    options: [
+      ['--view <view>', 'a view as it is now'],
+      ['--service <service>', 'a service, with --spine'],
+      ['--spine <file>', SPINE],
+    ],
+    load: async () => (await import('./feature-profiles.ts')).profile,
+  },
+  {
+    under: 'features',
+    name: 'validate <name>',
+    description: 'hold features to a saved profile (exit code 1 when they have moved)',
+    options: [
+      ['--view <view>', 'a view as it is now; left out, that of the profile'],
+      ['--service <service>', 'a service, with --spine'],
+      ['--spine <file>', SPINE],
+      ['--thresholds <json>', 'how far is too far, as {"psi": 0.1}'],
+    ],
+    load: async () => (await import('./feature-profiles.ts')).validate,
+  },
+];
