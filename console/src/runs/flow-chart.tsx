@@ -57,7 +57,7 @@ export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowCh
           position: { x: node.x, y: node.y },
           data: { node, down, selected: node.id === selected, note: noteOf(node, isDrawing) },
           ariaRole: 'group',
-          ariaLabel: `${node.label}: ${noteOf(node, isDrawing) ?? node.status}`,
+          ariaLabel: `${node.label}: ${(isDrawing && noteOf(node, true)) || node.status}`,
           focusable: node.step !== undefined,
         }),
       ),
