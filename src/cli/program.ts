@@ -260,9 +260,19 @@ const COMMANDS: readonly CommandRow[] = [
   },
 ];
 
+/** What the commands are about that only hold others. */
+const GROUPS: Readonly<Record<string, string>> = {
+  contracts: 'what events must look like: versions, changes checked before they are made, quality',
+  events: 'the event log: search it, give a part of it again, its groups and segments',
+  features: 'what models are asked with: values online and in the past, freshness, profiles',
+  models: 'versions of models: promote, try on a part of the traffic, roll back, quantize',
+  workflows: 'flows: test, record, draw, versions in use',
+};
+
 /** A command by its first word; one that only holds others is made when the first of them comes. */
 function commandNamed(program: Command, name: string): Command {
-  return program.commands.find((command) => command.name() === name) ?? program.command(name);
+  const known = program.commands.find((command) => command.name() === name);
+  return known ?? program.command(name).description(GROUPS[name] ?? '');
 }
 
 /** The options of `aios start`. */
