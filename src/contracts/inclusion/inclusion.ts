@@ -61,6 +61,7 @@ class Inclusion implements Checker {
   /** The lowest place in `#pending` that a result since then leans on. */
   #leansOn = Number.POSITIVE_INFINITY;
   readonly #known = new Map<string, Refused[]>();
+  readonly #shapes = new Map<string, Shape>();
   readonly #nevers = new Map<string, { isNever: boolean; depth: number }>();
 
   constructor(isLenient: boolean) {
@@ -167,9 +168,17 @@ class Inclusion implements Checker {
     );
   }
 
+  /** By how deep it is asked for, too: further down less is looked into. Nobody changes a shape that was settled. */
   #shapeOf(conjunction: Conjunction): Shape {
+    const key = `${this.#neverDepth}|${keyOf(conjunction)}`;
+    const known = this.#shapes.get(key);
+    if (known) return known;
+    const leantOn = this.#leansOn;
+    this.#leansOn = Number.POSITIVE_INFINITY;
     const shape = gather(conjunction);
     this.#settle(shape);
+    if (this.#leansOn === Number.POSITIVE_INFINITY) this.#shapes.set(key, shape);
+    this.#leansOn = Math.min(leantOn, this.#leansOn);
     return shape;
   }
 
