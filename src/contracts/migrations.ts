@@ -41,12 +41,14 @@ export const contractMigrations: Migration[] = [
       create table contract_quality_rules (
         contract text not null,
         rule text not null,
+        begun_at timestamptz not null,
         judged_until timestamptz not null,
         newest_at timestamptz,
         status text not null,
         untold json,
         primary key (contract, rule)
       );
+      comment on column contract_quality_rules.begun_at is 'Since when the rule is measured: of the window before it too little is known to miss events in it.';
       comment on column contract_quality_rules.untold is 'Events that tell of a change and are not in the log yet: a process that dies between the two leaves them to the next look.';`,
   },
 ];

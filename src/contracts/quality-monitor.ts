@@ -33,6 +33,7 @@ interface WindowRow {
 
 interface RuleRow {
   rule: string;
+  begun_at: number;
   judged_until: number;
   newest_at: number | null;
   status: 'passed' | 'failed';
@@ -145,7 +146,7 @@ export class QualityMonitor {
     const untilMs = nowMs - (nowMs % rule.windowMs);
     const told: CloudEvent[] = [];
     await db.transaction(async (tx) => {
-      const state = await this.#ruleRow(tx, contract, rule, untilMs);
+      const state = await this.#ruleRow(tx, contract, rule);
       if (!state) return;
       told.push(...(state.untold ?? []));
       if (state.judged_until >= untilMs) return;
@@ -165,7 +166,7 @@ export class QualityMonitor {
         const counters = counted.get(startMs) ?? noCounters();
         newestMs = Math.max(newestMs, counters.newestMs);
         const value = rule.value(counters, startMs + rule.windowMs, newestMs);
-        const verdict = value === undefined ? 'empty' : rule.holds(value) ? 'passed' : 'failed';
+        const verdict = verdictOf(rule, value, startMs < state.begun_at);
         await this.#keep(tx, contract, rule, startMs, counters, value, verdict);
         if (verdict === 'failed') failedCounter.add(1, { contract, rule: rule.name });
         if (verdict === 'empty' || verdict === status) continue;
@@ -197,21 +198,17 @@ export class QualityMonitor {
     );
   }
 
-  /** The rule's row, locked; begun with the window of its first event. */
-  async #ruleRow(
-    tx: Queryable,
-    contract: string,
-    rule: MeasuredRule,
-    untilMs: number,
-  ): Promise<RuleRow | undefined> {
+  /** The rule's row, locked; begun with the window of its first event, or with the one that is open now. */
+  async #ruleRow(tx: Queryable, contract: string, rule: MeasuredRule): Promise<RuleRow | undefined> {
+    const nowMs = this.#dependencies.clock.now();
     await tx.query(
-      `insert into contract_quality_rules (contract, rule, judged_until, status)
-       select $1, $2, coalesce(min(window_start), $3), 'passed' from contract_quality_windows where contract = $1 and rule = $2
+      `insert into contract_quality_rules (contract, rule, begun_at, judged_until, status)
+       select $1, $2, $3::timestamptz, least(min(window_start), $4), 'passed' from contract_quality_windows where contract = $1 and rule = $2
        on conflict do nothing`,
-      [contract, rule.name, timestamp(untilMs)],
+      [contract, rule.name, timestamp(nowMs), timestamp(nowMs - (nowMs % rule.windowMs))],
     );
     const [row] = await tx.query<RuleRow>(
-      'select rule, judged_until, newest_at, status, untold from contract_quality_rules where contract = $1 and rule = $2 for update skip locked',
+      'select rule, begun_at, judged_until, newest_at, status, untold from contract_quality_rules where contract = $1 and rule = $2 for update skip locked',
       [contract, rule.name],
     );
     return row;
@@ -262,6 +259,17 @@ export class QualityMonitor {
       [contract, names],
     );
   }
+}
+
+/** Events that are missing count only in a window that was measured whole. */
+function verdictOf(
+  rule: MeasuredRule,
+  value: number | undefined,
+  isPartial: boolean,
+): 'empty' | 'passed' | 'failed' {
+  if (value === undefined) return 'empty';
+  if (rule.holds(value)) return 'passed';
+  return isPartial && rule.rule.metric === 'rowCount' ? 'empty' : 'failed';
 }
 
 function toldOf(

@@ -245,4 +245,20 @@ describe('the monitor of quality rules', () => {
     await handle(event(3, { id: 'very late' }));
     expect((await monitor.windows('order', 100)).at(-1)).toMatchObject({ rows: 0, late: 1, status: 'empty' });
   });
+
+  it('misses no events in a window that began before the rule', async () => {
+    const visits = new QualityMonitor({
+      db: database.db,
+      clock,
+      limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
+      rulesOf: () => [measuredRule({ metric: 'rowCount' })],
+      types: () => ['visit'],
+      emit: async () => {},
+    });
+    clock.advanceBy(HOUR_MS / 2);
+    await visits.judge();
+    clock.advanceBy(2 * HOUR_MS);
+    await visits.judge();
+    expect((await visits.windows('visit', 10)).map(({ status }) => status)).toEqual(['failed', 'empty']);
+  });
 });
