@@ -39,7 +39,9 @@ export function assess(accepted: readonly ContractBody[], next: Changing): Asses
   const mode = next.compatibility ?? DEFAULT_MODE;
   const contentModel = next.contentModel ?? DEFAULT_CONTENT_MODEL;
   const [newest] = accepted;
-  const against = mode === 'NONE' ? [] : mode.endsWith('_TRANSITIVE') ? accepted : accepted.slice(0, 1);
+  const versions = new Map(accepted.toReversed().map((contract) => [contract.version, contract])); // reworded ones count once
+  const all = [...versions.values()].reverse();
+  const against = mode === 'NONE' ? [] : mode.endsWith('_TRANSITIVE') ? all : all.slice(0, 1);
   const findings = against.flatMap(({ version, schema }) =>
     compatibilityFindings(mode, schema, next.schema, contentModel).map((finding) => ({
       ...finding,
