@@ -24,9 +24,12 @@ describe.skipIf(!browserPath)(
       browser = await openBrowser();
       await apply('1.0.0', 'number');
       await apply('1.1.0', '[number, string]');
-      await product.api('/api/v1/events', {
+      const answer = await fetch(`${product.url}/api/v1/events`, {
         method: 'POST',
-        headers: { 'content-type': 'application/cloudevents-batch+json' },
+        headers: {
+          authorization: `Bearer ${product.key}`,
+          'content-type': 'application/cloudevents-batch+json',
+        },
         body: JSON.stringify(
           ['kept-1', 'kept-2'].map((id) => ({
             specversion: '1.0',
@@ -37,6 +40,7 @@ describe.skipIf(!browserPath)(
           })),
         ),
       });
+      expect(await answer.json()).toMatchObject({ quarantined: 2 });
     });
     afterAll(async () => {
       await browser?.close();
