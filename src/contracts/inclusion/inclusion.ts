@@ -7,7 +7,7 @@ import type { SchemaNode } from './node.ts';
 import { compareObjects } from './objects.ts';
 import { isSame } from './same.ts';
 import { compareNumbers, compareStrings, type Say } from './scalars.ts';
-import { type Conjunction, gather, type Shape, settle, typesNamed } from './shape.ts';
+import { type Conjunction, fewValues, gather, type Shape, settle, typesNamed } from './shape.ts';
 
 const STEPS_MAX = 20_000;
 /** Findings that go away where a writer is looked at case by case. */
@@ -210,7 +210,10 @@ class Inclusion implements Checker {
     if (shape.nodes.some((node) => isSame(node, reader))) return [];
     if (shape.values) return refusedValues(shape, reader, shape.values);
     const found = this.#keywords(shape, reader);
-    if (found.length === 0 || this.#splitDepth >= SPLIT_DEPTH_MAX) return found;
+    if (found.length === 0) return found;
+    const few = fewValues(shape)?.filter((value) => fits(shape.conjunction, value));
+    if (few?.every((value) => reader.document.accepts(reader, value))) return [];
+    if (this.#splitDepth >= SPLIT_DEPTH_MAX) return found;
     return this.#bySplitting(shape, reader, found);
   }
 

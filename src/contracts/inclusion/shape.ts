@@ -274,6 +274,26 @@ export function settle(shape: Shape): void {
   if (types.size === 0) shape.isImpossible = true;
 }
 
+const RANGE_MAX = 64; // whole numbers of a range that are looked at one by one
+
+/** Every value that there may be, where types and bounds leave only a few; nothing otherwise. */
+export function fewValues(shape: Shape): Json[] | undefined {
+  const values: Json[] = [];
+  for (const type of shape.types) {
+    if (type === 'null') values.push(null);
+    else if (type === 'boolean') values.push(true, false);
+    else if (type === 'string' && shape.maxLength === 0) values.push('');
+    else if (type === 'array' && shape.maxItems === 0) values.push([]);
+    else if (type === 'object' && shape.maxProperties === 0) values.push({});
+    else if (type === 'integer' && !shape.types.has('fraction')) {
+      const { lower: low, upper: high } = shape;
+      if (!(high.value - low.value < RANGE_MAX)) return undefined;
+      for (let value = low.value; value <= high.value; value++) values.push(value);
+    } else return undefined;
+  }
+  return values;
+}
+
 function roundToWhole(shape: Shape): void {
   const step = wholeStep(shape.multiples);
   const { lower: low, upper: high } = shape;
