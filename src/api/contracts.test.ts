@@ -110,6 +110,17 @@ describe('the registry of contracts', () => {
       findings: [],
     });
     expect(await get('/uses')).toMatchObject({ items: [] });
+    const flow = `
+document: { dsl: '1.0.0', namespace: test, name: relay, version: '1.0.0' }
+schedule: { on: { one: { with: { type: order.placed } } } }
+do: [ { tell: { emit: { event: { with: { source: urn:test, type: order.placed, data: { total: 1 } } } } } } ]
+`;
+    const body = { files: [{ path: 'workflows/relay.yaml', text: flow }] };
+    const applied = await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
+    expect(applied.statusCode).toBe(200);
+    expect(await get('/uses')).toMatchObject({
+      items: [{ kind: 'workflow', name: 'relay', roles: ['consumer', 'producer'] }],
+    });
   });
 
   it('deprecates a version and takes that back, each once and on the audit log', async () => {

@@ -110,6 +110,7 @@ function readRoutes(server: FastifyInstance, dependencies: Dependencies): void {
         kind: Type.String(),
         name: Type.String(),
         version: Type.Integer(),
+        roles: Type.Array(Type.Union([Type.Literal('producer'), Type.Literal('consumer')])),
         paths: Type.Array(Type.String()),
       }),
     ),

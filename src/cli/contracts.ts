@@ -34,6 +34,7 @@ interface Release {
 interface Use {
   kind: string;
   name: string;
+  roles: string[];
   paths: string[];
 }
 
@@ -81,8 +82,8 @@ export const show: Action = async (options, [name]) => {
       ),
       '',
       table(
-        ['used by', 'name', 'at'],
-        uses.map(({ kind, name: user, paths }) => [kind, user, paths.join(', ')]),
+        ['used by', 'name', 'as', 'at'],
+        uses.map(({ kind, name: user, roles, paths }) => [kind, user, roles.join(', '), paths.join(', ')]),
       ),
     ].join('\n'),
   );

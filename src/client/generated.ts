@@ -77,7 +77,7 @@ export interface Operations {
   /** Take a deprecation back. Permission: `definitions.write`. */
   'DELETE /api/v1/contracts/{name}/releases/{version}/deprecation': { params: { name: string; version: string }; answer: { contract: string; version: string; createdAt: string; createdBy: string; compatibility: "BACKWARD" | "BACKWARD_TRANSITIVE" | "FORWARD" | "FORWARD_TRANSITIVE" | "FULL" | "FULL_TRANSITIVE" | "NONE"; deprecation?: { deprecatedAt: string; sunsetAt?: string | undefined; message: string } | undefined; body: { [name: string]: Json } } };
   /** Which definitions name the event type, and where. Permission: `definitions.read`. */
-  'GET /api/v1/contracts/{name}/uses': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; paths: Array<string> }>; nextCursor: string | null } };
+  'GET /api/v1/contracts/{name}/uses': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; roles: Array<"producer" | "consumer">; paths: Array<string> }>; nextCursor: string | null } };
   /** Every version of a contract, newest first. Permission: `definitions.read`. */
   'GET /api/v1/contracts/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Costs by service, resource, workflow or day, or by who asked (calls of language models). Permission: `costs.read`. */

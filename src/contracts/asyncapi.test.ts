@@ -26,14 +26,28 @@ const document = asyncApiDocument({
       body: order,
       deprecation: undefined,
       uses: [
-        { kind: 'workflow', name: 'returns', version: 1, paths: ['/schedule/on/one/with/type'] },
-        { kind: 'feature-view', name: 'orders', version: 1, paths: ['/source'] },
+        {
+          kind: 'workflow',
+          name: 'returns',
+          version: 1,
+          roles: ['consumer'],
+          paths: ['/schedule/on/one/with/type'],
+        },
+        { kind: 'feature-view', name: 'orders', version: 1, roles: ['consumer'], paths: ['/source'] },
       ],
     },
     {
       body: decided,
       deprecation: { deprecatedAt: 0, sunsetAt: null, message: 'Use another.' },
-      uses: [{ kind: 'workflow', name: 'returns', version: 1, paths: ['/do/3/tell/emit/event/with/type'] }],
+      uses: [
+        {
+          kind: 'workflow',
+          name: 'returns',
+          version: 1,
+          roles: ['producer'],
+          paths: ['/do/3/tell/emit/event/with/type'],
+        },
+      ],
     },
   ],
   systemEvents: [{ type: 'io.serverlessworkflow.workflow.started.v1', summary: 'A run has begun' }],

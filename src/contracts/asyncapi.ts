@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { escapePointer } from '../kernel/schema.ts';
 import type { ContractBody } from './contract-kind.ts';
-import type { Deprecation, Use } from './registry.ts';
+import { type Deprecation, roleAt, type Use } from './registry.ts';
 
 /** A contract as the document tells of it. */
 export interface Described {
@@ -138,7 +138,7 @@ function operationsOf(contracts: readonly Described[], own: readonly SystemEvent
   for (const { body, uses } of contracts) {
     for (const { kind, name, paths } of uses) {
       for (const path of paths) {
-        const action = path.includes('/emit/') || path.includes('/notify/') ? 'send' : 'receive';
+        const action = roleAt(path) === 'producer' ? 'send' : 'receive';
         const key = keyOf(`${kind}.${name}.${action}`);
         const user = users.get(key) ?? { action, kind, name, types: new Set<string>() };
         user.types.add(body.name);

@@ -32,9 +32,12 @@ export interface Use {
   kind: string;
   name: string;
   version: number;
+  /** Whether it sends such events, receives them, or both. */
+  roles: UseRole[];
   /** JSON Pointers to where it does. */
   paths: string[];
 }
+type UseRole = 'producer' | 'consumer';
 
 /** How two versions differ: each member that is another, and what each would refuse of the other's data. */
 export interface ContractDiff {
@@ -178,7 +181,10 @@ export class ContractRegistry {
       this.#definitions.list(kind).flatMap((definition) => {
         const paths: string[] = [];
         find(definition.body, name, '', paths);
-        return paths.length > 0 ? [{ kind, name: definition.name, version: definition.version, paths }] : [];
+        const roles = [...new Set(paths.map(roleAt))].sort();
+        return paths.length > 0
+          ? [{ kind, name: definition.name, version: definition.version, roles, paths }]
+          : [];
       }),
     );
   }
@@ -192,6 +198,11 @@ export class ContractRegistry {
 /** The mode that a contract is held to. */
 export function modeOf(body: ContractBody): NonNullable<ContractBody['compatibility']> {
   return body.compatibility ?? DEFAULT_MODE;
+}
+
+/** What is emitted, or told of a task, is sent; all else that names a type waits for it or reads it. */
+export function roleAt(path: string): UseRole {
+  return /\/(emit|notify)\//.test(path) ? 'producer' : 'consumer';
 }
 
 function bodyOf({ body }: Definition): ContractBody {

@@ -33,6 +33,7 @@ export interface Release {
 interface Use {
   kind: string;
   name: string;
+  roles: string[];
   paths: string[];
 }
 

@@ -207,20 +207,22 @@ function Uses({ name }: { name: string }) {
               <tr>
                 <th>Kind</th>
                 <th>Name</th>
+                <th>As</th>
                 <th className="wide-only">Where</th>
               </tr>
             </thead>
             <tbody>
-              {items.map(({ kind, name: user, paths }) => (
+              {items.map(({ kind, name: user, roles, paths }) => (
                 <tr key={`${kind}/${user}`}>
                   <td>{kind}</td>
                   <td>{user}</td>
+                  <td>{roles.join(', ')}</td>
                   <td className="wide-only mono">{paths.join(', ')}</td>
                 </tr>
               ))}
               {items.length === 0 && (
                 <tr>
-                  <td colSpan={3}>No definition names this type.</td>
+                  <td colSpan={4}>No definition names this type.</td>
                 </tr>
               )}
             </tbody>
