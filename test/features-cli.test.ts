@@ -1,0 +1,158 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type App, createApp } from '../src/app.ts';
+import { runCli } from '../src/cli/program.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+
+const PROJECT = {
+  'aios.yaml': 'name: features',
+  'contracts/order.yaml': `name: order
+version: 1.0.0
+owner: shop
+schema: { type: object, required: [customer, amount], properties: { customer: { type: string }, amount: { type: number } } }`,
+  'entities/customer.yaml': 'name: customer\njoinKeys: [customer]',
+  'features/orders.yaml': `name: orders
+entity: customer
+owner: sales
+source: { event: order }
+keys: { customer: data.customer }
+features:
+  orders: { aggregate: count, description: of all time }
+  spread: { aggregate: stddev, of: data.amount }`,
+  'features/scores.yaml':
+    'name: scores\nentity: customer\nsource: { push: scores }\nfeatures: { score: { type: float64 } }',
+  'features/stock.yaml':
+    'name: stock\nentity: customer\nsource: { table: shop.stock, timestamp: at }\nfeatures: { units: { type: int64 } }',
+  'features/twice.yaml':
+    'name: twice\nsource: { views: [scores] }\nfeatures: { twice: { type: float64, function: double } }',
+  'services/all.yaml': 'name: all\nviews: [orders, scores, stock, twice]',
+};
+
+describe('aios features', () => {
+  let database: TestDatabase;
+  let folder: string;
+  let app: App;
+  beforeAll(async () => {
+    vi.stubEnv('AIOS_FEATURE_SCHEMAS', 'warehouse, shop');
+    database = await createTestDatabase([]);
+    await database.db.queryDynamic(
+      `create schema shop; create table shop.stock (customer text, at timestamptz, units int, primary key (customer, at));
+       insert into shop.stock select 'c' || n, now() - interval '1 hour', n from generate_series(0, 2499) n`,
+    );
+    folder = await mkdtemp(join(tmpdir(), 'aios-features-'));
+    app = await createApp({
+      dataDir: folder,
+      databaseUrl: database.url,
+      host: '127.0.0.1',
+      port: 0,
+      limits: limitsFrom(),
+      featureFunctions: {
+        double: ({ features: { score } }) => (score === null ? null : Number(score) * 2),
+      },
+    });
+    app.ready();
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    await app.publish(
+      [1, 2, 3].map((amount) => ({
+        specversion: '1.0',
+        id: `o-${amount}`,
+        source: 'urn:test',
+        type: 'order',
+        time: new Date().toISOString(),
+        data: { customer: 'c7', amount },
+      })),
+    );
+    await app.stations.consumers.idle();
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await database.close();
+    await rm(folder, { recursive: true });
+    vi.unstubAllEnvs();
+  });
+
+  const aios = async (...args: string[]): Promise<{ code: number; said: string }> => {
+    let said = '';
+    const hear = (text: unknown) => {
+      said += String(text);
+      return true;
+    };
+    const spies = [process.stdout, process.stderr].map((stream) =>
+      vi.spyOn(stream, 'write').mockImplementation(hear),
+    );
+    try {
+      const code = await runCli(
+        ['--url', app.url, '--key', app.adminKey, 'features', ...args],
+        async () => 1,
+      );
+      return { code, said };
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  };
+  const file = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text);
+    return join(folder, name);
+  };
+
+  it('materializes a table, pushes rows, and answers for one entity from all kinds of views', async () => {
+    expect((await aios('materialize', 'stock')).said).toMatch(/incremental, done, 2500 entities/);
+    expect((await aios('materialize', 'scores')).said).toMatch(/features\.not_materialized/);
+    const rows = await file('scores.csv', 'customer,score\nc7,0.5\nc8,1\n');
+    expect((await aios('push', 'scores', rows)).said).toBe('2 rows for scores\n');
+    const { said } = await aios('online', 'all', 'customer=c7');
+    expect(said).toMatch(/orders +3\nspread +1\nscore +0\.5\nunits +7\ntwice +1\n/);
+    expect((await aios('online', 'all', '[{"customer":"c8"},{"customer":"none"}]')).said).toMatch(
+      /^ORDERS +SPREAD +SCORE +UNITS +TWICE\n0 +null +1 +8 +2\n0 +null +null +null +null\n/,
+    );
+    const audited = await database.db.query<{ entry: string }>(
+      "select entry from audit_entries where object = 'feature-view:stock'",
+    );
+    expect(audited.map(({ entry }) => JSON.parse(entry).action)).toContain('materialized');
+  });
+
+  it('answers for the past, of what had been recorded by then', async () => {
+    const now = new Date(Date.now() + 1_000).toISOString();
+    const spine = await file('spine.jsonl', `{"customer":"c7","timestamp":"${now}"}\n`);
+    const { said } = await aios('historical', 'all', spine, '--json');
+    expect(JSON.parse(said)).toMatchObject({
+      names: ['orders', 'spread', 'score', 'units', 'twice'],
+      rows: [[3, 1, 0.5, 7, 1]],
+    });
+    const cut = await aios('historical', 'all', spine, '--created-before', '2020-01-01T00:00:00Z');
+    expect(cut.said).toMatch(/features\.no_cutoff/); // the table does not say when its rows were written
+  });
+
+  it('lists the views with how fresh they are, and shows one', async () => {
+    const { said } = await aios('list');
+    expect(said).toMatch(/orders +stream +customer +1 +ready +\d+ s ago +2\n/);
+    expect(said).toMatch(/twice +on-demand +1 +ready +1\n|twice +on-demand +1 +ready/);
+    expect((await aios('show', 'orders')).said).toMatch(/owner sales, newest \d+ s ago.*count +of all time/s);
+    expect((await aios('show', 'nothing')).said).toMatch(/features\.unknown_view/);
+  });
+
+  it('saves a profile and says what has moved since', async () => {
+    expect((await aios('profile', 'stock', '--view', 'stock')).said).toMatch(
+      /stock 1 of stock, 2500 rows.*units +number +0 % +\d+ +1250/s,
+    );
+    expect(await aios('validate', 'stock')).toEqual({
+      code: 0,
+      said: '2500 rows lie as version 1 of stock says.\n',
+    });
+    await database.db.queryDynamic(
+      "insert into shop.stock select 'c' || n, now(), n + 9000 from generate_series(0, 2499) n",
+    );
+    await aios('materialize', 'stock');
+    const { code, said } = await aios('validate', 'stock');
+    expect([code, said]).toEqual([1, expect.stringMatching(/mean: units: mean is 1\.\d+e\+4|psi: units/)]);
+    expect(
+      (await aios('validate', 'stock', '--thresholds', '{"psi":99,"mean":99,"quantile":99,"outside":1}'))
+        .code,
+    ).toBe(0);
+    expect((await aios('profile', 'nothing')).said).toMatch(/features\.unknown_profile/);
+  });
+});
