@@ -1,5 +1,7 @@
 import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
+import { PARTITIONS } from './events/partitions.ts';
+import { FeatureBackfills } from './features/backfills.ts';
 import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
@@ -62,9 +64,23 @@ export function createFeatures(
     featurePush: new FeaturePush({ db, views, rows, clock, freshness }),
     featureOverview: new FeatureOverview({ db, definitions, freshness }),
     featureProfiles: new FeatureProfiles({ db, commit, clock, views, features, limits }),
+    featureBackfills: new FeatureBackfills({
+      commit,
+      views,
+      retainedSince: () => retainedSince(log),
+      onError: (error) => logger.warn('A back-fill of features waits', error),
+    }),
     freshness,
     materializations,
   };
+}
+
+/** When the oldest event of each partition was recorded that has lost some before it. */
+async function retainedSince(log: EventLog): Promise<number[]> {
+  const oldest = await Promise.all(
+    Array.from({ length: PARTITIONS }, (_, partition) => log.read(partition, 0, 1)),
+  );
+  return oldest.flat().flatMap(({ offset, recordedAtMs }) => (offset > 0 ? [recordedAtMs] : []));
 }
 
 /** Which schemas of the database batch views may read, as the operator says. */

@@ -335,6 +335,7 @@ const ABSENT = {} as Pick<
   | 'materializations'
   | 'featureOverview'
   | 'featureProfiles'
+  | 'featureBackfills'
   | 'models'
   | 'serving'
   | 'requestLog'

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import type { FeatureBackfills } from '../features/backfills.ts';
 import type { Materialization, Materializations } from '../features/materializations.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { AuditLog } from '../ledger/audit.ts';
@@ -8,6 +9,7 @@ import { IdParams, iso, NameParams, pageOf } from './shapes.ts';
 
 interface Dependencies {
   materializations: Materializations;
+  featureBackfills: FeatureBackfills;
   clock: Clock;
   auditLog: Pick<AuditLog, 'entry'>;
 }
@@ -32,11 +34,12 @@ const Pass = Type.Object({
 const tag = 'features';
 const COUNT_MAX = 100;
 
-/** Passes that bring batch views online. Who asked for one is in the audit log, in the transaction that asks. */
+/** Passes that bring batch views online, and ranges of stream views that are built anew. Who asked for one is in the audit log, in the transaction that asks. */
 export function featurePassRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   const { materializations } = dependencies;
   return (server) => {
     startRoute(server, dependencies);
+    backfillRoute(server, dependencies);
     route(server, {
       method: 'GET',
       url: '/api/v1/features/materializations',
@@ -86,6 +89,52 @@ function startRoute(server: FastifyInstance, { materializations, clock, auditLog
       const id = await materializations.start({ view: name, mode, by: caller.id }, [record]);
       reply.status(202);
       return toJson(await materializations.get(id));
+    },
+  });
+}
+
+function backfillRoute(server: FastifyInstance, { featureBackfills, clock, auditLog }: Dependencies): void {
+  route(server, {
+    method: 'POST',
+    url: '/api/v1/feature-views/:name/backfill',
+    permission: 'features.control',
+    summary:
+      'Build a range of event times of a stream view from the log anew, beside the stream; the view is served as it was until that is done',
+    tag,
+    params: NameParams,
+    body: Type.Object(
+      {
+        from: moment,
+        to: moment,
+        includeLate: Type.Optional(
+          Type.Boolean({
+            default: false,
+            description: 'Count events that came later than the view bears, too',
+          }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    status: 202,
+    answer: Type.Object({
+      view: Type.String(),
+      from: Type.String({ format: 'date-time', description: 'The range as it is built: whole tiles' }),
+      to: moment,
+      includeLate: Type.Boolean(),
+    }),
+    handle: async ({ params: { name }, body: { from, to, includeLate = false }, caller, reply }) => {
+      const record = auditLog.entry({
+        kind: 'feature-view',
+        action: 'backfilled',
+        actor: actorOf(caller),
+        object: `feature-view:${name}`,
+        at: clock.now(),
+        payload: { name, from, to, includeLate },
+      });
+      const range = { view: name, fromMs: Date.parse(from), toMs: Date.parse(to), includeLate };
+      const { view, fromMs, toMs } = await featureBackfills.start(range, [record]);
+      reply.status(202);
+      return { view, from: iso(fromMs), to: iso(toMs), includeLate };
     },
   });
 }

@@ -51,6 +51,17 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'features',
+    name: 'backfill <view>',
+    description: 'build a range of event times of a stream view from the log anew, beside the stream',
+    options: [
+      ['--from <time>', 'the begin of the range'],
+      ['--to <time>', 'its end, exclusive; now when left out'],
+      ['--include-late', 'count events that came later than the view bears, too'],
+    ],
+    load: async () => (await import('./features.ts')).backfill,
+  },
+  {
+    under: 'features',
     name: 'profile <name>',
     description:
       'save how a view, or a service at times in the past, lies; without a source, show what was saved',

@@ -141,6 +141,31 @@ export const materialize: Action = async (options, [view]) => {
   return pass.status === 'failed' ? EXIT.failed : EXIT.ok;
 };
 
+/** Builds a range of event times of a stream view from the log anew. */
+export const backfill: Action = async (options, [view]) => {
+  if (options.from === undefined) throw invalid('Say where the range begins: --from.');
+  const client = await openClient(options);
+  const range = await client.request<{ view: string; from: string; to: string }>(
+    'POST',
+    `/api/v1/feature-views/${encodeURIComponent(view!)}/backfill`,
+    {
+      body: {
+        from: timeOf(options.from),
+        to: options.to === undefined ? new Date().toISOString() : timeOf(options.to),
+        includeLate: options.includeLate === true,
+      },
+    },
+  );
+  print(range, options.json, () => `${range.view} is being built from ${range.from} to ${range.to}`);
+  return EXIT.ok;
+};
+
+function timeOf(text: unknown): string {
+  const ms = Date.parse(String(text));
+  if (Number.isNaN(ms)) throw invalid(`“${text}” is no time.`);
+  return new Date(ms).toISOString();
+}
+
 function describe({ names, rows }: Vectors): string {
   if (rows.length === 1)
     return table(

@@ -136,6 +136,8 @@ export interface Operations {
   'GET /api/v1/feature-views/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
   /** Put a feature-view: a new version when its body differs. Permission: `definitions.write`. */
   'PUT /api/v1/feature-views/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Build a range of event times of a stream view from the log anew, beside the stream; the view is served as it was until that is done. Permission: `features.control`. */
+  'POST /api/v1/feature-views/{name}/backfill': { params: { name: string }; body: { from: string; to: string; includeLate?: boolean | undefined }; answer: { view: string; from: string; to: string; includeLate: boolean } };
   /** Bring the newest rows of a batch view online: all, or what came in since the last time. Permission: `features.control`. */
   'POST /api/v1/feature-views/{name}/materialize': { params: { name: string }; body: { mode?: "full" | "incremental" | undefined }; answer: { id: string; view: string; mode: "full" | "incremental"; status: "running" | "done" | "failed"; from?: string | undefined; to: string; entities: number; total?: number | undefined; newest?: string | undefined; requestedBy: string; requestedAt: string; endedAt?: string | undefined; problem?: Json | undefined } };
   /** Every version of a feature-view, newest first. Permission: `definitions.read`. */

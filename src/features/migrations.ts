@@ -4,16 +4,26 @@ export const featureMigrations: Migration[] = [
   {
     name: '0030_features',
     sql: `
+      create sequence feature_view_joins;
       create table feature_views (
         id int generated always as identity primary key,
         name text not null,
         version int not null,
+        generation int not null default 0,
         status text not null default 'building',
         joined bigint[] not null,
         built bigint[] not null,
+        join_number bigint not null default nextval('feature_view_joins'),
+        copied bigint[],
+        range_from bigint,
+        range_to bigint,
+        include_late boolean,
+        backfill text unique,
         retired_at timestamptz,
-        unique (name, version)
+        unique (name, version, generation)
       );
+      comment on column feature_views.generation is 'A version is built anew in a range of event times as its next generation.';
+      comment on column feature_views.copied is 'Per log partition: the offset before which a generation holds what lies outside of its range.';
       comment on column feature_views.joined is 'Per log partition: the offset from which the stream keeps the view; what lies before is built from the log.';
       create table feature_contributions (
         view int not null,
@@ -43,6 +53,7 @@ export const featureMigrations: Migration[] = [
         view int not null,
         partition smallint not null,
         log_offset bigint not null,
+        time_ms bigint not null,
         late_ms bigint not null,
         primary key (view, partition, log_offset)
       );

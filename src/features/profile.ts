@@ -5,7 +5,7 @@ import type { FeatureValue } from './windows/state.ts';
 type Deciles = readonly number[];
 
 /** How the values of one feature lie. */
-export interface FeatureProfile {
+interface FeatureProfile {
   readonly kind: 'number' | 'category';
   readonly nullShare: number;
   readonly distinct: number;
@@ -40,7 +40,7 @@ export interface Thresholds {
   readonly outside: number;
 }
 
-export const THRESHOLDS: Thresholds = {
+const THRESHOLDS: Thresholds = {
   rowsMin: 30,
   nullShare: 0.05,
   mean: 0.25,

@@ -16,6 +16,7 @@ interface ContributionRow extends Contribution {
 /** An event that came later than a view bears: it is not counted there. */
 export interface LateEvent extends LogPosition {
   view: CompiledView;
+  timeMs: number;
   lateMs: number;
 }
 
@@ -30,13 +31,18 @@ export function nothingCollected(): Collected {
   return { contributions: [], tiles: new Map(), late: [] };
 }
 
-/** Adds what one event means to a view. @throws AiosError when an expression of the view fails on it */
-export function collect(view: CompiledView, logged: LoggedEvent, collected: Collected): void {
+/** Adds what one event means to a view; with `acceptLate` however late it came. @throws AiosError when an expression of the view fails on it */
+export function collect(
+  view: CompiledView,
+  logged: LoggedEvent,
+  collected: Collected,
+  acceptLate = false,
+): void {
   const { partition, offset, timeMs, recordedAtMs } = logged;
   const lateMs = recordedAtMs - timeMs;
   const extracted = view.extract(logged);
-  if (view.latenessMs !== undefined && lateMs > view.latenessMs) {
-    if (extracted.length > 0) collected.late.push({ view, partition, offset, lateMs });
+  if (!acceptLate && view.latenessMs !== undefined && lateMs > view.latenessMs) {
+    if (extracted.length > 0) collected.late.push({ view, partition, offset, timeMs, lateMs });
     return;
   }
   for (const { entity, item, values } of extracted) {
@@ -105,9 +111,9 @@ async function writeLate(tx: Queryable, late: readonly LateEvent[]): Promise<voi
   const rows = late.filter(({ view }) => view.late === 'dead-letter');
   if (rows.length === 0) return;
   await tx.query(
-    `insert into feature_late_events (view, partition, log_offset, late_ms)
-     select * from unnest($1::int[], $2::smallint[], $3::bigint[], $4::bigint[]) on conflict do nothing`,
-    columns(rows, (row) => [row.view.id, row.partition, row.offset, row.lateMs]),
+    `insert into feature_late_events (view, partition, log_offset, time_ms, late_ms)
+     select * from unnest($1::int[], $2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[]) on conflict do nothing`,
+    columns(rows, (row) => [row.view.id, row.partition, row.offset, row.timeMs, row.lateMs]),
   );
 }
 

@@ -4,6 +4,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type CompiledView, compileView } from './compiled.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import { beginGenerations, readOffsets } from './generations.ts';
 import { compileRowView, type RowView } from './row-view.ts';
 import {
   type CompiledService,
@@ -12,7 +13,7 @@ import {
   type OnDemandView,
   type ServiceViews,
 } from './service.ts';
-import { collect, nothingCollected, writeCollected } from './storage.ts';
+import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
 import {
   type BatchViewBody,
   type FeatureViewBody,
@@ -25,9 +26,15 @@ interface ViewRow {
   id: number;
   name: string;
   version: number;
-  status: 'building' | 'ready' | 'retired';
+  status: 'requested' | 'copied' | 'building' | 'ready' | 'retired';
   /** Per log partition: the offset from which the stream keeps the view. */
   joined: number[];
+  /** Of a generation that builds a range anew: the offsets before which it holds the rest already. */
+  copied: number[] | null;
+  rangeFrom: number;
+  rangeTo: number;
+  includeLate: boolean;
+  joinNumber: number;
 }
 
 interface KnownView {
@@ -68,7 +75,7 @@ export class FeatureViews {
   /** The definitions that the services were compiled from. */
   #revision = -1;
   readonly #rowViews = new Map<string, RowView>();
-  #newestId = 0;
+  #newestJoin = 0;
   #fingerprint = '';
   #reloads = 0;
   #reloaded = 0;
@@ -86,6 +93,7 @@ export class FeatureViews {
   async sync(): Promise<void> {
     for (const { name, version, body } of this.#definitions.list('feature-view'))
       if (kindOfView(body as unknown as FeatureViewBody) === 'stream') await this.#join(name, version);
+    await beginGenerations(this.#db, this.#group);
     await this.reload();
     for (const { row, compiled } of this.#known.values())
       if (row.status === 'building') await this.#build(row, compiled);
@@ -95,14 +103,18 @@ export class FeatureViews {
 
   /** False when another process let a view join that is not known here; asked in the consumer's transaction. */
   async isCurrent(tx: Queryable): Promise<boolean> {
-    const known = this.#newestId; // of the moment of asking: they may be read again before the answer comes
-    const [row] = await tx.query<{ newest: number | null }>('select max(id) as newest from feature_views');
+    const known = this.#newestJoin; // of the moment of asking: they may be read again before the answer comes
+    const [row] = await tx.query<{ newest: number | null }>(
+      "select max(join_number) as newest from feature_views where status not in ('requested', 'copied')",
+    );
     return (row?.newest ?? 0) <= known;
   }
 
   /** Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. */
   async refresh(): Promise<void> {
-    const rows = await this.#db.query<ViewRow>('select id, status from feature_views order by name, version');
+    const rows = await this.#db.query<ViewRow>(
+      "select id, status from feature_views where status not in ('requested', 'copied') order by name, version, id",
+    );
     if (fingerprintOf(rows) !== this.#fingerprint) await this.reload();
   }
 
@@ -111,7 +123,9 @@ export class FeatureViews {
     const reload = ++this.#reloads;
     await this.#definitions.reload();
     const rows = await this.#db.query<ViewRow>(
-      'select id, name, version, status, joined::text[] as joined from feature_views order by name, version',
+      `select id, name, version, status, joined::text[] as joined, copied::text[] as copied, range_from as "rangeFrom",
+         range_to as "rangeTo", include_late as "includeLate", join_number as "joinNumber"
+       from feature_views where status not in ('requested', 'copied') order by name, version, id`,
     );
     const known = new Map<number, KnownView>();
     for (const row of keptOf(rows)) {
@@ -119,12 +133,16 @@ export class FeatureViews {
       if (kept?.row.status === row.status) known.set(row.id, kept);
       else {
         const compiled = kept?.compiled ?? (await this.#compile(row));
-        known.set(row.id, { row: { ...row, joined: row.joined.map(Number) }, compiled });
+        const { joined, copied } = row;
+        known.set(row.id, {
+          row: { ...row, joined: joined.map(Number), copied: copied?.map(Number) ?? null },
+          compiled,
+        });
       }
     }
     if (reload < this.#reloaded) return; // one that began later has ended
     this.#reloaded = reload;
-    this.#newestId = Math.max(0, ...rows.map(({ id }) => id));
+    this.#newestJoin = Math.max(0, ...rows.map(({ joinNumber }) => joinNumber));
     this.#fingerprint = fingerprintOf(rows);
     this.#known = known;
     this.#inForce = new Map();
@@ -246,11 +264,7 @@ export class FeatureViews {
         version,
       ]);
       if (known) return;
-      const offsets = await tx.query<{ log_offset: number }>(
-        'select log_offset from event_consumers where consumer_group = $1 order by partition for update',
-        [this.#group],
-      );
-      const joined = offsets.map((row) => row.log_offset);
+      const joined = await readOffsets(tx, this.#group, 'for update');
       await tx.query(
         `insert into feature_views (name, version, joined, built, status) values ($1, $2, $3::bigint[], $4::bigint[], $5)
          on conflict do nothing`,
@@ -272,15 +286,15 @@ export class FeatureViews {
   }
 
   /** Goes on where an earlier try ended, beside another process that builds the same view, too. */
-  async #build({ id, joined }: ViewRow, view: CompiledView): Promise<void> {
-    for (const partition of joined.keys()) while (await this.#buildBatch(view, partition));
+  async #build(row: ViewRow, view: CompiledView): Promise<void> {
+    for (const partition of row.joined.keys()) while (await this.#buildBatch(row, view, partition));
     await this.#db.query("update feature_views set status = 'ready' where id = $1 and status = 'building'", [
-      id,
+      row.id,
     ]);
   }
 
   /** Each batch moves `built` in its own transaction, under the lock of the view's row: tiles must not be added twice. */
-  #buildBatch(view: CompiledView, partition: number): Promise<boolean> {
+  #buildBatch(row: ViewRow, view: CompiledView, partition: number): Promise<boolean> {
     return this.#db.transaction(async (tx) => {
       const [at] = await tx.query<{ next: number; end: number }>(
         'select built[$2::int] as next, joined[$2::int] as end from feature_views where id = $1 for update',
@@ -292,7 +306,7 @@ export class FeatureViews {
       const collected = nothingCollected();
       for (const logged of events) {
         try {
-          if (logged.event.type === view.eventType) collect(view, logged, collected);
+          if (logged.event.type === view.eventType) collectPast(row, view, logged, collected);
         } catch (error) {
           this.#onError?.(toAiosError(error)); // the stream puts such an event aside as a dead letter
         }
@@ -311,7 +325,7 @@ export class FeatureViews {
   async #retire(): Promise<void> {
     await this.#db.query(
       `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
-       and exists (select from feature_views n where n.name = v.name and n.version > v.version and n.status = 'ready')`,
+       and exists (select from feature_views n where n.name = v.name and (n.version, n.id) > (v.version, v.id) and n.status = 'ready')`,
     );
     await this.#db.query(
       `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
@@ -322,13 +336,30 @@ export class FeatureViews {
   }
 }
 
-/** Of each name the newest version that is ready, and those after it that are being built; `rows` come by name and version. */
+/** Of each name the newest version (and of that the newest generation) that is ready, and those after it that are being built. */
 function keptOf(rows: readonly ViewRow[]): ViewRow[] {
   return rows.filter(
-    ({ name, version, status }) =>
-      status !== 'retired' &&
-      !rows.some((other) => other.name === name && other.version > version && other.status === 'ready'),
+    (row) =>
+      row.status !== 'retired' &&
+      !rows.some((other) => other.name === row.name && isNewer(other, row) && other.status === 'ready'),
   );
+}
+
+function isNewer(a: ViewRow, b: ViewRow): boolean {
+  return a.version > b.version || (a.version === b.version && a.id > b.id);
+}
+
+/** What an event of the past means to a view: to a generation that holds all but a range already, only the range. */
+function collectPast(
+  { copied, rangeFrom, rangeTo, includeLate }: ViewRow,
+  view: CompiledView,
+  logged: LoggedEvent,
+  collected: Collected,
+): void {
+  if (copied && logged.offset < copied[logged.partition]!) {
+    if (logged.timeMs < rangeFrom || logged.timeMs >= rangeTo) return;
+    collect(view, logged, collected, includeLate);
+  } else collect(view, logged, collected);
 }
 
 function fingerprintOf(rows: readonly Pick<ViewRow, 'id' | 'status'>[]): string {

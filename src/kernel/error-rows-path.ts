@@ -289,6 +289,11 @@ export const PATH_ERRORS = {
     'The profile does not say what is to be compared with it',
     'Send a `view`, or a `service` with its `spine`.',
   ),
+  'features.backfill_gone': row(
+    422,
+    'The log no longer has all events of the range',
+    'Begin the range later: the detail says from when on the log is whole.',
+  ),
   'features.unknown_push': row(
     404,
     'No feature view takes what is pushed under that name',
