@@ -99,6 +99,16 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/features',
+    component: lazyRouteComponent(() => import('./features/feature-views-page.tsx'), 'FeatureViewsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/features/$name',
+    component: lazyRouteComponent(() => import('./features/feature-view-page.tsx'), 'FeatureViewPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/audit',
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),

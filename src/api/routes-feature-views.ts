@@ -21,6 +21,7 @@ const View = Type.Object({
   version: Type.Integer(),
   kind: Type.String({ enum: ['stream', 'batch', 'push', 'on-demand'] }),
   entity: Type.Optional(Type.String({ description: 'None for a view that is computed from others' })),
+  joinKeys: Type.Array(Type.String()),
   status: Type.String({ enum: ['ready', 'building'] }),
   features: Type.Array(
     Type.Object({

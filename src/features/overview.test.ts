@@ -59,6 +59,7 @@ features: { lines: { aggregate: count, description: of all orders } }`,
         version: 1,
         kind: 'stream',
         entity: 'customer',
+        joinKeys: ['customer'],
         owner: 'sales',
         tags: { team: 'blue' },
         features: [{ name: 'lines', type: 'count', description: 'of all orders' }],
@@ -68,7 +69,13 @@ features: { lines: { aggregate: count, description: of all orders } }`,
         services: ['all'],
       },
       expect.objectContaining({ name: 'scores', kind: 'push', newestMs: 5, lateEvents: 0, services: [] }),
-      expect.objectContaining({ name: 'twice', kind: 'on-demand', entity: null, newestMs: null }),
+      expect.objectContaining({
+        name: 'twice',
+        kind: 'on-demand',
+        entity: null,
+        joinKeys: ['customer'],
+        newestMs: null,
+      }),
     ]);
     await expect(overview.view('nothing')).rejects.toMatchObject({ code: 'features.unknown_view' });
   });

@@ -1,7 +1,7 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import type { FeatureServiceBody } from './definitions.ts';
+import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import type { FeatureFreshness } from './freshness.ts';
 import {
   type Described,
@@ -25,6 +25,8 @@ export interface ViewSummary extends Described {
   version: number;
   kind: ViewKind;
   entity: string | null;
+  /** What an entity is asked for by: of a computed view those of the views that it reads. */
+  joinKeys: string[];
   features: FeatureSummary[];
   /** Of a stream view: whether its newest version is served (`ready`) or still being built from the log. */
   status: 'ready' | 'building';
@@ -67,6 +69,7 @@ export class FeatureOverview {
       .list('feature-view')
       .map((definition) => ({
         ...summaryOf(definition, ready.get(definition.name)),
+        joinKeys: this.#joinKeysOf(definition),
         newestMs: newest.get(definition.name) ?? null,
         lateEvents: lateOf.get(definition.name) ?? 0,
         services: this.#servicesOf(definition.name),
@@ -82,6 +85,19 @@ export class FeatureOverview {
     return found;
   }
 
+  #joinKeysOf({ body }: Definition): string[] {
+    const { definitions } = this.#deps;
+    const view = body as unknown as FeatureViewBody;
+    if (kindOfView(view) !== 'on-demand') {
+      const entity = definitions.latest('entity', (view as StreamViewBody).entity);
+      return (entity?.body as unknown as EntityBody | undefined)?.joinKeys ?? [];
+    }
+    const inputs = (view as OnDemandViewBody).source.views.flatMap(
+      (input) => definitions.latest('feature-view', input) ?? [],
+    );
+    return [...new Set(inputs.flatMap((input) => this.#joinKeysOf(input)))];
+  }
+
   #servicesOf(view: string): string[] {
     return this.#deps.definitions
       .list('feature-service')
@@ -93,7 +109,7 @@ export class FeatureOverview {
 function summaryOf(
   { name, version, body }: Definition,
   ready: number | undefined,
-): Omit<ViewSummary, 'newestMs' | 'lateEvents' | 'services'> {
+): Omit<ViewSummary, 'newestMs' | 'lateEvents' | 'services' | 'joinKeys'> {
   const view = body as unknown as FeatureViewBody;
   const kind = kindOfView(view);
   return {

@@ -8,6 +8,7 @@ import {
   IconHome,
   IconInbox,
   IconRoute,
+  IconTable,
 } from '@tabler/icons-react';
 
 /** Where one can go; the navigation and the command palette show the same. */
@@ -61,6 +62,13 @@ export const DESTINATIONS = [
     about: 'What events hold, who owns them, and what is measured',
     icon: IconFileCertificate,
     permission: 'definitions.read',
+  },
+  {
+    to: '/features',
+    label: 'Features',
+    about: 'What is known of an entity, and how fresh it is',
+    icon: IconTable,
+    permission: 'features.read',
   },
   {
     to: '/audit',
