@@ -16,6 +16,7 @@ export interface ChaosResult {
 const CHAOS: Record<string, () => Promise<{ chaos(options: ChaosOptions): Promise<ChaosResult> }>> = {
   path: () => import('./path-chaos.ts'),
   engine: () => import('./engine-chaos.ts'),
+  events: () => import('./events-chaos.ts'),
 };
 
 const { values, positionals } = parseArgs({

@@ -1,0 +1,195 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { seededRandom } from '../examples/returns/simulator.ts';
+import { ProblemError } from '../src/client/client.ts';
+import type { ChaosOptions, ChaosResult } from './chaos.ts';
+import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import { returnRequest } from './requests.ts';
+
+const CONTRACT_FILE = join(import.meta.dirname, '../examples/returns/contracts/return.requested.yaml');
+/** One run for an event, whose outcome says of which, and of which replay. */
+const FLOW = `
+document: { dsl: '1.0.3', namespace: bench, name: counted, version: '1.0.0', metadata: { aios: { outcome: output.key } } }
+evaluate: { language: cel }
+schedule: { on: { one: { with: { type: return.requested } } } }
+do:
+  - count: { set: { key: '\${ event.id + (has(event.replayid) ? "/" + event.replayid : "") }' } }
+`;
+const BATCH = 20;
+const POSTERS = 4;
+/** A replay begins in every round of this number. */
+const REPLAY_EVERY = 4;
+
+interface Replay {
+  id: string;
+  status: string;
+  handled: number;
+}
+
+/** The event log under kill -9, of the server and of Postgres, while events come in and are replayed: what was acknowledged is there and is counted once. */
+export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosResult> {
+  const random = seededRandom(seed);
+  const folder = await temporaryFolder();
+  const port = await freePort();
+  const start = () => startProduct({ dataDir: folder.path, port });
+  let product = await start();
+  await product.client.request('POST', '/api/v1/apply', {
+    body: {
+      files: [
+        { path: 'contracts/return.requested.yaml', text: await readFile(CONTRACT_FILE, 'utf8') },
+        { path: 'workflows/counted.yaml', text: FLOW },
+      ],
+    },
+  });
+  const producers = new Producers(product);
+  const replays = new Map<string, number>();
+  for (let round = 1; round <= rounds; round++) {
+    await sleep(300 + random() * 900);
+    if (round % REPLAY_EVERY === 1) {
+      const begun = await beginReplay(product, `chaos-${seed}-${round}`);
+      replays.set(begun.id, begun.events);
+      await sleep(random() * 300); // the kill falls into it
+    }
+    const victim = random() < 0.5 ? 'server' : 'Postgres';
+    if (victim === 'server') {
+      await product.kill();
+      product = await start();
+    } else await killPostgres(product);
+    say(`round ${round}: killed ${victim}; ${producers.accepted.size} events acknowledged so far`);
+  }
+  await producers.stop();
+  const figures = await check(product, producers.accepted, replays, say);
+  await product.stop();
+  await folder.dispose();
+  const held =
+    figures.lost === 0 && figures.doubled === 0 && figures.replayedWrong === 0 && figures.auditValid;
+  return { figures: { rounds, seed, replays: replays.size, ...figures }, held };
+}
+
+/** Send batches as long as the chaos lasts; what gets no answer is sent again, as producers do. */
+class Producers {
+  /** Ids of events whose 202 came. */
+  readonly accepted = new Set<string>();
+  readonly #url: string;
+  readonly #key: string;
+  #next = 0;
+  #ends = false;
+  readonly #posters: Promise<void>[];
+
+  constructor({ port, key }: Product) {
+    this.#url = `http://127.0.0.1:${port}/api/v1/events`;
+    this.#key = key;
+    this.#posters = Array.from({ length: POSTERS }, () => this.#post());
+  }
+
+  async stop(): Promise<void> {
+    this.#ends = true;
+    await Promise.all(this.#posters);
+  }
+
+  async #post(): Promise<void> {
+    while (!this.#ends) {
+      const batch = Array.from({ length: BATCH }, () => returnRequest(this.#next++));
+      while (!(await this.#send(batch).catch(() => false))) await sleep(50); // killed, or not up again yet
+      for (const { id } of batch) this.accepted.add(String(id));
+      await sleep(20);
+    }
+  }
+
+  /** Whether all of the batch is acknowledged. */
+  async #send(batch: readonly Record<string, unknown>[]): Promise<boolean> {
+    const response = await fetch(this.#url, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${this.#key}`,
+        'content-type': 'application/cloudevents-batch+json',
+      },
+      body: JSON.stringify(batch),
+      signal: AbortSignal.timeout(10_000),
+    });
+    if (response.status !== 202) return false;
+    const { rejected } = (await response.json()) as { rejected: unknown[] };
+    return rejected.length === 0;
+  }
+}
+
+/** Asked with one key until it is answered: it is one replay. */
+async function beginReplay(product: Product, key: string): Promise<{ id: string; events: number }> {
+  return persist(() =>
+    product.client.request<{ id: string; events: number }>('POST', '/api/v1/events/replays', {
+      headers: { 'idempotency-key': key },
+      body: { target: { workflow: 'counted' } },
+    }),
+  );
+}
+
+async function persist<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof ProblemError && error.problem.status < 500 && error.problem.status !== 429)
+        throw error;
+      await sleep(100);
+    }
+  }
+}
+
+/** It may be starting again after the last kill: then there is nothing to kill yet. */
+async function killPostgres({ postgresPid }: Product): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      return void process.kill(await postgresPid(), 'SIGKILL');
+    } catch {
+      await sleep(50);
+    }
+  }
+}
+
+async function check(
+  { client }: Product,
+  accepted: ReadonlySet<string>,
+  begun: ReadonlyMap<string, number>,
+  say: ChaosOptions['say'],
+) {
+  const idle = async () => {
+    const { items } = await persist(() =>
+      client.request<{ items: { lag: number }[] }>('GET', '/api/v1/consumer-groups'),
+    );
+    const replays = await persist(() => client.request<{ items: Replay[] }>('GET', '/api/v1/events/replays'));
+    return items.every(({ lag }) => lag === 0) && replays.items.every(({ status }) => status !== 'running');
+  };
+  while (!(await idle())) await sleep(200);
+  const logged = new Map<string, number>();
+  for await (const { id } of client.items<{ id: string }>('/api/v1/events', {
+    type: 'return.requested',
+    limit: 500,
+  }))
+    logged.set(id, (logged.get(id) ?? 0) + 1);
+  const runs = new Map<string, number>();
+  for await (const { outcome } of client.items<{ outcome?: string }>('/api/v1/runs', {
+    workflow: 'counted',
+    limit: 500,
+  }))
+    runs.set(outcome ?? '', (runs.get(outcome ?? '') ?? 0) + 1);
+  let replayedWrong = 0;
+  for (const [id, events] of begun) {
+    const started = [...runs.keys()].filter((outcome) => outcome.endsWith(`/${id}`)).length;
+    const { handled } = await client.request<Replay>('GET', `/api/v1/events/replays/${id}`);
+    say(`${id}: ${events} events, ${handled} handed over, ${started} runs`);
+    // What came between the count and the begin of the same request was asked again for may be in it, too.
+    if (started !== handled || handled < 1) replayedWrong++;
+  }
+  const { valid } = await client.request<{ valid: boolean }>('GET', '/api/v1/audit/verify');
+  return {
+    acknowledged: accepted.size,
+    logged: logged.size,
+    lost: [...accepted].filter((id) => !logged.has(id) || !runs.has(id)).length,
+    doubled:
+      [...logged.values()].filter((count) => count > 1).length +
+      [...runs.values()].filter((count) => count > 1).length,
+    replayedWrong,
+    auditValid: valid,
+  };
+}
