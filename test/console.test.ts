@@ -111,6 +111,8 @@ describe.skipIf(!browserPath)(
         ['/events', 'Events'],
         ['/events?tab=dead-letters', 'Events'],
         ['/contracts', 'Contracts'],
+        ['/events?tab=webhooks', 'Events'],
+        ['/events?tab=groups', 'Events'],
         ['/audit', 'Audit'],
         ['/audit?entry=3', 'Entry 3'],
         ['/no-such-page', 'Nothing here'],

@@ -83,7 +83,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/events',
-    validateSearch: texts('tab', 'type', 'subject', 'source'),
+    validateSearch: texts('tab', 'type', 'subject', 'source', 'filter'),
     component: lazyRouteComponent(() => import('./events/events-page.tsx'), 'EventsPage'),
   }),
   createRoute({

@@ -162,7 +162,7 @@ export const modelQuery = (name: string) =>
     refetchInterval: 5_000,
   });
 
-export const eventsQuery = (filters: { type?: string; source?: string; subject?: string }) =>
+export const eventsQuery = (filters: { type?: string; source?: string; subject?: string; filter?: string }) =>
   infiniteQueryOptions({
     queryKey: ['events', filters],
     queryFn: ({ pageParam }) =>

@@ -84,3 +84,8 @@ export async function act<Answer>(
 ): Promise<Answer> {
   return (await (await send(method, path, body)).json()) as Answer;
 }
+
+/** @throws ProblemError */
+export async function remove(path: string): Promise<void> {
+  await send('DELETE', path);
+}

@@ -19,13 +19,17 @@ const FILTERS = [
   ['type', 'Type, such as order.placed'],
   ['subject', 'Subject'],
   ['source', 'Source'],
+  ['filter', 'Filter in CEL, such as data.total > 100.0'],
 ] as const;
 const TYPED_MS = 300;
 
 /** The log, newest first; a row opens its event. */
 export function EventLog() {
-  const { type, subject, source } = route.useSearch();
-  const events = useInfiniteQuery({ ...eventsQuery({ type, subject, source }), refetchInterval: 5_000 });
+  const { type, subject, source, filter } = route.useSearch();
+  const events = useInfiniteQuery({
+    ...eventsQuery({ type, subject, source, filter }),
+    refetchInterval: 5_000,
+  });
   const [shown, setShown] = useState<LoggedEvent>();
   const items = events.data?.pages.flatMap((page) => page.items) ?? [];
   return (
@@ -36,7 +40,7 @@ export function EventLog() {
         ))}
         <CopyAs
           what="This list"
-          command={{ method: 'GET', path: withQuery('/api/v1/events', { type, subject, source }) }}
+          command={{ method: 'GET', path: withQuery('/api/v1/events', { type, subject, source, filter }) }}
         />
       </Group>
       <Panel padded={false}>

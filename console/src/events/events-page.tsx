@@ -5,9 +5,11 @@ import { quarantineQuery } from '../api/contracts.ts';
 import { deadLettersQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
 import { Page } from '../display/page.tsx';
+import { ConsumerGroups } from './consumer-groups.tsx';
 import { DeadLetters } from './dead-letters.tsx';
 import { EventLog } from './event-log.tsx';
 import { Quarantine } from './quarantine.tsx';
+import { Webhooks } from './webhooks.tsx';
 
 const route = getRouteApi('/events');
 
@@ -42,6 +44,8 @@ export function EventsPage() {
               {kept > 0 && <Badge tone="attention">{kept}</Badge>}
             </Group>
           </Tabs.Tab>
+          <Tabs.Tab value="webhooks">Webhooks</Tabs.Tab>
+          <Tabs.Tab value="groups">Consumer groups</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="log">
           <EventLog />
@@ -51,6 +55,12 @@ export function EventsPage() {
         </Tabs.Panel>
         <Tabs.Panel value="quarantine">
           <Quarantine events={quarantine} />
+        </Tabs.Panel>
+        <Tabs.Panel value="webhooks">
+          <Webhooks />
+        </Tabs.Panel>
+        <Tabs.Panel value="groups">
+          <ConsumerGroups />
         </Tabs.Panel>
       </Tabs>
     </Page>

@@ -1,0 +1,51 @@
+import { Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { consumerGroupsQuery } from '../api/webhooks.ts';
+import { count } from '../display/format.ts';
+import { Panel } from '../display/page.tsx';
+import { Answer, Empty } from '../display/states.tsx';
+
+/** Who reads the log, and how far each is. */
+export function ConsumerGroups() {
+  const groups = useQuery({ ...consumerGroupsQuery, refetchInterval: 2_000 });
+  return (
+    <Answer query={groups}>
+      {({ items }) =>
+        items.length === 0 ? (
+          <Panel>
+            <Empty title="No group reads the log">
+              Features, flows and webhooks are groups of their own.
+            </Empty>
+          </Panel>
+        ) : (
+          <Panel padded={false}>
+            <table className="rows">
+              <thead>
+                <tr>
+                  <th>Group</th>
+                  <th className="end">Processes</th>
+                  <th className="end">Events behind</th>
+                </tr>
+              </thead>
+              <tbody>
+                {items.map(({ group, lag, partitions }) => (
+                  <tr key={group}>
+                    <td>
+                      <Text size="sm" className="mono" style={{ overflowWrap: 'anywhere' }}>
+                        {group}
+                      </Text>
+                    </td>
+                    <td className="end number">
+                      {new Set(partitions.flatMap(({ owner }) => owner ?? [])).size}
+                    </td>
+                    <td className="end number">{count(lag)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Panel>
+        )
+      }
+    </Answer>
+  );
+}

@@ -1,0 +1,96 @@
+import { Alert, Button, Code, Group, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { act } from '../api/request.ts';
+import { type Webhook, webhooksQuery } from '../api/webhooks.ts';
+import { Dialog } from '../display/overlay.tsx';
+import { ProblemView } from '../display/states.tsx';
+
+/** Makes a webhook, and shows its secret the one time that it is told. */
+export function NewWebhook({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const queries = useQueryClient();
+  const [url, setUrl] = useState('');
+  const [types, setTypes] = useState('');
+  const [filter, setFilter] = useState('');
+  const create = useMutation({
+    mutationFn: () => {
+      const names = types.split(',').flatMap((name) => name.trim() || []);
+      return act<Webhook>('POST', '/api/v1/webhooks', {
+        url: url.trim(),
+        ...(names.length > 0 ? { types: names } : {}),
+        ...(filter.trim() ? { filter: filter.trim() } : {}),
+      });
+    },
+    onSuccess: () => void queries.invalidateQueries({ queryKey: webhooksQuery.queryKey }),
+  });
+  const close = () => {
+    create.reset();
+    setUrl('');
+    setTypes('');
+    setFilter('');
+    onClose();
+  };
+  return (
+    <Dialog opened={opened} onClose={close} title="New webhook">
+      {create.data ? (
+        <Stack gap="md">
+          {create.data.secret && <WebhookSecret secret={create.data.secret} />}
+          <Group justify="flex-end">
+            <Button onClick={close}>Done</Button>
+          </Group>
+        </Stack>
+      ) : (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            create.mutate();
+          }}
+        >
+          <Stack gap="md">
+            <TextInput
+              label="Address"
+              placeholder="https://example.org/hook"
+              required
+              value={url}
+              onChange={(event) => setUrl(event.currentTarget.value)}
+            />
+            <TextInput
+              label="Types"
+              description="Apart by commas; all when left out"
+              placeholder="order.placed, order.paid"
+              value={types}
+              onChange={(event) => setTypes(event.currentTarget.value)}
+            />
+            <TextInput
+              label="Filter"
+              description="CEL over the attributes of the event and its data"
+              placeholder="data.total > 100.0"
+              className="mono"
+              value={filter}
+              onChange={(event) => setFilter(event.currentTarget.value)}
+            />
+            {create.error && <ProblemView error={create.error} />}
+            <Group justify="flex-end">
+              <Button type="submit" loading={create.isPending}>
+                Make it
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      )}
+    </Dialog>
+  );
+}
+
+export function WebhookSecret({ secret }: { secret: string }) {
+  return (
+    <Alert title="The secret is shown this once" role="status">
+      <Stack gap="xs">
+        <Code block style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
+          {secret}
+        </Code>
+        <Text size="sm">Receivers verify the signature of each message with it.</Text>
+      </Stack>
+    </Alert>
+  );
+}
