@@ -126,4 +126,8 @@ export const eventMigrations: Migration[] = [
       );
       create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying'`,
   },
+  {
+    name: '0024_event_sources',
+    sql: 'create table event_sources (name text primary key, position json, revision bigint not null default 0) with (fillfactor = 10)',
+  },
 ];

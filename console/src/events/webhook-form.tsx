@@ -1,33 +1,25 @@
 import { Alert, Button, Code, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { type ChangeEvent, useState } from 'react';
 import { act } from '../api/request.ts';
 import { type Webhook, webhooksQuery } from '../api/webhooks.ts';
 import { Dialog } from '../display/overlay.tsx';
 import { ProblemView } from '../display/states.tsx';
 
+const NOTHING = { url: '', types: '', filter: '' };
+type Wanted = typeof NOTHING;
+
 /** Makes a webhook, and shows its secret the one time that it is told. */
 export function NewWebhook({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const queries = useQueryClient();
-  const [url, setUrl] = useState('');
-  const [types, setTypes] = useState('');
-  const [filter, setFilter] = useState('');
+  const [wanted, setWanted] = useState(NOTHING);
   const create = useMutation({
-    mutationFn: () => {
-      const names = types.split(',').flatMap((name) => name.trim() || []);
-      return act<Webhook>('POST', '/api/v1/webhooks', {
-        url: url.trim(),
-        ...(names.length > 0 ? { types: names } : {}),
-        ...(filter.trim() ? { filter: filter.trim() } : {}),
-      });
-    },
+    mutationFn: () => act<Webhook>('POST', '/api/v1/webhooks', bodyOf(wanted)),
     onSuccess: () => void queries.invalidateQueries({ queryKey: webhooksQuery.queryKey }),
   });
   const close = () => {
     create.reset();
-    setUrl('');
-    setTypes('');
-    setFilter('');
+    setWanted(NOTHING);
     onClose();
   };
   return (
@@ -47,28 +39,7 @@ export function NewWebhook({ opened, onClose }: { opened: boolean; onClose: () =
           }}
         >
           <Stack gap="md">
-            <TextInput
-              label="Address"
-              placeholder="https://example.org/hook"
-              required
-              value={url}
-              onChange={(event) => setUrl(event.currentTarget.value)}
-            />
-            <TextInput
-              label="Types"
-              description="Apart by commas; all when left out"
-              placeholder="order.placed, order.paid"
-              value={types}
-              onChange={(event) => setTypes(event.currentTarget.value)}
-            />
-            <TextInput
-              label="Filter"
-              description="CEL over the attributes of the event and its data"
-              placeholder="data.total > 100.0"
-              className="mono"
-              value={filter}
-              onChange={(event) => setFilter(event.currentTarget.value)}
-            />
+            <Fields wanted={wanted} onChange={setWanted} />
             {create.error && <ProblemView error={create.error} />}
             <Group justify="flex-end">
               <Button type="submit" loading={create.isPending}>
@@ -79,6 +50,41 @@ export function NewWebhook({ opened, onClose }: { opened: boolean; onClose: () =
         </form>
       )}
     </Dialog>
+  );
+}
+
+function bodyOf({ url, types, filter }: Wanted) {
+  const names = types.split(',').flatMap((name) => name.trim() || []);
+  return {
+    url: url.trim(),
+    ...(names.length > 0 ? { types: names } : {}),
+    ...(filter.trim() ? { filter: filter.trim() } : {}),
+  };
+}
+
+function Fields({ wanted, onChange }: { wanted: Wanted; onChange: (wanted: Wanted) => void }) {
+  const bind = (name: keyof Wanted) => ({
+    value: wanted[name],
+    onChange: (event: ChangeEvent<HTMLInputElement>) =>
+      onChange({ ...wanted, [name]: event.currentTarget.value }),
+  });
+  return (
+    <>
+      <TextInput label="Address" placeholder="https://example.org/hook" required {...bind('url')} />
+      <TextInput
+        label="Types"
+        description="Apart by commas; all when left out"
+        placeholder="order.placed, order.paid"
+        {...bind('types')}
+      />
+      <TextInput
+        label="Filter"
+        description="CEL over the attributes of the event and its data"
+        placeholder="data.total > 100.0"
+        className="mono"
+        {...bind('filter')}
+      />
+    </>
   );
 }
 

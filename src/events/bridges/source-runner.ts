@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import { AiosError, toAiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Database } from '../../store/database.ts';
+import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import { columns } from '../../store/rows.ts';
+import { backOffMs } from '../groups/retries.ts';
+import type { EventLog } from '../log.ts';
+import type { EventSource } from './event-source.ts';
+
+interface Dependencies {
+  db: Database;
+  commit: Committer;
+  log: Pick<EventLog, 'write'>;
+  /** Holds an event to its contract. @throws AiosError when it does not fit */
+  check(event: CloudEvent): unknown;
+  /** What is written of an event that does not fit, with the place after it: it is passed, or the source would stand still. */
+  reject(source: string, event: CloudEvent, error: AiosError): readonly Write[];
+  onError: (source: string, error: AiosError) => void;
+}
+
+interface Place {
+  position: JsonObject | undefined;
+  revision: number;
+}
+
+interface Move {
+  readonly name: string;
+  readonly position: JsonObject;
+  readonly revision: number;
+}
+
+/** A gate: a place that another process has moved is not moved, and the events of that commit fall out with it. */
+const placeLane: Lane<Move> = {
+  name: 'source places',
+  order: 29,
+  gate: true,
+  async write(tx, items) {
+    const rows = await tx.query<{ name: string }>(
+      `update event_sources s set position = t.position, revision = s.revision + 1
+       from unnest($1::text[], $2::json[], $3::bigint[]) as t(name, position, revision)
+       where s.name = t.name and s.revision = t.revision returning s.name`,
+      columns(items, ({ name, position, revision }) => [name, JSON.stringify(position), revision]),
+    );
+    const moved = new Set(rows.map(({ name }) => name));
+    return items.map(({ name }) =>
+      moved.has(name)
+        ? undefined
+        : new Refused(
+            new AiosError('store.conflict', { detail: `The place of ${name} was moved meanwhile.` }),
+          ),
+    );
+  },
+};
+
+/**
+ * Takes the events of a source into the log: each batch, with the place after it, is one commit. Several processes may run one source: the place
+ * is moved by one of them at a time, and the others go on from there.
+ *
+ * @example const runner = new SourceRunner(source, { db, commit, log, check, reject, onError }); runner.start(); await runner.stop()
+ */
+export class SourceRunner {
+  readonly #source: EventSource;
+  readonly #dependencies: Dependencies;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(source: EventSource, dependencies: Dependencies) {
+    this.#source = source;
+    this.#dependencies = dependencies;
+  }
+
+  start(): void {
+    this.#running = this.#run(this.#stopping.signal);
+  }
+
+  /** The batch that is being committed is finished. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        let place = await this.#place();
+        for await (const batch of this.#source.read(place.position, signal)) {
+          await this.#take(batch, place.revision);
+          place = { position: batch.position, revision: place.revision + 1 };
+          failures = 0;
+          if (signal.aborted) return;
+        }
+        await sleep(backOffMs(1), undefined, { signal }).catch(() => {});
+      } catch (error) {
+        if (signal.aborted) return;
+        failures++;
+        this.#dependencies.onError(this.#source.name, toAiosError(error));
+        await sleep(backOffMs(failures), undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #place(): Promise<Place> {
+    const { db } = this.#dependencies;
+    const { name } = this.#source;
+    await db.query('insert into event_sources (name) values ($1) on conflict do nothing', [name]);
+    const [row] = await db.query<{ position: JsonObject | null; revision: number }>(
+      'select position, revision from event_sources where name = $1',
+      [name],
+    );
+    return { position: row!.position ?? undefined, revision: row!.revision };
+  }
+
+  async #take(
+    { events, position }: { events: readonly CloudEvent[]; position: JsonObject },
+    revision: number,
+  ): Promise<void> {
+    const { commit, log, check, reject } = this.#dependencies;
+    const { name } = this.#source;
+    const writes: Write[] = [write(placeLane, { name, position, revision })];
+    for (const event of events) {
+      try {
+        check(event);
+        writes.push(log.write(event));
+      } catch (error) {
+        writes.push(...reject(name, event, toAiosError(error)));
+      }
+    }
+    await commit.commit(writes);
+  }
+}
