@@ -65,5 +65,9 @@ export function measureQuality({ qualityMonitor, consumers, limits, closers }: M
   const timer = setInterval(() => {
     qualityMonitor.judge().catch((error: unknown) => logger.warn('Quality rules could not be judged', error));
   }, limits.contractQualityPauseMs);
-  closers.push(async () => clearInterval(timer));
+  const hide = qualityMonitor.expose();
+  closers.push(async () => {
+    clearInterval(timer);
+    hide();
+  });
 }

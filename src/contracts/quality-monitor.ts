@@ -1,4 +1,4 @@
-import { metrics } from '@opentelemetry/api';
+import { metrics, type ObservableResult } from '@opentelemetry/api';
 import type { Clock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { derivedId } from '../kernel/ids.ts';
@@ -51,7 +51,12 @@ interface Dependencies {
   emit(event: CloudEvent): Promise<unknown>;
 }
 
-const failedCounter = metrics.getMeter('aios.contracts').createCounter('aios.contracts.quality.failed', {
+const meter = metrics.getMeter('aios.contracts');
+const valueGauge = meter.createObservableGauge('aios.contracts.quality.value', {
+  description:
+    'What a quality rule came to in the newest window that this process judged, in the unit of the rule (freshness: seconds)',
+});
+const failedCounter = meter.createCounter('aios.contracts.quality.failed', {
   description: 'Windows in which a quality rule did not hold',
   unit: '{window}',
 });
@@ -63,9 +68,19 @@ const SOURCE = '/aios/contracts';
  */
 export class QualityMonitor {
   readonly #dependencies: Dependencies;
+  readonly #judged = new Map<string, { contract: string; rule: string; value: number }>();
+  readonly #observe = (result: ObservableResult) => {
+    for (const { value, ...attributes } of this.#judged.values()) result.observe(value, attributes);
+  };
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+  }
+
+  /** Shows what is judged as a metric; returns how to stop. */
+  expose(): () => void {
+    valueGauge.addCallback(this.#observe);
+    return () => valueGauge.removeCallback(this.#observe);
   }
 
   types(): readonly string[] {
@@ -167,6 +182,8 @@ export class QualityMonitor {
         newestMs = Math.max(newestMs, counters.newestMs);
         const value = rule.value(counters, startMs + rule.windowMs, newestMs);
         const verdict = verdictOf(rule, value, startMs < state.begun_at);
+        if (value !== undefined)
+          this.#judged.set(`${contract} ${rule.name}`, { contract, rule: rule.name, value });
         await this.#keep(tx, contract, rule, startMs, counters, value, verdict);
         if (verdict === 'failed') failedCounter.add(1, { contract, rule: rule.name });
         if (verdict === 'empty' || verdict === status) continue;
