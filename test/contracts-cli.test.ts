@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -90,6 +90,18 @@ describe('aios contracts and aios quarantine', () => {
       code: 0,
       text: expect.stringContaining('keeps BACKWARD, checked against 1.0.0'),
     });
+  });
+
+  it('plan says of a contract that breaks its promise where, why, and which version to give', async () => {
+    await mkdir(join(folder, 'contracts'));
+    await writeFile(join(folder, 'contracts', 'order.yaml'), contract('1.2.0', 'integer'));
+    const { code, text } = await aios('plan', folder);
+    expect(code).toBe(1);
+    expect(text).toMatch(
+      /contracts\/order\.yaml:5:\d+ \/schema\/properties\/total\/type: .*TYPE_NARROWED, against 1\.1\.0/,
+    );
+    expect(text).toContain('Keep the types that were allowed');
+    expect(text).toContain('Suggested version: 2.0.0');
   });
 
   it('quarantine lists, tries and discards', async () => {

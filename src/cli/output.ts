@@ -55,5 +55,7 @@ export function describeError(error: unknown): string {
   if (!problem) return `${error instanceof Error ? error.message : error}`;
   const faults = (problem.issues ?? []).map((issue) => `  ${describeIssue(issue)}`);
   const lines = faults.length > 0 ? [problem.title, ...faults] : [problem.detail];
+  const { suggestedVersion } = problem as { suggestedVersion?: unknown }; // of a contract that breaks its promise
+  if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
   return [...lines, `${problem.hint} (${problem.code})`].join('\n');
 }

@@ -146,11 +146,12 @@ function toIssue({
   path,
   otherPath,
   message,
+  hint,
   code,
   version,
 }: Assessment['findings'][number]): Issue {
   const place = direction === 'backward' ? path : otherPath;
-  return { path: `/schema${place}`, message, found: `${code}, against ${version}` };
+  return { path: `/schema${place}`, message: `${message} ${hint}`, found: `${code}, against ${version}` };
 }
 
 /** Why a rule does not hold for an event; a rule that cannot work on the data does not hold, either. */

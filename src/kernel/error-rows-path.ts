@@ -357,6 +357,6 @@ export const PATH_ERRORS = {
   'contracts.incompatible': row(
     409,
     'The new version breaks the compatibility that the contract promises',
-    'See `issues`; the detail suggests a version, or weaken `compatibility`.',
+    'See `issues`, each with what to do instead; or publish it as a type of its own, or as `suggestedVersion` with `compatibility: NONE`.',
   ),
 } as const satisfies Record<string, ErrorRow>;
