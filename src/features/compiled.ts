@@ -118,7 +118,7 @@ export function compileView(
   const features = Object.entries(body.features).map(([name, { aggregate, of, window, windowType }]) => ({
     name,
     aggregate,
-    windowMs: window === undefined ? Number.POSITIVE_INFINITY : parseDuration(window),
+    windowMs: boundOf(window ?? body.ttl),
     tumbling: windowType === 'tumbling',
     hasValue: of !== undefined,
   }));
@@ -153,6 +153,11 @@ export function compileView(
       return extracted;
     },
   };
+}
+
+/** Without one: all history. */
+function boundOf(duration: string | undefined): number {
+  return duration === undefined ? Number.POSITIVE_INFINITY : parseDuration(duration);
 }
 
 const NUMERIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'min', 'max', 'stddev']);

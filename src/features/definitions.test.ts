@@ -58,6 +58,8 @@ describe('definitions of features', () => {
     ['a tumbling window without a length', 'lines: { ', 'lines: { windowType: tumbling, ', '/features/lines'],
     ['a word on late events that does not say which', 'tile: 1d', 'tile: 1d\nlate: drop', '/late'],
     ['an unknown aggregate', 'aggregate: sum', 'aggregate: median', '/features/units/aggregate'],
+    ['a time to live that tiles do not fill', 'tile: 1d', 'tile: 1d\nttl: 36h', '/ttl'],
+    ['a time to live that is none', 'tile: 1d', 'tile: 1d\nttl: 1x', '/ttl'],
     ['an expression that does not parse', 'each: data.lines', 'each: data.', '/source/each'],
     ['a duration that is none', 'tile: 1d', 'tile: soon', '/tile'],
     ['a join key without an expression', ', product: item.product', '', '/keys'],

@@ -159,16 +159,14 @@ export class FeatureStore {
     );
     const fromRows = found.some((each) => each instanceof Promise)
       ? await Promise.all(found)
-      : (found as FeatureValue[][][]);
+      : (found as (readonly FeatureValue[])[][]);
     const fromStreams =
       service.streams.length > 0 ? await this.#streamed(service, entities, asOf) : undefined;
-    const rows = entities.map((_, at) =>
-      service.vector(
-        [...(fromStreams?.[at] ?? []), ...fromRows.map((each) => each[at]!)],
-        request,
-        asOf.timeMs,
-      ),
-    );
+    const rows = entities.map((_, at) => {
+      const values: (readonly FeatureValue[])[] = fromStreams ? fromStreams[at]! : [];
+      for (const each of fromRows) values.push(each[at]!);
+      return service.vector(values, request, asOf.timeMs);
+    });
     return { names: service.names, rows, pins: pinsOf(service) };
   }
 
@@ -177,7 +175,7 @@ export class FeatureStore {
     service: CompiledService,
     entities: readonly JsonObject[],
     asOf: AsOf,
-  ): Promise<FeatureValue[][][]> {
+  ): Promise<(readonly FeatureValue[])[][]> {
     const { streams } = service;
     const keys = entities.map((values) => streams.map((view) => keyOf(view, values)));
     if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
@@ -185,7 +183,7 @@ export class FeatureStore {
     const states = keys.map((row) => row.map((key, index) => this.#cache.get(streams[index]!, key)));
     const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
     if (missing.length > 0) await Promise.all(missing);
-    const rows: FeatureValue[][][] = [];
+    const rows: (readonly FeatureValue[])[][] = [];
     for (const [at, row] of states.entries()) {
       const known = missing.length > 0 ? await Promise.all(row) : (row as EntityState[]);
       const merged = known.map((state, index) => {
@@ -228,7 +226,7 @@ export class FeatureStore {
         ),
       ]);
       for (const [index, { asOf, request = {} }] of chunk.entries()) {
-        const values = streams.map((view, at) =>
+        const values: (readonly FeatureValue[])[] = streams.map((view, at) =>
           valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
         );
         for (const each of fromRows) values.push(each[index]!);

@@ -6,6 +6,8 @@ import { type RowView, rowValues } from './row-view.ts';
 import type { TableSources, Wanted } from './table-source.ts';
 import type { AsOf, FeatureValue } from './windows/state.ts';
 
+type Values = readonly FeatureValue[];
+
 /** An entity that is asked for: its keys as the caller gave them, and as one text. */
 export interface Asked {
   readonly keys: JsonObject;
@@ -37,7 +39,7 @@ export class RowFeatures {
     entities: readonly string[],
     keys: readonly JsonObject[],
     asOf: AsOf,
-  ): FeatureValue[][] | Promise<FeatureValue[][]> {
+  ): Values[] | Promise<Values[]> {
     if (!view.isOnline) {
       throw new AiosError('features.offline_only', {
         detail: `The view “${view.name}” is kept for history only.`,
@@ -56,7 +58,7 @@ export class RowFeatures {
   }
 
   /** Of many places in the past. */
-  async past(view: RowView, asked: readonly Asked[]): Promise<FeatureValue[][]> {
+  async past(view: RowView, asked: readonly Asked[]): Promise<Values[]> {
     const rows = await this.#history(view, asked);
     return asked.map(({ asOf }, index) => rowValues(view, rows[index], asOf.timeMs));
   }
@@ -66,9 +68,9 @@ export class RowFeatures {
     rows: readonly (OnlineRow | undefined)[],
     asked: (at: number) => Asked,
     timeMs: number,
-  ): FeatureValue[][] | Promise<FeatureValue[][]> {
+  ): Values[] | Promise<Values[]> {
     let newer: number[] | undefined;
-    const values = new Array<FeatureValue[]>(rows.length);
+    const values = new Array<Values>(rows.length);
     for (let at = 0; at < rows.length; at++) {
       const row = rows[at];
       if (row !== undefined && row.timeMs > timeMs) {
@@ -81,10 +83,10 @@ export class RowFeatures {
 
   async #replace(
     view: RowView,
-    values: FeatureValue[][],
+    values: Values[],
     newer: readonly number[],
     asked: (at: number) => Asked,
-  ): Promise<FeatureValue[][]> {
+  ): Promise<Values[]> {
     const past = await this.past(view, newer.map(asked));
     for (const [index, at] of newer.entries()) values[at] = past[index]!;
     return values;

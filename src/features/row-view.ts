@@ -27,6 +27,8 @@ export interface RowView {
   readonly table: TableSourceBody | undefined;
   /** The columns of the join keys, in their order. */
   readonly keyColumns: readonly string[];
+  /** A null for each feature. */
+  readonly nothing: readonly FeatureValue[];
 }
 
 export function compileRowView(
@@ -51,18 +53,24 @@ export function compileRowView(
     push: 'push' in source ? source.push : undefined,
     table: 'table' in source ? source : undefined,
     keyColumns: joinKeys.map((key) => keys[key] ?? key),
+    nothing: Object.keys(features).map(() => null),
   };
 }
 
 /** The values of a row that counts at a time; nothing of one that is older than the view's `ttl` or holds no more. */
-export function rowValues(view: RowView, row: OnlineRow | undefined, timeMs: number): FeatureValue[] {
-  const { features } = view;
-  const values = new Array<FeatureValue>(features.length);
+export function rowValues(
+  view: RowView,
+  row: OnlineRow | undefined,
+  timeMs: number,
+): readonly FeatureValue[] {
   const counts =
     row !== undefined &&
     row.timeMs <= timeMs &&
     row.timeMs > timeMs - view.ttlMs &&
     (row.validToMs === null || row.validToMs > timeMs);
-  for (let i = 0; i < values.length; i++) values[i] = counts ? (row.values[features[i]!.name] ?? null) : null;
+  if (!counts) return view.nothing;
+  if (row.decoded?.view === view) return row.decoded.values;
+  const values = view.features.map(({ name }) => row.values[name] ?? null);
+  row.decoded = { view, values };
   return values;
 }

@@ -21,7 +21,7 @@ export interface Described {
 interface StoredView extends Described {
   name: string;
   entity: string;
-  /** How long a value of a row counts after its time; a window is its own bound. */
+  /** How long a row counts after its time; of a stream view, the window of its features that name none. */
   ttl?: string;
 }
 
@@ -209,6 +209,7 @@ export function validateView(document: SourceDocument): void {
 /** What a schema cannot say of a view. */
 export function viewIssues(body: FeatureViewBody): Issue[] {
   const issues = 'ttl' in body && body.ttl ? durationIssue('/ttl', body.ttl) : [];
+  if (issues.length > 0) return issues;
   switch (kindOfView(body)) {
     case 'stream':
       return [...issues, ...streamIssues(body as StreamViewBody)];
@@ -242,7 +243,7 @@ function tableIssues({ timestamp, created, validFrom, validTo }: TableSourceBody
   ];
 }
 
-function streamIssues({ source, keys, tile, lateness, late, features }: StreamViewBody): Issue[] {
+function streamIssues({ source, keys, ttl, tile, lateness, late, features }: StreamViewBody): Issue[] {
   const issues: Issue[] = [];
   const expressions: [string, string | undefined][] = [
     ['/source/each', source.each],
@@ -261,6 +262,8 @@ function streamIssues({ source, keys, tile, lateness, late, features }: StreamVi
       expected: 'lateness',
     });
   const tileMs = tile === undefined ? undefined : parseDuration(tile);
+  if (tileMs !== undefined && ttl && parseDuration(ttl) % tileMs !== 0)
+    issues.push({ path: '/ttl', message: `a time to live is a multiple of the tile, ${tile}`, found: ttl });
   for (const [feature, body] of Object.entries(features))
     issues.push(...windowIssues(`/features/${feature}`, body, tile, tileMs));
   return issues;
