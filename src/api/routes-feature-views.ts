@@ -35,7 +35,14 @@ const View = Type.Object({
   lateEvents: Type.Integer({ description: 'Events that came too late and were set aside' }),
   services: Type.Array(Type.String()),
 });
+const Late = Type.Object({
+  partition: Type.Integer(),
+  offset: Type.Integer(),
+  time: Type.String({ format: 'date-time' }),
+  lateSeconds: Type.Number({ description: 'From its time to its recording' }),
+});
 const tag = 'features';
+const LATE_MAX = 100;
 
 /** Feature views as they stand: their features, and how fresh they are. */
 export function featureViewRoutes({
@@ -65,6 +72,23 @@ export function featureViewRoutes({
       params: NameParams,
       answer: View,
       handle: async ({ params: { name } }) => toJson(await featureOverview.view(name), clock.now()),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/views/:name/late-events',
+      permission: 'features.read',
+      summary: `The newest ${LATE_MAX} events that came too late for a view and that it set aside, by their places in the log`,
+      tag,
+      params: NameParams,
+      answer: pageOf(Late),
+      handle: async ({ params: { name } }) => ({
+        items: (await featureOverview.lateEvents(name, LATE_MAX)).map(({ timeMs, lateMs, ...place }) => ({
+          ...place,
+          time: iso(timeMs),
+          lateSeconds: lateMs / 1000,
+        })),
+        nextCursor: null,
+      }),
     });
   };
 }

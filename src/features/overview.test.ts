@@ -77,6 +77,9 @@ features: { lines: { aggregate: count, description: of all orders } }`,
         newestMs: null,
       }),
     ]);
+    expect(await overview.lateEvents('orders', 10)).toEqual([
+      { partition: 0, offset: 1, timeMs: DAY, lateMs: 2 * DAY },
+    ]);
     await expect(overview.view('nothing')).rejects.toMatchObject({ code: 'features.unknown_view' });
   });
 });

@@ -37,6 +37,14 @@ export interface ViewSummary extends Described {
   services: string[];
 }
 
+/** An event that came too late for a view: where it stands in the log, and by how much it was late. */
+export interface LateEvent {
+  partition: number;
+  offset: number;
+  timeMs: number;
+  lateMs: number;
+}
+
 interface Dependencies {
   db: Database;
   definitions: Definitions;
@@ -60,7 +68,7 @@ export class FeatureOverview {
         "select name, max(version)::int as version from feature_views where status = 'ready' group by name",
       ),
       db.query<{ name: string; count: number }>(
-        'select v.name, count(*) as count from feature_late_events l join feature_views v on v.id = l.view group by v.name',
+        "select v.name, count(*) as count from feature_late_events l join feature_views v on v.id = l.view where v.status = 'ready' group by v.name",
       ),
     ]);
     const ready = new Map(built.map(({ name, version }) => [name, version]));
@@ -83,6 +91,17 @@ export class FeatureOverview {
     if (!found)
       throw new AiosError('features.unknown_view', { detail: `There is no feature view “${name}”.` });
     return found;
+  }
+
+  /** What a view has set aside (`late: dead-letter`), the newest event times first. @throws AiosError `features.unknown_view` */
+  async lateEvents(name: string, countMax: number): Promise<LateEvent[]> {
+    await this.view(name);
+    return this.#deps.db.query(
+      `select l.partition, l.log_offset as "offset", l.time_ms as "timeMs", l.late_ms as "lateMs"
+       from feature_late_events l join feature_views v on v.id = l.view
+       where v.name = $1 and v.status = 'ready' order by l.time_ms desc, l.partition, l.log_offset desc limit $2`,
+      [name, countMax],
+    );
   }
 
   #joinKeysOf({ body }: Definition): string[] {
