@@ -75,7 +75,8 @@ export function entityKey(
   types?: Readonly<Record<string, KeyType>>,
 ): string | null {
   let text = '';
-  for (const [index, key] of joinKeys.entries()) {
+  for (let index = 0; index < joinKeys.length; index++) {
+    const key = joinKeys[index]!;
     const value = read(key);
     if (value === null || value === undefined || value === '') return null;
     if (typeof value === 'object') {

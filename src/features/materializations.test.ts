@@ -155,6 +155,17 @@ describe('materializations', () => {
     });
   });
 
+  it('are worked on by a process that does not know the view yet', async () => {
+    const late = await features.process();
+    await features.put(featureViewKind, BATCH('stock').replace('name: stock', 'name: again'));
+    await process.definitions.reload();
+    const id = await passes.start({ view: 'again', mode: 'full', by: 'ann' }, []);
+    const { db, commit, limits } = features.database;
+    const others = new Materializations({ ...late, db, commit, clock: { now: () => nowMs }, limits });
+    while (await others.step());
+    expect(await passes.get(id)).toMatchObject({ status: 'done', entities: 6 });
+  });
+
   it('go on where a process that was killed ended, and count nothing twice', {
     timeout: 120_000,
   }, async () => {

@@ -69,12 +69,12 @@ const lane: Lane<Item> = {
 const COLUMNS = `id, view, mode, status, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs",
   requested_by as "requestedBy", requested_at as "requestedAt", ended_at as "endedAt", problem`;
 
-type Running = Materialization & { cursor: string[] | null };
+type Running = Materialization & { cursor: string[] | null; version: number };
 
 interface Dependencies {
   db: Database;
   commit: Committer;
-  views: Pick<FeatureViews, 'rowView'>;
+  views: Pick<FeatureViews, 'rowView' | 'reload'>;
   rows: Pick<RowStores, 'online' | 'tables'>;
   clock: Pick<Clock, 'now'>;
   freshness: Pick<FeatureFreshness, 'note'>;
@@ -158,7 +158,7 @@ export class Materializations {
     try {
       const told = await this.#deps.db.transaction(async (tx) => {
         [pass] = await tx.query<Running>(
-          `select ${COLUMNS}, cursor from feature_materializations where status = 'running'
+          `select ${COLUMNS}, cursor, version from feature_materializations where status = 'running'
            order by requested_at, id limit 1 for update skip locked`,
         );
         return pass && (await this.#page(tx, pass));
@@ -173,9 +173,18 @@ export class Materializations {
     }
   }
 
+  /** Another process may have applied a version that is not known here yet. */
+  async #viewOf({ view: name, version }: Running): Promise<RowView | undefined> {
+    const { views } = this.#deps;
+    const known = views.rowView(name);
+    if (known && known.version >= version) return known;
+    await views.reload();
+    return views.rowView(name);
+  }
+
   async #page(tx: Queryable, pass: Running): Promise<() => void> {
-    const { views, rows, limits } = this.#deps;
-    const view = views.rowView(pass.view);
+    const { rows, limits } = this.#deps;
+    const view = await this.#viewOf(pass);
     if (!view?.table)
       throw new AiosError('features.unknown_view', {
         detail: `There is no batch view “${pass.view}” any more.`,
