@@ -129,6 +129,17 @@ describe('a range that is built anew', () => {
     ]);
   });
 
+  it('that nobody goes on with is taken up by a process that looks', async () => {
+    await live(process, [1, 1], [2, 10, 5]);
+    await backfills(process, async () => {}).start(range('exact', 0, 9, true), []);
+    const other = await features.process(log);
+    await other.views.reload();
+    for (let look = 0; look < 20; look++) await other.views.refresh();
+    expect((await spend(other))[0]).toBe(1);
+    await other.views.refresh();
+    expect((await spend(other))[0]).toBe(11);
+  });
+
   it('is refused without a view, of a view that is being built, and where the log has forgotten', async () => {
     await expect(backfills(process).start(range('none', 0, 1), [])).rejects.toMatchObject({
       code: 'features.unknown_view',

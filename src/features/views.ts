@@ -55,6 +55,8 @@ interface Dependencies {
 }
 
 const BACKFILL_BATCH = 500;
+/** Ten seconds at a look each half second: a batch takes far less. */
+const STALLED_LOOKS = 20;
 
 /**
  * The views and services in force. A new version of a view joins the stream at a known offset of each partition and is built from the log
@@ -77,6 +79,9 @@ export class FeatureViews {
   readonly #rowViews = new Map<string, RowView>();
   #newestJoin = 0;
   #fingerprint = '';
+  /** How far what is being built was at the last look, and how many looks ago that changed. */
+  #stage = '';
+  #looks = 0;
   #reloads = 0;
   #reloaded = 0;
 
@@ -110,12 +115,23 @@ export class FeatureViews {
     return (row?.newest ?? 0) <= known;
   }
 
-  /** Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. */
+  /**
+   * Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. What is being built and has not
+   * moved for `STALLED_LOOKS` is taken up here: whoever began it may be gone.
+   */
   async refresh(): Promise<void> {
-    const rows = await this.#db.query<ViewRow>(
-      "select id, status from feature_views where status not in ('requested', 'copied') order by name, version, id",
+    const rows = await this.#db.query<Pick<ViewRow, 'id' | 'status'> & { built: string }>(
+      'select id, status, built::text as built from feature_views order by name, version, id',
     );
-    if (fingerprintOf(rows) !== this.#fingerprint) await this.reload();
+    const joined = rows.filter(({ status }) => status !== 'requested' && status !== 'copied');
+    if (fingerprintOf(joined) !== this.#fingerprint) await this.reload();
+    const open = rows.filter(({ status }) => status !== 'ready' && status !== 'retired');
+    const stage = open.map(({ id, status, built }) => `${id} ${status} ${built}`).join();
+    this.#looks = stage !== '' && stage === this.#stage ? this.#looks + 1 : 0;
+    this.#stage = stage;
+    if (this.#looks < STALLED_LOOKS) return;
+    this.#looks = 0;
+    await this.sync();
   }
 
   /** Reads which views there are. */
