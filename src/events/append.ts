@@ -1,7 +1,7 @@
 import type { CloudEvent, LogPosition } from '../kernel/cloudevent.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Plan } from '../store/group-commit.ts';
-import { columns, timestamp } from '../store/rows.ts';
+import { columns } from '../store/rows.ts';
 
 /** Where an event stands in the log; a duplicate answers with the place of the first. */
 export interface Appended extends LogPosition {
@@ -60,7 +60,7 @@ export function appendAll(items: readonly EventItem[]): Plan<Appended> {
       item.partition,
       item.event.type,
       item.json,
-      timestamp(item.recordedAtMs),
+      item.recordedAtMs,
     ]),
   };
   return {
@@ -116,9 +116,12 @@ export function appendFresh(items: readonly EventItem[]): Plan<Appended> | undef
     values: [
       partitions,
       [...counts.values()],
-      ...columns(items, (item) => [item.key, item.partition]),
+      items.map((item) => item.key),
+      items.map((item) => item.partition),
       nth,
-      ...columns(items, (item) => [item.event.type, item.json, timestamp(item.recordedAtMs)]),
+      items.map((item) => item.event.type),
+      items.map((item) => item.json),
+      items.map((item) => item.recordedAtMs),
     ],
   };
   return {

@@ -6,7 +6,8 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
 import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
-import { passDelivered, type Share } from './groups/delivering.ts';
+import { Outdated, type Share, type Worked } from './groups/batch.ts';
+import { passDelivered } from './groups/delivering.ts';
 import type { Membership } from './groups/membership.ts';
 import { backOffMs, isOfTheStore, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
@@ -26,9 +27,6 @@ interface Waiter {
   resolve(): void;
   reject(error: AiosError): void;
 }
-
-/** Definitions were changed by another process, and are not yet known here. */
-class Outdated extends Error {}
 
 /**
  * One group in this process. The living processes share the partitions of a group (`groups/assignment.ts`): each works on its own, under an epoch
@@ -237,13 +235,15 @@ export class Consumer {
   async #batch(partitions: readonly number[], countMax: number): Promise<boolean> {
     let shares: Share[] = [];
     let after: (() => void) | undefined;
+    let moved: Promise<unknown> | undefined;
     try {
       if (this.definition.deliver) shares = await this.#handOver(partitions, countMax);
       else
         await this.#db.transaction(async (tx) => {
           shares = await this.#take(tx, partitions, countMax);
-          after = await this.#work(shares, tx);
+          ({ after, moved } = await this.#work(shares, tx));
         });
+      await moved; // sent with the commit: had it failed, nothing was committed
     } catch (error) {
       if (error instanceof Outdated) await this.definition.definitions!.reload();
       else await this.#failed(error, shares);
@@ -262,16 +262,22 @@ export class Consumer {
     return count > 0;
   }
 
-  /** Locks the group's rows and reads what comes next; what another process has taken since is left to it. */
+  /**
+   * Locks the group's rows and reads what comes next, in one round trip: what is read is what this process knows to come next, and is read again where the
+   * row says otherwise. What another process has taken since is left to it.
+   */
   async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
-    const rows = await lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
-    const evenly = Math.ceil(batchMax / Math.max(1, rows.length));
-    const shares: Promise<Share>[] = [];
+    const evenly = Math.ceil(batchMax / partitions.length);
+    const locked = lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
+    const ahead = partitions.map((partition) => this.#read(partition, this.#offsets[partition]!, evenly, tx));
+    const [rows, known] = await Promise.all([locked, Promise.all(ahead)]);
+    const shares: Share[] = [];
     for (const { partition, log_offset: offset, epoch } of rows) {
+      const share = known[partitions.indexOf(partition)]!;
       if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
-      else shares.push(this.#read(partition, offset, evenly, tx));
+      else shares.push(share.offset === offset ? share : await this.#read(partition, offset, evenly, tx));
     }
-    return Promise.all(shares); // those that memory does not have travel together
+    return shares;
   }
 
   /** The batch of a sink: outside any transaction; a partition that was lost or moved meanwhile stays where it is. */
@@ -295,15 +301,16 @@ export class Consumer {
     return { partition, offset, events, next };
   }
 
-  async #work(shares: readonly Share[], tx: Queryable): Promise<(() => void) | undefined> {
-    const moved = shares.filter(({ events }) => events.length > 0);
-    if (moved.length === 0) return undefined;
+  async #work(shares: readonly Share[], tx: Queryable): Promise<Worked> {
+    const passed = shares.filter(({ events }) => events.length > 0);
+    if (passed.length === 0) return {};
     const known = this.definition.definitions?.revision;
-    const wanted = this.#wanted(moved.flatMap(({ events }) => events));
+    const wanted = this.#wanted(passed.flatMap(({ events }) => events));
     const after = wanted.length > 0 ? await this.definition.handle(wanted, tx) : undefined;
-    const revision = await moveOffsets(tx, this.definition.group, moved);
-    if (known !== undefined && revision > known) throw new Outdated();
-    return after ?? undefined;
+    const moved = moveOffsets(tx, this.definition.group, passed);
+    if (known !== undefined && (await moved) > known) throw new Outdated();
+    moved.catch(() => {}); // told by whoever waits for the commit
+    return { after: after ?? undefined, moved };
   }
 
   #wanted(events: LoggedEvent[]): LoggedEvent[] {

@@ -1,16 +1,7 @@
-import type { LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Delivery } from '../consumer-definition.ts';
 import { lockOffsets, moveOffsets } from '../group-offsets.ts';
-
-/** What a batch holds of one partition. */
-export interface Share {
-  readonly partition: number;
-  readonly offset: number;
-  readonly events: LoggedEvent[];
-  /** The offset after them: more than their number further, where a part of the log was dropped. */
-  readonly next: number;
-}
+import type { Share } from './batch.ts';
 
 interface Group {
   readonly group: string;
