@@ -48,6 +48,10 @@ export const LIMITS = {
     30 * 86_400_000,
     'how long an event that comes again is known by its source and id, at least; twice as long at most. It outlives the event itself',
   ),
+  eventKeysBytesMax: limit(
+    32 * 1024 * 1024 * 1024,
+    'bytes of what events are known by, at about 150 an event: past it the older half is forgotten before its time',
+  ),
   eventRetentionPassMs: limit(60_000, 'how often the retention of the log is looked at'),
   eventDropWaitMs: limit(
     500,

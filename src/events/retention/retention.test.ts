@@ -146,6 +146,22 @@ describe('the retention of the log', () => {
     await retention.stop();
   });
 
+  it('bounds what events are known by, too', async () => {
+    const retention = await open('keep', { eventKeysBytesMax: 1_000_000 });
+    for (let round = 0; round < 6; round++) {
+      const batch = Array.from({ length: 3000 }, (_, n) => event(`b${round}-${n}`));
+      for (const { status } of await log.append(batch)) expect(status).toBe('fulfilled');
+      await retention.pass();
+    }
+    expect(await tables()).not.toContain('event_keys_1');
+    const again = await log.append([event('b5-1'), event('b0-1')]);
+    expect(again.map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value.duplicate)).toEqual([
+      true,
+      false,
+    ]);
+    await retention.stop();
+  });
+
   it('is in nobody’s way: several processes append and read meanwhile, each event once and without a gap', async () => {
     const retention = await open('keep', { eventLogBytesMax: 1_000_000 });
     const twin = new EventLog({

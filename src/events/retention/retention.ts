@@ -20,7 +20,12 @@ interface Dependencies {
   clock: Clock;
   limits: Pick<
     Limits,
-    'eventRetentionMs' | 'eventLogBytesMax' | 'eventDedupeMs' | 'eventRetentionPassMs' | 'eventDropWaitMs'
+    | 'eventRetentionMs'
+    | 'eventLogBytesMax'
+    | 'eventDedupeMs'
+    | 'eventKeysBytesMax'
+    | 'eventRetentionPassMs'
+    | 'eventDropWaitMs'
   >;
   /** Whether events that a group has not read are kept past their time and the bound of bytes, or dropped with the others. */
   unread: 'keep' | 'drop';
@@ -112,19 +117,25 @@ export class Retention {
       await roll(tx, 'events', current.number, clock.now());
   }
 
-  /** Two generations are kept, so that what came in the last `eventDedupeMs` is always in one of them. */
+  /** Two generations are kept, so that what came in the last `eventDedupeMs` is always in one of them, as long as they fit. */
   async #rollKeys(tx: Queryable): Promise<void> {
     const { clock, limits } = this.#dependencies;
     const current = (await readSegments(tx, 'keys')).at(-1);
-    if (current && clock.now() - current.openedAt >= limits.eventDedupeMs)
+    if (!current) return;
+    const isOld = clock.now() - current.openedAt >= limits.eventDedupeMs;
+    if (isOld || current.bytes >= limits.eventKeysBytesMax / 2)
       await roll(tx, 'keys', current.number, clock.now());
   }
 
   async #dropKeys(tx: Queryable): Promise<void> {
     const { clock, limits } = this.#dependencies;
-    const [oldest] = await readSegments(tx, 'keys');
-    if (oldest?.closedAt == null || clock.now() - oldest.closedAt < limits.eventDedupeMs) return;
-    await drop(tx, 'keys', oldest.number, limits.eventDropWaitMs);
+    const generations = await readSegments(tx, 'keys');
+    const [oldest] = generations;
+    if (oldest?.closedAt == null) return;
+    const bytes = generations.reduce((sum, generation) => sum + generation.bytes, 0);
+    const isOver = clock.now() - oldest.closedAt >= limits.eventDedupeMs;
+    if (isOver || bytes > limits.eventKeysBytesMax)
+      await drop(tx, 'keys', oldest.number, limits.eventDropWaitMs);
   }
 
   /** The oldest segment, when it is over. */
