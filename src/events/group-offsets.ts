@@ -23,8 +23,10 @@ export async function registerGroup(
   from: 'earliest' | 'latest',
 ): Promise<void> {
   await db.query(
-    `insert into event_consumers (consumer_group, partition, log_offset)
-     select $1, partition, case when $2 then next_offset else first_offset end from event_partitions on conflict do nothing`,
+    // Epochs begin with the time: those of a group that was here before under the same name do not come again.
+    `insert into event_consumers (consumer_group, partition, log_offset, epoch)
+     select $1, partition, case when $2 then next_offset else first_offset end, (extract(epoch from clock_timestamp()) * 1000)::bigint
+     from event_partitions on conflict do nothing`,
     [group, from === 'latest'],
   );
 }

@@ -32,7 +32,8 @@ export class Membership {
   readonly #groups = new Set<string>();
   #heads = new Map<number, number>();
   #types = new Set<string>();
-  #connection: Promise<DedicatedConnection> | undefined;
+  #connection: DedicatedConnection | undefined;
+  #opening: Promise<DedicatedConnection> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #telling: NodeJS.Timeout | undefined;
 
@@ -71,7 +72,8 @@ export class Membership {
     clearInterval(this.#timer);
     clearTimeout(this.#telling);
     this.#timer = undefined;
-    const connection = await this.#connection?.catch(() => undefined);
+    await this.#opening?.catch(() => {});
+    const connection = this.#connection;
     this.#connection = undefined;
     await connection?.close().catch(() => {});
   }
@@ -107,11 +109,13 @@ export class Membership {
       .catch(this.#dependencies.onError);
   }
 
-  async #connect(): Promise<DedicatedConnection> {
-    const known = await this.#connection?.catch(() => undefined);
-    if (known && !known.lost) return known;
-    this.#connection = this.#open();
-    return this.#connection;
+  /** The one connection, whoever asks first. */
+  #connect(): Promise<DedicatedConnection> {
+    if (this.#connection && !this.#connection.lost) return Promise.resolve(this.#connection);
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
   }
 
   async #open(): Promise<DedicatedConnection> {
@@ -120,6 +124,7 @@ export class Membership {
       const { from, ...appended } = JSON.parse(message) as Appendix & { from: string };
       if (from !== this.id) this.#dependencies.onAppended(appended);
     });
+    this.#connection = connection;
     return connection;
   }
 }

@@ -72,6 +72,8 @@ export async function roll(tx: Queryable, kind: SegmentKind, number: number, now
 /** Drops a table: a file is unlinked, no row is touched. Waits for readers of the log as long as `waitMs`, and fails then (SQLSTATE 55P03). */
 export async function drop(tx: Queryable, kind: SegmentKind, number: number, waitMs: number): Promise<void> {
   await tx.query("select set_config('lock_timeout', $1, true)", [String(Math.ceil(waitMs))]);
+  // As whoever appends: the counters first, then the tables. The other way round each could hold what the other waits for.
+  await tx.query('select from event_partitions order by partition for update');
   await tx.query(`drop table ${TABLES[kind].parent}_${number}`);
   await tx.query('delete from event_segments where kind = $1 and number = $2', [kind, number]);
 }

@@ -81,6 +81,9 @@ export async function insertWebhook(tx: Queryable, webhook: Webhook): Promise<bo
 export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<void> {
   const { id, url, description, selection, secrets, status, disabledReason, failingSince, updatedAt } =
     webhook;
+  // First: who delivers holds the place of the group when it comes to the row of the webhook.
+  if (status === 'disabled')
+    await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
   await tx.query(
     `update webhooks set url = $2, description = $3, selection = $4, secrets = $5, status = $6, disabled_reason = $7,
        failing_since = $8, updated_at = $9 where id = $1`,
@@ -96,13 +99,11 @@ export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<vo
       timestamp(updatedAt),
     ],
   );
-  if (status === 'disabled')
-    await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
 }
 
 export async function deleteWebhook(tx: Queryable, id: string): Promise<boolean> {
-  const rows = await tx.query('delete from webhooks where id = $1 returning id', [id]);
   await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+  const rows = await tx.query('delete from webhooks where id = $1 returning id', [id]);
   return rows.length > 0;
 }
 

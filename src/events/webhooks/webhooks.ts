@@ -10,6 +10,7 @@ import type { EventConsumers } from '../consumers.ts';
 import type { EventLog } from '../log.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { retryAfterMs, type SendWebhook, WebhookSender } from './sender.ts';
+import { addressOf, shownOf } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   claimDue,
@@ -80,6 +81,7 @@ export class Webhooks {
   #isEnding = false;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
+  #retrying: Promise<void> | undefined;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -195,7 +197,7 @@ export class Webhooks {
   async delete(id: string, by: Actor): Promise<void> {
     await this.get(id);
     await this.#commit((tx) => deleteWebhook(tx, id), { action: 'deleted', id, by, payload: {} });
-    await this.#look();
+    void this.#look(); // a delivery that is under way may end first
   }
 
   /** Deliveries that did not succeed at once, the last tried first. */
@@ -213,13 +215,16 @@ export class Webhooks {
       payload: { delivery },
     });
     if (!found) throw new AiosError('webhooks.unknown', { detail: `${id} has no delivery “${delivery}”.` });
-    await this.#look();
+    this.#retrySoon();
   }
 
   async start(): Promise<void> {
     if (!this.#dependencies.takesPart) return;
     await this.#look();
-    this.#timer = setInterval(() => void this.#look(), this.#dependencies.limits.webhookPollMs).unref();
+    this.#timer = setInterval(() => {
+      void this.#look();
+      this.#retrySoon();
+    }, this.#dependencies.limits.webhookPollMs).unref();
   }
 
   /** Begins no delivery any more; what is under way may end within `END_MS`, and comes again at the next start otherwise. */
@@ -227,19 +232,27 @@ export class Webhooks {
     clearInterval(this.#timer);
     this.#isEnding = true;
     setTimeout(() => this.#stopping.abort(), END_MS).unref();
-    await this.#looking;
+    await Promise.all([this.#looking, this.#retrying]);
   }
 
   #look(): Promise<void> {
-    const { takesPart, onError } = this.#dependencies;
-    if (!takesPart || this.#isEnding) return Promise.resolve();
-    this.#looking = this.#looking
-      .then(() => this.#follow())
-      .then(() => this.#retryDue())
-      .catch((error: unknown) => {
-        if (!this.#isEnding) onError(error);
-      });
+    if (!this.#dependencies.takesPart || this.#isEnding) return Promise.resolve();
+    this.#looking = this.#looking.then(() => this.#follow()).catch((error: unknown) => this.#told(error));
     return this.#looking;
+  }
+
+  /** Apart from the looks: an answer of a receiver may take long, and nobody who changes a webhook waits for it. */
+  #retrySoon(): void {
+    if (!this.#dependencies.takesPart || this.#isEnding || this.#retrying) return;
+    this.#retrying = this.#retryDue()
+      .catch((error: unknown) => this.#told(error))
+      .finally(() => {
+        this.#retrying = undefined;
+      });
+  }
+
+  #told(error: unknown): void {
+    if (!this.#isEnding) this.#dependencies.onError(error);
   }
 
   /** Follows what was made, changed and ended, in whichever process. */
@@ -268,7 +281,7 @@ export class Webhooks {
       clock,
       secrets: this.#secrets,
       signal: this.#stopping.signal,
-      isEnding: () => this.#isEnding,
+      isEnding: () => this.#isEnding || !this.#known.has(id),
     });
     this.#senders.set(id, sender);
     return sender;
@@ -317,6 +330,7 @@ export class Webhooks {
     const attempts = delivery.attempts + 1;
     const afterMs = isDelivered ? undefined : retryAfterMs(attempts);
     await db.transaction(async (tx) => {
+      await markFailing(tx, webhook.id, isDelivered ? null : nowMs); // first, as who deletes the webhook locks it
       await updateDelivery(tx, {
         ...delivery,
         attempts,
@@ -326,7 +340,6 @@ export class Webhooks {
         detail,
         lastAt: nowMs,
       });
-      await markFailing(tx, webhook.id, isDelivered ? null : nowMs);
     });
     if (response === 410) return this.#disable(webhook, 'The receiver answered 410 Gone.');
     const { failingSince } = await this.get(webhook.id);
@@ -377,17 +390,4 @@ export class Webhooks {
     committed?.();
     return committed !== undefined;
   }
-}
-
-function addressOf(url: string): string {
-  const parsed = URL.parse(url);
-  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password)
-    throw new AiosError('webhooks.invalid', {
-      detail: `“${url.slice(0, 200)}” is no address of http or https without credentials.`,
-    });
-  return parsed.href;
-}
-
-function shownOf({ url, description, selection: { types, filter }, status }: Webhook): JsonObject {
-  return { url, description, status, ...(types ? { types: [...types] } : {}), ...(filter ? { filter } : {}) };
 }

@@ -1,0 +1,18 @@
+import { AiosError } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
+import type { Webhook } from './webhook-store.ts';
+
+/** @throws AiosError `webhooks.invalid` unless it is an address of http or https without credentials */
+export function addressOf(url: string): string {
+  const parsed = URL.parse(url);
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password)
+    throw new AiosError('webhooks.invalid', {
+      detail: `“${url.slice(0, 200)}” is no address of http or https without credentials.`,
+    });
+  return parsed.href;
+}
+
+/** A webhook as the audit log shows it: without its secrets. */
+export function shownOf({ url, description, selection: { types, filter }, status }: Webhook): JsonObject {
+  return { url, description, status, ...(types ? { types: [...types] } : {}), ...(filter ? { filter } : {}) };
+}
