@@ -44,7 +44,7 @@ export function ContractPage() {
             {items.length > 1 && <Differences name={name} releases={items} />}
             <Uses name={name} />
             <Panel title="Schema">
-              <JsonView value={items[0]!.body.schema} label="Schema" />
+              <JsonView value={items[0]!.body.schema} label="Schema as JSON" />
             </Panel>
           </Stack>
         )}
