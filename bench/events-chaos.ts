@@ -181,7 +181,7 @@ async function check(
     // What came between the count and the begin of the same request was asked again for may be in it, too.
     if (started !== handled || handled < 1) replayedWrong++;
   }
-  const { valid } = await client.request<{ valid: boolean }>('GET', '/api/v1/audit/verify');
+  const { valid } = await client.request<{ valid: boolean }>('POST', '/api/v1/audit/verify');
   return {
     acknowledged: accepted.size,
     logged: logged.size,
