@@ -20,6 +20,8 @@ class Told implements Replica {
   readonly #waiting: { answer(): void; reject(error: Error): void }[] = [];
   #end: (reason: Error) => void = () => {};
   readonly takesAhead: boolean;
+  /** Of each run. */
+  computeUs = 1;
 
   constructor(takesAhead: boolean) {
     this.takesAhead = takesAhead;
@@ -31,7 +33,7 @@ class Told implements Replica {
     return new Promise((resolve, reject) => {
       const data = Float32Array.from(values, (value) => -value);
       const outputs: Tensor[] = [{ name: 'y', datatype: 'FP32', shape: [values.length, 1], data }];
-      const answer = () => resolve({ outputs, computeUs: 1 });
+      const answer = () => resolve({ outputs, computeUs: this.computeUs });
       if (this.isHeld) this.#waiting.push({ answer, reject });
       else answer();
     });
@@ -123,6 +125,23 @@ describe('a replica that takes a batch ahead', () => {
     for (let batch = 0; batch < 3; batch++) await replica.answer();
     expect(await third).toBe(-3);
     expect(await rest).toEqual(answered(-4, -5, -6, -7));
+  });
+
+  it('gets it half full where a batch runs long', async () => {
+    const { replica, ask, askAll } = await setUp();
+    replica.computeUs = 5_000;
+    const first = askAll(1, 2);
+    await sleep(5);
+    await replica.answer();
+    const rest = [ask(3)];
+    await sleep(5);
+    rest.push(ask(4));
+    await sleep(5);
+    expect(replica.given).toEqual([[1, 2], [3], [4]]);
+    await replica.answer();
+    await replica.answer();
+    expect(await first).toEqual(answered(-1, -2));
+    expect(await Promise.all(rest)).toEqual([-3, -4]);
   });
 
   it('or else gets it once it has answered', async () => {

@@ -10,11 +10,12 @@ import {
 } from '../runtimes/runtime.ts';
 import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import { BatchDelay } from './batch-delay.ts';
+import { enoughRows } from './batch-size.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
 import { overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot, type Work } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
-import { CostCarry, longestWaitMs, type Pending } from './request.ts';
+import { CostCarry, longestWaitMs, type Pending, rowsOf } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import { runInParts } from './row-parts.ts';
 import { replicaRange, type ServingOptions } from './serving-options.ts';
@@ -44,7 +45,8 @@ export class ModelHost implements Unloadable {
   /** The rows that a batch grows to. */
   #batchRows = 1;
   #batchable = true;
-  #takesAhead = false;
+  /** With so many a batch gains nothing by waiting, where a replica takes one ahead. */
+  #enoughRows = Number.POSITIVE_INFINITY;
   readonly #delay = new BatchDelay(() => this.#dispatch());
   #device: 'cpu' | 'gpu' | undefined;
   #scheduled = false;
@@ -149,7 +151,7 @@ export class ModelHost implements Unloadable {
     if (this.#pool.brokenBy && this.#pool.ready === 0) throw unavailable(this.label, this.#pool.brokenBy);
     queue.push(request);
     this.#schedule();
-    if (this.#takesAhead && queue.rows >= this.#batchRows) this.#dispatch(); // a full batch gains nothing by waiting
+    if (queue.rows >= this.#enoughRows) this.#dispatch();
   }
 
   #overloaded(limitName: string, limit: number): AiosError {
@@ -213,7 +215,7 @@ export class ModelHost implements Unloadable {
     this.#batchRows = this.#batchable ? batchRows : 1;
     this.#delay.ms = batchRows === 1 ? 0 : (this.#options.batch?.delayUs ?? 0) / 1000;
     this.#device = replica.device ?? 'cpu';
-    this.#takesAhead = replica.takesAhead ?? false;
+    if (replica.takesAhead) this.#enoughRows = this.#batchRows;
     return replica;
   }
 
@@ -238,9 +240,9 @@ export class ModelHost implements Unloadable {
       slot.running = this.#runNext(slot, slot.replica);
       if (!slot.running) return;
     }
-    // A full batch gains nothing by waiting here: sent ahead, a replica begins with it while its last answer is on its way.
+    // Sent ahead, a replica begins with it while its last answer is on its way.
     for (const slot of slots) {
-      if (!this.#takesAhead || this.#queue.rows < this.#batchRows) return;
+      if (this.#queue.rows < this.#enoughRows) return;
       if (!slot.replica || !slot.running || slot.ahead || slot.retired) continue;
       slot.ahead = this.#runNext(slot, slot.replica);
     }
@@ -285,10 +287,10 @@ export class ModelHost implements Unloadable {
     const { outputs, computeUs } = answer;
     slot.endsUnanswered = 0;
     this.#pool.release(slot);
-    let rows = 0;
-    for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;
-    // What is full goes before these are answered, which takes as long as a small model runs.
-    if (this.#takesAhead && this.#queue.rows >= this.#batchRows) this.#dispatch();
+    const rows = rowsOf(batch);
+    if (slot.replica?.takesAhead) this.#enoughRows = enoughRows(this.#batchRows, computeUs / rows);
+    // It goes before these are answered, which takes as long as a small model runs.
+    if (this.#queue.rows >= this.#enoughRows) this.#dispatch();
     else this.#schedule();
     if (batch.length > 1 && outputs.some(({ shape }) => shape[0] !== rows)) {
       this.#batchable = false; // its outputs do not grow with its inputs: nobody may get another's rows
@@ -321,12 +323,9 @@ export class ModelHost implements Unloadable {
   #failed(slot: Slot, { batch, timedOut }: Work, error: Error): void {
     this.#pool.release(slot);
     const alone = batch.length === 1;
+    const why = { detail: `${this.label}: ${error.message}` };
     if (error instanceof RunFailed) {
-      if (alone)
-        this.#fail(
-          batch,
-          new AiosError('serving.model_failed', { detail: `${this.label}: ${error.message}` }),
-        );
+      if (alone) this.#fail(batch, new AiosError('serving.model_failed', why));
       else for (const request of batch) this.#queue.pushAlone(request);
     } else if (timedOut && alone) {
       const { timeoutMs } = this.#options;
@@ -335,10 +334,7 @@ export class ModelHost implements Unloadable {
     } else {
       for (const request of batch) {
         if (request.lost++ === 0) this.#queue.pushAlone(request);
-        else {
-          const detail = `${this.label}: ${error.message}`;
-          this.#fail([request], new AiosError('serving.replica_lost', { detail }));
-        }
+        else this.#fail([request], new AiosError('serving.replica_lost', why));
       }
     }
     this.#schedule();

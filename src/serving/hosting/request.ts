@@ -119,6 +119,12 @@ export class CostCarry {
   }
 }
 
+export function rowsOf(batch: readonly Pending[]): number {
+  let rows = 0;
+  for (let i = 0; i < batch.length; i++) rows += batch[i]!.rows;
+  return rows;
+}
+
 /** How long anybody still waits for a batch. */
 export function longestWaitMs(batch: readonly Pending[], nowMs: number): number {
   let latestMs = 0;
