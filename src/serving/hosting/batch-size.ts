@@ -18,7 +18,7 @@ interface Size {
 
 /**
  * Finds the number of rows with the most rows per second: powers of two up to `rowsMax`, each with its fastest of some runs (the fastest
- * is what the model can do; slower ones are the machine's other work). A tree ensemble peaked at 32 rows and fell at 64.
+ * is what the model can do; slower ones are the machine's other work).
  *
  * @param runMsMax no batch is tried that would run longer if each row took the same time
  * @returns rows; 1 when batching gains nothing
