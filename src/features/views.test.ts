@@ -120,4 +120,20 @@ describe('a version of a view', () => {
     await expect(first.views.sync()).rejects.toThrow('cut short');
     expect(await profile(await features.start(log))).toEqual({ spend: 1_200 });
   });
+
+  it('that is built from a log whose beginning was dropped counts an event of the stream once', async () => {
+    await live(await features.start(log), 10);
+    await features.put(featureViewKind, view('spend', 'item.amount', 'tile: 1h'));
+    const away = new Proxy(log, {
+      get(target, property, receiver) {
+        if (property === 'filter') throw new Error('the log is away');
+        return Reflect.get(target, property, receiver);
+      },
+    });
+    const first = await features.process(away);
+    await expect(first.views.sync()).rejects.toThrow('the log is away');
+    await live(first, 3); // it has joined the stream
+    log.splice(0, 4);
+    expect(await profile(await features.start(log))).toEqual({ spend: 9 });
+  });
 });

@@ -317,7 +317,9 @@ export class FeatureViews {
         [view.id, partition + 1],
       );
       if (!at || at.next >= at.end) return false;
-      const events = await this.#readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
+      // Where segments were dropped there are fewer offsets than numbers: what is past the end is the stream's.
+      const read = await this.#readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
+      const events = read.filter(({ offset }) => offset < at.end);
       if (events.length === 0) return false;
       const collected = nothingCollected();
       for (const logged of events) {
