@@ -6,6 +6,7 @@ import type { EventLog } from './events/log.ts';
 import { Replays } from './events/replay/replays.ts';
 import { Retention } from './events/retention/retention.ts';
 import { Webhooks } from './events/webhooks/webhooks.ts';
+import type { FeatureViews } from './features/views.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
@@ -16,6 +17,7 @@ interface Surroundings {
   log: EventLog;
   consumers: EventConsumers;
   engine: WorkflowEngine;
+  views: FeatureViews;
   auditLog: AuditLog;
   /** What the keys of the ledger are derived from. */
   master: Uint8Array;
@@ -26,7 +28,7 @@ interface Surroundings {
 export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
   return {
     replays: createReplays(ground, surroundings),
-    retention: createRetention(ground, surroundings.auditLog),
+    retention: createRetention(ground, surroundings),
     webhooks: createWebhooks(ground, surroundings),
   };
 }
@@ -53,7 +55,10 @@ function createReplays(
 }
 
 /** What bounds the log. `AIOS_EVENTS_UNREAD=drop` lets it drop what a consumer group has not read. */
-function createRetention({ db, clock, limits }: Ground, auditLog: AuditLog): Retention {
+function createRetention(
+  { db, clock, limits }: Ground,
+  { auditLog, views }: Pick<Surroundings, 'auditLog' | 'views'>,
+): Retention {
   const unread = process.env.AIOS_EVENTS_UNREAD ?? 'keep';
   if (unread !== 'keep' && unread !== 'drop')
     throw new AiosError('request.invalid', {
@@ -64,6 +69,7 @@ function createRetention({ db, clock, limits }: Ground, auditLog: AuditLog): Ret
     clock,
     limits,
     unread,
+    othersBehind: (tx, ends) => views.behind(tx, ends),
     record: ({ segment, bytes, first, unread }) =>
       auditLog.entry({
         kind: 'events',

@@ -133,7 +133,12 @@ describe('a version of a view', () => {
     const first = await features.process(away);
     await expect(first.views.sync()).rejects.toThrow('the log is away');
     await live(first, 3); // it has joined the stream
+    const { db } = features.database;
+    expect(await first.views.behind(db, [4, 0])).toEqual(['feature view purchases']);
+    expect(await first.views.behind(db, [0, 0])).toEqual([]);
     log.splice(0, 4);
-    expect(await profile(await features.start(log))).toEqual({ spend: 9 });
+    const process = await features.start(log);
+    expect(await profile(process)).toEqual({ spend: 9 });
+    expect(await process.views.behind(db, [13, 0])).toEqual([]);
   });
 });

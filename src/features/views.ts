@@ -339,6 +339,16 @@ export class FeatureViews {
     });
   }
 
+  /** The views that are being built and have still to read a part of the log before these offsets, one for each partition. */
+  async behind(tx: Queryable, ends: readonly number[]): Promise<string[]> {
+    const rows = await tx.query<{ name: string }>(
+      `select distinct name from feature_views v, unnest($1::bigint[]) with ordinality as e(log_offset, number)
+       where status = 'building' and v.built[number::int] < least(e.log_offset, v.joined[number::int]) order by name`,
+      [ends],
+    );
+    return rows.map(({ name }) => `feature view ${name}`);
+  }
+
   /** Versions that a newer one has replaced; their state goes once no process can be serving it any more. */
   async #retire(): Promise<void> {
     await this.#db.query(

@@ -18,6 +18,8 @@ describe('the retention of the log', () => {
   const clock = { now: () => nowMs, monotonicMs: () => performance.now() };
   let log: EventLog;
   const audited: unknown[] = [];
+  /** Who else reads the log and is behind. */
+  let others: string[] = [];
   beforeEach(async () => {
     database = await createTestDatabase(
       [...definitionMigrations, ...eventMigrations],
@@ -25,6 +27,7 @@ describe('the retention of the log', () => {
     );
     log = new EventLog({ ...database, clock });
     audited.length = 0;
+    others = [];
   });
   afterEach(() => database.close());
 
@@ -34,6 +37,7 @@ describe('the retention of the log', () => {
       clock,
       limits: { ...database.limits, eventRetentionPassMs: 1e6, ...limits },
       unread,
+      othersBehind: async () => others,
       record: (dropped: Dropped) =>
         write(
           { name: 'noted', order: 99, write: async (_tx, items) => void audited.push(...items) },
@@ -118,6 +122,21 @@ describe('the retention of the log', () => {
     expect((await dropping.pass()).map(({ segment, unread }) => [segment, unread])).toEqual([[1, ['away']]]);
     expect((await consumed('away')).every((id) => id.startsWith('new'))).toBe(true);
     await Promise.all([keeping.stop(), dropping.stop()]);
+  });
+
+  it('keeps what a feature view that is being built has still to read', async () => {
+    const keeping = await open('keep');
+    await append('old', 80);
+    nowMs += DAY_MS;
+    await keeping.pass();
+    await append('new', 40);
+    nowMs += 40 * DAY_MS;
+    others = ['feature view spend'];
+    expect(await keeping.pass()).toEqual([]);
+    expect((await keeping.segments())[0]).toMatchObject({ number: 1, behind: ['feature view spend'] });
+    others = [];
+    expect((await keeping.pass()).map(({ segment }) => segment)).toEqual([1]);
+    await keeping.stop();
   });
 
   it('bounds the log by bytes, whatever its age', async () => {

@@ -29,6 +29,8 @@ interface Dependencies {
   >;
   /** Whether events that a group has not read are kept past their time and the bound of bytes, or dropped with the others. */
   unread: 'keep' | 'drop';
+  /** Who else reads the log, by itself, and has not passed all before these offsets: feature views that are being built. */
+  othersBehind?: (tx: Queryable, ends: readonly number[]) => Promise<readonly string[]>;
   /** The audit entry that is committed with a drop. */
   record: (dropped: Dropped) => Write;
   onError: (error: unknown) => void;
@@ -73,9 +75,14 @@ export class Retention {
     return Promise.all(
       segments.map(async (segment) => ({
         ...segment,
-        behind: segment.ends ? await groupsBehind(db, segment.ends) : [],
+        behind: segment.ends ? await this.#behind(db, segment.ends) : [],
       })),
     );
+  }
+
+  async #behind(tx: Queryable, ends: readonly number[]): Promise<string[]> {
+    const others = await this.#dependencies.othersBehind?.(tx, ends);
+    return [...(await groupsBehind(tx, ends)), ...(others ?? [])];
   }
 
   /** Closes what is old or large enough, and drops what is over. Answers what was dropped. */
@@ -147,7 +154,7 @@ export class Retention {
     const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
     const isOld = clock.now() - oldest.closedAt >= limits.eventRetentionMs;
     if (!isOld && bytes <= limits.eventLogBytesMax) return undefined;
-    const behind = await groupsBehind(tx, oldest.ends);
+    const behind = await this.#behind(tx, oldest.ends);
     if (behind.length > 0 && unread === 'keep') return undefined;
     await drop(tx, 'events', oldest.number, limits.eventDropWaitMs);
     await beginAt(tx, oldest.ends);
