@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Queryable } from '../store/database.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './definitions.ts';
 import { DAY, type FeatureProcess, FeaturesUnderTest, featuresOf, order } from './features-under-test.ts';
@@ -16,12 +16,20 @@ class HeldReads implements Queryable {
   readonly #db: Queryable;
   #held: Promise<void> | undefined;
   #release: () => void = () => {};
+  #reading = 0;
+  #taken = 0;
+
+  /** Once all that was asked for has been read. */
+  async taken(): Promise<void> {
+    await vi.waitFor(() => expect(this.#taken > 0 && this.#reading === 0).toBe(true), 10_000);
+  }
 
   constructor(db: Queryable) {
     this.#db = db;
   }
 
   hold(): void {
+    this.#taken = 0;
     this.#held = new Promise((resolve) => {
       this.#release = resolve;
     });
@@ -34,7 +42,9 @@ class HeldReads implements Queryable {
 
   async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
     const held = this.#held;
-    const rows = await this.#db.query<Row>(text, values);
+    this.#reading++;
+    const rows = await this.#db.query<Row>(text, values).finally(() => this.#reading--);
+    this.#taken++;
     await held;
     return rows;
   }
@@ -74,7 +84,7 @@ describe('what is in memory follows the stream exactly', () => {
     const process = await features.start([], reads);
     reads.hold();
     const asked = spend(process, 'older');
-    await features.database.db.query('select pg_sleep(0.05)'); // the snapshot is taken
+    await reads.taken();
     await features.feed(process, [bought('older')]);
     reads.release();
     expect(await asked).toEqual([0, 0]);

@@ -103,6 +103,10 @@ export async function completeReplays(db: Queryable): Promise<void> {
 
 /** False when it has ended already. */
 export async function cancelReplay(tx: Queryable, id: string): Promise<boolean> {
+  // In the order of whoever works on it: its place in the log first, then what it has handed over.
+  await tx.query('select from event_consumers where consumer_group = $1 order by partition for update', [
+    `replay:${id}`,
+  ]);
   const rows = await tx.query(
     `with gone as (
        update event_replays set status = 'canceled', ended_at = now() where id = $1 and status = 'running' returning id),
