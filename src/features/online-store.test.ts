@@ -51,9 +51,11 @@ describe('rows in memory', () => {
   it('are not kept when they were read before a write and came after it', async () => {
     let release: () => void = () => {};
     let held: Promise<void> | undefined;
+    const taken = Promise.withResolvers<void>();
     const reads: Queryable = {
       async query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]> {
         const rows = await database.db.query<Row>(text, values);
+        if (held) taken.resolve();
         await held;
         return rows;
       },
@@ -64,7 +66,7 @@ describe('rows in memory', () => {
       release = resolve;
     });
     const early = Promise.resolve(store.read('v', ['a']));
-    await database.db.query('select pg_sleep(0.05)'); // the snapshot is taken
+    await taken.promise;
     await write(store, 3);
     release();
     held = undefined;
