@@ -2,7 +2,6 @@ import { Button, Checkbox, Group, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconMailOff, IconRefresh } from '@tabler/icons-react';
 import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { deadLettersQuery, meQuery } from '../api/queries.ts';
 import { act, type Problem } from '../api/request.ts';
 import type { DeadLetter, Page } from '../api/shapes.ts';
@@ -10,6 +9,7 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { useChosenRows } from './chosen-rows.tsx';
 
 interface Replayed {
   replayed: number;
@@ -36,31 +36,15 @@ export function DeadLetters({ letters }: { letters: UseQueryResult<Page<DeadLett
 }
 
 function Letters({ items }: { items: readonly DeadLetter[] }) {
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const ids = items.filter(({ id }) => chosen.has(id)).map(({ id }) => id);
-  const toggle = (id: string) =>
-    setChosen((before) => {
-      const next = new Set(before);
-      if (!next.delete(id)) next.add(id);
-      return next;
-    });
+  const { chosen, ids, toggle, chooseAll, clear } = useChosenRows(items);
   return (
     <Stack gap="md">
-      <ReplayBar ids={ids} onDone={() => setChosen(new Set())} />
+      <ReplayBar ids={ids} onDone={clear} />
       <Panel padded={false}>
         <table className="rows">
           <thead>
             <tr>
-              <th>
-                <Checkbox
-                  aria-label="Choose all"
-                  checked={ids.length === items.length}
-                  indeterminate={ids.length > 0 && ids.length < items.length}
-                  onChange={() =>
-                    setChosen(ids.length === items.length ? new Set() : new Set(items.map(({ id }) => id)))
-                  }
-                />
-              </th>
+              <th>{chooseAll}</th>
               <th>Event</th>
               <th>Why it was not handled</th>
               <th className="wide-only">Group</th>

@@ -11,6 +11,7 @@ import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { useChosenRows } from './chosen-rows.tsx';
 
 interface Released {
   released: number;
@@ -38,31 +39,15 @@ export function Quarantine({ events }: { events: UseQueryResult<Page<Quarantined
 }
 
 function Kept({ items }: { items: readonly Quarantined[] }) {
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const ids = items.filter(({ id }) => chosen.has(id)).map(({ id }) => id);
-  const toggle = (id: string) =>
-    setChosen((before) => {
-      const next = new Set(before);
-      if (!next.delete(id)) next.add(id);
-      return next;
-    });
+  const { chosen, ids, toggle, chooseAll, clear } = useChosenRows(items);
   return (
     <Stack gap="md">
-      <Acts ids={ids} onDone={() => setChosen(new Set())} />
+      <Acts ids={ids} onDone={clear} />
       <Panel padded={false}>
         <table className="rows">
           <thead>
             <tr>
-              <th>
-                <Checkbox
-                  aria-label="Choose all"
-                  checked={ids.length === items.length}
-                  indeterminate={ids.length > 0 && ids.length < items.length}
-                  onChange={() =>
-                    setChosen(ids.length === items.length ? new Set() : new Set(items.map(({ id }) => id)))
-                  }
-                />
-              </th>
+              <th>{chooseAll}</th>
               <th>Event</th>
               <th>Why it does not fit</th>
               <th className="wide-only">Contract</th>
