@@ -85,6 +85,20 @@ export async function startProduct(): Promise<Started> {
   };
 }
 
+/** A page of the console in a context of its own, logged in with the admin key; `page.context()` is the caller's to close. */
+export async function openSignedIn(
+  browser: Browser,
+  { url, key }: Pick<Started, 'url' | 'key'>,
+  path: string,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  await context.request.post(`${url}/api/v1/login`, { data: { key } });
+  const page = await context.newPage();
+  await page.goto(url + path);
+  return page;
+}
+
 /** What axe finds wrong on a page, a line for each rule that is broken. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);

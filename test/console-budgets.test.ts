@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { OpenAiServer } from '../src/testing/openai-server.ts';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
 
 // Says in its name why it is skipped, as the console's other tests do.
 describe.skipIf(!browserPath)(
@@ -40,11 +40,8 @@ serving: { log: { sample: 1, redact: [messages.content] } }
       send('POST', '/v1/chat/completions', { model: 'assistant', messages: [{ role: 'user', content }] });
 
     async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
-      contexts.push(context);
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(product.url + path);
+      const page = await openSignedIn(browser, product, path, options);
+      contexts.push(page.context());
       return page;
     }
 

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
 
 const FILES = {
   'entities/client.yaml': 'name: client\njoinKeys: [client]',
@@ -36,11 +36,8 @@ describe.skipIf(!browserPath)(
       product.api(path, { method: 'POST', body: JSON.stringify(body) });
 
     async function open(path: string): Promise<Page> {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-      contexts.push(context);
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(product.url + path);
+      const page = await openSignedIn(browser, product, path);
+      contexts.push(page.context());
       return page;
     }
 

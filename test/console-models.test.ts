@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { logisticModel, onnxModel } from '../src/testing/onnx.ts';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
 
 const ONNX = join(
   import.meta.dirname,
@@ -89,11 +89,8 @@ describe.skipIf(!browserPath)(
     };
 
     async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
-      contexts.push(context);
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(product.url + path);
+      const page = await openSignedIn(browser, product, path, options);
+      contexts.push(page.context());
       return page;
     }
 

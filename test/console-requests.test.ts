@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { logisticModel } from '../src/testing/onnx.ts';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
 
 const CREDIT = `
 name: credit
@@ -42,10 +42,7 @@ describe.skipIf(!browserPath)(
       product.api(path, { method: 'POST', body: JSON.stringify(body) });
 
     it('are listed with what was answered, narrowed in the address, and opened without what is redacted', async () => {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(`${product.url}/models/credit`);
+      const page = await openSignedIn(browser, product, '/models/credit');
       const panel = page.getByRole('region', { name: 'Sampled requests' });
       await panel.getByRole('row', { name: /failed.*serving\.tensor_type/ }).waitFor();
       expect(await panel.getByRole('row', { name: /answered/ }).count()).toBe(2);
@@ -66,7 +63,7 @@ describe.skipIf(!browserPath)(
       await page.getByRole('option', { name: 'failed' }).click();
       await expect.poll(() => panel.getByRole('row', { name: /answered/ }).count()).toBe(0);
       expect(page.url()).toMatch(/status=failed/);
-      await context.close();
+      await page.context().close();
     });
   },
 );

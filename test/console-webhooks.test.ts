@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
 
 const CONTRACT = 'name: thing.done\nversion: 1.0.0\nowner: test\nschema: { type: object }\n';
 
@@ -23,10 +23,7 @@ describe.skipIf(!browserPath)(
       product.api(path, { method: 'POST', body: JSON.stringify(body) });
 
     it('are made with a secret that is shown once, tell what failed and why, and are disabled', async () => {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(`${product.url}/events?tab=webhooks`);
+      const page = await openSignedIn(browser, product, '/events?tab=webhooks');
       await page.getByText('No webhook').waitFor();
       await page.getByRole('button', { name: 'New webhook' }).click();
       const dialog = page.getByRole('dialog');
@@ -59,7 +56,7 @@ describe.skipIf(!browserPath)(
       await row.getByText('disabled by a person').waitFor();
       await page.getByRole('tab', { name: 'Consumer groups' }).click();
       await page.getByRole('row', { name: /workflows/ }).waitFor();
-      await context.close();
+      await page.context().close();
     });
   },
 );
