@@ -9,6 +9,7 @@ import { accessMigrations } from './access/migrations.ts';
 import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
 import type { GrpcDoor } from './api/grpc-door.ts';
 import type { GrpcSettings } from './api/grpc-settings.ts';
+import { Publisher } from './api/publisher.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
@@ -234,12 +235,15 @@ function serverOptions(
   const onFault = (error: AiosError) => logger.error(error.message, error.cause ?? error);
   if (role === 'worker')
     return { limits, access: port, onFault, routes: [systemRoutes({ checks, metrics })] };
+  const check = (event: CloudEvent) => contracts.check(event);
+  const publisher = new Publisher({ ...stations, limits, check });
   return {
     limits,
     access: port,
     ...(consoleDir ? { consoleDir } : {}),
     onFault,
     serving: stations.serving,
+    publisher,
     routes: allRoutes({
       ...stations,
       version: VERSION,
@@ -247,7 +251,8 @@ function serverOptions(
       collections: COLLECTIONS,
       metrics,
       checks,
-      check: (event) => contracts.check(event),
+      check,
+      publisher,
       can: port.can,
       kpis: () => kpis.read(),
       stats: () => kpis.read(),

@@ -39,6 +39,7 @@ import { runQueueKind } from '../workflow/language/run-queue.ts';
 import { workflowKind } from '../workflow/language/workflow-kind.ts';
 import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
 import { eventOutletsUnderTest } from './events-under-test.ts';
+import { Publisher } from './publisher.ts';
 import type { AccessPort } from './routes.ts';
 import { createAccessPort } from './routes-access.ts';
 import type { ApplyProject } from './routes-definitions.ts';
@@ -149,6 +150,7 @@ export async function openApiUnderTest(store: Store): Promise<ApiUnderTest> {
     limits: store.limits,
     access: port,
     onFault: (fault) => void faults.push(fault),
+    publisher: modules.publisher,
     routes: routesOf(store, modules, port),
   });
   await engine.begin();
@@ -253,6 +255,7 @@ function assemble({ db, commit, limits }: Store) {
     ...registered,
     log,
     consumers,
+    publisher: new Publisher({ ...registered, log, clock, limits, check: (event) => contracts.check(event) }),
     outlets,
     ...ledger,
     tasks,
@@ -308,6 +311,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     consumers,
     ...outlets.given,
     clock,
+    publisher: modules.publisher,
     check,
     engine,
     commit,

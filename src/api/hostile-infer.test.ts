@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InferDoor } from './infer-door.ts';
-import { listenForInference } from './infer-listener.ts';
 import { type InferUnderTest, inferOf, message, openInferUnderTest, Wire } from './infer-under-test.ts';
+import { listenLean } from './lean/listener.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -98,13 +98,11 @@ describe('the inference door under hostile clients', () => {
   it('ends connections whose body stays away, or that ask nothing', async () => {
     const server = createServer();
     const unused = { authenticate: () => undefined, can: () => false };
-    const inner = new InferDoor({
-      serving: { infer: () => Promise.reject(new Error('unused')) },
-      access: unused,
-      limits: { requestBytesMax: 1000 },
-      onFault: () => {},
-    });
-    const close = listenForInference(server, inner, { requestMs: 200, keepAliveMs: 200 });
+    const inner = new InferDoor(
+      { infer: () => Promise.reject(new Error('unused')) },
+      { access: unused, bodyBytesMax: 1000, onFault: () => {} },
+    );
+    const close = listenLean(server, [inner], { requestMs: 200, keepAliveMs: 200 });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const late = new Wire(port).write(message({}).subarray(0, -5));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readHead } from './infer-head.ts';
+import { InferDoor } from './infer-door.ts';
 import {
   type Asked,
   type InferUnderTest,
@@ -10,6 +10,8 @@ import {
   openInferUnderTest,
   Wire,
 } from './infer-under-test.ts';
+import { handlerFor } from './lean/door.ts';
+import { readHead } from './lean/head.ts';
 
 const binary = () => {
   const json = JSON.stringify({
@@ -190,10 +192,20 @@ describe('a head', () => {
   const head = (...changed: readonly string[]) =>
     `${['POST /v2/models/m/infer HTTP/1.1', ...changed].join('\r\n')}\r\n\r\n`;
 
+  const door = new InferDoor(
+    { infer: () => Promise.reject(new Error('unused')) },
+    { access: { authenticate: () => undefined, can: () => false }, bodyBytesMax: 100, onFault: () => {} },
+  );
+  const taken = (text: string) => {
+    const read = readHead(text);
+    return read && handlerFor([door], read);
+  };
+
   it('of a plain inference is read', () => {
-    const read = readHead(head(...lines), 100);
-    expect(read).toMatchObject({ address: { name: 'm', ref: undefined }, bodyBytes: 2 });
+    const read = readHead(head(...lines));
+    expect(read).toMatchObject({ url: '/v2/models/m/infer', bodyBytes: 2 });
     expect(read?.headers.authorization).toBe('Bearer k');
+    expect(taken(head(...lines))).toBeTypeOf('function');
   });
 
   it.each([
@@ -226,5 +238,5 @@ describe('a head', () => {
     ['a path that climbs', head(...lines).replace('/m/', '/../')],
     ['another method', head(...lines).replace('POST', 'PUT')],
     ['sixty-five headers', head(...lines, ...Array.from({ length: 62 }, (_, i) => `x-${i}: 1`))],
-  ])('with %s is left to node', (_name, text) => expect(readHead(text, 100)).toBeUndefined());
+  ])('with %s is left to node', (_name, text) => expect(taken(text)).toBeUndefined());
 });

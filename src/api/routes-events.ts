@@ -1,26 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { isQuarantined, type Quarantine } from '../contracts/quarantine.ts';
-import { parseEvents } from '../events/cloudevents-http.ts';
 import type { EventConsumers } from '../events/consumers.ts';
-import { Intake } from '../events/intake.ts';
 import type { EventLog } from '../events/log.ts';
-import type { Clock } from '../kernel/clock.ts';
-import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
-import { AiosError, toAiosError } from '../kernel/errors.ts';
-import type { Limits } from '../kernel/limits.ts';
+import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import { toAiosError } from '../kernel/errors.ts';
+import type { Publisher } from './publisher.ts';
 import { route } from './routes.ts';
 import { AnyObject, IdParams, iso, pageOf, pageQuery } from './shapes.ts';
-import { traced } from './tracing.ts';
 
 export interface EventDependencies {
   log: EventLog;
   consumers: EventConsumers;
-  clock: Clock;
-  limits: Limits;
-  /** Holds an event to its contract; throws when it does not fit. */
-  check(event: CloudEvent): unknown;
-  quarantine: Pick<Quarantine, 'keep'>;
+  publisher: Publisher;
 }
 
 const Accepted = Type.Object({
@@ -40,15 +31,14 @@ export function eventRoutes(dependencies: EventDependencies): (server: FastifyIn
   };
 }
 
-function postRoute(server: FastifyInstance, dependencies: EventDependencies): void {
-  const { log, clock, limits, check, quarantine } = dependencies;
+function postRoute(server: FastifyInstance, { publisher }: EventDependencies): void {
   server.register(async (scope) => {
-    const intake = limits && new Intake(limits); // the document is made without limits
     // Before the body is read: what there is no room for must not come into memory first.
     scope.addHook('onRequest', (request, reply, done) => {
       const length = request.headers['content-length'];
       try {
-        reply.raw.once('close', intake.take(length === undefined ? undefined : Number(length)));
+        const release = publisher.intake.take(length === undefined ? undefined : Number(length));
+        reply.raw.once('close', release);
         done();
       } catch (error) {
         reply.header('connection', 'close'); // the body is not read
@@ -58,6 +48,7 @@ function postRoute(server: FastifyInstance, dependencies: EventDependencies): vo
     // The binding has three modes and any content type: the bytes are read as they are, and parsed once.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    // Single events and small batches of a plain connection are taken by the event door, before this route.
     route(scope, {
       method: 'POST',
       url: '/api/v1/events',
@@ -66,56 +57,10 @@ function postRoute(server: FastifyInstance, dependencies: EventDependencies): vo
       tag,
       status: 202,
       answer: Accepted,
-      handle: async ({ request }) => {
-        const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-        const parsed = parseEvents(request.headers, body, clock.now(), limits);
-        const rejected: { index: number; problem: unknown }[] = [];
-        const events: CloudEvent[] = [];
-        const apart: { event: CloudEvent; fault: AiosError }[] = [];
-        const indexes: number[] = [];
-        for (const [index, event] of parsed.entries()) {
-          const fault = event instanceof AiosError ? event : faultOf(check, event);
-          if (fault && isQuarantined(fault)) apart.push({ event: event as CloudEvent, fault });
-          else if (fault) rejected.push({ index, problem: fault.toProblem() });
-          else indexes[events.push(traced(event as CloudEvent)) - 1] = index;
-        }
-        await quarantine.keep(apart);
-        let duplicates = 0;
-        for (const [position, outcome] of (await log.append(events)).entries()) {
-          if (outcome.status === 'rejected')
-            rejected.push({ index: indexes[position]!, problem: toAiosError(outcome.reason).toProblem() });
-          else if (outcome.value.duplicate) duplicates++;
-        }
-        const isAllLater = rejected.length === parsed.length && rejected.every(isOverload);
-        if (parsed.length === 1 || isAllLater) {
-          const [alone] = rejected;
-          if (alone) throw problemAlone(parsed[0]!, alone.problem);
-        }
-        const accepted = parsed.length - rejected.length - duplicates - apart.length;
-        return { accepted, duplicates, rejected, ...(apart.length > 0 ? { quarantined: apart.length } : {}) };
-      },
+      handle: ({ request }) =>
+        publisher.publish(request.headers, (request.body as Buffer | undefined) ?? Buffer.alloc(0)),
     });
   });
-}
-
-function isOverload({ problem }: { problem: unknown }): boolean {
-  return (problem as { code: string }).code === 'request.overloaded';
-}
-
-/** A request with one event, refused, is a refused request: its status says so. */
-function problemAlone(event: CloudEvent | AiosError, problem: unknown): AiosError {
-  if (event instanceof AiosError) return event;
-  const { code, detail, issues } = problem as ReturnType<AiosError['toProblem']>;
-  return new AiosError(code, { detail, issues: issues ?? [] });
-}
-
-function faultOf(check: EventDependencies['check'], event: CloudEvent): AiosError | undefined {
-  try {
-    check(event);
-    return undefined;
-  } catch (error) {
-    return toAiosError(error);
-  }
 }
 
 function searchRoute(server: FastifyInstance, { log }: EventDependencies): void {

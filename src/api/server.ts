@@ -5,10 +5,13 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { EventDoor } from './event-door.ts';
 import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
-import { listenForInference } from './infer-listener.ts';
+import type { LeanDoor } from './lean/door.ts';
+import { listenLean } from './lean/listener.ts';
 import { answerProblems } from './problems.ts';
+import type { Publisher } from './publisher.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
 import { traceRequests } from './tracing.ts';
 
@@ -26,6 +29,8 @@ export interface ServerOptions {
   consoleDir?: string;
   /** Answers inferences before the framework does; without it they are routes like the others. */
   serving?: Pick<Serving, 'infer'>;
+  /** Takes single events before the framework does, likewise. */
+  publisher?: Publisher;
   /** Adds the routes of a module; called in order. */
   routes: readonly ((server: FastifyInstance) => void)[];
   onFault(error: AiosError): void;
@@ -90,14 +95,22 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.get('/api/v1/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, () =>
     server.swagger(),
   );
-  if (options.serving) {
-    const door = new InferDoor({ ...options, serving: options.serving });
+  const doors = leanDoors(options);
+  if (doors.length > 0) {
     const times = { requestMs: REQUEST_MS, keepAliveMs: KEEP_ALIVE_MS };
-    const close = listenForInference(server.server, door, times);
+    const close = listenLean(server.server, doors, times);
     server.addHook('preClose', async () => close());
   }
   if (options.consoleDir && existsSync(options.consoleDir)) await serveConsole(server, options.consoleDir);
   return server;
+}
+
+function leanDoors({ serving, publisher, access, limits, onFault }: ServerOptions): LeanDoor[] {
+  const guarded = { access, bodyBytesMax: limits.requestBytesMax, onFault };
+  return [
+    ...(serving ? [new InferDoor(serving, guarded)] : []),
+    ...(publisher ? [new EventDoor(publisher, guarded)] : []),
+  ];
 }
 
 /** Paths with a file answer the file; every other page is the console's own (a single-page application). */

@@ -65,6 +65,12 @@ export class EventLog {
     });
   }
 
+  /** Appends an event. @throws AiosError what its commit was refused with */
+  async appendOne(event: CloudEvent): Promise<Appended> {
+    const [place] = await this.#commit.commit([this.write(event)]);
+    return place as Appended;
+  }
+
   /** Appends the events, all at once; one that the database refuses fails alone. */
   async append(events: readonly CloudEvent[]): Promise<PromiseSettledResult<Appended>[]> {
     const outcomes: PromiseSettledResult<Appended>[] = [];
@@ -83,9 +89,7 @@ export class EventLog {
     } catch (reason) {
       const isOfOne = events.length > 1 && !(reason instanceof AiosError && reason.retryable);
       if (!isOfOne) return events.map(() => ({ status: 'rejected', reason }));
-      return Promise.allSettled(
-        events.map(async (event) => (await this.#commit.commit([this.write(event)]))[0] as Appended),
-      );
+      return Promise.allSettled(events.map((event) => this.appendOne(event)));
     }
   }
 

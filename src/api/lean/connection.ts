@@ -1,32 +1,41 @@
 import type { Socket } from 'node:net';
-import type { InferDoor, InferReply } from './infer-door.ts';
-import { type InferHead, readHead } from './infer-head.ts';
+import { type Handler, handlerFor, type LeanDoor, type Reply } from './door.ts';
+import { readHead } from './head.ts';
+
+/** A head that a door takes. */
+interface TakenHead {
+  readonly bodyBytes: number;
+  readonly handle: Handler;
+}
 
 /** What a lean connection shares with the others of its server. */
 export interface ConnectionShop {
-  readonly door: InferDoor;
+  readonly doors: readonly LeanDoor[];
   /** Heads that were read before, by their text: a client sends the same few again and again. */
-  readonly heads: Map<string, InferHead>;
+  readonly heads: Map<string, TakenHead>;
   /** Headers of every answer, the date among them. */
   commonHeaders(): string;
   /** Gives the connection to node:http, for good, with what has come and is not answered. */
-  handOver(connection: InferConnection, socket: Socket, received: Buffer): void;
-  ended(connection: InferConnection): void;
+  handOver(connection: LeanConnection, socket: Socket, received: Buffer): void;
+  ended(connection: LeanConnection): void;
 }
 
-const START = Buffer.from('POST /v2/models/');
+const START = Buffer.from('POST /');
 const HEAD_END = Buffer.from('\r\n\r\n');
 const HEAD_BYTES_MAX = 8192;
 const HEADS_KEPT_MAX = 1024;
 const AHEAD_BYTES_MAX = 256 * 1024; // sent before the answer to what came first; past it the socket is not read
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
+  202: 'Accepted',
   400: 'Bad Request',
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
+  409: 'Conflict',
   413: 'Content Too Large',
+  415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
@@ -35,10 +44,10 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 /**
- * A connection that has brought nothing but plain inferences, read without node:http, whose objects for each request cost as much as
+ * A connection that has brought nothing but what lean doors take, read without node:http, whose objects for each request cost as much as
  * the rest of a small inference. The first thing on it that is anything else makes it an ordinary connection, with that as its first request.
  */
-export class InferConnection implements InferReply {
+export class LeanConnection implements Reply {
   /** When the request began whose body is missing a part, by the monotonic clock; 0 when none does. */
   waitingSinceMs = 0;
   /** When the last answer was sent, or the connection came. */
@@ -46,7 +55,7 @@ export class InferConnection implements InferReply {
   readonly #shop: ConnectionShop;
   readonly #socket: Socket;
   readonly #gone = new AbortController();
-  #head: InferHead | undefined;
+  #head: TakenHead | undefined;
   #parts: Buffer[] = [];
   #missing = 0;
   #isAnswering = false;
@@ -146,12 +155,14 @@ export class InferConnection implements InferReply {
     }
   }
 
-  #headOf(text: string): InferHead | undefined {
-    const { heads, door } = this.#shop;
+  #headOf(text: string): TakenHead | undefined {
+    const { heads, doors } = this.#shop;
     const known = heads.get(text);
     if (known) return known;
-    const head = readHead(text, door.bodyBytesMax);
-    if (!head) return undefined;
+    const read = readHead(text);
+    const handle = read && handlerFor(doors, read);
+    if (!handle) return undefined;
+    const head = { bodyBytes: read.bodyBytes, handle };
     // Heads that differ each time, by a trace for instance, must not fill the memory.
     if (heads.size >= HEADS_KEPT_MAX) heads.clear();
     heads.set(text, head);
@@ -174,9 +185,9 @@ export class InferConnection implements InferReply {
     this.#answer(this.#head!, body);
   }
 
-  #answer(head: InferHead, body: Buffer): void {
+  #answer(head: TakenHead, body: Buffer): void {
     this.#isAnswering = true;
-    this.#shop.door.answer(head, body, this);
+    head.handle(body, this);
   }
 
   #keep(chunk: Buffer): void {

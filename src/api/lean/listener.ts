@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ConnectionShop, InferConnection } from './infer-connection.ts';
-import type { InferDoor, InferReply } from './infer-door.ts';
-import { type InferHead, plainHead } from './infer-head.ts';
+import { type ConnectionShop, LeanConnection } from './connection.ts';
+import { type Handler, handlerFor, type LeanDoor, type Reply } from './door.ts';
+import { plainHead } from './head.ts';
 
 const SWEEP_MS = 1_000;
 
@@ -14,27 +14,24 @@ interface ListenerTimes {
 }
 
 /**
- * Puts the inference door before a server's own listeners. Connections are read lean as long as they bring plain inferences; on all others
- * an inference is taken from node:http before the framework sees it.
+ * Puts lean doors before a server's own listeners. Connections are read lean as long as they bring what the doors take; on all others
+ * such a request is taken from node:http before the framework sees it.
  *
  * @returns closes the idle connections and lets the others answer first
- * @example const close = listenForInference(fastify.server, door, { requestMs: 120_000, keepAliveMs: 72_000 })
+ * @example const close = listenLean(fastify.server, [inferDoor], { requestMs: 120_000, keepAliveMs: 72_000 })
  */
-export function listenForInference(server: Server, door: InferDoor, times: ListenerTimes): () => void {
+export function listenLean(server: Server, doors: readonly LeanDoor[], times: ListenerTimes): () => void {
   const ordinaryRequests = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const head =
-      request.method === 'POST' && request.url!.startsWith('/v2/models/')
-        ? plainHead(request.url!, request.headers, door.bodyBytesMax)
-        : undefined;
-    if (head) receive(door, head, request, response);
+    const handle = handlerOf(doors, request);
+    if (handle) receive(handle, request, response);
     else for (const listener of ordinaryRequests) listener.call(server, request, response);
   });
   const ordinaryConnections = server.listeners('connection') as ((socket: Socket) => void)[];
-  const lean = new Set<InferConnection>();
+  const lean = new Set<LeanConnection>();
   let isClosed = false;
   const shop: ConnectionShop = {
-    door,
+    doors,
     heads: new Map(),
     commonHeaders: commonHeaders(times.keepAliveMs),
     handOver(connection, socket, received) {
@@ -46,7 +43,7 @@ export function listenForInference(server: Server, door: InferDoor, times: Liste
   };
   server.removeAllListeners('connection').on('connection', (socket: Socket) => {
     if (isClosed) socket.destroy();
-    else lean.add(new InferConnection(shop, socket));
+    else lean.add(new LeanConnection(shop, socket));
   });
   const sweeper = setInterval(() => sweep(lean, times), SWEEP_MS).unref();
   return () => {
@@ -57,7 +54,7 @@ export function listenForInference(server: Server, door: InferDoor, times: Liste
 }
 
 /** Ends connections on which a body stays away, or nothing is asked. One timer for all: a timer each would cost 1 µs a request. */
-function sweep(lean: Iterable<InferConnection>, { requestMs, keepAliveMs }: ListenerTimes): void {
+function sweep(lean: Iterable<LeanConnection>, { requestMs, keepAliveMs }: ListenerTimes): void {
   const nowMs = performance.now();
   for (const connection of lean) {
     if (connection.waitingSinceMs > 0) {
@@ -84,16 +81,23 @@ function commonHeaders(keepAliveMs: number): () => string {
   };
 }
 
-/** An inference on an ordinary connection. */
-function receive(door: InferDoor, head: InferHead, request: IncomingMessage, response: ServerResponse): void {
+function handlerOf(doors: readonly LeanDoor[], request: IncomingMessage): Handler | undefined {
+  const { method, url, headers } = request;
+  if (method !== 'POST' || !doors.some(({ prefix }) => url!.startsWith(prefix))) return undefined;
+  const head = plainHead(url!, headers);
+  return head && handlerFor(doors, head);
+}
+
+/** A request on an ordinary connection. */
+function receive(handle: Handler, request: IncomingMessage, response: ServerResponse): void {
   const parts: Buffer[] = [];
   request.on('data', (chunk: Buffer) => void parts.push(chunk));
   request.on('end', () => {
-    door.answer(head, parts.length === 1 ? parts[0]! : Buffer.concat(parts), new MessageReply(response));
+    handle(parts.length === 1 ? parts[0]! : Buffer.concat(parts), new MessageReply(response));
   });
 }
 
-class MessageReply implements InferReply {
+class MessageReply implements Reply {
   readonly signal: AbortSignal;
   readonly #response: ServerResponse;
 

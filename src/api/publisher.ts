@@ -1,0 +1,117 @@
+import { isQuarantined, type Quarantine } from '../contracts/quarantine.ts';
+import { type Headers, type Parsed, parseEvents } from '../events/cloudevents-http.ts';
+import { Intake } from '../events/intake.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
+import { traced } from './tracing.ts';
+
+export interface PublisherDependencies {
+  log: Pick<EventLog, 'append' | 'appendOne'>;
+  clock: Clock;
+  limits: Limits;
+  /** Holds an event to its contract; throws when it does not fit. */
+  check(event: CloudEvent): unknown;
+  quarantine: Pick<Quarantine, 'keep'>;
+}
+
+/** What became of the events of a request. */
+export interface Published {
+  accepted: number;
+  duplicates: number;
+  rejected: { index: number; problem: unknown }[];
+  /** Left out when there are none. */
+  quarantined?: number;
+}
+
+interface Apart {
+  event: CloudEvent;
+  fault: AiosError;
+}
+
+/**
+ * Takes the events of a request into the log, however they come: held to their contracts, durable when it resolves.
+ *
+ * @example await publisher.publish({ 'content-type': 'application/cloudevents+json' }, body) // { accepted: 1, duplicates: 0, rejected: [] }
+ */
+export class Publisher {
+  /** What is under way, of all requests together. */
+  readonly intake: Intake;
+  readonly #dependencies: PublisherDependencies;
+
+  constructor(dependencies: PublisherDependencies) {
+    this.intake = new Intake(dependencies.limits);
+    this.#dependencies = dependencies;
+  }
+
+  /** @throws AiosError when the request as a whole is refused: it is none, or its only event, or all of them for now */
+  async publish(headers: Headers, body: Uint8Array): Promise<Published> {
+    const { clock, limits } = this.#dependencies;
+    const parsed = parseEvents(headers, body, clock.now(), limits);
+    return parsed.length === 1 ? this.#one(parsed[0]!) : this.#batch(parsed);
+  }
+
+  async #one(parsed: Parsed): Promise<Published> {
+    const { check, log, quarantine } = this.#dependencies;
+    if (parsed instanceof AiosError) throw parsed;
+    const fault = faultOf(check, parsed);
+    if (fault && isQuarantined(fault)) {
+      await quarantine.keep([{ event: parsed, fault }]);
+      return { accepted: 0, duplicates: 0, rejected: [], quarantined: 1 };
+    }
+    if (fault) throw alone(fault);
+    const { duplicate } = await log.appendOne(traced(parsed)).catch((error: unknown) => {
+      throw alone(toAiosError(error));
+    });
+    return { accepted: duplicate ? 0 : 1, duplicates: duplicate ? 1 : 0, rejected: [] };
+  }
+
+  async #batch(parsed: readonly Parsed[]): Promise<Published> {
+    const { check, log, quarantine } = this.#dependencies;
+    const rejected: { index: number; problem: unknown }[] = [];
+    const events: CloudEvent[] = [];
+    const apart: Apart[] = [];
+    const indexes: number[] = [];
+    for (const [index, event] of parsed.entries()) {
+      const fault = event instanceof AiosError ? event : faultOf(check, event);
+      if (fault && isQuarantined(fault)) apart.push({ event: event as CloudEvent, fault });
+      else if (fault) rejected.push({ index, problem: fault.toProblem() });
+      else indexes[events.push(traced(event as CloudEvent)) - 1] = index;
+    }
+    await quarantine.keep(apart);
+    let duplicates = 0;
+    const faults: AiosError[] = [];
+    for (const [position, outcome] of (await log.append(events)).entries()) {
+      if (outcome.status === 'rejected') {
+        const fault = toAiosError(outcome.reason);
+        faults.push(fault);
+        rejected.push({ index: indexes[position]!, problem: fault.toProblem() });
+      } else if (outcome.value.duplicate) duplicates++;
+    }
+    const isAllLater = faults.length === parsed.length && faults.every(isOverload);
+    if (isAllLater && faults.length > 0) throw alone(faults[0]!);
+    const accepted = parsed.length - rejected.length - duplicates - apart.length;
+    return { accepted, duplicates, rejected, ...(apart.length > 0 ? { quarantined: apart.length } : {}) };
+  }
+}
+
+function isOverload({ code }: AiosError): boolean {
+  return code === 'request.overloaded';
+}
+
+/** A request with one event, refused, is a refused request: its status says so. What a batch would tell of the event, it tells. */
+function alone(fault: AiosError): AiosError {
+  const { code, detail, issues } = fault.toProblem() as ReturnType<AiosError['toProblem']>;
+  return new AiosError(code, { detail, issues: issues ?? [] });
+}
+
+function faultOf(check: PublisherDependencies['check'], event: CloudEvent): AiosError | undefined {
+  try {
+    check(event);
+    return undefined;
+  } catch (error) {
+    return toAiosError(error);
+  }
+}
