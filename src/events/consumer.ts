@@ -6,12 +6,13 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
 import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
-import { Outdated, type Share, type Worked } from './groups/batch.ts';
+import { Outdated, type Share, type Worked, watch } from './groups/batch.ts';
 import { passDelivered } from './groups/delivering.ts';
 import type { Membership } from './groups/membership.ts';
+import { BatchReader } from './groups/reader.ts';
 import { backOffMs, isOfTheStore, Retries } from './groups/retries.ts';
 import { PartitionShare } from './groups/share.ts';
-import type { EventLog } from './log.ts';
+import { Waiters } from './groups/waiters.ts';
 import { PARTITIONS } from './partitions.ts';
 
 const deadLetterCounter = metrics.getMeter('aios.events').createCounter('aios.events.dead_letters', {
@@ -22,12 +23,6 @@ const deadLetterCounter = metrics.getMeter('aios.events').createCounter('aios.ev
 /** How often this process looks how far the others are, while a caller waits for one of their partitions. */
 const AWAITING_MS = 10;
 
-interface Waiter {
-  position: LogPosition;
-  resolve(): void;
-  reject(error: AiosError): void;
-}
-
 /**
  * One group in this process. The living processes share the partitions of a group (`groups/assignment.ts`): each works on its own, under an epoch
  * that its transaction checks, so that no event is handled by two and none is skipped, and a process that was replaced commits nothing. An
@@ -36,13 +31,13 @@ interface Waiter {
 export class Consumer {
   readonly definition: ConsumerDefinition;
   readonly #db: Database;
-  readonly #log: EventLog;
+  readonly #reader: BatchReader;
   readonly #limits: ConsumerDependencies['limits'];
   readonly #onError: ConsumerDependencies['onError'];
   /** What this process knows: the next offset of the group, and of the log, per partition. */
   readonly #offsets: number[] = new Array(PARTITIONS).fill(0);
   readonly #heads: number[] = new Array(PARTITIONS).fill(0);
-  #waiters: Waiter[] = [];
+  readonly #waiters = new Waiters();
   #wake: (() => void) | undefined;
   /** Ends the pause between two batches. */
   #hurry: (() => void) | undefined;
@@ -50,7 +45,8 @@ export class Consumer {
   #running: Promise<void> | undefined;
   #stopped = new AbortController();
   #lookedAtMs = 0;
-  #turn = 0;
+  /** The partition that a batch of one was of. */
+  #last = -1;
   /** Failures of the store in a row. */
   #failures = 0;
   readonly #share: PartitionShare;
@@ -72,7 +68,7 @@ export class Consumer {
     });
     this.definition = definition;
     this.#db = db;
-    this.#log = log;
+    this.#reader = new BatchReader(log, definition.until);
     this.#limits = limits;
     this.#onError = onError;
   }
@@ -101,12 +97,9 @@ export class Consumer {
     await this.#share
       .leave()
       .catch((error: unknown) => this.#onError?.(this.definition.group, toAiosError(error)));
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const { reject } of waiters)
-      reject(
-        new AiosError('store.unavailable', { detail: `The consumer ${this.definition.group} was stopped.` }),
-      );
+    this.#waiters.refuse(
+      new AiosError('store.unavailable', { detail: `The consumer ${this.definition.group} was stopped.` }),
+    );
   }
 
   /** Events were committed; `next` is the offset after the last one of the partition. */
@@ -162,11 +155,10 @@ export class Consumer {
    */
   passed(position: LogPosition): Promise<void> {
     if (this.#offsets[position.partition]! > position.offset) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ position, resolve, reject });
-      this.#hurry?.();
-      if (!this.#share.owns(position.partition)) this.wake();
-    });
+    const passed = this.#waiters.wait(position);
+    this.#hurry?.();
+    if (!this.#share.owns(position.partition)) this.wake();
+    return passed;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -191,13 +183,13 @@ export class Consumer {
   }
 
   #lookMs(): number {
-    const awaits = this.#waiters.some(({ position }) => !this.#share.owns(position.partition));
+    const awaits = this.#waiters.waitsBeyond((partition) => this.#share.owns(partition));
     return awaits ? Math.min(AWAITING_MS, this.#limits.consumerPollMs) : this.#limits.consumerPollMs;
   }
 
   /** Batches grow while nobody waits for them: a batch of one costs about 0.5 ms of CPU, one of forty hardly more. */
   async #gather(): Promise<void> {
-    if (this.#waiters.length > 0 || this.#stopped.signal.aborted) return;
+    if (!this.#waiters.isEmpty || this.#stopped.signal.aborted) return;
     if (this.lag() >= this.#limits.consumerBatchMax) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
@@ -226,10 +218,32 @@ export class Consumer {
 
   /** Far behind in all of them, one after the other: a batch of one partition is one question to the database, one of eight is eight. */
   #together(behind: readonly number[], countMax: number): readonly number[] {
-    const isFar = behind.every(
-      (partition) => this.#heads[partition]! - this.#offsets[partition]! >= countMax,
-    );
-    return isFar ? [behind[this.#turn++ % behind.length]!] : behind;
+    const next = this.#isFar(behind, countMax) ? this.#nextOf(behind) : undefined;
+    if (next === undefined) return behind;
+    this.#last = next;
+    return [next];
+  }
+
+  #isFar(behind: readonly number[], countMax: number): boolean {
+    return behind.every((partition) => this.#heads[partition]! - this.#offsets[partition]! >= countMax);
+  }
+
+  #nextOf(behind: readonly number[]): number | undefined {
+    return behind.find((partition) => partition > this.#last) ?? behind[0];
+  }
+
+  /** While a batch of one partition is worked on, the one that comes after it is read. */
+  #readAhead(shares: readonly Share[], countMax: number): void {
+    const [share] = shares;
+    if (shares.length !== 1 || !share || share.partition !== this.#last) return;
+    const behind = this.partitions().filter((partition) => {
+      const offset = partition === share.partition ? share.next : this.#offsets[partition]!;
+      return this.#heads[partition]! - offset >= countMax && !this.#retries.holds(partition);
+    });
+    const next = this.#nextOf(behind);
+    if (next === undefined) return;
+    const offset = next === share.partition ? share.next : this.#offsets[next]!;
+    this.#reader.readAhead(next, offset, countMax, this.#db);
   }
 
   async #batch(partitions: readonly number[], countMax: number): Promise<boolean> {
@@ -241,6 +255,7 @@ export class Consumer {
       else
         await this.#db.transaction(async (tx) => {
           shares = await this.#take(tx, partitions, countMax);
+          this.#readAhead(shares, countMax);
           ({ after, moved } = await this.#work(shares, tx));
         });
       await moved; // sent with the commit: had it failed, nothing was committed
@@ -257,7 +272,7 @@ export class Consumer {
       this.#retries.passed(partition, next);
       count += events.length;
     }
-    this.#settle();
+    this.#waiters.settle(this.#offsets);
     after?.();
     return count > 0;
   }
@@ -269,13 +284,16 @@ export class Consumer {
   async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
     const evenly = Math.ceil(batchMax / partitions.length);
     const locked = lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
-    const ahead = partitions.map((partition) => this.#read(partition, this.#offsets[partition]!, evenly, tx));
+    const ahead = partitions.map((partition) =>
+      this.#reader.read(partition, this.#offsets[partition]!, evenly, tx),
+    );
     const [rows, known] = await Promise.all([locked, Promise.all(ahead)]);
     const shares: Share[] = [];
     for (const { partition, log_offset: offset, epoch } of rows) {
       const share = known[partitions.indexOf(partition)]!;
       if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
-      else shares.push(share.offset === offset ? share : await this.#read(partition, offset, evenly, tx));
+      else
+        shares.push(share.offset === offset ? share : await this.#reader.read(partition, offset, evenly, tx));
     }
     return shares;
   }
@@ -284,7 +302,9 @@ export class Consumer {
   async #handOver(partitions: readonly number[], countMax: number): Promise<Share[]> {
     const evenly = Math.ceil(countMax / partitions.length);
     const shares = await Promise.all(
-      partitions.map((partition) => this.#read(partition, this.#offsets[partition]!, evenly, this.#db)),
+      partitions.map((partition) =>
+        this.#reader.read(partition, this.#offsets[partition]!, evenly, this.#db),
+      ),
     );
     const wanted = this.#wanted(shares.flatMap(({ events }) => events));
     const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
@@ -294,20 +314,14 @@ export class Consumer {
     return this.#db.transaction((tx) => passDelivered(tx, shares, delivery, { group, leaseMs, epochOf }));
   }
 
-  async #read(partition: number, offset: number, countMax: number, tx: Queryable): Promise<Share> {
-    const count = Math.min(countMax, (this.definition.until?.[partition] ?? offset + countMax) - offset);
-    const events = count > 0 ? await this.#log.read(partition, offset, count, tx) : [];
-    const next = (events.at(-1)?.offset ?? offset - 1) + 1;
-    return { partition, offset, events, next };
-  }
-
   async #work(shares: readonly Share[], tx: Queryable): Promise<Worked> {
     const passed = shares.filter(({ events }) => events.length > 0);
     if (passed.length === 0) return {};
     const known = this.definition.definitions?.revision;
     const wanted = this.#wanted(passed.flatMap(({ events }) => events));
-    const after = wanted.length > 0 ? await this.definition.handle(wanted, tx) : undefined;
-    const moved = moveOffsets(tx, this.definition.group, passed);
+    const watched = watch(tx);
+    const after = wanted.length > 0 ? await this.definition.handle(wanted, watched.tx) : undefined;
+    const moved = moveOffsets(tx, this.definition.group, passed, watched.isUsed());
     if (known !== undefined && (await moved) > known) throw new Outdated();
     moved.catch(() => {}); // told by whoever waits for the commit
     return { after: after ?? undefined, moved };
@@ -349,7 +363,7 @@ export class Consumer {
     deadLetterCounter.add(1, { group });
     this.#offsets[partition] = offset + 1;
     this.#retries.passed(partition, offset + 1);
-    this.#settle();
+    this.#waiters.settle(this.#offsets);
   }
 
   /** Ends early when the consumer is stopped. */
@@ -364,7 +378,7 @@ export class Consumer {
       this.#follow(partition, offset);
       this.notice(partition, head);
     }
-    this.#settle();
+    this.#waiters.settle(this.#offsets);
   }
 
   /** It may go back, too: a group can be reset. */
@@ -372,16 +386,6 @@ export class Consumer {
     if (offset === this.#offsets[partition]) return;
     this.#offsets[partition] = offset;
     this.#continuity++;
-  }
-
-  #settle(): void {
-    if (this.#waiters.length === 0) return;
-    const waiting: Waiter[] = [];
-    for (const waiter of this.#waiters) {
-      if (this.#offsets[waiter.position.partition]! > waiter.position.offset) waiter.resolve();
-      else waiting.push(waiter);
-    }
-    this.#waiters = waiting;
   }
 
   async #sleep(ms: number): Promise<void> {

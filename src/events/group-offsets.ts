@@ -104,20 +104,28 @@ export function lockOffsets(
   );
 }
 
+const MOVE = `with moved as (
+       update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
+       where c.consumer_group = $1 and c.partition = t.partition)
+     select revision`;
+
 /**
  * Moves the offsets of a group. Answers with the revision of the definitions: read after the events, it counts all that was applied before one of
  * them was sent.
+ *
+ * @param isLasting false where the transaction holds nothing else: its commit does not wait for the disk then, since what a crash of the database
+ * forgets is that events were looked at of which nothing came
  */
 export async function moveOffsets(
   tx: Queryable,
   group: string,
   moved: readonly { partition: number; next: number }[],
+  isLasting = true,
 ): Promise<number> {
   const [row] = await tx.query<{ revision: number }>(
-    `with moved as (
-       update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
-       where c.consumer_group = $1 and c.partition = t.partition)
-     select revision from definitions_revision`,
+    isLasting
+      ? `${MOVE} from definitions_revision`
+      : `${MOVE}, set_config('synchronous_commit', 'off', true) from definitions_revision`,
     [group, moved.map(({ partition }) => partition), moved.map(({ next }) => next)],
   );
   return row!.revision;

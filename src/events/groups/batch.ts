@@ -1,4 +1,5 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { Queryable } from '../../store/database.ts';
 
 /** What a batch holds of one partition. */
 export interface Share {
@@ -17,3 +18,17 @@ export interface Worked {
 
 /** Definitions were changed by another process, and are not yet known here. */
 export class Outdated extends Error {}
+
+/** A transaction that tells whether anything was asked of it. */
+export function watch(tx: Queryable): { tx: Queryable; isUsed(): boolean } {
+  let isUsed = false;
+  return {
+    tx: {
+      query: (text, values) => {
+        isUsed = true;
+        return tx.query(text, values);
+      },
+    },
+    isUsed: () => isUsed,
+  };
+}
