@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
 import { type ArrayParameters, arrayParametersOf, encodeArrays } from './array-parameters.ts';
+import { parseTimestamp } from './rows.ts';
 
 /** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
 export interface Queryable {
@@ -51,9 +52,7 @@ const SESSION_OPTIONS = '-c timezone=UTC -c enable_seqscan=off -c jit=off';
 
 const types = new pg.TypeOverrides();
 types.setTypeParser(20, Number); // int8
-types.setTypeParser(1184, (text: string) =>
-  Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00')),
-); // timestamptz
+types.setTypeParser(1184, parseTimestamp); // timestamptz
 
 interface Statement {
   name: string;
