@@ -1,6 +1,6 @@
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import type { CompiledView } from './compiled.ts';
-import { type Collected, collect, nothingCollected } from './storage.ts';
+import { type Collected, collect, mergeCollected, nothingCollected, stateKey } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 import { type AsOf, type Contribution, insertContribution, isBefore } from './windows/state.ts';
 
@@ -37,7 +37,7 @@ export class FeaturesAhead {
   /** Per log partition: everything before it is committed or here. */
   readonly #applied: number[] = [];
   readonly #states = new Map<string, AheadState>();
-  /** What each event means, computed once: the consumer comes for it later. */
+  /** What each event means, computed once: the consumer comes for it later, and takes it. */
   #extracted = new WeakMap<LoggedEvent, Collected>();
   #generation = -1;
   #continuity = -1;
@@ -53,7 +53,10 @@ export class FeaturesAhead {
     for (const event of events) {
       if (event.offset !== this.#next(event.partition)) continue;
       try {
-        this.#add(event, this.extract(event));
+        const collected = nothingCollected();
+        this.#collect(event, collected);
+        this.#extracted.set(event, collected);
+        this.#add(event, collected);
         this.#applied[event.partition] = event.offset + 1;
       } catch {
         // The consumer will fail on it too, and puts it aside: from there on memory follows again.
@@ -61,16 +64,25 @@ export class FeaturesAhead {
     }
   }
 
-  /** What one event means to the views that the stream keeps. @throws AiosError when an expression of a view fails on it */
-  extract(logged: LoggedEvent): Collected {
+  /**
+   * Adds what an event means to the views that the stream keeps to that of its batch; kept no longer than until then.
+   *
+   * @throws AiosError when an expression of a view fails on it
+   */
+  take(logged: LoggedEvent, into: Collected): void {
     this.#begin();
     const known = this.#extracted.get(logged);
-    if (known) return known;
-    const collected = nothingCollected();
+    if (known === undefined) {
+      this.#collect(logged, into);
+      return;
+    }
+    this.#extracted.delete(logged);
+    mergeCollected(into, known);
+  }
+
+  #collect(logged: LoggedEvent, into: Collected): void {
     for (const view of this.#views.ofType(logged.event.type))
-      if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, collected);
-    this.#extracted.set(logged, collected);
-    return collected;
+      if (logged.offset >= this.#views.joined(view, logged.partition)) collect(view, logged, into);
   }
 
   /** Whether everything before a place is committed or here. */
@@ -81,7 +93,7 @@ export class FeaturesAhead {
 
   /** What an entity has in a view beyond what is committed; take it before the committed state is read. */
   of(view: CompiledView, entity: string): AheadState | undefined {
-    return this.#states.get(`${view.id}/${entity}`);
+    return this.#states.get(stateKey(view.id, entity));
   }
 
   /** Whether a vector as of this time would see a tile whose last events are not committed. */
@@ -107,20 +119,21 @@ export class FeaturesAhead {
 
   /** Forgets what the consumer has committed. */
   follow({ contributions, tiles }: Collected): void {
-    for (const { view, entity } of contributions) this.#prune(`${view}/${entity}`);
-    for (const { view, entity } of tiles.values()) this.#prune(`${view}/${entity}`);
+    if (this.#states.size === 0) return;
+    for (const { view, entity } of contributions) this.#prune(stateKey(view, entity));
+    for (const key of tiles.keys()) this.#prune(key);
   }
 
   #add({ partition, offset }: LoggedEvent, { contributions, tiles }: Collected): void {
-    for (const row of contributions) this.#at(row).contributions.push(row);
-    for (const row of tiles.values()) {
-      const { tileMs, latenessMs } = row.plan;
-      this.#at(row).tiles.push({ partition, offset, completeMs: row.tile.startMs + tileMs + latenessMs });
+    for (const row of contributions) this.#at(stateKey(row.view, row.entity)).contributions.push(row);
+    for (const [key, { plan, tiles: own }] of tiles) {
+      const state = this.#at(key);
+      for (const { startMs } of own)
+        state.tiles.push({ partition, offset, completeMs: startMs + plan.tileMs + plan.latenessMs });
     }
   }
 
-  #at({ view, entity }: { view: number; entity: string }): AheadState {
-    const key = `${view}/${entity}`;
+  #at(key: string): AheadState {
     let state = this.#states.get(key);
     if (!state) {
       state = { contributions: [], tiles: [] };

@@ -37,12 +37,23 @@ export interface CompiledView {
   extract(logged: LoggedEvent): Extracted[];
 }
 
+function isPath(source: string): boolean {
+  return source === 'time' || PATH.test(source);
+}
+
+/** What the sources of a view read: CEL wants an object without a prototype, which is a dictionary (0.4 µs to make, paths read it slower). */
+function scopeMaker(sources: readonly string[]): (event: Json, data: Json, time: number) => Scope {
+  return sources.every(isPath)
+    ? (event, data, time) => ({ event, data, item: null, time })
+    : (event, data, time) => Object.assign(Object.create(null), { event, data, item: null, time });
+}
+
 const PATH = /^(event|data|item)(\.[A-Za-z_][A-Za-z0-9_]*)+$/;
 
 /** A plain member path reads in 20 ns where CEL takes 400; whatever is more than that is CEL. */
 function reader(source: string): Read {
   if (source === 'time') return (scope) => scope.time;
-  if (!PATH.test(source)) {
+  if (!isPath(source)) {
     const expression = compileExpression(source);
     return (scope) => expression(scope);
   }
@@ -57,6 +68,9 @@ function reader(source: string): Read {
     return value;
   };
 }
+
+/** Of an event that is not taken apart. */
+const ONE_ITEM: readonly Json[] = [null];
 
 const SEPARATOR = '\u001f';
 /** What a key may not hold as it is: the separator, what escapes it, and what Postgres refuses in a text. */
@@ -115,6 +129,15 @@ export function compileView(
   const values = Object.entries(body.features).map(([name, { of, aggregate }]) =>
     valueReader(`${body.name}.${name}`, of, NUMERIC.has(aggregate)),
   );
+  const { source } = body;
+  const scopeOf = scopeMaker(
+    [
+      source.each,
+      source.where,
+      ...Object.values(body.keys),
+      ...Object.values(body.features).map(({ of }) => of),
+    ].filter((each) => each !== undefined),
+  );
   const latenessMs = body.lateness === undefined ? undefined : parseDuration(body.lateness);
   const features = Object.entries(body.features).map(([name, { aggregate, of, window, windowType }]) => ({
     name,
@@ -135,21 +158,15 @@ export function compileView(
     late: body.late ?? 'drop',
     features,
     extract({ event, timeMs }) {
-      const scope: Scope = Object.assign(Object.create(null), {
-        event: event as Json,
-        data: event.data ?? null,
-        item: null,
-        time: timeMs,
-      });
-      const items = each ? each(scope) : [null];
+      const scope = scopeOf(event as Json, event.data ?? null, timeMs);
+      const items = each ? each(scope) : ONE_ITEM;
       const extracted: Extracted[] = [];
       if (!Array.isArray(items)) return extracted;
-      for (const [item, element] of items.entries()) {
-        scope.item = element;
+      for (let item = 0; item < items.length; item++) {
+        scope.item = items[item]!;
         if (where && where(scope) !== true) continue;
         const entity = entityKey(body.name, joinKeys, (key) => keys.get(key)?.(scope), types);
-        if (entity === null) continue;
-        extracted.push({ entity, item, values: values.map((read) => read(scope)) });
+        if (entity !== null) extracted.push({ entity, item, values: values.map((read) => read(scope)) });
       }
       return extracted;
     },

@@ -13,14 +13,7 @@ import { type Asked, RowFeatures, type RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { CompiledService } from './service.ts';
 import { StateCache, weight } from './state-cache.ts';
-import {
-  type EntityState,
-  type LateEvent,
-  mergeCollected,
-  nothingCollected,
-  readStates,
-  writeCollected,
-} from './storage.ts';
+import { type EntityState, type LateEvent, nothingCollected, readStates, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
 import { type AsOf, type Contribution, evaluateExact, type FeatureValue } from './windows/state.ts';
 import { evaluateTiled } from './windows/tile.ts';
@@ -116,7 +109,7 @@ export class FeatureStore {
    */
   async handle(events: readonly LoggedEvent[], tx: Queryable): Promise<() => void> {
     const collected = nothingCollected();
-    for (const logged of events) mergeCollected(collected, this.#ahead.extract(logged));
+    for (const logged of events) this.#ahead.take(logged, collected);
     const batch = this.#cache.begin();
     // Sent together: neither needs the other's answer.
     const [isCurrent] = await Promise.all([this.#views.isCurrent(tx), writeCollected(tx, collected)]);

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import type { CompiledView } from './compiled.ts';
-import { type Collected, type EntityState, readStates } from './storage.ts';
+import { type Collected, type EntityState, readStates, stateKey } from './storage.ts';
 import { insertContribution } from './windows/state.ts';
 import { insertTile } from './windows/tile.ts';
 
@@ -59,7 +59,7 @@ export class StateCache {
 
   get(view: CompiledView, entity: string): EntityState | Promise<EntityState> {
     this.#continue();
-    const cached = this.#states.get(`${view.id}/${entity}`);
+    const cached = this.#states.get(stateKey(view.id, entity));
     if (cached) return cached;
     return new Promise((resolve, reject) => {
       this.#wanted.push({ view, entity, resolve, reject });
@@ -76,13 +76,14 @@ export class StateCache {
 
   follow(batch: number, { contributions, tiles }: Collected): void {
     this.#continue();
+    if (this.#states.size === 0 && !this.#reading) return;
     for (const { view, entity, item: _, ...contribution } of contributions) {
-      const state = this.#stateBefore(batch, `${view}/${entity}`);
+      const state = this.#stateBefore(batch, stateKey(view, entity));
       if (state) insertContribution(state.contributions, contribution);
     }
-    for (const { view, entity, plan, tile } of tiles.values()) {
-      const state = this.#stateBefore(batch, `${view}/${entity}`);
-      if (state) insertTile(plan, state.tiles, tile);
+    for (const [key, { plan, tiles: added }] of tiles) {
+      const state = this.#stateBefore(batch, key);
+      if (state) for (const tile of added) insertTile(plan, state.tiles, tile);
     }
   }
 
@@ -111,7 +112,7 @@ export class StateCache {
         const states = await readStates(this.#db, wanted);
         const keep = continuity === this.#continuity();
         for (const [index, { view, entity, resolve }] of wanted.entries()) {
-          const key = `${view.id}/${entity}`;
+          const key = stateKey(view.id, entity);
           const state = { ...states[index]!, batch: this.#batches };
           if (keep && !this.#touched.has(key)) this.#states.set(key, state);
           resolve(state);

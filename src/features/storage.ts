@@ -2,9 +2,9 @@ import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import type { Queryable } from '../store/database.ts';
 import { columns } from '../store/rows.ts';
 import type { CompiledView } from './compiled.ts';
-import { readTiles, type TileRow, writeTiles } from './tile-storage.ts';
+import { type EntityTiles, readTiles, writeTiles } from './tile-storage.ts';
 import type { Contribution, FeatureValue } from './windows/state.ts';
-import { copyTile, mergeTile, type Tile, tileOf } from './windows/tile.ts';
+import { addContribution, insertTile, type Tile } from './windows/tile.ts';
 
 /** A contribution to an exact view, as a row. */
 interface ContributionRow extends Contribution {
@@ -20,11 +20,16 @@ export interface LateEvent extends LogPosition {
   lateMs: number;
 }
 
-/** What a batch of events means to the views: tiles are merged by view, entity and start. */
+/** What a batch of events means to the views: tiles are merged by view, entity (the key, by `stateKey`) and start. */
 export interface Collected {
   readonly contributions: ContributionRow[];
-  readonly tiles: Map<string, TileRow>;
+  readonly tiles: Map<string, EntityTiles>;
   readonly late: LateEvent[];
+}
+
+/** What the state of an entity in a view is known by in memory. */
+export function stateKey(view: number, entity: string): string {
+  return `${view}/${entity}`;
 }
 
 export function nothingCollected(): Collected {
@@ -59,22 +64,24 @@ export function collect(
       });
       continue;
     }
-    const tile = tileOf(view.plan, { timeMs, partition, offset, item }, values);
-    const key = `${view.id}/${tile.startMs}/${entity}`;
-    const known = collected.tiles.get(key);
-    if (known) mergeTile(view.plan, known.tile, tile);
-    else collected.tiles.set(key, { view: view.id, entity, plan: view.plan, tile });
+    const key = stateKey(view.id, entity);
+    let known = collected.tiles.get(key);
+    if (known === undefined) {
+      known = { view: view.id, entity, plan: view.plan, tiles: [] };
+      collected.tiles.set(key, known);
+    }
+    addContribution(view.plan, known.tiles, { timeMs, partition, offset, item }, values);
   }
 }
 
-/** Adds what an event means to that of its batch; `from` stays as it is. */
+/** Adds what an event means to that of its batch; what it held is the batch's from then on. */
 export function mergeCollected(into: Collected, from: Collected): void {
-  into.contributions.push(...from.contributions);
-  into.late.push(...from.late);
-  for (const [key, row] of from.tiles) {
+  for (const contribution of from.contributions) into.contributions.push(contribution);
+  for (const late of from.late) into.late.push(late);
+  for (const [key, of] of from.tiles) {
     const known = into.tiles.get(key);
-    if (known) mergeTile(row.plan, known.tile, row.tile);
-    else into.tiles.set(key, { ...row, tile: copyTile(row.tile) });
+    if (known) for (const tile of of.tiles) insertTile(of.plan, known.tiles, tile);
+    else into.tiles.set(key, of);
   }
 }
 

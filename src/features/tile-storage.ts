@@ -6,24 +6,29 @@ import { decimalText, parseDecimal } from './windows/decimal.ts';
 import type { Aggregate, FeatureValue } from './windows/state.ts';
 import { type Edge, type Kept, mergeKept, type Tile, type TilePlan } from './windows/tile.ts';
 
-/** A tile of a tiled view, as a row. */
-export interface TileRow {
-  view: number;
-  entity: string;
-  plan: TilePlan;
-  tile: Tile;
+/** Tiles of an entity in a view, in the order of their starts. */
+export interface EntityTiles {
+  readonly view: number;
+  readonly entity: string;
+  readonly plan: TilePlan;
+  readonly tiles: Tile[];
 }
 
 /** Adds tiles to those that are there. Sorted, so that two processes lock them in the same order; one statement per shape of tile. */
-export async function writeTiles(tx: Queryable, tiles: ReadonlyMap<string, TileRow>): Promise<void> {
-  if (tiles.size === 0) return;
-  const sorted = [...tiles.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
-  const byShape = Map.groupBy(sorted, ([, { plan }]) => shapeOf(plan));
-  await Promise.all(
-    [...byShape]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([shape, entries]) => addTiles(tx, shape, new Map(entries))),
-  );
+export async function writeTiles(tx: Queryable, all: ReadonlyMap<string, EntityTiles>): Promise<void> {
+  if (all.size === 0) return;
+  const byShape = new Map<string, EntityTiles[]>();
+  for (const each of all.values()) {
+    const same = byShape.get(each.plan.shape);
+    if (same) same.push(each);
+    else byShape.set(each.plan.shape, [each]);
+  }
+  const shapes = [...byShape.values()].sort((a, b) => (a[0]!.plan.shape < b[0]!.plan.shape ? -1 : 1));
+  await Promise.all(shapes.map((entities) => addTiles(tx, entities.sort(inOrder))));
+}
+
+function inOrder(a: EntityTiles, b: EntityTiles): number {
+  return a.view - b.view || (a.entity < b.entity ? -1 : 1);
 }
 
 const plus = (a: string, b: string) => `${a} + ${b}`;
@@ -54,11 +59,6 @@ const ARRAYS = [
   },
 ] as const;
 
-function shapeOf({ sizes, keptAs }: TilePlan): string {
-  const { counts, mins, maxs, sums, squares } = sizes;
-  return `${[counts, mins, maxs, sums, squares]}${keptAs.length > 0 ? ' kept' : ''}`;
-}
-
 interface Returned {
   view: number;
   entity: string;
@@ -68,15 +68,16 @@ interface Returned {
 }
 
 /** Numbers are added by Postgres; what a tile keeps beside them is merged here, under the lock of its row that the addition holds. */
-async function addTiles(tx: Queryable, shape: string, tiles: ReadonlyMap<string, TileRow>): Promise<void> {
-  const rows = [...tiles.values()];
-  const { plan } = rows[0]!;
-  const returned = await tx.query<Returned>(statementOf(shape, plan), parametersOf(rows, plan));
+async function addTiles(tx: Queryable, entities: readonly EntityTiles[]): Promise<void> {
+  const { plan } = entities[0]!;
+  const returned = await tx.query<Returned>(statementOf(plan), parametersOf(entities, plan));
+  if (returned.length === 0) return;
+  const byKey = new Map(entities.map((each) => [`${each.view}/${each.entity}`, each]));
   const changed = returned.flatMap(({ view, entity, startMs, kept, merged }) => {
     if (!merged) return [];
-    const row = tiles.get(`${view}/${startMs}/${entity}`)!;
-    const { keptAs } = row.plan;
-    const after = mergeKept(keptAs, decodeKept(keptAs, kept ?? []), row.tile.kept);
+    const { plan, tiles } = byKey.get(`${view}/${entity}`)!;
+    const tile = tiles.find((each) => each.startMs === startMs)!;
+    const after = mergeKept(plan.keptAs, decodeKept(plan.keptAs, kept ?? []), tile.kept);
     return [{ view, entity, startMs, kept: JSON.stringify(encodeKept(after)) }];
   });
   if (changed.length === 0) return;
@@ -89,34 +90,44 @@ async function addTiles(tx: Queryable, shape: string, tiles: ReadonlyMap<string,
 }
 
 /** A list of values per number of a tile: arrays of arrays would have to be written and read as text, row by row. */
-function parametersOf(rows: readonly TileRow[], { sizes, keptAs }: TilePlan): unknown[][] {
+function parametersOf(entities: readonly EntityTiles[], { sizes, keptAs }: TilePlan): unknown[][] {
+  const views: number[] = [];
+  const names: string[] = [];
+  const tiles: Tile[] = [];
+  for (const of of entities) {
+    for (const tile of of.tiles) {
+      views.push(of.view);
+      names.push(of.entity);
+      tiles.push(tile);
+    }
+  }
   const parameters: unknown[][] = [
-    rows.map(({ view }) => view),
-    rows.map(({ entity }) => entity),
-    rows.map(({ tile }) => tile.startMs),
-    rows.map(({ tile }) => tile.count),
+    views,
+    names,
+    tiles.map((tile) => tile.startMs),
+    tiles.map((tile) => tile.count),
   ];
   for (const { type, lists } of ARRAYS) {
     for (const { name } of lists) {
       for (let at = 0; at < sizes[name]; at++)
         parameters.push(
           type === 'numeric'
-            ? rows.map(({ tile }) => decimalText(tile[name][at]!))
-            : rows.map(({ tile }) => tile[name][at]!),
+            ? tiles.map((tile) => decimalText(tile[name][at]!))
+            : tiles.map((tile) => tile[name][at]!),
         );
     }
   }
-  if (keptAs.length > 0) parameters.push(rows.map(({ tile }) => JSON.stringify(encodeKept(tile.kept))));
+  if (keptAs.length > 0) parameters.push(tiles.map((tile) => JSON.stringify(encodeKept(tile.kept))));
   return parameters;
 }
 
 const statements = new Map<string, string>();
 
-function statementOf(shape: string, plan: TilePlan): string {
-  let statement = statements.get(shape);
+function statementOf(plan: TilePlan): string {
+  let statement = statements.get(plan.shape);
   if (statement === undefined) {
     statement = addTilesOf(plan);
-    statements.set(shape, statement);
+    statements.set(plan.shape, statement);
   }
   return statement;
 }

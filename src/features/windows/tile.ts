@@ -52,6 +52,8 @@ export interface TilePlan {
   readonly sizes: Readonly<Record<'counts' | 'sums' | 'squares' | 'mins' | 'maxs', number>>;
   /** The aggregates of what is kept, in the order of the list. */
   readonly keptAs: readonly Aggregate[];
+  /** The same for plans whose tiles hold lists of the same lengths: one statement writes those. */
+  readonly shape: string;
 }
 
 type Need = keyof Places;
@@ -85,50 +87,100 @@ export function tilePlan(tileMs: number, latenessMs: number, features: readonly 
   const keptAs = features.flatMap(({ aggregate }, index) =>
     places[index]!.kept === undefined ? [] : [aggregate],
   );
-  return { tileMs, latenessMs, features, places, sizes: { counts, sums, squares, mins, maxs }, keptAs };
+  const shape = `${[counts, mins, maxs, sums, squares]}${keptAs.length > 0 ? ' kept' : ''}`;
+  return {
+    tileMs,
+    latenessMs,
+    features,
+    places,
+    sizes: { counts, sums, squares, mins, maxs },
+    keptAs,
+    shape,
+  };
 }
 
-/** A tile of one contribution. */
-export function tileOf(plan: TilePlan, place: Omit<Edge, 'value'>, values: readonly FeatureValue[]): Tile {
-  const { tileMs, places, keptAs } = plan;
-  const startMs = Math.floor(place.timeMs / tileMs) * tileMs;
-  const tile: Tile = { startMs, count: 1, counts: [], sums: [], squares: [], mins: [], maxs: [], kept: [] };
+/** Where a view needs none of a kind: never written to. */
+const NONE: never[] = [];
+
+function zeros<T>(count: number, zero: T): T[] {
+  return count === 0 ? NONE : new Array<T>(count).fill(zero);
+}
+
+/** A tile of no contribution. */
+function emptyTile({ sizes, keptAs }: TilePlan, startMs: number): Tile {
+  return {
+    startMs,
+    count: 0,
+    counts: zeros(sizes.counts, 0),
+    sums: zeros<Decimal>(sizes.sums, 0),
+    squares: zeros<Decimal>(sizes.squares, 0),
+    mins: zeros(sizes.mins, Number.POSITIVE_INFINITY),
+    maxs: zeros(sizes.maxs, Number.NEGATIVE_INFINITY),
+    kept: zeros<Kept>(keptAs.length, null),
+  };
+}
+
+/** The tile of a start among those of an entity, in the order of their starts; made where there is none. */
+function tileAt(plan: TilePlan, tiles: Tile[], startMs: number): Tile {
+  let at = tiles.length;
+  while (at > 0 && tiles[at - 1]!.startMs > startMs) at--;
+  const before = tiles[at - 1];
+  if (before?.startMs === startMs) return before;
+  const made = emptyTile(plan, startMs);
+  if (at === tiles.length) tiles.push(made);
+  else tiles.splice(at, 0, made);
+  return made;
+}
+
+/** Adds one contribution, in place: a tile of its own, merged after, is eight objects for each event. */
+export function addContribution(
+  plan: TilePlan,
+  tiles: Tile[],
+  place: Omit<Edge, 'value'>,
+  values: readonly FeatureValue[],
+): void {
+  const { tileMs, places } = plan;
+  const tile = tileAt(plan, tiles, Math.floor(place.timeMs / tileMs) * tileMs);
+  tile.count++;
   for (let i = 0; i < places.length; i++) {
-    const at = places[i]!;
     const value = values[i]!;
-    const isNumber = typeof value === 'number';
-    if (at.count !== undefined) tile.counts.push(value === null ? 0 : 1);
-    if (at.sum !== undefined) {
-      const sum = isNumber ? decimalOf(value) : 0;
-      tile.sums.push(sum);
-      if (at.square !== undefined) tile.squares.push(times(sum, sum));
-    }
-    if (at.min !== undefined) tile.mins.push(isNumber ? value : Number.POSITIVE_INFINITY);
-    if (at.max !== undefined) tile.maxs.push(isNumber ? value : Number.NEGATIVE_INFINITY);
-    if (at.kept !== undefined) tile.kept.push(keptOf(keptAs[at.kept]!, place, value));
+    if (value !== null) addValue(plan, tile, places[i]!, place, value);
   }
-  return tile;
 }
 
-function keptOf(aggregate: Aggregate, place: Omit<Edge, 'value'>, value: FeatureValue): Kept {
-  if (value === null) return null;
+function addValue(
+  { keptAs }: TilePlan,
+  tile: Tile,
+  at: Places,
+  place: Omit<Edge, 'value'>,
+  value: string | number | boolean,
+): void {
+  if (at.count !== undefined) tile.counts[at.count]!++;
+  if (typeof value === 'number') {
+    if (at.sum !== undefined) {
+      const sum = decimalOf(value);
+      tile.sums[at.sum] = plus(tile.sums[at.sum]!, sum);
+      if (at.square !== undefined) tile.squares[at.square] = plus(tile.squares[at.square]!, times(sum, sum));
+    }
+    if (at.min !== undefined && value < tile.mins[at.min]!) tile.mins[at.min] = value;
+    if (at.max !== undefined && value > tile.maxs[at.max]!) tile.maxs[at.max] = value;
+  }
+  if (at.kept !== undefined) {
+    const aggregate = keptAs[at.kept]!;
+    const before = tile.kept[at.kept]!;
+    const kept = keptOf(aggregate, place, value);
+    tile.kept[at.kept] = before === null ? kept : mergedKept(aggregate, before, kept);
+  }
+}
+
+function keptOf(
+  aggregate: Aggregate,
+  place: Omit<Edge, 'value'>,
+  value: string | number | boolean,
+): Edge | Distinct {
   if (aggregate === 'distinct') return distinctOf(value);
   const { timeMs, partition, offset, item } = place;
   return { timeMs, partition, offset, item, value };
-}
-
-/** A tile of its own, to merge others into. */
-export function copyTile<T extends Tile>(tile: T): T {
-  const { counts, sums, mins, maxs, squares, kept } = tile;
-  return {
-    ...tile,
-    counts: [...counts],
-    sums: [...sums],
-    mins: [...mins],
-    maxs: [...maxs],
-    squares: [...squares],
-    kept: [...kept],
-  };
 }
 
 /** Puts a tile in its place by start, or adds it to the one that is there. */
@@ -141,7 +193,7 @@ export function insertTile(plan: TilePlan, tiles: Tile[], tile: Tile): void {
 }
 
 /** Adds one tile to another of the same start. */
-export function mergeTile({ keptAs }: TilePlan, into: Tile, tile: Tile): void {
+function mergeTile({ keptAs }: TilePlan, into: Tile, tile: Tile): void {
   into.count += tile.count;
   for (let i = 0; i < tile.counts.length; i++) into.counts[i] = into.counts[i]! + tile.counts[i]!;
   for (let i = 0; i < tile.sums.length; i++) into.sums[i] = plus(into.sums[i]!, tile.sums[i]!);
@@ -157,9 +209,13 @@ export function mergeKept(keptAs: readonly Aggregate[], a: readonly Kept[], b: r
     const kept = a[index] ?? null;
     const other = b[index] ?? null;
     if (kept === null || other === null) return kept ?? other;
-    if (aggregate === 'distinct') return mergeDistinct(kept as Distinct, other as Distinct);
-    return isBeforeEdge(kept as Edge, other as Edge) === (aggregate === 'first') ? kept : other;
+    return mergedKept(aggregate, kept, other);
   });
+}
+
+function mergedKept(aggregate: Aggregate, a: Edge | Distinct, b: Edge | Distinct): Edge | Distinct {
+  if (aggregate === 'distinct') return mergeDistinct(a as Distinct, b as Distinct);
+  return isBeforeEdge(a as Edge, b as Edge) === (aggregate === 'first') ? a : b;
 }
 
 function isBeforeEdge(a: Edge, b: Edge): boolean {

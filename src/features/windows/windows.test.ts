@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decimalOf, decimalText, parseDecimal, plus, times, toNumber } from './decimal.ts';
+import { type Decimal, decimalOf, decimalText, parseDecimal, plus, times, toNumber } from './decimal.ts';
 import { countDistinct, DISTINCT_EXACT_MAX, type Distinct, distinctOf, mergeDistinct } from './distinct.ts';
 import { AGGREGATES, type CompiledFeature, type FeatureValue } from './state.ts';
-import { copyTile, evaluateTiled, insertTile, type Tile, tileOf, tilePlan } from './tile.ts';
+import { addContribution, evaluateTiled, insertTile, type Tile, tilePlan } from './tile.ts';
 
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
 
@@ -30,6 +30,22 @@ describe('decimals', () => {
     const right = parseDecimal(b);
     expect(toNumber(plus(left, right))).toBe(Number(sum));
     expect(toNumber(times(left, right))).toBe(Number(product));
+  });
+
+  it('of few places are the digits that they are written in, and add and multiply as these do', () => {
+    const few = fc.tuple(fc.integer({ min: -(10 ** 15) + 1, max: 10 ** 15 - 1 }), fc.nat(7));
+    const scaled = ([units, scale]: [number, number], to: number) =>
+      BigInt(units) * 10n ** BigInt(to - scale);
+    const same = (decimal: Decimal, units: bigint, scale: number) =>
+      expect(toNumber(decimal)).toBe(Number(`${units}e-${scale}`) + 0);
+    fc.assert(
+      fc.property(few, few, (a, b) => {
+        const [left, right] = [a, b].map(([units, scale]) => decimalOf(Number(`${units}e-${scale}`)));
+        same(left!, scaled(a, 7), 7);
+        same(plus(left!, right!), scaled(a, 7) + scaled(b, 7), 7);
+        same(times(left!, right!), scaled(a, 7) * scaled(b, 7), 14);
+      }),
+    );
   });
 
   it('add to the same in whatever order and grouping', () => {
@@ -80,12 +96,10 @@ describe('tiles', () => {
     hasValue: true,
   }));
   const plan = tilePlan(10, 0, features);
-  const at = (timeMs: number, offset: number, value: FeatureValue, of = plan) =>
-    tileOf(
-      of,
-      { timeMs, partition: 0, offset, item: 0 },
-      of.features.map(() => value),
-    );
+  const add = (tiles: Tile[], timeMs: number, offset: number, value: FeatureValue, of = plan) => {
+    const values = of.features.map(() => value);
+    addContribution(of, tiles, { timeMs, partition: 0, offset, item: 0 }, values);
+  };
 
   it('merge to the same in any order and grouping, and say what all values say', () => {
     const entries = fc.array(
@@ -104,13 +118,13 @@ describe('tiles', () => {
         const placed = drawn.map((entry, offset) => ({ ...entry, offset }));
         const build = (list: typeof placed) => {
           const tiles: Tile[] = [];
-          for (const { timeMs, offset, value } of list) insertTile(plan, tiles, at(timeMs, offset, value));
+          for (const { timeMs, offset, value } of list) add(tiles, timeMs, offset, value);
           return tiles;
         };
         const inOrder = build(placed);
         const shuffled = placed.toSorted((a, b) => a.rank - b.rank);
         const grouped = build(shuffled.slice(0, split));
-        for (const tile of build(shuffled.slice(split))) insertTile(plan, grouped, copyTile(tile));
+        for (const tile of build(shuffled.slice(split))) insertTile(plan, grouped, tile);
         const vector = evaluateTiled(plan, inOrder, { timeMs });
         expect(evaluateTiled(plan, grouped, { timeMs })).toEqual(vector);
         const end = Math.floor(timeMs / 10) * 10;
@@ -126,15 +140,14 @@ describe('tiles', () => {
   it('lose nothing of large numbers that lie close together', () => {
     const tiles: Tile[] = [];
     for (const [offset, value] of [1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16].entries())
-      insertTile(plan, tiles, at(5, offset, value));
+      add(tiles, 5, offset, value);
     expect(evaluateTiled(plan, tiles, { timeMs: 10 })[AGGREGATES.indexOf('stddev')]).toBe(Math.sqrt(30));
   });
 
   it('of a tumbling window are those of the newest whole one, and wait for what may come late', () => {
     const tumbling = tilePlan(10, 5, [{ ...features[0]!, windowMs: 20, tumbling: true }]);
     const tiles: Tile[] = [];
-    for (const [offset, timeMs] of [0, 12, 19, 20, 33].entries())
-      insertTile(tumbling, tiles, at(timeMs, offset, 1, tumbling));
+    for (const [offset, timeMs] of [0, 12, 19, 20, 33].entries()) add(tiles, timeMs, offset, 1, tumbling);
     const count = (timeMs: number) => evaluateTiled(tumbling, tiles, { timeMs })[0];
     expect([24, 25, 44, 45].map(count)).toEqual([0, 3, 3, 2]);
   });
