@@ -58,7 +58,7 @@ async function copyRows(tx: Queryable, from: number, to: number, range: readonly
     [from, to, ...range],
   );
   await tx.query(
-    `insert into feature_tiles select $2, entity, start_ms, count, floats, decimals, kept
+    `insert into feature_tiles select $2, entity, start_ms, count, n0, n1, n2, n3, n4, n5, n6, n7, floats, decimals, kept
      from feature_tiles where view = $1 and not (start_ms >= $3 and start_ms < $4)`,
     [from, to, ...range],
   );

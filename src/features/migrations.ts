@@ -41,13 +41,14 @@ export const featureMigrations: Migration[] = [
         entity text not null,
         start_ms bigint not null,
         count bigint not null,
+        n0 float8, n1 float8, n2 float8, n3 float8, n4 float8, n5 float8, n6 float8, n7 float8,
         floats float8[],
         decimals numeric[],
         kept json,
         primary key (view, entity, start_ms)
       ) with (fillfactor = 70);
-      comment on column feature_tiles.floats is 'Per feature that needs them: counts of values, then minima, then maxima.';
-      comment on column feature_tiles.decimals is 'Sums, then sums of squares: exact, and so the same whatever the order of the events was.';
+      comment on column feature_tiles.n0 is 'Per feature that needs them: counts of values, minima, maxima, sums (in units of 10^-6), sums of squares (10^-4); those after the eighth are in floats.';
+      comment on column feature_tiles.decimals is 'Of sums, then of sums of squares: what whole units below 2^53 cannot hold, to be added to them; null while there is nothing.';
       comment on column feature_tiles.kept is 'Per feature: the first or last value with its place, or the different values (hashes, then HyperLogLog registers in base64).';
       create table feature_late_events (
         view int not null,

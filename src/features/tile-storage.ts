@@ -2,7 +2,13 @@ import type { Json } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
 import { columns } from '../store/rows.ts';
 import type { CompiledView } from './compiled.ts';
-import { decimalText, parseDecimal } from './windows/decimal.ts';
+import {
+  NUMBER_COLUMNS,
+  numberClauses,
+  numberParameters,
+  type StoredNumbers,
+  tileNumbers,
+} from './tile-numbers.ts';
 import type { Aggregate, FeatureValue } from './windows/state.ts';
 import { type Edge, type Kept, mergeKept, type Tile, type TilePlan } from './windows/tile.ts';
 
@@ -31,34 +37,6 @@ function inOrder(a: EntityTiles, b: EntityTiles): number {
   return a.view - b.view || (a.entity < b.entity ? -1 : 1);
 }
 
-const plus = (a: string, b: string) => `${a} + ${b}`;
-
-/**
- * The numbers of a tile in two arrays (a head of 24 bytes each in every row), one after the other, and how Postgres merges them. Sums go as text,
- * since they are decimals.
- */
-const ARRAYS = [
-  {
-    name: 'floats',
-    type: 'float8',
-    sent: 'float8',
-    lists: [
-      { name: 'counts', merge: plus },
-      { name: 'mins', merge: (a: string, b: string) => `least(${a}, ${b})` },
-      { name: 'maxs', merge: (a: string, b: string) => `greatest(${a}, ${b})` },
-    ],
-  },
-  {
-    name: 'decimals',
-    type: 'numeric',
-    sent: 'text',
-    lists: [
-      { name: 'sums', merge: plus },
-      { name: 'squares', merge: plus },
-    ],
-  },
-] as const;
-
 interface Returned {
   view: number;
   entity: string;
@@ -70,7 +48,8 @@ interface Returned {
 /** Numbers are added by Postgres; what a tile keeps beside them is merged here, under the lock of its row that the addition holds. */
 async function addTiles(tx: Queryable, entities: readonly EntityTiles[]): Promise<void> {
   const { plan } = entities[0]!;
-  const returned = await tx.query<Returned>(statementOf(plan), parametersOf(entities, plan));
+  const { withDecimals, parameters } = parametersOf(entities, plan);
+  const returned = await tx.query<Returned>(statementOf(plan, withDecimals), parameters);
   if (returned.length === 0) return;
   const byKey = new Map(entities.map((each) => [`${each.view}/${each.entity}`, each]));
   const changed = returned.flatMap(({ view, entity, startMs, kept, merged }) => {
@@ -90,7 +69,10 @@ async function addTiles(tx: Queryable, entities: readonly EntityTiles[]): Promis
 }
 
 /** A list of values per number of a tile: arrays of arrays would have to be written and read as text, row by row. */
-function parametersOf(entities: readonly EntityTiles[], { sizes, keptAs }: TilePlan): unknown[][] {
+function parametersOf(
+  entities: readonly EntityTiles[],
+  plan: TilePlan,
+): { withDecimals: boolean; parameters: unknown[][] } {
   const views: number[] = [];
   const names: string[] = [];
   const tiles: Tile[] = [];
@@ -101,80 +83,59 @@ function parametersOf(entities: readonly EntityTiles[], { sizes, keptAs }: TileP
       tiles.push(tile);
     }
   }
+  const { numbers, decimals } = numberParameters(tiles, plan);
   const parameters: unknown[][] = [
     views,
     names,
     tiles.map((tile) => tile.startMs),
     tiles.map((tile) => tile.count),
+    ...numbers,
+    ...(decimals ?? []),
   ];
-  for (const { type, lists } of ARRAYS) {
-    for (const { name } of lists) {
-      for (let at = 0; at < sizes[name]; at++)
-        parameters.push(
-          type === 'numeric'
-            ? tiles.map((tile) => decimalText(tile[name][at]!))
-            : tiles.map((tile) => tile[name][at]!),
-        );
-    }
-  }
-  if (keptAs.length > 0) parameters.push(tiles.map((tile) => JSON.stringify(encodeKept(tile.kept))));
-  return parameters;
+  if (plan.keptAs.length > 0) parameters.push(tiles.map((tile) => JSON.stringify(encodeKept(tile.kept))));
+  return { withDecimals: decimals !== undefined, parameters };
 }
 
 const statements = new Map<string, string>();
 
-function statementOf(plan: TilePlan): string {
-  let statement = statements.get(plan.shape);
+function statementOf(plan: TilePlan, withDecimals: boolean): string {
+  const key = withDecimals ? `${plan.shape} decimals` : plan.shape;
+  let statement = statements.get(key);
   if (statement === undefined) {
-    statement = addTilesOf(plan);
-    statements.set(plan.shape, statement);
+    statement = addTilesOf(plan, withDecimals);
+    statements.set(key, statement);
   }
   return statement;
 }
 
-/** Element by element: merging with `array_agg` over `unnest` cost 23 µs a tile instead of 8. */
-function addTilesOf({ sizes, keptAs }: TilePlan): string {
-  const sent = ['int', 'text', 'bigint', 'bigint'];
-  const names = ['view', 'entity', 'start_ms', 'count'];
-  const made: string[] = [];
-  const sets = ['count = t.count + excluded.count'];
-  for (const { name, type, sent: sentAs, lists } of ARRAYS) {
-    const elements = lists.flatMap((list) =>
-      Array.from({ length: sizes[list.name] }, (_, at) => ({ ...list, column: `${list.name}${at}` })),
-    );
-    names.push(...elements.map(({ column }) => column));
-    sent.push(...elements.map(() => sentAs));
-    if (elements.length === 0) {
-      made.push(`null::${type}[]`);
-      continue;
-    }
-    made.push(`array[${elements.map(({ column }) => `${column}::${type}`).join(', ')}]`);
-    const merged = elements.map(({ merge }, at) =>
-      merge(`t.${name}[${at + 1}]`, `excluded.${name}[${at + 1}]`),
-    );
-    sets.push(`${name} = array[${merged.join(', ')}]`);
-  }
-  const hasKept = keptAs.length > 0;
-  if (hasKept) {
-    names.push('kept');
-    sent.push('json');
-  }
+/** Number by number: merging lists with `array_agg` over `unnest` cost 23 µs a tile instead of 7. */
+function addTilesOf(plan: TilePlan, withDecimals: boolean): string {
+  const hasKept = plan.keptAs.length > 0;
+  const numbers = numberClauses(plan, withDecimals);
+  const head = ['view', 'entity', 'start_ms', 'count'];
+  const kept = hasKept ? ['kept'] : [];
+  const sent = [
+    { name: 'view', type: 'int' },
+    { name: 'entity', type: 'text' },
+    { name: 'start_ms', type: 'bigint' },
+    { name: 'count', type: 'bigint' },
+    ...numbers.sent,
+    ...kept.map((name) => ({ name, type: 'json' })),
+  ];
   // A row that was inserted has no locker (xmax 0): what it keeps is what it was given.
   const returning = hasKept
     ? 'returning t.view, t.entity, t.start_ms as "startMs", t.kept, t.xmax <> 0 as merged'
     : '';
-  return `insert into feature_tiles as t (view, entity, start_ms, count, floats, decimals, kept)
-  select view, entity, start_ms, count, ${made.join(', ')}, ${hasKept ? 'kept' : 'null::json'}
-  from unnest(${sent.map((type, index) => `$${index + 1}::${type}[]`).join(', ')}) as r(${names.join(', ')})
-  on conflict (view, entity, start_ms) do update set ${sets.join(', ')} ${returning}`;
+  return `insert into feature_tiles as t (${[...head, ...numbers.columns, ...kept].join(', ')})
+  select ${[...head, ...numbers.made, ...kept].join(', ')}
+  from unnest(${sent.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')}) as r(${sent.map(({ name }) => name).join(', ')})
+  on conflict (view, entity, start_ms) do update set ${['count = t.count + excluded.count', ...numbers.sets].join(', ')} ${returning}`;
 }
 
-interface StoredTile {
+interface StoredTile extends StoredNumbers {
   index: number;
   startMs: number;
   count: number;
-  floats: number[] | null;
-  decimals: string[] | null;
   kept: Json[] | null;
 }
 
@@ -187,24 +148,19 @@ export async function readTiles(
   if (keys.length === 0) return;
   const plans = new Map(keys.map(({ index, view }) => [index, view.plan!]));
   const rows = await db.query<StoredTile>(
-    `select k.index, t.start_ms as "startMs", t.count, t.floats, t.decimals::text[], t.kept
+    `select k.index, t.start_ms as "startMs", t.count, ${NUMBER_COLUMNS.map((column) => `t.${column}`).join(', ')}, t.floats, t.decimals::text[], t.kept
      from unnest($1::int[], $2::int[], $3::text[]) as k(index, view, entity)
      join feature_tiles t on t.view = k.view and t.entity = k.entity order by k.index, t.start_ms`,
     columns(keys, (key) => [key.index, key.view.id, key.entity]),
   );
-  for (const { index, startMs, count, floats, decimals, kept } of rows) {
-    const { sizes, keptAs } = plans.get(index)!;
-    const { counts, mins, sums } = sizes;
-    const exact = (decimals ?? []).map(parseDecimal);
+  for (const row of rows) {
+    const { index, startMs, count, kept } = row;
+    const plan = plans.get(index)!;
     add(index, {
       startMs,
       count,
-      counts: floats?.slice(0, counts) ?? [],
-      mins: floats?.slice(counts, counts + mins) ?? [],
-      maxs: floats?.slice(counts + mins) ?? [],
-      sums: exact.slice(0, sums),
-      squares: exact.slice(sums),
-      kept: kept ? decodeKept(keptAs, kept) : [],
+      ...tileNumbers(row, plan),
+      kept: kept ? decodeKept(plan.keptAs, kept) : [],
     });
   }
 }

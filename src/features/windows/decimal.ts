@@ -51,6 +51,13 @@ export function toNumber(value: Decimal): number {
     : Number(decimalText(value));
 }
 
+/** The whole number of units of 10^-scale that it is; undefined when it has more digits, or more than a double holds exactly. */
+export function unitsIn(value: Decimal, scale: number): number | undefined {
+  if (scaleOf(value) > scale) return undefined;
+  const units = unitsAt(value, scale);
+  return typeof units === 'number' ? units : undefined;
+}
+
 export function plus(a: Decimal, b: Decimal): Decimal {
   if (typeof a === 'number' && typeof b === 'number') {
     const sum = a + b;
