@@ -6,11 +6,12 @@ import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
-import { PostgresOnlineStore } from './features/online-store.ts';
+import { type OnlineStore, PostgresOnlineStore } from './features/online-store.ts';
 import { FeatureOverview } from './features/overview.ts';
 import { FeatureProfiles } from './features/profiles.ts';
 import { FeaturePush } from './features/push.ts';
 import { PushedRows } from './features/pushed-rows.ts';
+import { RedisOnlineStore } from './features/redis/redis-online-store.ts';
 import { TableSources } from './features/table-source.ts';
 import { FeatureViews } from './features/views.ts';
 import type { Ground } from './stations.ts';
@@ -21,11 +22,12 @@ const GROUP = 'features';
 
 /** The features that a consumer of the log keeps, that tables hold, and that are pushed. */
 export function createFeatures(
-  { db, commit, clock, limits, featureFunctions }: Ground,
+  ground: Ground,
   definitions: Definitions,
   log: EventLog,
   consumers: EventConsumers,
 ) {
+  const { db, commit, clock, limits, featureFunctions } = ground;
   const views = new FeatureViews({
     db,
     definitions,
@@ -35,7 +37,7 @@ export function createFeatures(
     functions: featureFunctions,
   });
   const rows = {
-    online: new CachedOnlineStore(new PostgresOnlineStore(db), db, limits),
+    online: new CachedOnlineStore(onlineStore(ground), db, limits),
     tables: new TableSources(db, allowedSchemas()),
     pushed: new PushedRows(db),
   };
@@ -73,6 +75,18 @@ export function createFeatures(
     freshness,
     materializations,
   };
+}
+
+/** Postgres, and Redis over it where the operator has one (`AIOS_REDIS_URL`). */
+function onlineStore({ db, limits, closers }: Ground): OnlineStore {
+  const inner = new PostgresOnlineStore(db);
+  const url = process.env.AIOS_REDIS_URL;
+  if (!url) return inner;
+  const onError = (error: unknown) =>
+    logger.warn('Redis does not answer: features are read from Postgres', error);
+  const redis = new RedisOnlineStore({ inner, db, url, limits, onError });
+  closers.push(() => redis.close());
+  return redis;
 }
 
 /** When the oldest event of each partition was recorded that has lost some before it. */

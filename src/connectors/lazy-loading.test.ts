@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 /** Libraries that only some flows need: together 0.9 s to load on 2 shared cores. */
-const HEAVY = ['@grpc/grpc-js', '@grpc/proto-loader', '@modelcontextprotocol/', '@a2a-js/sdk', 'mqtt'];
+const HEAVY = [
+  '@grpc/grpc-js',
+  '@grpc/proto-loader',
+  '@modelcontextprotocol/',
+  '@a2a-js/sdk',
+  'mqtt',
+  'ioredis',
+];
 
 it('the libraries of protocols are loaded by the first call that needs them, not by a start', () => {
   const folder = join(import.meta.dirname, '..');

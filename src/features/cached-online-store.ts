@@ -106,6 +106,7 @@ export class CachedOnlineStore implements OnlineStore {
         'select pg_snapshot_xmin(pg_current_snapshot())::text as seen',
       );
       this.#seen = row!.seen;
+      await this.#inner.refresh?.();
       this.#forgetAll();
     } else {
       // Ids of transactions are given when they begin: one that was under way at the last look is not before its `seen`.
@@ -115,6 +116,7 @@ export class CachedOnlineStore implements OnlineStore {
         [this.#seen, this.#countMax],
       );
       this.#seen = rows[0]!.seen;
+      await this.#inner.refresh?.(); // what is read again must not come from before
       if (rows.length >= this.#countMax) this.#forgetAll();
       else for (const { view, entity } of rows) if (view !== null) this.#forget(view, [entity!]);
     }

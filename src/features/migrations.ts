@@ -72,6 +72,12 @@ export const featureMigrations: Migration[] = [
       comment on table feature_online is 'The newest row of each entity in the batch and push views.';
       create index feature_online_written on feature_online (written);
       comment on column feature_online.written is 'The transaction that wrote it: other processes look here for what they keep in memory.';
+      create table feature_online_epochs (
+        id bigint generated always as identity primary key,
+        space uuid not null default gen_random_uuid()
+      );
+      insert into feature_online_epochs default values;
+      comment on table feature_online_epochs is 'A row for each write of newest rows of which Redis could not be told: what it holds from before is not read any more.';
       create table feature_pushed (
         view text not null,
         entity text not null,

@@ -31,6 +31,8 @@ export interface OnlineStore {
   ): readonly (OnlineRow | undefined)[] | Promise<readonly (OnlineRow | undefined)[]>;
   /** Writes in the caller's transaction; what it answers is to be called after the commit. */
   write(tx: Queryable, view: string, rows: readonly NewRow[]): Promise<() => void>;
+  /** From then on no row is answered that was replaced before the call. */
+  refresh?(): Promise<void>;
 }
 
 interface StoredRow extends OnlineRow {

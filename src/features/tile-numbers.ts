@@ -28,7 +28,7 @@ interface Exact extends Place {
   readonly index: number;
 }
 
-export function numbersOf({ sizes }: TilePlan): Place[] {
+function numbersOf({ sizes }: TilePlan): Place[] {
   return LISTS.flatMap((list) => Array.from({ length: sizes[list] }, (_, at) => ({ list, at })));
 }
 

@@ -97,6 +97,19 @@ export const LIMITS = {
     250,
     'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',
   ),
+  featureRedisTtlMs: limit(
+    3_600_000,
+    'how long Redis keeps the newest row of an entity that nobody asks for or writes',
+  ),
+  featureRedisMarkMs: limit(
+    60_000,
+    'how long a row counts as being written in Redis when the process that writes it dies: until then it is read from Postgres',
+  ),
+  featureRedisTimeoutMs: limit(
+    250,
+    'how long an answer of Redis is waited for, and a connection to it: then Postgres is asked',
+  ),
+  featureRedisRetryMs: limit(1_000, 'how long Redis is not asked again after it did not answer'),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),
