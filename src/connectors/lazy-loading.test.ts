@@ -10,6 +10,7 @@ const HEAVY = [
   '@a2a-js/sdk',
   'mqtt',
   'ioredis',
+  '@duckdb/node-api',
 ];
 
 it('the libraries of protocols are loaded by the first call that needs them, not by a start', () => {

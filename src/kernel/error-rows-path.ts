@@ -324,6 +324,21 @@ export const PATH_ERRORS = {
     'The table is not what the batch view says',
     'Correct the view, or the table: the detail says what is missing.',
   ),
+  'features.file_not_allowed': row(
+    403,
+    'The operator does not allow files of that place',
+    'Name the folder in AIOS_FEATURE_FOLDERS (a list separated by commas) and start again.',
+  ),
+  'features.offline_failed': row(
+    422,
+    'A job over files failed',
+    'The detail says why. For more memory or disk raise offlineMemoryBytesMax or offlineSpillBytesMax in AIOS_LIMITS.',
+  ),
+  'features.offline_canceled': row(
+    409,
+    'The job over files was ended before it was done',
+    'Begin it again when it is wanted.',
+  ),
   'features.offline_only': row(
     422,
     'A view of the service is for history only',

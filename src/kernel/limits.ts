@@ -110,6 +110,12 @@ export const LIMITS = {
     'how long an answer of Redis is waited for, and a connection to it: then Postgres is asked',
   ),
   featureRedisRetryMs: limit(1_000, 'how long Redis is not asked again after it did not answer'),
+  offlineMemoryBytesMax: limit(
+    512 * 1024 * 1024,
+    'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
+  ),
+  offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
+  offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),
