@@ -6,6 +6,9 @@ import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
+import { BatchSources } from './features/offline/batch-sources.ts';
+import { FileSources } from './features/offline/file-source.ts';
+import { OfflineJobs } from './features/offline/jobs.ts';
 import { type OnlineStore, PostgresOnlineStore } from './features/online-store.ts';
 import { FeatureOverview } from './features/overview.ts';
 import { FeatureProfiles } from './features/profiles.ts';
@@ -36,9 +39,13 @@ export function createFeatures(
     onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
     functions: featureFunctions,
   });
+  const jobs = new OfflineJobs(listOf('AIOS_FEATURE_FOLDERS'), limits);
   const rows = {
     online: new CachedOnlineStore(onlineStore(ground), db, limits),
-    tables: new TableSources(db, allowedSchemas()),
+    tables: new BatchSources({
+      tables: new TableSources(db, listOf('AIOS_FEATURE_SCHEMAS')),
+      files: new FileSources(jobs),
+    }),
     pushed: new PushedRows(db),
   };
   const freshness = new FeatureFreshness({
@@ -97,8 +104,8 @@ async function retainedSince(log: EventLog): Promise<number[]> {
   return oldest.flat().flatMap(({ offset, recordedAtMs }) => (offset > 0 ? [recordedAtMs] : []));
 }
 
-/** Which schemas of the database batch views may read, as the operator says. */
-function allowedSchemas(): string[] {
-  const list = process.env.AIOS_FEATURE_SCHEMAS?.split(',') ?? [];
+/** Which schemas of the database batch views may read, and which folders of the machine, as the operator says. */
+function listOf(variable: 'AIOS_FEATURE_SCHEMAS' | 'AIOS_FEATURE_FOLDERS'): string[] {
+  const list = process.env[variable]?.split(',') ?? [];
   return list.map((name) => name.trim()).filter(Boolean);
 }

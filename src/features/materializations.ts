@@ -13,7 +13,7 @@ import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { FeatureViews } from './views.ts';
 
-/** One pass over a table: the newest row of each entity goes to the online store. */
+/** One pass over a table or over files: the newest row of each entity goes to the online store. */
 export interface Materialization {
   readonly id: string;
   readonly view: string;
@@ -109,9 +109,9 @@ export class Materializations {
   ): Promise<string> {
     const view = this.#deps.views.rowView(name);
     if (!view) throw new AiosError('features.unknown_view', { detail: `There is no batch view “${name}”.` });
-    if (!view.table || !view.isOnline) {
+    if (view.push !== undefined || !view.isOnline) {
       throw new AiosError('features.not_materialized', {
-        detail: `The view “${name}” ${view.table ? 'is for history only' : 'takes what is pushed'}.`,
+        detail: `The view “${name}” ${view.push === undefined ? 'is for history only' : 'takes what is pushed'}.`,
       });
     }
     const now = this.#deps.clock.now();
@@ -150,6 +150,7 @@ export class Materializations {
     this.#stopped.abort();
     this.#wake?.();
     await this.#running;
+    await this.#deps.rows.tables.close?.();
   }
 
   /** Writes one page of one pass; false when there is none to work on. */
@@ -185,7 +186,7 @@ export class Materializations {
   async #page(tx: Queryable, pass: Running): Promise<() => void> {
     const { rows, limits } = this.#deps;
     const view = await this.#viewOf(pass);
-    if (!view?.table)
+    if (!view || view.push !== undefined)
       throw new AiosError('features.unknown_view', {
         detail: `There is no batch view “${pass.view}” any more.`,
       });

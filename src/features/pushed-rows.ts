@@ -1,8 +1,8 @@
 import type { Queryable } from '../store/database.ts';
 import { columns } from '../store/rows.ts';
 import type { NewRow, OnlineRow } from './online-store.ts';
+import type { Wanted } from './row-source.ts';
 import type { RowView } from './row-view.ts';
-import type { Wanted } from './table-source.ts';
 
 /** Every row that was pushed, for vectors of the past. */
 export class PushedRows {

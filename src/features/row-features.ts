@@ -2,8 +2,8 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { OnlineRow, OnlineStore } from './online-store.ts';
 import type { PushedRows } from './pushed-rows.ts';
+import type { RowSource, Wanted } from './row-source.ts';
 import { type RowView, rowValues } from './row-view.ts';
-import type { TableSources, Wanted } from './table-source.ts';
 import type { AsOf, FeatureValue } from './windows/state.ts';
 
 type Values = readonly FeatureValue[];
@@ -17,11 +17,12 @@ export interface Asked {
 
 export interface RowStores {
   readonly online: OnlineStore;
-  readonly tables: TableSources;
+  /** Of the batch views. */
+  readonly tables: RowSource;
   readonly pushed: PushedRows;
 }
 
-/** The values of batch and push views: the newest rows, or those of the past from what was pushed and from the tables themselves. */
+/** The values of batch and push views: the newest rows, or those of the past from what was pushed and from the sources themselves. */
 export class RowFeatures {
   readonly #stores: RowStores;
 
@@ -104,6 +105,6 @@ export class RowFeatures {
       }),
     );
     const { tables, pushed } = this.#stores;
-    return view.table ? tables.history(view, wanted) : pushed.history(view, wanted);
+    return view.push === undefined ? tables.history(view, wanted) : pushed.history(view, wanted);
   }
 }

@@ -1,7 +1,15 @@
 import { parseDuration } from '../kernel/duration.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { EntityBody } from './definitions.ts';
 import type { OnlineRow } from './online-store.ts';
-import type { BatchViewBody, PushViewBody, TableSourceBody, ValueType } from './view-documents.ts';
+import type {
+  BatchViewBody,
+  FileSourceBody,
+  PushViewBody,
+  RowTimes,
+  TableSourceBody,
+  ValueType,
+} from './view-documents.ts';
 import type { FeatureValue } from './windows/state.ts';
 
 interface RowFeature {
@@ -11,7 +19,7 @@ interface RowFeature {
   readonly column: string;
 }
 
-/** A version of a view over rows: of a table, or of what is pushed. The newest row of an entity counts. */
+/** A version of a view over rows: of a table, of files, or of what is pushed. The newest row of an entity counts. */
 export interface RowView {
   readonly name: string;
   readonly version: number;
@@ -22,9 +30,10 @@ export interface RowView {
   readonly ttlMs: number;
   /** False for a view that is for history only. */
   readonly isOnline: boolean;
-  /** The name of what is pushed; undefined for a table. */
+  /** The name of what is pushed; undefined for a table and for files. */
   readonly push: string | undefined;
   readonly table: TableSourceBody | undefined;
+  readonly files: FileSourceBody | undefined;
   /** The columns of the join keys, in their order. */
   readonly keyColumns: readonly string[];
   /** A null for each feature. */
@@ -52,6 +61,7 @@ export function compileRowView(
     isOnline: online,
     push: 'push' in source ? source.push : undefined,
     table: 'table' in source ? source : undefined,
+    files: 'csv' in source || 'parquet' in source ? source : undefined,
     keyColumns: joinKeys.map((key) => keys[key] ?? key),
     nothing: Object.keys(features).map(() => null),
   };
@@ -73,4 +83,30 @@ export function rowValues(
   const values = view.features.map(({ name }) => row.values[name] ?? null);
   row.decoded = { view, values };
   return values;
+}
+
+/** The columns of a batch view that say when a row counts. */
+export function timesOf({ table, files }: RowView): RowTimes {
+  return table ?? files!;
+}
+
+/** Where the rows of a batch view come from, as messages say it. */
+export function sourceOf({ table, files }: RowView): string {
+  return table ? `table ${table.table}` : `file ${files!.csv ?? files!.parquet}`;
+}
+
+/** @throws AiosError `features.no_cutoff` when a batch view does not say when its rows were written */
+export function checkCreated(view: RowView): void {
+  if (timesOf(view).created) return;
+  throw new AiosError('features.no_cutoff', {
+    detail: `The ${sourceOf(view)} of the view “${view.name}” has no “created” column.`,
+  });
+}
+
+/** A source that is not what its view says. */
+export function unfit(view: RowView, reason: string, cause?: unknown): AiosError {
+  return new AiosError('features.source_unfit', {
+    detail: `The ${sourceOf(view)} of the view “${view.name}”: ${reason}.`,
+    cause,
+  });
 }

@@ -1,29 +1,10 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { OnlineRow } from './online-store.ts';
-import type { RowView } from './row-view.ts';
+import type { KeyedRow, Page, RowSource, Wanted } from './row-source.ts';
+import { checkCreated, type RowView, unfit } from './row-view.ts';
 import { typedValue } from './values.ts';
-import type { AsOf, FeatureValue } from './windows/state.ts';
-
-/** An entity whose row as of a time is wanted. */
-export interface Wanted {
-  /** Its keys as texts, in the order of the view's; null when the request names none. */
-  readonly keys: readonly (string | null)[];
-  readonly entity: string;
-  readonly asOf: AsOf;
-}
-
-/** A page of the entities of a table, in the order of their keys. */
-export interface Page {
-  /** What came in or was closed after this; all when left out. */
-  fromMs?: number | undefined;
-  toMs: number;
-  /** The keys after which the page begins. */
-  after?: readonly string[] | undefined;
-  countMax: number;
-}
-
-type KeyedRow = OnlineRow & { keys: string[] };
+import type { FeatureValue } from './windows/state.ts';
 
 /** What was found out about a table, as pieces of SQL. */
 interface Statements {
@@ -35,11 +16,8 @@ interface Statements {
 const KEY_TYPES = /^(text|character varying|character|uuid|smallint|integer|bigint|boolean)(\(|$)/;
 const TIME_TYPES = /^(timestamp|date)/;
 
-/**
- * Batch views over tables of the same database, in the schemas that the operator allows. The newest row not after the time asked for counts: by the
- * time of the row, then by when it was written, then by its values as text, so that no two rows are ever equal by chance.
- */
-export class TableSources {
+/** Batch views over tables of the same database, in the schemas that the operator allows. */
+export class TableSources implements RowSource {
   readonly #db: Database;
   readonly #schemas: readonly string[];
   readonly #statements = new WeakMap<RowView, Promise<Statements>>();
@@ -49,17 +27,8 @@ export class TableSources {
     this.#schemas = schemas;
   }
 
-  /**
-   * The rows of entities, each as of its own time.
-   *
-   * @throws AiosError `features.source_not_allowed`, `features.source_unfit`, `features.no_cutoff`, `features.invalid_key`
-   */
   async history(view: RowView, wanted: readonly Wanted[]): Promise<(OnlineRow | undefined)[]> {
-    if (!view.table!.created && wanted.some(({ asOf }) => asOf.recordedByMs !== undefined)) {
-      throw new AiosError('features.no_cutoff', {
-        detail: `The table ${view.table!.table} of the view “${view.name}” has no “created” column.`,
-      });
-    }
+    if (wanted.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCreated(view);
     const { history } = await this.#of(view);
     const rows = await this.#db
       .queryDynamic<OnlineRow & { index: number }>(history, [
@@ -74,7 +43,6 @@ export class TableSources {
     return found;
   }
 
-  /** The entities of a page with their newest rows, and the keys after which the next page begins. */
   async page(tx: Queryable, view: RowView, { fromMs, toMs, after, countMax }: Page): Promise<KeyedRow[]> {
     const { page } = await this.#of(view);
     const values = [toMs, countMax, ...(fromMs === undefined ? [] : [fromMs]), ...(after ?? [])];
@@ -84,7 +52,6 @@ export class TableSources {
     return rows.map((row) => ({ ...typedRow(view, row), keys: row.keys }));
   }
 
-  /** How many entities there are to go through. */
   async count(
     tx: Queryable,
     view: RowView,
@@ -234,12 +201,6 @@ function typedRow<Row extends OnlineRow>(view: RowView, row: Row): OnlineRow {
   for (const { name, type } of view.features)
     values[name] = typedValue(`${view.name}.${name}`, type, row.values[name]);
   return { timeMs: row.timeMs, createdMs: row.createdMs, validToMs: row.validToMs, values };
-}
-
-function unfit(view: RowView, reason: string): AiosError {
-  return new AiosError('features.source_unfit', {
-    detail: `The table ${view.table!.table} of the view “${view.name}”: ${reason}.`,
-  });
 }
 
 /** SQLSTATE 22: a value does not fit its type, here a key; 42: the table is not what it was. */

@@ -64,9 +64,9 @@ interface ColumnFeature extends Described {
   column?: string;
 }
 
-/** The newest row of a table per entity. */
+/** The newest row of a table, or of files, per entity. */
 export interface BatchViewBody extends StoredView {
-  source: TableSourceBody;
+  source: TableSourceBody | FileSourceBody;
   /** Join key → column, where that has another name. */
   keys?: Record<string, string>;
   /** False: for history only, never materialized. */
@@ -74,10 +74,8 @@ export interface BatchViewBody extends StoredView {
   features: Record<string, ColumnFeature>;
 }
 
-/** A table of the same database, in a schema that the operator allows: rows with a time, or with the time in which they hold (SCD2). */
-export interface TableSourceBody {
-  /** `schema.table` */
-  table: string;
+/** Rows have a time, or the time in which they hold (SCD2). */
+export interface RowTimes {
   /** The column with the time of a row. */
   timestamp?: string;
   /** The column with the time at which a row was written: the newer of two rows of one time counts, and a cut-off can be asked for. */
@@ -85,6 +83,21 @@ export interface TableSourceBody {
   /** SCD2: the columns between which a row holds, the end exclusive and null while it is open. */
   validFrom?: string;
   validTo?: string;
+}
+
+/** A table of the same database, in a schema that the operator allows. */
+export interface TableSourceBody extends RowTimes {
+  /** `schema.table` */
+  table: string;
+}
+
+/** Files below a folder that the operator allows, one or those of a pattern (`prices/*.parquet`); a relative path is below the first of the folders. */
+export interface FileSourceBody extends RowTimes {
+  /** With a line of names; nothing between two delimiters is null. Times are ISO 8601 (UTC where they say no zone), or milliseconds. */
+  csv?: string;
+  /** One letter; a comma when left out. */
+  delimiter?: string;
+  parquet?: string;
 }
 
 /** Rows that are sent to `POST /api/v1/features/push`. */
@@ -115,7 +128,7 @@ export type ViewKind = 'stream' | 'batch' | 'push' | 'on-demand';
 /** Which kind of view a body is: its source says it. */
 export function kindOfView({ source }: { source: object }): ViewKind {
   if ('event' in source) return 'stream';
-  if ('table' in source) return 'batch';
+  if ('table' in source || 'csv' in source || 'parquet' in source) return 'batch';
   return 'push' in source ? 'push' : 'on-demand';
 }
 
@@ -129,6 +142,7 @@ export const described = {
 };
 const duration = { type: 'string', pattern: '^(\\d|P)' };
 const column = { type: 'string', pattern: identifier };
+const path = { type: 'string', minLength: 1, pattern: '^(?!.*://)(?!.*(^|[\\\\/])\\.\\.([\\\\/]|$))' };
 const valueType = { enum: [...VALUE_TYPES] };
 
 function object(required: string[], properties: JsonObject): JsonObject {
@@ -167,7 +181,10 @@ const VALIDATORS: Record<ViewKind, Validator> = {
   batch: compileSchema(
     object(['name', 'entity', 'source', 'features'], {
       ...stored,
-      source: object(['table'], {
+      source: object([], {
+        csv: path,
+        delimiter: { type: 'string', minLength: 1, maxLength: 1 },
+        parquet: path,
         table: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*\\.[A-Za-z_][A-Za-z0-9_]*$' },
         timestamp: column,
         created: column,
@@ -214,7 +231,7 @@ export function viewIssues(body: FeatureViewBody): Issue[] {
     case 'stream':
       return [...issues, ...streamIssues(body as StreamViewBody)];
     case 'batch':
-      return [...issues, ...tableIssues((body as BatchViewBody).source)];
+      return [...issues, ...batchIssues((body as BatchViewBody).source)];
     case 'push':
       return issues;
     case 'on-demand':
@@ -230,17 +247,27 @@ function computedIssues(path: string, { expression, function: called }: Computed
   return expression === undefined ? [] : expressionIssue(`${path}/expression`, expression);
 }
 
-function tableIssues({ timestamp, created, validFrom, validTo }: TableSourceBody): Issue[] {
-  if (timestamp && !validFrom && !validTo) return [];
-  if (!timestamp && !created && validFrom && validTo) return [];
-  return [
-    {
+function batchIssues(source: BatchViewBody['source']): Issue[] {
+  const { timestamp, created, validFrom, validTo } = source;
+  const issues: Issue[] = [];
+  const named = ['table', 'csv', 'parquet'].filter((kind) => kind in source);
+  if (named.length > 1)
+    issues.push({
+      path: `/source/${named[1]}`,
+      message: `the rows come from one place: ${named.join(' or ')}`,
+    });
+  if ('delimiter' in source && !('csv' in source))
+    issues.push({ path: '/source/delimiter', message: 'only the lines of a “csv” have a delimiter' });
+  const isDated = timestamp && !validFrom && !validTo;
+  const isHeld = !timestamp && !created && validFrom && validTo;
+  if (!isDated && !isHeld) {
+    issues.push({
       path: '/source',
-      message:
-        'the rows of a table have a “timestamp” (and may have “created”), or “validFrom” and “validTo”',
+      message: 'the rows have a “timestamp” (and may have “created”), or “validFrom” and “validTo”',
       expected: 'timestamp, or validFrom and validTo',
-    },
-  ];
+    });
+  }
+  return issues;
 }
 
 function streamIssues({ source, keys, ttl, tile, lateness, late, features }: StreamViewBody): Issue[] {

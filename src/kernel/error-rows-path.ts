@@ -316,13 +316,13 @@ export const PATH_ERRORS = {
   ),
   'features.source_not_allowed': row(
     403,
-    'The operator does not allow that schema as a source of features',
-    'Name the schema in AIOS_FEATURE_SCHEMAS (a list separated by commas) and start again.',
+    'The operator does not allow that schema, or that folder, as a source of features',
+    'Name the schema in AIOS_FEATURE_SCHEMAS, or the folder in AIOS_FEATURE_FOLDERS (lists separated by commas), and start again.',
   ),
   'features.source_unfit': row(
     422,
-    'The table is not what the batch view says',
-    'Correct the view, or the table: the detail says what is missing.',
+    'The table, or the file, is not what the batch view says',
+    'Correct the view, or its source: the detail says what is missing.',
   ),
   'features.file_not_allowed': row(
     403,

@@ -114,6 +114,7 @@ export const LIMITS = {
     512 * 1024 * 1024,
     'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
   ),
+  offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
   offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
   offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),

@@ -1,6 +1,6 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, sep } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance, DuckDBResult, DuckDBValue } from '@duckdb/node-api';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Limits } from '../../kernel/limits.ts';
@@ -54,8 +54,9 @@ export class DuckDb implements AsyncDisposable {
   static async open({ folders, limits, signal }: Options): Promise<DuckDb> {
     refuseCanceled(signal);
     const { DuckDBInstance } = await import('@duckdb/node-api');
-    // The text of a path is compared, so links are followed first; a folder that is not there holds nothing.
-    const allowed = await Promise.all(folders.map((folder) => realpath(folder).catch(() => undefined)));
+    // The text of a path is compared: a folder is allowed by the name that it was given and by that behind its links.
+    const real = await Promise.all(folders.map((folder) => realpath(folder).catch(() => folder)));
+    const allowed = new Set([...folders, ...real].map((each) => resolve(each)));
     const folder = await realpath(await mkdtemp(join(tmpdir(), 'aios-offline-')));
     try {
       const instance = await DuckDBInstance.create(':memory:', {
@@ -69,7 +70,7 @@ export class DuckDb implements AsyncDisposable {
         allow_community_extensions: 'false',
       });
       const connection = await instance.connect();
-      const directories = [folder, ...allowed].flatMap((each) => (each ? [literal(each + sep)] : []));
+      const directories = [folder, ...allowed].map((each) => literal(each + sep));
       await connection.run("set TimeZone = 'UTC'");
       // Given with the options above, this one is told but not held (1.5.5).
       await connection.run(`set max_temp_directory_size = '${Math.floor(limits.offlineSpillBytesMax)}B'`);

@@ -1,0 +1,139 @@
+import { AiosError } from '../../kernel/errors.ts';
+import { type RowView, timesOf, unfit } from '../row-view.ts';
+import type { ValueType } from '../view-documents.ts';
+import { type DuckDb, identifier, literal } from './duckdb.ts';
+
+/**
+ * The rows of a view over files as a relation of DuckDB: its keys `k0`, `k1`, …, the time of a row `t`, when it was written `c`, until when it holds
+ * `e`, all in microseconds since the epoch as a table of Postgres has them, and its features `f0`, `f1`, ….
+ */
+export interface FileRelation {
+  readonly view: RowView;
+  /** In brackets, to be read from; a column that is not asked for is not read from the file. */
+  readonly sql: string;
+  /** Of each key: what is compared. */
+  readonly keyTypes: readonly KeySql[];
+  /** A row's values as a text, for two rows that are otherwise equal: the same text as a table's. */
+  readonly text: string;
+}
+
+type KeySql = 'bigint' | 'varchar';
+
+const INTEGERS = /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/;
+const TEXTS = /^(VARCHAR|UUID|BOOLEAN|ENUM)/;
+const TIMES = /^(TIMESTAMP|DATE)/;
+
+/** What a feature of a type is in DuckDB and Parquet. */
+const SQL_TYPES: Record<ValueType, string> = {
+  boolean: 'boolean',
+  int64: 'bigint',
+  float64: 'double',
+  string: 'varchar',
+  timestamp: 'timestamp with time zone',
+};
+
+/** The keys `k0`, … of a view. */
+export function keysOf({ keyColumns }: Pick<RowView, 'keyColumns'>): string[] {
+  return keyColumns.map((_, at) => `k${at}`);
+}
+
+/**
+ * Looks at the files of a view. `path` is where they lie.
+ *
+ * @throws AiosError `features.source_unfit` when they are not what the view says, `features.file_not_allowed`
+ */
+export async function fileRelation(duck: DuckDb, view: RowView, path: string): Promise<FileRelation> {
+  const from = readFiles(view, path);
+  const described = await duck
+    .all<{ column_name: string; column_type: string }>(`describe select * from ${from}`)
+    .catch((error: unknown) => {
+      throw fileError(view, error);
+    });
+  const types = new Map(described.map((row) => [row.column_name, row.column_type]));
+  const { timestamp, created, validFrom, validTo } = timesOf(view);
+  const times = [timestamp, created, validFrom, validTo].flatMap((name) => name ?? []);
+  const missing = [...view.keyColumns, ...times, ...view.features.map(({ column }) => column)].filter(
+    (name) => !types.has(name),
+  );
+  if (missing.length > 0) throw unfit(view, `it has no column ${missing.join(', ')}`);
+  const keyTypes = view.keyColumns.map((column, at) => keyType(view, column, at, types.get(column)!));
+  const time = (name: string) => micros(view, name, types.get(name)!);
+  const columns = [
+    ...view.keyColumns.map((column, at) => `${identifier(column)}::${keyTypes[at]} as k${at}`),
+    `${time(timestamp ?? validFrom!)} as t`,
+    `${created ? time(created) : 'null::bigint'} as c`,
+    `${validTo ? time(validTo) : 'null::bigint'} as e`,
+    ...view.features.map(
+      ({ type, column }, at) => `${featureValue(view, type, column, types.get(column)!)} as f${at}`,
+    ),
+  ];
+  return {
+    view,
+    sql: `(select ${columns.join(', ')} from ${from})`,
+    keyTypes,
+    text: textOf(view),
+  };
+}
+
+/** What DuckDB says of a file that is not what its view says. */
+export function fileError(view: RowView, error: unknown): unknown {
+  return error instanceof AiosError && error.code === 'features.offline_failed'
+    ? unfit(view, error.message.replace(/\.$/, ''), error)
+    : error;
+}
+
+function readFiles({ files }: RowView, path: string): string {
+  // Names of folders (a=1/) give no columns: a file says by itself what it holds.
+  const common = 'union_by_name = true, hive_partitioning = false';
+  if (files!.csv === undefined) return `read_parquet(${literal(path)}, ${common})`;
+  const delimiter = literal(files!.delimiter ?? ',');
+  // Every value is a text and the view says its type: what the first lines look like decides nothing.
+  return `read_csv(${literal(path)}, ${common}, header = true, all_varchar = true, delim = ${delimiter}, quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false)`;
+}
+
+function keyType(view: RowView, column: string, at: number, type: string): KeySql {
+  if (INTEGERS.test(type)) return 'bigint';
+  if (!TEXTS.test(type)) throw unfit(view, `the key ${column} is of type ${type}`);
+  return view.files!.csv !== undefined && view.keyTypes?.[view.joinKeys[at]!] === 'int64'
+    ? 'bigint'
+    : 'varchar';
+}
+
+/** Rounded up where a file is finer than a microsecond: a row counts no earlier than it says. */
+function micros(view: RowView, name: string, type: string): string {
+  const column = identifier(name);
+  if (type === 'TIMESTAMP_NS') return roundedUp(`epoch_ns(${column})`);
+  if (TIMES.test(type)) return `epoch_us(${type === 'DATE' ? `${column}::timestamp` : column})`;
+  if (INTEGERS.test(type)) return `${column}::bigint * 1000`;
+  if (type === 'VARCHAR' && view.files!.csv !== undefined)
+    return `case when regexp_full_match(${column}, '-?[0-9]+') then ${column}::bigint * 1000 else epoch_us(${column}::timestamptz) end`;
+  throw unfit(view, `${name} is of type ${type}, no time`);
+}
+
+/** A thousandth, rounded up. */
+function roundedUp(sql: string): string {
+  return `(${sql} // 1000 + (${sql} % 1000 > 0)::int)`;
+}
+
+/** As the feature's type has it; a time in milliseconds. */
+function featureValue(view: RowView, type: ValueType, name: string, found: string): string {
+  const column = identifier(name);
+  switch (type) {
+    case 'float64': // what JSON cannot hold is nothing
+      return `case when isfinite(${column}::double) then ${column}::double end`;
+    case 'timestamp':
+      return INTEGERS.test(found) ? `${column}::bigint` : roundedUp(micros(view, name, found));
+    default:
+      return `${column}::${SQL_TYPES[type]}`;
+  }
+}
+
+/** `{"name" : value, …}` as json_build_object of Postgres writes it: a whole number has no “.0” there. */
+function textOf({ features }: RowView): string {
+  const members = features.map(({ name, type }, at) => {
+    const value =
+      type === 'float64' ? `regexp_replace(f${at}::varchar, '\\.0$', '')` : `to_json(f${at})::varchar`;
+    return `${literal(`"${name}" : `)} || coalesce(${value}, 'null')`;
+  });
+  return `'{' || ${members.join(" || ', ' || ")} || '}'`;
+}
