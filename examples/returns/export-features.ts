@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createApp } from '../../src/app.ts';
 import { readProject } from '../../src/cli/projects.ts';
-import type { SpineRow } from '../../src/features/feature-store.ts';
+import type { SpineRow } from '../../src/features/historical.ts';
 import { ManualClock } from '../../src/kernel/clock.ts';
 import type { CloudEvent } from '../../src/kernel/cloudevent.ts';
 import type { JsonObject } from '../../src/kernel/json.ts';

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { SpineRow } from '../features/feature-store.ts';
+import type { SpineRow } from '../features/historical.ts';
 import type { JsonObject } from '../kernel/json.ts';
 
 /** Entities, rows or places in one request. */

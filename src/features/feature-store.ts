@@ -1,5 +1,4 @@
 import { metrics } from '@opentelemetry/api';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../kernel/clock.ts';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
@@ -7,16 +6,21 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
-import { type CompiledView, entityKey } from './compiled.ts';
 import type { FeatureFreshness } from './freshness.ts';
-import { type Asked, RowFeatures, type RowStores } from './row-features.ts';
-import type { RowView } from './row-view.ts';
+import {
+  checkCutoff,
+  HISTORICAL_CHUNK,
+  HistoricalReader,
+  keyOf,
+  type SpineRow,
+  valuesOf,
+} from './historical.ts';
+import { RowFeatures, type RowStores } from './row-features.ts';
 import type { CompiledService } from './service.ts';
-import { StateCache, weight } from './state-cache.ts';
-import { type EntityState, type LateEvent, nothingCollected, readStates, writeCollected } from './storage.ts';
+import { StateCache } from './state-cache.ts';
+import { type EntityState, type LateEvent, nothingCollected, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
-import { type AsOf, type Contribution, evaluateExact, type FeatureValue } from './windows/state.ts';
-import { evaluateTiled } from './windows/tile.ts';
+import type { AsOf, FeatureValue } from './windows/state.ts';
 
 /** How the store knows that the stream has been worked through, and by whom. */
 export interface StreamProgress extends GroupOffsets {
@@ -41,12 +45,6 @@ export interface Vectors {
   pins: { kind: 'feature-service' | 'feature-view'; name: string; version: string; digest?: string }[];
 }
 
-export interface SpineRow {
-  keys: JsonObject;
-  asOf: AsOf;
-  request?: JsonObject;
-}
-
 interface Dependencies {
   db: Queryable;
   views: FeatureViews;
@@ -57,8 +55,6 @@ interface Dependencies {
   rows: RowStores;
   freshness: Pick<FeatureFreshness, 'note'>;
 }
-
-const HISTORICAL_CHUNK = 500;
 
 const meter = metrics.getMeter('aios.features');
 const freshness = meter.createHistogram('aios.features.freshness', {
@@ -189,69 +185,31 @@ export class FeatureStore {
   }
 
   /**
-   * Vectors for many places in the past: the same computation over the same state, chunk by chunk; an entity is read once
-   * as long as what was read fits in memory.
+   * Vectors for many places in the past: the same computation over the same state, chunk by chunk.
    *
    * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
    */
   async historical(name: string, spine: readonly SpineRow[]): Promise<Vectors> {
-    const service = this.#views.service(name);
+    const reader = this.historicalReader(name);
+    const { service } = reader;
     if (spine.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCutoff(service);
-    const { streams } = service;
-    if (streams.length > 0) await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
-    const read = new LRUCache<string, EntityState>({
-      maxSize: this.#limits.featureContributionsCachedMax,
-      sizeCalculation: weight,
-    });
+    if (service.streams.length > 0)
+      await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
+    // Files are read once for all rows, not once for a chunk.
+    const fromFiles = new Map<string, (readonly FeatureValue[])[]>();
+    for (const view of service.rows) if (view.files) fromFiles.set(view.name, await reader.past(view, spine));
     const rows: FeatureValue[][] = [];
     for (let from = 0; from < spine.length; from += HISTORICAL_CHUNK) {
-      const chunk = spine.slice(from, from + HISTORICAL_CHUNK);
-      const keys = chunk.map((row) => streams.map((view) => keyOf(view, row.keys)));
-      const [states, fromRows] = await Promise.all([
-        this.#statesOf(streams, keys, read),
-        Promise.all(
-          service.rows.map((view) =>
-            this.#rows.past(
-              view,
-              chunk.map((row) => askedOf(view, row)),
-            ),
-          ),
-        ),
-      ]);
-      for (const [index, { asOf, request = {} }] of chunk.entries()) {
-        const values: (readonly FeatureValue[])[] = streams.map((view, at) =>
-          valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
-        );
-        for (const each of fromRows) values.push(each[index]!);
-        rows.push(service.vector(values, request, asOf.timeMs));
-      }
+      const to = from + HISTORICAL_CHUNK;
+      const known = new Map([...fromFiles].map(([view, values]) => [view, values.slice(from, to)]));
+      rows.push(...(await reader.vectors(spine.slice(from, to), known)));
     }
     return { names: service.names, rows, pins: pinsOf(service) };
   }
 
-  /** The states of a chunk's entities: those that were read before, and the others in one round trip. */
-  async #statesOf(
-    views: readonly CompiledView[],
-    chunk: readonly (readonly string[])[],
-    read: LRUCache<string, EntityState>,
-  ): Promise<Map<string, EntityState>> {
-    const states = new Map<string, EntityState>();
-    const wanted = new Map<string, { view: CompiledView; entity: string }>();
-    for (const row of chunk) {
-      for (const [at, view] of views.entries()) {
-        const entity = row[at]!;
-        const key = `${view.id}/${entity}`;
-        const known = read.get(key);
-        if (known) states.set(key, known);
-        else wanted.set(key, { view, entity });
-      }
-    }
-    const found = await readStates(this.#db, [...wanted.values()]);
-    for (const [index, key] of [...wanted.keys()].entries()) {
-      states.set(key, found[index]!);
-      read.set(key, found[index]!);
-    }
-    return states;
+  /** Vectors of the past for more rows than one answer holds. @throws AiosError `features.unknown_service`, `features.building` */
+  historicalReader(name: string): HistoricalReader {
+    return new HistoricalReader(this.#views.service(name), this.#db, this.#rows, this.#limits);
   }
 
   /** Once per batch and type, not per event and view. */
@@ -279,16 +237,6 @@ export class FeatureStore {
   }
 }
 
-/** A tile holds events whenever they were recorded; only where none comes after its lateness does a cut-off say which tiles were whole. */
-function checkCutoff({ streams }: CompiledService): void {
-  const view = streams.find(({ plan, latenessMs }) => plan && latenessMs === undefined);
-  if (view) {
-    throw new AiosError('features.no_cutoff', {
-      detail: `The tiled view “${view.name}” states no lateness.`,
-    });
-  }
-}
-
 function countLate(late: readonly LateEvent[]): void {
   for (const { view } of late) lateCounter.add(1, { view: view.name, outcome: view.late });
 }
@@ -304,37 +252,9 @@ function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
   return [...newest.values()];
 }
 
-/** What a stream view says of an entity as of a place. */
-export function valuesOf(
-  view: CompiledView,
-  { contributions, tiles }: Readonly<Pick<EntityState, 'tiles'> & { contributions: readonly Contribution[] }>,
-  asOf: AsOf,
-): FeatureValue[] {
-  return view.plan
-    ? evaluateTiled(view.plan, tiles, asOf)
-    : evaluateExact(view.features, contributions, asOf);
-}
-
-function askedOf(view: RowView, { keys, asOf }: SpineRow): Asked {
-  return { keys, entity: keyOf(view, keys), asOf };
-}
-
-/** An entity that a request does not name (no customer on record) has an empty state. */
-export function keyOf(view: CompiledView | RowView, keys: JsonObject): string {
-  const { joinKeys } = view;
-  for (const key of joinKeys) {
-    if (!(key in keys)) {
-      const absent = joinKeys.filter((each) => !(each in keys));
-      throw new AiosError('features.missing_key', {
-        detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
-      });
-    }
-  }
-  return entityKey(view.name, joinKeys, (key) => keys[key], view.keyTypes) ?? '';
-}
-
 const pins = new WeakMap<CompiledService, Vectors['pins']>();
 
+/** The versions that make a service's vectors. */
 function pinsOf(service: CompiledService): Vectors['pins'] {
   let known = pins.get(service);
   if (!known) {

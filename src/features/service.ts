@@ -40,6 +40,8 @@ export interface CompiledService extends ServiceViews {
   readonly version: number;
   readonly digest: string;
   readonly names: readonly string[];
+  /** Where the values of the vector come from when none of them is computed. */
+  readonly slots: readonly Slot[] | undefined;
   /** The vector, from the values of the stored views: the streams, then the rows, in their order. */
   vector(values: readonly (readonly FeatureValue[])[], request: JsonObject, nowMs: number): FeatureValue[];
 }
@@ -85,10 +87,11 @@ export function compileService(
   const service = { ...views, name: body.name, version, digest, names };
   if (onDemand.length === 0 && derived.length === 0) {
     const direct = names.map((name) => slots.get(name)!);
-    return { ...service, vector: (values) => read(direct, values) };
+    return { ...service, slots: direct, vector: (values) => read(direct, values) };
   }
   return {
     ...service,
+    slots: undefined,
     vector(values, request, nowMs) {
       const scope: Scope = Object.assign(Object.create(null), request, { now: nowMs });
       for (const [name, slot] of slots) scope[name] = valueAt(slot, values);

@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
-import { valuesOf } from './feature-store.ts';
+import { valuesOf } from './historical.ts';
 import type { OnlineRow } from './online-store.ts';
 import { rowValues } from './row-view.ts';
 import { readStates } from './storage.ts';
