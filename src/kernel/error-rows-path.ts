@@ -329,6 +329,21 @@ export const PATH_ERRORS = {
     'The operator does not allow files of that place',
     'Name the folder in AIOS_FEATURE_FOLDERS (a list separated by commas) and start again.',
   ),
+  'features.entities_unfit': row(
+    422,
+    'The file of entities is not what a historical join needs',
+    'Give it a column for each join key and one with the time of each row: the detail says what is missing.',
+  ),
+  'features.file_exists': row(
+    409,
+    'There is a file of that name already',
+    'Name another file to write: none is overwritten.',
+  ),
+  'features.unknown_join': row(
+    404,
+    'There is no such historical join',
+    'List them at /api/v1/features/joins.',
+  ),
   'features.offline_failed': row(
     422,
     'A job over files failed',

@@ -24,7 +24,7 @@ const TEXTS = /^(VARCHAR|UUID|BOOLEAN|ENUM)/;
 const TIMES = /^(TIMESTAMP|DATE)/;
 
 /** What a feature of a type is in DuckDB and Parquet. */
-const SQL_TYPES: Record<ValueType, string> = {
+export const SQL_TYPES: Record<ValueType, string> = {
   boolean: 'boolean',
   int64: 'bigint',
   float64: 'double',
@@ -57,7 +57,7 @@ export async function fileRelation(duck: DuckDb, view: RowView, path: string): P
   );
   if (missing.length > 0) throw unfit(view, `it has no column ${missing.join(', ')}`);
   const keyTypes = view.keyColumns.map((column, at) => keyType(view, column, at, types.get(column)!));
-  const time = (name: string) => micros(view, name, types.get(name)!);
+  const time = (name: string) => timeOf(view, name, types.get(name)!);
   const columns = [
     ...view.keyColumns.map((column, at) => `${identifier(column)}::${keyTypes[at]} as k${at}`),
     `${time(timestamp ?? validFrom!)} as t`,
@@ -99,15 +99,23 @@ function keyType(view: RowView, column: string, at: number, type: string): KeySq
     : 'varchar';
 }
 
-/** Rounded up where a file is finer than a microsecond: a row counts no earlier than it says. */
-function micros(view: RowView, name: string, type: string): string {
+/**
+ * A column's time in microseconds since the epoch, rounded up where it is finer: a row counts no earlier than it says. A text is one of a CSV file: ISO
+ * 8601, or milliseconds. Undefined for a type that is no time.
+ */
+export function micros(name: string, type: string, isText: boolean): string | undefined {
   const column = identifier(name);
   if (type === 'TIMESTAMP_NS') return roundedUp(`epoch_ns(${column})`);
   if (TIMES.test(type)) return `epoch_us(${type === 'DATE' ? `${column}::timestamp` : column})`;
   if (INTEGERS.test(type)) return `${column}::bigint * 1000`;
-  if (type === 'VARCHAR' && view.files!.csv !== undefined)
-    return `case when regexp_full_match(${column}, '-?[0-9]+') then ${column}::bigint * 1000 else epoch_us(${column}::timestamptz) end`;
-  throw unfit(view, `${name} is of type ${type}, no time`);
+  if (type !== 'VARCHAR' || !isText) return undefined;
+  return `case when regexp_full_match(${column}, '-?[0-9]+') then ${column}::bigint * 1000 else epoch_us(${column}::timestamptz) end`;
+}
+
+function timeOf(view: RowView, name: string, type: string): string {
+  const sql = micros(name, type, view.files!.csv !== undefined);
+  if (sql === undefined) throw unfit(view, `${name} is of type ${type}, no time`);
+  return sql;
 }
 
 /** A thousandth, rounded up. */
@@ -122,7 +130,7 @@ function featureValue(view: RowView, type: ValueType, name: string, found: strin
     case 'float64': // what JSON cannot hold is nothing
       return `case when isfinite(${column}::double) then ${column}::double end`;
     case 'timestamp':
-      return INTEGERS.test(found) ? `${column}::bigint` : roundedUp(micros(view, name, found));
+      return INTEGERS.test(found) ? `${column}::bigint` : roundedUp(timeOf(view, name, found));
     default:
       return `${column}::${SQL_TYPES[type]}`;
   }

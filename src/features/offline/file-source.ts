@@ -97,7 +97,7 @@ export class FileSources implements RowSource {
 }
 
 /** The files of a view, as a relation. @throws AiosError `features.source_not_allowed`, `features.source_unfit` */
-async function relationOf(
+export async function relationOf(
   duck: DuckDb,
   view: RowView,
   jobs: Pick<OfflineJobs, 'locate'>,
@@ -115,7 +115,7 @@ async function relationOf(
 }
 
 /** `joinAsOf`, with what DuckDB says of a file as a fault of the view. @throws AiosError `features.source_unfit` */
-async function joinFiles(
+export async function joinFiles(
   duck: DuckDb,
   relation: FileRelation,
   join: Parameters<typeof joinAsOf>[2],
@@ -181,7 +181,7 @@ async function writeSpine(
 }
 
 /** What DuckDB says of a key that is not of the files' type. */
-function invalidKey(view: RowView, error: unknown): unknown {
+export function invalidKey(view: RowView, error: unknown): unknown {
   return error instanceof AiosError && error.code === 'features.offline_failed'
     ? new AiosError('features.invalid_key', {
         detail: `The view “${view.name}”: ${error.message}`,
