@@ -1,5 +1,6 @@
 import type { Stations } from './stations.ts';
 import { measureQuality } from './stations-contracts.ts';
+import { expireDatasets } from './stations-datasets.ts';
 import { log as logger } from './telemetry/logger.ts';
 
 const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
@@ -64,6 +65,7 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => stations.freshness.stop());
   if (takesRuns) stations.materializations.begin();
   closers.push(() => stations.materializations.stop());
+  expireDatasets(stations);
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

@@ -17,6 +17,8 @@ import { decisionKind } from './decisions/decision-kind.ts';
 import { createDecisions } from './decisions/decisions.ts';
 import { EventConsumers } from './events/consumers.ts';
 import { EventLog } from './events/log.ts';
+import { datasetKind } from './features/datasets/dataset-kind.ts';
+import type { Datasets } from './features/datasets/datasets.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './features/definitions.ts';
 import type { FeatureFunctions } from './features/service.ts';
 import type { Clock } from './kernel/clock.ts';
@@ -27,7 +29,7 @@ import { AuditReader } from './ledger/audit-reader.ts';
 import { Costs } from './ledger/costs.ts';
 import { checkIdentity } from './ledger/identity.ts';
 import { openLedgerKeys } from './ledger/key-files.ts';
-import { Lineage } from './ledger/lineage.ts';
+import { Lineage, type LineagePin } from './ledger/lineage.ts';
 import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
@@ -39,6 +41,7 @@ import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createContracts } from './stations-contracts.ts';
+import { createDatasets, datasetsOfModels, withDatasets } from './stations-datasets.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createEventOutlets } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
@@ -111,14 +114,14 @@ export async function createStations(ground: Ground) {
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
   const definitions = new Definitions(db);
-  const events = createEvents(ground, definitions);
+  const events = createEvents(ground, definitions, auditLog);
   const registered = createContracts(ground, { definitions, auditLog, log: events.log });
   const { contracts } = registered;
   const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const ensembles = createEnsembles(ground, definitions, RUNTIMES);
   const runtimes = { ...createRuntimes(limits, outgoing, variables), openai, workflow: ensembles.runtime };
-  const inference = createInference(ground, definitions, auditLog, runtimes, ensembles.kinds);
+  const inference = createInference(ground, definitions, { auditLog, ...events }, runtimes, ensembles.kinds);
   const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
   const access = createAccess(ground, auditLog);
@@ -152,7 +155,7 @@ export async function createStations(ground: Ground) {
     findDefinition: findIn(definitions),
     emit,
     lineage: ({ event, pins, runId }) =>
-      lineage.record({ runId, event, pins: event ? [contractPin(contracts, event), ...pins] : pins }),
+      lineage.record({ runId, event, pins: pinsOf({ contracts, ...inference }, event, pins) }),
     audit: (entry) => auditLog.entry(entry),
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });
@@ -243,6 +246,7 @@ export function kindsOf(
     entityKind,
     featureViewKind,
     featureServiceKind,
+    datasetKind,
     modelKind(runtimeKinds),
     decisionKind,
     calendarKind,
@@ -276,8 +280,8 @@ async function createLedger({ db, clock, limits, dataDir }: Ground) {
   };
 }
 
-/** The log, its consumers, and the features that one of them keeps. */
-function createEvents(ground: Ground, definitions: Definitions) {
+/** The log, its consumers, the features that one of them keeps, and the datasets that are made of these. */
+function createEvents(ground: Ground, definitions: Definitions, auditLog: AuditLog) {
   const { db, commit, clock, limits } = ground;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({
@@ -286,14 +290,16 @@ function createEvents(ground: Ground, definitions: Definitions) {
     limits,
     onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
   });
-  return { log, consumers, ...createFeatures(ground, definitions, log, consumers) };
+  const features = createFeatures(ground, definitions, log, consumers);
+  const datasets = createDatasets(ground, { definitions, log, auditLog, ...features });
+  return { log, consumers, ...features, datasets };
 }
 
 /** The registry and what serves its models; the one verifies with the other. */
 function createInference(
   ground: Ground,
   definitions: Definitions,
-  auditLog: AuditLog,
+  { auditLog, datasets }: { auditLog: AuditLog; datasets: Datasets },
   runtimes: ServingDependencies['runtimes'],
   runtimeKinds: RuntimeKinds,
 ) {
@@ -302,6 +308,7 @@ function createInference(
     ...ground,
     definitions,
     runtimes: runtimeKinds,
+    datasets: datasetsOfModels(datasets),
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),
@@ -357,6 +364,15 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
 function names(variable: string): string[] {
   const list = process.env[variable]?.split(',') ?? [];
   return list.map((name) => name.trim()).filter(Boolean);
+}
+
+/** What a run was made with: the contract of its event, what its steps used, and what the models were trained on. */
+function pinsOf(
+  { contracts, models }: { contracts: Contracts; models: Models },
+  event: CloudEvent | undefined,
+  pins: readonly LineagePin[],
+): readonly LineagePin[] {
+  return withDatasets(models, event ? [contractPin(contracts, event), ...pins] : pins);
 }
 
 function contractPin(contracts: Contracts, { type, dataversion }: CloudEvent) {

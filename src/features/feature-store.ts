@@ -189,8 +189,8 @@ export class FeatureStore {
    *
    * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
    */
-  async historical(name: string, spine: readonly SpineRow[]): Promise<Vectors> {
-    const reader = this.historicalReader(name);
+  async historical(named: string | CompiledService, spine: readonly SpineRow[]): Promise<Vectors> {
+    const reader = this.historicalReader(named);
     const { service } = reader;
     if (spine.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCutoff(service);
     if (service.streams.length > 0)
@@ -208,8 +208,13 @@ export class FeatureStore {
   }
 
   /** Vectors of the past for more rows than one answer holds. @throws AiosError `features.unknown_service`, `features.building` */
-  historicalReader(name: string): HistoricalReader {
-    return new HistoricalReader(this.#views.service(name), this.#db, this.#rows, this.#limits);
+  historicalReader(named: string | CompiledService): HistoricalReader {
+    return new HistoricalReader(
+      typeof named === 'string' ? this.#views.service(named) : named,
+      this.#db,
+      this.#rows,
+      this.#limits,
+    );
   }
 
   /** Once per batch and type, not per event and view. */

@@ -1,4 +1,5 @@
 import type { Migration } from '../store/migrations.ts';
+import { datasetMigration } from './datasets/dataset-lanes.ts';
 
 export const featureMigrations: Migration[] = [
   {
@@ -123,4 +124,5 @@ export const featureMigrations: Migration[] = [
       create unique index feature_materializations_running on feature_materializations (view) where status = 'running';
       create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);`,
   },
+  datasetMigration,
 ];

@@ -286,14 +286,28 @@ function comparePsi(
   found: Readonly<Record<string, number>>,
   { psi: threshold }: Thresholds,
 ): Finding[] {
+  const psi = stabilityIndex(expected, found);
+  if (psi <= threshold) return [];
+  return [finding(feature, 'psi', 0, psi, threshold, `the population stability index is ${short(psi)}`)];
+}
+
+/**
+ * The population stability index of two divisions into the same bins: 0 for equal ones; 0.1 is called small in the field, 0.25 large.
+ *
+ * @param expected shares by bin, of the reference
+ * @example stabilityIndex({ a: 0.5, b: 0.5 }, { a: 0.5, b: 0.5 }) // 0
+ */
+export function stabilityIndex(
+  expected: Readonly<Record<string, number>>,
+  found: Readonly<Record<string, number>>,
+): number {
   let psi = 0;
   for (const name of new Set([...Object.keys(expected), ...Object.keys(found)])) {
     const a = Math.max(expected[name] ?? 0, SHARE_MIN);
     const b = Math.max(found[name] ?? 0, SHARE_MIN);
     psi += (b - a) * Math.log(b / a);
   }
-  if (psi <= threshold) return [];
-  return [finding(feature, 'psi', 0, psi, threshold, `the population stability index is ${short(psi)}`)];
+  return psi;
 }
 
 function finding(

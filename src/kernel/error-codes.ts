@@ -1,6 +1,7 @@
 import type { ErrorRow } from './error-row.ts';
 import { ACTING_ERRORS } from './error-rows-acting.ts';
 import { CHAT_ERRORS } from './error-rows-chat.ts';
+import { DATASET_ERRORS } from './error-rows-datasets.ts';
 import { EVENT_ERRORS } from './error-rows-events.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
@@ -12,6 +13,7 @@ import { PATH_ERRORS } from './error-rows-path.ts';
 export const ERRORS = {
   ...GROUND_ERRORS,
   ...PATH_ERRORS,
+  ...DATASET_ERRORS,
   ...EVENT_ERRORS,
   ...CHAT_ERRORS,
   ...ACTING_ERRORS,

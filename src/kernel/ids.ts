@@ -25,7 +25,8 @@ export type IdKind =
   | 'whk'
   | 'msg'
   | 'qtn'
-  | 'qly';
+  | 'qly'
+  | 'dsv';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

@@ -117,6 +117,16 @@ export const LIMITS = {
   offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
   offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
   offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
+  datasetRowsMax: limit(20_000_000, 'rows of one version of a dataset'),
+  datasetBytesMax: limit(
+    4 * 1024 * 1024 * 1024,
+    'bytes of the Parquet file of one version of a dataset, and of a file of entity rows that is sent for one',
+  ),
+  datasetJobsMax: limit(2, 'versions of datasets that one process makes, compares or converts at a time'),
+  datasetRetentionPassMs: limit(
+    3_600_000,
+    'how often versions of datasets are looked for that their retention has passed',
+  ),
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),

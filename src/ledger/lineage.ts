@@ -37,6 +37,7 @@ const PATH = [
   'contract',
   'feature-view',
   'feature-service',
+  'dataset',
   'model',
   'decision',
   'queue',

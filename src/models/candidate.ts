@@ -3,6 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
+import type { ModelDataset, NamedDataset } from './datasets.ts';
 import { NAME_PATTERN } from './model-kind.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA, type Signature, settleSignature } from './signature.ts';
@@ -25,6 +26,8 @@ export interface NewVersion {
   signature?: DeclaredSignature | undefined;
   card?: JsonObject | undefined;
   metadata?: JsonObject | undefined;
+  /** What it was trained on. */
+  datasets?: readonly NamedDataset[] | undefined;
   by: Actor;
 }
 
@@ -41,6 +44,7 @@ export interface Candidate {
   readonly signature: DeclaredSignature;
   readonly card: JsonObject;
   readonly metadata: JsonObject;
+  readonly datasets: readonly ModelDataset[];
 }
 
 /** Runs a candidate once in its runtime; answers with the model's own tensors, or why it does not run. */
@@ -74,6 +78,7 @@ export function candidateOf(
   }: NewVersion,
   runtimes: RuntimeKinds,
   limits: Pick<Limits, 'modelBytesMax'>,
+  datasets: readonly ModelDataset[] = [],
 ): Candidate {
   if (!namePattern.test(name)) {
     throw new AiosError('models.invalid', {
@@ -95,8 +100,9 @@ export function candidateOf(
     });
   }
   const digest = digestOfBytes(artifact);
-  const fingerprint = digestOf({ runtime, digest, card, metadata, signature: signature as Json });
-  return { name, runtime, artifact, digest, fingerprint, endpoint, signature, card, metadata };
+  const named = datasets.length === 0 ? {} : { datasets: datasets as unknown as Json };
+  const fingerprint = digestOf({ runtime, digest, card, metadata, signature: signature as Json, ...named });
+  return { name, runtime, artifact, digest, fingerprint, endpoint, signature, card, metadata, datasets };
 }
 
 /**

@@ -4,6 +4,7 @@ import { type Lane, Refused } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { timestamp } from '../store/rows.ts';
 import { approvalMigration } from './approval-lanes.ts';
+import type { ModelDataset } from './datasets.ts';
 import { rolloutMigration } from './rollout-lanes.ts';
 import type { Signature } from './signature.ts';
 
@@ -27,11 +28,12 @@ export const modelMigrations: Migration[] = [
         signature json not null,
         card json not null,
         metadata json not null,
+        datasets json not null,
         created_at timestamptz not null,
         created_by text not null,
         primary key (name, version)
       );
-      comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers runtime, file or endpoint, card and declared signature.';
+      comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers runtime, file or endpoint, card, declared signature and datasets.';
       create table model_aliases (
         name text not null,
         alias text not null,
@@ -56,6 +58,7 @@ export interface VersionItem {
   signature: Signature;
   card: JsonObject;
   metadata: JsonObject;
+  datasets: readonly ModelDataset[];
   createdAt: number;
   createdBy: string;
 }
@@ -76,8 +79,8 @@ export const versionLane: Lane<VersionItem> = {
       );
       await tx.query(
         `insert into model_versions
-           (name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (name, version) do nothing`,
+           (name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (name, version) do nothing`,
         [
           item.name,
           item.version,
@@ -89,6 +92,7 @@ export const versionLane: Lane<VersionItem> = {
           JSON.stringify(item.signature),
           JSON.stringify(item.card),
           JSON.stringify(item.metadata),
+          JSON.stringify(item.datasets),
           timestamp(item.createdAt),
           item.createdBy,
         ],

@@ -4,6 +4,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, ProjectFile } from '../store/project.ts';
+import { DATASETS_SCHEMA, type NamedDataset } from './datasets.ts';
 import { HOSTING_SCHEMA, type HostingOptions } from './hosting-options.ts';
 import { PROMOTION_SCHEMA, type PromotionPolicy, policyIssues } from './promotion-policy.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
@@ -40,6 +41,8 @@ export interface ModelDefinition {
   readonly signature?: DeclaredSignature;
   readonly card?: JsonObject;
   readonly metadata?: JsonObject;
+  /** What it was trained on. */
+  readonly datasets?: readonly NamedDataset[];
   /** Given to the first version that is registered; moving it later is a promotion. */
   readonly alias?: string;
   readonly serving?: Partial<ServingOptions>;
@@ -64,6 +67,7 @@ const validate = compileSchema({
     signature: signatureSchema,
     card: { anyOf: [{ type: 'object' }, { type: 'string', pattern: '\\.md$' }] },
     metadata: { type: 'object' },
+    datasets: DATASETS_SCHEMA,
     promotion: PROMOTION_SCHEMA,
     alias: { type: 'string', pattern: NAME_PATTERN },
     serving: {

@@ -7,6 +7,7 @@ import type { Definitions } from '../store/definitions.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
 import {
   type Actor,
+  type Candidate,
   candidateOf,
   type NewVersion,
   namePattern,
@@ -14,6 +15,7 @@ import {
   verifyCandidate,
 } from './candidate.ts';
 import { retryConflicts } from './conflicts.ts';
+import { type DatasetsOfModels, type ModelDataset, NO_DATASETS } from './datasets.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
@@ -47,6 +49,8 @@ export interface ModelVersion {
   readonly signature: Signature;
   readonly card: JsonObject;
   readonly metadata: JsonObject;
+  /** What it was trained on. */
+  readonly datasets: readonly ModelDataset[];
   /** Only a version that passed its warm-up in a real replica is kept. */
   readonly status: 'ready';
   readonly createdAt: number;
@@ -83,6 +87,7 @@ export type ModelChange =
       by: Actor;
       at: number;
       card: JsonObject;
+      datasets?: JsonObject[];
     }
   | {
       kind: 'model.promoted' | 'model.rolled-back';
@@ -104,6 +109,8 @@ export interface ModelsDependencies {
   definitions: Pick<Definitions, 'latest' | 'onChange'>;
   runtimes: RuntimeKinds;
   verify: Verify;
+  /** Without them no version names any. */
+  datasets?: DatasetsOfModels;
   record(change: ModelChange): readonly Write[];
   /** Called before an alias moves: warm the version, so that its first request does not wait. */
   prepare?(name: string, version: number): Promise<void>;
@@ -122,6 +129,7 @@ interface VersionRow {
   signature: Signature;
   card: JsonObject;
   metadata: JsonObject;
+  datasets: ModelDataset[];
   created_at: number;
   created_by: string;
 }
@@ -169,11 +177,12 @@ export class Models {
    * @example await models.register({ name: 'return-risk', onnx, card: { auc: 0.8 }, by: { kind: 'key', id } })
    */
   async register(wanted: NewVersion): Promise<ModelVersion> {
-    const candidate = candidateOf(wanted, this.#deps.runtimes, this.#deps.limits);
-    const { name, runtime, digest, fingerprint, endpoint, card } = candidate;
+    const candidate = await this.#candidate(wanted);
+    const { name, runtime, digest, fingerprint, endpoint, card, datasets } = candidate;
     const known = this.#byFingerprint(name, fingerprint);
     if (known) return known;
     const signature = await verifyCandidate(candidate, this.#deps.verify);
+    const { datasets: uses = NO_DATASETS } = this.#deps;
     return retryConflicts(async () => {
       await this.reload();
       const present = this.#byFingerprint(name, fingerprint);
@@ -181,10 +190,12 @@ export class Models {
       const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
       const { by } = wanted;
       const at = this.#deps.clock.now();
+      const named = datasets.length > 0 && { datasets: datasets.map((dataset) => ({ ...dataset })) };
       const what = { name, version, runtime, digest, ...(endpoint && { endpoint }) };
       await this.#deps.commit.commit([
         write(versionLane, { ...candidate, version, signature, createdAt: at, createdBy: by.id }),
-        ...this.#deps.record({ kind: 'model.registered', ...what, by, at, card }),
+        ...datasets.map((dataset) => uses.use({ name, version }, dataset)),
+        ...this.#deps.record({ kind: 'model.registered', ...what, by, at, card, ...named }),
       ]);
       await this.reload();
       return this.version(name, version);
@@ -199,7 +210,7 @@ export class Models {
    * @example await models.verify({ name: 'return-risk', onnx, by }, 'models/return-risk/model.yaml')
    */
   async verify(wanted: NewVersion, label = wanted.name): Promise<void> {
-    const candidate = candidateOf(wanted, this.#deps.runtimes, this.#deps.limits);
+    const candidate = await this.#candidate(wanted);
     if (this.#byFingerprint(candidate.name, candidate.fingerprint)) return;
     await verifyCandidate(candidate, this.#deps.verify, label);
   }
@@ -282,6 +293,11 @@ export class Models {
     return rest;
   }
 
+  /** What a version was trained on; nothing of one that is not there. */
+  datasetsOf(name: string, version: number): readonly ModelDataset[] {
+    return this.#entries.get(name)?.versions.get(version)?.datasets ?? [];
+  }
+
   /** @throws AiosError `models.unknown_model` */
   get(name: string): Model {
     const { versions, aliases } = this.#entry(name);
@@ -307,7 +323,7 @@ export class Models {
   /** Reads versions and aliases that other processes may have made. */
   async reload(): Promise<void> {
     const rows = await this.#deps.db.query<VersionRow>(
-      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, created_at, created_by
+      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by
        from model_versions order by name, version`,
     );
     for (const row of rows) {
@@ -331,6 +347,12 @@ export class Models {
       entry.aliases = Object.assign(Object.create(null), Object.fromEntries(pairs));
       entry.served = this.#served.of(entry.served, own);
     }
+  }
+
+  async #candidate(wanted: NewVersion): Promise<Candidate> {
+    const { runtimes, limits, datasets = NO_DATASETS } = this.#deps;
+    const settled = wanted.datasets?.length ? await datasets.settle(wanted.datasets) : [];
+    return candidateOf(wanted, runtimes, limits, settled);
   }
 
   #entry(name: string): Entry {

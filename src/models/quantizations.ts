@@ -142,7 +142,15 @@ export class Quantizations {
       ...(fill !== undefined && { fill }),
       ...(results && { results }),
     };
-    const version = await models.register({ name, onnx, signature, card, metadata: parent.metadata, by });
+    const version = await models.register({
+      name,
+      onnx,
+      signature,
+      card,
+      metadata: parent.metadata,
+      datasets: parent.datasets,
+      by,
+    });
     return { version, quantization, isNew: true };
   }
 

@@ -1,0 +1,129 @@
+import { digestOf } from '../../kernel/canonical.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { CompiledService } from '../service.ts';
+import type { DatasetProfile } from './column-profile.ts';
+import type { DatasetColumn } from './columns.ts';
+import type { DatasetBody, EntityEvents } from './dataset-kind.ts';
+import type { RowFormat, TimeRange } from './entity-rows.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** A version of something that a dataset was made with. */
+export interface DatasetPin {
+  readonly kind: 'feature-service' | 'feature-view';
+  readonly name: string;
+  readonly version: string;
+  readonly digest?: string;
+}
+
+/** What a version was made of: enough to make it again as long as the log and the tables hold what they held. */
+export interface DatasetQuery {
+  readonly service?: string;
+  readonly views?: readonly string[];
+  readonly pins: readonly DatasetPin[];
+  readonly entities:
+    | { readonly events: EntityEvents; readonly from?: string; readonly to?: string }
+    | { readonly rows: number }
+    | { readonly file: RowFormat };
+  /** The cut-off: only what had been recorded by then counted. */
+  readonly createdBefore?: string;
+  /** When it was asked. */
+  readonly asked: string;
+}
+
+/** An immutable snapshot of a dataset; times are milliseconds. */
+export interface DatasetVersion {
+  readonly dataset: string;
+  readonly version: number;
+  /** Of the definition of the dataset. */
+  readonly definitionVersion: number;
+  /** Of the Parquet file. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly rows: number;
+  readonly columns: readonly DatasetColumn[];
+  readonly query: DatasetQuery;
+  readonly profile: DatasetProfile;
+  /** Rows of each part, where the dataset is split. */
+  readonly parts: Readonly<Record<string, number>> | null;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly deletedAt: number | null;
+  readonly deletedBy: string | null;
+  /** Versions of models that were trained on it. */
+  readonly models: readonly { readonly name: string; readonly version: number }[];
+}
+
+/** Who did it, as the audit log names actors. */
+export interface Actor {
+  readonly kind: string;
+  readonly id: string;
+}
+
+/** A change, for the audit log: its writes are committed with the change. */
+export interface DatasetChange {
+  readonly action: 'version-made' | 'version-deleted';
+  readonly dataset: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly rows: number;
+  readonly by: Actor;
+  readonly at: number;
+  readonly reason?: string;
+}
+
+/** Where entity rows come from, where the definition does not say it. */
+export type EntitySource =
+  | { readonly rows: readonly JsonObject[] }
+  | { readonly file: { readonly content: AsyncIterable<Uint8Array>; readonly format: RowFormat } };
+
+export interface NewVersion extends TimeRange {
+  readonly name: string;
+  readonly source?: EntitySource | undefined;
+  /** Only what had been recorded by then counts. */
+  readonly createdBeforeMs?: number | undefined;
+  readonly by: Actor;
+}
+
+/** What a version is made of, told before it is made. */
+export function queryOf(
+  body: DatasetBody,
+  service: CompiledService,
+  wanted: NewVersion,
+  nowMs: number,
+): DatasetQuery {
+  const { source, fromMs, toMs, createdBeforeMs } = wanted;
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const entities: DatasetQuery['entities'] = source
+    ? 'rows' in source
+      ? { rows: source.rows.length }
+      : { file: source.file.format }
+    : {
+        events: body.entities!.events,
+        ...(fromMs === undefined ? {} : { from: iso(fromMs) }),
+        ...(toMs === undefined ? {} : { to: iso(toMs) }),
+      };
+  return {
+    ...(body.service === undefined ? {} : { service: body.service }),
+    ...(body.views === undefined ? {} : { views: body.views }),
+    pins: pinsOf(service),
+    entities,
+    ...(createdBeforeMs === undefined ? {} : { createdBefore: iso(createdBeforeMs) }),
+    asked: iso(nowMs),
+  };
+}
+
+/** Two versions of one content are one, if they were made by the same versions of views, up to the same cut-off. */
+export function fingerprintOf({ digest, columns }: Snapshot, { pins, createdBefore }: DatasetQuery): string {
+  return digestOf({ digest, columns, pins, createdBefore: createdBefore ?? null } as unknown as Json);
+}
+
+function pinsOf({ name, version, digest, streams, rows, onDemand }: CompiledService): DatasetPin[] {
+  return [
+    ...(version === 0 ? [] : [{ kind: 'feature-service' as const, name, version: String(version), digest }]),
+    ...[...streams, ...rows, ...onDemand].map((view) => ({
+      kind: 'feature-view' as const,
+      name: view.name,
+      version: String(view.version),
+    })),
+  ];
+}

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AiosError } from '../../kernel/errors.ts';
+import type { Json, JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Vectors } from '../feature-store.ts';
+import type { SpineRow } from '../historical.ts';
+import { type DuckDb, identifier, literal } from '../offline/duckdb.ts';
+import type { CompiledService } from '../service.ts';
+import type { FeatureValue } from '../windows/state.ts';
+import { type ColumnType, type DatasetColumn, SeenType, SQL_TYPES } from './columns.ts';
+import type { SplitBody } from './dataset-kind.ts';
+import { declaredTypes, joinKeysOf } from './dataset-service.ts';
+import { partByHash, partByTime } from './split.ts';
+
+/** What a snapshot is made of. */
+export interface SnapshotRequest {
+  readonly service: CompiledService;
+  readonly rows: Iterable<readonly SpineRow[]> | AsyncIterable<readonly SpineRow[]>;
+  readonly labels: readonly string[];
+  readonly split: SplitBody | undefined;
+}
+
+/** A Parquet file that was written, and what it holds. */
+export interface Snapshot {
+  readonly path: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly rows: number;
+  readonly columns: readonly DatasetColumn[];
+}
+
+interface Dependencies {
+  readonly features: { historical(service: CompiledService, spine: readonly SpineRow[]): Promise<Vectors> };
+  readonly limits: Pick<Limits, 'datasetRowsMax'>;
+}
+
+/** Rows of a row group: the unit in which readers of Parquet skip and stream. */
+const ROW_GROUP_ROWS = 122_880;
+const TIME = 'timestamp';
+const PART = 'split';
+
+/**
+ * Writes entity rows with their vectors as one Parquet file. The rows are ordered by time, keys and all other columns, and the writer's settings are
+ * fixed: the same content gives the same bytes. Rows pass through a file of JSON lines, so that memory is bounded whatever their number.
+ *
+ * @throws AiosError `datasets.entity_rows`, `request.too_large`, and those of a historical query
+ */
+export async function writeSnapshot(
+  duck: DuckDb,
+  request: SnapshotRequest,
+  dependencies: Dependencies,
+): Promise<Snapshot> {
+  const staged = join(duck.folder, 'rows.jsonl');
+  const path = join(duck.folder, 'data.parquet');
+  const staging = new Staging(request);
+  await pipeline(Readable.from(staging.lines(request.rows, dependencies)), createWriteStream(staged));
+  if (staging.count === 0) throw new AiosError('datasets.entity_rows', { detail: 'There is no entity row.' });
+  const columns = staging.columns();
+  const types = columns.filter(({ role }) => role !== 'split' || request.split?.by === 'hash');
+  const declared = types.map(({ name, type }) => `${literal(name)}: ${literal(SQL_TYPES[type])}`);
+  await duck.run(
+    `create view staged as select * from read_json(${literal(staged)}, format = 'newline_delimited', columns = {${declared.join(', ')}})`,
+  );
+  const chosen = columns.map(({ name, role }) =>
+    role === 'split' && request.split?.by === 'time'
+      ? `${partByTime(request.split, identifier(TIME), 'staged')} as ${identifier(name)}`
+      : identifier(name),
+  );
+  const order = columns
+    .filter(({ role }) => role !== 'split')
+    .toSorted((a, b) => Number(b.role === 'timestamp') - Number(a.role === 'timestamp'))
+    .map(({ name }) => identifier(name));
+  await duck.run(
+    `copy (select ${chosen.join(', ')} from staged order by ${order.join(', ')}) to ${literal(path)}
+     (format parquet, compression zstd, row_group_size ${ROW_GROUP_ROWS}, preserve_order true)`,
+  );
+  const sha256 = createHash('sha256');
+  await pipeline(createReadStream(path), sha256);
+  const { size: sizeBytes } = await stat(path);
+  return { path, digest: `sha256:${sha256.digest('hex')}`, sizeBytes, rows: staging.count, columns };
+}
+
+/** Entity rows and their vectors as lines of JSON, and the types that their values have. */
+class Staging {
+  count = 0;
+  readonly #request: SnapshotRequest;
+  readonly #joinKeys: readonly string[];
+  readonly #declared: ReadonlyMap<string, ColumnType>;
+  readonly #features: ReadonlySet<string>;
+  /** Of the entity rows, by name. */
+  readonly #given = new Map<string, SeenType>();
+  /** Of the features, in their order. */
+  readonly #made: readonly SeenType[];
+
+  constructor(request: SnapshotRequest) {
+    this.#request = request;
+    this.#joinKeys = joinKeysOf(request.service);
+    this.#declared = declaredTypes(request.service);
+    this.#features = new Set(request.service.names);
+    this.#made = request.service.names.map(() => new SeenType(true));
+  }
+
+  async *lines(
+    rows: SnapshotRequest['rows'],
+    { features, limits: { datasetRowsMax: limit } }: Dependencies,
+  ): AsyncGenerator<string> {
+    const { service, split } = this.#request;
+    for await (const chunk of rows) {
+      if (chunk.length === 0) continue;
+      this.count += chunk.length;
+      if (this.count > limit) {
+        throw new AiosError('request.too_large', {
+          detail: `The dataset has more than ${limit} rows.`,
+          extensions: { limitName: 'datasetRowsMax', limit },
+        });
+      }
+      const { rows: vectors } = await features.historical(service, chunk);
+      let text = '';
+      for (const [index, row] of chunk.entries()) {
+        const line = this.#line(row, vectors[index]!);
+        if (split?.by === 'hash') line[PART] = partByHash(split, this.#joinKeys, row.keys);
+        text += `${JSON.stringify(line)}\n`;
+      }
+      yield text;
+    }
+  }
+
+  #line({ keys, asOf }: SpineRow, vector: readonly FeatureValue[]): JsonObject {
+    const line: JsonObject = { [TIME]: new Date(asOf.timeMs).toISOString() };
+    for (const [name, value] of Object.entries(keys)) {
+      let seen = this.#given.get(name);
+      if (!seen) {
+        seen = this.#admit(name);
+        this.#given.set(name, seen);
+      }
+      seen.add(value);
+      line[name] = value;
+    }
+    for (const [at, name] of this.#request.service.names.entries()) {
+      const value = vector[at]!;
+      this.#made[at]!.add(value);
+      line[name] =
+        this.#declared.get(name) === 'timestamp' && typeof value === 'number' ? isoOf(value) : value;
+    }
+    return line;
+  }
+
+  /** Names of columns are compared without their case, as SQL does. */
+  #admit(name: string): SeenType {
+    const { service, split } = this.#request;
+    const isNamed = (other: string) => other.toLowerCase() === name.toLowerCase();
+    const reason = service.names.some(isNamed)
+      ? `the service ${service.name} has a feature of that name`
+      : isNamed(TIME) || [...this.#given.keys()].some(isNamed)
+        ? 'another column has that name'
+        : split && isNamed(PART)
+          ? 'the part that a row comes into has that name'
+          : undefined;
+    if (reason)
+      throw new AiosError('datasets.entity_rows', {
+        detail: `The column “${name}” cannot be kept: ${reason}.`,
+      });
+    return new SeenType();
+  }
+
+  /** Keys, time, what came with them by name, features in the order of the service, the part. */
+  columns(): DatasetColumn[] {
+    const { service, labels, split } = this.#request;
+    const others = [...this.#given.keys()].filter((name) => !this.#joinKeys.includes(name)).sort();
+    const absent = labels.filter((label) => !this.#given.has(label) && !this.#features.has(label));
+    if (absent.length > 0)
+      throw new AiosError('datasets.entity_rows', { detail: `No row has the label ${absent.join(', ')}.` });
+    const given = (name: string): ColumnType => this.#given.get(name)?.type ?? 'string';
+    return [
+      ...this.#joinKeys.map((name) => ({ name, type: given(name), role: 'key' as const })),
+      { name: TIME, type: 'timestamp', role: 'timestamp' },
+      ...others.map((name) => ({
+        name,
+        type: given(name),
+        role: labels.includes(name) ? ('label' as const) : ('value' as const),
+      })),
+      ...service.names.map((name, at) => ({
+        name,
+        type: this.#declared.get(name) ?? this.#made[at]!.type,
+        role: labels.includes(name) ? ('label' as const) : ('feature' as const),
+      })),
+      ...(split ? [{ name: PART, type: 'string' as const, role: 'split' as const }] : []),
+    ];
+  }
+}
+
+function isoOf(ms: Json): string | null {
+  return typeof ms === 'number' && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : null;
+}
