@@ -3,6 +3,8 @@ import { accessRoutes } from './routes-access.ts';
 import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
 import { contractRoutes } from './routes-contracts.ts';
+import { datasetFileRoutes } from './routes-dataset-files.ts';
+import { datasetRoutes } from './routes-datasets.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
@@ -48,6 +50,8 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof featurePassRoutes>[0] &
   Parameters<typeof featureViewRoutes>[0] &
   Parameters<typeof featureProfileRoutes>[0] &
+  Parameters<typeof datasetRoutes>[0] &
+  Parameters<typeof datasetFileRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
@@ -78,6 +82,7 @@ export const COLLECTIONS = {
   entities: 'entity',
   'feature-views': 'feature-view',
   'feature-services': 'feature-service',
+  'dataset-definitions': 'dataset',
   decisions: 'decision',
   workflows: 'workflow',
   connectors: 'connector',
@@ -103,6 +108,8 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     featurePassRoutes(dependencies),
     featureViewRoutes(dependencies),
     featureProfileRoutes(dependencies),
+    datasetRoutes(dependencies),
+    datasetFileRoutes(dependencies),
     modelRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),

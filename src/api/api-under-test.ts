@@ -340,6 +340,7 @@ const ABSENT = {} as Pick<
   | 'featureOverview'
   | 'featureProfiles'
   | 'featureBackfills'
+  | 'datasets'
   | 'models'
   | 'serving'
   | 'requestLog'

@@ -50,6 +50,7 @@ const Files = Type.Object({
 const FOLDERS: Readonly<Record<string, string>> = {
   'feature-views': 'features',
   'feature-services': 'services',
+  'dataset-definitions': 'datasets',
 };
 /** Collections whose list tells more than the definitions, by a route of its own. */
 const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues']);

@@ -21,6 +21,11 @@ const NewVersion = Type.Object({
   signature: Type.Optional(AnyObject),
   card: Type.Optional(AnyObject),
   metadata: Type.Optional(AnyObject),
+  datasets: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), version: Type.Integer({ minimum: 1 }) }), {
+      description: 'Versions of datasets that it was trained on',
+    }),
+  ),
 });
 const tag = 'models';
 
@@ -53,6 +58,7 @@ export function modelRoutes({ models, serving, decisions }: Dependencies): (serv
           signature: body.signature as DeclaredSignature | undefined,
           card: body.card as JsonObject | undefined,
           metadata: body.metadata as JsonObject | undefined,
+          datasets: body.datasets,
           by: actorOf(caller),
         });
         return versionToJson(version);

@@ -12,7 +12,13 @@ interface Serving {
 interface Model {
   name: string;
   aliases: Record<string, number>;
-  versions: { version: number; createdAt: string; createdBy: string; serving: Serving | null }[];
+  versions: {
+    version: number;
+    createdAt: string;
+    createdBy: string;
+    serving: Serving | null;
+    datasets: { name: string; version: number }[];
+  }[];
   serving: Serving | null;
 }
 
@@ -79,12 +85,13 @@ export const show: Action = async (options, [name]) => {
     [
       `${name} serves ${describeAliases(model.aliases)}`,
       table(
-        ['version', 'registered', 'by', 'requests'],
-        model.versions.map(({ version, createdAt, createdBy, serving }) => [
+        ['version', 'registered', 'by', 'requests', 'trained on'],
+        model.versions.map(({ version, createdAt, createdBy, serving, datasets }) => [
           String(version),
           relativeTime(createdAt),
           createdBy,
           String(serving?.requests ?? 0),
+          datasets.map((dataset) => `${dataset.name} ${dataset.version}`).join(', '),
         ]),
       ),
       ...active.map(describeRollout),

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { CONTRACT_COMMANDS } from './contract-commands.ts';
+import { DATASET_COMMANDS } from './dataset-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
 import { FEATURE_COMMANDS } from './feature-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
@@ -57,6 +58,7 @@ const ACTIONS = {
 const COMMANDS: readonly CommandRow[] = [
   ...CONTRACT_COMMANDS,
   ...FEATURE_COMMANDS,
+  ...DATASET_COMMANDS,
   {
     name: 'plan <folder>',
     description: 'show what applying a project folder would change (exit code 2 when it would)',

@@ -1,3 +1,4 @@
+import { Blob } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Problem } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
@@ -14,7 +15,8 @@ export interface ClientOptions {
 
 export interface RequestOptions {
   query?: Record<string, string | number | boolean | undefined>;
-  body?: Json | Uint8Array;
+  /** A file as a blob (`openAsBlob` of node:fs) is sent without being read whole. */
+  body?: Json | Uint8Array | Blob;
   headers?: Record<string, string>;
   signal?: AbortSignal;
 }
@@ -76,9 +78,14 @@ export class AiosClient {
 
   /** The bytes of an answer that is no JSON. @throws ProblemError */
   async bytes(path: string): Promise<Uint8Array> {
-    const response = await this.#send('GET', path, {});
+    return new Uint8Array(await new Response(await this.download(path)).arrayBuffer());
+  }
+
+  /** The bytes of an answer as they come. @throws ProblemError @example await pipeline(await client.download(path), createWriteStream(file)) */
+  async download(path: string, query: RequestOptions['query'] = {}): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#send('GET', path, { query });
     if (!response.ok) throw new ProblemError(toProblem(response, await response.text()));
-    return new Uint8Array(await response.arrayBuffer());
+    return response.body as ReadableStream<Uint8Array>;
   }
 
   /**
@@ -165,12 +172,12 @@ export class AiosClient {
       method,
       headers: {
         authorization: `Bearer ${this.#key}`,
-        ...(body === undefined || body instanceof Uint8Array ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined || isBinary(body) ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
       ...(body === undefined
         ? {}
-        : { body: body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body) }),
+        : { body: isBinary(body) ? (body as Uint8Array<ArrayBuffer> | Blob) : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     };
     for (let attempt = 0; ; attempt++) {
@@ -186,6 +193,10 @@ export class AiosClient {
       }
     }
   }
+}
+
+function isBinary(body: RequestOptions['body']): body is Uint8Array | Blob {
+  return body instanceof Uint8Array || body instanceof Blob;
 }
 
 function toProblem(response: Response, text: string): Problem {

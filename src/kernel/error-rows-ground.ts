@@ -27,6 +27,11 @@ export const GROUND_ERRORS = {
     'The content type is not supported here',
     'Send one of the types named in the detail.',
   ),
+  'request.range': row(
+    416,
+    'The range lies outside of the file',
+    'Ask for bytes that are there: `Content-Range` says how many.',
+  ),
   'request.not_found': row(
     404,
     'There is nothing at this address',

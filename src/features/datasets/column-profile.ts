@@ -40,9 +40,9 @@ export async function profileFile(
   columns: readonly DatasetColumn[],
 ): Promise<DatasetProfile> {
   const profiles: [string, ColumnProfile][] = [];
-  for (const { name, type } of columns) {
+  for (const { name, type, role } of columns) {
     const source = { table: `read_parquet(${literal(path)})`, column: identifier(name) };
-    profiles.push([name, await profileColumn(duck, source, rows, type)]);
+    profiles.push([name, await profileColumn(duck, source, rows, role === 'key' ? 'key' : type)]);
   }
   return Object.fromEntries(profiles);
 }
@@ -56,7 +56,7 @@ async function profileColumn(
   duck: DuckDb,
   source: Source,
   rows: number,
-  type: ColumnType,
+  type: ColumnType | 'key',
 ): Promise<ColumnProfile> {
   const { table, column } = source;
   const distinct = rows > EXACT_ROWS_MAX ? `approx_count_distinct(${column})` : `count(distinct ${column})`;
@@ -64,7 +64,8 @@ async function profileColumn(
     `select (count(*) - count(${column}))::bigint as nulls, ${distinct}::bigint as "distinct" from ${table}`,
   );
   const common = { nulls: counted!.nulls, distinct: counted!.distinct };
-  if (common.nulls === rows) return common;
+  // A profile is told to more people than the rows: whose they are is not in it.
+  if (common.nulls === rows || type === 'key') return common;
   if (type === 'int64' || type === 'float64') return { ...common, ...(await distribution(duck, source)) };
   if (type === 'timestamp') {
     const [range] = await duck.all<{ min: Date; max: Date }>(

@@ -41,7 +41,7 @@ export interface SplitBody {
 }
 
 /** What an owner says of a dataset in the sections of its datasheet, in Markdown. */
-export const DATASHEET_SECTIONS = [
+const DATASHEET_SECTIONS = [
   'motivation',
   'composition',
   'collection',

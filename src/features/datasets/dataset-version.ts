@@ -8,7 +8,7 @@ import type { RowFormat, TimeRange } from './entity-rows.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A version of something that a dataset was made with. */
-export interface DatasetPin {
+interface DatasetPin {
   readonly kind: 'feature-service' | 'feature-view';
   readonly name: string;
   readonly version: string;
@@ -72,7 +72,7 @@ export interface DatasetChange {
 }
 
 /** Where entity rows come from, where the definition does not say it. */
-export type EntitySource =
+type EntitySource =
   | { readonly rows: readonly JsonObject[] }
   | { readonly file: { readonly content: AsyncIterable<Uint8Array>; readonly format: RowFormat } };
 

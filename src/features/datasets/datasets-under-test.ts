@@ -20,7 +20,7 @@ const SERVICE =
   'name: buyer\nviews: [customer-orders]\nderived: { mean_spend: "orders > 0 ? spend / double(orders) : 0.0" }';
 
 /** Orders of a few customers, one each day: the log of the tests. */
-export function orders(days: number, customers = 3): LoggedEvent[] {
+function orders(days: number, customers = 3): LoggedEvent[] {
   return Array.from({ length: days }, (_, day) => {
     const logged = order(
       `c-${day % customers}`,

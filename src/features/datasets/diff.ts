@@ -8,7 +8,7 @@ import type { DatasetVersion } from './dataset-version.ts';
 import type { Datasets } from './datasets.ts';
 
 /** How one column lies in two versions. */
-export interface ColumnShift {
+interface ColumnShift {
   readonly column: string;
   /** Population stability index: 0 when both lie alike, 0.1 is called small in the field, 0.25 large; null for what has no shares (times, or nothing at all). */
   readonly psi: number | null;
@@ -18,7 +18,7 @@ export interface ColumnShift {
 }
 
 /** A row that is not the same: its keys and time, and for a changed one what its columns held. */
-export interface RowExample {
+interface RowExample {
   readonly change: 'added' | 'removed' | 'changed';
   readonly key: JsonObject;
   readonly columns?: Readonly<Record<string, readonly [from: Json, to: Json]>>;

@@ -1,0 +1,52 @@
+import type { CommandRow } from './program.ts';
+
+const OF_VERSION: [string, string, string] = ['--of-version <number>', 'a version, or latest', 'latest'];
+
+/** What people do with datasets. */
+export const DATASET_COMMANDS: readonly CommandRow[] = [
+  {
+    under: 'datasets',
+    name: 'list',
+    description: 'every dataset with its newest version',
+    load: async () => (await import('./datasets.ts')).list,
+  },
+  {
+    under: 'datasets',
+    name: 'show <name>',
+    description: 'a dataset: its versions, and the columns of one with how they lie',
+    options: [OF_VERSION],
+    load: async () => (await import('./datasets.ts')).show,
+  },
+  {
+    under: 'datasets',
+    name: 'create <name>',
+    description: 'make a version, of the events that the definition names or of a file of entity rows',
+    options: [
+      ['--file <file>', 'entity rows with keys, a timestamp and labels (.csv, .jsonl, .parquet)'],
+      ['--from <time>', 'only events of this time or later'],
+      ['--to <time>', 'only events before this time'],
+      ['--created-before <time>', 'only what had been recorded by then'],
+    ],
+    load: async () => (await import('./datasets.ts')).create,
+  },
+  {
+    under: 'datasets',
+    name: 'export <name> <target>',
+    description:
+      'write the data to a file (.parquet, .csv, .jsonl), the metadata to .json (Croissant) or .md (datasheet), or all into a folder',
+    options: [OF_VERSION],
+    load: async () => (await import('./datasets-export.ts')).exportTo,
+  },
+  {
+    under: 'datasets',
+    name: 'diff <name> <from> <to>',
+    description: 'what is not the same in two versions (exit code 2 when something is)',
+    load: async () => (await import('./datasets-diff.ts')).diff,
+  },
+  {
+    under: 'datasets',
+    name: 'delete <name> <version>',
+    description: 'delete the data of a version that no model names',
+    load: async () => (await import('./datasets.ts')).remove,
+  },
+];

@@ -1,0 +1,173 @@
+import { openAsBlob } from 'node:fs';
+import { extname } from 'node:path';
+import type { JsonObject } from '../kernel/json.ts';
+import { EXIT, print, relativeTime, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface ColumnProfile {
+  nulls: number;
+  distinct: number;
+  min?: number | string;
+  max?: number | string;
+  mean?: number;
+  top?: [string, number][];
+}
+
+interface Version {
+  dataset: string;
+  version: number;
+  digest: string;
+  sizeBytes: number;
+  rows: number;
+  columns: { name: string; type: string; role: string }[];
+  profile: Record<string, ColumnProfile>;
+  parts: Record<string, number> | null;
+  models: { name: string; version: number }[];
+  createdAt: string;
+  createdBy: string;
+  deletedAt?: string;
+}
+
+interface Dataset {
+  name: string;
+  definition: { description?: string; service?: string; views?: string[] };
+  newest?: Version;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  csv: 'text/csv',
+  jsonl: 'application/x-ndjson',
+  parquet: 'application/vnd.apache.parquet',
+};
+
+/** `aios datasets list` */
+export const list: Action = async (options) => {
+  const client = await openClient(options);
+  const page = await client.request<{ items: Dataset[] }>('GET', '/api/v1/datasets');
+  print(page, options.json, () =>
+    table(
+      ['dataset', 'of', 'newest', 'rows', 'made', 'description'],
+      page.items.map(({ name, definition: { description = '', service, views = [] }, newest }) => [
+        name,
+        service ?? views.join(', '),
+        newest ? String(newest.version) : '',
+        newest ? newest.rows.toLocaleString('en') : '',
+        relativeTime(newest?.createdAt),
+        description.split('\n')[0]!.slice(0, 60),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+/** `aios datasets show NAME` */
+export const show: Action = async (options, [name]) => {
+  const client = await openClient(options);
+  const path = pathOf(name!);
+  const { items: versions } = await client.request<{ items: Version[] }>('GET', `${path}/versions`);
+  const shown = versions.length > 0 ? versionOf(versions, String(options.ofVersion)) : undefined;
+  const version = shown && (await client.request<Version>('GET', `${path}/versions/${shown}`));
+  print(version ?? { versions: [] }, options.json, () =>
+    [
+      table(
+        ['version', 'rows', 'bytes', 'made', 'by', 'models', ''],
+        versions.map((each) => [
+          String(each.version),
+          each.rows.toLocaleString('en'),
+          each.sizeBytes.toLocaleString('en'),
+          relativeTime(each.createdAt),
+          each.createdBy,
+          each.models.map((model) => `${model.name} ${model.version}`).join(', '),
+          each.deletedAt ? 'deleted' : '',
+        ]),
+      ),
+      ...(version ? [describe(version)] : []),
+    ].join('\n\n'),
+  );
+  return EXIT.ok;
+};
+
+/** `aios datasets create NAME` */
+export const create: Action = async (options, [name]) => {
+  const client = await openClient(options);
+  const times = timesOf(options);
+  const path = `${pathOf(name!)}/versions`;
+  const file = options.file === undefined ? undefined : String(options.file);
+  let version: Version;
+  if (file === undefined) version = await client.request<Version>('POST', path, { body: times });
+  else {
+    const format = extname(file).slice(1).toLowerCase();
+    const type = TYPES[format];
+    if (!type) {
+      process.stderr.write(`The name of ${file} ends in none of .csv, .jsonl and .parquet.\n`);
+      return EXIT.usage;
+    }
+    version = await client.request<Version>('POST', `${path}/upload`, {
+      query: { format, ...(times as Record<string, string>) },
+      body: await openAsBlob(file, { type }),
+    });
+  }
+  print(
+    version,
+    options.json,
+    () => `${name} ${version.version}: ${version.rows.toLocaleString('en')} rows, ${version.digest}`,
+  );
+  return EXIT.ok;
+};
+
+/** `aios datasets delete NAME VERSION` */
+export const remove: Action = async (options, [name, version]) => {
+  const client = await openClient(options);
+  const gone = await client.request<Version>('DELETE', `${pathOf(name!)}/versions/${version}`);
+  print(gone, options.json, () => `The data of ${name} ${version} is deleted.`);
+  return EXIT.ok;
+};
+
+export function pathOf(name: string): string {
+  return `/api/v1/datasets/${encodeURIComponent(name)}`;
+}
+
+function versionOf(versions: readonly Version[], wanted: string): number {
+  if (wanted !== 'latest') return Number(wanted);
+  return (versions.find(({ deletedAt }) => !deletedAt) ?? versions[0]!).version;
+}
+
+function timesOf({ from, to, createdBefore }: { [option: string]: unknown }): JsonObject {
+  return Object.fromEntries(
+    Object.entries({ from, to, createdBefore }).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, new Date(String(value)).toISOString()]],
+    ),
+  );
+}
+
+function describe({ version, rows, columns, profile, parts, digest }: Version): string {
+  const split = Object.entries(parts ?? {}).map(([part, count]) => `${part} ${count.toLocaleString('en')}`);
+  return [
+    `Version ${version}, ${digest}${split.length > 0 ? `, ${split.join(', ')}` : ''}`,
+    table(
+      ['column', 'role', 'type', 'nulls', 'distinct', 'values'],
+      columns.map(({ name, type, role }) => [
+        name,
+        role,
+        type,
+        `${short(((profile[name]?.nulls ?? 0) / rows) * 100)} %`,
+        String(profile[name]?.distinct ?? ''),
+        profile[name] ? valuesOf(profile[name]) : '',
+      ]),
+    ),
+  ].join('\n');
+}
+
+function valuesOf({ min, max, mean, top = [] }: ColumnProfile): string {
+  if (mean !== undefined) return `${short(min)} to ${short(max)}, mean ${short(mean)}`;
+  if (min !== undefined) return `${min} to ${max}`;
+  return top
+    .slice(0, 3)
+    .map(([value, count]) => `${value.slice(0, 20)} (${count})`)
+    .join(', ');
+}
+
+function short(value: number | string | undefined): string {
+  return typeof value === 'number' ? String(Number(value.toPrecision(4))) : (value ?? '');
+}

@@ -1,0 +1,104 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pythonEnvironment, runPython } from '../../testing/python.ts';
+import type { DatasetVersion } from './dataset-version.ts';
+import { DatasetsUnderTest } from './datasets-under-test.ts';
+import { croissant, datasheet } from './told.ts';
+
+const by = { kind: 'key', id: 'ann' };
+const DEFINITION = `
+name: buyers
+description: Orders, and whether they came late.
+owner: shop
+licence: CC-BY-4.0
+service: buyer
+labels: [late]
+tags: { area: returns }
+intendedUses: [Predicting late orders]
+datasheet:
+  motivation: To know *why* orders are late.
+entities: { events: { type: order, keys: { customer: data.customer }, values: { late: data.late } } }
+split: { by: time, train: 0.8, test: 0.2 }
+retention: 90d
+`;
+const python = await pythonEnvironment(['mlcroissant[parquet]==1.0.22']);
+
+describe('what is told of a version', () => {
+  let world: DatasetsUnderTest;
+  let version: DatasetVersion;
+  const definitions = () => world.process.definitions;
+
+  beforeAll(async () => {
+    world = await DatasetsUnderTest.open([DEFINITION]);
+    ({ version } = await world.datasets.create({ name: 'buyers', by }));
+  });
+  afterAll(() => world.close());
+
+  test('as Croissant: one file by its digest, one field for each column with its source', async () => {
+    const told = await croissant(world.datasets, definitions(), version, 'https://a.example/data');
+    expect(told).toMatchObject({
+      conformsTo: 'http://mlcommons.org/croissant/1.0',
+      license: 'https://spdx.org/licenses/CC-BY-4.0.html',
+      version: '1.0.0',
+      keywords: ['area:returns'],
+      distribution: [
+        {
+          sha256: version.digest.slice(7),
+          contentUrl: 'https://a.example/data',
+          contentSize: `${version.sizeBytes} B`,
+        },
+      ],
+      recordSet: [{ key: [{ '@id': 'rows/customer' }, { '@id': 'rows/timestamp' }] }],
+    });
+    const [{ field }] = told.recordSet as unknown as [{ field: { name: string }[] }];
+    expect(field.find(({ name }) => name === 'late')).toMatchObject({ dataType: ['sc:Boolean', 'cr:Label'] });
+    expect(field.find(({ name }) => name === 'mean_spend')).toMatchObject({
+      description: expect.stringContaining('Computed: orders > 0'),
+      source: { fileObject: { '@id': 'data' }, extract: { column: 'mean_spend' } },
+    });
+  });
+
+  test('as a datasheet: the words of its owner, then what is known', async () => {
+    const sheet = await datasheet(world.datasets, definitions(), version);
+    expect(sheet.match(/^## .*/gm)).toEqual([
+      '## Motivation',
+      '## Composition',
+      '## Collection process',
+      '## Preprocessing',
+      '## Uses',
+      '## Distribution',
+      '## Maintenance',
+    ]);
+    expect(sheet).toContain('To know *why* orders are late.');
+    expect(sheet).toContain('Parts: train 32, test 8 rows.');
+    expect(sheet).toContain('| `late` | label | boolean | 0 % | 2 | `false`, `true` |');
+    expect(sheet).toContain('events of the type `order`');
+    expect(sheet).toContain('feature-view `customer-orders`, version 1');
+    expect(sheet).toContain('Licence: CC-BY-4.0.');
+    expect(sheet).toContain('kept for 90d');
+  });
+
+  describe.skipIf(!python)(`mlcroissant${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`, () => {
+    test('finds no fault, and reads the rows by it', { timeout: 120_000 }, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'aios-croissant-'));
+      try {
+        const metadata = await croissant(world.datasets, definitions(), version, 'data.parquet');
+        await writeFile(join(folder, 'croissant.json'), JSON.stringify(metadata));
+        await world.datasets.writeTo(join(folder, 'data.parquet'), version);
+        const script = join(import.meta.dirname, '../../../test/clients/croissant_client.py');
+        expect(await runPython(python!, script, join(folder, 'croissant.json'))).toMatchObject({
+          errors: [],
+          warnings: [],
+          count: 40,
+          first: { 'rows/customer': expect.stringContaining('c-0'), 'rows/late': 'True' },
+          name: 'buyers',
+          version: '1.0.0',
+        });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
+  });
+});

@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type App, createApp } from '../src/app.ts';
+import { runCli } from '../src/cli/program.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+
+const DAY = 86_400_000;
+const PROJECT = {
+  'aios.yaml': 'name: shop',
+  'contracts/order.yaml': `name: order
+version: 1.0.0
+owner: shop
+schema: { type: object, required: [customer, amount], properties: { customer: { type: string }, amount: { type: number }, late: { type: boolean } } }`,
+  'entities/customer.yaml': 'name: customer\njoinKeys: [customer]',
+  'features/orders.yaml':
+    'name: orders\nentity: customer\nsource: { event: order }\nkeys: { customer: data.customer }\nfeatures: { orders: { aggregate: count }, spend: { aggregate: sum, of: data.amount } }',
+  'services/buyer.yaml': 'name: buyer\nviews: [orders]',
+  'datasets/history.yaml': `name: history
+description: Orders as they came
+licence: CC0-1.0
+service: buyer
+labels: [late]
+entities: { events: { type: order, keys: { customer: data.customer }, values: { late: data.late } } }`,
+  'datasets/given.yaml': 'name: given\nviews: [orders]\nlabels: [late]',
+};
+
+describe('datasets at the doors', () => {
+  let database: TestDatabase;
+  let folder: string;
+  let app: App;
+  const time = (day: number) => new Date(Date.UTC(2026, 0, 1) + day * DAY).toISOString();
+  const publish = (from: number, to: number) =>
+    app.publish(
+      Array.from({ length: to - from }, (_, at) => ({
+        specversion: '1.0' as const,
+        id: `o-${from + at}`,
+        source: 'urn:shop',
+        type: 'order',
+        time: time(from + at),
+        data: { customer: `c${(from + at) % 4}`, amount: 10 + at, late: at % 3 === 0 },
+      })),
+    );
+
+  beforeAll(async () => {
+    database = await createTestDatabase([]);
+    folder = await mkdtemp(join(tmpdir(), 'aios-datasets-'));
+    app = await createApp({
+      dataDir: folder,
+      databaseUrl: database.url,
+      host: '127.0.0.1',
+      port: 0,
+      limits: limitsFrom(),
+    });
+    app.ready();
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    await publish(0, 20);
+    await app.stations.consumers.idle();
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await database.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const aios = async (...args: string[]): Promise<{ code: number; said: string }> => {
+    let said = '';
+    const hear = (text: unknown) => {
+      said += String(text);
+      return true;
+    };
+    const spies = [process.stdout, process.stderr].map((stream) =>
+      vi.spyOn(stream, 'write').mockImplementation(hear),
+    );
+    try {
+      const code = await runCli(
+        ['--url', app.url, '--key', app.adminKey, 'datasets', ...args],
+        async () => 1,
+      );
+      return { code, said };
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+  };
+  const http = (path: string, init: RequestInit = {}) =>
+    fetch(`${app.url}/api/v1/datasets${path}`, {
+      ...init,
+      headers: {
+        authorization: `Bearer ${app.adminKey}`,
+        'content-type': 'application/json',
+        ...init.headers,
+      },
+    });
+  const at = (name: string) => join(folder, name);
+
+  it('makes a version of the events in the log, once', async () => {
+    const made = await http('/history/versions', { method: 'POST', body: '{}' });
+    expect(made.status).toBe(201);
+    expect(await made.json()).toMatchObject({ version: 1, rows: 20, query: { service: 'buyer' } });
+    const again = await http('/history/versions', { method: 'POST', body: '{}' });
+    expect([again.status, ((await again.json()) as { version: number }).version]).toEqual([200, 1]);
+    const { entries } = await audited('dataset:history');
+    expect(entries).toMatchObject([{ kind: 'dataset', action: 'version-made' }]);
+  });
+
+  it('leaves out what lies outside of the times that are asked for', async () => {
+    const made = await http('/history/versions', {
+      method: 'POST',
+      body: JSON.stringify({ from: time(5), to: time(8) }),
+    });
+    expect(await made.json()).toMatchObject({ version: 2, rows: 3 });
+  });
+
+  it('hands the data out in ranges, by its digest', async () => {
+    const { digest, sizeBytes } = (await (await http('/history/versions/1')).json()) as {
+      digest: string;
+      sizeBytes: number;
+    };
+    const whole = await http('/history/versions/1/data');
+    const bytes = Buffer.from(await whole.arrayBuffer());
+    expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(digest);
+    expect(whole.headers.get('content-disposition')).toBe('attachment; filename="history-1.parquet"');
+    const etag = whole.headers.get('etag')!;
+    const read = (headers: Record<string, string>) => http('/history/versions/1/data', { headers });
+    expect((await read({ 'if-none-match': etag })).status).toBe(304);
+    const part = await read({ range: 'bytes=4-9' });
+    expect([part.status, part.headers.get('content-range')]).toEqual([206, `bytes 4-9/${sizeBytes}`]);
+    expect(Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(4, 10))).toBe(true);
+    const tail = await read({ range: 'bytes=-4' });
+    expect(Buffer.from(await tail.arrayBuffer()).toString()).toBe('PAR1');
+    expect((await read({ range: 'bytes=4-9', 'if-range': '"other"' })).status).toBe(200);
+    const outside = await read({ range: `bytes=${sizeBytes}-` });
+    expect([outside.status, outside.headers.get('content-range')]).toEqual([416, `bytes */${sizeBytes}`]);
+    expect(((await outside.json()) as { code: string }).code).toBe('request.range');
+    expect((await http('/history/versions/1/data', { method: 'HEAD' })).headers.get('content-length')).toBe(
+      String(sizeBytes),
+    );
+  });
+
+  it('makes a version of a file from the command line', async () => {
+    const csv = [
+      'customer,timestamp,late',
+      ...[1, 2, 3].map((day) => `c${day},${time(day + 8)},${day === 2}`),
+    ];
+    await writeFile(at('rows.csv'), csv.join('\n'));
+    expect((await aios('create', 'given', '--file', at('rows.csv'))).said).toMatch(
+      /^given 1: 3 rows, sha256:/,
+    );
+    await writeFile(at('rows.jsonl'), `{"customer":"c1","timestamp":"${time(30)}","late":true}\n`);
+    expect((await aios('create', 'given', '--file', at('rows.jsonl'), '--json')).said).toMatch(/"version":2/);
+    expect(await aios('create', 'given')).toMatchObject({
+      code: 1,
+      said: expect.stringContaining('datasets.entity_rows'),
+    });
+    expect((await aios('create', 'given', '--file', at('rows.xls'))).code).toBe(64);
+  });
+
+  it('lists and shows', async () => {
+    expect((await aios('list')).said).toMatch(/history +buyer +2 +3 .*Orders as they came/);
+    const { said } = await aios('show', 'history', '--of-version', '1');
+    expect(said).toMatch(/late +label +boolean +0 % +2 +false \(13\), true \(7\)/);
+    expect(JSON.parse((await aios('show', 'history', '--json')).said)).toMatchObject({ version: 2 });
+  });
+
+  it('exports files, and a folder that says what is in it', async () => {
+    expect((await aios('export', 'history', at('out.csv'), '--of-version', '1')).code).toBe(0);
+    expect((await readFile(at('out.csv'), 'utf8')).split('\n')[0]).toBe(
+      'customer,timestamp,late,orders,spend',
+    );
+    await aios('export', 'history', at('whole'), '--of-version', '1');
+    const metadata = JSON.parse(await readFile(join(at('whole'), 'croissant.json'), 'utf8'));
+    const bytes = await readFile(join(at('whole'), 'data.parquet'));
+    expect(metadata.distribution[0]).toMatchObject({
+      contentUrl: 'data.parquet',
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+    });
+    expect(await readFile(join(at('whole'), 'datasheet.md'), 'utf8')).toContain(
+      '# Datasheet: history, version 1',
+    );
+    expect((await aios('export', 'history', at('out.xls'))).code).toBe(64);
+  });
+
+  it('says what is not the same in two versions', async () => {
+    await publish(20, 24);
+    await app.stations.consumers.idle();
+    await aios('create', 'history');
+    const { code, said } = await aios('diff', 'history', '1', 'latest');
+    expect(code).toBe(2);
+    expect(said).toContain('4 rows added, 0 removed, 0 changed, 20 the same');
+    expect(await aios('diff', 'history', '1', '1')).toEqual({
+      code: 0,
+      said: 'history 1 (20 rows) and 1 (20 rows) are the same.\n',
+    });
+  });
+
+  it('deletes what nobody needs, and tells so', async () => {
+    expect((await aios('delete', 'given', '2')).said).toBe('The data of given 2 is deleted.\n');
+    expect((await http('/given/versions/2/data')).status).toBe(410);
+    expect(await (await http('/given/versions/2')).json()).toMatchObject({
+      rows: 1,
+      deletedBy: expect.any(String),
+    });
+    const { entries } = await audited('dataset:given');
+    expect(entries.map(({ action }) => action).sort()).toEqual([
+      'version-deleted',
+      'version-made',
+      'version-made',
+    ]);
+  });
+
+  it('keeps the rows from who may only see what there is', async () => {
+    const { key } = await app.stations.access.createKey('looks', ['viewer'], 'test');
+    const as = { headers: { authorization: `Bearer ${key}` } };
+    expect((await http('/history/versions/1', as)).status).toBe(200);
+    expect((await http('/history/versions/1/data', as)).status).toBe(403);
+    expect((await http('/history/diff?from=1&to=2', as)).status).toBe(403);
+    expect((await http('/history/versions', { ...as, method: 'POST', body: '{}' })).status).toBe(403);
+  });
+
+  async function audited(object: string): Promise<{ entries: { kind: string; action: string }[] }> {
+    await app.stations.sequencer.drain();
+    return { entries: (await app.stations.audit.about(object)).filter(({ kind }) => kind === 'dataset') };
+  }
+});
