@@ -28,6 +28,7 @@ import { budgetMigrations } from './ledger/budget-lanes.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
+import { trackingMigrations } from './models/tracking/migrations.ts';
 import { KpiCounts } from './monitoring/kpi-counts.ts';
 import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
@@ -203,6 +204,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...contractMigrations,
     ...featureMigrations,
     ...modelMigrations,
+    ...trackingMigrations,
     ...servingMigrations,
     ...budgetMigrations,
     ...workflowMigrations,

@@ -43,7 +43,10 @@ export async function begin(stations: Stations): Promise<void> {
   await consumers.register();
   await views.sync();
   await Promise.all(
-    models.list().flatMap(({ name, aliases }) => (aliases.champion ? [warm(stations, name)] : [])),
+    models.list().flatMap(({ name, aliases, versions }) => {
+      const champion = versions.find(({ version }) => version === aliases.champion);
+      return champion?.status === 'ready' ? [warm(stations, name)] : [];
+    }),
   );
   await stations.rolloutRunner.start();
   closers.push(() => stations.rolloutRunner.stop());

@@ -50,6 +50,7 @@ import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
 import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
+import { createTracking } from './stations-training.ts';
 import type { Database } from './store/database.ts';
 import { type Definition, Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -330,7 +331,8 @@ function createInference(
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
   const quantizations = createQuantizations(limits, { models, requestLog, runtime: runtimes.onnx! });
-  return { models, serving, requestLog, router, quantizations, ...rollouts };
+  const tracking = createTracking(ground, { models, ...rollouts });
+  return { models, serving, requestLog, router, quantizations, ...rollouts, ...tracking };
 }
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {

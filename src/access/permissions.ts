@@ -19,6 +19,7 @@ export const PERMISSIONS = [
   'models.promote',
   'models.load',
   'models.approve',
+  'experiments.write',
   'serving.infer',
   'serving.requests',
   'runs.read',

@@ -16,6 +16,10 @@ import { flowRoutes } from './routes-flows.ts';
 import { inferenceRequestRoutes } from './routes-inference-requests.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
 import { liveRoutes } from './routes-live.ts';
+import { mlflowArtifactRoutes } from './routes-mlflow-artifacts.ts';
+import { mlflowModelRoutes } from './routes-mlflow-models.ts';
+import { mlflowRegistryRoutes } from './routes-mlflow-registry.ts';
+import { mlflowTrackingRoutes } from './routes-mlflow-tracking.ts';
 import { modelRoutes } from './routes-models.ts';
 import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
@@ -57,6 +61,10 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
+  Parameters<typeof mlflowArtifactRoutes>[0] &
+  Parameters<typeof mlflowModelRoutes>[0] &
+  Parameters<typeof mlflowRegistryRoutes>[0] &
+  Parameters<typeof mlflowTrackingRoutes>[0] &
   Parameters<typeof eventStreamRoutes>[0] &
   Parameters<typeof replayRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
@@ -111,6 +119,10 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     datasetRoutes(dependencies),
     datasetFileRoutes(dependencies),
     modelRoutes(dependencies),
+    mlflowTrackingRoutes(dependencies),
+    mlflowModelRoutes(dependencies),
+    mlflowRegistryRoutes(dependencies),
+    mlflowArtifactRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),
     rolloutRoutes(dependencies),

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
+import { isMlflowPath, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, openAiError } from './openai-errors.ts';
 
 /** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
@@ -46,6 +47,7 @@ export function problemAnswer(
 function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply {
   reply.code(error.status);
   if (isOpenAiPath(url)) return reply.type('application/json').send(openAiError(error));
+  if (isMlflowPath(url)) return reply.type('application/json').send(mlflowError(error));
   const problem = error.toProblem();
   return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }

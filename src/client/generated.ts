@@ -4,6 +4,128 @@ import type { Json } from '../kernel/json.ts';
 
 /** Every operation of the API: what it takes and what it answers. */
 export interface Operations {
+  /** Files and folders of training, a folder at a time (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow-artifacts/artifacts': { query?: { path?: string | undefined }; answer: { [name: string]: Json } };
+  /** One file of training (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow-artifacts/artifacts/{*}': { params: { "*": string }; answer: Json };
+  /** Keep a file of training (MLflow). Permission: `experiments.write`. */
+  'PUT /api/2.0/mlflow-artifacts/artifacts/{*}': { params: { "*": string }; body?: Json | Uint8Array; answer: { [name: string]: Json } };
+  /** Take a file or a folder of training away (MLflow). Permission: `experiments.write`. */
+  'DELETE /api/2.0/mlflow-artifacts/artifacts/{*}': { params: { "*": string }; answer: { [name: string]: Json } };
+  /** The files of a training run, a folder at a time (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/artifacts/list': { query: { run_id: string; path?: string | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
+  /** Make an experiment (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/create': { body: { name: string; artifact_location?: string | undefined; tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Put an experiment away (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/delete': { body: { experiment_id: string }; answer: { [name: string]: Json } };
+  /** Take a tag of an experiment away (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/delete-experiment-tag': { body: { experiment_id: string; key: string }; answer: { [name: string]: Json } };
+  /** One experiment (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/experiments/get': { query: { experiment_id: string }; answer: { [name: string]: Json } };
+  /** One experiment by its name (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/experiments/get-by-name': { query: { experiment_name: string }; answer: { [name: string]: Json } };
+  /** Take an experiment back (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/restore': { body: { experiment_id: string }; answer: { [name: string]: Json } };
+  /** Experiments by a filter (MLflow). Permission: `models.read`. */
+  'POST /api/2.0/mlflow/experiments/search': { body: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<string> | string | undefined; page_token?: string | undefined; view_type?: "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL" | undefined }; answer: { [name: string]: Json } };
+  /** Experiments by a filter (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/experiments/search': { query?: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<string> | string | undefined; page_token?: string | undefined; view_type?: "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL" | undefined }; answer: { [name: string]: Json } };
+  /** Tag an experiment (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/set-experiment-tag': { body: { experiment_id: string; key: string; value: string }; answer: { [name: string]: Json } };
+  /** Name an experiment anew (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/experiments/update': { body: { experiment_id: string; new_name: string }; answer: { [name: string]: Json } };
+  /** Log a model (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/logged-models': { body: { experiment_id?: string | undefined; name?: string | undefined; model_type?: string | undefined; source_run_id?: string | undefined; params?: Array<{ key: string; value: string }> | undefined; tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Logged models by a filter (MLflow). Permission: `models.read`. */
+  'POST /api/2.0/mlflow/logged-models/search': { body: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<{ field_name: string; ascending?: boolean | undefined }> | undefined; page_token?: string | undefined; experiment_ids?: Array<string> | undefined }; answer: { [name: string]: Json } };
+  /** Say that a logged model is whole, or that its upload failed (MLflow). Permission: `experiments.write`. */
+  'PATCH /api/2.0/mlflow/logged-models/{model_id}': { params: { model_id: string }; body: { status: string }; answer: { [name: string]: Json } };
+  /** One logged model (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/logged-models/{model_id}': { params: { model_id: string }; query?: { allow_deleted?: boolean | undefined }; answer: { [name: string]: Json } };
+  /** Put a logged model away (MLflow). Permission: `experiments.write`. */
+  'DELETE /api/2.0/mlflow/logged-models/{model_id}': { params: { model_id: string }; answer: { [name: string]: Json } };
+  /** The files of a logged model, a folder at a time (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/logged-models/{model_id}/artifacts/directories': { params: { model_id: string }; query?: { artifact_directory_path?: string | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
+  /** Add parameters to a logged model (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/logged-models/{model_id}/params': { params: { model_id: string }; body: { params?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Tag a logged model (MLflow). Permission: `experiments.write`. */
+  'PATCH /api/2.0/mlflow/logged-models/{model_id}/tags': { params: { model_id: string }; body: { tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Take a tag of a logged model away (MLflow). Permission: `experiments.write`. */
+  'DELETE /api/2.0/mlflow/logged-models/{model_id}/tags/{key}': { params: { model_id: string; key: string }; answer: { [name: string]: Json } };
+  /** Every value of one metric of a training run (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/metrics/get-history': { query: { run_id: string; metric_key: string; max_results?: number | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
+  /** Register a version from what was logged; one with an ONNX file answers at once (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/model-versions/create': { body: { name: string; source: string; run_id?: string | undefined; run_link?: string | undefined; model_id?: string | undefined; description?: string | undefined; tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Refused: A version is not deleted: the decisions that it made refer to it. (MLflow). Permission: `models.write`. */
+  'DELETE /api/2.0/mlflow/model-versions/delete': { body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** Take a tag of a version away (MLflow). Permission: `models.write`. */
+  'DELETE /api/2.0/mlflow/model-versions/delete-tag': { body: { name: string; version: string; key: string }; answer: { [name: string]: Json } };
+  /** One version of a model (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/model-versions/get': { query: { name: string; version: string }; answer: { [name: string]: Json } };
+  /** Where the files of a version are (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/model-versions/get-download-uri': { query: { name: string; version: string }; answer: { [name: string]: Json } };
+  /** Versions of models by a filter (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/model-versions/search': { query?: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<string> | string | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
+  /** Tag a version (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/model-versions/set-tag': { body: { name: string; version: string; key: string; value: string }; answer: { [name: string]: Json } };
+  /** Refused: There are no stages here: set an alias (set_registered_model_alias). (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/model-versions/transition-stage': { body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** Describe a version (MLflow). Permission: `models.write`. */
+  'PATCH /api/2.0/mlflow/model-versions/update': { body: { name: string; version: string; description?: string | undefined }; answer: { [name: string]: Json } };
+  /** The version that an alias means (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/registered-models/alias': { query: { name: string; alias: string }; answer: { [name: string]: Json } };
+  /** Point an alias at a version, with the approvals that its model asks for (MLflow). Permission: `models.promote`. */
+  'POST /api/2.0/mlflow/registered-models/alias': { body: { name: string; alias: string; version: string }; answer: { [name: string]: Json } };
+  /** Take an alias away (MLflow). Permission: `models.promote`. */
+  'DELETE /api/2.0/mlflow/registered-models/alias': { body: { name: string; alias: string }; answer: { [name: string]: Json } };
+  /** Name a model that versions will be registered of (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/registered-models/create': { body: { name: string; tags?: Array<{ key: string; value: string }> | undefined; description?: string | undefined }; answer: { [name: string]: Json } };
+  /** Take the name of a model back that has no version (MLflow). Permission: `models.write`. */
+  'DELETE /api/2.0/mlflow/registered-models/delete': { body: { name: string }; answer: { [name: string]: Json } };
+  /** Take a tag of a registered model away (MLflow). Permission: `models.write`. */
+  'DELETE /api/2.0/mlflow/registered-models/delete-tag': { body: { name: string; key: string }; answer: { [name: string]: Json } };
+  /** One registered model (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/registered-models/get': { query: { name: string }; answer: { [name: string]: Json } };
+  /** The newest version of a model (MLflow, of old: stages are all one here). Permission: `models.read`. */
+  'POST /api/2.0/mlflow/registered-models/get-latest-versions': { body: { name: string; stages?: Array<string> | undefined }; answer: { [name: string]: Json } };
+  /** Refused: A model keeps its name: flows and the audit log know it by that. (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/registered-models/rename': { body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** Registered models by a filter (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/registered-models/search': { query?: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<string> | string | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
+  /** Tag a registered model (MLflow). Permission: `models.write`. */
+  'POST /api/2.0/mlflow/registered-models/set-tag': { body: { name: string; key: string; value: string }; answer: { [name: string]: Json } };
+  /** Describe a registered model (MLflow). Permission: `models.write`. */
+  'PATCH /api/2.0/mlflow/registered-models/update': { body: { name: string; description?: string | undefined }; answer: { [name: string]: Json } };
+  /** Begin a training run (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/create': { body: { experiment_id?: string | undefined; user_id?: string | undefined; run_name?: string | undefined; start_time?: number | undefined; tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Put a training run away (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/delete': { body: { run_id: string }; answer: { [name: string]: Json } };
+  /** Take a tag of a training run away (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/delete-tag': { body: { run_id: string; key: string }; answer: { [name: string]: Json } };
+  /** One training run (MLflow). Permission: `models.read`. */
+  'GET /api/2.0/mlflow/runs/get': { query: { run_id: string }; answer: { [name: string]: Json } };
+  /** Add metrics, parameters and tags to a training run (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/log-batch': { body: { run_id: string; metrics?: Array<{ key: string; value: number | "NaN" | "Infinity" | "-Infinity"; timestamp: number; step: number; model_id?: string | undefined; dataset_name?: string | undefined; dataset_digest?: string | undefined }> | undefined; params?: Array<{ key: string; value: string }> | undefined; tags?: Array<{ key: string; value: string }> | undefined }; answer: { [name: string]: Json } };
+  /** Say which datasets and models a training run read (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/log-inputs': { body: { run_id: string; datasets?: Array<{ [name: string]: Json }> | undefined; models?: Array<{ [name: string]: Json }> | undefined }; answer: { [name: string]: Json } };
+  /** Add a value of a metric (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/log-metric': { body: { run_id: string; key: string; value: number | "NaN" | "Infinity" | "-Infinity"; timestamp: number; step: number; model_id?: string | undefined; dataset_name?: string | undefined; dataset_digest?: string | undefined }; answer: { [name: string]: Json } };
+  /** Say which model a training run made, as clients before MLflow 3 do (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/log-model': { body: { run_id: string; model_json: string }; answer: { [name: string]: Json } };
+  /** Add a parameter (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/log-parameter': { body: { run_id: string; key: string; value: string }; answer: { [name: string]: Json } };
+  /** Say which models a training run made (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/outputs': { body: { run_id: string; models?: Array<{ [name: string]: Json }> | undefined }; answer: { [name: string]: Json } };
+  /** Take a training run back (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/restore': { body: { run_id: string }; answer: { [name: string]: Json } };
+  /** Training runs by a filter over attributes, metrics, params, tags and datasets (MLflow). Permission: `models.read`. */
+  'POST /api/2.0/mlflow/runs/search': { body: { filter?: string | undefined; max_results?: number | undefined; order_by?: Array<string> | string | undefined; page_token?: string | undefined; experiment_ids?: Array<string> | undefined; run_view_type?: "ACTIVE_ONLY" | "DELETED_ONLY" | "ALL" | undefined }; answer: { [name: string]: Json } };
+  /** Tag a training run (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/set-tag': { body: { run_id: string; key: string; value: string }; answer: { [name: string]: Json } };
+  /** Change the status or the name of a training run (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow/runs/update': { body: { run_id: string; status?: "RUNNING" | "SCHEDULED" | "FINISHED" | "FAILED" | "KILLED" | undefined; end_time?: number | undefined; run_name?: string | undefined }; answer: { [name: string]: Json } };
+  /** What this server can do beyond the rest of the API (MLflow). */
+  'GET /api/3.0/mlflow/server-info': { answer: { [name: string]: Json } };
   /** Apply a whole project, or with dryRun say what that would change. Permission: `definitions.write`. */
   'POST /api/v1/apply': { query?: { dryRun?: boolean | undefined }; body: { files: Array<{ path: string; text?: string | undefined; base64?: string | undefined }> }; answer: { changes: Array<{ kind: string; name: string; action: "create" | "update" | "unchanged"; fromVersion: number; toVersion: number }>; applied: boolean } };
   /** What the system takes and sends, as an AsyncAPI 3.0 document. Permission: `definitions.read`. */
@@ -460,4 +582,6 @@ export interface Operations {
   'POST /v2/repository/models/{name}/load': { params: { name: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
   /** End the replicas of a model; the next request loads it again. Permission: `models.load`. */
   'POST /v2/repository/models/{name}/unload': { params: { name: string }; body: { [name: string]: Json }; answer: { [name: string]: Json } };
+  /** The version of MLflow whose API is answered. */
+  'GET /version': { answer: Json };
 }

@@ -5,6 +5,7 @@ import { DATASET_ERRORS } from './error-rows-datasets.ts';
 import { EVENT_ERRORS } from './error-rows-events.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
+import { TRAINING_ERRORS } from './error-rows-training.ts';
 
 /**
  * Every code that AIOS answers with, `module.reason`. Closed: a code that is not here does not compile, a code that
@@ -15,6 +16,7 @@ export const ERRORS = {
   ...PATH_ERRORS,
   ...DATASET_ERRORS,
   ...EVENT_ERRORS,
+  ...TRAINING_ERRORS,
   ...CHAT_ERRORS,
   ...ACTING_ERRORS,
 } as const satisfies Record<string, ErrorRow>;

@@ -1,4 +1,5 @@
 import { AiosError } from './errors.ts';
+import { TRAINING_LIMITS } from './limit-rows-training.ts';
 
 /** One limit: its value in the unit that its name ends with, and why it stands where it does. */
 interface LimitRow {
@@ -347,6 +348,7 @@ export const LIMITS = {
     'windows of one quality rule that are kept, and at most judged after a pause: the newest',
   ),
   contractQualityPauseMs: limit(5_000, 'how often windows that have ended are looked for'),
+  ...TRAINING_LIMITS,
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
 } as const satisfies Record<string, LimitRow>;

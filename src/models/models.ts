@@ -16,6 +16,13 @@ import {
 } from './candidate.ts';
 import { retryConflicts } from './conflicts.ts';
 import { type DatasetsOfModels, type ModelDataset, NO_DATASETS } from './datasets.ts';
+import {
+  aliasRemovalLane,
+  FILES_RUNTIME,
+  type KeptFiles,
+  keptFilesCandidate,
+  unservable,
+} from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
@@ -51,8 +58,8 @@ export interface ModelVersion {
   readonly metadata: JsonObject;
   /** What it was trained on. */
   readonly datasets: readonly ModelDataset[];
-  /** Only a version that passed its warm-up in a real replica is kept. */
-  readonly status: 'ready';
+  /** `ready` passed its warm-up in a real replica; `files` is kept and cannot be served: `endpoint.reason` says why. */
+  readonly status: 'ready' | 'files';
   readonly createdAt: number;
   readonly createdBy: string;
 }
@@ -90,7 +97,7 @@ export type ModelChange =
       datasets?: JsonObject[];
     }
   | {
-      kind: 'model.promoted' | 'model.rolled-back';
+      kind: 'model.promoted' | 'model.rolled-back' | 'model.alias-removed';
       name: string;
       version: number;
       digest: string;
@@ -178,17 +185,26 @@ export class Models {
    */
   async register(wanted: NewVersion): Promise<ModelVersion> {
     const candidate = await this.#candidate(wanted);
-    const { name, runtime, digest, fingerprint, endpoint, card, datasets } = candidate;
-    const known = this.#byFingerprint(name, fingerprint);
+    const known = this.#byFingerprint(candidate.name, candidate.fingerprint);
     if (known) return known;
-    const signature = await verifyCandidate(candidate, this.#deps.verify);
+    return this.#keep(candidate, await verifyCandidate(candidate, this.#deps.verify), wanted.by);
+  }
+
+  /**
+   * Keeps what no runtime here runs as a version that says so; it takes no alias from one that answers. @throws AiosError `models.invalid`
+   */
+  async registerFiles(wanted: KeptFiles): Promise<ModelVersion> {
+    return this.#keep(keptFilesCandidate(wanted), { inputs: [], outputs: [] }, wanted.by);
+  }
+
+  async #keep(candidate: Candidate, signature: Signature, by: Actor): Promise<ModelVersion> {
+    const { name, runtime, digest, fingerprint, endpoint, card, datasets } = candidate;
     const { datasets: uses = NO_DATASETS } = this.#deps;
     return retryConflicts(async () => {
       await this.reload();
       const present = this.#byFingerprint(name, fingerprint);
       if (present) return present;
       const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
-      const { by } = wanted;
       const at = this.#deps.clock.now();
       const named = datasets.length > 0 && { datasets: datasets.map((dataset) => ({ ...dataset })) };
       const what = { name, version, runtime, digest, ...(endpoint && { endpoint }) };
@@ -229,12 +245,14 @@ export class Models {
     }
     await retryConflicts(async () => {
       await this.reload();
-      const { digest } = this.version(name, version);
+      const target = this.version(name, version);
       const from = this.#entries.get(name)?.aliases[alias] ?? 0;
       if (from === version) return;
-      await this.#deps.prepare?.(name, version);
+      const fault = unservable(target);
+      if (fault && from > 0 && !unservable(this.version(name, from))) throw fault;
+      if (!fault) await this.#deps.prepare?.(name, version);
       const at = this.#deps.clock.now();
-      const moved = { name, version, digest, by, at, alias, from };
+      const moved = { name, version, digest: target.digest, by, at, alias, from };
       const change: ModelChange = rollback
         ? { kind: 'model.rolled-back', ...moved, ...rollback }
         : { kind: 'model.promoted', ...moved };
@@ -243,6 +261,30 @@ export class Models {
         write(aliasLane, { name, alias, version, from, before, rollout }),
         ...this.#deps.record(change),
         ...writes,
+      ]);
+      await this.reload();
+    });
+  }
+
+  /** Takes an alias away: what asks by it is refused from then on. Where there is none, nothing happens. @throws AiosError `models.rollout_active` */
+  async removeAlias({ name, alias, by }: { name: string; alias: string; by: Actor }): Promise<void> {
+    await retryConflicts(async () => {
+      await this.reload();
+      const from = this.get(name).aliases[alias];
+      if (from === undefined) return;
+      const { digest } = this.version(name, from);
+      await this.#deps.commit.commit([
+        write(aliasRemovalLane, { name, alias, version: from }),
+        ...this.#deps.record({
+          kind: 'model.alias-removed',
+          name,
+          version: from,
+          digest,
+          by,
+          at: this.#deps.clock.now(),
+          alias,
+          from,
+        }),
       ]);
       await this.reload();
     });
@@ -262,7 +304,7 @@ export class Models {
   /**
    * What a reference means now; nothing means `champion`. From memory.
    *
-   * @throws AiosError `models.unknown_model`, `models.unknown_version`
+   * @throws AiosError `models.unknown_model`, `models.unknown_version`, `models.not_servable`
    * @example models.resolve('return-risk', 'champion').version
    */
   resolve(name: string, reference: string | number = DEFAULT_ALIAS): ResolvedModel {
@@ -276,6 +318,8 @@ export class Models {
         detail: `${name} has no version or alias “${reference}”.`,
       });
     }
+    const fault = unservable(found);
+    if (fault) throw fault;
     const definition = this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
     const { version, digest, signature, runtime, endpoint } = found;
     const serving = { ...SERVING_DEFAULTS, ...definition?.serving };
@@ -370,5 +414,6 @@ export class Models {
 
 function fromRow(row: VersionRow): ModelVersion & { fingerprint: string } {
   const { size_bytes: sizeBytes, created_at: createdAt, created_by: createdBy, endpoint, ...rest } = row;
-  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, status: 'ready' };
+  const status = row.runtime === FILES_RUNTIME ? 'files' : 'ready';
+  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, status };
 }

@@ -1,0 +1,45 @@
+import { type ErrorRow, row } from './error-row.ts';
+
+/** Errors of experiments, of what training leaves behind and of what is registered from it. */
+export const TRAINING_ERRORS = {
+  'experiments.unknown': row(
+    404,
+    'There is no such experiment, training run, logged model or file of one',
+    'The detail names it. Experiments are listed by `aios experiments`, their runs by `aios experiments runs NAME`.',
+  ),
+  'experiments.exists': row(
+    409,
+    'There is an experiment of that name',
+    'Use it, or take another name. One that was deleted keeps its name: restore it.',
+  ),
+  'experiments.deleted': row(
+    409,
+    'The experiment or training run is deleted',
+    'Restore it first; nothing is logged into what is deleted.',
+  ),
+  'experiments.param_kept': row(
+    409,
+    'A parameter of a training run is written once',
+    'Log the other value into a run of its own: what it was trained with does not change afterwards.',
+  ),
+  'experiments.filter_invalid': row(
+    400,
+    'The search does not read as MLflow’s filters do',
+    "Comparisons joined by AND, such as `metrics.auc > 0.8 and params.depth = '6'`; the detail names the place.",
+  ),
+  'models.not_servable': row(
+    409,
+    'The version is kept as files and cannot be served',
+    'The detail says why. Log the model as ONNX (`mlflow.onnx.log_model`), and register that: such a version answers at once.',
+  ),
+  'models.name_taken': row(
+    409,
+    'There is a registered model of that name',
+    'Register the next version under it, or take another name: small letters and dashes make the name in AIOS.',
+  ),
+  'models.kept': row(
+    409,
+    'What was registered is kept as it is',
+    'Versions are evidence of what decided, and flows name them. Take an alias away or move it (`aios models promote`) instead; aliases take the place of stages.',
+  ),
+} as const satisfies Record<string, ErrorRow>;

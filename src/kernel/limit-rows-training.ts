@@ -1,0 +1,14 @@
+/** Limits of experiments and of training. Those of MLflow’s API are as its own server has them, so that its clients meet nothing new. */
+export const TRAINING_LIMITS = {
+  trackingBatchMetricsMax: { value: 1_000, why: 'metrics in one call of MLflow’s log-batch' },
+  trackingBatchParamsMax: { value: 100, why: 'parameters, and tags, in one call of MLflow’s log-batch' },
+  trackingKeyCharsMax: { value: 250, why: 'the name of a metric, a parameter or a tag' },
+  trackingParamCharsMax: { value: 6_000, why: 'the value of a parameter of a training run' },
+  trackingTagCharsMax: { value: 8_000, why: 'the value of a tag of a training run' },
+  trackingPageCountMax: {
+    value: 50_000,
+    why: 'what one page of a search of training runs, experiments or models may hold',
+  },
+  trackingHistoryCountMax: { value: 25_000, why: 'values of a metric in one page of its history' },
+  trackingListCountMax: { value: 10_000, why: 'files in one answer that lists a folder of artifacts' },
+} as const;

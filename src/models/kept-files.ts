@@ -1,0 +1,95 @@
+import { canonicalize, digestOf, digestOfBytes } from '../kernel/canonical.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { type Lane, Refused } from '../store/group-commit.ts';
+import { type Actor, type Candidate, namePattern } from './candidate.ts';
+
+/** The runtime of versions that nothing here can run: what was registered are files, named with the reason. */
+export const FILES_RUNTIME = 'files';
+
+/** A version that is kept and not served. */
+export interface KeptFiles {
+  name: string;
+  /** Why no runtime takes it, as people are told. */
+  reason: string;
+  /** Where its files are, and their digests by path. */
+  source: string;
+  files: Readonly<Record<string, string>>;
+  card?: JsonObject | undefined;
+  metadata?: JsonObject | undefined;
+  by: Actor;
+}
+
+/** @throws AiosError `models.invalid` */
+export function keptFilesCandidate({
+  name,
+  reason,
+  source,
+  files,
+  card = {},
+  metadata = {},
+}: KeptFiles): Candidate {
+  if (!namePattern.test(name))
+    throw new AiosError('models.invalid', { detail: `“${name}” is no model name.` });
+  const endpoint: JsonObject = { reason, source, files: { ...files } };
+  const artifact = new TextEncoder().encode(canonicalize(endpoint));
+  const digest = digestOfBytes(artifact);
+  const runtime = FILES_RUNTIME;
+  const fingerprint = digestOf({ runtime, digest, card, metadata });
+  return {
+    name,
+    runtime,
+    artifact,
+    digest,
+    fingerprint,
+    endpoint,
+    signature: {},
+    card,
+    metadata,
+    datasets: [],
+  };
+}
+
+/** Why a version is not served. @returns nothing for one that is */
+export function unservable(version: {
+  name: string;
+  version: number;
+  runtime: string;
+  endpoint?: JsonObject | undefined;
+}): AiosError | undefined {
+  if (version.runtime !== FILES_RUNTIME) return undefined;
+  return new AiosError('models.not_servable', {
+    detail: `${version.name}/${version.version}: ${String(version.endpoint?.reason)}`,
+  });
+}
+
+/** A gate: an alias is taken away only from where its mover saw it, and not under a rollout. Gone already is success. */
+export const aliasRemovalLane: Lane<{ name: string; alias: string; version: number }> = {
+  name: 'model aliases removed',
+  order: 7,
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const { name, alias, version } of items) {
+      const [current] = await tx.query<{ version: number }>(
+        'select version from model_aliases where name = $1 and alias = $2 for update',
+        [name, alias],
+      );
+      const [active] = await tx.query<{ id: string }>(
+        'select id from model_rollouts where model = $1 and alias = $2 and ended_at is null',
+        [name, alias],
+      );
+      if (active) {
+        const detail = `${alias} of ${name} is under the rollout ${active.id}.`;
+        results.push(new Refused(new AiosError('models.rollout_active', { detail })));
+      } else if (current && current.version !== version) {
+        const detail = `${alias} of ${name} was moved by someone else.`;
+        results.push(new Refused(new AiosError('store.conflict', { detail })));
+      } else {
+        await tx.query('delete from model_aliases where name = $1 and alias = $2', [name, alias]);
+        results.push(undefined);
+      }
+    }
+    return results;
+  },
+};
