@@ -1,0 +1,154 @@
+import {
+  type FindBody,
+  fieldId,
+  LineageBuilder,
+  type LineageReader,
+  nodeId,
+} from '../kernel/definition-lineage.ts';
+import { referencesOf } from '../kernel/expression-references.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import {
+  type BatchViewBody,
+  type FeatureViewBody,
+  kindOfView,
+  type OnDemandViewBody,
+  type PushViewBody,
+  type StreamViewBody,
+} from './view-documents.ts';
+
+const entityId = (name: string) => nodeId('entity', name);
+const viewId = (name: string) => nodeId('feature-view', name);
+const featureId = (view: string, feature: string) => nodeId('feature', `${view}.${feature}`);
+const serviceFeatureId = (service: string, feature: string) =>
+  nodeId('service-feature', `${service}.${feature}`);
+
+export const entityLineage: LineageReader = (body) => {
+  const { name, joinKeys, types = {} } = body as unknown as EntityBody;
+  const builder = new LineageBuilder();
+  builder.node({
+    id: entityId(name),
+    type: joinKeys.map((key) => `${key}: ${types[key] ?? 'any'}`).join(', '),
+  });
+  return builder.done();
+};
+
+/**
+ * A view, its features, and what each of them reads. What decides which events count (keys, `where`) reaches every feature by way of the view; what one
+ * feature aggregates reaches that one only.
+ *
+ * @example featureViewLineage(view, find).edges // [{ from: 'field:order.placed#total', to: 'feature:customer-orders.spend_30d' }, …]
+ */
+export const featureViewLineage: LineageReader = (body, find) => {
+  const view = body as unknown as FeatureViewBody;
+  const builder = new LineageBuilder();
+  const { name: _, features, description: __, owner: ___, tags: ____, ...rest } = body;
+  const id = builder.node({ id: viewId(view.name), meaning: rest });
+  for (const [feature, spec] of Object.entries(features as Record<string, JsonObject>)) {
+    const { description: _, owner: __, tags: ___, type = 'number', ...meaning } = spec;
+    builder.node({ id: featureId(view.name, feature), type: String(type), meaning });
+    builder.edge(id, featureId(view.name, feature));
+  }
+  if ('entity' in view) builder.edge(entityId(view.entity), id);
+  const kind = kindOfView(view);
+  if (kind === 'stream') streamEdges(builder, view as StreamViewBody);
+  else if (kind === 'batch') batchEdges(builder, view as BatchViewBody);
+  else if (kind === 'push') builder.edge(nodeId('source', (view as PushViewBody).source.push), id);
+  else onDemandEdges(builder, view as OnDemandViewBody, find);
+  return builder.done();
+};
+
+function streamEdges(builder: LineageBuilder, { name, source, keys, features }: StreamViewBody): void {
+  const { event, each, where } = source;
+  const [elements = ['data']] = each === undefined ? [] : referencesOf(each);
+  const fieldsOf = (expression: string) =>
+    referencesOf(expression).map((path) => {
+      const whole = path[0] === 'item' ? [...elements, ...path.slice(1)] : path;
+      const field = fieldId(event, whole);
+      builder.edge(nodeId('event-type', event), field);
+      return field;
+    });
+  builder.edge(nodeId('event-type', event), viewId(name));
+  for (const expression of [...Object.values(keys), ...(each ? [each] : []), ...(where ? [where] : [])])
+    for (const field of fieldsOf(expression)) builder.edge(field, viewId(name));
+  for (const [feature, { of }] of Object.entries(features))
+    for (const field of of === undefined ? [] : fieldsOf(of)) builder.edge(field, featureId(name, feature));
+}
+
+function batchEdges(builder: LineageBuilder, { name, source, keys = {}, features }: BatchViewBody): void {
+  // CSV and Parquet files are sources as tables are: whatever the source is called by.
+  const { table, ...columns } = source as unknown as Record<string, Json> & { table?: string };
+  const place = String(table ?? Object.values(columns)[0]);
+  const column = (of: string) => {
+    builder.edge(nodeId('table', place), nodeId('column', place, of));
+    return nodeId('column', place, of);
+  };
+  builder.edge(nodeId('table', place), viewId(name));
+  const { timestamp, created, validFrom, validTo } = source;
+  for (const key of [...Object.values(keys), timestamp, created, validFrom, validTo])
+    if (key !== undefined) builder.edge(column(key), viewId(name));
+  for (const [feature, spec] of Object.entries(features))
+    builder.edge(column(spec.column ?? feature), featureId(name, feature));
+}
+
+function onDemandEdges(
+  builder: LineageBuilder,
+  { name, source, features }: OnDemandViewBody,
+  find: FindBody,
+): void {
+  const known = featuresOf(source.views, find);
+  for (const view of source.views) builder.edge(viewId(view), viewId(name));
+  for (const [feature, { expression }] of Object.entries(features)) {
+    const read =
+      expression === undefined ? [...known.keys()] : referencesOf(expression).map(([first]) => first!);
+    for (const each of read) {
+      const view = known.get(each);
+      if (view !== undefined) builder.edge(featureId(view, each), featureId(name, feature));
+    }
+  }
+}
+
+/** The view of each feature of these views. */
+function featuresOf(views: readonly string[], find: FindBody): Map<string, string> {
+  return new Map(
+    views.flatMap((view) =>
+      Object.keys((find('feature-view', view)?.features as JsonObject | undefined) ?? {}).map(
+        (feature): [string, string] => [feature, view],
+      ),
+    ),
+  );
+}
+
+/** A service, each value that it answers, and what that is made of. */
+export const featureServiceLineage: LineageReader = (body, find) => {
+  const { name, views, derived = {}, features, defaults = {} } = body as unknown as FeatureServiceBody;
+  const builder = new LineageBuilder();
+  const id = builder.node({ id: nodeId('feature-service', name) });
+  const known = featuresOf(views, find);
+  for (const view of views) builder.edge(viewId(view), id);
+  const answered = features ?? [...known.keys(), ...Object.keys(derived)];
+  const needed = new Set(answered);
+  for (const feature of needed) {
+    const expression = derived[feature];
+    const meaning = { derived: expression ?? null, default: defaults[feature] ?? null };
+    builder.node({ id: serviceFeatureId(name, feature), type: typeOfFeature(known, feature, find), meaning });
+    if (answered.includes(feature)) builder.edge(serviceFeatureId(name, feature), id);
+    const read = expression === undefined ? [feature] : referencesOf(expression).map(([first]) => first!);
+    for (const each of read) {
+      const view = known.get(each);
+      if (view !== undefined) builder.edge(featureId(view, each), serviceFeatureId(name, feature));
+      else if (each in derived && each !== feature) {
+        needed.add(each); // the set is walked while it grows
+        builder.edge(serviceFeatureId(name, each), serviceFeatureId(name, feature));
+      }
+    }
+  }
+  return builder.done();
+};
+
+function typeOfFeature(known: ReadonlyMap<string, string>, feature: string, find: FindBody): string {
+  const view = known.get(feature);
+  const spec =
+    view && (find('feature-view', view)?.features as Record<string, JsonObject> | undefined)?.[feature];
+  return String(spec?.type ?? 'number');
+}

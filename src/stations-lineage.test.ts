@@ -1,0 +1,90 @@
+import { globSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import type { LineageEdge } from './kernel/definition-lineage.ts';
+import { readDocument } from './kernel/document.ts';
+import { isObject, type JsonObject } from './kernel/json.ts';
+import { LINEAGE_READERS } from './stations-lineage.ts';
+
+const KINDS: Record<string, string> = {
+  contracts: 'contract',
+  entities: 'entity',
+  features: 'feature-view',
+  services: 'feature-service',
+  models: 'model',
+  decisions: 'decision',
+  connectors: 'connector',
+  queues: 'queue',
+  calendars: 'calendar',
+  workflows: 'workflow',
+};
+
+/** The edges of all definitions of an example. */
+async function edgesOf(folder: string): Promise<LineageEdge[]> {
+  const bodies = new Map<string, { kind: string; body: JsonObject }>();
+  for (const path of globSync(`${folder}/*/**/*.yaml`)) {
+    const kind = KINDS[path.slice(folder.length + 1).split('/')[0]!];
+    if (kind === undefined) continue;
+    const body = readDocument(await readFile(path, 'utf8'), path).value;
+    const name = isObject(body.document) ? body.document.name : body.name;
+    bodies.set(`${kind}/${String(name)}`, { kind, body });
+  }
+  const find = (kind: string, name: string) => bodies.get(`${kind}/${name}`)?.body;
+  return [...bodies.values()].flatMap(({ kind, body }) => LINEAGE_READERS[kind]!(body, find).edges);
+}
+
+describe('the edges of the returns example', async () => {
+  const edges = await edgesOf('examples/returns');
+  const has = (from: string, to: string) => edges.some((edge) => edge.from === from && edge.to === to);
+
+  it.each([
+    ['contract:order.placed', 'event-type:order.placed'],
+    ['event-type:order.placed', 'field:order.placed#total'],
+    ['event-type:order.placed', 'field:order.placed#lines.quantity'],
+    ['field:order.placed#total', 'feature:customer-orders.spend_30d'],
+    ['field:order.placed#customerId', 'feature-view:customer-orders'],
+    ['field:order.placed#lines.quantity', 'feature:holding-bought.units_bought'],
+    ['field:order.placed#lines.product', 'feature-view:holding-bought'],
+    ['field:order.placed#.time', 'feature:customer-orders.last_order_at'],
+    ['field:return.requested#kind', 'feature-view:product-returns'],
+    ['entity:customer', 'feature-view:customer-orders'],
+    ['feature-view:customer-orders', 'feature:customer-orders.spend_30d'],
+    ['feature:customer-orders.spend_30d', 'service-feature:return-risk.return_share_30d'],
+    ['feature:customer-returns.returned_30d', 'service-feature:return-risk.return_share_30d'],
+    ['service-feature:return-risk.return_share_30d', 'model:return-risk'],
+    ['model:return-risk', 'workflow:returns'],
+    ['feature-service:return-risk', 'workflow:returns'],
+    ['model:return-risk', 'decision-input:return-policy.risk'],
+    ['service-feature:return-risk.units_held', 'decision-input:return-policy.units_held'],
+    ['field:return.requested#unitPrice', 'decision-input:return-policy.unit_price'],
+    ['decision-input:return-policy.risk', 'decision:return-policy'],
+    ['decision:return-policy', 'workflow:returns'],
+    ['queue:return-review', 'workflow:returns'],
+    ['calendar:shop', 'queue:return-review'],
+    ['workflow:returns', 'event-type:return.decided'],
+    ['field:return.requested#refundValue', 'field:return.decided#refundValue'],
+    ['model:return-risk', 'field:return.decided#risk'],
+    ['event-type:return.decided', 'workflow:settlement'],
+    ['operation:refunds.refund', 'workflow:settlement'],
+    ['connector:refunds', 'operation:refunds.refund'],
+    ['workflow:settlement', 'event-type:return.settled'],
+  ])('%s → %s', (from, to) => expect(has(from, to)).toBe(true));
+
+  it.each([
+    ['field:order.placed#total', 'feature:customer-orders.orders_30d'],
+    ['field:order.placed#total', 'feature-view:customer-orders'],
+    ['feature:holding-bought.last_price', 'service-feature:return-risk.units_held'],
+    ['service-feature:return-risk.last_price', 'model:return-risk'],
+    ['field:return.requested#quantity', 'decision-input:return-policy.unit_price'],
+  ])('but not %s → %s', (from, to) => expect(has(from, to)).toBe(false));
+});
+
+describe('the edges of the ensembles example', async () => {
+  const edges = await edgesOf('examples/ensembles');
+  it.each([
+    ['model:risk-linear@1', 'workflow:risk-ensemble'],
+    ['model:risk-steep', 'workflow:risk-ensemble'],
+    ['workflow:risk-ensemble', 'model:risk-ensemble'],
+    ['model:risk-ensemble', 'workflow:risk-cascade'],
+  ])('%s → %s', (from, to) => expect(edges).toContainEqual({ from, to }));
+});
