@@ -25,6 +25,7 @@ import { AiosError } from './kernel/errors.ts';
 import type { Limits } from './kernel/limits.ts';
 import type { LogVerification } from './ledger/audit-reader.ts';
 import { budgetMigrations } from './ledger/budget-lanes.ts';
+import { lineageMigrations } from './ledger/lineage-graph/migrations.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
@@ -210,6 +211,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...workflowMigrations,
     ...taskMigrations,
     ...ledgerMigrations,
+    ...lineageMigrations,
     ...accessMigrations,
     ...kpiMigrations,
   ]);
@@ -303,8 +305,9 @@ async function applyProject(
   for (const { wanted, label } of changedModels.filter((model) => !isLate(model)))
     await models.verify(wanted, label);
   if (dryRun || changed.length === 0) return planned;
-  await commit.commit(
-    changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
+  await commit.commit([
+    ...stations.lineageWrites(planned),
+    ...changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
       definitions.put({ kind, name, body, source: document.text, createdBy: by.id }),
       auditLog.entry({
         kind: 'definition',
@@ -315,7 +318,7 @@ async function applyProject(
         payload: { kind, name, version: toVersion, body },
       }),
     ]),
-  );
+  ]);
   await definitions.reload();
   const inOrder = [
     ...changedModels.filter((model) => !isLate(model)),

@@ -23,6 +23,7 @@ export async function begin(stations: Stations): Promise<void> {
   } = stations;
   await definitions.reload();
   await models.reload();
+  await stations.fillGraph();
   const starts = consumers.add({
     group: 'workflows',
     types: () => engine.startTypes(),

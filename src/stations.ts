@@ -45,6 +45,7 @@ import { createDatasets, datasetsOfModels, withDatasets } from './stations-datas
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createEventOutlets } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
+import { createLineage, versionLineage } from './stations-lineage.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -175,6 +176,7 @@ export async function createStations(ground: Ground) {
     ...chat,
     engine,
     ...createEventOutlets(ground, { ...events, ...ledger, engine, outgoing }),
+    ...createLineage(ground, { definitions, lineage }),
     kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     access,
   };
@@ -323,6 +325,7 @@ function createInference(
         at,
         payload: { name, ...change },
       }),
+      ...('card' in change ? [versionLineage(name, change)] : []),
     ],
   });
   const requestLog = createRequestLog(ground, auditLog);

@@ -15,6 +15,7 @@ import { featureRoutes } from './routes-features.ts';
 import { flowRoutes } from './routes-flows.ts';
 import { inferenceRequestRoutes } from './routes-inference-requests.ts';
 import { ledgerRoutes } from './routes-ledger.ts';
+import { lineageRoutes } from './routes-lineage.ts';
 import { liveRoutes } from './routes-live.ts';
 import { mlflowArtifactRoutes } from './routes-mlflow-artifacts.ts';
 import { mlflowModelRoutes } from './routes-mlflow-models.ts';
@@ -59,6 +60,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
+  Parameters<typeof lineageRoutes>[0] &
   Parameters<typeof liveRoutes>[0] &
   Parameters<typeof modelRoutes>[0] &
   Parameters<typeof mlflowArtifactRoutes>[0] &
@@ -145,6 +147,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     taskNoteRoutes(dependencies),
     taskAttachmentRoutes(dependencies),
     ledgerRoutes(dependencies),
+    lineageRoutes(dependencies),
     liveRoutes(dependencies),
   ];
 }

@@ -306,6 +306,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     qualityMonitor: modules.qualityMonitor,
     quarantine: modules.quarantine,
     apply,
+    impactOf: async () => [],
     collections: COLLECTIONS,
     log,
     consumers,
@@ -334,6 +335,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 /** Modules that these tests do not call. */
 const ABSENT = {} as Pick<
   ApiDependencies,
+  | 'graph'
   | 'features'
   | 'featurePush'
   | 'materializations'

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
+import type { Impact } from '../ledger/lineage-graph/impact.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import type { PlannedDefinition, ProjectFile } from '../store/project.ts';
 import { type Caller, route } from './routes.ts';
@@ -16,6 +17,8 @@ export type ApplyProject = (
 interface Dependencies {
   definitions: Definitions;
   apply: ApplyProject;
+  /** What depends on what a plan changes. */
+  impactOf(planned: readonly PlannedDefinition[]): Promise<readonly Impact[]>;
   /** The collection of each kind: `contracts` holds `contract`. */
   collections: Readonly<Record<string, string>>;
 }
@@ -36,6 +39,32 @@ const Change = Type.Object({
   action: Type.Union([Type.Literal('create'), Type.Literal('update'), Type.Literal('unchanged')]),
   fromVersion: Type.Integer(),
   toVersion: Type.Integer(),
+});
+const Severity = Type.Enum(['breaks', 'changes-values', 'unaffected']);
+const ImpactShape = Type.Object({
+  kind: Type.String(),
+  name: Type.String(),
+  severity: Severity,
+  changes: Type.Array(
+    Type.Object({
+      node: Type.String(),
+      effect: Type.Enum(['removed', 'retyped', 'changed', 'added']),
+      from: Type.Optional(Type.String()),
+      to: Type.Optional(Type.String()),
+    }),
+  ),
+  affected: Type.Array(
+    Type.Object({
+      node: Type.String(),
+      severity: Severity,
+      depth: Type.Integer(),
+      through: Type.String(),
+      writes: Type.Optional(Type.Boolean()),
+    }),
+  ),
+  runsUnderWay: Type.Integer(),
+  hint: Type.String(),
+  truncated: Type.Boolean(),
 });
 const Files = Type.Object({
   files: Type.Array(
@@ -65,7 +94,7 @@ export function definitionRoutes(dependencies: Dependencies): (server: FastifyIn
   };
 }
 
-function applyRoute(server: FastifyInstance, { apply }: Dependencies): void {
+function applyRoute(server: FastifyInstance, { apply, impactOf }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/apply',
@@ -74,7 +103,11 @@ function applyRoute(server: FastifyInstance, { apply }: Dependencies): void {
     tag,
     query: Type.Object({ dryRun: Type.Optional(Type.Boolean({ default: false })) }),
     body: Files,
-    answer: Type.Object({ changes: Type.Array(Change), applied: Type.Boolean() }),
+    answer: Type.Object({
+      changes: Type.Array(Change),
+      applied: Type.Boolean(),
+      impact: Type.Optional(Type.Array(ImpactShape)),
+    }),
     handle: async ({ body, query, caller }) => {
       const files = body.files.map(({ path, text, base64 }) => ({
         path,
@@ -89,7 +122,9 @@ function applyRoute(server: FastifyInstance, { apply }: Dependencies): void {
         fromVersion,
         toVersion,
       }));
-      return { changes, applied: !dryRun };
+      return dryRun
+        ? { changes, applied: false, impact: [...(await impactOf(planned))] }
+        : { changes, applied: true };
     },
   });
 }

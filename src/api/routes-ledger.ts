@@ -4,14 +4,12 @@ import { AiosError } from '../kernel/errors.ts';
 import { parseTileIndex, TILE_WIDTH } from '../kernel/merkle.ts';
 import type { AuditReader, IndexedEntry } from '../ledger/audit-reader.ts';
 import type { CostGroup, Costs } from '../ledger/costs.ts';
-import type { Lineage } from '../ledger/lineage.ts';
 import { type Caller, route } from './routes.ts';
 import { AnyObject, pageOf, pageQuery } from './shapes.ts';
 
 interface Dependencies {
   audit: AuditReader;
   costs: Costs;
-  lineage: Lineage;
   can(caller: Caller, permission: string): boolean;
 }
 
@@ -19,7 +17,7 @@ const Index = Type.Integer({ minimum: 0 });
 const Time = Type.Optional(Type.String({ format: 'date-time' }));
 const WHOLE = 'public, max-age=31536000, immutable';
 
-/** The audit log in the paths of C2SP tlog-tiles, so that other people's verifiers read it; lineage and costs. */
+/** The audit log in the paths of C2SP tlog-tiles, so that other people's verifiers read it; costs. */
 export function ledgerRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     logRoutes(server, dependencies);
@@ -90,7 +88,7 @@ function logRoutes(server: FastifyInstance, { audit }: Dependencies): void {
   });
 }
 
-function entryRoutes(server: FastifyInstance, { audit, lineage, can }: Dependencies): void {
+function entryRoutes(server: FastifyInstance, { audit, can }: Dependencies): void {
   const tag = 'audit';
   route(server, {
     method: 'GET',
@@ -114,16 +112,6 @@ function entryRoutes(server: FastifyInstance, { audit, lineage, can }: Dependenc
     params: Type.Object({ index: Index }),
     answer: AnyObject,
     handle: ({ params, caller }) => audit.entry(params.index, can(caller, 'audit.payload')),
-  });
-  route(server, {
-    method: 'GET',
-    url: '/api/v1/lineage',
-    permission: 'audit.read',
-    summary: 'What a run was made from: event, contract, features, model, decision, flow',
-    tag: 'lineage',
-    query: Type.Object({ run: Type.String({ minLength: 1 }) }, { additionalProperties: false }),
-    answer: AnyObject,
-    handle: ({ query }) => lineage.graph(query.run),
   });
 }
 

@@ -70,6 +70,18 @@ const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./projects.ts')).apply,
   },
   {
+    name: 'lineage <node>',
+    description: 'show what a field, feature, model, run … is made of and what is made of it',
+    options: [
+      ['--up', 'only what it is made of'],
+      ['--down', 'only what is made of it'],
+      ['--depth <edges>', 'how far'],
+      ['--kinds <kinds>', 'only nodes of these kinds, separated by commas'],
+      ['--as-of <time>', 'as it was at a time'],
+    ],
+    load: async () => (await import('./lineage.ts')).lineage,
+  },
+  {
     name: 'run <workflow>',
     description: 'start a run and wait for its result',
     options: [

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { describeImpact, type Impact } from './impact.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { type GlobalOptions, openClient } from './session.ts';
@@ -15,6 +16,8 @@ interface Change {
 interface ApplyAnswer {
   changes: Change[];
   applied: boolean;
+  /** Of a plan. */
+  impact?: Impact[];
 }
 
 /** The folders of a project that hold definitions; functions, tests and training code stay at home. */
@@ -39,9 +42,10 @@ export async function readProject(folder: string): Promise<{ path: string; base6
 
 export const plan: Action = async (options, [folder = '.']) => {
   const answer = await send(options, folder, true);
-  print(answer, options.json, () =>
-    describe(answer.changes, 'Applying this would change:', 'Nothing would change.'),
-  );
+  print(answer, options.json, () => {
+    const changes = describe(answer.changes, 'Applying this would change:', 'Nothing would change.');
+    return [changes, describeImpact(answer.impact ?? [])].filter(Boolean).join('\n\n');
+  });
   return answer.changes.some(({ action }) => action !== 'unchanged') ? EXIT.changes : EXIT.ok;
 };
 

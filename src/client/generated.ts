@@ -127,7 +127,7 @@ export interface Operations {
   /** What this server can do beyond the rest of the API (MLflow). */
   'GET /api/3.0/mlflow/server-info': { answer: { [name: string]: Json } };
   /** Apply a whole project, or with dryRun say what that would change. Permission: `definitions.write`. */
-  'POST /api/v1/apply': { query?: { dryRun?: boolean | undefined }; body: { files: Array<{ path: string; text?: string | undefined; base64?: string | undefined }> }; answer: { changes: Array<{ kind: string; name: string; action: "create" | "update" | "unchanged"; fromVersion: number; toVersion: number }>; applied: boolean } };
+  'POST /api/v1/apply': { query?: { dryRun?: boolean | undefined }; body: { files: Array<{ path: string; text?: string | undefined; base64?: string | undefined }> }; answer: { changes: Array<{ kind: string; name: string; action: "create" | "update" | "unchanged"; fromVersion: number; toVersion: number }>; applied: boolean; impact?: Array<{ kind: string; name: string; severity: "breaks" | "changes-values" | "unaffected"; changes: Array<{ node: string; effect: "removed" | "retyped" | "changed" | "added"; from?: string | undefined; to?: string | undefined }>; affected: Array<{ node: string; severity: "breaks" | "changes-values" | "unaffected"; depth: number; through: string; writes?: boolean | undefined }>; runsUnderWay: number; hint: string; truncated: boolean }> | undefined } };
   /** What the system takes and sends, as an AsyncAPI 3.0 document. Permission: `definitions.read`. */
   'GET /api/v1/asyncapi.json': { answer: { [name: string]: Json } };
   /** The same as YAML. Permission: `definitions.read`. */
@@ -328,8 +328,8 @@ export interface Operations {
   'PUT /api/v1/keys/{id}/groups': { params: { id: string }; body: { groups: Array<string> }; answer: { id: string; groups: Array<string> } };
   /** Runs, decisions, costs, tasks, events and latency at a glance. Permission: `runs.read`. */
   'GET /api/v1/kpis': { answer: { [name: string]: Json } };
-  /** What a run was made from: event, contract, features, model, decision, flow. Permission: `audit.read`. */
-  'GET /api/v1/lineage': { query: { run: string }; answer: { [name: string]: Json } };
+  /** What a node of the graph is made of (up) and what is made of it (down); with `run`, only what that run was made from. Permission: `audit.read`. */
+  'GET /api/v1/lineage': { query?: { node?: string | undefined; run?: string | undefined; direction?: "up" | "down" | "both" | undefined; depth?: number | undefined; kinds?: string | undefined; asOf?: string | undefined; limit?: number | undefined; cursor?: string | undefined }; answer: { [name: string]: Json } };
   /** Turn an API key into a session of the console. */
   'POST /api/v1/login': { body: { key: string }; answer: { loggedIn: boolean } };
   /** A one-time link that logs in to the console as the caller. Permission: `keys.manage`. */

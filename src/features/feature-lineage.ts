@@ -148,7 +148,8 @@ export const featureServiceLineage: LineageReader = (body, find) => {
 
 function typeOfFeature(known: ReadonlyMap<string, string>, feature: string, find: FindBody): string {
   const view = known.get(feature);
-  const spec =
-    view && (find('feature-view', view)?.features as Record<string, JsonObject> | undefined)?.[feature];
-  return String(spec?.type ?? 'number');
+  const features = (view === undefined ? undefined : find('feature-view', view)?.features) as
+    | Record<string, JsonObject>
+    | undefined;
+  return String(features?.[feature]?.type ?? 'number');
 }

@@ -4,6 +4,7 @@ import { CHAT_ERRORS } from './error-rows-chat.ts';
 import { DATASET_ERRORS } from './error-rows-datasets.ts';
 import { EVENT_ERRORS } from './error-rows-events.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
+import { LINEAGE_ERRORS } from './error-rows-lineage.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
 import { TRAINING_ERRORS } from './error-rows-training.ts';
 
@@ -15,6 +16,7 @@ export const ERRORS = {
   ...GROUND_ERRORS,
   ...PATH_ERRORS,
   ...DATASET_ERRORS,
+  ...LINEAGE_ERRORS,
   ...EVENT_ERRORS,
   ...TRAINING_ERRORS,
   ...CHAT_ERRORS,

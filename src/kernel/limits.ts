@@ -20,6 +20,9 @@ export const LIMITS = {
     15_000,
     'how often a stream says that it lives, below the 30 s of common proxies, and checks that its reader still may read',
   ),
+  lineageNodesMax: limit(5_000, 'nodes that one question about lineage reaches; a person reads no more'),
+  lineageDepthMax: limit(50, 'edges between the node that lineage is asked of and the farthest that is told'),
+  lineageRunsMax: limit(20, 'newest runs that are told of a version in the lineage graph'),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventIntakeBytesMax: limit(

@@ -27,7 +27,7 @@ interface Item {
   at: number;
 }
 
-export interface LineageGraph {
+interface RunLineage {
   nodes: { id: string; kind: string; name: string; version?: string }[];
   edges: { from: string; to: string }[];
 }
@@ -116,6 +116,15 @@ export class Lineage {
     return row?.pins ?? [];
   }
 
+  /** What a run was made with, and when; undefined for one that has not ended. */
+  async madeOf(runId: string): Promise<{ pins: LineagePin[]; at: number } | undefined> {
+    const [row] = await this.#db.query<{ pins: LineagePin[]; at: number }>(
+      'select s.pins, r.at from lineage_runs r join lineage_sets s on s.digest = r.pins where r.run_id = $1',
+      [runId],
+    );
+    return row;
+  }
+
   /** What each of these runs was made with, by run. */
   async pinsOfRuns(runIds: readonly string[]): Promise<Map<string, LineagePin[]>> {
     const rows = await this.#db.query<{ run_id: string; pins: LineagePin[] }>(
@@ -126,7 +135,7 @@ export class Lineage {
   }
 
   /** From the event to the decision: everything that a run was made with, in the order of the path. */
-  async graph(runId: string): Promise<LineageGraph> {
+  async graph(runId: string): Promise<RunLineage> {
     const [row] = await this.#db.query<{
       pins: LineagePin[];
       event_source: string | null;
@@ -161,7 +170,7 @@ export class Lineage {
 }
 
 /** Each stage of the path feeds the next one that is there. */
-function edgesOf(nodes: readonly { id: string; kind: string }[]): LineageGraph['edges'] {
+function edgesOf(nodes: readonly { id: string; kind: string }[]): RunLineage['edges'] {
   const stages = Map.groupBy(nodes, ({ kind }) => kind);
   const lists = [...stages.values()];
   return lists

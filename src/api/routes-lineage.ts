@@ -1,0 +1,55 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { AiosError } from '../kernel/errors.ts';
+import type { Lineage } from '../ledger/lineage.ts';
+import type { LineageGraph } from '../ledger/lineage-graph/graph.ts';
+import { route } from './routes.ts';
+import { AnyObject } from './shapes.ts';
+
+interface Dependencies {
+  lineage: Lineage;
+  graph: LineageGraph;
+}
+
+const tag = 'lineage';
+
+/** Where data comes from and where it goes: the graph of definitions, runs and other systems' jobs. */
+export function lineageRoutes({ graph, lineage }: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/lineage',
+      permission: 'audit.read',
+      summary:
+        'What a node of the graph is made of (up) and what is made of it (down); with `run`, only what that run was made from',
+      tag,
+      query: Type.Object(
+        {
+          node: Type.Optional(
+            Type.String({ minLength: 1, description: 'kind:name, such as feature:view.name' }),
+          ),
+          run: Type.Optional(Type.String({ minLength: 1 })),
+          direction: Type.Optional(Type.Enum(['up', 'down', 'both'])),
+          depth: Type.Optional(Type.Integer({ minimum: 1 })),
+          kinds: Type.Optional(Type.String({ description: 'kinds of nodes to tell, separated by commas' })),
+          asOf: Type.Optional(Type.String({ format: 'date-time' })),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 5000 })),
+          cursor: Type.Optional(Type.String()),
+        },
+        { additionalProperties: false },
+      ),
+      answer: AnyObject,
+      handle: async ({ query: { node, run, kinds, asOf, direction = 'both', ...rest } }) => {
+        if (run !== undefined && node === undefined) return lineage.graph(run);
+        if (node === undefined)
+          throw new AiosError('request.invalid', { issues: [{ path: '/node', message: 'is missing' }] });
+        const answer = await graph.query({
+          ...{ node, direction, kinds: kinds?.split(',').filter(Boolean) },
+          asOf: asOf === undefined ? undefined : Date.parse(asOf),
+          ...rest,
+        });
+        return { ...answer, asOf: answer.asOf === null ? null : new Date(answer.asOf).toISOString() };
+      },
+    });
+  };
+}

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import type { DefinitionLineage, LineageEdge } from '../../kernel/definition-lineage.ts';
+import { impactOf } from './impact.ts';
+import type { EdgesOf } from './subgraph.ts';
+
+const edges: LineageEdge[] = [
+  { from: 'contract:order', to: 'event-type:order' },
+  { from: 'workflow:shop', to: 'event-type:order' },
+  { from: 'event-type:order', to: 'field:order#total' },
+  { from: 'event-type:order', to: 'field:order#note' },
+  { from: 'field:order#total', to: 'feature:orders.spend' },
+  { from: 'feature:orders.spend', to: 'model:risk' },
+  { from: 'model:risk', to: 'workflow:returns' },
+  { from: 'workflow:returns', to: 'event-type:decided' },
+];
+const edgesOf: EdgesOf = async (ids, direction) =>
+  edges.filter(({ from, to }) => ids.includes(direction === 'down' ? from : to));
+const contract = (fields: Record<string, string>, quality: string[] = []): DefinitionLineage => ({
+  nodes: [
+    { id: 'contract:order', meaning: quality },
+    ...Object.entries(fields).map(([name, type]) => ({ id: `field:order#${name}`, type })),
+  ],
+  edges: [],
+});
+const impact = (before: DefinitionLineage, after: DefinitionLineage) =>
+  impactOf(
+    { kind: 'contract', name: 'order', before, after },
+    edgesOf,
+    100,
+    async (flows) => new Map(flows.map((flow) => [flow, flow === 'returns' ? 3 : 0])),
+  );
+const full = { total: 'number', note: 'string' };
+
+describe('the impact of a change', () => {
+  it('of a removed field names what reads it, to the column and on', async () => {
+    const { severity, changes, affected, runsUnderWay, hint } = await impact(
+      contract(full),
+      contract({ note: 'string' }),
+    );
+    expect(severity).toBe('breaks');
+    expect(changes).toEqual([{ node: 'field:order#total', effect: 'removed', from: 'number' }]);
+    expect(affected.map(({ node, severity, depth }) => [node, severity, depth])).toEqual([
+      ['feature:orders.spend', 'breaks', 1],
+      ['workflow:shop', 'breaks', 1],
+      ['model:risk', 'breaks', 2],
+      ['workflow:returns', 'breaks', 3],
+      ['event-type:decided', 'changes-values', 4], // a run that fails, not a consumer
+    ]);
+    expect(runsUnderWay).toBe(3);
+    expect(hint).toContain('feature:orders.spend');
+  });
+
+  it('of a field that nothing reads reaches only who writes it', async () => {
+    const { affected } = await impact(contract(full), contract({ total: 'number' }));
+    expect(affected.map(({ node, writes }) => [node, writes])).toEqual([['workflow:shop', true]]);
+  });
+
+  it('of another type breaks; of a wider one it changes values', async () => {
+    const retyped = await impact(contract({ total: 'number' }), contract({ total: 'string' }));
+    expect(retyped.changes).toEqual([
+      { node: 'field:order#total', effect: 'retyped', from: 'number', to: 'string' },
+    ]);
+    expect(retyped.severity).toBe('breaks');
+    const wider = await impact(contract({ total: 'integer' }), contract({ total: 'number' }));
+    expect(wider.severity).toBe('changes-values');
+  });
+
+  it('of what is added, or only said, is none', async () => {
+    const added = await impact(contract({ note: 'string' }), contract(full));
+    expect(added.changes).toEqual([{ node: 'field:order#total', effect: 'added' }]);
+    expect([added.severity, added.affected]).toEqual(['unaffected', []]);
+    expect((await impact(contract(full), contract(full))).severity).toBe('unaffected');
+  });
+});
