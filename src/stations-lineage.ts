@@ -15,6 +15,9 @@ import { LineageGraph } from './ledger/lineage-graph/graph.ts';
 import { lineageWrite } from './ledger/lineage-graph/graph-lane.ts';
 import { type ChangedLineage, type Impact, impactOf } from './ledger/lineage-graph/impact.ts';
 import type { EdgesOf } from './ledger/lineage-graph/subgraph.ts';
+import { readEvent } from './ledger/openlineage/event.ts';
+import { lineageOfEvent } from './ledger/openlineage/inbound.ts';
+import type { Naming } from './ledger/openlineage/naming.ts';
 import { modelLineage, modelVersionLineage } from './models/model-lineage.ts';
 import type { Ground } from './stations.ts';
 import type { Definition, Definitions } from './store/definitions.ts';
@@ -54,6 +57,7 @@ export function createLineage({ db, commit, limits }: Ground, { definitions, lin
     );
     return new Map(rows.map(({ workflow, runs }) => [workflow, runs]));
   };
+  const naming = namingFrom(process.env);
   return {
     graph,
     /** What the definitions of a plan bring, for the commit that applies it. */
@@ -67,6 +71,9 @@ export function createLineage({ db, commit, limits }: Ground, { definitions, lin
       const edgesOf = edgesAfter(graph, changed);
       const own = changed.filter(({ isPlanned }) => isPlanned);
       return Promise.all(own.map((each) => impactOf(each, edgesOf, limits.lineageNodesMax, underWay)));
+    },
+    async takeLineage(event: JsonObject): Promise<void> {
+      await commit.commit([lineageWrite(lineageOfEvent(readEvent(event), naming, limits))]);
     },
     /** Of a database from before the graph, and of a kind that is new to it. */
     async fillGraph(): Promise<void> {
@@ -83,6 +90,15 @@ export function createLineage({ db, commit, limits }: Ground, { definitions, lin
       });
       await commit.commit(writes);
     },
+  };
+}
+
+/** `AIOS_LINEAGE_NAMESPACE`, and in `AIOS_LINEAGE_DATABASES` how other systems name the database of batch views' tables. */
+function namingFrom(env: NodeJS.ProcessEnv): Naming {
+  const databases = (env.AIOS_LINEAGE_DATABASES ?? '').split(',').map((name) => name.trim());
+  return {
+    namespace: env.AIOS_LINEAGE_NAMESPACE || 'aios',
+    databases: databases.filter((name) => name.includes('/')),
   };
 }
 

@@ -35,6 +35,7 @@ export const PERMISSIONS = [
   'subjects.erase',
   'audit.read',
   'audit.payload',
+  'lineage.write',
   'costs.read',
   'budgets.manage',
   'keys.manage',

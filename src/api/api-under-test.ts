@@ -336,6 +336,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 const ABSENT = {} as Pick<
   ApiDependencies,
   | 'graph'
+  | 'takeLineage'
   | 'features'
   | 'featurePush'
   | 'materializations'

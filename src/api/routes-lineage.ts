@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Lineage } from '../ledger/lineage.ts';
 import type { LineageGraph } from '../ledger/lineage-graph/graph.ts';
 import { route } from './routes.ts';
@@ -9,12 +10,18 @@ import { AnyObject } from './shapes.ts';
 interface Dependencies {
   lineage: Lineage;
   graph: LineageGraph;
+  /** Takes in an event of another system. */
+  takeLineage(event: JsonObject): Promise<void>;
 }
 
 const tag = 'lineage';
 
 /** Where data comes from and where it goes: the graph of definitions, runs and other systems' jobs. */
-export function lineageRoutes({ graph, lineage }: Dependencies): (server: FastifyInstance) => void {
+export function lineageRoutes({
+  graph,
+  lineage,
+  takeLineage,
+}: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     route(server, {
       method: 'GET',
@@ -49,6 +56,20 @@ export function lineageRoutes({ graph, lineage }: Dependencies): (server: Fastif
           ...rest,
         });
         return { ...answer, asOf: answer.asOf === null ? null : new Date(answer.asOf).toISOString() };
+      },
+    });
+    route(server, {
+      method: 'POST',
+      url: '/api/v1/lineage',
+      permission: 'lineage.write',
+      summary:
+        'Take in an OpenLineage 2-0-2 event of a run, a job or a dataset; the same event again changes nothing',
+      tag,
+      body: AnyObject,
+      status: 201,
+      handle: async ({ body, reply }) => {
+        await takeLineage(body as JsonObject);
+        return reply.send();
       },
     });
   };

@@ -330,6 +330,8 @@ export interface Operations {
   'GET /api/v1/kpis': { answer: { [name: string]: Json } };
   /** What a node of the graph is made of (up) and what is made of it (down); with `run`, only what that run was made from. Permission: `audit.read`. */
   'GET /api/v1/lineage': { query?: { node?: string | undefined; run?: string | undefined; direction?: "up" | "down" | "both" | undefined; depth?: number | undefined; kinds?: string | undefined; asOf?: string | undefined; limit?: number | undefined; cursor?: string | undefined }; answer: { [name: string]: Json } };
+  /** Take in an OpenLineage 2-0-2 event of a run, a job or a dataset; the same event again changes nothing. Permission: `lineage.write`. */
+  'POST /api/v1/lineage': { body: { [name: string]: Json }; answer: Json };
   /** Turn an API key into a session of the console. */
   'POST /api/v1/login': { body: { key: string }; answer: { loggedIn: boolean } };
   /** A one-time link that logs in to the console as the caller. Permission: `keys.manage`. */

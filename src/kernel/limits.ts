@@ -22,6 +22,14 @@ export const LIMITS = {
   ),
   lineageNodesMax: limit(5_000, 'nodes that one question about lineage reaches; a person reads no more'),
   lineageDepthMax: limit(50, 'edges between the node that lineage is asked of and the farthest that is told'),
+  lineageEventEdgesMax: limit(
+    20_000,
+    'edges of one OpenLineage event that is taken in; a table of 1,000 columns has 2,000',
+  ),
+  lineageNameBytesMax: limit(
+    600,
+    'the name of a node; three of them are a key of an index, which takes 2,704 bytes',
+  ),
   lineageRunsMax: limit(20, 'newest runs that are told of a version in the lineage graph'),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),

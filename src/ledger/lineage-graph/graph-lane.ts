@@ -14,6 +14,8 @@ export interface SourceLineage {
   readonly adds?: boolean;
 }
 
+/** Three names are a key of an index, which takes 2,704 bytes. */
+const NAME_BYTES_MAX = 600;
 const kindOf = (id: string) => id.slice(0, id.indexOf(':'));
 
 const ENDED_EDGES = `update lineage_edges e set until = now()
@@ -93,6 +95,13 @@ function columnsOf<Row>(
  *
  * @example commit.commit([definitions.put(view), lineageWrite({ source: 'feature-view:orders', version: 2, ...featureViewLineage(body, find) })])
  */
-export function lineageWrite(item: SourceLineage): Write {
+export function lineageWrite({ nodes, edges, ...source }: SourceLineage): Write {
+  // A field that lies so deep has its place in its contract, and none in the graph.
+  const fits = (id: string) => Buffer.byteLength(id) <= NAME_BYTES_MAX;
+  const item: SourceLineage = {
+    ...source,
+    nodes: nodes.filter(({ id }) => fits(id)),
+    edges: edges.filter(({ from, to }) => fits(from) && fits(to)),
+  };
   return write(graphLane, item);
 }
