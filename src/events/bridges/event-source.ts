@@ -1,12 +1,23 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { ConsumerDefinition, Delivery } from '../consumer-definition.ts';
+
+/** A message that is no event: it is put aside as a dead letter, and read no more. */
+export interface RejectedMessage {
+  readonly error: AiosError;
+  /** The message as an event of type `aios.bridge.message`, so that it can be looked at and tried again. */
+  readonly letter: CloudEvent;
+}
 
 /** Events of somewhere else, and the place there from which the next ones come. */
 export interface SourceBatch {
   readonly events: readonly CloudEvent[];
-  /** Whatever the other side counts by: offsets, a cursor, a number of bytes. */
+  readonly rejected?: readonly RejectedMessage[];
+  /** Whatever the other side counts by: offsets, a cursor, a number of bytes; `{}` where it keeps the place itself. */
   readonly position: JsonObject;
+  /** Called when the batch is committed: where the other side is told so. What it throws ends this reading. */
+  acknowledge?(): Promise<void>;
 }
 
 /**
@@ -30,6 +41,8 @@ export interface EventSink {
   readonly types?: readonly string[];
   /** Resolves when all but the undone ones are safe on the other side; throws when none is. */
   deliver(events: readonly LoggedEvent[]): Promise<Pick<Delivery, 'undone'>>;
+  /** Ends its connections. */
+  close?(): Promise<void>;
 }
 
 /** A sink as the consumer group that it is. */
