@@ -121,7 +121,7 @@ function deadLetterRoutes(server: FastifyInstance, { consumers }: EventDependenc
       const page = await consumers.deadLetters.list({ group, status, before: cursor, limit });
       const items = page.items.map(({ partition, offset, failedAt, ...letter }) => ({
         ...letter,
-        position: { partition, offset },
+        ...(partition === null ? {} : { position: { partition, offset } }),
         failedAt: iso(failedAt),
       }));
       return { ...page, items };

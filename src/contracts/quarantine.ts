@@ -115,19 +115,21 @@ export class Quarantine {
 
   /** Keeps events apart, durably when it resolves. */
   async keep(refused: readonly { event: CloudEvent; fault: AiosError }[]): Promise<void> {
-    const { commit, clock } = this.#dependencies;
-    const writes = refused.map(({ event, fault }) => {
-      counter.add(1, { contract: event.type });
-      return write(arrivalLane, {
-        id: derivedId('qtn', event.source, event.id),
-        contract: event.type,
-        version: String(fault.extensions.version),
-        event,
-        problem: fault.toProblem(),
-        arrivedAt: clock.now(),
-      });
+    const writes = refused.map(({ event, fault }) => this.arrival(event, fault));
+    if (writes.length > 0) await this.#dependencies.commit.commit(writes);
+  }
+
+  /** The write that keeps an event apart, in somebody's commit. */
+  arrival(event: CloudEvent, fault: AiosError): Write {
+    counter.add(1, { contract: event.type });
+    return write(arrivalLane, {
+      id: derivedId('qtn', event.source, event.id),
+      contract: event.type,
+      version: String(fault.extensions.version),
+      event,
+      problem: fault.toProblem(),
+      arrivedAt: this.#dependencies.clock.now(),
     });
-    if (writes.length > 0) await commit.commit(writes);
   }
 
   /** Newest first; `before` is the cursor of the last page. */

@@ -101,7 +101,7 @@ function sizeOf(event: Json, body: Uint8Array, count: number, limits: Limits): n
  *
  * @throws AiosError `events.invalid`, `events.payload_too_large`
  */
-function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
+export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
   if (bytes > limits.eventBytesMax) {
     throw new AiosError('events.payload_too_large', {
       detail: `The event has ${bytes} bytes; at most ${limits.eventBytesMax}.`,
@@ -190,12 +190,21 @@ function fromBinary(
     if (name.startsWith('ce-') && typeof value === 'string') event[name.slice(3)] = decodeHeader(value);
   }
   if (type) event.datacontenttype = type;
-  if (body.byteLength > 0) {
-    if (type === '' || type === 'application/json' || type.endsWith('+json')) event.data = parseJson(body);
-    else if (type.startsWith('text/')) event.data = new TextDecoder().decode(body);
-    else event.data_base64 = Buffer.from(body).toString('base64');
-  }
+  Object.assign(event, dataOf(type, body));
   return checkEvent(event, nowMs, body.byteLength, limits);
+}
+
+/**
+ * The data of a body in binary mode, as the JSON format holds it: JSON, text, or base64.
+ *
+ * @param type the media type, without parameters; `''` counts as JSON
+ * @throws AiosError `request.malformed` for JSON that is none
+ */
+export function dataOf(type: string, body: Uint8Array): { data?: Json; data_base64?: string } {
+  if (body.byteLength === 0) return {};
+  if (type === '' || type === 'application/json' || type.endsWith('+json')) return { data: parseJson(body) };
+  if (type.startsWith('text/')) return { data: new TextDecoder().decode(body) };
+  return { data_base64: Buffer.from(body).toString('base64') };
 }
 
 /** Section 3.1.3.2 of the binding: percent-encoded UTF-8. */

@@ -2,14 +2,17 @@ import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
 import type { Database, Queryable } from '../store/database.ts';
+import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { columns } from '../store/rows.ts';
 import type { ConsumerDefinition } from './consumer-definition.ts';
 
 /** An event that a group could not handle, with the reason. */
 interface DeadLetter {
   id: string;
   group: string;
-  partition: number;
-  offset: number;
+  /** Nothing for what a bridge put aside: it was never in the log. */
+  partition: number | null;
+  offset: number | null;
   event: CloudEvent;
   problem: Problem;
   attempts: number;
@@ -33,6 +36,37 @@ export async function buryEvent(
      values ($1, $2, $3, $4, $5, $6, $7, now()) on conflict (id) do nothing`,
     [id, group, partition, offset, JSON.stringify(event), JSON.stringify(error.toProblem()), attempts],
   );
+}
+
+interface RefusedEvent {
+  readonly group: string;
+  readonly event: CloudEvent;
+  readonly error: AiosError;
+}
+
+/** What comes again is one letter; one that was replayed or dismissed is not opened again. */
+const refusedLane = plannedLane<RefusedEvent>({
+  name: 'dead letters',
+  order: 31,
+  plan: (items) => ({
+    statements: [
+      {
+        text: `insert into dead_letters (id, consumer_group, event, problem, attempts, failed_at)
+          select *, 1, now() from unnest($1::text[], $2::text[], $3::json[], $4::json[]) on conflict (id) do nothing`,
+        values: columns(items, ({ group, event, error }) => [
+          derivedId('dlq', group, event.source, event.id),
+          group,
+          JSON.stringify(event),
+          JSON.stringify(error.toProblem()),
+        ]),
+      },
+    ],
+  }),
+});
+
+/** The write that puts aside what never was in the log. */
+export function refusedEvent(item: RefusedEvent): Write {
+  return write(refusedLane, item);
 }
 
 /** The dead letters of all groups: listed, handed to their group again, or dismissed. */
@@ -86,8 +120,8 @@ export class DeadLetters {
         failing = letter;
         const { partition, offset, event, failedAt } = letter;
         const logged: LoggedEvent = {
-          partition,
-          offset,
+          partition: partition ?? -1,
+          offset: offset ?? -1,
           event,
           timeMs: Date.parse(event.time),
           recordedAtMs: failedAt,

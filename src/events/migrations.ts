@@ -127,7 +127,25 @@ export const eventMigrations: Migration[] = [
       create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying'`,
   },
   {
-    name: '0024_event_sources',
-    sql: 'create table event_sources (name text primary key, position json, revision bigint not null default 0) with (fillfactor = 10)',
+    name: '0024_bridges',
+    sql: `
+      create table bridges (
+        name text primary key,
+        position json,
+        revision bigint not null default 0,
+        passed bigint not null default 0,
+        rejected bigint not null default 0,
+        moved_at timestamptz,
+        owner text,
+        lease_until timestamptz,
+        is_paused boolean not null default false,
+        problem json,
+        problem_at timestamptz,
+        notice json,
+        notice_at timestamptz
+      ) with (fillfactor = 10);
+      comment on table bridges is 'What is known of each bridge: the place of a source, who reads it, how it fares. Problems end with the next batch; a notice stays.';
+      -- A message that a bridge put aside was never in the log.
+      alter table dead_letters alter column partition drop not null, alter column log_offset drop not null;`,
   },
 ];

@@ -75,6 +75,10 @@ export const LIMITS = {
     1_000,
     'how often a process looks for webhooks that changed and deliveries that are due',
   ),
+  bridgePollMs: limit(
+    1_000,
+    'how often a process looks for bridges that changed, and renews what it holds of them',
+  ),
   webhookDisableMs: limit(
     5 * 86_400_000,
     'how long every delivery of a webhook has failed before it is disabled',

@@ -39,8 +39,13 @@ export interface EventSink {
   /** Its consumer group. */
   readonly group: string;
   readonly types?: readonly string[];
-  /** Resolves when all but the undone ones are safe on the other side; throws when none is. */
-  deliver(events: readonly LoggedEvent[]): Promise<Pick<Delivery, 'undone'>>;
+  /**
+   * Resolves when all but the undone ones are safe on the other side; throws when none is.
+   *
+   * @param isAgain for a dead letter that is handed over once more: it goes out, whatever went out after it
+   * @throws AiosError `bridges.message_refused` for events that the other side will never take: they become dead letters
+   */
+  deliver(events: readonly LoggedEvent[], isAgain?: boolean): Promise<Pick<Delivery, 'undone'>>;
   /** Ends its connections. */
   close?(): Promise<void>;
 }
@@ -50,7 +55,11 @@ export function sinkConsumer(sink: EventSink): ConsumerDefinition {
   return {
     group: sink.group,
     ...(sink.types ? { types: sink.types } : {}),
-    handle: async () => undefined,
+    // Only of dead letters.
+    handle: async (events) => {
+      await sink.deliver(events, true);
+      return undefined;
+    },
     deliver: async (events) => ({ ...(await sink.deliver(events)), write: async () => {} }),
   };
 }

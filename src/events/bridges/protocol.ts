@@ -62,6 +62,8 @@ export interface BridgeContext {
   readonly egress: BridgeEgress;
   /** Tells the operator of something that does not end the bridge: a gap of what the other side kept. */
   report(error: AiosError): void;
+  /** Tells that the other side answers: what was wrong before is over. */
+  answered(): void;
 }
 
 export interface SourceContext extends BridgeContext {

@@ -1,0 +1,42 @@
+import type { GroupProgress } from '../group-offsets.ts';
+import { type BridgeDefinition, protocolOf } from './bridge-kind.ts';
+import type { BridgeRow } from './bridge-store.ts';
+import type { BridgeProtocol } from './protocol.ts';
+
+/** The consumer group of a sink, and the one that dead letters of a source are listed under. */
+export function bridgeGroup(name: string): string {
+  return `bridge:${name}`;
+}
+
+/** A bridge as people look at it. */
+export type BridgeView = ReturnType<typeof viewOf>;
+
+/** `waiting`: no process runs it at the moment. */
+export function viewOf(
+  definition: BridgeDefinition,
+  version: number,
+  protocols: readonly BridgeProtocol[],
+  { row, group }: { row: BridgeRow | undefined; group: GroupProgress | undefined },
+) {
+  const { name } = definition;
+  const { direction, protocol } = protocolOf(definition, protocols);
+  const isPaused = definition.paused === true || row?.isPaused === true;
+  const isRun = direction === 'from' ? row?.isHeld : group?.partitions.some(({ owner }) => owner !== null);
+  let state: 'running' | 'paused' | 'failing' | 'waiting' = isRun ? 'running' : 'waiting';
+  if (isPaused) state = 'paused';
+  else if (row?.problem) state = 'failing';
+  return {
+    name,
+    version,
+    direction: direction === 'from' ? ('source' as const) : ('sink' as const),
+    protocol: protocol?.name ?? 'unknown',
+    state,
+    passed: row?.passed ?? 0,
+    rejected: row?.rejected ?? 0,
+    ...(direction === 'from' ? { position: row?.position ?? null } : { lag: group?.lag ?? 0 }),
+    movedAt: row?.movedAt ?? null,
+    ...(isPaused ? {} : { problem: row?.problem ?? null, problemAt: row?.problemAt ?? null }),
+    notice: row?.notice ?? null,
+    noticeAt: row?.noticeAt ?? null,
+  };
+}
