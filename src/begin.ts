@@ -12,6 +12,7 @@ export async function begin(stations: Stations): Promise<void> {
     replays,
     retention,
     webhooks,
+    bridges,
     engine,
     sequencer,
     definitions,
@@ -61,6 +62,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => consumers.stop());
   await webhooks.start();
   closers.push(() => webhooks.stop());
+  await bridges.start();
+  closers.push(() => bridges.stop());
   await replays.start();
   closers.push(() => replays.stop());
   await retention.start();

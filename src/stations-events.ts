@@ -1,33 +1,28 @@
 import { hkdfSync } from 'node:crypto';
 import { exchange } from './connectors/http-exchange.ts';
-import type { Outgoing } from './connectors/outgoing.ts';
-import type { EventConsumers } from './events/consumers.ts';
-import type { EventLog } from './events/log.ts';
 import { Replays } from './events/replay/replays.ts';
 import { Retention } from './events/retention/retention.ts';
 import { Webhooks } from './events/webhooks/webhooks.ts';
 import type { FeatureViews } from './features/views.ts';
 import { AiosError } from './kernel/errors.ts';
-import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
+import { type BridgeSurroundings, createBridges } from './stations-bridges.ts';
 import { log as logger } from './telemetry/logger.ts';
 import type { WorkflowEngine } from './workflow/engine/engine.ts';
 
-interface Surroundings {
-  log: EventLog;
-  consumers: EventConsumers;
+interface Surroundings extends BridgeSurroundings {
   engine: WorkflowEngine;
   views: FeatureViews;
-  auditLog: AuditLog;
   /** What the keys of the ledger are derived from. */
   master: Uint8Array;
-  outgoing: Outgoing;
 }
 
 /** What stands around the log: events given again, sent out and dropped. */
 export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
   return {
     replays: createReplays(ground, surroundings),
+    // After the replays: it answers for groups that they do not know.
+    bridges: createBridges(ground, surroundings),
     retention: createRetention(ground, surroundings),
     webhooks: createWebhooks(ground, surroundings),
   };

@@ -39,6 +39,7 @@ import { createAccess, createAnswers, createTasks } from './people.ts';
 import { WORKFLOW_ENDPOINT } from './serving/runtimes/workflow-runtime.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
+import { BRIDGE_KIND } from './stations-bridges.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createContracts } from './stations-contracts.ts';
 import { createDatasets, datasetsOfModels, withDatasets } from './stations-datasets.ts';
@@ -119,7 +120,8 @@ export async function createStations(ground: Ground) {
   const events = createEvents(ground, definitions, auditLog);
   const registered = createContracts(ground, { definitions, auditLog, log: events.log });
   const { contracts } = registered;
-  const { connectors, calls, outgoing, variables } = createConnectors(ground, definitions);
+  const outside = createConnectors(ground, definitions);
+  const { connectors, calls, outgoing, variables } = outside;
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const ensembles = createEnsembles(ground, definitions, RUNTIMES);
   const runtimes = { ...createRuntimes(limits, outgoing, variables), openai, workflow: ensembles.runtime };
@@ -175,7 +177,7 @@ export async function createStations(ground: Ground) {
     ...createQuality(ground, tasks.queues, ledger),
     ...chat,
     engine,
-    ...createEventOutlets(ground, { ...events, ...ledger, engine, outgoing }),
+    ...createEventOutlets(ground, { ...events, ...ledger, ...registered, ...outside, engine, definitions }),
     ...createLineage(ground, { definitions, lineage }),
     kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     access,
@@ -255,6 +257,7 @@ export function kindsOf(
     calendarKind,
     queueKind,
     connectorKind,
+    BRIDGE_KIND,
     runQueueKind,
     workflowKind(catalog, read),
   ];

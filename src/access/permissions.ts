@@ -6,6 +6,7 @@ export const PERMISSIONS = [
   'events.write',
   'events.replay',
   'webhooks.manage',
+  'bridges.control',
   'dead-letters.replay',
   'quarantine.resolve',
   'features.read',

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { accessRoutes } from './routes-access.ts';
+import { bridgeRoutes } from './routes-bridges.ts';
 import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
 import { contractRoutes } from './routes-contracts.ts';
@@ -84,6 +85,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof systemRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
   Parameters<typeof qualityRoutes>[0] &
+  Parameters<typeof bridgeRoutes>[0] &
   Parameters<typeof webhookRoutes>[0];
 
 /** Collections of `/api/v1/<collection>` and the kind of definition that each holds. */
@@ -96,6 +98,7 @@ export const COLLECTIONS = {
   decisions: 'decision',
   workflows: 'workflow',
   connectors: 'connector',
+  bridges: 'bridge',
   calendars: 'calendar',
   'run-queues': 'run-queue',
   queues: 'queue',
@@ -114,6 +117,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     eventStreamRoutes(dependencies),
     replayRoutes(dependencies),
     webhookRoutes(dependencies),
+    bridgeRoutes(dependencies),
     featureRoutes(dependencies),
     featurePassRoutes(dependencies),
     featureViewRoutes(dependencies),

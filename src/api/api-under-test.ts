@@ -19,6 +19,7 @@ import { Lineage } from '../ledger/lineage.ts';
 import { ledgerMigrations } from '../ledger/migrations.ts';
 import { Sequencer } from '../ledger/sequencer.ts';
 import { SubjectKeys } from '../ledger/subject-keys.ts';
+import { BRIDGE_KIND } from '../stations-bridges.ts';
 import { createContracts } from '../stations-contracts.ts';
 import { createQuality } from '../stations-quality.ts';
 import type { Database } from '../store/database.ts';
@@ -249,7 +250,10 @@ function assemble({ db, commit, limits }: Store) {
     types: () => engine.startTypes(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });
-  const outlets = eventOutletsUnderTest({ db, log, consumers, limits, engine, auditLog: audit });
+  const outlets = eventOutletsUnderTest({
+    ...{ db, commit, log, consumers, limits, engine, auditLog: audit, definitions },
+    ...registered,
+  });
   return {
     definitions,
     ...registered,
@@ -266,6 +270,7 @@ function assemble({ db, commit, limits }: Store) {
       calendarKind,
       queueKind,
       connectorKind,
+      BRIDGE_KIND,
       runQueueKind,
       workflowKind(catalog, async () => ''),
     ],

@@ -1,4 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { Outgoing } from '../connectors/outgoing.ts';
+import { connectorVariables } from '../connectors/secrets.ts';
+import type { Contracts } from '../contracts/contracts.ts';
+import type { Quarantine } from '../contracts/quarantine.ts';
 import type { EventConsumers } from '../events/consumers.ts';
 import type { EventLog } from '../events/log.ts';
 import { Replays } from '../events/replay/replays.ts';
@@ -7,7 +11,10 @@ import { Webhooks } from '../events/webhooks/webhooks.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { AuditLog } from '../ledger/audit.ts';
+import { createBridges } from '../stations-bridges.ts';
 import type { Database } from '../store/database.ts';
+import type { Definitions } from '../store/definitions.ts';
+import type { Committer } from '../store/group-commit.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 
 interface Modules {
@@ -17,6 +24,10 @@ interface Modules {
   limits: Limits;
   engine: WorkflowEngine;
   auditLog: AuditLog;
+  commit: Committer;
+  definitions: Definitions;
+  contracts: Contracts;
+  quarantine: Quarantine;
 }
 
 /** What gives events out, as `stations-events.ts` puts it together. */
@@ -59,18 +70,26 @@ export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules)
       }),
     onError: () => {},
   });
+  const outgoing = new Outgoing({ limits: modules.limits, allowPrivate: [] });
+  const bridges = createBridges(
+    { ...modules, clock: systemClock, takesRuns: true },
+    { ...modules, auditLog, outgoing, variables: connectorVariables({ env: {} }) },
+  );
   return {
     /** What the routes need. */
-    given: { replays, retention, webhooks },
+    given: { replays, retention, webhooks, bridges },
     async start() {
       await webhooks.start();
+      await bridges.start();
       await replays.start();
       await retention.start();
     },
     async stop() {
       await retention.stop();
       await replays.stop();
+      await bridges.stop();
       await webhooks.stop();
+      await outgoing.close();
     },
   };
 }

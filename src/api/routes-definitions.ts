@@ -82,7 +82,9 @@ const FOLDERS: Readonly<Record<string, string>> = {
   'dataset-definitions': 'datasets',
 };
 /** Collections whose list tells more than the definitions, by a route of its own. */
-const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues']);
+const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues', 'bridges']);
+/** And those of which one does. */
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set(['bridges']);
 const tag = 'definitions';
 
 /** Versioned definitions: read by kind, changed by applying a project or by putting one. */
@@ -151,16 +153,17 @@ function collectionRoutes(
       answer: pageOf(DefinitionShape),
       handle: () => ({ items: definitions.list(kind).map(toJson), nextCursor: null }),
     });
-  route(server, {
-    method: 'GET',
-    url: `${url}/:name`,
-    permission: 'definitions.read',
-    summary: `The newest version of a ${kind}`,
-    tag,
-    params: NameParams,
-    answer: DefinitionShape,
-    handle: ({ params }) => toJson(find(params.name)),
-  });
+  if (!SHOWN_ELSEWHERE.has(collection))
+    route(server, {
+      method: 'GET',
+      url: `${url}/:name`,
+      permission: 'definitions.read',
+      summary: `The newest version of a ${kind}`,
+      tag,
+      params: NameParams,
+      answer: DefinitionShape,
+      handle: ({ params }) => toJson(find(params.name)),
+    });
   route(server, {
     method: 'GET',
     url: `${url}/:name/versions`,

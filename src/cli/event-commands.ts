@@ -58,6 +58,16 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./events.ts')).segments,
   },
   {
+    name: 'bridges [name]',
+    description:
+      'list bridges to other systems: how each fares; with a name, show one, pause it or let it go on',
+    options: [
+      ['--pause', 'stop it until it is resumed; it keeps its place'],
+      ['--resume', 'let it go on where it was'],
+    ],
+    load: async () => (await import('./bridges.ts')).bridges,
+  },
+  {
     name: 'webhooks [id]',
     description: 'list webhooks; with an id, show the deliveries that failed, or change it',
     options: [

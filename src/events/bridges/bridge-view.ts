@@ -8,27 +8,36 @@ export function bridgeGroup(name: string): string {
   return `bridge:${name}`;
 }
 
-/** A bridge as people look at it. */
-export type BridgeView = ReturnType<typeof viewOf>;
+/** A bridge as people look at it. Times are milliseconds since the epoch. */
+export interface BridgeView
+  extends Pick<BridgeRow, 'name' | 'passed' | 'rejected' | 'movedAt' | 'notice' | 'noticeAt'>,
+    Partial<Pick<BridgeRow, 'position' | 'problem' | 'problemAt'>> {
+  readonly version: number;
+  readonly direction: 'source' | 'sink';
+  readonly protocol: string;
+  /** `waiting`: no process runs it at the moment. */
+  readonly state: 'running' | 'paused' | 'failing' | 'waiting';
+  /** Events of the log that a sink has not passed. */
+  readonly lag?: number;
+}
 
-/** `waiting`: no process runs it at the moment. */
 export function viewOf(
   definition: BridgeDefinition,
   version: number,
   protocols: readonly BridgeProtocol[],
   { row, group }: { row: BridgeRow | undefined; group: GroupProgress | undefined },
-) {
+): BridgeView {
   const { name } = definition;
   const { direction, protocol } = protocolOf(definition, protocols);
   const isPaused = definition.paused === true || row?.isPaused === true;
   const isRun = direction === 'from' ? row?.isHeld : group?.partitions.some(({ owner }) => owner !== null);
-  let state: 'running' | 'paused' | 'failing' | 'waiting' = isRun ? 'running' : 'waiting';
+  let state: BridgeView['state'] = isRun ? 'running' : 'waiting';
   if (isPaused) state = 'paused';
   else if (row?.problem) state = 'failing';
   return {
     name,
     version,
-    direction: direction === 'from' ? ('source' as const) : ('sink' as const),
+    direction: direction === 'from' ? 'source' : 'sink',
     protocol: protocol?.name ?? 'unknown',
     state,
     passed: row?.passed ?? 0,

@@ -1,7 +1,7 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import type { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { ConsumerDefinition, Delivery } from '../consumer-definition.ts';
+import type { Delivery } from '../consumer-definition.ts';
 
 /** A message that is no event: it is put aside as a dead letter, and read no more. */
 export interface RejectedMessage {
@@ -31,6 +31,12 @@ export interface EventSource {
   read(from: JsonObject | undefined, signal: AbortSignal): AsyncIterable<SourceBatch>;
 }
 
+/** What came of events that a sink was handed. */
+export interface Delivered extends Pick<Delivery, 'undone'> {
+  /** What the other side will never take (`bridges.message_refused`): they become dead letters, and the others go on. */
+  readonly refused?: readonly { readonly event: LoggedEvent; readonly error: AiosError }[];
+}
+
 /**
  * Where events go. A sink is handed events in the order of each partition, and some of them again after a crash or when another process takes over: it knows them by
  * their places, or by what it sends them under, and takes each once (`sink-conformance.ts`).
@@ -43,23 +49,8 @@ export interface EventSink {
    * Resolves when all but the undone ones are safe on the other side; throws when none is.
    *
    * @param isAgain for a dead letter that is handed over once more: it goes out, whatever went out after it
-   * @throws AiosError `bridges.message_refused` for events that the other side will never take: they become dead letters
    */
-  deliver(events: readonly LoggedEvent[], isAgain?: boolean): Promise<Pick<Delivery, 'undone'>>;
+  deliver(events: readonly LoggedEvent[], isAgain?: boolean): Promise<Delivered>;
   /** Ends its connections. */
   close?(): Promise<void>;
-}
-
-/** A sink as the consumer group that it is. */
-export function sinkConsumer(sink: EventSink): ConsumerDefinition {
-  return {
-    group: sink.group,
-    ...(sink.types ? { types: sink.types } : {}),
-    // Only of dead letters.
-    handle: async (events) => {
-      await sink.deliver(events, true);
-      return undefined;
-    },
-    deliver: async (events) => ({ ...(await sink.deliver(events)), write: async () => {} }),
-  };
 }

@@ -8,7 +8,7 @@ import type { RejectedMessage } from './event-source.ts';
 import type { IncomingMessage, MessageFormat, OutgoingMessage } from './protocol.ts';
 
 /** The type of the event that a message is kept as when it is none itself. */
-export const MESSAGE_TYPE = 'aios.bridge.message';
+const MESSAGE_TYPE = 'aios.bridge.message';
 const STRUCTURED = 'application/cloudevents+json';
 /** Attributes of a CloudEvent that are not written as headers: the first is the content type of the message. */
 const NO_HEADERS = new Set(['datacontenttype', 'data', 'data_base64']);

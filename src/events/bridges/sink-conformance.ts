@@ -8,7 +8,8 @@ import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
-import { type EventSink, sinkConsumer } from './event-source.ts';
+import type { EventSink } from './event-source.ts';
+import { bridgeConsumer } from './sink-consumer.ts';
 
 /** The other side of a sink, as its test has it. */
 export interface Receiver {
@@ -44,22 +45,28 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
 
     it('takes each event once, though batches come again because their commit was lost', async () => {
       const receiver = await create();
+      const open: EventSink[] = [];
       let chance = 0.4;
       const crashing = (group: string) => {
         const sink = receiver.open(group);
         const consumers = new EventConsumers({ ...database, log });
-        consumers.add({
-          ...sinkConsumer({
-            ...sink,
-            async deliver(events) {
-              const result = await sink.deliver(events);
-              // Delivered, and not known to be.
-              if (Math.random() < chance) throw new AiosError('store.unavailable');
-              return result;
-            },
+        const flaky: EventSink = {
+          ...sink,
+          async deliver(events) {
+            const result = await sink.deliver(events);
+            // Delivered, and not known to be.
+            if (Math.random() < chance) throw new AiosError('store.unavailable');
+            return result;
+          },
+        };
+        consumers.add(
+          bridgeConsumer(flaky, {
+            ...{ start: 'latest', batchMax: 32, isSelected: () => true },
+            count: async () => {},
+            onError: () => {},
           }),
-          from: 'latest',
-        });
+        );
+        open.push(sink);
         return consumers;
       };
       let consumers = crashing(`sink-${name}`);
@@ -75,6 +82,7 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
       await consumers.idle();
       await consumers.stop();
       await expectOnceInOrder(receiver, 300);
+      await Promise.all(open.map((sink) => sink.close?.()));
     });
 
     it('takes each event once, though an older process hands over what a newer one has', async () => {
@@ -87,6 +95,7 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
       await other.deliver(events.slice(5, 20));
       await one.deliver(events.slice(8, 15));
       await expectOnceInOrder(receiver, 20);
+      await Promise.all([one.close?.(), other.close?.()]);
     });
   });
 };

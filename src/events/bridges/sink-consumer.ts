@@ -2,7 +2,8 @@ import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { type AiosError, toAiosError } from '../../kernel/errors.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { ConsumerDefinition } from '../consumer-definition.ts';
-import { backOffMs, isOfTheStore } from '../groups/retries.ts';
+import { buryEvent } from '../dead-letters.ts';
+import { backOffMs } from '../groups/retries.ts';
 import type { EventSink } from './event-source.ts';
 
 interface Surroundings {
@@ -28,21 +29,28 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
     ...(types ? { types } : {}),
     from: start,
     room: () => (performance.now() < awayUntilMs ? 0 : batchMax),
+    // Only of dead letters.
     handle: async (events) => {
-      await sink.deliver(events, true);
+      const { refused: [refused] = [] } = await sink.deliver(events, true);
+      if (refused) throw refused.error;
       return undefined;
     },
     deliver: async (events) => {
       const selected = events.filter(({ event }) => isSelected(event));
       if (selected.length === 0) return { undone: [], write: async () => {} };
       try {
-        const { undone } = await sink.deliver(selected);
+        const { undone, refused = [] } = await sink.deliver(selected);
         failures = 0;
-        return { undone, write: (tx) => count(tx, selected.length - undone.length) };
+        return {
+          undone,
+          async write(tx) {
+            await count(tx, selected.length - undone.length - refused.length);
+            for (const { event, error } of refused) await buryEvent(tx, sink.group, event, error, 1);
+          },
+        };
       } catch (error) {
         const problem = toAiosError(error);
         onError(problem);
-        if (problem.code === 'bridges.message_refused' || isOfTheStore(error, problem)) throw error;
         awayUntilMs = performance.now() + backOffMs(++failures);
         return { undone: events, write: async () => {} };
       }

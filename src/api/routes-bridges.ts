@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { BridgeView } from '../events/bridges/bridge-view.ts';
+import type { Bridges } from '../events/bridges/bridges.ts';
+import { actorOf, route } from './routes.ts';
+import { AnyObject, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
+
+interface Dependencies {
+  bridges: Bridges;
+}
+
+const moment = Type.String({ format: 'date-time' });
+const View = Type.Object({
+  name: Type.String(),
+  version: Type.Integer({ description: 'Of its definition' }),
+  direction: Type.String({ enum: ['source', 'sink'] }),
+  protocol: Type.String(),
+  state: Type.String({
+    enum: ['running', 'paused', 'failing', 'waiting'],
+    description: 'waiting: no process runs it at the moment',
+  }),
+  passed: Type.Integer({ description: 'Events that a source brought, or that a sink sent' }),
+  rejected: Type.Integer({ description: 'Messages of a source that were put aside' }),
+  position: Type.Optional(
+    Type.Unsafe<object>({
+      type: 'object',
+      additionalProperties: true,
+      description: 'The place of a source on the other side',
+    }),
+  ),
+  lag: Type.Optional(Type.Integer({ description: 'Events of the log that a sink has not passed' })),
+  movedAt: Type.Optional(moment),
+  problem: Type.Optional(AnyObject),
+  problemAt: Type.Optional(moment),
+  notice: Type.Optional(AnyObject),
+  noticeAt: Type.Optional(moment),
+});
+const tag = 'bridges';
+
+/** Bridges as they fare; their definitions are put, and their versions read, as those of every kind. */
+export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/bridges',
+      permission: 'events.read',
+      summary:
+        'Bridges to other systems: where each stands, what it brought or sent, and what is wrong with it',
+      tag,
+      answer: pageOf(View),
+      // As many as are defined: no page is cut.
+      handle: async () => ({ items: (await bridges.list()).map(toJson), nextCursor: null }),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/bridges/:name',
+      permission: 'events.read',
+      summary: 'A bridge',
+      tag,
+      params: NameParams,
+      answer: View,
+      handle: async ({ params }) => toJson(await bridges.get(params.name)),
+    });
+    for (const verb of ['pause', 'resume'] as const)
+      route(server, {
+        method: 'POST',
+        url: `/api/v1/bridges/:name/${verb}`,
+        permission: 'bridges.control',
+        summary:
+          verb === 'pause'
+            ? 'Stop a bridge, in every process, until it is resumed; it keeps its place'
+            : 'Let a bridge go on where it was',
+        tag,
+        params: NameParams,
+        answer: View,
+        handle: async ({ params, caller }) => toJson(await bridges[verb](params.name, actorOf(caller))),
+      });
+  };
+}
+
+function toJson({ position, movedAt, problem, problemAt, notice, noticeAt, ...bridge }: BridgeView) {
+  return {
+    ...bridge,
+    position: position ?? undefined,
+    movedAt: isoOrUndefined(movedAt),
+    problem: problem ?? undefined,
+    problemAt: isoOrUndefined(problemAt ?? null),
+    notice: notice ?? undefined,
+    noticeAt: isoOrUndefined(noticeAt),
+  };
+}

@@ -1,0 +1,87 @@
+import { guardedAddresses, namesHost } from './connectors/egress.ts';
+import type { Outgoing } from './connectors/outgoing.ts';
+import { redact } from './connectors/secrets.ts';
+import { compileTemplate, type Variables } from './connectors/template.ts';
+import type { Contracts } from './contracts/contracts.ts';
+import { isQuarantined, type Quarantine } from './contracts/quarantine.ts';
+import { bridgeKind } from './events/bridges/bridge-kind.ts';
+import { Bridges } from './events/bridges/bridges.ts';
+import { BRIDGE_PROTOCOLS } from './events/bridges/protocols.ts';
+import type { EventConsumers } from './events/consumers.ts';
+import type { EventLog } from './events/log.ts';
+import type { AuditLog } from './ledger/audit.ts';
+import type { Ground } from './stations.ts';
+import type { Definitions } from './store/definitions.ts';
+import type { Committer } from './store/group-commit.ts';
+import { log as logger } from './telemetry/logger.ts';
+
+export interface BridgeSurroundings {
+  log: EventLog;
+  consumers: EventConsumers;
+  definitions: Definitions;
+  contracts: Contracts;
+  quarantine: Quarantine;
+  auditLog: AuditLog;
+  outgoing: Outgoing;
+  variables: Variables;
+}
+
+const SOURCES = ['env', 'secrets'] as const;
+
+/** The kind `bridge`, with every protocol that AIOS speaks. */
+export const BRIDGE_KIND = bridgeKind({
+  protocols: BRIDGE_PROTOCOLS,
+  checkTemplate: (text) => void compileTemplate(text, SOURCES),
+});
+
+/** What runs bridges: through the guard of everything that leaves, with secrets by reference, held to the contracts. */
+export function createBridges(
+  {
+    db,
+    commit,
+    clock,
+    limits,
+    takesRuns,
+  }: Pick<Ground, 'db' | 'clock' | 'limits' | 'takesRuns'> & { commit: Committer },
+  { log, consumers, definitions, contracts, quarantine, auditLog, outgoing, variables }: BridgeSurroundings,
+): Bridges {
+  return new Bridges({
+    ...{ db, commit, clock, limits, log, consumers, definitions },
+    protocols: BRIDGE_PROTOCOLS,
+    takesPart: takesRuns,
+    folders: (process.env.AIOS_BRIDGE_FOLDERS ?? '')
+      .split(',')
+      .map((folder) => folder.trim())
+      .filter(Boolean),
+    addresses: (host, port, allowPrivate) => {
+      const isAllowed =
+        outgoing.isAllowed(host, port) ||
+        allowPrivate.some((name) => namesHost(name.toLowerCase(), host, port));
+      return guardedAddresses(host, isAllowed, outgoing.resolve);
+    },
+    fill: (text) => {
+      const secrets: string[] = [];
+      const filled = compileTemplate(text, SOURCES).resolve((source, name) => {
+        const value = variables(source, name);
+        if (source === 'secrets' && value !== undefined) secrets.push(value);
+        return value;
+      });
+      return { text: filled, secrets };
+    },
+    redact,
+    check: (event) => contracts.check(event),
+    quarantine: (event, fault) => (isQuarantined(fault) ? quarantine.arrival(event, fault) : undefined),
+    record: ({ action, name, by }) =>
+      auditLog.entry({
+        ...{
+          kind: 'bridge',
+          action,
+          actor: by,
+          object: `bridge:${name}`,
+          at: clock.now(),
+          payload: { name },
+        },
+      }),
+    onError: (name, error) => logger.warn(`Bridge ${name}`, error),
+  });
+}
