@@ -11,6 +11,8 @@ const HEAVY = [
   'mqtt',
   'ioredis',
   '@duckdb/node-api',
+  '@platformatic/kafka',
+  'amqplib',
 ];
 
 it('the libraries of protocols are loaded by the first call that needs them, not by a start', () => {

@@ -1,4 +1,4 @@
-import { type ErrorRow, row } from './error-row.ts';
+import { again, type ErrorRow, row } from './error-row.ts';
 
 /** Errors of the event log, its consumers and what leaves it. */
 export const EVENT_ERRORS = {
@@ -52,5 +52,26 @@ export const EVENT_ERRORS = {
     422,
     'The message is no event',
     'Give the bridge `events`: expressions that make one of a message. Then replay its dead letters.',
+  ),
+  'bridges.message_refused': row(
+    422,
+    'The broker refuses the message',
+    'See the detail: its size, mostly. The event is a dead letter of the bridge; the others go on.',
+  ),
+  'bridges.unreachable': again(
+    502,
+    'The broker does not answer',
+    'Look at its address and whether it runs; the bridge tries again by itself.',
+  ),
+  'bridges.refused': row(
+    502,
+    'The broker refuses the bridge',
+    'Look at the credentials, and at what they may read and write there. The bridge tries again by itself.',
+  ),
+  'bridges.failed': again(502, 'The broker failed', 'See the detail; the bridge tries again by itself.'),
+  'bridges.gap': row(
+    410,
+    'The other side keeps less than what was to be read',
+    'What it dropped is lost to AIOS; the bridge went on from the oldest that is there. Let it keep more, or read sooner.',
   ),
 } as const satisfies Record<string, ErrorRow>;

@@ -61,7 +61,7 @@ const memory: BridgeProtocol = {
         if (isAway) throw new AiosError('connectors.unreachable');
         const isRefused = (one: LoggedEvent) => one.event.subject === 'too large';
         for (const one of events) if (!isRefused(one)) sent.push({ topic: topicOf(told), id: one.event.id });
-        const error = new AiosError('bridges.message_invalid');
+        const error = new AiosError('bridges.message_refused');
         return { undone: [], refused: events.filter(isRefused).map((one) => ({ event: one, error })) };
       },
     }),
@@ -286,7 +286,7 @@ describe('bridges', () => {
     );
     const { items } = await consumers.deadLetters.list({ group: 'bridge:out', limit: 10 });
     expect(items.map(({ event: { id }, problem: { code } }) => [id, code])).toEqual([
-      ['e4', 'bridges.message_invalid'],
+      ['e4', 'bridges.message_refused'],
     ]);
   });
 });

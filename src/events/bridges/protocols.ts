@@ -1,4 +1,5 @@
+import { kafkaProtocol } from './kafka/kafka-protocol.ts';
 import type { BridgeProtocol } from './protocol.ts';
 
 /** The protocols that bridges speak. Each file is small; the libraries behind them are loaded by the first bridge that needs them. */
-export const BRIDGE_PROTOCOLS: readonly BridgeProtocol[] = [];
+export const BRIDGE_PROTOCOLS: readonly BridgeProtocol[] = [kafkaProtocol];

@@ -1,0 +1,164 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+/*
+ * Apache Kafka itself against our clients: its jars from Maven Central lie in a temporary folder and are used again by the next run; a broker is one JVM in KRaft
+ * mode, on a free port of the loopback, with its data in a folder that goes with it.
+ */
+const run = promisify(execFile);
+const VERSION = '4.1.0';
+const FETCH_MS = 300_000;
+const START_MS = 90_000;
+const JAVA = 'java';
+/** Short-lived and small: compiling further costs more than it brings. */
+const JVM = ['-Xmx384m', '-Xms128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto'];
+
+/**
+ * Where Kafka's jars are; nothing where there is no java, no mvn, or Maven Central does not answer: then the test is skipped, with the reason in its name.
+ *
+ * @example const jars = await kafkaJars(); describe.skipIf(!jars)(`Kafka${jars ? '' : ' (skipped: no java and mvn here, or no Maven Central)'}`, …)
+ */
+export async function kafkaJars(): Promise<string | undefined> {
+  const parent = join(tmpdir(), `aios-kafka-${process.getuid?.() ?? 'user'}`);
+  const folder = join(parent, VERSION);
+  if (existsSync(folder)) return folder;
+  await mkdir(parent, { recursive: true, mode: 0o700 });
+  const building = await mkdtemp(join(parent, 'building-'));
+  try {
+    await run(JAVA, ['-version'], { timeout: FETCH_MS });
+    const dependency = `<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${VERSION}</version>`;
+    await writeFile(
+      join(building, 'pom.xml'),
+      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>jars</groupId><artifactId>jars</artifactId>
+       <version>1</version><dependencies><dependency>${dependency}</dependency></dependencies></project>`,
+    );
+    const output = `-DoutputDirectory=${join(building, 'jars')}`;
+    await run('mvn', ['-q', '-B', 'dependency:copy-dependencies', output], {
+      cwd: building,
+      timeout: FETCH_MS,
+    });
+    // Complete or not there: two tests may fetch them at once, and the first to end wins.
+    await rename(join(building, 'jars'), folder).catch((error: unknown) => {
+      if (!existsSync(folder)) throw error;
+    });
+    return folder;
+  } catch {
+    return undefined;
+  } finally {
+    await rm(building, { recursive: true, force: true });
+  }
+}
+
+export interface KafkaUnderTest {
+  /** `127.0.0.1:…` */
+  readonly address: string;
+  /** Where clients have to log in by SASL/PLAIN, if there is a user. */
+  readonly loginAddress: string;
+  /** Ends the broker at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again with its data. */
+  start(): Promise<void>;
+  /** Ends it and puts its data away. */
+  close(): Promise<void>;
+}
+
+interface Settings {
+  readonly user?: { readonly name: string; readonly password: string };
+}
+
+/** @example const kafka = await startKafka(jars); … ; await kafka.close() */
+export async function startKafka(jars: string, settings: Settings = {}): Promise<KafkaUnderTest> {
+  const folder = await mkdtemp(join(tmpdir(), 'aios-kafka-broker-'));
+  const ports = { clients: await freePort(), controller: await freePort(), login: await freePort() };
+  const file = join(folder, 'server.properties');
+  await writeFile(file, propertiesOf(folder, ports, settings).join('\n'));
+  const java = (main: string, args: readonly string[]) => [...JVM, '-cp', join(jars, '*'), main, ...args];
+  await run(JAVA, java('kafka.tools.StorageTool', ['format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', file]), {
+    timeout: START_MS,
+    cwd: folder,
+  });
+  let broker: ChildProcess | undefined;
+  const kill = async () => {
+    const ending = broker;
+    broker = undefined;
+    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
+    const ended = new Promise((done) => ending.once('exit', done));
+    ending.kill('SIGKILL');
+    await ended;
+  };
+  const start = async () => {
+    broker = spawn(JAVA, java('kafka.Kafka', [file]), { cwd: folder, stdio: 'ignore' });
+    await reachable(ports.clients, broker);
+  };
+  await start();
+  return {
+    address: `127.0.0.1:${ports.clients}`,
+    loginAddress: `127.0.0.1:${ports.login}`,
+    kill,
+    start,
+    async close() {
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function propertiesOf(
+  folder: string,
+  { clients, controller, login }: { clients: number; controller: number; login: number },
+  { user }: Settings,
+): string[] {
+  const served = [`CLIENTS://127.0.0.1:${clients}`, ...(user ? [`LOGIN://127.0.0.1:${login}`] : [])];
+  const module = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+  return [
+    'process.roles=broker,controller',
+    'node.id=1',
+    `controller.quorum.voters=1@127.0.0.1:${controller}`,
+    `listeners=${[...served, `CONTROLLER://127.0.0.1:${controller}`].join(',')}`,
+    `advertised.listeners=${served.join(',')}`,
+    'listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT',
+    'controller.listener.names=CONTROLLER',
+    'inter.broker.listener.name=CLIENTS',
+    `log.dirs=${join(folder, 'data')}`,
+    'offsets.topic.replication.factor=1',
+    'offsets.topic.num.partitions=4',
+    'transaction.state.log.replication.factor=1',
+    'transaction.state.log.min.isr=1',
+    'transaction.state.log.num.partitions=4',
+    'group.initial.rebalance.delay.ms=0',
+    ...(user
+      ? [
+          'sasl.enabled.mechanisms=PLAIN',
+          `listener.name.login.plain.sasl.jaas.config=${module} user_${user.name}="${user.password}";`,
+        ]
+      : []),
+  ];
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function reachable(port: number, broker: ChildProcess): Promise<void> {
+  const lateMs = performance.now() + START_MS;
+  while (performance.now() < lateMs) {
+    if (broker.exitCode !== null) throw new Error(`Kafka ended with ${broker.exitCode} before it was there.`);
+    const isThere = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1', () => done(true)).on('error', () => done(false));
+      socket.on('connect', () => socket.destroy());
+    });
+    if (isThere) return;
+    await sleep(100);
+  }
+  throw new Error(`Kafka was not there within ${START_MS} ms.`);
+}
