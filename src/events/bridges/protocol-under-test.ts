@@ -23,6 +23,7 @@ const contextOf = (protocol: BridgeProtocol, { name, reports, folders = [] }: Op
   clock: systemClock,
   limits,
   egress: { addresses: async (address) => [{ address, family: 4 }], folders },
+  answered: () => {},
   report: (error) => void reports?.push(error),
 });
 

@@ -207,6 +207,27 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
     await Promise.all([one!.close?.(), other!.close?.()]);
   });
 
+  it('refuses an event over the size of the server or the stream alone, and sends a dead letter once more', async () => {
+    const name = await stream({ max_msg_size: 10_000 });
+    const sink = openSink(natsProtocol, { servers: servers(), subject: name });
+    const [first, second, third] = logged(0, 3) as [LoggedEvent, LoggedEvent, LoggedEvent];
+    for (const size of [2_000_000, 20_000]) {
+      const large = { ...second, event: event('large', { data: 'x'.repeat(size) }) };
+      await expect(sink.deliver([first, large, third])).rejects.toMatchObject({
+        code: 'bridges.message_refused',
+      });
+    }
+    await sink.deliver([first]);
+    await sink.deliver([third]);
+    await sink.deliver([second], true);
+    const other = openSink(natsProtocol, { servers: servers(), subject: name });
+    await other.deliver(logged(2, 4));
+    expect((await stored(name)).map((message) => message.json<CloudEvent>().id)).toEqual([
+      ...['0-0', '0-2', '0-1', '0-3'],
+    ]);
+    await Promise.all([sink.close?.(), other.close?.()]);
+  });
+
   it('sends to a work queue, by ids', async () => {
     const name = await stream({ retention: 'workqueue' });
     const sink = openSink(natsProtocol, { servers: servers(), subject: name });

@@ -25,6 +25,8 @@ interface Run {
 const BRIDGE = 'Aios-Bridge';
 const OFFSET = 'Aios-Offset';
 const PUBLISH_MS = 10_000;
+/** Left for the headers of a message, which count. */
+const HEADER_BYTES = 4096;
 /** What JetStream answers when another message came first: `wrong last sequence` and `wrong last msg ID`. */
 const OVERTAKEN = new Set([10071, 10070]);
 /** Rounds without an event that gets through, because others write all the time, before it is an error. */
@@ -35,7 +37,7 @@ const ROUNDS_MAX = 20;
  * whatever comes again, from a crash or an older process, is told by the last message of the subject, however long ago that was. A stream that
  * keeps no messages (a work queue) tells by their ids, as far as its window of duplicates goes.
  *
- * @throws AiosError `bridges.unreachable`, `bridges.refused`
+ * @throws AiosError `bridges.unreachable`, `bridges.refused`, `bridges.message_refused`
  */
 export function natsSink(context: SinkContext, settings: NatsSinkSettings): EventSink {
   let opened: Promise<StreamWriter> | undefined;
@@ -47,12 +49,16 @@ export function natsSink(context: SinkContext, settings: NatsSinkSettings): Even
   return {
     group: context.group,
     close,
-    async deliver(events) {
+    async deliver(events, isAgain) {
       opened ??= StreamWriter.open(context, settings);
       try {
-        await (await opened).write(events);
+        const writer = await opened;
+        await (isAgain ? writer.writeAgain(events) : writer.write(events));
+        context.answered();
         return { undone: [] };
       } catch (error) {
+        if (isTooLarge(error))
+          throw new AiosError('bridges.message_refused', { detail: String(error), cause: error });
         await close();
         throw natsError(error, settings.subject);
       }
@@ -125,6 +131,16 @@ class StreamWriter {
     });
   }
 
+  /** Dead letters, one by one after whatever is there; the messages say what the last one said, so that nothing else comes again with them. */
+  async writeAgain(events: readonly LoggedEvent[]): Promise<void> {
+    for (const event of events) {
+      await this.#look(event.partition);
+      const { sequence, offset } = this.#lasts.get(event.partition)!;
+      const { seq } = await this.#publish(event, { lastSubjectSequence: sequence }, offset);
+      this.#lasts.set(event.partition, { sequence: seq, offset });
+    }
+  }
+
   #unsent(partition: number, events: readonly LoggedEvent[]): LoggedEvent[] {
     const { offset: last } = this.#lasts.get(partition)!;
     return events.filter(({ offset }) => offset > last);
@@ -168,8 +184,12 @@ class StreamWriter {
     return `${this.#parts.context.name}:${partition}:${offset}`;
   }
 
-  #publish(logged: LoggedEvent, expect?: { lastSubjectSequence: number } | { lastMsgID: string }) {
-    const { partition, offset, event } = logged;
+  async #publish(
+    logged: LoggedEvent,
+    expect?: { lastSubjectSequence: number } | { lastMsgID: string },
+    offset = logged.offset,
+  ) {
+    const { partition, event } = logged;
     const { context, client, subject, stream } = this.#parts;
     const { value, headers, contentType } = context.encode(event);
     const all = this.#parts.headers();
@@ -177,6 +197,11 @@ class StreamWriter {
     if (contentType !== undefined) all.set('content-type', contentType);
     all.set(BRIDGE, context.name);
     all.set(OFFSET, String(offset));
+    const { max_payload: bytesMax = Number.POSITIVE_INFINITY } = this.#parts.connection.info ?? {};
+    if (value.byteLength + HEADER_BYTES > bytesMax)
+      throw new AiosError('bridges.message_refused', {
+        detail: `${event.id}: ${value.byteLength} bytes; the server takes ${bytesMax} with the headers.`,
+      });
     return client.publish(`${subject}.${partition}`, value, {
       headers: all,
       msgID: this.#idOf(logged),
@@ -201,6 +226,11 @@ class StreamWriter {
       });
     this.#lasts.set(partition, { sequence: found.seq, offset: Math.max(before, Number(offset)) });
   }
+}
+
+/** `message size exceeds maximum allowed` of the stream. */
+function isTooLarge(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 10054;
 }
 
 function isOvertaken(error: unknown): boolean {

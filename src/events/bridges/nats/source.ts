@@ -62,6 +62,7 @@ class StreamReader {
     const start = this.#start(info, from);
     const { name } = await this.#consumer(manager, start + 1);
     const consumer = await jetstream(this.#connection).consumers.get(stream, name);
+    this.#context.answered();
     for await (const { messages, sequence, previous } of batches(consumer, info, start)) {
       if (sequence - previous > messages.length) this.#tellGap(previous, await manager.streams.info(stream));
       yield decodedBatch(this.#context, messages, { created: info.created, sequence });
