@@ -13,17 +13,21 @@ interface Options {
   readonly events?: Readonly<Record<string, string>>;
   /** Takes what the bridge reports. */
   readonly reports?: AiosError[];
+  readonly answered?: () => void;
   readonly folders?: readonly string[];
 }
 
 const limits = limitsFrom();
 
-const contextOf = (protocol: BridgeProtocol, { name, reports, folders = [] }: Options): BridgeContext => ({
+const contextOf = (
+  protocol: BridgeProtocol,
+  { name, reports, answered = () => {}, folders = [] }: Options,
+): BridgeContext => ({
   name: name ?? `a-${protocol.name}-bridge`,
   clock: systemClock,
   limits,
   egress: { addresses: async (address) => [{ address, family: 4 }], folders },
-  answered: () => {},
+  answered,
   report: (error) => void reports?.push(error),
 });
 

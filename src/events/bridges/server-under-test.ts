@@ -25,10 +25,18 @@ export class ServerUnderTest {
     this.#env = env;
   }
 
-  /** @param command the program and its arguments */
-  static async start(command: Command, env: Record<string, string> = {}): Promise<ServerUnderTest> {
+  /**
+   * @param command the program and its arguments
+   * @param prepare writes what the program reads, before it is started first
+   */
+  static async start(
+    command: Command,
+    env: Record<string, string> = {},
+    prepare: (server: ServerUnderTest) => Promise<unknown> = async () => {},
+  ): Promise<ServerUnderTest> {
     const folder = await mkdtemp(join(tmpdir(), 'aios-server-'));
     const server = new ServerUnderTest(await freePort(), folder, command, env);
+    await prepare(server);
     await server.start();
     return server;
   }
