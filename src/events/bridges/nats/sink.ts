@@ -2,8 +2,8 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import type { LoggedEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../kernel/errors.ts';
-import type { EventSink } from '../event-source.ts';
-import type { SinkContext } from '../protocol.ts';
+import type { Delivered, EventSink } from '../event-source.ts';
+import type { OutgoingMessage, SinkContext } from '../protocol.ts';
 import { connectNats, type NatsServers, natsError } from './connection.ts';
 
 export interface NatsSinkSettings extends NatsServers {
@@ -17,9 +17,14 @@ interface Last {
   readonly offset: number;
 }
 
+/** An event with the message that it is. */
+interface Written extends LoggedEvent {
+  readonly message: OutgoingMessage;
+}
+
 interface Run {
   readonly partition: number;
-  readonly events: readonly LoggedEvent[];
+  readonly events: readonly Written[];
 }
 
 const BRIDGE = 'Aios-Bridge';
@@ -37,7 +42,7 @@ const ROUNDS_MAX = 20;
  * whatever comes again, from a crash or an older process, is told by the last message of the subject, however long ago that was. A stream that
  * keeps no messages (a work queue) tells by their ids, as far as its window of duplicates goes.
  *
- * @throws AiosError `bridges.unreachable`, `bridges.refused`, `bridges.message_refused`
+ * @throws AiosError `bridges.unreachable`, `bridges.refused`
  */
 export function natsSink(context: SinkContext, settings: NatsSinkSettings): EventSink {
   let opened: Promise<StreamWriter> | undefined;
@@ -53,12 +58,11 @@ export function natsSink(context: SinkContext, settings: NatsSinkSettings): Even
       opened ??= StreamWriter.open(context, settings);
       try {
         const writer = await opened;
-        await (isAgain ? writer.writeAgain(events) : writer.write(events));
+        const { fitting, refused } = writer.encode(events);
+        await (isAgain ? writer.writeAgain(fitting) : writer.write(fitting));
         context.answered();
-        return { undone: [] };
+        return { undone: [], refused };
       } catch (error) {
-        if (isTooLarge(error))
-          throw new AiosError('bridges.message_refused', { detail: String(error), cause: error });
         await close();
         throw natsError(error, settings.subject);
       }
@@ -75,6 +79,8 @@ interface Parts {
   readonly stream: string;
   /** Whether a message stays when it was read, so that the last one tells what was sent. */
   readonly isKept: boolean;
+  /** Bytes of a message with its headers. */
+  readonly bytesMax: number;
   readonly headers: () => MsgHdrs;
 }
 
@@ -100,9 +106,13 @@ class StreamWriter {
         throw new AiosError('bridges.refused', {
           detail: `No stream takes ${subject}.*: add this subject to the one that is to have the events.`,
         });
-      const { name: stream, retention } = info.config;
-      const isKept = retention === 'limits';
-      const parts = { context, subject, connection, client, manager, stream, isKept, headers };
+      const { name: stream, retention, max_msg_size: ofStream } = info.config;
+      const ofServer = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+      const parts = {
+        ...{ context, subject, connection, client, manager, stream, headers },
+        isKept: retention === 'limits',
+        bytesMax: ofStream > 0 ? Math.min(ofStream, ofServer) : ofServer,
+      };
       return new StreamWriter(parts);
     } catch (error) {
       await connection.close();
@@ -114,7 +124,23 @@ class StreamWriter {
     return this.#parts.connection.close();
   }
 
-  async write(events: readonly LoggedEvent[]): Promise<void> {
+  /** The events as messages, and those that are larger than the server or the stream takes. */
+  encode(events: readonly LoggedEvent[]): { fitting: Written[]; refused: NonNullable<Delivered['refused']> } {
+    const { context, bytesMax } = this.#parts;
+    const fitting: Written[] = [];
+    const refused: { event: LoggedEvent; error: AiosError }[] = [];
+    for (const event of events) {
+      const message = context.encode(event.event);
+      if (message.value.byteLength + HEADER_BYTES <= bytesMax) fitting.push({ ...event, message });
+      else {
+        const detail = `${message.value.byteLength} bytes; the stream takes ${bytesMax} with the headers.`;
+        refused.push({ event, error: new AiosError('bridges.message_refused', { detail }) });
+      }
+    }
+    return { fitting, refused };
+  }
+
+  async write(events: readonly Written[]): Promise<void> {
     const { isKept } = this.#parts;
     const runs = [...Map.groupBy(events, ({ partition }) => partition)];
     if (!isKept) return this.#writeById(runs);
@@ -132,7 +158,7 @@ class StreamWriter {
   }
 
   /** Dead letters, one by one after whatever is there; the messages say what the last one said, so that nothing else comes again with them. */
-  async writeAgain(events: readonly LoggedEvent[]): Promise<void> {
+  async writeAgain(events: readonly Written[]): Promise<void> {
     for (const event of events) {
       await this.#look(event.partition);
       const { sequence, offset } = this.#lasts.get(event.partition)!;
@@ -141,7 +167,7 @@ class StreamWriter {
     }
   }
 
-  #unsent(partition: number, events: readonly LoggedEvent[]): LoggedEvent[] {
+  #unsent(partition: number, events: readonly Written[]): Written[] {
     const { offset: last } = this.#lasts.get(partition)!;
     return events.filter(({ offset }) => offset > last);
   }
@@ -174,7 +200,7 @@ class StreamWriter {
   }
 
   /** Each at most once within the stream's window of duplicates; what failed comes again with all of its batch. */
-  async #writeById(runs: readonly (readonly [number, readonly LoggedEvent[]])[]): Promise<void> {
+  async #writeById(runs: readonly (readonly [number, readonly Written[]])[]): Promise<void> {
     const answers = runs.flatMap(([, events]) => events.map((event) => this.#publish(event)));
     const failed = (await Promise.allSettled(answers)).find(({ status }) => status === 'rejected');
     if (failed) throw (failed as PromiseRejectedResult).reason;
@@ -185,26 +211,21 @@ class StreamWriter {
   }
 
   async #publish(
-    logged: LoggedEvent,
+    written: Written,
     expect?: { lastSubjectSequence: number } | { lastMsgID: string },
-    offset = logged.offset,
+    offset = written.offset,
   ) {
-    const { partition, event } = logged;
+    const { partition, message } = written;
     const { context, client, subject, stream } = this.#parts;
-    const { value, headers, contentType } = context.encode(event);
+    const { value, headers, contentType } = message;
     const all = this.#parts.headers();
     for (const [name, text] of Object.entries(headers)) all.set(name, encoded(text));
     if (contentType !== undefined) all.set('content-type', contentType);
     all.set(BRIDGE, context.name);
     all.set(OFFSET, String(offset));
-    const { max_payload: bytesMax = Number.POSITIVE_INFINITY } = this.#parts.connection.info ?? {};
-    if (value.byteLength + HEADER_BYTES > bytesMax)
-      throw new AiosError('bridges.message_refused', {
-        detail: `${event.id}: ${value.byteLength} bytes; the server takes ${bytesMax} with the headers.`,
-      });
     return client.publish(`${subject}.${partition}`, value, {
       headers: all,
-      msgID: this.#idOf(logged),
+      msgID: this.#idOf(written),
       timeout: PUBLISH_MS,
       expect: { streamName: stream, ...expect },
     });
@@ -226,11 +247,6 @@ class StreamWriter {
       });
     this.#lasts.set(partition, { sequence: found.seq, offset: Math.max(before, Number(offset)) });
   }
-}
-
-/** `message size exceeds maximum allowed` of the stream. */
-function isTooLarge(error: unknown): boolean {
-  return (error as { code?: unknown }).code === 10054;
 }
 
 function isOvertaken(error: unknown): boolean {
