@@ -19,28 +19,12 @@ export async function begin(stations: Stations): Promise<void> {
     models,
     views,
     tasks,
-    takesRuns,
     closers,
   } = stations;
   await definitions.reload();
   await models.reload();
   await stations.fillGraph();
-  const starts = consumers.add({
-    group: 'workflows',
-    types: () => engine.startTypes(),
-    definitions,
-    takesPart: takesRuns, // without it, it still takes its dead letters again
-    room: () => engine.room(),
-    pauseMs: () => engine.startPauseMs(),
-    handle: (events, tx) => engine.startFromEvents(events, tx),
-  });
-  engine.onRoom(() => starts.wake());
-  consumers.add({
-    group: 'listeners',
-    // It takes all: a run of another process may have begun to listen for a type that is not known here.
-    wakesOn: () => engine.listenTypes(),
-    handle: (events, tx) => engine.deliver(events, tx),
-  });
+  followWithFlows(stations);
   measureQuality(stations);
   await consumers.register();
   await views.sync();
@@ -70,7 +54,7 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => retention.stop());
   stations.freshness.begin();
   closers.push(() => stations.freshness.stop());
-  if (takesRuns) stations.materializations.begin();
+  if (stations.takesRuns) stations.materializations.begin();
   closers.push(() => stations.materializations.stop());
   expireDatasets(stations);
   const poll = setInterval(() => {
@@ -79,6 +63,26 @@ export async function begin(stations: Stations): Promise<void> {
     );
   }, DEFINITIONS_POLL_MS);
   closers.push(async () => clearInterval(poll));
+}
+
+/** Flows that events start, and runs that listen for them. */
+function followWithFlows({ consumers, definitions, engine, takesRuns }: Stations): void {
+  const starts = consumers.add({
+    group: 'workflows',
+    types: () => engine.startTypes(),
+    definitions,
+    takesPart: takesRuns, // without it, it still takes its dead letters again
+    room: () => engine.room(),
+    pauseMs: () => engine.startPauseMs(),
+    handle: (events, tx) => engine.startFromEvents(events, tx),
+  });
+  engine.onRoom(() => starts.wake());
+  consumers.add({
+    group: 'listeners',
+    // It takes all: a run of another process may have begun to listen for a type that is not known here.
+    wakesOn: () => engine.listenTypes(),
+    handle: (events, tx) => engine.deliver(events, tx),
+  });
 }
 
 /** A model of another server may be away when this one starts: it is tried again by itself, and the others serve. */

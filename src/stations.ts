@@ -29,7 +29,7 @@ import { AuditReader } from './ledger/audit-reader.ts';
 import { Costs } from './ledger/costs.ts';
 import { checkIdentity } from './ledger/identity.ts';
 import { openLedgerKeys } from './ledger/key-files.ts';
-import { Lineage, type LineagePin } from './ledger/lineage.ts';
+import { Lineage } from './ledger/lineage.ts';
 import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
@@ -42,7 +42,8 @@ import { createServing, type Serving, type ServingDependencies } from './serving
 import { BRIDGE_KIND } from './stations-bridges.ts';
 import { createChat, createOpenAi, OPENAI_KIND } from './stations-chat.ts';
 import { createContracts } from './stations-contracts.ts';
-import { createDatasets, datasetsOfModels, withDatasets } from './stations-datasets.ts';
+import { createDatasets, datasetsOfModels } from './stations-datasets.ts';
+import { createEngine } from './stations-engine.ts';
 import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createEventOutlets } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
@@ -54,7 +55,7 @@ import { createRollouts } from './stations-rollouts.ts';
 import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
 import { createTracking } from './stations-training.ts';
 import type { Database } from './store/database.ts';
-import { type Definition, Definitions } from './store/definitions.ts';
+import { Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
 import { type DefinitionKind, projectKind } from './store/project.ts';
 import { calendarKind } from './tasks/calendar-kind.ts';
@@ -77,9 +78,7 @@ import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/prim
 import type { AuditPort, CostPort } from './workflow/catalog/records.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { processPrimitives } from './workflow/catalog/shell.ts';
-import { WorkflowEngine } from './workflow/engine/engine.ts';
-import { findIn } from './workflow/engine/flows.ts';
-import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
+import type { WorkflowEngine } from './workflow/engine/engine.ts';
 import type { ReadResource } from './workflow/language/resources.ts';
 import { runQueueKind } from './workflow/language/run-queue.ts';
 import { workflowKind } from './workflow/language/workflow-kind.ts';
@@ -113,7 +112,7 @@ const AUDIT_ORIGIN = 'aios.local/audit';
 
 /** The stations in the order of the path and the engine over them, each given what it needs of the others. Nothing runs yet. */
 export async function createStations(ground: Ground) {
-  const { db, commit, limits } = ground;
+  const { db, limits } = ground;
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
   const definitions = new Definitions(db);
@@ -152,18 +151,10 @@ export async function createStations(ground: Ground) {
     calls,
   });
   ensembles.connect({ catalog, ...events, ...inference, ...chat, decisions });
-  const engine: WorkflowEngine = new WorkflowEngine({
-    store: new PostgresRunStore(db, commit, limits.payloadInlineBytesMax),
-    catalog,
-    ...ground,
-    findDefinition: findIn(definitions),
-    emit,
-    lineage: ({ event, pins, runId }) =>
-      lineage.record({ runId, event, pins: pinsOf({ contracts, ...inference }, event, pins) }),
-    audit: (entry) => auditLog.entry(entry),
-    onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
+  const engine: WorkflowEngine = createEngine(ground, {
+    ...{ definitions, catalog, contracts, auditLog, lineage, emit },
+    models: inference.models,
   });
-  definitions.onChange((changed) => putFlows(engine, changed));
   return {
     ...ground,
     ...ledger,
@@ -221,21 +212,6 @@ function createCatalog(
     connectorPrimitive(connectors, cost, audit),
     ...functions,
   ]);
-}
-
-/** A flow that does not compile here must not stop a start: its runs wait for the release that can. */
-function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void {
-  for (const { body } of changed.filter(({ kind }) => kind === 'run-queue')) engine.putQueue(body);
-  for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
-    try {
-      engine.put(definition);
-    } catch (error) {
-      logger.error(
-        `The flow ${definition.name} was applied by another release and does not compile here`,
-        error,
-      );
-    }
-  }
 }
 
 /** The kinds of definitions in the order of the path: a project is applied in it. */
@@ -372,21 +348,4 @@ function createConnectors({ limits, dataDir, closers }: Ground, definitions: Def
 function names(variable: string): string[] {
   const list = process.env[variable]?.split(',') ?? [];
   return list.map((name) => name.trim()).filter(Boolean);
-}
-
-/** What a run was made with: the contract of its event, what its steps used, and what the models were trained on. */
-function pinsOf(
-  { contracts, models }: { contracts: Contracts; models: Models },
-  event: CloudEvent | undefined,
-  pins: readonly LineagePin[],
-): readonly LineagePin[] {
-  return withDatasets(models, event ? [contractPin(contracts, event), ...pins] : pins);
-}
-
-function contractPin(contracts: Contracts, { type, dataversion }: CloudEvent) {
-  return {
-    kind: 'contract' as const,
-    name: type,
-    version: String(dataversion ?? contracts.newest(type) ?? 'none'),
-  };
 }

@@ -7,8 +7,9 @@ import { type Lane, write } from '../store/group-commit.ts';
 import type { ProjectFile } from '../store/project.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { modelMigrations } from './lanes.ts';
+import type { ModelChange } from './model-change.ts';
 import { type ModelDefinition, modelKind } from './model-kind.ts';
-import { createModels, type ModelChange, type Models } from './models.ts';
+import { createModels, type Models } from './models.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, settleSignature, type TensorSpec } from './signature.ts';
 

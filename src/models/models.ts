@@ -24,6 +24,7 @@ import {
   unservable,
 } from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
+import type { ModelChange } from './model-change.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
 import { type AliasRow, ServedAliases } from './served-aliases.ts';
@@ -81,32 +82,6 @@ export interface ResolvedModel {
   readonly runtime: string;
   readonly endpoint?: JsonObject | undefined;
 }
-
-/** A change of the registry, for the audit log: its writes are committed with the change. */
-export type ModelChange =
-  | {
-      kind: 'model.registered';
-      name: string;
-      version: number;
-      runtime: string;
-      digest: string;
-      endpoint?: JsonObject;
-      by: Actor;
-      at: number;
-      card: JsonObject;
-      datasets?: JsonObject[];
-    }
-  | {
-      kind: 'model.promoted' | 'model.rolled-back' | 'model.alias-removed';
-      name: string;
-      version: number;
-      digest: string;
-      by: Actor;
-      at: number;
-      alias: string;
-      from: number;
-      reason?: string | null;
-    };
 
 export interface ModelsDependencies {
   db: Queryable;

@@ -41,7 +41,7 @@ export interface OutgoingMessage {
 }
 
 /** The way out: no bridge opens a connection to an address that did not come from here. */
-interface BridgeEgress {
+export interface BridgeEgress {
   /**
    * The addresses of a host, checked.
    *

@@ -1,0 +1,74 @@
+import type { Contracts } from './contracts/contracts.ts';
+import type { CloudEvent } from './kernel/cloudevent.ts';
+import type { AuditLog } from './ledger/audit.ts';
+import type { Lineage, LineagePin } from './ledger/lineage.ts';
+import type { Models } from './models/models.ts';
+import type { Ground } from './stations.ts';
+import { withDatasets } from './stations-datasets.ts';
+import type { Definition, Definitions } from './store/definitions.ts';
+import type { Write } from './store/group-commit.ts';
+import { log as logger } from './telemetry/logger.ts';
+import type { Catalog } from './workflow/catalog/primitive.ts';
+import { WorkflowEngine } from './workflow/engine/engine.ts';
+import { findIn } from './workflow/engine/flows.ts';
+import { PostgresRunStore } from './workflow/engine/postgres-store.ts';
+
+interface EngineParts {
+  definitions: Definitions;
+  catalog: Catalog;
+  contracts: Contracts;
+  models: Models;
+  auditLog: AuditLog;
+  lineage: Lineage;
+  emit(event: CloudEvent): Write;
+}
+
+/** The engine over the stations; nothing runs yet. */
+export function createEngine(ground: Ground, parts: EngineParts): WorkflowEngine {
+  const { definitions, catalog, contracts, models, auditLog, lineage, emit } = parts;
+  const engine = new WorkflowEngine({
+    store: new PostgresRunStore(ground.db, ground.commit, ground.limits.payloadInlineBytesMax),
+    catalog,
+    ...ground,
+    findDefinition: findIn(definitions),
+    emit,
+    lineage: ({ event, pins, runId }) =>
+      lineage.record({ runId, event, pins: pinsOf({ contracts, models }, event, pins) }),
+    audit: (entry) => auditLog.entry(entry),
+    onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
+  });
+  definitions.onChange((changed) => putFlows(engine, changed));
+  return engine;
+}
+
+/** A flow that does not compile here must not stop a start: its runs wait for the release that can. */
+function putFlows(engine: WorkflowEngine, changed: readonly Definition[]): void {
+  for (const { body } of changed.filter(({ kind }) => kind === 'run-queue')) engine.putQueue(body);
+  for (const definition of changed.filter(({ kind }) => kind === 'workflow')) {
+    try {
+      engine.put(definition);
+    } catch (error) {
+      logger.error(
+        `The flow ${definition.name} was applied by another release and does not compile here`,
+        error,
+      );
+    }
+  }
+}
+
+/** What a run was made with: the contract of its event, what its steps used, and what the models were trained on. */
+function pinsOf(
+  { contracts, models }: { contracts: Contracts; models: Models },
+  event: CloudEvent | undefined,
+  pins: readonly LineagePin[],
+): readonly LineagePin[] {
+  return withDatasets(models, event ? [contractPin(contracts, event), ...pins] : pins);
+}
+
+function contractPin(contracts: Contracts, { type, dataversion }: CloudEvent) {
+  return {
+    kind: 'contract' as const,
+    name: type,
+    version: String(dataversion ?? contracts.newest(type) ?? 'none'),
+  };
+}
