@@ -56,6 +56,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => stations.freshness.stop());
   if (stations.takesRuns) stations.materializations.begin();
   closers.push(() => stations.materializations.stop());
+  if (stations.takesRuns) stations.fileJoins.begin();
+  closers.push(() => stations.fileJoins.stop());
   expireDatasets(stations);
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>

@@ -7,7 +7,9 @@ import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
 import { BatchSources } from './features/offline/batch-sources.ts';
+import { FileJoins } from './features/offline/file-joins.ts';
 import { FileSources } from './features/offline/file-source.ts';
+import { HistoricalFiles } from './features/offline/historical-files.ts';
 import { OfflineJobs } from './features/offline/jobs.ts';
 import { type OnlineStore, PostgresOnlineStore } from './features/online-store.ts';
 import { FeatureOverview } from './features/overview.ts';
@@ -81,6 +83,14 @@ export function createFeatures(
     }),
     freshness,
     materializations,
+    fileJoins: new FileJoins({
+      db,
+      commit,
+      clock,
+      files: new HistoricalFiles(jobs, features),
+      limits,
+      onError: (error) => logger.warn('A historical join waits', error),
+    }),
   };
 }
 

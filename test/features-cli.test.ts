@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
+import { DuckDb } from '../src/features/offline/duckdb.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 
@@ -43,6 +44,7 @@ describe('aios features', () => {
        insert into shop.stock select 'c' || n, now() - interval '1 hour', n from generate_series(0, 2499) n`,
     );
     folder = await mkdtemp(join(tmpdir(), 'aios-features-'));
+    vi.stubEnv('AIOS_FEATURE_FOLDERS', folder);
     app = await createApp({
       dataDir: folder,
       databaseUrl: database.url,
@@ -125,6 +127,57 @@ describe('aios features', () => {
     });
     const cut = await aios('historical', 'all', spine, '--created-before', '2020-01-01T00:00:00Z');
     expect(cut.said).toMatch(/features\.no_cutoff/); // the table does not say when its rows were written
+  });
+
+  it('joins a file of entities with the features of a service into another', async () => {
+    await file(
+      'entities.csv',
+      `customer,event_timestamp,label\nc7,${new Date(Date.now() + 1_000).toISOString()},1\nc8,2020-01-01T00:00:00Z,0\n`,
+    );
+    const said = await aios(
+      'historical',
+      '--service',
+      'all',
+      '--entities',
+      'entities.csv',
+      '--out',
+      'vectors.parquet',
+    );
+    expect(said).toMatchObject({
+      code: 0,
+      said: expect.stringMatching(/fjn_\w+: done, 2 rows, vectors\.parquet/),
+    });
+    const duck = await DuckDb.open({ folders: [folder], limits: limitsFrom() });
+    expect(
+      await duck.all(
+        `select customer, label, orders, score, units, twice from '${join(folder, 'vectors.parquet')}'`,
+      ),
+    ).toEqual([
+      { customer: 'c7', label: 1, orders: 3, score: 0.5, units: 7, twice: 1 },
+      { customer: 'c8', label: 0, orders: 0, score: null, units: null, twice: null },
+    ]);
+    await duck.close();
+    const again = await aios(
+      'historical',
+      '--service',
+      'all',
+      '--entities',
+      'entities.csv',
+      '--out',
+      'vectors.parquet',
+    );
+    expect(again).toMatchObject({ code: 1, said: expect.stringMatching(/features\.file_exists/) });
+    expect((await aios('historical', 'all', '--out', 'x.parquet')).said).toMatch(/needs --entities/);
+    await file('bad.csv', 'customer\nc7\n');
+    const bad = await aios('historical', 'all', '--entities', 'bad.csv', '--out', 'bad.parquet');
+    expect(bad).toMatchObject({
+      code: 1,
+      said: expect.stringMatching(/failed, 0 rows.*no column timestamp or event_timestamp/s),
+    });
+    const audited = await database.db.query<{ entry: string }>(
+      "select entry from audit_entries where object = 'feature-service:all'",
+    );
+    expect(audited.map(({ entry }) => JSON.parse(entry).action)).toContain('joined');
   });
 
   it('lists the views with how fresh they are, and shows one', async () => {

@@ -9,6 +9,7 @@ import { datasetRoutes } from './routes-datasets.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
+import { featureJoinRoutes } from './routes-feature-joins.ts';
 import { featurePassRoutes } from './routes-feature-passes.ts';
 import { featureProfileRoutes } from './routes-feature-profiles.ts';
 import { featureViewRoutes } from './routes-feature-views.ts';
@@ -53,6 +54,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof quarantineRoutes>[0] &
   Parameters<typeof eventRoutes>[0] &
   Parameters<typeof featureRoutes>[0] &
+  Parameters<typeof featureJoinRoutes>[0] &
   Parameters<typeof featurePassRoutes>[0] &
   Parameters<typeof featureViewRoutes>[0] &
   Parameters<typeof featureProfileRoutes>[0] &
@@ -119,6 +121,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     webhookRoutes(dependencies),
     bridgeRoutes(dependencies),
     featureRoutes(dependencies),
+    featureJoinRoutes(dependencies),
     featurePassRoutes(dependencies),
     featureViewRoutes(dependencies),
     featureProfileRoutes(dependencies),

@@ -345,6 +345,7 @@ const ABSENT = {} as Pick<
   | 'features'
   | 'featurePush'
   | 'materializations'
+  | 'fileJoins'
   | 'featureOverview'
   | 'featureProfiles'
   | 'featureBackfills'

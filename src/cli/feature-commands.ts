@@ -28,9 +28,16 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'features',
-    name: 'historical <service> <file>',
-    description: `the features of many entities at times in the past; ${SPINE}`,
-    options: [['--created-before <time>', 'only what had been recorded by then']],
+    name: 'historical [service] [file]',
+    description: `the features of many entities at times in the past; ${SPINE}. With --out, files of the server of any size are joined`,
+    options: [
+      ['--created-before <time>', 'only what had been recorded by then'],
+      ['--service <name>', 'the service'],
+      ['--entities <file>', 'a .parquet or .csv below AIOS_FEATURE_FOLDERS of the server'],
+      ['--out <file>', 'the .parquet to write there'],
+      ['--timestamp <column>', 'the column with the time; timestamp or event_timestamp when left out'],
+      ['--no-wait', 'return at once'],
+    ],
     load: async () => (await import('./features.ts')).historical,
   },
   {

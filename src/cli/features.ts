@@ -94,8 +94,12 @@ export const online: Action = async (options, [service, ...keys]) => {
   return EXIT.ok;
 };
 
-/** The features of many entities at times in the past. */
-export const historical: Action = async (options, [service, file]) => {
+/** The features of many entities at times in the past; files of the server where they are named by options. */
+export const historical: Action = async (options, [service, file], host) => {
+  if (file === undefined) {
+    const { joinFiles } = await import('./feature-joins.ts');
+    return joinFiles(service === undefined ? options : { service, ...options }, [], host);
+  }
   const client = await openClient(options);
   const { createdBefore } = options;
   const vectors = await client.request<Vectors>('POST', '/api/v1/features/historical', {

@@ -122,7 +122,27 @@ export const featureMigrations: Migration[] = [
       );
       comment on table feature_materializations is 'Passes over the tables of batch views; the lock of a running row is held by the process that writes its next page.';
       create unique index feature_materializations_running on feature_materializations (view) where status = 'running';
-      create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);`,
+      create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);
+      create table feature_joins (
+        id text primary key,
+        service text not null,
+        entities text not null,
+        out_file text not null,
+        timestamp_column text,
+        recorded_by_ms bigint,
+        status text not null default 'running',
+        owner text,
+        lease_until timestamptz,
+        done bigint not null default 0,
+        total bigint,
+        requested_by text not null,
+        requested_at timestamptz not null,
+        ended_at timestamptz,
+        problem json
+      );
+      comment on table feature_joins is 'Historical joins of files. The owner of a running one works on it until its lease has passed.';
+      create index feature_joins_requested on feature_joins (requested_at desc, id desc);
+      create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';`,
   },
   datasetMigration,
 ];

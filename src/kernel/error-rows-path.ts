@@ -344,6 +344,11 @@ export const PATH_ERRORS = {
     'There is no such historical join',
     'List them at /api/v1/features/joins.',
   ),
+  'features.join_ended': row(
+    409,
+    'The historical join has ended',
+    'Ask for a new one when it is wanted again.',
+  ),
   'features.offline_failed': row(
     422,
     'A job over files failed',

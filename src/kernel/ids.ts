@@ -21,6 +21,7 @@ export type IdKind =
   | 'mem'
   | 'rpl'
   | 'mat'
+  | 'fjn'
   | 'bfl'
   | 'whk'
   | 'msg'

@@ -131,6 +131,10 @@ export const LIMITS = {
     'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
   ),
   offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
+  offlineJobLeaseMs: limit(
+    15_000,
+    'how long a historical join of files stays with a process that died; renewed every third of it',
+  ),
   offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
   offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
   datasetRowsMax: limit(20_000_000, 'rows of one version of a dataset'),

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
+import { featureMigrations } from '../migrations.ts';
+import { FileJoins } from './file-joins.ts';
+import type { FileJoin, HistoricalFiles } from './historical-files.ts';
+
+type Run = HistoricalFiles['run'];
+const JOIN: FileJoin = { service: 's', entities: 'a.csv', out: 'b.parquet' };
+
+/** Resolves when the signal says so; never otherwise. */
+const aborted = (signal: AbortSignal | undefined) =>
+  new Promise<never>((_, reject) => signal!.addEventListener('abort', () => reject(new Error('aborted'))));
+
+describe('historical joins of files, as passes', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase(featureMigrations);
+  });
+  afterAll(() => database.close());
+  beforeEach(() => database.db.query('delete from feature_joins'));
+
+  const open = (run: Run, offlineJobLeaseMs = 60_000, check: HistoricalFiles['check'] = () => {}) => {
+    const { db, commit, limits } = database;
+    return new FileJoins({
+      db,
+      commit,
+      clock: { now: () => 5_000 },
+      files: { check, run },
+      limits: { ...limits, offlineJobLeaseMs },
+    });
+  };
+
+  it('are done one by one, and say how far they were', async () => {
+    const asked: FileJoin[] = [];
+    const joins = open(async (join, watch) => {
+      asked.push(join);
+      watch?.progress?.(7, 7);
+      return { rows: 7 };
+    });
+    const first = await joins.start({ ...JOIN, timestamp: 'at', recordedByMs: 9 }, 'ann', []);
+    const second = await joins.start(JOIN, 'bob', []);
+    expect(await joins.get(first)).toMatchObject({
+      status: 'running',
+      rows: 0,
+      total: null,
+      requestedBy: 'ann',
+    });
+    expect([await joins.step(), await joins.step(), await joins.step()]).toEqual([true, true, false]);
+    expect(asked).toMatchObject([
+      { ...JOIN, timestamp: 'at', recordedByMs: 9 },
+      { ...JOIN, timestamp: undefined, recordedByMs: undefined },
+    ]);
+    expect(await joins.get(first)).toMatchObject({
+      status: 'done',
+      rows: 7,
+      total: 7,
+      problem: null,
+      endedAt: 5_000,
+    });
+    expect((await joins.list()).map(({ id }) => id).toSorted()).toEqual([first, second].toSorted());
+  });
+
+  it('that fail say why', async () => {
+    const joins = open(() => Promise.reject(new Error('no such luck')));
+    const id = await joins.start(JOIN, 'ann', []);
+    await joins.step();
+    expect(await joins.get(id)).toMatchObject({ status: 'failed', problem: { code: expect.any(String) } });
+  });
+
+  it('are refused before they are asked for when they cannot be done', async () => {
+    const joins = open(
+      async () => ({ rows: 0 }),
+      60_000,
+      () => {
+        throw new Error('not so');
+      },
+    );
+    await expect(joins.start(JOIN, 'ann', [])).rejects.toThrow('not so');
+    expect(await joins.list()).toEqual([]);
+    await expect(joins.get('fjn_nothing')).rejects.toMatchObject({ code: 'features.unknown_join' });
+    await expect(joins.cancel('fjn_nothing', [])).rejects.toMatchObject({ code: 'features.unknown_join' });
+  });
+
+  it('that are canceled end, and only once', async () => {
+    const joins = open((_, watch) => aborted(watch?.signal), 30);
+    const id = await joins.start(JOIN, 'ann', []);
+    const working = joins.step();
+    await joins.cancel(id, []);
+    expect(await working).toBe(true);
+    expect(await joins.get(id)).toMatchObject({ status: 'canceled', problem: null });
+    await expect(joins.cancel(id, [])).rejects.toMatchObject({ code: 'features.join_ended' });
+  });
+
+  it('go to another process when theirs stops, and begin anew there', async () => {
+    const stopping = open((_, watch) => aborted(watch?.signal));
+    const id = await stopping.start(JOIN, 'ann', []);
+    stopping.begin();
+    const isTaken = async () =>
+      (await database.db.query('select from feature_joins where owner is not null')).length > 0;
+    await expect.poll(isTaken, { timeout: 15_000 }).toBe(true);
+    const other = open(async () => ({ rows: 1 }));
+    expect(await other.step()).toBe(false); // the lease holds
+    await stopping.stop();
+    expect(await other.step()).toBe(true);
+    expect(await other.get(id)).toMatchObject({ status: 'done' });
+  });
+
+  it('go to another process when theirs has died', async () => {
+    const joins = open(async () => ({ rows: 1 }));
+    const id = await joins.start(JOIN, 'ann', []);
+    await database.db.query(
+      "update feature_joins set owner = 'wrk_dead', lease_until = clock_timestamp() - interval '1 second', done = 3",
+    );
+    expect(await joins.step()).toBe(true);
+    expect(await joins.get(id)).toMatchObject({ status: 'done', rows: 0 });
+  });
+});
