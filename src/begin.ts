@@ -44,14 +44,10 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => tasks.escalations.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
-  await webhooks.start();
-  closers.push(() => webhooks.stop());
-  await bridges.start();
-  closers.push(() => bridges.stop());
-  await replays.start();
-  closers.push(() => replays.stop());
-  await retention.start();
-  closers.push(() => retention.stop());
+  for (const outlet of [webhooks, bridges, replays, retention]) {
+    await outlet.start();
+    closers.push(() => outlet.stop());
+  }
   stations.freshness.begin();
   closers.push(() => stations.freshness.stop());
   if (stations.takesRuns) stations.materializations.begin();
