@@ -38,6 +38,11 @@ export const EVENT_ERRORS = {
     'That is no webhook',
     'See the detail: an address of http or https, and a secret of whsec_ and 24 to 64 bytes in base64.',
   ),
+  'bridges.file_invalid': row(
+    422,
+    'A file cannot be read',
+    'It is in `failed/` of its folder, with the reason beside it. Put it right and into the folder again.',
+  ),
   'bridges.unknown': row(
     404,
     'There is no such bridge',

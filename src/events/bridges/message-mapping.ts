@@ -37,6 +37,8 @@ export function messageReader({ bridge, prefixes, events, limits, nowMs }: Readi
   const source = `urn:aios:bridge:${bridge}`;
   return (message: IncomingMessage): CloudEvent | RejectedMessage => {
     try {
+      if (message.fault !== undefined)
+        throw new AiosError('bridges.message_invalid', { detail: `${message.topic}: ${message.fault}` });
       const headers = new Map(
         Object.entries(message.headers).map(([name, value]) => [name.toLowerCase(), value]),
       );
@@ -138,11 +140,12 @@ function contentOf(bytes: Uint8Array): Json {
 
 /** The message itself as an event, to be looked at and tried again (`messageOf`). */
 function letterOf(message: IncomingMessage, source: string, nowMs: number): CloudEvent {
-  const { id, key, value, headers, contentType, topic, timeMs, position } = message;
+  const { id, key, value, headers, contentType, topic, timeMs, fault, position } = message;
   const data: JsonObject = {
     ...{ headers: { ...headers }, topic, position },
     ...(key === undefined ? {} : { key }),
     ...(contentType === undefined ? {} : { contentType }),
+    ...(fault === undefined ? {} : { fault }),
     ...bodyOf(value),
   };
   const time = new Date(timeMs ?? nowMs).toISOString();
@@ -161,7 +164,7 @@ function bodyOf(value: IncomingMessage['value']): JsonObject {
 /** The message that a dead letter holds; nothing where it holds an event. */
 export function messageOf({ type, id, time, data }: CloudEvent): IncomingMessage | undefined {
   if (type !== MESSAGE_TYPE || !isObject(data)) return undefined;
-  const { headers, topic, position, key, contentType, text, base64, json } = data;
+  const { headers, topic, position, key, contentType, fault, text, base64, json } = data;
   let value: IncomingMessage['value'] = { json: json ?? null };
   if (typeof text === 'string') value = Buffer.from(text);
   else if (typeof base64 === 'string') value = Buffer.from(base64, 'base64');
@@ -173,6 +176,7 @@ export function messageOf({ type, id, time, data }: CloudEvent): IncomingMessage
     contentType: typeof contentType === 'string' ? contentType : undefined,
     topic: String(topic),
     timeMs: Date.parse(time),
+    fault: typeof fault === 'string' ? fault : undefined,
     position: position as JsonObject,
   };
 }

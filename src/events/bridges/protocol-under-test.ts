@@ -1,10 +1,10 @@
-import { systemClock } from '../../kernel/clock.ts';
+import { type Clock, systemClock } from '../../kernel/clock.ts';
 import type { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import type { EventSink, EventSource } from './event-source.ts';
 import { messageReader, messageWriter } from './message-mapping.ts';
-import type { BridgeContext, BridgeProtocol, MessageFormat } from './protocol.ts';
+import type { BridgeContext, BridgeProtocol, MessageFormat, SinkContext, SourceContext } from './protocol.ts';
 
 interface Options {
   readonly name?: string;
@@ -14,6 +14,7 @@ interface Options {
   /** Takes what the bridge reports. */
   readonly reports?: AiosError[];
   readonly answered?: () => void;
+  readonly clock?: Clock;
   readonly folders?: readonly string[];
 }
 
@@ -21,15 +22,31 @@ const limits = limitsFrom();
 
 const contextOf = (
   protocol: BridgeProtocol,
-  { name, reports, answered = () => {}, folders = [] }: Options,
+  { name, reports, answered = () => {}, folders = [], clock = systemClock }: Options,
 ): BridgeContext => ({
   name: name ?? `a-${protocol.name}-bridge`,
-  clock: systemClock,
+  clock,
   limits,
   egress: { addresses: async (address) => [{ address, family: 4 }], folders },
   answered,
   report: (error) => void reports?.push(error),
 });
+
+export function sourceContext(protocol: BridgeProtocol, options: Options = {}): SourceContext {
+  const context = contextOf(protocol, options);
+  const decode = messageReader({
+    ...{ bridge: context.name, prefixes: protocol.attributePrefixes, events: options.events },
+    ...{ limits, nowMs: () => systemClock.now() },
+  });
+  return { ...context, start: options.start ?? 'earliest', decode };
+}
+
+/** Its group is the bridge's name. */
+export function sinkContext(protocol: BridgeProtocol, options: Options = {}): SinkContext {
+  const context = contextOf(protocol, options);
+  const encode = messageWriter(options.format ?? 'structured', protocol.attributePrefixes[0]!);
+  return { ...context, group: context.name, encode };
+}
 
 /** A source of a protocol that needs no waiting to open, as the runner of bridges opens it, every address allowed. */
 export function openSource(
@@ -37,20 +54,10 @@ export function openSource(
   settings: JsonObject,
   options: Options = {},
 ): EventSource {
-  const context = contextOf(protocol, options);
-  const decode = messageReader({
-    ...{ bridge: context.name, prefixes: protocol.attributePrefixes, events: options.events },
-    ...{ limits, nowMs: () => systemClock.now() },
-  });
-  return protocol.source!.open(
-    { ...context, start: options.start ?? 'earliest', decode },
-    settings,
-  ) as EventSource;
+  return protocol.source!.open(sourceContext(protocol, options), settings) as EventSource;
 }
 
-/** A sink of a protocol as the runner of bridges opens it; its group is the bridge's name. */
+/** A sink of a protocol, likewise. */
 export function openSink(protocol: BridgeProtocol, settings: JsonObject, options: Options = {}): EventSink {
-  const context = contextOf(protocol, options);
-  const encode = messageWriter(options.format ?? 'structured', protocol.attributePrefixes[0]!);
-  return protocol.sink!.open({ ...context, group: context.name, encode }, settings) as EventSink;
+  return protocol.sink!.open(sinkContext(protocol, options), settings) as EventSink;
 }

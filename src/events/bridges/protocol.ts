@@ -26,6 +26,8 @@ export interface IncomingMessage {
   readonly topic: string;
   /** Milliseconds since the epoch; the time of reading when left out. */
   readonly timeMs?: number | undefined;
+  /** Why it cannot be read: it is put aside as it is. */
+  readonly fault?: string | undefined;
   /** Where it stands there, as people are told of it. */
   readonly position: JsonObject;
 }
