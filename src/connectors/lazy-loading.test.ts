@@ -13,6 +13,7 @@ const HEAVY = [
   '@duckdb/node-api',
   '@platformatic/kafka',
   'amqplib',
+  '@nats-io/',
 ];
 
 it('the libraries of protocols are loaded by the first call that needs them, not by a start', () => {

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../../../kernel/cloudevent.ts';
 import { event } from '../../event-under-test.ts';
 import type { EventSink } from '../event-source.ts';
-import { openSource, sinkContext } from '../protocol-under-test.ts';
+import { contextOf, openSource } from '../protocol-under-test.ts';
 import { sinkConformance } from '../sink-conformance.ts';
 import { fileSink } from './file-sink.ts';
 import { filesProtocol } from './files-protocol.ts';
@@ -27,7 +27,7 @@ const logged = (offset: number, recordedAtMs = FIRST_MS, more: Partial<CloudEven
   ...{ partition: 3, offset, timeMs: 0, recordedAtMs, event: event(`e${offset}`, more) },
 });
 const open = (path: string, settings: object = {}, more: object = {}) =>
-  fileSink(sinkContext(filesProtocol, { folders: [path], ...more }), { folder: path, ...settings }, 20);
+  fileSink(contextOf(filesProtocol, { folders: [path], ...more }), { folder: path, ...settings }, 20);
 /** The whole files, in the order of their names. */
 const files = async (path: string) => {
   const names = await readdir(path, { recursive: true });

@@ -7,7 +7,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { event } from '../../event-under-test.ts';
 import type { EventSource, SourceBatch } from '../event-source.ts';
-import { sourceContext } from '../protocol-under-test.ts';
+import { contextOf } from '../protocol-under-test.ts';
 import { sourceConformance } from '../source-conformance.ts';
 import { fileSource } from './file-source.ts';
 import { filesProtocol } from './files-protocol.ts';
@@ -29,7 +29,7 @@ const drop = async (path: string, name: string, text: string | Uint8Array) => {
 const lines = (events: readonly unknown[]) => events.map((one) => `${JSON.stringify(one)}\n`).join('');
 const open = (path: string, settings: object = {}, more: object = {}) =>
   fileSource(
-    sourceContext(filesProtocol, { folders: [path], ...more }),
+    contextOf(filesProtocol, { folders: [path], ...more }),
     { folder: path, settleSeconds: 0, ...settings },
     5,
   );
