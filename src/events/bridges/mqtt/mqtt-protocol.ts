@@ -13,7 +13,8 @@ const server: JsonObject = {
   },
   tls: { description: 'Whether the connection is one of TLS.', type: 'boolean' },
   username: { type: 'string' },
-  password: { type: 'string' },
+  // A definition is kept and shown for ever: it names the secret.
+  password: { type: 'string', pattern: '\\$\\{secrets\\.' },
   version: {
     description: '5 when left out. 3.1.1 has no headers: CloudEvents in structured mode, or data alone.',
     enum: ['5', '3.1.1'],

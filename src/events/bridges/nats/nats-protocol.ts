@@ -3,6 +3,8 @@ import type { BridgeProtocol } from '../protocol.ts';
 import { type NatsSinkSettings, natsSink } from './sink.ts';
 import { type NatsSourceSettings, natsSource } from './source.ts';
 
+// A definition is kept and shown for ever: it names the secret.
+const SECRET = { type: 'string', pattern: '\\$\\{secrets\\.' };
 const servers: JsonObject = {
   servers: {
     description: 'host:port of each server of the cluster, tried in this order.',
@@ -12,8 +14,8 @@ const servers: JsonObject = {
   },
   tls: { description: 'Whether the connection is one of TLS.', type: 'boolean' },
   user: { type: 'string' },
-  password: { type: 'string' },
-  token: { type: 'string' },
+  password: SECRET,
+  token: SECRET,
 };
 // Subjects of NATS: parts without dots, white space and wildcards.
 const PART = '[^.*>\\s]+';
