@@ -41,6 +41,10 @@ interface Dependencies {
 
 /** Rows of a row group: the unit in which readers of Parquet skip and stream. */
 const ROW_GROUP_ROWS = 122_880;
+/** Rows whose vectors are asked for together. */
+const CHUNK_ROWS = 2_000;
+/** Views over files read these once for each chunk: about 50 MB of rows are held for it. */
+const FILE_CHUNK_ROWS = 50_000;
 const TIME = 'timestamp';
 const PART = 'split';
 
@@ -85,6 +89,18 @@ export async function writeSnapshot(
   return { path, digest: `sha256:${sha256.digest('hex')}`, sizeBytes, rows: staging.count, columns };
 }
 
+/** The same rows in pieces of at least `count`, but for the last. */
+async function* regrouped(rows: SnapshotRequest['rows'], count: number): AsyncGenerator<readonly SpineRow[]> {
+  let held: SpineRow[] = [];
+  for await (const chunk of rows) {
+    held = held.length === 0 ? [...chunk] : held.concat(chunk);
+    if (held.length < count) continue;
+    yield held;
+    held = [];
+  }
+  if (held.length > 0) yield held;
+}
+
 /** Entity rows and their vectors as lines of JSON, and the types that their values have. */
 class Staging {
   count = 0;
@@ -110,8 +126,8 @@ class Staging {
     { features, limits: { datasetRowsMax: limit } }: Dependencies,
   ): AsyncGenerator<string> {
     const { service, split } = this.#request;
-    for await (const chunk of rows) {
-      if (chunk.length === 0) continue;
+    const together = service.rows.some(({ files }) => files) ? FILE_CHUNK_ROWS : CHUNK_ROWS;
+    for await (const chunk of regrouped(rows, together)) {
       this.count += chunk.length;
       if (this.count > limit) {
         throw new AiosError('request.too_large', {
