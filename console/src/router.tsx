@@ -109,6 +109,17 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/datasets',
+    component: lazyRouteComponent(() => import('./datasets/datasets-page.tsx'), 'DatasetsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/datasets/$name',
+    validateSearch: texts('version'),
+    component: lazyRouteComponent(() => import('./datasets/dataset-page.tsx'), 'DatasetPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/audit',
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),

@@ -370,6 +370,8 @@ export interface ModelVersion {
     quantization?: Quantization;
   };
   serving: ServingStatistics | null;
+  /** What it was trained on. */
+  datasets: { name: string; version: number; digest: string }[];
 }
 
 export interface Model {

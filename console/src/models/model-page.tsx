@@ -7,6 +7,7 @@ import { Badge, StatusBadge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
+import { PageLink } from '../display/link.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
@@ -111,6 +112,27 @@ function Versions({ model, selected }: { model: Model; selected: number | undefi
   );
 }
 
+function TrainedOn({ datasets }: Pick<ModelVersion, 'datasets'>) {
+  if (datasets.length === 0) return null;
+  return (
+    <Panel title="Trained on">
+      <Group gap="sm">
+        {datasets.map(({ name, version }) => (
+          <PageLink
+            key={`${name} ${version}`}
+            to="/datasets/$name"
+            params={{ name }}
+            search={{ version: String(version) }}
+            size="sm"
+          >
+            {name} v{version}
+          </PageLink>
+        ))}
+      </Group>
+    </Panel>
+  );
+}
+
 function Version({ model, version }: { model: Model; version: ModelVersion }) {
   const { card } = version;
   return (
@@ -131,6 +153,7 @@ function Version({ model, version }: { model: Model; version: ModelVersion }) {
           <Serving model={model} version={version} />
           <Metrics metrics={card.metrics} />
           {card.quantization && <QuantizationFigures quantization={card.quantization} />}
+          <TrainedOn datasets={version.datasets} />
           <Signature version={version} />
         </Stack>
       </Grid.Col>

@@ -4,6 +4,7 @@ import {
   IconBrain,
   IconChecklist,
   IconCoins,
+  IconDatabase,
   IconFileCertificate,
   IconHome,
   IconInbox,
@@ -69,6 +70,13 @@ export const DESTINATIONS = [
     about: 'What is known of an entity, and how fresh it is',
     icon: IconTable,
     permission: 'features.read',
+  },
+  {
+    to: '/datasets',
+    label: 'Datasets',
+    about: 'What models were trained on, and what it looks like',
+    icon: IconDatabase,
+    permission: 'datasets.read',
   },
   {
     to: '/audit',
