@@ -1,12 +1,15 @@
 import type { EventLog } from './events/log.ts';
+import { datasetVersionLineage } from './features/datasets/dataset-lineage.ts';
 import { Datasets } from './features/datasets/datasets.ts';
 import type { FeatureStore } from './features/feature-store.ts';
 import type { FeatureViews } from './features/views.ts';
 import type { AuditLog } from './ledger/audit.ts';
+import { lineageWrite } from './ledger/lineage-graph/graph-lane.ts';
 import type { DatasetsOfModels } from './models/datasets.ts';
 import type { Models } from './models/models.ts';
 import type { Ground, Stations } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
+import type { Write } from './store/group-commit.ts';
 import { log as logger } from './telemetry/logger.ts';
 
 interface Surroundings {
@@ -45,6 +48,7 @@ export function createDatasets(
       }
     },
     record: ({ action, dataset, by, at, ...payload }) => [
+      ...(action === 'version-made' ? [versionWrite(dataset, payload.version)] : []),
       auditLog.entry({
         kind: 'dataset',
         action,
@@ -55,6 +59,12 @@ export function createDatasets(
       }),
     ],
   });
+}
+
+/** The version in the graph of lineage. */
+function versionWrite(dataset: string, version: number): Write {
+  const source = `dataset:${dataset}@${version}`;
+  return lineageWrite({ source, version: 0, ...datasetVersionLineage(dataset, version) });
 }
 
 /** How the registry of models knows datasets. */

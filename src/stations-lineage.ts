@@ -1,6 +1,7 @@
 import { connectorLineage } from './connectors/connector-lineage.ts';
 import { contractLineage } from './contracts/contract-lineage.ts';
 import { decisionLineage } from './decisions/decision-lineage.ts';
+import { datasetLineage } from './features/datasets/dataset-lineage.ts';
 import { entityLineage, featureServiceLineage, featureViewLineage } from './features/feature-lineage.ts';
 import {
   type FindBody,
@@ -105,10 +106,11 @@ function namingFrom(env: NodeJS.ProcessEnv): Naming {
 /** What a version of a model is made of, for the commit that registers it. */
 export function versionLineage(
   name: string,
-  { version, card }: { version: number; card: JsonObject },
+  { version, card, datasets = [] }: { version: number; card: JsonObject; datasets?: readonly JsonObject[] },
 ): Write {
   const source = `model:${name}@${version}`;
-  return lineageWrite({ source, version: 0, ...modelVersionLineage({ name, version, from: [card] }) });
+  const from = [card, ...datasets.map((dataset) => ({ dataset }))];
+  return lineageWrite({ source, version: 0, ...modelVersionLineage({ name, version, from }) });
 }
 
 function allOf(definitions: Definitions): Definition[] {
@@ -183,6 +185,7 @@ export const LINEAGE_READERS: Readonly<Record<string, LineageReader>> = {
   entity: entityLineage,
   'feature-view': featureViewLineage,
   'feature-service': featureServiceLineage,
+  dataset: datasetLineage,
   model: modelLineage,
   decision: decisionLineage,
   calendar: alone('calendar'),

@@ -8,6 +8,7 @@ import { runCli } from '../src/cli/program.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 
+const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 const DAY = 86_400_000;
 const PROJECT = {
   'aios.yaml': 'name: shop',
@@ -195,6 +196,31 @@ describe('datasets at the doors', () => {
       code: 0,
       said: 'history 1 (20 rows) and 1 (20 rows) are the same.\n',
     });
+  });
+
+  it('is named by the models that were trained on it, which keeps it', async () => {
+    const onnxBase64 = (await readFile(MODEL)).toString('base64');
+    const body = JSON.stringify({ onnxBase64, datasets: [{ name: 'history', version: 1 }] });
+    const made = await fetch(`${app.url}/api/v1/models/risk/versions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${app.adminKey}`, 'content-type': 'application/json' },
+      body,
+    });
+    expect(await made.json()).toMatchObject({ version: 1, datasets: [{ name: 'history', version: 1 }] });
+    expect(await (await http('/history/versions/1')).json()).toMatchObject({
+      models: [{ name: 'risk', version: 1 }],
+    });
+    const refused = await http('/history/versions/1', { method: 'DELETE', body: '{}' });
+    expect([refused.status, await refused.json()]).toMatchObject([
+      409,
+      { models: [{ name: 'risk', version: 1 }] },
+    ]);
+    const nodes = (await app.stations.graph.query({ node: 'event-type:order', direction: 'down' })).nodes.map(
+      ({ id }) => id,
+    );
+    expect(nodes).toEqual(
+      expect.arrayContaining(['dataset:history', 'dataset:history@1', 'model:risk@1', 'model:risk']),
+    );
   });
 
   it('deletes what nobody needs, and tells so', async () => {
