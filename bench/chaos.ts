@@ -17,6 +17,7 @@ const CHAOS: Record<string, () => Promise<{ chaos(options: ChaosOptions): Promis
   path: () => import('./path-chaos.ts'),
   engine: () => import('./engine-chaos.ts'),
   events: () => import('./events-chaos.ts'),
+  materialize: () => import('./materialize-chaos.ts'),
 };
 
 const { values, positionals } = parseArgs({

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../examples/returns/simulator.ts';
-import { ProblemError } from '../src/client/client.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
-import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import { KilledProduct } from './kills.ts';
+import { freePort, type Product, temporaryFolder } from './product.ts';
 import { returnRequest } from './requests.ts';
 
 const CONTRACT_FILE = join(import.meta.dirname, '../examples/returns/contracts/return.requested.yaml');
@@ -32,9 +32,8 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
   const port = await freePort();
-  const start = () => startProduct({ dataDir: folder.path, port });
-  let product = await start();
-  await product.client.request('POST', '/api/v1/apply', {
+  const product = await KilledProduct.start({ dataDir: folder.path, port }, random);
+  await product.current.client.request('POST', '/api/v1/apply', {
     body: {
       files: [
         { path: 'contracts/return.requested.yaml', text: await readFile(CONTRACT_FILE, 'utf8') },
@@ -42,25 +41,20 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
       ],
     },
   });
-  const producers = new Producers(product);
+  const producers = new Producers(product.current);
   const replays = new Map<string, number>();
   for (let round = 1; round <= rounds; round++) {
     await sleep(300 + random() * 900);
     if (round % REPLAY_EVERY === 1) {
       const begun = await beginReplay(product, `chaos-${seed}-${round}`);
       replays.set(begun.id, begun.events);
-      await sleep(random() * 300); // the kill falls into it
     }
-    const victim = random() < 0.5 ? 'server' : 'Postgres';
-    if (victim === 'server') {
-      await product.kill();
-      product = await start();
-    } else await killPostgres(product);
+    const victim = await product.killWithin(0, round % REPLAY_EVERY === 1 ? 300 : 0); // it falls into the replay
     say(`round ${round}: killed ${victim}; ${producers.accepted.size} events acknowledged so far`);
   }
   await producers.stop();
   const figures = await check(product, producers.accepted, replays, say);
-  await product.stop();
+  await product.current.stop();
   await folder.dispose();
   const held =
     figures.lost === 0 && figures.doubled === 0 && figures.replayedWrong === 0 && figures.auditValid;
@@ -115,52 +109,32 @@ class Producers {
 }
 
 /** Asked with one key until it is answered: it is one replay. */
-async function beginReplay(product: Product, key: string): Promise<{ id: string; events: number }> {
-  return persist(() =>
-    product.client.request<{ id: string; events: number }>('POST', '/api/v1/events/replays', {
+async function beginReplay(product: KilledProduct, key: string): Promise<{ id: string; events: number }> {
+  return product.persist((client) =>
+    client.request<{ id: string; events: number }>('POST', '/api/v1/events/replays', {
       headers: { 'idempotency-key': key },
       body: { target: { workflow: 'counted' } },
     }),
   );
 }
 
-async function persist<T>(ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (error instanceof ProblemError && error.problem.status < 500 && error.problem.status !== 429)
-        throw error;
-      await sleep(100);
-    }
-  }
-}
-
-/** It may be starting again after the last kill: then there is nothing to kill yet. */
-async function killPostgres({ postgresPid }: Product): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    try {
-      return void process.kill(await postgresPid(), 'SIGKILL');
-    } catch {
-      await sleep(50);
-    }
-  }
-}
-
 async function check(
-  { client }: Product,
+  product: KilledProduct,
   accepted: ReadonlySet<string>,
   begun: ReadonlyMap<string, number>,
   say: ChaosOptions['say'],
 ) {
   const idle = async () => {
-    const { items } = await persist(() =>
+    const { items } = await product.persist((client) =>
       client.request<{ items: { lag: number }[] }>('GET', '/api/v1/consumer-groups'),
     );
-    const replays = await persist(() => client.request<{ items: Replay[] }>('GET', '/api/v1/events/replays'));
+    const replays = await product.persist((client) =>
+      client.request<{ items: Replay[] }>('GET', '/api/v1/events/replays'),
+    );
     return items.every(({ lag }) => lag === 0) && replays.items.every(({ status }) => status !== 'running');
   };
   while (!(await idle())) await sleep(200);
+  const { client } = product.current;
   const logged = new Map<string, number>();
   for await (const { id } of client.items<{ id: string }>('/api/v1/events', {
     type: 'return.requested',

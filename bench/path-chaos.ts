@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../examples/returns/simulator.ts';
 import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
-import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
+import { KilledProduct } from './kills.ts';
+import { freePort, type Product, temporaryFolder } from './product.ts';
 import { ORDERS, orderOf, returnRequest } from './requests.ts';
 
 type Refunds = Awaited<ReturnType<typeof startRefunds>>;
@@ -14,33 +15,27 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
   const port = await freePort();
   const refunds = await startRefunds(`${folder.path}/refunds.jsonl`, 50);
   const warehouse = await startWarehouse(`${folder.path}/warehouse.jsonl`);
-  const start = () =>
-    startProduct({
-      dataDir: folder.path,
-      port,
-      args: ['--project', 'examples/returns'],
-      env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
-    });
-  let product = await start();
+  const options = {
+    dataDir: folder.path,
+    port,
+    args: ['--project', 'examples/returns'],
+    env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
+  };
+  const product = await KilledProduct.start(options, random);
   for (let from = 0; from < ORDERS; from += 500) {
     await publish(
-      product,
+      product.current,
       Array.from({ length: 500 }, (_, i) => orderOf(from + i)),
     );
   }
-  const posting = new Posting(port, product.key);
+  const posting = new Posting(port, product.current.key);
   for (let round = 1; round <= rounds; round++) {
-    await sleep(300 + random() * 1200);
-    const victim = random() < 0.5 ? 'server' : 'Postgres';
-    if (victim === 'server') {
-      await product.kill();
-      product = await start();
-    } else await killPostgres(product);
+    const victim = await product.killWithin(300, 1500);
     say(`round ${round}: killed ${victim}; ${posting.accepted.size} requests accepted so far`);
   }
   await posting.stop();
-  const figures = await check(product, [...posting.accepted], refunds, say);
-  await product.stop();
+  const figures = await check(product.current, [...posting.accepted], refunds, say);
+  await product.current.stop();
   await Promise.all([refunds.stop(), warehouse.stop()]);
   await folder.dispose();
   const held = figures.lost === 0 && figures.doubled === 0 && figures.auditValid;
@@ -93,17 +88,6 @@ class Posting {
     });
     if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
     await response.arrayBuffer();
-  }
-}
-
-/** It may be starting again after the last kill: then there is nothing to kill yet. */
-async function killPostgres({ postgresPid }: Product): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    try {
-      return void process.kill(await postgresPid(), 'SIGKILL');
-    } catch {
-      await sleep(50);
-    }
   }
 }
 

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProblemError } from '../src/client/client.ts';
+import { type Product, type ProductOptions, startProduct } from './product.ts';
+
+/** The product under kill -9: the server, or its Postgres, as often the one as the other. */
+export class KilledProduct {
+  readonly #options: ProductOptions;
+  readonly #random: () => number;
+  #product: Product;
+
+  private constructor(options: ProductOptions, random: () => number, product: Product) {
+    this.#options = options;
+    this.#random = random;
+    this.#product = product;
+  }
+
+  static async start(options: ProductOptions, random: () => number): Promise<KilledProduct> {
+    return new KilledProduct(options, random, await startProduct(options));
+  }
+
+  /** The one that runs now: another after each kill of the server. */
+  get current(): Product {
+    return this.#product;
+  }
+
+  /** Kills after a time between these, and starts again what does not by itself. @returns what was killed */
+  async killWithin(fromMs: number, untilMs: number): Promise<'server' | 'Postgres'> {
+    await sleep(fromMs + this.#random() * (untilMs - fromMs));
+    const victim = this.#random() < 0.5 ? 'server' : 'Postgres';
+    if (victim === 'server') {
+      await this.#product.kill();
+      this.#product = await startProduct(this.#options);
+    } else await killPostgres(this.#product);
+    return victim;
+  }
+
+  /** Asks until there is an answer, of whichever process. What is refused for good is told. */
+  async persist<T>(ask: (client: Product['client']) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask(this.#product.client);
+      } catch (error) {
+        if (error instanceof ProblemError && error.problem.status < 500 && error.problem.status !== 429)
+          throw error;
+        await sleep(100);
+      }
+    }
+  }
+}
+
+/** It may be starting again after the last kill: then there is nothing to kill yet. */
+async function killPostgres({ postgresPid }: Product): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      return void process.kill(await postgresPid(), 'SIGKILL');
+    } catch {
+      await sleep(50);
+    }
+  }
+}
