@@ -54,6 +54,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => stations.materializations.stop());
   if (stations.takesRuns) stations.fileJoins.begin();
   closers.push(() => stations.fileJoins.stop());
+  await stations.featureExpiry.begin();
+  closers.push(() => stations.featureExpiry.stop());
   expireDatasets(stations);
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>

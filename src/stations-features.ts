@@ -3,6 +3,7 @@ import type { EventLog } from './events/log.ts';
 import { PARTITIONS } from './events/partitions.ts';
 import { FeatureBackfills } from './features/backfills.ts';
 import { CachedOnlineStore } from './features/cached-online-store.ts';
+import { FeatureExpiry } from './features/expiry/expiry.ts';
 import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
 import { Materializations } from './features/materializations.ts';
@@ -82,6 +83,14 @@ export function createFeatures(
       onError: (error) => logger.warn('A back-fill of features waits', error),
     }),
     freshness,
+    featureExpiry: new FeatureExpiry({
+      db,
+      views,
+      horizons: features.horizons,
+      clock,
+      limits,
+      onError: (error) => logger.warn('State of features that is too old waits', error),
+    }),
     materializations,
     fileJoins: new FileJoins({
       db,

@@ -34,6 +34,10 @@ export interface CompiledView {
   /** What becomes of one that comes later. */
   readonly late: 'drop' | 'dead-letter';
   readonly features: readonly CompiledFeature[];
+  /** How far before its time a vector looks back: the longest window with its lateness; infinite when a feature has no window. */
+  readonly reachMs: number;
+  /** How long before now vectors of the past may be asked for; undefined for the limit of the installation. */
+  readonly retentionMs: number | undefined;
   extract(logged: LoggedEvent): Extracted[];
 }
 
@@ -157,6 +161,8 @@ export function compileView(
     latenessMs,
     late: body.late ?? 'drop',
     features,
+    reachMs: reachOf(features, (body.tile === undefined ? 0 : parseDuration(body.tile)) + (latenessMs ?? 0)),
+    retentionMs: body.retention === undefined ? undefined : parseDuration(body.retention),
     extract({ event, timeMs }) {
       const scope = scopeOf(event as Json, event.data ?? null, timeMs);
       const items = each ? each(scope) : ONE_ITEM;
@@ -171,6 +177,12 @@ export function compileView(
       return extracted;
     },
   };
+}
+
+/** A tumbling window may have ended as long ago as it lasts. */
+function reachOf(features: readonly CompiledFeature[], moreMs: number): number {
+  const windows = features.map(({ windowMs, tumbling }) => (tumbling ? 2 * windowMs : windowMs));
+  return Math.max(0, ...windows) + moreMs;
 }
 
 /** Without one: all history. */

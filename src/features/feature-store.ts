@@ -6,6 +6,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { FeaturesAhead, type GroupOffsets } from './ahead.ts';
+import { FeatureHorizons } from './expiry/horizons.ts';
 import type { FeatureFreshness } from './freshness.ts';
 import {
   checkCutoff,
@@ -81,6 +82,8 @@ export class FeatureStore {
   readonly #ahead: FeaturesAhead;
   readonly #rows: RowFeatures;
   readonly #freshness: Dependencies['freshness'];
+  /** From when on the state is whole. */
+  readonly horizons: FeatureHorizons;
 
   constructor({ db, views, clock, limits, progress, rows, freshness }: Dependencies) {
     this.#db = db;
@@ -92,6 +95,7 @@ export class FeatureStore {
     this.#ahead = new FeaturesAhead(views, progress);
     this.#rows = new RowFeatures(rows);
     this.#freshness = freshness;
+    this.horizons = new FeatureHorizons(db);
   }
 
   /** Takes events in that this process has just committed to the log: vectors see them before the consumer has stored what they mean. */
@@ -128,7 +132,8 @@ export class FeatureStore {
    * Vectors for many entities. With a position, the stream before that place counts: what of it is in the log is taken from memory, and
    * where memory cannot tell, the consumer's commit is waited for.
    *
-   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`, `features.offline_only`
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`, `features.offline_only`,
+   * `features.state_gone`
    */
   async online({
     service: name,
@@ -166,6 +171,7 @@ export class FeatureStore {
     asOf: AsOf,
   ): Promise<(readonly FeatureValue[])[][]> {
     const { streams } = service;
+    for (const view of streams) this.horizons.check(view, asOf);
     const keys = entities.map((values) => streams.map((view) => keyOf(view, values)));
     if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
     const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(streams[index]!, key)));
@@ -187,7 +193,8 @@ export class FeatureStore {
   /**
    * Vectors for many places in the past: the same computation over the same state, chunk by chunk.
    *
-   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`
+   * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`,
+   * `features.state_gone`
    */
   async historical(named: string | CompiledService, spine: readonly SpineRow[]): Promise<Vectors> {
     const reader = this.historicalReader(named);
@@ -214,6 +221,7 @@ export class FeatureStore {
       this.#db,
       this.#rows,
       this.#limits,
+      this.horizons,
     );
   }
 

@@ -93,3 +93,17 @@ export async function readOffsets(tx: Queryable, group: string, lock: '' | 'for 
   );
   return offsets.map((row) => row.log_offset);
 }
+
+/** Versions that a newer one has replaced; their state goes once no process can be serving it any more. */
+export async function retireViews(db: Queryable): Promise<void> {
+  await db.query(
+    `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
+     and exists (select from feature_views n where n.name = v.name and (n.version, n.id) > (v.version, v.id) and n.status = 'ready')`,
+  );
+  await db.query(
+    `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
+     contributions as (delete from feature_contributions where view in (select id from gone)),
+     late as (delete from feature_late_events where view in (select id from gone))
+     delete from feature_tiles where view in (select id from gone)`,
+  );
+}

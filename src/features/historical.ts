@@ -4,6 +4,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
 import { type CompiledView, entityKey } from './compiled.ts';
+import type { FeatureHorizons } from './expiry/horizons.ts';
 import type { Asked, RowFeatures } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { CompiledService } from './service.ts';
@@ -33,6 +34,7 @@ export class HistoricalReader {
   readonly service: CompiledService;
   readonly #db: Queryable;
   readonly #rows: RowFeatures;
+  readonly #horizons: FeatureHorizons;
   readonly #read: LRUCache<string, EntityState>;
 
   constructor(
@@ -40,10 +42,12 @@ export class HistoricalReader {
     db: Queryable,
     rows: RowFeatures,
     limits: Pick<Limits, 'featureContributionsCachedMax'>,
+    horizons: FeatureHorizons,
   ) {
     this.service = service;
     this.#db = db;
     this.#rows = rows;
+    this.#horizons = horizons;
     this.#read = new LRUCache({
       maxSize: limits.featureContributionsCachedMax,
       sizeCalculation: weight,
@@ -58,7 +62,7 @@ export class HistoricalReader {
     );
   }
 
-  /** @throws AiosError `features.missing_key`, `features.no_cutoff`, and what a source refuses */
+  /** @throws AiosError `features.missing_key`, `features.no_cutoff`, `features.state_gone`, and what a source refuses */
   async vectors(chunk: readonly SpineRow[], known?: KnownValues): Promise<FeatureValue[][]> {
     const { streams, rows, vector } = this.service;
     const keys = chunk.map((row) => streams.map((view) => keyOf(view, row.keys)));
@@ -66,6 +70,7 @@ export class HistoricalReader {
       this.#statesOf(keys),
       Promise.all(rows.map((view) => known?.get(view.name) ?? this.past(view, chunk))),
     ]);
+    if (streams.length > 0) await this.#checkHorizons(chunk);
     return chunk.map(({ asOf, request = {} }, index) => {
       const values: (readonly FeatureValue[])[] = streams.map((view, at) =>
         valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
@@ -73,6 +78,12 @@ export class HistoricalReader {
       for (const each of fromRows) values.push(each[index]!);
       return vector(values, request, asOf.timeMs);
     });
+  }
+
+  /** After the read: what had gone by then was announced before. */
+  async #checkHorizons(chunk: readonly SpineRow[]): Promise<void> {
+    await this.#horizons.refresh();
+    for (const view of this.service.streams) for (const { asOf } of chunk) this.#horizons.check(view, asOf);
   }
 
   /** The states of a chunk's entities: those that were read before, and the others in one round trip. */

@@ -21,10 +21,15 @@ export const featureMigrations: Migration[] = [
         include_late boolean,
         backfill text unique,
         retired_at timestamptz,
+        kept_from_ms bigint,
+        kept_announced_ms bigint,
+        dropped_to_ms bigint,
+        dropping json,
         unique (name, version, generation)
       );
       comment on column feature_views.generation is 'A version is built anew in a range of event times as its next generation.';
       comment on column feature_views.copied is 'Per log partition: the offset before which a generation holds what lies outside of its range.';
+      comment on column feature_views.kept_from_ms is 'Announced: state before it is dropped some time after, down to dropped_to_ms; dropping is where the pass is.';
       comment on column feature_views.joined is 'Per log partition: the offset from which the stream keeps the view; what lies before is built from the log.';
       create table feature_contributions (
         view int not null,

@@ -28,6 +28,8 @@ export interface RowView {
   readonly features: readonly RowFeature[];
   /** How long a row counts after its time. */
   readonly ttlMs: number;
+  /** How long before now vectors of the past may be asked for; undefined for the limit of the installation. */
+  readonly retentionMs: number | undefined;
   /** False for a view that is for history only. */
   readonly isOnline: boolean;
   /** The name of what is pushed; undefined for a table and for files. */
@@ -45,7 +47,7 @@ export function compileRowView(
   body: BatchViewBody | PushViewBody,
   { joinKeys, types }: Pick<EntityBody, 'joinKeys' | 'types'>,
 ): RowView {
-  const { name, ttl, source, features } = body;
+  const { name, ttl, retention, source, features } = body;
   const { keys = {}, online = true } = body as Partial<BatchViewBody>;
   return {
     name,
@@ -58,6 +60,7 @@ export function compileRowView(
       column: column ?? feature,
     })),
     ttlMs: ttl === undefined ? Number.POSITIVE_INFINITY : parseDuration(ttl),
+    retentionMs: retention === undefined ? undefined : parseDuration(retention),
     isOnline: online,
     push: 'push' in source ? source.push : undefined,
     table: 'table' in source ? source : undefined,

@@ -23,6 +23,8 @@ interface StoredView extends Described {
   entity: string;
   /** How long a row counts after its time; of a stream view, the window of its features that name none. */
   ttl?: string;
+  /** How long before now vectors of the past may be asked for: what is older than these need is dropped. `featureRetentionMs` when left out. */
+  retention?: string;
 }
 
 /** A feature of a stream: a window over contributions. */
@@ -158,7 +160,7 @@ function features(required: string[], properties: JsonObject): JsonObject {
   };
 }
 
-const stored = { name, entity: text, ttl: duration, ...described };
+const stored = { name, entity: text, ttl: duration, retention: duration, ...described };
 const columnFeatures = features(['type'], { type: valueType, column });
 
 const VALIDATORS: Record<ViewKind, Validator> = {

@@ -4,7 +4,7 @@ import type { Database, Queryable } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type CompiledView, compileView } from './compiled.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
-import { beginGenerations, readOffsets } from './generations.ts';
+import { beginGenerations, readOffsets, retireViews } from './generations.ts';
 import { compileRowView, type RowView } from './row-view.ts';
 import {
   type CompiledService,
@@ -102,7 +102,7 @@ export class FeatureViews {
     await this.reload();
     for (const { row, compiled } of this.#known.values())
       if (row.status === 'building') await this.#build(row, compiled);
-    await this.#retire();
+    await retireViews(this.#db);
     await this.reload();
   }
 
@@ -217,10 +217,17 @@ export class FeatureViews {
 
   /** The views that take what is pushed under a name. */
   pushViews(push: string): RowView[] {
-    return this.#definitions
-      .list('feature-view')
-      .flatMap(({ name }) => this.rowView(name) ?? [])
-      .filter((view) => view.push === push);
+    return this.rowViews().filter((view) => view.push === push);
+  }
+
+  /** The stream views in force. */
+  streams(): CompiledView[] {
+    return [...this.#inForce.values()].map(({ compiled }) => compiled);
+  }
+
+  /** The batch and push views. */
+  rowViews(): RowView[] {
+    return this.#definitions.list('feature-view').flatMap(({ name }) => this.rowView(name) ?? []);
   }
 
   /** The version in force of a stream view; undefined while its first one is being built. */
@@ -347,20 +354,6 @@ export class FeatureViews {
       [ends],
     );
     return rows.map(({ name }) => `feature view ${name}`);
-  }
-
-  /** Versions that a newer one has replaced; their state goes once no process can be serving it any more. */
-  async #retire(): Promise<void> {
-    await this.#db.query(
-      `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
-       and exists (select from feature_views n where n.name = v.name and (n.version, n.id) > (v.version, v.id) and n.status = 'ready')`,
-    );
-    await this.#db.query(
-      `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),
-       contributions as (delete from feature_contributions where view in (select id from gone)),
-       late as (delete from feature_late_events where view in (select id from gone))
-       delete from feature_tiles where view in (select id from gone)`,
-    );
   }
 }
 

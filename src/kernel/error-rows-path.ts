@@ -289,6 +289,11 @@ export const PATH_ERRORS = {
     'The profile does not say what is to be compared with it',
     'Send a `view`, or a `service` with its `spine`.',
   ),
+  'features.state_gone': row(
+    422,
+    'The view keeps no state for vectors of so long ago',
+    'Ask for a later time (the detail says from when on the view answers), or give the view a longer “retention” before it is needed.',
+  ),
   'features.backfill_gone': row(
     422,
     'The log no longer has all events of the range',

@@ -113,6 +113,15 @@ export const LIMITS = {
     250,
     'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',
   ),
+  featureRetentionMs: limit(
+    315_576_000_000,
+    'how long before now vectors of the past may be asked of a view that states no “retention” (10 years): state that is older than these need is dropped',
+  ),
+  featureExpireRowsMax: limit(
+    5_000,
+    'rows of state that a transaction goes through to drop those that are too old',
+  ),
+  featureExpirePollMs: limit(10_000, 'how often a process looks whether state of features is too old'),
   featureRedisTtlMs: limit(
     3_600_000,
     'how long Redis keeps the newest row of an entity that nobody asks for or writes',
