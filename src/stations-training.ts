@@ -1,3 +1,4 @@
+import type { AuditLog } from './ledger/audit.ts';
 import type { Models } from './models/models.ts';
 import type { Promotions } from './models/promotions.ts';
 import { TrackingArtifacts } from './models/tracking/artifacts.ts';
@@ -10,7 +11,7 @@ import type { Ground } from './stations.ts';
 /** Experiments and what is registered from them. */
 export function createTracking(
   ground: Ground,
-  { models, promotions }: { models: Models; promotions: Promotions },
+  { models, promotions, auditLog }: { models: Models; promotions: Promotions; auditLog: AuditLog },
 ) {
   const experiments = new Experiments(ground);
   const trainingRuns = new TrainingRuns(ground, experiments);
@@ -23,6 +24,16 @@ export function createTracking(
     artifacts: trackingArtifacts,
     runs: trainingRuns,
     loggedModels,
+    recordRemoval: ({ by, at, ...removed }) => [
+      auditLog.entry({
+        kind: 'model',
+        action: 'alias-removed',
+        actor: by,
+        object: `model:${removed.name}`,
+        at,
+        payload: removed,
+      }),
+    ],
   });
   return { experiments, trainingRuns, loggedModels, trackingArtifacts, registeredModels };
 }

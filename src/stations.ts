@@ -294,7 +294,9 @@ function createInference(
     verify: ({ runtime, artifact, ...model }) =>
       serving.verify(runtime, { ...model, load: async () => artifact }),
     prepare: (name, version) => serving.load(name, version),
-    isReady: (name, version) => serving.isReady(name, version),
+    // What is kept and not served waits for nothing.
+    isReady: (name, version) =>
+      models.version(name, version).status === 'files' || serving.isReady(name, version),
     record: ({ kind, by, at, name, ...change }) => [
       auditLog.entry({
         kind: 'model',
@@ -313,7 +315,7 @@ function createInference(
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
   const quantizations = createQuantizations(limits, { models, requestLog, runtime: runtimes.onnx! });
-  const tracking = createTracking(ground, { models, ...rollouts });
+  const tracking = createTracking(ground, { models, auditLog, ...rollouts });
   return { models, serving, requestLog, router, quantizations, ...rollouts, ...tracking };
 }
 

@@ -118,6 +118,8 @@ describe.skipIf(!python)(
       });
       const refused = await ask('POST', '/v2/models/return-risk/versions/2/infer', { inputs });
       expect(refused).toMatchObject({ code: 'models.not_servable' });
+      const index = (await ask('POST', '/v2/repository/index', {})) as unknown as { version: string }[];
+      expect(index.map(({ version }) => version).sort()).toEqual(['1', '2']);
       await app.verifyAudit();
       const { items } = await ask('GET', '/api/v1/audit/entries?object=model:return-risk');
       const actions = (items as unknown as { action: string }[]).map(({ action }) => action).sort();

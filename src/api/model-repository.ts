@@ -10,7 +10,11 @@ import { actorOf, type Caller } from './routes.ts';
 /** What the protocol asks of the registry. */
 export interface ModelVersions extends Pick<ModelSource, 'resolve'> {
   /** The newest version first. @throws AiosError `models.unknown_model` */
-  get(name: string): { readonly name: string; readonly versions: readonly { readonly version: number }[] };
+  get(name: string): { readonly name: string; readonly versions: readonly {
+      readonly version: number;
+      readonly status?: string;
+      readonly endpoint?: JsonObject;
+    }[] };
   list(): ReturnType<ModelVersions['get']>[];
 }
 
@@ -42,13 +46,15 @@ export class ModelRepository {
   index(readyOnly: boolean): IndexEntry[] {
     const { models, serving } = this.#deps;
     const entries = models.list().flatMap(({ name, versions }) =>
-      versions.map(({ version }): IndexEntry => {
-        const isReady = serving.isReady(name, version);
+      versions.map(({ version, status, endpoint }): IndexEntry => {
+        const isServable = status !== 'files';
+        const isReady = isServable && serving.isReady(name, version);
+        const why = isServable ? 'not loaded; the next request loads it' : String(endpoint?.reason);
         return {
           name,
           version: String(version),
           state: isReady ? 'READY' : 'UNAVAILABLE',
-          reason: isReady ? '' : 'not loaded; the next request loads it',
+          reason: isReady ? '' : why,
         };
       }),
     );

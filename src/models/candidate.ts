@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { ModelDataset, NamedDataset } from './datasets.ts';
+import { FILES_RUNTIME, type KeptFiles } from './kept-files.ts';
 import { NAME_PATTERN } from './model-kind.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
 import { type DeclaredSignature, SIGNATURE_SCHEMA, type Signature, settleSignature } from './signature.ts';
@@ -28,6 +29,8 @@ export interface NewVersion {
   metadata?: JsonObject | undefined;
   /** What it was trained on. */
   datasets?: readonly NamedDataset[] | undefined;
+  /** Instead of a file or an endpoint: what no runtime here runs, to be kept all the same. */
+  kept?: KeptFiles | undefined;
   by: Actor;
 }
 
@@ -69,9 +72,10 @@ export const namePattern = new RegExp(NAME_PATTERN);
 export function candidateOf(
   {
     name,
-    runtime = DEFAULT_RUNTIME,
+    kept,
+    runtime = kept ? FILES_RUNTIME : DEFAULT_RUNTIME,
     onnx,
-    endpoint: given,
+    endpoint: given = kept && { ...kept, files: { ...kept.files } },
     signature = {},
     card = {},
     metadata = {},
@@ -86,7 +90,11 @@ export function candidateOf(
     });
   }
   const issues = [
-    ...checkRuntime(runtimes, { runtime, endpoint: given, ...(onnx ? { file: 'onnx' } : {}) }),
+    ...checkRuntime(kept ? { [FILES_RUNTIME]: { endpoint: {} } } : runtimes, {
+      runtime,
+      endpoint: given,
+      ...(onnx ? { file: 'onnx' } : {}),
+    }),
     ...validateSignature(signature as Json).map((issue) => ({ ...issue, path: `/signature${issue.path}` })),
   ];
   if (issues.length > 0) throw new AiosError('models.invalid', { issues });
@@ -117,6 +125,7 @@ export async function verifyCandidate(
   verify: Verify,
   label = candidate.name,
 ): Promise<Signature> {
+  if (candidate.runtime === FILES_RUNTIME) return { inputs: [], outputs: [] };
   const own = await verify(candidate);
   if (own.ok) return settleSignature(candidate.signature, own);
   const detail = `${label}: ${own.reason}`;

@@ -1,53 +1,17 @@
-import { canonicalize, digestOf, digestOfBytes } from '../kernel/canonical.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type Lane, Refused } from '../store/group-commit.ts';
-import { type Actor, type Candidate, namePattern } from './candidate.ts';
 
 /** The runtime of versions that nothing here can run: what was registered are files, named with the reason. */
 export const FILES_RUNTIME = 'files';
 
-/** A version that is kept and not served. */
+/** What is kept and not served. */
 export interface KeptFiles {
-  name: string;
   /** Why no runtime takes it, as people are told. */
-  reason: string;
+  readonly reason: string;
   /** Where its files are, and their digests by path. */
-  source: string;
-  files: Readonly<Record<string, string>>;
-  card?: JsonObject | undefined;
-  metadata?: JsonObject | undefined;
-  by: Actor;
-}
-
-/** @throws AiosError `models.invalid` */
-export function keptFilesCandidate({
-  name,
-  reason,
-  source,
-  files,
-  card = {},
-  metadata = {},
-}: KeptFiles): Candidate {
-  if (!namePattern.test(name))
-    throw new AiosError('models.invalid', { detail: `“${name}” is no model name.` });
-  const endpoint: JsonObject = { reason, source, files: { ...files } };
-  const artifact = new TextEncoder().encode(canonicalize(endpoint));
-  const digest = digestOfBytes(artifact);
-  const runtime = FILES_RUNTIME;
-  const fingerprint = digestOf({ runtime, digest, card, metadata });
-  return {
-    name,
-    runtime,
-    artifact,
-    digest,
-    fingerprint,
-    endpoint,
-    signature: {},
-    card,
-    metadata,
-    datasets: [],
-  };
+  readonly source: string;
+  readonly files: Readonly<Record<string, string>>;
 }
 
 /** Why a version is not served. @returns nothing for one that is */
@@ -63,8 +27,14 @@ export function unservable(version: {
   });
 }
 
+export interface RemovedAlias {
+  readonly name: string;
+  readonly alias: string;
+  readonly version: number;
+}
+
 /** A gate: an alias is taken away only from where its mover saw it, and not under a rollout. Gone already is success. */
-export const aliasRemovalLane: Lane<{ name: string; alias: string; version: number }> = {
+export const aliasRemovalLane: Lane<RemovedAlias> = {
   name: 'model aliases removed',
   order: 7,
   gate: true,

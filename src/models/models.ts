@@ -16,13 +16,7 @@ import {
 } from './candidate.ts';
 import { retryConflicts } from './conflicts.ts';
 import { type DatasetsOfModels, type ModelDataset, NO_DATASETS } from './datasets.ts';
-import {
-  aliasRemovalLane,
-  FILES_RUNTIME,
-  type KeptFiles,
-  keptFilesCandidate,
-  unservable,
-} from './kept-files.ts';
+import { FILES_RUNTIME, unservable } from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import type { ModelChange } from './model-change.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
@@ -160,26 +154,17 @@ export class Models {
    */
   async register(wanted: NewVersion): Promise<ModelVersion> {
     const candidate = await this.#candidate(wanted);
-    const known = this.#byFingerprint(candidate.name, candidate.fingerprint);
-    if (known) return known;
-    return this.#keep(candidate, await verifyCandidate(candidate, this.#deps.verify), wanted.by);
-  }
-
-  /**
-   * Keeps what no runtime here runs as a version that says so; it takes no alias from one that answers. @throws AiosError `models.invalid`
-   */
-  async registerFiles(wanted: KeptFiles): Promise<ModelVersion> {
-    return this.#keep(keptFilesCandidate(wanted), { inputs: [], outputs: [] }, wanted.by);
-  }
-
-  async #keep(candidate: Candidate, signature: Signature, by: Actor): Promise<ModelVersion> {
     const { name, runtime, digest, fingerprint, endpoint, card, datasets } = candidate;
+    const known = this.#byFingerprint(name, fingerprint);
+    if (known) return known;
+    const signature = await verifyCandidate(candidate, this.#deps.verify);
     const { datasets: uses = NO_DATASETS } = this.#deps;
     return retryConflicts(async () => {
       await this.reload();
       const present = this.#byFingerprint(name, fingerprint);
       if (present) return present;
       const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
+      const { by } = wanted;
       const at = this.#deps.clock.now();
       const named = datasets.length > 0 && { datasets: datasets.map((dataset) => ({ ...dataset })) };
       const what = { name, version, runtime, digest, ...(endpoint && { endpoint }) };
@@ -236,30 +221,6 @@ export class Models {
         write(aliasLane, { name, alias, version, from, before, rollout }),
         ...this.#deps.record(change),
         ...writes,
-      ]);
-      await this.reload();
-    });
-  }
-
-  /** Takes an alias away: what asks by it is refused from then on. Where there is none, nothing happens. @throws AiosError `models.rollout_active` */
-  async removeAlias({ name, alias, by }: { name: string; alias: string; by: Actor }): Promise<void> {
-    await retryConflicts(async () => {
-      await this.reload();
-      const from = this.get(name).aliases[alias];
-      if (from === undefined) return;
-      const { digest } = this.version(name, from);
-      await this.#deps.commit.commit([
-        write(aliasRemovalLane, { name, alias, version: from }),
-        ...this.#deps.record({
-          kind: 'model.alias-removed',
-          name,
-          version: from,
-          digest,
-          by,
-          at: this.#deps.clock.now(),
-          alias,
-          from,
-        }),
       ]);
       await this.reload();
     });

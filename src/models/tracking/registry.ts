@@ -1,7 +1,10 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
+import { type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { Actor } from '../candidate.ts';
+import { retryConflicts } from '../conflicts.ts';
+import { aliasRemovalLane, type RemovedAlias } from '../kept-files.ts';
 import type { Models, ModelVersion } from '../models.ts';
 import type { Promotions } from '../promotions.ts';
 import { modelArtifacts, type TrackingArtifacts } from './artifacts.ts';
@@ -27,6 +30,8 @@ export interface RegistryDependencies extends TrackingDependencies {
   artifacts: TrackingArtifacts;
   runs: TrainingRuns;
   loggedModels: LoggedModels;
+  /** The audit entry of an alias that was taken away. */
+  recordRemoval(removed: RemovedAlias & { by: Actor; at: number }): readonly Write[];
 }
 
 export interface NewRegisteredVersion {
@@ -271,10 +276,20 @@ export class RegisteredModels {
     });
   }
 
-  /** @throws AiosError `models.unknown_model`, `models.rollout_active` */
+  /** What asks by the alias is refused from then on. Where there is none, nothing happens. @throws AiosError `models.unknown_model`, `models.rollout_active` */
   async deleteAlias(title: string, alias: string, by: Actor): Promise<void> {
-    const { name } = await this.get(title);
-    if (this.#versionsOf(name).length > 0) await this.#deps.models.removeAlias({ name, alias, by });
+    await retryConflicts(async () => {
+      const { name, aliases } = await this.get(title);
+      const version = aliases[alias];
+      if (version === undefined) return;
+      const removed = { name, alias, version };
+      const at = this.#deps.clock.now();
+      await this.#deps.commit.commit([
+        write(aliasRemovalLane, removed),
+        ...this.#deps.recordRemoval({ ...removed, by, at }),
+      ]);
+      await this.#deps.models.reload();
+    });
   }
 
   async #register(wanted: {
@@ -287,16 +302,9 @@ export class RegisteredModels {
   }): Promise<ModelVersion> {
     const { name, source, files, card, metadata, by } = wanted;
     const { models } = this.#deps;
+    const kept = Object.fromEntries(files.map(({ path, digest }) => [path, digest]));
     const keep = (reason: string) =>
-      models.registerFiles({
-        name,
-        reason,
-        source,
-        files: Object.fromEntries(files.map(({ path, digest }) => [path, digest])),
-        card,
-        metadata,
-        by,
-      });
+      models.register({ name, kept: { reason, source, files: kept }, card, metadata, by });
     const found = onnxOf(files);
     if (typeof found === 'string') return keep(found);
     try {
