@@ -30,6 +30,7 @@ import { ledgerMigrations } from './ledger/migrations.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import { trackingMigrations } from './models/tracking/migrations.ts';
+import { trainingMigrations } from './models/training/migrations.ts';
 import { KpiCounts } from './monitoring/kpi-counts.ts';
 import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
@@ -153,6 +154,7 @@ async function start(
   const grpcDoor = await openGrpc(options, stations, started, VERSION);
   if (grpcDoor) closers.push(() => grpcDoor.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (options.role !== 'worker') stations.trainings.servedAt(url); // a worker has no door that its trainings could log to
   return {
     url,
     grpc: grpcDoor,
@@ -206,6 +208,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...featureMigrations,
     ...modelMigrations,
     ...trackingMigrations,
+    ...trainingMigrations,
     ...servingMigrations,
     ...budgetMigrations,
     ...workflowMigrations,

@@ -1,3 +1,6 @@
+import type { Access } from './access/access.ts';
+import { compileTemplate, type Variables } from './connectors/template.ts';
+import type { Datasets } from './features/datasets/datasets.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Models } from './models/models.ts';
 import type { Promotions } from './models/promotions.ts';
@@ -6,12 +9,28 @@ import { Experiments } from './models/tracking/experiments.ts';
 import { LoggedModels } from './models/tracking/logged-models.ts';
 import { RegisteredModels } from './models/tracking/registry.ts';
 import { TrainingRuns } from './models/tracking/training-runs.ts';
+import { Trainings } from './models/training/trainings.ts';
 import type { Ground } from './stations.ts';
 
-/** Experiments and what is registered from them. */
+/** What it needs of the stations before it. */
+export interface TrackingKeys {
+  readonly auditLog: AuditLog;
+  readonly access: Access;
+  readonly variables: Variables;
+  readonly datasets: Datasets;
+}
+
+/** Experiments, what is registered from them, and what flows train with: the operator's commands. */
 export function createTracking(
   ground: Ground,
-  { models, promotions, auditLog }: { models: Models; promotions: Promotions; auditLog: AuditLog },
+  {
+    models,
+    promotions,
+    auditLog,
+    access,
+    variables,
+    datasets,
+  }: TrackingKeys & { models: Models; promotions: Promotions },
 ) {
   const experiments = new Experiments(ground);
   const trainingRuns = new TrainingRuns(ground, experiments);
@@ -35,5 +54,23 @@ export function createTracking(
       }),
     ],
   });
-  return { experiments, trainingRuns, loggedModels, trackingArtifacts, registeredModels };
+  const trainings = new Trainings({
+    ...ground,
+    models,
+    experiments,
+    trainingRuns,
+    trackingArtifacts,
+    trainersFile: process.env.AIOS_TRAINERS || undefined,
+    fill: (text) => compileTemplate(text, ['env', 'secrets']).resolve(variables),
+    async openDataset({ name, version = 'latest' }, path) {
+      const found = await datasets.version(name, version === 'latest' ? version : Number(version));
+      await datasets.writeTo(path, found);
+      return { name, version: found.version, digest: found.digest };
+    },
+    async issueKey(name, ms) {
+      const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], ms);
+      return { key, revoke: () => access.revoke(id) };
+    },
+  });
+  return { experiments, trainingRuns, loggedModels, trackingArtifacts, registeredModels, trainings };
 }

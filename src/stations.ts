@@ -18,7 +18,6 @@ import { createDecisions } from './decisions/decisions.ts';
 import { EventConsumers } from './events/consumers.ts';
 import { EventLog } from './events/log.ts';
 import { datasetKind } from './features/datasets/dataset-kind.ts';
-import type { Datasets } from './features/datasets/datasets.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './features/definitions.ts';
 import type { FeatureFunctions } from './features/service.ts';
 import type { Clock } from './kernel/clock.ts';
@@ -53,7 +52,7 @@ import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
 import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
-import { createTracking } from './stations-training.ts';
+import { createTracking, type TrackingKeys } from './stations-training.ts';
 import type { Database } from './store/database.ts';
 import { Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -78,6 +77,7 @@ import { type Catalog, catalogOf, type Primitive } from './workflow/catalog/prim
 import type { AuditPort, CostPort } from './workflow/catalog/records.ts';
 import { scriptPrimitive } from './workflow/catalog/script.ts';
 import { processPrimitives } from './workflow/catalog/shell.ts';
+import { trainPrimitive } from './workflow/catalog/train.ts';
 import type { WorkflowEngine } from './workflow/engine/engine.ts';
 import type { ReadResource } from './workflow/language/resources.ts';
 import { runQueueKind } from './workflow/language/run-queue.ts';
@@ -124,10 +124,11 @@ export async function createStations(ground: Ground) {
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
   const ensembles = createEnsembles(ground, definitions, RUNTIMES);
   const runtimes = { ...createRuntimes(limits, outgoing, variables), openai, workflow: ensembles.runtime };
-  const inference = createInference(ground, definitions, { auditLog, ...events }, runtimes, ensembles.kinds);
+  const access = createAccess(ground, auditLog);
+  const around = { auditLog, access, variables, ...events };
+  const inference = createInference(ground, definitions, around, runtimes, ensembles.kinds);
   const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
-  const access = createAccess(ground, auditLog);
   const emit = (event: CloudEvent) => {
     contracts.check(event);
     return events.log.write(event);
@@ -141,16 +142,9 @@ export async function createStations(ground: Ground) {
     ),
     emit,
   });
-  const catalog = createCatalog(ground, ledger, {
-    ...events,
-    ...inference,
-    ...chat,
-    decisions,
-    tasks,
-    connectors,
-    calls,
-  });
-  ensembles.connect({ catalog, ...events, ...inference, ...chat, decisions });
+  const called = { ...events, ...inference, ...chat, decisions };
+  const catalog = createCatalog(ground, ledger, { ...called, tasks, connectors, calls });
+  ensembles.connect({ catalog, ...called });
   const engine: WorkflowEngine = createEngine(ground, {
     ...{ definitions, catalog, contracts, auditLog, lineage, emit },
     models: inference.models,
@@ -176,7 +170,7 @@ export async function createStations(ground: Ground) {
 }
 
 type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
-  Pick<ReturnType<typeof createInference>, 'models' | 'serving'> &
+  Pick<ReturnType<typeof createInference>, 'models' | 'serving' | 'trainings'> &
   Pick<ReturnType<typeof createChat>, 'languageModels'> &
   Pick<ReturnType<typeof createConnectors>, 'connectors' | 'calls'> & {
     decisions: ReturnType<typeof createDecisions>;
@@ -187,7 +181,7 @@ type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
 function createCatalog(
   { limits, functions }: Ground,
   { auditLog, costs }: Awaited<ReturnType<typeof createLedger>>,
-  { features, models, serving, languageModels, decisions, tasks, connectors, calls }: Called,
+  { features, models, serving, languageModels, decisions, tasks, connectors, calls, trainings }: Called,
 ): Catalog {
   const audit: AuditPort = (entry) => auditLog.entry(entry);
   const cost: CostPort = (entry) => costs.entry(entry);
@@ -197,6 +191,7 @@ function createCatalog(
     ...languageModelPrimitives(languageModels),
     decidePrimitive(decisions, audit),
     scriptPrimitive(limits),
+    trainPrimitive(trainings, cost, audit),
     humanTaskPrimitive(tasks, audit),
     ...httpPrimitives(calls.http, calls.secrets, audit),
     ...openApiPrimitives(calls.http, calls.secrets, audit),
@@ -281,11 +276,12 @@ function createEvents(ground: Ground, definitions: Definitions, auditLog: AuditL
 function createInference(
   ground: Ground,
   definitions: Definitions,
-  { auditLog, datasets }: { auditLog: AuditLog; datasets: Datasets },
+  around: TrackingKeys,
   runtimes: ServingDependencies['runtimes'],
   runtimeKinds: RuntimeKinds,
 ) {
   const { limits, closers } = ground;
+  const { auditLog, datasets } = around;
   const models: Models = createModels({
     ...ground,
     definitions,
@@ -315,7 +311,7 @@ function createInference(
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
   const quantizations = createQuantizations(limits, { models, requestLog, runtime: runtimes.onnx! });
-  const tracking = createTracking(ground, { models, auditLog, ...rollouts });
+  const tracking = createTracking(ground, { ...around, models, ...rollouts });
   return { models, serving, requestLog, router, quantizations, ...rollouts, ...tracking };
 }
 

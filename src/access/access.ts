@@ -93,12 +93,13 @@ export class Access {
     return principal.roles.some((role) => PERMISSIONS_OF[role]?.has(permission));
   }
 
-  /** A new key; the secret is told once and kept nowhere. */
+  /** A new key; the secret is told once and kept nowhere. @param forMs how long it is in force; for good when left out */
   async createKey(
     name: string,
     roles: readonly string[],
     createdBy: string,
     groups: readonly string[] = [],
+    forMs?: number,
   ): Promise<{ id: string; key: string }> {
     const secret = newSecret('key');
     const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
@@ -116,8 +117,9 @@ export class Access {
     }
     const id = newId('key');
     await this.#db.query(
-      'insert into access_keys (id, name, hash, roles, created_by, groups) values ($1, $2, $3, $4, $5, $6)',
-      [id, name, hashOf(secret), roles, createdBy, groups],
+      `insert into access_keys (id, name, hash, roles, created_by, groups, expires_at)
+       values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')`,
+      [id, name, hashOf(secret), roles, createdBy, groups, forMs ?? null],
     );
     return { id, key: secret };
   }
@@ -143,7 +145,7 @@ export class Access {
   async keys(): Promise<KeyInfo[]> {
     return this.#db.query<KeyInfo>(
       `select id, name, roles, groups, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt"
-       from access_keys where revoked_at is null order by created_at, id`,
+       from access_keys where ${IN_FORCE} order by created_at, id`,
     );
   }
 
@@ -244,7 +246,7 @@ export class Access {
     const [row] =
       kind === 'key'
         ? await this.#db.query<KeyRow>(
-            'update access_keys set last_used_at = now() where hash = $1 and revoked_at is null returning id, name, roles, groups',
+            `update access_keys set last_used_at = now() where hash = $1 and ${IN_FORCE} returning id, name, roles, groups`,
             [hashOf(secret)],
           )
         : await this.#db.query<KeyRow>(
@@ -261,6 +263,7 @@ export class Access {
   }
 }
 
+const IN_FORCE = 'revoked_at is null and (expires_at is null or expires_at > now())';
 const SESSION_COOKIE = /(?:^|;\s*)(?:__Host-)?aios_session=([^;]+)/;
 
 function sessionIn(cookie: string): string | undefined {

@@ -13,6 +13,7 @@ export const accessMigrations: Migration[] = [
         created_at timestamptz not null default now(),
         created_by text not null,
         last_used_at timestamptz,
+        expires_at timestamptz,
         revoked_at timestamptz
       );
       create table access_secrets (

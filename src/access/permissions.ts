@@ -43,7 +43,7 @@ export const PERMISSIONS = [
 ] as const;
 type Permission = (typeof PERMISSIONS)[number];
 
-export const ROLES = ['viewer', 'reviewer', 'lead', 'operator', 'admin'] as const;
+export const ROLES = ['viewer', 'reviewer', 'lead', 'operator', 'admin', 'trainer'] as const;
 export type Role = (typeof ROLES)[number];
 
 const VIEWER: readonly Permission[] = [
@@ -72,6 +72,9 @@ const OPERATOR: readonly Permission[] = PERMISSIONS.filter(
   (permission) => !NOT_OPERATORS.includes(permission),
 );
 
+/** What trains: it logs and registers, and gives nothing traffic. */
+const TRAINER: readonly Permission[] = ['models.read', 'models.write', 'experiments.write'];
+
 /** Roles compiled to sets: a check is one look-up. A lead answers as reviewers do and arranges their work. An operator runs the system, gives back or hands on what an absent reviewer claimed, and does not decide cases; an admin may do all. */
 export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<string>>> = {
   viewer: new Set(VIEWER),
@@ -79,4 +82,5 @@ export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<string>>> = {
   lead: new Set(LEAD),
   operator: new Set(OPERATOR),
   admin: new Set(PERMISSIONS),
+  trainer: new Set(TRAINER),
 };

@@ -44,6 +44,7 @@ import { taskAttachmentRoutes } from './routes-task-attachments.ts';
 import { taskHandingRoutes } from './routes-task-handing.ts';
 import { taskNoteRoutes } from './routes-task-notes.ts';
 import { taskRoutes } from './routes-tasks.ts';
+import { trainingRoutes } from './routes-training.ts';
 import { unservedRoutes } from './routes-unserved.ts';
 import { webhookRoutes } from './routes-webhooks.ts';
 
@@ -88,6 +89,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof taskRoutes>[0] &
   Parameters<typeof qualityRoutes>[0] &
   Parameters<typeof bridgeRoutes>[0] &
+  Parameters<typeof trainingRoutes>[0] &
   Parameters<typeof webhookRoutes>[0];
 
 /** Collections of `/api/v1/<collection>` and the kind of definition that each holds. */
@@ -144,6 +146,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     startRoutes(dependencies),
     runQueueRoutes(dependencies),
     runRoutes(dependencies),
+    trainingRoutes(dependencies),
     scheduleRoutes(dependencies),
     bulkRoutes(dependencies),
     flowRoutes(dependencies),

@@ -332,6 +332,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     can: port.can,
     kpis: async () => ({ tasksOpen: 0 }),
     stats: async () => ({ waiting: 0 }),
+    db,
     version: 'test',
     ...ABSENT,
   });

@@ -10,11 +10,14 @@ import { actorOf, type Caller } from './routes.ts';
 /** What the protocol asks of the registry. */
 export interface ModelVersions extends Pick<ModelSource, 'resolve'> {
   /** The newest version first. @throws AiosError `models.unknown_model` */
-  get(name: string): { readonly name: string; readonly versions: readonly {
+  get(name: string): {
+    readonly name: string;
+    readonly versions: readonly {
       readonly version: number;
       readonly status?: string;
       readonly endpoint?: JsonObject;
-    }[] };
+    }[];
+  };
   list(): ReturnType<ModelVersions['get']>[];
 }
 

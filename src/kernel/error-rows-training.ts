@@ -42,4 +42,19 @@ export const TRAINING_ERRORS = {
     'What was registered is kept as it is',
     'Versions are evidence of what decided, and flows name them. Take an alias away or move it (`aios models promote`) instead; aliases take the place of stages.',
   ),
+  'training.not_allowed': row(
+    422,
+    'No such training is allowed here',
+    'The operator names the commands that flows may train with in a file (AIOS_TRAINERS, docs/training.md); the detail lists those that are there.',
+  ),
+  'training.failed': row(
+    422,
+    'The training did not come to its end',
+    'The detail has the end of what it wrote; all of it is in the log of the run (`aios logs RUN`).',
+  ),
+  'training.output_invalid': row(
+    422,
+    'What the training wrote does not make a version',
+    'A trainer writes model.onnx, and beside it model.json, into AIOS_OUTPUT_DIR; the detail names what was wrong.',
+  ),
 } as const satisfies Record<string, ErrorRow>;

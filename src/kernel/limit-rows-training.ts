@@ -11,4 +11,10 @@ export const TRAINING_LIMITS = {
   },
   trackingHistoryCountMax: { value: 25_000, why: 'values of a metric in one page of its history' },
   trackingListCountMax: { value: 10_000, why: 'files in one answer that lists a folder of artifacts' },
+  trainingMs: { value: 21_600_000, why: 'how long one training may run; a trainer may name less' },
+  trainingLogBytesMax: { value: 4 * 1024 * 1024, why: 'what is kept of what one training writes' },
+  trainingsActiveMax: {
+    value: 2,
+    why: 'trainings that one process runs at a time; others wait for their turn',
+  },
 } as const;

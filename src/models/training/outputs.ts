@@ -1,0 +1,95 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AiosError } from '../../kernel/errors.ts';
+import { isObject, type JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import { compileSchema } from '../../kernel/schema.ts';
+import type { DeclaredSignature } from '../signature.ts';
+import type { NewMetric } from '../tracking/metrics.ts';
+
+/** What a training left in its folder of outputs. */
+export interface TrainingOutputs {
+  readonly onnx: Uint8Array | undefined;
+  readonly signature: DeclaredSignature | undefined;
+  readonly card: JsonObject;
+  readonly metadata: JsonObject;
+  readonly metrics: readonly NewMetric[];
+}
+
+const JSON_BYTES_MAX = 1024 * 1024;
+
+const validate = compileSchema({
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    signature: { type: 'object' },
+    card: { type: 'object' },
+    metadata: { type: 'object' },
+    metrics: { type: 'object', additionalProperties: { type: 'number' } },
+  },
+} as unknown as JsonObject);
+
+/**
+ * Reads `model.onnx`, `model.json` (signature, card, metadata, metrics) and `metrics.jsonl` (`{"key", "value", "step"}` a line).
+ *
+ * @throws AiosError `training.output_invalid`, `request.too_large`
+ */
+export async function readOutputs(folder: string, limits: Limits, nowMs: number): Promise<TrainingOutputs> {
+  const onnx = await read(join(folder, 'model.onnx'), limits.modelBytesMax, 'modelBytesMax');
+  const described = await read(join(folder, 'model.json'), JSON_BYTES_MAX, undefined);
+  const json = described ? parse('model.json', text(described)) : {};
+  if (!isObject(json)) throw invalid('model.json holds no object.');
+  const [fault] = validate(json);
+  if (fault) throw invalid(`model.json${fault.path}: ${fault.message}.`);
+  const { signature, card = {}, metadata = {}, metrics = {} } = json;
+  const lines = await read(join(folder, 'metrics.jsonl'), limits.trainingLogBytesMax, 'trainingLogBytesMax');
+  const logged = lines ? metricsOf(text(lines), nowMs) : [];
+  // What the model is said to have at its end comes after what was told on the way.
+  const after = 1 + Math.max(-1, ...logged.map(({ step }) => step));
+  const values = Object.entries(metrics as Record<string, number>);
+  return {
+    onnx,
+    signature: signature as DeclaredSignature | undefined,
+    card: card as JsonObject,
+    metadata: metadata as JsonObject,
+    metrics: [...logged, ...values.map(([key, value]) => ({ key, value, atMs: nowMs, step: after }))],
+  };
+}
+
+/** Each line a value of a metric. @throws AiosError `training.output_invalid` */
+function metricsOf(lines: string, nowMs: number): NewMetric[] {
+  return lines.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const value = parse(`metrics.jsonl, line ${i + 1}`, line);
+    if (!isObject(value) || typeof value.key !== 'string' || typeof value.value !== 'number')
+      throw invalid(`metrics.jsonl, line ${i + 1}: {"key": "loss", "value": 0.4, "step": 3} was expected.`);
+    return [{ key: value.key, value: value.value, atMs: nowMs, step: Number(value.step ?? 0) }];
+  });
+}
+
+async function read(
+  path: string,
+  max: number,
+  limitName: string | undefined,
+): Promise<Uint8Array | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return undefined;
+  if (!found.isFile()) throw invalid(`${path.split('/').at(-1)} is no file.`);
+  if (found.size > max)
+    throw new AiosError('request.too_large', {
+      detail: `${path.split('/').at(-1)} has ${found.size} bytes.`,
+      extensions: { ...(limitName && { limitName }), limit: max },
+    });
+  return readFile(path);
+}
+
+function parse(what: string, content: string) {
+  try {
+    return JSON.parse(content) as JsonObject;
+  } catch (cause) {
+    throw new AiosError('training.output_invalid', { detail: `${what}: ${(cause as Error).message}`, cause });
+  }
+}
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const invalid = (detail: string) => new AiosError('training.output_invalid', { detail });

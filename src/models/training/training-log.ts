@@ -1,0 +1,121 @@
+import type { Clock } from '../../kernel/clock.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Queryable } from '../../store/database.ts';
+import { type Committer, plannedLane, write } from '../../store/group-commit.ts';
+import { columns, timestamp } from '../../store/rows.ts';
+
+interface LogPiece {
+  readonly runId: string;
+  readonly stepKey: string;
+  readonly trainingRun: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+  readonly at: number;
+}
+
+export interface ToldLogPiece extends LogPiece {
+  readonly seq: number;
+}
+
+const FLUSH_MS = 500; // what a person who looks on waits for at most
+const TAIL_CHARS = 2_000;
+const PIECE_CHARS = 64 * 1024;
+
+const logLane = plannedLane<LogPiece>({
+  name: 'training logs',
+  order: 71,
+  plan: (items) => ({
+    statements: [
+      {
+        text: `insert into training_logs (run_id, step_key, training_run, stream, text, at)
+               select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])`,
+        values: columns(items, (each) => [
+          each.runId,
+          each.stepKey,
+          each.trainingRun,
+          each.stream,
+          each.text,
+          timestamp(each.at),
+        ]),
+      },
+    ],
+  }),
+});
+
+/** What one training writes, on its way into the database: kept in pieces while it runs, within trainingLogBytesMax. */
+export class TrainingLog {
+  readonly #commit: Committer;
+  readonly #clock: Clock;
+  readonly #of: Pick<LogPiece, 'runId' | 'stepKey' | 'trainingRun'>;
+  readonly #bytesMax: number;
+  readonly #timer: NodeJS.Timeout;
+  #waiting: LogPiece[] = [];
+  #bytes = 0;
+  #flushed: Promise<unknown> = Promise.resolve();
+  /** The end of it, for the error of a training that failed. */
+  tail = '';
+  /** What may not be kept: the secrets that the command was given. */
+  secrets: readonly string[] = [];
+
+  constructor(
+    commit: Committer,
+    clock: Clock,
+    { trainingLogBytesMax }: Pick<Limits, 'trainingLogBytesMax'>,
+    of: Pick<LogPiece, 'runId' | 'stepKey' | 'trainingRun'>,
+  ) {
+    this.#commit = commit;
+    this.#clock = clock;
+    this.#bytesMax = trainingLogBytesMax;
+    this.#of = of;
+    this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
+  }
+
+  add(stream: LogPiece['stream'], text: string): void {
+    const safe = this.#redacted(text);
+    this.tail = (this.tail + safe).slice(-TAIL_CHARS);
+    if (this.#bytes >= this.#bytesMax) return;
+    const clean = safe.slice(0, this.#bytesMax - this.#bytes);
+    this.#bytes += clean.length;
+    const isFull = this.#bytes >= this.#bytesMax;
+    const told = isFull ? `${clean}\n… what follows is not kept (trainingLogBytesMax)\n` : clean;
+    const last = this.#waiting.at(-1);
+    if (last?.stream === stream && last.text.length < PIECE_CHARS)
+      this.#waiting[this.#waiting.length - 1] = { ...last, text: last.text + told };
+    else this.#waiting.push({ ...this.#of, stream, text: told, at: this.#clock.now() });
+  }
+
+  /** Without secrets, and without NUL, which Postgres takes in no text. */
+  #redacted(text: string): string {
+    let safe = text.replaceAll('\0', '�');
+    for (const secret of this.secrets) if (secret.length > 0) safe = safe.replaceAll(secret, '***');
+    return safe;
+  }
+
+  /** Resolves once all of it is durable. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#flush();
+    await this.#flushed;
+  }
+
+  #flush(): void {
+    const pieces = this.#waiting;
+    if (pieces.length === 0) return;
+    this.#waiting = [];
+    this.#flushed = this.#flushed
+      .then(() => this.#commit.commit(pieces.map((piece) => write(logLane, piece))))
+      .catch(() => {}); // a log that cannot be written fails no training
+  }
+}
+
+/** What the trainings of a run wrote, from a place on. */
+export async function readTrainingLog(
+  db: Queryable,
+  { runId, step, after, limit }: { runId: string; step?: string | undefined; after: number; limit: number },
+): Promise<ToldLogPiece[]> {
+  return db.query<ToldLogPiece>(
+    `select run_id as "runId", seq, step_key as "stepKey", training_run as "trainingRun", stream, text, at from training_logs
+     where run_id = $1 and seq > $2 and ($3::text is null or step_key = $3) order by seq limit $4`,
+    [runId, after, step ?? null, limit],
+  );
+}
