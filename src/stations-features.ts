@@ -43,14 +43,7 @@ export function createFeatures(
     functions: featureFunctions,
   });
   const jobs = new OfflineJobs(listOf('AIOS_FEATURE_FOLDERS'), limits);
-  const rows = {
-    online: new CachedOnlineStore(onlineStore(ground), db, limits),
-    tables: new BatchSources({
-      tables: new TableSources(db, listOf('AIOS_FEATURE_SCHEMAS')),
-      files: new FileSources(jobs),
-    }),
-    pushed: new PushedRows(db),
-  };
+  const rows = createRowStores(ground, jobs);
   const freshness = new FeatureFreshness({
     db,
     clock,
@@ -100,6 +93,19 @@ export function createFeatures(
       limits,
       onError: (error) => logger.warn('A historical join waits', error),
     }),
+  };
+}
+
+/** The rows of views that are no streams: online, of the past, pushed. */
+function createRowStores(ground: Ground, jobs: OfflineJobs) {
+  const { db, limits } = ground;
+  return {
+    online: new CachedOnlineStore(onlineStore(ground), db, limits),
+    tables: new BatchSources({
+      tables: new TableSources(db, listOf('AIOS_FEATURE_SCHEMAS')),
+      files: new FileSources(jobs),
+    }),
+    pushed: new PushedRows(db),
   };
 }
 

@@ -3,6 +3,7 @@ import { ACTING_ERRORS } from './error-rows-acting.ts';
 import { CHAT_ERRORS } from './error-rows-chat.ts';
 import { DATASET_ERRORS } from './error-rows-datasets.ts';
 import { EVENT_ERRORS } from './error-rows-events.ts';
+import { FEATURE_ERRORS } from './error-rows-features.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
 import { LINEAGE_ERRORS } from './error-rows-lineage.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
@@ -15,6 +16,7 @@ import { TRAINING_ERRORS } from './error-rows-training.ts';
 export const ERRORS = {
   ...GROUND_ERRORS,
   ...PATH_ERRORS,
+  ...FEATURE_ERRORS,
   ...DATASET_ERRORS,
   ...LINEAGE_ERRORS,
   ...EVENT_ERRORS,

@@ -1,13 +1,7 @@
 import { AiosError } from './errors.ts';
+import { type LimitRow, limit } from './limit-row.ts';
+import { FEATURE_LIMITS } from './limit-rows-features.ts';
 import { TRAINING_LIMITS } from './limit-rows-training.ts';
-
-/** One limit: its value in the unit that its name ends with, and why it stands where it does. */
-interface LimitRow {
-  readonly value: number;
-  readonly why: string;
-}
-
-const limit = (value: number, why: string): LimitRow => ({ value, why });
 
 /**
  * Every limit of AIOS, in one place, the unit last in the name. `AIOS_LIMITS="eventBytesMax=2097152,…"` changes one
@@ -90,72 +84,7 @@ export const LIMITS = {
     'events that one question with a filter in CEL reads of the log, at about 10 µs each; its answer says when it was not all',
   ),
   consumerAttemptsMax: limit(5, 'tries of an event by a consumer before it becomes a dead letter'),
-  featureEntitiesCachedMax: limit(50_000, 'entities whose feature state is kept in memory'),
-  featureContributionsCachedMax: limit(
-    1_000_000,
-    'contributions and tiles of those entities, at about 150 bytes each; as many are kept by one historical query',
-  ),
-  featureRowsCachedMax: limit(
-    100_000,
-    'entities per batch or push view whose newest row is kept in memory, at about 400 bytes each',
-  ),
-  featureMaterializeRowsMax: limit(
-    2_000,
-    'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
-  ),
-  featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
-  featureProfileRowsMax: limit(
-    10_000,
-    'entities of a view that its profile is made of, in the order of their keys',
-  ),
-  featureFreshnessMs: limit(1_000, 'how often a process writes down how new its feature views are'),
-  featureOnlineStaleMs: limit(
-    250,
-    'how old a row in memory may be when another process has written a newer one: past it the next reader looks first',
-  ),
-  featureRetentionMs: limit(
-    315_576_000_000,
-    'how long before now vectors of the past may be asked of a view that states no “retention” (10 years): state that is older than these need is dropped',
-  ),
-  featureExpireRowsMax: limit(
-    5_000,
-    'rows of state that a transaction goes through to drop those that are too old',
-  ),
-  featureExpirePollMs: limit(10_000, 'how often a process looks whether state of features is too old'),
-  featureRedisTtlMs: limit(
-    3_600_000,
-    'how long Redis keeps the newest row of an entity that nobody asks for or writes',
-  ),
-  featureRedisMarkMs: limit(
-    60_000,
-    'how long a row counts as being written in Redis when the process that writes it dies: until then it is read from Postgres',
-  ),
-  featureRedisTimeoutMs: limit(
-    250,
-    'how long an answer of Redis is waited for, and a connection to it: then Postgres is asked',
-  ),
-  featureRedisRetryMs: limit(1_000, 'how long Redis is not asked again after it did not answer'),
-  offlineMemoryBytesMax: limit(
-    512 * 1024 * 1024,
-    'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
-  ),
-  offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
-  offlineJobLeaseMs: limit(
-    15_000,
-    'how long a historical join of files stays with a process that died; renewed every third of it',
-  ),
-  offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
-  offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),
-  datasetRowsMax: limit(20_000_000, 'rows of one version of a dataset'),
-  datasetBytesMax: limit(
-    4 * 1024 * 1024 * 1024,
-    'bytes of the Parquet file of one version of a dataset, and of a file of entity rows that is sent for one',
-  ),
-  datasetJobsMax: limit(2, 'versions of datasets that one process makes, compares or converts at a time'),
-  datasetRetentionPassMs: limit(
-    3_600_000,
-    'how often versions of datasets are looked for that their retention has passed',
-  ),
+  ...FEATURE_LIMITS,
   auditBatchMax: limit(4_096, 'audit entries that are put in order at once'),
   auditPauseMs: limit(100, 'the least time between two checkpoints: batches grow in it'),
   auditPollMs: limit(1_000, 'how often the log looks for entries of other processes'),

@@ -1,15 +1,14 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import type { DeadLetter, LoggedEvent } from './events.ts';
 import { get } from './request.ts';
 import type {
   Attachment,
   AuditEntry,
   Bulk,
   Candidate,
-  DeadLetter,
   Happening,
   Json,
   Kpis,
-  LoggedEvent,
   Me,
   Model,
   Page,
