@@ -23,10 +23,12 @@ import { type Clock, systemClock } from './kernel/clock.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { Limits } from './kernel/limits.ts';
+import { VERSION } from './kernel/version.ts';
 import type { LogVerification } from './ledger/audit-reader.ts';
 import { budgetMigrations } from './ledger/budget-lanes.ts';
 import { lineageMigrations } from './ledger/lineage-graph/migrations.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
+import { openLineageMigrations } from './ledger/openlineage/outbox.ts';
 import { modelMigrations } from './models/lanes.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import { trackingMigrations } from './models/tracking/migrations.ts';
@@ -50,7 +52,6 @@ import { startTelemetry } from './telemetry/telemetry.ts';
 import type { Primitive } from './workflow/catalog/primitive.ts';
 import { workflowMigrations } from './workflow/engine/migrations.ts';
 
-const VERSION = '0.1.0';
 const KPI_PASS_MS = 60_000;
 
 /**
@@ -215,6 +216,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     ...taskMigrations,
     ...ledgerMigrations,
     ...lineageMigrations,
+    ...openLineageMigrations,
     ...accessMigrations,
     ...kpiMigrations,
   ]);

@@ -48,6 +48,8 @@ export async function begin(stations: Stations): Promise<void> {
     await outlet.start();
     closers.push(() => outlet.stop());
   }
+  if (stations.takesRuns) stations.openLineage.begin();
+  closers.push(() => stations.openLineage.stop());
   stations.freshness.begin();
   closers.push(() => stations.freshness.stop());
   if (stations.takesRuns) stations.materializations.begin();

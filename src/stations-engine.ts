@@ -2,9 +2,11 @@ import type { Contracts } from './contracts/contracts.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Lineage, LineagePin } from './ledger/lineage.ts';
+import type { OpenLineageRelay } from './ledger/openlineage/relay.ts';
 import type { Models } from './models/models.ts';
 import type { Ground } from './stations.ts';
 import { withDatasets } from './stations-datasets.ts';
+import { endedRun } from './stations-openlineage.ts';
 import type { Definition, Definitions } from './store/definitions.ts';
 import type { Write } from './store/group-commit.ts';
 import { log as logger } from './telemetry/logger.ts';
@@ -20,20 +22,25 @@ interface EngineParts {
   models: Models;
   auditLog: AuditLog;
   lineage: Lineage;
+  openLineage: OpenLineageRelay;
   emit(event: CloudEvent): Write;
 }
 
 /** The engine over the stations; nothing runs yet. */
 export function createEngine(ground: Ground, parts: EngineParts): WorkflowEngine {
-  const { definitions, catalog, contracts, models, auditLog, lineage, emit } = parts;
+  const { definitions, catalog, contracts, models, auditLog, lineage, openLineage, emit } = parts;
   const engine = new WorkflowEngine({
     store: new PostgresRunStore(ground.db, ground.commit, ground.limits.payloadInlineBytesMax),
     catalog,
     ...ground,
     findDefinition: findIn(definitions),
     emit,
-    lineage: ({ event, pins, runId }) =>
-      lineage.record({ runId, event, pins: pinsOf({ contracts, models }, event, pins) }),
+    lineage: ({ event, pins: made, runId }, ended, writes) => {
+      const pins = pinsOf({ contracts, models }, event, made);
+      writes.push(lineage.record({ runId, event, pins }));
+      if (openLineage.hasSinks)
+        openLineage.runEnded(endedRun(ended, pins, event, ground.clock.now()), writes);
+    },
     audit: (entry) => auditLog.entry(entry),
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
   });

@@ -16,11 +16,12 @@ import { LineageGraph } from './ledger/lineage-graph/graph.ts';
 import { lineageWrite } from './ledger/lineage-graph/graph-lane.ts';
 import { type ChangedLineage, type Impact, impactOf } from './ledger/lineage-graph/impact.ts';
 import type { EdgesOf } from './ledger/lineage-graph/subgraph.ts';
+import { definitionEvent } from './ledger/openlineage/definition-events.ts';
 import { readEvent } from './ledger/openlineage/event.ts';
 import { lineageOfEvent } from './ledger/openlineage/inbound.ts';
-import type { Naming } from './ledger/openlineage/naming.ts';
 import { modelLineage, modelVersionLineage } from './models/model-lineage.ts';
 import type { Ground } from './stations.ts';
+import type { createOpenLineage } from './stations-openlineage.ts';
 import type { Definition, Definitions } from './store/definitions.ts';
 import type { Write } from './store/group-commit.ts';
 import type { PlannedDefinition } from './store/project.ts';
@@ -32,23 +33,16 @@ const ENDED = "('completed', 'failed', 'canceled')";
 interface Surroundings {
   readonly definitions: Definitions;
   readonly lineage: Lineage;
+  readonly told: ReturnType<typeof createOpenLineage>;
 }
 
 /** The graph, and what a plan does to it. */
-export function createLineage({ db, commit, limits }: Ground, { definitions, lineage }: Surroundings) {
-  const graph = new LineageGraph({
-    ...{ db, lineage, limits },
-    outcomes: async (runId) => {
-      const tasks = await db.query<{ id: string }>('select id from tasks where run_id = $1 order by id', [
-        runId,
-      ]);
-      return tasks.map(({ id }) => id);
-    },
-    runOfTask: async (id) => {
-      const [task] = await db.query<{ run_id: string }>('select run_id from tasks where id = $1', [id]);
-      return task?.run_id;
-    },
-  });
+export function createLineage(
+  { db, commit, clock, limits }: Ground,
+  { definitions, lineage, told }: Surroundings,
+) {
+  const { openLineage, naming } = told;
+  const graph = graphOf(db, lineage, limits);
   /** Runs of flows that have not ended. */
   const underWay = async (workflows: readonly string[]) => {
     const rows = await db.query<{ workflow: string; runs: number }>(
@@ -58,14 +52,30 @@ export function createLineage({ db, commit, limits }: Ground, { definitions, lin
     );
     return new Map(rows.map(({ workflow, runs }) => [workflow, runs]));
   };
-  const naming = namingFrom(process.env);
   return {
     graph,
+    openLineage,
+    outbox: told.outbox,
     /** What the definitions of a plan bring, for the commit that applies it. */
-    lineageWrites: (planned: readonly PlannedDefinition[]) =>
-      changedLineage(planned, definitions).map(({ kind, name, version, after }) =>
-        lineageWrite({ source: `${kind}:${name}`, version, ...after }),
-      ),
+    lineageWrites(planned: readonly PlannedDefinition[]): Write[] {
+      const changed = changedLineage(planned, definitions);
+      const bodies = new Map(planned.map(({ kind, name, body }) => [`${kind}:${name}`, body]));
+      const events = openLineage.hasSinks
+        ? changed.flatMap(({ kind, name, version, after: lineage, isPlanned }) => {
+            const body = bodies.get(`${kind}:${name}`);
+            const at = clock.now();
+            return (
+              (isPlanned && body && definitionEvent({ kind, name, version, body, lineage, at }, naming)) || []
+            );
+          })
+        : [];
+      return [
+        ...changed.map(({ kind, name, version, after }) =>
+          lineageWrite({ source: `${kind}:${name}`, version, ...after }),
+        ),
+        ...(events.length > 0 ? openLineage.eventsWrites('definitions', events) : []),
+      ];
+    },
     /** What each definition that a plan changes does to what depends on it. */
     async impactOf(planned: readonly PlannedDefinition[]): Promise<Impact[]> {
       const changed = changedLineage(planned, definitions);
@@ -94,13 +104,20 @@ export function createLineage({ db, commit, limits }: Ground, { definitions, lin
   };
 }
 
-/** `AIOS_LINEAGE_NAMESPACE`, and in `AIOS_LINEAGE_DATABASES` how other systems name the database of batch views' tables. */
-function namingFrom(env: NodeJS.ProcessEnv): Naming {
-  const databases = (env.AIOS_LINEAGE_DATABASES ?? '').split(',').map((name) => name.trim());
-  return {
-    namespace: env.AIOS_LINEAGE_NAMESPACE || 'aios',
-    databases: databases.filter((name) => name.includes('/')),
-  };
+function graphOf(db: Ground['db'], lineage: Lineage, limits: Ground['limits']): LineageGraph {
+  return new LineageGraph({
+    ...{ db, lineage, limits },
+    outcomes: async (runId) => {
+      const tasks = await db.query<{ id: string }>('select id from tasks where run_id = $1 order by id', [
+        runId,
+      ]);
+      return tasks.map(({ id }) => id);
+    },
+    runOfTask: async (id) => {
+      const [task] = await db.query<{ run_id: string }>('select run_id from tasks where id = $1', [id]);
+      return task?.run_id;
+    },
+  });
 }
 
 /** What a version of a model is made of, for the commit that registers it. */

@@ -29,6 +29,7 @@ import { Costs } from './ledger/costs.ts';
 import { checkIdentity } from './ledger/identity.ts';
 import { openLedgerKeys } from './ledger/key-files.ts';
 import { Lineage } from './ledger/lineage.ts';
+import { lineageSinkKind } from './ledger/openlineage/sink-kind.ts';
 import { Sequencer } from './ledger/sequencer.ts';
 import { SubjectKeys } from './ledger/subject-keys.ts';
 import { modelKind } from './models/model-kind.ts';
@@ -47,6 +48,7 @@ import { createEnsembles, inferPort } from './stations-ensembles.ts';
 import { createEventOutlets } from './stations-events.ts';
 import { createFeatures } from './stations-features.ts';
 import { createLineage, versionLineage } from './stations-lineage.ts';
+import { createOpenLineage } from './stations-openlineage.ts';
 import { createQuality } from './stations-quality.ts';
 import { createQuantizations } from './stations-quantization.ts';
 import { createRequestLog } from './stations-request-log.ts';
@@ -129,10 +131,8 @@ export async function createStations(ground: Ground) {
   const inference = createInference(ground, definitions, around, runtimes, ensembles.kinds);
   const chat = createChat(ground, { costs, ...inference, upstream });
   const decisions = createDecisions({ definitions });
-  const emit = (event: CloudEvent) => {
-    contracts.check(event);
-    return events.log.write(event);
-  };
+  const told = createOpenLineage(ground, { definitions, outgoing, variables });
+  const emit = emitter(contracts, events.log);
   const tasks = createTasks(ground, {
     definitions,
     auditLog,
@@ -147,7 +147,7 @@ export async function createStations(ground: Ground) {
   ensembles.connect({ catalog, ...called });
   const engine: WorkflowEngine = createEngine(ground, {
     ...{ definitions, catalog, contracts, auditLog, lineage, emit },
-    models: inference.models,
+    ...{ models: inference.models, openLineage: told.openLineage },
   });
   return {
     ...ground,
@@ -163,7 +163,7 @@ export async function createStations(ground: Ground) {
     ...chat,
     engine,
     ...createEventOutlets(ground, { ...events, ...ledger, ...registered, ...outside, engine, definitions }),
-    ...createLineage(ground, { definitions, lineage }),
+    ...createLineage(ground, { definitions, lineage, told }),
     kinds: kindsOf(contracts, catalog, calls.readResource, ensembles.kinds),
     access,
   };
@@ -176,6 +176,12 @@ type Called = Pick<ReturnType<typeof createEvents>, 'features'> &
     decisions: ReturnType<typeof createDecisions>;
     tasks: Tasks;
   };
+
+/** What flows and people emit is held to its contract as what comes in is. */
+const emitter = (contracts: Contracts, log: EventLog) => (event: CloudEvent) => {
+  contracts.check(event);
+  return log.write(event);
+};
 
 /** What flows may call, in the order of the path; the program's own functions last. */
 function createCatalog(
@@ -231,6 +237,7 @@ export function kindsOf(
     BRIDGE_KIND,
     runQueueKind,
     workflowKind(catalog, read),
+    lineageSinkKind,
   ];
 }
 

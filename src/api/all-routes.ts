@@ -106,6 +106,7 @@ export const COLLECTIONS = {
   calendars: 'calendar',
   'run-queues': 'run-queue',
   queues: 'queue',
+  'lineage-sinks': 'lineage-sink',
 } as const;
 
 /** Every route of the API. What a route needs is used when it is called, so that the document can be made of nothing. */

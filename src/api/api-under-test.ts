@@ -241,7 +241,7 @@ function assemble({ db, commit, limits }: Store) {
     limits,
     findDefinition: findIn(definitions),
     emit: (event) => log.write(event),
-    lineage: (record) => lineage.record(record),
+    lineage: (record, _, writes) => void writes.push(lineage.record(record)),
     audit: (entry) => audit.entry(entry),
   });
   feed(engine, definitions);
@@ -342,6 +342,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
 const ABSENT = {} as Pick<
   ApiDependencies,
   | 'graph'
+  | 'outbox'
   | 'takeLineage'
   | 'features'
   | 'featurePush'

@@ -80,9 +80,10 @@ const FOLDERS: Readonly<Record<string, string>> = {
   'feature-views': 'features',
   'feature-services': 'services',
   'dataset-definitions': 'datasets',
+  'lineage-sinks': 'lineage',
 };
 /** Collections whose list tells more than the definitions, by a route of its own. */
-const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues', 'bridges']);
+const LISTED_ELSEWHERE: ReadonlySet<string> = new Set(['run-queues', 'bridges', 'lineage-sinks']);
 /** And those of which one does. */
 const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set(['bridges']);
 const tag = 'definitions';

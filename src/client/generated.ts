@@ -352,6 +352,14 @@ export interface Operations {
   'GET /api/v1/lineage': { query?: { node?: string | undefined; run?: string | undefined; direction?: "up" | "down" | "both" | undefined; depth?: number | undefined; kinds?: string | undefined; asOf?: string | undefined; limit?: number | undefined; cursor?: string | undefined }; answer: { [name: string]: Json } };
   /** Take in an OpenLineage 2-0-2 event of a run, a job or a dataset; the same event again changes nothing. Permission: `lineage.write`. */
   'POST /api/v1/lineage': { body: { [name: string]: Json }; answer: Json };
+  /** Where OpenLineage events are sent, what waits for each, and what stands in its way. Permission: `definitions.read`. */
+  'GET /api/v1/lineage-sinks': { answer: { items: Array<{ name: string; version: number; transport: { [name: string]: Json }; emit: { [name: string]: Json }; waiting: number; sent: number; refused: number; problem: string | null; nextAt: string | null }>; nextCursor: string | null } };
+  /** The newest version of a lineage-sink. Permission: `definitions.read`. */
+  'GET /api/v1/lineage-sinks/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a lineage-sink: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/lineage-sinks/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a lineage-sink, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/lineage-sinks/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Turn an API key into a session of the console. */
   'POST /api/v1/login': { body: { key: string }; answer: { loggedIn: boolean } };
   /** A one-time link that logs in to the console as the caller. Permission: `keys.manage`. */

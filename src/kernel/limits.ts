@@ -24,6 +24,13 @@ export const LIMITS = {
     600,
     'the name of a node; three of them are a key of an index, which takes 2,704 bytes',
   ),
+  lineagePollMs: limit(1_000, 'how often OpenLineage events that wait are sent'),
+  lineageBatchMax: limit(100, 'rows of the outbox that are read at a time'),
+  lineageSendMs: limit(5_000, 'what a receiver of OpenLineage events has to answer within'),
+  lineageOutboxMax: limit(
+    100_000,
+    'events that wait for one sink; runs are left out past it until it takes them',
+  ),
   lineageRunsMax: limit(20, 'newest runs that are told of a version in the lineage graph'),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),

@@ -3,10 +3,10 @@ import type { Json } from '../../kernel/json.ts';
 import { type EdgesOf, walk } from './subgraph.ts';
 
 /** What a change does to who reads: it cannot go on, its values are others, nothing. */
-export type Severity = 'breaks' | 'changes-values' | 'unaffected';
+type Severity = 'breaks' | 'changes-values' | 'unaffected';
 
 /** A node of a definition that its change touches. */
-export interface NodeChange {
+interface NodeChange {
   readonly node: string;
   readonly effect: 'removed' | 'retyped' | 'changed' | 'added';
   readonly from?: string;
@@ -14,7 +14,7 @@ export interface NodeChange {
 }
 
 /** A node that depends on what changes. */
-export interface Affected {
+interface Affected {
   readonly node: string;
   readonly severity: Severity;
   /** 1: it reads what changes itself. */

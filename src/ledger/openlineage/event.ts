@@ -16,7 +16,7 @@ export interface OpenLineageDataset {
   readonly outputFacets?: Facets;
 }
 
-export interface OpenLineageJob {
+interface OpenLineageJob {
   readonly namespace: string;
   readonly name: string;
   readonly facets?: Facets;

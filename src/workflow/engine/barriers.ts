@@ -11,13 +11,17 @@ import { lifecycleOf } from './lifecycle.ts';
 import type { Unwritten } from './recorder.ts';
 import type { RunChange, RunStore } from './run-store.ts';
 
-/** The write that records what a run was made with. */
-export type LineagePort = (record: {
-  runId: string;
-  /** The event that started it. */
-  event?: CloudEvent;
-  pins: Pin[];
-}) => Write;
+/** Adds the writes that record how a run ended, and what it was made with. */
+export type LineagePort = (
+  record: {
+    runId: string;
+    /** The event that started it. */
+    event?: CloudEvent;
+    pins: Pin[];
+  },
+  ended: { readonly run: Execution['run']; readonly patch: Patch },
+  writes: Write[],
+) => void;
 
 /** The patch of a barrier that the run goes on after. */
 export const RUNNING: Patch = {
@@ -97,7 +101,7 @@ export class Barriers {
     const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = taken;
     if (held.execution.flow.lifecycle) this.#tell(held, patch, taken);
     if (patch.result && lineage) {
-      handedIn.push(lineage(lineageOf(held.execution)));
+      lineage(lineageOf(held.execution), { run: held.execution.run, patch }, handedIn);
       // Nothing will be replayed any more: the pins are in the lineage.
       for (const entry of entries) if (entry.p) delete entry.p;
     }

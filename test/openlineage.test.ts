@@ -1,0 +1,187 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type App, createApp } from '../src/app.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { type OpenLineageEvent, readEvent } from '../src/ledger/openlineage/event.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { type Receiver, startReceiver, TOLD_PROJECT, TOLD_TABLES } from './openlineage-under-test.ts';
+
+const WAIT = { timeout: 20_000, interval: 50 };
+
+describe('OpenLineage events', () => {
+  let database: TestDatabase;
+  let folder: string;
+  let app: App;
+  let receiver: Receiver;
+  const start = async () => {
+    app = await createApp({
+      ...{ dataDir: folder, databaseUrl: database.url, host: '127.0.0.1', port: 0 },
+      limits: limitsFrom('lineagePollMs=50'),
+    });
+    app.ready();
+  };
+  const apply = (files: Readonly<Record<string, string>>) =>
+    app.apply(Object.entries(files).map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })));
+  const run = (workflow: string, amount: number) =>
+    app.stations.engine.run({ workflow, input: { amount } }, 30_000);
+  const jobs = (events: readonly OpenLineageEvent[]) =>
+    events.filter((event) => event.run).map(({ job, eventType }) => `${job!.name} ${eventType}`);
+  const inFile = async () => {
+    const text = await readFile(join(folder, 'lineage', 'events.jsonl'), 'utf8').catch(() => '');
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as OpenLineageEvent);
+  };
+
+  beforeAll(async () => {
+    receiver = await startReceiver();
+    vi.stubEnv('AIOS_FEATURE_SCHEMAS', 'shop');
+    vi.stubEnv('AIOS_LINEAGE_DATABASES', 'postgres://db.example.org:5432/shop');
+    vi.stubEnv('AIOS_HTTP_ALLOW_PRIVATE', '127.0.0.1');
+    vi.stubEnv('AIOS_VAR_MARQUEZ_URL', receiver.url);
+    vi.stubEnv('AIOS_SECRET_MARQUEZ_KEY', 'key-of-marquez');
+    database = await createTestDatabase([]);
+    await database.db.queryDynamic(TOLD_TABLES);
+    folder = await mkdtemp(join(tmpdir(), 'aios-openlineage-out-'));
+    await start();
+    await apply({
+      'lineage/marquez.yaml':
+        'name: marquez\ntransport: { type: http, url: "${env.MARQUEZ_URL}", apiKey: "${secrets.MARQUEZ_KEY}" }\nemit: { workflows: { outer: 1 } }',
+      'lineage/file.yaml':
+        'name: file\ntransport: { type: file, file: events.jsonl }\nemit: { definitions: false, runs: 1 }',
+    });
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await receiver?.close();
+    await database.close();
+    await rm(folder, { recursive: true });
+    vi.unstubAllEnvs();
+  });
+
+  it('tell of definitions as datasets and jobs, with columns and what each is made of', async () => {
+    await apply(TOLD_PROJECT);
+    await vi.waitFor(() => expect(receiver.events).toHaveLength(7), WAIT);
+    for (const event of receiver.events)
+      expect(() => readEvent(structuredClone(event) as never)).not.toThrow();
+    const dataset = (name: string) =>
+      receiver.events.find((event) => event.dataset?.name === name)!.dataset!.facets!;
+    expect(dataset('event-type:order')).toMatchObject({
+      schema: {
+        fields: [
+          { name: 'customer', type: 'string' },
+          { name: 'amount', type: 'number' },
+        ],
+      },
+      documentation: { description: 'An order.' },
+      ownership: { owners: [{ name: 'shop' }] },
+      version: { datasetVersion: '1' },
+    });
+    const column = { namespace: 'aios', name: 'event-type:order', field: 'amount' };
+    expect(dataset('feature-view:orders').columnLineage).toMatchObject({
+      fields: { spend: { inputFields: [column] } },
+      dataset: [{ ...column, field: 'customer' }],
+    });
+    expect(dataset('feature-view:stock').columnLineage).toMatchObject({
+      fields: {
+        units: {
+          inputFields: [
+            { namespace: 'postgres://db.example.org:5432', name: 'shop.shop.stock', field: 'units' },
+          ],
+        },
+      },
+    });
+    const judge = receiver.events.find(({ job }) => job?.name === 'workflow:judge')!;
+    expect(judge.outputs).toEqual([{ namespace: 'aios', name: 'event-type:judged' }]);
+    expect(new Set(receiver.keys)).toEqual(new Set(['Bearer key-of-marquez']));
+    expect(await inFile()).toEqual([]);
+  });
+
+  it('tell of failed runs, of the share that is asked for, and whose run it was within', async () => {
+    receiver.events.length = 0;
+    await run('judge', 5);
+    await run('judge', 500);
+    await run('outer', 5);
+    await vi.waitFor(async () => expect(await inFile()).toHaveLength(8), WAIT);
+    await vi.waitFor(() => expect(receiver.events).toHaveLength(4), WAIT);
+    // Of judge only the failed run, of outer all.
+    expect(jobs(receiver.events)).toEqual([
+      'workflow:judge START',
+      'workflow:judge FAIL',
+      'workflow:outer START',
+      'workflow:outer COMPLETE',
+    ]);
+    const failed = receiver.events[1]!;
+    expect(failed.run!.facets!.errorMessage).toMatchObject({ message: expect.stringContaining('Too much') });
+    expect(failed.run!.facets!.processing_engine).toMatchObject({ name: 'AIOS' });
+    const within = (await inFile()).filter(
+      ({ run, job }) => run!.facets!.parent && job!.name === 'workflow:judge',
+    );
+    expect(within.map(({ run }) => run!.facets!.parent!.job)).toEqual(
+      Array(2).fill({ namespace: 'aios', name: 'workflow:outer' }),
+    );
+    const parent = receiver.events.find(({ job }) => job!.name === 'workflow:outer')!;
+    expect((within[0]!.run!.facets!.parent!.run as { runId: string }).runId).toBe(parent.run!.runId);
+    expect(receiver.events[2]!.run!.runId).toBe(receiver.events[3]!.run!.runId);
+  });
+
+  it('tell of passes with the rows that they wrote, once', async () => {
+    receiver.events.length = 0;
+    await app.stations.materializations.start({ view: 'stock', mode: 'full', by: 'test' }, []);
+    await vi.waitFor(
+      () => expect(jobs(receiver.events)).toEqual(['materialize:stock START', 'materialize:stock COMPLETE']),
+      WAIT,
+    );
+    const [, complete] = receiver.events;
+    expect(complete!.inputs).toMatchObject([
+      { namespace: 'postgres://db.example.org:5432', name: 'shop.shop.stock' },
+    ]);
+    expect(complete!.outputs).toMatchObject([
+      { name: 'feature-view:stock', outputFacets: { outputStatistics: { rowCount: 1 } } },
+    ]);
+    await app.stations.openLineage.pass();
+    expect(receiver.events).toHaveLength(2);
+  });
+
+  it('wait for a receiver that is away, over a restart, in their order', async () => {
+    receiver.events.length = 0;
+    receiver.status = 503;
+    await run('judge', 501);
+    await run('outer', 5);
+    const sinks = async () => {
+      const response = await fetch(`${app.url}/api/v1/lineage-sinks`, {
+        headers: { authorization: `Bearer ${app.adminKey}` },
+      });
+      return (
+        (await response.json()) as {
+          items: { name: string; waiting: number; problem: string | null; refused: number }[];
+        }
+      ).items;
+    };
+    const marquez = async () => (await sinks()).find(({ name }) => name === 'marquez')!;
+    await vi.waitFor(
+      async () => expect(await marquez()).toMatchObject({ waiting: 2, problem: '503: said so' }),
+      WAIT,
+    );
+    await app.stop();
+    receiver.status = 201;
+    await start();
+    await vi.waitFor(() => expect(receiver.events).toHaveLength(4), WAIT);
+    expect(jobs(receiver.events)).toEqual([
+      'workflow:judge START',
+      'workflow:judge FAIL',
+      'workflow:outer START',
+      'workflow:outer COMPLETE',
+    ]);
+    await vi.waitFor(
+      async () => expect(await marquez()).toMatchObject({ waiting: 0, problem: null, refused: 0 }),
+      WAIT,
+    );
+    receiver.status = 422; // it will never take this one: the next is not held up
+    await run('judge', 502);
+    await vi.waitFor(async () => expect(await marquez()).toMatchObject({ waiting: 0, refused: 1 }), WAIT);
+  });
+});
