@@ -23,7 +23,6 @@ export async function begin(stations: Stations): Promise<void> {
   } = stations;
   await definitions.reload();
   await models.reload();
-  await stations.fillGraph();
   followWithFlows(stations);
   measureQuality(stations);
   await consumers.register();
@@ -48,8 +47,6 @@ export async function begin(stations: Stations): Promise<void> {
     await outlet.start();
     closers.push(() => outlet.stop());
   }
-  if (stations.takesRuns) stations.openLineage.begin();
-  closers.push(() => stations.openLineage.stop());
   stations.freshness.begin();
   closers.push(() => stations.freshness.stop());
   if (stations.takesRuns) stations.materializations.begin();
@@ -59,6 +56,19 @@ export async function begin(stations: Stations): Promise<void> {
   await stations.featureExpiry.begin();
   closers.push(() => stations.featureExpiry.stop());
   expireDatasets(stations);
+  await beginLineage(stations);
+  followDefinitions(stations);
+}
+
+/** The graph is made of what was applied before there was one; what it tells others is sent by processes that do work. */
+async function beginLineage({ fillGraph, openLineage, takesRuns, closers }: Stations): Promise<void> {
+  await fillGraph();
+  if (takesRuns) openLineage.begin();
+  closers.push(() => openLineage.stop());
+}
+
+/** What other processes applied is read now and then. */
+function followDefinitions({ definitions, models, views, closers }: Stations): void {
   const poll = setInterval(() => {
     Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
       logger.warn('Definitions could not be read again', error),

@@ -88,3 +88,45 @@ describe('the edges of the ensembles example', async () => {
     ['model:risk-ensemble', 'workflow:risk-cascade'],
   ])('%s → %s', (from, to) => expect(edges).toContainEqual({ from, to }));
 });
+
+describe('the edges of', () => {
+  const edgesOfBody = (kind: string, body: JsonObject) =>
+    LINEAGE_READERS[kind]!(body, () => undefined).edges.map(({ from, to }) => `${from} > ${to}`);
+  const events = { type: 'order', keys: { customer: 'data.customer' }, values: { label: 'data.refused' } };
+
+  it('a bridge go from the place of its messages to its events, or back', () => {
+    const from = { kafka: { topic: 'orders', brokers: ['a:9092'] } };
+    expect(edgesOfBody('bridge', { name: 'in', from, events: { type: '"order"' } })).toEqual([
+      'source:kafka/orders > bridge:in',
+      'bridge:in > event-type:order',
+    ]);
+    expect(edgesOfBody('bridge', { name: 'out', to: { nats: { subject: 'x' } }, types: ['order'] })).toEqual([
+      'bridge:out > source:nats/x',
+      'event-type:order > bridge:out',
+    ]);
+  });
+
+  it('a dataset come from its service, its views and the fields of its events', () => {
+    expect(
+      edgesOfBody('dataset', { name: 'history', service: 'all', views: ['orders'], entities: { events } }),
+    ).toEqual([
+      'feature-service:all > dataset:history',
+      'feature-view:orders > dataset:history',
+      'event-type:order > dataset:history',
+      'field:order#customer > dataset:history',
+      'field:order#refused > dataset:history',
+    ]);
+  });
+
+  it('a view over a file come from it and its columns', () => {
+    const features = { price: { type: 'float64' } };
+    const source = { delimiter: ';', csv: 'prices/*.csv', timestamp: 'at' };
+    expect(edgesOfBody('feature-view', { name: 'prices', entity: 'product', source, features })).toEqual(
+      expect.arrayContaining([
+        'file:prices/*.csv > feature-view:prices',
+        'column:prices/*.csv#at > feature-view:prices',
+        'column:prices/*.csv#price > feature:prices.price',
+      ]),
+    );
+  });
+});

@@ -1,6 +1,7 @@
 import { connectorLineage } from './connectors/connector-lineage.ts';
 import { contractLineage } from './contracts/contract-lineage.ts';
 import { decisionLineage } from './decisions/decision-lineage.ts';
+import { bridgeLineage } from './events/bridges/bridge-lineage.ts';
 import { datasetLineage } from './features/datasets/dataset-lineage.ts';
 import { entityLineage, featureServiceLineage, featureViewLineage } from './features/feature-lineage.ts';
 import {
@@ -123,11 +124,10 @@ function graphOf(db: Ground['db'], lineage: Lineage, limits: Ground['limits']): 
 /** What a version of a model is made of, for the commit that registers it. */
 export function versionLineage(
   name: string,
-  { version, card, datasets = [] }: { version: number; card: JsonObject; datasets?: readonly JsonObject[] },
+  change: { version: number; card: JsonObject; datasets?: JsonObject[] },
 ): Write {
-  const source = `model:${name}@${version}`;
-  const from = [card, ...datasets.map((dataset) => ({ dataset }))];
-  return lineageWrite({ source, version: 0, ...modelVersionLineage({ name, version, from }) });
+  const source = `model:${name}@${change.version}`;
+  return lineageWrite({ source, version: 0, ...modelVersionLineage({ name, ...change }) });
 }
 
 function allOf(definitions: Definitions): Definition[] {
@@ -198,6 +198,7 @@ const alone =
 
 /** What each kind of definition brings to the graph. */
 export const LINEAGE_READERS: Readonly<Record<string, LineageReader>> = {
+  bridge: bridgeLineage,
   contract: contractLineage,
   entity: entityLineage,
   'feature-view': featureViewLineage,

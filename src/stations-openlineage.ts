@@ -52,7 +52,7 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
       transport.type === 'file'
         ? appendTo(join(dataDir, 'lineage'), transport.file, event)
         : post(transport, event),
-    endedPasses: () => endedPasses(ground),
+    endedWork: async () => [...(await endedPasses(ground)), ...(await madeDatasets(ground))],
     onError: (error) => logger.warn('OpenLineage events could not be sent', error),
   });
 
@@ -127,6 +127,38 @@ async function endedPasses({ db }: Ground): Promise<EndedWork[]> {
 }
 
 type Ended = Parameters<LineagePort>[1];
+
+/** Versions of datasets that were made since there is a sink. */
+async function madeDatasets({ db }: Ground): Promise<EndedWork[]> {
+  const rows = await db.query<{
+    id: string;
+    dataset: string;
+    version: number;
+    rows: number;
+    created_at: number;
+    inputs: string[];
+  }>(
+    `select v.id, v.dataset, v.version, v.row_count as rows, v.created_at,
+       array(select e.from_id from lineage_edges e where e.to_id = 'dataset:' || v.dataset and e.until is null
+         and e.from_id not like 'field:%' order by 1) as inputs
+     from dataset_versions v where v.created_at >= (select min(since) from openlineage_sinks)
+       and not exists (select from openlineage_told t where t.source = 'DATASET' and t.id = v.id)
+     order by v.created_at, v.id limit $1`,
+    [PASSES_MAX],
+  );
+  return rows.map(({ id, dataset, version, rows: count, created_at, inputs }) => ({
+    ...{
+      id,
+      job: `build:${dataset}`,
+      type: 'DATASET',
+      state: 'COMPLETE',
+      startedAt: created_at,
+      endedAt: created_at,
+    },
+    inputs: inputs.map((node) => ({ node })),
+    outputs: [{ node: `dataset:${dataset}`, version: String(version), rows: count }],
+  }));
+}
 
 /** A run as the sinks are told of it; what it holds of people's data stays here. */
 export function endedRun(

@@ -6,7 +6,7 @@ import {
   nodeId,
 } from '../kernel/definition-lineage.ts';
 import { referencesOf } from '../kernel/expression-references.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import {
   type BatchViewBody,
@@ -76,14 +76,14 @@ function streamEdges(builder: LineageBuilder, { name, source, keys, features }: 
 }
 
 function batchEdges(builder: LineageBuilder, { name, source, keys = {}, features }: BatchViewBody): void {
-  // CSV and Parquet files are sources as tables are: whatever the source is called by.
-  const { table, ...columns } = source as unknown as Record<string, Json> & { table?: string };
-  const place = String(table ?? Object.values(columns)[0]);
+  const { table, csv, parquet } = source as { table?: string; csv?: string; parquet?: string };
+  const place = table ?? csv ?? parquet ?? '';
+  const id = nodeId(table === undefined ? 'file' : 'table', place);
   const column = (of: string) => {
-    builder.edge(nodeId('table', place), nodeId('column', place, of));
+    builder.edge(id, nodeId('column', place, of));
     return nodeId('column', place, of);
   };
-  builder.edge(nodeId('table', place), viewId(name));
+  builder.edge(id, viewId(name));
   const { timestamp, created, validFrom, validTo } = source;
   for (const key of [...Object.values(keys), timestamp, created, validFrom, validTo])
     if (key !== undefined) builder.edge(column(key), viewId(name));

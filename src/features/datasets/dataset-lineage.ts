@@ -34,7 +34,7 @@ export const datasetLineage: LineageReader = (body) => {
       ...(filter ? [filter] : []),
     ]) {
       for (const path of referencesOf(expression)) {
-        const field = fieldId(type, path);
+        const field = fieldId(type, path[0] === 'event' ? path.slice(1) : path);
         builder.edge(nodeId('event-type', type), field);
         builder.edge(field, id);
       }

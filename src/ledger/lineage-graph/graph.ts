@@ -161,12 +161,12 @@ export class LineageGraph {
       node,
     ]);
     const at = node.lastIndexOf('@');
-    if (at > 0 && (kind !== 'model' || !known)) {
+    if (at > 0 && !known) {
       const versioned = await this.#startOfVersion(node, at, direction, asOf);
       if (versioned) return versioned;
     }
     if (!known) throw this.#unknown(node, await this.#near(kind, node));
-    const runs = kind === 'model' && at > 0 && direction !== 'up' ? await this.#runsWith(node, at) : [];
+    const runs = at > 0 && direction !== 'up' ? await this.#runsWith(node, at) : [];
     return { edges: runs, asOf, versions: new Map() };
   }
 
@@ -179,8 +179,9 @@ export class LineageGraph {
     const versions = new Map<string, string>();
     const edges = tasks.map((task) => ({ from: node, to: `task:${task}` }));
     for (const { kind, name, version } of made?.pins ?? []) {
-      const id = kind === 'model' ? `model:${name}@${version}` : `${kind}:${name}`;
-      if (kind !== 'model') versions.set(id, version);
+      const isKept = kind === 'model' || kind === 'dataset'; // versions of these are nodes of their own
+      const id = isKept ? `${kind}:${name}@${version}` : `${kind}:${name}`;
+      if (!isKept) versions.set(id, version);
       edges.push({ from: id, to: node });
     }
     return { edges, asOf: asOf ?? (made && (await this.#madeAt(made.at, made.pins))), versions };

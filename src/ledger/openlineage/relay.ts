@@ -22,11 +22,12 @@ interface Dependencies {
   readonly version: string;
   sinks(): readonly LineageSink[];
   send(sink: LineageSink, event: OpenLineageEvent): Promise<Sent>;
-  /** Passes that have ended and were not told of. */
-  endedPasses(): Promise<readonly EndedWork[]>;
+  /** Passes and builds of datasets that have ended and were not told of. */
+  endedWork(): Promise<readonly EndedWork[]>;
   readonly onError: (error: unknown) => void;
 }
 
+const TRAINING = new Set(['DATASET', 'TRAINING']);
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 300_000;
 const LEASE_SENDS = 6; // an event of a run is two requests
@@ -68,9 +69,10 @@ export class OpenLineageRelay {
     return this.#told(kind).map((sink) => tellWrite(sink.name, { events }));
   }
 
-  /** The writes that tell of work, for the commit in which it ends. */
-  workWrites(kind: ToldKind, work: EndedWork): Write[] {
-    return this.#told(kind).map((sink) => tellWrite(sink.name, { work }));
+  #workWrites(work: EndedWork): Write[] {
+    return this.#told(TRAINING.has(work.type) ? 'trainings' : 'passes').map((sink) =>
+      tellWrite(sink.name, { work }),
+    );
   }
 
   #told(kind: ToldKind): LineageSink[] {
@@ -104,10 +106,10 @@ export class OpenLineageRelay {
   }
 
   async #tellPasses(): Promise<void> {
-    const { outbox, endedPasses } = this.#deps;
-    for (const work of await endedPasses())
+    const { outbox, endedWork } = this.#deps;
+    for (const work of await endedWork())
       await outbox.tellOnce(work.type, work.id, async (tx) => {
-        await writeInTransaction(tx, this.workWrites('passes', work));
+        await writeInTransaction(tx, this.#workWrites(work));
       });
   }
 
