@@ -6,6 +6,8 @@ import type { OpenLineageEvent } from '../src/ledger/openlineage/event.ts';
 export interface Receiver {
   readonly url: string;
   readonly events: OpenLineageEvent[];
+  /** Those too that a test took away. */
+  readonly all: OpenLineageEvent[];
   readonly keys: (string | undefined)[];
   /** The status of answers; 201 takes them. */
   status: number;
@@ -14,6 +16,7 @@ export interface Receiver {
 
 export async function startReceiver(): Promise<Receiver> {
   const events: OpenLineageEvent[] = [];
+  const all: OpenLineageEvent[] = [];
   const keys: (string | undefined)[] = [];
   const receiver = { status: 201 };
   const server: Server = createServer(async (request, response) => {
@@ -21,6 +24,7 @@ export async function startReceiver(): Promise<Receiver> {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (receiver.status === 201 && request.url === '/marquez/api/v1/lineage') {
       events.push(JSON.parse(Buffer.concat(chunks).toString()) as OpenLineageEvent);
+      all.push(events.at(-1)!);
       keys.push(request.headers.authorization);
     }
     response.writeHead(receiver.status).end('said so');
@@ -28,7 +32,7 @@ export async function startReceiver(): Promise<Receiver> {
   await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
   return Object.assign(receiver, {
-    ...{ events, keys, url: `http://127.0.0.1:${port}/marquez/` },
+    ...{ events, all, keys, url: `http://127.0.0.1:${port}/marquez/` },
     close: () =>
       new Promise<void>((closed) => {
         server.closeAllConnections();

@@ -1,14 +1,19 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { type OpenLineageEvent, readEvent } from '../src/ledger/openlineage/event.ts';
+import { workEvents } from '../src/ledger/openlineage/work-events.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 import { type Receiver, startReceiver, TOLD_PROJECT, TOLD_TABLES } from './openlineage-under-test.ts';
 
 const WAIT = { timeout: 20_000, interval: 50 };
+
+const python = await pythonEnvironment(['openlineage-python==1.54.0']);
+const unavailable = python ? '' : ' (skipped: no python3 here, or no PyPI)';
 
 describe('OpenLineage events', () => {
   let database: TestDatabase;
@@ -184,4 +189,50 @@ describe('OpenLineage events', () => {
     await run('judge', 502);
     await vi.waitFor(async () => expect(await marquez()).toMatchObject({ waiting: 0, refused: 1 }), WAIT);
   });
+
+  it.skipIf(!python)(
+    `fit the classes of the stock Python client, each facet its own${unavailable}`,
+    async () => {
+      const file = join(folder, 'all.jsonl');
+      const scheduled = workEvents(
+        {
+          ...{
+            id: 'bkf_1',
+            job: 'backfill:orders',
+            type: 'BACKFILL',
+            state: 'ABORT',
+            startedAt: 0,
+            endedAt: 1,
+            scheduledAt: 0,
+          },
+          inputs: [{ node: 'event-type:order', rows: 7 }],
+          outputs: [{ node: 'feature-view:orders', version: '1' }],
+        },
+        { namespace: 'aios', databases: [] },
+        '0.1.0',
+      );
+      const all = [...receiver.all, ...(await inFile()), ...scheduled];
+      await writeFile(file, all.map((event) => JSON.stringify(event)).join('\n'));
+      expect(await runPython(python!, 'test/clients/openlineage_out.py', file)).toMatchObject({
+        events: { DatasetEvent: 5, JobEvent: 2, RunEvent: expect.any(Number) },
+        facets: [
+          'ColumnLineageDatasetFacet',
+          'DataQualityMetricsInputDatasetFacet',
+          'DatasetVersionDatasetFacet',
+          'DatasourceDatasetFacet',
+          'DocumentationDatasetFacet',
+          'DocumentationJobFacet',
+          'ErrorMessageRunFacet',
+          'JobTypeJobFacet',
+          'NominalTimeRunFacet',
+          'OutputStatisticsOutputDatasetFacet',
+          'OwnershipDatasetFacet',
+          'ParentRunFacet',
+          'ProcessingEngineRunFacet',
+          'RunFacet',
+          'SchemaDatasetFacet',
+        ],
+      });
+    },
+  );
 });
