@@ -120,6 +120,12 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/lineage',
+    validateSearch: texts('node', 'direction', 'depth'),
+    component: lazyRouteComponent(() => import('./lineage/lineage-page.tsx'), 'LineagePage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/audit',
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),

@@ -5,6 +5,7 @@ import { contractPath, diffQuery, type Release, releasesQuery, usesQuery } from 
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { JsonView } from '../display/json-view.tsx';
+import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -23,14 +24,17 @@ export function ContractPage() {
       marks={newest && <Badge tone="active">{newest.version}</Badge>}
       subtitle={newest?.body.description}
       actions={
-        <CopyAs
-          what="This contract"
-          command={{
-            method: 'GET',
-            path: `${contractPath(name)}/releases/latest`,
-            cli: `contracts show ${name}`,
-          }}
-        />
+        <>
+          <LineageLink node={`contract:${name}`} />
+          <CopyAs
+            what="This contract"
+            command={{
+              method: 'GET',
+              path: `${contractPath(name)}/releases/latest`,
+              cli: `contracts show ${name}`,
+            }}
+          />
+        </>
       }
     >
       <Answer query={releases}>

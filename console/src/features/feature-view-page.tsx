@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { type FeatureView, featureViewQuery } from '../api/features.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
+import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -22,14 +23,17 @@ export function FeatureViewPage() {
       marks={view.data && <Badge tone="active">{view.data.kind}</Badge>}
       subtitle={view.data?.description}
       actions={
-        <CopyAs
-          what="This view"
-          command={{
-            method: 'GET',
-            path: `/api/v1/features/views/${encodeURIComponent(name)}`,
-            cli: `features show ${name}`,
-          }}
-        />
+        <>
+          <LineageLink node={`feature-view:${name}`} />
+          <CopyAs
+            what="This view"
+            command={{
+              method: 'GET',
+              path: `/api/v1/features/views/${encodeURIComponent(name)}`,
+              cli: `features show ${name}`,
+            }}
+          />
+        </>
       }
     >
       <Answer query={view}>

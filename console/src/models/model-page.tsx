@@ -7,6 +7,7 @@ import { Badge, StatusBadge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
+import { LineageLink } from '../display/lineage-link.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -42,7 +43,12 @@ export function ModelPage() {
               </Badge>
             ))}
             subtitle={version?.card.task}
-            actions={<CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />}
+            actions={
+              <>
+                <LineageLink node={`model:${name}`} />
+                <CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />
+              </>
+            }
           >
             <WaitingPromotions model={name} />
             <Rollouts model={name} />

@@ -3,6 +3,7 @@ import type { Run } from '../api/shapes.ts';
 import { money, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { JsonView } from '../display/json-view.tsx';
+import { LineageLink } from '../display/lineage-link.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Empty } from '../display/states.tsx';
@@ -37,7 +38,11 @@ export function RunRecords({ run }: { run: Run }) {
 
 function Lineage({ run }: { run: Run }) {
   return (
-    <Panel title="Made from" padded={false}>
+    <Panel
+      title="Made from"
+      aside={run.pins.length > 0 && <LineageLink node={`run:${run.id}`} />}
+      padded={false}
+    >
       {run.pins.length === 0 ? (
         <Empty title="Not yet">The versions that a run used are recorded when it ends.</Empty>
       ) : (

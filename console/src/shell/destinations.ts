@@ -6,6 +6,7 @@ import {
   IconCoins,
   IconDatabase,
   IconFileCertificate,
+  IconGitFork,
   IconHome,
   IconInbox,
   IconRoute,
@@ -77,6 +78,13 @@ export const DESTINATIONS = [
     about: 'What models were trained on, and what it looks like',
     icon: IconDatabase,
     permission: 'datasets.read',
+  },
+  {
+    to: '/lineage',
+    label: 'Lineage',
+    about: 'What a number is made of, and what is made of it',
+    icon: IconGitFork,
+    permission: 'audit.read',
   },
   {
     to: '/audit',
