@@ -2,36 +2,20 @@ import { AiosError } from './errors.ts';
 import { type LimitRow, limit } from './limit-row.ts';
 import { FEATURE_LIMITS } from './limit-rows-features.ts';
 import { TRAINING_LIMITS } from './limit-rows-training.ts';
+import { LINEAGE_LIMITS } from './limits-lineage.ts';
 
 /**
  * Every limit of AIOS, in one place, the unit last in the name. `AIOS_LIMITS="eventBytesMax=2097152,…"` changes one
  * for a process. A test holds docs/limits.md to this table.
  */
 export const LIMITS = {
+  ...LINEAGE_LIMITS,
   requestBytesMax: limit(16 * 1024 * 1024, 'one HTTP body; a batch of events or a model file must fit'),
   streamsMax: limit(200, 'server-sent event streams open in one process; each reads what it tells'),
   streamHeartbeatMs: limit(
     15_000,
     'how often a stream says that it lives, below the 30 s of common proxies, and checks that its reader still may read',
   ),
-  lineageNodesMax: limit(5_000, 'nodes that one question about lineage reaches; a person reads no more'),
-  lineageDepthMax: limit(50, 'edges between the node that lineage is asked of and the farthest that is told'),
-  lineageEventEdgesMax: limit(
-    20_000,
-    'edges of one OpenLineage event that is taken in; a table of 1,000 columns has 2,000',
-  ),
-  lineageNameBytesMax: limit(
-    600,
-    'the name of a node; three of them are a key of an index, which takes 2,704 bytes',
-  ),
-  lineagePollMs: limit(1_000, 'how often OpenLineage events that wait are sent'),
-  lineageBatchMax: limit(100, 'rows of the outbox that are read at a time'),
-  lineageSendMs: limit(5_000, 'what a receiver of OpenLineage events has to answer within'),
-  lineageOutboxMax: limit(
-    100_000,
-    'events that wait for one sink; runs are left out past it until it takes them',
-  ),
-  lineageRunsMax: limit(20, 'newest runs that are told of a version in the lineage graph'),
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventIntakeBytesMax: limit(
