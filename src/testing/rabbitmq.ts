@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DebianPackages, debianPackages } from './debian.ts';
+import { freePort } from './free-port.ts';
+
+/*
+ * RabbitMQ itself against our client, from Debian's packages: an Erlang VM and its port mapper, both children of the test, on free ports of the loopback, with their
+ * data in a folder that goes with them.
+ */
+const START_MS = 90_000;
+
+/** The packages; nothing where they cannot be had: then the test is skipped, with the reason in its name. */
+export function rabbitPackages(): Promise<DebianPackages | undefined> {
+  return debianPackages(['rabbitmq-server']);
+}
+
+export interface RabbitUnderTest {
+  readonly host: string;
+  readonly port: number;
+  /** Ends the broker at once, as a crash does. */
+  kill(): Promise<void>;
+  /** Starts it again with its data. */
+  start(): Promise<void>;
+  /** Ends it and puts its data away. */
+  close(): Promise<void>;
+}
+
+/** @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close() */
+export async function startRabbit(packages: DebianPackages): Promise<RabbitUnderTest> {
+  const folder = await mkdtemp(join(tmpdir(), 'aios-rabbitmq-'));
+  const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
+  const erlang = join(packages.root, 'usr/lib/erlang');
+  await mkdir(join(folder, 'log'));
+  await writeFile(join(folder, 'plugins'), '[].');
+  // Debian's own says where Erlang is installed, and it is not.
+  const bin = join(erlang, (await readdir(erlang)).find((name) => name.startsWith('erts-'))!, 'bin');
+  await mkdir(join(folder, 'bin'));
+  const erl = `#!/bin/sh\nexport ROOTDIR=${erlang} BINDIR=${bin} EMU=beam PROGNAME=erl\nexec ${bin}/erlexec "$@"\n`;
+  await writeFile(join(folder, 'bin', 'erl'), erl, { mode: 0o755 });
+  const env = {
+    ...process.env,
+    ...packages.env,
+    HOME: folder, // of the cookie
+    PATH: `${join(folder, 'bin')}:${bin}:${process.env.PATH}`,
+    ERL_EPMD_PORT: String(mapperPort),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    RABBITMQ_ALLOW_INPUT: 'true', // one process, which ends with its input
+    RABBITMQ_NODENAME: `aios${port}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(nodePort),
+    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
+    RABBITMQ_LOG_BASE: join(folder, 'log'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
+    RABBITMQ_CONF_ENV_FILE: join(folder, 'none'),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none',
+  };
+  const stdio: ['pipe', 'ignore', 'ignore'] = ['pipe', 'ignore', 'ignore'];
+  const mapper = spawn(join(bin, 'epmd'), ['-port', String(mapperPort), '-address', '127.0.0.1'], {
+    ...{ env, cwd: folder, stdio },
+  });
+  const [release] = await readdir(join(packages.root, 'usr/lib/rabbitmq/lib'));
+  const server = join(packages.root, 'usr/lib/rabbitmq/lib', release!, 'sbin/rabbitmq-server');
+  let broker: ChildProcess | undefined;
+  const start = async () => {
+    broker = spawn(server, [], { env, cwd: folder, stdio });
+    await answering(port, broker);
+  };
+  const kill = async () => {
+    await ended(broker);
+    broker = undefined;
+  };
+  const close = async () => {
+    await Promise.all([kill(), ended(mapper)]);
+    await rm(folder, { recursive: true, force: true });
+  };
+  await start().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  return {
+    ...{ host: '127.0.0.1', port, kill, start, close },
+  };
+}
+
+async function ended(child: ChildProcess | undefined): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((done) => child.once('exit', done));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+/** Answers in its protocol: the port is open a while before. */
+async function answering(port: number, broker: ChildProcess): Promise<void> {
+  const lateMs = performance.now() + START_MS;
+  while (performance.now() < lateMs) {
+    if (broker.exitCode !== null)
+      throw new Error(`RabbitMQ ended with ${broker.exitCode} before it was there.`);
+    const isThere = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write('AMQP\u0000\u0000\u0009\u0001'));
+      socket.setTimeout(2_000, () => done(false));
+      socket
+        .once('data', () => done(true))
+        .on('error', () => done(false))
+        .on('close', () => done(false));
+    }).catch(() => false);
+    if (isThere) return;
+    await sleep(100);
+  }
+  throw new Error(`RabbitMQ was not there within ${START_MS} ms.`);
+}
