@@ -34,8 +34,8 @@ export async function connectNats(
     const port = Number(digits) || NATS_PORT;
     const [to] = await egress.addresses(host, port);
     try {
-      // The library passes the members of `tls` on to Node, though its types name only files.
-      const secure = (tls ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}) as { tls?: object };
+      // The library passes the members of `tls` on to Node, though its types name only files. Whom the certificate has to name: a host, or an address.
+      const secure: { tls?: object } = tls ? { tls: isIP(host) === 0 ? { servername: host } : { host } } : {};
       return await connect({
         ...secure,
         servers: `${to!.family === 6 ? `[${to!.address}]` : to!.address}:${port}`,
