@@ -167,7 +167,9 @@ describe('a sink of files', () => {
     await expect.poll(() => files(path), { timeout: 15_000 }).toHaveLength(1);
     await sink.close?.();
     const rows = [];
-    for await (const { value } of parquetRows(join(path, (await files(path))[0]!), FILE_START))
+    for await (const { value } of parquetRows(join(path, (await files(path))[0]!), FILE_START, {
+      rowBytesMax: 1000,
+    }))
       rows.push(value);
     expect(rows).toEqual([{ json: { n: 1, t: null } }, { json: { n: 2, t: 'x' } }]);
   });

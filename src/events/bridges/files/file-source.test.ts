@@ -127,6 +127,25 @@ describe('a source of files', () => {
     expect(all).toEqual(rows.map((row) => ({ ...row, when: '2026-01-02T03:04:05.000000Z' })));
   });
 
+  it('puts aside rows that are larger than an event may be, of every format', async () => {
+    const path = await folder();
+    const large = { t: 'x'.repeat(1_100_000) };
+    await writeFile(join(path, 'rows.values'), lines([{ t: 'p' }, large, { t: 'q' }]));
+    await writeParquet(join(path, 'rows.values'), join(path, '.c.parquet'));
+    await drop(path, 'a.csv', `t\n${large.t}\nu\n`);
+    await drop(path, 'b.jsonl', lines([large, { t: 'v' }]));
+    await rename(join(path, '.c.parquet'), join(path, 'c.parquet'));
+    const { events, rejected } = await take(open(path, { pattern: '?.*' }, mapping), 7);
+    expect(events.map(({ data }) => (data as { t: string }).t)).toEqual(['u', 'v', 'p', 'q']);
+    expect(rejected.map(({ letter }) => (letter.data as JsonObject).position)).toEqual([
+      ...[
+        { file: 'a.csv', line: 2 },
+        { file: 'b.jsonl', line: 1 },
+        { file: 'c.parquet', line: 2 },
+      ],
+    ]);
+  });
+
   it('goes on at the row where it was, when its commit was the last that was made', async () => {
     const path = await folder();
     const rows = Array.from({ length: 1800 }, (_, n) => ({ n }));

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Json } from '../../../kernel/json.ts';
-import type { Row, RowPlace } from './rows.ts';
+import type { Row, RowOptions, RowPlace } from './rows.ts';
 
 /** What DuckDB holds of a file at once is bounded, and it takes nothing from the network. */
 const OPTIONS = { memory_limit: '256MB', threads: '1', autoinstall_known_extensions: 'false' };
@@ -36,7 +36,11 @@ class DuckDb implements AsyncDisposable {
  *
  * @throws Error for a file that is no Parquet
  */
-export async function* parquetRows(path: string, from: RowPlace): AsyncGenerator<Row> {
+export async function* parquetRows(
+  path: string,
+  from: RowPlace,
+  { rowBytesMax }: Pick<RowOptions, 'rowBytesMax'>,
+): AsyncGenerator<Row> {
   await using duck = await DuckDb.open();
   const { connection } = duck;
   const described = await connection.run('describe select * from read_parquet($1)', [path]);
@@ -55,7 +59,13 @@ export async function* parquetRows(path: string, from: RowPlace): AsyncGenerator
   for await (const rows of result.yieldRowsJs())
     for (const [text] of rows) {
       const next = { byte: 0, line: line + 1 };
-      yield { value: { json: JSON.parse(String(text)) as Json }, line, next };
+      const row = Buffer.from(String(text));
+      if (row.byteLength <= rowBytesMax)
+        yield { value: { json: JSON.parse(String(text)) as Json }, line, next };
+      else {
+        const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
+        yield { value: row.subarray(0, rowBytesMax), line, next, fault };
+      }
       line++;
     }
 }

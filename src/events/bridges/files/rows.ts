@@ -41,7 +41,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws Error for a file that is not of its format: no header, no Parquet
  */
 export async function* rowsOf(path: string, from: RowPlace, options: RowOptions): AsyncGenerator<Row> {
-  if (options.format === 'parquet') yield* parquetRows(path, from);
+  if (options.format === 'parquet') yield* parquetRows(path, from, options);
   else if (options.format === 'csv') yield* csvRows(path, from, options);
   else yield* jsonLines(path, from, options);
 }
