@@ -14,6 +14,9 @@ export interface DroppedFile {
   readonly timeMs: number;
 }
 
+/** A file that is there, before its content is looked at. */
+export type FoundFile = Omit<DroppedFile, 'digest'>;
+
 interface Look {
   readonly size: number;
   readonly timeMs: number;
@@ -65,14 +68,14 @@ export class DropFolder {
   }
 
   /** The files that have been as they are for as long as it takes to be sure. */
-  async files(): Promise<DroppedFile[]> {
+  async files(): Promise<FoundFile[]> {
     const entries = await readdir(this.path, { withFileTypes: true });
     const names = entries
       .filter((entry) => entry.isFile() && this.#pattern.test(entry.name) && !UNFINISHED.test(entry.name))
       .map(({ name }) => name)
       .sort();
     const looks = new Map<string, Look>();
-    const found: DroppedFile[] = [];
+    const found: FoundFile[] = [];
     const nowMs = performance.now();
     for (const name of names) {
       const status = await stat(this.pathOf(name)).catch(() => undefined);
@@ -83,11 +86,23 @@ export class DropFolder {
       const look: Look = isSame ? before : { size, timeMs, sinceMs: nowMs };
       looks.set(name, look);
       if (nowMs - look.sinceMs < this.#settleMs) continue;
-      look.digest ??= await digestOf(this.pathOf(name));
-      found.push({ name, size, timeMs: Math.floor(timeMs), digest: look.digest });
+      found.push({ name, size, timeMs: Math.floor(timeMs) });
     }
     this.#looks = looks;
     return found;
+  }
+
+  /** With the digest of its content; nothing when it is gone. */
+  async identified(file: FoundFile): Promise<DroppedFile | undefined> {
+    const look = this.#looks.get(file.name);
+    try {
+      const digest = look?.digest ?? (await digestOf(this.pathOf(file.name)));
+      if (look) look.digest = digest;
+      return { ...file, digest };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   pathOf(name: string): string {

@@ -214,6 +214,14 @@ describe('a source of files', () => {
     await access(join(path, 'a.jsonl.part'));
   });
 
+  it('says when more files are kept than it can tell apart', async () => {
+    const path = await folder();
+    for (let n = 0; n <= 500; n++) await writeFile(join(path, `${n}.jsonl`), '');
+    await expect(take(open(path, { after: 'keep' }), 1)).rejects.toMatchObject({
+      message: expect.stringContaining('at most 500'),
+    });
+  });
+
   it('reads only where the operator allows it', async () => {
     const path = await folder();
     for (const [settings, folders] of [

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../../kernel/json.ts';
 import { decodedBatch } from '../decoded.ts';
 import type { EventSource, SourceBatch } from '../event-source.ts';
 import type { IncomingMessage, SourceContext } from '../protocol.ts';
-import { allowedFolder, DropFolder, type DroppedFile } from './drop-folder.ts';
+import { allowedFolder, DropFolder, type DroppedFile, type FoundFile } from './drop-folder.ts';
 import { FILE_START, type FileFormat, type Row, type RowPlace, rowsOf } from './rows.ts';
 
 export interface FileSourceSettings {
@@ -38,6 +38,8 @@ const BATCH_ROWS = 500;
 const BATCH_BYTES = 1024 * 1024;
 /** Files that are known by name, size and digest. */
 const TAKEN_MAX = 1000;
+/** Fewer, so that none that is still there is forgotten for others that are not. */
+const KEPT_MAX = 500;
 const FORMATS: Readonly<Record<string, FileFormat>> = {
   '.csv': 'csv',
   '.tsv': 'csv',
@@ -98,10 +100,15 @@ class FolderReader {
   }
 
   /** The one that was begun comes first, whatever was put beside it since. */
-  async *read(files: readonly DroppedFile[]): AsyncGenerator<SourceBatch> {
-    const isCurrent = ({ name, digest }: DroppedFile) =>
-      this.#place.current?.file === name && this.#place.current.digest === digest;
-    for (const file of [...files.filter(isCurrent), ...files.filter((one) => !isCurrent(one))]) {
+  async *read(files: readonly FoundFile[]): AsyncGenerator<SourceBatch> {
+    if (this.#settings.after === 'keep' && files.length > KEPT_MAX)
+      throw new AiosError('bridges.refused', {
+        detail: `${files.length} files are kept in ${this.#folder.path}; at most ${KEPT_MAX} are told apart. Move those that were read.`,
+      });
+    const isCurrent = ({ name }: FoundFile) => this.#place.current?.file === name;
+    for (const found of [...files.filter(isCurrent), ...files.filter((one) => !isCurrent(one))]) {
+      const file = await this.#folder.identified(found);
+      if (!file) continue; // another process has read and moved it
       if (this.#isTaken(file)) await this.#finish(file);
       else yield* this.#readFile(file);
     }

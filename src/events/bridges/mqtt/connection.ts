@@ -2,7 +2,7 @@ import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, IConnackPacket, MqttClient } from 'mqtt';
 import { AiosError } from '../../../kernel/errors.ts';
-import type { SourceContext } from '../protocol.ts';
+import type { BridgeEgress } from '../protocol.ts';
 
 export interface MqttServer {
   /** `host:port`. */
@@ -33,7 +33,7 @@ const REFUSED = new Set([4, 5, 0x80, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8f, 0x90, 0
  */
 export async function connectMqtt(
   { broker, tls, username, password, version }: MqttServer,
-  egress: SourceContext['egress'],
+  egress: BridgeEgress,
   options: IClientOptions,
   prepare: (client: MqttClient) => void = () => {},
 ): Promise<MqttConnection> {

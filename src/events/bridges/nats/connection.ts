@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { AiosError } from '../../../kernel/errors.ts';
-import type { SourceContext } from '../protocol.ts';
+import type { BridgeEgress } from '../protocol.ts';
 
 export interface NatsServers {
   /** `host:port`, tried in this order. */
@@ -21,10 +21,7 @@ const NATS_PORT = 4222;
  *
  * @throws AiosError `bridges.unreachable` with what each server said, `bridges.refused`, `connectors.egress_refused`
  */
-export async function connectNats(
-  settings: NatsServers,
-  egress: SourceContext['egress'],
-): Promise<NatsConnection> {
+export async function connectNats(settings: NatsServers, egress: BridgeEgress): Promise<NatsConnection> {
   const { connect } = await import('@nats-io/transport-node');
   const { tls, user, password, token } = settings;
   const faults: string[] = [];
