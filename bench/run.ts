@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   serving: () => import('./serving.ts'),
   ensembles: () => import('./ensembles.ts'),
   'data-features': () => import('./data-features.ts'),
+  'data-join': () => import('./data-join.ts'),
 };
 
 export interface BenchOptions {

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { AiosError } from '../../kernel/errors.ts';
 import type { FeatureStore } from '../feature-store.ts';
 import { checkCutoff } from '../historical.ts';
-import { checkCreated, type RowView } from '../row-view.ts';
+import { checkCreated, type RowView, timesOf } from '../row-view.ts';
 import type { CompiledService } from '../service.ts';
 import { type JoinedViews, leftJoins, selectComputed } from './computed-vectors.ts';
 import { type DuckDb, literal } from './duckdb.ts';
@@ -107,6 +107,8 @@ export class HistoricalFiles {
       const out = `joined${joined.size}`;
       const ttlUs = Number.isFinite(view.ttlMs) ? view.ttlMs * 1000 : undefined;
       await joinFiles(duck, relation, { spine: 'spine', out, ttlUs });
+      if (timesOf(view).validTo)
+        await duck.run(`delete from ${out} using spine s where ${out}.idx = s.idx and ${out}.e <= s.t`);
       await duck.run('drop table spine');
       joined.set(view, out);
     }
