@@ -1,8 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
+import { runCli } from '../src/cli/program.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
@@ -17,7 +19,21 @@ do:
         trainer: '\${ input.trainer }'
         model: learned
         parameters: '\${ input.parameters }'
+        datasets: { orders: { name: history } }
 `;
+const PROJECT = {
+  'aios.yaml': 'name: test',
+  'workflows/learn.yaml': FLOW,
+  'contracts/order.yaml': `name: order
+version: 1.0.0
+owner: shop
+schema: { type: object, required: [customer, amount], properties: { customer: { type: string }, amount: { type: number } } }`,
+  'entities/customer.yaml': 'name: customer\njoinKeys: [customer]',
+  'features/orders.yaml':
+    'name: orders\nentity: customer\nsource: { event: order }\nkeys: { customer: data.customer }\nfeatures: { spend: { aggregate: sum, of: data.amount } }',
+  'services/buyer.yaml': 'name: buyer\nviews: [orders]',
+  'datasets/history.yaml': 'name: history\nservice: buyer',
+};
 const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 100 });
 
 describe('the train step', () => {
@@ -51,10 +67,9 @@ describe('the train step', () => {
     });
     app.ready();
     const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply([
-      { path: 'aios.yaml', bytes: bytes('name: test') },
-      { path: 'workflows/learn.yaml', bytes: bytes(FLOW) },
-    ]);
+    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    const rows = [{ customer: 'c-0', timestamp: '2026-01-01T00:00:00Z' }];
+    await app.stations.datasets.create({ name: 'history', source: { rows }, by: { kind: 'key', id: 'ann' } });
   }, 60_000);
   afterAll(async () => {
     await app?.stop();
@@ -91,6 +106,7 @@ describe('the train step', () => {
         version: 1,
         status: 'ready',
         card: { parameters: { steps: 8 }, metrics: { auc: 0.9 }, intendedUse: 'tests' },
+        datasets: [{ name: 'history', version: 1, digest: expect.any(String) }],
         metadata: {
           training: { run: ended.id, step: 'train', trainer: 'logistic', code: expect.any(String) },
         },
@@ -109,6 +125,7 @@ describe('the train step', () => {
     const registered = await ask('GET', '/api/2.0/mlflow/model-versions/get?name=learned&version=1');
     expect(registered).toMatchObject({ model_version: { run_id: trainingRun } });
     const log = await logOf(ended.id);
+    expect(log).toContain('data: PAR1 version 1');
     expect(log).toContain('step 7: weight');
     expect(log).toContain('secret is *** with 8 characters, rate is 0.5');
     const { costs } = await ask('GET', `/api/v1/runs/${ended.id}`);
@@ -168,5 +185,77 @@ describe('the train step', () => {
     const first = await app.stations.trainings.train(call);
     expect(await app.stations.trainings.train(call)).toEqual(first);
     expect((await app.stations.models.get('learned')).versions).toHaveLength(2);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'ends what an earlier process left behind before it runs the command again (known by /proc: on Linux)',
+    async () => {
+      const left = spawn('sleep', ['600'], { detached: true, stdio: 'ignore' });
+      const gone = new Promise((done) => left.once('exit', (_, signal) => done(signal)));
+      const stat = await readFile(`/proc/${left.pid}/stat`, 'utf8');
+      const startedTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+      const { id } = await app.stations.trainingRuns.create({ by: 'learn' });
+      await database.db.query(
+        `insert into trainings (key, run_id, step_key, trainer, training_run, host, process, started_at)
+       values ('run_left/train#1', 'run_left', 'train', 'logistic', $1, $2, $3, now())`,
+        [id, hostname(), JSON.stringify({ pid: left.pid, startedTicks })],
+      );
+      const { output } = await app.stations.trainings.train({
+        trainer: 'logistic',
+        model: undefined,
+        experiment: undefined,
+        parameters: { steps: 1 },
+        datasets: {},
+        runId: 'run_left',
+        stepKey: 'train',
+        idempotencyKey: 'run_left/train',
+        attempt: 1,
+        by: { kind: 'workflow', id: 'learn' },
+        signal: new AbortController().signal,
+      });
+      expect(await gone).toBe('SIGKILL');
+      expect((await app.stations.trainingRuns.get(id)).status).toBe('KILLED');
+      expect(output).toMatchObject({ model: null, metrics: { auc: 0.9 } });
+    },
+  );
+
+  it('is looked at from the command line', async () => {
+    const aios = async (...args: string[]) => {
+      let said = '';
+      const hear = (text: unknown) => {
+        said += String(text);
+        return true;
+      };
+      const spies = [process.stdout, process.stderr].map((stream) =>
+        vi.spyOn(stream, 'write').mockImplementation(hear),
+      );
+      const code = await runCli(['--url', app.url, '--key', app.adminKey, ...args], async () => 1);
+      for (const spy of spies) spy.mockRestore();
+      return { code, said };
+    };
+    const { id } = await run({ steps: 2 });
+    expect((await aios('experiments', 'list')).said).toMatch(/learned/);
+    const { said } = await aios(
+      'experiments',
+      'runs',
+      'learned',
+      '--order',
+      'metrics.auc DESC',
+      '--filter',
+      "params.steps = '2'",
+    );
+    expect(said).toMatch(/run\s+status\s+started\s+steps\s+auc\s+distance/i);
+    expect(said).toMatch(/finished/);
+    expect(await aios('logs', String(id), '--follow')).toMatchObject({
+      code: 0,
+      said: expect.stringContaining('step 1: weight'),
+    });
+    const { trainingRun } = (await ask('GET', `/api/v1/runs/${id}`)).output as { trainingRun: string };
+    const values = await ask('GET', `/api/v1/training-runs/${trainingRun}/metrics/distance`);
+    expect(values.items).toMatchObject([
+      { step: 0, value: 1 },
+      { step: 1, value: 0.5 },
+    ]);
+    expect((await aios('experiments', 'runs', 'none')).said).toContain('experiments.unknown');
   });
 });

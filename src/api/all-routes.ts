@@ -9,6 +9,7 @@ import { datasetRoutes } from './routes-datasets.ts';
 import { definitionRoutes } from './routes-definitions.ts';
 import { eventStreamRoutes } from './routes-event-stream.ts';
 import { eventRoutes } from './routes-events.ts';
+import { experimentRoutes } from './routes-experiments.ts';
 import { featureJoinRoutes } from './routes-feature-joins.ts';
 import { featurePassRoutes } from './routes-feature-passes.ts';
 import { featureProfileRoutes } from './routes-feature-profiles.ts';
@@ -131,6 +132,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     datasetRoutes(dependencies),
     datasetFileRoutes(dependencies),
     modelRoutes(dependencies),
+    experimentRoutes(dependencies),
     mlflowTrackingRoutes(dependencies),
     mlflowModelRoutes(dependencies),
     mlflowRegistryRoutes(dependencies),

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { CONTRACT_COMMANDS } from './contract-commands.ts';
 import { DATASET_COMMANDS } from './dataset-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
+import { EXPERIMENT_COMMANDS } from './experiment-commands.ts';
 import { FEATURE_COMMANDS } from './feature-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT } from './output.ts';
@@ -158,6 +159,7 @@ const COMMANDS: readonly CommandRow[] = [
   },
   ...EVENT_COMMANDS,
   ...MODEL_COMMANDS,
+  ...EXPERIMENT_COMMANDS,
   {
     name: 'run-queues [name]',
     description: 'queues of runs: how many wait, how many hold a slot; pause one or let it go on',
@@ -279,6 +281,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   contracts: 'what events must look like: versions, changes checked before they are made, quality',
   events: 'the event log: search it, give a part of it again, its groups and segments',
   features: 'what models are asked with: values online and in the past, freshness, profiles',
+  experiments: 'training runs, side by side',
   models: 'versions of models: promote, try on a part of the traffic, roll back, quantize',
   workflows: 'flows: test, record, draw, versions in use',
 };

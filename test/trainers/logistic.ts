@@ -27,6 +27,10 @@ if (parameters.mode === 'hang') {
 if (parameters.mode === 'empty') process.exit(0);
 if (parameters.mode === 'wrong')
   writeFileSync(join(env.AIOS_OUTPUT_DIR!, 'model.json'), '{"metrics": {"auc": "high"}}');
+if (env.AIOS_DATASET_ORDERS) {
+  const magic = readFileSync(env.AIOS_DATASET_ORDERS).subarray(0, 4).toString();
+  console.log(`data: ${magic} version ${env.AIOS_DATASET_ORDERS_VERSION}`);
+}
 let weight = 0;
 for (let step = 0; step < parameters.steps; step++) {
   weight += (2 - weight) / 2;

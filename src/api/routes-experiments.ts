@@ -1,0 +1,106 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import type { Experiment, Experiments } from '../models/tracking/experiments.ts';
+import type { ToldRun, TrainingRuns } from '../models/tracking/training-runs.ts';
+import { route } from './routes.ts';
+import { AnyObject, iso, isoOrUndefined, NameParams, pageOf, pageQuery } from './shapes.ts';
+
+interface Dependencies {
+  experiments: Experiments;
+  trainingRuns: TrainingRuns;
+}
+
+const tag = 'experiments';
+const permission = 'models.read';
+const HISTORY_MAX = 5_000;
+const filter = Type.Optional(
+  Type.String({ description: "As MLflow’s: `metrics.auc > 0.8 and params.depth = '6'`" }),
+);
+
+/** Experiments and their runs as people look at them; what trains speaks MLflow's API. */
+export function experimentRoutes({
+  experiments,
+  trainingRuns,
+}: Dependencies): (server: FastifyInstance) => void {
+  return (server) => {
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/experiments',
+      permission,
+      summary: 'Experiments, the newest first',
+      tag,
+      query: pageQuery({ filter }),
+      answer: pageOf(AnyObject),
+      handle: async ({ query }) => {
+        const { items, nextPageToken } = await experiments.search({
+          filter: query.filter,
+          maxResults: query.limit,
+          pageToken: query.cursor,
+        });
+        return { items: items.map(experimentToJson), nextCursor: nextPageToken ?? null };
+      },
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/experiments/:name/runs',
+      permission,
+      summary: 'The training runs of an experiment, with their parameters and the last value of each metric',
+      tag,
+      params: NameParams,
+      query: pageQuery({
+        filter,
+        orderBy: Type.Optional(Type.String({ description: 'Such as `metrics.auc DESC`' })),
+      }),
+      answer: pageOf(AnyObject),
+      handle: async ({ params, query }) => {
+        const { id } = await experiments.named(params.name);
+        const { items, nextPageToken } = await trainingRuns.search({
+          experimentIds: [String(id)],
+          filter: query.filter,
+          orderBy: query.orderBy === undefined ? [] : [query.orderBy],
+          maxResults: query.limit,
+          pageToken: query.cursor,
+        });
+        return { items: items.map(runToJson), nextCursor: nextPageToken ?? null };
+      },
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/training-runs/:id/metrics/:key',
+      permission,
+      summary: 'The values of a metric of a training run, by step',
+      tag,
+      params: Type.Object({ id: Type.String({ minLength: 1 }), key: Type.String({ minLength: 1 }) }),
+      answer: pageOf(AnyObject),
+      handle: async ({ params }) => {
+        const { items } = await trainingRuns.history(params.id, params.key, { maxResults: HISTORY_MAX });
+        return { items: items.map(valueToJson), nextCursor: null };
+      },
+    });
+  };
+}
+
+function experimentToJson({ id, name, tags, createdAt, updatedAt }: Experiment) {
+  return { id: String(id), name, tags, createdAt: iso(createdAt), updatedAt: iso(updatedAt) };
+}
+
+function runToJson({ id, name, userId, status, startedMs, endedMs, params, tags, metrics }: ToldRun) {
+  return {
+    id,
+    name,
+    user: userId,
+    status,
+    startedAt: isoOrUndefined(startedMs),
+    endedAt: isoOrUndefined(endedMs),
+    params,
+    tags,
+    metrics: Object.fromEntries(metrics.map(({ key, value }) => [key, numberToJson(value)])),
+  };
+}
+
+function valueToJson({ step, value, atMs }: { step: number; value: number; atMs: number }) {
+  return { step, value: numberToJson(value), at: iso(atMs) };
+}
+
+/** JSON has no NaN and no infinity. */
+const numberToJson = (value: number) => (Number.isFinite(value) ? value : String(value));

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AiosClient } from '../client/client.ts';
+import { EXIT, print, relativeTime, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface Run {
+  id: string;
+  name: string;
+  status: string;
+  startedAt?: string;
+  params: Record<string, string>;
+  metrics: Record<string, number | string>;
+}
+
+interface Piece {
+  text: string;
+  stream: 'stdout' | 'stderr';
+}
+
+const COLUMNS_MAX = 8; // of parameters, and of metrics: more do not fit a terminal
+const FOLLOW_MS = 1_000;
+
+/** `aios experiments list` */
+export const list: Action = async (options) => {
+  const client = await openClient(options);
+  const page = await client.request<{ items: { id: string; name: string; updatedAt: string }[] }>(
+    'GET',
+    '/api/v1/experiments?limit=500',
+  );
+  print(page, options.json, () =>
+    table(
+      ['experiment', 'name', 'changed'],
+      page.items.map(({ id, name, updatedAt }) => [id, name, relativeTime(updatedAt)]),
+    ),
+  );
+  return EXIT.ok;
+};
+
+/** `aios experiments runs NAME` */
+export const runs: Action = async (options, [name]) => {
+  const client = await openClient(options);
+  const { filter, order, limit } = options as Record<string, string | undefined>;
+  const query = new URLSearchParams({ limit: limit ?? '50' });
+  if (filter) query.set('filter', filter);
+  if (order) query.set('orderBy', order);
+  const path = `/api/v1/experiments/${encodeURIComponent(name!)}/runs?${query}`;
+  const page = await client.request<{ items: Run[] }>('GET', path);
+  print(page, options.json, () => compared(page.items));
+  return EXIT.ok;
+};
+
+function compared(items: readonly Run[]): string {
+  const keysOf = (part: 'params' | 'metrics') =>
+    [...new Set(items.flatMap((run) => Object.keys(run[part])))].slice(0, COLUMNS_MAX);
+  const params = keysOf('params');
+  const metrics = keysOf('metrics');
+  const rows = items.map((run) => [
+    run.name,
+    run.status.toLowerCase(),
+    run.startedAt ? relativeTime(run.startedAt) : '',
+    ...params.map((key) => run.params[key] ?? ''),
+    ...metrics.map((key) => rounded(run.metrics[key])),
+  ]);
+  return table(['run', 'status', 'started', ...params, ...metrics], rows);
+}
+
+function rounded(value: number | string | undefined): string {
+  return typeof value === 'number' ? String(Number(value.toPrecision(5))) : (value ?? '');
+}
+
+/** `aios logs RUN` */
+export const logs: Action = async (options, [run]) => {
+  const client = await openClient(options);
+  const id = encodeURIComponent(run!);
+  const step = typeof options.step === 'string' ? `&step=${encodeURIComponent(options.step)}` : '';
+  let cursor = '0';
+  for (;;) {
+    const hasEnded = options.follow !== true || (await ended(client, id));
+    for (;;) {
+      const path = `/api/v1/runs/${id}/logs?limit=500&cursor=${cursor}${step}`;
+      const page = await client.request<{ items: Piece[]; nextCursor: string | null }>('GET', path);
+      if (page.nextCursor === null) break;
+      cursor = page.nextCursor;
+      if (options.json) print(page, true, () => '');
+      else for (const { stream, text } of page.items) process[stream].write(text);
+    }
+    if (hasEnded) return EXIT.ok;
+    await sleep(FOLLOW_MS);
+  }
+};
+
+/** Asked before the last look at the log, so that nothing written meanwhile is missed. */
+async function ended(client: AiosClient, id: string): Promise<boolean> {
+  const { status } = await client.request<{ status: string }>('GET', `/api/v1/runs/${id}`);
+  return ['completed', 'failed', 'canceled', 'cancelled'].includes(status);
+}
