@@ -1,6 +1,7 @@
 import { Contracts } from './contracts/contracts.ts';
 import { QualityMonitor } from './contracts/quality-monitor.ts';
 import { Quarantine } from './contracts/quarantine.ts';
+import { QuarantineRetention } from './contracts/quarantine-retention.ts';
 import { ContractRegistry } from './contracts/registry.ts';
 import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
@@ -9,6 +10,8 @@ import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Committer } from './store/group-commit.ts';
 import { log as logger } from './telemetry/logger.ts';
+
+const AIOS = { kind: 'system', id: 'aios' };
 
 interface Used {
   readonly definitions: Definitions;
@@ -48,14 +51,38 @@ export function createContracts({ db, commit, clock, limits }: Store, { definiti
           payload: { id, reason },
         }),
     }),
+    quarantineRetention: new QuarantineRetention({
+      db,
+      commit,
+      clock,
+      limits,
+      record: ({ counts, open, beforeMs, at }) =>
+        auditLog.entry({
+          kind: 'quarantine',
+          action: 'expired',
+          actor: AIOS,
+          object: 'quarantine',
+          at,
+          payload: { counts, open, before: new Date(beforeMs).toISOString() },
+        }),
+    }),
   };
 }
 
-type Measuring = Pick<ReturnType<typeof createContracts>, 'qualityMonitor'> &
+type Measuring = Pick<ReturnType<typeof createContracts>, 'qualityMonitor' | 'quarantineRetention'> &
   Pick<Ground, 'limits' | 'closers'> & { readonly consumers: EventConsumers };
 
-/** Events are counted by a consumer of their own; windows that have ended are judged now and then, by whichever process looks first. */
-export function measureQuality({ qualityMonitor, consumers, limits, closers }: Measuring): void {
+/**
+ * Events are counted by a consumer of their own; windows that have ended are judged now and then, by whichever process looks first. What has been in
+ * quarantine for too long goes.
+ */
+export function measureQuality({
+  qualityMonitor,
+  quarantineRetention,
+  consumers,
+  limits,
+  closers,
+}: Measuring): void {
   consumers.add({
     group: 'contract-quality',
     types: () => qualityMonitor.types(),
@@ -65,9 +92,15 @@ export function measureQuality({ qualityMonitor, consumers, limits, closers }: M
   const timer = setInterval(() => {
     qualityMonitor.judge().catch((error: unknown) => logger.warn('Quality rules could not be judged', error));
   }, limits.contractQualityPauseMs);
+  const pruning = setInterval(() => {
+    quarantineRetention
+      .pass()
+      .catch((error: unknown) => logger.warn('Quarantine could not be gone through', error));
+  }, limits.contractQuarantinePassMs);
   const hide = qualityMonitor.expose();
   closers.push(async () => {
     clearInterval(timer);
+    clearInterval(pruning);
     hide();
   });
 }

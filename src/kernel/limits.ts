@@ -296,6 +296,15 @@ export const LIMITS = {
     'windows of one quality rule that are kept, and at most judged after a pause: the newest',
   ),
   contractQualityPauseMs: limit(5_000, 'how often windows that have ended are looked for'),
+  contractQuarantineRetentionMs: limit(
+    7_776_000_000,
+    'how long an event is listed in quarantine: after it was resolved, or, while nobody has resolved it, after it came (90 days)',
+  ),
+  contractQuarantinePruneMax: limit(1_000, 'events that one transaction takes out of quarantine'),
+  contractQuarantinePassMs: limit(
+    3_600_000,
+    'how often events are looked for that have been in quarantine for too long',
+  ),
   ...TRAINING_LIMITS,
   httpConnectionsMax: limit(64, 'connections of such calls to one host'),
   connectorQueueMax: limit(1_000, 'calls that wait for one connector beyond its concurrencyMax'),
