@@ -3,6 +3,7 @@ const [name, ...rest] = process.argv.slice(2);
 const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Promise<Figures> }>> = {
   path: () => import('./path.ts'),
   engine: () => import('./engine.ts'),
+  data: () => import('./data.ts'),
   'data-events': () => import('./data-events.ts'),
   sizes: () => import('./sizes.ts'),
   serving: () => import('./serving.ts'),

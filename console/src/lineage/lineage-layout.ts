@@ -1,8 +1,8 @@
 import { Graph, layout } from '@dagrejs/dagre';
 import type { LineageGraph, LineageNode } from '../api/lineage.ts';
 
-export const NODE_WIDTH = 190;
-export const NODE_HEIGHT = 46;
+const NODE_WIDTH = 190;
+const NODE_HEIGHT = 46;
 
 export interface PlacedLineage {
   nodes: (LineageNode & { x: number; y: number })[];
