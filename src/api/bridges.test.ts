@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { runCli } from '../cli/program.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import {
+  API_MIGRATIONS,
+  type ApiUnderTest,
+  openApiUnderTest,
+  type RequestOptions,
+} from './api-under-test.ts';
+
+describe('the API of bridges', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS, 'bridgePollMs=20,consumerPollMs=20');
+    api = await openApiUnderTest(database);
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+  const call = async (
+    method: NonNullable<RequestOptions['method']>,
+    path: string,
+    body?: JsonObject,
+    role: RequestOptions['role'] = 'operator',
+  ) => {
+    const response = await api.request({
+      method,
+      url: `/api/v1/bridges${path}`,
+      role,
+      ...(body ? { body } : {}),
+    });
+    return { ...response.json(), http: response.statusCode };
+  };
+  const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+  // Nothing listens there, and the address is private: the guard of what leaves refuses it first.
+  const amqp = { host: '127.0.0.1', port: 1, queue: 'orders' };
+
+  it('shows how they fare, and pauses them and lets them go on, on record', async () => {
+    expect((await call('PUT', '/orders', { name: 'orders', from: { amqp } })).http).toBe(200);
+    await until(async () =>
+      expect(await call('GET', '/orders', undefined, 'viewer')).toMatchObject({
+        ...{ name: 'orders', version: 1, direction: 'source', protocol: 'amqp', state: 'failing', passed: 0 },
+        problem: { code: 'connectors.egress_refused' },
+      }),
+    );
+    expect((await call('POST', '/orders/pause', undefined, 'viewer')).code).toBe('access.forbidden');
+    expect((await call('POST', '/orders/pause')).state).toBe('paused');
+    expect((await call('POST', '/orders/pause')).state).toBe('paused');
+    expect((await call('GET', '')).items).toMatchObject([{ name: 'orders', state: 'paused' }]);
+    expect((await call('POST', '/orders/resume')).state).not.toBe('paused');
+    // Entries are put in order a moment after their commit.
+    await until(async () => {
+      const entries = await api.request({
+        url: '/api/v1/audit/entries?object=bridge:orders',
+        role: 'operator',
+      });
+      const actions = (entries.json().items as { action: string }[]).map(({ action }) => action);
+      expect(actions.filter((one) => /^(paused|resumed)$/.test(one)).sort()).toEqual(['paused', 'resumed']);
+    });
+    expect((await call('GET', '/nothing')).code).toBe('bridges.unknown');
+    expect((await call('GET', '/orders/versions')).items).toMatchObject([{ version: 1 }]);
+  });
+
+  it('reaches what the definition allows, and says what it met there', async () => {
+    await call('PUT', '/out', { name: 'out', from: { amqp }, allowPrivate: ['127.0.0.1:1'] });
+    await until(async () =>
+      expect((await call('GET', '/out')).problem).toMatchObject({ code: 'bridges.unreachable' }),
+    );
+    expect(await call('PUT', '/out', { name: 'out', from: { amqp }, types: ['a'] })).toMatchObject({
+      ...{ code: 'definition.invalid', issues: [{ path: '/types', file: 'bridges/out.json' }] },
+    });
+    await call('PUT', '/out', { name: 'out', from: { amqp }, paused: true });
+    expect(await call('POST', '/out/resume')).toMatchObject({
+      http: 409,
+      code: 'bridges.paused_by_definition',
+    });
+  });
+
+  it('is what the command line speaks to', async () => {
+    const door = await api.server.listen({ host: '127.0.0.1', port: 0 });
+    const aios = async (...args: string[]) => {
+      let said = '';
+      const hear = (text: unknown) => {
+        said += String(text);
+        return true;
+      };
+      const out = vi.spyOn(process.stdout, 'write').mockImplementation(hear as typeof process.stdout.write);
+      const connection = ['--url', door.replace('127.0.0.1', 'localhost'), '--key', api.keys.operator];
+      await runCli([...connection, 'bridges', ...args], async () => 1).finally(() => out.mockRestore());
+      return said;
+    };
+    expect(await aios('orders', '--pause')).toMatch(/orders +from amqp +paused/);
+    expect(await aios('orders', '--resume')).toMatch(/orders +from amqp/);
+    await until(async () => expect(await aios('orders')).toMatch(/failing.*\n?.*What now/s));
+    expect(await aios()).toMatch(/out +from amqp +paused/);
+  });
+});
