@@ -147,6 +147,7 @@ export const featureMigrations: Migration[] = [
       );
       comment on table feature_joins is 'Historical joins of files. The owner of a running one works on it until its lease has passed.';
       create index feature_joins_requested on feature_joins (requested_at desc, id desc);
+      create unique index feature_joins_out on feature_joins (out_file) where status = 'running';
       create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';`,
   },
   datasetMigration,

@@ -38,7 +38,9 @@ describe('historical joins of files, as passes', () => {
       return { rows: 7 };
     });
     const first = await joins.start({ ...JOIN, timestamp: 'at', recordedByMs: 9 }, 'ann', []);
-    const second = await joins.start(JOIN, 'bob', []);
+    const second = await joins.start({ ...JOIN, out: 'c.parquet' }, 'bob', []);
+    // Two never write one file.
+    await expect(joins.start(JOIN, 'bob', [])).rejects.toMatchObject({ code: 'features.file_exists' });
     expect(await joins.get(first)).toMatchObject({
       status: 'running',
       rows: 0,
@@ -48,7 +50,7 @@ describe('historical joins of files, as passes', () => {
     expect([await joins.step(), await joins.step(), await joins.step()]).toEqual([true, true, false]);
     expect(asked).toMatchObject([
       { ...JOIN, timestamp: 'at', recordedByMs: 9 },
-      { ...JOIN, timestamp: undefined, recordedByMs: undefined },
+      { ...JOIN, out: 'c.parquet', timestamp: undefined, recordedByMs: undefined },
     ]);
     expect(await joins.get(first)).toMatchObject({
       status: 'done',

@@ -4,15 +4,8 @@ import { AiosError, type Problem, toAiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Database } from '../../store/database.ts';
-import {
-  type Committer,
-  type Lane,
-  plannedLane,
-  Refused,
-  type Write,
-  write,
-} from '../../store/group-commit.ts';
-import { columns, timestamp } from '../../store/rows.ts';
+import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
+import { timestamp } from '../../store/rows.ts';
 import type { FileJoin, HistoricalFiles } from './historical-files.ts';
 
 /** A historical join of files that somebody asked for. */
@@ -39,29 +32,26 @@ interface Item extends FileJoin {
   at: number;
 }
 
-const asking = plannedLane<Item>({
+/** A gate: one at a time for a file that is written. */
+const asking: Lane<Item> = {
   name: 'historical joins of files',
   order: 47,
-  plan: (items) => ({
-    statements: [
-      {
-        text: `insert into feature_joins (id, service, entities, out_file, timestamp_column, recorded_by_ms, requested_by, requested_at)
-          select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::timestamptz[])
-          on conflict (id) do nothing`, // sent again
-        values: columns(items, (item) => [
-          item.id,
-          item.service,
-          item.entities,
-          item.out,
-          item.timestamp ?? null,
-          item.recordedByMs ?? null,
-          item.by,
-          timestamp(item.at),
-        ]),
-      },
-    ],
-  }),
-});
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const { id, service, entities, out, timestamp: column, recordedByMs, by, at } of items) {
+      await tx.query(
+        `insert into feature_joins (id, service, entities, out_file, timestamp_column, recorded_by_ms, requested_by, requested_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
+        [id, service, entities, out, column ?? null, recordedByMs ?? null, by, timestamp(at)],
+      );
+      const [own] = await tx.query('select from feature_joins where id = $1', [id]);
+      const detail = `Another join writes ${out}.`;
+      results.push(own ? undefined : new Refused(new AiosError('features.file_exists', { detail })));
+    }
+    return results as Refused[];
+  },
+};
 
 interface Cancelation {
   id: string;
@@ -124,7 +114,7 @@ export class FileJoins {
   /**
    * Asks for a join, committed with `records`; some process begins it at once.
    *
-   * @throws AiosError what `HistoricalFiles.check` refuses
+   * @throws AiosError what `HistoricalFiles.check` refuses; `features.file_exists` when another writes that file
    */
   async start(join: FileJoin, by: string, records: readonly Write[]): Promise<string> {
     this.#deps.files.check(join);
