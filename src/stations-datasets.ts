@@ -40,9 +40,8 @@ export function createDatasets(
     functions: featureFunctions,
     // From the newest backwards: what comes meanwhile shifts no page, and a dataset is put in order in the end.
     async *readEvents({ type, filter }) {
-      const until = clock.now();
       for (let before: string | null | undefined; before !== null; ) {
-        const page = await log.search({ type, filter, until, before, limit: PAGE_EVENTS });
+        const page = await log.search({ type, filter, before, limit: PAGE_EVENTS });
         yield page.items;
         before = page.nextCursor;
       }

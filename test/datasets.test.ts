@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -158,6 +158,17 @@ describe('datasets at the doors', () => {
       said: expect.stringContaining('datasets.entity_rows'),
     });
     expect((await aios('create', 'given', '--file', at('rows.xls'))).code).toBe(64);
+  });
+
+  it('is applied with the other folders of a project', async () => {
+    await mkdir(at('project/datasets'), { recursive: true });
+    await writeFile(at('project/aios.yaml'), 'name: shop');
+    await writeFile(at('project/datasets/later.yaml'), 'name: later\nservice: buyer');
+    await runCli(['--url', app.url, '--key', app.adminKey, 'apply', at('project')], async () => 1);
+    expect(await (await http('/later')).json()).toMatchObject({
+      name: 'later',
+      definition: { service: 'buyer' },
+    });
   });
 
   it('lists and shows', async () => {

@@ -22,7 +22,7 @@ interface ApplyAnswer {
 
 /** The folders of a project that hold definitions; functions, tests and training code stay at home. */
 const PROJECT_FOLDERS =
-  /^(aios\.yaml|(contracts|entities|features|services|models|decisions|calendars|queues|connectors|workflows|lineage|resources)[\\/])/;
+  /^(aios\.yaml|(contracts|entities|features|services|datasets|models|decisions|calendars|queues|connectors|run-queues|workflows|bridges|lineage|resources)[\\/])/;
 
 /** Every file of a project folder that the server needs, as `POST /api/v1/apply` takes it. */
 export async function readProject(folder: string): Promise<{ path: string; base64: string }[]> {

@@ -1,9 +1,10 @@
-"""Trains return-risk from the vectors that AIOS itself made by replaying history, and writes the ONNX file and its figures.
+"""Trains return-risk from a version of the dataset return-requests, the vectors that AIOS itself made by replaying history, and writes the ONNX file and its
+figures.
 
-    node examples/returns/export-features.ts --orders retail.csv.gz --out features.csv
-    python examples/returns/training/train.py retail.csv.gz features.csv examples/returns/models/return-risk
+    node examples/returns/export-features.ts --orders retail.csv.gz --out return-requests
+    python examples/returns/training/train.py retail.csv.gz return-requests examples/returns/models/return-risk
 
-Needs pandas, scikit-learn, skl2onnx, onnxruntime. Deterministic: one seed, no threads that race.
+Needs pandas, pyarrow, scikit-learn, skl2onnx, onnxruntime. Deterministic: one seed, no threads that race.
 """
 import hashlib
 import json
@@ -28,7 +29,7 @@ SHARE = 0.20
 TRAIN_END = pd.Timestamp("2011-05-15")
 TEST_START = TRAIN_END + HORIZON
 
-retail_path, features_path, out = sys.argv[1:4]
+retail_path, dataset_path, out = sys.argv[1:4]
 lines = pd.read_csv(retail_path, dtype={"customer_id": str, "invoice_no": str})
 lines["time"] = pd.to_datetime(lines["invoice_date"])
 lines = lines[lines["customer_id"].notna()]
@@ -53,11 +54,13 @@ def sums_after(frame, requests):
     return sums
 
 
-requests = pd.read_csv(features_path, dtype={"customer_id": str})
+requests = pd.read_parquet(f"{dataset_path}/data.parquet").rename(columns={"customer": "customer_id"})
+# A dataset is ordered by time and keys; training draws rows, so it keeps the order of the requests.
+requests = requests.sort_values("return_id", key=lambda ids: ids.astype(int), ignore_index=True)
 # The file begins with the shop's records, so sums over all history grow with the calendar: a model would learn the date from them.
 GROWS = {"spend_ever", "units_bought", "units_held", "last_price", "product_sold_90d", "spend_90d", "returned_90d"}
 names = [name for name in requests.columns[8:] if name not in GROWS]
-requests["time"] = pd.to_datetime(requests["requested_at"]).dt.tz_localize(None)
+requests["time"] = requests["timestamp"].dt.tz_localize(None)
 requests = requests[requests["customer_id"].notna()].copy()
 bought_after = sums_after(bought, requests)
 returned_after = sums_after(returned, requests)
