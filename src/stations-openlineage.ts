@@ -52,7 +52,11 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
       transport.type === 'file'
         ? appendTo(join(dataDir, 'lineage'), transport.file, event)
         : post(transport, event),
-    endedWork: async () => [...(await endedPasses(ground)), ...(await madeDatasets(ground))],
+    endedWork: async () => [
+      ...(await endedPasses(ground)),
+      ...(await madeDatasets(ground)),
+      ...(await endedTrainings(ground)),
+    ],
     onError: (error) => logger.warn('OpenLineage events could not be sent', error),
   });
 
@@ -157,6 +161,38 @@ async function madeDatasets({ db }: Ground): Promise<EndedWork[]> {
     },
     inputs: inputs.map((node) => ({ node })),
     outputs: [{ node: `dataset:${dataset}`, version: String(version), rows: count }],
+  }));
+}
+
+/** Trainings of flows that ended since there is a sink, with the version that they made; one that failed is told as its run. */
+async function endedTrainings({ db }: Ground): Promise<EndedWork[]> {
+  const rows = await db.query<{
+    key: string;
+    trainer: string;
+    run_id: string;
+    workflow: string | null;
+    model: string | null;
+    version: string | null;
+    started_at: number;
+    ended_at: number;
+    datasets: string[];
+  }>(
+    `select t.key, t.trainer, t.run_id, t.started_at, t.ended_at, r.workflow,
+       t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
+       array(select e.from_id from lineage_edges e where e.until is null and e.from_id like 'dataset:%'
+         and e.to_id = 'model:' || (t.result #>> '{version,name}') || '@' || (t.result #>> '{version,version}') order by 1) as datasets
+     from trainings t left join workflow_runs r on r.id = t.run_id
+     where t.ended_at >= (select min(since) from openlineage_sinks)
+       and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = t.key)
+     order by t.ended_at, t.key limit $1`,
+    [PASSES_MAX],
+  );
+  return rows.map(({ key, trainer, run_id, workflow, model, version, started_at, ended_at, datasets }) => ({
+    ...{ id: key, job: `train:${trainer}`, type: 'TRAINING', startedAt: started_at, endedAt: ended_at },
+    state: 'COMPLETE',
+    ...(workflow !== null && { parent: { id: run_id, job: `workflow:${workflow}` } }),
+    inputs: datasets.map((node) => ({ node })),
+    outputs: model === null || version === null ? [] : [{ node: `model:${model}`, version }],
   }));
 }
 

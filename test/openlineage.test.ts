@@ -6,6 +6,7 @@ import { type App, createApp } from '../src/app.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { type OpenLineageEvent, readEvent } from '../src/ledger/openlineage/event.ts';
 import { workEvents } from '../src/ledger/openlineage/work-events.ts';
+import { versionLineage } from '../src/stations-lineage.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 import { type Receiver, startReceiver, TOLD_PROJECT, TOLD_TABLES } from './openlineage-under-test.ts';
@@ -149,6 +150,26 @@ describe('OpenLineage events', () => {
     ]);
     await app.stations.openLineage.pass();
     expect(receiver.events).toHaveLength(2);
+  });
+
+  it('tell of a training with the datasets that its model was trained on', async () => {
+    receiver.events.length = 0;
+    const datasets = [{ name: 'history', version: 2 }];
+    await app.stations.commit.commit([versionLineage('churn', { version: 3, card: {}, datasets })]);
+    await database.db.query(
+      `insert into trainings (key, run_id, step_key, trainer, training_run, host, result, started_at, ended_at)
+       values ('k', 'run_x', 'train', 'xgboost', 'trn_1', 'here', $1, now(), now())`,
+      [JSON.stringify({ version: { name: 'churn', version: 3 } })],
+    );
+    await vi.waitFor(
+      () => expect(jobs(receiver.events)).toEqual(['train:xgboost START', 'train:xgboost COMPLETE']),
+      WAIT,
+    );
+    const [, complete] = receiver.events;
+    expect(complete!.inputs).toMatchObject([{ name: 'dataset:history@2' }]);
+    expect(complete!.outputs).toMatchObject([
+      { name: 'model:churn', facets: { version: { datasetVersion: '3' } } },
+    ]);
   });
 
   it('wait for a receiver that is away, over a restart, in their order', async () => {
