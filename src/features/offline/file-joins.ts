@@ -35,7 +35,7 @@ interface Item extends FileJoin {
 /** A gate: one at a time for a file that is written. */
 const asking: Lane<Item> = {
   name: 'historical joins of files',
-  order: 47,
+  order: 49,
   gate: true,
   async write(tx, items) {
     const results: (Refused | undefined)[] = [];
@@ -61,7 +61,7 @@ interface Cancelation {
 /** A gate: one that has ended is not canceled. */
 const canceling: Lane<Cancelation> = {
   name: 'cancelations of historical joins',
-  order: 47,
+  order: 49,
   gate: true,
   async write(tx, items) {
     const results: (Refused | undefined)[] = [];
