@@ -138,7 +138,7 @@ function shop() {
     clock,
     limits: limitsFrom(),
     findDefinition: async () => undefined,
-    lineage: (record) => write(lanes.lineage, record),
+    lineage: (record, _ended, writes) => void writes.push(write(lanes.lineage, record)),
   });
   engine.put({
     name: 'returns',
