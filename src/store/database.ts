@@ -121,6 +121,21 @@ export async function openDatabase(
   return new PostgresDatabase(pool, config);
 }
 
+function socketOf(client: pg.Client | pg.PoolClient): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
+}
+
+/**
+ * What is asked in one turn of the event loop leaves in one packet. A write to the socket wakes the server's process, which costs 15 to 60 µs whatever its size: a
+ * consumer's transaction was five of them.
+ */
+function gather(client: pg.PoolClient): void {
+  const stream = socketOf(client);
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => stream.uncork());
+}
+
 class PostgresDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #config: pg.ClientConfig;
@@ -142,11 +157,16 @@ class PostgresDatabase implements Database {
     const client = await this.#pool.connect();
     let broken: Error | undefined;
     try {
+      gather(client);
       const begun = client.query('begin');
       begun.catch(() => {}); // the first statement of `work` tells
       const result = await work({
-        query: async (text, values) => (await client.query(prepared(text, values))).rows,
+        query: async (text, values) => {
+          gather(client);
+          return (await client.query(prepared(text, values))).rows;
+        },
       });
+      gather(client);
       await client.query('commit');
       return result;
     } catch (error) {
@@ -175,7 +195,7 @@ class PostgresDatabase implements Database {
       },
       query: async (text, values) => (await client.query(prepared(text, values))).rows,
       together(send) {
-        const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+        const stream = socketOf(client);
         stream.cork();
         try {
           return send();
