@@ -1,4 +1,5 @@
 import { Contracts } from './contracts/contracts.ts';
+import { DefaultCompatibility } from './contracts/default-compatibility.ts';
 import { QualityMonitor } from './contracts/quality-monitor.ts';
 import { Quarantine } from './contracts/quarantine.ts';
 import { QuarantineRetention } from './contracts/quarantine-retention.ts';
@@ -23,10 +24,11 @@ type Store = Pick<Ground, 'db' | 'clock' | 'limits'> & { readonly commit: Commit
 
 /** The contracts in force, what is known of their versions, what they measure and what they keep apart. */
 export function createContracts({ db, commit, clock, limits }: Store, { definitions, auditLog, log }: Used) {
-  const contracts = new Contracts(definitions);
+  const defaultCompatibility = new DefaultCompatibility(db);
+  const contracts = new Contracts(definitions, () => defaultCompatibility.mode());
   return {
     contracts,
-    contractRegistry: new ContractRegistry(db, definitions),
+    contractRegistry: new ContractRegistry(db, definitions, defaultCompatibility),
     qualityMonitor: new QualityMonitor({
       db,
       clock,

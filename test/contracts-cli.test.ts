@@ -71,6 +71,14 @@ describe('aios contracts and aios quarantine', () => {
     expect((await aios('contracts', 'quality', 'order.placed')).code).toBe(0);
   });
 
+  it('default-compatibility shows and changes the mode of contracts that name none', async () => {
+    expect((await aios('contracts', 'default-compatibility')).text).toContain('BACKWARD');
+    expect((await aios('contracts', 'default-compatibility', 'full')).text).toContain('FULL');
+    expect((await aios('contracts', 'list')).text).toMatch(/order\.placed .*FULL/);
+    expect((await aios('contracts', 'default-compatibility', 'sideways')).code).not.toBe(0);
+    await aios('contracts', 'default-compatibility', 'BACKWARD');
+  });
+
   it('asyncapi prints the document', async () => {
     expect((await aios('contracts', 'asyncapi')).text).toMatch(/^asyncapi: 3\.0\.0/);
     expect(JSON.parse((await aios('--json', 'contracts', 'asyncapi')).text)).toMatchObject({

@@ -27,7 +27,7 @@ it('the returns example is a project that plans without a fault, its decision te
     humanTaskPrimitive(none, none),
     connectorPrimitive(none, none, none),
   ]);
-  const kinds = kindsOf(new Contracts(definitions), catalog, none);
+  const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD'), catalog, none);
   const files = await Promise.all(
     (await readProject(folder)).map(async ({ path }) => ({
       path,

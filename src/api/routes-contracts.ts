@@ -4,25 +4,21 @@ import { stringify } from 'yaml';
 import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
-import { type ContractRegistry, type ContractVersion, modeOf } from '../contracts/registry.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import type { AuditLog } from '../ledger/audit.ts';
-import type { Committer } from '../store/group-commit.ts';
+import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
 
-interface Dependencies {
+interface Dependencies extends DefaultCompatibilityPort {
   contractRegistry: ContractRegistry;
-  commit: Committer;
-  clock: Clock;
-  auditLog: Pick<AuditLog, 'entry'>;
   version?: string;
   /** Where people reach the API, when a proxy stands before it. */
   publicOrigin?: string | undefined;
 }
 
 const Mode = Type.Union(MODES.map((mode) => Type.Literal(mode)));
+const DefaultMode = Type.Object({ compatibility: Mode }, { additionalProperties: false });
 const ContentModel = Type.Union(CONTENT_MODELS.map((model) => Type.Literal(model)));
 const VersionParams = Type.Object({
   name: Type.String({ minLength: 1 }),
@@ -69,6 +65,7 @@ export function contractRoutes(dependencies: Dependencies): (server: FastifyInst
     readRoutes(server, dependencies);
     compatibilityRoutes(server, dependencies);
     deprecationRoutes(server, dependencies);
+    defaultRoutes(server, dependencies);
     asyncApiRoutes(server, dependencies);
   };
 }
@@ -217,6 +214,32 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
   });
 }
 
+function defaultRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  const url = '/api/v1/contract-settings/compatibility';
+  route(server, {
+    method: 'GET',
+    url,
+    permission: 'definitions.read',
+    summary: 'The mode of contracts that name none',
+    tag,
+    answer: DefaultMode,
+    handle: async () => ({ compatibility: await dependencies.contractRegistry.defaultCompatibility.mode() }),
+  });
+  route(server, {
+    method: 'PUT',
+    url,
+    permission: 'definitions.write',
+    summary: 'Change the mode of contracts that name none, for versions that come from now on',
+    tag,
+    body: DefaultMode,
+    answer: DefaultMode,
+    handle: async ({ body: { compatibility }, caller }) => {
+      await setDefaultCompatibility(dependencies, compatibility, caller);
+      return { compatibility };
+    },
+  });
+}
+
 function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies): void {
   const url = '/api/v1/contracts/:name/releases/:version/deprecation';
   route(server, {
@@ -281,13 +304,13 @@ async function setDeprecation(
   return toJson(await contractRegistry.version(name, version));
 }
 
-function toJson({ version, definition, body, deprecation }: ContractVersion) {
+function toJson({ version, definition, body, compatibility, deprecation }: ContractVersion) {
   return {
     contract: definition.name,
     version,
     createdAt: iso(definition.createdAt),
     createdBy: definition.createdBy,
-    compatibility: modeOf(body),
+    compatibility,
     deprecation: deprecation && {
       deprecatedAt: iso(deprecation.deprecatedAt),
       sunsetAt: isoOrUndefined(deprecation.sunsetAt),

@@ -1,14 +1,15 @@
 import { hash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { DEFAULT_MODE } from '../contracts/assessment.ts';
-import { type ContractRegistry, type ContractVersion, modeOf } from '../contracts/registry.ts';
+import { MODES } from '../contracts/compatibility.ts';
+import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import { canonicalize } from '../kernel/canonical.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { route } from './routes.ts';
 
-interface Dependencies {
+interface Dependencies extends DefaultCompatibilityPort {
   contractRegistry: ContractRegistry;
 }
 
@@ -32,6 +33,8 @@ const SchemaBody = Type.Object({
 });
 const tag = 'schema registry';
 const root = '/schema-registry';
+/** Confluent's code for a mode that there is not. */
+const INVALID_COMPATIBILITY = 42203;
 /** Confluent's codes, by ours. */
 const ERROR_CODES: Readonly<Record<string, number>> = {
   'definition.not_found': 40401,
@@ -42,7 +45,7 @@ const ERROR_CODES: Readonly<Record<string, number>> = {
 
 /**
  * The reading routes of Confluent's Schema Registry over contracts, for its clients: schemas of type JSON, versions by number, ids that never change.
- * Contracts are changed by applying a project.
+ * Contracts are changed by applying a project; the mode of those that name none is changed here, too.
  */
 export function schemaRegistryRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
@@ -147,7 +150,8 @@ function schemaRoutes(server: FastifyInstance, { contractRegistry: registry }: D
   });
 }
 
-function configRoutes(server: FastifyInstance, { contractRegistry: registry }: Dependencies): void {
+function configRoutes(server: FastifyInstance, dependencies: Dependencies): void {
+  const { contractRegistry: registry } = dependencies;
   route(server, {
     method: 'POST',
     url: `${root}/compatibility/subjects/:subject/versions/:version`,
@@ -174,7 +178,25 @@ function configRoutes(server: FastifyInstance, { contractRegistry: registry }: D
     permission: 'definitions.read',
     summary: 'The mode of contracts that name none',
     tag,
-    handle: () => ({ compatibilityLevel: DEFAULT_MODE }),
+    handle: async () => ({ compatibilityLevel: await registry.defaultCompatibility.mode() }),
+  });
+  route(server, {
+    method: 'PUT',
+    url: `${root}/config`,
+    permission: 'definitions.write',
+    summary: 'Change the mode of contracts that name none',
+    tag,
+    body: Type.Object({ compatibility: Type.String() }),
+    handle: async ({ body, caller, reply }) => {
+      const compatibility = MODES.find((mode) => mode === body.compatibility);
+      if (!compatibility)
+        return reply.code(422).send({
+          error_code: INVALID_COMPATIBILITY,
+          message: `Invalid compatibility level. Valid values are ${MODES.join(', ')}`,
+        });
+      await setDefaultCompatibility(dependencies, compatibility, caller);
+      return { compatibility };
+    },
   });
   route(server, {
     method: 'GET',
@@ -185,14 +207,14 @@ function configRoutes(server: FastifyInstance, { contractRegistry: registry }: D
     params: SubjectParams,
     handle: async ({ params: { subject } }) => {
       const newest = await find(registry, subject, 'latest');
-      return { compatibilityLevel: modeOf(newest.version.body) };
+      return { compatibilityLevel: newest.version.compatibility };
     },
   });
   route(server, {
     method: 'GET',
     url: `${root}/mode`,
     permission: 'definitions.read',
-    summary: 'That nothing is written here',
+    summary: 'That no schema is written here',
     tag,
     handle: () => ({ mode: 'READONLY' }),
   });

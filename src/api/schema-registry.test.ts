@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DefaultCompatibility } from '../contracts/default-compatibility.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
@@ -62,6 +63,63 @@ describe('Confluent’s registry routes over contracts', () => {
     expect(await get('/config/order')).toEqual({ compatibilityLevel: 'BACKWARD' });
     expect(await get('/mode')).toEqual({ mode: 'READONLY' });
     expect(await get('/schemas/types')).toEqual(['JSON']);
+  });
+
+  it('change the mode of contracts that name none, for every process, with one audit entry for each change', async () => {
+    const put = async (compatibility: string, role: 'operator' | 'viewer' = 'operator') =>
+      api.request({ method: 'PUT', url: '/schema-registry/config', role, body: { compatibility } });
+    expect((await put('FULL', 'viewer')).statusCode).toBe(403);
+    const unknown = await put('SIDEWAYS');
+    expect([unknown.statusCode, unknown.json().error_code]).toEqual([422, 42203]);
+    const wide: JsonObject = {
+      type: 'object',
+      properties: { total: { type: ['number', 'null', 'string'] } },
+    };
+    const narrow: JsonObject = { type: 'object', properties: { total: { type: 'number' } } };
+    const text = (schema: JsonObject) =>
+      JSON.stringify({ name: 'order', version: '1.2.0', owner: 'shop', schema });
+    const plan = async (schema: JsonObject) =>
+      (
+        await api.request({
+          method: 'POST',
+          url: '/api/v1/apply?dryRun=true',
+          role: 'operator',
+          body: { files: [{ path: 'contracts/order.json', text: text(schema) }] },
+        })
+      ).statusCode;
+    const allowed: Record<string, [number, number]> = {
+      BACKWARD: [200, 409],
+      BACKWARD_TRANSITIVE: [200, 409],
+      FORWARD: [409, 200],
+      FORWARD_TRANSITIVE: [409, 200],
+      FULL: [409, 409],
+      FULL_TRANSITIVE: [409, 409],
+      NONE: [200, 200],
+    };
+    for (const [mode, expected] of Object.entries(allowed)) {
+      expect((await put(mode)).json()).toEqual({ compatibility: mode });
+      expect((await put(mode)).json()).toEqual({ compatibility: mode });
+      expect(await get('/config')).toEqual({ compatibilityLevel: mode });
+      expect(await get('/config/order')).toEqual({ compatibilityLevel: mode });
+      expect([mode, [await plan(wide), await plan(narrow)]]).toEqual([mode, expected]);
+      // Another process, with nothing in memory of this one.
+      expect(await new DefaultCompatibility(database.db).mode()).toBe(mode);
+    }
+    const entries = await database.db.query(
+      `select from audit_entries where entry like '%default-compatibility-changed%'`,
+    );
+    expect(entries).toHaveLength(6); // the first of the seven was in force already, and each was put twice
+    const own = JSON.stringify({
+      name: 'own',
+      version: '1.0.0',
+      owner: 'shop',
+      schema: first,
+      compatibility: 'FULL',
+    });
+    const body = { files: [{ path: 'contracts/own.json', text: own }] };
+    await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
+    expect(await get('/config/own')).toEqual({ compatibilityLevel: 'FULL' });
+    await put('BACKWARD');
   });
 
   it('answer with Confluent’s error codes', async () => {

@@ -41,6 +41,12 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'contracts',
+    name: 'default-compatibility [mode]',
+    description: 'the mode of contracts that name none; with a mode, change it',
+    load: async () => (await import('./contracts.ts')).defaultCompatibility,
+  },
+  {
+    under: 'contracts',
     name: 'asyncapi',
     description: 'what the system takes and sends, as an AsyncAPI 3.0 document (--json for JSON)',
     load: async () => (await import('./contracts.ts')).asyncapi,

@@ -45,16 +45,24 @@ interface Diff {
   findings: Finding[];
 }
 
+const DEFAULT_COMPATIBILITY = '/api/v1/contract-settings/compatibility';
+
 /** Every contract with its newest version. */
 export const list: Action = async (options) => {
   const client = await openClient(options);
   const { items } = await client.request<{
     items: { name: string; body: { version: string; owner: string; compatibility?: string } }[];
   }>('GET', '/api/v1/contracts');
+  const byDefault = await client.request<{ compatibility: string }>('GET', DEFAULT_COMPATIBILITY);
   print({ items }, options.json, () =>
     table(
       ['type', 'version', 'compatibility', 'owner'],
-      items.map(({ name, body }) => [name, body.version, body.compatibility ?? 'BACKWARD', body.owner]),
+      items.map(({ name, body }) => [
+        name,
+        body.version,
+        body.compatibility ?? byDefault.compatibility,
+        body.owner,
+      ]),
     ),
   );
   return EXIT.ok;
@@ -146,6 +154,19 @@ export const deprecate: Action = async (options, [name, version]) => {
       ? `${name} ${release.version} is deprecated: ${release.deprecation.message}`
       : `${name} ${release.version} is not deprecated.`,
   );
+  return EXIT.ok;
+};
+
+/** The mode of contracts that name none; with a mode, changes it. */
+export const defaultCompatibility: Action = async (options, [mode]) => {
+  const client = await openClient(options);
+  const answer =
+    mode === undefined
+      ? await client.request<{ compatibility: string }>('GET', DEFAULT_COMPATIBILITY)
+      : await client.request<{ compatibility: string }>('PUT', DEFAULT_COMPATIBILITY, {
+          body: { compatibility: mode.toUpperCase() },
+        });
+  print(answer, options.json, () => `Contracts that name no mode are held to ${answer.compatibility}.`);
   return EXIT.ok;
 };
 

@@ -190,6 +190,10 @@ export interface Operations {
   'GET /api/v1/connectors/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Consumer groups: how far each is, and which process works on which partition. Permission: `events.read`. */
   'GET /api/v1/consumer-groups': { answer: { items: Array<{ group: string; lag: number; partitions: Array<{ partition: number; offset: number; lag: number; owner: string | null }> }>; nextCursor: string | null } };
+  /** The mode of contracts that name none. Permission: `definitions.read`. */
+  'GET /api/v1/contract-settings/compatibility': { answer: { compatibility: "BACKWARD" | "BACKWARD_TRANSITIVE" | "FORWARD" | "FORWARD_TRANSITIVE" | "FULL" | "FULL_TRANSITIVE" | "NONE" } };
+  /** Change the mode of contracts that name none, for versions that come from now on. Permission: `definitions.write`. */
+  'PUT /api/v1/contract-settings/compatibility': { body: { compatibility: "BACKWARD" | "BACKWARD_TRANSITIVE" | "FORWARD" | "FORWARD_TRANSITIVE" | "FULL" | "FULL_TRANSITIVE" | "NONE" }; answer: { compatibility: "BACKWARD" | "BACKWARD_TRANSITIVE" | "FORWARD" | "FORWARD_TRANSITIVE" | "FULL" | "FULL_TRANSITIVE" | "NONE" } };
   /** The newest version of every contract. Permission: `definitions.read`. */
   'GET /api/v1/contracts': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of a contract. Permission: `definitions.read`. */
@@ -558,9 +562,11 @@ export interface Operations {
   'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** The mode of contracts that name none. Permission: `definitions.read`. */
   'GET /schema-registry/config': { answer: Json };
+  /** Change the mode of contracts that name none. Permission: `definitions.write`. */
+  'PUT /schema-registry/config': { body: { compatibility: string }; answer: Json };
   /** The mode of a contract. Permission: `definitions.read`. */
   'GET /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
-  /** That nothing is written here. Permission: `definitions.read`. */
+  /** That no schema is written here. Permission: `definitions.read`. */
   'GET /schema-registry/mode': { answer: Json };
   /** A schema by its id. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/ids/{id}': { params: { id: number }; answer: Json };

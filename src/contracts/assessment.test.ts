@@ -44,12 +44,12 @@ describe('the assessment of a change', () => {
       '2.0.0',
     ],
   ])('of %s is a version to give', (_, next, change, suggestedVersion) => {
-    expect(assess(accepted, next)).toMatchObject({ change, suggestedVersion });
+    expect(assess(accepted, next, 'BACKWARD')).toMatchObject({ change, suggestedVersion });
   });
 
   it('names the versions that it was held against, each once', () => {
     const against = (compatibility: NonNullable<ContractBody['compatibility']>) => {
-      const { checkedAgainst, findings } = assess(accepted, { schema: number, compatibility });
+      const { checkedAgainst, findings } = assess(accepted, { schema: number, compatibility }, 'FULL');
       return [checkedAgainst, findings.map(({ version, direction }) => `${version} ${direction}`)];
     };
     expect(against('NONE')).toEqual([[], []]);
@@ -63,6 +63,9 @@ describe('the assessment of a change', () => {
   });
 
   it('of the first version has nothing to hold it against', () => {
-    expect(assess([], { schema: number })).toMatchObject({ isCompatible: true, suggestedVersion: '1.0.0' });
+    expect(assess([], { schema: number }, 'BACKWARD')).toMatchObject({
+      isCompatible: true,
+      suggestedVersion: '1.0.0',
+    });
   });
 });

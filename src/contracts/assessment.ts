@@ -10,7 +10,6 @@ import {
 import type { ContractBody } from './contract-kind.ts';
 import { isMeasured } from './quality-rules.ts';
 
-export const DEFAULT_MODE: CompatibilityMode = 'BACKWARD';
 const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
 
 /** What a change of a contract comes to, held against the versions that its mode names. */
@@ -33,10 +32,15 @@ type Changing = Pick<ContractBody, 'schema' | 'compatibility' | 'contentModel' |
  * Holds a changed contract against its accepted versions.
  *
  * @param accepted newest first
- * @example assess([{ version: '1.2.0', schema: { type: 'number' }, … }], { schema: { type: 'integer' } }).suggestedVersion // '2.0.0'
+ * @param defaultMode what a contract is held to that names no mode
+ * @example assess([{ version: '1.2.0', schema: { type: 'number' }, … }], { schema: { type: 'integer' } }, 'BACKWARD').suggestedVersion // '2.0.0'
  */
-export function assess(accepted: readonly ContractBody[], next: Changing): Assessment {
-  const mode = next.compatibility ?? DEFAULT_MODE;
+export function assess(
+  accepted: readonly ContractBody[],
+  next: Changing,
+  defaultMode: CompatibilityMode,
+): Assessment {
+  const mode = next.compatibility ?? defaultMode;
   const contentModel = next.contentModel ?? DEFAULT_CONTENT_MODEL;
   const [newest] = accepted;
   const versions = new Map(accepted.toReversed().map((contract) => [contract.version, contract])); // reworded ones count once
@@ -56,7 +60,7 @@ export function assess(accepted: readonly ContractBody[], next: Changing): Asses
     findings,
   };
   if (!newest) return { ...base, change: 'none', suggestedVersion: '1.0.0' };
-  const change = changeOf(newest, next, findings.length > 0, contentModel);
+  const change = changeOf(newest, next, findings.length > 0, { mode, contentModel });
   return { ...base, change, suggestedVersion: raised(newest.version, change) };
 }
 
@@ -64,13 +68,13 @@ function changeOf(
   newest: ContractBody,
   next: Changing,
   isBreaking: boolean,
-  contentModel: ContentModel,
+  { mode, contentModel }: Pick<Assessment, 'mode' | 'contentModel'>,
 ): Assessment['change'] {
   if (isBreaking) return 'major';
   if (digestOf(meaningOf(newest)) === digestOf(meaningOf(next))) return 'none';
   // Under NONE nothing is promised, but readers of the newest version still want to know.
   const breaks = () => compatibilityFindings('BACKWARD', newest.schema, next.schema, contentModel).length > 0;
-  if (next.compatibility === 'NONE' && breaks()) return 'major';
+  if (mode === 'NONE' && breaks()) return 'major';
   const hasSameRules = canonicalize(rulesOf(newest)) === canonicalize(rulesOf(next));
   return hasSameRules && isSameMeaning(newest.schema, next.schema) ? 'patch' : 'minor';
 }

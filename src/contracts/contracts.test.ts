@@ -12,7 +12,7 @@ describe('contracts', () => {
   beforeAll(async () => {
     database = await createTestDatabase(definitionMigrations);
     definitions = new Definitions(database.db);
-    contracts = new Contracts(definitions);
+    contracts = new Contracts(definitions, async () => 'BACKWARD');
   });
   afterAll(() => database.close());
   const contract = (version: string, schema: string, more = '') =>

@@ -7,6 +7,7 @@ import { compileSchema, type Validator } from '../kernel/schema.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
+import type { CompatibilityMode } from './compatibility.ts';
 import { type ContractBody, parseContract } from './contract-kind.ts';
 import { isMeasured, type MeasuredRule, measuredRule } from './quality-rules.ts';
 import { serviceLevelRules } from './service-levels.ts';
@@ -26,13 +27,16 @@ interface Compiled {
  */
 export class Contracts {
   readonly #definitions: Definitions;
+  readonly #defaultMode: () => Promise<CompatibilityMode>;
   /** By type, newest version first. */
   readonly #compiled = new Map<string, Compiled[]>();
   #measuredTypes: readonly string[] = [];
   readonly kind: DefinitionKind;
 
-  constructor(definitions: Definitions) {
+  /** @param defaultMode what contracts are held to that name no mode, asked anew with each change */
+  constructor(definitions: Definitions, defaultMode: () => Promise<CompatibilityMode>) {
     this.#definitions = definitions;
+    this.#defaultMode = defaultMode;
     definitions.onChange((changed) => this.#load(changed));
     this.kind = {
       kind: 'contract',
@@ -123,7 +127,11 @@ export class Contracts {
     if (!newest) return;
     const known = accepted.find(({ version }) => version === next.version);
     if (known && digestOf(meaningOf(known)) === digestOf(meaningOf(next)) && known === newest) return;
-    const { mode, findings, checkedAgainst, change, suggestedVersion } = assess(accepted, next);
+    const { mode, findings, checkedAgainst, change, suggestedVersion } = assess(
+      accepted,
+      next,
+      next.compatibility ?? (await this.#defaultMode()),
+    );
     const extensions = { suggestedVersion, checkedAgainst, findings: findings as unknown as Json };
     if (findings.length > 0) {
       const issues = findings.map(toIssue);

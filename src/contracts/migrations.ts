@@ -13,6 +13,11 @@ export const contractMigrations: Migration[] = [
         primary key (contract, version)
       );
       comment on table contract_deprecations is 'Versions that producers should leave. They stay usable: deprecation refuses nothing.';
+      create table contract_settings (
+        only_row bool primary key check (only_row),
+        default_compatibility text not null
+      );
+      comment on table contract_settings is 'One row at most: what contracts that name no mode are held to.';
       create table quarantined_events (
         id text primary key,
         contract text not null,

@@ -5,9 +5,10 @@ import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { plannedLane, type Write, write } from '../store/group-commit.ts';
 import { columns, timestamp } from '../store/rows.ts';
-import { type Assessment, assess, DEFAULT_MODE } from './assessment.ts';
-import { compatibilityFindings, type Finding } from './compatibility.ts';
+import { type Assessment, assess } from './assessment.ts';
+import { type CompatibilityMode, compatibilityFindings, type Finding } from './compatibility.ts';
 import type { ContractBody } from './contract-kind.ts';
+import type { DefaultCompatibility } from './default-compatibility.ts';
 
 /** A version that producers should leave; it stays usable. */
 export interface Deprecation {
@@ -24,6 +25,8 @@ export interface ContractVersion {
   /** The definition that first held it. */
   readonly definition: Definition;
   readonly body: ContractBody;
+  /** The mode that it is held to: its own, or the default of now. */
+  readonly compatibility: CompatibilityMode;
   readonly deprecation: Deprecation | undefined;
 }
 
@@ -93,8 +96,16 @@ export class ContractRegistry {
   readonly #db: Database;
   readonly #definitions: Pick<Definitions, 'list' | 'latest' | 'versions'>;
 
-  constructor(db: Database, definitions: Pick<Definitions, 'list' | 'latest' | 'versions'>) {
+  /** The mode of contracts that name none. */
+  readonly defaultCompatibility: DefaultCompatibility;
+
+  constructor(
+    db: Database,
+    definitions: Pick<Definitions, 'list' | 'latest' | 'versions'>,
+    defaultCompatibility: DefaultCompatibility,
+  ) {
     this.#db = db;
+    this.defaultCompatibility = defaultCompatibility;
     this.#definitions = definitions;
   }
 
@@ -118,6 +129,7 @@ export class ContractRegistry {
       'select version, deprecated_at as "deprecatedAt", sunset_at as "sunsetAt", message from contract_deprecations where contract = $1',
       [name],
     );
+    const defaultMode = await this.defaultCompatibility.mode();
     const deprecated = new Map(rows.map(({ version, ...deprecation }) => [version, deprecation]));
     const versions = new Map<string, ContractVersion>();
     for (const definition of definitions) {
@@ -125,7 +137,9 @@ export class ContractRegistry {
       // The newest wording of a version is read, its first definition says when it came.
       const reworded = versions.get(body.version)?.body ?? body;
       const { version } = body;
-      versions.set(version, { version, definition, body: reworded, deprecation: deprecated.get(version) });
+      const { compatibility = defaultMode } = reworded;
+      const deprecation = deprecated.get(version);
+      versions.set(version, { version, definition, body: reworded, compatibility, deprecation });
     }
     return [...versions.values()];
   }
@@ -159,6 +173,7 @@ export class ContractRegistry {
     return assess(
       accepted.map(({ body }) => body),
       next,
+      await this.defaultCompatibility.mode(),
     );
   }
 
@@ -193,11 +208,6 @@ export class ContractRegistry {
   deprecation(contract: string, version: string, deprecation: Deprecation | undefined): Write {
     return write(deprecationLane, { contract, version, deprecation });
   }
-}
-
-/** The mode that a contract is held to. */
-export function modeOf(body: ContractBody): NonNullable<ContractBody['compatibility']> {
-  return body.compatibility ?? DEFAULT_MODE;
 }
 
 /** What is emitted, or told of a task, is sent; all else that names a type waits for it or reads it. */

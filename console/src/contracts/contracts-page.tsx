@@ -70,7 +70,7 @@ function ContractTable({ contracts }: { contracts: readonly Contract[] }) {
             </td>
             <td className="mono">{body.version}</td>
             <td>{body.owner}</td>
-            <td className="wide-only">{body.compatibility ?? 'BACKWARD'}</td>
+            <td className="wide-only">{body.compatibility ?? 'default'}</td>
             <td className="wide-only end">
               <Time at={createdAt} />
             </td>
