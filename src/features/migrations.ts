@@ -93,6 +93,15 @@ export const featureMigrations: Migration[] = [
       );
       comment on table feature_pushed is 'Every row that was pushed, for vectors of the past.';
       create unique index feature_pushed_rows on feature_pushed (view, entity, time_ms, created_ms, md5(feature_values::text));
+      create table feature_pushed_expiry (
+        view text primary key,
+        kept_from_ms bigint,
+        pass_ms bigint not null,
+        is_passed bool not null,
+        dropping json
+      );
+      comment on table feature_pushed_expiry is 'How far each push view was freed of rows that no vector may ask for. The lock of a row is held by the process that drops the next page.';
+      comment on column feature_pushed_expiry.kept_from_ms is 'From when on what was pushed is whole; written with the rows that go.';
       create table feature_profiles (
         name text not null,
         version int not null,

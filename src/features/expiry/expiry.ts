@@ -6,6 +6,7 @@ import type { Database, Queryable } from '../../store/database.ts';
 import type { CompiledView } from '../compiled.ts';
 import type { RowView } from '../row-view.ts';
 import type { FeatureHorizons } from './horizons.ts';
+import { dropPushed } from './pushed-expiry.ts';
 
 /** How old the announcement of what goes is before it goes: by then every process refuses to answer from it. */
 export const EXPIRY_GRACE_MS = 60_000;
@@ -35,7 +36,7 @@ interface Dependencies {
 
 /**
  * Drops what no vector that may still be asked for needs: of a stream view the tiles and contributions older than its longest window, its lateness and
- * its retention; online rows that have not counted for as long. First it is announced from when on a view answers, and only then do rows go, page by page.
+ * its retention; online rows that have not counted for as long; of what was pushed all but the newest row from before. Of streams first it is announced from when on a view answers, and only then do rows go, page by page.
  *
  * @example await expiry.step() // true while there is more to do
  */
@@ -67,6 +68,8 @@ export class FeatureExpiry {
       if (Number.isFinite(view.reachMs)) more = (await this.#state(view)) || more;
     for (const view of views.rowViews())
       if (Number.isFinite(view.ttlMs)) more = (await this.#online(view)) || more;
+    for (const view of views.rowViews())
+      if (view.push !== undefined) more = (await this.#pushed(view)) || more;
     await this.#deps.horizons.refresh();
     return more;
   }
@@ -144,6 +147,20 @@ export class FeatureExpiry {
     );
     dropped.add(gone.length, { view: name });
     return gone.length === limits.featureExpireRowsMax;
+  }
+
+  /** What was pushed, but for the newest row of each entity from before the time that may still be asked for. */
+  async #pushed({ name, retentionMs }: RowView): Promise<boolean> {
+    const { db, clock, limits } = this.#deps;
+    const { dropped: gone, more } = await dropPushed(db, {
+      view: name,
+      nowMs: clock.now(),
+      retentionMs: retentionMs ?? limits.featureRetentionMs,
+      rowsMax: limits.featureExpireRowsMax,
+      stride: STRIDE,
+    });
+    dropped.add(gone, { view: name });
+    return more;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
