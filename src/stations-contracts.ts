@@ -6,6 +6,7 @@ import { QuarantineRetention } from './contracts/quarantine-retention.ts';
 import { ContractRegistry } from './contracts/registry.ts';
 import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
+import { logBegin } from './events/retention/log-begin.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
@@ -35,6 +36,7 @@ export function createContracts({ db, commit, clock, limits }: Store, { definiti
       limits,
       rulesOf: (type) => contracts.measuredOf(type),
       types: () => contracts.measuredTypes(),
+      logBegin,
       emit: (event) => commit.commit([log.write(event)]),
     }),
     quarantine: new Quarantine({

@@ -47,6 +47,8 @@ interface Dependencies {
   /** The rules that are measured of a type's events, by its newest version. */
   rulesOf(type: string): readonly MeasuredRule[];
   types(): readonly string[];
+  /** Since when (milliseconds since the epoch) every event is kept, and whether any was ever dropped; nothing while there is no log. */
+  logBegin(tx: Queryable): Promise<{ sinceMs: number; isDropped: boolean } | undefined>;
   /** Appends an event, durably when it resolves: told when a rule fails and when it holds again. */
   emit(event: CloudEvent): Promise<unknown>;
 }
@@ -54,7 +56,7 @@ interface Dependencies {
 const meter = metrics.getMeter('aios.contracts');
 const valueGauge = meter.createObservableGauge('aios.contracts.quality.value', {
   description:
-    'What a quality rule came to in the newest window that this process judged, in the unit of the rule (freshness: seconds)',
+    'What a quality rule came to in the newest window that this process judged, in the unit of the rule (freshness, retention: seconds)',
 });
 const failedCounter = meter.createCounter('aios.contracts.quality.failed', {
   description: 'Windows in which a quality rule did not hold',
@@ -96,6 +98,7 @@ export class QualityMonitor {
     for (const logged of events) {
       const { event, timeMs } = logged;
       for (const rule of this.#dependencies.rulesOf(event.type)) {
+        if (rule.isOfLog) continue;
         const startMs = timeMs - (timeMs % rule.windowMs);
         const key = `${event.type}\0${rule.name}\0${startMs}`;
         const group = groups.get(key);
@@ -180,7 +183,11 @@ export class QualityMonitor {
       for (let startMs = firstMs; startMs < untilMs; startMs += rule.windowMs) {
         const counters = counted.get(startMs) ?? noCounters();
         newestMs = Math.max(newestMs, counters.newestMs);
-        const value = rule.value(counters, startMs + rule.windowMs, newestMs);
+        const endMs = startMs + rule.windowMs;
+        // What the log held at the end of an older window is not known any more.
+        const value = rule.isOfLog
+          ? await this.#kept(tx, rule, endMs === untilMs ? endMs : undefined)
+          : rule.value(counters, endMs, newestMs);
         const verdict = verdictOf(rule, value, startMs < state.begun_at);
         if (value !== undefined)
           this.#judged.set(`${contract} ${rule.name}`, { contract, rule: rule.name, value });
@@ -213,6 +220,15 @@ export class QualityMonitor {
       'update contract_quality_rules set untold = null where contract = $1 and rule = $2 and judged_until = $3',
       [contract, rule.name, timestamp(untilMs)],
     );
+  }
+
+  /** For how many seconds the log was whole at the end of a window; nothing while a log that never lost an event is younger than was promised. */
+  async #kept(tx: Queryable, rule: MeasuredRule, endMs: number | undefined): Promise<number | undefined> {
+    if (endMs === undefined) return undefined;
+    const begin = await this.#dependencies.logBegin(tx);
+    if (!begin) return undefined;
+    const seconds = Math.max(0, endMs - begin.sinceMs) / 1000;
+    return begin.isDropped || rule.holds(seconds) ? seconds : undefined;
   }
 
   /** The rule's row, locked; begun with the window of its first event, or with the one that is open now. */

@@ -65,6 +65,8 @@ export interface MeasuredRule {
   readonly name: string;
   readonly rule: QualityRule;
   readonly windowMs: number;
+  /** Nothing is counted: the value is for how long the log is whole at the end of the window, in seconds. */
+  readonly isOfLog?: boolean;
   /** Whether an event counts against the rule; of distinct values the value itself, nothing when it has none. */
   matches(event: CloudEvent, recordedAtMs: number): boolean | string | undefined;
   /** What the rule comes to at the end of a window; nothing when there was nothing to measure. */

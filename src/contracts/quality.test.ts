@@ -3,12 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import type { Json } from '../kernel/json.ts';
+import { compileSchema } from '../kernel/schema.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Distinct } from './distinct.ts';
 import { contractMigrations } from './migrations.ts';
 import { QualityMonitor } from './quality-monitor.ts';
 import { count, measuredRule, noCounters, type QualityRule } from './quality-rules.ts';
-import { serviceLevelRules } from './service-levels.ts';
+import { SERVICE_LEVELS_SCHEMA, serviceLevelRules } from './service-levels.ts';
 
 const START_MS = Date.parse('2026-03-01T00:00:00Z');
 const HOUR_MS = 3_600_000;
@@ -113,6 +114,7 @@ describe('a quality rule', () => {
       { property: 'latency', value: 5, unit: 'm' },
       { property: 'frequency', value: 2, unit: 'h' },
       { property: 'retention', value: 'P1Y' },
+      { property: 'availability', value: 99 },
     ]);
     expect(others).toEqual([]);
     expect([latency!.name, frequency!.name, frequency!.windowMs]).toEqual([
@@ -126,6 +128,20 @@ describe('a quality rule', () => {
     expect(latency!.value(counters, START_MS + HOUR_MS, START_MS)).toBe(1);
     expect(latency!.holds(1)).toBe(false);
     expect(frequency!.holds(0)).toBe(false);
+  });
+
+  it('comes of a retention that is a number, which a contract gives a unit', () => {
+    const [kept] = serviceLevelRules([{ property: 'retention', value: 2, unit: 'y' }]);
+    expect([kept!.name, kept!.holds(2 * 365 * 86_400), kept!.holds(2 * 365 * 86_400 - 1)]).toEqual([
+      'retention 2 y',
+      true,
+      false,
+    ]);
+    const issues = compileSchema(SERVICE_LEVELS_SCHEMA);
+    expect(issues([{ property: 'retention', value: 'P1Y' }])).toEqual([]);
+    expect(issues([{ property: 'retention', value: 1, unit: 'd' }])).toEqual([]);
+    expect(issues([{ property: 'retention', value: 1 }])).not.toEqual([]);
+    expect(issues([{ property: 'latency', value: 'PT5M', unit: 'm' }])).not.toEqual([]);
   });
 
   it('says nothing of a window without events, but for their number and their age', () => {
@@ -151,6 +167,7 @@ describe('the monitor of quality rules', () => {
       limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
       rulesOf: (type) => (type === 'order' ? rules : []),
       types: () => ['order'],
+      logBegin: async () => undefined,
       emit: async (one) => {
         if (isDown) throw new Error('down');
         told.push(one);
@@ -253,6 +270,7 @@ describe('the monitor of quality rules', () => {
       limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
       rulesOf: () => [measuredRule({ metric: 'rowCount' })],
       types: () => ['visit'],
+      logBegin: async () => undefined,
       emit: async () => {},
     });
     clock.advanceBy(HOUR_MS / 2);
@@ -260,5 +278,42 @@ describe('the monitor of quality rules', () => {
     clock.advanceBy(2 * HOUR_MS);
     await visits.judge();
     expect((await visits.windows('visit', 10)).map(({ status }) => status)).toEqual(['failed', 'empty']);
+  });
+
+  it('holds a promised retention against what the log has kept, and tells once events went too early', async () => {
+    let begin: { sinceMs: number; isDropped: boolean } | undefined;
+    told.length = 0;
+    clock.advanceTo(START_MS + 1000.5 * HOUR_MS);
+    const startMs = clock.now();
+    const kept = new QualityMonitor({
+      db: database.db,
+      clock,
+      limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
+      rulesOf: () => serviceLevelRules([{ property: 'retention', value: 6, unit: 'h' }]),
+      types: () => ['kept'],
+      logBegin: async () => begin,
+      emit: async (one) => void told.push(one),
+    });
+    const judged = async () => {
+      await kept.judge();
+      clock.advanceBy(HOUR_MS);
+      await kept.judge();
+      const [newest] = await kept.windows('kept', 1);
+      return [newest!.status, newest!.value];
+    };
+    expect(await judged()).toEqual(['empty', null]);
+    begin = { sinceMs: startMs, isDropped: false };
+    expect((await judged())[0]).toBe('empty'); // young, and all of it is there
+    const endMs = () => clock.now() - LATENESS_MS - ((clock.now() - LATENESS_MS) % HOUR_MS);
+    begin = { sinceMs: endMs() - 6 * HOUR_MS, isDropped: true };
+    expect(await judged()).toEqual(['passed', 7 * 3600]);
+    begin = { sinceMs: endMs() - 3 * HOUR_MS, isDropped: true };
+    expect(await judged()).toEqual(['failed', 4 * 3600]);
+    expect(told).toMatchObject([
+      { type: 'aios.contract.quality.failed.v1', data: { rule: 'retention 6 h', value: 4 * 3600 } },
+    ]);
+    expect(await kept.states('kept')).toMatchObject([{ rule: 'retention 6 h', status: 'failed' }]);
+    begin = { sinceMs: endMs() - 5 * HOUR_MS, isDropped: true };
+    expect(await judged()).toEqual(['passed', 6 * 3600]);
   });
 });

@@ -8,6 +8,7 @@ import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
+import { logBegin } from './log-begin.ts';
 import { type Dropped, Retention } from './retention.ts';
 
 const DAY_MS = 86_400_000;
@@ -79,6 +80,8 @@ describe('the retention of the log', () => {
     nowMs += DAY_MS;
     expect(await retention.pass()).toEqual([]);
     expect(await tables()).toEqual(['event_keys_1', 'events_1', 'events_2']);
+    const begunMs = nowMs - DAY_MS;
+    expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs, isDropped: false });
     await append('new', 50);
     await consumed('reader');
     nowMs += 15.5 * DAY_MS;
@@ -89,6 +92,7 @@ describe('the retention of the log', () => {
     expect(dropped!.first.reduce((sum, offset) => sum + offset, 0)).toBe(100);
     expect(audited).toEqual([dropped]);
     expect(await tables()).not.toContain('events_1');
+    expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs + DAY_MS, isDropped: true });
     const dead = await database.db.query<{ dead: number }>(
       "select coalesce(sum(n_tup_del), 0)::int as dead from pg_stat_user_tables where relname like 'events%' or relname like 'event_keys%'",
     );
