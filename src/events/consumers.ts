@@ -23,7 +23,8 @@ export class EventConsumers {
   /** Tells of groups that are not this process' any more, for their dead letters. */
   onUnknownGroup: (group: string) => Promise<ConsumerDefinition | undefined> = async () => undefined;
   readonly deadLetters: DeadLetters;
-  readonly #membership: Membership;
+  /** What this process is to the groups. */
+  readonly membership: Membership;
   #stopListening: (() => void) | undefined;
   readonly #observe = (result: ObservableResult) => {
     for (const [group, lag] of Object.entries(this.lags())) result.observe(lag, { group });
@@ -31,7 +32,7 @@ export class EventConsumers {
 
   constructor(dependencies: ConsumerDependencies) {
     this.#dependencies = dependencies;
-    this.#membership = new Membership({
+    this.membership = new Membership({
       ...dependencies,
       onAppended: ({ heads, types }) => this.#notice(heads, types),
       onError: (error) => dependencies.onError?.('membership', toAiosError(error)),
@@ -43,7 +44,7 @@ export class EventConsumers {
   }
 
   add(definition: ConsumerDefinition): Consumer {
-    const consumer = new Consumer(definition, this.#dependencies, this.#membership);
+    const consumer = new Consumer(definition, this.#dependencies, this.membership);
     this.#consumers.push(consumer);
     return consumer;
   }
@@ -87,7 +88,7 @@ export class EventConsumers {
       for (const { partition, offset } of events) heads.set(partition, offset + 1);
       const types = [...new Set(events.map(({ event }) => event.type))];
       this.#notice(heads, types);
-      if (this.#consumers.some((consumer) => consumer.isShared())) this.#membership.tell(heads, types);
+      if (this.#consumers.some((consumer) => consumer.isShared())) this.membership.tell(heads, types);
     });
     lagGauge.addCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
@@ -97,7 +98,7 @@ export class EventConsumers {
     this.#stopListening?.();
     lagGauge.removeCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
-    await this.#membership.close();
+    await this.membership.close();
   }
 
   #notice(heads: Appendix['heads'], types: Appendix['types']): void {

@@ -32,18 +32,27 @@ export async function registerGroup(
 }
 
 /**
- * The partitions of a group, and its living members in one order for all. A member lives while its lease runs and its session is there: that of
- * a process that was killed ends with it, that of one that stands still ends by time.
+ * A member lives while its lease runs and its session is there: that of a process that was killed ends with it, that of one that stands still ends
+ * by time.
  */
+const MEMBERS = `select member from event_group_members m
+  where m.consumer_group = $1 and lease_until > clock_timestamp() and exists (
+    select from pg_stat_get_activity(m.pid) a where a.backend_start is not distinct from m.backend_start)
+  order by md5($1 || member)`;
+
+/** The living members of a group, in one order for all. */
+export async function readMembers(db: Queryable, group: string): Promise<string[]> {
+  return (await db.query<{ member: string }>(MEMBERS, [group])).map(({ member }) => member);
+}
+
+/** The partitions of a group, and its living members in one order for all. */
 export async function readGroup(
   db: Queryable,
   group: string,
 ): Promise<{ partitions: GroupPartition[]; members: string[] }> {
   const rows = await db.query<GroupPartition & { members: string[] | null }>(
     `select partition, log_offset, epoch, owner, next_offset,
-       (select json_agg(member order by md5($1 || member)) from event_group_members m
-        where m.consumer_group = $1 and lease_until > clock_timestamp() and exists (
-          select from pg_stat_get_activity(m.pid) a where a.backend_start is not distinct from m.backend_start)) as members
+       array_to_json(array(${MEMBERS})) as members
      from event_consumers join event_partitions using (partition) where consumer_group = $1 order by partition`,
     [group],
   );

@@ -32,30 +32,6 @@ export async function registerBridges(db: Queryable, names: readonly string[]): 
   await db.query('insert into bridges (name) select unnest($1::text[]) on conflict do nothing', [names]);
 }
 
-/** Takes and renews the leases of sources that nobody else holds. Answers with those that are held now. */
-export async function holdSources(
-  db: Queryable,
-  names: readonly string[],
-  owner: string,
-  leaseMs: number,
-): Promise<Set<string>> {
-  const rows = await db.query<{ name: string }>(
-    `update bridges set owner = $2, lease_until = clock_timestamp() + $3 * interval '1 ms'
-     where name = any($1::text[]) and not is_paused
-       and (owner is null or owner = $2 or lease_until < clock_timestamp()) returning name`,
-    [names, owner, leaseMs],
-  );
-  return new Set(rows.map(({ name }) => name));
-}
-
-/** Gives sources up, so that others take them at their next look. */
-export async function releaseSources(db: Queryable, names: readonly string[], owner: string): Promise<void> {
-  await db.query(
-    'update bridges set owner = null, lease_until = null where name = any($1::text[]) and owner = $2',
-    [names, owner],
-  );
-}
-
 /** @returns whether that was not so before */
 export async function setPaused(tx: Queryable, name: string, isPaused: boolean): Promise<boolean> {
   const rows = await tx.query(

@@ -2,7 +2,6 @@ import type { LookupAddress } from 'node:dns';
 import type { Clock } from '../../kernel/clock.ts';
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Database } from '../../store/database.ts';
 import type { Definition, Definitions } from '../../store/definitions.ts';
@@ -12,18 +11,11 @@ import type { EventConsumers } from '../consumers.ts';
 import type { EventLog } from '../log.ts';
 import { type BridgeDefinition, protocolOf } from './bridge-kind.ts';
 import { openBridge, type RunningBridge } from './bridge-run.ts';
-import {
-  holdSources,
-  readBridges,
-  registerBridges,
-  releaseSources,
-  setNotice,
-  setPaused,
-  setProblem,
-} from './bridge-store.ts';
+import { readBridges, registerBridges, setNotice, setPaused, setProblem } from './bridge-store.ts';
 import { type BridgeView, bridgeGroup, viewOf } from './bridge-view.ts';
 import { letterHandler } from './letters.ts';
 import type { BridgeProtocol } from './protocol.ts';
+import { SourceShare } from './sharing/source-share.ts';
 
 export interface BridgesDependencies {
   db: Database;
@@ -54,14 +46,15 @@ type Actor = { kind: string; id: string };
 type Bridge = { readonly version: number; readonly definition: BridgeDefinition };
 
 /**
- * Runs the bridges that are defined: a source in one process at a time, by a lease; a sink as a consumer group, shared as all are. What is applied, paused or
+ * Runs the bridges that are defined: a source in one process at a time, all of them spread over the processes; a sink as a consumer group, shared as all
+ * are. What is applied, paused or
  * resumed in whichever process is followed within `bridgePollMs`.
  *
  * @example const bridges = new Bridges(dependencies); await bridges.start(); await bridges.pause('orders', by)
  */
 export class Bridges {
   readonly #dependencies: BridgesDependencies;
-  readonly #owner = newId('mem');
+  readonly #share: SourceShare;
   readonly #running = new Map<string, { version: number; bridge: RunningBridge }>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -69,7 +62,8 @@ export class Bridges {
 
   constructor(dependencies: BridgesDependencies) {
     this.#dependencies = dependencies;
-    const { consumers } = dependencies;
+    const { db, limits, consumers } = dependencies;
+    this.#share = new SourceShare({ db, limits, membership: consumers.membership });
     const others = consumers.onUnknownGroup;
     consumers.onUnknownGroup = async (group) => {
       const bridge = this.#defined().find(({ definition: { name } }) => bridgeGroup(name) === group);
@@ -90,6 +84,7 @@ export class Bridges {
     this.#isEnding = true;
     await this.#looking;
     await this.#end([...this.#running.keys()]);
+    await this.#share.leave();
   }
 
   /** All bridges by name, with how they fare in whichever process. */
@@ -162,7 +157,7 @@ export class Bridges {
   }
 
   async #follow(): Promise<void> {
-    const { db, limits, protocols } = this.#dependencies;
+    const { db, protocols } = this.#dependencies;
     const defined = this.#defined();
     if (defined.length === 0) return;
     const rows = await readBridges(db);
@@ -181,16 +176,12 @@ export class Bridges {
     const sources = active
       .filter(({ definition }) => definition.from)
       .map(({ definition: { name } }) => name);
-    const held =
-      sources.length > 0 ? await holdSources(db, sources, this.#owner, limits.consumerLeaseMs) : new Set();
+    const { held, given } = await this.#share.hold(sources);
     const wanted = active.filter(({ definition: { name, to } }) => to || held.has(name));
     const over = [...this.#running].filter(
       ([name, { version }]) => !wanted.some((one) => one.definition.name === name && one.version === version),
     );
-    await this.#end(
-      over.map(([name]) => name),
-      (name) => !held.has(name),
-    );
+    await this.#end([...new Set([...over.map(([name]) => name), ...given])], (name) => !held.has(name));
     await Promise.all(
       wanted.filter(({ definition: { name } }) => !this.#running.has(name)).map((one) => this.#begin(one)),
     );
@@ -216,7 +207,7 @@ export class Bridges {
     await Promise.all(names.map((name) => this.#running.get(name)?.bridge.stop()));
     for (const name of names) this.#running.delete(name);
     const released = names.filter(isReleased);
-    if (released.length > 0) await releaseSources(this.#dependencies.db, released, this.#owner);
+    if (released.length > 0) await this.#share.release(released);
   }
 
   /** What goes wrong stands in the status of the bridge until it goes well. */
