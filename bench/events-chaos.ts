@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../examples/returns/simulator.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
+import { ending, type OnEnd } from './ending.ts';
 import { KilledProduct } from './kills.ts';
 import { freePort, type Product, temporaryFolder } from './product.ts';
 import { returnRequest } from './requests.ts';
@@ -28,11 +29,17 @@ interface Replay {
 }
 
 /** The event log under kill -9, of the server and of Postgres, while events come in and are replayed: what was acknowledged is there and is counted once. */
-export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosResult> {
+export function chaos(options: ChaosOptions): Promise<ChaosResult> {
+  return ending((onEnd) => run(options, onEnd));
+}
+
+async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
+  onEnd(() => folder.dispose());
   const port = await freePort();
   const product = await KilledProduct.start({ dataDir: folder.path, port }, random);
+  onEnd(() => product.end());
   await product.current.client.request('POST', '/api/v1/apply', {
     body: {
       files: [
@@ -42,6 +49,7 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
     },
   });
   const producers = new Producers(product.current);
+  onEnd(() => producers.abandon());
   const replays = new Map<string, number>();
   for (let round = 1; round <= rounds; round++) {
     await sleep(300 + random() * 900);
@@ -54,8 +62,6 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
   }
   await producers.stop();
   const figures = await check(product, producers.accepted, replays, say);
-  await product.current.stop();
-  await folder.dispose();
   const held =
     figures.lost === 0 && figures.doubled === 0 && figures.replayedWrong === 0 && figures.auditValid;
   return { figures: { rounds, seed, replays: replays.size, ...figures }, held };
@@ -69,6 +75,7 @@ class Producers {
   readonly #key: string;
   #next = 0;
   #ends = false;
+  #isAbandoned = false;
   readonly #posters: Promise<void>[];
 
   constructor({ port, key }: Product) {
@@ -82,10 +89,19 @@ class Producers {
     await Promise.all(this.#posters);
   }
 
+  /** Without an answer to what was sent last. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.stop();
+  }
+
   async #post(): Promise<void> {
     while (!this.#ends) {
       const batch = Array.from({ length: BATCH }, () => returnRequest(this.#next++));
-      while (!(await this.#send(batch).catch(() => false))) await sleep(50); // killed, or not up again yet
+      while (!(await this.#send(batch).catch(() => false))) {
+        if (this.#isAbandoned) return;
+        await sleep(50); // killed, or not up again yet
+      }
       for (const { id } of batch) this.accepted.add(String(id));
       await sleep(20);
     }

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProblemError } from '../src/client/client.ts';
 import { type Product, type ProductOptions, startProduct } from './product.ts';
@@ -34,6 +36,16 @@ export class KilledProduct {
     return victim;
   }
 
+  /** Ends the server, and its Postgres where a server that was killed has left it: that outlives it, to be joined by the next one. */
+  async end(): Promise<void> {
+    await this.#product.stop();
+    const pid = await this.#product.postgresPid().catch(() => undefined);
+    const isLeft = async () => pid !== undefined && (await isPostgresOf(pid, this.#options.dataDir));
+    if (!(await isLeft())) return;
+    process.kill(pid!, 'SIGQUIT');
+    for (let tries = 0; tries < 200 && (await isLeft()); tries++) await sleep(50);
+  }
+
   /** Asks until there is an answer, of whichever process. What is refused for good is told. */
   async persist<T>(ask: (client: Product['client']) => Promise<T>): Promise<T> {
     for (;;) {
@@ -57,4 +69,10 @@ async function killPostgres({ postgresPid }: Product): Promise<void> {
       await sleep(50);
     }
   }
+}
+
+/** The file may name a process that has ended, and its number another process by now. */
+async function isPostgresOf(pid: number, dataDir: string): Promise<boolean> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return command.split('\0').includes(join(dataDir, 'postgres'));
 }

@@ -3,6 +3,7 @@ import { seededRandom } from '../examples/returns/simulator.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { joinEmbeddedPostgres } from '../src/store/embedded-address.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
+import { ending, type OnEnd } from './ending.ts';
 import { KilledProduct } from './kills.ts';
 import { freePort, temporaryFolder } from './product.ts';
 
@@ -30,11 +31,17 @@ interface Pass {
 }
 
 /** Passes over the table of a batch view under kill -9, of the server and of Postgres: each ends, every newest row is online, and no entity is counted twice. */
-export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosResult> {
+export function chaos(options: ChaosOptions): Promise<ChaosResult> {
+  return ending((onEnd) => run(options, onEnd));
+}
+
+async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
+  onEnd(() => folder.dispose());
   const env = { AIOS_FEATURE_SCHEMAS: 'shop', AIOS_LIMITS: `featureMaterializeRowsMax=${PAGE}` };
   const product = await KilledProduct.start({ dataDir: folder.path, port: await freePort(), env }, random);
+  onEnd(() => product.end());
   const table = await Table.create(`${folder.path}/postgres`, random);
   await product.persist((client) =>
     client.request('POST', '/api/v1/apply', {
@@ -70,8 +77,6 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
       `round ${round}: killed ${victim} in a pass (${mode}) that had ${atKill.entities} of ${atKill.total} entities: ${pass.status} with ${pass.entities}; ${wrong} rows wrong`,
     );
   }
-  await product.current.stop();
-  await folder.dispose();
   const held = figures.unended === 0 && figures.wrong === 0 && figures.doubled === 0;
   return { figures: { rounds, seed, ...figures }, held };
 }

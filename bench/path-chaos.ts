@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../examples/returns/simulator.ts';
 import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
+import { ending, type OnEnd } from './ending.ts';
 import { KilledProduct } from './kills.ts';
 import { freePort, type Product, temporaryFolder } from './product.ts';
 import { ORDERS, orderOf, returnRequest } from './requests.ts';
@@ -9,12 +10,19 @@ import { ORDERS, orderOf, returnRequest } from './requests.ts';
 type Refunds = Awaited<ReturnType<typeof startRefunds>>;
 
 /** The path under kill -9, of the server and of Postgres: what was accepted is decided once, and paid once. */
-export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosResult> {
+export function chaos(options: ChaosOptions): Promise<ChaosResult> {
+  return ending((onEnd) => run(options, onEnd));
+}
+
+async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
+  onEnd(() => folder.dispose());
   const port = await freePort();
   const refunds = await startRefunds(`${folder.path}/refunds.jsonl`, 50);
+  onEnd(() => refunds.stop());
   const warehouse = await startWarehouse(`${folder.path}/warehouse.jsonl`);
+  onEnd(() => warehouse.stop());
   const options = {
     dataDir: folder.path,
     port,
@@ -22,6 +30,7 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
     env: { AIOS_VAR_REFUNDS_URL: refunds.url, AIOS_VAR_WAREHOUSE_URL: warehouse.url },
   };
   const product = await KilledProduct.start(options, random);
+  onEnd(() => product.end());
   for (let from = 0; from < ORDERS; from += 500) {
     await publish(
       product.current,
@@ -29,15 +38,13 @@ export async function chaos({ rounds, seed, say }: ChaosOptions): Promise<ChaosR
     );
   }
   const posting = new Posting(port, product.current.key);
+  onEnd(() => posting.abandon());
   for (let round = 1; round <= rounds; round++) {
     const victim = await product.killWithin(300, 1500);
     say(`round ${round}: killed ${victim}; ${posting.accepted.size} requests accepted so far`);
   }
   await posting.stop();
   const figures = await check(product.current, [...posting.accepted], refunds, say);
-  await product.current.stop();
-  await Promise.all([refunds.stop(), warehouse.stop()]);
-  await folder.dispose();
   const held = figures.lost === 0 && figures.doubled === 0 && figures.auditValid;
   return { figures: { rounds, seed, ...figures }, held };
 }
@@ -50,6 +57,7 @@ class Posting {
   readonly #key: string;
   #next = 0;
   #ends = false;
+  #isAbandoned = false;
   readonly #posters: Promise<void>[];
 
   constructor(port: number, key: string) {
@@ -63,6 +71,12 @@ class Posting {
     await Promise.all(this.#posters);
   }
 
+  /** Without an answer to what was sent last. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.stop();
+  }
+
   async #post(): Promise<void> {
     while (!this.#ends) {
       const number = this.#next++;
@@ -73,6 +87,7 @@ class Posting {
           () => true,
           () => false,
         );
+        if (this.#isAbandoned) return;
         if (!answered) await sleep(50); // killed, or not up again yet
       }
       this.accepted.add(String(request.id));

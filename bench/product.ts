@@ -61,7 +61,10 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     },
   });
   const baseUrl = `http://127.0.0.1:${options.port}`;
-  await untilReady(child, baseUrl);
+  await untilReady(child, baseUrl).catch(async (error: unknown) => {
+    await end(child, 'SIGKILL');
+    throw error;
+  });
   const startMs = performance.now() - startedAt;
   const key = (await readFile(join(options.dataDir, 'admin.key'), 'utf8')).trim();
   return {
