@@ -39,7 +39,7 @@ export interface Started {
 }
 
 /** The whole product with its example, as `npm start` runs it, in a process and a data folder of its own. */
-export async function startProduct(): Promise<Started> {
+export async function startProduct(environment: Record<string, string> = {}): Promise<Started> {
   const dataDir = await mkdtemp(join(tmpdir(), 'aios-console-'));
   await chmod(dataDir, 0o755); // as root, Postgres runs as another user
   const main = join(import.meta.dirname, '..', 'src', 'main.ts');
@@ -50,6 +50,7 @@ export async function startProduct(): Promise<Started> {
       AIOS_PORT: String(await freePort()),
       AIOS_GRPC_PORT: 'off', // the next port may be another test's
       AIOS_SIMULATION_PER_SECOND: '20',
+      ...environment,
     },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -1,10 +1,12 @@
 import { Group, Tabs } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { bridgesQuery } from '../api/bridges.ts';
 import { quarantineQuery } from '../api/contracts.ts';
 import { deadLettersQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
 import { Page } from '../display/page.tsx';
+import { Bridges } from './bridges.tsx';
 import { ConsumerGroups } from './consumer-groups.tsx';
 import { DeadLetters } from './dead-letters.tsx';
 import { EventLog } from './event-log.tsx';
@@ -18,8 +20,10 @@ export function EventsPage() {
   const navigate = route.useNavigate();
   const letters = useQuery({ ...deadLettersQuery, refetchInterval: 5_000 });
   const quarantine = useQuery({ ...quarantineQuery, refetchInterval: 5_000 });
+  const bridges = useQuery(bridgesQuery);
   const open = letters.data?.items.length ?? 0;
   const kept = quarantine.data?.items.length ?? 0;
+  const failing = bridges.data?.items.filter(({ state }) => state === 'failing').length ?? 0;
   return (
     <Page
       title="Events"
@@ -44,6 +48,12 @@ export function EventsPage() {
               {kept > 0 && <Badge tone="attention">{kept}</Badge>}
             </Group>
           </Tabs.Tab>
+          <Tabs.Tab value="bridges">
+            <Group gap={8} wrap="nowrap">
+              Bridges
+              {failing > 0 && <Badge tone="bad">{failing}</Badge>}
+            </Group>
+          </Tabs.Tab>
           <Tabs.Tab value="webhooks">Webhooks</Tabs.Tab>
           <Tabs.Tab value="groups">Consumer groups</Tabs.Tab>
         </Tabs.List>
@@ -55,6 +65,9 @@ export function EventsPage() {
         </Tabs.Panel>
         <Tabs.Panel value="quarantine">
           <Quarantine events={quarantine} />
+        </Tabs.Panel>
+        <Tabs.Panel value="bridges">
+          <Bridges />
         </Tabs.Panel>
         <Tabs.Panel value="webhooks">
           <Webhooks />

@@ -1,0 +1,78 @@
+import { Button, type ButtonProps, Group, Stack, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { type QueryKey, useMutation, useQueryClient } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { act } from '../api/request.ts';
+import { CopyAs } from './copy-as.tsx';
+import { Dialog } from './overlay.tsx';
+import { ProblemView } from './states.tsx';
+
+interface ConfirmedButtonProps {
+  /** Of the button and of the one that confirms. */
+  label: string;
+  /** For those who hear it: with what it acts on. */
+  name?: string;
+  question: string;
+  /** What follows. */
+  children: ReactNode;
+  /** Of the POST. */
+  path: string;
+  cli?: string;
+  /** What is read again then. */
+  changes: QueryKey;
+  isDestructive?: boolean;
+  icon?: ReactNode;
+  size?: ButtonProps['size'];
+}
+
+/** A button that asks before it acts, and says what came of it when it could not. */
+export function ConfirmedButton({
+  label,
+  name = label,
+  question,
+  children,
+  path,
+  cli,
+  changes,
+  isDestructive = false,
+  icon,
+  size = 'compact-sm',
+}: ConfirmedButtonProps) {
+  const queries = useQueryClient();
+  const [opened, dialog] = useDisclosure(false);
+  const change = useMutation({
+    mutationFn: () => act('POST', path),
+    onSuccess: () => dialog.close(),
+    onSettled: () => queries.invalidateQueries({ queryKey: changes }),
+  });
+  const close = () => {
+    change.reset();
+    dialog.close();
+  };
+  return (
+    <>
+      <Button size={size} variant="default" leftSection={icon} aria-label={name} onClick={dialog.open}>
+        {label}
+      </Button>
+      <Dialog opened={opened} onClose={close} title={question}>
+        <Stack>
+          <Text size="sm">{children}</Text>
+          {change.error && <ProblemView error={change.error} />}
+          <Group justify="flex-end">
+            <CopyAs what={name} command={{ method: 'POST', path, ...(cli ? { cli } : {}) }} />
+            <Button variant="default" onClick={close}>
+              Leave it
+            </Button>
+            <Button
+              {...(isDestructive ? { color: 'red.8' } : {})}
+              loading={change.isPending}
+              onClick={() => change.mutate()}
+            >
+              {label}
+            </Button>
+          </Group>
+        </Stack>
+      </Dialog>
+    </>
+  );
+}

@@ -1,0 +1,137 @@
+import { Group, Stack, Text } from '@mantine/core';
+import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { type Bridge, bridgePath, bridgesQuery } from '../api/bridges.ts';
+import { meQuery } from '../api/queries.ts';
+import { ProblemError } from '../api/request.ts';
+import { Badge } from '../display/badge.tsx';
+import { ConfirmedButton } from '../display/confirmed-button.tsx';
+import { CopyAs } from '../display/copy-as.tsx';
+import { count } from '../display/format.ts';
+import { JsonView } from '../display/json-view.tsx';
+import { ProblemView } from '../display/states.tsx';
+import { Time } from '../display/time.tsx';
+import type { Tone } from '../display/tone.ts';
+
+const TONES: Readonly<Record<Bridge['state'], Tone>> = {
+  running: 'good',
+  paused: 'quiet',
+  failing: 'bad',
+  waiting: 'attention',
+};
+
+/** Its state, with what went wrong last. */
+export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) {
+  return (
+    <>
+      <Badge tone={TONES[state]}>{state}</Badge>
+      {problem && (
+        <Text size="xs" c="dimmed" lineClamp={2} style={{ overflowWrap: 'anywhere' }}>
+          {problem.detail ?? problem.title}
+        </Text>
+      )}
+    </>
+  );
+}
+
+/** One bridge: what is wrong with it and what to do, where it stands, and a button that stops it or lets it go on. */
+export function BridgeDetails({ bridge }: { bridge: Bridge }) {
+  const { name, version, direction, protocol, state, passed, rejected, position, lag, movedAt } = bridge;
+  const facts: [string, React.ReactNode][] = [
+    ['Direction', direction === 'source' ? `from ${protocol}` : `to ${protocol}`],
+    ['Definition', `v${version}`],
+    [direction === 'source' ? 'Events brought' : 'Events sent', count(passed)],
+    ...(direction === 'source' ? [['Put aside', count(rejected)] as [string, React.ReactNode]] : []),
+    ...(lag === undefined ? [] : [['Events behind', count(lag)] as [string, React.ReactNode]]),
+    ['Last moved', <Time key="moved" at={movedAt} />],
+  ];
+  return (
+    <Stack gap="md">
+      <Group justify="space-between">
+        <Badge tone={TONES[state]}>{state}</Badge>
+        <Group gap="xs">
+          <PauseOrResume bridge={bridge} />
+          <CopyAs
+            what="This bridge"
+            command={{ method: 'GET', path: bridgePath(name), cli: `bridges ${name}` }}
+          />
+        </Group>
+      </Group>
+      <Faults bridge={bridge} />
+      <dl className="facts">
+        {facts.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {position && (
+        <div>
+          <Text size="xs" c="dimmed" mb={4}>
+            Its place on the other side
+          </Text>
+          <JsonView value={position} label={`Place of ${name}`} />
+        </div>
+      )}
+    </Stack>
+  );
+}
+
+function Faults({ bridge: { state, problem, problemAt, notice, noticeAt } }: { bridge: Bridge }) {
+  return (
+    <>
+      {state === 'waiting' && (
+        <Text size="sm">No process runs it at the moment; one takes it over within seconds.</Text>
+      )}
+      {problem && (
+        <div>
+          <Text size="xs" c="dimmed" mb={4} component="div">
+            Met <Time at={problemAt} />, tried again by itself
+          </Text>
+          <ProblemView error={new ProblemError(problem)} />
+        </div>
+      )}
+      {notice && (
+        <Text size="sm" component="div">
+          Noticed <Time at={noticeAt} />: {notice.detail ?? notice.title}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function PauseOrResume({ bridge: { name, state } }: { bridge: Bridge }) {
+  const me = useQuery(meQuery);
+  if (!me.data?.permissions.includes('bridges.control')) return null;
+  if (state === 'paused')
+    return (
+      <ConfirmedButton
+        key="resume"
+        label="Resume"
+        name={`Resume ${name}`}
+        question={`Let ${name} go on?`}
+        path={`${bridgePath(name)}/resume`}
+        cli={`bridges ${name} --resume`}
+        changes={bridgesQuery.queryKey}
+        icon={<IconPlayerPlay size={14} aria-hidden />}
+      >
+        It goes on from the place where it stopped: nothing is skipped.
+      </ConfirmedButton>
+    );
+  return (
+    <ConfirmedButton
+      key="pause"
+      label="Pause"
+      name={`Pause ${name}`}
+      question={`Pause ${name}?`}
+      path={`${bridgePath(name)}/pause`}
+      cli={`bridges ${name} --pause`}
+      changes={bridgesQuery.queryKey}
+      icon={<IconPlayerPause size={14} aria-hidden />}
+    >
+      It stops in every process and keeps its place, until somebody lets it go on. What comes in on the other
+      side waits there.
+    </ConfirmedButton>
+  );
+}
