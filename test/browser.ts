@@ -106,3 +106,32 @@ export async function violations(page: Page): Promise<string[]> {
   return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);
 }
+
+/**
+ * Looks at a page in light and dark, on a screen and on a phone.
+ *
+ * @param ready resolves once the page shows what is looked at
+ * @returns what axe finds wrong and what is wider than the screen, a line each
+ */
+export async function faultsInAllLooks(
+  browser: Browser,
+  product: Pick<Started, 'url' | 'key'>,
+  path: string,
+  ready: (page: Page) => Promise<unknown>,
+): Promise<string[]> {
+  const faults: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const width of [1440, 390]) {
+      const page = await openSignedIn(browser, product, path, {
+        colorScheme,
+        viewport: { width, height: 900 },
+      });
+      await ready(page);
+      const look = `${colorScheme}, ${width} px`;
+      for (const fault of await violations(page)) faults.push(`${look}: ${fault}`);
+      const over = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number;
+      if (over > 0) faults.push(`${look}: ${over} px wider than the screen`);
+      await page.context().close();
+    }
+  return faults;
+}

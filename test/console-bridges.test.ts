@@ -1,6 +1,14 @@
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
+import {
+  browserPath,
+  faultsInAllLooks,
+  openBrowser,
+  openSignedIn,
+  type Started,
+  startProduct,
+  violations,
+} from './browser.ts';
 
 // Nothing listens on port 1; the second address is private, and nobody allowed it.
 const FILES = {
@@ -34,7 +42,9 @@ describe.skipIf(!browserPath)(
         .getByRole('row', { name: /^refused from amqp/ })
         .getByText('failing')
         .waitFor();
-      expect(await violations(page)).toEqual([]);
+      const path = '/events?tab=bridges';
+      const listed = (each: Page) => each.getByText('failing').nth(1).waitFor();
+      expect(await faultsInAllLooks(browser, product, path, listed)).toEqual([]);
       await row.getByRole('button', { name: 'orders' }).focus();
       await page.keyboard.press('Enter');
       const panel = page.getByRole('dialog', { name: 'orders', exact: true });

@@ -1,6 +1,7 @@
 import { Group, Stack, Text } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { type Bridge, bridgePath, bridgesQuery } from '../api/bridges.ts';
 import { meQuery } from '../api/queries.ts';
 import { ProblemError } from '../api/request.ts';
@@ -20,7 +21,7 @@ const TONES: Readonly<Record<Bridge['state'], Tone>> = {
   waiting: 'attention',
 };
 
-/** Its state, with what went wrong last. */
+/** Its state, with what went wrong last and what to do about it. */
 export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) {
   return (
     <>
@@ -30,6 +31,11 @@ export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) 
           {problem.detail ?? problem.title}
         </Text>
       )}
+      {problem?.hint && (
+        <Text size="xs" className="wide-only" lineClamp={2}>
+          {problem.hint}
+        </Text>
+      )}
     </>
   );
 }
@@ -37,12 +43,12 @@ export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) 
 /** One bridge: what is wrong with it and what to do, where it stands, and a button that stops it or lets it go on. */
 export function BridgeDetails({ bridge }: { bridge: Bridge }) {
   const { name, version, direction, protocol, state, passed, rejected, position, lag, movedAt } = bridge;
-  const facts: [string, React.ReactNode][] = [
+  const facts: [string, ReactNode][] = [
     ['Direction', direction === 'source' ? `from ${protocol}` : `to ${protocol}`],
     ['Definition', `v${version}`],
     [direction === 'source' ? 'Events brought' : 'Events sent', count(passed)],
-    ...(direction === 'source' ? [['Put aside', count(rejected)] as [string, React.ReactNode]] : []),
-    ...(lag === undefined ? [] : [['Events behind', count(lag)] as [string, React.ReactNode]]),
+    ...(direction === 'source' ? [['Put aside', count(rejected)] as [string, ReactNode]] : []),
+    ...(lag === undefined ? [] : [['Events behind', count(lag)] as [string, ReactNode]]),
     ['Last moved', <Time key="moved" at={movedAt} />],
   ];
   return (
@@ -81,9 +87,7 @@ export function BridgeDetails({ bridge }: { bridge: Bridge }) {
 function Faults({ bridge: { state, problem, problemAt, notice, noticeAt } }: { bridge: Bridge }) {
   return (
     <>
-      {state === 'waiting' && (
-        <Text size="sm">No process runs it at the moment; one takes it over within seconds.</Text>
-      )}
+      {state === 'waiting' && <Text size="sm">No process runs it at the moment.</Text>}
       {problem && (
         <div>
           <Text size="xs" c="dimmed" mb={4} component="div">

@@ -51,13 +51,13 @@ function BridgeTable({ bridges, onOpen }: { bridges: readonly Bridge[]; onOpen: 
           <th>How it goes</th>
           <th className="end">Passed</th>
           <th className="wide-only end">Put aside</th>
-          <th className="wide-only end">Behind</th>
+          <th className="wide-only">Place</th>
           <th className="wide-only end">Moved</th>
         </tr>
       </thead>
       <tbody>
         {bridges.map((bridge) => {
-          const { name, direction, protocol, passed, rejected, lag, movedAt } = bridge;
+          const { name, direction, protocol, passed, rejected, position, movedAt } = bridge;
           return (
             <tr key={name} data-clickable="true" onClick={() => onOpen(name)}>
               <td style={{ overflowWrap: 'anywhere' }}>
@@ -73,7 +73,11 @@ function BridgeTable({ bridges, onOpen }: { bridges: readonly Bridge[]; onOpen: 
               </td>
               <td className="end number">{count(passed)}</td>
               <td className="wide-only end number">{direction === 'source' ? count(rejected) : ''}</td>
-              <td className="wide-only end number">{lag === undefined ? '' : count(lag)}</td>
+              <td className="wide-only" style={{ overflowWrap: 'anywhere' }}>
+                <Text size="xs" className={position ? 'mono' : ''} lineClamp={2}>
+                  {placeOf(bridge)}
+                </Text>
+              </td>
               <td className="wide-only end">
                 <Time at={movedAt} />
               </td>
@@ -83,4 +87,10 @@ function BridgeTable({ bridges, onOpen }: { bridges: readonly Bridge[]; onOpen: 
       </tbody>
     </table>
   );
+}
+
+function placeOf({ position, lag }: Bridge): string {
+  if (position) return JSON.stringify(position);
+  if (lag === undefined) return '';
+  return lag === 0 ? 'at the end' : `${count(lag)} behind`;
 }
