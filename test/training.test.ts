@@ -124,6 +124,8 @@ describe('the train step', () => {
     expect(history.metrics).toHaveLength(8);
     const registered = await ask('GET', '/api/2.0/mlflow/model-versions/get?name=learned&version=1');
     expect(registered).toMatchObject({ model_version: { run_id: trainingRun } });
+    const { items: compared } = await ask('GET', '/api/v1/experiments/learned/runs');
+    expect(compared).toMatchObject([{ id: trainingRun, versions: [{ name: 'learned', version: 1 }] }]);
     const log = await logOf(ended.id);
     expect(log).toContain('data: PAR1 version 1');
     expect(log).toContain('step 7: weight');
@@ -264,8 +266,8 @@ describe('the train step', () => {
       '--filter',
       "params.steps = '2'",
     );
-    expect(said).toMatch(/run\s+status\s+started\s+steps\s+auc\s+distance/i);
-    expect(said).toMatch(/finished/);
+    expect(said).toMatch(/run\s+status\s+started\s+steps\s+auc\s+distance\s+model/i);
+    expect(said).toMatch(/finished.* learned v\d+/);
     expect(await aios('logs', String(id), '--follow')).toMatchObject({
       code: 0,
       said: expect.stringContaining('step 1: weight'),

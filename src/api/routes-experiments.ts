@@ -1,11 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Experiment, Experiments } from '../models/tracking/experiments.ts';
+import { versionsMadeBy } from '../models/tracking/made-versions.ts';
 import type { ToldRun, TrainingRuns } from '../models/tracking/training-runs.ts';
+import type { Queryable } from '../store/database.ts';
 import { route } from './routes.ts';
 import { AnyObject, iso, isoOrUndefined, NameParams, pageOf, pageQuery } from './shapes.ts';
 
 interface Dependencies {
+  db: Queryable;
   experiments: Experiments;
   trainingRuns: TrainingRuns;
 }
@@ -19,6 +22,7 @@ const filter = Type.Optional(
 
 /** Experiments and their runs as people look at them; what trains speaks MLflow's API. */
 export function experimentRoutes({
+  db,
   experiments,
   trainingRuns,
 }: Dependencies): (server: FastifyInstance) => void {
@@ -44,7 +48,8 @@ export function experimentRoutes({
       method: 'GET',
       url: '/api/v1/experiments/:name/runs',
       permission,
-      summary: 'The training runs of an experiment, with their parameters and the last value of each metric',
+      summary:
+        'The training runs of an experiment, with their parameters, the last value of each metric, and the model versions made of them',
       tag,
       params: NameParams,
       query: pageQuery({
@@ -61,7 +66,14 @@ export function experimentRoutes({
           maxResults: query.limit,
           pageToken: query.cursor,
         });
-        return { items: items.map(runToJson), nextCursor: nextPageToken ?? null };
+        const made = await versionsMadeBy(
+          db,
+          items.map(({ id: run }) => run),
+        );
+        return {
+          items: items.map((run) => ({ ...runToJson(run), versions: made.get(run.id) ?? [] })),
+          nextCursor: nextPageToken ?? null,
+        };
       },
     });
     route(server, {

@@ -11,6 +11,7 @@ interface Run {
   startedAt?: string;
   params: Record<string, string>;
   metrics: Record<string, number | string>;
+  versions: { name: string; version: number }[];
 }
 
 interface Piece {
@@ -61,8 +62,9 @@ function compared(items: readonly Run[]): string {
     run.startedAt ? relativeTime(run.startedAt) : '',
     ...params.map((key) => run.params[key] ?? ''),
     ...metrics.map((key) => rounded(run.metrics[key])),
+    run.versions.map(({ name, version }) => `${name} v${version}`).join(', '),
   ]);
-  return table(['run', 'status', 'started', ...params, ...metrics], rows);
+  return table(['run', 'status', 'started', ...params, ...metrics, 'model'], rows);
 }
 
 function rounded(value: number | string | undefined): string {

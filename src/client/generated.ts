@@ -292,7 +292,7 @@ export interface Operations {
   'GET /api/v1/events/stream': { query?: { type?: string | undefined; filter?: string | undefined; after?: string | undefined }; answer: Json };
   /** Experiments, the newest first. Permission: `models.read`. */
   'GET /api/v1/experiments': { query?: { filter?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
-  /** The training runs of an experiment, with their parameters and the last value of each metric. Permission: `models.read`. */
+  /** The training runs of an experiment, with their parameters, the last value of each metric, and the model versions made of them. Permission: `models.read`. */
   'GET /api/v1/experiments/{name}/runs': { params: { name: string }; query?: { filter?: string | undefined; orderBy?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** The newest version of every feature-service. Permission: `definitions.read`. */
   'GET /api/v1/feature-services': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
