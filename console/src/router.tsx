@@ -77,6 +77,17 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/experiments',
+    component: lazyRouteComponent(() => import('./experiments/experiments-page.tsx'), 'ExperimentsPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/experiments/$name',
+    validateSearch: texts('filter', 'order', 'metric', 'runs'),
+    component: lazyRouteComponent(() => import('./experiments/experiment-page.tsx'), 'ExperimentPage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/budgets',
     component: lazyRouteComponent(() => import('./budgets/budgets-page.tsx'), 'BudgetsPage'),
   }),

@@ -28,6 +28,7 @@ export function Chart({ option, height, label }: { option: EChartsOption; height
       chart.current = null;
     };
   }, [scheme]);
-  useEffect(() => chart.current?.setOption(option), [option]);
+  // A series that has gone from the option goes from the chart.
+  useEffect(() => chart.current?.setOption(option, { replaceMerge: ['series'] }), [option]);
   return <div ref={holder} style={{ height, width: '100%' }} role="img" aria-label={label} />;
 }

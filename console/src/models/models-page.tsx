@@ -18,7 +18,14 @@ export function ModelsPage() {
     <Page
       title="Models"
       subtitle="Every model that decisions lean on: its versions, what its card promises, how it is served."
-      actions={<CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/models' }} />}
+      actions={
+        <>
+          <PageLink to="/experiments" size="sm">
+            Experiments
+          </PageLink>
+          <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/models' }} />
+        </>
+      }
     >
       <Panel padded={false}>
         <Answer query={models}>

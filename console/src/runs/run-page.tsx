@@ -21,6 +21,7 @@ import { RunAttributes, RunHistory } from './run-history.tsx';
 import { RunRecords } from './run-records.tsx';
 import { StepPanel } from './step-panel.tsx';
 import { Timeline } from './timeline.tsx';
+import { TrainingLog } from './training-log.tsx';
 
 const route = getRouteApi('/runs/$id');
 
@@ -104,6 +105,7 @@ function RunBody({ run }: { run: Run }) {
           <StepPanel run={run} step={step} past={attempt !== undefined} />
         </Grid.Col>
       </Grid>
+      <TrainingLog run={run} />
       <RunRecords run={run} />
     </Stack>
   );

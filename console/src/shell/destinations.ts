@@ -6,6 +6,7 @@ import {
   IconCoins,
   IconDatabase,
   IconFileCertificate,
+  IconFlask,
   IconGitFork,
   IconHome,
   IconInbox,
@@ -42,6 +43,13 @@ export const DESTINATIONS = [
     label: 'Models',
     about: 'Versions, cards and promotion',
     icon: IconBrain,
+    permission: 'models.read',
+  },
+  {
+    to: '/experiments',
+    label: 'Experiments',
+    about: 'Trainings side by side: parameters and metrics',
+    icon: IconFlask,
     permission: 'models.read',
   },
   {
