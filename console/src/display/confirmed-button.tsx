@@ -8,8 +8,9 @@ import { Dialog } from './overlay.tsx';
 import { ProblemView } from './states.tsx';
 
 interface ConfirmedButtonProps {
-  /** Of the button and of the one that confirms. */
   label: string;
+  /** Of the button that acts, where the label alone could mean either. */
+  confirm?: string;
   /** For those who hear it: with what it acts on. */
   name?: string;
   question: string;
@@ -29,6 +30,7 @@ interface ConfirmedButtonProps {
 export function ConfirmedButton({
   label,
   name = label,
+  confirm = label,
   question,
   children,
   path,
@@ -68,7 +70,7 @@ export function ConfirmedButton({
               loading={change.isPending}
               onClick={() => change.mutate()}
             >
-              {label}
+              {confirm}
             </Button>
           </Group>
         </Stack>

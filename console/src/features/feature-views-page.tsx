@@ -9,6 +9,7 @@ import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { FeatureJoins } from './feature-joins.tsx';
 
 /** Every feature view with how fresh it is. */
 export function FeatureViewsPage() {
@@ -37,6 +38,7 @@ export function FeatureViewsPage() {
           }
         </Answer>
       </Panel>
+      <FeatureJoins />
     </Page>
   );
 }
