@@ -90,7 +90,7 @@ describe.skipIf(!browserPath)(
       expect(await violations(page)).toEqual([]);
       await question.getByRole('button', { name: 'Cancel the join' }).click();
       await row.getByText('canceled').waitFor();
-      expect(await row.getByRole('button').count()).toBe(0);
+      expect(await row.getByRole('button', { name: /^Cancel/ }).count()).toBe(0);
     });
   },
 );

@@ -105,7 +105,7 @@ function Faults({ bridge: { state, problem, problemAt, notice, noticeAt } }: { b
   );
 }
 
-function PauseOrResume({ bridge: { name, state } }: { bridge: Bridge }) {
+function PauseOrResume({ bridge: { name, state, direction } }: { bridge: Bridge }) {
   const me = useQuery(meQuery);
   if (!me.data?.permissions.includes('bridges.control')) return null;
   if (state === 'paused')
@@ -134,8 +134,10 @@ function PauseOrResume({ bridge: { name, state } }: { bridge: Bridge }) {
       changes={bridgesQuery.queryKey}
       icon={<IconPlayerPause size={14} aria-hidden />}
     >
-      It stops in every process and keeps its place, until somebody lets it go on. What comes in on the other
-      side waits there.
+      It stops in every process and keeps its place, until somebody lets it go on.{' '}
+      {direction === 'source'
+        ? 'What comes meanwhile stays on the other side, as long as that keeps it.'
+        : 'Events that come meanwhile wait in the log.'}
     </ConfirmedButton>
   );
 }

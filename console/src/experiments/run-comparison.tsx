@@ -2,7 +2,7 @@ import { Checkbox, Group, Text, VisuallyHidden } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import type { TrainingRun } from '../api/experiments.ts';
 import { StatusBadge } from '../display/badge.tsx';
-import { duration, plainNumber } from '../display/format.ts';
+import { duration } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
 import { Time } from '../display/time.tsx';
 import { CHOSEN_MAX, type Columns, columnsOf, type Order, orderText } from './comparison.ts';
@@ -15,6 +15,9 @@ const STATUS: Readonly<Record<TrainingRun['status'], string>> = {
   FAILED: 'failed',
   KILLED: 'canceled',
 };
+
+// As many digits as tell one run from the next: 0.9998 is not 1.
+const FIGURE = new Intl.NumberFormat('en', { maximumSignificantDigits: 5 });
 
 interface RunComparisonProps {
   runs: readonly TrainingRun[];
@@ -166,5 +169,5 @@ function Further({ metrics, params }: { metrics: number; params: number }) {
 
 function figure(value: number | string | undefined): string {
   if (value === undefined) return '';
-  return typeof value === 'number' ? plainNumber(Number(value.toPrecision(5))) : value;
+  return typeof value === 'number' ? FIGURE.format(value) : value;
 }

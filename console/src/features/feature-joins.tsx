@@ -7,6 +7,7 @@ import { StatusBadge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count, duration } from '../display/format.ts';
+import { Id } from '../display/id.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -55,7 +56,7 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
             <td>
               <StatusBadge status={join.status === 'done' ? 'completed' : join.status} label={join.status} />
               {join.problem && (
-                <Text size="xs" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
+                <Text size="xs" c="dimmed" maw={420} style={{ overflowWrap: 'anywhere' }}>
                   {join.problem.detail ?? join.problem.title} {join.problem.hint}
                 </Text>
               )}
@@ -72,9 +73,9 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
             </td>
             <td className="wide-only end">
               <Time at={join.requestedAt} />
-              <Text size="xs" c="dimmed">
-                {join.requestedBy}
-              </Text>
+              <div>
+                <Id value={join.requestedBy} />
+              </div>
             </td>
           </tr>
         ))}
@@ -86,7 +87,7 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
 function Rows({ join: { status, rows, total, out, requestedAt, endedAt } }: { join: FeatureJoin }) {
   return (
     <Stack gap={4} mb={4}>
-      <Text size="sm">
+      <Text size="sm" style={{ whiteSpace: 'nowrap' }}>
         {count(rows)}
         {status !== 'done' && total !== undefined && ` of ${count(total)}`}
         {status === 'done' &&
