@@ -27,7 +27,7 @@ describe.skipIf(!browserPath)(
 
     it('is reached from a model, drawn, and goes on from node to node', async () => {
       const page = await open('/models/return-risk');
-      await page.getByRole('link', { name: 'Lineage', exact: true }).last().click();
+      await page.getByRole('main').getByRole('link', { name: 'Lineage', exact: true }).click();
       await page.getByRole('region', { name: 'Lineage graph' }).waitFor();
       const nodes = page.getByRole('table', { name: 'Nodes of the lineage' });
       await nodes.getByRole('row', { name: /service-feature return-risk\.spend_30d number 1 up/ }).waitFor();
