@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
@@ -9,6 +8,7 @@ import { type Committer, type Lane, Refused, type Write, write } from '../store/
 import { timestamp } from '../store/rows.ts';
 import { entityKey } from './compiled.ts';
 import type { FeatureFreshness } from './freshness.ts';
+import { PassLoop } from './pass-loop.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { FeatureViews } from './views.ts';
@@ -90,12 +90,16 @@ interface Dependencies {
  */
 export class Materializations {
   readonly #deps: Dependencies;
-  #stopped = new AbortController();
-  #running: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  readonly #loop: PassLoop;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
+    const { limits, onError } = dependencies;
+    this.#loop = new PassLoop({
+      step: () => this.step(),
+      pollMs: limits.featureMaterializePollMs,
+      onError,
+    });
   }
 
   /**
@@ -117,7 +121,7 @@ export class Materializations {
     const now = this.#deps.clock.now();
     const item: Item = { id: newId('mat'), view: name, version: view.version, mode, toMs: now, by, at: now };
     await this.#deps.commit.commit([write(lane, item), ...records]);
-    this.#wake?.();
+    this.#loop.wake();
     return item.id;
   }
 
@@ -142,14 +146,11 @@ export class Materializations {
 
   /** Works on what is asked for, in this process or another, until `stop`. */
   begin(): void {
-    this.#stopped = new AbortController();
-    this.#running = this.#run(this.#stopped.signal);
+    this.#loop.begin();
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    this.#wake?.();
-    await this.#running;
+    await this.#loop.stop();
     await this.#deps.rows.tables.close?.();
   }
 
@@ -226,25 +227,6 @@ export class Materializations {
       "update feature_materializations set status = 'failed', problem = $2, ended_at = now() where id = $1 and status = 'running'",
       [id, JSON.stringify(problem)],
     );
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (await this.step()) continue;
-      } catch (error) {
-        this.#deps.onError?.(error); // the database is away, or a race was lost: the next look tries again
-      }
-      await this.#pause(signal);
-    }
-  }
-
-  async #pause(signal: AbortSignal): Promise<void> {
-    const awake = new AbortController();
-    this.#wake = () => awake.abort();
-    const ended = AbortSignal.any([signal, awake.signal]);
-    await sleep(this.#deps.limits.featureMaterializePollMs, undefined, { signal: ended }).catch(() => {});
-    this.#wake = undefined;
   }
 }
 

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import type { CompiledView } from '../compiled.ts';
+import { PassLoop } from '../pass-loop.ts';
 import type { RowView } from '../row-view.ts';
 import type { FeatureHorizons } from './horizons.ts';
 import { dropPushed } from './pushed-expiry.ts';
@@ -42,22 +42,21 @@ interface Dependencies {
  */
 export class FeatureExpiry {
   readonly #deps: Dependencies;
-  #stopped = new AbortController();
-  #running: Promise<void> | undefined;
+  readonly #loop: PassLoop;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
+    const { limits, onError } = dependencies;
+    this.#loop = new PassLoop({ step: () => this.step(), pollMs: limits.featureExpirePollMs, onError });
   }
 
   async begin(): Promise<void> {
     await this.#deps.horizons.refresh();
-    this.#stopped = new AbortController();
-    this.#running = this.#run(this.#stopped.signal);
+    this.#loop.begin();
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    await this.#running;
+    await this.#loop.stop();
   }
 
   /** One transaction for each view; whether any has more to do at once. */
@@ -161,16 +160,5 @@ export class FeatureExpiry {
     });
     dropped.add(gone, { view: name });
     return more;
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (await this.step()) continue;
-      } catch (error) {
-        this.#deps.onError?.(error); // the database is away: the next look tries again
-      }
-      await sleep(this.#deps.limits.featureExpirePollMs, undefined, { signal }).catch(() => {});
-    }
   }
 }

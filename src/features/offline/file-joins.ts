@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.ts';
 import { AiosError, type Problem, toAiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
@@ -6,6 +5,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Database } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
+import { PassLoop } from '../pass-loop.ts';
 import type { FileJoin, HistoricalFiles } from './historical-files.ts';
 
 /** A historical join of files that somebody asked for. */
@@ -103,12 +103,16 @@ export class FileJoins {
   readonly #deps: Dependencies;
   /** Who holds a lease. */
   readonly #owner = newId('wrk');
-  #stopped = new AbortController();
-  #running: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  readonly #loop: PassLoop;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
+    const { limits, onError } = dependencies;
+    this.#loop = new PassLoop({
+      step: () => this.step(),
+      pollMs: limits.featureMaterializePollMs,
+      onError,
+    });
   }
 
   /**
@@ -120,7 +124,7 @@ export class FileJoins {
     this.#deps.files.check(join);
     const item: Item = { ...join, id: newId('fjn'), by, at: this.#deps.clock.now() };
     await this.#deps.commit.commit([write(asking, item), ...records]);
-    this.#wake?.();
+    this.#loop.wake();
     return item.id;
   }
 
@@ -151,14 +155,11 @@ export class FileJoins {
 
   /** Works on what is asked for, in this process or another, until `stop`. */
   begin(): void {
-    this.#stopped = new AbortController();
-    this.#running = this.#run(this.#stopped.signal);
+    this.#loop.begin();
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort();
-    this.#wake?.();
-    await this.#running;
+    await this.#loop.stop();
   }
 
   /** Works on one join to its end; false when there is none to work on. */
@@ -178,7 +179,7 @@ export class FileJoins {
   async #work(join: FileJoinPass): Promise<void> {
     const { db, files, limits } = this.#deps;
     const lost = new AbortController();
-    const signal = AbortSignal.any([lost.signal, this.#stopped.signal]);
+    const signal = AbortSignal.any([lost.signal, this.#loop.signal]);
     let seen = { rows: 0, total: null as number | null };
     const renew = async () => {
       const kept = await db.query(
@@ -240,20 +241,5 @@ export class FileJoins {
         timestamp(this.#deps.clock.now()),
       ],
     );
-  }
-
-  async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (await this.step()) continue;
-      } catch (error) {
-        this.#deps.onError?.(error); // the database is away: the next look tries again
-      }
-      const awake = new AbortController();
-      this.#wake = () => awake.abort();
-      const ended = AbortSignal.any([signal, awake.signal]);
-      await sleep(this.#deps.limits.featureMaterializePollMs, undefined, { signal: ended }).catch(() => {});
-      this.#wake = undefined;
-    }
   }
 }
