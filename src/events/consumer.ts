@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
-import type { Database, Queryable } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { buryEvent } from './dead-letters.ts';
-import { lockOffsets, moveOffsets, passEvent, registerGroup } from './group-offsets.ts';
-import { Outdated, type Share, type Worked, watch } from './groups/batch.ts';
+import { passEvent, registerGroup } from './group-offsets.ts';
+import type { Share } from './groups/batch.ts';
+import { BatchTransaction, type Holding, Moved, Outdated } from './groups/batch-transaction.ts';
 import { passDelivered } from './groups/delivering.ts';
 import type { Membership } from './groups/membership.ts';
 import { BatchReader } from './groups/reader.ts';
@@ -51,6 +52,7 @@ export class Consumer {
   #failures = 0;
   readonly #share: PartitionShare;
   readonly #retries: Retries;
+  readonly #holding: Holding;
   #continuity = 0;
 
   constructor(
@@ -66,6 +68,8 @@ export class Consumer {
       membership: takesPart ? membership : undefined,
       onLost: (partition) => this.#retries.forget(partition),
     });
+    const epochOf = (partition: number) => this.#share.epoch(partition);
+    this.#holding = { group, leaseMs: limits.consumerLeaseMs, epochOf };
     this.definition = definition;
     this.#db = db;
     this.#reader = new BatchReader(log, definition.until);
@@ -249,25 +253,20 @@ export class Consumer {
   async #batch(partitions: readonly number[], countMax: number): Promise<boolean> {
     let shares: Share[] = [];
     let after: (() => void) | undefined;
-    let moved: Promise<unknown> | undefined;
     try {
-      if (this.definition.deliver) shares = await this.#handOver(partitions, countMax);
-      else
-        await this.#db.transaction(async (tx) => {
-          shares = await this.#take(tx, partitions, countMax);
-          this.#readAhead(shares, countMax);
-          ({ after, moved } = await this.#work(shares, tx));
-        });
-      await moved; // sent with the commit: had it failed, nothing was committed
+      shares = await this.#read(partitions, countMax);
+      if (this.definition.deliver) shares = await this.#handOver(shares);
+      else {
+        this.#readAhead(shares, countMax);
+        after = await this.#work(shares.filter(({ events }) => events.length > 0));
+      }
     } catch (error) {
-      if (error instanceof Outdated) await this.definition.definitions!.reload();
-      else await this.#failed(error, shares);
+      await this.#recover(error, shares);
       return true;
     }
     this.#failures = 0;
     let count = 0;
-    for (const { partition, offset, events, next } of shares) {
-      if (offset !== this.#offsets[partition]) this.#continuity++; // others, or a commit whose answer was lost, moved it meanwhile
+    for (const { partition, events, next } of shares) {
       this.#offsets[partition] = next;
       this.#retries.passed(partition, next);
       count += events.length;
@@ -277,54 +276,35 @@ export class Consumer {
     return count > 0;
   }
 
-  /**
-   * Locks the group's rows and reads what comes next, in one round trip: what is read is what this process knows to come next, and is read again where the
-   * row says otherwise. What another process has taken since is left to it.
-   */
-  async #take(tx: Queryable, partitions: readonly number[], batchMax: number): Promise<Share[]> {
-    const evenly = Math.ceil(batchMax / partitions.length);
-    const locked = lockOffsets(tx, this.definition.group, partitions, this.#limits.consumerLeaseMs);
-    const ahead = partitions.map((partition) =>
-      this.#reader.read(partition, this.#offsets[partition]!, evenly, tx),
-    );
-    const [rows, known] = await Promise.all([locked, Promise.all(ahead)]);
-    const shares: Share[] = [];
-    for (const { partition, log_offset: offset, epoch } of rows) {
-      const share = known[partitions.indexOf(partition)]!;
-      if (epoch !== this.#share.epoch(partition)) this.#share.lose(partition);
-      else
-        shares.push(share.offset === offset ? share : await this.#reader.read(partition, offset, evenly, tx));
-    }
-    return shares;
-  }
-
-  /** The batch of a sink: outside any transaction; a partition that was lost or moved meanwhile stays where it is. */
-  async #handOver(partitions: readonly number[], countMax: number): Promise<Share[]> {
+  /** What this process knows to come next. */
+  #read(partitions: readonly number[], countMax: number): Promise<Share[]> {
     const evenly = Math.ceil(countMax / partitions.length);
-    const shares = await Promise.all(
+    return Promise.all(
       partitions.map((partition) =>
         this.#reader.read(partition, this.#offsets[partition]!, evenly, this.#db),
       ),
     );
-    const wanted = this.#wanted(shares.flatMap(({ events }) => events));
-    const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
-    const { group } = this.definition;
-    const { consumerLeaseMs: leaseMs } = this.#limits;
-    const epochOf = (partition: number) => this.#share.epoch(partition);
-    return this.#db.transaction((tx) => passDelivered(tx, shares, delivery, { group, leaseMs, epochOf }));
   }
 
-  async #work(shares: readonly Share[], tx: Queryable): Promise<Worked> {
-    const passed = shares.filter(({ events }) => events.length > 0);
-    if (passed.length === 0) return {};
-    const known = this.definition.definitions?.revision;
-    const wanted = this.#wanted(passed.flatMap(({ events }) => events));
-    const watched = watch(tx);
-    const after = wanted.length > 0 ? await this.definition.handle(wanted, watched.tx) : undefined;
-    const moved = moveOffsets(tx, this.definition.group, passed, watched.isUsed());
-    if (known !== undefined && (await moved) > known) throw new Outdated();
-    moved.catch(() => {}); // told by whoever waits for the commit
-    return { after: after ?? undefined, moved };
+  /** The batch of a sink: outside any transaction; a partition that was lost or moved meanwhile stays where it is. */
+  async #handOver(shares: Share[]): Promise<Share[]> {
+    const wanted = this.#wanted(shares.flatMap(({ events }) => events));
+    const delivery = wanted.length > 0 ? await this.definition.deliver!(wanted) : undefined;
+    return this.#db.transaction((tx) => passDelivered(tx, shares, delivery, this.#holding));
+  }
+
+  async #work(shares: readonly Share[]): Promise<(() => void) | undefined> {
+    if (shares.length === 0) return undefined;
+    const revision = this.definition.definitions?.revision;
+    const wanted = this.#wanted(shares.flatMap(({ events }) => events));
+    const transaction = new BatchTransaction(this.#db, this.#holding, shares);
+    try {
+      const after = wanted.length > 0 ? await this.definition.handle(wanted, transaction.tx) : undefined;
+      await transaction.commit(revision);
+      return after;
+    } catch (error) {
+      throw await transaction.rollback(error);
+    }
   }
 
   #wanted(events: LoggedEvent[]): LoggedEvent[] {
@@ -335,6 +315,13 @@ export class Consumer {
   #types(): readonly string[] | undefined {
     const { types } = this.definition;
     return typeof types === 'function' ? types() : types;
+  }
+
+  async #recover(error: unknown, shares: readonly Share[]): Promise<void> {
+    if (error instanceof Outdated) return this.definition.definitions!.reload();
+    if (!(error instanceof Moved)) return this.#failed(error, shares);
+    await this.#refresh();
+    await this.#backOff(1);
   }
 
   async #failed(error: unknown, shares: readonly Share[]): Promise<void> {

@@ -113,31 +113,58 @@ export function lockOffsets(
   );
 }
 
-const MOVE = `with moved as (
-       update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
-       where c.consumer_group = $1 and c.partition = t.partition)
-     select revision`;
-
 /**
- * Moves the offsets of a group. Answers with the revision of the definitions: read after the events, it counts all that was applied before one of
- * them was sent.
- *
- * @param isLasting false where the transaction holds nothing else: its commit does not wait for the disk then, since what a crash of the database
- * forgets is that events were looked at of which nothing came
+ * Moves the offsets of a group whose rows are locked. Answers with the revision of the definitions: read after the events, it counts all that was
+ * applied before one of them was sent.
  */
 export async function moveOffsets(
   tx: Queryable,
   group: string,
   moved: readonly { partition: number; next: number }[],
-  isLasting = true,
 ): Promise<number> {
   const [row] = await tx.query<{ revision: number }>(
-    isLasting
-      ? `${MOVE} from definitions_revision`
-      : `${MOVE}, set_config('synchronous_commit', 'off', true) from definitions_revision`,
+    `with moved as (
+       update event_consumers c set log_offset = t.log_offset from unnest($2::smallint[], $3::bigint[]) as t(partition, log_offset)
+       where c.consumer_group = $1 and c.partition = t.partition)
+     select revision from definitions_revision`,
     [group, moved.map(({ partition }) => partition), moved.map(({ next }) => next)],
   );
   return row!.revision;
+}
+
+/**
+ * Moves the offsets of a group, all or none, in a transaction of its own: only where they stand as they were read and belong to who took them, and the
+ * definitions are not newer than `revision`. Its commit does not wait for the disk: what a crash of the database forgets is that events were looked
+ * at of which nothing came.
+ */
+export async function moveHeld(
+  db: Queryable,
+  group: string,
+  held: readonly { partition: number; offset: number; next: number; epoch: number }[],
+  revision: number | undefined,
+): Promise<{ revision: number; isMoved: boolean }> {
+  const [row] = await db.query<{ revision: number; count: number }>(
+    `with held as materialized (
+       select c.partition, t.next from event_consumers c
+       join unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[]) as t(partition, log_offset, next, epoch)
+         on c.partition = t.partition and c.log_offset = t.log_offset and c.epoch = t.epoch
+       where c.consumer_group = $1 order by c.partition for update of c),
+     moved as (
+       update event_consumers c set log_offset = held.next from held, definitions_revision d
+       where c.consumer_group = $1 and c.partition = held.partition
+         and (select count(*) from held) = cardinality($2::smallint[]) and d.revision <= coalesce($6::bigint, d.revision)
+       returning 1)
+     select revision, (select count(*) from moved)::int as count, set_config('synchronous_commit', 'off', true) from definitions_revision`,
+    [
+      group,
+      held.map(({ partition }) => partition),
+      held.map(({ offset }) => offset),
+      held.map(({ next }) => next),
+      held.map(({ epoch }) => epoch),
+      revision ?? null,
+    ],
+  );
+  return { revision: row!.revision, isMoved: row!.count === held.length };
 }
 
 /** Moves a group over one event; false when another process has moved it, or owns the partition, meanwhile. */

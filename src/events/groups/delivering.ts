@@ -2,12 +2,7 @@ import type { Queryable } from '../../store/database.ts';
 import type { Delivery } from '../consumer-definition.ts';
 import { lockOffsets, moveOffsets } from '../group-offsets.ts';
 import type { Share } from './batch.ts';
-
-interface Group {
-  readonly group: string;
-  readonly leaseMs: number;
-  epochOf(partition: number): number | undefined;
-}
+import type { Holding } from './batch-transaction.ts';
 
 /**
  * Moves a sink's group over what was handed over, up to the first event of each partition that is to come again. A partition that was lost or moved
@@ -19,7 +14,7 @@ export async function passDelivered(
   tx: Queryable,
   shares: readonly Share[],
   delivery: Delivery | undefined,
-  { group, leaseMs, epochOf }: Group,
+  { group, leaseMs, epochOf }: Holding,
 ): Promise<Share[]> {
   const ends = shares.map((share) => {
     const undone = delivery?.undone.find(({ partition }) => partition === share.partition);
