@@ -1,7 +1,7 @@
 import { connectorLineage } from './connectors/connector-lineage.ts';
 import { contractLineage } from './contracts/contract-lineage.ts';
 import { decisionLineage } from './decisions/decision-lineage.ts';
-import { bridgeLineage } from './events/bridges/bridge-lineage.ts';
+import { bridgeLineage } from './events/bridges/definition/bridge-lineage.ts';
 import { datasetLineage } from './features/datasets/dataset-lineage.ts';
 import { entityLineage, featureServiceLineage, featureViewLineage } from './features/feature-lineage.ts';
 import {

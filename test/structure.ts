@@ -38,6 +38,16 @@ export const DIRECTION: Record<string, readonly string[]> = {
   kernel: [],
   store: ['kernel'],
   ...Object.fromEntries(STATIONS.map((station) => [station, GROUND])),
+  'events/bridges/port': [...GROUND, 'events'],
+  'events/bridges/messages': [...GROUND, 'events', 'events/bridges/port'],
+  'events/bridges/definition': [...GROUND, 'events', 'events/bridges/port'],
+  'events/bridges/sharing': [...GROUND, 'events'],
+  'events/bridges/running': [
+    ...GROUND,
+    'events',
+    ...['port', 'messages', 'definition', 'sharing'].map((room) => `events/bridges/${room}`),
+  ],
+  'events/bridges/protocols': [...GROUND, 'events', 'events/bridges/port', 'events/bridges/messages'],
   'workflow/catalog': GROUND,
   'workflow/language': [...GROUND, 'workflow/catalog'],
   'workflow/interpreter': [...GROUND, 'workflow/catalog', 'workflow/language'],
@@ -48,7 +58,7 @@ export const DIRECTION: Record<string, readonly string[]> = {
   'serving/traffic': [...GROUND, 'serving/tensors', 'serving/runtimes', 'serving/hosting'],
   'serving/protocol': [...GROUND, 'serving/tensors'],
   'serving/chat': GROUND,
-  api: [...GROUND, ...STATIONS, ...SERVING, ...WORKFLOW],
+  api: [...GROUND, ...STATIONS, 'events/bridges/running', ...SERVING, ...WORKFLOW],
   client: ['kernel'],
   cli: ['kernel', 'client'],
   testing: GROUND,
@@ -120,7 +130,7 @@ function isTest(path: string): boolean {
 }
 
 function moduleOf(path: string): string | undefined {
-  return /^src\/((?:workflow|serving)\/[^/]+|[^/]+)\//.exec(path)?.[1];
+  return /^src\/((?:workflow|serving|events\/bridges)\/[^/]+|[^/]+)\//.exec(path)?.[1];
 }
 
 function resolveImport(from: string, specifier: string): string | undefined {

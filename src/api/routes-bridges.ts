@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { BridgeView } from '../events/bridges/bridge-view.ts';
-import type { Bridges } from '../events/bridges/bridges.ts';
+import type { BridgeView } from '../events/bridges/running/bridge-view.ts';
+import type { Bridges } from '../events/bridges/running/bridges.ts';
 import { actorOf, route } from './routes.ts';
 import { AnyObject, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
 

@@ -1,0 +1,221 @@
+import type { CloudEvent } from '../../../kernel/cloudevent.ts';
+import { AiosError, toAiosError } from '../../../kernel/errors.ts';
+import { compileExpression, type Expression } from '../../../kernel/expressions.ts';
+import { isObject, type Json, type JsonObject } from '../../../kernel/json.ts';
+import type { Limits } from '../../../kernel/limits.ts';
+import { checkEvent, dataOf } from '../../cloudevents-http.ts';
+import type { RejectedMessage } from '../port/event-source.ts';
+import type { IncomingMessage, MessageFormat, OutgoingMessage } from '../port/protocol.ts';
+
+/** The type of the event that a message is kept as when it is none itself. */
+const MESSAGE_TYPE = 'aios.bridge.message';
+const STRUCTURED = 'application/cloudevents+json';
+/** Attributes of a CloudEvent that are not written as headers: the first is the content type of the message. */
+const NO_HEADERS = new Set(['datacontenttype', 'data', 'data_base64']);
+
+/** A text that may be an attribute: keys may be bytes of anything. */
+const KEY = /^[^\p{Cc}\p{Cs}\ufffd]+$/u;
+
+interface Reading {
+  readonly bridge: string;
+  readonly prefixes: readonly string[];
+  /** CEL by attribute, `data` among them; nothing where messages have to be CloudEvents. */
+  readonly events?: Readonly<Record<string, string>> | undefined;
+  readonly limits: Limits;
+  nowMs(): number;
+}
+
+/**
+ * Reads messages: CloudEvents in binary mode (their attributes are headers) and in structured mode (by the content type, or a body that says its specversion),
+ * and others by the expressions of the definition. What the definition says counts for attributes that a message does not bring.
+ *
+ * @throws AiosError `expression.syntax`
+ * @example messageReader({ bridge: 'orders', prefixes: ['ce_'], events: { type: "'order.placed'" }, limits, nowMs })(message)
+ */
+export function messageReader({ bridge, prefixes, events, limits, nowMs }: Reading) {
+  const mapping = events && Object.entries(events).map(compileAttribute);
+  const source = `urn:aios:bridge:${bridge}`;
+  return (message: IncomingMessage): CloudEvent | RejectedMessage => {
+    try {
+      if (message.fault !== undefined)
+        throw new AiosError('bridges.message_invalid', { detail: `${message.topic}: ${message.fault}` });
+      const headers = new Map(
+        Object.entries(message.headers).map(([name, value]) => [name.toLowerCase(), value]),
+      );
+      const size = message.value instanceof Uint8Array ? message.value.byteLength : 0;
+      const event =
+        binaryEvent(message, headers, prefixes) ??
+        structuredEvent(message, mapping !== undefined) ??
+        mappedEvent(message, mapping, source);
+      return checkEvent(keyed(event, message), nowMs(), size, limits);
+    } catch (error) {
+      return { error: toAiosError(error), letter: letterOf(message, source, nowMs()) };
+    }
+  };
+}
+
+function compileAttribute([name, source]: [string, string]): [string, Expression] {
+  return [name, compileExpression(source)];
+}
+
+function binaryEvent(
+  { value, contentType }: IncomingMessage,
+  headers: ReadonlyMap<string, string>,
+  prefixes: readonly string[],
+): JsonObject | undefined {
+  const prefix = prefixes.find((one) => headers.has(`${one.toLowerCase()}specversion`))?.toLowerCase();
+  if (prefix === undefined) return undefined;
+  const event: JsonObject = {};
+  for (const [name, text] of headers) {
+    // Without a prefix other headers stand among the attributes: what can be none is left out.
+    if (name.startsWith(prefix) && (prefix !== '' || /^[a-z0-9]+$/.test(name)))
+      event[name.slice(prefix.length)] = text;
+  }
+  delete event.data;
+  delete event.data_base64;
+  if (contentType) event.datacontenttype = contentType;
+  const type = mediaTypeOf(contentType ?? '');
+  return { ...event, ...(value instanceof Uint8Array ? dataOf(type, value) : { data: value.json }) };
+}
+
+/** Where messages are mapped, only the content type says that one is an event as it is. */
+function structuredEvent(message: IncomingMessage, isMapped: boolean): JsonObject | undefined {
+  const type = mediaTypeOf(message.contentType ?? '');
+  if (type !== STRUCTURED && isMapped) return undefined;
+  const value = message.value instanceof Uint8Array ? contentOf(message.value) : message.value.json;
+  if (isObject(value) && (type === STRUCTURED || value.specversion !== undefined)) return value;
+  if (type !== STRUCTURED) return undefined;
+  throw new AiosError('events.invalid', { issues: [{ path: '', message: 'an event is an object' }] });
+}
+
+function mappedEvent(
+  message: IncomingMessage,
+  mapping: readonly [string, Expression][] | undefined,
+  source: string,
+): JsonObject {
+  if (!mapping)
+    throw new AiosError('bridges.message_invalid', {
+      detail: `${message.topic}: the message is no CloudEvent, and the bridge has no \`events\` that make it one.`,
+    });
+  const time = new Date(message.timeMs ?? Date.now()).toISOString();
+  const value = message.value instanceof Uint8Array ? contentOf(message.value) : message.value.json;
+  const scope: Record<string, unknown> = Object.assign(Object.create(null), {
+    key: message.key ?? null,
+    value,
+    headers: message.headers,
+    topic: message.topic,
+    time,
+    position: message.position,
+  });
+  const event: JsonObject = { specversion: '1.0', id: message.id, source, time, data: value };
+  for (const [name, expression] of mapping) {
+    const result = expression(scope);
+    if (result !== null || name === 'data') event[name] = result;
+  }
+  return event;
+}
+
+/** The key of a message orders it there: it does here, where the event says no other. */
+function keyed(event: JsonObject, { key }: IncomingMessage): JsonObject {
+  if (!key || event.partitionkey !== undefined || !KEY.test(key)) return event;
+  return { ...event, partitionkey: key };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** JSON where it is JSON, the text where it is text, base64 else. */
+function contentOf(bytes: Uint8Array): Json {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return Buffer.from(bytes).toString('base64');
+  }
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
+}
+
+/** The message itself as an event, to be looked at and tried again (`messageOf`). */
+function letterOf(message: IncomingMessage, source: string, nowMs: number): CloudEvent {
+  const { id, key, value, headers, contentType, topic, timeMs, fault, position } = message;
+  const data: JsonObject = {
+    ...{ headers: { ...headers }, topic, position },
+    ...(key === undefined ? {} : { key }),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(fault === undefined ? {} : { fault }),
+    ...bodyOf(value),
+  };
+  const time = new Date(timeMs ?? nowMs).toISOString();
+  return { specversion: '1.0', id, source, type: MESSAGE_TYPE, time, data };
+}
+
+function bodyOf(value: IncomingMessage['value']): JsonObject {
+  if (!(value instanceof Uint8Array)) return { json: value.json };
+  try {
+    return { text: utf8.decode(value) };
+  } catch {
+    return { base64: Buffer.from(value).toString('base64') };
+  }
+}
+
+/** The message that a dead letter holds; nothing where it holds an event. */
+export function messageOf({ type, id, time, data }: CloudEvent): IncomingMessage | undefined {
+  if (type !== MESSAGE_TYPE || !isObject(data)) return undefined;
+  const { headers, topic, position, key, contentType, fault, text, base64, json } = data;
+  let value: IncomingMessage['value'] = { json: json ?? null };
+  if (typeof text === 'string') value = Buffer.from(text);
+  else if (typeof base64 === 'string') value = Buffer.from(base64, 'base64');
+  return {
+    id,
+    key: typeof key === 'string' ? key : undefined,
+    value,
+    headers: headers as Record<string, string>,
+    contentType: typeof contentType === 'string' ? contentType : undefined,
+    topic: String(topic),
+    timeMs: Date.parse(time),
+    fault: typeof fault === 'string' ? fault : undefined,
+    position: position as JsonObject,
+  };
+}
+
+function mediaTypeOf(contentType: string): string {
+  return contentType.split(';')[0]!.trim().toLowerCase();
+}
+
+/**
+ * Writes events as messages. The key is the event's `partitionkey`, else its subject, by which the log orders it.
+ *
+ * @example messageWriter('binary', 'ce_')(event).headers // { ce_specversion: '1.0', ce_id: … }
+ */
+export function messageWriter(format: MessageFormat, prefix: string): (event: CloudEvent) => OutgoingMessage {
+  return (event) => {
+    const key = event.partitionkey ?? event.subject;
+    if (format === 'structured')
+      return {
+        key,
+        value: Buffer.from(JSON.stringify(event)),
+        headers: {},
+        contentType: `${STRUCTURED}; charset=utf-8`,
+      };
+    const headers: Record<string, string> = {};
+    if (format === 'binary')
+      for (const [name, value] of Object.entries(event))
+        if (!NO_HEADERS.has(name) && value !== undefined && value !== null)
+          headers[prefix + name] = String(value);
+    return { key, headers, ...writtenData(event) };
+  };
+}
+
+function writtenData({ data, data_base64, datacontenttype }: CloudEvent) {
+  if (data_base64 !== undefined)
+    return { value: Buffer.from(data_base64, 'base64'), contentType: datacontenttype };
+  if (data === undefined) return { value: Buffer.alloc(0), contentType: datacontenttype };
+  const isText = typeof data === 'string' && mediaTypeOf(datacontenttype ?? '').startsWith('text/');
+  return {
+    value: Buffer.from(isText ? data : JSON.stringify(data)),
+    contentType: datacontenttype ?? 'application/json',
+  };
+}

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../kernel/clock.ts';
+import type { LoggedEvent } from '../../../kernel/cloudevent.ts';
+import { AiosError } from '../../../kernel/errors.ts';
+import { definitionMigrations } from '../../../store/definitions.ts';
+import { createTestDatabase, type TestDatabase } from '../../../testing/database.ts';
+import { EventConsumers } from '../../consumers.ts';
+import { event } from '../../event-under-test.ts';
+import { EventLog } from '../../log.ts';
+import { eventMigrations } from '../../migrations.ts';
+import { bridgeConsumer } from '../running/sink-consumer.ts';
+import type { EventSink } from './event-source.ts';
+
+/** The other side of a sink, as its test has it. */
+export interface Receiver {
+  /** The sink as a process makes it, for a group of this name. */
+  open(group: string): EventSink;
+  /** What has arrived, per partition in order. */
+  received(): Promise<{ partition: number; offset: number; id: string }[]>;
+}
+
+/** What every sink must do, whatever it writes to: each event arrives once, in the order of its partition. */
+export const sinkConformance = (name: string, create: () => Promise<Receiver>): void => {
+  describe(`a sink: ${name}`, () => {
+    let database: TestDatabase;
+    let log: EventLog;
+    beforeAll(async () => {
+      database = await createTestDatabase(
+        [...definitionMigrations, ...eventMigrations],
+        'consumerPollMs=20,consumerPauseMs=1,consumerBatchMax=32',
+      );
+      log = new EventLog({ ...database, clock: systemClock });
+    });
+    afterAll(() => database.close());
+    const expectOnceInOrder = async (receiver: Receiver, count: number) => {
+      const received = await receiver.received();
+      expect(received).toHaveLength(count);
+      expect(new Set(received.map(({ id }) => id)).size).toBe(count);
+      const last = new Map<number, number>();
+      for (const { partition, offset } of received) {
+        expect(offset).toBeGreaterThan(last.get(partition) ?? -1);
+        last.set(partition, offset);
+      }
+    };
+
+    it('takes each event once, though batches come again because their commit was lost', async () => {
+      const receiver = await create();
+      const open: EventSink[] = [];
+      let chance = 0.4;
+      const crashing = (group: string) => {
+        const sink = receiver.open(group);
+        const consumers = new EventConsumers({ ...database, log });
+        const flaky: EventSink = {
+          ...sink,
+          async deliver(events) {
+            const result = await sink.deliver(events);
+            // Delivered, and not known to be.
+            if (Math.random() < chance) throw new AiosError('store.unavailable');
+            return result;
+          },
+        };
+        consumers.add(
+          bridgeConsumer(flaky, {
+            ...{ start: 'latest', batchMax: 32, isSelected: () => true },
+            count: async () => {},
+            onError: () => {},
+          }),
+        );
+        open.push(sink);
+        return consumers;
+      };
+      let consumers = crashing(`sink-${name}`);
+      await consumers.start();
+      for (let round = 0; round < 6; round++) {
+        await log.append(Array.from({ length: 50 }, (_, n) => event(`${name}-${round}-${n}`)));
+        if (round % 2 === 0) continue;
+        await consumers.stop();
+        consumers = crashing(`sink-${name}`);
+        await consumers.start();
+      }
+      chance = 0;
+      await consumers.idle();
+      await consumers.stop();
+      await expectOnceInOrder(receiver, 300);
+      await Promise.all(open.map((sink) => sink.close?.()));
+    });
+
+    it('takes each event once, though an older process hands over what a newer one has', async () => {
+      const receiver = await create();
+      const [one, other] = [receiver.open('twice'), receiver.open('twice')];
+      const events: LoggedEvent[] = Array.from({ length: 20 }, (_, offset) => ({
+        ...{ partition: 3, offset, timeMs: 0, recordedAtMs: 0, event: event(`t${offset}`) },
+      }));
+      await one.deliver(events.slice(0, 12));
+      await other.deliver(events.slice(5, 20));
+      await one.deliver(events.slice(8, 15));
+      await expectOnceInOrder(receiver, 20);
+      await Promise.all([one.close?.(), other.close?.()]);
+    });
+  });
+};

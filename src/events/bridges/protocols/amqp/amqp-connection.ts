@@ -1,0 +1,57 @@
+import type { ChannelModel } from 'amqplib';
+import { AiosError } from '../../../../kernel/errors.ts';
+import type { BridgeContext } from '../../port/protocol.ts';
+
+export interface AmqpServer {
+  readonly host: string;
+  readonly port?: number;
+  readonly tls?: boolean;
+  readonly vhost?: string;
+  readonly username?: string;
+  readonly password?: string;
+}
+
+const CONNECT_MS = 10_000;
+const HEARTBEAT_S = 20;
+
+/**
+ * A connection to an address that was checked. What goes wrong with it later is told by its channels and its end.
+ *
+ * @throws AiosError `bridges.unreachable`, `bridges.refused`, `connectors.egress_refused`
+ */
+export async function connectAmqp({ egress }: BridgeContext, server: AmqpServer): Promise<ChannelModel> {
+  const {
+    host,
+    tls = false,
+    port = tls ? 5671 : 5672,
+    vhost = '/',
+    username = 'guest',
+    password = 'guest',
+  } = server;
+  const [first] = await egress.addresses(host, port);
+  const { connect } = await import('amqplib');
+  const to = { hostname: first!.address, port, username, password, vhost, heartbeat: HEARTBEAT_S };
+  try {
+    const connection = await connect(
+      { ...to, protocol: tls ? 'amqps' : 'amqp' },
+      { timeout: CONNECT_MS, noDelay: true, ...(tls ? { servername: host } : {}) },
+    );
+    connection.on('error', () => {}); // its end is told, too
+    return connection;
+  } catch (error) {
+    throw amqpFailure(error, `${host}:${port}`);
+  }
+}
+
+/** What the library threw, as AIOS tells it. */
+export function amqpFailure(error: unknown, place: string): AiosError {
+  if (error instanceof AiosError) return error;
+  const { message = String(error), code } = error as { message?: string; code?: unknown };
+  const detail = `${place}: ${message || String(code)}`;
+  if (/exclusive use/.test(message)) return new AiosError('bridges.failed', { detail, cause: error });
+  if (/ACCESS[_-]REFUSED|403/.test(message))
+    return new AiosError('bridges.refused', { detail, cause: error });
+  if (typeof code === 'string' || /closed|ended|timed? ?out|heartbeat/i.test(message))
+    return new AiosError('bridges.unreachable', { detail, cause: error });
+  return new AiosError('bridges.failed', { detail, cause: error });
+}

@@ -1,0 +1,29 @@
+import { systemClock } from '../../../kernel/clock.ts';
+import type { AiosError } from '../../../kernel/errors.ts';
+import { limitsFrom } from '../../../kernel/limits.ts';
+import { messageReader, messageWriter } from '../messages/message-mapping.ts';
+import type { BridgeProtocol, MessageFormat, SinkContext, SourceContext } from '../port/protocol.ts';
+
+/** What the tests of a protocol give its bridges; addresses are taken as they are. */
+export function bridgeContext(
+  name: string,
+  { attributePrefixes }: BridgeProtocol,
+  more: {
+    format?: MessageFormat;
+    events?: Record<string, string>;
+    start?: 'earliest' | 'latest';
+    reports?: AiosError[];
+    egress?: Partial<SourceContext['egress']>;
+  } = {},
+): SourceContext & SinkContext {
+  const limits = limitsFrom();
+  const { format = 'structured', events, start = 'earliest', reports = [], egress } = more;
+  return {
+    ...{ name, group: `bridge:${name}`, clock: systemClock, limits, start },
+    egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
+    report: (error) => void reports.push(error),
+    answered: () => {},
+    decode: messageReader({ bridge: name, prefixes: attributePrefixes, events, limits, nowMs: Date.now }),
+    encode: messageWriter(format, attributePrefixes[0]!),
+  };
+}

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, mkdir, readdir, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { AiosError } from '../../../../kernel/errors.ts';
+
+/** A file as it was found: the same name with other content is another file. */
+export interface DroppedFile {
+  readonly name: string;
+  readonly size: number;
+  readonly digest: string;
+  /** Milliseconds since the epoch. */
+  readonly timeMs: number;
+}
+
+/** A file that is there, before its content is looked at. */
+export type FoundFile = Omit<DroppedFile, 'digest'>;
+
+interface Look {
+  readonly size: number;
+  readonly timeMs: number;
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
+  digest?: string;
+}
+
+/** Where files go that were read, and those that could not be. */
+const DONE = 'done';
+const FAILED = 'failed';
+/** Names of files that somebody is still writing. */
+const UNFINISHED = /^\.|\.(tmp|part|partial|crdownload)$/i;
+const DIGEST_CHARACTERS = 16;
+
+/**
+ * The folder of a bridge, where the operator allows it.
+ *
+ * @throws AiosError `bridges.refused`
+ */
+export async function allowedFolder(folder: string, allowed: readonly string[]): Promise<string> {
+  const real = await realpath(folder).catch((error: Error) => {
+    throw new AiosError('bridges.refused', { detail: `${folder}: ${error.message}` });
+  });
+  const roots = await Promise.all(allowed.map((root) => realpath(root).catch(() => undefined)));
+  if (roots.some((root) => root !== undefined && (real === root || real.startsWith(join(root, sep)))))
+    return real;
+  throw new AiosError('bridges.refused', {
+    detail: `${folder} is in no folder of AIOS_BRIDGE_FOLDERS: ${allowed.join(', ') || 'none is allowed'}.`,
+  });
+}
+
+/** A folder that is looked at: files that nobody writes any more, in the order of their names. */
+export class DropFolder {
+  readonly path: string;
+  readonly #pattern: RegExp;
+  readonly #settleMs: number;
+  #looks = new Map<string, Look>();
+
+  /** @param pattern names with `*` and `?` */
+  constructor(path: string, { pattern, settleMs }: { pattern: string; settleMs: number }) {
+    this.path = path;
+    this.#settleMs = settleMs;
+    const source = pattern
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replaceAll('*', '.*')
+      .replaceAll('?', '.');
+    this.#pattern = new RegExp(`^${source}$`, 's');
+  }
+
+  /** The files that have been as they are for as long as it takes to be sure. */
+  async files(): Promise<FoundFile[]> {
+    const entries = await readdir(this.path, { withFileTypes: true });
+    const names = entries
+      .filter((entry) => entry.isFile() && this.#pattern.test(entry.name) && !UNFINISHED.test(entry.name))
+      .map(({ name }) => name)
+      .sort();
+    const looks = new Map<string, Look>();
+    const found: FoundFile[] = [];
+    const nowMs = performance.now();
+    for (const name of names) {
+      const status = await stat(this.pathOf(name)).catch(() => undefined);
+      if (!status) continue; // gone meanwhile
+      const { size, mtimeMs: timeMs } = status;
+      const before = this.#looks.get(name);
+      const isSame = before?.size === size && before.timeMs === timeMs;
+      const look: Look = isSame ? before : { size, timeMs, sinceMs: nowMs };
+      looks.set(name, look);
+      if (nowMs - look.sinceMs < this.#settleMs) continue;
+      found.push({ name, size, timeMs: Math.floor(timeMs) });
+    }
+    this.#looks = looks;
+    return found;
+  }
+
+  /** With the digest of its content; nothing when it is gone. */
+  async identified(file: FoundFile): Promise<DroppedFile | undefined> {
+    const look = this.#looks.get(file.name);
+    try {
+      const digest = look?.digest ?? (await digestOf(this.pathOf(file.name)));
+      if (look) look.digest = digest;
+      return { ...file, digest };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  pathOf(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Moves a file that was read. Another that was done under its name stays. */
+  async finish(file: DroppedFile): Promise<void> {
+    await this.#move(file, DONE);
+  }
+
+  /** Moves a file that cannot be read, with the reason beside it. */
+  async setAside(file: DroppedFile, reason: string): Promise<void> {
+    const moved = await this.#move(file, FAILED);
+    if (moved) await writeFile(`${moved}.reason.txt`, `${reason}\n`);
+  }
+
+  async #move({ name, digest }: DroppedFile, folder: string): Promise<string | undefined> {
+    await mkdir(join(this.path, folder), { recursive: true });
+    let target = join(this.path, folder, name);
+    const isThere = await access(target).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) target = join(this.path, folder, `${digest}-${name}`);
+    try {
+      await rename(this.pathOf(name), target);
+      return target;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // by another process
+      throw error;
+    }
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex').slice(0, DIGEST_CHARACTERS);
+}

@@ -1,0 +1,99 @@
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { Json } from '../../../../kernel/json.ts';
+import type { Row, RowOptions, RowPlace } from './rows.ts';
+
+/** What DuckDB holds of a file at once is bounded, and it takes nothing from the network. */
+const OPTIONS = { memory_limit: '256MB', threads: '1', autoinstall_known_extensions: 'false' };
+/** As RFC 3339 has them, so that they can be the time of an event. */
+const RFC3339 = '%Y-%m-%dT%H:%M:%S.%fZ';
+
+/** A DuckDB for one file. The library is loaded by the first. */
+class DuckDb implements AsyncDisposable {
+  readonly connection: DuckDBConnection;
+  readonly #instance: DuckDBInstance;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.connection = connection;
+  }
+
+  static async open(): Promise<DuckDb> {
+    const { DuckDBInstance } = await import('@duckdb/node-api');
+    const instance = await DuckDBInstance.create(':memory:', OPTIONS);
+    const connection = await instance.connect();
+    await connection.run("set TimeZone = 'UTC'");
+    return new DuckDb(instance, connection);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+/**
+ * The rows of a Parquet file from a place on, as JSON; times as RFC 3339.
+ *
+ * @throws Error for a file that is no Parquet
+ */
+export async function* parquetRows(
+  path: string,
+  from: RowPlace,
+  { rowBytesMax }: Pick<RowOptions, 'rowBytesMax'>,
+): AsyncGenerator<Row> {
+  await using duck = await DuckDb.open();
+  const { connection } = duck;
+  const described = await connection.run('describe select * from read_parquet($1)', [path]);
+  const times = (await described.getRowsJS())
+    .filter(([, type]) => /^TIMESTAMP/.test(String(type)))
+    .map(([name]) => quoted(String(name)));
+  const replaced = times.map((name) => `strftime(${name}, '${RFC3339}') as ${name}`);
+  const columns = replaced.length > 0 ? `* replace (${replaced.join(', ')})` : '*';
+  // The row stands under a name that no column has.
+  const result = await connection.stream(
+    `select to_json("row of the file")::varchar
+     from (select ${columns} from read_parquet($1) limit 9223372036854775807 offset $2) "row of the file"`,
+    [path, from.line - 1],
+  );
+  let { line } = from;
+  for await (const rows of result.yieldRowsJs())
+    for (const [text] of rows) {
+      const next = { byte: 0, line: line + 1 };
+      const row = Buffer.from(String(text));
+      if (row.byteLength <= rowBytesMax)
+        yield { value: { json: JSON.parse(String(text)) as Json }, line, next };
+      else {
+        const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
+        yield { value: row.subarray(0, rowBytesMax), line, next, fault };
+      }
+      line++;
+    }
+}
+
+/**
+ * Writes lines of JSON as a Parquet file.
+ *
+ * @param columns names and types of DuckDB; what the lines hold where they are left out
+ */
+export async function writeParquet(
+  jsonLines: string,
+  path: string,
+  columns?: Readonly<Record<string, string>>,
+): Promise<void> {
+  await using duck = await DuckDb.open();
+  const typed = columns
+    ? `, columns = {${Object.entries(columns).map(([name, type]) => `${quoted(name)}: '${type}'`)}}`
+    : '';
+  await duck.connection.run(
+    `copy (select * from read_json(${literal(jsonLines)}, format = 'newline_delimited'${typed}))
+     to ${literal(path)} (format parquet, compression zstd)`,
+  );
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

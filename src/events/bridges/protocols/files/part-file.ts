@@ -1,0 +1,194 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { isObject, type Json, type JsonObject } from '../../../../kernel/json.ts';
+import { writeParquet } from './parquet.ts';
+
+/** A line of a part: an event on its way into a file, or, on top of one that is empty, what was taken before. */
+interface Line {
+  /** The highest offset that was taken, with this one. */
+  readonly last: number;
+  readonly offset?: number;
+  /** When the period of the file begins, in milliseconds since the epoch. */
+  readonly period?: number;
+  readonly value?: Json;
+}
+
+export interface PartEvent {
+  readonly offset: number;
+  readonly period: number;
+  readonly value: Json;
+}
+
+export interface PartOptions {
+  readonly folder: string;
+  readonly partition: number;
+  readonly format: 'json-lines' | 'parquet';
+}
+
+const TAIL_BYTES = 64 * 1024;
+const FILE_BYTES_MAX = 256 * 1024 * 1024;
+const DIGITS = 15;
+/** What is done with a part waits for what was begun with it, by any sink of this process. */
+const busy = new Map<string, Promise<unknown>>();
+
+/**
+ * The events of a partition that wait for the end of their period: lines with their offsets, safe on the disk, so that what comes again after a crash is
+ * known by the last one. At its end a period becomes a file, which appears whole.
+ */
+export class PartFile {
+  readonly #options: PartOptions;
+  readonly #path: string;
+
+  /** @param hidden the folder of the parts */
+  constructor(hidden: string, options: PartOptions) {
+    this.#options = options;
+    this.#path = join(hidden, `${options.partition}.jsonl`);
+  }
+
+  /**
+   * Safe when it resolves.
+   *
+   * @param isAgain whether they go in although later ones did
+   */
+  append(events: readonly PartEvent[], isAgain = false): Promise<void> {
+    return this.#alone(async () => {
+      let { last, period, bytes } = await lastLine(this.#path);
+      let lines = '';
+      for (const event of events) {
+        if (event.offset <= last && !isAgain) continue;
+        // Clocks of processes differ: a period that is over is not begun once more.
+        const own = Math.max(event.period, period ?? event.period);
+        if (period !== undefined && (own !== period || bytes + lines.length > FILE_BYTES_MAX)) {
+          await this.#write(lines);
+          await this.#finish(last);
+          [lines, bytes] = ['', 0];
+        }
+        period = own;
+        last = Math.max(last, event.offset);
+        lines += `${JSON.stringify({ last, offset: event.offset, period, value: event.value } satisfies Line)}\n`;
+      }
+      await this.#write(lines);
+    });
+  }
+
+  /** Makes a file of a period that began before. Says whether there was one. */
+  finishBefore(time: number): Promise<boolean> {
+    return this.#alone(async () => {
+      const { last, period } = await lastLine(this.#path);
+      if (period === undefined || period >= time) return false;
+      await this.#finish(last);
+      return true;
+    });
+  }
+
+  async #write(lines: string): Promise<void> {
+    if (lines === '') return;
+    await writeSafely(this.#path, 'a', async (handle) => {
+      await handle.appendFile(lines);
+    });
+  }
+
+  /** The same name and content whenever it is done again after a crash. */
+  async #finish(last: number): Promise<void> {
+    const { folder, partition, format } = this.#options;
+    const values = `${this.#path}.values`;
+    const columns = new Map<string, string>();
+    let isEvents = true;
+    let [first, highest, period] = [Number.POSITIVE_INFINITY, -1, 0];
+    await writeSafely(values, 'w', async (handle) => {
+      for await (const line of linesOf(this.#path)) {
+        if (line.offset === undefined || line.period === undefined) continue;
+        first = Math.min(first, line.offset);
+        highest = Math.max(highest, line.offset);
+        ({ period } = line);
+        isEvents &&= isObject(line.value) && line.value.specversion === '1.0';
+        if (isEvents) for (const member in line.value as JsonObject) columns.set(member, columnOf(member));
+        await handle.appendFile(`${JSON.stringify(line.value)}\n`);
+      }
+    });
+    const name = [partition, ...[first, highest].map((offset) => String(offset).padStart(DIGITS, '0'))].join(
+      '-',
+    );
+    const day = new Date(period).toISOString().slice(0, 16).replace(':', '');
+    const target = join(folder, day, `${name}.${format === 'parquet' ? 'parquet' : 'jsonl'}`);
+    await mkdir(dirname(target), { recursive: true });
+    if (format === 'parquet') {
+      const written = `${this.#path}.parquet`;
+      await writeParquet(values, written, isEvents ? Object.fromEntries(columns) : undefined);
+      await writeSafely(written, 'r+', async () => {});
+      await rename(written, target);
+      await rm(values);
+    } else await rename(values, target);
+    const empty = `${this.#path}.empty`;
+    await writeSafely(empty, 'w', (handle) =>
+      handle.writeFile(`${JSON.stringify({ last } satisfies Line)}\n`),
+    );
+    await rename(empty, this.#path);
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const before = busy.get(this.#path);
+    const done = (before ?? Promise.resolve()).then(work, work);
+    busy.set(this.#path, done);
+    try {
+      return await done;
+    } finally {
+      if (busy.get(this.#path) === done) busy.delete(this.#path);
+    }
+  }
+}
+
+/** Attributes of events are texts, also where they are numbers: events differ. */
+function columnOf(attribute: string): string {
+  return attribute === 'data' ? 'JSON' : 'VARCHAR';
+}
+
+async function writeSafely(
+  path: string,
+  flags: string,
+  write: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await write(handle);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<Line> {
+  for await (const line of createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  }))
+    yield JSON.parse(line) as Line;
+}
+
+/** What the last whole line says; half of one after it, of a crash, is cut off. Read from the end: parts grow for an hour. */
+async function lastLine(path: string): Promise<Pick<Line, 'last' | 'period'> & { bytes: number }> {
+  const handle = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!handle) return { last: -1, bytes: 0 };
+  try {
+    const { size } = await handle.stat();
+    for (let length = TAIL_BYTES; size > 0; length *= 2) {
+      const from = Math.max(0, size - length);
+      const tail = Buffer.alloc(size - from);
+      await handle.read(tail, 0, tail.length, from);
+      const end = tail.lastIndexOf(0x0a) + 1;
+      const start = end > 1 ? tail.lastIndexOf(0x0a, end - 2) + 1 : 0;
+      if (from > 0 && start === 0) continue; // the last line is longer than this
+      if (from + end < size) await handle.truncate(from + end);
+      if (end === 0) break;
+      return { ...(JSON.parse(tail.subarray(start, end).toString('utf8')) as Line), bytes: from + end };
+    }
+    return { last: -1, bytes: 0 };
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,56 @@
+import { AiosError } from '../../../../kernel/errors.ts';
+
+/** Names of Kafka's errors that say "not you". */
+const REFUSED = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'ILLEGAL_SASL_STATE',
+]);
+/** Errors of Node's sockets and resolver, and those of the library for a broker that does not answer. */
+const UNREACHABLE = /^(E[A-Z_]+|PLT_KFK_NETWORK|PLT_KFK_TIMEOUT)$/;
+
+interface Fault {
+  readonly error: Error;
+  /** Of the socket, the resolver or the library. */
+  readonly code: string;
+  /** Kafka's own name of it. */
+  readonly apiId: string;
+}
+
+/** An error and all that it was caused by: the library wraps what a broker, a socket or the egress guard says. */
+function faultsOf(error: unknown): Fault[] {
+  if (!(error instanceof Error)) return [];
+  const { code, apiId } = error as { code?: unknown; apiId?: unknown };
+  const inner = error instanceof AggregateError ? (error.errors as unknown[]) : [];
+  return [
+    { error, code: String(code ?? ''), apiId: String(apiId ?? '') },
+    ...[...inner, error.cause].flatMap((one) => faultsOf(one)),
+  ];
+}
+
+/** Whether a broker answered with this error. */
+export function isKafkaError(error: unknown, ...names: readonly string[]): boolean {
+  return faultsOf(error).some(({ apiId }) => names.includes(apiId));
+}
+
+/**
+ * What a client of Kafka threw, as AIOS tells it.
+ *
+ * @example throw kafkaFailure(error, 'orders') // AiosError bridges.unreachable
+ */
+export function kafkaFailure(error: unknown, topic: string): AiosError {
+  const faults = faultsOf(error);
+  const ours = faults.find((fault) => fault.error instanceof AiosError);
+  if (ours) return ours.error as AiosError;
+  const last = faults.findLast(({ code, apiId }) => apiId !== '' || UNREACHABLE.test(code)) ?? faults.at(-1);
+  const detail = `${topic}: ${last ? last.error.message || last.code : String(error)}`;
+  if (faults.some(({ code, apiId }) => code === 'PLT_KFK_AUTHENTICATION' || REFUSED.has(apiId)))
+    return new AiosError('bridges.refused', { detail, cause: error });
+  if (faults.every(({ apiId }) => apiId === '') && faults.some(({ code }) => UNREACHABLE.test(code)))
+    return new AiosError('bridges.unreachable', { detail, cause: error });
+  return new AiosError('bridges.failed', { detail, cause: error });
+}

@@ -1,0 +1,148 @@
+import type { Consumer, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
+import { AiosError } from '../../../../kernel/errors.ts';
+import type { JsonObject } from '../../../../kernel/json.ts';
+import { decodedBatch } from '../../messages/decoded.ts';
+import type { EventSource, SourceBatch } from '../../port/event-source.ts';
+import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
+import { connectNats, type NatsServers, natsError } from './connection.ts';
+
+export interface NatsSourceSettings extends NatsServers {
+  readonly stream: string;
+  /** A subject of the stream, with `*` and `>`; without it, all of them. */
+  readonly subject?: string;
+}
+
+const FETCH_MAX = 500;
+const FETCH_MS = 5_000;
+/** The server forgets the consumer of a process that is gone after this. */
+const IDLE_NS = 60_000_000_000;
+
+/**
+ * The messages of a stream in its order. The place is the sequence number of the last one, with the time the stream was made: one that was made anew is read from
+ * its beginning. The consumer on the server is one of the connection, nothing is acknowledged there, and only our place counts.
+ *
+ * @throws AiosError `bridges.unreachable`, `bridges.refused` (no such stream, credentials)
+ */
+export function natsSource(context: SourceContext, settings: NatsSourceSettings): EventSource {
+  return {
+    name: context.name,
+    async *read(from, signal) {
+      const connection = await connectNats(settings, context.egress);
+      const close = () => void connection.close().catch(() => {});
+      signal.addEventListener('abort', close, { once: true });
+      try {
+        if (!signal.aborted) yield* new StreamReader(connection, settings, context).read(from);
+      } catch (error) {
+        if (!signal.aborted) throw natsError(error, settings.stream);
+      } finally {
+        signal.removeEventListener('abort', close);
+        await connection.close();
+      }
+    },
+  };
+}
+
+class StreamReader {
+  readonly #connection: NatsConnection;
+  readonly #settings: NatsSourceSettings;
+  readonly #context: SourceContext;
+
+  constructor(connection: NatsConnection, settings: NatsSourceSettings, context: SourceContext) {
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#context = context;
+  }
+
+  async *read(from: JsonObject | undefined): AsyncGenerator<SourceBatch> {
+    const { jetstream, jetstreamManager } = await import('@nats-io/jetstream');
+    const { stream } = this.#settings;
+    const manager = await jetstreamManager(this.#connection);
+    const info = await manager.streams.info(stream);
+    const start = this.#start(info, from);
+    const { name } = await this.#consumer(manager, start + 1);
+    const consumer = await jetstream(this.#connection).consumers.get(stream, name);
+    this.#context.answered();
+    for await (const { messages, sequence, previous } of batches(consumer, info, start)) {
+      if (sequence - previous > messages.length) this.#tellGap(previous, await manager.streams.info(stream));
+      yield decodedBatch(this.#context, messages, { created: info.created, sequence });
+    }
+  }
+
+  /** The last sequence number of this stream that was taken, or that is left out. */
+  #start(info: StreamInfo, from: JsonObject | undefined): number {
+    if (!from) return this.#context.start === 'latest' ? info.state.last_seq : 0;
+    if (from.created === info.created) return Number(from.sequence);
+    const detail = `The stream ${this.#settings.stream} was made anew on ${info.created}: it is read from its beginning.`;
+    this.#context.report(new AiosError('bridges.gap', { detail }));
+    return 0;
+  }
+
+  /** Numbers that are left out may be of other subjects, or deleted one by one: only what is before the first of the stream was lost to its limits. */
+  #tellGap(last: number, { state }: StreamInfo): void {
+    if (last === 0 || state.first_seq <= last + 1) return;
+    const { stream } = this.#settings;
+    const detail = `The messages ${last + 1} to ${state.first_seq - 1} of the stream ${stream} are gone before they were read; reading goes on from ${state.first_seq}.`;
+    this.#context.report(new AiosError('bridges.gap', { detail }));
+  }
+
+  #consumer(manager: JetStreamManager, from: number) {
+    const { stream, subject } = this.#settings;
+    return manager.consumers.add(stream, {
+      ack_policy: 'none',
+      deliver_policy: 'by_start_sequence',
+      opt_start_seq: from,
+      inactive_threshold: IDLE_NS,
+      mem_storage: true,
+      ...(subject === undefined ? {} : { filter_subject: subject }),
+    });
+  }
+}
+
+/** What has arrived, as it arrives. No more than one fetch is asked for before it is taken. Ends when a message was lost on the way. */
+async function* batches(consumer: Consumer, info: StreamInfo, start: number) {
+  const stream = info.config.name;
+  const made = Date.parse(info.created);
+  let [previous, delivered] = [start, 0];
+  for (;;) {
+    const fetched = await consumer.fetch({ max_messages: FETCH_MAX, expires: FETCH_MS });
+    let messages: IncomingMessage[] = [];
+    for await (const message of fetched) {
+      // Nothing is acknowledged, so one that came after its fetch had timed out would not come again.
+      if (message.info.deliverySequence !== ++delivered) return;
+      const sequence = message.seq;
+      const headers = headersOf(message.headers);
+      messages.push({
+        id: `${stream}:${made}:${sequence}`,
+        topic: message.subject,
+        value: message.data,
+        headers,
+        contentType: headers['content-type'],
+        timeMs: Number(message.timestampNanos / 1_000_000n),
+        position: { stream, sequence },
+      });
+      if (fetched.getPending() > 0) continue;
+      yield { messages, sequence, previous };
+      previous = sequence;
+      messages = [];
+    }
+  }
+}
+
+function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, values] of headers ?? []) {
+    const value = values.at(-1) ?? '';
+    found[name.toLowerCase()] = /^ce-/i.test(name) ? decoded(value) : value;
+  }
+  return found;
+}
+
+/** Section 3.1.3 of the binding: percent-encoded, as over HTTP. */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}

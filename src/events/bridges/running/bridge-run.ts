@@ -1,0 +1,104 @@
+import type { AiosError } from '../../../kernel/errors.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
+import { compileSelection } from '../../selection.ts';
+import { type BridgeDefinition, filled, formatOf, protocolOf } from '../definition/bridge-kind.ts';
+import { messageWriter } from '../messages/message-mapping.ts';
+import type { BridgeContext } from '../port/protocol.ts';
+import { countSent } from './bridge-store.ts';
+import { bridgeGroup } from './bridge-view.ts';
+import type { BridgesDependencies } from './bridges-dependencies.ts';
+import { putAside, readerOf } from './letters.ts';
+import { bridgeConsumer } from './sink-consumer.ts';
+import { SourceRunner } from './source-runner.ts';
+
+export interface RunningBridge {
+  /** The batch that is under way is finished. */
+  stop(): Promise<void>;
+}
+
+interface Surroundings extends BridgesDependencies {
+  told(error: AiosError, secrets: readonly string[]): void;
+  noticed(error: AiosError, secrets: readonly string[]): void;
+  /** The other side answers. */
+  answered(): void;
+}
+
+/**
+ * Begins to run a bridge in this process.
+ *
+ * @throws AiosError `connectors.variable_unset`, or what the protocol has against its settings
+ */
+export async function openBridge(
+  definition: BridgeDefinition,
+  surroundings: Surroundings,
+): Promise<RunningBridge> {
+  const { protocols, fill, told, noticed, answered, addresses, folders, clock, limits } = surroundings;
+  const { name } = definition;
+  const secrets: string[] = [];
+  const settings = filled(protocolOf(definition, protocols).settings, (text) => {
+    const { text: value, secrets: more } = fill(text);
+    secrets.push(...more);
+    return value;
+  }) as JsonObject;
+  const allowPrivate = (definition.allowPrivate ?? []).map((text) => fill(text).text);
+  const context: BridgeContext = {
+    name,
+    clock,
+    limits,
+    egress: { addresses: (host, port) => addresses(host, port, allowPrivate), folders },
+    report: (error) => noticed(error, secrets),
+    answered,
+  };
+  const open = definition.from ? openSource : openSink;
+  return open(definition, settings, context, surroundings, (error) => told(error, secrets));
+}
+
+async function openSource(
+  definition: BridgeDefinition,
+  settings: JsonObject,
+  context: BridgeContext,
+  surroundings: Surroundings,
+  told: (error: AiosError) => void,
+): Promise<RunningBridge> {
+  const { protocol } = protocolOf(definition, surroundings.protocols);
+  const decode = readerOf(definition, surroundings);
+  const start = definition.start ?? 'earliest';
+  const source = await protocol.source!.open({ ...context, start, decode }, settings);
+  const runner = new SourceRunner(source, {
+    ...surroundings,
+    reject: (name, event, error) => putAside(name, event, error, surroundings),
+    onError: (_name, error) => told(error),
+  });
+  runner.start();
+  return runner;
+}
+
+async function openSink(
+  definition: BridgeDefinition,
+  settings: JsonObject,
+  context: BridgeContext,
+  { protocols, limits, consumers }: Surroundings,
+  told: (error: AiosError) => void,
+): Promise<RunningBridge> {
+  const { name, types, filter, start = 'latest' } = definition;
+  const { protocol } = protocolOf(definition, protocols);
+  const group = bridgeGroup(name);
+  const encode = messageWriter(formatOf(definition.format), protocol.attributePrefixes[0]!);
+  const sink = await protocol.sink!.open({ ...context, group, encode }, settings);
+  await consumers.addRunning(
+    bridgeConsumer(sink, {
+      types,
+      start,
+      isSelected: compileSelection({ filter }),
+      batchMax: limits.consumerBatchMax,
+      count: (tx, sent) => countSent(tx, name, sent),
+      onError: told,
+    }),
+  );
+  return {
+    async stop() {
+      await consumers.remove(group);
+      await sink.close?.();
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { Problem } from '../../../kernel/errors.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
+import type { Queryable } from '../../../store/database.ts';
+
+/** What is known of a bridge beside its definition. Times are milliseconds since the epoch. */
+export interface BridgeRow {
+  name: string;
+  position: JsonObject | null;
+  /** Events that a source brought, and that a sink sent. */
+  passed: number;
+  /** Messages and events of a source that were put aside. */
+  rejected: number;
+  movedAt: number | null;
+  owner: string | null;
+  /** Whether the process that reads it lives, as far as its lease says. */
+  isHeld: boolean;
+  isPaused: boolean;
+  problem: Problem | null;
+  problemAt: number | null;
+  notice: Problem | null;
+  noticeAt: number | null;
+}
+
+export function readBridges(db: Queryable): Promise<BridgeRow[]> {
+  return db.query<BridgeRow>(
+    `select name, position, passed, rejected, moved_at as "movedAt", owner, coalesce(lease_until > clock_timestamp(), false) as "isHeld",
+       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt" from bridges`,
+  );
+}
+
+export async function registerBridges(db: Queryable, names: readonly string[]): Promise<void> {
+  await db.query('insert into bridges (name) select unnest($1::text[]) on conflict do nothing', [names]);
+}
+
+/** @returns whether that was not so before */
+export async function setPaused(tx: Queryable, name: string, isPaused: boolean): Promise<boolean> {
+  const rows = await tx.query(
+    'update bridges set is_paused = $2 where name = $1 and is_paused <> $2 returning name',
+    [name, isPaused],
+  );
+  return rows.length > 0;
+}
+
+export async function setProblem(db: Queryable, name: string, problem: Problem | null): Promise<void> {
+  await db.query(
+    `update bridges set problem = $2, problem_at = case when $2::json is null then null else clock_timestamp() end
+     where name = $1 and (problem is not null or $2::json is not null)`,
+    [name, problem && JSON.stringify(problem)],
+  );
+}
+
+export async function setNotice(db: Queryable, name: string, notice: Problem): Promise<void> {
+  await db.query('update bridges set notice = $2, notice_at = clock_timestamp() where name = $1', [
+    name,
+    JSON.stringify(notice),
+  ]);
+}
+
+/** Counts what a sink sent, in the transaction that moves its place. */
+export async function countSent(tx: Queryable, name: string, count: number): Promise<void> {
+  await tx.query(
+    `update bridges set passed = passed + $2, moved_at = clock_timestamp(), problem = null, problem_at = null where name = $1`,
+    [name, count],
+  );
+}

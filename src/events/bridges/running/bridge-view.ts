@@ -1,0 +1,51 @@
+import type { GroupProgress } from '../../group-offsets.ts';
+import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
+import type { BridgeProtocol } from '../port/protocol.ts';
+import type { BridgeRow } from './bridge-store.ts';
+
+/** The consumer group of a sink, and the one that dead letters of a source are listed under. */
+export function bridgeGroup(name: string): string {
+  return `bridge:${name}`;
+}
+
+/** A bridge as people look at it. Times are milliseconds since the epoch. */
+export interface BridgeView
+  extends Pick<BridgeRow, 'name' | 'passed' | 'rejected' | 'movedAt' | 'notice' | 'noticeAt'>,
+    Partial<Pick<BridgeRow, 'position' | 'problem' | 'problemAt'>> {
+  readonly version: number;
+  readonly direction: 'source' | 'sink';
+  readonly protocol: string;
+  /** `waiting`: no process runs it at the moment. */
+  readonly state: 'running' | 'paused' | 'failing' | 'waiting';
+  /** Events of the log that a sink has not passed. */
+  readonly lag?: number;
+}
+
+export function viewOf(
+  definition: BridgeDefinition,
+  version: number,
+  protocols: readonly BridgeProtocol[],
+  { row, group }: { row: BridgeRow | undefined; group: GroupProgress | undefined },
+): BridgeView {
+  const { name } = definition;
+  const { direction, protocol } = protocolOf(definition, protocols);
+  const isPaused = definition.paused === true || row?.isPaused === true;
+  const isRun = direction === 'from' ? row?.isHeld : group?.partitions.some(({ owner }) => owner !== null);
+  let state: BridgeView['state'] = isRun ? 'running' : 'waiting';
+  if (isPaused) state = 'paused';
+  else if (row?.problem) state = 'failing';
+  return {
+    name,
+    version,
+    direction: direction === 'from' ? 'source' : 'sink',
+    protocol: protocol?.name ?? 'unknown',
+    state,
+    passed: row?.passed ?? 0,
+    rejected: row?.rejected ?? 0,
+    ...(direction === 'from' ? { position: row?.position ?? null } : { lag: group?.lag ?? 0 }),
+    movedAt: row?.movedAt ?? null,
+    ...(isPaused ? {} : { problem: row?.problem ?? null, problemAt: row?.problemAt ?? null }),
+    notice: row?.notice ?? null,
+    noticeAt: row?.noticeAt ?? null,
+  };
+}

@@ -1,0 +1,39 @@
+import type { LookupAddress } from 'node:dns';
+import type { Clock } from '../../../kernel/clock.ts';
+import type { CloudEvent } from '../../../kernel/cloudevent.ts';
+import type { AiosError } from '../../../kernel/errors.ts';
+import type { Limits } from '../../../kernel/limits.ts';
+import type { Database } from '../../../store/database.ts';
+import type { Definitions } from '../../../store/definitions.ts';
+import type { Committer, Write } from '../../../store/group-commit.ts';
+import type { EventConsumers } from '../../consumers.ts';
+import type { EventLog } from '../../log.ts';
+import type { BridgeProtocol } from '../port/protocol.ts';
+
+/** What bridges are run with; all that is of other modules comes by it. */
+export interface BridgesDependencies {
+  db: Database;
+  commit: Committer;
+  log: EventLog;
+  consumers: EventConsumers;
+  definitions: Pick<Definitions, 'list'>;
+  clock: Clock;
+  limits: Limits;
+  protocols: readonly BridgeProtocol[];
+  /** False in a process that leaves bridges to the others. */
+  takesPart: boolean;
+  /** Checked addresses of a host (`BridgeEgress`); private ones where the list names the host. */
+  addresses(host: string, port: number, allowPrivate: readonly string[]): Promise<readonly LookupAddress[]>;
+  folders: readonly string[];
+  /** Fills the variables and secrets of a text in, and tells which values are secret. */
+  fill(text: string): { text: string; secrets: readonly string[] };
+  redact(text: string, secrets: Iterable<string>): string;
+  /** Holds an event to its contract. @throws AiosError when it does not fit */
+  check(event: CloudEvent): unknown;
+  /** The write that keeps an event apart, where its contract says so. */
+  quarantine(event: CloudEvent, fault: AiosError): Write | undefined;
+  record(change: { action: 'paused' | 'resumed'; name: string; by: Actor }): Write;
+  onError(name: string, error: unknown): void;
+}
+
+export type Actor = { kind: string; id: string };

@@ -1,0 +1,203 @@
+import { AiosError, toAiosError } from '../../../kernel/errors.ts';
+import type { Definition } from '../../../store/definitions.ts';
+import { writeInTransaction } from '../../../store/write-in-transaction.ts';
+import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
+import { SourceShare } from '../sharing/source-share.ts';
+import { openBridge, type RunningBridge } from './bridge-run.ts';
+import { readBridges, registerBridges, setNotice, setPaused, setProblem } from './bridge-store.ts';
+import { type BridgeView, bridgeGroup, viewOf } from './bridge-view.ts';
+import type { Actor, BridgesDependencies } from './bridges-dependencies.ts';
+import { letterHandler } from './letters.ts';
+
+type Bridge = { readonly version: number; readonly definition: BridgeDefinition };
+
+/**
+ * Runs the bridges that are defined: a source in one process at a time, all of them spread over the processes; a sink as a consumer group, shared as all
+ * are. What is applied, paused or
+ * resumed in whichever process is followed within `bridgePollMs`.
+ *
+ * @example const bridges = new Bridges(dependencies); await bridges.start(); await bridges.pause('orders', by)
+ */
+export class Bridges {
+  readonly #dependencies: BridgesDependencies;
+  readonly #share: SourceShare;
+  readonly #running = new Map<string, { version: number; bridge: RunningBridge }>();
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+  #isEnding = false;
+
+  constructor(dependencies: BridgesDependencies) {
+    this.#dependencies = dependencies;
+    const { db, limits, consumers } = dependencies;
+    this.#share = new SourceShare({ db, limits, membership: consumers.membership });
+    const others = consumers.onUnknownGroup;
+    consumers.onUnknownGroup = async (group) => {
+      const bridge = this.#defined().find(({ definition: { name } }) => bridgeGroup(name) === group);
+      return bridge?.definition.from ? letterHandler(bridge.definition, dependencies) : others(group);
+    };
+  }
+
+  async start(): Promise<void> {
+    const { takesPart, limits } = this.#dependencies;
+    if (!takesPart) return;
+    await this.#look();
+    this.#timer = setInterval(() => void this.#look(), limits.bridgePollMs).unref();
+  }
+
+  /** Finishes the batches under way, and leaves the sources to the others. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isEnding = true;
+    await this.#looking;
+    await this.#end([...this.#running.keys()]);
+    await this.#share.leave();
+  }
+
+  /** All bridges by name, with how they fare in whichever process. */
+  async list(): Promise<BridgeView[]> {
+    const { db, consumers, protocols } = this.#dependencies;
+    const [rows, groups] = await Promise.all([readBridges(db), consumers.groups()]);
+    return this.#defined()
+      .sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1))
+      .map(({ definition, version }) =>
+        viewOf(definition, version, protocols, {
+          row: rows.find(({ name }) => name === definition.name),
+          group: groups.find(({ group }) => group === bridgeGroup(definition.name)),
+        }),
+      );
+  }
+
+  /** @throws AiosError `bridges.unknown` */
+  async get(name: string): Promise<BridgeView> {
+    this.#require(name);
+    return (await this.list()).find((bridge) => bridge.name === name)!;
+  }
+
+  /** Stops a bridge, in whichever process, until it is resumed; it keeps its place. @throws AiosError `bridges.unknown` */
+  async pause(name: string, by: Actor): Promise<BridgeView> {
+    this.#require(name);
+    await this.#set(name, true, by);
+    return this.get(name);
+  }
+
+  /** @throws AiosError `bridges.unknown`, `bridges.paused_by_definition` */
+  async resume(name: string, by: Actor): Promise<BridgeView> {
+    if (this.#require(name).paused)
+      throw new AiosError('bridges.paused_by_definition', { detail: `bridges/${name}: paused: true.` });
+    await this.#set(name, false, by);
+    return this.get(name);
+  }
+
+  async #set(name: string, isPaused: boolean, by: Actor): Promise<void> {
+    const { db, record } = this.#dependencies;
+    await registerBridges(db, [name]);
+    let after: (() => void) | undefined;
+    await db.transaction(async (tx) => {
+      if (!(await setPaused(tx, name, isPaused))) return;
+      const action = isPaused ? 'paused' : 'resumed';
+      after = await writeInTransaction(tx, [record({ action, name, by })]);
+    });
+    after?.();
+    await this.#look();
+  }
+
+  #defined(): Bridge[] {
+    return this.#dependencies.definitions
+      .list('bridge')
+      .map(({ version, body }: Definition) => ({ version, definition: body as unknown as BridgeDefinition }));
+  }
+
+  #require(name: string): BridgeDefinition {
+    const bridge = this.#defined().find(({ definition }) => definition.name === name);
+    if (bridge) return bridge.definition;
+    throw new AiosError('bridges.unknown', { detail: `There is no bridge “${name}”.` });
+  }
+
+  /** One at a time. */
+  #look(): Promise<void> {
+    if (!this.#dependencies.takesPart || this.#isEnding) return Promise.resolve();
+    this.#looking = this.#looking
+      .then(() => this.#follow())
+      .catch((error: unknown) => this.#dependencies.onError('', error));
+    return this.#looking;
+  }
+
+  async #follow(): Promise<void> {
+    const { db, protocols } = this.#dependencies;
+    const defined = this.#defined();
+    if (defined.length === 0) return;
+    const rows = await readBridges(db);
+    const unknown = defined.filter(({ definition: { name } }) => !rows.some((row) => row.name === name));
+    if (unknown.length > 0)
+      await registerBridges(
+        db,
+        unknown.map(({ definition: { name } }) => name),
+      );
+    const active = defined.filter(
+      ({ definition }) =>
+        !definition.paused &&
+        !rows.find(({ name }) => name === definition.name)?.isPaused &&
+        protocolOf(definition, protocols).protocol !== undefined, // another release knows it
+    );
+    const sources = active
+      .filter(({ definition }) => definition.from)
+      .map(({ definition: { name } }) => name);
+    const { held, given } = await this.#share.hold(sources);
+    const wanted = active.filter(({ definition: { name, to } }) => to || held.has(name));
+    const over = [...this.#running].filter(
+      ([name, { version }]) => !wanted.some((one) => one.definition.name === name && one.version === version),
+    );
+    await this.#end([...new Set([...over.map(([name]) => name), ...given])], (name) => !held.has(name));
+    await Promise.all(
+      wanted.filter(({ definition: { name } }) => !this.#running.has(name)).map((one) => this.#begin(one)),
+    );
+  }
+
+  async #begin({ version, definition }: Bridge): Promise<void> {
+    const { name } = definition;
+    try {
+      const bridge = await openBridge(definition, {
+        ...this.#dependencies,
+        told: (error, secrets) => this.#told(name, error, secrets),
+        noticed: (error, secrets) => this.#noticed(name, error, secrets),
+        answered: () => void setProblem(this.#dependencies.db, name, null).catch(() => {}),
+      });
+      this.#running.set(name, { version, bridge });
+    } catch (error) {
+      this.#told(name, toAiosError(error), []);
+    }
+  }
+
+  async #end(names: readonly string[], isReleased: (name: string) => boolean = () => true): Promise<void> {
+    if (names.length === 0) return;
+    await Promise.all(names.map((name) => this.#running.get(name)?.bridge.stop()));
+    for (const name of names) this.#running.delete(name);
+    const released = names.filter(isReleased);
+    if (released.length > 0) await this.#share.release(released);
+  }
+
+  /** What goes wrong stands in the status of the bridge until it goes well. */
+  #told(name: string, error: AiosError, secrets: readonly string[]): void {
+    const { db, onError } = this.#dependencies;
+    const problem = this.#clean(error, secrets);
+    onError(name, problem);
+    setProblem(db, name, problem.toProblem()).catch(() => {}); // the database is away: it is told again
+  }
+
+  #noticed(name: string, error: AiosError, secrets: readonly string[]): void {
+    const { db, onError } = this.#dependencies;
+    const notice = this.#clean(error, secrets);
+    onError(name, notice);
+    setNotice(db, name, notice.toProblem()).catch(() => {});
+  }
+
+  /** Brokers echo what they were sent. */
+  #clean(error: AiosError, secrets: readonly string[]): AiosError {
+    const { code, message, issues, extensions } = error;
+    return new AiosError(code, {
+      detail: this.#dependencies.redact(message, secrets),
+      issues: [...issues],
+      extensions: { ...extensions },
+    });
+  }
+}

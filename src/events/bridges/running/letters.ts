@@ -1,0 +1,57 @@
+import type { CloudEvent } from '../../../kernel/cloudevent.ts';
+import type { AiosError } from '../../../kernel/errors.ts';
+import type { Write } from '../../../store/group-commit.ts';
+import { writeInTransaction } from '../../../store/write-in-transaction.ts';
+import type { ConsumerDefinition } from '../../consumer-definition.ts';
+import { refusedEvent } from '../../dead-letters.ts';
+import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
+import { messageOf, messageReader } from '../messages/message-mapping.ts';
+import { bridgeGroup } from './bridge-view.ts';
+import type { BridgesDependencies } from './bridges-dependencies.ts';
+
+type Surroundings = Pick<BridgesDependencies, 'protocols' | 'limits' | 'clock' | 'check' | 'log'>;
+
+/** What is written of a message or an event that a source cannot take: in quarantine where its contract says so, else a dead letter of the bridge. */
+export function putAside(
+  name: string,
+  event: CloudEvent,
+  error: AiosError,
+  { quarantine }: Pick<BridgesDependencies, 'quarantine'>,
+): Write[] {
+  return [quarantine(event, error) ?? refusedEvent({ group: bridgeGroup(name), event, error })];
+}
+
+/** How messages become events by a definition. */
+export function readerOf(
+  definition: BridgeDefinition,
+  { protocols, limits, clock }: Pick<BridgesDependencies, 'protocols' | 'limits' | 'clock'>,
+) {
+  return messageReader({
+    bridge: definition.name,
+    prefixes: protocolOf(definition, protocols).protocol.attributePrefixes,
+    events: definition.events,
+    limits,
+    nowMs: () => clock.now(),
+  });
+}
+
+/**
+ * What replaying the dead letters of a source means: they are read again by the definition as it is now, held to the contracts as they are now, and appended.
+ */
+export function letterHandler(definition: BridgeDefinition, surroundings: Surroundings): ConsumerDefinition {
+  const read = readerOf(definition, surroundings);
+  const { check, log } = surroundings;
+  return {
+    group: bridgeGroup(definition.name),
+    handle: (letters, tx) => {
+      const writes = letters.map(({ event: letter }) => {
+        const message = messageOf(letter);
+        const event = message ? read(message) : letter;
+        if ('error' in event && 'letter' in event) throw event.error;
+        check(event as CloudEvent);
+        return log.write(event as CloudEvent);
+      });
+      return writeInTransaction(tx, writes);
+    },
+  };
+}
