@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A certificate authority of a test, and a server's certificate for 127.0.0.1 that it signed. */
+/** A certificate authority of a test, and a server's certificate for 127.0.0.1 and `server.test` that it signed. */
 export interface TestAuthority {
   /** A file of PEM. */
   readonly caFile: string;
@@ -24,7 +24,7 @@ export function testAuthority(): TestAuthority | undefined {
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout'];
   openssl('req', '-x509', ...key, at('ca.key'), '-out', at('ca.pem'), '-subj', '/CN=test-ca', '-days', '2');
   openssl('req', ...key, at('server.key'), '-out', at('server.csr'), '-subj', '/CN=server');
-  writeFileSync(at('san.cnf'), 'subjectAltName=IP:127.0.0.1\n');
+  writeFileSync(at('san.cnf'), 'subjectAltName=IP:127.0.0.1,DNS:server.test\n');
   const signed = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2'];
   openssl(
     'x509',

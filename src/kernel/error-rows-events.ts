@@ -73,6 +73,11 @@ export const EVENT_ERRORS = {
     'The broker refuses the bridge',
     'Look at the credentials, and at what they may read and write there. The bridge tries again by itself.',
   ),
+  'bridges.certificate_refused': row(
+    502,
+    'The certificate of the broker does not hold',
+    'See the detail: name its authority in AIOS_CA_FILE, reach it by a name that the certificate is for, or renew it. The bridge tries again by itself.',
+  ),
   'bridges.failed': again(502, 'The broker failed', 'See the detail; the bridge tries again by itself.'),
   'bridges.gap': row(
     410,

@@ -17,6 +17,7 @@ const VERSION = '4.1.0';
 const FETCH_MS = 300_000;
 const START_MS = 90_000;
 const JAVA = 'java';
+const KEY_STORE = 'server.pem';
 /** Short-lived and small: compiling further costs more than it brings. */
 const JVM = ['-Xmx384m', '-Xms128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto'];
 
@@ -61,6 +62,8 @@ export interface KafkaUnderTest {
   readonly address: string;
   /** Where clients have to log in by SASL/PLAIN, if there is a user. */
   readonly loginAddress: string;
+  /** `server.test:…`, which is 127.0.0.1: TLS, and a login by SASL PLAIN or SCRAM, if there is a certificate. */
+  readonly securedAddress: string;
   /** Ends the broker at once, as a crash does. */
   kill(): Promise<void>;
   /** Starts it again with its data. */
@@ -71,19 +74,26 @@ export interface KafkaUnderTest {
 
 interface Settings {
   readonly user?: { readonly name: string; readonly password: string };
+  /** PEM: the certificate is for `server.test`. */
+  readonly certificate?: { readonly key: string; readonly cert: string };
 }
 
 /** @example const kafka = await startKafka(jars); … ; await kafka.close() */
 export async function startKafka(jars: string, settings: Settings = {}): Promise<KafkaUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-kafka-broker-'));
-  const ports = { clients: await freePort(), controller: await freePort(), login: await freePort() };
+  const ports = {
+    clients: await freePort(),
+    controller: await freePort(),
+    login: await freePort(),
+    secured: await freePort(),
+  };
   const file = join(folder, 'server.properties');
   await writeFile(file, propertiesOf(folder, ports, settings).join('\n'));
+  if (settings.certificate)
+    await writeFile(join(folder, KEY_STORE), settings.certificate.key + settings.certificate.cert);
   const java = (main: string, args: readonly string[]) => [...JVM, '-cp', join(jars, '*'), main, ...args];
-  await run(JAVA, java('kafka.tools.StorageTool', ['format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', file]), {
-    timeout: START_MS,
-    cwd: folder,
-  });
+  const format = ['format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', file, ...scramOf(settings)];
+  await run(JAVA, java('kafka.tools.StorageTool', format), { timeout: START_MS, cwd: folder });
   let broker: ChildProcess | undefined;
   const kill = async () => {
     const ending = broker;
@@ -101,6 +111,7 @@ export async function startKafka(jars: string, settings: Settings = {}): Promise
   return {
     address: `127.0.0.1:${ports.clients}`,
     loginAddress: `127.0.0.1:${ports.login}`,
+    securedAddress: `server.test:${ports.secured}`,
     kill,
     start,
     async close() {
@@ -110,20 +121,38 @@ export async function startKafka(jars: string, settings: Settings = {}): Promise
   };
 }
 
-function propertiesOf(
-  folder: string,
-  { clients, controller, login }: { clients: number; controller: number; login: number },
-  { user }: Settings,
-): string[] {
-  const served = [`CLIENTS://127.0.0.1:${clients}`, ...(user ? [`LOGIN://127.0.0.1:${login}`] : [])];
-  const module = 'org.apache.kafka.common.security.plain.PlainLoginModule required';
+/** Users of SCRAM are part of what a broker's storage is formatted with. */
+function scramOf({ user }: Settings): string[] {
+  return user
+    ? ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+        '--add-scram',
+        `${mechanism}=[name=${user.name},password=${user.password}]`,
+      ])
+    : [];
+}
+
+interface Ports {
+  clients: number;
+  controller: number;
+  login: number;
+  secured: number;
+}
+
+function propertiesOf(folder: string, ports: Ports, { user, certificate }: Settings): string[] {
+  const { clients, controller, login, secured } = ports;
+  const served = [
+    `CLIENTS://127.0.0.1:${clients}`,
+    ...(user ? [`LOGIN://127.0.0.1:${login}`] : []),
+    ...(certificate ? [`SECURED://127.0.0.1:${secured}`] : []),
+  ];
+  const advertised = served.map((one) => one.replace('SECURED://127.0.0.1', 'SECURED://server.test'));
   return [
     'process.roles=broker,controller',
     'node.id=1',
     `controller.quorum.voters=1@127.0.0.1:${controller}`,
     `listeners=${[...served, `CONTROLLER://127.0.0.1:${controller}`].join(',')}`,
-    `advertised.listeners=${served.join(',')}`,
-    'listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT',
+    `advertised.listeners=${advertised.join(',')}`,
+    'listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT,SECURED:SASL_SSL',
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=CLIENTS',
     `log.dirs=${join(folder, 'data')}`,
@@ -133,12 +162,25 @@ function propertiesOf(
     'transaction.state.log.min.isr=1',
     'transaction.state.log.num.partitions=4',
     'group.initial.rebalance.delay.ms=0',
-    ...(user
+    ...(user ? loginOf(user) : []),
+    ...(certificate
       ? [
-          'sasl.enabled.mechanisms=PLAIN',
-          `listener.name.login.plain.sasl.jaas.config=${module} user_${user.name}="${user.password}";`,
+          'listener.name.secured.ssl.keystore.type=PEM',
+          `listener.name.secured.ssl.keystore.location=${join(folder, KEY_STORE)}`,
         ]
       : []),
+  ];
+}
+
+function loginOf({ name, password }: NonNullable<Settings['user']>): string[] {
+  const modules = 'org.apache.kafka.common.security';
+  const plain = `${modules}.plain.PlainLoginModule required user_${name}="${password}";`;
+  const scram = `${modules}.scram.ScramLoginModule required;`;
+  return [
+    'sasl.enabled.mechanisms=PLAIN',
+    'listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    ...['login', 'secured'].map((listener) => `listener.name.${listener}.plain.sasl.jaas.config=${plain}`),
+    ...['256', '512'].map((bits) => `listener.name.secured.scram-sha-${bits}.sasl.jaas.config=${scram}`),
   ];
 }
 

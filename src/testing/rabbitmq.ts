@@ -21,6 +21,8 @@ export function rabbitPackages(): Promise<DebianPackages | undefined> {
 export interface RabbitUnderTest {
   readonly host: string;
   readonly port: number;
+  /** Of TLS, if there is a certificate. */
+  readonly tlsPort: number;
   /** Ends the broker at once, as a crash does. */
   kill(): Promise<void>;
   /** Starts it again with its data. */
@@ -30,12 +32,17 @@ export interface RabbitUnderTest {
 }
 
 /** @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close() */
-export async function startRabbit(packages: DebianPackages): Promise<RabbitUnderTest> {
+export async function startRabbit(
+  packages: DebianPackages,
+  certificate?: { readonly key: string; readonly cert: string },
+): Promise<RabbitUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-rabbitmq-'));
   const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
+  const tlsPort = await freePort();
   const erlang = join(packages.root, 'usr/lib/erlang');
   await mkdir(join(folder, 'log'));
   await writeFile(join(folder, 'plugins'), '[].');
+  await configure(folder, tlsPort, certificate);
   // Debian's own says where Erlang is installed, and it is not.
   const bin = join(erlang, (await readdir(erlang)).find((name) => name.startsWith('erts-'))!, 'bin');
   await mkdir(join(folder, 'bin'));
@@ -53,6 +60,7 @@ export async function startRabbit(packages: DebianPackages): Promise<RabbitUnder
     RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
     RABBITMQ_NODE_PORT: String(port),
     RABBITMQ_DIST_PORT: String(nodePort),
+    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
     RABBITMQ_MNESIA_BASE: join(folder, 'data'),
     RABBITMQ_LOG_BASE: join(folder, 'log'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
@@ -83,8 +91,25 @@ export async function startRabbit(packages: DebianPackages): Promise<RabbitUnder
     throw error;
   });
   return {
-    ...{ host: '127.0.0.1', port, kill, start, close },
+    ...{ host: '127.0.0.1', port, tlsPort, kill, start, close },
   };
+}
+
+async function configure(folder: string, tlsPort: number, certificate?: { key: string; cert: string }) {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const lines = certificate
+    ? [
+        `listeners.ssl.default = 127.0.0.1:${tlsPort}`,
+        `ssl_options.certfile = ${cert}`,
+        `ssl_options.keyfile = ${key}`,
+        'ssl_options.verify = verify_none', // of clients
+      ]
+    : [];
+  if (certificate) {
+    await writeFile(key, certificate.key);
+    await writeFile(cert, certificate.cert);
+  }
+  await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`);
 }
 
 async function ended(child: ChildProcess | undefined): Promise<void> {

@@ -1,99 +1,117 @@
-import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testAuthority } from '../../../connectors/tls-under-test.ts';
-import { debianPackages } from '../../../testing/debian.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
 import { event } from '../../event-under-test.ts';
-import { mqttProtocol } from './mqtt/mqtt-protocol.ts';
-import { natsProtocol } from './nats/nats-protocol.ts';
-import { openSink, openSource } from './protocol-under-test.ts';
-import { ServerUnderTest } from './server-under-test.ts';
+import type { EventSource } from '../port/event-source.ts';
+import { contextOf } from './protocol-under-test.ts';
+import { AMQP, KAFKA, MQTT, NATS, type SecuredBroker } from './secured-brokers-under-test.ts';
 
-const run = promisify(execFile);
 const authority = testAuthority();
-const nats = authority && (await debianPackages(['nats-server']));
-const mosquitto = authority && (await debianPackages(['mosquitto']));
+const trusted = getCACertificates('default');
+const trust = (authorities: readonly string[]) => setDefaultCACertificates([...trusted, ...authorities]);
 const logged = { partition: 0, offset: 0, timeMs: 0, recordedAtMs: 0, event: event('one') };
+/** Every name is this machine, so that a certificate for another one can be met. */
+const egress = { addresses: async () => [{ address: '127.0.0.1', family: 4 }], folders: [] };
 
-/** The certificate of the server and its key, in its folder. */
-const certified = async ({ folder }: ServerUnderTest) => {
-  await writeFile(join(folder, 'key.pem'), authority!.key);
-  await writeFile(join(folder, 'cert.pem'), authority!.cert);
-};
-
-describe.skipIf(!nats || !mosquitto)(
-  `brokers with TLS and passwords${nats && mosquitto ? '' : ' (skipped: they need Debian and openssl)'}`,
-  () => {
-    const servers: ServerUnderTest[] = [];
-    const trusted = getCACertificates('default');
-    beforeAll(async () => setDefaultCACertificates([...trusted, await readFile(authority!.caFile, 'utf8')]));
+describe.each([KAFKA, AMQP, NATS, MQTT])('a broker over TLS: $name', (kind) => {
+  describe.skipIf(!authority || !kind.isHere)(kind.isHere ? '' : `(skipped: ${kind.reason})`, () => {
+    let broker: SecuredBroker;
+    let ca: string;
+    beforeAll(async () => {
+      ca = await readFile(authority!.caFile, 'utf8');
+      trust([ca]);
+      broker = await kind.start(authority!);
+    }, 120_000);
     afterAll(async () => {
-      setDefaultCACertificates(trusted);
-      for (const server of servers) await server.close();
+      trust([]);
+      await broker?.close();
     });
 
-    it('are reached by NATS, which says when they refuse', async () => {
-      const server = await ServerUnderTest.start(
-        ({ port, folder }) => [
-          join(nats!.root, 'usr/sbin/nats-server'),
-          ...['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder, '--user', 'u', '--pass', 'secret'],
-          ...['--tls', '--tlscert', join(folder, 'cert.pem'), '--tlskey', join(folder, 'key.pem')],
-        ],
-        nats!.env,
-        certified,
+    const openSink = async (more: JsonObject = {}) =>
+      kind.protocol.sink!.open(
+        { ...contextOf(kind.protocol), egress },
+        { ...broker.settings, ...broker.sink, ...more },
       );
-      servers.push(server);
-      const at = { servers: [`127.0.0.1:${server.port}`], tls: true, user: 'u' };
-      const refused = openSink(natsProtocol, { ...at, password: 'wrong', subject: 'out' });
-      await expect(refused.deliver([logged])).rejects.toMatchObject({ code: 'bridges.refused' });
-      const sink = openSink(natsProtocol, { ...at, password: 'secret', subject: 'out' });
-      await expect(sink.deliver([logged])).rejects.toMatchObject({
-        message: expect.stringContaining('No stream takes out.*'), // so it is in
-      });
-      const plain = openSink(natsProtocol, { ...at, tls: false, password: 'secret', subject: 'out' });
-      await expect(plain.deliver([logged])).rejects.toMatchObject({
-        code: expect.stringMatching(/^bridges\./),
-      });
-    });
+    const openSource = async (answered: () => void, more: JsonObject = {}) =>
+      kind.protocol.source!.open(
+        { ...contextOf(kind.protocol, { answered }), egress },
+        { ...broker.settings, ...broker.source, ...more },
+      );
+    /** What a sink and a source say when they may not, or cannot. */
+    const faultsOf = async (more: JsonObject) => {
+      const give = async () => {
+        const sink = await openSink(more);
+        return sink.deliver([logged]).finally(() => sink.close?.());
+      };
+      const take = async () => takenFrom(await openSource(() => {}, more));
+      return Promise.all([give(), take()].map((one) => one.catch((error: unknown) => error)));
+    };
 
-    it('are reached by MQTT, which says when they refuse', async () => {
-      const server = await ServerUnderTest.start(
-        ({ folder }) => [join(mosquitto!.root, 'usr/sbin/mosquitto'), '-c', join(folder, 'mosquitto.conf')],
-        mosquitto!.env,
-        async (one) => {
-          await certified(one);
-          const at = (name: string) => join(one.folder, name);
-          await run(
-            join(mosquitto!.root, 'usr/bin/mosquitto_passwd'),
-            ['-b', '-c', at('passwords'), 'u', 'secret'],
-            { env: { ...process.env, ...mosquitto!.env } },
-          );
-          await writeFile(
-            at('mosquitto.conf'),
-            [
-              ...['user root', `listener ${one.port} 127.0.0.1`, 'allow_anonymous false'],
-              ...[
-                `certfile ${at('cert.pem')}`,
-                `keyfile ${at('key.pem')}`,
-                `password_file ${at('passwords')}`,
-              ],
-            ].join('\n'),
-          );
-        },
-      );
-      servers.push(server);
-      const at = { broker: `127.0.0.1:${server.port}`, tls: true, username: 'u' };
-      const refused = openSink(mqttProtocol, { ...at, password: 'wrong', topic: 'a' });
-      await expect(refused.deliver([logged])).rejects.toMatchObject({ code: 'bridges.refused' });
-      const unread = openSource(mqttProtocol, { ...at, password: 'wrong', topics: ['a'] });
-      const reading = unread.read(undefined, new AbortController().signal)[Symbol.asyncIterator]();
-      await expect(reading.next()).rejects.toMatchObject({ code: 'bridges.refused' });
-      const sink = openSink(mqttProtocol, { ...at, password: 'secret', topic: 'a' });
-      expect(await sink.deliver([logged])).toEqual({ undone: [], refused: [] });
+    it.each(kind.logins)('takes and gives events, logged in by %s', async (login) => {
+      const more = broker.login(login, 'secret');
+      const { promise: answered, resolve } = Promise.withResolvers<void>();
+      const taking = takenFrom(await openSource(resolve, more));
+      await Promise.race([answered, taking]); // a failure of it is the answer
+      const sink = await openSink(more);
+      expect(await sink.deliver([{ ...logged, event: event(login) }])).toMatchObject({ undone: [] });
+      expect(await taking).toBe(login);
       await sink.close?.();
     });
-  },
-);
+
+    it.each(kind.logins)('says that it is refused with a wrong password of %s', async (login) => {
+      const refused = { code: 'bridges.refused' };
+      expect(await faultsOf(broker.login(login, 'wrong'))).toMatchObject([refused, refused]);
+    });
+
+    it('refuses a certificate of an authority that nobody named, and says so', async () => {
+      trust([]);
+      const refused = {
+        code: 'bridges.certificate_refused',
+        message: expect.stringMatching(/unable to verify the first certificate \(UNABLE_TO/),
+      };
+      const faults = await faultsOf({}).finally(() => trust([ca]));
+      expect(faults).toMatchObject([refused, refused]);
+    });
+
+    it('refuses a certificate of another name, and says which', async () => {
+      const refused = {
+        code: 'bridges.certificate_refused',
+        message: expect.stringMatching(/other\.test.*DNS:server\.test/),
+      };
+      expect(await faultsOf(broker.at('other.test'))).toMatchObject([refused, refused]);
+    });
+
+    it('takes a certificate that names the address', async () => {
+      const warnings: Error[] = [];
+      const warned = (warning: Error) => void warnings.push(warning);
+      process.on('warning', warned);
+      const sink = await openSink(broker.at('127.0.0.1'));
+      expect(await sink.deliver([{ ...logged, offset: 1 }])).toMatchObject({ undone: [] });
+      await sink.close?.();
+      process.off('warning', warned);
+      expect(warnings.filter(({ message }) => message.includes('ServerName'))).toEqual([]);
+    });
+
+    it('is not spoken to in plain text', async () => {
+      const faults = (await faultsOf({ tls: false })) as { code: string }[];
+      // NATS tells a client to go over to TLS, and then the certificate is held to a name that nobody said.
+      for (const { code } of faults) expect(code).toMatch(/^bridges\.(unreachable|certificate_refused)$/);
+    });
+  });
+});
+
+/** The id of the first event. */
+async function takenFrom(source: EventSource): Promise<string | undefined> {
+  const ending = new AbortController();
+  try {
+    for await (const { events, acknowledge } of source.read(undefined, ending.signal)) {
+      await acknowledge?.();
+      if (events[0]) return events[0].id;
+    }
+    return undefined;
+  } finally {
+    ending.abort();
+  }
+}

@@ -1,6 +1,8 @@
+import { isIP } from 'node:net';
 import type { ChannelModel } from 'amqplib';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { BridgeContext } from '../../port/protocol.ts';
+import { certificateFailure } from '../certificate-failure.ts';
 
 export interface AmqpServer {
   readonly host: string;
@@ -17,7 +19,7 @@ const HEARTBEAT_S = 20;
 /**
  * A connection to an address that was checked. What goes wrong with it later is told by its channels and its end.
  *
- * @throws AiosError `bridges.unreachable`, `bridges.refused`, `connectors.egress_refused`
+ * @throws AiosError `bridges.unreachable`, `bridges.refused`, `bridges.certificate_refused`, `connectors.egress_refused`
  */
 export async function connectAmqp({ egress }: BridgeContext, server: AmqpServer): Promise<ChannelModel> {
   const {
@@ -34,7 +36,7 @@ export async function connectAmqp({ egress }: BridgeContext, server: AmqpServer)
   try {
     const connection = await connect(
       { ...to, protocol: tls ? 'amqps' : 'amqp' },
-      { timeout: CONNECT_MS, noDelay: true, ...(tls ? { servername: host } : {}) },
+      { timeout: CONNECT_MS, noDelay: true, ...(tls && isIP(host) === 0 ? { servername: host } : {}) },
     );
     connection.on('error', () => {}); // its end is told, too
     return connection;
@@ -46,6 +48,8 @@ export async function connectAmqp({ egress }: BridgeContext, server: AmqpServer)
 /** What the library threw, as AIOS tells it. */
 export function amqpFailure(error: unknown, place: string): AiosError {
   if (error instanceof AiosError) return error;
+  const untrusted = certificateFailure(error, place);
+  if (untrusted) return untrusted;
   const { message = String(error), code } = error as { message?: string; code?: unknown };
   const detail = `${place}: ${message || String(code)}`;
   if (/exclusive use/.test(message)) return new AiosError('bridges.failed', { detail, cause: error });

@@ -1,5 +1,5 @@
 import type { LookupAddress } from 'node:dns';
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import type { Base, BaseOptions, Broker, Consumer, Producer } from '@platformatic/kafka';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { BridgeContext } from '../../port/protocol.ts';
@@ -62,7 +62,7 @@ export class KafkaClients {
       metadataMaxAge: METADATA_MS,
       retries: 2,
       retryDelay: 200,
-      ...(tls ? { tls: { lookup: this.#lookup }, tlsServerName: true } : {}),
+      ...(tls ? { tls: { lookup: this.#lookup }, tlsServerName: brokers.some(isNamed) } : {}),
       ...(sasl ? { sasl } : {}),
     };
   }
@@ -104,4 +104,9 @@ export class KafkaClients {
     if (!first) return done(Object.assign(new Error(`${host} was not checked`), { code: 'ENOTFOUND' }), '');
     return all ? done(null, [...addresses]) : done(null, first.address, first.family);
   };
+}
+
+/** An address is no server name (RFC 6066); a cluster whose brokers are named by addresses needs none. */
+function isNamed(broker: string): boolean {
+  return isIP(new URL(`kafka://${broker}`).hostname.replace(/^\[|\]$/g, '')) === 0;
 }

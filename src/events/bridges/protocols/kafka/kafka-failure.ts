@@ -1,4 +1,5 @@
 import { AiosError } from '../../../../kernel/errors.ts';
+import { certificateFailure } from '../certificate-failure.ts';
 
 /** Names of Kafka's errors that say "not you". */
 const REFUSED = new Set([
@@ -46,10 +47,15 @@ export function kafkaFailure(error: unknown, topic: string): AiosError {
   const faults = faultsOf(error);
   const ours = faults.find((fault) => fault.error instanceof AiosError);
   if (ours) return ours.error as AiosError;
+  const untrusted = certificateFailure(error, topic);
+  if (untrusted) return untrusted;
   const last = faults.findLast(({ code, apiId }) => apiId !== '' || UNREACHABLE.test(code)) ?? faults.at(-1);
   const detail = `${topic}: ${last ? last.error.message || last.code : String(error)}`;
-  if (faults.some(({ code, apiId }) => code === 'PLT_KFK_AUTHENTICATION' || REFUSED.has(apiId)))
-    return new AiosError('bridges.refused', { detail, cause: error });
+  // A log-in that ends with the connection is no refusal: plain text that was sent to TLS, mostly.
+  const isCut = faults.at(-1)?.code === 'PLT_KFK_NETWORK';
+  const isRefused = ({ code, apiId }: Fault) =>
+    (code === 'PLT_KFK_AUTHENTICATION' && !isCut) || REFUSED.has(apiId);
+  if (faults.some(isRefused)) return new AiosError('bridges.refused', { detail, cause: error });
   if (faults.every(({ apiId }) => apiId === '') && faults.some(({ code }) => UNREACHABLE.test(code)))
     return new AiosError('bridges.unreachable', { detail, cause: error });
   return new AiosError('bridges.failed', { detail, cause: error });

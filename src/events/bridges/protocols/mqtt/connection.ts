@@ -3,6 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, IConnackPacket, MqttClient } from 'mqtt';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { BridgeEgress } from '../../port/protocol.ts';
+import { certificateFailure } from '../certificate-failure.ts';
 
 export interface MqttServer {
   /** `host:port`. */
@@ -86,6 +87,8 @@ export function endMqtt(client: MqttClient): void {
 /** What the broker or the connection said, as an error of ours. */
 export function mqttError(error: unknown, what: string): AiosError {
   if (error instanceof AiosError) return error;
+  const untrusted = certificateFailure(error, what);
+  if (untrusted) return untrusted;
   const { code, message } = error as { code?: unknown; message?: string };
   const said = message || String(code ?? error);
   const detail = `${what}: ${said}${typeof code === 'number' ? ` (reason code ${code})` : ''}`;

@@ -7,12 +7,12 @@ import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
+import { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
 import type { EventSource } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
 import { openSink, openSource } from '../protocol-under-test.ts';
-import { ServerUnderTest } from '../server-under-test.ts';
 import { mqttProtocol } from './mqtt-protocol.ts';
 
 const untilDone = async (work: () => Promise<unknown>) => {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { BridgeEgress } from '../../port/protocol.ts';
+import { certificateFailure } from '../certificate-failure.ts';
 
 export interface NatsServers {
   /** `host:port`, tried in this order. */
@@ -25,6 +26,7 @@ export async function connectNats(settings: NatsServers, egress: BridgeEgress): 
   const { connect } = await import('@nats-io/transport-node');
   const { tls, user, password, token } = settings;
   const faults: string[] = [];
+  let untrusted: AiosError | undefined;
   for (const server of settings.servers) {
     const { hostname, port: digits } = new URL(`nats://${server}`);
     const host = hostname.replace(/^\[|\]$/g, '');
@@ -46,10 +48,11 @@ export async function connectNats(settings: NatsServers, egress: BridgeEgress): 
       });
     } catch (error) {
       if (isRefusal(error)) throw natsError(error, server);
+      untrusted ??= certificateFailure(error, server);
       faults.push(`${server}: ${messageOf(error)}`);
     }
   }
-  throw new AiosError('bridges.unreachable', { detail: faults.join('; ') });
+  throw untrusted ?? new AiosError('bridges.unreachable', { detail: faults.join('; ') });
 }
 
 /** What the server or the connection said, as an error of ours. */

@@ -5,12 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
+import { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
 import type { EventSource } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
 import { openSink, openSource } from '../protocol-under-test.ts';
-import { ServerUnderTest } from '../server-under-test.ts';
 import { natsProtocol } from './nats-protocol.ts';
 
 const debian = await debianPackages(['nats-server']);
