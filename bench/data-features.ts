@@ -8,6 +8,7 @@ import { featureMigrations } from '../src/features/migrations.ts';
 import { type OnlineStore, PostgresOnlineStore } from '../src/features/online-store.ts';
 import { FeaturePush } from '../src/features/push.ts';
 import { PushedRows } from '../src/features/pushed-rows.ts';
+import { RedisOnlineStore } from '../src/features/redis/redis-online-store.ts';
 import { TableSources } from '../src/features/table-source.ts';
 import { FeatureViews } from '../src/features/views.ts';
 import { systemClock } from '../src/kernel/clock.ts';
@@ -22,6 +23,7 @@ import { GroupCommit } from '../src/store/group-commit.ts';
 import { migrate } from '../src/store/migrations.ts';
 import type { DefinitionKind } from '../src/store/project.ts';
 import { columns } from '../src/store/rows.ts';
+import { redisProgram, startRedis } from '../src/testing/redis.ts';
 import { median, round3 } from './load.ts';
 import { temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
@@ -60,17 +62,21 @@ type Side = () => Promise<void>;
 
 /**
  * Features against what one would write by hand over the same Postgres, in turn: 100 keys × 10 features against the bare query of a wide
- * table (and from memory), a batch of events into tiles against the bare upsert of the tiles that they make.
+ * table (from memory, and from a Redis of this machine, too), a batch of events into tiles against the bare upsert of the tiles that they make.
  */
 export async function bench(options: BenchOptions): Promise<Figures> {
   const folder = await temporaryFolder();
   const postgres = await startEmbeddedPostgres({ dataDir: `${folder.path}/postgres` });
   await migrate(postgres.target, [...definitionMigrations, ...eventMigrations, ...featureMigrations]);
   const db = await openDatabase(postgres.target, 8);
+  const program = await redisProgram();
+  const redis = program && (await startRedis(program));
+  let kept: RedisOnlineStore | undefined;
   try {
     const world = await createWorld(db);
+    kept = redis && redisStore(db, redis.url);
     const all: Record<string, Side> = {
-      ...(await onlineSides(db, world)),
+      ...(await onlineSides(db, world, kept)),
       ...(await windowSides(db, world)),
     };
     const sides = Object.fromEntries(
@@ -86,6 +92,8 @@ export async function bench(options: BenchOptions): Promise<Figures> {
     return {
       onlineVsQuery: ratio('online', 'query'),
       onlineCachedUs: of('cached'),
+      onlineRedisUs: of('redis'),
+      redisVsOnline: ratio('redis', 'online'),
       windowVsUpsert: ratio('upsert', 'window'),
       onlineUs: of('online'),
       queryUs: of('query'),
@@ -94,6 +102,8 @@ export async function bench(options: BenchOptions): Promise<Figures> {
       rounds: options.rounds,
     };
   } finally {
+    await kept?.close();
+    await redis?.server.close();
     await db.close();
     await postgres.stop();
     await folder.dispose();
@@ -173,7 +183,17 @@ async function createWorld(db: Database): Promise<World> {
   };
 }
 
-async function onlineSides(db: Database, { store, push }: World): Promise<Record<string, Side>> {
+/** As the product has it: with a look at the epoch in Postgres each `featureOnlineStaleMs`. */
+function redisStore(db: Database, url: string): RedisOnlineStore {
+  const inner = new PostgresOnlineStore(db);
+  return new RedisOnlineStore({ inner, db, url, limits: limitsFrom() });
+}
+
+async function onlineSides(
+  db: Database,
+  { store, push }: World,
+  kept: RedisOnlineStore | undefined,
+): Promise<Record<string, Side>> {
   const names = Array.from({ length: FEATURES }, (_, i) => `f${i}`);
   await db.queryDynamic(
     `create table wide (customer text primary key, ${names.map((name) => `${name} float8`).join(', ')})`,
@@ -206,6 +226,7 @@ async function onlineSides(db: Database, { store, push }: World): Promise<Record
   };
   const all = Array.from({ length: ENTITIES }, (_, i) => ({ customer: `customer-${i}` }));
   await cached.online({ service: 'profile', entities: all });
+  const fromRedis = kept && (await filled(kept, store, draws));
   return {
     query: async () => {
       const rows = await db.query('select * from wide where customer = any($1::text[])', [next().keys]);
@@ -213,7 +234,20 @@ async function onlineSides(db: Database, { store, push }: World): Promise<Record
     },
     online: () => ask(bare),
     cached: () => ask(cached),
+    ...(fromRedis ? { redis: () => ask(fromRedis) } : {}),
   };
+}
+
+/** What is drawn has been read once, so that Redis has it. */
+async function filled(
+  kept: RedisOnlineStore,
+  store: World['store'],
+  draws: readonly { entities: JsonObject[] }[],
+): Promise<FeatureStore> {
+  await kept.refresh();
+  const features = store(kept);
+  for (const { entities } of draws) await features.online({ service: 'profile', entities });
+  return features;
 }
 
 async function windowSides(db: Database, { store, views }: World): Promise<Record<string, Side>> {

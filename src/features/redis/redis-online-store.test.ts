@@ -1,20 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
-import { debianPackages } from '../../testing/debian.ts';
+import { redisProgram, startRedis } from '../../testing/redis.ts';
 import { CachedOnlineStore } from '../cached-online-store.ts';
 import { featureMigrations } from '../migrations.ts';
 import { type NewRow, PostgresOnlineStore } from '../online-store.ts';
 import { onlineStoreConformance } from '../online-store-conformance.ts';
 import { RedisOnlineStore } from './redis-online-store.ts';
-import { RedisUnderTest } from './redis-under-test.ts';
 
-const debian = await debianPackages(['redis-server']);
-const why = debian ? '' : ' (skipped: no redis-server, and no Debian to take it from)';
-const server = debian && (await RedisUnderTest.start(debian));
+const program = await redisProgram();
+const why = program ? '' : ' (skipped: no redis-server, and no Debian to take it from)';
+const redis = program && (await startRedis(program));
 const opened: RedisOnlineStore[] = [];
 const WAIT = { timeout: 15_000 };
 
-function storeOver({ db, limits }: TestDatabase, url = server!.url): RedisOnlineStore {
+function storeOver({ db, limits }: TestDatabase, url = redis!.url): RedisOnlineStore {
   const store = new RedisOnlineStore({ inner: new PostgresOnlineStore(db), db, url, limits });
   opened.push(store);
   return store;
@@ -22,10 +21,10 @@ function storeOver({ db, limits }: TestDatabase, url = server!.url): RedisOnline
 
 afterAll(async () => {
   for (const store of opened) await store.close();
-  await server?.stop();
+  await redis?.server.close();
 });
 
-describe.skipIf(!debian)(`over Redis${why}`, () => {
+describe.skipIf(!program)(`over Redis${why}`, () => {
   onlineStoreConformance('Redis', (database) => storeOver(database));
   onlineStoreConformance(
     'Redis behind memory',
@@ -41,7 +40,7 @@ const row = (entity: string, score: number): NewRow => ({
   values: { score },
 });
 
-describe.skipIf(!debian)(`newest rows in Redis${why}`, () => {
+describe.skipIf(!program)(`newest rows in Redis${why}`, () => {
   let database: TestDatabase;
   let store: RedisOnlineStore;
   let asked = 0;
@@ -55,7 +54,7 @@ describe.skipIf(!debian)(`newest rows in Redis${why}`, () => {
         return database.db.query(text, values);
       },
     });
-    store = new RedisOnlineStore({ inner, db: database.db, url: server!.url, limits: database.limits });
+    store = new RedisOnlineStore({ inner, db: database.db, url: redis!.url, limits: database.limits });
     opened.push(store);
   });
   afterAll(() => database.close());
@@ -110,7 +109,7 @@ describe.skipIf(!debian)(`newest rows in Redis${why}`, () => {
     const brief = new RedisOnlineStore({
       inner: new PostgresOnlineStore(database.db),
       db: database.db,
-      url: server!.url,
+      url: redis!.url,
       limits,
     });
     opened.push(brief);
@@ -128,11 +127,11 @@ describe.skipIf(!debian)(`newest rows in Redis${why}`, () => {
   it('are filled again after Redis was restarted, and no request fails while it is away', async () => {
     await write([row('a', 1)]);
     await kept('a');
-    await server!.kill();
+    await redis!.server.kill();
     expect(await scores('a')).toEqual([1]);
     await write([row('a', 2)]);
     expect(await scores('a')).toEqual([2]);
-    await server!.start();
+    await redis!.server.start();
     await kept('a');
     expect(await scores('a')).toEqual([2]);
   });
