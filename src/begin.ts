@@ -51,8 +51,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => stations.freshness.stop());
   if (stations.takesRuns) stations.materializations.begin();
   closers.push(() => stations.materializations.stop());
-  if (stations.takesRuns) stations.fileJoins.begin();
-  closers.push(() => stations.fileJoins.stop());
+  if (stations.takesRuns) stations.fileJoins.passes.begin();
+  closers.push(() => stations.fileJoins.passes.stop());
   await stations.featureExpiry.begin();
   closers.push(() => stations.featureExpiry.stop());
   expireDatasets(stations);

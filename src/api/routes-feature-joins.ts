@@ -28,6 +28,7 @@ const Join = Type.Object({
   requestedBy: Type.String(),
   requestedAt: moment,
   endedAt: Type.Optional(moment),
+  canceledBy: Type.Optional(Type.String()),
   problem: Type.Optional(Type.Unknown()),
 });
 const tag = 'features';
@@ -119,7 +120,9 @@ function cancelRoute(server: FastifyInstance, dependencies: Dependencies): void 
     answer: Join,
     handle: async ({ params: { id }, caller }) => {
       const { service } = await fileJoins.get(id);
-      await fileJoins.cancel(id, [recordOf(dependencies, caller, 'join canceled', service, { id })]);
+      await fileJoins.passes.cancel(id, caller.id, [
+        recordOf(dependencies, caller, 'join canceled', service, { id }),
+      ]);
       return toJson(await fileJoins.get(id));
     },
   });
@@ -157,6 +160,7 @@ function toJson(join: FileJoinPass) {
     ...(join.recordedByMs === null ? {} : { createdBefore: iso(join.recordedByMs) }),
     ...(join.total === null ? {} : { total: join.total }),
     ...(join.endedAt === null ? {} : { endedAt: iso(join.endedAt) }),
+    ...(join.canceledBy === null ? {} : { canceledBy: join.canceledBy }),
     ...(join.problem === null ? {} : { problem: join.problem }),
   };
 }

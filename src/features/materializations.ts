@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
-import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -9,16 +9,15 @@ import { timestamp } from '../store/rows.ts';
 import { entityKey } from './compiled.ts';
 import type { FeatureFreshness } from './freshness.ts';
 import { PassLoop } from './pass-loop.ts';
+import { type Pass, PassTable } from './passes.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { FeatureViews } from './views.ts';
 
 /** One pass over a table or over files: the newest row of each entity goes to the online store. */
-export interface Materialization {
-  readonly id: string;
+export interface Materialization extends Pass {
   readonly view: string;
   readonly mode: 'full' | 'incremental';
-  readonly status: 'running' | 'done' | 'failed';
   /** Only what came in, or was closed, after this; all when null. */
   readonly fromMs: number | null;
   readonly toMs: number;
@@ -27,10 +26,6 @@ export interface Materialization {
   readonly total: number | null;
   /** The newest time of a row that it wrote. */
   readonly newestMs: number | null;
-  readonly requestedBy: string;
-  readonly requestedAt: number;
-  readonly endedAt: number | null;
-  readonly problem: Problem | null;
 }
 
 interface Item {
@@ -66,8 +61,7 @@ const lane: Lane<Item> = {
   },
 };
 
-const COLUMNS = `id, view, mode, status, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs",
-  requested_by as "requestedBy", requested_at as "requestedAt", ended_at as "endedAt", problem`;
+const COLUMNS = 'view, mode, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs"';
 
 type Running = Materialization & { cursor: string[] | null; version: number };
 
@@ -91,10 +85,17 @@ interface Dependencies {
 export class Materializations {
   readonly #deps: Dependencies;
   readonly #loop: PassLoop;
+  readonly #table: PassTable<Materialization>;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
-    const { limits, onError } = dependencies;
+    const { db, limits, onError } = dependencies;
+    this.#table = new PassTable({
+      db,
+      name: 'feature_materializations',
+      columns: COLUMNS,
+      unknown: 'features.unknown_materialization',
+    });
     this.#loop = new PassLoop({
       step: () => this.step(),
       pollMs: limits.featureMaterializePollMs,
@@ -127,21 +128,12 @@ export class Materializations {
 
   /** The newest passes first, of one view or of all. */
   list(view?: string, countMax = 100): Promise<Materialization[]> {
-    return this.#deps.db.query(
-      `select ${COLUMNS} from feature_materializations where $1::text is null or view = $1
-       order by requested_at desc, id desc limit $2`,
-      [view ?? null, countMax],
-    );
+    return this.#table.list(countMax, view === undefined ? undefined : { column: 'view', value: view });
   }
 
   /** @throws AiosError `features.unknown_materialization` */
-  async get(id: string): Promise<Materialization> {
-    const [found] = await this.#deps.db.query<Materialization>(
-      `select ${COLUMNS} from feature_materializations where id = $1`,
-      [id],
-    );
-    if (!found) throw new AiosError('features.unknown_materialization', { detail: `There is no ${id}.` });
-    return found;
+  get(id: string): Promise<Materialization> {
+    return this.#table.get(id);
   }
 
   /** Works on what is asked for, in this process or another, until `stop`. */
@@ -160,7 +152,7 @@ export class Materializations {
     try {
       const told = await this.#deps.db.transaction(async (tx) => {
         [pass] = await tx.query<Running>(
-          `select ${COLUMNS}, cursor, version from feature_materializations where status = 'running'
+          `select ${this.#table.columns}, cursor, version from feature_materializations where status = 'running'
            order by requested_at, id limit 1 for update skip locked`,
         );
         return pass && (await this.#page(tx, pass));
@@ -170,7 +162,7 @@ export class Materializations {
     } catch (error) {
       const failure = classify(error);
       if (!pass || failure === 'lost' || failure === 'race') throw error;
-      await this.#fail(pass.id, toAiosError(error).toProblem());
+      await this.#table.fail(pass.id, toAiosError(error).toProblem(), this.#deps.clock.now());
       return true;
     }
   }
@@ -220,13 +212,6 @@ export class Materializations {
       told();
       if (newestMs > 0) this.#deps.freshness.note(view.name, newestMs);
     };
-  }
-
-  async #fail(id: string, problem: Problem): Promise<void> {
-    await this.#deps.db.query(
-      "update feature_materializations set status = 'failed', problem = $2, ended_at = now() where id = $1 and status = 'running'",
-      [id, JSON.stringify(problem)],
-    );
   }
 }
 

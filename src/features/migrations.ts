@@ -147,11 +147,13 @@ export const featureMigrations: Migration[] = [
         status text not null default 'running',
         owner text,
         lease_until timestamptz,
+        attempts int not null default 0,
         done bigint not null default 0,
         total bigint,
         requested_by text not null,
         requested_at timestamptz not null,
         ended_at timestamptz,
+        canceled_by text,
         problem json
       );
       comment on table feature_joins is 'Historical joins of files. The owner of a running one works on it until its lease has passed.';

@@ -122,6 +122,11 @@ export const FEATURE_ERRORS = {
     'The historical join has ended',
     'Ask for a new one when it is wanted again.',
   ),
+  'features.pass_given_up': row(
+    500,
+    'Several processes have ended while they worked on it',
+    'Look at why they did, most likely their memory: lower offlineMemoryBytesMax in AIOS_LIMITS, or give them more. Then ask for it again.',
+  ),
   'features.offline_failed': row(
     422,
     'A job over files failed',

@@ -52,9 +52,13 @@ export const FEATURE_LIMITS = {
     'memory of one job over files (a historical join, a dataset) before it puts rows on disk; the process holds about 250 MiB more',
   ),
   offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
-  offlineJobLeaseMs: limit(
+  passLeaseMs: limit(
     15_000,
-    'how long a historical join of files stays with a process that died; renewed every third of it',
+    'how long a historical join of files, or a dataset that is made, stays with a process that died; renewed every third of it',
+  ),
+  passAttemptsMax: limit(
+    3,
+    'processes that may die over one historical join of files, or one dataset that is made, before it is given up',
   ),
   offlineThreadsMax: limit(2, 'threads of one such job: it runs beside what people wait for'),
   offlineSpillBytesMax: limit(16 * 1024 * 1024 * 1024, 'bytes that one such job puts on disk'),

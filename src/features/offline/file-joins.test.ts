@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AiosError } from '../../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { featureMigrations } from '../migrations.ts';
 import { FileJoins } from './file-joins.ts';
@@ -19,14 +20,14 @@ describe('historical joins of files, as passes', () => {
   afterAll(() => database.close());
   beforeEach(() => database.db.query('delete from feature_joins'));
 
-  const open = (run: Run, offlineJobLeaseMs = 60_000, check: HistoricalFiles['check'] = () => {}) => {
+  const open = (run: Run, passLeaseMs = 60_000, check: HistoricalFiles['check'] = () => {}) => {
     const { db, commit, limits } = database;
     return new FileJoins({
       db,
       commit,
       clock: { now: () => 5_000 },
       files: { check, run },
-      limits: { ...limits, offlineJobLeaseMs },
+      limits: { ...limits, passLeaseMs },
     });
   };
 
@@ -47,7 +48,11 @@ describe('historical joins of files, as passes', () => {
       total: null,
       requestedBy: 'ann',
     });
-    expect([await joins.step(), await joins.step(), await joins.step()]).toEqual([true, true, false]);
+    expect([await joins.passes.step(), await joins.passes.step(), await joins.passes.step()]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect(asked).toMatchObject([
       { ...JOIN, timestamp: 'at', recordedByMs: 9 },
       { ...JOIN, out: 'c.parquet', timestamp: undefined, recordedByMs: undefined },
@@ -65,7 +70,7 @@ describe('historical joins of files, as passes', () => {
   it('that fail say why', async () => {
     const joins = open(() => Promise.reject(new Error('no such luck')));
     const id = await joins.start(JOIN, 'ann', []);
-    await joins.step();
+    await joins.passes.step();
     expect(await joins.get(id)).toMatchObject({ status: 'failed', problem: { code: expect.any(String) } });
   });
 
@@ -80,30 +85,32 @@ describe('historical joins of files, as passes', () => {
     await expect(joins.start(JOIN, 'ann', [])).rejects.toThrow('not so');
     expect(await joins.list()).toEqual([]);
     await expect(joins.get('fjn_nothing')).rejects.toMatchObject({ code: 'features.unknown_join' });
-    await expect(joins.cancel('fjn_nothing', [])).rejects.toMatchObject({ code: 'features.unknown_join' });
+    await expect(joins.passes.cancel('fjn_nothing', 'bob', [])).rejects.toMatchObject({
+      code: 'features.unknown_join',
+    });
   });
 
   it('that are canceled end, and only once', async () => {
     const joins = open((_, watch) => aborted(watch?.signal), 30);
     const id = await joins.start(JOIN, 'ann', []);
-    const working = joins.step();
-    await joins.cancel(id, []);
+    const working = joins.passes.step();
+    await joins.passes.cancel(id, 'bob', []);
     expect(await working).toBe(true);
-    expect(await joins.get(id)).toMatchObject({ status: 'canceled', problem: null });
-    await expect(joins.cancel(id, [])).rejects.toMatchObject({ code: 'features.join_ended' });
+    expect(await joins.get(id)).toMatchObject({ status: 'canceled', canceledBy: 'bob', problem: null });
+    await expect(joins.passes.cancel(id, 'bob', [])).rejects.toMatchObject({ code: 'features.join_ended' });
   });
 
   it('go to another process when theirs stops, and begin anew there', async () => {
     const stopping = open((_, watch) => aborted(watch?.signal));
     const id = await stopping.start(JOIN, 'ann', []);
-    stopping.begin();
+    stopping.passes.begin();
     const isTaken = async () =>
       (await database.db.query('select from feature_joins where owner is not null')).length > 0;
     await expect.poll(isTaken, { timeout: 15_000 }).toBe(true);
     const other = open(async () => ({ rows: 1 }));
-    expect(await other.step()).toBe(false); // the lease holds
-    await stopping.stop();
-    expect(await other.step()).toBe(true);
+    expect(await other.passes.step()).toBe(false); // the lease holds
+    await stopping.passes.stop();
+    expect(await other.passes.step()).toBe(true);
     expect(await other.get(id)).toMatchObject({ status: 'done' });
   });
 
@@ -113,7 +120,32 @@ describe('historical joins of files, as passes', () => {
     await database.db.query(
       "update feature_joins set owner = 'wrk_dead', lease_until = clock_timestamp() - interval '1 second', done = 3",
     );
-    expect(await joins.step()).toBe(true);
+    expect(await joins.passes.step()).toBe(true);
     expect(await joins.get(id)).toMatchObject({ status: 'done', rows: 0 });
+  });
+
+  it('that end one process after another are given up', async () => {
+    const joins = open(async () => ({ rows: 1 }));
+    const id = await joins.start(JOIN, 'ann', []);
+    await database.db.query('update feature_joins set attempts = $1', [database.limits.passAttemptsMax]);
+    expect(await joins.passes.step()).toBe(true);
+    expect(await joins.get(id)).toMatchObject({
+      status: 'failed',
+      problem: { code: 'features.pass_given_up' },
+    });
+  });
+
+  it('wait for a database that was away, and are begun anew', async () => {
+    let calls = 0;
+    const joins = open(async () => {
+      if (calls++ === 0) throw new AiosError('store.unavailable');
+      return { rows: 1 };
+    });
+    const id = await joins.start(JOIN, 'ann', []);
+    await joins.passes.step();
+    expect(await joins.get(id)).toMatchObject({ status: 'running' });
+    await database.db.query("update feature_joins set lease_until = clock_timestamp() - interval '1 second'");
+    await joins.passes.step();
+    expect(await joins.get(id)).toMatchObject({ status: 'done' });
   });
 });
