@@ -53,6 +53,8 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => stations.materializations.stop());
   if (stations.takesRuns) stations.fileJoins.passes.begin();
   closers.push(() => stations.fileJoins.passes.stop());
+  if (stations.takesRuns) stations.datasetBuilds.passes.begin();
+  closers.push(() => stations.datasetBuilds.passes.stop());
   await stations.featureExpiry.begin();
   closers.push(() => stations.featureExpiry.stop());
   expireDatasets(stations);

@@ -34,7 +34,7 @@ describe('a version of a model', () => {
     });
     for (const days of [10, 20]) {
       const rows = [{ customer: 'c-0', timestamp: new Date(days * 86_400_000).toISOString() }];
-      ({ digest } = (await world.datasets.create({ name: 'history', source: { rows }, by })).version);
+      ({ digest } = (await world.create({ name: 'history', source: { rows }, by })).version);
     }
   });
   afterAll(() => world.close());
@@ -57,7 +57,7 @@ describe('a version of a model', () => {
       code: 'datasets.unknown_version',
     });
     const rows = [{ customer: 'c-1', timestamp: '2020-01-01' }];
-    const { version } = (await world.datasets.create({ name: 'history', source: { rows }, by })).version;
+    const { version } = (await world.create({ name: 'history', source: { rows }, by })).version;
     await world.datasets.delete('history', version, by);
     await expect(register([{ name: 'history', version }], 'other')).rejects.toMatchObject({
       code: 'datasets.deleted',

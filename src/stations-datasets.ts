@@ -1,4 +1,6 @@
+import { countEvents } from './events/count.ts';
 import type { EventLog } from './events/log.ts';
+import { DatasetBuilds } from './features/datasets/dataset-builds.ts';
 import { datasetVersionLineage } from './features/datasets/dataset-lineage.ts';
 import { Datasets } from './features/datasets/datasets.ts';
 import type { FeatureStore } from './features/feature-store.ts';
@@ -28,24 +30,13 @@ const AIOS = { kind: 'system', id: 'aios' };
 export function createDatasets(
   { db, commit, clock, limits, featureFunctions }: Ground,
   { definitions, log, views, features, auditLog }: Surroundings,
-): Datasets {
-  return new Datasets({
+): { datasets: Datasets; datasetBuilds: DatasetBuilds } {
+  const datasets = new Datasets({
     db,
     commit,
     clock,
     limits,
     definitions,
-    views,
-    features,
-    functions: featureFunctions,
-    // From the newest backwards: what comes meanwhile shifts no page, and a dataset is put in order in the end.
-    async *readEvents({ type, filter }) {
-      for (let before: string | null | undefined; before !== null; ) {
-        const page = await log.search({ type, filter, before, limit: PAGE_EVENTS });
-        yield page.items;
-        before = page.nextCursor;
-      }
-    },
     record: ({ action, dataset, by, at, ...payload }) => [
       ...(action === 'version-made' ? [versionWrite(dataset, payload.version)] : []),
       auditLog.entry({
@@ -58,6 +49,28 @@ export function createDatasets(
       }),
     ],
   });
+  const datasetBuilds = new DatasetBuilds({
+    db,
+    commit,
+    clock,
+    limits,
+    datasets,
+    definitions,
+    views,
+    features,
+    functions: featureFunctions,
+    // From the newest backwards: what comes meanwhile shifts no page, and a dataset is put in order in the end.
+    async *readEvents({ type, filter }) {
+      for (let before: string | null | undefined; before !== null; ) {
+        const page = await log.search({ type, filter, before, limit: PAGE_EVENTS });
+        yield page.items;
+        before = page.nextCursor;
+      }
+    },
+    countEvents: (type) => countEvents(db, type),
+    onError: (error) => logger.warn('A dataset waits', error),
+  });
+  return { datasets, datasetBuilds };
 }
 
 /** The version in the graph of lineage. */

@@ -275,8 +275,8 @@ function createEvents(ground: Ground, definitions: Definitions, auditLog: AuditL
     onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
   });
   const features = createFeatures(ground, definitions, log, consumers);
-  const datasets = createDatasets(ground, { definitions, log, auditLog, ...features });
-  return { log, consumers, ...features, datasets };
+  const made = createDatasets(ground, { definitions, log, auditLog, ...features });
+  return { log, consumers, ...features, ...made };
 }
 
 /** The registry and what serves its models; the one verifies with the other. */

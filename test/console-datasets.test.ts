@@ -37,7 +37,7 @@ describe.skipIf(!browserPath)(
       });
       for (const length of [40, 50]) {
         const rows = Array.from({ length }, (_, at) => ({ ...row(at), returned: at % 4 === 0 }));
-        await send('/api/v1/datasets/clients/versions', { rows });
+        await send('/api/v1/datasets/clients/versions?wait=30s', { rows });
       }
       const onnxBase64 = (await readFile(MODEL)).toString('base64');
       await send('/api/v1/models/client-risk/versions', {

@@ -99,21 +99,77 @@ describe('datasets at the doors', () => {
   const at = (name: string) => join(folder, name);
 
   it('makes a version of the events in the log, once', async () => {
-    const made = await http('/history/versions', { method: 'POST', body: '{}' });
-    expect(made.status).toBe(201);
-    expect(await made.json()).toMatchObject({ version: 1, rows: 20, query: { service: 'buyer' } });
-    const again = await http('/history/versions', { method: 'POST', body: '{}' });
+    const made = await http('/history/versions?wait=30s', { method: 'POST', body: '{}' });
+    expect([made.status, made.headers.get('location')]).toEqual([201, '/api/v1/datasets/history/versions/1']);
+    expect(await made.json()).toMatchObject({
+      status: 'done',
+      rows: 20,
+      version: 1,
+      made: { version: 1, rows: 20, query: { service: 'buyer' } },
+    });
+    const again = await http('/history/versions?wait=30s', { method: 'POST', body: '{}' });
     expect([again.status, ((await again.json()) as { version: number }).version]).toEqual([200, 1]);
-    const { entries } = await audited('dataset:history');
-    expect(entries).toMatchObject([{ kind: 'dataset', action: 'version-made' }]);
+    await expect.poll(() => audited('dataset:history'), { timeout: 15_000 }).toEqual(['version-made']);
   });
 
-  it('leaves out what lies outside of the times that are asked for', async () => {
-    const made = await http('/history/versions', {
+  it('leaves out what lies outside of the times that are asked for, and answers before it is made', async () => {
+    const asked = await http('/history/versions', {
       method: 'POST',
       body: JSON.stringify({ from: time(5), to: time(8) }),
     });
-    expect(await made.json()).toMatchObject({ version: 2, rows: 3 });
+    const { id } = (await asked.json()) as { id: string };
+    const address = `/api/v1/dataset-builds/${id}`;
+    expect([asked.status, asked.headers.get('location')]).toEqual([202, address]);
+    const get = async () => (await http(`/../dataset-builds/${id}`)).json();
+    await expect
+      .poll(get, { timeout: 15_000 })
+      .toMatchObject({ status: 'done', isNew: true, made: { version: 2, rows: 3 } });
+    expect((await aios('builds', 'history')).said).toMatch(new RegExp(`${id} +history +done +3 +2`));
+  });
+
+  it('tells who waits why it could not be made', async () => {
+    const refused = await http('/given/versions?wait=30s', {
+      method: 'POST',
+      body: JSON.stringify({ rows: [{ customer: 'c1' }] }),
+    });
+    expect([refused.status, await refused.json()]).toMatchObject([
+      422,
+      {
+        code: 'datasets.entity_rows',
+        detail: 'Row 1 has no timestamp.',
+        build: expect.stringMatching(/^dsb_/),
+      },
+    ]);
+  });
+
+  it('cancels what is being made; the interrupt of the command line only ends its waiting', async () => {
+    const { features } = app.stations;
+    const original = features.historical.bind(features);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const spy = vi.spyOn(features, 'historical').mockImplementation(async (...args) => {
+      await held;
+      return original(...args);
+    });
+    const waiting = aios('create', 'history', '--from', time(1), '--to', time(3));
+    const running = async () => (await app.stations.datasetBuilds.list('history'))[0]?.status;
+    await expect.poll(running, { timeout: 15_000 }).toBe('running');
+    const { id } = (await app.stations.datasetBuilds.list('history'))[0]!;
+    await expect.poll(() => process.listenerCount('SIGINT'), { timeout: 15_000 }).toBeGreaterThan(0);
+    process.emit('SIGINT');
+    const { code, said } = await waiting;
+    expect([code, said]).toEqual([0, expect.stringContaining(`aios datasets cancel ${id}`)]);
+    expect(await aios('cancel', id)).toEqual({
+      code: 0,
+      said: `${id}: canceled; no version of history comes of it.\n`,
+    });
+    release();
+    spy.mockRestore();
+    expect((await aios('cancel', id)).said).toContain('datasets.build_ended');
+    expect((await app.stations.datasets.versions('history')).length).toBe(2);
+    await expect.poll(() => audited('dataset:history'), { timeout: 15_000 }).toContain('build-canceled');
   });
 
   it('hands the data out in ranges, by its digest', async () => {
@@ -241,12 +297,9 @@ describe('datasets at the doors', () => {
       rows: 1,
       deletedBy: expect.any(String),
     });
-    const { entries } = await audited('dataset:given');
-    expect(entries.map(({ action }) => action).sort()).toEqual([
-      'version-deleted',
-      'version-made',
-      'version-made',
-    ]);
+    await expect
+      .poll(() => audited('dataset:given'), { timeout: 15_000 })
+      .toEqual(['version-deleted', 'version-made', 'version-made']);
   });
 
   it('keeps the rows from who may only see what there is', async () => {
@@ -258,8 +311,9 @@ describe('datasets at the doors', () => {
     expect((await http('/history/versions', { ...as, method: 'POST', body: '{}' })).status).toBe(403);
   });
 
-  async function audited(object: string): Promise<{ entries: { kind: string; action: string }[] }> {
+  async function audited(object: string): Promise<string[]> {
     await app.stations.sequencer.drain();
-    return { entries: (await app.stations.audit.about(object)).filter(({ kind }) => kind === 'dataset') };
+    const entries = (await app.stations.audit.about(object)).filter(({ kind }) => kind === 'dataset');
+    return entries.map(({ action }) => action).sort();
   }
 });

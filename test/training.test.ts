@@ -69,7 +69,12 @@ describe('the train step', () => {
     const bytes = (text: string) => new TextEncoder().encode(text);
     await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
     const rows = [{ customer: 'c-0', timestamp: '2026-01-01T00:00:00Z' }];
-    await app.stations.datasets.create({ name: 'history', source: { rows }, by: { kind: 'key', id: 'ann' } });
+    const { datasetBuilds } = app.stations;
+    const by = { kind: 'key', id: 'ann' };
+    await datasetBuilds.passes.wait(
+      await datasetBuilds.start({ name: 'history', source: { rows }, by }),
+      60_000,
+    );
   }, 60_000);
   afterAll(async () => {
     await app?.stop();

@@ -57,9 +57,12 @@ async function replay(path: string): Promise<void> {
 }
 
 async function write(out: string): Promise<void> {
-  const { datasets, definitions } = app.stations;
+  const { datasets, datasetBuilds, definitions } = app.stations;
   const by = { kind: 'system', id: 'export-features' };
-  const { version } = await datasets.create({ name: 'return-requests', by });
+  const id = await datasetBuilds.start({ name: 'return-requests', by });
+  const { problem, version: number } = await datasetBuilds.passes.wait(id, Number.POSITIVE_INFINITY);
+  if (problem) throw new Error(problem.detail);
+  const version = await datasets.version('return-requests', number!);
   await mkdir(out, { recursive: true });
   await datasets.writeTo(join(out, 'data.parquet'), version);
   const metadata = await croissant(datasets, definitions, version, 'data.parquet');

@@ -4,6 +4,7 @@ import { bridgeRoutes } from './routes-bridges.ts';
 import { budgetRoutes } from './routes-budgets.ts';
 import { bulkRoutes } from './routes-bulk.ts';
 import { contractRoutes } from './routes-contracts.ts';
+import { datasetBuildRoutes } from './routes-dataset-builds.ts';
 import { datasetFileRoutes } from './routes-dataset-files.ts';
 import { datasetRoutes } from './routes-datasets.ts';
 import { definitionRoutes } from './routes-definitions.ts';
@@ -62,6 +63,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof featureProfileRoutes>[0] &
   Parameters<typeof datasetRoutes>[0] &
   Parameters<typeof datasetFileRoutes>[0] &
+  Parameters<typeof datasetBuildRoutes>[0] &
   Parameters<typeof flowRoutes>[0] &
   Parameters<typeof inferenceRequestRoutes>[0] &
   Parameters<typeof ledgerRoutes>[0] &
@@ -131,6 +133,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     featureProfileRoutes(dependencies),
     datasetRoutes(dependencies),
     datasetFileRoutes(dependencies),
+    datasetBuildRoutes(dependencies),
     modelRoutes(dependencies),
     experimentRoutes(dependencies),
     mlflowTrackingRoutes(dependencies),

@@ -352,6 +352,7 @@ const ABSENT = {} as Pick<
   | 'featureProfiles'
   | 'featureBackfills'
   | 'datasets'
+  | 'datasetBuilds'
   | 'models'
   | 'serving'
   | 'requestLog'

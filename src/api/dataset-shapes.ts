@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import type { DatasetBuild } from '../features/datasets/dataset-builds.ts';
 import type { DatasetVersion } from '../features/datasets/dataset-version.ts';
 import type { Definition } from '../store/definitions.ts';
 import { AnyObject, iso, isoOrUndefined } from './shapes.ts';
@@ -27,6 +28,25 @@ export const VersionShape = Type.Object({
   deletedAt: Type.Optional(Time),
   deletedBy: Type.Optional(Type.String()),
 });
+
+export const BuildShape = Type.Object({
+  id: Type.String(),
+  dataset: Type.String(),
+  definitionVersion: Type.Integer(),
+  status: Type.String({ enum: ['running', 'done', 'failed', 'canceled'] }),
+  rows: Type.Integer({ description: 'Rows so far' }),
+  total: Type.Optional(Type.Integer({ description: 'All there are, where they are counted' })),
+  version: Type.Optional(Type.Integer({ description: 'What it made, or the version of that content' })),
+  isNew: Type.Optional(Type.Boolean({ description: 'false: the content was a version already' })),
+  requestedBy: Type.String(),
+  requestedAt: Time,
+  endedAt: Type.Optional(Time),
+  canceledBy: Type.Optional(Type.String()),
+  problem: Type.Optional(Type.Unknown()),
+});
+
+/** A build, with the version once it is there. */
+export const AnswerShape = Type.Object({ ...BuildShape.properties, made: Type.Optional(VersionShape) });
 
 export const DatasetShape = Type.Object({
   name: Type.String(),
@@ -82,5 +102,25 @@ export function datasetToJson({ name, version, body }: Definition, newest: Datas
     definitionVersion: version,
     definition: body,
     ...(newest ? { newest: versionToJson(newest) } : {}),
+  };
+}
+
+export function buildToJson(build: DatasetBuild) {
+  const { id, dataset, definitionVersion, status, rows, total, version, isNew, requestedBy, requestedAt } =
+    build;
+  return {
+    id,
+    dataset,
+    definitionVersion,
+    status,
+    rows,
+    ...(total === null ? {} : { total }),
+    ...(version === null ? {} : { version }),
+    ...(isNew === null ? {} : { isNew }),
+    requestedBy,
+    requestedAt: iso(requestedAt),
+    ...(build.endedAt === null ? {} : { endedAt: iso(build.endedAt) }),
+    ...(build.canceledBy === null ? {} : { canceledBy: build.canceledBy }),
+    ...(build.problem === null ? {} : { problem: build.problem }),
   };
 }

@@ -1,15 +1,10 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { DatasetVersion } from '../features/datasets/dataset-version.ts';
 import type { Datasets } from '../features/datasets/datasets.ts';
 import { diffVersions } from '../features/datasets/diff.ts';
-import { ROW_FORMATS } from '../features/datasets/entity-rows.ts';
-import type { JsonObject } from '../kernel/json.ts';
 import { DatasetShape, DiffShape, datasetToJson, VersionShape, versionToJson } from './dataset-shapes.ts';
-import { ENTITIES_MAX, Time } from './feature-shapes.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, NameParams, pageOf } from './shapes.ts';
+import { NameParams, pageOf } from './shapes.ts';
 
 interface Dependencies {
   datasets: Datasets;
@@ -20,24 +15,12 @@ const VersionNumber = Type.String({
   description: 'A number, or `latest`',
 });
 const VersionParams = Type.Object({ name: Type.String({ minLength: 1 }), version: VersionNumber });
-const bounds = {
-  createdBefore: Type.Optional(
-    Type.String({
-      format: 'date-time',
-      description: 'The cut-off: only what had been recorded by then counts',
-    }),
-  ),
-  from: Type.Optional(Time),
-  to: Type.Optional(Time),
-};
 const tag = 'datasets';
 
-/** Snapshots of history: made, listed, compared, deleted. */
+/** Snapshots of history: listed, compared, deleted. */
 export function datasetRoutes({ datasets }: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     readRoutes(server, datasets);
-    createRoute(server, datasets);
-    uploadRoute(server, datasets);
     diffRoute(server, datasets);
     route(server, {
       method: 'DELETE',
@@ -112,102 +95,6 @@ function readRoutes(server: FastifyInstance, datasets: Datasets): void {
     handle: async ({ params: { name, version } }) =>
       versionToJson(await datasets.version(name, numberOf(version))),
   });
-}
-
-function createRoute(server: FastifyInstance, datasets: Datasets): void {
-  route(server, {
-    method: 'POST',
-    url: '/api/v1/datasets/:name/versions',
-    permission: 'datasets.write',
-    summary:
-      'Make a version from the events that the definition names, or from these rows; the same content is the version that exists (200)',
-    tag,
-    params: NameParams,
-    body: Type.Object(
-      {
-        ...bounds,
-        rows: Type.Optional(
-          Type.Array(AnyObject, {
-            minItems: 1,
-            maxItems: ENTITIES_MAX,
-            description: 'Entity rows: join keys, a `timestamp`, labels and values of the request',
-          }),
-        ),
-      },
-      { additionalProperties: false },
-    ),
-    status: 201,
-    answer: VersionShape,
-    handle: async ({ params: { name }, body: { rows, ...times }, caller, reply }) => {
-      const source = rows && { rows: rows as JsonObject[] };
-      const made = await datasets.create({ name, source, ...rangeOf(times), by: actorOf(caller) });
-      return answered(made, reply);
-    },
-  });
-}
-
-/** The file arrives as a stream and goes to disk piece by piece: `requestBytesMax` is not its limit, `datasetBytesMax` is. */
-function uploadRoute(server: FastifyInstance, datasets: Datasets): void {
-  const types = [
-    'text/csv',
-    'application/x-ndjson',
-    'application/vnd.apache.parquet',
-    'application/octet-stream',
-  ];
-  server.addContentTypeParser(
-    types,
-    (_request: unknown, payload: IncomingMessage, done: (error: null, body: unknown) => void) =>
-      done(null, payload),
-  );
-  route(server, {
-    method: 'POST',
-    url: '/api/v1/datasets/:name/versions/upload',
-    permission: 'datasets.write',
-    summary: 'Make a version from a file of entity rows (the body, as CSV, JSON lines or Parquet)',
-    tag,
-    params: NameParams,
-    query: Type.Object(
-      {
-        format: Type.Union(ROW_FORMATS.map((format) => Type.Literal(format))),
-        createdBefore: bounds.createdBefore,
-      },
-      { additionalProperties: false },
-    ),
-    status: 201,
-    answer: VersionShape,
-    handle: async ({ params: { name }, query: { format, createdBefore }, caller, request, reply }) => {
-      const content = (request.body ?? request.raw) as AsyncIterable<Uint8Array>;
-      const source = { file: { content, format } };
-      const made = await datasets.create({
-        name,
-        source,
-        ...rangeOf({ createdBefore }),
-        by: actorOf(caller),
-      });
-      return answered(made, reply);
-    },
-  });
-}
-
-function answered(
-  { version, isNew }: { version: DatasetVersion; isNew: boolean },
-  reply: { code(status: number): unknown },
-) {
-  if (!isNew) reply.code(200);
-  return versionToJson(version);
-}
-
-function rangeOf({
-  createdBefore,
-  from,
-  to,
-}: {
-  createdBefore?: string | undefined;
-  from?: string;
-  to?: string;
-}) {
-  const ms = (time: string | undefined) => (time === undefined ? undefined : Date.parse(time));
-  return { createdBeforeMs: ms(createdBefore), fromMs: ms(from), toMs: ms(to) };
 }
 
 function diffRoute(server: FastifyInstance, datasets: Datasets): void {

@@ -26,8 +26,21 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
       ['--from <time>', 'only events of this time or later'],
       ['--to <time>', 'only events before this time'],
       ['--created-before <time>', 'only what had been recorded by then'],
+      ['--no-wait', 'return at once'],
     ],
-    load: async () => (await import('./datasets.ts')).create,
+    load: async () => (await import('./dataset-builds.ts')).create,
+  },
+  {
+    under: 'datasets',
+    name: 'builds [name]',
+    description: 'the versions that were asked for, of a dataset or of all, with their progress',
+    load: async () => (await import('./dataset-builds.ts')).builds,
+  },
+  {
+    under: 'datasets',
+    name: 'cancel <build>',
+    description: 'end the making of a version: none comes of it',
+    load: async () => (await import('./dataset-builds.ts')).cancel,
   },
   {
     under: 'datasets',

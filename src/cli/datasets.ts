@@ -1,6 +1,3 @@
-import { openAsBlob } from 'node:fs';
-import { extname } from 'node:path';
-import type { JsonObject } from '../kernel/json.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -14,7 +11,7 @@ interface ColumnProfile {
   top?: [string, number][];
 }
 
-interface Version {
+export interface Version {
   dataset: string;
   version: number;
   digest: string;
@@ -34,12 +31,6 @@ interface Dataset {
   definition: { description?: string; service?: string; views?: string[] };
   newest?: Version;
 }
-
-const TYPES: Readonly<Record<string, string>> = {
-  csv: 'text/csv',
-  jsonl: 'application/x-ndjson',
-  parquet: 'application/vnd.apache.parquet',
-};
 
 /** `aios datasets list` */
 export const list: Action = async (options) => {
@@ -88,34 +79,6 @@ export const show: Action = async (options, [name]) => {
   return EXIT.ok;
 };
 
-/** `aios datasets create NAME` */
-export const create: Action = async (options, [name]) => {
-  const client = await openClient(options);
-  const times = timesOf(options);
-  const path = `${pathOf(name!)}/versions`;
-  const file = options.file === undefined ? undefined : String(options.file);
-  let version: Version;
-  if (file === undefined) version = await client.request<Version>('POST', path, { body: times });
-  else {
-    const format = extname(file).slice(1).toLowerCase();
-    const type = TYPES[format];
-    if (!type) {
-      process.stderr.write(`The name of ${file} ends in none of .csv, .jsonl and .parquet.\n`);
-      return EXIT.usage;
-    }
-    version = await client.request<Version>('POST', `${path}/upload`, {
-      query: { format, ...(times as Record<string, string>) },
-      body: await openAsBlob(file, { type }),
-    });
-  }
-  print(
-    version,
-    options.json,
-    () => `${name} ${version.version}: ${version.rows.toLocaleString('en')} rows, ${version.digest}`,
-  );
-  return EXIT.ok;
-};
-
 /** `aios datasets delete NAME VERSION` */
 export const remove: Action = async (options, [name, version]) => {
   const client = await openClient(options);
@@ -131,14 +94,6 @@ export function pathOf(name: string): string {
 function versionOf(versions: readonly Version[], wanted: string): number {
   if (wanted !== 'latest') return Number(wanted);
   return (versions.find(({ deletedAt }) => !deletedAt) ?? versions[0]!).version;
-}
-
-function timesOf({ from, to, createdBefore }: { [option: string]: unknown }): JsonObject {
-  return Object.fromEntries(
-    Object.entries({ from, to, createdBefore }).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, new Date(String(value)).toISOString()]],
-    ),
-  );
 }
 
 function describe({ version, rows, columns, profile, parts, digest }: Version): string {

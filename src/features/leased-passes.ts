@@ -86,7 +86,9 @@ const ending: Lane<Ending> = {
         [id, owner, rows, total, timestamp(at), ...Object.values(columns)],
       );
       const detail = `${id} was canceled, or another process works on it.`;
-      results.push(ended.length > 0 ? undefined : new Refused(new AiosError('store.conflict', { detail })));
+      results.push(
+        ended.length > 0 ? undefined : new Refused(new AiosError('features.offline_canceled', { detail })),
+      );
     }
     return results as Refused[];
   },
@@ -98,12 +100,14 @@ interface Options<Row extends LeasedPass> {
   readonly commit: Committer;
   readonly clock: Pick<Clock, 'now'>;
   /** What is thrown when one is to be canceled that has ended. */
-  readonly ended: ErrorCode;
+  readonly endedCode: ErrorCode;
   readonly limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passAttemptsMax'>;
   /** Passes that one process works on at a time. */
   readonly atOnce?: number;
   /** Works on a pass to its end, and commits that: `watch.end()`. What it throws is why the pass failed. */
   work(pass: Row, watch: PassWatch): Promise<void>;
+  /** After one has ended, in whatever way: what was kept for it may go. Not called when a process dies in between. */
+  cleanUp?(id: string): Promise<void>;
   onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -155,13 +159,14 @@ export class LeasedPasses<Row extends LeasedPass> {
 
   /** Ends one that runs, committed with `records`; its process notices within a third of the lease. @throws AiosError that there is none, or that it has ended */
   async cancel(id: string, by: string, records: readonly Write[]): Promise<void> {
-    const { table, commit, clock, ended } = this.#options;
+    const { table, commit, clock, endedCode } = this.#options;
     const { status } = await table.get(id);
-    if (status !== 'running') throw endedError(ended, id);
+    if (status !== 'running') throw endedError(endedCode, id);
     await commit.commit([
-      write(canceling, { table: table.name, id, at: clock.now(), by, ended }),
+      write(canceling, { table: table.name, id, at: clock.now(), by, ended: endedCode }),
       ...records,
     ]);
+    await this.#options.cleanUp?.(id);
   }
 
   /** The pass when it has ended, or as it is when the time is over. @throws AiosError that there is none */
@@ -206,8 +211,7 @@ export class LeasedPasses<Row extends LeasedPass> {
     const { id, attempts } = pass;
     if (attempts > limits.passAttemptsMax) {
       const detail = `Its process has ended ${limits.passAttemptsMax} times before it did.`;
-      await this.#fail(id, new AiosError('features.pass_given_up', { detail }));
-      return;
+      return this.#fail(id, new AiosError('features.pass_given_up', { detail }));
     }
     const lost = new AbortController();
     const signal = AbortSignal.any([lost.signal, this.#loop.signal]);
@@ -227,6 +231,7 @@ export class LeasedPasses<Row extends LeasedPass> {
         },
         end: (columns = {}) => this.#end(id, seen, columns),
       });
+      await this.#options.cleanUp?.(id);
     } catch (error) {
       const failure = classify(error);
       if (signal.aborted) await this.#release(id);
@@ -253,9 +258,10 @@ export class LeasedPasses<Row extends LeasedPass> {
     return write(ending, { table: table.name, id, owner: this.#owner, ...seen, at: clock.now(), columns });
   }
 
-  #fail(id: string, error: unknown): Promise<void> {
-    const { table, clock } = this.#options;
-    return table.fail(id, toAiosError(error).toProblem(), clock.now(), this.#owner);
+  async #fail(id: string, error: unknown): Promise<void> {
+    const { table, clock, cleanUp } = this.#options;
+    await table.fail(id, toAiosError(error).toProblem(), clock.now(), this.#owner);
+    await cleanUp?.(id);
   }
 
   /** Another process may take it at once. */

@@ -27,4 +27,14 @@ export const DATASET_ERRORS = {
     'The entity rows cannot be used',
     'The detail says why: each row needs its `timestamp`, the join keys of the views and the labels, and no name of a feature.',
   ),
+  'datasets.unknown_build': row(
+    404,
+    'Nobody asked for such a version of a dataset',
+    'List those that were asked for at /api/v1/dataset-builds.',
+  ),
+  'datasets.build_ended': row(
+    409,
+    'The version of the dataset is not being made any more',
+    'Ask for another one when it is wanted again.',
+  ),
 } as const satisfies Record<string, ErrorRow>;

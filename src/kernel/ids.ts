@@ -27,7 +27,8 @@ export type IdKind =
   | 'msg'
   | 'qtn'
   | 'qly'
-  | 'dsv';
+  | 'dsv'
+  | 'dsb';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 

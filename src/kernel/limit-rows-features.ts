@@ -67,7 +67,14 @@ export const FEATURE_LIMITS = {
     4 * 1024 * 1024 * 1024,
     'bytes of the Parquet file of one version of a dataset, and of a file of entity rows that is sent for one',
   ),
-  datasetJobsMax: limit(2, 'versions of datasets that one process makes, compares or converts at a time'),
+  datasetJobsMax: limit(
+    2,
+    'versions of datasets that one process makes at a time, and as many that it compares or converts',
+  ),
+  datasetBuildsMax: limit(
+    1_000,
+    'versions of datasets that are being made, or wait for it, in all processes',
+  ),
   datasetRetentionPassMs: limit(
     3_600_000,
     'how often versions of datasets are looked for that their retention has passed',

@@ -1,5 +1,9 @@
+import { createWriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AiosError } from '../../kernel/errors.ts';
+import type { Limits } from '../../kernel/limits.ts';
 import type { Database } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
 
@@ -7,6 +11,17 @@ import { timestamp } from '../../store/rows.ts';
 const CHUNK_BYTES = 1024 * 1024;
 /** How long a file may wait for its version before it counts as forgotten by a process that died. */
 const ORPHAN_MS = 86_400_000;
+
+export type BlobLimits = Pick<Limits, 'datasetBytesMax'>;
+
+/** @throws AiosError `request.too_large` */
+export function checkSize(what: string, bytes: number, { datasetBytesMax: limit }: BlobLimits): void {
+  if (bytes <= limit) return;
+  throw new AiosError('request.too_large', {
+    detail: `${what} has more than ${limit} bytes.`,
+    extensions: { limitName: 'datasetBytesMax', limit },
+  });
+}
 
 /**
  * Files by their digest in the database, which every process and every backup has. Each is stored once.
@@ -69,11 +84,27 @@ export class BlobStore {
     }
   }
 
-  /** Deletes files that no version came to name. */
+  /** All bytes as a file. @throws AiosError `datasets.deleted` when they are gone */
+  async writeTo(path: string, digest: string): Promise<void> {
+    const [blob] = await this.#db.query<{ size: number }>(
+      'select size_bytes as size from dataset_blobs where digest = $1',
+      [digest],
+    );
+    if (!blob) throw new AiosError('datasets.deleted', { detail: `The file ${digest} is gone.` });
+    await pipeline(Readable.from(this.read(digest, 0, blob.size)), createWriteStream(path));
+  }
+
+  /** What is not there is not missed. */
+  async delete(digest: string): Promise<void> {
+    await this.#db.query('delete from dataset_blobs where digest = $1', [digest]);
+  }
+
+  /** Deletes files that no version came to name, and what was sent for versions that have been made, or never were. */
   async deleteOrphans(nowMs: number): Promise<void> {
     await this.#db.query(
       `delete from dataset_blobs b where stored_at < $1
-       and not exists (select from dataset_versions v where v.digest = b.digest and v.deleted_at is null)`,
+       and not exists (select from dataset_versions v where v.digest = b.digest and v.deleted_at is null)
+       and not exists (select from dataset_builds w where w.status = 'running' and 'input:' || w.id = b.digest)`,
       [timestamp(nowMs - ORPHAN_MS)],
     );
   }

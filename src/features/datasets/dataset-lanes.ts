@@ -53,7 +53,34 @@ export const datasetMigration: Migration = {
       primary key (dataset, version, model, model_version),
       foreign key (dataset, version) references dataset_versions (dataset, version)
     );
-    comment on table dataset_models is 'Versions of models that name a version of a dataset, written with them.';`,
+    comment on table dataset_models is 'Versions of models that name a version of a dataset, written with them.';
+    create table dataset_builds (
+      id text primary key,
+      dataset text not null,
+      definition_version int not null,
+      from_ms bigint,
+      to_ms bigint,
+      recorded_by_ms bigint,
+      source json,
+      status text not null default 'running',
+      owner text,
+      lease_until timestamptz,
+      attempts int not null default 0,
+      done bigint not null default 0,
+      total bigint,
+      version int,
+      is_new bool,
+      requested_by text not null,
+      requested_kind text not null,
+      requested_at timestamptz not null,
+      ended_at timestamptz,
+      canceled_by text,
+      problem json
+    );
+    comment on table dataset_builds is 'Versions of datasets that were asked for. The owner of a running one works on it until its lease has passed. What was sent for it is a file named input:<id>.';
+    create index dataset_builds_requested on dataset_builds (requested_at desc, id desc);
+    create index dataset_builds_of on dataset_builds (dataset, requested_at desc, id desc);
+    create index dataset_builds_running on dataset_builds (requested_at, id) where status = 'running';`,
 };
 
 export interface VersionItem {

@@ -1,10 +1,11 @@
 import { digestOf } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { CompiledService } from '../service.ts';
+import type { BuildSource } from './build-input.ts';
 import type { DatasetProfile } from './column-profile.ts';
 import type { DatasetColumn } from './columns.ts';
 import type { DatasetBody, EntityEvents } from './dataset-kind.ts';
-import type { RowFormat, TimeRange } from './entity-rows.ts';
+import type { RowFormat } from './entity-rows.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** A version of something that a dataset was made with. */
@@ -72,12 +73,24 @@ export interface DatasetChange {
 }
 
 /** Where entity rows come from, where the definition does not say it. */
-type EntitySource =
+export type EntitySource =
   | { readonly rows: readonly JsonObject[] }
   | { readonly file: { readonly content: AsyncIterable<Uint8Array>; readonly format: RowFormat } };
 
-export interface NewVersion extends TimeRange {
+/** What of a request a query tells. */
+interface AskedQuery {
+  readonly source: BuildSource | null;
+  readonly fromMs: number | null;
+  readonly toMs: number | null;
+  readonly recordedByMs: number | null;
+  readonly requestedAt: number;
+}
+
+export interface NewVersion {
   readonly name: string;
+  /** Event times, the end exclusive. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
   readonly source?: EntitySource | undefined;
   /** Only what had been recorded by then counts. */
   readonly createdBeforeMs?: number | undefined;
@@ -88,27 +101,20 @@ export interface NewVersion extends TimeRange {
 export function queryOf(
   body: DatasetBody,
   service: CompiledService,
-  wanted: NewVersion,
-  nowMs: number,
+  { source, fromMs, toMs, recordedByMs, requestedAt }: AskedQuery,
 ): DatasetQuery {
-  const { source, fromMs, toMs, createdBeforeMs } = wanted;
   const iso = (ms: number) => new Date(ms).toISOString();
-  const entities: DatasetQuery['entities'] = source
-    ? 'rows' in source
-      ? { rows: source.rows.length }
-      : { file: source.file.format }
-    : {
-        events: body.entities!.events,
-        ...(fromMs === undefined ? {} : { from: iso(fromMs) }),
-        ...(toMs === undefined ? {} : { to: iso(toMs) }),
-      };
   return {
     ...(body.service === undefined ? {} : { service: body.service }),
     ...(body.views === undefined ? {} : { views: body.views }),
     pins: pinsOf(service),
-    entities,
-    ...(createdBeforeMs === undefined ? {} : { createdBefore: iso(createdBeforeMs) }),
-    asked: iso(nowMs),
+    entities: source ?? {
+      events: body.entities!.events,
+      ...(fromMs === null ? {} : { from: iso(fromMs) }),
+      ...(toMs === null ? {} : { to: iso(toMs) }),
+    },
+    ...(recordedByMs === null ? {} : { createdBefore: iso(recordedByMs) }),
+    asked: iso(requestedAt),
   };
 }
 

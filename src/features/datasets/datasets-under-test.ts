@@ -1,9 +1,12 @@
 import { systemClock } from '../../kernel/clock.ts';
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { ErrorCode } from '../../kernel/error-codes.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import { entityKind, featureServiceKind, featureViewKind } from '../definitions.ts';
 import { DAY, type FeatureProcess, FeaturesUnderTest, order } from '../features-under-test.ts';
+import { DatasetBuilds } from './dataset-builds.ts';
 import { datasetKind } from './dataset-kind.ts';
-import type { DatasetChange } from './dataset-version.ts';
+import type { DatasetChange, DatasetVersion, NewVersion } from './dataset-version.ts';
 import { Datasets } from './datasets.ts';
 
 const ENTITY = 'name: customer\njoinKeys: [customer]';
@@ -44,6 +47,9 @@ export class DatasetsUnderTest {
   readonly features: FeaturesUnderTest;
   readonly process: FeatureProcess;
   readonly datasets: Datasets;
+  readonly builds: DatasetBuilds;
+  /** What builds are made of here. */
+  readonly surroundings: ConstructorParameters<typeof DatasetBuilds>[0];
   readonly changes: DatasetChange[] = [];
   nowMs = systemClock.now();
 
@@ -51,23 +57,38 @@ export class DatasetsUnderTest {
     this.features = features;
     this.process = process;
     const { db, commit, limits } = features.database;
+    const common = { db, commit, limits, clock: { now: () => this.nowMs }, definitions: process.definitions };
     this.datasets = new Datasets({
-      db,
-      commit,
-      limits,
-      clock: { now: () => this.nowMs },
-      definitions: process.definitions,
+      ...common,
+      record: (change) => {
+        this.changes.push(change);
+        return [];
+      },
+    });
+    this.surroundings = {
+      ...common,
+      datasets: this.datasets,
       views: process.views,
       functions: {},
       features: process.store,
       async *readEvents({ type }) {
         yield log.filter(({ event }) => event.type === type);
       },
-      record: (change) => {
-        this.changes.push(change);
-        return [];
-      },
-    });
+      countEvents: async (type) => log.filter(({ event }) => event.type === type).length,
+    };
+    this.builds = new DatasetBuilds(this.surroundings);
+  }
+
+  /** Makes a version as a build does. @throws AiosError why it failed */
+  async create(wanted: NewVersion): Promise<{ version: DatasetVersion; isNew: boolean }> {
+    const id = await this.builds.start(wanted);
+    let build = await this.builds.get(id);
+    while (build.status === 'running') {
+      await this.builds.passes.step();
+      build = await this.builds.get(id);
+    }
+    if (build.problem) throw new AiosError(build.problem.code as ErrorCode, { detail: build.problem.detail });
+    return { version: await this.datasets.version(wanted.name, build.version!), isNew: build.isNew! };
   }
 
   static async open(definitions: readonly string[], log = orders(40)): Promise<DatasetsUnderTest> {

@@ -47,7 +47,7 @@ const rows = (count: number, bad = false): JsonObject[] =>
 describe('a version from events', () => {
   let version: DatasetVersion;
   beforeAll(async () => {
-    ({ version } = await world.datasets.create({ name: 'buyers', by }));
+    ({ version } = await world.create({ name: 'buyers', by }));
   });
 
   test('each event is a row, without what it contributes itself', async () => {
@@ -82,7 +82,7 @@ describe('a version from events', () => {
   });
 
   test('the same content is the same version, and one entry in the audit log', async () => {
-    const again = await world.datasets.create({ name: 'buyers', by });
+    const again = await world.create({ name: 'buyers', by });
     expect(again).toMatchObject({
       isNew: false,
       version: { version: version.version, digest: version.digest },
@@ -118,15 +118,15 @@ describe('a version from events', () => {
 
 describe('a version from rows that are given', () => {
   test('holds all features of its views beside them', async () => {
-    const { version } = await world.datasets.create({ name: 'given', source: { rows: rows(6) }, by });
+    const { version } = await world.create({ name: 'given', source: { rows: rows(6) }, by });
     expect((await read(version))[3]).toMatchObject({ customer: 'c-0', orders: 8, bad: false });
   });
 
   test('keeps its number when it is made again in another order, and is another one when a row differs', async () => {
-    const first = await world.datasets.create({ name: 'given', source: { rows: rows(6) }, by });
-    const turned = await world.datasets.create({ name: 'given', source: { rows: rows(6).reverse() }, by });
+    const first = await world.create({ name: 'given', source: { rows: rows(6) }, by });
+    const turned = await world.create({ name: 'given', source: { rows: rows(6).reverse() }, by });
     expect(turned).toMatchObject({ isNew: false, version: { version: first.version.version } });
-    const other = await world.datasets.create({ name: 'given', source: { rows: rows(6, true) }, by });
+    const other = await world.create({ name: 'given', source: { rows: rows(6, true) }, by });
     expect(other).toMatchObject({ isNew: true, version: { version: first.version.version + 1 } });
     expect(other.version.digest).not.toBe(first.version.digest);
   });
@@ -139,7 +139,7 @@ describe('a version from rows that are given', () => {
     ],
   ] as const)('reads %s, times without a zone in UTC', async (format, text) => {
     const content = Readable.from([Buffer.from(text)]);
-    const { version } = await world.datasets.create({
+    const { version } = await world.create({
       name: 'given',
       source: { file: { content, format } },
       by,
@@ -156,7 +156,7 @@ describe('a version from rows that are given', () => {
   });
 
   test('reads Parquet', async () => {
-    const { version: first } = await world.datasets.create({ name: 'given', source: { rows: rows(2) }, by });
+    const { version: first } = await world.create({ name: 'given', source: { rows: rows(2) }, by });
     const content = await world.datasets.job([], async (duck) => {
       const [from, to] = [`${duck.folder}/a.parquet`, `${duck.folder}/b.parquet`];
       await world.datasets.writeTo(from, first);
@@ -166,7 +166,7 @@ describe('a version from rows that are given', () => {
       const { readFile } = await import('node:fs/promises');
       return readFile(to);
     });
-    const again = await world.datasets.create({
+    const again = await world.create({
       name: 'given',
       source: { file: { content: Readable.from([content]), format: 'parquet' } },
       by,
@@ -181,22 +181,22 @@ describe('a version from rows that are given', () => {
     ['a name is taken', [{ customer: 'c-0', timestamp: '2020-01-01', Orders: 1, bad: true }], /“Orders”/],
   ])('is refused when %s', async (_, given, detail) => {
     await expect(
-      world.datasets.create({ name: 'given', source: { rows: given as JsonObject[] }, by }),
+      world.create({ name: 'given', source: { rows: given as JsonObject[] }, by }),
     ).rejects.toMatchObject({ code: 'datasets.entity_rows', message: expect.stringMatching(detail) });
   });
 
   test('is refused without rows, and past the number of rows', async () => {
-    await expect(world.datasets.create({ name: 'given', by })).rejects.toMatchObject({
+    await expect(world.create({ name: 'given', by })).rejects.toMatchObject({
       code: 'datasets.entity_rows',
     });
-    await expect(world.datasets.create({ name: 'nothing', by })).rejects.toMatchObject({
+    await expect(world.create({ name: 'nothing', by })).rejects.toMatchObject({
       code: 'datasets.unknown_dataset',
     });
   });
 });
 
 test('a split by hash keeps the rows of a key together', async () => {
-  const { version } = await world.datasets.create({ name: 'hashed', by });
+  const { version } = await world.create({ name: 'hashed', by });
   const parts = Map.groupBy(await read(version), ({ customer }) => customer);
   expect(parts.size).toBe(3);
   for (const held of parts.values()) expect(new Set(held.map(({ split }) => split)).size).toBe(1);
@@ -204,7 +204,7 @@ test('a split by hash keeps the rows of a key together', async () => {
 
 test('versions that are made at one time get numbers of their own', async () => {
   const made = await Promise.all(
-    [50, 60].map((count) => world.datasets.create({ name: 'given', source: { rows: rows(count) }, by })),
+    [50, 60].map((count) => world.create({ name: 'given', source: { rows: rows(count) }, by })),
   );
   expect(new Set(made.map(({ version }) => version.version)).size).toBe(2);
 });

@@ -1,7 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../kernel/clock.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
@@ -11,27 +7,14 @@ import type { Database } from '../../store/database.ts';
 import type { Definition, Definitions } from '../../store/definitions.ts';
 import { type Committer, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
-import { DuckDb, literal } from '../offline/duckdb.ts';
-import type { CompiledService, FeatureFunctions } from '../service.ts';
-import type { FeatureViews } from '../views.ts';
+import { DuckDb } from '../offline/duckdb.ts';
 import { BlobStore } from './blob-store.ts';
-import { profileFile } from './column-profile.ts';
 import type { DatasetBody } from './dataset-kind.ts';
 import { deletionLane, useLane, versionLane } from './dataset-lanes.ts';
-import { serviceOf, textKeysOf } from './dataset-service.ts';
-import {
-  type Actor,
-  type DatasetChange,
-  type DatasetVersion,
-  fingerprintOf,
-  type NewVersion,
-  queryOf,
-} from './dataset-version.ts';
-import { eventRows, fileRows, givenRows, type ReadEvents } from './entity-rows.ts';
-import { type Snapshot, type SnapshotRequest, writeSnapshot } from './snapshot.ts';
+import type { Actor, DatasetChange, DatasetVersion } from './dataset-version.ts';
+import type { Snapshot } from './snapshot.ts';
 
-type DatasetLimits = Parameters<typeof DuckDb.open>[0]['limits'] &
-  Pick<Limits, 'datasetRowsMax' | 'datasetBytesMax' | 'datasetJobsMax'>;
+type DatasetLimits = Parameters<typeof DuckDb.open>[0]['limits'] & Pick<Limits, 'datasetJobsMax'>;
 
 interface DatasetsDependencies {
   readonly db: Database;
@@ -39,14 +22,18 @@ interface DatasetsDependencies {
   readonly clock: Pick<Clock, 'now'>;
   readonly limits: DatasetLimits;
   readonly definitions: Pick<Definitions, 'latest' | 'list' | 'version'>;
-  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView'>;
-  readonly functions: FeatureFunctions;
-  readonly features: SnapshotHistory;
-  readonly readEvents: ReadEvents;
   record(change: DatasetChange): readonly Write[];
 }
 
-type SnapshotHistory = Parameters<typeof writeSnapshot>[2]['features'];
+/** What was made, and how its maker ends with it: the version that it became, and whether that is new. */
+interface MadeVersion {
+  readonly definition: Definition;
+  readonly snapshot: Snapshot;
+  readonly fingerprint: string;
+  readonly found: Pick<DatasetVersion, 'query' | 'profile' | 'parts'>;
+  readonly by: Actor;
+  end(version: number, isNew: boolean): Write;
+}
 
 const COLUMNS = `dataset, version, definition_version as "definitionVersion", digest, size_bytes as "sizeBytes", row_count as "rows", columns,
   query, profile, parts, created_at as "createdAt", created_by as "createdBy", deleted_at as "deletedAt", deleted_by as "deletedBy",
@@ -59,7 +46,7 @@ const TRIES = 5;
 /**
  * Named, versioned, content-addressed snapshots of historical vectors with their labels.
  *
- * @example const { version } = await datasets.create({ name: 'return-risk-training', by })
+ * @example const { rows, digest } = await datasets.version('return-risk-training', 'latest')
  */
 export class Datasets {
   readonly blobs: BlobStore;
@@ -81,35 +68,6 @@ export class Datasets {
   /** Every dataset that is defined, by name. */
   definitions(): readonly Definition[] {
     return this.#deps.definitions.list('dataset');
-  }
-
-  /**
-   * Makes a version: queries history for the entity rows, writes the answer as Parquet and keeps it. The same content made by the same
-   * versions of views is the version that exists.
-   *
-   * @throws AiosError `datasets.unknown_dataset`, `datasets.entity_rows`, `request.too_large`, `request.overloaded`, and those of a historical query
-   */
-  async create(wanted: NewVersion): Promise<{ version: DatasetVersion; isNew: boolean }> {
-    const definition = this.definition(wanted.name);
-    const body = definition.body as unknown as DatasetBody;
-    if (!wanted.source && !body.entities) {
-      throw new AiosError('datasets.entity_rows', {
-        detail: `The definition of “${wanted.name}” names no events: send the rows, or a file.`,
-      });
-    }
-    const service = serviceOf(body, this.#deps);
-    return this.job([], async (duck) => {
-      const query = queryOf(body, service, wanted, this.#deps.clock.now());
-      const rows = await this.#rows(duck, body, service, wanted);
-      const request: SnapshotRequest = { service, rows, labels: body.labels ?? [], split: body.split };
-      const snapshot = await writeSnapshot(duck, request, this.#deps);
-      checkSize('The Parquet file', snapshot.sizeBytes, this.#deps.limits);
-      const known = await this.#byFingerprint(wanted.name, fingerprintOf(snapshot, query));
-      if (known) return { version: known, isNew: false };
-      const profile = await profileFile(duck, snapshot.path, snapshot.rows, snapshot.columns);
-      const parts = body.split ? await partsOf(duck, snapshot.path) : null;
-      return this.#keep(definition, snapshot, { query, profile, parts }, wanted.by);
-    });
   }
 
   /** Newest first. @throws AiosError `datasets.unknown_dataset` */
@@ -200,13 +158,10 @@ export class Datasets {
   }
 
   /** The Parquet file of a version as a file. @throws AiosError `datasets.deleted` */
-  async writeTo(
-    path: string,
-    { dataset, version, digest, sizeBytes, deletedAt }: DatasetVersion,
-  ): Promise<void> {
+  async writeTo(path: string, { dataset, version, digest, deletedAt }: DatasetVersion): Promise<void> {
     if (deletedAt !== null)
       throw new AiosError('datasets.deleted', { detail: `${dataset} ${version} was deleted.` });
-    await pipeline(Readable.from(this.blobs.read(digest, 0, sizeBytes)), createWriteStream(path));
+    await this.blobs.writeTo(path, digest);
   }
 
   /** Work on files, with a DuckDB of its own. @throws AiosError `request.overloaded` when as many are under way as may be */
@@ -227,41 +182,15 @@ export class Datasets {
     }
   }
 
-  async #rows(
-    duck: DuckDb,
-    body: DatasetBody,
-    service: CompiledService,
-    wanted: NewVersion,
-  ): Promise<SnapshotRequest['rows']> {
-    const { source, createdBeforeMs } = wanted;
-    if (!source) return eventRows(this.#deps.readEvents, body.entities!.events, wanted, createdBeforeMs);
-    if ('rows' in source) return givenRows(source.rows, createdBeforeMs);
-    const { content, format } = source.file;
-    const path = join(duck.folder, `entities.${format}`);
-    const { limits } = this.#deps;
-    await pipeline(
-      content,
-      async function* bounded(bytes) {
-        let count = 0;
-        for await (const piece of bytes) {
-          count += piece.length;
-          checkSize('The file of entity rows', count, limits);
-          yield piece;
-        }
-      },
-      createWriteStream(path),
-    );
-    return fileRows(duck, { path, format, texts: textKeysOf(service) }, createdBeforeMs);
-  }
-
-  async #keep(
-    { name, version: definitionVersion }: Definition,
-    snapshot: Snapshot,
-    found: Pick<DatasetVersion, 'query' | 'profile' | 'parts'>,
-    by: Actor,
-  ): Promise<{ version: DatasetVersion; isNew: boolean }> {
-    const { digest, sizeBytes, rows, columns } = snapshot;
-    const fingerprint = fingerprintOf(snapshot, found.query);
+  /**
+   * Keeps what was made as the next version, committed with the end of what made it.
+   *
+   * @throws AiosError what `made.end` is refused with
+   */
+  async keep(made: MadeVersion): Promise<void> {
+    const { definition, snapshot, fingerprint, found, by, end } = made;
+    const { name, version: definitionVersion } = definition;
+    const { path: _, digest, sizeBytes, rows, columns } = snapshot;
     const id = newId('dsv');
     for (let attempt = 1; ; attempt++) {
       const at = this.#deps.clock.now();
@@ -271,7 +200,7 @@ export class Datasets {
         [name],
       );
       const version = row!.next;
-      const made = {
+      const item = {
         id,
         dataset: name,
         version,
@@ -284,20 +213,22 @@ export class Datasets {
       };
       try {
         await this.#deps.commit.commit([
-          write(versionLane, { ...made, ...found, at, by: by.id }),
+          write(versionLane, { ...item, ...found, at, by: by.id }),
+          end(version, true),
           ...this.#deps.record({ action: 'version-made', dataset: name, version, digest, rows, by, at }),
         ]);
-        return { version: await this.version(name, version), isNew: true };
+        return;
       } catch (error) {
         const isTaken = error instanceof AiosError && error.code === 'store.conflict';
         if (!isTaken || attempt === TRIES) throw error;
       }
-      const known = await this.#byFingerprint(name, fingerprint);
-      if (known) return { version: known, isNew: false };
+      const known = await this.byFingerprint(name, fingerprint);
+      if (known) return void (await this.#deps.commit.commit([end(known.version, false)]));
     }
   }
 
-  async #byFingerprint(name: string, fingerprint: string): Promise<DatasetVersion | undefined> {
+  /** The version of this content, made by the same versions of views. */
+  async byFingerprint(name: string, fingerprint: string): Promise<DatasetVersion | undefined> {
     const [known] = await this.#deps.db.query<DatasetVersion>(
       `select ${COLUMNS} where dataset = $1 and fingerprint = $2 and deleted_at is null order by version limit 1`,
       [name, fingerprint],
@@ -310,22 +241,4 @@ export class Datasets {
 function ignoreRace(error: unknown): void {
   const isRace = error instanceof AiosError && /^datasets\.(deleted|in_use)$/.test(error.code);
   if (!isRace) throw error;
-}
-
-async function partsOf(duck: DuckDb, path: string): Promise<Record<string, number>> {
-  const rows = await duck.all<{ part: string; count: number }>(
-    `select split as part, count(*)::bigint as count from read_parquet(${literal(path)}) group by 1`,
-  );
-  const counts = Object.fromEntries(rows.map(({ part, count }) => [part, count]));
-  return Object.fromEntries(
-    ['train', 'valid', 'test'].flatMap((part) => (counts[part] ? [[part, counts[part]]] : [])),
-  );
-}
-
-function checkSize(what: string, bytes: number, { datasetBytesMax: limit }: DatasetLimits): void {
-  if (bytes <= limit) return;
-  throw new AiosError('request.too_large', {
-    detail: `${what} has more than ${limit} bytes.`,
-    extensions: { limitName: 'datasetBytesMax', limit },
-  });
 }

@@ -17,7 +17,7 @@ async function make(name: string, count: number): Promise<number> {
     customer: 'c-1',
     timestamp: new Date(day * DAY).toISOString(),
   }));
-  return (await world.datasets.create({ name, source: { rows }, by })).version.version;
+  return (await world.create({ name, source: { rows }, by })).version.version;
 }
 
 const commit = (model: string, name: string, version: number) =>

@@ -16,7 +16,7 @@ describe('what is not the same in two versions', () => {
     ...values,
   });
   const make = async (rows: readonly JsonObject[]) =>
-    (await world.datasets.create({ name: 'given', source: { rows }, by })).version;
+    (await world.create({ name: 'given', source: { rows }, by })).version;
 
   beforeAll(async () => {
     world = await DatasetsUnderTest.open(['name: given\nviews: [customer-orders]']);

@@ -10,8 +10,6 @@ import type { EntityEvents } from './dataset-kind.ts';
 export const ROW_FORMATS = ['csv', 'jsonl', 'parquet'] as const;
 export type RowFormat = (typeof ROW_FORMATS)[number];
 
-/** Rows that are read together. */
-const CHUNK_ROWS = 2_000;
 /** Timestamps as files have them, without a zone: they are in UTC. */
 const PLAIN_TIME = /^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/;
 
@@ -25,19 +23,6 @@ export type ReadEvents = (selection: {
 export interface TimeRange {
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
-}
-
-/**
- * The rows that somebody sends, each with its `timestamp`; what it holds besides are keys, labels and values of the request.
- *
- * @throws AiosError `datasets.entity_rows` for a row without a time
- */
-export function* givenRows(
-  rows: readonly JsonObject[],
-  recordedByMs: number | undefined,
-): Generator<readonly SpineRow[]> {
-  for (let from = 0; from < rows.length; from += CHUNK_ROWS)
-    yield rows.slice(from, from + CHUNK_ROWS).map((row, index) => spineRow(row, from + index, recordedByMs));
 }
 
 /**

@@ -28,7 +28,7 @@ describe('the data of a version', () => {
       timestamp: new Date(at * DAY + 1).toISOString(),
       text: at === 0 ? 'a "quoted", text\nof two lines' : text(at),
     }));
-    ({ version } = await world.datasets.create({ name: 'given', source: { rows }, by }));
+    ({ version } = await world.create({ name: 'given', source: { rows }, by }));
   });
   afterAll(() => world.close());
 

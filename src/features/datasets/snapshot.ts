@@ -37,6 +37,8 @@ export interface Snapshot {
 interface Dependencies {
   readonly features: { historical(service: CompiledService, spine: readonly SpineRow[]): Promise<Vectors> };
   readonly limits: Pick<Limits, 'datasetRowsMax'>;
+  /** Called with the rows that have been staged so far. */
+  told(rows: number): void;
 }
 
 /** Rows of a row group: the unit in which readers of Parquet skip and stream. */
@@ -123,7 +125,7 @@ class Staging {
 
   async *lines(
     rows: SnapshotRequest['rows'],
-    { features, limits: { datasetRowsMax: limit } }: Dependencies,
+    { features, told, limits: { datasetRowsMax: limit } }: Dependencies,
   ): AsyncGenerator<string> {
     const { service, split } = this.#request;
     const together = service.rows.some(({ files }) => files) ? FILE_CHUNK_ROWS : CHUNK_ROWS;
@@ -143,6 +145,7 @@ class Staging {
         text += `${JSON.stringify(line)}\n`;
       }
       yield text;
+      told(this.count);
     }
   }
 

@@ -32,7 +32,7 @@ describe('what is told of a version', () => {
 
   beforeAll(async () => {
     world = await DatasetsUnderTest.open([DEFINITION]);
-    ({ version } = await world.datasets.create({ name: 'buyers', by }));
+    ({ version } = await world.create({ name: 'buyers', by }));
   });
   afterAll(() => world.close());
 

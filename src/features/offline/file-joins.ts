@@ -78,7 +78,7 @@ export class FileJoins {
     this.passes = new LeasedPasses({
       ...dependencies,
       table: this.#table,
-      ended: 'features.join_ended',
+      endedCode: 'features.join_ended',
       work: (join, watch) => this.#work(join, watch),
     });
   }
