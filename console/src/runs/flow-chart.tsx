@@ -1,21 +1,10 @@
-import '@xyflow/react/dist/style.css';
 import './flow-chart.css';
-import { useComputedColorScheme } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import {
-  Background,
-  Controls,
-  type Edge,
-  Handle,
-  MarkerType,
-  type Node,
-  type NodeProps,
-  Position,
-  ReactFlow,
-} from '@xyflow/react';
+import { type Edge, Handle, type Node, type NodeProps, Position } from '@xyflow/react';
 import { useMemo } from 'react';
 import type { Run } from '../api/shapes.ts';
 import { duration } from '../display/format.ts';
+import { arrow, GraphChart } from '../display/graph-chart.tsx';
 import { statusTone } from '../display/tone.ts';
 import { type PlacedNode, placeGraph } from './chart-layout.ts';
 import { FlowEdge } from './flow-edge.tsx';
@@ -45,7 +34,6 @@ export function FlowDrawing({ graph }: Pick<Run, 'graph'>) {
 
 /** The flow that the run follows, with how far it has come; it changes as the run does. */
 export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowChartProps) {
-  const scheme = useComputedColorScheme('light');
   const down = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false });
   const placed = useMemo(() => placeGraph(run, down ? 'TB' : 'LR'), [run, down]);
   const nodes = useMemo(
@@ -66,28 +54,17 @@ export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowCh
   const edges = useMemo(() => placed.edges.map(edgeOf), [placed]);
   const height = down ? 460 : Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, placed.height + 40));
   return (
-    <section style={{ height }} aria-label={isDrawing ? 'Flow' : 'Flow of the run'}>
-      <ReactFlow
-        nodes={nodes}
-        edges={edges}
-        key={down ? 'down' : 'across'}
-        nodeTypes={nodeTypes}
-        edgeTypes={edgeTypes}
-        colorMode={scheme}
-        fitView
-        fitViewOptions={{ padding: 0.06, maxZoom: 1.05 }}
-        minZoom={0.2}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        edgesFocusable={false}
-        zoomOnScroll={false}
-        preventScrolling={false}
-        onNodeClick={(_, { data }) => data.node.step && onSelect(data.node.step.key)}
-      >
-        <Background gap={18} />
-        <Controls showInteractive={false} position="bottom-right" orientation="horizontal" />
-      </ReactFlow>
-    </section>
+    <GraphChart
+      key={down ? 'down' : 'across'}
+      label={isDrawing ? 'Flow' : 'Flow of the run'}
+      height={height}
+      nodes={nodes}
+      edges={edges}
+      nodeTypes={nodeTypes}
+      edgeTypes={edgeTypes}
+      minZoom={0.2}
+      onNodeClick={(_, { data }) => data.node.step && onSelect(data.node.step.key)}
+    />
   );
 }
 
@@ -100,7 +77,7 @@ function edgeOf({
   at,
   taken,
 }: ReturnType<typeof placeGraph>['edges'][number]): Edge {
-  const colour = taken ? 'var(--good-line)' : 'var(--quiet-line)';
+  const { style, markerEnd } = arrow(taken ? 'var(--good-line)' : 'var(--quiet-line)', 16);
   return {
     id,
     type: 'flow',
@@ -108,8 +85,8 @@ function edgeOf({
     target: to,
     label,
     data: { points, at },
-    style: { stroke: colour, strokeWidth: taken ? 2 : 1.2, strokeDasharray: taken ? undefined : '5 5' },
-    markerEnd: { type: MarkerType.ArrowClosed, color: colour, width: 16, height: 16 },
+    style: { ...style, strokeWidth: taken ? 2 : 1.2, strokeDasharray: taken ? undefined : '5 5' },
+    markerEnd,
   };
 }
 
