@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { contractPath, diffQuery, type Release, releasesQuery, usesQuery } from '../api/contracts.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
+import { FactTable } from '../display/fact-table.tsx';
 import { JsonView } from '../display/json-view.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -107,28 +108,18 @@ function Promises({ release: { body, compatibility } }: { release: Release }) {
   const levels = (body.slaProperties ?? []).map(
     ({ property, value, unit }) => `${property} ${String(value)} ${unit ?? ''}`,
   );
-  const rows: [string, string][] = [
-    ['Owner', body.owner],
-    ['Team', team.join(', ')],
-    ['Compatibility', compatibility],
-    ['Open objects', body.contentModel === 'open' ? 'hold anything' : 'hold what is declared'],
-    ['What does not fit', body.onInvalid === 'quarantine' ? 'goes into quarantine' : 'is refused'],
-    ['Service levels', levels.join(', ')],
-  ];
   return (
     <Panel title="Promises" padded={false}>
-      <table className="rows">
-        <tbody>
-          {rows
-            .filter(([, value]) => value !== '')
-            .map(([label, value]) => (
-              <tr key={label}>
-                <th scope="row">{label}</th>
-                <td>{value}</td>
-              </tr>
-            ))}
-        </tbody>
-      </table>
+      <FactTable
+        facts={{
+          Owner: body.owner,
+          Team: team.join(', '),
+          Compatibility: compatibility,
+          'Open objects': body.contentModel === 'open' ? 'hold anything' : 'hold what is declared',
+          'What does not fit': body.onInvalid === 'quarantine' ? 'goes into quarantine' : 'is refused',
+          'Service levels': levels.join(', '),
+        }}
+      />
     </Panel>
   );
 }

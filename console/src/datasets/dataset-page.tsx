@@ -11,12 +11,13 @@ import {
 import { meQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
+import { FactTable } from '../display/fact-table.tsx';
 import { bytes, count } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
-import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { VersionLinks } from '../display/version-links.tsx';
 import { ColumnTable } from './column-table.tsx';
 
 const route = getRouteApi('/datasets/$name');
@@ -127,60 +128,24 @@ function Versions({
 function Made({ version, dataset }: { version: DatasetVersion; dataset: Dataset | undefined }) {
   const { query, parts, models, deletedAt } = version;
   const { owner, licence, retention, intendedUses = [] } = dataset?.definition ?? {};
-  const rows: [string, string][] = [
-    ['Owner', owner ?? ''],
-    ['Licence', licence ?? ''],
-    ['Rows are', entitiesOf(version)],
-    ['Made with', query.pins.map(({ name, version: number }) => `${name} ${number}`).join(', ')],
-    ['Recorded by', query.createdBefore ?? ''],
-    [
-      'Parts',
-      Object.entries(parts ?? {})
-        .map(([part, number]) => `${part} ${count(number)}`)
-        .join(', '),
-    ],
-    ['Intended for', intendedUses.join('; ')],
-    ['Kept for', retention ?? ''],
-  ];
+  const numbers = Object.entries(parts ?? {}).map(([part, number]) => `${part} ${count(number)}`);
+  const trained = models.length === 0 ? 'none' : <VersionLinks to="/models/$name" versions={models} />;
   return (
     <Panel title={`Version ${version.version}`} padded={false}>
-      <table className="rows">
-        <tbody>
-          {rows
-            .filter(([, value]) => value !== '')
-            .map(([label, value]) => (
-              <tr key={label}>
-                <th scope="row">{label}</th>
-                <td>{value}</td>
-              </tr>
-            ))}
-          <tr>
-            <th scope="row">Models trained on it</th>
-            <td>
-              <Group gap="sm">
-                {models.length === 0 && 'none'}
-                {models.map((model) => (
-                  <PageLink
-                    key={`${model.name} ${model.version}`}
-                    to="/models/$name"
-                    params={{ name: model.name }}
-                    search={{ version: String(model.version) }}
-                    size="sm"
-                  >
-                    {model.name} v{model.version}
-                  </PageLink>
-                ))}
-              </Group>
-            </td>
-          </tr>
-          <tr>
-            <th scope="row">Files</th>
-            <td>
-              <Files version={version} isGone={deletedAt !== undefined} />
-            </td>
-          </tr>
-        </tbody>
-      </table>
+      <FactTable
+        facts={{
+          Owner: owner,
+          Licence: licence,
+          'Rows are': entitiesOf(version),
+          'Made with': query.pins.map(({ name, version: number }) => `${name} ${number}`).join(', '),
+          'Recorded by': query.createdBefore,
+          Parts: numbers.join(', '),
+          'Intended for': intendedUses.join('; '),
+          'Kept for': retention,
+          'Models trained on it': trained,
+          Files: <Files version={version} isGone={deletedAt !== undefined} />,
+        }}
+      />
     </Panel>
   );
 }

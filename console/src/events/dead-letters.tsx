@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Stack, Text } from '@mantine/core';
+import { Button, Group, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconMailOff, IconRefresh } from '@tabler/icons-react';
 import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -10,7 +10,7 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
-import { useChosenRows } from './chosen-rows.tsx';
+import { ChoosableTable } from './choosable-table.tsx';
 
 interface Replayed {
   replayed: number;
@@ -29,61 +29,32 @@ export function DeadLetters({ letters }: { letters: UseQueryResult<Page<DeadLett
             </Empty>
           </Panel>
         ) : (
-          <Letters items={items} />
+          <ChoosableTable
+            items={items}
+            nameOf={({ id, event }) => event.id ?? id}
+            headings={HEADINGS}
+            cells={cellsOf}
+            actions={(ids, clear) => <ReplayBar ids={ids} onDone={clear} />}
+          />
         )
       }
     </Answer>
   );
 }
 
-function Letters({ items }: { items: readonly DeadLetter[] }) {
-  const { chosen, ids, toggle, chooseAll, clear } = useChosenRows(items);
-  return (
-    <Stack gap="md">
-      <ReplayBar ids={ids} onDone={clear} />
-      <Panel padded={false}>
-        <table className="rows">
-          <thead>
-            <tr>
-              <th>{chooseAll}</th>
-              <th>Event</th>
-              <th>Why it was not handled</th>
-              <th className="wide-only">Group</th>
-              <th className="wide-only end">Tries</th>
-              <th className="end">Failed</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((letter) => (
-              <LetterRow
-                key={letter.id}
-                letter={letter}
-                chosen={chosen.has(letter.id)}
-                onToggle={() => toggle(letter.id)}
-              />
-            ))}
-          </tbody>
-        </table>
-      </Panel>
-    </Stack>
-  );
-}
+const HEADINGS = (
+  <>
+    <th>Event</th>
+    <th>Why it was not handled</th>
+    <th className="wide-only">Group</th>
+    <th className="wide-only end">Tries</th>
+    <th className="end">Failed</th>
+  </>
+);
 
-function LetterRow({
-  letter,
-  chosen,
-  onToggle,
-}: {
-  letter: DeadLetter;
-  chosen: boolean;
-  onToggle: () => void;
-}) {
-  const { id, event, problem, group, attempts, failedAt } = letter;
+function cellsOf({ event, problem, group, attempts, failedAt }: DeadLetter) {
   return (
-    <tr aria-selected={chosen}>
-      <td>
-        <Checkbox aria-label={`Choose ${event.id ?? id}`} checked={chosen} onChange={onToggle} />
-      </td>
+    <>
       <td>
         <Text size="sm">{event.type}</Text>
         <Text size="xs" c="dimmed" className="mono">
@@ -101,7 +72,7 @@ function LetterRow({
       <td className="end">
         <Time at={failedAt} />
       </td>
-    </tr>
+    </>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconShieldCheck } from '@tabler/icons-react';
 import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -11,7 +11,7 @@ import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
-import { useChosenRows } from './chosen-rows.tsx';
+import { ChoosableTable } from './choosable-table.tsx';
 
 interface Released {
   released: number;
@@ -31,57 +31,44 @@ export function Quarantine({ events }: { events: UseQueryResult<Page<Quarantined
             </Empty>
           </Panel>
         ) : (
-          <Kept items={items} />
+          <ChoosableTable
+            items={items}
+            nameOf={({ event }) => event.id}
+            headings={HEADINGS}
+            cells={cellsOf}
+            actions={(ids, clear) => <Acts ids={ids} onDone={clear} />}
+          />
         )
       }
     </Answer>
   );
 }
 
-function Kept({ items }: { items: readonly Quarantined[] }) {
-  const { chosen, ids, toggle, chooseAll, clear } = useChosenRows(items);
+const HEADINGS = (
+  <>
+    <th>Event</th>
+    <th>Why it does not fit</th>
+    <th className="wide-only">Contract</th>
+    <th className="end">Arrived</th>
+  </>
+);
+
+function cellsOf({ event, problem, contract, version, arrivedAt }: Quarantined) {
   return (
-    <Stack gap="md">
-      <Acts ids={ids} onDone={clear} />
-      <Panel padded={false}>
-        <table className="rows">
-          <thead>
-            <tr>
-              <th>{chooseAll}</th>
-              <th>Event</th>
-              <th>Why it does not fit</th>
-              <th className="wide-only">Contract</th>
-              <th className="end">Arrived</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map(({ id, event, problem, contract, version, arrivedAt }) => (
-              <tr key={id} aria-selected={chosen.has(id)}>
-                <td>
-                  <Checkbox
-                    aria-label={`Choose ${event.id}`}
-                    checked={chosen.has(id)}
-                    onChange={() => toggle(id)}
-                  />
-                </td>
-                <td className="mono">{event.id}</td>
-                <td>
-                  <Text size="sm">{problem.detail ?? problem.title}</Text>
-                </td>
-                <td className="wide-only">
-                  <PageLink to="/contracts/$name" params={{ name: contract }} size="sm">
-                    {contract} {version}
-                  </PageLink>
-                </td>
-                <td className="end">
-                  <Time at={arrivedAt} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Panel>
-    </Stack>
+    <>
+      <td className="mono">{event.id}</td>
+      <td>
+        <Text size="sm">{problem.detail ?? problem.title}</Text>
+      </td>
+      <td className="wide-only">
+        <PageLink to="/contracts/$name" params={{ name: contract }} size="sm">
+          {contract} {version}
+        </PageLink>
+      </td>
+      <td className="end">
+        <Time at={arrivedAt} />
+      </td>
+    </>
   );
 }
 

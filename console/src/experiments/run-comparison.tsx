@@ -1,10 +1,11 @@
-import { Checkbox, Group, Text, VisuallyHidden } from '@mantine/core';
+import { Checkbox, Text, VisuallyHidden } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import type { TrainingRun } from '../api/experiments.ts';
 import { StatusBadge } from '../display/badge.tsx';
 import { duration } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
 import { Time } from '../display/time.tsx';
+import { VersionLinks } from '../display/version-links.tsx';
 import { CHOSEN_MAX, type Columns, columnsOf, type Order, orderText } from './comparison.ts';
 
 /** The words of the console for those of MLflow; they choose the colour. */
@@ -70,7 +71,7 @@ export function RunComparison({ runs, chosen, order, onToggle, onOrder }: RunCom
                   <StatusBadge status={STATUS[run.status]} label={run.status.toLowerCase()} />
                 </td>
                 <td>
-                  <Versions run={run} />
+                  <VersionLinks to="/models/$name" versions={run.versions} />
                 </td>
                 {metrics.shown.map((key) => (
                   <td key={key} className="end number">
@@ -133,24 +134,6 @@ function RunName({ run: { name, startedAt, endedAt, tags } }: { run: TrainingRun
         )}
       </Text>
     </>
-  );
-}
-
-function Versions({ run: { versions } }: { run: TrainingRun }) {
-  return (
-    <Group gap="xs">
-      {versions.map(({ name, version }) => (
-        <PageLink
-          key={`${name} ${version}`}
-          to="/models/$name"
-          params={{ name }}
-          search={{ version: String(version) }}
-          size="sm"
-        >
-          {name} v{version}
-        </PageLink>
-      ))}
-    </Group>
   );
 }
 

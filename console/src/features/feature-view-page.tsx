@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { type FeatureView, featureViewQuery } from '../api/features.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
+import { FactTable } from '../display/fact-table.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
@@ -52,37 +53,20 @@ export function FeatureViewPage() {
 
 function State({ view }: { view: FeatureView }) {
   const { version, status, entity, joinKeys, owner, tags = {}, newest, lateEvents, services } = view;
-  const rows: [string, string][] = [
-    ['Version', `${version}, ${status}`],
-    ['Entity', entity ? `${entity} (${joinKeys.join(', ')})` : `none (${joinKeys.join(', ')})`],
-    ['Owner', owner ?? ''],
-    [
-      'Tags',
-      Object.entries(tags)
-        .map(([tag, value]) => `${tag}: ${value}`)
-        .join(', '),
-    ],
-    ['Services', services.join(', ')],
-    ['Events that came too late', lateEvents === 0 ? '' : String(lateEvents)],
-  ];
+  const named = Object.entries(tags).map(([tag, value]) => `${tag}: ${value}`);
   return (
     <Panel title="State" padded={false}>
-      <table className="rows">
-        <tbody>
-          {rows
-            .filter(([, value]) => value !== '')
-            .map(([label, value]) => (
-              <tr key={label}>
-                <th scope="row">{label}</th>
-                <td>{value}</td>
-              </tr>
-            ))}
-          <tr>
-            <th scope="row">Newest</th>
-            <td>{newest ? <Time at={newest} /> : 'nothing yet'}</td>
-          </tr>
-        </tbody>
-      </table>
+      <FactTable
+        facts={{
+          Version: `${version}, ${status}`,
+          Entity: `${entity ?? 'none'} (${joinKeys.join(', ')})`,
+          Owner: owner,
+          Tags: named.join(', '),
+          Services: services.join(', '),
+          'Events that came too late': lateEvents === 0 ? '' : String(lateEvents),
+          Newest: newest ? <Time at={newest} /> : 'nothing yet',
+        }}
+      />
     </Panel>
   );
 }

@@ -8,11 +8,11 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
-import { PageLink } from '../display/link.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { VersionLinks } from '../display/version-links.tsx';
 import { FlowOfVersion } from './flow-of-version.tsx';
 import { guardFigures } from './guard-figures.ts';
 import { ModelRequests } from './model-requests.tsx';
@@ -122,19 +122,7 @@ function TrainedOn({ datasets }: Pick<ModelVersion, 'datasets'>) {
   if (datasets.length === 0) return null;
   return (
     <Panel title="Trained on">
-      <Group gap="sm">
-        {datasets.map(({ name, version }) => (
-          <PageLink
-            key={`${name} ${version}`}
-            to="/datasets/$name"
-            params={{ name }}
-            search={{ version: String(version) }}
-            size="sm"
-          >
-            {name} v{version}
-          </PageLink>
-        ))}
-      </Group>
+      <VersionLinks to="/datasets/$name" versions={datasets} />
     </Panel>
   );
 }
