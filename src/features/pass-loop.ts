@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 interface Options {
   /** Works on what is there; false when there is nothing. */
   step(): Promise<boolean>;
@@ -9,7 +7,8 @@ interface Options {
 }
 
 /**
- * Takes step after step while there is something to work on, and looks again now and then, or when it is woken.
+ * Takes step after step while there is something to work on, and looks again now and then, or when it is woken. A wake that comes while
+ * a step is under way is kept: that step may have looked already at what it is about.
  *
  * @example const loop = new PassLoop({ step, pollMs: 1000, onError }); loop.begin(); loop.wake(); await loop.stop()
  */
@@ -17,7 +16,8 @@ export class PassLoop {
   readonly #options: Options;
   #stopped = new AbortController();
   #running: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  #isWoken = false;
+  #resume: (() => void) | undefined;
 
   constructor(options: Options) {
     this.#options = options;
@@ -34,32 +34,38 @@ export class PassLoop {
   }
 
   wake(): void {
-    this.#wake?.();
+    this.#isWoken = true;
+    this.#resume?.();
   }
 
   /** The step under way is finished. */
   async stop(): Promise<void> {
     this.#stopped.abort();
-    this.#wake?.();
+    this.#resume?.();
     await this.#running;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#isWoken = false;
       try {
         if (await this.#options.step()) continue;
       } catch (error) {
         this.#options.onError?.(error); // the database is away, or a race was lost: the next look tries again
       }
-      await this.#pause(signal);
+      if (!this.#isWoken && !signal.aborted) await this.#pause();
     }
   }
 
-  async #pause(signal: AbortSignal): Promise<void> {
-    const awake = new AbortController();
-    this.#wake = () => awake.abort();
-    const ended = AbortSignal.any([signal, awake.signal]);
-    await sleep(this.#options.pollMs, undefined, { signal: ended }).catch(() => {});
-    this.#wake = undefined;
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const resume = () => {
+        clearTimeout(timer);
+        this.#resume = undefined;
+        resolve();
+      };
+      const timer = setTimeout(resume, this.#options.pollMs);
+      this.#resume = resume;
+    });
   }
 }
