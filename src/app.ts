@@ -39,7 +39,8 @@ import { kpiMigrations } from './monitoring/migrations.ts';
 import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
 import { inOrderOfAsking } from './stations-ensembles.ts';
-import { type ConnectionTarget, openDatabase } from './store/database.ts';
+import { type Changes, DatabaseChanges, POLLED } from './store/changes.ts';
+import { type ConnectionTarget, type Database, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
 import { startEmbeddedPostgres } from './store/embedded.ts';
 import { joinEmbeddedPostgres } from './store/embedded-address.ts';
@@ -222,10 +223,29 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   ]);
   const db = await openDatabase(target, limits.connectionsMax, limits.statementMs);
   closers.push(() => db.close());
+  const changes = await openChanges(db, clock, limits, closers);
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
   const takesRuns = role !== 'api';
-  return { db, commit, clock, limits, dataDir, takesRuns, functions, featureFunctions, closers };
+  return { db, commit, changes, clock, limits, dataDir, takesRuns, functions, featureFunctions, closers };
+}
+
+/** Under a clock that is moved by hand every loop looks by itself: what is due next cannot be waited for by a timer. */
+async function openChanges(
+  db: Database,
+  clock: Clock,
+  limits: Limits,
+  closers: Ground['closers'],
+): Promise<Changes> {
+  if (clock !== systemClock) return POLLED;
+  const changes = new DatabaseChanges({
+    db,
+    limits,
+    onError: (error) => logger.warn('What other processes change is looked for, not told', error),
+  });
+  await changes.start();
+  closers.push(() => changes.stop());
+  return changes;
 }
 
 function serverOptions(

@@ -1,6 +1,7 @@
 import type { Stations } from './stations.ts';
 import { measureQuality } from './stations-contracts.ts';
 import { expireDatasets } from './stations-datasets.ts';
+import { Poller } from './store/poller.ts';
 import { log as logger } from './telemetry/logger.ts';
 
 const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
@@ -69,14 +70,20 @@ async function beginLineage({ fillGraph, openLineage, takesRuns, closers }: Stat
   closers.push(() => openLineage.stop());
 }
 
-/** What other processes applied is read now and then. */
-function followDefinitions({ definitions, models, views, closers }: Stations): void {
-  const poll = setInterval(() => {
-    Promise.all([definitions.reload(), models.reload(), views.refresh()]).catch((error: unknown) =>
-      logger.warn('Definitions could not be read again', error),
-    );
-  }, DEFINITIONS_POLL_MS);
-  closers.push(async () => clearInterval(poll));
+/** What other processes applied is read when the database tells of it; a view that is being built is watched, so that one which stands still goes on. */
+function followDefinitions({ definitions, models, views, changes, closers }: Stations): void {
+  const poller = new Poller({
+    async look() {
+      const [, , isBuilding] = await Promise.all([definitions.reload(), models.reload(), views.refresh()]);
+      return isBuilding ? DEFINITIONS_POLL_MS : undefined;
+    },
+    pollMs: DEFINITIONS_POLL_MS,
+    changes,
+    tables: ['definitions_revision', 'model_versions', 'model_aliases', 'feature_views'],
+    onError: (error) => logger.warn('Definitions could not be read again', error),
+  });
+  poller.begin();
+  closers.push(() => poller.stop());
 }
 
 /** Flows that events start, and runs that listen for them. */

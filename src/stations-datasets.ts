@@ -28,7 +28,7 @@ const AIOS = { kind: 'system', id: 'aios' };
 
 /** Snapshots of history, made of features and, where their definition says so, of events. */
 export function createDatasets(
-  { db, commit, clock, limits, featureFunctions }: Ground,
+  { db, commit, changes, clock, limits, featureFunctions }: Ground,
   { definitions, log, views, features, auditLog }: Surroundings,
 ): { datasets: Datasets; datasetBuilds: DatasetBuilds } {
   const datasets = new Datasets({
@@ -54,6 +54,7 @@ export function createDatasets(
     commit,
     clock,
     limits,
+    changes,
     datasets,
     definitions,
     views,

@@ -30,7 +30,7 @@ export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
 
 /** What gives events to consumers and flows again. */
 function createReplays(
-  { db, clock, limits, takesRuns }: Ground,
+  { db, changes, clock, limits, takesRuns }: Ground,
   { log, consumers, engine }: Surroundings,
 ): Replays {
   return new Replays({
@@ -39,6 +39,7 @@ function createReplays(
     consumers,
     clock,
     limits,
+    changes,
     takesPart: takesRuns,
     workflows: {
       require: (workflow) => void engine.isQueued(workflow),
@@ -80,11 +81,11 @@ function createRetention(
 
 /** What sends events out, through the guard of everything that leaves. */
 function createWebhooks(
-  { db, clock, limits, takesRuns }: Ground,
+  { db, changes, clock, limits, takesRuns }: Ground,
   { log, consumers, auditLog, master, outgoing }: Surroundings,
 ): Webhooks {
   return new Webhooks({
-    ...{ db, log, consumers, clock, limits },
+    ...{ db, log, consumers, clock, limits, changes },
     takesPart: takesRuns,
     key: new Uint8Array(hkdfSync('sha256', master, '', 'aios webhooks', 32)),
     async send({ url, headers, body, signal }) {

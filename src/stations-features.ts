@@ -33,7 +33,7 @@ export function createFeatures(
   log: EventLog,
   consumers: EventConsumers,
 ) {
-  const { db, commit, clock, limits, featureFunctions } = ground;
+  const { db, commit, changes, clock, limits, featureFunctions } = ground;
   const views = new FeatureViews({
     db,
     definitions,
@@ -61,6 +61,7 @@ export function createFeatures(
     clock,
     limits,
     freshness,
+    changes,
     onError: (error) => logger.warn('A materialization waits', error),
   });
   return {
@@ -91,6 +92,7 @@ export function createFeatures(
       clock,
       files: new HistoricalFiles(jobs, features),
       limits,
+      changes,
       onError: (error) => logger.warn('A historical join waits', error),
     }),
   };

@@ -13,6 +13,7 @@ import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { servingUnderTest } from './serving/traffic/traffic-under-test.ts';
 import type { Ground } from './stations.ts';
 import { createRequestLog } from './stations-request-log.ts';
+import { POLLED } from './store/changes.ts';
 import { createTestDatabase, type TestDatabase } from './testing/database.ts';
 
 let database: TestDatabase;
@@ -38,6 +39,7 @@ it('a sampled request has an audit entry that proves what its row keeps', async 
     takesRuns: true,
     functions: [],
     featureFunctions: {},
+    changes: POLLED,
     closers,
   };
   const requestLog = createRequestLog(ground, auditLog);

@@ -55,6 +55,7 @@ import { createRequestLog } from './stations-request-log.ts';
 import { createRollouts } from './stations-rollouts.ts';
 import { createRuntimes, RUNTIME_KINDS } from './stations-runtimes.ts';
 import { createTracking, type TrackingKeys } from './stations-training.ts';
+import type { Changes } from './store/changes.ts';
 import type { Database } from './store/database.ts';
 import { Definitions } from './store/definitions.ts';
 import type { GroupCommit } from './store/group-commit.ts';
@@ -92,6 +93,8 @@ export interface Ground {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly dataDir: string;
+  /** What other processes, and other parts of this one, changed. */
+  readonly changes: Changes;
   /** False in a process that leaves runs to others over the same database. */
   readonly takesRuns: boolean;
   /** Of the program that embeds AIOS. */
@@ -241,7 +244,7 @@ export function kindsOf(
   ];
 }
 
-async function createLedger({ db, clock, limits, dataDir }: Ground) {
+async function createLedger({ db, changes, clock, limits, dataDir }: Ground) {
   const ledgerKeys = await openLedgerKeys(dataDir);
   await checkIdentity(db, ledgerKeys);
   const { master, privateKey, publicKey } = ledgerKeys;
@@ -251,6 +254,7 @@ async function createLedger({ db, clock, limits, dataDir }: Ground) {
     origin: AUDIT_ORIGIN,
     privateKey,
     limits,
+    changes,
     onError: (error) => logger.error('The audit log could not be put in order', error),
   });
   return {

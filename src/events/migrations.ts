@@ -1,3 +1,4 @@
+import { tells } from '../store/changes.ts';
 import type { Migration } from '../store/migrations.ts';
 
 /**
@@ -92,7 +93,8 @@ export const eventMigrations: Migration[] = [
         created_at timestamptz not null,
         ended_at timestamptz
       );
-      create index event_replays_running on event_replays (id) where status = 'running'`,
+      create index event_replays_running on event_replays (id) where status = 'running';
+      ${tells('event_replays', 'insert or update of status')}`,
   },
   {
     name: '0023_webhooks',
@@ -124,7 +126,9 @@ export const eventMigrations: Migration[] = [
         last_at timestamptz not null,
         primary key (webhook, id)
       );
-      create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying'`,
+      create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying';
+      ${tells('webhooks', 'insert or delete or update of status')}
+      ${tells('webhook_deliveries', 'insert or update of status')}`,
   },
   {
     name: '0024_bridges',

@@ -4,10 +4,11 @@ import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Changes } from '../store/changes.ts';
 import { classify, type Database } from '../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import { Poller } from '../store/poller.ts';
 import { timestamp } from '../store/rows.ts';
-import { PassLoop } from './pass-loop.ts';
 import type { Pass, PassTable } from './passes.ts';
 
 /** A pass that one process works on until its end, or until it dies. */
@@ -102,6 +103,7 @@ interface Options<Row extends LeasedPass> {
   /** What is thrown when one is to be canceled that has ended. */
   readonly endedCode: ErrorCode;
   readonly limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passAttemptsMax'>;
+  readonly changes?: Changes | undefined;
   /** Passes that one process works on at a time. */
   readonly atOnce?: number;
   /** Works on a pass to its end, and commits that: `watch.end()`. What it throws is why the pass failed. */
@@ -125,28 +127,34 @@ export class LeasedPasses<Row extends LeasedPass> {
   readonly #options: Options<Row>;
   /** Who holds a lease. */
   readonly #owner = newId('wrk');
-  readonly #loop: PassLoop;
+  readonly #poller: Poller;
   readonly #active = new Set<Promise<void>>();
 
   constructor(options: Options<Row>) {
     this.#options = options;
-    const { limits, onError } = options;
-    this.#loop = new PassLoop({ step: () => this.#next(), pollMs: limits.featureMaterializePollMs, onError });
+    const { table, limits, changes, onError } = options;
+    this.#poller = new Poller({
+      look: async () => (await this.#next()) || this.#lapsesInMs(),
+      pollMs: limits.featureMaterializePollMs,
+      changes,
+      tables: [table.name],
+      onError,
+    });
   }
 
   /** There is something to work on. */
   wake(): void {
-    this.#loop.wake();
+    this.#poller.wake();
   }
 
   /** Works on what is asked for, in this process or another, until `stop`. */
   begin(): void {
-    this.#loop.begin();
+    this.#poller.begin();
   }
 
   /** What is under way goes to another process at once. */
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await this.#poller.stop();
     await Promise.all(this.#active);
   }
 
@@ -189,10 +197,19 @@ export class LeasedPasses<Row extends LeasedPass> {
       .catch((error: unknown) => this.#options.onError?.(error))
       .finally(() => {
         this.#active.delete(working);
-        this.#loop.wake();
+        this.#poller.wake();
       });
     this.#active.add(working);
     return true;
+  }
+
+  /** When the lease of a process that does not renew it is over. */
+  async #lapsesInMs(): Promise<number | undefined> {
+    const { db, table } = this.#options;
+    const [row] = await db.query<{ inMs: number | null }>(
+      `select extract(epoch from min(lease_until) - clock_timestamp())::float8 * 1000 as "inMs" from ${table.name} where status = 'running'`,
+    );
+    return row?.inMs ?? undefined;
   }
 
   async #take(): Promise<(Row & { attempts: number }) | undefined> {
@@ -214,7 +231,7 @@ export class LeasedPasses<Row extends LeasedPass> {
       return this.#fail(id, new AiosError('features.pass_given_up', { detail }));
     }
     const lost = new AbortController();
-    const signal = AbortSignal.any([lost.signal, this.#loop.signal]);
+    const signal = AbortSignal.any([lost.signal, this.#poller.signal]);
     const seen = { rows: 0, total: null as number | null };
     const renewing = setInterval(() => {
       this.#renew(id, seen).then(

@@ -3,12 +3,13 @@ import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Changes } from '../store/changes.ts';
 import { classify, type Database, type Queryable } from '../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import { Poller } from '../store/poller.ts';
 import { timestamp } from '../store/rows.ts';
 import { entityKey } from './compiled.ts';
 import type { FeatureFreshness } from './freshness.ts';
-import { PassLoop } from './pass-loop.ts';
 import { type Pass, PassTable } from './passes.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
@@ -72,6 +73,7 @@ interface Dependencies {
   rows: Pick<RowStores, 'online' | 'tables'>;
   clock: Pick<Clock, 'now'>;
   freshness: Pick<FeatureFreshness, 'note'>;
+  changes?: Changes;
   limits: Pick<Limits, 'featureMaterializeRowsMax' | 'featureMaterializePollMs'>;
   onError?: (error: unknown) => void;
 }
@@ -84,21 +86,24 @@ interface Dependencies {
  */
 export class Materializations {
   readonly #deps: Dependencies;
-  readonly #loop: PassLoop;
+  readonly #poller: Poller;
   readonly #table: PassTable<Materialization>;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
-    const { db, limits, onError } = dependencies;
+    const { db, limits, changes, onError } = dependencies;
     this.#table = new PassTable({
       db,
       name: 'feature_materializations',
       columns: COLUMNS,
       unknown: 'features.unknown_materialization',
     });
-    this.#loop = new PassLoop({
-      step: () => this.step(),
+    this.#poller = new Poller({
+      look: () => this.step(),
       pollMs: limits.featureMaterializePollMs,
+      changes,
+      tables: ['feature_materializations'],
+      isLeftByOthers: true, // a pass whose process dies
       onError,
     });
   }
@@ -122,7 +127,7 @@ export class Materializations {
     const now = this.#deps.clock.now();
     const item: Item = { id: newId('mat'), view: name, version: view.version, mode, toMs: now, by, at: now };
     await this.#deps.commit.commit([write(lane, item), ...records]);
-    this.#loop.wake();
+    this.#poller.wake();
     return item.id;
   }
 
@@ -138,11 +143,11 @@ export class Materializations {
 
   /** Works on what is asked for, in this process or another, until `stop`. */
   begin(): void {
-    this.#loop.begin();
+    this.#poller.begin();
   }
 
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await this.#poller.stop();
     await this.#deps.rows.tables.close?.();
   }
 

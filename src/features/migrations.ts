@@ -1,3 +1,4 @@
+import { tells } from '../store/changes.ts';
 import type { Migration } from '../store/migrations.ts';
 import { datasetMigration } from './datasets/dataset-lanes.ts';
 
@@ -159,7 +160,10 @@ export const featureMigrations: Migration[] = [
       comment on table feature_joins is 'Historical joins of files. The owner of a running one works on it until its lease has passed.';
       create index feature_joins_requested on feature_joins (requested_at desc, id desc);
       create unique index feature_joins_out on feature_joins (out_file) where status = 'running';
-      create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';`,
+      create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';
+      ${tells('feature_views', 'insert or delete or update of status')}
+      ${tells('feature_materializations', 'insert')}
+      ${tells('feature_joins', 'insert or update of owner')}`,
   },
   datasetMigration,
 ];

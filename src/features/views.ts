@@ -119,7 +119,7 @@ export class FeatureViews {
    * Sees what other processes let join, built or retired; asked from time to time, since without events nothing else tells. What is being built and has not
    * moved for `STALLED_LOOKS` is taken up here: whoever began it may be gone.
    */
-  async refresh(): Promise<void> {
+  async refresh(): Promise<boolean> {
     const rows = await this.#db.query<Pick<ViewRow, 'id' | 'status'> & { built: string }>(
       'select id, status, built::text as built from feature_views order by name, version, id',
     );
@@ -129,9 +129,10 @@ export class FeatureViews {
     const stage = open.map(({ id, status, built }) => `${id} ${status} ${built}`).join();
     this.#looks = stage !== '' && stage === this.#stage ? this.#looks + 1 : 0;
     this.#stage = stage;
-    if (this.#looks < STALLED_LOOKS) return;
+    if (this.#looks < STALLED_LOOKS) return stage !== '';
     this.#looks = 0;
     await this.sync();
+    return true;
   }
 
   /** Reads which views there are. */

@@ -11,6 +11,10 @@ import { LINEAGE_LIMITS } from './limits-lineage.ts';
 export const LIMITS = {
   ...LINEAGE_LIMITS,
   requestBytesMax: limit(16 * 1024 * 1024, 'one HTTP body; a batch of events or a model file must fit'),
+  changesPollMs: limit(
+    5_000,
+    'how often a process looks for what the database tells it of by itself, or nobody else could have left it: the safety net under the messages',
+  ),
   streamsMax: limit(200, 'server-sent event streams open in one process; each reads what it tells'),
   streamHeartbeatMs: limit(
     15_000,

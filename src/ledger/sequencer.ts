@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../kernel/limits.ts';
 import { leafHash, TILE_WIDTH } from '../kernel/merkle.ts';
 import { signCheckpoint } from '../kernel/signed-note.ts';
+import type { Changes } from '../store/changes.ts';
 import type { Database, Queryable } from '../store/database.ts';
+import { Poller } from '../store/poller.ts';
 import { appendLeaves, tiledTree } from './tree.ts';
 
 interface Dependencies {
@@ -12,6 +14,7 @@ interface Dependencies {
   origin: string;
   privateKey: KeyObject;
   limits: Pick<Limits, 'auditBatchMax' | 'auditPauseMs' | 'auditPollMs'>;
+  changes?: Changes;
   onError?: (error: unknown) => void;
 }
 
@@ -30,64 +33,56 @@ const LOCK = 7_700_080;
  */
 export class Sequencer {
   readonly #dependencies: Dependencies;
-  #running: Promise<void> | undefined;
-  #stopping = false;
-  #pending = true;
-  #wake: (() => void) | undefined;
+  readonly #poller: Poller;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    const { limits, changes, onError } = dependencies;
+    this.#poller = new Poller({
+      look: () => this.#look(),
+      pollMs: limits.auditPollMs,
+      changes,
+      isLeftByOthers: true, // what a process that died did not put in order
+      onError,
+    });
   }
 
   start(): void {
-    this.#stopping = false;
-    this.#running = this.#run();
+    this.#poller.begin();
   }
 
   /** Puts what is committed in order, then stops. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#wake?.();
-    await this.#running;
+    await this.#poller.stop();
     await this.drain();
   }
 
   /** There is something new. */
   notice(): void {
-    if (this.#pending) return;
-    this.#pending = true;
-    this.#wake?.();
+    this.#poller.wake();
   }
 
   /** Puts everything in order that was committed before the call. */
   async drain(): Promise<void> {
-    while (await this.#step()) {}
+    while ((await this.#step()) === 'more') {}
   }
 
-  async #run(): Promise<void> {
+  async #look(): Promise<boolean | number | undefined> {
     const { auditPauseMs, auditPollMs } = this.#dependencies.limits;
-    while (!this.#stopping) {
-      this.#pending = false;
-      try {
-        const more = await this.#step();
-        // Batches grow while it pauses: a signature and a tile cost the same for one entry as for two hundred.
-        await sleep(auditPauseMs);
-        if (more || this.#pending) continue;
-      } catch (error) {
-        this.#dependencies.onError?.(error);
-      }
-      if (!this.#stopping && !this.#pending) await this.#sleep(auditPollMs);
-    }
+    const left = await this.#step();
+    // Batches grow while it pauses: a signature and a tile cost the same for one entry as for two hundred.
+    await sleep(auditPauseMs);
+    return left === 'more' || (left === 'waiting' ? auditPollMs : undefined);
   }
 
-  /** One batch; true when there may be more. */
-  async #step(): Promise<boolean> {
+  /** One batch, and what it left: `waiting` is what another process is at, or what an open transaction may still come before. */
+  async #step(): Promise<'more' | 'waiting' | 'nothing'> {
     const { db, limits } = this.#dependencies;
     return db.transaction(async (tx) => {
       const [lock] = await tx.query<{ mine: boolean }>('select pg_try_advisory_xact_lock($1) as mine', [
         LOCK,
       ]);
-      if (!lock!.mine) return false;
+      if (!lock!.mine) return 'waiting';
       const [tree] = await tx.query<TreeRow>('select size, xid::text as xid, seq from audit_tree');
       const { size, xid, seq } = tree ?? { size: 0, xid: '0', seq: 0 };
       // Qualified: `order by xid` would mean the text of the select list, and '1000' sorts before '999'.
@@ -98,7 +93,13 @@ export class Sequencer {
          order by e.xid, e.seq limit $3`,
         [xid, seq, limits.auditBatchMax],
       );
-      if (rows.length === 0 && tree) return false;
+      if (rows.length === 0 && tree) {
+        const later = await tx.query(
+          'select from audit_entries e where (e.xid, e.seq) > ($1::xid8, $2::bigint) limit 1',
+          [xid, seq],
+        );
+        return later.length > 0 ? 'waiting' : 'nothing';
+      }
       await appendLeaves(
         tx,
         size,
@@ -106,7 +107,7 @@ export class Sequencer {
       );
       await this.#bundles(tx, size, rows);
       await this.#sign(tx, size + rows.length, rows.at(-1) ?? { xid, seq });
-      return rows.length === limits.auditBatchMax;
+      return rows.length === limits.auditBatchMax ? 'more' : 'waiting'; // the next look tells whether that was all
     });
   }
 
@@ -129,15 +130,5 @@ export class Sequencer {
        on conflict (one) do update set size = $1, xid = $2::xid8, seq = $3, checkpoint = $4, signed_at = now()`,
       [size, last.xid, last.seq, checkpoint],
     );
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
-    this.#wake = undefined;
   }
 }

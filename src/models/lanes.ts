@@ -1,5 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { tells } from '../store/changes.ts';
 import { type Lane, Refused } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { timestamp } from '../store/rows.ts';
@@ -41,7 +42,9 @@ export const modelMigrations: Migration[] = [
         primary key (name, alias),
         foreign key (name, version) references model_versions (name, version)
       );
-      comment on table model_aliases is 'Which version an alias means now; what it meant before is in the audit log.';`,
+      comment on table model_aliases is 'Which version an alias means now; what it meant before is in the audit log.';
+      ${tells('model_versions')}
+      ${tells('model_aliases')}`,
   },
   rolloutMigration,
   approvalMigration,

@@ -1,4 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
+import { tells } from '../store/changes.ts';
 import { type Lane, plannedLane, Refused } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { columns, timestamp } from '../store/rows.ts';
@@ -54,7 +55,8 @@ export const rolloutMigration: Migration = {
       sum_of_squares double precision not null,
       primary key (rollout, side)
     );
-    comment on table model_rollout_arms is 'The sums of model_rollout_outcomes, kept with them.';`,
+    comment on table model_rollout_arms is 'The sums of model_rollout_outcomes, kept with them.';
+    ${tells('model_rollouts')}`,
 };
 
 const conflict = (detail: string): Refused => new Refused(new AiosError('store.conflict', { detail }));

@@ -2,7 +2,9 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Changes } from '../store/changes.ts';
 import type { Committer } from '../store/group-commit.ts';
+import { Poller } from '../store/poller.ts';
 import { isConflict } from './conflicts.ts';
 import type { Models } from './models.ts';
 import type { Rollout } from './rollout.ts';
@@ -21,6 +23,7 @@ export interface RunnerDependencies {
   commit: Committer;
   clock: Clock;
   limits: Pick<Limits, 'rolloutPollMs' | 'rolloutCountMs'>;
+  changes?: Changes;
   onError(error: unknown): void;
 }
 
@@ -36,7 +39,8 @@ export class RolloutRunner {
   /** What is in force here, by id. */
   #active = new Map<string, Rollout>();
   readonly #warm = new Map<string, 'warming' | 'warm'>();
-  #timers: NodeJS.Timeout[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  readonly #poller: Poller;
   #following: Promise<void> = Promise.resolve();
   #judging: Promise<void> | undefined;
   /** A database that is away is told of once, not four times a second. */
@@ -44,28 +48,34 @@ export class RolloutRunner {
 
   constructor(dependencies: RunnerDependencies) {
     this.#deps = dependencies;
+    const { limits, changes } = dependencies;
+    this.#poller = new Poller({
+      look: () => this.#poll(),
+      pollMs: limits.rolloutPollMs,
+      changes,
+      tables: ['model_rollouts'],
+    });
     dependencies.rollouts.onChange(() => this.follow());
   }
 
   /** Takes up what is active, its challengers warm, and goes on until `stop`. */
   async start(): Promise<void> {
-    const { rolloutPollMs, rolloutCountMs } = this.#deps.limits;
     await this.follow();
     await Promise.all([...this.#active.values()].map((rollout) => this.#warmUp(rollout)));
-    this.#timers = [
-      setInterval(() => void this.#poll(), rolloutPollMs),
-      setInterval(() => {
-        this.#judging ??= this.judge()
-          .catch(this.#deps.onError)
-          .finally(() => {
-            this.#judging = undefined;
-          });
-      }, rolloutCountMs),
-    ];
+    this.#poller.begin();
+    this.#timer = setInterval(() => {
+      this.#judging ??= this.judge()
+        .catch(this.#deps.onError)
+        .finally(() => {
+          this.#judging = undefined;
+        });
+    }, this.#deps.limits.rolloutCountMs);
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#poller.stop();
     await this.#judging;
     await this.#following;
     await this.#writeCounts().catch(this.#deps.onError);
@@ -92,13 +102,15 @@ export class RolloutRunner {
     }
   }
 
-  async #poll(): Promise<void> {
+  async #poll(): Promise<number | undefined> {
     try {
       await this.follow();
       this.#isLost = false;
+      return undefined;
     } catch (error) {
       if (!this.#isLost) this.#deps.onError(error);
       this.#isLost = true;
+      return this.#deps.limits.rolloutPollMs;
     }
   }
 
@@ -132,7 +144,7 @@ export class RolloutRunner {
     } catch (error) {
       onError(error); // the champion answers all until it is warm
       setTimeout(() => {
-        const rollout = this.#timers.length > 0 ? this.#active.get(id) : undefined;
+        const rollout = this.#timer ? this.#active.get(id) : undefined;
         if (rollout) void this.#warmUp(rollout);
       }, WARM_AGAIN_MS).unref();
     }

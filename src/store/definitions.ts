@@ -1,5 +1,6 @@
 import { digestOf } from '../kernel/canonical.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { tells } from './changes.ts';
 import type { Database, Queryable } from './database.ts';
 import { type Lane, type Write, write } from './group-commit.ts';
 import type { Migration } from './migrations.ts';
@@ -23,7 +24,8 @@ export const definitionMigrations: Migration[] = [
       comment on table definitions is 'Every version of every definition that was ever applied. Rows are never changed.';
       create table definitions_revision (revision bigint not null);
       insert into definitions_revision values (0);
-      comment on table definitions_revision is 'One row: how often definitions were changed. Who reads it in a transaction knows whether what it has read of them is all.';`,
+      comment on table definitions_revision is 'One row: how often definitions were changed. Who reads it in a transaction knows whether what it has read of them is all.';
+      ${tells('definitions_revision')}`,
   },
 ];
 

@@ -1,10 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Write } from '../store/group-commit.ts';
+import { Poller } from '../store/poller.ts';
 import { after } from './dates.ts';
 import type { Queue } from './queue-kind.ts';
 import type { TaskDesk } from './task-desk.ts';
+import type { OpenItem } from './task-lanes.ts';
 import type { TaskRow } from './task-reader.ts';
 import type { WorkingCalendar } from './working-calendar.ts';
 
@@ -19,8 +20,7 @@ const BATCH_COUNT_MAX = 100;
 export class TaskEscalations {
   readonly #desk: TaskDesk;
   readonly #expire: (reviewId: string, atMs: number) => Write;
-  readonly #stopping = new AbortController();
-  #running: Promise<void> | undefined;
+  #poller: Poller | undefined;
 
   /** `expire` ends a case of which nobody waits for the answer. */
   constructor(desk: TaskDesk, expire: (reviewId: string, atMs: number) => Write) {
@@ -29,22 +29,36 @@ export class TaskEscalations {
   }
 
   start(onError: (error: unknown) => void): void {
-    this.#running = this.#run(onError);
+    const { limits, changes } = this.#desk.dependencies;
+    this.#poller = new Poller({ look: () => this.#look(onError), pollMs: limits.taskPollMs, changes });
+    this.#poller.begin();
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
+    await this.#poller?.stop();
   }
 
-  async #run(onError: (error: unknown) => void): Promise<void> {
-    const { signal } = this.#stopping;
-    const { taskPollMs } = this.#desk.dependencies.limits;
-    while (!signal.aborted) {
-      await this.climb().catch(onError);
-      await this.expireSamples().catch(onError);
-      await sleep(taskPollMs, undefined, { signal }).catch(() => {});
-    }
+  /** A look must not sleep over what has just been opened and is due before the next one. */
+  opened(items: readonly Pick<OpenItem, 'nextEscalationAtMs' | 'deadlineAtMs'>[]): void {
+    const untilMs = this.#desk.now + this.#desk.dependencies.limits.changesPollMs;
+    const isSoon = (ms: number | undefined) => ms !== undefined && ms < untilMs;
+    if (items.some((item) => isSoon(item.nextEscalationAtMs) || isSoon(item.deadlineAtMs)))
+      this.#poller?.wake();
+  }
+
+  /** @returns in how many milliseconds the next is due */
+  async #look(onError: (error: unknown) => void): Promise<number | undefined> {
+    let isFailed = false;
+    const failed = (error: unknown) => {
+      isFailed = true;
+      onError(error);
+    };
+    await this.climb().catch(failed);
+    await this.expireSamples().catch(failed);
+    if (isFailed) return this.#desk.dependencies.limits.taskPollMs;
+    const [nextAtMs, nowMs] = [await this.#desk.reader.nextDue(), this.#desk.now];
+    if (nextAtMs === undefined) return undefined;
+    return nextAtMs > nowMs ? nextAtMs - nowMs : this.#desk.dependencies.limits.taskPollMs;
   }
 
   /** Climbs every rung whose time has come. A task that cannot be climbed holds up no other; the first fault is thrown at the end. */

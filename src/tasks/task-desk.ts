@@ -3,6 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { MicroUsd } from '../kernel/money.ts';
+import type { Changes } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
@@ -65,6 +66,7 @@ export interface TasksDependencies {
   clock: Clock;
   limits: Limits;
   definitions: Definitions;
+  changes?: Changes;
   answers: AnswerPort;
   people: PeoplePort;
   /** The audit entry of what somebody did to a task, for the transaction in which it is done. */

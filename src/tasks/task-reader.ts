@@ -185,6 +185,19 @@ export class TaskReader {
     return rows.map(({ id }) => id);
   }
 
+  /** When the next task is to climb, or the next sample to end; nothing where none is. */
+  async nextDue(): Promise<number | undefined> {
+    const [row] = await this.#db.query<{ nextAt: number | null }>(
+      `select least(
+         (select next_escalation_at from tasks where status in ('open', 'claimed') and next_escalation_at is not null
+          order by next_escalation_at limit 1),
+         (select min(t.deadline_at) from task_reviews r join task_review_tasks m on m.review_id = r.id and m.round = r.round
+          join tasks t on t.id = m.task_id
+          where r.form = 'sample' and r.status = 'waiting' and t.status in ('open', 'claimed'))) as "nextAt"`,
+    );
+    return row?.nextAt ?? undefined;
+  }
+
   counts(nowMs: number): Promise<QueueCount[]> {
     return this.#db.query<{
       queue: string;

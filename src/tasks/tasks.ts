@@ -77,6 +77,7 @@ export class Tasks {
   readonly #counting: ReviewCounting;
   readonly #openLane = openLane((items) => {
     for (const { id, queue } of items) this.#desk.tell({ id, queue, status: 'open' });
+    this.escalations.opened(items);
   });
 
   constructor(dependencies: TasksDependencies) {

@@ -4,8 +4,10 @@ import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
+import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { ConsumerDefinition } from '../consumer-definition.ts';
 import type { EventConsumers } from '../consumers.ts';
@@ -34,6 +36,7 @@ interface Dependencies {
   consumers: EventConsumers;
   clock: Clock;
   limits: Pick<Limits, 'replayPollMs' | 'eventScanMax'>;
+  changes?: Changes | undefined;
   /** False in a process that leaves the work to others. */
   takesPart: boolean;
   workflows: ReplayedWorkflows;
@@ -83,11 +86,23 @@ export interface ReplayPlan {
 export class Replays {
   readonly #dependencies: Dependencies;
   readonly #running = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #poller: Poller;
   #looking: Promise<void> = Promise.resolve();
+  /** While one is under way its end is looked for. */
+  #isUnderWay = false;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
+    const { replayPollMs } = dependencies.limits;
+    this.#poller = new Poller({
+      look: async () => {
+        await this.#look();
+        return this.#isUnderWay ? replayPollMs : undefined;
+      },
+      pollMs: replayPollMs,
+      changes: dependencies.changes,
+      tables: ['event_replays'],
+    });
     dependencies.consumers.onUnknownGroup = async (group) => {
       const replay = await readReplay(dependencies.db, group.replace('replay:', ''));
       return replay && this.#consumerOf(replay);
@@ -199,18 +214,22 @@ export class Replays {
   async start(): Promise<void> {
     if (!this.#dependencies.takesPart) return;
     await this.#look();
-    this.#timer = setInterval(() => void this.#look(), this.#dependencies.limits.replayPollMs).unref();
+    this.#poller.begin();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    await this.#poller.stop();
     await this.#looking;
   }
 
   #look(): Promise<void> {
     if (!this.#dependencies.takesPart) return Promise.resolve();
-    this.#looking = this.#looking.then(() => this.#follow()).catch(this.#dependencies.onError);
+    this.#looking = this.#looking
+      .then(() => this.#follow())
+      .catch((error: unknown) => {
+        this.#isUnderWay = true; // not known: it looks again soon
+        this.#dependencies.onError(error);
+      });
     return this.#looking;
   }
 
@@ -219,6 +238,7 @@ export class Replays {
     const { db, consumers } = this.#dependencies;
     if (this.#running.size > 0) await completeReplays(db);
     const running = await readRunning(db);
+    this.#isUnderWay = running.length > 0;
     for (const id of this.#running) {
       if (running.some((replay) => replay.id === id)) continue;
       this.#running.delete(id);

@@ -166,6 +166,15 @@ export function claimDue(
   );
 }
 
+/** In how many milliseconds the next delivery is to be tried again; nothing where none is. */
+export async function dueInMs(db: Queryable, nowMs: number): Promise<number | undefined> {
+  const [row] = await db.query<{ nextAt: number | null }>(
+    `select min(next_at) as "nextAt" from webhook_deliveries where status = 'retrying'
+     and exists (select from webhooks w where w.id = webhook and w.status = 'active')`,
+  );
+  return row?.nextAt == null ? undefined : row.nextAt - nowMs;
+}
+
 export async function updateDelivery(tx: Queryable, delivery: WebhookDelivery): Promise<void> {
   const { webhook, id, attempts, nextAt, status, response, detail, lastAt } = delivery;
   await tx.query(

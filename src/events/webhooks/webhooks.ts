@@ -3,8 +3,10 @@ import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
+import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { EventConsumers } from '../consumers.ts';
 import type { EventLog } from '../log.ts';
@@ -15,6 +17,7 @@ import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   claimDue,
   deleteWebhook,
+  dueInMs,
   insertWebhook,
   markFailing,
   readDeliveries,
@@ -46,6 +49,7 @@ interface Dependencies {
     Limits,
     'webhookBatchMax' | 'webhookPollMs' | 'webhookDisableMs' | 'webhookSecretMs' | 'webhookAnswerMs'
   >;
+  changes?: Changes;
   /** 32 bytes that secrets are sealed with. */
   key: Uint8Array;
   send: SendWebhook;
@@ -79,13 +83,24 @@ export class Webhooks {
   readonly #senders = new Map<string, WebhookSender>();
   readonly #stopping = new AbortController();
   #isEnding = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #follower: Poller;
+  readonly #retrier: Poller;
   #looking: Promise<void> = Promise.resolve();
-  #retrying: Promise<void> | undefined;
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
     this.#secrets = new SecretBox(dependencies.key);
+    const { changes, limits } = dependencies;
+    this.#follower = new Poller({
+      look: () => this.#look().then(() => undefined),
+      ...{ pollMs: limits.webhookPollMs, changes, tables: ['webhooks'] },
+    });
+    // Apart from the looks: an answer of a receiver may take long, and nobody who changes a webhook waits for it.
+    this.#retrier = new Poller({
+      look: () => this.#retryDue(),
+      ...{ pollMs: limits.webhookPollMs, changes, tables: ['webhooks', 'webhook_deliveries'] },
+      onError: (error) => this.#told(error),
+    });
   }
 
   /**
@@ -215,40 +230,27 @@ export class Webhooks {
       payload: { delivery },
     });
     if (!found) throw new AiosError('webhooks.unknown', { detail: `${id} has no delivery “${delivery}”.` });
-    this.#retrySoon();
+    this.#retrier.wake();
   }
 
   async start(): Promise<void> {
     if (!this.#dependencies.takesPart) return;
     await this.#look();
-    this.#timer = setInterval(() => {
-      void this.#look();
-      this.#retrySoon();
-    }, this.#dependencies.limits.webhookPollMs).unref();
+    this.#follower.begin();
+    this.#retrier.begin();
   }
 
   /** Begins no delivery any more; what is under way may end within `END_MS`, and comes again at the next start otherwise. */
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
     this.#isEnding = true;
     setTimeout(() => this.#stopping.abort(), END_MS).unref();
-    await Promise.all([this.#looking, this.#retrying]);
+    await Promise.all([this.#follower.stop(), this.#retrier.stop(), this.#looking]);
   }
 
   #look(): Promise<void> {
     if (!this.#dependencies.takesPart || this.#isEnding) return Promise.resolve();
     this.#looking = this.#looking.then(() => this.#follow()).catch((error: unknown) => this.#told(error));
     return this.#looking;
-  }
-
-  /** Apart from the looks: an answer of a receiver may take long, and nobody who changes a webhook waits for it. */
-  #retrySoon(): void {
-    if (!this.#dependencies.takesPart || this.#isEnding || this.#retrying) return;
-    this.#retrying = this.#retryDue()
-      .catch((error: unknown) => this.#told(error))
-      .finally(() => {
-        this.#retrying = undefined;
-      });
   }
 
   #told(error: unknown): void {
@@ -309,8 +311,10 @@ export class Webhooks {
     });
   }
 
-  async #retryDue(): Promise<void> {
+  /** @returns in how many milliseconds the next one is due */
+  async #retryDue(): Promise<number | undefined> {
     const { db, clock, limits } = this.#dependencies;
+    if (this.#isEnding) return undefined;
     const due = await claimDue(db, clock.now(), 2 * limits.webhookAnswerMs, DUE_MAX);
     await Promise.all(
       due.map(async (delivery) => {
@@ -318,6 +322,8 @@ export class Webhooks {
         if (webhook) await this.#tryAgain(webhook, delivery);
       }),
     );
+    const inMs = due.length === DUE_MAX ? 1 : await dueInMs(db, clock.now());
+    return inMs === undefined || inMs > 0 ? inMs : limits.webhookPollMs; // past: another process has it in hand
   }
 
   async #tryAgain(webhook: Webhook, delivery: WebhookDelivery): Promise<void> {

@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Database } from '../../store/database.ts';
 import type { Definition, Definitions } from '../../store/definitions.ts';
 import { type Committer, type Lane, Refused, write } from '../../store/group-commit.ts';
@@ -109,6 +110,7 @@ interface Dependencies {
   readonly db: Database;
   readonly commit: Committer;
   readonly clock: Pick<Clock, 'now'>;
+  readonly changes?: Changes;
   readonly limits: BuildLimits;
   readonly datasets: Datasets;
   readonly definitions: Pick<Definitions, 'latest' | 'version'>;

@@ -1,4 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
+import { tells } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Lane, Refused } from '../../store/group-commit.ts';
 import type { Migration } from '../../store/migrations.ts';
@@ -80,7 +81,8 @@ export const datasetMigration: Migration = {
     comment on table dataset_builds is 'Versions of datasets that were asked for. The owner of a running one works on it until its lease has passed. What was sent for it is a file named input:<id>.';
     create index dataset_builds_requested on dataset_builds (requested_at desc, id desc);
     create index dataset_builds_of on dataset_builds (dataset, requested_at desc, id desc);
-    create index dataset_builds_running on dataset_builds (requested_at, id) where status = 'running';`,
+    create index dataset_builds_running on dataset_builds (requested_at, id) where status = 'running';
+    ${tells('dataset_builds', 'insert or update of owner')}`,
 };
 
 export interface VersionItem {

@@ -2,8 +2,8 @@ import { metrics } from '@opentelemetry/api';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Database, Queryable } from '../../store/database.ts';
+import { Poller } from '../../store/poller.ts';
 import type { CompiledView } from '../compiled.ts';
-import { PassLoop } from '../pass-loop.ts';
 import type { RowView } from '../row-view.ts';
 import type { FeatureHorizons } from './horizons.ts';
 import { dropPushed } from './pushed-expiry.ts';
@@ -42,21 +42,21 @@ interface Dependencies {
  */
 export class FeatureExpiry {
   readonly #deps: Dependencies;
-  readonly #loop: PassLoop;
+  readonly #poller: Poller;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
     const { limits, onError } = dependencies;
-    this.#loop = new PassLoop({ step: () => this.step(), pollMs: limits.featureExpirePollMs, onError });
+    this.#poller = new Poller({ look: () => this.step(), pollMs: limits.featureExpirePollMs, onError });
   }
 
   async begin(): Promise<void> {
     await this.#deps.horizons.refresh();
-    this.#loop.begin();
+    this.#poller.begin();
   }
 
   async stop(): Promise<void> {
-    await this.#loop.stop();
+    await this.#poller.stop();
   }
 
   /** One transaction for each view; whether any has more to do at once. */

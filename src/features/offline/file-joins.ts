@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Database } from '../../store/database.ts';
 import { type Committer, type Lane, Refused, type Write, write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
@@ -52,6 +53,7 @@ interface Dependencies {
   commit: Committer;
   clock: Pick<Clock, 'now'>;
   files: Pick<HistoricalFiles, 'check' | 'run'>;
+  changes?: Changes;
   limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passAttemptsMax'>;
   onError?: (error: unknown) => void;
 }

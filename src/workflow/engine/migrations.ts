@@ -1,3 +1,4 @@
+import { tells } from '../../store/changes.ts';
 import type { Migration } from '../../store/migrations.ts';
 
 /**
@@ -148,7 +149,8 @@ export const workflowMigrations: Migration[] = [
         mark text,
         primary key (bulk_id, run_id)
       );
-      comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.';`,
+      comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.';
+      ${tells('workflow_bulks', 'insert or update of status')}`,
   },
   {
     name: '0055_run_queues',
