@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { freePort } from '../bench/product.ts';
 
 const BINARIES = ['/usr/bin/chromium', '/usr/bin/google-chrome'];
@@ -86,20 +87,6 @@ export async function startProduct(environment: Record<string, string> = {}): Pr
   };
 }
 
-/** A page of the console in a context of its own, logged in with the admin key; `page.context()` is the caller's to close. */
-export async function openSignedIn(
-  browser: Browser,
-  { url, key }: Pick<Started, 'url' | 'key'>,
-  path: string,
-  options: Parameters<Browser['newContext']>[0] = {},
-): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
-  await context.request.post(`${url}/api/v1/login`, { data: { key } });
-  const page = await context.newPage();
-  await page.goto(url + path);
-  return page;
-}
-
 /** What axe finds wrong on a page, a line for each rule that is broken. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
@@ -108,30 +95,35 @@ export async function violations(page: Page): Promise<string[]> {
 }
 
 /**
- * Looks at a page in light and dark, on a screen and on a phone.
+ * Looks at a page, as it stands, in light and dark, on a screen and on a phone.
  *
  * @param ready resolves once the page shows what is looked at
- * @returns what axe finds wrong and what is wider than the screen, a line each
+ * @returns what axe finds wrong, what is wider than the screen, and a look that is not followed, a line each
  */
 export async function faultsInAllLooks(
-  browser: Browser,
-  product: Pick<Started, 'url' | 'key'>,
-  path: string,
-  ready: (page: Page) => Promise<unknown>,
+  page: Page,
+  ready?: (page: Page) => Promise<unknown>,
 ): Promise<string[]> {
   const faults: string[] = [];
+  const before = page.viewportSize()!;
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [1440, 390]) {
-      const page = await openSignedIn(browser, product, path, {
-        colorScheme,
-        viewport: { width, height: 900 },
-      });
-      await ready(page);
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await ready?.(page);
+      await expect.poll(() => page.evaluate(STEADY), { timeout: 15_000 }).toBe(true);
       const look = `${colorScheme}, ${width} px`;
       for (const fault of await violations(page)) faults.push(`${look}: ${fault}`);
       const over = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number;
       if (over > 0) faults.push(`${look}: ${over} px wider than the screen`);
-      await page.context().close();
+      const drawn = await page.evaluate('document.documentElement.dataset.mantineColorScheme');
+      if (drawn !== colorScheme) faults.push(`${look}: drawn ${drawn}`);
     }
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(before);
   return faults;
 }
+
+/** Nothing is being read, and nothing fades any more: while it does, its colours are not those that are judged. */
+const STEADY = `!document.querySelector('[aria-label="Loading"]') &&
+  document.getAnimations().every((each) => each.playState !== 'running' || each.effect.getComputedTiming().iterations === Infinity)`;

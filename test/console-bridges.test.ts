@@ -1,14 +1,6 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  browserPath,
-  faultsInAllLooks,
-  openBrowser,
-  openSignedIn,
-  type Started,
-  startProduct,
-  violations,
-} from './browser.ts';
+import { expect, it } from 'vitest';
+import { faultsInAllLooks, violations } from './browser.ts';
+import { describeConsole } from './console-under-test.ts';
 
 // Nothing listens on port 1; the second address is private, and nobody allowed it.
 const FILES = {
@@ -17,53 +9,35 @@ const FILES = {
   'bridges/refused.yaml': 'name: refused\nfrom: { amqp: { host: 127.0.0.1, port: 1, queue: refused } }',
 };
 
-describe.skipIf(!browserPath)(
-  `bridges in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
-  () => {
-    let product: Started;
-    let browser: Browser;
-    beforeAll(async () => {
-      product = await startProduct();
-      browser = await openBrowser();
-    });
-    afterAll(async () => {
-      await browser?.close();
-      await product?.stop();
-    });
-
-    it('say how they fare and what to do about it, and are paused and let go on by people', async () => {
-      const page = await openSignedIn(browser, product, '/events?tab=bridges');
-      await page.getByText('No bridge').waitFor();
-      const files = Object.entries(FILES).map(([path, text]) => ({ path, text }));
-      await product.api('/api/v1/apply', { method: 'POST', body: JSON.stringify({ files }) });
-      const row = page.getByRole('row', { name: /^orders from amqp/ });
-      await row.getByText('failing').waitFor();
-      await page
-        .getByRole('row', { name: /^refused from amqp/ })
-        .getByText('failing')
-        .waitFor();
-      const path = '/events?tab=bridges';
-      const listed = (each: Page) => each.getByText('failing').nth(1).waitFor();
-      expect(await faultsInAllLooks(browser, product, path, listed)).toEqual([]);
-      await row.getByRole('button', { name: 'orders' }).focus();
-      await page.keyboard.press('Enter');
-      const panel = page.getByRole('dialog', { name: 'orders', exact: true });
-      await panel.getByText('bridges.unreachable').waitFor();
-      expect(await violations(page)).toEqual([]);
-      await panel.getByRole('button', { name: 'Pause orders', exact: true }).click();
-      const question = page.getByRole('dialog', { name: 'Pause orders?' });
-      await question.getByRole('button', { name: 'Copy as a command' }).click();
-      await page.getByRole('menuitem', { name: 'Copy as CLI' }).click();
-      await page.getByText('npm run aios -- bridges orders --pause').waitFor();
-      await question.getByRole('button', { name: 'Pause', exact: true }).click();
-      await panel.getByText('paused').waitFor();
-      await panel.getByRole('button', { name: 'Resume orders', exact: true }).click();
-      await page
-        .getByRole('dialog', { name: 'Let orders go on?' })
-        .getByRole('button', { name: 'Resume', exact: true })
-        .click();
-      await panel.getByText('bridges.unreachable').waitFor();
-      await page.context().close();
-    });
-  },
-);
+describeConsole('bridges in the console', ({ open, apply }) => {
+  it('say how they fare and what to do about it, and are paused and let go on by people', async () => {
+    const page = await open('/events?tab=bridges');
+    await page.getByText('No bridge').waitFor();
+    await apply(FILES);
+    const row = page.getByRole('row', { name: /^orders from amqp/ });
+    await row.getByText('failing').waitFor();
+    await page
+      .getByRole('row', { name: /^refused from amqp/ })
+      .getByText('failing')
+      .waitFor();
+    expect(await faultsInAllLooks(page)).toEqual([]);
+    await row.getByRole('button', { name: 'orders' }).focus();
+    await page.keyboard.press('Enter');
+    const panel = page.getByRole('dialog', { name: 'orders', exact: true });
+    await panel.getByText('bridges.unreachable').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await panel.getByRole('button', { name: 'Pause orders', exact: true }).click();
+    const question = page.getByRole('dialog', { name: 'Pause orders?' });
+    await question.getByRole('button', { name: 'Copy as a command' }).click();
+    await page.getByRole('menuitem', { name: 'Copy as CLI' }).click();
+    await page.getByText('npm run aios -- bridges orders --pause').waitFor();
+    await question.getByRole('button', { name: 'Pause', exact: true }).click();
+    await panel.getByText('paused').waitFor();
+    await panel.getByRole('button', { name: 'Resume orders', exact: true }).click();
+    await page
+      .getByRole('dialog', { name: 'Let orders go on?' })
+      .getByRole('button', { name: 'Resume', exact: true })
+      .click();
+    await panel.getByText('bridges.unreachable').waitFor();
+  });
+});

@@ -1,6 +1,6 @@
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, type Started, startProduct, violations } from './browser.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { violations } from './browser.ts';
+import { describeConsole } from './console-under-test.ts';
 
 const contract = (version: string, total: string) => `
 name: order.weighed
@@ -13,83 +13,57 @@ slaProperties: [{ property: latency, value: 5, unit: m }]
 schema: { type: object, required: [total], properties: { total: { type: ${total} } } }
 `;
 
-// Says in its name why it is skipped, as the console's other tests do.
-describe.skipIf(!browserPath)(
-  `contracts in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
-  () => {
-    let product: Started;
-    let browser: Browser;
-    beforeAll(async () => {
-      product = await startProduct();
-      browser = await openBrowser();
-      await apply('1.0.0', 'number');
-      await apply('1.1.0', '[number, string]');
-      const answer = await fetch(`${product.url}/api/v1/events`, {
-        method: 'POST',
-        headers: {
-          authorization: `Bearer ${product.key}`,
-          'content-type': 'application/cloudevents-batch+json',
-        },
-        body: JSON.stringify(
-          ['kept-1', 'kept-2'].map((id) => ({
-            specversion: '1.0',
-            id,
-            source: 'shop',
-            type: 'order.weighed',
-            data: { total: true },
-          })),
-        ),
-      });
-      expect(await answer.json()).toMatchObject({ quarantined: 2 });
+describeConsole('contracts in the console', ({ product, open, apply }) => {
+  beforeAll(async () => {
+    await release('1.0.0', 'number');
+    await release('1.1.0', '[number, string]');
+    const answer = await fetch(`${product().url}/api/v1/events`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${product().key}`,
+        'content-type': 'application/cloudevents-batch+json',
+      },
+      body: JSON.stringify(
+        ['kept-1', 'kept-2'].map((id) => ({
+          specversion: '1.0',
+          id,
+          source: 'shop',
+          type: 'order.weighed',
+          data: { total: true },
+        })),
+      ),
     });
-    afterAll(async () => {
-      await browser?.close();
-      await product?.stop();
-    });
-    const apply = (version: string, total: string) =>
-      product.api('/api/v1/apply', {
-        method: 'POST',
-        body: JSON.stringify({
-          files: [{ path: 'contracts/order.yaml', text: contract(version, total) }],
-        }),
-      });
-    const open = async (path: string) => {
-      const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-      await context.request.post(`${product.url}/api/v1/login`, { data: { key: product.key } });
-      const page = await context.newPage();
-      await page.goto(`${product.url}${path}`);
-      return { page, close: () => context.close() };
-    };
+    expect(await answer.json()).toMatchObject({ quarantined: 2 });
+  });
+  const release = (version: string, total: string) =>
+    apply({ 'contracts/order.yaml': contract(version, total) });
 
-    it('are listed, and show versions, promises and differences', async () => {
-      const { page, close } = await open('/contracts');
-      await page.getByRole('link', { name: 'order.weighed' }).click();
-      const versions = page.getByRole('region', { name: 'Versions' });
-      await versions.getByRole('row', { name: /1\.0\.0/ }).waitFor();
-      await page.getByRole('region', { name: 'Promises' }).getByText('ada (owner)').waitFor();
-      const differences = page.getByRole('region', { name: 'Differences' });
-      await differences.getByRole('cell', { name: '/schema/properties/total/type' }).waitFor();
-      await differences.getByText('TYPE_NARROWED').waitFor();
-      await page.getByRole('region', { name: 'Quality' }).waitFor();
-      expect(await violations(page)).toEqual([]);
-      await close();
-    });
+  it('are listed, and show versions, promises and differences', async () => {
+    const page = await open('/contracts');
+    await page.getByRole('link', { name: 'order.weighed' }).click();
+    const versions = page.getByRole('region', { name: 'Versions' });
+    await versions.getByRole('row', { name: /1\.0\.0/ }).waitFor();
+    await page.getByRole('region', { name: 'Promises' }).getByText('ada (owner)').waitFor();
+    const differences = page.getByRole('region', { name: 'Differences' });
+    await differences.getByRole('cell', { name: '/schema/properties/total/type' }).waitFor();
+    await differences.getByText('TYPE_NARROWED').waitFor();
+    await page.getByRole('region', { name: 'Quality' }).waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
 
-    it('keep events apart, which people release or discard', async () => {
-      const { page, close } = await open('/events?tab=quarantine');
-      await page.getByRole('checkbox', { name: 'Choose kept-1' }).check();
-      await page.getByRole('button', { name: 'Release (1)' }).click();
-      await page.getByText('1 still do not fit.').waitFor();
-      expect(await violations(page)).toEqual([]);
-      await apply('1.2.0', '[number, string, boolean]');
-      await page.getByRole('checkbox', { name: 'Choose kept-1' }).check();
-      await page.getByRole('button', { name: 'Release (1)' }).click();
-      await page.getByRole('checkbox', { name: 'Choose kept-1' }).waitFor({ state: 'detached' });
-      await page.getByRole('checkbox', { name: 'Choose kept-2' }).check();
-      await page.getByLabel('Reason to discard').fill('a test order');
-      await page.getByRole('button', { name: 'Discard' }).click();
-      await page.getByText('Nothing in quarantine').waitFor();
-      await close();
-    });
-  },
-);
+  it('keep events apart, which people release or discard', async () => {
+    const page = await open('/events?tab=quarantine');
+    await page.getByRole('checkbox', { name: 'Choose kept-1' }).check();
+    await page.getByRole('button', { name: 'Release (1)' }).click();
+    await page.getByText('1 still do not fit.').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await release('1.2.0', '[number, string, boolean]');
+    await page.getByRole('checkbox', { name: 'Choose kept-1' }).check();
+    await page.getByRole('button', { name: 'Release (1)' }).click();
+    await page.getByRole('checkbox', { name: 'Choose kept-1' }).waitFor({ state: 'detached' });
+    await page.getByRole('checkbox', { name: 'Choose kept-2' }).check();
+    await page.getByLabel('Reason to discard').fill('a test order');
+    await page.getByRole('button', { name: 'Discard' }).click();
+    await page.getByText('Nothing in quarantine').waitFor();
+  });
+});

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { violations } from './browser.ts';
+import { describeConsole } from './console-under-test.ts';
 
 const FILES = {
   'entities/client.yaml': 'name: client\njoinKeys: [client]',
@@ -14,84 +14,61 @@ const FILES = {
 };
 const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 
-describe.skipIf(!browserPath)(
-  `datasets in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
-  () => {
-    let product: Started;
-    let browser: Browser;
-    const contexts: BrowserContext[] = [];
-
-    beforeAll(async () => {
-      product = await startProduct();
-      browser = await openBrowser();
-      await send('/api/v1/apply', { files: Object.entries(FILES).map(([path, text]) => ({ path, text })) });
-      const time = (day: number) => new Date(Date.UTC(2026, 0, day)).toISOString();
-      const row = (at: number) => ({ client: `c-${at % 7}`, timestamp: time(at + 2) });
-      await send('/api/v1/features/push', {
-        source: 'scores',
-        rows: Array.from({ length: 7 }, (_, at) => ({
-          client: `c-${at}`,
-          score: at / 7,
-          timestamp: time(1),
-        })),
-      });
-      for (const length of [40, 50]) {
-        const rows = Array.from({ length }, (_, at) => ({ ...row(at), returned: at % 4 === 0 }));
-        await send('/api/v1/datasets/clients/versions?wait=30s', { rows });
-      }
-      const onnxBase64 = (await readFile(MODEL)).toString('base64');
-      await send('/api/v1/models/client-risk/versions', {
-        onnxBase64,
-        datasets: [{ name: 'clients', version: 1 }],
-      });
+describeConsole('datasets in the console', ({ open, send, apply }) => {
+  beforeAll(async () => {
+    await apply(FILES);
+    const time = (day: number) => new Date(Date.UTC(2026, 0, day)).toISOString();
+    const row = (at: number) => ({ client: `c-${at % 7}`, timestamp: time(at + 2) });
+    await send('/api/v1/features/push', {
+      source: 'scores',
+      rows: Array.from({ length: 7 }, (_, at) => ({
+        client: `c-${at}`,
+        score: at / 7,
+        timestamp: time(1),
+      })),
     });
-    afterAll(async () => {
-      await browser?.close();
-      await product?.stop();
-    });
-    afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
-
-    const send = (path: string, body: object) =>
-      product.api(path, { method: 'POST', body: JSON.stringify(body) });
-
-    async function open(path: string): Promise<Page> {
-      const page = await openSignedIn(browser, product, path);
-      contexts.push(page.context());
-      return page;
+    for (const length of [40, 50]) {
+      const rows = Array.from({ length }, (_, at) => ({ ...row(at), returned: at % 4 === 0 }));
+      await send('/api/v1/datasets/clients/versions?wait=30s', { rows });
     }
-
-    it('are listed, and one shows its versions, how its columns lie and the models trained on it', async () => {
-      const page = await open('/');
-      await page.getByRole('navigation', { name: 'Main' }).getByText('Datasets').click();
-      await page.getByRole('row', { name: /clients .* v2 50/ }).waitFor();
-      expect(await violations(page)).toEqual([]);
-      await page.getByRole('link', { name: 'clients' }).click();
-      await page.getByRole('heading', { name: 'Version 2' }).waitFor();
-      await page.getByText('train 40, test 10').waitFor();
-      await page.getByRole('img', { name: 'Distribution of score' }).waitFor();
-      await page.getByRole('row', { name: /returned label boolean 0 % 2/ }).waitFor();
-      expect(await violations(page)).toEqual([]);
-      await page.getByRole('row', { name: /^v1 40/ }).click();
-      await page.getByRole('link', { name: 'client-risk v1' }).click();
-      await page.getByRole('heading', { name: 'client-risk' }).waitFor();
-      await page.getByRole('link', { name: 'clients v1' }).click();
-      await page.getByRole('heading', { name: 'Version 1' }).waitFor();
+    const onnxBase64 = (await readFile(MODEL)).toString('base64');
+    await send('/api/v1/models/client-risk/versions', {
+      onnxBase64,
+      datasets: [{ name: 'clients', version: 1 }],
     });
+  });
 
-    it('hand out their files', async () => {
-      const page = await open('/datasets/clients');
-      const href = await page.getByRole('link', { name: 'Datasheet' }).getAttribute('href');
-      const sheet = await page.request.get(new URL(href!, page.url()).href);
-      expect(await sheet.text()).toContain('# Datasheet: clients, version 2');
-      const download = page.waitForEvent('download');
-      await page.getByRole('link', { name: 'CSV' }).click();
-      expect((await download).suggestedFilename()).toBe('clients-2.csv');
-    });
+  it('are listed, and one shows its versions, how its columns lie and the models trained on it', async () => {
+    const page = await open('/');
+    await page.getByRole('navigation', { name: 'Main' }).getByText('Datasets').click();
+    await page.getByRole('row', { name: /clients .* v2 50/ }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'clients' }).click();
+    await page.getByRole('heading', { name: 'Version 2' }).waitFor();
+    await page.getByText('train 40, test 10').waitFor();
+    await page.getByRole('img', { name: 'Distribution of score' }).waitFor();
+    await page.getByRole('row', { name: /returned label boolean 0 % 2/ }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('row', { name: /^v1 40/ }).click();
+    await page.getByRole('link', { name: 'client-risk v1' }).click();
+    await page.getByRole('heading', { name: 'client-risk' }).waitFor();
+    await page.getByRole('link', { name: 'clients v1' }).click();
+    await page.getByRole('heading', { name: 'Version 1' }).waitFor();
+  });
 
-    it('say how a first version is made', async () => {
-      const page = await open('/datasets/unmade');
-      await page.getByText('aios datasets create unmade').waitFor();
-      expect(await violations(page)).toEqual([]);
-    });
-  },
-);
+  it('hand out their files', async () => {
+    const page = await open('/datasets/clients');
+    const href = await page.getByRole('link', { name: 'Datasheet' }).getAttribute('href');
+    const sheet = await page.request.get(new URL(href!, page.url()).href);
+    expect(await sheet.text()).toContain('# Datasheet: clients, version 2');
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'CSV' }).click();
+    expect((await download).suggestedFilename()).toBe('clients-2.csv');
+  });
+
+  it('say how a first version is made', async () => {
+    const page = await open('/datasets/unmade');
+    await page.getByText('aios datasets create unmade').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+});

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { logisticModel, onnxModel } from '../src/testing/onnx.ts';
-import { browserPath, openBrowser, openSignedIn, type Started, startProduct, violations } from './browser.ts';
+import { faultsInAllLooks, violations } from './browser.ts';
+import { describeConsole } from './console-under-test.ts';
 
 const ONNX = join(
   import.meta.dirname,
@@ -43,190 +43,144 @@ interface Rollouts {
   items: { id: string; status: string; reason?: string }[];
 }
 
-// Says in its name why it is skipped, as the console's other tests do.
-describe.skipIf(!browserPath)(
-  `models in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
-  () => {
-    let product: Started;
-    let browser: Browser;
-    const contexts: BrowserContext[] = [];
-
-    beforeAll(async () => {
-      product = await startProduct();
-      browser = await openBrowser();
-      const { versions } = await product.api<{ versions: { signature: object }[] }>(
-        '/api/v1/models/return-risk',
-      );
-      await post('/api/v1/models/return-risk/versions', {
-        onnxBase64: (await readFile(ONNX)).toString('base64'),
-        signature: versions[0]!.signature,
-        card: { task: 'the same again' },
-      });
-      await post('/api/v1/apply', {
-        files: [
-          { path: 'models/credit/model.yaml', text: CREDIT },
-          { path: 'models/both/model.yaml', text: BOTH },
-          { path: 'workflows/both.yaml', text: BOTH_FLOW },
-          {
-            path: 'models/credit/credit.onnx',
-            base64: Buffer.from(logisticModel([0.2, 0.4], 0)).toString('base64'),
-          },
-        ],
-      });
+describeConsole('models in the console', ({ open, ask, send }) => {
+  beforeAll(async () => {
+    const { versions } = await ask<{ versions: { signature: object }[] }>('/api/v1/models/return-risk');
+    await send('/api/v1/models/return-risk/versions', {
+      onnxBase64: (await readFile(ONNX)).toString('base64'),
+      signature: versions[0]!.signature,
+      card: { task: 'the same again' },
     });
-    afterAll(async () => {
-      await browser?.close();
-      await product?.stop();
+    await send('/api/v1/apply', {
+      files: [
+        { path: 'models/credit/model.yaml', text: CREDIT },
+        { path: 'models/both/model.yaml', text: BOTH },
+        { path: 'workflows/both.yaml', text: BOTH_FLOW },
+        {
+          path: 'models/credit/credit.onnx',
+          base64: Buffer.from(logisticModel([0.2, 0.4], 0)).toString('base64'),
+        },
+      ],
     });
-    afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
+  });
 
-    const post = (path: string, body: object, method = 'POST') =>
-      product.api(path, { method, body: JSON.stringify(body) });
-    const rollouts = () => product.api<Rollouts>('/api/v1/models/return-risk/rollouts');
-    const endRollout = async () => {
-      const running = (await rollouts()).items.find(({ status }) => status === 'running');
-      await post(`/api/v1/models/return-risk/rollouts/${running!.id}/rollback`, {});
-    };
+  const rollouts = () => ask<Rollouts>('/api/v1/models/return-risk/rollouts');
+  const endRollout = async () => {
+    const running = (await rollouts()).items.find(({ status }) => status === 'running');
+    await send(`/api/v1/models/return-risk/rollouts/${running!.id}/rollback`, {});
+  };
 
-    async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-      const page = await openSignedIn(browser, product, path, options);
-      contexts.push(page.context());
-      return page;
-    }
+  it('an ensemble shows the flow that it is, with what its steps call', async () => {
+    const page = await open('/models/both');
+    const flow = page.getByRole('region', { name: 'Flow', exact: true });
+    await flow.getByRole('group', { name: 'score: infer' }).waitFor();
+    expect(await page.getByText('Flow of v1: both, version 1').isVisible()).toBe(true);
+    expect(await violations(page)).toEqual([]);
+  });
 
-    it('an ensemble shows the flow that it is, with what its steps call', async () => {
-      const page = await open('/models/both');
-      const flow = page.getByRole('region', { name: 'Flow', exact: true });
-      await flow.getByRole('group', { name: 'score: infer' }).waitFor();
-      expect(await page.getByText('Flow of v1: both, version 1').isVisible()).toBe(true);
-      expect(await violations(page)).toEqual([]);
+  it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
+    const page = await open('/models/return-risk');
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    await page.getByLabel('Share', { exact: true }).fill('30');
+    await page.getByRole('button', { name: 'Start the canary' }).click();
+    const panel = page.getByRole('region', { name: 'Canary of v2' });
+    await panel.getByText('v2 answers 30 %').waitFor();
+    await panel.getByRole('row', { name: /^Requests [1-9]/ }).waitFor(); // the simulation goes on
+    expect((await rollouts()).items).toMatchObject([{ status: 'running' }]);
+    await panel.getByRole('button', { name: 'Roll back' }).click();
+    await page.getByLabel('Why').fill('seen enough');
+    await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click();
+    await panel.waitFor({ state: 'hidden' });
+    const earlier = page.getByRole('region', { name: 'Earlier rollouts' });
+    await earlier.getByText('seen enough').waitFor();
+    expect((await rollouts()).items).toMatchObject([{ status: 'rolled-back', reason: 'seen enough' }]);
+  });
+
+  it('a version is tried by a schedule, whose faults are told where they stand', async () => {
+    const page = await open('/models/return-risk');
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Add a step' }).click();
+    await dialog.getByLabel('Share of step 2').fill('5');
+    await dialog.getByLabel('For', { exact: true }).fill('30');
+    await dialog.getByRole('button', { name: 'Start the canary' }).click();
+    await dialog.getByText('More than before').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await dialog.getByLabel('Share of step 2').fill('40');
+    await dialog.getByText('v2 answers 5 → 40 % of the keys').waitFor();
+    await dialog.getByRole('button', { name: 'Start the canary' }).click();
+    const panel = page.getByRole('region', { name: 'Canary of v2' });
+    await panel.getByRole('list', { name: 'Steps' }).getByText('for 30 min').waitFor();
+    await endRollout();
+  });
+
+  it('an A/B test asks for its outcome, and starts with it', async () => {
+    const page = await open('/models/return-risk');
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('A/B test', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
+    await dialog.getByText('What comes of a key, as it is reported').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await dialog.getByPlaceholder('e.g. accepted').fill('accepted');
+    await dialog.getByLabel('Share', { exact: true }).fill('40');
+    await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
+    const panel = page.getByRole('region', { name: 'A/B test of v2' });
+    await panel.getByText('v2 answers 40 %').waitFor();
+    expect((await rollouts()).items[0]).toMatchObject({
+      status: 'running',
+      plan: { kind: 'ab', outcome: { name: 'accepted', effect: 0.05, samplesMin: 100 } },
     });
+    await endRollout();
+  });
 
-    it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
-      const page = await open('/models/return-risk');
-      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
-      await page.getByLabel('Share', { exact: true }).fill('30');
-      await page.getByRole('button', { name: 'Start the canary' }).click();
-      const panel = page.getByRole('region', { name: 'Canary of v2' });
-      await panel.getByText('v2 answers 30 %').waitFor();
-      await panel.getByRole('row', { name: /^Requests [1-9]/ }).waitFor(); // the simulation goes on
-      expect((await rollouts()).items).toMatchObject([{ status: 'running' }]);
-      await panel.getByRole('button', { name: 'Roll back' }).click();
-      await page.getByLabel('Why').fill('seen enough');
-      await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click();
-      await panel.waitFor({ state: 'hidden' });
-      const earlier = page.getByRole('region', { name: 'Earlier rollouts' });
-      await earlier.getByText('seen enough').waitFor();
-      expect((await rollouts()).items).toMatchObject([{ status: 'rolled-back', reason: 'seen enough' }]);
+  it('a rollout that is refused says why and what to do', async () => {
+    const page = await open('/models/return-risk');
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    // Somebody else was faster.
+    await send('/api/v1/models/return-risk/rollouts', { challenger: 2, kind: 'canary' });
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Copies', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Start the shadow' }).click();
+    await dialog.getByRole('alert').getByText('models.rollout_active').waitFor();
+    await endRollout();
+  });
+
+  it('a promotion that waits is approved where it is shown', async () => {
+    await send('/api/v1/models/credit/aliases/champion', { version: 1 }, 'PUT');
+    const page = await open('/models/credit');
+    const panel = page.getByRole('region', { name: 'v1 waits to become champion' });
+    await panel.getByText('It has 0 of 1 approvals, from admin.').waitFor();
+    await panel.getByRole('button', { name: 'Approve' }).click();
+    await page.getByText('champion v1').waitFor();
+    await panel.waitFor({ state: 'hidden' });
+  });
+
+  it('a quantized version shows how it did beside its parent', async () => {
+    const w = { shape: [2, 256], data: Float32Array.from({ length: 512 }, (_, i) => (i % 17) / 17) };
+    const onnx = onnxModel({
+      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+      inputs: [{ name: 'x', datatype: 'FP32', shape: ['rows', 2] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: ['rows', 256] }],
+      constants: { w },
     });
+    await send('/api/v1/models/wide/versions', { onnxBase64: Buffer.from(onnx).toString('base64') });
+    await send('/api/v1/models/wide/versions/1/quantize', { weightBytesMin: 0, agreementMin: 0 });
+    const page = await open('/models/wide');
+    const panel = page.getByRole('region', { name: 'Quantized from v1' });
+    await panel.getByRole('row', { name: /^p50 of a row \d.* \d/ }).waitFor();
+    await panel
+      .getByText(/Agrees on .* of 512 rows of random numbers\. Whole numbers in 1 × MatMul/)
+      .waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
 
-    it('a version is tried by a schedule, whose faults are told where they stand', async () => {
-      const page = await open('/models/return-risk');
-      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
-      const dialog = page.getByRole('dialog');
-      await dialog.getByRole('button', { name: 'Add a step' }).click();
-      await dialog.getByLabel('Share of step 2').fill('5');
-      await dialog.getByLabel('For', { exact: true }).fill('30');
-      await dialog.getByRole('button', { name: 'Start the canary' }).click();
-      await dialog.getByText('More than before').waitFor();
-      expect(await violations(page)).toEqual([]);
-      await dialog.getByLabel('Share of step 2').fill('40');
-      await dialog.getByText('v2 answers 5 → 40 % of the keys').waitFor();
-      await dialog.getByRole('button', { name: 'Start the canary' }).click();
-      const panel = page.getByRole('region', { name: 'Canary of v2' });
-      await panel.getByRole('list', { name: 'Steps' }).getByText('for 30 min').waitFor();
-      await endRollout();
-    });
-
-    it('an A/B test asks for its outcome, and starts with it', async () => {
-      const page = await open('/models/return-risk');
-      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
-      const dialog = page.getByRole('dialog');
-      await dialog.getByText('A/B test', { exact: true }).click();
-      await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
-      await dialog.getByText('What comes of a key, as it is reported').waitFor();
-      expect(await violations(page)).toEqual([]);
-      await dialog.getByPlaceholder('e.g. accepted').fill('accepted');
-      await dialog.getByLabel('Share', { exact: true }).fill('40');
-      await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
-      const panel = page.getByRole('region', { name: 'A/B test of v2' });
-      await panel.getByText('v2 answers 40 %').waitFor();
-      expect((await rollouts()).items[0]).toMatchObject({
-        status: 'running',
-        plan: { kind: 'ab', outcome: { name: 'accepted', effect: 0.05, samplesMin: 100 } },
-      });
-      await endRollout();
-    });
-
-    it('a rollout that is refused says why and what to do', async () => {
-      const page = await open('/models/return-risk');
-      await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
-      // Somebody else was faster.
-      await post('/api/v1/models/return-risk/rollouts', { challenger: 2, kind: 'canary' });
-      const dialog = page.getByRole('dialog');
-      await dialog.getByText('Copies', { exact: true }).click();
-      await dialog.getByRole('button', { name: 'Start the shadow' }).click();
-      await dialog.getByRole('alert').getByText('models.rollout_active').waitFor();
-      await endRollout();
-    });
-
-    it('a promotion that waits is approved where it is shown', async () => {
-      await post('/api/v1/models/credit/aliases/champion', { version: 1 }, 'PUT');
-      const page = await open('/models/credit');
-      const panel = page.getByRole('region', { name: 'v1 waits to become champion' });
-      await panel.getByText('It has 0 of 1 approvals, from admin.').waitFor();
-      await panel.getByRole('button', { name: 'Approve' }).click();
-      await page.getByText('champion v1').waitFor();
-      await panel.waitFor({ state: 'hidden' });
-    });
-
-    it('a quantized version shows how it did beside its parent', async () => {
-      const w = { shape: [2, 256], data: Float32Array.from({ length: 512 }, (_, i) => (i % 17) / 17) };
-      const onnx = onnxModel({
-        nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
-        inputs: [{ name: 'x', datatype: 'FP32', shape: ['rows', 2] }],
-        outputs: [{ name: 'y', datatype: 'FP32', shape: ['rows', 256] }],
-        constants: { w },
-      });
-      await post('/api/v1/models/wide/versions', { onnxBase64: Buffer.from(onnx).toString('base64') });
-      await post('/api/v1/models/wide/versions/1/quantize', { weightBytesMin: 0, agreementMin: 0 });
-      const page = await open('/models/wide');
-      const panel = page.getByRole('region', { name: 'Quantized from v1' });
-      await panel.getByRole('row', { name: /^p50 of a row \d.* \d/ }).waitFor();
-      await panel
-        .getByText(/Agrees on .* of 512 rows of random numbers\. Whole numbers in 1 × MatMul/)
-        .waitFor();
-      expect(await violations(page)).toEqual([]);
-    });
-
-    it.each([
-      ['light', 1440, 900],
-      ['dark', 1440, 900],
-      ['light', 390, 844],
-      ['dark', 390, 844],
-    ] as const)(
-      'a rollout is drawn, fits, and axe finds nothing: %s, %d px',
-      async (colorScheme, width, height) => {
-        const steps = [{ percent: 20, waitSeconds: 3600 }, { percent: 50 }];
-        const [active] = (await rollouts()).items.filter(({ status }) => status === 'running');
-        if (!active)
-          await post('/api/v1/models/return-risk/rollouts', {
-            challenger: 2,
-            kind: 'canary',
-            steps,
-            comparison: { share: 1 },
-          });
-        const page = await open('/models/return-risk', {
-          viewport: { width, height },
-          colorScheme,
-          bypassCSP: true,
-        });
-        await page.getByText('compared rows').waitFor();
-        expect(await violations(page)).toEqual([]);
-        expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(
-          0,
-        );
-      },
-    );
-  },
-);
+  it('a rollout is drawn, fits in every look, and axe finds nothing', async () => {
+    const steps = [{ percent: 20, waitSeconds: 3600 }, { percent: 50 }];
+    const plan = { challenger: 2, kind: 'canary', steps, comparison: { share: 1 } };
+    await send('/api/v1/models/return-risk/rollouts', plan);
+    const page = await open('/models/return-risk');
+    const drawn = () => page.getByText('compared rows').waitFor();
+    expect(await faultsInAllLooks(page, drawn)).toEqual([]);
+  });
+});

@@ -1,17 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  browserPath,
-  faultsInAllLooks,
-  openBrowser,
-  openSignedIn,
-  type Started,
-  startProduct,
-  violations,
-} from './browser.ts';
+import { beforeAll, expect, it } from 'vitest';
+import { faultsInAllLooks, violations } from './browser.ts';
+import { describeConsole } from './console-under-test.ts';
 
 const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 // It goes on once the file is there that it is told of.
@@ -36,49 +27,28 @@ do:
       with: { trainer: slow, model: learned, experiment: Return risk, parameters: { depth: 6 } }
 `;
 
-describe.skipIf(!browserPath)(
-  `training in the console${browserPath ? '' : ' (skipped: no chromium here)'}`,
-  () => {
-    let product: Started;
-    let browser: Browser;
-    let folder: string;
+async function trainersIn(folder: string): Promise<Record<string, string>> {
+  const script = join(folder, 'train.mjs');
+  await writeFile(script, TRAINER);
+  const slow = { command: [process.execPath, script], environment: { GO: join(folder, 'go') } };
+  const file = join(folder, 'trainers.yaml');
+  await writeFile(file, JSON.stringify({ trainers: { slow } }));
+  return { AIOS_TRAINERS: file };
+}
+
+describeConsole(
+  'training in the console',
+  ({ folder, open, ask, send, apply }) => {
     let flowRun: string;
-    const contexts: BrowserContext[] = [];
 
     beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'aios-console-training-'));
-      await writeFile(join(folder, 'train.mjs'), TRAINER);
-      const trainers = {
-        slow: {
-          command: [process.execPath, join(folder, 'train.mjs')],
-          environment: { GO: join(folder, 'go') },
-        },
-      };
-      await writeFile(join(folder, 'trainers.yaml'), JSON.stringify({ trainers }));
-      product = await startProduct({ AIOS_TRAINERS: join(folder, 'trainers.yaml') });
-      browser = await openBrowser();
-      await send('/api/v1/apply', { files: [{ path: 'workflows/learn.yaml', text: FLOW }] });
+      await apply({ 'workflows/learn.yaml': FLOW });
       flowRun = (await send<{ id: string }>('/api/v1/workflows/learn/runs', { input: {} })).id;
     });
-    afterAll(async () => {
-      await browser?.close();
-      await product?.stop();
-      await rm(folder, { recursive: true, force: true });
-    });
-    afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())));
-
-    const send = <Answer>(path: string, body: object) =>
-      product.api<Answer>(path, { method: 'POST', body: JSON.stringify(body) });
-
-    async function open(path: string): Promise<Page> {
-      const page = await openSignedIn(browser, product, path);
-      contexts.push(page.context());
-      return page;
-    }
 
     /** As a training script says it by MLflow. */
     async function track(name: string, depth: number, losses: readonly number[]): Promise<void> {
-      const { experiment } = await product.api<{ experiment: { experiment_id: string } }>(
+      const { experiment } = await ask<{ experiment: { experiment_id: string } }>(
         '/api/2.0/mlflow/experiments/get-by-name?experiment_name=Return%20risk',
       );
       const { run } = await send<{ run: { info: { run_id: string } } }>('/api/2.0/mlflow/runs/create', {
@@ -98,9 +68,8 @@ describe.skipIf(!browserPath)(
       const log = page.getByRole('region', { name: 'What the training wrote' });
       await log.getByText('read the rows').waitFor();
       await log.getByText('one column has no values').waitFor();
-      const followed = (each: Page) => each.getByText('read the rows').waitFor();
-      expect(await faultsInAllLooks(browser, product, `/runs/${flowRun}`, followed)).toEqual([]);
-      await writeFile(join(folder, 'go'), '');
+      expect(await faultsInAllLooks(page)).toEqual([]);
+      await writeFile(join(folder(), 'go'), '');
       await log.getByText('wrote the model').waitFor();
       // 400 kB were written: the beginning is not on the page any more.
       await page.getByText('Earlier lines are left out').waitFor();
@@ -133,13 +102,12 @@ describe.skipIf(!browserPath)(
       await page.keyboard.press('Enter');
       await expect.poll(first, { timeout: 15_000 }).toBe('Show deep in the chart');
       await page.getByRole('img', { name: /loss by step.*deep: 3 values from 0.8 to 0.1/ }).waitFor();
-      const drawn = (each: Page) =>
-        each
+      const drawn = () =>
+        page
           .getByRole('img', { name: /loss by step/ })
           .locator('svg')
           .waitFor();
-      const path = '/experiments/Return%20risk';
-      expect(await faultsInAllLooks(browser, product, path, drawn)).toEqual([]);
+      expect(await faultsInAllLooks(page, drawn)).toEqual([]);
       await page.getByRole('checkbox', { name: 'Show flat in the chart' }).uncheck();
       await page.getByRole('img', { name: /^(?!.*flat).*deep: 3 values/ }).waitFor();
       const shared = await open(new URL(page.url()).pathname + new URL(page.url()).search);
@@ -155,4 +123,5 @@ describe.skipIf(!browserPath)(
       await page.getByRole('heading', { name: 'learned' }).waitFor();
     });
   },
+  trainersIn,
 );
