@@ -79,7 +79,12 @@ const ONE_ITEM: readonly Json[] = [null];
 const SEPARATOR = '\u001f';
 /** What a key may not hold as it is: the separator, what escapes it, and what Postgres refuses in a text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters meant
-const ESCAPED = /[\u0000\u001b\u001f]/g;
+const ESCAPED = /[\u0000\u001b\u001f]/;
+const EACH_ESCAPED = new RegExp(ESCAPED, 'g');
+
+function escaped(text: string): string {
+  return text.replace(EACH_ESCAPED, (character) => `\u001b${character.charCodeAt(0)};`);
+}
 
 /**
  * The keys of an entity as one text; null when one of them is missing. Different keys give different texts.
@@ -103,7 +108,8 @@ export function entityKey(
       });
     }
     if (types !== undefined) checkKey(view, key, types[key], value);
-    const part = String(value).replace(ESCAPED, (character) => `\u001b${character.charCodeAt(0)};`);
+    const whole = String(value);
+    const part = ESCAPED.test(whole) ? escaped(whole) : whole; // looked for first: a replacement of nothing takes three times as long
     text += index === 0 ? part : SEPARATOR + part;
   }
   return text;

@@ -12,7 +12,9 @@ export interface OnlineRow {
   readonly validToMs: number | null;
   readonly values: Readonly<Record<string, FeatureValue>>;
   /** What a view made of it: while the row is in memory its values are looked up by name once (40 ns each) and not with every vector. */
-  decoded?: { readonly view: object; readonly values: readonly FeatureValue[] };
+  decoded?: readonly FeatureValue[];
+  /** The view that they are in the order of. */
+  decodedFor?: object;
 }
 
 export interface NewRow extends OnlineRow {

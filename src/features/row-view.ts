@@ -82,9 +82,10 @@ export function rowValues(
     row.timeMs > timeMs - view.ttlMs &&
     (row.validToMs === null || row.validToMs > timeMs);
   if (!counts) return view.nothing;
-  if (row.decoded?.view === view) return row.decoded.values;
+  if (row.decodedFor === view) return row.decoded!;
   const values = view.features.map(({ name }) => row.values[name] ?? null);
-  row.decoded = { view, values };
+  row.decoded = values;
+  row.decodedFor = view;
   return values;
 }
 

@@ -87,7 +87,10 @@ export function compileService(
   const service = { ...views, name: body.name, version, digest, names };
   if (onDemand.length === 0 && derived.length === 0) {
     const direct = names.map((name) => slots.get(name)!);
-    return { ...service, slots: direct, vector: (values) => read(direct, values) };
+    const whole = wholeGroup(direct, views);
+    const vector: CompiledService['vector'] =
+      whole === undefined ? (values) => read(direct, values) : (values) => values[whole]!.slice();
+    return { ...service, slots: direct, vector };
   }
   return {
     ...service,
@@ -112,6 +115,16 @@ function read(slots: readonly Slot[], values: readonly (readonly FeatureValue[])
   const vector = new Array<FeatureValue>(slots.length);
   for (let i = 0; i < slots.length; i++) vector[i] = valueAt(slots[i]!, values);
   return vector;
+}
+
+/** The group that the vector is, from its first value to its last, if it is one. */
+function wholeGroup(slots: readonly Slot[], { streams, rows }: ServiceViews): number | undefined {
+  const group = slots[0]?.group;
+  const view = group === undefined ? undefined : [...streams, ...rows][group];
+  const isWhole =
+    view?.features.length === slots.length &&
+    slots.every((slot, at) => slot.group === group && slot.at === at && slot.otherwise === null);
+  return isWhole ? group : undefined;
 }
 
 function valueAt({ group, at, otherwise }: Slot, values: readonly (readonly FeatureValue[])[]): FeatureValue {
