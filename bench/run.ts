@@ -10,6 +10,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   ensembles: () => import('./ensembles.ts'),
   'data-features': () => import('./data-features.ts'),
   'data-join': () => import('./data-join.ts'),
+  bridges: () => import('./bridges.ts'),
 };
 
 export interface BenchOptions {
