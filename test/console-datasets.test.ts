@@ -14,7 +14,10 @@ const FILES = {
 };
 const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 
-describeConsole('datasets in the console', ({ open, send, apply }) => {
+/** So many rows are long under way: it is canceled before. */
+const MANY_ROWS = 1_000_000;
+
+describeConsole('datasets in the console', ({ open, send, apply, product }) => {
   beforeAll(async () => {
     await apply(FILES);
     const time = (day: number) => new Date(Date.UTC(2026, 0, day)).toISOString();
@@ -70,5 +73,32 @@ describeConsole('datasets in the console', ({ open, send, apply }) => {
     const page = await open('/datasets/unmade');
     await page.getByText('aios datasets create unmade').waitFor();
     expect(await violations(page)).toEqual([]);
+  });
+
+  async function upload(body: string): Promise<void> {
+    const { url, key } = product();
+    const response = await fetch(`${url}/api/v1/datasets/unmade/versions/upload?format=csv`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'text/csv' },
+      body,
+    });
+    expect(response.status).toBe(202);
+  }
+
+  it('are watched while they are made, and end when somebody says so', async () => {
+    await upload('client,when\nc-1,now\n');
+    const page = await open('/datasets/unmade');
+    await page.getByRole('row', { name: /failed Row 1 has no timestamp/ }).waitFor();
+    await upload(`client,timestamp\n${'c-1,2026-01-02T00:00:00Z\n'.repeat(MANY_ROWS)}`);
+    const row = page.getByRole('row', { name: /^running/ });
+    await row.getByRole('progressbar', { name: 'Progress of unmade' }).waitFor();
+    await row.getByText(/ of 1M/).waitFor();
+    await row.getByRole('button', { name: 'Cancel unmade' }).click();
+    const question = page.getByRole('dialog', { name: 'Cancel this version?' });
+    await question.getByRole('button', { name: 'Cancel the version' }).waitFor();
+    expect(await violations(page)).toEqual([]);
+    await question.getByRole('button', { name: 'Cancel the version' }).click();
+    await page.getByRole('row', { name: /^canceled/ }).waitFor();
+    expect(await row.count()).toBe(0);
   });
 });

@@ -113,6 +113,8 @@ interface Options<Row extends LeasedPass> {
   onError?: ((error: unknown) => void) | undefined;
 }
 
+/** How often the progress of a pass is written down, with its lease. */
+const TOLD_MS = 1_000;
 /** How long until the first look at a pass that somebody waits for, doubled with each, and the longest. */
 const LOOK_MS = 10;
 const LOOK_MS_MAX = 500;
@@ -233,12 +235,15 @@ export class LeasedPasses<Row extends LeasedPass> {
     const lost = new AbortController();
     const signal = AbortSignal.any([lost.signal, this.#poller.signal]);
     const seen = { rows: 0, total: null as number | null };
-    const renewing = setInterval(() => {
-      this.#renew(id, seen).then(
-        (isKept) => isKept || lost.abort(), // canceled, or another process has taken it
-        (error: unknown) => this.#options.onError?.(error),
-      );
-    }, limits.passLeaseMs / 3);
+    const renewing = setInterval(
+      () => {
+        this.#renew(id, seen).then(
+          (isKept) => isKept || lost.abort(), // canceled, or another process has taken it
+          (error: unknown) => this.#options.onError?.(error),
+        );
+      },
+      Math.min(limits.passLeaseMs / 3, TOLD_MS),
+    );
     try {
       await work(pass, {
         signal,

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
-import { get } from './request.ts';
+import { get, type Problem } from './request.ts';
 import type { JsonObject, Page } from './shapes.ts';
 
 export interface ColumnProfile {
@@ -69,4 +69,28 @@ export const datasetVersionsQuery = (name: string) =>
     queryKey: ['datasets', name, 'versions'],
     queryFn: () => get<Page<DatasetVersion>>(`${datasetPath(name)}/versions`),
     refetchInterval: 10_000,
+  });
+
+/** A version that was asked for. */
+export interface DatasetBuild {
+  id: string;
+  dataset: string;
+  status: 'running' | 'done' | 'failed' | 'canceled';
+  /** So far; `total` where they are counted before. */
+  rows: number;
+  total?: number;
+  requestedBy: string;
+  requestedAt: string;
+  problem?: Problem;
+}
+
+export const BUILDS_PATH = '/api/v1/dataset-builds';
+
+/** The newest of a dataset; asked again soon while one is under way. */
+export const datasetBuildsQuery = (name: string) =>
+  queryOptions({
+    queryKey: ['datasets', name, 'builds'],
+    queryFn: () => get<Page<DatasetBuild>>(`${BUILDS_PATH}?dataset=${encodeURIComponent(name)}`),
+    refetchInterval: ({ state }) =>
+      state.data?.items.some(({ status }) => status === 'running') ? 1_000 : 10_000,
   });

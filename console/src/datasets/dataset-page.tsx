@@ -19,6 +19,7 @@ import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { VersionLinks } from '../display/version-links.tsx';
 import { ColumnTable } from './column-table.tsx';
+import { DatasetBuilds } from './dataset-builds.tsx';
 
 const route = getRouteApi('/datasets/$name');
 
@@ -47,6 +48,7 @@ export function DatasetPage() {
             items[0];
           return (
             <Stack gap="md">
+              <DatasetBuilds name={name} />
               <Versions versions={items} selected={shown?.version} />
               {shown && <Made version={shown} dataset={dataset.data} />}
               {shown && <ColumnTable version={shown} />}

@@ -19,7 +19,7 @@ import type { DatasetBody } from './dataset-kind.ts';
 import { serviceOf, textKeysOf } from './dataset-service.ts';
 import { fingerprintOf, type NewVersion, queryOf } from './dataset-version.ts';
 import type { Datasets } from './datasets.ts';
-import { eventRows, fileRows, type ReadEvents } from './entity-rows.ts';
+import { countRows, eventRows, fileRows, type ReadEvents } from './entity-rows.ts';
 import { type SnapshotRequest, writeSnapshot } from './snapshot.ts';
 
 /** A version of a dataset that somebody asked for. */
@@ -266,9 +266,10 @@ export class DatasetBuilds {
     const format = 'file' in source ? source.file : 'jsonl';
     const path = `${duck.folder}/entities.${format}`;
     await datasets.blobs.writeTo(path, inputOf(id));
+    const file = { path, format, texts: textKeysOf(service) };
     return {
-      rows: fileRows(duck, { path, format, texts: textKeysOf(service) }, recordedBy),
-      total: 'rows' in source ? source.rows : null,
+      rows: fileRows(duck, file, recordedBy),
+      total: 'rows' in source ? source.rows : await countRows(duck, file),
     };
   }
 }

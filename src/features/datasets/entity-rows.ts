@@ -25,15 +25,21 @@ export interface TimeRange {
   readonly toMs?: number | undefined;
 }
 
+/** Its path must lie where DuckDB may read; `texts` are columns whose digits are not a number (CSV does not say it). */
+interface RowFile {
+  readonly path: string;
+  readonly format: RowFormat;
+  readonly texts: readonly string[];
+}
+
 /**
  * The rows of a file, chunk by chunk.
  *
- * @param file its path must lie where `duck` may read; `texts` are columns whose digits are not a number (CSV does not say it)
  * @throws AiosError `datasets.entity_rows`
  */
 export async function* fileRows(
   duck: DuckDb,
-  file: { path: string; format: RowFormat; texts: readonly string[] },
+  file: RowFile,
   recordedByMs: number | undefined,
 ): AsyncGenerator<readonly SpineRow[]> {
   let count = 0;
@@ -47,20 +53,28 @@ export async function* fileRows(
       );
     }
   } catch (error) {
-    if (!(error instanceof AiosError) || error.code !== 'features.offline_failed') throw error;
-    throw new AiosError('datasets.entity_rows', { detail: error.message, cause: error });
+    throw unreadable(error);
   }
 }
 
-function selectOf({
-  path,
-  format,
-  texts,
-}: {
-  path: string;
-  format: RowFormat;
-  texts: readonly string[];
-}): string {
+/** How many rows a file has. @throws AiosError `datasets.entity_rows` */
+export async function countRows(duck: DuckDb, file: RowFile): Promise<number> {
+  try {
+    const [found] = await duck.all<{ count: number }>(
+      `select count(*)::bigint as count from (${selectOf(file)})`,
+    );
+    return found!.count;
+  } catch (error) {
+    throw unreadable(error);
+  }
+}
+
+function unreadable(error: unknown): unknown {
+  if (!(error instanceof AiosError) || error.code !== 'features.offline_failed') return error;
+  return new AiosError('datasets.entity_rows', { detail: error.message, cause: error });
+}
+
+function selectOf({ path, format, texts }: RowFile): string {
   const file = literal(path);
   if (format === 'jsonl')
     return `select json::varchar as row from read_json_objects(${file}, format = 'newline_delimited')`;
