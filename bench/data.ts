@@ -4,11 +4,12 @@ const PARTS = {
   events: () => import('./data-events.ts'),
   features: () => import('./data-features.ts'),
   join: () => import('./data-join.ts'),
+  dataset: () => import('./data-dataset.ts'),
 };
 
 /**
- * The data plane, each part against what it stands on: `data-events` (ingest, posts, consumers), `data-features` (online vectors, windows) and `data-join` (joins of the
- * past against Feast), one after the other, their figures together.
+ * The data plane, each part against what it stands on: `data-events` (ingest, posts, consumers), `data-features` (online vectors, windows), `data-join` (joins of the
+ * past against Feast) and `data-dataset` (the memory of making a dataset), one after the other, their figures together.
  */
 export async function bench(options: BenchOptions): Promise<Figures> {
   const figures: Figures = {};
