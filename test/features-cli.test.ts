@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
@@ -178,6 +179,33 @@ describe('aios features', () => {
       "select entry from audit_entries where object = 'feature-service:all'",
     );
     expect(audited.map(({ entry }) => JSON.parse(entry).action)).toContain('joined');
+  });
+
+  it('lists joins of files, says why one failed, and ends one that runs', async () => {
+    await file('held.csv', 'customer,timestamp\nc7,2026-01-01T00:00:00Z\n');
+    const { said: listed } = await aios('joins');
+    expect(listed).toMatch(/^JOIN +STATUS +ROWS +OF +SERVICE +ENTITIES +OUT +ASKED FOR\n/);
+    expect(listed).toMatch(/fjn_\w+ +done +2 +2 +all +entities\.csv +vectors\.parquet +\d+ s ago/);
+    const failed = /(fjn_\w+) +failed/.exec(listed)?.[1] ?? '';
+    expect((await aios('joins', failed)).said).toMatch(/no column timestamp or event_timestamp/);
+    const holder = new pg.Client({ connectionString: database.url });
+    await holder.connect();
+    try {
+      await holder.query('begin; lock table feature_pushed in access exclusive mode'); // what it reads
+      const asked = ['all', '--entities', 'held.csv', '--out', 'held.parquet', '--no-wait'];
+      const { said } = await aios('historical', ...asked);
+      const [id = ''] = /fjn_\w+/.exec(said) ?? [];
+      expect(await aios('joins', id, '--cancel')).toMatchObject({
+        code: 0,
+        said: expect.stringMatching(/ canceled +\d+ .*held\.parquet/),
+      });
+      const again = await aios('joins', id, '--cancel');
+      expect(again).toMatchObject({ code: 1, said: expect.stringMatching(/features\.join_ended/) });
+    } finally {
+      await holder.end();
+    }
+    expect((await aios('joins', '--cancel')).said).toMatch(/aios features joins <id> --cancel/);
+    expect((await aios('joins', 'fjn_none')).said).toMatch(/features\.unknown_join/);
   });
 
   it('lists the views with how fresh they are, and shows one', async () => {

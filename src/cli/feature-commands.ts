@@ -42,6 +42,14 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   },
   {
     under: 'features',
+    name: 'joins [id]',
+    description:
+      'list historical joins of files with how far each is; with an id, show one, and why it failed',
+    options: [['--cancel', 'end it; it leaves no file']],
+    load: async () => (await import('./feature-joins.ts')).joins,
+  },
+  {
+    under: 'features',
     name: 'push <source> <file>',
     description: `send rows to the views of a push source; ${SPINE.replace('keys and a timestamp', 'keys, columns and a timestamp')}`,
     load: async () => (await import('./features.ts')).push,

@@ -1,19 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
-import { EXIT, print } from './output.ts';
+import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 interface Join {
   id: string;
   service: string;
+  entities: string;
   out: string;
   status: string;
   rows: number;
   total?: number;
+  requestedAt: string;
   problem?: { title: string; detail: string; hint: string };
 }
 
+const URL = '/api/v1/features/joins';
 const POLL_MS = 500;
 
 /** Joins a file of entities with the features of a service, in files of the server, and waits until that is done. */
@@ -23,7 +26,7 @@ export const joinFiles: Action = async (options) => {
     if (value === undefined)
       throw new AiosError('request.invalid', { detail: `A join of files needs --${name}.` });
   const client = await openClient(options);
-  let join = await client.request<Join>('POST', '/api/v1/features/joins', {
+  let join = await client.request<Join>('POST', URL, {
     body: {
       service: String(service),
       entities: String(entities),
@@ -34,14 +37,50 @@ export const joinFiles: Action = async (options) => {
   });
   while (options.wait !== false && join.status === 'running') {
     await sleep(POLL_MS);
-    join = await client.request<Join>('GET', `/api/v1/features/joins/${join.id}`);
+    join = await client.request<Join>('GET', `${URL}/${join.id}`);
     if (!options.json && process.stderr.isTTY)
       process.stderr.write(`\r${join.rows} of ${join.total ?? '?'} rows`);
   }
-  print(join, options.json, () => {
-    const { problem } = join;
-    const state = `${join.id}: ${join.status}, ${join.rows} rows, ${join.out}`;
-    return problem ? [state, problem.detail || problem.title, problem.hint].join('\n') : state;
-  });
+  const state = `${join.id}: ${join.status}, ${join.rows} rows, ${join.out}`;
+  print(join, options.json, () => [state, ...reasonOf(join)].join('\n'));
   return join.status === 'failed' || join.status === 'canceled' ? EXIT.failed : EXIT.ok;
 };
+
+/** Lists historical joins of files, the newest first; with an id shows one, or ends it. */
+export const joins: Action = async (options, [id]) => {
+  const client = await openClient(options);
+  if (id === undefined) {
+    if (options.cancel)
+      throw new AiosError('request.invalid', { detail: 'Name the join: aios features joins <id> --cancel.' });
+    const answer = await client.request<{ items: Join[] }>('GET', URL);
+    print(answer, options.json, () => describe(answer.items));
+    return EXIT.ok;
+  }
+  const one = `${URL}/${encodeURIComponent(id)}`;
+  const join = options.cancel
+    ? await client.request<Join>('POST', `${one}/cancel`)
+    : await client.request<Join>('GET', one);
+  print(join, options.json, () => [describe([join]), ...reasonOf(join)].join('\n'));
+  return EXIT.ok;
+};
+
+/** Why it failed, and what to do about it. */
+function reasonOf({ problem }: Join): string[] {
+  return problem ? [problem.detail || problem.title, problem.hint] : [];
+}
+
+function describe(items: readonly Join[]): string {
+  return table(
+    ['join', 'status', 'rows', 'of', 'service', 'entities', 'out', 'asked for'],
+    items.map(({ id, status, rows, total, service, entities, out, requestedAt }) => [
+      id,
+      status,
+      String(rows),
+      total === undefined ? '' : String(total),
+      service,
+      entities,
+      out,
+      relativeTime(requestedAt),
+    ]),
+  );
+}

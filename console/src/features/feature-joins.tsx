@@ -19,7 +19,9 @@ export function FeatureJoins() {
     <Panel
       title="Historical joins of files"
       padded={false}
-      aside={<CopyAs what="These joins" command={{ method: 'GET', path: JOINS_PATH }} />}
+      aside={
+        <CopyAs what="These joins" command={{ method: 'GET', path: JOINS_PATH, cli: 'features joins' }} />
+      }
     >
       <Answer query={joins}>
         {({ items }) =>
@@ -109,6 +111,7 @@ function Cancel({ join: { id, out } }: { join: FeatureJoin }) {
       question="Cancel this join?"
       confirm="Cancel the join"
       path={`${JOINS_PATH}/${encodeURIComponent(id)}/cancel`}
+      cli={`features joins ${id} --cancel`}
       changes={featureJoinsQuery.queryKey}
       icon={<IconX size={14} aria-hidden />}
       isDestructive
