@@ -13,7 +13,7 @@ slaProperties: [{ property: latency, value: 5, unit: m }]
 schema: { type: object, required: [total], properties: { total: { type: ${total} } } }
 `;
 
-describeConsole('contracts in the console', ({ product, open, apply }) => {
+describeConsole('contracts in the console', ({ product, open, send, apply }) => {
   beforeAll(async () => {
     await release('1.0.0', 'number');
     await release('1.1.0', '[number, string]');
@@ -40,6 +40,12 @@ describeConsole('contracts in the console', ({ product, open, apply }) => {
 
   it('are listed, and show versions, promises and differences', async () => {
     const page = await open('/contracts');
+    const mode = page.getByRole('row', { name: /order\.weighed/ });
+    await mode.getByText('BACKWARD by default').waitFor();
+    await send('/api/v1/contract-settings/compatibility', { compatibility: 'FULL' }, 'PUT');
+    await page.reload();
+    await mode.getByText('FULL by default').waitFor();
+    await send('/api/v1/contract-settings/compatibility', { compatibility: 'BACKWARD' }, 'PUT');
     await page.getByRole('link', { name: 'order.weighed' }).click();
     const versions = page.getByRole('region', { name: 'Versions' });
     await versions.getByRole('row', { name: /1\.0\.0/ }).waitFor();

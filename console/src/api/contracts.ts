@@ -67,6 +67,12 @@ export const contractsQuery = queryOptions({
   queryFn: () => get<Page<Contract>>('/api/v1/contracts'),
 });
 
+/** The mode of contracts that name none. */
+export const defaultCompatibilityQuery = queryOptions({
+  queryKey: ['contracts', 'default-compatibility'],
+  queryFn: () => get<{ compatibility: string }>('/api/v1/contract-settings/compatibility'),
+});
+
 export const releasesQuery = (name: string) =>
   queryOptions({
     queryKey: ['contract', name, 'releases'],

@@ -2,7 +2,7 @@ import { Text } from '@mantine/core';
 import { IconFileCertificate } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { type Contract, contractsQuery } from '../api/contracts.ts';
+import { type Contract, contractsQuery, defaultCompatibilityQuery } from '../api/contracts.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -42,6 +42,7 @@ export function ContractsPage() {
 
 function ContractTable({ contracts }: { contracts: readonly Contract[] }) {
   const navigate = useNavigate();
+  const byDefault = useQuery(defaultCompatibilityQuery);
   return (
     <table className="rows">
       <thead>
@@ -70,7 +71,16 @@ function ContractTable({ contracts }: { contracts: readonly Contract[] }) {
             </td>
             <td className="mono">{body.version}</td>
             <td>{body.owner}</td>
-            <td className="wide-only">{body.compatibility ?? 'default'}</td>
+            <td className="wide-only">
+              {body.compatibility ?? (
+                <>
+                  {byDefault.data?.compatibility}{' '}
+                  <Text span size="xs" c="dimmed">
+                    by default
+                  </Text>
+                </>
+              )}
+            </td>
             <td className="wide-only end">
               <Time at={createdAt} />
             </td>
