@@ -270,12 +270,13 @@ async function createLedger({ db, changes, clock, limits, dataDir }: Ground) {
 
 /** The log, its consumers, the features that one of them keeps, and the datasets that are made of these. */
 function createEvents(ground: Ground, definitions: Definitions, auditLog: AuditLog) {
-  const { db, commit, clock, limits } = ground;
+  const { db, commit, changes, clock, limits } = ground;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({
     db,
     log,
     limits,
+    changes,
     onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
   });
   const features = createFeatures(ground, definitions, log, consumers);

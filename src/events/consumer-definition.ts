@@ -1,6 +1,7 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Changes } from '../store/changes.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import type { EventLog } from './log.ts';
@@ -50,6 +51,7 @@ export interface ConsumerDefinition {
 export interface ConsumerDependencies {
   db: Database;
   log: EventLog;
+  changes?: Changes | undefined;
   limits: Pick<
     Limits,
     'consumerBatchMax' | 'consumerPauseMs' | 'consumerPollMs' | 'consumerAttemptsMax' | 'consumerLeaseMs'

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { POLLED } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
+import { ConsumerRest } from './consumer-rest.ts';
 import { buryEvent } from './dead-letters.ts';
 import { passEvent, registerGroup } from './group-offsets.ts';
 import type { Share } from './groups/batch.ts';
@@ -34,15 +36,14 @@ export class Consumer {
   readonly #db: Database;
   readonly #reader: BatchReader;
   readonly #limits: ConsumerDependencies['limits'];
+  /** How long it may sleep when there is nothing to do. */
+  readonly #idleMs: () => number;
   readonly #onError: ConsumerDependencies['onError'];
   /** What this process knows: the next offset of the group, and of the log, per partition. */
   readonly #offsets: number[] = new Array(PARTITIONS).fill(0);
   readonly #heads: number[] = new Array(PARTITIONS).fill(0);
   readonly #waiters = new Waiters();
-  #wake: (() => void) | undefined;
-  /** Ends the pause between two batches. */
-  #hurry: (() => void) | undefined;
-  #woken = false;
+  readonly #rest = new ConsumerRest();
   #running: Promise<void> | undefined;
   #stopped = new AbortController();
   #lookedAtMs = 0;
@@ -57,7 +58,7 @@ export class Consumer {
 
   constructor(
     definition: ConsumerDefinition,
-    { db, log, limits, onError }: ConsumerDependencies,
+    { db, log, limits, changes = POLLED, onError }: ConsumerDependencies,
     membership: Membership,
   ) {
     const { group, takesPart = true } = definition;
@@ -74,6 +75,8 @@ export class Consumer {
     this.#db = db;
     this.#reader = new BatchReader(log, definition.until);
     this.#limits = limits;
+    const followed = { pollMs: limits.consumerPollMs, isLeftByOthers: true };
+    this.#idleMs = () => changes.pauseMs(followed);
     this.#onError = onError;
   }
 
@@ -96,7 +99,7 @@ export class Consumer {
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.wake();
-    this.#hurry?.();
+    this.#rest.hurry();
     await this.#running;
     await this.#share
       .leave()
@@ -113,8 +116,18 @@ export class Consumer {
   }
 
   wake(): void {
-    this.#woken = true;
-    this.#wake?.();
+    this.#rest.wake();
+  }
+
+  /** Passes over what it does not want soon: each batch is a transaction. */
+  wakeLater(): void {
+    this.#rest.wakeIn(this.#limits.consumerPollMs);
+  }
+
+  /** The group, or the processes that share it, may have changed. */
+  lookAgain(): void {
+    this.#lookedAtMs = Number.NEGATIVE_INFINITY;
+    this.wake();
   }
 
   /** Whether it is to be woken for events of these types; null are any. */
@@ -160,14 +173,14 @@ export class Consumer {
   passed(position: LogPosition): Promise<void> {
     if (this.#offsets[position.partition]! > position.offset) return Promise.resolve();
     const passed = this.#waiters.wait(position);
-    this.#hurry?.();
+    this.#rest.hurry();
     if (!this.#share.owns(position.partition)) this.wake();
     return passed;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      this.#woken = false;
+      this.#rest.begin();
       try {
         // By the clock and not only when idle: a process that is always busy must see what others append, too.
         if (performance.now() - this.#lookedAtMs >= this.#lookMs()) await this.#refresh();
@@ -177,7 +190,7 @@ export class Consumer {
         }
         const retryMs = this.#retries.waitMs(performance.now()) ?? Number.POSITIVE_INFINITY;
         // A partition to be tried again may be locked for a moment: then it is due all the while.
-        if (!this.#woken) await this.#sleep(Math.min(this.#lookMs(), Math.max(AWAITING_MS, retryMs)));
+        await this.#rest.sleep(Math.min(this.#lookMs(), Math.max(AWAITING_MS, retryMs)));
       } catch (error) {
         this.#failures++;
         this.#onError?.(this.definition.group, toAiosError(error));
@@ -188,20 +201,17 @@ export class Consumer {
 
   #lookMs(): number {
     const awaits = this.#waiters.waitsBeyond((partition) => this.#share.owns(partition));
-    return awaits ? Math.min(AWAITING_MS, this.#limits.consumerPollMs) : this.#limits.consumerPollMs;
+    const pollMs = this.#limits.consumerPollMs;
+    if (awaits) return Math.min(AWAITING_MS, pollMs);
+    // What it could not take, or does not want, is there all the same; otherwise only other processes could leave it something untold.
+    return this.lag() > 0 ? pollMs : this.#idleMs();
   }
 
   /** Batches grow while nobody waits for them: a batch of one costs about 0.5 ms of CPU, one of forty hardly more. */
   async #gather(): Promise<void> {
     if (!this.#waiters.isEmpty || this.#stopped.signal.aborted) return;
     if (this.lag() >= this.#limits.consumerBatchMax) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#hurry = resolve;
-      timer = setTimeout(resolve, this.definition.pauseMs?.() ?? this.#limits.consumerPauseMs);
-    });
-    clearTimeout(timer);
-    this.#hurry = undefined;
+    await this.#rest.pause(this.definition.pauseMs?.() ?? this.#limits.consumerPauseMs);
   }
 
   /** Works on one batch of all partitions that are well, and on one of each that is to be tried again; false when there was nothing. */
@@ -373,15 +383,5 @@ export class Consumer {
     if (offset === this.#offsets[partition]) return;
     this.#offsets[partition] = offset;
     this.#continuity++;
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      timer = setTimeout(resolve, ms);
-    });
-    clearTimeout(timer);
-    this.#wake = undefined;
   }
 }

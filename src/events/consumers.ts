@@ -4,7 +4,7 @@ import { toAiosError } from '../kernel/errors.ts';
 import { Consumer } from './consumer.ts';
 import type { ConsumerDefinition, ConsumerDependencies } from './consumer-definition.ts';
 import { DeadLetters } from './dead-letters.ts';
-import { type GroupProgress, readGroups } from './group-offsets.ts';
+import { GROUPS_MOVED, type GroupProgress, readGroups } from './group-offsets.ts';
 import { type Appendix, Membership } from './groups/membership.ts';
 
 const lagGauge = metrics.getMeter('aios.events').createObservableGauge('aios.events.lag', {
@@ -26,6 +26,7 @@ export class EventConsumers {
   /** What this process is to the groups. */
   readonly membership: Membership;
   #stopListening: (() => void) | undefined;
+  #unfollow: (() => void) | undefined;
   readonly #observe = (result: ObservableResult) => {
     for (const [group, lag] of Object.entries(this.lags())) result.observe(lag, { group });
   };
@@ -90,12 +91,16 @@ export class EventConsumers {
       this.#notice(heads, types);
       if (this.#consumers.some((consumer) => consumer.isShared())) this.membership.tell(heads, types);
     });
+    this.#unfollow = this.#dependencies.changes?.follow([GROUPS_MOVED], () => {
+      for (const consumer of this.#consumers) consumer.lookAgain();
+    });
     lagGauge.addCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.start()));
   }
 
   async stop(): Promise<void> {
     this.#stopListening?.();
+    this.#unfollow?.();
     lagGauge.removeCallback(this.#observe);
     await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
     await this.membership.close();
@@ -104,8 +109,8 @@ export class EventConsumers {
   #notice(heads: Appendix['heads'], types: Appendix['types']): void {
     for (const consumer of this.#consumers) {
       for (const [partition, next] of heads) consumer.notice(partition, next);
-      // Events that it only passes over wait for its next look: each batch is a transaction.
       if (consumer.wantsAny(types)) consumer.wake();
+      else consumer.wakeLater();
     }
   }
 

@@ -1,5 +1,8 @@
 import type { Queryable } from '../store/database.ts';
 
+/** Told where somebody else than their owners moves groups; what these do themselves is too much to be told of. */
+export const GROUPS_MOVED = 'event_consumers';
+
 /** How far a group has come in a partition. */
 export interface GroupOffset {
   partition: number;

@@ -1,5 +1,5 @@
 import type { Limits } from '../kernel/limits.ts';
-import type { Database, DedicatedConnection } from './database.ts';
+import type { Database, DedicatedConnection, Queryable } from './database.ts';
 
 const CHANNEL = 'aios_changes';
 /** By this name the sessions of the other processes are found. */
@@ -20,6 +20,11 @@ export function tells(table: string, on = 'insert or update or delete'): string 
     create or replace function tell_change() returns trigger language plpgsql as $tell$
       begin perform pg_notify('${CHANNEL}', tg_table_name); return null; end $tell$;
     create trigger ${table}_told after ${on} on ${table} for each row execute function tell_change();`;
+}
+
+/** Tells of a change once the transaction is committed, as a trigger of `tells` does. */
+export async function tellChange(tx: Queryable, topic: string): Promise<void> {
+  await tx.query('select pg_notify($1, $2)', [CHANNEL, topic]);
 }
 
 /** How a loop follows what it works on. */
@@ -137,7 +142,7 @@ export class DatabaseChanges implements Changes {
     try {
       await connection.query(`select set_config('application_name', $1, false)`, [SESSION]);
       await connection.listen(CHANNEL, (topic) => this.#told(topic));
-      await connection.query('select pg_notify($1, $2)', [CHANNEL, PROCESSES]);
+      await tellChange(connection, PROCESSES);
     } catch (error) {
       await connection.close().catch(() => {});
       throw error;

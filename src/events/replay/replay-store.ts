@@ -1,5 +1,7 @@
+import { tellChange } from '../../store/changes.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
+import { GROUPS_MOVED } from '../group-offsets.ts';
 import type { Selection } from '../selection.ts';
 
 /** Who gets the events: a consumer group's handler, beside the group's own place in the log, or one flow. */
@@ -125,6 +127,7 @@ export async function resetGroup(tx: Queryable, group: string, offsets: readonly
      where c.consumer_group = $1 and c.partition = t.number - 1`,
     [group, offsets],
   );
+  await tellChange(tx, GROUPS_MOVED);
 }
 
 /** How many events of a range a selection by type takes. */

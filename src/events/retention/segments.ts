@@ -1,5 +1,7 @@
+import { tellChange } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
+import { GROUPS_MOVED } from '../group-offsets.ts';
 
 /** What is partitioned: the events by segment, the keys that they are known by by generation. */
 export type SegmentKind = 'events' | 'keys';
@@ -101,4 +103,5 @@ export async function beginAt(tx: Queryable, offsets: readonly number[]): Promis
      where c.partition = t.number - 1 and c.log_offset < t.log_offset`,
     [offsets],
   );
+  await tellChange(tx, GROUPS_MOVED);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts';
+import { POLLED } from '../../store/changes.ts';
 import { Admissions } from './admissions.ts';
 import type { Held } from './held.ts';
 import { Retention } from './retention.ts';
@@ -27,6 +28,11 @@ export class Agenda {
   #stopClock: (() => void) | undefined;
   #ringing: Promise<void> | undefined;
   #polling = false;
+  #lookedAtMs = 0;
+  /** Something happened here that a look may have to follow, since the last one. */
+  #isStirred = true;
+  #stirredAtMs = 0;
+  #unfollow: (() => void) | undefined;
   #stopped = false;
   #renewedAtMs = 0;
   #sweptAtMs = 0;
@@ -46,8 +52,13 @@ export class Agenda {
     this.admissions = new Admissions(worker, (runs) => this.#take(runs));
     this.#clock = worker.deps.clock;
     this.#retention = new Retention(worker.deps);
-    worker.onDue = (dueMs) => this.#arm(dueMs);
+    worker.onDue = (dueMs) => {
+      this.stir();
+      this.#arm(dueMs);
+    };
     worker.deps.store.onSignal((runIds) => this.#wakeSoon(runIds));
+    worker.deps.store.queues.onChange(() => this.stir());
+    scheduler.onChange = () => this.stir();
   }
 
   async begin(): Promise<void> {
@@ -61,7 +72,8 @@ export class Agenda {
     await this.#scheduler.tell();
     this.admissions.begin();
     this.#arm((await store.nextDueMs()) ?? Number.POSITIVE_INFINITY);
-    this.#poll = setInterval(() => void this.#look(), limits.runPollMs);
+    this.#unfollow = this.#worker.deps.changes?.follow([], () => this.stir());
+    this.#poll = setInterval(() => void this.#tick(), limits.runPollMs);
   }
 
   // ---- due times ----
@@ -110,6 +122,30 @@ export class Agenda {
 
   // ---- polling ----
 
+  /** What this process does may leave something to be found by a look: until a lease has passed since, each tick looks. */
+  stir(): void {
+    this.#isStirred = true;
+  }
+
+  /** Nobody else is there and nothing happened here for as long as a dead process keeps its runs: it looks seldom. */
+  async #tick(): Promise<void> {
+    const { held, letGo, deps } = this.#worker;
+    const {
+      limits: { runPollMs, runLeaseMs },
+      changes = POLLED,
+    } = deps;
+    const nowMs = this.#worker.monotonicMs();
+    if (this.#isStirred || held.size > 0 || letGo.size > 0) this.#stirredAtMs = nowMs;
+    const pauseMs =
+      nowMs - this.#stirredAtMs < runLeaseMs
+        ? 0
+        : Math.min(changes.pauseMs({ pollMs: runPollMs, isLeftByOthers: true }), runLeaseMs / 3);
+    if (pauseMs > runPollMs && nowMs - this.#lookedAtMs < pauseMs) return;
+    this.#isStirred = false;
+    this.#lookedAtMs = nowMs;
+    await this.#look();
+  }
+
   async #look(): Promise<void> {
     if (this.#polling || this.#stopped) return;
     this.#polling = true;
@@ -121,7 +157,10 @@ export class Agenda {
       await this.#takeOver();
       await this.#takeAgain();
       const signaled = await store.signaled(this.#worker.id, CLAIM_MAX);
-      if (signaled.length > 0) await this.#wake(signaled);
+      if (signaled.length > 0) {
+        this.stir();
+        await this.#wake(signaled);
+      }
       await this.admissions.look();
       for (const { id, requested } of await store.requested(this.#worker.id))
         await this.#carryOut(id, requested);
@@ -129,8 +168,9 @@ export class Agenda {
       const nextMs = await store.nextDueMs();
       if (nextMs !== undefined) this.#arm(nextMs);
       await this.#sweep();
-      await this.#retention.look();
+      if (await this.#retention.look()) this.stir();
     } catch {
+      this.stir();
       // The database is away: the next look tries again, and the lease says whether runs may still act.
     } finally {
       this.#polling = false;
@@ -180,6 +220,7 @@ export class Agenda {
   /** Signals of one commit, and of those that follow at once, are taken up together. */
   #wakeSoon(runIds: readonly string[]): void {
     if (this.#stopped) return;
+    this.stir();
     if (this.#toWake.size === 0) {
       setImmediate(() => {
         const woken = [...this.#toWake];
@@ -231,6 +272,7 @@ export class Agenda {
   /** Carries out what has just been asked of runs: of those in this memory, and of those that wait. */
   async take(runIds: readonly string[]): Promise<void> {
     if (this.#stopped) return;
+    this.stir();
     const { store } = this.#worker.deps;
     if (runIds.some((id) => this.#worker.held.has(id))) {
       for (const { id, requested } of await store.requested(this.#worker.id))
@@ -264,6 +306,7 @@ export class Agenda {
   async drain(graceMs: number): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#poll);
+    this.#unfollow?.();
     clearTimeout(this.#alarm);
     this.#stopClock?.();
     await this.#ringing;

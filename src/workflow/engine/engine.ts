@@ -4,6 +4,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { Catalog } from '../catalog/primitive.ts';
@@ -39,6 +40,7 @@ export interface EngineOptions {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly changes?: Changes;
   /** Finds old versions that runs are pinned to. */
   readonly findDefinition: FindDefinition;
   /** The write that appends an event to the log; without it `emit` fails. */
@@ -91,26 +93,15 @@ export class WorkflowEngine {
   #stopping = false;
 
   constructor(options: EngineOptions) {
-    const {
-      store,
-      catalog,
-      clock,
-      limits,
-      findDefinition,
-      emit,
-      lineage,
-      audit,
-      takesRuns = true,
-      onError = () => {},
-    } = options;
+    const { store, clock, limits, emit, audit, takesRuns = true, onError = () => {} } = options;
     this.#store = store;
     this.#clock = clock;
     this.#limits = limits;
     this.#places = new QueuePlaces(!takesRuns);
     this.#takesRuns = takesRuns;
-    this.#flows = new Flows(catalog, findDefinition);
+    this.#flows = new Flows(options.catalog, options.findDefinition);
     const shared = { store, flows: this.#flows, places: this.#places, clock, limits, onError };
-    this.#worker = new Worker({ ...shared, emit, lineage });
+    this.#worker = new Worker({ ...shared, emit, lineage: options.lineage, changes: options.changes });
     this.schedules = new Scheduler({ ...shared, cancel: (runId) => this.operations.cancel(runId) });
     const perform = (claimed: Held) => this.#perform(claimed);
     this.#agenda = new Agenda(this.#worker, perform, this.schedules, takesRuns);
@@ -149,11 +140,13 @@ export class WorkflowEngine {
   /** Takes a new version of a flow. @throws AiosError when it does not compile */
   put(definition: WorkflowDefinition): void {
     this.#flows.put(definition);
+    this.#agenda.stir();
   }
 
   /** Takes a new version of a queue of runs, as the kind `run-queue` has it. */
   putQueue(body: JsonObject): void {
     this.#places.put(body);
+    this.#agenda.stir();
   }
 
   /** Takes a lease, takes over what dead workers left, and begins to look at what is due. */

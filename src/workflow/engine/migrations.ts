@@ -1,4 +1,3 @@
-import { tells } from '../../store/changes.ts';
 import type { Migration } from '../../store/migrations.ts';
 
 /**
@@ -149,8 +148,7 @@ export const workflowMigrations: Migration[] = [
         mark text,
         primary key (bulk_id, run_id)
       );
-      comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.';
-      ${tells('workflow_bulks', 'insert or update of status')}`,
+      comment on column workflow_bulk_runs.outcome is 'done, or the code of the error with which the run did not take it.'`,
   },
   {
     name: '0055_run_queues',

@@ -29,11 +29,11 @@ export class Retention {
     this.#limits = limits;
   }
 
-  /** The next rows, when it is time for them. */
-  async look(): Promise<void> {
+  /** The next rows, when it is time for them; whether the pass has more. */
+  async look(): Promise<boolean> {
     const { runRetentionMs, retentionPassMs, retentionRowsMax } = this.#limits;
     if (this.#afterId === undefined) {
-      if (this.#clock.monotonicMs() - this.#passEndedAtMs < retentionPassMs) return;
+      if (this.#clock.monotonicMs() - this.#passEndedAtMs < retentionPassMs) return false;
       this.#afterId = '';
     }
     const nowMs = this.#clock.now();
@@ -46,5 +46,6 @@ export class Retention {
     if (pass && pass.deleted > 0) countDeleted(pass.deleted);
     this.#afterId = pass?.lastId;
     if (this.#afterId === undefined) this.#passEndedAtMs = this.#clock.monotonicMs();
+    return this.#afterId !== undefined;
   }
 }

@@ -51,6 +51,8 @@ interface SchedulerOptions {
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
+  /** Called when a person changed a schedule: it may be due at once. */
+  onChange: () => void = () => {};
   /** The versions whose schedules the store knows, by flow. */
   readonly #told = new Map<string, number>();
 
@@ -180,6 +182,7 @@ export class Scheduler {
     });
     if (!committed && asked) throw new AiosError('workflow.not_scheduled', { detail: workflow });
     committed?.();
+    if (asked) this.onChange();
     // Not waited for: it lets the step under way end, and other schedules and timers are due meanwhile. A look that comes later asks again.
     if (toCancel !== undefined) void cancel(toCancel).catch(() => {});
   }

@@ -4,6 +4,7 @@ import { AiosError, toAiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Changes } from '../../store/changes.ts';
 import type { Write } from '../../store/group-commit.ts';
 import { Abandoned, canceledError, type FlowErrorBody, toFlowError } from '../catalog/flow-errors.ts';
 import { mayCleanUp } from '../interpreter/canceling.ts';
@@ -37,6 +38,7 @@ export interface WorkerDeps {
   readonly places: QueuePlaces;
   readonly clock: Clock;
   readonly limits: Limits;
+  readonly changes: Changes | undefined;
   /** The write that appends an event to the log. */
   readonly emit: ((event: CloudEvent) => Write) | undefined;
   readonly lineage: LineagePort | undefined;
