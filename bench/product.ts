@@ -102,11 +102,12 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exited;
 }
 
-/** CPU milliseconds that a process and its children have used (Linux); NaN elsewhere. */
+/** CPU milliseconds that a process and its children have used, ended ones too (Linux); NaN elsewhere. */
 export async function cpuMs(pid: number): Promise<number> {
   try {
     const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
-    const own = (Number(fields[11]) + Number(fields[12])) * 10; // clock ticks of 10 ms
+    // Clock ticks of 10 ms: its own, then those of children that have ended.
+    const own = fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * 10;
     const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8'))
       .trim()
       .split(' ')

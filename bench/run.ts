@@ -11,6 +11,7 @@ const BENCHES: Record<string, () => Promise<{ bench(options: BenchOptions): Prom
   'data-features': () => import('./data-features.ts'),
   'data-join': () => import('./data-join.ts'),
   bridges: () => import('./bridges.ts'),
+  idle: () => import('./idle.ts'),
 };
 
 export interface BenchOptions {
