@@ -136,7 +136,8 @@ export class LeasedPasses<Row extends LeasedPass> {
     this.#options = options;
     const { table, limits, changes, onError } = options;
     this.#poller = new Poller({
-      look: async () => (await this.#next()) || this.#lapsesInMs(),
+      // At the bound there is nothing to look for: the end of a pass wakes it.
+      look: async () => !this.#isFull && ((await this.#next()) || this.#lapsesInMs()),
       pollMs: limits.featureMaterializePollMs,
       changes,
       tables: [table.name],
@@ -190,9 +191,12 @@ export class LeasedPasses<Row extends LeasedPass> {
     }
   }
 
-  /** Begins with the next pass, if there is one and room for it. */
+  get #isFull(): boolean {
+    return this.#active.size >= (this.#options.atOnce ?? 1);
+  }
+
+  /** Begins with the next pass, if there is one. */
   async #next(): Promise<boolean> {
-    if (this.#active.size >= (this.#options.atOnce ?? 1)) return false;
     const pass = await this.#take();
     if (!pass) return false;
     const working: Promise<void> = this.#work(pass)
@@ -207,11 +211,12 @@ export class LeasedPasses<Row extends LeasedPass> {
 
   /** When the lease of a process that does not renew it is over. */
   async #lapsesInMs(): Promise<number | undefined> {
-    const { db, table } = this.#options;
+    const { db, table, limits } = this.#options;
     const [row] = await db.query<{ inMs: number | null }>(
       `select extract(epoch from min(lease_until) - clock_timestamp())::float8 * 1000 as "inMs" from ${table.name} where status = 'running'`,
     );
-    return row?.inMs ?? undefined;
+    if (row?.inMs == null) return undefined;
+    return row.inMs > 0 ? row.inMs : limits.featureMaterializePollMs; // another process has its row locked
   }
 
   async #take(): Promise<(Row & { attempts: number }) | undefined> {
