@@ -1,10 +1,9 @@
 // First: what the modules measure is lost if it is not set before they are imported.
 import './telemetry/meter-provider.ts';
 
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Access } from './access/access.ts';
-import { newSecret } from './access/key-format.ts';
+import { openAdminKey } from './access/admin-key.ts';
 import { accessMigrations } from './access/migrations.ts';
 import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
 import type { GrpcDoor } from './api/grpc-door.ts';
@@ -139,7 +138,8 @@ async function start(
   onProgress('Starting the database');
   const stations = await createStations(await openGround(options, closers));
   const { access, sequencer, audit } = stations;
-  const adminKey = options.role === 'worker' ? '' : await openAdminKey(options, access);
+  const adminKey =
+    options.role === 'worker' ? '' : await openAdminKey(options.dataDir, options.adminKey, access);
   onProgress('Starting the engine');
   const kpis = new KpiReader(stations.db, countRuns(stations));
   await begin(stations);
@@ -360,17 +360,4 @@ async function applyProject(
 async function publish({ contracts, log }: Stations, events: readonly CloudEvent[]): Promise<void> {
   for (const event of events) contracts.check(event);
   for (const outcome of await log.append(events)) if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-/** The admin key: given, kept from an earlier start, or made now; readable by its owner only. */
-async function openAdminKey({ dataDir, adminKey }: AppOptions, access: Access): Promise<string> {
-  const file = join(dataDir, 'admin.key');
-  const kept = adminKey ?? (await readFile(file, 'utf8').catch(() => undefined))?.trim();
-  const key = kept ?? newSecret('key');
-  await writeFile(file, `${key}\n`, { mode: 0o600 });
-  await chmod(file, 0o600); // the mode above is that of a new file
-
-  // Given by whoever runs AIOS, it is the one that counts; made here, another process over this database may have made its own.
-  await access.ensureAdminKey(key, adminKey !== undefined);
-  return key;
 }
