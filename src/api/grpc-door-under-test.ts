@@ -75,16 +75,17 @@ const functions: Record<string, FunctionModel> = {
 };
 const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
 
-const ACCESS: GrpcAccess = {
+const accessOf = (state: { isRevoked: boolean }): GrpcAccess => ({
   authenticate(authorization) {
     if (authorization === undefined) return undefined;
     if (authorization === 'Bearer good') return caller(['admin']);
     if (authorization === 'Bearer later') return Promise.resolve(caller(['admin']));
+    if (authorization === 'Bearer fleeting' && !state.isRevoked) return caller(['admin']);
     if (authorization === 'Bearer weak') return caller([]);
     throw new AiosError('access.unauthenticated', { detail: 'not valid' });
   },
   can: ({ roles }) => roles.includes('admin'),
-};
+});
 
 /** A model for each datatype that answers what it gets, and some that do not. */
 function modelsUnderTest() {
@@ -115,23 +116,23 @@ function modelsUnderTest() {
   };
 }
 
-/** The metadata of a key: `good`, `later` (looked up), `weak` (without permissions), or one that is not valid. */
+/** The metadata of a key: `good`, `later` (looked up), `fleeting` (until `isRevoked`), `weak` (without permissions), or one that is not valid. */
 export function keyOf(name = 'good'): Metadata {
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${name}`);
   return metadata;
 }
 
-/** The door over models that are functions, and a client of grpc-js. Set `isReady` to what the server shall say. */
+/** The door over models that are functions, and a client of grpc-js. `state` says what the server shall. */
 export async function openGrpcUnderTest(
   settings: Partial<GrpcSettings> = {},
   channel: ChannelCredentials = credentials.createInsecure(),
 ) {
-  const limits = limitsFrom('requestBytesMax=1000000,streamsMax=2');
+  const limits = limitsFrom('requestBytesMax=1000000,streamsMax=2,inferenceStreamsMax=3');
   const models = modelsUnderTest();
   const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
   await serving.load('echo-fp32');
-  const state = { isReady: true };
+  const state = { isReady: true, isRevoked: false };
   const door = await openGrpcDoor({
     port: 0,
     ...settings,
@@ -143,7 +144,7 @@ export async function openGrpcUnderTest(
     commit: { commit: async () => [] },
     auditLog: { entry: (item: unknown) => ({ item }) as never },
     version: '1.2.3',
-    access: ACCESS,
+    access: accessOf(state),
     isReady: async () => state.isReady,
     onFault: () => {},
   });

@@ -26,7 +26,7 @@ const CONNECTION_IDLE_MS = 300_000;
 
 export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   readonly host: string;
-  readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax'>;
+  readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax' | 'inferenceStreamsMax'>;
   readonly access: GrpcAccess;
   readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
   readonly version: string;
@@ -130,7 +130,7 @@ function inferenceHandlers(
   dataTypes: Readonly<Record<string, number>>,
 ): UntypedServiceImplementation {
   const { serving, version, isReady } = options;
-  const inference = new GrpcInference(serving, calls);
+  const inference = new GrpcInference(serving, calls, options.limits.inferenceStreamsMax);
   const models = new GrpcModels(options, dataTypes);
   return {
     ServerLive: calls.unary('public', () => ({ live: true })),

@@ -1,4 +1,4 @@
-import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
+import type { ServerUnaryCall } from '@grpc/grpc-js';
 import type { Span } from '@opentelemetry/api';
 import { AiosError } from '../kernel/errors.ts';
 import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
@@ -6,16 +6,10 @@ import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import type { GrpcCalls } from './grpc-call.ts';
+import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
 import { endSpan, parentOf, type TracedCall, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
 
-/** Requests of one stream that are under way at once: past it the client's are not read. */
-const STREAM_OPEN_MAX = 64;
-
-interface StreamAnswer {
-  readonly error_message: string;
-  readonly infer_response: Partial<ModelInferResponse>;
-}
 type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata'> & {
   on(event: 'cancelled', listener: () => void): unknown;
 } & TracedCall;
@@ -24,10 +18,13 @@ type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metad
 export class GrpcInference {
   readonly #serving: Pick<Serving, 'infer'>;
   readonly #calls: GrpcCalls;
+  readonly #places: StreamPlaces;
 
-  constructor(serving: Pick<Serving, 'infer'>, calls: GrpcCalls) {
+  /** @param streamsMax open at once */
+  constructor(serving: Pick<Serving, 'infer'>, calls: GrpcCalls, streamsMax: number) {
     this.#serving = serving;
     this.#calls = calls;
+    this.#places = new StreamPlaces(streamsMax);
   }
 
   readonly infer = async (
@@ -41,65 +38,66 @@ export class GrpcInference {
     return answer;
   };
 
-  readonly stream = (call: ServerDuplexStream<ModelInferRequest, StreamAnswer>): void => {
+  readonly stream = (call: InferenceCall): void => {
     const fail = (error: unknown) => call.emit('error', this.#calls.faultOf(error));
+    const read = () => {
+      if (call.cancelled) return; // gone while its key was looked up
+      this.#places.take(call);
+      this.#read(call, fail);
+    };
     try {
-      const caller = this.#calls.caller(call.metadata, 'serving.infer');
-      if (caller instanceof Promise) caller.then((known) => this.#read(call, known)).catch(fail);
-      else this.#read(call, caller);
+      const caller = this.#caller(call);
+      if (caller instanceof Promise) caller.then(read).catch(fail);
+      else read();
     } catch (error) {
       fail(error);
     }
   };
 
-  #read(call: ServerDuplexStream<ModelInferRequest, StreamAnswer>, caller: Caller): void {
+  #read(call: InferenceCall, fail: (error: unknown) => void): void {
     const patience = new Patience(call);
     const { signal } = patience;
-    let open = 0;
-    let written = Promise.resolve();
-    call.on('data', (request: ModelInferRequest) => {
-      if (++open >= STREAM_OPEN_MAX) call.pause();
-      const answer = this.#answerTraced(request, call, caller, signal);
-      written = written.then(async () => {
-        const message = await answer;
-        if (!signal.aborted) call.write(message);
-        if (open-- === STREAM_OPEN_MAX) call.resume();
-      });
+    answerInOrder(call, {
+      signal,
+      fail,
+      answer: (request) => this.#answerTraced(request, call, signal),
+      finished: () => {
+        patience.isAnswered = true;
+      },
     });
-    const end = () => {
-      patience.isAnswered = true;
-      call.end();
-    };
-    call.on('end', () => void written.then(end));
+  }
+
+  #caller(call: Cancelable): Caller | Promise<Caller> {
+    return this.#calls.caller(call.metadata, 'serving.infer');
   }
 
   /** Each message has a span of its own: it is a request with an outcome, and a stream may live for days. */
-  #answerTraced(
-    request: ModelInferRequest,
-    call: Cancelable,
-    caller: Caller,
-    signal: AbortSignal,
-  ): Promise<StreamAnswer> {
+  #answerTraced(request: ModelInferRequest, call: Cancelable, signal: AbortSignal): Promise<StreamAnswer> {
     const parent = this.#calls.isTraced ? parentOf(call.metadata) : undefined;
-    if (parent === undefined) return this.#answer(request, call, caller, signal);
-    return withSpan(parent, call, (span) => this.#answer(request, call, caller, signal, span));
+    if (parent === undefined) return this.#answer(request, call, signal);
+    return withSpan(parent, call, (span) => this.#answer(request, call, signal, span));
   }
 
+  /** Who asks is looked at with every message, as with every call: a key that was revoked ends the stream. */
   async #answer(
     request: ModelInferRequest,
     call: Cancelable,
-    caller: Caller,
     signal: AbortSignal,
     span?: Span,
   ): Promise<StreamAnswer> {
+    let caller: Caller | undefined;
     try {
+      const found = this.#caller(call);
+      caller = found instanceof Promise ? await found : found;
       const infer_response = await this.#infer(request, call, caller, signal);
       if (span) endSpan(span, 0);
       return { error_message: '', infer_response };
     } catch (error) {
+      const isShutOut = !caller && error instanceof AiosError && error.code.startsWith('access.');
       // The stream lives on: the fault is that of one request.
       const { code, details } = this.#calls.faultOf(error);
       if (span) endSpan(span, code);
+      if (isShutOut) throw error;
       const { id, model_name, model_version } = request;
       return { error_message: details, infer_response: { id, model_name, model_version } };
     }

@@ -51,7 +51,7 @@ describe('a degraded answer', () => {
 });
 
 it('the rate of a key is counted at the door of gRPC', async () => {
-  const grpc = new GrpcInference(serving, {} as never);
+  const grpc = new GrpcInference(serving, {} as never, 1);
   const call = { getDeadline: () => Number.POSITIVE_INFINITY, on: () => {}, metadata: new Metadata() };
   const message = {
     model_name: 'limited',
