@@ -45,7 +45,7 @@ export async function readOutputs(folder: string, limits: Limits, nowMs: number)
   const lines = await read(join(folder, 'metrics.jsonl'), limits.trainingLogBytesMax, 'trainingLogBytesMax');
   const logged = lines ? metricsOf(text(lines), nowMs) : [];
   // What the model is said to have at its end comes after what was told on the way.
-  const after = 1 + Math.max(-1, ...logged.map(({ step }) => step));
+  const after = 1 + lastStep(logged);
   const values = Object.entries(metrics as Record<string, number>);
   return {
     onnx,
@@ -63,8 +63,20 @@ function metricsOf(lines: string, nowMs: number): NewMetric[] {
     const value = parse(`metrics.jsonl, line ${i + 1}`, line);
     if (!isObject(value) || typeof value.key !== 'string' || typeof value.value !== 'number')
       throw invalid(`metrics.jsonl, line ${i + 1}: {"key": "loss", "value": 0.4, "step": 3} was expected.`);
-    return [{ key: value.key, value: value.value, atMs: nowMs, step: Number(value.step ?? 0) }];
+    const step = value.step ?? 0;
+    if (typeof step !== 'number' || !Number.isSafeInteger(step))
+      throw invalid(
+        `metrics.jsonl, line ${i + 1}: step is ${JSON.stringify(step)}; a whole number was expected.`,
+      );
+    return [{ key: value.key, value: value.value, atMs: nowMs, step }];
   });
+}
+
+/** -1 without any. A loop: as arguments of `Math.max`, 130,000 lines overflow the stack. */
+function lastStep(metrics: readonly NewMetric[]): number {
+  let last = -1;
+  for (const { step } of metrics) if (step > last) last = step;
+  return last;
 }
 
 async function read(
