@@ -61,7 +61,15 @@ export function createTracking(
     trainingRuns,
     trackingArtifacts,
     trainersFile: process.env.AIOS_TRAINERS || undefined,
-    fill: (text) => compileTemplate(text, ['env', 'secrets']).resolve(variables),
+    fill(text) {
+      const secrets: string[] = [];
+      const told = (source: 'env' | 'secrets', name: string) => {
+        const value = variables(source, name);
+        if (source === 'secrets' && value !== undefined) secrets.push(value);
+        return value;
+      };
+      return { text: compileTemplate(text, ['env', 'secrets']).resolve(told), secrets };
+    },
     async openDataset({ name, version = 'latest' }, path) {
       const found = await datasets.version(name, version === 'latest' ? version : Number(version));
       await datasets.writeTo(path, found);

@@ -47,7 +47,7 @@ describe('the train step', () => {
       trainers: {
         logistic: {
           command: [process.execPath, script],
-          environment: { FETCH_TOKEN: `\${secrets.FETCH}` },
+          environment: { FETCH_TOKEN: `key-\${secrets.FETCH}` },
           costPerHourUsd: 3600,
         },
         brief: { command: [process.execPath, script], timeout: 'PT1S' },
@@ -134,7 +134,7 @@ describe('the train step', () => {
     const log = await logOf(ended.id);
     expect(log).toContain('data: PAR1 version 1');
     expect(log).toContain('step 7: weight');
-    expect(log).toContain('secret is *** with 8 characters, rate is 0.5');
+    expect(log).toContain('secret is key-*** with 12 characters, rate is 0.5');
     const { costs } = await ask('GET', `/api/v1/runs/${ended.id}`);
     expect(costs).toMatchObject([{ service: 'training', resource: 'logistic', unit: 'seconds' }]);
     // Its key is of no use to anybody afterwards.
@@ -191,6 +191,24 @@ describe('the train step', () => {
       [ids],
     );
     expect(second!.started_at).toBeGreaterThanOrEqual(first!.ended_at);
+  });
+
+  it('goes on with the next one when one that waits is canceled', async () => {
+    const input = (parameters: JsonObject) => ({ input: { trainer: 'logistic', parameters } });
+    const start = async (parameters: JsonObject) =>
+      (await ask('POST', '/api/v1/workflows/learn/runs?wait=0s', input(parameters))).id;
+    const active = await start({ steps: 1, mode: 'hang' });
+    await eventually(async () => expect(await logOf(active)).toContain('waiting as'));
+    const canceled = await start({ steps: 1 });
+    const next = await start({ steps: 1 });
+    await ask('POST', `/api/v1/runs/${canceled}/cancel`, {});
+    await eventually(async () =>
+      expect(await ask('GET', `/api/v1/runs/${canceled}`)).toMatchObject({ status: 'canceled' }),
+    );
+    await ask('POST', `/api/v1/runs/${active}/cancel`, {});
+    await eventually(async () =>
+      expect(await ask('GET', `/api/v1/runs/${next}`)).toMatchObject({ status: 'completed' }),
+    );
   });
 
   it('answers a repetition with what it came to, and runs it once', async () => {

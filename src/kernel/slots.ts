@@ -1,11 +1,16 @@
-import { AiosError } from '../../kernel/errors.ts';
+import { AiosError } from './errors.ts';
 
-/** How many calls of one model are under way; the others wait in the order in which they came. */
+/**
+ * How many of one kind are under way at a time (calls of a model, trainings); the others wait in the order in which they came, and one that is canceled leaves
+ * the line without taking a turn.
+ *
+ * @example const release = await slots.take({ concurrencyMax: 2, queueMax: 100 }, 'gpt', signal); try { … } finally { release(); }
+ */
 export class Slots {
   #used = 0;
   readonly #waiting = new Set<{ take: () => void; max: number }>();
 
-  /** Calls that wait. */
+  /** How many wait. */
   get queued(): number {
     return this.#waiting.size;
   }
@@ -27,7 +32,7 @@ export class Slots {
     }
     if (this.#waiting.size >= queueMax)
       throw new AiosError('request.overloaded', {
-        detail: `${this.#used} calls of ${label} are under way and ${this.#waiting.size} wait, as many as its endpoint allows.`,
+        detail: `${this.#used} of ${label} are under way and ${this.#waiting.size} wait, as many as may.`,
         extensions: { limitName: 'queueMax', limit: queueMax },
       });
     await new Promise<void>((resolve, reject) => {

@@ -3,6 +3,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type Committer, plannedLane, write } from '../../store/group-commit.ts';
 import { columns, timestamp } from '../../store/rows.ts';
+import { StreamRedaction } from './stream-redaction.ts';
 
 interface LogPiece {
   readonly runId: string;
@@ -20,6 +21,13 @@ export interface ToldLogPiece extends LogPiece {
 const FLUSH_MS = 500; // what a person who looks on waits for at most
 const TAIL_CHARS = 2_000;
 const PIECE_CHARS = 64 * 1024;
+
+const STREAMS = ['stdout', 'stderr'] as const;
+
+const redactionOf = (secrets: readonly string[]) => ({
+  stdout: new StreamRedaction(secrets),
+  stderr: new StreamRedaction(secrets),
+});
 
 const logLane = plannedLane<LogPiece>({
   name: 'training logs',
@@ -54,8 +62,7 @@ export class TrainingLog {
   #flushed: Promise<unknown> = Promise.resolve();
   /** The end of it, for the error of a training that failed. */
   tail = '';
-  /** What may not be kept: the secrets that the command was given. */
-  secrets: readonly string[] = [];
+  #redaction = redactionOf([]);
 
   constructor(
     commit: Committer,
@@ -70,8 +77,22 @@ export class TrainingLog {
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
 
+  /** What may not be kept of what comes from now on: the secrets that the command was given. */
+  withhold(secrets: readonly string[]): void {
+    this.#redaction = redactionOf(secrets);
+  }
+
   add(stream: LogPiece['stream'], text: string): void {
-    const safe = this.#redacted(text);
+    this.#take(stream, this.#redaction[stream].add(text.replaceAll('\0', '�'))); // Postgres takes NUL in no text
+  }
+
+  /** Both streams have ended: what was held back, as it might have become a secret, is none. */
+  endOfStreams(): void {
+    for (const stream of STREAMS) this.#take(stream, this.#redaction[stream].end());
+  }
+
+  #take(stream: LogPiece['stream'], safe: string): void {
+    if (safe === '') return;
     this.tail = (this.tail + safe).slice(-TAIL_CHARS);
     if (this.#bytes >= this.#bytesMax) return;
     const clean = safe.slice(0, this.#bytesMax - this.#bytes);
@@ -84,16 +105,10 @@ export class TrainingLog {
     else this.#waiting.push({ ...this.#of, stream, text: told, at: this.#clock.now() });
   }
 
-  /** Without secrets, and without NUL, which Postgres takes in no text. */
-  #redacted(text: string): string {
-    let safe = text.replaceAll('\0', '�');
-    for (const secret of this.secrets) if (secret.length > 0) safe = safe.replaceAll(secret, '***');
-    return safe;
-  }
-
   /** Resolves once all of it is durable. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
+    this.endOfStreams();
     this.#flush();
     await this.#flushed;
   }

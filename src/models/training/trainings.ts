@@ -6,6 +6,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { type MicroUsd, microUsd } from '../../kernel/money.ts';
+import { Slots } from '../../kernel/slots.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Committer } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
@@ -39,8 +40,8 @@ export interface TrainingDependencies {
   trackingArtifacts: TrackingArtifacts;
   /** The operator's file of trainers. */
   trainersFile: string | undefined;
-  /** Fills `${secrets.NAME}` in. @throws AiosError for one that is not set */
-  fill(text: string): string;
+  /** Fills `${secrets.NAME}` in, and says what was. @throws AiosError for one that is not set */
+  fill(text: string): { text: string; secrets: readonly string[] };
   /** Writes the Parquet file of a version to a path. @throws AiosError for one that is not there */
   openDataset(named: { name: string; version?: number | string }, path: string): Promise<OpenedDataset>;
   /** A key for the MLflow calls of one training, in force for so long at most. */
@@ -92,8 +93,7 @@ interface Begun {
  */
 export class Trainings {
   readonly #deps: TrainingDependencies;
-  readonly #waiting: (() => void)[] = [];
-  #active = 0;
+  readonly #slots = new Slots();
   #url: string | undefined;
 
   constructor(dependencies: TrainingDependencies) {
@@ -111,7 +111,7 @@ export class Trainings {
   async train(call: TrainingCall): Promise<TrainingResult> {
     const key = `${call.idempotencyKey}#${call.attempt}`;
     const trainer = await readTrainer(this.#deps.trainersFile, call.trainer);
-    await this.#slot(call.signal);
+    const release = await this.#slot(call);
     try {
       const [row] = await this.#deps.db.query<TrainingRow>(
         'select training_run, host, process, result from trainings where key = $1',
@@ -121,21 +121,21 @@ export class Trainings {
       if (row) await this.#endEarlier(row);
       return await this.#run(call, key, trainer);
     } finally {
-      this.#active--;
-      this.#waiting.shift()?.();
+      release();
     }
   }
 
-  /** Waits for its turn. */
-  async #slot(signal: AbortSignal): Promise<void> {
-    while (this.#active >= this.#deps.limits.trainingsActiveMax) {
-      if (signal.aborted) throw canceled();
-      await new Promise<void>((free) => {
-        this.#waiting.push(free);
-        signal.addEventListener('abort', () => free(), { once: true });
-      });
+  /** Waits for its turn: in the order of coming, for as long as it takes; the step's deadline bounds it. */
+  async #slot({ trainer, signal }: TrainingCall): Promise<() => void> {
+    const slots = {
+      concurrencyMax: this.#deps.limits.trainingsActiveMax,
+      queueMax: Number.POSITIVE_INFINITY,
+    };
+    try {
+      return await this.#slots.take(slots, trainer, signal);
+    } catch (error) {
+      throw signal.aborted ? canceled() : error;
     }
-    this.#active++;
   }
 
   async #endEarlier({ training_run: id, host, process }: TrainingRow): Promise<void> {
@@ -246,9 +246,9 @@ export class Trainings {
     const issued = this.#url === undefined ? undefined : await issueKey(`training ${trainingRun}`, timeoutMs);
     try {
       await writeFile(join(folder, 'parameters.json'), JSON.stringify(call.parameters, undefined, 2));
-      const given = Object.entries(trainer.environment).map(([name, text]) => [name, fill(text)]);
-      const secrets = given.flatMap(([name, text]) => (trainer.environment[name!] === text ? [] : [text!]));
-      log.secrets = issued ? [...secrets, issued.key] : secrets;
+      const given = Object.entries(trainer.environment).map(([name, text]) => ({ name, ...fill(text) }));
+      const secrets = given.flatMap((each) => each.secrets);
+      log.withhold(issued ? [...secrets, issued.key] : secrets);
       const untold = new AbortController();
       const tracking = issued && { url: this.#url!, key: issued.key, trainingRun };
       const { identity, ended } = startTraining({
@@ -256,7 +256,7 @@ export class Trainings {
         folder: trainer.folder ?? folder,
         environment: {
           ...environmentOf(call, folder, datasets, tracking),
-          ...Object.fromEntries(given),
+          ...Object.fromEntries(given.map(({ name, text }) => [name, text])),
         },
         niceness: trainer.niceness,
         timeoutMs,
@@ -270,6 +270,7 @@ export class Trainings {
         throw error;
       });
       const result = await outcome;
+      log.endOfStreams();
       if (result instanceof Error) throw result;
       return result;
     } finally {

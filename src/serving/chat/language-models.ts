@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { Slots } from '../../kernel/slots.ts';
 import { type CallLogPort, CallRecord } from './call-record.ts';
 import { CallScopes } from './call-scope.ts';
 import { completed, streamed } from './completions.ts';
@@ -12,7 +13,6 @@ import { splitReference } from './reference.ts';
 import { checkRequest, mostOf, questionOf } from './request.ts';
 import { cacheKey, type KeptAnswer, keptForMs, type Leader, ResponseCache } from './response-cache.ts';
 import { Route } from './routing.ts';
-import { Slots } from './slots.ts';
 import { StructuredOutput } from './structured-output.ts';
 import { embeddedByTensors, type TensorPort } from './tensor-embeddings.ts';
 import type { Upstream } from './upstream.ts';
