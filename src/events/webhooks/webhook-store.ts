@@ -77,16 +77,28 @@ export async function insertWebhook(tx: Queryable, webhook: Webhook): Promise<bo
   return rows.length > 0;
 }
 
-/** Writes what may change; a webhook that is disabled loses its place in the log, so that it holds nothing of it back. */
-export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<void> {
-  const { id, url, description, selection, secrets, status, disabledReason, failingSince, updatedAt } =
-    webhook;
+/**
+ * A webhook that nobody else changes until the transaction ends, so that what is written is what was read with the change. By a lock of its own: who delivers
+ * holds the place of the group when it comes to the row of the webhook, who disables needs the place last.
+ */
+export async function lockWebhook(tx: Queryable, id: string): Promise<Webhook | undefined> {
+  await tx.query("select pg_advisory_xact_lock(hashtextextended('webhook ' || $1, 0))", [id]);
+  return readWebhook(tx, id);
+}
+
+/**
+ * Writes what may change of one that is locked; nothing when it was deleted. One that is disabled loses its place in the log, so that it holds nothing of it
+ * back; one that is enabled again begins without failures, which deliveries alone note otherwise.
+ */
+export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<Webhook | undefined> {
+  const { id, url, description, selection, secrets, status, disabledReason, updatedAt } = webhook;
   // First: who delivers holds the place of the group when it comes to the row of the webhook.
   if (status === 'disabled')
     await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
-  await tx.query(
+  const [row] = await tx.query<Webhook>(
     `update webhooks set url = $2, description = $3, selection = $4, secrets = $5, status = $6, disabled_reason = $7,
-       failing_since = $8, updated_at = $9 where id = $1`,
+       failing_since = case when status = 'disabled' and $6 = 'active' then null else failing_since end, updated_at = $8
+     where id = $1 returning ${WEBHOOK}`,
     [
       id,
       url,
@@ -95,10 +107,10 @@ export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<vo
       JSON.stringify(secrets),
       status,
       disabledReason,
-      failingSince === null ? null : timestamp(failingSince),
       timestamp(updatedAt),
     ],
   );
+  return row;
 }
 
 export async function deleteWebhook(tx: Queryable, id: string): Promise<boolean> {

@@ -19,6 +19,7 @@ import {
   deleteWebhook,
   dueInMs,
   insertWebhook,
+  lockWebhook,
   markFailing,
   readDeliveries,
   readWebhook,
@@ -146,7 +147,7 @@ export class Webhooks {
   /** @throws AiosError `webhooks.unknown` */
   async get(id: string): Promise<Webhook> {
     const webhook = await readWebhook(this.#dependencies.db, id);
-    if (!webhook) throw new AiosError('webhooks.unknown', { detail: `There is no webhook “${id}”.` });
+    if (!webhook) throw unknown(id);
     return webhook;
   }
 
@@ -156,55 +157,38 @@ export class Webhooks {
     { url, description, types, filter, enabled }: WebhookWanted,
     by: Actor,
   ): Promise<Webhook> {
-    const known = await this.get(id);
-    const selection = {
-      types: types ?? known.selection.types,
-      filter: filter ?? known.selection.filter,
-    };
-    compileSelection(selection);
-    const isEnabled = enabled ?? known.status === 'active';
-    const webhook: Webhook = {
-      ...known,
-      url: url === undefined ? known.url : addressOf(url),
-      description: description ?? known.description,
-      selection,
-      status: isEnabled ? 'active' : 'disabled',
-      disabledReason: isEnabled ? null : (known.disabledReason ?? 'It was disabled by a person.'),
-      failingSince: isEnabled && known.status === 'disabled' ? null : known.failingSince,
-      updatedAt: this.#dependencies.clock.now(),
-    };
-    await this.#commit(
-      async (tx) => {
-        await updateWebhook(tx, webhook);
-        return true;
-      },
-      { action: 'changed', id, by, payload: shownOf(webhook) },
-    );
+    const webhook = await this.#change(id, by, 'changed', (known) => {
+      const selection = {
+        types: types ?? known.selection.types,
+        filter: filter ?? known.selection.filter,
+      };
+      compileSelection(selection);
+      const isEnabled = enabled ?? known.status === 'active';
+      return {
+        ...known,
+        url: url === undefined ? known.url : addressOf(url),
+        description: description ?? known.description,
+        selection,
+        status: isEnabled ? 'active' : 'disabled',
+        disabledReason: isEnabled ? null : (known.disabledReason ?? 'It was disabled by a person.'),
+      };
+    });
     await this.#look();
     return webhook;
   }
 
-  /** Gives it a new secret, told once; the one before signs too for `webhookSecretMs`. */
+  /** Gives it a new secret, told once; those before sign too for `webhookSecretMs`. */
   async rotate(id: string, by: Actor): Promise<{ webhook: Webhook; secret: string }> {
-    const known = await this.get(id);
     const { clock, limits } = this.#dependencies;
     const nowMs = clock.now();
     const secret = newWebhookSecret();
-    const before = known.secrets
-      .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
-      .map(({ sealed, untilMs }) => ({ sealed, untilMs: untilMs ?? nowMs + limits.webhookSecretMs }));
-    const webhook = {
-      ...known,
-      secrets: [{ sealed: this.#secrets.seal(secret), untilMs: null }, ...before],
-      updatedAt: nowMs,
-    };
-    await this.#commit(
-      async (tx) => {
-        await updateWebhook(tx, webhook);
-        return true;
-      },
-      { action: 'rotated', id, by, payload: {} },
-    );
+    const sealed = this.#secrets.seal(secret);
+    const webhook = await this.#change(id, by, 'rotated', (known) => {
+      const before = known.secrets
+        .filter(({ untilMs }) => untilMs === null || untilMs > nowMs)
+        .map((earlier) => ({ ...earlier, untilMs: earlier.untilMs ?? nowMs + limits.webhookSecretMs }));
+      return { ...known, secrets: [{ sealed, untilMs: null }, ...before] };
+    });
     await this.#look();
     return { webhook, secret };
   }
@@ -372,7 +356,7 @@ export class Webhooks {
     });
     await this.#commit(
       async (tx) => {
-        const current = await readWebhook(tx, id);
+        const current = await lockWebhook(tx, id);
         if (current?.status !== 'active') return false;
         await updateWebhook(tx, { ...current, status: 'disabled', disabledReason: reason, updatedAt: nowMs });
         return true;
@@ -380,6 +364,25 @@ export class Webhooks {
       { action: 'disabled', id, by: undefined, payload: { reason } },
       [alert],
     );
+  }
+
+  /** Makes of what there is what there will be, while nobody else changes it. @throws AiosError `webhooks.unknown`, and what `next` throws */
+  async #change(
+    id: string,
+    by: Actor,
+    action: 'changed' | 'rotated',
+    next: (known: Webhook) => Webhook,
+  ): Promise<Webhook> {
+    const { db, clock, record } = this.#dependencies;
+    const [webhook, committed] = await db.transaction(async (tx) => {
+      const known = await lockWebhook(tx, id);
+      const changed = known && (await updateWebhook(tx, { ...next(known), updatedAt: clock.now() }));
+      if (!changed) throw unknown(id);
+      const payload = action === 'changed' ? shownOf(changed) : {};
+      return [changed, await writeInTransaction(tx, [record({ action, id, by, payload })])] as const;
+    });
+    committed();
+    return webhook;
   }
 
   /** A change and what is recorded of it, together; nothing when nothing was changed. */
@@ -397,3 +400,5 @@ export class Webhooks {
     return committed !== undefined;
   }
 }
+
+const unknown = (id: string) => new AiosError('webhooks.unknown', { detail: `There is no webhook “${id}”.` });
