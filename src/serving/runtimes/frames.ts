@@ -14,7 +14,7 @@ import {
  *   per tensor: u8 datatype, u8 rank, u16 0, u32 bytes of the data, rank × u32, padding, data, padding.
  * Names are not sent: both sides know the model's order.
  */
-const FRAME_HEADER_BYTES = 16;
+export const FRAME_HEADER_BYTES = 16;
 const TENSOR_HEADER_BYTES = 8;
 const CODES = Object.fromEntries(DATATYPES.map((name, code) => [name, code])) as Record<Datatype, number>;
 

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
-import { decodeFrame, encodeBytes, encodeFrame, FRAME, type Frame, frameBytes, textOf } from './frames.ts';
+import { FrameReader } from './frame-reader.ts';
+import { decodeFrame, encodeBytes, encodeFrame, FRAME, type Frame, textOf } from './frames.ts';
 import type { SessionOptions } from './onnx-session.ts';
 import {
   type BatchAnswer,
@@ -58,7 +59,6 @@ class OnnxReplica implements Replica {
   readonly #listeners: ((reason: Error) => void)[] = [];
   /** Who waits for an answer; they come in the order of asking. */
   readonly #waiting: { resolve(frame: Frame): void; reject(error: Error): void }[] = [];
-  #received: Uint8Array | undefined;
   #stderr = '';
   #ended: Error | undefined;
 
@@ -78,7 +78,8 @@ class OnnxReplica implements Replica {
       },
     );
     this.#channel = this.#child.stdio[3] as Duplex;
-    this.#channel.on('data', (chunk: Uint8Array) => this.#receive(chunk));
+    const reader = new FrameReader((frame) => this.#waiting.shift()?.resolve(decodeFrame(frame)));
+    this.#channel.on('data', (chunk: Uint8Array) => reader.push(chunk));
     this.#channel.on('error', () => {}); // the exit says more
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
@@ -138,20 +139,6 @@ class OnnxReplica implements Replica {
       this.#waiting.push({ resolve, reject });
       this.#channel.write(frame);
     });
-  }
-
-  #receive(chunk: Uint8Array): void {
-    let received = this.#received ? Buffer.concat([this.#received, chunk]) : chunk;
-    this.#received = undefined;
-    while (received.length > 0) {
-      const needed = frameBytes(received, received.length);
-      if (needed === 0 || received.length < needed) {
-        this.#received = received;
-        return;
-      }
-      this.#waiting.shift()?.resolve(decodeFrame(received.subarray(0, needed)));
-      received = received.subarray(needed);
-    }
   }
 
   #end(reason: Error): void {
