@@ -12,6 +12,9 @@ export const MODELS = {
   cnn: { features: 256, outputs: 10, build: () => convolution() },
 } as const;
 
+/** Columns of `identity`, which gives back what it takes: 1,000 numbers of 4 bytes a row. */
+export const IDENTITY_COLUMNS = 1000;
+
 export type ModelName = keyof typeof MODELS;
 
 /** He's initialization: activations keep their size from layer to layer, so that answers tell rows apart. */
@@ -147,13 +150,23 @@ export async function writeProject(folder: string): Promise<Record<ModelName, st
   await writeFile(join(folder, 'aios.yaml'), 'name: bench\n');
   for (const [name, { model, serving }] of Object.entries(SERVED)) {
     const at = join(folder, 'models', name);
-    await mkdir(at, { recursive: true });
     files[model] ??= join(at, 'model.onnx');
-    await writeFile(join(at, 'model.onnx'), MODELS[model].build());
-    await writeFile(
-      join(at, 'model.yaml'),
-      `name: ${name}\nfile: model.onnx\nalias: champion\nserving: ${serving}\n`,
-    );
+    await writeModel(at, name, MODELS[model].build(), serving);
   }
+  const identity = onnxModel({
+    nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    inputs: [matrix('x', IDENTITY_COLUMNS)],
+    outputs: [matrix('y', IDENTITY_COLUMNS)],
+  });
+  await writeModel(join(folder, 'models', 'identity'), 'identity', identity, '{ replicas: 1 }');
   return files;
+}
+
+async function writeModel(folder: string, name: string, bytes: Uint8Array, serving: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'model.onnx'), bytes);
+  await writeFile(
+    join(folder, 'model.yaml'),
+    `name: ${name}\nfile: model.onnx\nalias: champion\nserving: ${serving}\n`,
+  );
 }

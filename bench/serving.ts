@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { median, round3 } from './load.ts';
 import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
+import { largeAnswers } from './serving-large.ts';
 import type { LoadCommand, LoadReport } from './serving-load.ts';
 import { type ModelName, writeProject } from './serving-models.ts';
 import { type Peer, startPeers } from './serving-peers.ts';
@@ -61,7 +62,7 @@ interface Setting {
 
 /**
  * Inference over HTTP with authentication, metrics, tracing and audit on, against an empty handler of the same kind of server, the raw runtime, and
- * MLServer and BentoML on the same files; in turn, medians over the rounds. `--part` picks one of: figures, rows, kill, peers.
+ * MLServer and BentoML on the same files; in turn, medians over the rounds. `--part` picks one of: figures, rows, large, kill, peers.
  */
 export async function bench(options: BenchOptions): Promise<Figures> {
   const folder = await temporaryFolder();
@@ -87,6 +88,7 @@ export async function bench(options: BenchOptions): Promise<Figures> {
     return {
       ...(isWanted('figures') || isWanted('peers') ? await measure(setting, peers) : {}),
       ...(isWanted('rows') ? await mixedRows(setting) : {}),
+      ...(isWanted('large') ? await largeAnswers(product, options) : {}),
       ...(isWanted('kill') ? await killReplicas(setting) : {}),
       rounds: options.rounds,
     };
