@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
-import { type ArrayParameters, arrayParametersOf, encodeArrays } from './array-parameters.ts';
+import { Packet, type RowReaders } from './packet.ts';
+import { prepared } from './prepared.ts';
 import { parseTimestamp } from './rows.ts';
 
 /** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
@@ -30,10 +30,16 @@ export interface Database extends Queryable {
   close(): Promise<void>;
 }
 
+/** SQL with its values in `$n`. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+
 export interface DedicatedConnection extends Queryable {
   readonly lost: boolean;
-  /** What `send` asks before it returns leaves in one packet: a write to the socket costs about 15 µs, whatever its size. */
-  together<T>(send: () => T): T;
+  /** Commits the statements together, in one round trip, or none of them; answers with the rows of each. */
+  transact(statements: readonly Statement[]): Promise<object[][]>;
   /** Calls back with each message (NOTIFY) of a channel as long as the connection stands. */
   listen(channel: string, told: (message: string) => void): Promise<void>;
   close(): Promise<void>;
@@ -53,29 +59,6 @@ const SESSION_OPTIONS = '-c timezone=UTC -c enable_seqscan=off -c jit=off';
 const types = new pg.TypeOverrides();
 types.setTypeParser(20, Number); // int8
 types.setTypeParser(1184, parseTimestamp); // timestamptz
-
-interface Statement {
-  name: string;
-  arrays: ArrayParameters;
-}
-
-const statements = new Map<string, Statement>();
-
-/** A statement's name is the digest of its text: the same text is parsed and planned once per connection. */
-function prepared(text: string, values: readonly unknown[] | undefined): pg.QueryConfig {
-  let statement = statements.get(text);
-  if (statement === undefined) {
-    const name = createHash('sha1').update(text).digest('hex').slice(0, 20);
-    statement = { name, arrays: arrayParametersOf(text) };
-    statements.set(text, statement);
-  }
-  const { name, arrays } = statement;
-  return {
-    name,
-    text,
-    values: values && arrays.length > 0 ? encodeArrays(arrays, values) : (values as unknown[]),
-  };
-}
 
 /**
  * Opens a pool on a Postgres of version 14 or later. Its statements are given up after `statementMs`; without it, never.
@@ -182,6 +165,7 @@ class PostgresDatabase implements Database {
   async connect(): Promise<DedicatedConnection> {
     const client = new pg.Client(this.#config);
     let lost = false;
+    const readers: RowReaders = new Map();
     client.on('error', () => {
       lost = true;
     });
@@ -194,14 +178,12 @@ class PostgresDatabase implements Database {
         return lost;
       },
       query: async (text, values) => (await client.query(prepared(text, values))).rows,
-      together(send) {
-        const stream = socketOf(client);
-        stream.cork();
-        try {
-          return send();
-        } finally {
-          stream.uncork();
-        }
+      async transact(statements) {
+        if (statements.length === 0) return [];
+        const asked = statements.map(({ text, values }) => prepared(text, values));
+        const packet = new Packet(asked, readers, types);
+        client.query(packet as unknown as pg.Submittable);
+        return packet.done;
       },
       async listen(channel, told) {
         client.on('notification', (notice) => {

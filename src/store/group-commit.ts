@@ -6,6 +6,7 @@ import {
   type Database,
   type DedicatedConnection,
   type Queryable,
+  type Statement,
   unavailable,
 } from './database.ts';
 
@@ -35,7 +36,7 @@ export interface Lane<Item, Result = void> {
 
 /** Statements, and what their rows mean. */
 export interface Plan<Result = void> {
-  readonly statements: readonly { readonly text: string; readonly values: readonly unknown[] }[];
+  readonly statements: readonly Statement[];
   /** One result per item, in their order. */
   results?(rows: readonly (readonly object[])[]): readonly Result[];
 }
@@ -250,21 +251,19 @@ export class GroupCommit implements Committer {
     lanes: readonly LaneRows[],
     plans: readonly Plan<unknown>[],
   ): Promise<boolean> {
-    const answers = tx.together(() => [
-      [tx.query('begin')],
-      ...plans.map(({ statements }) => statements.map(({ text, values }) => tx.query(text, values))),
-      // After a statement that failed this is a rollback.
-      [tx.query('commit')],
-    ]);
-    const outcomes = await Promise.allSettled(answers.flat());
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed) {
-      if (classify(failed.reason) === 'lost') throw failed.reason;
+    let rows: object[][];
+    try {
+      rows = await tx.transact(plans.flatMap(({ statements }) => statements));
+    } catch (error) {
+      if (classify(error) === 'lost') throw error;
       return false;
     }
-    for (const [index, rows] of lanes.entries()) {
-      const results = plans[index]!.results?.(await Promise.all(answers[index + 1]!));
-      if (results) settle(rows, results);
+    let at = 0;
+    for (const [index, lane] of lanes.entries()) {
+      const { statements, results } = plans[index]!;
+      const found = results?.(rows.slice(at, at + statements.length));
+      at += statements.length;
+      if (found) settle(lane, found);
     }
     return true;
   }
