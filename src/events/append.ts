@@ -79,6 +79,9 @@ export function appendAll(items: readonly EventItem[]): Plan<Appended> {
   };
 }
 
+/** Before it there are no keys: while it is in force none of them has to be looked up (2 of 12 µs an event). */
+const FIRST_GENERATION = 1;
+
 /**
  * As `appendAll`, for events none of which has come before, which is so nearly always: two inserts straight from the parameters, a third of the
  * work. An event that did come before makes the statement fail, by the unique key of the generation in force or by the division, and the flush
@@ -110,7 +113,7 @@ export function appendFresh(items: readonly EventItem[]): Plan<Appended> | undef
        select partition, first + nth, recorded_at, type, event, segment
        from unnest($4::smallint[], $5::int[], $6::text[], $7::json[], $8::timestamptz[])
          as t(partition, nth, type, event, recorded_at) join counted using (partition))
-     select partition, first, case when exists (
+     select partition, first, case when (select min(generation) from counted) > ${FIRST_GENERATION} and exists (
        select from event_keys where key = any($3::uuid[]) and generation < (select min(generation) from counted))
        then 1 / (select 0) end as refused from counted`,
     values: [
