@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { Clock } from '../kernel/clock.ts';
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { instantMs } from '../kernel/instant.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { type Committer, type Lane, type Plan, type Write, write } from '../store/group-commit.ts';
@@ -146,7 +147,7 @@ export class EventLog {
     for (const [index, { event, recordedAtMs }] of items.entries()) {
       const { partition, offset, duplicate } = places[index]!;
       if (duplicate) this.#careful = CAREFUL_FLUSHES;
-      else logged.push({ partition, offset, event, timeMs: Date.parse(event.time), recordedAtMs });
+      else logged.push({ partition, offset, event, timeMs: instantMs(event.time), recordedAtMs });
     }
     for (const event of logged) this.#tail.add(event);
     if (logged.length === 0) return;

@@ -1,5 +1,6 @@
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { instantMs } from '../kernel/instant.ts';
 import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
 import { PARTITIONS } from './partitions.ts';
@@ -32,7 +33,7 @@ export function fromRow({
   recorded_at: recordedAtMs,
   event,
 }: EventRow): LoggedEvent {
-  return { partition, offset, event, timeMs: Date.parse(event.time), recordedAtMs };
+  return { partition, offset, event, timeMs: instantMs(event.time), recordedAtMs };
 }
 
 // Postgres takes \u0000 and half a surrogate pair into `json`, and then fails at every `->>` on it: they are put aside for the comparison. Parsing

@@ -1,3 +1,5 @@
+import { fieldsMs, isYearFirst } from '../kernel/instant.ts';
+
 /**
  * The columns of many rows, for `unnest($1::text[], $2::json[], …)`: one statement writes them all.
  *
@@ -29,31 +31,8 @@ export function timestamp(ms: number): string {
  */
 export function parseTimestamp(text: string): number {
   const { length } = text;
-  const isPlain =
-    length >= 22 && text.charCodeAt(0) !== ZERO && text.charCodeAt(4) === DASH && text.endsWith('+00');
-  if (!isPlain) return Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
-  let ms = 0;
-  if (length > 22) ms = digit(text, 20) * 100;
-  if (length > 24) ms += digit(text, 21) * 10;
-  if (length > 25) ms += digit(text, 22);
-  return Date.UTC(
-    twoDigits(text, 0) * 100 + twoDigits(text, 2),
-    twoDigits(text, 5) - 1,
-    twoDigits(text, 8),
-    twoDigits(text, 11),
-    twoDigits(text, 14),
-    twoDigits(text, 17),
-    ms,
-  );
-}
-
-const ZERO = 48;
-const DASH = 45;
-
-function digit(text: string, at: number): number {
-  return text.charCodeAt(at) - ZERO;
-}
-
-function twoDigits(text: string, at: number): number {
-  return digit(text, at) * 10 + digit(text, at + 1);
+  const isPlain = length >= 22 && text.endsWith('+00') && isYearFirst(text);
+  return isPlain
+    ? fieldsMs(text, Math.max(0, length - 23))
+    : Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
 }
