@@ -43,7 +43,7 @@ export async function connectMqtt(
   const port = Number(digits) || (tls ? 8883 : 1883);
   const [to] = await egress.addresses(host, port);
   const { MqttClient } = await import('mqtt');
-  const at = { host: to!.address, port };
+  const at = { host: to!.address, port, noDelay: true };
   const client = new MqttClient(
     () => (tls ? connectTls(isIP(host) === 0 ? { ...at, servername: host } : at) : connectTcp(at)),
     {

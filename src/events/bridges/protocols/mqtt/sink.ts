@@ -4,14 +4,7 @@ import { AiosError } from '../../../../kernel/errors.ts';
 import { compileExpression } from '../../../../kernel/expressions.ts';
 import type { Delivered, EventSink } from '../../port/event-source.ts';
 import type { SinkContext } from '../../port/protocol.ts';
-import {
-  connectMqtt,
-  endMqtt,
-  isVersion5,
-  type MqttConnection,
-  type MqttServer,
-  mqttError,
-} from './connection.ts';
+import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
 
 export interface MqttSinkSettings extends MqttServer {
   /** Where events go, without wildcards. */
@@ -26,6 +19,14 @@ export interface MqttSinkSettings extends MqttServer {
 interface Sent {
   readonly first: number;
   readonly last: number;
+}
+
+interface Opened {
+  readonly client: MqttClient;
+  /** What ended the connection. */
+  end: { readonly error: unknown } | undefined;
+  /** Told of it. */
+  lose(error: unknown): void;
 }
 
 type Refused = NonNullable<Delivered['refused']>;
@@ -67,7 +68,7 @@ class Publisher {
   readonly #settings: MqttSinkSettings;
   readonly #topicOf: (event: LoggedEvent['event']) => unknown;
   readonly #sent = new Map<number, Sent>();
-  #opened: Promise<MqttConnection> | undefined;
+  #opened: Promise<Opened> | undefined;
 
   constructor(context: SinkContext, settings: MqttSinkSettings) {
     const { topic, topicOf } = settings;
@@ -107,30 +108,53 @@ class Publisher {
     events: readonly LoggedEvent[],
     taken: (event: LoggedEvent) => void = () => {},
   ): Promise<Refused> {
-    const refused: { event: LoggedEvent; error: AiosError }[] = [];
-    if (events.length === 0) return refused;
-    this.#opened ??= connectMqtt(this.#settings, this.#context.egress, { clean: true });
-    const { client, ended } = await this.#opened;
-    const window = Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
-    const failed = ended.then((error) => {
-      throw error;
+    if (events.length === 0) return [];
+    this.#opened ??= this.#open();
+    const opened = await this.#opened;
+    if (opened.end) throw opened.end.error;
+    // What is on its way when the connection ends is never answered.
+    const lost = new Promise<never>((_, fail) => {
+      opened.lose = fail;
     });
-    failed.catch(() => {});
-    for (let at = 0; at < events.length; at += window) {
-      const sending = events.slice(at, at + window);
-      const answers = sending.map((event) => this.#send(client, event));
-      for (const answer of answers) answer.catch(() => {});
-      for (const [index, answer] of answers.entries()) {
-        const event = sending[index]!;
-        try {
-          await Promise.race([answer, failed]);
-        } catch (error) {
-          const problem = refusal(error);
-          if (!problem) throw error;
-          refused.push({ event, error: problem });
-        }
-        taken(event);
+    return Promise.race([this.#publishAll(opened.client, events, taken), lost]);
+  }
+
+  async #open(): Promise<Opened> {
+    const { client, ended } = await connectMqtt(this.#settings, this.#context.egress, { clean: true });
+    const opened: Opened = { client, end: undefined, lose: () => {} };
+    void ended.then((error) => {
+      opened.end = { error };
+      opened.lose(error);
+    });
+    return opened;
+  }
+
+  /**
+   * As many on their way as the broker takes, and another with each that it answers: a broker that leaves its answers to Nagle's algorithm, as mosquitto does, would hold
+   * all but the first of a window back until our kernel acknowledges that one, 40 ms later.
+   */
+  async #publishAll(
+    client: MqttClient,
+    events: readonly LoggedEvent[],
+    taken: (event: LoggedEvent) => void,
+  ): Promise<Refused> {
+    const refused: { event: LoggedEvent; error: AiosError }[] = [];
+    const window = Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
+    const answers: Promise<void>[] = [];
+    for (const [index, event] of events.entries()) {
+      while (answers.length < events.length && answers.length - index < window) {
+        const answer = this.#send(client, events[answers.length]!);
+        answer.catch(() => {}); // told in its turn
+        answers.push(answer);
       }
+      try {
+        await answers[index];
+      } catch (error) {
+        const problem = refusal(error);
+        if (!problem) throw error;
+        refused.push({ event, error: problem });
+      }
+      taken(event);
     }
     return refused;
   }

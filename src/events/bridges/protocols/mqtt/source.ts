@@ -130,14 +130,18 @@ class SessionReader {
   }
 
   async *read(): AsyncGenerator<SourceBatch> {
-    const ended = this.#ended.then((error) => ({ error }));
+    let end: { error: unknown } | undefined;
+    // Once: a race with it at each wait would keep them all until the connection ends.
+    void this.#ended.then((error) => {
+      end = { error };
+      this.#wake();
+    });
     for (;;) {
-      if (this.#arrived.length === 0) {
-        const arrived = new Promise<undefined>((done) => {
-          this.#wake = () => done(undefined);
-        });
-        const end = await Promise.race([arrived, ended]);
+      while (this.#arrived.length === 0) {
         if (end) throw end.error;
+        await new Promise<void>((done) => {
+          this.#wake = done;
+        });
       }
       yield this.#batch(this.#arrived.splice(0, UNACKNOWLEDGED_MAX));
     }
