@@ -18,7 +18,7 @@ export interface MqttSourceSettings extends MqttServer {
 }
 
 /** Messages that are read and not acknowledged; a broker of MQTT 5 is told, and sends no more. */
-const UNACKNOWLEDGED_MAX = 64;
+const UNACKNOWLEDGED_MAX = 256;
 /** The same for brokers that cannot be told: what they send beyond it waits in the connection. */
 const REMEMBERED_MAX = 512;
 const SESSION_EXPIRY_SECONDS = 7 * 24 * 60 * 60;
