@@ -34,6 +34,8 @@ export interface ConsumerDefinition {
   readonly pauseMs?: () => number;
   /** False where this process leaves the group's events to others: it holds none of its partitions. */
   readonly takesPart?: boolean;
+  /** Events of one batch at most; `consumerBatchMax` when left out. */
+  readonly batchMax?: number;
   /** How many events may be taken now; asked before each batch. At 0 the group waits until it is woken. */
   readonly room?: () => number;
   /**

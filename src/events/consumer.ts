@@ -216,8 +216,8 @@ export class Consumer {
 
   /** Works on one batch of all partitions that are well, and on one of each that is to be tried again; false when there was nothing. */
   async #round(): Promise<boolean> {
-    const { consumerBatchMax } = this.#limits;
-    const countMax = Math.min(consumerBatchMax, this.definition.room?.() ?? consumerBatchMax);
+    const batchMax = this.definition.batchMax ?? this.#limits.consumerBatchMax;
+    const countMax = Math.min(batchMax, this.definition.room?.() ?? batchMax);
     if (countMax <= 0) return false;
     const behind = this.partitions().filter(
       (partition) => this.#heads[partition]! > this.#offsets[partition]! && !this.#retries.holds(partition),

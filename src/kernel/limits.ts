@@ -66,6 +66,14 @@ export const LIMITS = {
     1_000,
     'how often a process looks for webhooks that changed and deliveries that are due',
   ),
+  bridgeBatchMax: limit(
+    2_000,
+    'events that a bridge hands over at once, and that may come again when that fails',
+  ),
+  bridgeBatchBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of the events that a bridge hands over at once, as far as those of the batch before tell',
+  ),
   bridgePollMs: limit(
     1_000,
     'how often a process looks for bridges that changed, and renews what it holds of them',

@@ -61,7 +61,7 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
         };
         consumers.add(
           bridgeConsumer(flaky, {
-            ...{ start: 'latest', batchMax: 32, isSelected: () => true },
+            ...{ start: 'latest', batchMax: 32, batchBytesMax: 1_000_000, isSelected: () => true },
             count: async () => {},
             onError: () => {},
           }),

@@ -1,4 +1,4 @@
-import type { CloudEvent } from '../../../kernel/cloudevent.ts';
+import type { CloudEvent, LoggedEvent } from '../../../kernel/cloudevent.ts';
 import { type AiosError, toAiosError } from '../../../kernel/errors.ts';
 import type { Queryable } from '../../../store/database.ts';
 import type { ConsumerDefinition } from '../../consumer-definition.ts';
@@ -11,9 +11,22 @@ interface Surroundings {
   isSelected(event: CloudEvent): boolean;
   readonly start: 'earliest' | 'latest';
   readonly batchMax: number;
+  readonly batchBytesMax: number;
   /** In the transaction that moves the group. */
   count(tx: Queryable, sent: number): Promise<void>;
   onError(error: AiosError): void;
+}
+
+/** Before anything is known of the size of events: at most 100 MB of them. */
+const FIRST_BATCH = 100;
+const SAMPLES = 4;
+
+/** The size of the largest of a few, spread over the batch: weighing each would cost as much as writing it. */
+function sampledBytes(events: readonly LoggedEvent[]): number {
+  let most = 1;
+  for (let at = 0; at < events.length; at += Math.ceil(events.length / SAMPLES))
+    most = Math.max(most, JSON.stringify(events[at]!.event).length);
+  return most;
 }
 
 /**
@@ -21,14 +34,16 @@ interface Surroundings {
  * side refuses for what it is becomes a dead letter.
  */
 export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): ConsumerDefinition {
-  const { types, start, batchMax, isSelected, count, onError } = surroundings;
+  const { types, start, batchMax, batchBytesMax, isSelected, count, onError } = surroundings;
+  let room = Math.min(batchMax, FIRST_BATCH);
   let failures = 0;
   let awayUntilMs = 0;
   return {
     group: sink.group,
     ...(types ? { types } : {}),
     from: start,
-    room: () => (performance.now() < awayUntilMs ? 0 : batchMax),
+    batchMax,
+    room: () => (performance.now() < awayUntilMs ? 0 : room),
     // Only of dead letters.
     handle: async (events) => {
       const { refused: [refused] = [] } = await sink.deliver(events, true);
@@ -36,6 +51,7 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
       return undefined;
     },
     deliver: async (events) => {
+      room = Math.min(batchMax, Math.max(1, Math.floor(batchBytesMax / sampledBytes(events))));
       const selected = events.filter(({ event }) => isSelected(event));
       if (selected.length === 0) return { undone: [], write: async () => {} };
       try {
