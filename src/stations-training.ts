@@ -4,13 +4,16 @@ import type { Datasets } from './features/datasets/datasets.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Models } from './models/models.ts';
 import type { Promotions } from './models/promotions.ts';
+import { ArtifactCollection } from './models/tracking/artifact-collection.ts';
+import { ArtifactUploads } from './models/tracking/artifact-uploads.ts';
 import { TrackingArtifacts } from './models/tracking/artifacts.ts';
 import { Experiments } from './models/tracking/experiments.ts';
 import { LoggedModels } from './models/tracking/logged-models.ts';
 import { RegisteredModels } from './models/tracking/registry.ts';
 import { TrainingRuns } from './models/tracking/training-runs.ts';
 import { Trainings } from './models/training/trainings.ts';
-import type { Ground } from './stations.ts';
+import type { Ground, Stations } from './stations.ts';
+import { log as logger } from './telemetry/logger.ts';
 
 /** What it needs of the stations before it. */
 export interface TrackingKeys {
@@ -36,6 +39,7 @@ export function createTracking(
   const trainingRuns = new TrainingRuns(ground, experiments);
   const loggedModels = new LoggedModels(ground, experiments);
   const trackingArtifacts = new TrackingArtifacts(ground);
+  const artifactUploads = new ArtifactUploads(ground, trackingArtifacts);
   const registeredModels = new RegisteredModels({
     ...ground,
     models,
@@ -51,6 +55,19 @@ export function createTracking(
         object: `model:${removed.name}`,
         at,
         payload: removed,
+      }),
+    ],
+  });
+  const artifactCollection = new ArtifactCollection({
+    ...ground,
+    record: ({ kind, id, at, ...payload }) => [
+      auditLog.entry({
+        kind: 'training',
+        action: 'files-collected',
+        actor: { kind: 'system', id: 'aios' },
+        object: `${kind}:${id}`,
+        at,
+        payload,
       }),
     ],
   });
@@ -80,5 +97,31 @@ export function createTracking(
       return { key, revoke: () => access.revoke(id) };
     },
   });
-  return { experiments, trainingRuns, loggedModels, trackingArtifacts, registeredModels, trainings };
+  return {
+    experiments,
+    trainingRuns,
+    loggedModels,
+    trackingArtifacts,
+    artifactUploads,
+    artifactCollection,
+    registeredModels,
+    trainings,
+  };
+}
+
+/** Takes away, now and then, the files of training that nothing names any more. */
+export function collectArtifacts({ artifactCollection, limits, closers }: Stations): void {
+  let running: Promise<unknown> | undefined;
+  const timer = setInterval(() => {
+    running ??= artifactCollection
+      .step()
+      .catch((error: unknown) => logger.warn('Files of training could not be taken away', error))
+      .finally(() => {
+        running = undefined;
+      });
+  }, limits.trackingCollectMs);
+  closers.push(async () => {
+    clearInterval(timer);
+    await running;
+  });
 }

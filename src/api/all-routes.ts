@@ -25,6 +25,7 @@ import { mlflowArtifactRoutes } from './routes-mlflow-artifacts.ts';
 import { mlflowModelRoutes } from './routes-mlflow-models.ts';
 import { mlflowRegistryRoutes } from './routes-mlflow-registry.ts';
 import { mlflowTrackingRoutes } from './routes-mlflow-tracking.ts';
+import { mlflowUploadRoutes } from './routes-mlflow-uploads.ts';
 import { modelRoutes } from './routes-models.ts';
 import { openAiRoutes } from './routes-openai.ts';
 import { promotionRoutes } from './routes-promotions.ts';
@@ -74,6 +75,7 @@ export type ApiDependencies = Parameters<typeof accessRoutes>[0] &
   Parameters<typeof mlflowModelRoutes>[0] &
   Parameters<typeof mlflowRegistryRoutes>[0] &
   Parameters<typeof mlflowTrackingRoutes>[0] &
+  Parameters<typeof mlflowUploadRoutes>[0] &
   Parameters<typeof eventStreamRoutes>[0] &
   Parameters<typeof replayRoutes>[0] &
   Parameters<typeof repositoryRoutes>[0] &
@@ -140,6 +142,7 @@ export function allRoutes(dependencies: ApiDependencies): ((server: FastifyInsta
     mlflowModelRoutes(dependencies),
     mlflowRegistryRoutes(dependencies),
     mlflowArtifactRoutes(dependencies),
+    mlflowUploadRoutes(dependencies),
     promotionRoutes(dependencies),
     quantizationRoutes(dependencies),
     rolloutRoutes(dependencies),

@@ -363,6 +363,7 @@ const ABSENT = {} as Pick<
   | 'trainingRuns'
   | 'loggedModels'
   | 'trackingArtifacts'
+  | 'artifactUploads'
   | 'registeredModels'
   | 'rollouts'
   | 'languageModels'

@@ -1,15 +1,16 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import type { Limits } from '../kernel/limits.ts';
+import type { ArtifactUploads } from '../models/tracking/artifact-uploads.ts';
 import type { TrackingArtifacts } from '../models/tracking/artifacts.ts';
-import { bytesOfBody } from './inference-bodies.ts';
 import { MaybeText } from './mlflow-shapes.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
 interface Dependencies {
   trackingArtifacts: TrackingArtifacts;
-  limits: Limits;
+  artifactUploads: ArtifactUploads;
 }
 
 /** The version of MLflow whose API is answered here: its clients ask before they use what is new. */
@@ -22,19 +23,18 @@ const Path = Type.Object({ '*': Type.String({ minLength: 1 }) });
 export function mlflowArtifactRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     server.removeAllContentTypeParsers();
-    // Any type is bytes. (The API's document is made of routes over nothing.)
-    const bodyLimit = dependencies.limits?.modelBytesMax;
+    // Any type is bytes, taken as they come: requestBytesMax is not their limit, trackingArtifactBytesMax is.
     server.addContentTypeParser(
       '*',
-      { parseAs: 'buffer', ...(bodyLimit && { bodyLimit }) },
-      async (_: unknown, body: Buffer) => body,
+      (_request: unknown, payload: IncomingMessage, done: (error: null, body: unknown) => void) =>
+        done(null, payload),
     );
     fileRoutes(server, dependencies);
     serverRoutes(server);
   };
 }
 
-function fileRoutes(server: FastifyInstance, { trackingArtifacts }: Dependencies): void {
+function fileRoutes(server: FastifyInstance, { trackingArtifacts, artifactUploads }: Dependencies): void {
   route(server, {
     method: 'GET',
     url: FILES,
@@ -61,11 +61,15 @@ function fileRoutes(server: FastifyInstance, { trackingArtifacts }: Dependencies
     summary: 'One file of training (MLflow)',
     tag,
     params: Path,
-    handle: async ({ params, reply }) =>
+    handle: async ({ params, request, reply }) => {
+      const { sizeBytes, content } = await trackingArtifacts.open(params['*']);
       reply
         .type('application/octet-stream')
         .header('content-disposition', 'attachment')
-        .send(Buffer.from(await trackingArtifacts.get(params['*']))),
+        .header('content-length', sizeBytes);
+      // Nothing of the file is read for an answer without a body.
+      return reply.send(Readable.from(request.method === 'HEAD' ? [] : content, { objectMode: false }));
+    },
   });
   route(server, {
     method: 'PUT',
@@ -75,8 +79,8 @@ function fileRoutes(server: FastifyInstance, { trackingArtifacts }: Dependencies
     tag,
     params: Path,
     answer: AnyObject,
-    handle: async ({ params, body }) => {
-      await trackingArtifacts.put(params['*'], bytesOfBody(body));
+    handle: async ({ params, request }) => {
+      await artifactUploads.put(params['*'], (request.body ?? []) as AsyncIterable<Uint8Array>);
       return {};
     },
   });
@@ -107,7 +111,7 @@ function serverRoutes(server: FastifyInstance): void {
       store_type: 'SqlStore',
       workspaces_enabled: false,
       trace_archival_enabled: false,
-      multipart_uploads_enabled: false,
+      multipart_uploads_enabled: true,
       multipart_downloads_enabled: false,
     }),
   });

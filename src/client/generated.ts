@@ -12,6 +12,14 @@ export interface Operations {
   'PUT /api/2.0/mlflow-artifacts/artifacts/{*}': { params: { "*": string }; body?: Json | Uint8Array; answer: { [name: string]: Json } };
   /** Take a file or a folder of training away (MLflow). Permission: `experiments.write`. */
   'DELETE /api/2.0/mlflow-artifacts/artifacts/{*}': { params: { "*": string }; answer: { [name: string]: Json } };
+  /** Forget the parts that were sent (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow-artifacts/mpu/abort/{*}': { params: { "*": string }; body: { upload_id: string }; answer: { [name: string]: Json } };
+  /** Make a file of the parts that were sent (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow-artifacts/mpu/complete/{*}': { params: { "*": string }; body: { upload_id: string; parts: Array<{ part_number: number; etag?: string | undefined }> }; answer: { [name: string]: Json } };
+  /** Begin to send a file in parts (MLflow). Permission: `experiments.write`. */
+  'POST /api/2.0/mlflow-artifacts/mpu/create/{*}': { params: { "*": string }; body: { path: string; num_parts: number }; answer: { [name: string]: Json } };
+  /** One part of a file (MLflow). Permission: `experiments.write`. */
+  'PUT /api/2.0/mlflow-artifacts/mpu/parts/{upload}/{number}': { params: { upload: string; number: number }; body?: Json | Uint8Array; answer: { [name: string]: Json } };
   /** The files of a training run, a folder at a time (MLflow). Permission: `models.read`. */
   'GET /api/2.0/mlflow/artifacts/list': { query: { run_id: string; path?: string | undefined; page_token?: string | undefined }; answer: { [name: string]: Json } };
   /** Make an experiment (MLflow). Permission: `experiments.write`. */

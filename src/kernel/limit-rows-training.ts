@@ -11,6 +11,24 @@ export const TRAINING_LIMITS = {
   },
   trackingHistoryCountMax: { value: 25_000, why: 'values of a metric in one page of its history' },
   trackingListCountMax: { value: 10_000, why: 'files in one answer that lists a folder of artifacts' },
+  trackingArtifactBytesMax: {
+    value: 4 * 1024 * 1024 * 1024,
+    why: 'one file of a training run or a logged model; of one to be served, modelBytesMax',
+  },
+  trackingPartBytesMax: {
+    value: 64 * 1024 * 1024,
+    why: 'one part of a file that MLflow’s client sends in parts',
+  },
+  trackingPartsMax: { value: 10_000, why: 'parts of such a file' },
+  trackingDeletedMs: {
+    value: 30 * 86_400_000,
+    why: 'how long the files of a deleted training run or logged model can be had back with it',
+  },
+  trackingCollectMs: { value: 3_600_000, why: 'how often files are looked for that nothing names any more' },
+  trackingCollectCountMax: {
+    value: 200,
+    why: 'runs, models, uploads and files that one such look takes away, in a transaction each',
+  },
   trainingMs: { value: 21_600_000, why: 'how long one training may run; a trainer may name less' },
   trainingLogBytesMax: { value: 4 * 1024 * 1024, why: 'what is kept of what one training writes' },
   trainingsActiveMax: {

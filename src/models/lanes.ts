@@ -15,9 +15,17 @@ export const modelMigrations: Migration[] = [
     sql: `
       create table artifacts (
         digest text primary key,
-        bytes bytea not null
+        bytes bytea
       );
-      comment on table artifacts is 'Model files, and the canonical JSON of endpoints, by the SHA-256 of their bytes. Rows are never changed.';
+      comment on table artifacts is 'Model files, and the canonical JSON of endpoints, by the SHA-256 of their bytes. Rows are never changed; without bytes these are in artifact_chunks.';
+      create table artifact_chunks (
+        digest text not null references artifacts (digest) on delete cascade,
+        number int not null,
+        bytes bytea not null,
+        primary key (digest, number)
+      );
+      alter table artifact_chunks alter column bytes set storage external;
+      comment on table artifact_chunks is 'The bytes of files that came in pieces, from number 1 on: artifacts holds none of them itself.';
       create table model_versions (
         name text not null,
         version int not null,
@@ -77,7 +85,8 @@ export const versionLane: Lane<VersionItem> = {
     const results: (Refused | undefined)[] = [];
     for (const item of items) {
       await tx.query(
-        'insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do nothing',
+        // The lock of the row keeps it while nothing names it yet.
+        'insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do update set digest = excluded.digest',
         [item.digest, item.artifact],
       );
       await tx.query(

@@ -293,7 +293,8 @@ export class Models {
   /** The bytes of a version's file, or the canonical JSON of its endpoint. @throws AiosError `models.unknown_version` */
   async artifact(digest: string): Promise<Uint8Array> {
     const [row] = await this.#deps.db.query<{ bytes: Uint8Array }>(
-      'select bytes from artifacts where digest = $1',
+      `select coalesce(bytes, (select string_agg(c.bytes, ''::bytea order by number) from artifact_chunks c where c.digest = a.digest)) as bytes
+       from artifacts a where digest = $1`,
       [digest],
     );
     if (!row) throw new AiosError('models.unknown_version', { detail: `There is no artifact ${digest}.` });

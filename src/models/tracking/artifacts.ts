@@ -1,5 +1,7 @@
 import { digestOfBytes } from '../../kernel/canonical.ts';
 import { AiosError } from '../../kernel/errors.ts';
+import type { Limits } from '../../kernel/limits.ts';
+import type { Write } from '../../store/group-commit.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { TrackingDependencies } from './experiments.ts';
 import { tracked } from './tracking-lane.ts';
@@ -24,35 +26,56 @@ export class TrackingArtifacts {
   /** A file that is there already is replaced. @throws AiosError `request.too_large`, `request.invalid` */
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const clean = cleanPath(path);
-    const limit = this.#deps.limits.modelBytesMax;
-    if (bytes.length > limit)
-      throw new AiosError('request.too_large', {
-        detail: `${clean} has ${bytes.length} bytes.`,
-        extensions: { limitName: 'modelBytesMax', limit },
-      });
+    checkArtifactSize(clean, bytes.length, this.#deps.limits);
     const digest = digestOfBytes(bytes);
     await this.#deps.commit.commit([
-      tracked('insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do nothing', [
-        digest,
-        bytes,
-      ]),
+      // The lock of the row keeps it while nothing names it yet.
       tracked(
-        `insert into training_artifacts (path, digest, size_bytes, created_at) values ($1, $2, $3, $4)
-         on conflict (path) do update set digest = excluded.digest, size_bytes = excluded.size_bytes, created_at = excluded.created_at`,
-        [clean, digest, bytes.length, timestamp(this.#deps.clock.now())],
+        'insert into artifacts (digest, bytes) values ($1, $2) on conflict (digest) do update set digest = excluded.digest',
+        [digest, bytes],
       ),
+      this.named({ path: clean, digest, sizeBytes: bytes.length }),
     ]);
   }
 
-  /** @throws AiosError `experiments.unknown` */
-  async get(path: string): Promise<Uint8Array> {
+  /** The write that gives bytes that are kept a path. */
+  named({ path, digest, sizeBytes }: { path: string; digest: string; sizeBytes: number }): Write {
+    return tracked(
+      `insert into training_artifacts (path, digest, size_bytes, created_at) values ($1, $2, $3, $4)
+       on conflict (path) do update set digest = excluded.digest, size_bytes = excluded.size_bytes, created_at = excluded.created_at`,
+      [path, digest, sizeBytes, timestamp(this.#deps.clock.now())],
+    );
+  }
+
+  /** A file, piece by piece. @throws AiosError `experiments.unknown` */
+  async open(path: string): Promise<{ sizeBytes: number; content: AsyncIterable<Uint8Array> }> {
     const clean = cleanPath(path);
-    const [row] = await this.#deps.db.query<{ bytes: Uint8Array }>(
-      'select bytes from training_artifacts join artifacts using (digest) where path = $1',
+    const [row] = await this.#deps.db.query<{ digest: string; sizeBytes: number; isWhole: boolean }>(
+      `select digest, size_bytes as "sizeBytes", bytes is not null as "isWhole"
+       from training_artifacts join artifacts using (digest) where path = $1`,
       [clean],
     );
-    if (row) return row.bytes;
-    throw new AiosError('experiments.unknown', { detail: `There is no file ${clean}.` });
+    if (!row) throw new AiosError('experiments.unknown', { detail: `There is no file ${clean}.` });
+    return { sizeBytes: row.sizeBytes, content: this.#pieces(row.digest, row.isWhole) };
+  }
+
+  async *#pieces(digest: string, isWhole: boolean): AsyncGenerator<Uint8Array> {
+    const { db } = this.#deps;
+    if (isWhole) {
+      const [row] = await db.query<{ bytes: Uint8Array }>('select bytes from artifacts where digest = $1', [
+        digest,
+      ]);
+      if (row) yield row.bytes;
+      return;
+    }
+    for (let number = 1; ; number++) {
+      const [row] = await db.query<{ bytes: Uint8Array }>(
+        'select bytes from artifact_chunks where digest = $1 and number = $2',
+        [digest, number],
+      );
+      if (!row) return;
+      yield row.bytes;
+    }
   }
 
   /** The name is free again; the bytes stay, since versions may be made of them. */
@@ -111,7 +134,21 @@ export function pathOfUri(uri: string): string | undefined {
   return path;
 }
 
-function cleanPath(path: string): string {
+/** @throws AiosError `request.too_large` */
+export function checkArtifactSize(
+  path: string,
+  sizeBytes: number,
+  { trackingArtifactBytesMax: limit }: Pick<Limits, 'trackingArtifactBytesMax'>,
+): void {
+  if (sizeBytes <= limit) return;
+  throw new AiosError('request.too_large', {
+    detail: `${path} has more than ${limit} bytes.`,
+    extensions: { limitName: 'trackingArtifactBytesMax', limit },
+  });
+}
+
+/** @throws AiosError `request.invalid` */
+export function cleanPath(path: string): string {
   const parts = path.split('/').filter((part) => part !== '');
   if (parts.length === 0 || parts.some((part) => part === '.' || part === '..' || part.includes('\0')))
     throw new AiosError('request.invalid', { detail: `“${path}” is no path of a file here.` });

@@ -30,8 +30,10 @@ export const trackingMigrations: Migration[] = [
         model_inputs jsonb not null default '[]',
         model_outputs jsonb not null default '[]',
         is_deleted boolean not null default false,
+        deleted_at timestamptz,
         created_by text not null
       );
+      create index training_runs_deleted on training_runs (deleted_at) where is_deleted;
       create index training_runs_by_start on training_runs (experiment_id, started_ms desc, id);
       comment on column training_runs.params is 'Each is written once: a parameter that changes is another run.';
       create table training_metrics (
@@ -76,7 +78,21 @@ export const trackingMigrations: Migration[] = [
         size_bytes bigint not null,
         created_at timestamptz not null
       );
+      create index training_artifacts_of on training_artifacts (digest);
       comment on table training_artifacts is 'Files of runs and logged models by their path; the bytes are in artifacts, once however often they are named.';
+      create table training_uploads (
+        id text primary key,
+        path text not null,
+        created_at timestamptz not null
+      );
+      comment on table training_uploads is 'Files that are being sent, until their last piece is there.';
+      create table training_upload_parts (
+        upload text not null references training_uploads (id) on delete cascade,
+        number int not null,
+        bytes bytea not null,
+        primary key (upload, number)
+      );
+      alter table training_upload_parts alter column bytes set storage external;
       create table registered_models (
         name text primary key,
         title text not null unique,

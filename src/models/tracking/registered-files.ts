@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts';
+import type { Limits } from '../../kernel/limits.ts';
 import { modelArtifacts, pathOfUri, runArtifacts, type TrackingArtifacts } from './artifacts.ts';
 import type { LoggedModels } from './logged-models.ts';
 import type { TrainingRuns } from './training-runs.ts';
@@ -54,12 +55,18 @@ export function loggedModelOf(source: string): string | undefined {
 }
 
 /** The ONNX file of a model's files, or why there is none to serve. */
-export function onnxOf(files: RegisteredFiles['files']): { path: string; digest: string } | string {
+export function onnxOf(
+  files: RegisteredFiles['files'],
+  { modelBytesMax }: Pick<Limits, 'modelBytesMax'>,
+): { path: string; digest: string } | string {
   if (files.length === 0) return 'nothing of it is kept here: its source is elsewhere, or empty.';
   const all = files.filter(({ path }) => path.endsWith('.onnx'));
   const named = all.filter(({ path }) => path === 'model.onnx' || path.endsWith('/model.onnx'));
-  if (named.length === 1) return named[0]!;
-  if (all.length === 1) return all[0]!;
+  const found = named.length === 1 ? named[0] : all.length === 1 ? all[0] : undefined;
+  if (found)
+    return found.sizeBytes <= modelBytesMax
+      ? found
+      : `${found.path} has ${found.sizeBytes} bytes, and modelBytesMax is ${modelBytesMax}.`;
   return all.length === 0
     ? 'among its files is none in the form that is served here (ONNX).'
     : `it has ${all.length} ONNX files, and not one model.onnx among them.`;

@@ -305,7 +305,7 @@ export class RegisteredModels {
     const kept = Object.fromEntries(files.map(({ path, digest }) => [path, digest]));
     const keep = (reason: string) =>
       models.register({ name, kept: { reason, source, files: kept }, card, metadata, by });
-    const found = onnxOf(files);
+    const found = onnxOf(files, this.#deps.limits);
     if (typeof found === 'string') return keep(found);
     try {
       return await models.register({ name, onnx: await models.artifact(found.digest), card, metadata, by });

@@ -12,7 +12,10 @@ import { trackingMigrations } from './migrations.ts';
 import { TrainingRuns } from './training-runs.ts';
 
 const LIMITS =
-  'trackingBatchMetricsMax=10,trackingBatchParamsMax=3,trackingKeyCharsMax=20,trackingParamCharsMax=30,trackingTagCharsMax=40,trackingPageCountMax=4,trackingHistoryCountMax=5,trackingListCountMax=3,modelBytesMax=100';
+  'trackingBatchMetricsMax=10,trackingBatchParamsMax=3,trackingKeyCharsMax=20,trackingParamCharsMax=30,trackingTagCharsMax=40,trackingPageCountMax=4,trackingHistoryCountMax=5,trackingListCountMax=3,trackingArtifactBytesMax=100';
+
+const textOf = async (artifacts: TrackingArtifacts, path: string) =>
+  Buffer.concat(await Array.fromAsync((await artifacts.open(path)).content)).toString();
 
 const codeOf = async (work: () => Promise<unknown> | unknown) => {
   try {
@@ -141,7 +144,7 @@ describe('experiments and their runs', () => {
     expect(await codeOf(() => runs.log(id, { tags: param(1, 'k'.repeat(21)) }))).toBe('trackingKeyCharsMax');
     expect(await codeOf(() => runs.log(id, { params: param(31) }))).toBe('trackingParamCharsMax');
     expect(await codeOf(() => runs.log(id, { tags: param(41) }))).toBe('trackingTagCharsMax');
-    expect(await codeOf(() => artifacts.put('a/b', new Uint8Array(101)))).toBe('modelBytesMax');
+    expect(await codeOf(() => artifacts.put('a/b', new Uint8Array(101)))).toBe('trackingArtifactBytesMax');
     await runs.log(id, { params: param(30), tags: param(40) });
   });
 
@@ -236,8 +239,8 @@ describe('experiments and their runs', () => {
     for (const path of ['x/e.txt', 'x/f.txt']) await artifacts.put(path, bytes);
     expect(await artifacts.list('x')).toHaveLength(3); // trackingListCountMax
     await artifacts.delete('x/b');
-    expect(await codeOf(() => artifacts.get('x/b/c.txt'))).toBe('experiments.unknown');
-    expect(new TextDecoder().decode(await artifacts.get('x/a.txt'))).toBe('text');
+    expect(await codeOf(() => artifacts.open('x/b/c.txt'))).toBe('experiments.unknown');
+    expect(await textOf(artifacts, 'x/a.txt')).toBe('text');
     for (const path of ['../a', 'a/../b', ''])
       expect(await codeOf(() => artifacts.put(path, bytes))).toBe('request.invalid');
   });

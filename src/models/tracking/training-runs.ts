@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import { timestamp } from '../../store/rows.ts';
 import type { Experiments, TrackingDependencies, ViewType } from './experiments.ts';
 import { viewOf } from './experiments.ts';
 import { type KeyValue, keyed } from './keyed.ts';
@@ -130,7 +131,10 @@ export class TrainingRuns {
   /** @throws AiosError `experiments.unknown` */
   async setDeleted(id: string, isDeleted: boolean): Promise<void> {
     await this.get(id);
-    await this.#change(id, 'is_deleted = $2', [isDeleted]);
+    await this.#change(id, 'is_deleted = $2, deleted_at = case when $2 then $3::timestamptz end', [
+      isDeleted,
+      timestamp(this.#deps.clock.now()),
+    ]);
   }
 
   /**
