@@ -14,6 +14,7 @@ const BY_STATUS: Readonly<Record<number, string>> = {
 
 const BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   'request.not_found': 'ENDPOINT_NOT_FOUND',
+  'experiments.no_traces': 'ENDPOINT_NOT_FOUND',
   'experiments.exists': 'RESOURCE_ALREADY_EXISTS',
   'models.name_taken': 'RESOURCE_ALREADY_EXISTS',
   'experiments.param_kept': 'INVALID_PARAMETER_VALUE',
@@ -23,6 +24,11 @@ const BY_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
 /** Whether an address is of MLflow's API, whose clients expect its errors. */
 export function isMlflowPath(url: string): boolean {
   return url.startsWith('/api/2.0/mlflow') || url.startsWith('/api/3.0/mlflow');
+}
+
+/** Of its API for traces, in all its versions. @example isMlflowTrace('/api/3.0/mlflow/traces/search') // true */
+export function isMlflowTrace(url: string): boolean {
+  return isMlflowPath(url) && /\/mlflow\/traces(?:[/?]|$)/.test(url);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
-import { isMlflowPath, mlflowError } from './mlflow-errors.ts';
+import { isMlflowPath, isMlflowTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, openAiError } from './openai-errors.ts';
 
 /** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
@@ -17,11 +17,14 @@ export function answerProblems(
     return send(reply, problem, request.url);
   });
   server.setNotFoundHandler((request, reply) => {
-    const problem = new AiosError('request.not_found', {
-      detail: `${request.method} ${request.url} is not a route.`,
-    });
-    return send(reply.type('application/problem+json'), problem, request.url);
+    return send(reply.type('application/problem+json'), noRoute(request), request.url);
   });
+}
+
+/** Of MLflow's API it says what is not here at all. */
+export function noRoute({ method, url }: { method: string; url: string }): AiosError {
+  const detail = `${method} ${url} is not a route.`;
+  return new AiosError(isMlflowTrace(url) ? 'experiments.no_traces' : 'request.not_found', { detail });
 }
 
 /** What an error is answered with: the problem, and its headers as name, value, name, value, … */

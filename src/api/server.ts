@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import staticPlugin from '@fastify/static';
 import swaggerPlugin from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
-import { AiosError } from '../kernel/errors.ts';
+import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { EventDoor } from './event-door.ts';
@@ -10,7 +10,7 @@ import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
 import type { LeanDoor } from './lean/door.ts';
 import { listenLean } from './lean/listener.ts';
-import { answerProblems } from './problems.ts';
+import { answerProblems, noRoute } from './problems.ts';
 import type { Publisher } from './publisher.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
 import { traceRequests } from './tracing.ts';
@@ -133,9 +133,7 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
     });
     scope.get('/*', { config: { permission: 'public' }, schema: { hide: true } }, (request, reply) => {
       if (/^\/(api|v1|v2)\//.test(request.url) || !request.headers.accept?.includes('text/html')) {
-        throw new AiosError('request.not_found', {
-          detail: `${request.method} ${request.url} is not a route.`,
-        });
+        throw noRoute(request);
       }
       return reply.sendFile('index.html');
     });

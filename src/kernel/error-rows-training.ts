@@ -7,6 +7,11 @@ export const TRAINING_ERRORS = {
     'There is no such experiment, training run, logged model or file of one',
     'The detail names it. Experiments are listed by `aios experiments`, their runs by `aios experiments runs NAME`.',
   ),
+  'experiments.no_traces': row(
+    404,
+    'Traces of MLflow are not kept here',
+    'Send spans by OpenTelemetry to a backend for traces (OTEL_EXPORTER_OTLP_ENDPOINT). Runs, metrics, files, models and prompts are kept.',
+  ),
   'experiments.exists': row(
     409,
     'There is an experiment of that name',

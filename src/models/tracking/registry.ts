@@ -47,6 +47,9 @@ export interface NewRegisteredVersion {
 
 const NAME_CHARS_MAX = 100;
 
+/** Where MLflow's client puts the text of a prompt. */
+const PROMPT_TAG = 'mlflow.prompt.text';
+
 /**
  * The name in AIOS of a model that a client of MLflow names: small letters, digits, dots, dashes and underscores.
  *
@@ -141,7 +144,10 @@ export class RegisteredModels {
     const { name: title, source, runLink, modelId, description = '', tags, by } = wanted;
     const { name } = await this.get(title);
     await this.#changeModel(title, 'description = coalesce($2, description)', null); // a model of AIOS gets its row with its first version of MLflow
-    const { files, card, runId } = await this.#filesOf(source, wanted.runId, modelId);
+    const { files, card: trained, runId } = await this.#filesOf(source, wanted.runId, modelId);
+    // A prompt is all in a tag: in the card it makes a version of each text.
+    const prompt = keyed(tags)[PROMPT_TAG];
+    const card = prompt === undefined ? trained : { ...trained, prompt };
     const metadata: JsonObject = {
       mlflow: { source, ...(runId && { runId }), ...(modelId && { modelId }) },
     };
@@ -305,6 +311,7 @@ export class RegisteredModels {
     const kept = Object.fromEntries(files.map(({ path, digest }) => [path, digest]));
     const keep = (reason: string) =>
       models.register({ name, kept: { reason, source, files: kept }, card, metadata, by });
+    if (card.prompt !== undefined) return keep('it is a prompt.');
     const found = onnxOf(files, this.#deps.limits);
     if (typeof found === 'string') return keep(found);
     try {
