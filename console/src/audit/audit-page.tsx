@@ -134,7 +134,7 @@ function EntryTable({ entries, selected, onOpen }: EntryTableProps) {
                 {entry.kind}
               </Text>
             </td>
-            <td>
+            <td className="anywhere">
               {entry.actor.id}{' '}
               <Text span size="xs" c="dimmed">
                 {entry.actor.kind}

@@ -10,6 +10,7 @@ import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 import { ContractQuality } from './contract-quality.tsx';
 
 const route = getRouteApi('/contracts/$name');
@@ -89,7 +90,9 @@ function Versions({ releases }: { releases: readonly Release[] }) {
                   </Text>
                 )}
               </td>
-              <td>{createdBy}</td>
+              <td>
+                <Who id={createdBy} />
+              </td>
               <td className="end">
                 <Time at={createdAt} />
               </td>
@@ -166,14 +169,14 @@ function Differences({ name, releases }: { name: string; releases: readonly Rele
             <tbody>
               {changes.map(({ path, before, after }) => (
                 <tr key={path}>
-                  <td className="mono">{path}</td>
-                  <td className="mono">{before === undefined ? '' : JSON.stringify(before)}</td>
-                  <td className="mono">{after === undefined ? '' : JSON.stringify(after)}</td>
+                  <td className="mono anywhere">{path}</td>
+                  <td className="mono anywhere">{before === undefined ? '' : JSON.stringify(before)}</td>
+                  <td className="mono anywhere">{after === undefined ? '' : JSON.stringify(after)}</td>
                 </tr>
               ))}
               {findings.map(({ code, direction, path, message, hint }) => (
                 <tr key={`${direction} ${code} ${path} ${message}`}>
-                  <td className="mono">{path || '/'}</td>
+                  <td className="mono anywhere">{path || '/'}</td>
                   <td colSpan={2}>
                     <Badge tone="bad">{code}</Badge>
                     <Text size="sm">{message}</Text>
@@ -196,33 +199,34 @@ function Uses({ name }: { name: string }) {
   return (
     <Panel title="Used by" padded={false}>
       <Answer query={uses}>
-        {({ items }) => (
-          <table className="rows">
-            <thead>
-              <tr>
-                <th>Kind</th>
-                <th>Name</th>
-                <th>As</th>
-                <th className="wide-only">Where</th>
-              </tr>
-            </thead>
-            <tbody>
-              {items.map(({ kind, name: user, roles, paths }) => (
-                <tr key={`${kind}/${user}`}>
-                  <td>{kind}</td>
-                  <td>{user}</td>
-                  <td>{roles.join(', ')}</td>
-                  <td className="wide-only mono">{paths.join(', ')}</td>
-                </tr>
-              ))}
-              {items.length === 0 && (
+        {({ items }) =>
+          items.length === 0 ? (
+            <Text size="sm" c="dimmed" px="md" pb="md">
+              No definition names this type.
+            </Text>
+          ) : (
+            <table className="rows">
+              <thead>
                 <tr>
-                  <td colSpan={4}>No definition names this type.</td>
+                  <th>Kind</th>
+                  <th>Name</th>
+                  <th>As</th>
+                  <th className="wide-only">Where</th>
                 </tr>
-              )}
-            </tbody>
-          </table>
-        )}
+              </thead>
+              <tbody>
+                {items.map(({ kind, name: user, roles, paths }) => (
+                  <tr key={`${kind}/${user}`}>
+                    <td>{kind}</td>
+                    <td>{user}</td>
+                    <td>{roles.join(', ')}</td>
+                    <td className="wide-only mono">{paths.join(', ')}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )
+        }
       </Answer>
     </Panel>
   );

@@ -50,7 +50,7 @@ function Windows({ quality: { rules, windows } }: { quality: Quality }) {
           <th>Window</th>
           <th className="end">Events</th>
           <th className="wide-only end">Late</th>
-          <th className="end">Value</th>
+          <th className="wide-only end">Value</th>
           <th className="end">Result</th>
         </tr>
       </thead>
@@ -70,7 +70,7 @@ function Windows({ quality: { rules, windows } }: { quality: Quality }) {
             </td>
             <td className="end number">{window.rows}</td>
             <td className="wide-only end number">{window.late}</td>
-            <td className="end number">
+            <td className="wide-only end number">
               {window.value === undefined ? '–' : Math.round(window.value * 100) / 100}
             </td>
             <td className="end">

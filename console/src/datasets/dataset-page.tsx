@@ -18,6 +18,7 @@ import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { VersionLinks } from '../display/version-links.tsx';
+import { Who } from '../display/who.tsx';
 import { ColumnTable } from './column-table.tsx';
 import { DatasetBuilds } from './dataset-builds.tsx';
 
@@ -69,6 +70,8 @@ function Versions({
 }) {
   const navigate = route.useNavigate();
   const { name } = route.useParams();
+  const choose = (version: number) =>
+    void navigate({ search: (before) => ({ ...before, version: String(version) }), replace: true });
   if (versions.length === 0) {
     return (
       <Panel title="Versions">
@@ -88,7 +91,7 @@ function Versions({
             <th className="wide-only end">Size</th>
             <th className="wide-only">Digest</th>
             <th className="wide-only">Made</th>
-            <th>Models</th>
+            <th className="end">Models</th>
           </tr>
         </thead>
         <tbody>
@@ -97,16 +100,13 @@ function Versions({
               key={version}
               data-clickable="true"
               aria-selected={version === selected}
-              onClick={() =>
-                void navigate({
-                  search: (before) => ({ ...before, version: String(version) }),
-                  replace: true,
-                })
-              }
+              onClick={() => choose(version)}
             >
               <td>
                 <Group gap="xs">
-                  v{version}
+                  <button type="button" className="row-button" onClick={() => choose(version)}>
+                    v{version}
+                  </button>
                   {deletedAt && <Badge tone="quiet">deleted</Badge>}
                 </Group>
               </td>
@@ -116,9 +116,9 @@ function Versions({
                 <Id value={digest} />
               </td>
               <td className="wide-only">
-                <Time at={createdAt} /> by {createdBy}
+                <Time at={createdAt} /> by <Who id={createdBy} />
               </td>
-              <td>{models.length === 0 ? '' : count(models.length)}</td>
+              <td className="end number">{models.length === 0 ? '' : count(models.length)}</td>
             </tr>
           ))}
         </tbody>

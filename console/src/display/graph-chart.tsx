@@ -17,13 +17,20 @@ interface GraphChartProps<NodeType extends Node> extends Pick<ReactFlowProps<Nod
   label: string;
   /** Of the chart, in px. */
   height: number;
+  /** A graph that fits only below this is shown in part: its text would be too small to read. */
+  fitZoomMin: number;
 }
 
 /**
  * A graph that is looked at and chosen from, not edited: it fits its frame and leaves scrolling to the page.
  * Whoever draws it places the nodes.
  */
-export function GraphChart<NodeType extends Node>({ label, height, ...shown }: GraphChartProps<NodeType>) {
+export function GraphChart<NodeType extends Node>({
+  label,
+  height,
+  fitZoomMin,
+  ...shown
+}: GraphChartProps<NodeType>) {
   const scheme = useComputedColorScheme('light');
   return (
     <section style={{ height }} aria-label={label}>
@@ -31,7 +38,7 @@ export function GraphChart<NodeType extends Node>({ label, height, ...shown }: G
         {...shown}
         colorMode={scheme}
         fitView
-        fitViewOptions={{ padding: 0.06, maxZoom: 1.05 }}
+        fitViewOptions={{ padding: 0.06, minZoom: fitZoomMin, maxZoom: 1.05 }}
         nodesDraggable={false}
         nodesConnectable={false}
         edgesFocusable={false}

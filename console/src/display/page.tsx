@@ -51,7 +51,7 @@ export function Panel({
   return (
     <section className="panel" aria-label={title}>
       {title && (
-        <Group justify="space-between" px="md" pt="sm" pb={padded ? 0 : 'xs'} wrap="nowrap">
+        <Group justify="space-between" px="md" pt="sm" pb={padded ? 0 : 'xs'}>
           <Title order={2}>{title}</Title>
           {aside}
         </Group>

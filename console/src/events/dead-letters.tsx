@@ -48,7 +48,7 @@ const HEADINGS = (
     <th>Why it was not handled</th>
     <th className="wide-only">Group</th>
     <th className="wide-only end">Tries</th>
-    <th className="end">Failed</th>
+    <th className="wide-only end">Failed</th>
   </>
 );
 
@@ -62,14 +62,16 @@ function cellsOf({ event, problem, group, attempts, failedAt }: DeadLetter) {
         </Text>
       </td>
       <td>
-        <Text size="sm">{problem.detail ?? problem.title}</Text>
+        <Text size="sm" className="anywhere">
+          {problem.detail ?? problem.title}
+        </Text>
         <Text size="xs" c="dimmed" className="mono">
           {problem.code}
         </Text>
       </td>
       <td className="wide-only">{group}</td>
       <td className="wide-only end number">{attempts}</td>
-      <td className="end">
+      <td className="wide-only end">
         <Time at={failedAt} />
       </td>
     </>

@@ -58,7 +58,9 @@ function cellsOf({ event, problem, contract, version, arrivedAt }: Quarantined) 
     <>
       <td className="mono">{event.id}</td>
       <td>
-        <Text size="sm">{problem.detail ?? problem.title}</Text>
+        <Text size="sm" className="anywhere">
+          {problem.detail ?? problem.title}
+        </Text>
       </td>
       <td className="wide-only">
         <PageLink to="/contracts/$name" params={{ name: contract }} size="sm">

@@ -7,10 +7,10 @@ import { StatusBadge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count, duration } from '../display/format.ts';
-import { Id } from '../display/id.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 
 /** Historical joins of files, the newest first: how far each is, what went wrong, and a button that ends one. */
 export function FeatureJoins() {
@@ -57,17 +57,17 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
           <tr key={join.id}>
             <td>
               <StatusBadge status={join.status === 'done' ? 'completed' : join.status} label={join.status} />
-              {join.problem && (
-                <Text size="xs" c="dimmed" maw={420} style={{ overflowWrap: 'anywhere' }}>
-                  {join.problem.detail ?? join.problem.title} {join.problem.hint}
-                </Text>
-              )}
             </td>
-            <td style={{ overflowWrap: 'anywhere' }}>
+            <td className="anywhere">
               <Text size="sm">{join.out}</Text>
               <Text size="xs" c="dimmed">
                 {join.entities} with {join.service}
               </Text>
+              {join.problem && (
+                <Text size="xs" maw={520}>
+                  {join.problem.detail ?? join.problem.title} {join.problem.hint}
+                </Text>
+              )}
             </td>
             <td>
               <Rows join={join} />
@@ -76,7 +76,7 @@ function Joins({ joins }: { joins: readonly FeatureJoin[] }) {
             <td className="wide-only end">
               <Time at={join.requestedAt} />
               <div>
-                <Id value={join.requestedBy} />
+                <Who id={join.requestedBy} />
               </div>
             </td>
           </tr>

@@ -26,7 +26,7 @@ export function Materializations({ view }: { view: string }) {
       padded={false}
       aside={
         me.data?.permissions.includes('features.control') && (
-          <Group gap="xs" wrap="nowrap">
+          <Group gap="xs">
             <CopyAs
               what="A materialization"
               command={{
@@ -72,7 +72,7 @@ function Passes({ passes }: { passes: readonly Materialization[] }) {
       <thead>
         <tr>
           <th>State</th>
-          <th>Rows</th>
+          <th className="wide-only">Rows</th>
           <th>Entities</th>
           <th className="end">Asked for</th>
         </tr>
@@ -88,7 +88,7 @@ function Passes({ passes }: { passes: readonly Materialization[] }) {
                 </Text>
               )}
             </td>
-            <td>{mode === 'full' ? 'all' : 'new ones'}</td>
+            <td className="wide-only">{mode === 'full' ? 'all' : 'new ones'}</td>
             <td>
               <Stack gap={4}>
                 <Text size="sm">

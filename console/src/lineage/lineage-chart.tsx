@@ -6,7 +6,7 @@ import { arrow, GraphChart } from '../display/graph-chart.tsx';
 import { placeLineage } from './lineage-layout.ts';
 
 const HEIGHT_MIN = 220;
-const HEIGHT_MAX = 560;
+const HEIGHT_MAX = 640;
 type NodeOfChart = Node<{ node: LineageNode; selected: boolean }, 'lineage'>;
 const nodeTypes = { lineage: Card };
 const ARROW = arrow('var(--quiet-line)', 14);
@@ -35,6 +35,7 @@ export function LineageChart({ graph, onSelect }: { graph: LineageGraph; onSelec
       nodeTypes={nodeTypes}
       nodesFocusable={false}
       minZoom={0.05}
+      fitZoomMin={0.6}
       onNodeClick={(_, { id }) => onSelect(id)}
     />
   );

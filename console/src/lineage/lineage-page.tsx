@@ -114,22 +114,22 @@ function Nodes({ graph }: { graph: LineageGraph }) {
           <tr>
             <th>Kind</th>
             <th>Name</th>
-            <th>Type</th>
-            <th className="end">Version</th>
-            <th className="end">Edges away</th>
+            <th className="wide-only">Type</th>
+            <th className="wide-only end">Version</th>
+            <th className="end">Away</th>
           </tr>
         </thead>
         <tbody>
           {graph.nodes.map(({ id, kind, name, type, version, depth }) => (
             <tr key={id}>
               <td>{kind}</td>
-              <td>
+              <td className="anywhere">
                 <PageLink to="/lineage" search={{ node: id }} size="sm">
                   {name}
                 </PageLink>
               </td>
-              <td>{type && type.length < 40 ? type : ''}</td>
-              <td className="number end">{version}</td>
+              <td className="wide-only">{type && type.length < 40 ? type : ''}</td>
+              <td className="wide-only number end">{version}</td>
               <td className="number end">
                 {depth === 0 ? '' : `${Math.abs(depth)} ${depth < 0 ? 'up' : 'down'}`}
               </td>

@@ -13,6 +13,7 @@ import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { VersionLinks } from '../display/version-links.tsx';
+import { Who } from '../display/who.tsx';
 import { FlowOfVersion } from './flow-of-version.tsx';
 import { guardFigures } from './guard-figures.ts';
 import { ModelRequests } from './model-requests.tsx';
@@ -66,6 +67,8 @@ export function ModelPage() {
 
 function Versions({ model, selected }: { model: Model; selected: number | undefined }) {
   const navigate = route.useNavigate();
+  const choose = (version: number) =>
+    void navigate({ search: (before) => ({ ...before, version: String(version) }), replace: true });
   return (
     <Panel title="Versions" padded={false}>
       <table className="rows">
@@ -88,19 +91,18 @@ function Versions({ model, selected }: { model: Model; selected: number | undefi
               key={version.version}
               data-clickable="true"
               aria-selected={version.version === selected}
-              onClick={() =>
-                void navigate({
-                  search: (before) => ({ ...before, version: String(version.version) }),
-                  replace: true,
-                })
-              }
+              onClick={() => choose(version.version)}
             >
-              <td>v{version.version}</td>
+              <td>
+                <button type="button" className="row-button" onClick={() => choose(version.version)}>
+                  v{version.version}
+                </button>
+              </td>
               <td>
                 <StatusBadge status={version.status} />
               </td>
               <td className="wide-only">
-                <Time at={version.createdAt} /> by {version.createdBy}
+                <Time at={version.createdAt} /> by <Who id={version.createdBy} />
               </td>
               <td className="wide-only">
                 <Id value={version.digest} />

@@ -110,9 +110,11 @@ function RequestTable({ requests, selected, onOpen }: RequestTableProps) {
         {requests.map(({ id, at, version, status, answeredBy, latencyMs, request, answer, error }) => (
           <tr key={id} data-clickable="true" aria-selected={id === selected} onClick={() => onOpen(id)}>
             <td>
-              <Badge tone={TONES[status] ?? 'quiet'} dot>
-                {status}
-              </Badge>
+              <button type="button" className="row-button" onClick={() => onOpen(id)}>
+                <Badge tone={TONES[status] ?? 'quiet'} dot>
+                  {status}
+                </Badge>
+              </button>
             </td>
             <td>
               v{version}

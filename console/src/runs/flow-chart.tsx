@@ -63,6 +63,7 @@ export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowCh
       nodeTypes={nodeTypes}
       edgeTypes={edgeTypes}
       minZoom={0.2}
+      fitZoomMin={0.2}
       onNodeClick={(_, { data }) => data.node.step && onSelect(data.node.step.key)}
     />
   );
