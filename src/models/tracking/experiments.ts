@@ -58,6 +58,20 @@ export class Experiments {
       throw new AiosError('experiments.exists', {
         detail: `“${name}” is experiment ${present.id}${present.isDeleted ? ', which is deleted' : ''}.`,
       });
+    await this.#insert(name, tags, by);
+    return (await this.find(name))!;
+  }
+
+  /** The one of that name, made where there is none; several may ask for a new one at once. */
+  async ensure(name: string, by: string): Promise<Experiment> {
+    const present = await this.find(name);
+    if (present) return present;
+    await this.#insert(name, undefined, by);
+    return (await this.find(name))!;
+  }
+
+  /** Nothing where there is one of that name already. */
+  async #insert(name: string, tags: readonly KeyValue[] | undefined, by: string): Promise<void> {
     const now = timestamp(this.#deps.clock.now());
     await this.#deps.commit.commit([
       tracked(
@@ -66,7 +80,6 @@ export class Experiments {
         [name, JSON.stringify(keyed(tags)), now, by],
       ),
     ]);
-    return (await this.find(name))!;
   }
 
   /** Nothing where there is none of that name; deleted ones are told of too. */

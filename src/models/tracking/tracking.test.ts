@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
@@ -106,6 +106,16 @@ describe('experiments and their runs', () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it('are made once for several who name a new one at the same time', async () => {
+    // Each has looked before any of them wrote.
+    const find = vi.spyOn(experiments, 'find').mockResolvedValueOnce(undefined);
+    const one = await experiments.ensure('one', 'key');
+    find.mockRestore();
+    expect(String(one.id)).toBe(experimentId);
+    const made = await Promise.all([1, 2, 3].map(() => experiments.ensure('at once', 'key')));
+    expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   });
 
   it('count what is sent twice once', async () => {

@@ -202,9 +202,7 @@ export class Trainings {
     { codeDigest }: Trainer,
   ) {
     const { experiments, trainingRuns } = this.#deps;
-    const name = experiment ?? model ?? trainer;
-    const present = await experiments.find(name);
-    const { id: experimentId } = present ?? (await experiments.create({ name, by: by.id }));
+    const { id: experimentId } = await experiments.ensure(experiment ?? model ?? trainer, by.id);
     const { id } = await trainingRuns.create({
       experimentId: String(experimentId),
       userId: by.id,
