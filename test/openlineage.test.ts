@@ -24,7 +24,7 @@ describe('OpenLineage events', () => {
   const start = async () => {
     app = await createApp({
       ...{ dataDir: folder, databaseUrl: database.url, host: '127.0.0.1', port: 0 },
-      limits: limitsFrom('lineagePollMs=50'),
+      limits: limitsFrom('lineagePollMs=50,lineageRunningMs=100'),
     });
     app.ready();
   };
@@ -136,12 +136,13 @@ describe('OpenLineage events', () => {
 
   it('tell of passes with the rows that they wrote, once', async () => {
     receiver.events.length = 0;
+    const ofEnds = () => receiver.events.filter(({ eventType }) => eventType !== 'RUNNING');
     await app.stations.materializations.start({ view: 'stock', mode: 'full', by: 'test' }, []);
     await vi.waitFor(
-      () => expect(jobs(receiver.events)).toEqual(['materialize:stock START', 'materialize:stock COMPLETE']),
+      () => expect(jobs(ofEnds())).toEqual(['materialize:stock START', 'materialize:stock COMPLETE']),
       WAIT,
     );
-    const [, complete] = receiver.events;
+    const [, complete] = ofEnds();
     expect(complete!.inputs).toMatchObject([
       { namespace: 'postgres://db.example.org:5432', name: 'shop.shop.stock' },
     ]);
@@ -149,7 +150,57 @@ describe('OpenLineage events', () => {
       { name: 'feature-view:stock', outputFacets: { outputStatistics: { rowCount: 1 } } },
     ]);
     await app.stations.openLineage.pass();
-    expect(receiver.events).toHaveLength(2);
+    expect(ofEnds()).toHaveLength(2);
+  });
+
+  it('tell of work while it is under way, and its beginning once', async () => {
+    receiver.events.length = 0;
+    const { materializations } = app.stations;
+    await materializations.stop(); // nobody works on it
+    const id = await materializations.start({ view: 'stock', mode: 'full', by: 'test' }, []);
+    await vi.waitFor(() => expect(receiver.events.length).toBeGreaterThan(3), WAIT);
+    materializations.begin();
+    await vi.waitFor(() => expect(receiver.events.at(-1)!.eventType).toBe('COMPLETE'), WAIT);
+    const told = jobs(receiver.events).map((job) => job.replace('materialize:stock ', ''));
+    expect(told).toEqual(['START', ...Array(told.length - 2).fill('RUNNING'), 'COMPLETE']);
+    const [start, running] = receiver.events;
+    expect(running!.run!.runId).toBe(start!.run!.runId);
+    expect(running!.run!.facets!.aios_run).toMatchObject({ id, rows: 0, total: null });
+    expect(Date.parse(running!.eventTime)).toBeGreaterThanOrEqual(Date.parse(start!.eventTime));
+  });
+
+  it('tell of back-fills, joins of files and builds of datasets as of passes', async () => {
+    receiver.events.length = 0;
+    const of = (name: string) =>
+      jobs(receiver.events)
+        .filter((job) => job.startsWith(`${name} `) && !job.endsWith(' RUNNING'))
+        .map((job) => job.slice(name.length + 1));
+    await app.stations.featureBackfills.start(
+      { view: 'orders', fromMs: 0, toMs: 86_400_000, includeLate: false },
+      [],
+    );
+    await database.db.query(
+      `insert into feature_joins (id, service, entities, out_file, status, requested_by, requested_at, ended_at, problem)
+       values ('fjn_x', 'all', 'in.parquet', 'out.parquet', 'failed', 'test', now(), now(), '{"title":"It is no file","detail":"of c7"}')`,
+    );
+    await database.db.query(
+      `insert into dataset_builds (id, dataset, definition_version, status, done, requested_by, requested_kind, requested_at, ended_at)
+       values ('dsb_x', 'history', 1, 'canceled', 5, 'test', 'key', now(), now())`,
+    );
+    await vi.waitFor(() => {
+      expect(of('backfill:orders')).toEqual(['START', 'COMPLETE']);
+      expect(of('join:all')).toEqual(['START', 'FAIL']);
+      expect(of('build:history')).toEqual(['START', 'ABORT']);
+    }, WAIT);
+    const failed = receiver.events.find(({ eventType }) => eventType === 'FAIL')!;
+    expect(failed.run!.facets!.errorMessage).toMatchObject({ message: 'It is no file' });
+    expect(failed.inputs).toMatchObject([{ name: 'file:in.parquet' }, { name: 'feature-service:all' }]);
+    expect(failed.outputs).toMatchObject([{ name: 'file:out.parquet' }]);
+    const filled = receiver.events.find(({ job }) => job!.name === 'backfill:orders')!;
+    expect(filled.inputs).toMatchObject([{ name: 'event-type:order' }]);
+    expect(filled.outputs).toMatchObject([
+      { name: 'feature-view:orders', facets: { version: { datasetVersion: '1' } } },
+    ]);
   });
 
   it('tell of a training with the datasets that its model was trained on', async () => {
@@ -223,7 +274,7 @@ describe('OpenLineage events', () => {
             type: 'BACKFILL',
             state: 'ABORT',
             startedAt: 0,
-            endedAt: 1,
+            at: 1,
             scheduledAt: 0,
           },
           inputs: [{ node: 'event-type:order', rows: 7 }],

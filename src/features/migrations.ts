@@ -21,6 +21,8 @@ export const featureMigrations: Migration[] = [
         range_to bigint,
         include_late boolean,
         backfill text unique,
+        requested_at timestamptz not null default now(),
+        ready_at timestamptz,
         retired_at timestamptz,
         kept_from_ms bigint,
         kept_announced_ms bigint,

@@ -312,9 +312,10 @@ export class FeatureViews {
   /** Goes on where an earlier try ended, beside another process that builds the same view, too. */
   async #build(row: ViewRow, view: CompiledView): Promise<void> {
     for (const partition of row.joined.keys()) while (await this.#buildBatch(row, view, partition));
-    await this.#db.query("update feature_views set status = 'ready' where id = $1 and status = 'building'", [
-      row.id,
-    ]);
+    await this.#db.query(
+      "update feature_views set status = 'ready', ready_at = now() where id = $1 and status = 'building'",
+      [row.id],
+    );
   }
 
   /** Each batch moves `built` in its own transaction, under the lock of the view's row: tiles must not be added twice. */

@@ -13,6 +13,10 @@ export const LINEAGE_LIMITS = {
     'the name of a node; three of them are a key of an index, which takes 2,704 bytes',
   ),
   lineagePollMs: limit(1_000, 'how often OpenLineage events that wait are sent'),
+  lineageRunningMs: limit(
+    30_000,
+    'how often OpenLineage sinks are told of a pass, back-fill, join or build of a dataset that is under way',
+  ),
   lineageBatchMax: limit(100, 'rows of the outbox that are read at a time'),
   lineageSendMs: limit(5_000, 'what a receiver of OpenLineage events has to answer within'),
   lineageOutboxMax: limit(

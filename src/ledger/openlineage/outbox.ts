@@ -2,7 +2,7 @@ import type { Database, Queryable } from '../../store/database.ts';
 import { plannedLane, type Write, write } from '../../store/group-commit.ts';
 import type { Migration } from '../../store/migrations.ts';
 import { columns } from '../../store/rows.ts';
-import type { Told } from './work-events.ts';
+import type { Told, Work } from './work-events.ts';
 
 export const openLineageMigrations: Migration[] = [
   {
@@ -31,9 +31,11 @@ export const openLineageMigrations: Migration[] = [
       create table openlineage_told (
         source text not null,
         id text not null,
+        has_ended bool not null,
+        told_at timestamptz not null default now(),
         primary key (source, id)
       );
-      comment on table openlineage_told is 'Passes that sinks were told of: they are found in the tables of their modules.';`,
+      comment on table openlineage_told is 'Passes that sinks were told of: they are found in the tables of their modules. Of one that has not ended, when it was told of last.';`,
   },
 ];
 
@@ -155,14 +157,26 @@ export class Outbox {
     );
   }
 
-  /** Tells of ended work once: that it was told, and what, are one transaction. */
-  tellOnce(source: string, id: string, tell: (tx: Queryable) => Promise<void>): Promise<void> {
+  /**
+   * Tells of work: of its end once, of what is under way every `againMs`. That it was told, and what, are one transaction.
+   *
+   * @param tell is told whether the beginning was told before
+   */
+  tellWork(
+    { type, id, state }: Pick<Work, 'type' | 'id' | 'state'>,
+    againMs: number,
+    tell: (tx: Queryable, isStarted: boolean) => Promise<void>,
+  ): Promise<void> {
     return this.#db.transaction(async (tx) => {
-      const [first] = await tx.query(
-        'insert into openlineage_told (source, id) values ($1, $2) on conflict do nothing returning id',
-        [source, id],
+      const [told] = await tx.query<{ isStarted: boolean }>(
+        `with before as (select from openlineage_told where source = $1 and id = $2)
+         insert into openlineage_told as t (source, id, has_ended) values ($1, $2, $3)
+         on conflict (source, id) do update set has_ended = $3, told_at = now()
+           where not t.has_ended and ($3 or t.told_at <= now() - $4 * interval '1 millisecond')
+         returning exists (select from before) as "isStarted"`,
+        [type, id, state !== 'RUNNING', againMs],
       );
-      if (first) await tell(tx);
+      if (told) await tell(tx, told.isStarted);
     });
   }
 }

@@ -7,7 +7,7 @@ import type { OpenLineageEvent } from './event.ts';
 import type { Naming } from './naming.ts';
 import { type Outbox, tellWrite, type Waiting } from './outbox.ts';
 import { type LineageSink, type ToldKind, tells, tellsRun } from './sink-kind.ts';
-import { type EndedRun, type EndedWork, workEvents, workOfRun } from './work-events.ts';
+import { type EndedRun, type Work, workEvents, workOfRun } from './work-events.ts';
 
 /** What became of sending: taken, refused for good, or to be sent again. */
 export type Sent =
@@ -17,13 +17,16 @@ export type Sent =
 interface Dependencies {
   readonly outbox: Outbox;
   readonly db: Queryable;
-  readonly limits: Pick<Limits, 'lineagePollMs' | 'lineageBatchMax' | 'lineageOutboxMax' | 'lineageSendMs'>;
+  readonly limits: Pick<
+    Limits,
+    'lineagePollMs' | 'lineageRunningMs' | 'lineageBatchMax' | 'lineageOutboxMax' | 'lineageSendMs'
+  >;
   readonly naming: Naming;
   readonly version: string;
   sinks(): readonly LineageSink[];
   send(sink: LineageSink, event: OpenLineageEvent): Promise<Sent>;
-  /** Passes and builds of datasets that have ended and were not told of. */
-  endedWork(): Promise<readonly EndedWork[]>;
+  /** Passes and builds of datasets that are under way, or have ended and were not told of. */
+  work(): Promise<readonly Work[]>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -69,9 +72,9 @@ export class OpenLineageRelay {
     return this.#told(kind).map((sink) => tellWrite(sink.name, { events }));
   }
 
-  #workWrites(work: EndedWork): Write[] {
+  #workWrites(work: Work, isStarted: boolean): Write[] {
     return this.#told(TRAINING.has(work.type) ? 'trainings' : 'passes').map((sink) =>
-      tellWrite(sink.name, { work }),
+      tellWrite(sink.name, { work, isStarted }),
     );
   }
 
@@ -106,10 +109,10 @@ export class OpenLineageRelay {
   }
 
   async #tellPasses(): Promise<void> {
-    const { outbox, endedWork } = this.#deps;
-    for (const work of await endedWork())
-      await outbox.tellOnce(work.type, work.id, async (tx) => {
-        await writeInTransaction(tx, this.#workWrites(work));
+    const { outbox, limits } = this.#deps;
+    for (const work of await this.#deps.work())
+      await outbox.tellWork(work, limits.lineageRunningMs, async (tx, isStarted) => {
+        await writeInTransaction(tx, this.#workWrites(work, isStarted));
       });
   }
 
@@ -165,7 +168,7 @@ export class OpenLineageRelay {
   async #eventsOf(told: Waiting['told']): Promise<readonly OpenLineageEvent[]> {
     const { db, naming, version } = this.#deps;
     if ('events' in told) return told.events;
-    if ('work' in told) return workEvents(told.work, naming, version);
+    if ('work' in told) return workEvents(told.work, naming, version, told.isStarted);
     const { run } = told;
     const [emitted, parents] = await Promise.all([
       db.query<{ id: string }>(

@@ -12,19 +12,23 @@ interface WorkData {
   readonly rows?: number;
 }
 
-/** Work that has ended: a run of a flow, a pass over a table, a back-fill, the build of a dataset, a training. */
-export interface EndedWork {
+/** Work: a run of a flow, a pass over a table, a back-fill, a join of a file, the build of a dataset, a training. */
+export interface Work {
   /** Here; it becomes a UUID. */
   readonly id: string;
   /** The node of the job, `workflow:returns`; or a name of its own, `materialize:stock`. */
   readonly job: string;
-  /** `WORKFLOW`, `MATERIALIZATION`, `BACKFILL`, `DATASET`, `TRAINING`. */
+  /** `WORKFLOW`, `MATERIALIZATION`, `BACKFILL`, `JOIN`, `DATASET`, `TRAINING`. */
   readonly type: string;
-  readonly state: 'COMPLETE' | 'FAIL' | 'ABORT';
+  /** `RUNNING` while it is under way. */
+  readonly state: 'RUNNING' | 'COMPLETE' | 'FAIL' | 'ABORT';
   /** Milliseconds. */
   readonly startedAt: number;
-  readonly endedAt: number;
+  /** When that was so: its end, or the look at what is under way. */
+  readonly at: number;
   readonly error?: string;
+  /** Rows so far, and all there are where they were counted. */
+  readonly progress?: { readonly rows: number; readonly total: number | null };
   readonly inputs: readonly WorkData[];
   readonly outputs: readonly WorkData[];
   /** When it was due, milliseconds. */
@@ -33,13 +37,19 @@ export interface EndedWork {
 }
 
 /**
- * The two events of work: that it began and how it ended.
+ * The events of work: that it began, and how it stands or ended.
  *
+ * @param isStarted that it began was told before
  * @param version of AIOS, for the engine facet
  * @example workEvents(run, naming, '0.1.0').map(({ eventType }) => eventType) // ['START', 'COMPLETE']
  */
-export function workEvents(work: EndedWork, naming: Naming, version: string): OpenLineageEvent[] {
-  const { id, job, type, state, startedAt, endedAt, error, scheduledAt, parent } = work;
+export function workEvents(
+  work: Work,
+  naming: Naming,
+  version: string,
+  isStarted = false,
+): OpenLineageEvent[] {
+  const { id, job, type, state, startedAt, at: stateAt, error, progress, scheduledAt, parent } = work;
   const facets: Record<string, JsonObject> = {
     processing_engine: facet('processingEngine', { version, name: 'AIOS' }),
     aios_run: ownRunFacet({ id }),
@@ -70,7 +80,9 @@ export function workEvents(work: EndedWork, naming: Naming, version: string): Op
     error === undefined
       ? {}
       : { errorMessage: facet('errorMessage', { message: error, programmingLanguage: 'TypeScript' }) };
-  return [eventOf('START', startedAt, {}), eventOf(state, endedAt, told)];
+  if (progress) told.aios_run = ownRunFacet({ id, ...progress });
+  const now = eventOf(state, stateAt, told);
+  return isStarted ? [now] : [eventOf('START', startedAt, {}), now];
 }
 
 function inputOf({ node, version, rows }: WorkData, naming: Naming): OpenLineageDataset {
@@ -113,13 +125,13 @@ export interface EndedRun {
   readonly parentRunId?: string;
 }
 
-const STATES: Readonly<Record<string, EndedWork['state']>> = { completed: 'COMPLETE', failed: 'FAIL' };
+const STATES: Readonly<Record<string, Work['state']>> = { completed: 'COMPLETE', failed: 'FAIL' };
 
 /**
  * @param emits types of events that its flow emits, as nodes
  * @param parentJob the flow of the run that waits for it
  */
-export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: string | undefined): EndedWork {
+export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: string | undefined): Work {
   const { id, workflow, status, startedAt, endedAt, error, event, pins, scheduledAt, parentRunId } = run;
   const pinned = pins.filter(({ kind }) => kind !== 'workflow' && kind !== 'contract');
   const contract = pins.find(({ kind }) => kind === 'contract');
@@ -130,7 +142,7 @@ export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: st
       type: 'WORKFLOW',
       state: STATES[status] ?? 'ABORT',
       startedAt,
-      endedAt,
+      at: endedAt,
     },
     ...(error !== undefined && { error }),
     ...(scheduledAt !== undefined && { scheduledAt }),
@@ -149,5 +161,5 @@ export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: st
 /** What waits to be sent: events that are ready, work or a run to make them of. */
 export type Told =
   | { readonly events: readonly OpenLineageEvent[] }
-  | { readonly work: EndedWork }
+  | { readonly work: Work; readonly isStarted?: boolean }
   | { readonly run: EndedRun };

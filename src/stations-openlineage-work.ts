@@ -1,0 +1,148 @@
+import type { Problem } from './kernel/errors.ts';
+import type { Work } from './ledger/openlineage/work-events.ts';
+import type { Queryable } from './store/database.ts';
+
+/** Of each kind, at a look. */
+const WORK_MAX = 100;
+
+/** Work beside its caller that is under way, or ended since there is a sink and was not told of. */
+export async function workToTell(db: Queryable): Promise<Work[]> {
+  const found = await Promise.all(
+    [materializations, backfills, joins, datasets, trainings].map((of) => of(db)),
+  );
+  return found.flat();
+}
+
+/** What every table of passes says of one. */
+interface PassRow {
+  readonly id: string;
+  readonly status: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** The clock of the database, as the other times are. */
+  readonly nowAt: number;
+  readonly rows: number;
+  readonly total: number | null;
+  readonly problem: Problem | null;
+}
+
+const PASS = `p.id, p.status, p.requested_at as "startedAt", p.ended_at as "endedAt", now() as "nowAt", p.total, p.problem`;
+
+/** Which of them, by the names of their times: under way, or ended and not told. The oldest first. */
+const toTell = (type: string, isRunning: string, endedAt: string, id = 'p.id') =>
+  `(${isRunning} or ${endedAt} >= (select min(since) from openlineage_sinks)
+     and not exists (select from openlineage_told t where t.source = '${type}' and t.id = ${id} and t.has_ended))
+   order by coalesce(${endedAt}, now()), ${id} limit $1`;
+
+const STATES: Readonly<Record<string, Work['state']>> = {
+  running: 'RUNNING',
+  done: 'COMPLETE',
+  failed: 'FAIL',
+};
+
+function stateOf({ id, status, startedAt, endedAt, nowAt, rows, total, problem }: PassRow) {
+  return {
+    ...{ id, startedAt, state: STATES[status] ?? 'ABORT', at: endedAt ?? nowAt },
+    ...(status === 'running' && { progress: { rows, total } }),
+    // A title is of the program; a detail may quote what a row holds.
+    ...(problem && { error: problem.title ?? problem.code }),
+  };
+}
+
+async function materializations(db: Queryable): Promise<Work[]> {
+  const rows = await db.query<PassRow & { view: string; version: number; table: string | null }>(
+    `select ${PASS}, p.entities as rows, p.view, p.version, d.body #>> '{source,table}' as table
+     from feature_materializations p left join definitions d on d.kind = 'feature-view' and d.name = p.view and d.version = p.version
+     where ${toTell('MATERIALIZATION', "p.status = 'running'", 'p.ended_at')}`,
+    [WORK_MAX],
+  );
+  return rows.map((row) => ({
+    ...{ ...stateOf(row), job: `materialize:${row.view}`, type: 'MATERIALIZATION' },
+    inputs: row.table === null ? [] : [{ node: `table:${row.table}` }],
+    outputs: [{ node: `feature-view:${row.view}`, version: String(row.version), rows: row.rows }],
+  }));
+}
+
+/** Generations of views; one that another took the place of before it was whole is told as aborted. Rows are events of the log. */
+async function backfills(db: Queryable): Promise<Work[]> {
+  const rows = await db.query<PassRow & { view: string; version: number; event: string | null }>(
+    `select p.backfill as id, case when p.ready_at is not null then 'done' when p.status = 'retired' then 'retired' else 'running' end as status,
+       p.requested_at as "startedAt", coalesce(p.ready_at, p.retired_at) as "endedAt", now() as "nowAt", p.name as view, p.version,
+       (select coalesce(sum(b), 0)::bigint from unnest(p.built) b) as rows, (select sum(j)::bigint from unnest(p.joined) j) as total,
+       d.body #>> '{source,event}' as event
+     from feature_views p left join definitions d on d.kind = 'feature-view' and d.name = p.name and d.version = p.version
+     where p.backfill is not null and ${toTell('BACKFILL', "p.status not in ('ready', 'retired')", 'coalesce(p.ready_at, p.retired_at)', 'p.backfill')}`,
+    [WORK_MAX],
+  );
+  return rows.map((row) => ({
+    ...{ ...stateOf(row), job: `backfill:${row.view}`, type: 'BACKFILL' },
+    inputs: row.event === null ? [] : [{ node: `event-type:${row.event}` }],
+    outputs: [{ node: `feature-view:${row.view}`, version: String(row.version) }],
+  }));
+}
+
+async function joins(db: Queryable): Promise<Work[]> {
+  const rows = await db.query<PassRow & { service: string; entities: string; out: string }>(
+    `select ${PASS}, p.done as rows, p.service, p.entities, p.out_file as out from feature_joins p
+     where ${toTell('JOIN', "p.status = 'running'", 'p.ended_at')}`,
+    [WORK_MAX],
+  );
+  return rows.map((row) => ({
+    ...{ ...stateOf(row), job: `join:${row.service}`, type: 'JOIN' },
+    inputs: [{ node: `file:${row.entities}` }, { node: `feature-service:${row.service}` }],
+    outputs: [{ node: `file:${row.out}`, rows: row.rows }],
+  }));
+}
+
+async function datasets(db: Queryable): Promise<Work[]> {
+  const rows = await db.query<PassRow & { dataset: string; version: number | null; inputs: string[] }>(
+    `select ${PASS}, p.done as rows, p.dataset, p.version,
+       array(select e.from_id from lineage_edges e where e.to_id = 'dataset:' || p.dataset and e.until is null
+         and e.from_id not like 'field:%' order by 1) as inputs
+     from dataset_builds p where ${toTell('DATASET', "p.status = 'running'", 'p.ended_at')}`,
+    [WORK_MAX],
+  );
+  return rows.map((row) => ({
+    ...{ ...stateOf(row), job: `build:${row.dataset}`, type: 'DATASET' },
+    inputs: row.inputs.map((node) => ({ node })),
+    outputs: [
+      {
+        node: `dataset:${row.dataset}`,
+        rows: row.rows,
+        ...(row.version !== null && { version: String(row.version) }),
+      },
+    ],
+  }));
+}
+
+/** Trainings of flows that ended since there is a sink, with the version that they made; one that failed is told as its run. */
+async function trainings(db: Queryable): Promise<Work[]> {
+  const rows = await db.query<{
+    key: string;
+    trainer: string;
+    run_id: string;
+    workflow: string | null;
+    model: string | null;
+    version: string | null;
+    started_at: number;
+    ended_at: number;
+    datasets: string[];
+  }>(
+    `select t.key, t.trainer, t.run_id, t.started_at, t.ended_at, r.workflow,
+       t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
+       array(select e.from_id from lineage_edges e where e.until is null and e.from_id like 'dataset:%'
+         and e.to_id = 'model:' || (t.result #>> '{version,name}') || '@' || (t.result #>> '{version,version}') order by 1) as datasets
+     from trainings t left join workflow_runs r on r.id = t.run_id
+     where t.ended_at >= (select min(since) from openlineage_sinks)
+       and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = t.key and o.has_ended)
+     order by t.ended_at, t.key limit $1`,
+    [WORK_MAX],
+  );
+  return rows.map(({ key, trainer, run_id, workflow, model, version, started_at, ended_at, datasets }) => ({
+    ...{ id: key, job: `train:${trainer}`, type: 'TRAINING', startedAt: started_at, at: ended_at },
+    state: 'COMPLETE',
+    ...(workflow !== null && { parent: { id: run_id, job: `workflow:${workflow}` } }),
+    inputs: datasets.map((node) => ({ node })),
+    outputs: model === null || version === null ? [] : [{ node: `model:${model}`, version }],
+  }));
+}
