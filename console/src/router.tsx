@@ -137,6 +137,12 @@ const routes = [
   }),
   createRoute({
     ...parent,
+    path: '/change',
+    validateSearch: texts('kind', 'name'),
+    component: lazyRouteComponent(() => import('./lineage/change-page.tsx'), 'ChangePage'),
+  }),
+  createRoute({
+    ...parent,
     path: '/audit',
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { contractPath, diffQuery, type Release, releasesQuery, usesQuery } from '../api/contracts.ts';
 import { Badge } from '../display/badge.tsx';
+import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { JsonView } from '../display/json-view.tsx';
@@ -28,6 +29,7 @@ export function ContractPage() {
       actions={
         <>
           <LineageLink node={`contract:${name}`} />
+          <ChangeLink kind="contract" name={name} />
           <CopyAs
             what="This contract"
             command={{

@@ -10,6 +10,7 @@ import {
 } from '../api/datasets.ts';
 import { meQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
+import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { bytes, count } from '../display/format.ts';
@@ -35,10 +36,13 @@ export function DatasetPage() {
       title={name}
       subtitle={dataset.data?.definition.description}
       actions={
-        <CopyAs
-          what="This dataset"
-          command={{ method: 'GET', path: datasetPath(name), cli: `datasets show ${name}` }}
-        />
+        <>
+          <ChangeLink kind="dataset" name={name} />
+          <CopyAs
+            what="This dataset"
+            command={{ method: 'GET', path: datasetPath(name), cli: `datasets show ${name}` }}
+          />
+        </>
       }
     >
       <Answer query={versions}>

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { type FeatureView, featureViewQuery } from '../api/features.ts';
 import { Badge } from '../display/badge.tsx';
+import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
@@ -26,6 +27,7 @@ export function FeatureViewPage() {
       actions={
         <>
           <LineageLink node={`feature-view:${name}`} />
+          <ChangeLink kind="feature-view" name={name} />
           <CopyAs
             what="This view"
             command={{

@@ -31,16 +31,21 @@ export function LineagePage() {
       title="Lineage"
       subtitle={node === '' ? 'What is a number made of, and what is made of it?' : node}
       actions={
-        node !== '' && (
-          <CopyAs
-            what="This question"
-            command={{
-              method: 'GET',
-              path: `/api/v1/lineage?node=${encodeURIComponent(node)}`,
-              cli: `lineage '${node}'`,
-            }}
-          />
-        )
+        <>
+          <PageLink to="/change" size="sm">
+            Change a definition
+          </PageLink>
+          {node !== '' && (
+            <CopyAs
+              what="This question"
+              command={{
+                method: 'GET',
+                path: `/api/v1/lineage?node=${encodeURIComponent(node)}`,
+                cli: `lineage '${node}'`,
+              }}
+            />
+          )}
+        </>
       }
     >
       <Group align="flex-end">

@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { versionsQuery, workflowsQuery } from '../api/queries.ts';
 import type { VersionInUse } from '../api/shapes.ts';
 import { Badge, StatusBadge } from '../display/badge.tsx';
+import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -29,6 +30,7 @@ export function VersionsPage() {
           <PageLink to="/runs" size="sm">
             Runs
           </PageLink>
+          {workflow && <ChangeLink kind="workflow" name={workflow} />}
           <CopyAs
             what="This report"
             command={{ method: 'GET', path, cli: `workflows versions ${workflow}` }}

@@ -1,0 +1,139 @@
+import { Button, Group, Select, Stack, Text, Textarea } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useState } from 'react';
+import { applyText, KINDS, namesQuery, sourceQuery } from '../api/definitions.ts';
+import { CopyAs } from '../display/copy-as.tsx';
+import { LineageLink } from '../display/lineage-link.tsx';
+import { Page, Panel } from '../display/page.tsx';
+import { Answer, Empty, ProblemView } from '../display/states.tsx';
+import { DependentsPanel } from './dependents-panel.tsx';
+import { ImpactReport } from './impact-report.tsx';
+
+const route = getRouteApi('/change');
+
+/** A definition before it is changed: what depends on it, what a change of its text would do to that, and the change. */
+export function ChangePage() {
+  const { kind = '', name = '' } = route.useSearch();
+  const navigate = route.useNavigate();
+  const isKnown = KINDS[kind] !== undefined;
+  const names = useQuery({ ...namesQuery(kind), enabled: isKnown });
+  const chosen = isKnown && name !== '';
+  return (
+    <Page
+      title="Change"
+      subtitle={chosen ? `${kind} ${name}` : 'What depends on a definition, and what would a change do?'}
+      actions={
+        chosen && (
+          <>
+            <LineageLink node={`${kind}:${name}`} />
+            <CopyAs
+              what="This definition"
+              command={{
+                method: 'GET',
+                path: `/api/v1/${KINDS[kind]!.collection}/${encodeURIComponent(name)}/versions`,
+                cli: 'plan FOLDER',
+              }}
+            />
+          </>
+        )
+      }
+    >
+      <Group align="flex-end">
+        <Select
+          label="Kind"
+          data={Object.keys(KINDS)}
+          value={isKnown ? kind : null}
+          onChange={(value) => void navigate({ search: value ? { kind: value } : {} })}
+        />
+        <Select
+          label="Name"
+          searchable
+          disabled={!isKnown}
+          data={names.data?.items.map((each) => each.name) ?? []}
+          value={name || null}
+          onChange={(value) => void navigate({ search: value ? { kind, name: value } : { kind } })}
+        />
+      </Group>
+      {chosen ? (
+        <Chosen key={`${kind}/${name}`} kind={kind} name={name} />
+      ) : (
+        <Empty title="Choose a definition">Nothing is changed by looking at what a change would do.</Empty>
+      )}
+    </Page>
+  );
+}
+
+function Chosen({ kind, name }: { kind: string; name: string }) {
+  const source = useQuery(sourceQuery(kind, name));
+  return (
+    <Answer query={source}>
+      {(found) => (
+        <Stack gap="md">
+          <Editor key={found.version} kind={kind} name={name} source={found.source} version={found.version} />
+          <DependentsPanel kind={kind} name={name} />
+        </Stack>
+      )}
+    </Answer>
+  );
+}
+
+interface Edited {
+  kind: string;
+  name: string;
+  source: string;
+  version: number;
+}
+
+function Editor({ kind, name, source, version }: Edited) {
+  const queries = useQueryClient();
+  const [text, setText] = useState(source);
+  const plan = useMutation({ mutationFn: () => applyText(kind, name, text, true) });
+  const apply = useMutation({
+    mutationFn: () => applyText(kind, name, text, false),
+    onSuccess: () => queries.invalidateQueries(),
+  });
+  const problem = apply.error ?? plan.error;
+  // Only what was looked at may be applied: a text that is written on has another report.
+  const edit = (written: string) => {
+    setText(written);
+    plan.reset();
+    apply.reset();
+  };
+  const mayApply = plan.data?.changes.some(({ action }) => action !== 'unchanged') ?? false;
+  return (
+    <>
+      <Panel title={`Version ${version}`}>
+        <Stack gap="sm">
+          <Textarea
+            aria-label="Text of the definition"
+            autosize
+            minRows={8}
+            maxRows={28}
+            spellCheck={false}
+            styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+            value={text}
+            onChange={(event) => edit(event.currentTarget.value)}
+          />
+          <Group>
+            <Button variant="default" loading={plan.isPending} onClick={() => plan.mutate()}>
+              What would this change?
+            </Button>
+            {mayApply && (
+              <Button loading={apply.isPending} onClick={() => apply.mutate()}>
+                Apply
+              </Button>
+            )}
+          </Group>
+          {problem && <ProblemView error={problem} />}
+          {!plan.data && !problem && (
+            <Text size="sm" c="dimmed">
+              Change the text and ask; nothing is applied by that. Several definitions at once: aios plan.
+            </Text>
+          )}
+        </Stack>
+      </Panel>
+      {plan.data && <ImpactReport plan={plan.data} />}
+    </>
+  );
+}
