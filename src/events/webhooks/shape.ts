@@ -1,3 +1,4 @@
+import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Webhook } from './webhook-store.ts';
@@ -15,4 +16,17 @@ export function addressOf(url: string): string {
 /** A webhook as the audit log shows it: without its secrets. */
 export function shownOf({ url, description, selection: { types, filter }, status }: Webhook): JsonObject {
   return { url, description, status, ...(types ? { types: [...types] } : {}), ...(filter ? { filter } : {}) };
+}
+
+/** Tells that AIOS disabled a webhook: nobody looks at one that works. */
+export function disabledEvent({ id, url }: Webhook, reason: string, nowMs: number): CloudEvent {
+  return {
+    specversion: '1.0',
+    id: `${id}/${nowMs}`,
+    source: 'urn:aios:webhooks',
+    type: 'aios.webhook.disabled',
+    subject: id,
+    time: new Date(nowMs).toISOString(),
+    data: { webhook: id, url, reason },
+  };
 }

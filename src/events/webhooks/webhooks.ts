@@ -12,7 +12,7 @@ import type { EventConsumers } from '../consumers.ts';
 import type { EventLog } from '../log.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { retryAfterMs, type SendWebhook, WebhookSender } from './sender.ts';
-import { addressOf, shownOf } from './shape.ts';
+import { addressOf, disabledEvent, shownOf } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   claimDue,
@@ -344,16 +344,7 @@ export class Webhooks {
   async #disable(webhook: Webhook, reason: string): Promise<void> {
     const { clock, log } = this.#dependencies;
     const nowMs = clock.now();
-    const { id, url } = webhook;
-    const alert = log.write({
-      specversion: '1.0',
-      id: `${id}/${nowMs}`,
-      source: 'urn:aios:webhooks',
-      type: 'aios.webhook.disabled',
-      subject: id,
-      time: new Date(nowMs).toISOString(),
-      data: { webhook: id, url, reason },
-    });
+    const { id } = webhook;
     await this.#commit(
       async (tx) => {
         const current = await lockWebhook(tx, id);
@@ -362,7 +353,7 @@ export class Webhooks {
         return true;
       },
       { action: 'disabled', id, by: undefined, payload: { reason } },
-      [alert],
+      [log.write(disabledEvent(webhook, reason, nowMs))],
     );
   }
 
