@@ -12,6 +12,7 @@ import { Publisher } from './api/publisher.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
+import { applyProject } from './apply-project.ts';
 import { begin } from './begin.ts';
 import { contractMigrations } from './contracts/migrations.ts';
 import { openGrpc } from './doors.ts';
@@ -29,7 +30,6 @@ import { lineageMigrations } from './ledger/lineage-graph/migrations.ts';
 import { ledgerMigrations } from './ledger/migrations.ts';
 import { openLineageMigrations } from './ledger/openlineage/outbox.ts';
 import { modelMigrations } from './models/lanes.ts';
-import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import { trackingMigrations } from './models/tracking/migrations.ts';
 import { trainingMigrations } from './models/training/migrations.ts';
 import { KpiCounts } from './monitoring/kpi-counts.ts';
@@ -37,7 +37,6 @@ import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
 import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
-import { inOrderOfAsking } from './stations-ensembles.ts';
 import { type Changes, DatabaseChanges, POLLED } from './store/changes.ts';
 import { type ConnectionTarget, type Database, openDatabase } from './store/database.ts';
 import { definitionMigrations } from './store/definitions.ts';
@@ -45,7 +44,7 @@ import { startEmbeddedPostgres } from './store/embedded.ts';
 import { joinEmbeddedPostgres } from './store/embedded-address.ts';
 import { GroupCommit } from './store/group-commit.ts';
 import { migrate } from './store/migrations.ts';
-import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
+import type { PlannedDefinition, ProjectFile } from './store/project.ts';
 import { taskMigrations } from './tasks/migrations.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
@@ -303,58 +302,6 @@ function countRuns({ db, clock, engine, closers }: Stations): KpiCounts {
     await counts.advance().catch(() => {});
   });
   return counts;
-}
-
-/**
- * Applies a project: planned whole, models verified in a replica, then all definitions and their audit entries in one commit.
- */
-async function applyProject(
-  stations: Stations,
-  files: readonly ProjectFile[],
-  by: { kind: string; id: string },
-  dryRun: boolean,
-): Promise<readonly PlannedDefinition[]> {
-  const { definitions, kinds, commit, auditLog, models, serving, views, clock } = stations;
-  const planned = await planProject(files, kinds, definitions);
-  const changed = planned.filter(({ action }) => action !== 'unchanged');
-  const changedModels = changed
-    .filter(({ kind }) => kind === 'model')
-    .map(({ document, body }) => {
-      const { file, alias, ...definition } = body as unknown as ModelDefinition;
-      const onnx = file && files.find(({ path }) => path === pathBeside(document.file, file))!.bytes;
-      return { label: document.file, alias, wanted: { ...definition, ...(onnx && { onnx }), by } };
-    });
-  // Ensembles stand on what is applied with them: their flows were looked at with the plan, and they run once it is there.
-  const isLate = ({ wanted }: (typeof changedModels)[number]) =>
-    wanted.runtime === 'workflow' && changed.length > 1;
-  for (const { wanted, label } of changedModels.filter((model) => !isLate(model)))
-    await models.verify(wanted, label);
-  if (dryRun || changed.length === 0) return planned;
-  await commit.commit([
-    ...stations.lineageWrites(planned),
-    ...changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
-      definitions.put({ kind, name, body, source: document.text, createdBy: by.id }),
-      auditLog.entry({
-        kind: 'definition',
-        action: action === 'create' ? 'created' : 'changed',
-        actor: by,
-        object: `${kind}:${name}`,
-        at: clock.now(),
-        payload: { kind, name, version: toVersion, body },
-      }),
-    ]),
-  ]);
-  await definitions.reload();
-  const inOrder = [
-    ...changedModels.filter((model) => !isLate(model)),
-    ...inOrderOfAsking(changedModels.filter(isLate), definitions),
-  ];
-  for (const { wanted, alias } of inOrder) {
-    await models.applyDefinition(wanted, alias);
-    if (models.get(wanted.name).aliases.champion) await serving.load(wanted.name); // its first version may wait for approvals
-  }
-  if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
-  return planned;
 }
 
 async function publish({ contracts, log }: Stations, events: readonly CloudEvent[]): Promise<void> {

@@ -55,4 +55,36 @@ describe('definitions', () => {
     expect(seen).toEqual(expect.arrayContaining(['c@3', 'e@1']));
     expect(seen).not.toContain('e@2');
   });
+
+  it('refuse what was checked before another process or commit changed any of them', async () => {
+    const other = new Definitions(database.db);
+    const held = (of: Definitions, name: string, x: number, snapshot: { revision: number }) => {
+      const definition = { kind: 'note', name, body: { x }, source: '', createdBy: 'test' };
+      return database.commit.commit([of.put(definition, snapshot)]);
+    };
+    for (let round = 0; round < 10; round++) {
+      const snapshots = await Promise.all([definitions.snapshot(), other.snapshot(), other.snapshot()]);
+      const outcomes = await Promise.allSettled([
+        held(definitions, `held-${round}`, 1, snapshots[0]),
+        held(other, `held-${round}`, 2, snapshots[1]),
+        held(other, `other-${round}`, 1, snapshots[2]),
+      ]);
+      expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'store.conflict' });
+    }
+  });
+
+  it('take a commit of several whose answer was lost for what it was', async () => {
+    const snapshot = await definitions.snapshot();
+    const writes = ['f', 'g'].map((name) =>
+      definitions.put({ kind: 'note', name, body: { x: 1 }, source: '', createdBy: 'test' }, snapshot),
+    );
+    expect(await database.commit.commit(writes)).toEqual([1, 1]);
+    await put('h', { x: 1 });
+    expect(await database.commit.commit(writes)).toEqual([1, 1]);
+    expect(await definitions.versions('note', 'f')).toHaveLength(1);
+    await put('g', { x: 2 });
+    await expect(database.commit.commit(writes)).rejects.toMatchObject({ code: 'store.conflict' });
+  });
 });

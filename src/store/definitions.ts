@@ -1,8 +1,9 @@
 import { digestOf } from '../kernel/canonical.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { tells } from './changes.ts';
 import type { Database, Queryable } from './database.ts';
-import { type Lane, type Write, write } from './group-commit.ts';
+import { type Lane, Refused, type Write, write } from './group-commit.ts';
 import type { Migration } from './migrations.ts';
 import { columns } from './rows.ts';
 
@@ -64,43 +65,92 @@ interface DefinitionRow {
 
 const COLUMNS = 'kind, name, version, digest, body, source, created_at, created_by';
 
-interface PutItem extends NewDefinition {
-  digest: string;
+/** All definitions at one time, as a plan looks at them: what is put by it is refused once any of them has changed. */
+export interface DefinitionsSnapshot {
+  /** By the table `definitions_revision`. */
+  readonly revision: number;
 }
 
-/** Same digest as the newest version: that version is the answer, and nothing is written. */
+interface PutItem extends NewDefinition {
+  digest: string;
+  snapshot: DefinitionsSnapshot | undefined;
+}
+
+interface Newest {
+  readonly version: number;
+  readonly digest: string | null;
+}
+
+const conflict = () =>
+  new Refused(
+    new AiosError('store.conflict', {
+      detail: 'Definitions were changed by someone else since this change was held to them.',
+    }),
+  );
+
+/**
+ * Same digest as the newest version: that version is the answer, and nothing is written. What was checked against a snapshot is refused when
+ * definitions have changed since. The row of the revision is the lock of all changes, in whatever process.
+ */
 const definitionLane: Lane<PutItem, number> = {
   name: 'definitions',
   order: 5,
+  gate: true,
   async write(tx, items) {
-    const rows = await tx.query<{ version: number }>(
-      `with item as (
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::text[], $6::text[])
-           with ordinality as t(kind, name, digest, body, source, created_by, position)),
-       newest as (
-         select position, coalesce(d.version, 0) as version, d.digest = item.digest as same
-         from item left join lateral (
-           select version, digest from definitions where kind = item.kind and name = item.name order by version desc limit 1
-         ) d on true),
-       written as (
-         insert into definitions (kind, name, version, digest, body, source, created_by)
-         select kind, name, newest.version + 1, digest, body, source, created_by
-         from item join newest using (position) where same is not true
-         returning version),
-       counted as (update definitions_revision set revision = revision + 1 where exists (select from written))
-       select case when same then version else version + 1 end as version from newest order by position`,
-      columns(items, (item) => [
-        item.kind,
-        item.name,
-        item.digest,
-        JSON.stringify(item.body),
-        item.source,
-        item.createdBy,
-      ]),
+    const [current] = await tx.query<{ revision: number }>(
+      'select revision from definitions_revision for update',
     );
-    return rows.map((row) => row.version);
+    const newest = await newestOf(tx, items);
+    const written: (PutItem & { version: number })[] = [];
+    const isSame = (item: PutItem) => newest.get(keyOf(item))?.digest === item.digest;
+    // All of it is there: this commit itself put it, and its answer was lost, or somebody else put the same.
+    const stands = (snapshot: DefinitionsSnapshot) =>
+      items.every((item) => item.snapshot !== snapshot || isSame(item));
+    const isUnchanged = (snapshot: DefinitionsSnapshot) =>
+      snapshot.revision === current!.revision && written.every((item) => item.snapshot === snapshot);
+    const results = items.map((item) => {
+      const { snapshot } = item;
+      if (snapshot && !isUnchanged(snapshot) && !stands(snapshot)) return conflict();
+      const before = newest.get(keyOf(item)) ?? { version: 0, digest: null };
+      if (before.digest === item.digest) return before.version;
+      const version = before.version + 1;
+      newest.set(keyOf(item), { version, digest: item.digest });
+      written.push({ ...item, version });
+      return version;
+    });
+    if (written.length > 0) await insert(tx, written);
+    return results;
   },
 };
+
+const keyOf = ({ kind, name }: { kind: string; name: string }) => `${kind}/${name}`;
+
+async function newestOf(tx: Queryable, items: readonly PutItem[]): Promise<Map<string, Newest>> {
+  const rows = await tx.query<Newest & { kind: string; name: string }>(
+    `select distinct on (kind, name) kind, name, version, digest from definitions
+     where (kind, name) in (select * from unnest($1::text[], $2::text[])) order by kind, name, version desc`,
+    columns(items, ({ kind, name }) => [kind, name]),
+  );
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
+async function insert(tx: Queryable, items: readonly (PutItem & { version: number })[]): Promise<void> {
+  await tx.query(
+    `with written as (
+       insert into definitions (kind, name, version, digest, body, source, created_by)
+       select * from unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::json[], $6::text[], $7::text[]))
+     update definitions_revision set revision = revision + 1`,
+    columns(items, (item) => [
+      item.kind,
+      item.name,
+      item.version,
+      item.digest,
+      JSON.stringify(item.body),
+      item.source,
+      item.createdBy,
+    ]),
+  );
+}
 
 /**
  * The definitions in force, read from memory; `reload` after a change. What a version holds never changes, so a reader that
@@ -117,9 +167,20 @@ export class Definitions {
     this.#db = db;
   }
 
-  /** The write that makes a new version of a definition; its result is the version. Commit it, then `reload`. */
-  put(definition: NewDefinition): Write<number> {
-    return write(definitionLane, { ...definition, digest: digestOf(definition.body) });
+  /**
+   * The write that makes a new version of a definition; its result is the version. Commit it, then `reload`. With a `snapshot` the commit is refused with
+   * `store.conflict` once any definition has changed since that was taken.
+   *
+   * @example commit.commit([definitions.put(contract, snapshot)])
+   */
+  put(definition: NewDefinition, snapshot?: DefinitionsSnapshot): Write<number> {
+    return write(definitionLane, { ...definition, digest: digestOf(definition.body), snapshot });
+  }
+
+  /** Of all that is there now: taken before a plan looks, and for one commit. */
+  async snapshot(): Promise<DefinitionsSnapshot> {
+    await this.reload();
+    return { revision: this.#revision };
   }
 
   /** Reads what is new in the database and tells the listeners; one at a time, so that after each of them the listeners know all that it found. */

@@ -1,0 +1,123 @@
+import { digestOf } from './kernel/canonical.ts';
+import { Slots } from './kernel/slots.ts';
+import type { NewVersion } from './models/candidate.ts';
+import { retryConflicts } from './models/conflicts.ts';
+import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
+import type { Stations } from './stations.ts';
+import { inOrderOfAsking } from './stations-ensembles.ts';
+import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
+
+interface ChangedModel {
+  readonly label: string;
+  readonly alias: string | undefined;
+  readonly wanted: NewVersion;
+  /** It stands on what is applied with it: its flow was looked at with the plan, and it runs once that is there. */
+  readonly isLate: boolean;
+}
+
+interface Wanted {
+  readonly files: readonly ProjectFile[];
+  readonly by: { kind: string; id: string };
+  readonly dryRun: boolean;
+  /** Digests of the models that have run. */
+  readonly verified: Set<string>;
+}
+
+/** Whoever was overtaken goes on one at a time: those who change other things at the same moment would void each other's plans again and again. */
+const overtaken = new Slots();
+const ONE = { concurrencyMax: 1, queueMax: Number.POSITIVE_INFINITY };
+
+/**
+ * Applies a project: planned whole, models verified in a replica, then all definitions and their audit entries in one commit. Whoever changes a definition
+ * between the plan and the commit makes the plan void, and it is made again of what there is then.
+ *
+ * @param dryRun plans and verifies, and changes nothing
+ * @throws AiosError what the plan finds, `store.conflict` when others were faster again and again
+ * @example await applyProject(stations, [{ path: 'contracts/order.yaml', bytes }], { kind: 'key', id: 'key_1' }, false)
+ */
+export async function applyProject(
+  stations: Stations,
+  files: readonly ProjectFile[],
+  by: { kind: string; id: string },
+  dryRun: boolean,
+): Promise<readonly PlannedDefinition[]> {
+  const { definitions, models, serving, views } = stations;
+  const verified = new Set<string>();
+  let attempts = 0;
+  const planned = await retryConflicts(async () => {
+    const wanted = { files, by, dryRun, verified };
+    if (attempts++ === 0) return planAndCommit(stations, wanted);
+    const release = await overtaken.take(ONE, 'changes of definitions', new AbortController().signal);
+    return planAndCommit(stations, wanted).finally(release);
+  });
+  const changed = planned.filter(({ action }) => action !== 'unchanged');
+  if (dryRun || changed.length === 0) return planned;
+  await definitions.reload();
+  const changedModels = modelsOf(changed, files, by);
+  const inOrder = [
+    ...changedModels.filter(({ isLate }) => !isLate),
+    ...inOrderOfAsking(
+      changedModels.filter(({ isLate }) => isLate),
+      definitions,
+    ),
+  ];
+  for (const { wanted, alias } of inOrder) {
+    await models.applyDefinition(wanted, alias);
+    if (models.get(wanted.name).aliases.champion) await serving.load(wanted.name); // its first version may wait for approvals
+  }
+  if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
+  return planned;
+}
+
+async function planAndCommit(
+  stations: Stations,
+  { files, by, dryRun, verified }: Wanted,
+): Promise<readonly PlannedDefinition[]> {
+  const { definitions, kinds, commit, auditLog, models, clock } = stations;
+  const snapshot = await definitions.snapshot();
+  const planned = await planProject(files, kinds, definitions);
+  const changed = planned.filter(({ action }) => action !== 'unchanged');
+  for (const { wanted, label, isLate } of modelsOf(changed, files, by)) {
+    const digest = digestOf(changed.find(({ document }) => document.file === label)!.body);
+    // Once for each plan that says the same: a replica takes seconds to start. What asks flows depends on theirs, too.
+    if (isLate || (verified.has(digest) && wanted.runtime !== 'workflow')) continue;
+    await models.verify(wanted, label);
+    verified.add(digest);
+  }
+  if (dryRun || changed.length === 0) return planned;
+  await commit.commit([
+    ...stations.lineageWrites(planned),
+    ...changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
+      definitions.put({ kind, name, body, source: document.text, createdBy: by.id }, snapshot),
+      auditLog.entry({
+        kind: 'definition',
+        action: action === 'create' ? 'created' : 'changed',
+        actor: by,
+        object: `${kind}:${name}`,
+        at: clock.now(),
+        payload: { kind, name, version: toVersion, body },
+      }),
+    ]),
+  ]);
+  return planned;
+}
+
+function modelsOf(
+  changed: readonly PlannedDefinition[],
+  files: readonly ProjectFile[],
+  by: { kind: string; id: string },
+): ChangedModel[] {
+  return changed
+    .filter(({ kind }) => kind === 'model')
+    .map(({ document, body }) => {
+      const { file, alias, ...definition } = body as unknown as ModelDefinition;
+      const onnx = file && files.find(({ path }) => path === pathBeside(document.file, file))!.bytes;
+      const wanted = { ...definition, ...(onnx && { onnx }), by };
+      return {
+        label: document.file,
+        alias,
+        wanted,
+        isLate: wanted.runtime === 'workflow' && changed.length > 1,
+      };
+    });
+}
