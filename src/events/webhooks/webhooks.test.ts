@@ -12,7 +12,8 @@ import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { Replays } from '../replay/replays.ts';
-import { type WebhookChange, Webhooks } from './webhooks.ts';
+import { Webhooks } from './webhooks.ts';
+import type { WebhookChange } from './webhooks-dependencies.ts';
 
 interface Message {
   headers: Record<string, string>;

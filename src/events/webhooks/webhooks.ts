@@ -1,17 +1,11 @@
-import type { Clock } from '../../kernel/clock.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
-import type { JsonObject } from '../../kernel/json.ts';
-import type { Limits } from '../../kernel/limits.ts';
-import type { Changes } from '../../store/changes.ts';
-import type { Database, Queryable } from '../../store/database.ts';
+import type { Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
 import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
-import type { EventConsumers } from '../consumers.ts';
-import type { EventLog } from '../log.ts';
 import { compileSelection, type Selection } from '../selection.ts';
-import { retryAfterMs, type SendWebhook, WebhookSender } from './sender.ts';
+import { retryAfterMs, WebhookSender } from './sender.ts';
 import { addressOf, disabledEvent, shownOf } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
@@ -31,33 +25,7 @@ import {
   type WebhookDelivery,
   webhookGroup,
 } from './webhook-store.ts';
-
-/** What is recorded of a webhook, in the transaction that does it. */
-export interface WebhookChange {
-  readonly action: 'created' | 'changed' | 'rotated' | 'deleted' | 'disabled' | 'retried';
-  readonly id: string;
-  /** Nothing where AIOS did it itself. */
-  readonly by: { kind: string; id: string } | undefined;
-  readonly payload: JsonObject;
-}
-
-interface Dependencies {
-  db: Database;
-  log: EventLog;
-  consumers: EventConsumers;
-  clock: Clock;
-  limits: Pick<
-    Limits,
-    'webhookBatchMax' | 'webhookPollMs' | 'webhookDisableMs' | 'webhookSecretMs' | 'webhookAnswerMs'
-  >;
-  changes?: Changes;
-  /** 32 bytes that secrets are sealed with. */
-  key: Uint8Array;
-  send: SendWebhook;
-  takesPart: boolean;
-  record: (change: WebhookChange) => Write;
-  onError: (error: unknown) => void;
-}
+import type { WebhookChange, WebhooksDependencies } from './webhooks-dependencies.ts';
 
 type Actor = { kind: string; id: string };
 
@@ -78,7 +46,7 @@ const END_MS = 2_000;
  * @example const { id, secret } = await webhooks.create({ url: 'https://example.org/hook', types: ['order.placed'] }, by)
  */
 export class Webhooks {
-  readonly #dependencies: Dependencies;
+  readonly #dependencies: WebhooksDependencies;
   readonly #secrets: SecretBox;
   readonly #known = new Map<string, Webhook>();
   readonly #senders = new Map<string, WebhookSender>();
@@ -88,7 +56,7 @@ export class Webhooks {
   readonly #retrier: Poller;
   #looking: Promise<void> = Promise.resolve();
 
-  constructor(dependencies: Dependencies) {
+  constructor(dependencies: WebhooksDependencies) {
     this.#dependencies = dependencies;
     this.#secrets = new SecretBox(dependencies.key);
     const { changes, limits } = dependencies;
