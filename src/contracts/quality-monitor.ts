@@ -96,10 +96,12 @@ export class QualityMonitor {
       { contract: string; rule: MeasuredRule; startMs: number; events: LoggedEvent[] }
     >();
     for (const logged of events) {
-      const { event, timeMs } = logged;
+      const { event, timeMs, recordedAtMs } = logged;
       for (const rule of this.#dependencies.rulesOf(event.type)) {
         if (rule.isOfLog) continue;
-        const startMs = timeMs - (timeMs % rule.windowMs);
+        // An event is new when it comes: one that says it is of the future is no sign of life then.
+        const atMs = rule.rule.metric === 'freshness' ? Math.min(timeMs, recordedAtMs) : timeMs;
+        const startMs = atMs - (atMs % rule.windowMs);
         const key = `${event.type}\0${rule.name}\0${startMs}`;
         const group = groups.get(key);
         if (group) group.events.push(logged);

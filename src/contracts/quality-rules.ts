@@ -56,7 +56,7 @@ export interface Counters {
   /** Events that count against the rule: null, missing, invalid, failed; those with a value, where values are counted as distinct. */
   matching: number;
   distinct?: DistinctState;
-  /** Time of the newest event, milliseconds since the epoch; 0 for none. */
+  /** Time of the newest event, not after that of its recording, milliseconds since the epoch; 0 for none. */
   newestMs: number;
 }
 
@@ -144,7 +144,8 @@ export function count(
   distinct: Distinct | undefined,
 ): void {
   counters.rows++;
-  counters.newestMs = Math.max(counters.newestMs, Date.parse(event.time));
+  // One event with a time of the year 9999 would be the newest for good, and no source would ever be stale.
+  counters.newestMs = Math.max(counters.newestMs, Math.min(Date.parse(event.time), recordedAtMs));
   const matching = rule.matches(event, recordedAtMs);
   if (typeof matching === 'string') {
     counters.matching++;

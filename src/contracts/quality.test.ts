@@ -280,6 +280,35 @@ describe('the monitor of quality rules', () => {
     expect((await visits.windows('visit', 10)).map(({ status }) => status)).toEqual(['failed', 'empty']);
   });
 
+  it('takes no event of the future for a sign of life, and one of a clock that is ahead for what it was when it came', async () => {
+    const pulse = new QualityMonitor({
+      db: database.db,
+      clock,
+      limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 10 },
+      rulesOf: () => [measuredRule({ metric: 'freshness', mustBeLessThan: 5400 })],
+      types: () => ['pulse'],
+      logBegin: async () => undefined,
+      emit: async () => {},
+    });
+    clock.advanceTo(START_MS + 500 * HOUR_MS);
+    const startMs = clock.now();
+    await pulse.judge();
+    const ahead = [startMs + 3 * HOUR_MS, Date.parse('9999-01-01T00:00:00Z')];
+    const events = ahead.map((timeMs, offset): LoggedEvent => {
+      const one = { ...event(0, {}), type: 'pulse', time: new Date(timeMs).toISOString() };
+      return { event: one, partition: 0, offset, timeMs, recordedAtMs: startMs + HOUR_MS / 2 };
+    });
+    await database.db.transaction((tx) => pulse.handle(events, tx));
+    clock.advanceBy(4 * HOUR_MS + 2 * LATENESS_MS);
+    await pulse.judge();
+    expect((await pulse.windows('pulse', 10)).map(({ value, status }) => [value, status]).reverse()).toEqual([
+      [1800, 'passed'],
+      [5400, 'failed'],
+      [9000, 'failed'],
+      [12_600, 'failed'],
+    ]);
+  });
+
   it('holds a promised retention against what the log has kept, and tells once events went too early', async () => {
     let begin: { sinceMs: number; isDropped: boolean } | undefined;
     told.length = 0;

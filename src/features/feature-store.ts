@@ -228,8 +228,10 @@ export class FeatureStore {
   /** Once per batch and type, not per event and view. */
   #noteNewest(events: readonly LoggedEvent[]): void {
     const newest = new Map<string, number>();
-    for (const { event, timeMs } of events)
-      if (timeMs > (newest.get(event.type) ?? Number.NEGATIVE_INFINITY)) newest.set(event.type, timeMs);
+    for (const { event, timeMs, recordedAtMs } of events) {
+      const atMs = timeMs < recordedAtMs ? timeMs : recordedAtMs; // nothing is newer than when it came
+      if (atMs > (newest.get(event.type) ?? Number.NEGATIVE_INFINITY)) newest.set(event.type, atMs);
+    }
     for (const [type, timeMs] of newest)
       for (const { name } of this.#views.ofType(type)) this.#freshness.note(name, timeMs);
   }

@@ -34,7 +34,9 @@ export class FeatureFreshness {
     this.#deps = dependencies;
   }
 
-  note(view: string, newestMs: number): void {
+  /** Notes a time of the view: one that has not come yet as now, since it would be the newest for good and the view never old. */
+  note(view: string, timeMs: number): void {
+    const newestMs = Math.min(timeMs, this.#deps.clock.now());
     if (newestMs <= (this.#newest.get(view) ?? Number.NEGATIVE_INFINITY)) return;
     this.#newest.set(view, newestMs);
     this.#unwritten.add(view);

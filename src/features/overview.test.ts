@@ -41,6 +41,8 @@ features: { lines: { aggregate: count, description: of all orders } }`,
     await features.feed(process, [
       order('c', DAY, { partition: 0, offset: 0 }, line),
       { ...order('c', DAY, { partition: 0, offset: 1 }, line), recordedAtMs: 3 * DAY },
+      // Of the year 9999 by its time, and no newer than when it came.
+      { ...order('d', 253_370_764_800_000, { partition: 0, offset: 2 }, line), recordedAtMs: DAY },
     ]);
     const { push } = pushOf(features, process, () => 5);
     await push.push('s', [{ customer: 'c', score: 1 }]);
