@@ -6,6 +6,8 @@ import type { EventLog } from '../events/log.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
+import { requireDepth } from '../kernel/json-depth.ts';
+import type { Limits } from '../kernel/limits.ts';
 import { eventRunId } from '../workflow/engine/event-start.ts';
 import { route } from './routes.ts';
 import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
@@ -60,7 +62,7 @@ function isEvent({ headers }: FastifyRequest): boolean {
 }
 
 async function startByInput(
-  { engine }: StartDependencies,
+  { engine, limits }: StartDependencies,
   workflow: string,
   waitMs: number,
   request: FastifyRequest,
@@ -69,7 +71,7 @@ async function startByInput(
   const key = request.headers['idempotency-key'];
   const start = {
     workflow,
-    input: inputOf(request),
+    input: inputOf(request, limits),
     ...(typeof key === 'string' ? { idempotencyKey: key } : {}),
   };
   if (waitMs > 0) {
@@ -82,7 +84,7 @@ async function startByInput(
   return { id: runId, workflow, status: engine.isQueued(workflow) ? 'pending' : 'running' };
 }
 
-function inputOf({ body, headers }: FastifyRequest): Json {
+function inputOf({ body, headers }: FastifyRequest, limits: Limits): Json {
   const bytes = body as Buffer | undefined;
   if (!bytes || bytes.length === 0) return {};
   const type = headers['content-type'] ?? '';
@@ -97,6 +99,7 @@ function inputOf({ body, headers }: FastifyRequest): Json {
   } catch (cause) {
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
   }
+  requireDepth(value, limits.jsonDepthMax);
   const unknown = isObject(value) ? Object.keys(value).find((name) => name !== 'input') : '';
   if (unknown === undefined) return (value as { input?: Json }).input ?? {};
   const issue = {

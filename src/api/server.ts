@@ -8,6 +8,7 @@ import type { Serving } from '../serving/traffic/serving.ts';
 import { EventDoor } from './event-door.ts';
 import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
+import { readJsonBodies } from './json-bodies.ts';
 import type { LeanDoor } from './lean/door.ts';
 import { listenLean } from './lean/listener.ts';
 import { answerProblems, noRoute } from './problems.ts';
@@ -61,6 +62,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       },
     },
   });
+  readJsonBodies(server, 'application/json', limits);
   answerProblems(server, limits, options.onFault);
   traceRequests(server);
   guardRoutes(server, options.access);

@@ -1,6 +1,7 @@
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 
 /** Header names in lower case, as Node gives them. */
@@ -91,15 +92,15 @@ function parseJson(body: Uint8Array): Json {
 
 /** Measured only where the whole body does not already settle it: writing an event again costs as much as reading it. */
 function sizeOf(event: Json, body: Uint8Array, count: number, limits: Limits): number {
-  return body.byteLength <= limits.eventBytesMax || count === 0
-    ? 0
-    : Buffer.byteLength(JSON.stringify(event));
+  if (body.byteLength <= limits.eventBytesMax || count === 0) return 0;
+  requireDepth(event, limits.jsonDepthMax + 1); // writing goes by recursion
+  return Buffer.byteLength(JSON.stringify(event));
 }
 
 /**
  * An event as AIOS keeps it: required attributes there, time set, nothing unknown to the specification.
  *
- * @throws AiosError `events.invalid`, `events.payload_too_large`
+ * @throws AiosError `events.invalid`, `events.payload_too_large`, `request.too_deep`
  */
 export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
   if (bytes > limits.eventBytesMax) {
@@ -140,6 +141,8 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   if (value.data !== undefined && value.data_base64 !== undefined && value.data_base64 !== null)
     issues.push({ path: '/data_base64', message: 'an event has data or data_base64, not both' });
   if (issues.length > 0) throw new AiosError('events.invalid', { issues });
+  // What is shorter than its brackets would be is not looked at; 0 bytes are of an event in a batch, of which nobody knows.
+  if (bytes === 0 || bytes > 2 * limits.jsonDepthMax) requireDepth(value.data, limits.jsonDepthMax);
   return (unset ? completed(value, nowMs) : value) as unknown as CloudEvent;
 }
 

@@ -9,6 +9,8 @@ import {
 } from 'yaml';
 import { AiosError, type Issue } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
+import { requireDepth } from './json-depth.ts';
+import { LIMITS } from './limits.ts';
 import { pointerNames, type Validator } from './schema.ts';
 
 /** A YAML or JSON definition as its author wrote it: the value, and where each part of it stands. */
@@ -23,7 +25,7 @@ export interface SourceDocument {
 /**
  * Reads a definition. JSON is YAML 1.2, so one reader serves both.
  *
- * @throws AiosError `definition.syntax` with file, line and column
+ * @throws AiosError `definition.syntax` with file, line and column, `request.too_deep`
  * @example readDocument('name: returns', 'workflows/returns.yaml').value // { name: 'returns' }
  */
 export function readDocument(text: string, file: string): SourceDocument {
@@ -37,6 +39,7 @@ export function readDocument(text: string, file: string): SourceDocument {
     throw new AiosError('definition.syntax', { issues });
   }
   const value = document.toJS({ maxAliasCount: 100 }) as Json;
+  requireDepth(value, LIMITS.jsonDepthMax.value);
   if (!isObject(value)) {
     const issue: Issue = {
       path: '',

@@ -22,6 +22,11 @@ export const GROUND_ERRORS = {
     'The body is over the limit',
     'Send less; `limitName` and `limit` name the limit.',
   ),
+  'request.too_deep': row(
+    400,
+    'The JSON is nested too deep',
+    'Send it flatter, or the inner part as a text; `limitName` and `limit` name the limit.',
+  ),
   'request.media_type': row(
     415,
     'The content type is not supported here',
