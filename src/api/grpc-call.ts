@@ -1,5 +1,6 @@
 import type { Metadata, ServerUnaryCall, status as Status, sendUnaryData } from '@grpc/grpc-js';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
+import { valueFault } from '../store/value-fault.ts';
 import { endSpan, parentOf, recordsSpans, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
 
@@ -98,7 +99,7 @@ export class GrpcCalls {
 
   /** An error as a status. What was not foreseen goes to the log, not to the caller. */
   faultOf(error: unknown): GrpcFault {
-    const problem = toAiosError(error);
+    const problem = valueFault(error) ?? toAiosError(error);
     if (problem.status >= 500) this.#onFault(problem);
     const told = problem.code === 'internal' ? new AiosError('internal') : problem;
     const metadata = new this.#library.Metadata();

@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
+import { valueFault } from '../store/value-fault.ts';
 import { isMlflowPath, isMlflowTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, openAiError } from './openai-errors.ts';
 
@@ -32,7 +33,7 @@ export function problemAnswer(
   error: Error,
   onFault: (error: AiosError) => void,
 ): { problem: AiosError; headers: string[] } {
-  const problem = toAiosError(error);
+  const problem = valueFault(error) ?? toAiosError(error);
   if (problem.status >= 500) onFault(problem);
   const headers = ['content-type', 'application/problem+json'];
   if (problem.status === 429 || problem.status === 503) {

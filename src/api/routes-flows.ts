@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import { route } from './routes.ts';
-import { AnyObject, NameParams } from './shapes.ts';
+import { AnyObject, NameParams, VersionNumber } from './shapes.ts';
 
 interface FlowDependencies {
   engine: Pick<WorkflowEngine, 'runs'>;
@@ -21,7 +21,7 @@ export function flowRoutes({ engine }: FlowDependencies): (server: FastifyInstan
       params: NameParams,
       query: Type.Object({
         format: Type.Optional(Type.String({ enum: ['json', 'mermaid'] })),
-        version: Type.Optional(Type.Integer({ minimum: 1 })),
+        version: Type.Optional(VersionNumber),
       }),
       answer: Type.Object({
         nodes: Type.Optional(Type.Array(AnyObject)),

@@ -4,7 +4,7 @@ import type { Lineage } from '../ledger/lineage.ts';
 import type { Models } from '../models/models.ts';
 import type { LoggedRequest, RequestLog } from '../serving/traffic/request-log.ts';
 import { route } from './routes.ts';
-import { AnyObject, iso, NameParams, pageOf, pageQuery } from './shapes.ts';
+import { AnyObject, iso, NameParams, pageOf, pageQuery, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
   models: Pick<Models, 'get'>;
@@ -49,7 +49,7 @@ const SampledRequest = Type.Object(
 );
 
 const Query = pageQuery({
-  version: Type.Optional(Type.Integer({ minimum: 1 })),
+  version: Type.Optional(VersionNumber),
   status: Type.Optional(Type.String({ enum: ['answered', 'degraded', 'failed'] })),
   caller: Type.Optional(Type.String({ description: 'The id of a key or a session' })),
   trace: Type.Optional(Type.String()),

@@ -6,7 +6,7 @@ import type { Model, Models, ModelVersion } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, iso, NameParams, pageOf } from './shapes.ts';
+import { AnyObject, iso, NameParams, pageOf, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
   models: Models;
@@ -22,7 +22,7 @@ const NewVersion = Type.Object({
   card: Type.Optional(AnyObject),
   metadata: Type.Optional(AnyObject),
   datasets: Type.Optional(
-    Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), version: Type.Integer({ minimum: 1 }) }), {
+    Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), version: VersionNumber }), {
       description: 'Versions of datasets that it was trained on',
     }),
   ),

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Promotions, Standing } from '../models/promotions.ts';
 import { actorOf, route } from './routes.ts';
-import { iso, NameParams, pageOf } from './shapes.ts';
+import { iso, NameParams, pageOf, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
   promotions: Promotions;
@@ -31,7 +31,6 @@ const StandingShape = Type.Object({
 });
 const Outcome = Type.Object({ promoted: Type.Boolean(), waitsFor: Type.Optional(StandingShape) });
 const AliasParams = Type.Object({ name: Type.String(), alias: Type.String() });
-const Version = Type.Integer({ minimum: 1 });
 const Reason = Type.Optional(Type.String({ maxLength: 2_000 }));
 const tag = 'models';
 
@@ -46,7 +45,7 @@ export function promotionRoutes({ promotions }: Dependencies): (server: FastifyI
         'Point an alias at a version, once that is warm and approved; 202 with what it waits for until then',
       tag,
       params: AliasParams,
-      body: Type.Object({ version: Version }),
+      body: Type.Object({ version: VersionNumber }),
       answer: Outcome,
       handle: async ({ params: { name, alias }, body: { version }, caller, reply }) => {
         const target = { model: name, alias, version };
@@ -62,7 +61,7 @@ export function promotionRoutes({ promotions }: Dependencies): (server: FastifyI
       summary: 'Take a version from an alias: it means again what it meant before, without approvals',
       tag,
       params: AliasParams,
-      body: Type.Object({ version: Version, reason: Reason }),
+      body: Type.Object({ version: VersionNumber, reason: Reason }),
       answer: Type.Object({ alias: Type.String(), version: Type.Integer() }),
       handle: async ({ params: { name, alias }, body, caller }) => {
         const version = await promotions.rollBack({ model: name, alias, ...body, by: actorOf(caller) });
@@ -81,7 +80,7 @@ function approvalRoutes(server: FastifyInstance, promotions: Promotions): void {
     summary:
       'Approve or reject a version for an alias; the last approval that a promotion waits for promotes',
     tag,
-    params: Type.Object({ name: Type.String(), version: Version }),
+    params: Type.Object({ name: Type.String(), version: VersionNumber }),
     body: Type.Object({
       alias: Type.String({ default: 'champion' }),
       decision: Type.Union([Type.Literal('approve'), Type.Literal('reject')]),

@@ -3,13 +3,13 @@ import { Type } from 'typebox';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Quantizations } from '../models/quantizations.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, iso } from './shapes.ts';
+import { AnyObject, iso, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
   quantizations: Quantizations;
 }
 
-const Params = Type.Object({ name: Type.String(), version: Type.Integer({ minimum: 1 }) });
+const Params = Type.Object({ name: Type.String(), version: VersionNumber });
 const Wanted = Type.Object({
   perChannel: Type.Optional(
     Type.Boolean({ description: 'A scale for each output channel of a weight, rather than one for all' }),

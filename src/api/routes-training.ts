@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { AiosError } from '../kernel/errors.ts';
 import { readTrainingLog } from '../models/training/training-log.ts';
 import type { Queryable } from '../store/database.ts';
 import { route } from './routes.ts';
@@ -24,7 +25,11 @@ export function trainingRoutes({ db }: Dependencies): (server: FastifyInstance) 
       answer: pageOf(AnyObject),
       handle: async ({ params, query: { step, cursor, limit = 50 } }) => {
         const after = Number(cursor ?? 0);
-        const pieces = await readTrainingLog(db, { runId: params.id, step, after: after || 0, limit });
+        if (!Number.isSafeInteger(after))
+          throw new AiosError('request.invalid', {
+            issues: [{ path: '/cursor', message: 'no cursor of ours', found: cursor ?? '' }],
+          });
+        const pieces = await readTrainingLog(db, { runId: params.id, step, after, limit });
         const last = pieces.at(-1);
         return {
           items: pieces.map(({ seq, stepKey, trainingRun, stream, text, at }) => ({

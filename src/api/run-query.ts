@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
 import type { AttributeFilter, Comparison } from '../workflow/engine/attributes.ts';
 import type { RunFilters, RunStatus } from '../workflow/engine/run-store.ts';
+import { VersionNumber } from './shapes.ts';
 
 export const RunStatusName = Type.String({
   enum: ['pending', 'running', 'waiting', 'paused', 'completed', 'failed', 'canceled'],
@@ -10,7 +11,7 @@ export const RunStatusName = Type.String({
 /** Which runs are meant, as a query or as part of a body. */
 export const RunQuery = {
   workflow: Type.Optional(Type.String()),
-  version: Type.Optional(Type.Integer({ minimum: 1 })),
+  version: Type.Optional(VersionNumber),
   status: Type.Optional(RunStatusName),
   from: Type.Optional(Type.String({ format: 'date-time', description: 'Started at this time or later' })),
   to: Type.Optional(Type.String({ format: 'date-time', description: 'Started before this time' })),

@@ -5,6 +5,9 @@ export const AnyObject = Type.Object({}, { additionalProperties: true });
 export const NameParams = Type.Object({ name: Type.String({ minLength: 1 }) });
 export const IdParams = Type.Object({ id: Type.String({ minLength: 1 }) });
 
+/** The number of a version, as it is kept: 32 bits. */
+export const VersionNumber = Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 });
+
 const PAGE_COUNT_MAX = 500;
 
 /** The query of a list: its filters, the cursor that the last page gave, and how many items at most. */

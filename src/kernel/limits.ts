@@ -15,6 +15,7 @@ export const LIMITS = {
   changesPollMs: limit(
     5_000,
     'how often a process looks for what the database tells it of by itself, or nobody else could have left it: the safety net under the messages',
+  ),
   jsonDepthMax: limit(
     200,
     'arrays and objects inside one another in the JSON of a request or an event, and in a definition; a schema, an expression or a mapping goes through it by recursion',
