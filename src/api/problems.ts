@@ -5,6 +5,7 @@ import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts
 import { valueFault } from '../store/value-fault.ts';
 import { isMlflowPath, isMlflowTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, openAiError } from './openai-errors.ts';
+import { isSchemaRegistryPath, schemaRegistryError } from './schema-registry-errors.ts';
 
 /** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
 export function answerProblems(
@@ -49,6 +50,10 @@ export function problemAnswer(
 
 /** Sends an error as the clients of that address read it. */
 function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply {
+  if (isSchemaRegistryPath(url)) {
+    const { status, body } = schemaRegistryError(error);
+    return reply.code(status).type('application/json').send(body);
+  }
   reply.code(error.status);
   if (isOpenAiPath(url)) return reply.type('application/json').send(openAiError(error));
   if (isMlflowPath(url)) return reply.type('application/json').send(mlflowError(error));

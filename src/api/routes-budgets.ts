@@ -31,6 +31,7 @@ const Body = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 200,
+        pattern: '^[^\\u0000]*$',
         description: 'The id of a key or the name of a model; for each of them apart when left out',
       }),
     ),

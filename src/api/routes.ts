@@ -146,7 +146,7 @@ export function guardRoutes(server: FastifyInstance, access: AccessPort): void {
 
 /** The caller, who may. @throws AiosError `access.unauthenticated`, `access.forbidden` */
 export function requirePermission(
-  access: AccessPort,
+  access: Pick<AccessPort, 'can'>,
   caller: Caller | undefined,
   permission: string,
 ): Caller {

@@ -61,7 +61,7 @@ describe('Confluent’s registry routes over contracts', () => {
     expect(await post(path, second)).toEqual({ is_compatible: true });
     expect(await get('/config')).toEqual({ compatibilityLevel: 'BACKWARD' });
     expect(await get('/config/order')).toEqual({ compatibilityLevel: 'BACKWARD' });
-    expect(await get('/mode')).toEqual({ mode: 'READONLY' });
+    expect(await get('/mode')).toEqual({ mode: 'READWRITE' });
     expect(await get('/schemas/types')).toEqual(['JSON']);
   });
 

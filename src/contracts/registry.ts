@@ -116,6 +116,13 @@ export class ContractRegistry {
       .map((definition) => ({ name: definition.name, body: bodyOf(definition), definition }));
   }
 
+  /** Every version of every contract by its name alone, in one question. */
+  async versionNames(): Promise<{ name: string; version: string }[]> {
+    return this.#db.query<{ name: string; version: string }>(
+      `select distinct name, body->>'version' as version from definitions where kind = 'contract'`,
+    );
+  }
+
   /**
    * Every version, newest first.
    *

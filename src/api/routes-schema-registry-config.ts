@@ -1,0 +1,169 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { type CompatibilityMode, MODES } from '../contracts/compatibility.ts';
+import type { ContractRegistry } from '../contracts/registry.ts';
+import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
+import { route } from './routes.ts';
+import { registryError } from './schema-registry-errors.ts';
+import { root, SchemaBody, SubjectParams, VersionParams } from './schema-registry-shapes.ts';
+import type { RegistrySubjects } from './schema-registry-subjects.ts';
+import type { RegistryWriter } from './schema-registry-writing.ts';
+
+export interface ConfigDependencies extends DefaultCompatibilityPort {
+  contractRegistry: ContractRegistry;
+  subjects: RegistrySubjects;
+  writer: RegistryWriter;
+}
+
+const tag = 'schema registry';
+const Verbose = Type.Object({ verbose: Type.Optional(Type.Boolean()) });
+const Level = Type.Object({ compatibility: Type.String() });
+
+/** Whether schemas are compatible, and what they are held to: of all contracts, and of one. */
+export function registryConfigRoutes(server: FastifyInstance, dependencies: ConfigDependencies): void {
+  compatibilityRoutes(server, dependencies);
+  defaultRoutes(server, dependencies);
+  subjectConfigRoutes(server, dependencies);
+}
+
+function compatibilityRoutes(
+  server: FastifyInstance,
+  { contractRegistry: registry, subjects }: ConfigDependencies,
+): void {
+  const assessed = async (subject: string, text: string, verbose = false, against?: string) => {
+    const schema = subjects.read(text);
+    const { isCompatible, findings } = await registry.assess(subject, { schema }, against);
+    const messages = findings.map(({ path, code, message }) => `${path || '/'}: ${message} (${code})`);
+    return { is_compatible: isCompatible, ...(verbose ? { messages } : {}) };
+  };
+  route(server, {
+    method: 'POST',
+    url: `${root}/compatibility/subjects/:subject/versions/:version`,
+    permission: 'definitions.read',
+    summary: 'Whether a schema is compatible with a version, in the mode of the subject',
+    tag,
+    params: VersionParams,
+    query: Verbose,
+    body: SchemaBody,
+    handle: async ({ params, query: { verbose }, body }) => {
+      const { subject, version } = await subjects.version(params.subject, params.version);
+      return assessed(subject, body.schema, verbose, version.version);
+    },
+  });
+  route(server, {
+    method: 'POST',
+    url: `${root}/compatibility/subjects/:subject/versions`,
+    permission: 'definitions.read',
+    summary: 'Whether a schema could be the next of a subject: held to the versions that its mode names',
+    tag,
+    params: SubjectParams,
+    query: Verbose,
+    body: SchemaBody,
+    handle: async ({ params, query: { verbose }, body }) => {
+      if (subjects.newest(params.subject))
+        return assessed(subjects.contractOf(params.subject), body.schema, verbose);
+      subjects.read(body.schema);
+      return { is_compatible: true, ...(verbose ? { messages: [] } : {}) }; // the first of a subject breaks nobody
+    },
+  });
+}
+
+function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies): void {
+  const { contractRegistry: registry } = dependencies;
+  route(server, {
+    method: 'GET',
+    url: `${root}/config`,
+    permission: 'definitions.read',
+    summary: 'The mode of contracts that name none',
+    tag,
+    handle: async () => ({ compatibilityLevel: await registry.defaultCompatibility.mode() }),
+  });
+  route(server, {
+    method: 'PUT',
+    url: `${root}/config`,
+    permission: 'definitions.write',
+    summary: 'Change the mode of contracts that name none',
+    tag,
+    body: Level,
+    handle: async ({ body, caller }) => {
+      const compatibility = modeOf(body.compatibility);
+      await setDefaultCompatibility(dependencies, compatibility, caller);
+      return { compatibility };
+    },
+  });
+  route(server, {
+    method: 'GET',
+    url: `${root}/mode`,
+    permission: 'definitions.read',
+    summary: 'That schemas can be registered',
+    tag,
+    handle: () => ({ mode: 'READWRITE' }),
+  });
+}
+
+function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: ConfigDependencies): void {
+  const url = `${root}/config/:subject`;
+  route(server, {
+    method: 'GET',
+    url,
+    permission: 'definitions.read',
+    summary: 'The mode of a contract: its own, else that of all',
+    tag,
+    params: SubjectParams,
+    query: Type.Object({
+      defaultToGlobal: Type.Optional(
+        Type.Boolean({ description: 'With false, a contract that names none is an error of the code 40408' }),
+      ),
+    }),
+    handle: async ({ params: { subject }, query }) => {
+      const { version } = await subjects.version(subject, 'latest');
+      if (query.defaultToGlobal === false) requireOwn(subject, version.body.compatibility);
+      return { compatibilityLevel: version.compatibility };
+    },
+  });
+  route(server, {
+    method: 'PUT',
+    url,
+    permission: 'definitions.write',
+    summary: 'Hold a contract to a mode of its own',
+    tag,
+    params: SubjectParams,
+    body: Level,
+    handle: async ({ params: { subject }, body, caller }) => {
+      const compatibility = modeOf(body.compatibility);
+      await writer.setCompatibility(subject, compatibility, caller);
+      return { compatibility };
+    },
+  });
+  route(server, {
+    method: 'DELETE',
+    url,
+    permission: 'definitions.write',
+    summary: 'Hold a contract to the mode of all again; answers the mode that it had',
+    tag,
+    params: SubjectParams,
+    handle: async ({ params: { subject }, caller }) => {
+      const { body } = (await subjects.version(subject, 'latest')).version;
+      const compatibilityLevel = requireOwn(subject, body.compatibility);
+      await writer.setCompatibility(subject, undefined, caller);
+      return { compatibilityLevel };
+    },
+  });
+}
+
+function requireOwn(subject: string, mode: CompatibilityMode | undefined): CompatibilityMode {
+  if (mode) return mode;
+  throw registryError(
+    'noSubjectLevelCompatibility',
+    `Subject '${subject}' does not have subject-level compatibility configured`,
+  );
+}
+
+function modeOf(text: string): CompatibilityMode {
+  const mode = MODES.find((each) => each === text);
+  if (mode) return mode;
+  throw registryError(
+    'invalidCompatibility',
+    `Invalid compatibility level. Valid values are ${MODES.join(', ')}`,
+  );
+}

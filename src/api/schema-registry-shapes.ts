@@ -1,0 +1,13 @@
+import { Type } from 'typebox';
+
+export const SubjectParams = Type.Object({ subject: Type.String({ minLength: 1 }) });
+// Checked by who looks for it: Confluent's clients go by its own codes.
+export const VersionParams = Type.Object({
+  subject: Type.String({ minLength: 1 }),
+  version: Type.String({ description: 'From 1 on, or “latest”' }),
+});
+export const SchemaBody = Type.Object({
+  schema: Type.String(),
+  schemaType: Type.Optional(Type.String()),
+});
+export const root = '/schema-registry';

@@ -1,0 +1,86 @@
+import type { CompatibilityMode } from '../contracts/compatibility.ts';
+import type { ContractBody } from '../contracts/contract-kind.ts';
+import type { ContractRegistry } from '../contracts/registry.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { type AccessPort, type Caller, requirePermission } from './routes.ts';
+import type { ApplyProject } from './routes-definitions.ts';
+import { registryError } from './schema-registry-errors.ts';
+import type { NumberedVersion, RegistrySubjects } from './schema-registry-subjects.ts';
+
+export interface RegistryWriterDependencies {
+  contractRegistry: ContractRegistry;
+  access: Pick<AccessPort, 'can'>;
+  apply: ApplyProject;
+}
+
+/** Changes contracts as clients of a schema registry ask for it: as if they were applied, with the same checks and audit entries. */
+export class RegistryWriter {
+  readonly #subjects: RegistrySubjects;
+  readonly #dependencies: RegistryWriterDependencies;
+
+  constructor(subjects: RegistrySubjects, dependencies: RegistryWriterDependencies) {
+    this.#subjects = subjects;
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * The version of a subject that a schema is, made now where there is none: 1.0.0 of a new contract, which its caller owns, or the next
+   * version by what changes. Whoever may not change definitions gets what is there.
+   *
+   * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's code 42201 for what is no JSON Schema
+   */
+  async register(subject: string, schema: JsonObject, caller: Caller): Promise<NumberedVersion> {
+    const known = await this.#subjects.versionOf(subject, schema);
+    if (known) return known;
+    requirePermission(this.#dependencies.access, caller, 'definitions.write');
+    const body = await this.#next(this.#subjects.contractOf(subject), schema, caller);
+    try {
+      await this.#apply(body, caller);
+    } catch (error) {
+      // Producers that begin together register the same schema: the first wins, and the others take what it made.
+      const made = await this.#subjects.versionOf(subject, schema);
+      if (made) return made;
+      throw error;
+    }
+    const made = await this.#subjects.versionOf(subject, schema);
+    if (made) return made;
+    throw new AiosError('store.conflict', { detail: `${body.name} was changed again meanwhile.` });
+  }
+
+  /** Holds a contract to a mode of its own from now on, or to that of all when none is given. @throws AiosError `definition.not_found` */
+  async setCompatibility(
+    subject: string,
+    compatibility: CompatibilityMode | undefined,
+    caller: Caller,
+  ): Promise<void> {
+    const { compatibility: _, ...body } = (await this.#subjects.version(subject, 'latest')).version.body;
+    await this.#apply({ ...body, ...(compatibility && { compatibility }) }, caller);
+  }
+
+  async #next(name: string, schema: JsonObject, caller: Caller): Promise<ContractBody> {
+    const newest = this.#subjects.newest(name);
+    if (!newest) return { name, version: '1.0.0', owner: caller.name, schema };
+    const assessed = await this.#dependencies.contractRegistry.assess(name, { schema });
+    if (!assessed.isCompatible) {
+      const findings = assessed.findings.map(
+        ({ path, code, message }) => `${path || '/'}: ${message} (${code})`,
+      );
+      throw new AiosError('contracts.incompatible', {
+        detail: `Schema being registered is incompatible with an earlier schema for subject "${name}", in the mode ${assessed.mode}: ${findings.join('; ')}.`,
+      });
+    }
+    return { ...newest, version: assessed.suggestedVersion, schema };
+  }
+
+  async #apply(body: ContractBody, caller: Caller): Promise<void> {
+    const bytes = Buffer.from(JSON.stringify(body, null, 2));
+    try {
+      await this.#dependencies.apply([{ path: `contracts/${body.name}.json`, bytes }], caller, false);
+    } catch (error) {
+      if (error instanceof AiosError && error.code === 'definition.invalid')
+        throw registryError('invalidSchema', error.message);
+      throw error;
+    }
+  }
+}
