@@ -6,14 +6,14 @@ import type { Limits } from '../kernel/limits.ts';
 export function readJsonBodies(
   server: FastifyInstance,
   contentTypes: string | string[],
-  { jsonDepthMax }: Pick<Limits, 'jsonDepthMax'>,
+  dependencies: { limits: Pick<Limits, 'jsonDepthMax'> },
 ): void {
   const parse = server.getDefaultJsonParser('error', 'error');
   server.addContentTypeParser<string>(contentTypes, { parseAs: 'string' }, (request, text, done) => {
     parse(request, text, (error: Error | null, value: unknown) => {
       if (error) return done(error);
       try {
-        requireDepth(value, jsonDepthMax);
+        requireDepth(value, dependencies.limits.jsonDepthMax);
       } catch (fault) {
         return done(fault as Error);
       }

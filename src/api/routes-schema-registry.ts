@@ -38,7 +38,7 @@ export function schemaRegistryRoutes(dependencies: Dependencies): (server: Fasti
       readJsonBodies(
         scope,
         ['application/vnd.schemaregistry.v1+json', 'application/vnd.schemaregistry+json'],
-        limits,
+        dependencies,
       );
       const subjects = new RegistrySubjects(contractRegistry, limits);
       const can = (caller: unknown, permission: string) =>

@@ -62,7 +62,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       },
     },
   });
-  readJsonBodies(server, 'application/json', limits);
+  readJsonBodies(server, 'application/json', options);
   answerProblems(server, limits, options.onFault);
   traceRequests(server);
   guardRoutes(server, options.access);

@@ -572,28 +572,40 @@ export interface Operations {
   'GET /metrics': { answer: Json };
   /** Whether traffic may come; 503 with the reason when not. */
   'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
+  /** Whether a schema could be the next of a subject: held to the versions that its mode names. Permission: `definitions.read`. */
+  'POST /schema-registry/compatibility/subjects/{subject}/versions': { params: { subject: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** Whether a schema is compatible with a version, in the mode of the subject. Permission: `definitions.read`. */
   'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** The mode of contracts that name none. Permission: `definitions.read`. */
   'GET /schema-registry/config': { answer: Json };
   /** Change the mode of contracts that name none. Permission: `definitions.write`. */
   'PUT /schema-registry/config': { body: { compatibility: string }; answer: Json };
-  /** The mode of a contract. Permission: `definitions.read`. */
-  'GET /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
-  /** That no schema is written here. Permission: `definitions.read`. */
+  /** The mode of a contract: its own, else that of all. Permission: `definitions.read`. */
+  'GET /schema-registry/config/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: boolean | undefined }; answer: Json };
+  /** Hold a contract to a mode of its own. Permission: `definitions.write`. */
+  'PUT /schema-registry/config/{subject}': { params: { subject: string }; body: { compatibility: string }; answer: Json };
+  /** Hold a contract to the mode of all again; answers the mode that it had. Permission: `definitions.write`. */
+  'DELETE /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
+  /** That schemas can be registered. Permission: `definitions.read`. */
   'GET /schema-registry/mode': { answer: Json };
   /** A schema by its id. Permission: `definitions.read`. */
-  'GET /schema-registry/schemas/ids/{id}': { params: { id: number }; answer: Json };
+  'GET /schema-registry/schemas/ids/{id}': { params: { id: string }; answer: Json };
+  /** The schema alone, by its id. Permission: `definitions.read`. */
+  'GET /schema-registry/schemas/ids/{id}/schema': { params: { id: string }; answer: Json };
+  /** The subject of an id. Permission: `definitions.read`. */
+  'GET /schema-registry/schemas/ids/{id}/subjects': { params: { id: string }; answer: Json };
   /** The subject and the version of an id. Permission: `definitions.read`. */
-  'GET /schema-registry/schemas/ids/{id}/versions': { params: { id: number }; answer: Json };
+  'GET /schema-registry/schemas/ids/{id}/versions': { params: { id: string }; answer: Json };
   /** The types of schemas. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/types': { answer: Json };
   /** Subjects: the event types. Permission: `definitions.read`. */
-  'GET /schema-registry/subjects': { answer: Json };
+  'GET /schema-registry/subjects': { query?: { subjectPrefix?: string | undefined }; answer: Json };
   /** Which version a schema is. Permission: `definitions.read`. */
   'POST /schema-registry/subjects/{subject}': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** The numbers of a subject’s versions. Permission: `definitions.read`. */
   'GET /schema-registry/subjects/{subject}/versions': { params: { subject: string }; answer: Json };
+  /** The id of a schema; one that is not there becomes a contract, or its next version, for callers who may change definitions. Permission: `definitions.read`. */
+  'POST /schema-registry/subjects/{subject}/versions': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined; references?: Array<Json> | undefined; ruleSet?: Json | undefined }; answer: Json };
   /** A version of a subject, by its number or `latest`. Permission: `definitions.read`. */
   'GET /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; answer: Json };
   /** The schema alone. Permission: `definitions.read`. */
