@@ -58,19 +58,6 @@ export function createTracking(
       }),
     ],
   });
-  const artifactCollection = new ArtifactCollection({
-    ...ground,
-    record: ({ kind, id, at, ...payload }) => [
-      auditLog.entry({
-        kind: 'training',
-        action: 'files-collected',
-        actor: { kind: 'system', id: 'aios' },
-        object: `${kind}:${id}`,
-        at,
-        payload,
-      }),
-    ],
-  });
   const trainings = new Trainings({
     ...ground,
     models,
@@ -103,10 +90,26 @@ export function createTracking(
     loggedModels,
     trackingArtifacts,
     artifactUploads,
-    artifactCollection,
+    artifactCollection: createCollection(ground, auditLog),
     registeredModels,
     trainings,
   };
+}
+
+function createCollection(ground: Ground, auditLog: AuditLog): ArtifactCollection {
+  return new ArtifactCollection({
+    ...ground,
+    record: ({ kind, id, at, ...payload }) => [
+      auditLog.entry({
+        kind: 'training',
+        action: 'files-collected',
+        actor: { kind: 'system', id: 'aios' },
+        object: `${kind}:${id}`,
+        at,
+        payload,
+      }),
+    ],
+  });
 }
 
 /** Takes away, now and then, the files of training that nothing names any more. */
