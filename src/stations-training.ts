@@ -39,7 +39,6 @@ export function createTracking(
   const trainingRuns = new TrainingRuns(ground, experiments);
   const loggedModels = new LoggedModels(ground, experiments);
   const trackingArtifacts = new TrackingArtifacts(ground);
-  const artifactUploads = new ArtifactUploads(ground, trackingArtifacts);
   const registeredModels = new RegisteredModels({
     ...ground,
     models,
@@ -89,7 +88,7 @@ export function createTracking(
     trainingRuns,
     loggedModels,
     trackingArtifacts,
-    artifactUploads,
+    artifactUploads: new ArtifactUploads(ground, trackingArtifacts),
     artifactCollection: createCollection(ground, auditLog),
     registeredModels,
     trainings,
