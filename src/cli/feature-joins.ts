@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
+import { awaitPass } from './await-pass.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -17,7 +17,6 @@ interface Join {
 }
 
 const URL = '/api/v1/features/joins';
-const POLL_MS = 500;
 
 /** Joins a file of entities with the features of a service, in files of the server, and waits until that is done. */
 export const joinFiles: Action = async (options) => {
@@ -35,12 +34,10 @@ export const joinFiles: Action = async (options) => {
       ...(createdBefore === undefined ? {} : { createdBefore: String(createdBefore) }),
     },
   });
-  while (options.wait !== false && join.status === 'running') {
-    await sleep(POLL_MS);
-    join = await client.request<Join>('GET', `${URL}/${join.id}`);
-    if (!options.json && process.stderr.isTTY)
-      process.stderr.write(`\r${join.rows} of ${join.total ?? '?'} rows`);
-  }
+  const { id } = join;
+  const left = `${out} is still being made. See it with: aios features joins ${id}; end it with: aios features joins ${id} --cancel`;
+  if (options.wait !== false)
+    join = await awaitPass(client, `${URL}/${id}`, join, { left, isQuiet: options.json });
   const state = `${join.id}: ${join.status}, ${join.rows} rows, ${join.out}`;
   print(join, options.json, () => [state, ...reasonOf(join)].join('\n'));
   return join.status === 'failed' || join.status === 'canceled' ? EXIT.failed : EXIT.ok;
