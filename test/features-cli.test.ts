@@ -110,7 +110,7 @@ describe('aios features', () => {
     const { said } = await aios('online', 'all', 'customer=c7');
     expect(said).toMatch(/orders +3\nspread +1\nscore +0\.5\nunits +7\ntwice +1\n/);
     expect((await aios('online', 'all', '[{"customer":"c8"},{"customer":"none"}]')).said).toMatch(
-      /^ORDERS +SPREAD +SCORE +UNITS +TWICE\n0 +null +1 +8 +2\n0 +null +null +null +null\n/,
+      /^ORDERS +SPREAD +SCORE +UNITS +TWICE\n +0 +null +1 +8 +2\n +0 +null +null +null +null\n/,
     );
     const audited = await database.db.query<{ entry: string }>(
       "select entry from audit_entries where object = 'feature-view:stock'",

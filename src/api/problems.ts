@@ -65,6 +65,10 @@ function fromFramework(error: FastifyError, limits: Limits): AiosError | undefin
   if (error.validation) {
     const issues = error.validation.map((fault): Issue => {
       const { instancePath: path, message = fault.keyword, params } = fault;
+      if (fault.keyword === 'enum') {
+        const expected = (params.allowedValues as unknown[]).join(', ');
+        return { path, message: `must be one of ${expected}`, expected };
+      }
       if (fault.keyword !== 'required') return { path, message };
       return {
         path,

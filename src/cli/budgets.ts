@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { formatUsd, microUsd } from '../kernel/money.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -39,8 +39,8 @@ function bodyOf({ forKey, forModel, period = 'month', tokens, usd }: Record<stri
     scope: forKey !== undefined ? 'key' : forModel !== undefined ? 'model' : 'all',
     ...(isEach ? {} : { subject }),
     period: period as string,
-    ...(tokens === undefined ? {} : { tokensMax: Number(tokens) }),
-    ...(usd === undefined ? {} : { amountMicroUsdMax: microUsd(Number(usd)) }),
+    ...(tokens === undefined ? {} : { tokensMax: numberOf('--tokens', tokens) }),
+    ...(usd === undefined ? {} : { amountMicroUsdMax: microUsd(numberOf('--usd', usd)) }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -92,7 +92,7 @@ export function pathOf(name: string): string {
 }
 
 function versionOf(versions: readonly Version[], wanted: string): number {
-  if (wanted !== 'latest') return Number(wanted);
+  if (wanted !== 'latest') return numberOf('--of-version', wanted);
   return (versions.find(({ deletedAt }) => !deletedAt) ?? versions[0]!).version;
 }
 

@@ -4,7 +4,7 @@ import type { AiosClient } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
 import { openClient } from './session.ts';
@@ -46,7 +46,8 @@ const ACTS: readonly [option: string, act: Act][] = [
   ],
   [
     'priority',
-    (client, task, priority) => act(client, task, 'priority', { priority: Number(priority) }, 'PUT'),
+    (client, task, priority) =>
+      act(client, task, 'priority', { priority: numberOf('--priority', priority) }, 'PUT'),
   ],
   ['attach', async (client, task, file) => act(client, task, 'attachments', await attachmentOf(file))],
   ['comment', (client, task, text) => act(client, task, 'comments', { text })],

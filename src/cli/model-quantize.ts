@@ -1,7 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { EXIT, print, table } from './output.ts';
+import { EXIT, numberOf, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { readRows } from './rows.ts';
 import { openClient } from './session.ts';
@@ -41,8 +41,12 @@ export const quantize: Action = async (options, [reference]) => {
     ...(options.perChannel === true && { perChannel: true }),
     ...(options.reduceRange === true && { reduceRange: true }),
     ...(typeof options.operators === 'string' && { operators: options.operators.split(',') }),
-    ...(options.weightBytesMin !== undefined && { weightBytesMin: Number(options.weightBytesMin) }),
-    ...(options.agreementMin !== undefined && { agreementMin: Number(options.agreementMin) }),
+    ...(options.weightBytesMin !== undefined && {
+      weightBytesMin: numberOf('--weight-bytes-min', options.weightBytesMin),
+    }),
+    ...(options.agreementMin !== undefined && {
+      agreementMin: numberOf('--agreement-min', options.agreementMin),
+    }),
     ...(options.dryRun === true && { dryRun: true }),
   };
   const path = `/api/v1/models/${encodeURIComponent(name)}/versions/${version}/quantize`;

@@ -4,7 +4,7 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { activeRollout, describeRollout, type Rollout, reasonOf } from './models.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -44,7 +44,8 @@ export const rollout: Action = async (options, [name, action]) => {
       return reported(client, own, options);
     case 'step': {
       const { percent } = options as { percent?: string };
-      const body = percent === undefined ? { step: active.step + 1 } : { percent: Number(percent) };
+      const body =
+        percent === undefined ? { step: active.step + 1 } : { percent: numberOf('--percent', percent) };
       return shown(await client.request<Rollout>('POST', `${own}/step`, { body }), options);
     }
     case 'pause':
@@ -79,11 +80,11 @@ async function planOf(options: Options, alias: string): Promise<JsonObject> {
   return {
     alias,
     kind: kind!,
-    ...(challenger === undefined ? {} : { challenger: Number(challenger) }),
-    ...(percent === undefined ? {} : { percent: Number(percent) }),
+    ...(challenger === undefined ? {} : { challenger: numberOf('--challenger', challenger) }),
+    ...(percent === undefined ? {} : { percent: numberOf('--percent', percent) }),
     ...(steps === undefined ? {} : { steps: steps.split(',').map(stepOf) }),
     ...(options.thenPromote === true ? { thenPromote: true } : {}),
-    ...(compare === undefined ? {} : { comparison: { share: Number(compare) } }),
+    ...(compare === undefined ? {} : { comparison: { share: numberOf('--compare', compare) } }),
     ...given,
   };
 }
@@ -91,8 +92,9 @@ async function planOf(options: Options, alias: string): Promise<JsonObject> {
 /** `25:1h` or, until somebody goes on, `25`. */
 function stepOf(text: string): Json {
   const [percent, wait] = text.split(':');
-  if (wait === undefined) return { percent: Number(percent) };
-  return { percent: Number(percent), waitSeconds: Math.round(parseDuration(wait) / 1000) };
+  const share = numberOf('--steps', percent);
+  if (wait === undefined) return { percent: share };
+  return { percent: share, waitSeconds: Math.round(parseDuration(wait) / 1000) };
 }
 
 async function readJson(text: string): Promise<JsonObject> {

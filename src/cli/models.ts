@@ -1,5 +1,5 @@
 import type { AiosClient } from '../client/client.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -105,7 +105,9 @@ export const show: Action = async (options, [name]) => {
 export const promote: Action = async (options, [name, version]) => {
   const client = await openClient(options);
   const path = `/api/v1/models/${name}/aliases/${options.alias}`;
-  const outcome = await client.request<Outcome>('PUT', path, { body: { version: Number(version) } });
+  const outcome = await client.request<Outcome>('PUT', path, {
+    body: { version: numberOf('The version', version) },
+  });
   return tell(outcome, options.json, `${options.alias} of ${name} means version ${version} now`);
 };
 

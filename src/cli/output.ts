@@ -9,8 +9,22 @@ export function print(value: unknown, asJson: boolean, asText: () => string): vo
   process.stdout.write(`${asJson ? JSON.stringify(value) : asText()}\n`);
 }
 
+const FIGURE = /^\$?(-?\d+(?:\.\d+)?)(?: (?:%|ms|s))?$/;
+
 /**
- * Rows under headings, columns as wide as their content.
+ * A number that was given on the command line.
+ *
+ * @throws AiosError `request.invalid` for what is none
+ * @example numberOf('--tokens', '5000') // 5000
+ */
+export function numberOf(name: string, text: unknown): number {
+  const number = String(text).trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(number)) return number;
+  throw new AiosError('request.invalid', { detail: `${name} takes a number; “${text}” is none.` });
+}
+
+/**
+ * Rows under headings, columns as wide as their content; columns of figures stand at the right.
  *
  * @example table(['id', 'status'], [['run_1', 'completed']])
  */
@@ -19,9 +33,13 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   const widths = headings.map((heading, i) =>
     Math.max(heading.length, ...rows.map((row) => (row[i] ?? '').length)),
   );
+  const isFigure = headings.map((_, i) => {
+    const filled = rows.flatMap((row) => (row[i] ? [row[i]] : []));
+    return filled.length > 0 && filled.every((cell) => FIGURE.test(cell));
+  });
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, i) => cell.padEnd(widths[i]!))
+      .map((cell, i) => (isFigure[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
       .join('  ')
       .trimEnd();
   return [line(headings.map((heading) => heading.toUpperCase())), ...rows.map(line)].join('\n');
@@ -53,9 +71,15 @@ export function describeError(error: unknown): string {
         ? error.toProblem()
         : undefined;
   if (!problem) return `${error instanceof Error ? error.message : error}`;
-  const faults = (problem.issues ?? []).map((issue) => `  ${describeIssue(issue)}`);
-  const lines = faults.length > 0 ? [problem.title, ...faults] : [problem.detail];
+  const { title, detail, issues = [], code } = problem;
+  const faults = issues.map((issue) => `  ${describeIssue(issue)}`);
+  const isSentence = detail.includes(' '); // else it is the name alone of what is not there
+  const lines = faults.length > 0 ? [title, ...faults] : [isSentence ? detail : `${title}: ${detail}`];
   const { suggestedVersion } = problem as { suggestedVersion?: unknown }; // of a contract that breaks its promise
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
-  return [...lines, `${problem.hint} (${problem.code})`].join('\n');
+  const hint = code === 'request.invalid' ? USAGE_HINT : problem.hint;
+  return [...lines, `${hint} (${code})`].join('\n');
 }
+
+/** The hint of the API speaks of its answer. */
+const USAGE_HINT = 'The command with --help says what it takes.';

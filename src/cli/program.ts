@@ -278,12 +278,23 @@ const COMMANDS: readonly CommandRow[] = [
 
 /** What the commands are about that only hold others. */
 const GROUPS: Readonly<Record<string, string>> = {
+  datasets: 'what models are trained on: versions of rows of the past, made, compared, written to files',
   contracts: 'what events must look like: versions, changes checked before they are made, quality',
   events: 'the event log: search it, give a part of it again, its groups and segments',
   features: 'what models are asked with: values online and in the past, freshness, profiles',
   experiments: 'training runs, side by side',
   models: 'versions of models: promote, try on a part of the traffic, roll back, quantize',
   workflows: 'flows: test, record, draw, versions in use',
+};
+
+/** The parts that `aios --help` shows the commands in, in the order in which somebody new needs them. */
+const HEADINGS: Readonly<Record<string, readonly string[]>> = {
+  'Server:': ['start', 'login', 'keys', 'plan', 'apply'],
+  'Flows:': ['run', 'runs', 'workflows', 'schedules', 'run-queues'],
+  'People:': ['inbox', 'quality', 'labels'],
+  'Data:': ['events', 'contracts', 'quarantine', 'features', 'datasets', 'bridges', 'webhooks', 'lineage'],
+  'Models:': ['models', 'experiments', 'logs', 'budgets'],
+  'Proof:': ['audit', 'verify'],
 };
 
 /** A command by its first word; one that only holds others is made when the first of them comes. */
@@ -351,6 +362,8 @@ export async function runCli(
       code = await (await row.load())(self.optsWithGlobals(), self.args, host);
     });
   }
+  for (const [heading, names] of Object.entries(HEADINGS))
+    for (const name of names) commandNamed(program, name).helpGroup(heading);
   try {
     await program.parseAsync(argv as string[], { from: 'user' });
   } catch (error) {

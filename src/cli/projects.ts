@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { AiosError } from '../kernel/errors.ts';
 import { describeImpact, type Impact } from './impact.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -26,7 +27,10 @@ const PROJECT_FOLDERS =
 
 /** Every file of a project folder that the server needs, as `POST /api/v1/apply` takes it. */
 export async function readProject(folder: string): Promise<{ path: string; base64: string }[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: Error) => {
+    const detail = `There is no project folder ${folder} that can be read (${error.message}).`;
+    throw new AiosError('request.invalid', { detail });
+  });
   const paths = entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))

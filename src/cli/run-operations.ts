@@ -1,7 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
-import { EXIT, print } from './output.ts';
+import { EXIT, numberOf, print } from './output.ts';
 import type { Action } from './program.ts';
 import { describeRun, type Run, readJson, selection } from './runs.ts';
 import { openClient } from './session.ts';
@@ -96,7 +96,9 @@ function filterOf(options: Options): { [name: string]: Json } {
   const attributes = named.filter(([name]) => name.startsWith('attr.'));
   const others = named.filter(([name]) => !name.startsWith('attr.'));
   return {
-    ...Object.fromEntries(others.map(([name, value]) => [name, name === 'version' ? Number(value) : value])),
+    ...Object.fromEntries(
+      others.map(([name, value]) => [name, name === 'version' ? numberOf('--of-version', value) : value]),
+    ),
     ...(attributes.length > 0
       ? {
           attributes: Object.fromEntries(

@@ -1,0 +1,60 @@
+import { describe, expect, it, vi } from 'vitest';
+import { ProblemError } from '../client/client.ts';
+import { AiosError } from '../kernel/errors.ts';
+import { describeError, numberOf, table } from './output.ts';
+import { runCli } from './program.ts';
+
+describe('what the command line prints', () => {
+  it('is a table with figures at the right and words at the left', () => {
+    const rows = [
+      ['a', '5', '$1.50', '1.0.0', '20 min ago', '3.5 ms'],
+      ['bc', '1200', '$0.000002', '1.10.0', '1 s ago', ''],
+    ];
+    expect(table(['name', 'rows', 'cost', 'version', 'made', 'p95'], rows).split('\n')).toEqual([
+      'NAME  ROWS       COST  VERSION  MADE           P95',
+      'a        5      $1.50  1.0.0    20 min ago  3.5 ms',
+      'bc    1200  $0.000002  1.10.0   1 s ago',
+    ]);
+    expect(table(['name'], [])).toBe('nothing');
+  });
+
+  it.each([
+    [
+      'the name alone of what is not there',
+      new AiosError('workflow.run_not_found', { detail: 'run_1' }),
+      /^There is no such run: run_1\n/,
+    ],
+    [
+      'a usage that is wrong',
+      new AiosError('request.invalid', { detail: 'Name a run.' }),
+      /^Name a run\.\nThe command with --help says what it takes\. \(request\.invalid\)$/,
+    ],
+    [
+      'each fault of a request with its place',
+      new ProblemError(
+        new AiosError('request.invalid', { issues: [{ path: '/a', message: 'is odd' }] }).toProblem(),
+      ),
+      /^The request does not fit its schema\n {2}\/a: is odd\n/,
+    ],
+    ['what is no problem of AIOS', new Error('boom'), /^boom$/],
+  ])('tells %s', (_, error, said) => {
+    expect(describeError(error)).toMatch(said);
+  });
+
+  it('is help in which each command stands in a part, with what it is for', async () => {
+    let said = '';
+    const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      said += String(text);
+      return true;
+    });
+    await runCli(['--help'], async () => 1).finally(() => out.mockRestore());
+    expect(said).toMatch(/\nServer:\n {2}start .*\nData:\n.*\nProof:\n.*\nCommands:\n {2}help .*\n$/s);
+    expect(said).not.toMatch(/^ {2}[a-z-]+(?: \[options\])?$/m); // a name without a description
+  });
+
+  it('refuses what is no number, with the option it was given for', () => {
+    expect(numberOf('--tokens', '5e3')).toBe(5000);
+    for (const text of ['many', ' ', '', 'Infinity'])
+      expect(() => numberOf('--tokens', text)).toThrow(`--tokens takes a number; “${text}” is none.`);
+  });
+});
