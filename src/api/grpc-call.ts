@@ -112,6 +112,14 @@ export class GrpcCalls {
     return { code, details: `${told.code}: ${told.message}`, metadata };
   }
 
+  /** The status of a call that was refused by its head, with the span that it would have had. */
+  refusalOf(error: unknown, path: string, metadata: Metadata): GrpcFault {
+    const fault = this.faultOf(error);
+    const parent = this.isTraced ? parentOf(metadata) : undefined;
+    if (parent) withSpan(parent, { metadata, getPath: () => path }, (span) => endSpan(span, fault.code));
+    return fault;
+  }
+
   #allowed(caller: Caller | undefined, permission: string): Caller {
     if (!caller) throw new AiosError('access.unauthenticated');
     if (this.#access.can(caller, permission)) return caller;

@@ -128,7 +128,9 @@ export async function openGrpcUnderTest(
   settings: Partial<GrpcSettings> = {},
   channel: ChannelCredentials = credentials.createInsecure(),
 ) {
-  const limits = limitsFrom('requestBytesMax=1000000,streamsMax=2,inferenceStreamsMax=3');
+  const limits = limitsFrom(
+    'requestBytesMax=1000000,streamsMax=2,inferenceStreamsMax=3,grpcCallsMax=17,doorConnectionsMax=5',
+  );
   const models = modelsUnderTest();
   const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
   await serving.load('echo-fp32');

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import type {
+  Metadata,
   Server,
   ServerCredentials,
   ServerWritableStream,
@@ -11,6 +12,7 @@ import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
 import { serverMetadata } from '../serving/protocol/open-inference.ts';
 import { refuseExtension, UNSERVED_METHODS } from '../serving/protocol/unserved.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { createAdmission } from './grpc-admission.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
@@ -18,6 +20,18 @@ import { GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
 import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
+/** What each method needs; those that are not here are open to all. */
+const PERMISSIONS = {
+  ModelReady: 'models.read',
+  ModelMetadata: 'models.read',
+  ModelConfig: 'models.read',
+  ModelStatistics: 'models.read',
+  RepositoryIndex: 'models.read',
+  RepositoryModelLoad: 'models.load',
+  RepositoryModelUnload: 'models.load',
+  ModelInfer: 'serving.infer',
+  ModelStreamInfer: 'serving.infer',
+} as const;
 const CLOSE_MS = 5_000; // what is under way may end; then it is cut
 // A peer that is gone without a word is found by pings; one that only holds a connection is sent away.
 const PING_MS = 60_000;
@@ -26,13 +40,21 @@ const CONNECTION_IDLE_MS = 300_000;
 
 export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   readonly host: string;
-  readonly limits: Pick<Limits, 'requestBytesMax' | 'streamsMax' | 'inferenceStreamsMax'>;
+  readonly limits: Pick<
+    Limits,
+    'requestBytesMax' | 'streamsMax' | 'inferenceStreamsMax' | 'grpcCallsMax' | 'doorConnectionsMax'
+  >;
   readonly access: GrpcAccess;
   readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
   readonly version: string;
   /** Whether traffic may come. */
   isReady(): Promise<boolean>;
   onFault(error: AiosError): void;
+}
+
+/** What grpc-js listens with: it has no setting for connections. Private in its types; the version is pinned and `grpc-admission.test.ts` holds it. */
+interface Listening {
+  readonly http2Servers: ReadonlyMap<{ maxConnections: number }, unknown>;
 }
 
 /** The open gRPC door. */
@@ -62,6 +84,8 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     'grpc.keepalive_time_ms': PING_MS,
     'grpc.keepalive_timeout_ms': PING_ANSWER_MS,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
+    'grpc.max_concurrent_streams': limits.grpcCallsMax,
+    interceptors: [createAdmission(admissions(calls), (...refused) => calls.refusalOf(...refused))],
   });
   server.addService(services.inference, inferenceHandlers(options, calls, services.dataTypes));
   server.addService(services.health, {
@@ -73,6 +97,8 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
   // Looked at first: the library writes a line of its own on each port that it does not get.
   const wanted = options.isPortDefault && !(await isFree(host, port)) ? 0 : port;
   const bound = await bind(server, host, wanted, credentialsOf(library, options.tls));
+  for (const listening of (server as unknown as Listening).http2Servers.keys())
+    listening.maxConnections = limits.doorConnectionsMax;
   return {
     host,
     port: bound,
@@ -88,6 +114,17 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
         });
       }),
   };
+}
+
+/** Who may call a method, by its path. */
+function admissions(calls: GrpcCalls) {
+  const admits = new Map(
+    Object.entries(PERMISSIONS).map(([method, permission]) => [
+      `/${INFERENCE}/${method}`,
+      (metadata: Metadata) => calls.caller(metadata, permission),
+    ]),
+  );
+  return (path: string) => admits.get(path);
 }
 
 function isFree(host: string, port: number): Promise<boolean> {
@@ -136,14 +173,14 @@ function inferenceHandlers(
     ServerLive: calls.unary('public', () => ({ live: true })),
     ServerReady: calls.unary('public', async () => ({ ready: await isReady().catch(() => false) })),
     ServerMetadata: calls.unary('public', () => serverMetadata(version)),
-    ModelReady: calls.unary('models.read', models.ready),
-    ModelMetadata: calls.unary('models.read', models.metadata),
-    ModelConfig: calls.unary('models.read', models.config),
-    ModelStatistics: calls.unary('models.read', models.statistics),
-    RepositoryIndex: calls.unary('models.read', models.index),
-    RepositoryModelLoad: calls.unary('models.load', models.load),
-    RepositoryModelUnload: calls.unary('models.load', models.unload),
-    ModelInfer: calls.unary('serving.infer', inference.infer),
+    ModelReady: calls.unary(PERMISSIONS.ModelReady, models.ready),
+    ModelMetadata: calls.unary(PERMISSIONS.ModelMetadata, models.metadata),
+    ModelConfig: calls.unary(PERMISSIONS.ModelConfig, models.config),
+    ModelStatistics: calls.unary(PERMISSIONS.ModelStatistics, models.statistics),
+    RepositoryIndex: calls.unary(PERMISSIONS.RepositoryIndex, models.index),
+    RepositoryModelLoad: calls.unary(PERMISSIONS.RepositoryModelLoad, models.load),
+    RepositoryModelUnload: calls.unary(PERMISSIONS.RepositoryModelUnload, models.unload),
+    ModelInfer: calls.unary(PERMISSIONS.ModelInfer, inference.infer),
     ModelStreamInfer: inference.stream,
     ...Object.fromEntries(
       UNSERVED_METHODS.map(([method, extension]) => [

@@ -10,7 +10,8 @@ import {
 } from '@opentelemetry/api';
 import type { AiosError } from '../kernel/errors.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
-import type { Handler, LeanDoor, Reply } from './lean/door.ts';
+import { type BodyIntake, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
+import type { Admission, Handling, LeanDoor, Reply } from './lean/door.ts';
 import type { RequestHead } from './lean/head.ts';
 import { problemAnswer } from './problems.ts';
 import { type AccessPort, type Caller, requirePermission } from './routes.ts';
@@ -18,6 +19,8 @@ import { type AccessPort, type Caller, requirePermission } from './routes.ts';
 export interface GuardedDoorOptions {
   readonly access: AccessPort;
   readonly bodyBytesMax: number;
+  /** Holds the bytes of large bodies. */
+  readonly intake: BodyIntake;
   onFault(error: AiosError): void;
 }
 
@@ -32,17 +35,23 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
   readonly bodyBytesMax: number;
   protected abstract readonly permission: string;
   readonly #access: AccessPort;
+  readonly #intake: BodyIntake;
   readonly #onFault: (error: AiosError) => void;
 
-  constructor({ access, bodyBytesMax, onFault }: GuardedDoorOptions) {
+  constructor({ access, bodyBytesMax, intake, onFault }: GuardedDoorOptions) {
     this.bodyBytesMax = bodyBytesMax;
     this.#access = access;
+    this.#intake = intake;
     this.#onFault = onFault;
   }
 
-  handlerOf(head: RequestHead): Handler | undefined {
+  handlingOf(head: RequestHead): Handling | undefined {
     const address = this.addressOf(head);
-    return address && ((body, reply) => this.#answer(address, head, body, reply));
+    if (!address) return undefined;
+    return {
+      handle: (body, reply) => this.#answer(address, head, body, reply),
+      admission: head.bodyBytes > UNASKED_BODY_BYTES_MAX ? this.#admission(head) : undefined,
+    };
   }
 
   /** What the address says; undefined for one that is not taken, and for those that are refused with a reason. */
@@ -66,6 +75,23 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
   protected refuse(error: unknown, reply: Reply): void {
     const { problem, headers } = problemAnswer(error as Error, this.#onFault);
     reply.send(problem.status, headers, this.problemText(problem));
+  }
+
+  #admission(head: RequestHead): Admission {
+    return (reply, admitted) => {
+      const take = (caller: Caller | undefined) => {
+        requirePermission(this.#access, caller, this.permission);
+        admitted(this.#intake.take(head.bodyBytes));
+      };
+      const refuse = (error: unknown) => this.refuse(error, reply);
+      try {
+        const caller = this.#access.authenticate(head);
+        if (caller instanceof Promise) caller.then(take).catch(refuse);
+        else take(caller);
+      } catch (error) {
+        refuse(error);
+      }
+    };
   }
 
   #answer(address: Address, head: RequestHead, body: Buffer, reply: Reply): void {

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { limitsFrom } from '../kernel/limits.ts';
+import { BodyIntake } from './body-intake.ts';
 import { InferDoor } from './infer-door.ts';
 import { type InferUnderTest, inferOf, message, openInferUnderTest, Wire } from './infer-under-test.ts';
 import { listenLean } from './lean/listener.ts';
@@ -100,7 +102,7 @@ describe('the inference door under hostile clients', () => {
     const unused = { authenticate: () => undefined, can: () => false };
     const inner = new InferDoor(
       { infer: () => Promise.reject(new Error('unused')) },
-      { access: unused, bodyBytesMax: 1000, onFault: () => {} },
+      { access: unused, bodyBytesMax: 1000, intake: new BodyIntake(limitsFrom('')), onFault: () => {} },
     );
     const close = listenLean(server, [inner], { requestMs: 200, keepAliveMs: 200 });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { limitsFrom } from '../kernel/limits.ts';
+import { BodyIntake } from './body-intake.ts';
 import { InferDoor } from './infer-door.ts';
 import {
   type Asked,
@@ -10,7 +12,7 @@ import {
   openInferUnderTest,
   Wire,
 } from './infer-under-test.ts';
-import { handlerFor } from './lean/door.ts';
+import { handlingFor } from './lean/door.ts';
 import { readHead } from './lean/head.ts';
 
 const binary = () => {
@@ -194,18 +196,23 @@ describe('a head', () => {
 
   const door = new InferDoor(
     { infer: () => Promise.reject(new Error('unused')) },
-    { access: { authenticate: () => undefined, can: () => false }, bodyBytesMax: 100, onFault: () => {} },
+    {
+      access: { authenticate: () => undefined, can: () => false },
+      bodyBytesMax: 100,
+      intake: new BodyIntake(limitsFrom('')),
+      onFault: () => {},
+    },
   );
   const taken = (text: string) => {
     const read = readHead(text);
-    return read && handlerFor([door], read);
+    return read && handlingFor([door], read);
   };
 
   it('of a plain inference is read', () => {
     const read = readHead(head(...lines));
     expect(read).toMatchObject({ url: '/v2/models/m/infer', bodyBytes: 2 });
     expect(read?.headers.authorization).toBe('Bearer k');
-    expect(taken(head(...lines))).toBeTypeOf('function');
+    expect(taken(head(...lines))?.handle).toBeTypeOf('function');
   });
 
   it.each([

@@ -70,6 +70,7 @@ export async function openInferUnderTest(limits = ''): Promise<InferUnderTest> {
     onFault: (fault) => void faults.push(fault),
     routes: [
       servingRoutes({ serving, models: {} as ModelVersions, version: 'test', limits: limitsFrom(limits) }),
+      (scope) => scope.post('/v2/open', { config: { permission: 'public' } }, () => ({ open: true })),
     ],
   });
   await server.listen({ host: '127.0.0.1', port: 0 });

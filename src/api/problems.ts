@@ -14,7 +14,10 @@ export function answerProblems(
   onFault: (error: AiosError) => void,
 ): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
-    const { problem, headers } = problemAnswer(fromFramework(error, limits) ?? error, onFault);
+    const { problem, headers } = problemAnswer(
+      fromFramework(error, limits, request.routeOptions.bodyLimit) ?? error,
+      onFault,
+    );
     for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
     return send(reply, problem, request.url);
   });
@@ -61,7 +64,7 @@ function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply 
   return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }
 
-function fromFramework(error: FastifyError, limits: Limits): AiosError | undefined {
+function fromFramework(error: FastifyError, limits: Limits, bodyLimit: number): AiosError | undefined {
   if (error.validation) {
     const issues = error.validation.map((fault): Issue => {
       const { instancePath: path, message = fault.keyword, params } = fault;
@@ -83,7 +86,7 @@ function fromFramework(error: FastifyError, limits: Limits): AiosError | undefin
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return new AiosError('request.malformed', { detail: error.message, cause: error });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return tooLarge(limits);
+      return tooLarge(limits, bodyLimit);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new AiosError('request.media_type', { detail: error.message });
     default:
@@ -93,7 +96,12 @@ function fromFramework(error: FastifyError, limits: Limits): AiosError | undefin
   }
 }
 
-function tooLarge(limits: Limits): AiosError {
+function tooLarge(limits: Limits, bodyLimit: number): AiosError {
+  if (bodyLimit !== limits.requestBytesMax)
+    return new AiosError('request.too_large', {
+      detail: `Bodies of this route have at most ${bodyLimit} bytes.`,
+      extensions: { limit: bodyLimit },
+    });
   return new AiosError('request.too_large', {
     detail: `The body is over requestBytesMax, ${limits.requestBytesMax} bytes.`,
     extensions: { limitName: 'requestBytesMax', limit: limits.requestBytesMax },

@@ -5,10 +5,12 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { BodyIntake } from './body-intake.ts';
 import { EventDoor } from './event-door.ts';
 import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
 import { readJsonBodies } from './json-bodies.ts';
+import { boundBodies } from './large-bodies.ts';
 import type { LeanDoor } from './lean/door.ts';
 import { listenLean } from './lean/listener.ts';
 import { answerProblems, noRoute } from './problems.ts';
@@ -66,6 +68,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   answerProblems(server, limits, options.onFault);
   traceRequests(server);
   guardRoutes(server, options.access);
+  const intake = new BodyIntake(limits);
+  boundBodies(server, intake);
+  server.server.maxConnections = limits.doorConnectionsMax;
   const streams = new StreamGate(limits, options.access);
   server.decorate('streams', streams);
   let isClosing = false;
@@ -97,7 +102,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.get('/api/v1/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, () =>
     server.swagger(),
   );
-  const doors = leanDoors(options);
+  const doors = leanDoors(options, intake);
   if (doors.length > 0) {
     const times = { requestMs: REQUEST_MS, keepAliveMs: KEEP_ALIVE_MS };
     const close = listenLean(server.server, doors, times);
@@ -107,8 +112,11 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   return server;
 }
 
-function leanDoors({ serving, publisher, access, limits, onFault }: ServerOptions): LeanDoor[] {
-  const guarded = { access, bodyBytesMax: limits.requestBytesMax, onFault };
+function leanDoors(
+  { serving, publisher, access, limits, onFault }: ServerOptions,
+  intake: BodyIntake,
+): LeanDoor[] {
+  const guarded = { access, bodyBytesMax: limits.requestBytesMax, intake, onFault };
   return [
     ...(serving ? [new InferDoor(serving, guarded)] : []),
     ...(publisher ? [new EventDoor(publisher, guarded)] : []),

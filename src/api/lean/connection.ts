@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net';
-import { type Handler, handlerFor, type LeanDoor, type Reply } from './door.ts';
+import { type Admission, type Handling, handlingFor, type LeanDoor, type Reply } from './door.ts';
 import { readHead } from './head.ts';
 
 /** A head that a door takes. */
-interface TakenHead {
+interface TakenHead extends Handling {
   readonly bodyBytes: number;
-  readonly handle: Handler;
 }
 
 /** What a lean connection shares with the others of its server. */
@@ -56,8 +55,11 @@ export class LeanConnection implements Reply {
   readonly #socket: Socket;
   readonly #gone = new AbortController();
   #head: TakenHead | undefined;
-  #parts: Buffer[] = [];
-  #missing = 0;
+  /** A body whose parts come one by one, and how many bytes of it are there. */
+  #buffer: Buffer | undefined;
+  #filled = 0;
+  /** Gives back what a large body holds. */
+  #release: (() => void) | undefined;
   #isAnswering = false;
   /** Whether it closes with its next answer. */
   #isLast = false;
@@ -86,6 +88,7 @@ export class LeanConnection implements Reply {
   send(status: number, headers: readonly string[], body: string | Uint8Array): void {
     this.#isAnswering = false;
     this.#head = undefined;
+    if (this.#release) this.#giveBack(this.#release);
     const socket = this.#socket;
     if (!socket.writable) return;
     this.#write(status, headers, body);
@@ -115,7 +118,7 @@ export class LeanConnection implements Reply {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isAnswering || this.#aheadBytes > 0) this.#keep(chunk);
-    else if (this.#head) this.#body(chunk);
+    else if (this.#head) this.#body(this.#head, chunk);
     else if (!this.#isLast) this.#start(chunk);
   };
 
@@ -131,6 +134,7 @@ export class LeanConnection implements Reply {
 
   readonly #onClose = (): void => {
     this.#gone.abort();
+    if (this.#release) this.#giveBack(this.#release);
     this.#shop.ended(this);
   };
 
@@ -149,40 +153,78 @@ export class LeanConnection implements Reply {
     const bytes = chunk.length - from;
     if (bytes === head.bodyBytes) this.#answer(head, chunk.subarray(from));
     else {
-      this.#missing = head.bodyBytes;
       this.waitingSinceMs = performance.now();
-      this.#body(chunk.subarray(from));
+      if (head.admission) this.#admit(head, head.admission, chunk.subarray(from));
+      else this.#body(head, chunk.subarray(from));
     }
   }
+
+  /** A large body is read once it is let in; what comes before waits, and past a bound on the other side. */
+  #admit(head: TakenHead, admission: Admission, received: Buffer): void {
+    this.#isAnswering = true;
+    if (received.length > 0) this.#keep(received);
+    admission({ signal: this.signal, send: this.#refuse }, (release) => {
+      if (!this.#socket.writable) {
+        release(); // gone, or refused for being late
+        return;
+      }
+      this.#release = release;
+      this.#isAnswering = false;
+      this.#socket.resume();
+      if (this.#aheadBytes > 0) this.#body(head, this.#takeAhead());
+    });
+  }
+
+  /** Answers instead of reading the body, which is dropped while the caller takes the answer. */
+  readonly #refuse = (status: number, headers: readonly string[], body: string | Uint8Array): void => {
+    this.#takeAhead();
+    this.waitingSinceMs = 0;
+    this.#isAnswering = false;
+    this.#head = undefined;
+    this.#isLast = true;
+    this.idleSinceMs = performance.now();
+    if (!this.#socket.writable) return;
+    this.#write(status, headers, body);
+    this.#socket.end();
+    this.#socket.resume();
+  };
 
   #headOf(text: string): TakenHead | undefined {
     const { heads, doors } = this.#shop;
     const known = heads.get(text);
     if (known) return known;
     const read = readHead(text);
-    const handle = read && handlerFor(doors, read);
-    if (!handle) return undefined;
-    const head = { bodyBytes: read.bodyBytes, handle };
+    const handling = read && handlingFor(doors, read);
+    if (!handling) return undefined;
+    const head = { bodyBytes: read.bodyBytes, ...handling };
     // Heads that differ each time, by a trace for instance, must not fill the memory.
     if (heads.size >= HEADS_KEPT_MAX) heads.clear();
     heads.set(text, head);
     return head;
   }
 
-  #body(chunk: Buffer): void {
-    if (chunk.length < this.#missing) {
-      this.#missing -= chunk.length;
-      this.#parts.push(chunk);
+  #body(head: TakenHead, chunk: Buffer): void {
+    const missing = head.bodyBytes - this.#filled;
+    if (chunk.length < missing) {
+      if (chunk.length > 0) this.#fill(head, chunk);
       return;
     }
-    const ahead = chunk.length - this.#missing;
-    this.#parts.push(ahead === 0 ? chunk : chunk.subarray(0, this.#missing));
-    const body = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
-    this.#parts = [];
-    this.#missing = 0;
+    const ahead = chunk.length - missing;
+    const last = ahead === 0 ? chunk : chunk.subarray(0, missing);
+    if (this.#filled > 0) this.#fill(head, last);
+    const body = this.#buffer ?? last;
+    this.#buffer = undefined;
+    this.#filled = 0;
     this.waitingSinceMs = 0;
-    if (ahead > 0) this.#keep(chunk.subarray(chunk.length - ahead));
-    this.#answer(this.#head!, body);
+    if (ahead > 0) this.#keep(chunk.subarray(missing));
+    this.#answer(head, body);
+  }
+
+  /** Into one piece at once: a body that comes byte by byte would cost 100 bytes for each. */
+  #fill(head: TakenHead, part: Buffer): void {
+    this.#buffer ??= Buffer.allocUnsafe(head.bodyBytes);
+    part.copy(this.#buffer, this.#filled);
+    this.#filled += part.length;
   }
 
   #answer(head: TakenHead, body: Buffer): void {
@@ -199,12 +241,22 @@ export class LeanConnection implements Reply {
   /** Goes on with what came while a request was answered. */
   readonly #next = (): void => {
     if (this.#socket.destroyed) return;
-    const received = this.#ahead.length === 1 ? this.#ahead[0]! : Buffer.concat(this.#ahead);
-    this.#ahead = [];
-    this.#aheadBytes = 0;
+    const received = this.#takeAhead();
     this.#socket.resume();
     this.#start(received);
   };
+
+  #takeAhead(): Buffer {
+    const received = this.#ahead.length === 1 ? this.#ahead[0]! : Buffer.concat(this.#ahead);
+    this.#ahead = [];
+    this.#aheadBytes = 0;
+    return received;
+  }
+
+  #giveBack(release: () => void): void {
+    this.#release = undefined;
+    release();
+  }
 
   #handOver(received: Buffer): void {
     const socket = this.#socket;

@@ -9,7 +9,20 @@ export interface Reply {
 }
 
 /** Answers a request of one head, given its whole body. Throws nothing: what goes wrong is an answer, too. */
-export type Handler = (body: Buffer, reply: Reply) => void;
+type Handler = (body: Buffer, reply: Reply) => void;
+
+/**
+ * Lets a large body in, or refuses it, by the head alone: calls `admitted` with what gives back the bytes once the answer is sent, or answers and never
+ * calls it. Throws nothing.
+ */
+export type Admission = (reply: Reply, admitted: (release: () => void) => void) => void;
+
+/** What becomes of the requests with one head. */
+export interface Handling {
+  readonly handle: Handler;
+  /** Asked before the body is read; absent for a body so small that it is read unasked. */
+  readonly admission?: Admission | undefined;
+}
 
 /** Takes the requests of one kind without a web framework, and answers them as their route would. */
 export interface LeanDoor {
@@ -18,11 +31,11 @@ export interface LeanDoor {
   /** Larger bodies are left to the framework. */
   readonly bodyBytesMax: number;
   /** What answers requests with this head; undefined leaves them to the framework. Asked once for heads of one text. */
-  handlerOf(head: RequestHead): Handler | undefined;
+  handlingOf(head: RequestHead): Handling | undefined;
 }
 
 /** Of the doors, the one that takes a request; undefined when it is the framework's. */
-export function handlerFor(doors: readonly LeanDoor[], head: RequestHead): Handler | undefined {
+export function handlingFor(doors: readonly LeanDoor[], head: RequestHead): Handling | undefined {
   const door = doors.find(({ prefix }) => head.url.startsWith(prefix));
-  return door && head.bodyBytes <= door.bodyBytesMax ? door.handlerOf(head) : undefined;
+  return door && head.bodyBytes <= door.bodyBytesMax ? door.handlingOf(head) : undefined;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type ConnectionShop, LeanConnection } from './connection.ts';
-import { type Handler, handlerFor, type LeanDoor, type Reply } from './door.ts';
+import { type Handling, handlingFor, type LeanDoor, type Reply } from './door.ts';
 import { plainHead } from './head.ts';
 
 const SWEEP_MS = 1_000;
@@ -23,8 +23,8 @@ interface ListenerTimes {
 export function listenLean(server: Server, doors: readonly LeanDoor[], times: ListenerTimes): () => void {
   const ordinaryRequests = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const handle = handlerOf(doors, request);
-    if (handle) receive(handle, request, response);
+    const handling = handlingOf(doors, request);
+    if (handling) receive(handling, request, response);
     else for (const listener of ordinaryRequests) listener.call(server, request, response);
   });
   const ordinaryConnections = server.listeners('connection') as ((socket: Socket) => void)[];
@@ -81,19 +81,35 @@ function commonHeaders(keepAliveMs: number): () => string {
   };
 }
 
-function handlerOf(doors: readonly LeanDoor[], request: IncomingMessage): Handler | undefined {
+function handlingOf(doors: readonly LeanDoor[], request: IncomingMessage): Handling | undefined {
   const { method, url, headers } = request;
   if (method !== 'POST' || !doors.some(({ prefix }) => url!.startsWith(prefix))) return undefined;
   const head = plainHead(url!, headers);
-  return head && handlerFor(doors, head);
+  return head && handlingFor(doors, head);
 }
 
 /** A request on an ordinary connection. */
-function receive(handle: Handler, request: IncomingMessage, response: ServerResponse): void {
+function receive(handling: Handling, request: IncomingMessage, response: ServerResponse): void {
+  const reply = new MessageReply(response);
+  if (!handling.admission) {
+    receiveBody(handling, request, reply);
+    return;
+  }
+  // Its body is not read unless it is let in: then the connection ends with the refusal.
+  response.shouldKeepAlive = false;
+  handling.admission(reply, (release) => {
+    response.shouldKeepAlive = true;
+    response.once('close', release);
+    if (response.closed) release();
+    else receiveBody(handling, request, reply);
+  });
+}
+
+function receiveBody({ handle }: Handling, request: IncomingMessage, reply: MessageReply): void {
   const parts: Buffer[] = [];
   request.on('data', (chunk: Buffer) => void parts.push(chunk));
   request.on('end', () => {
-    handle(parts.length === 1 ? parts[0]! : Buffer.concat(parts), new MessageReply(response));
+    handle(parts.length === 1 ? parts[0]! : Buffer.concat(parts), reply);
   });
 }
 

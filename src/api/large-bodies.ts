@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify';
+import { AiosError } from '../kernel/errors.ts';
+import { type BodyIntake, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
+
+/**
+ * What may be in memory of bodies on the framework's routes: a large one has its place in the intake from its head to its answer, one without a route is not
+ * read, and a public route takes none. To be called after `guardRoutes`: a caller without a key never gets as far.
+ */
+export function boundBodies(server: FastifyInstance, intake: BodyIntake): void {
+  server.addHook('onRoute', (options) => {
+    if (options.config?.permission === 'public') options.bodyLimit ??= UNASKED_BODY_BYTES_MAX;
+  });
+  server.addHook('onRequest', (request, reply, done) => {
+    const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+    if (length === undefined ? coding === undefined : Number(length) <= UNASKED_BODY_BYTES_MAX) {
+      done();
+      return;
+    }
+    try {
+      if (request.is404)
+        throw new AiosError('request.not_found', {
+          detail: `${request.method} ${request.url} is not a route.`,
+        });
+      const release = intake.take(length === undefined ? undefined : Number(length));
+      reply.raw.once('close', release);
+      done();
+    } catch (error) {
+      reply.header('connection', 'close'); // the body is not read
+      done(error as Error);
+    }
+  });
+}
