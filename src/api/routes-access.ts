@@ -198,6 +198,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
   });
 }
 
-function principalOf({ roles }: Caller): Parameters<Access['can']>[0] {
+/** A caller as the access module knows principals. */
+export function principalOf({ roles }: Caller): Parameters<Access['can']>[0] {
   return { roles } as Parameters<Access['can']>[0];
 }

@@ -1,14 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import type { Access } from '../access/access.ts';
 import type { Decisions } from '../decisions/decisions.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Model, Models, ModelVersion } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { actorOf, route } from './routes.ts';
+import { principalOf } from './routes-access.ts';
+import { requireSecrets } from './secret-endpoints.ts';
 import { AnyObject, iso, NameParams, pageOf, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
+  access: Pick<Access, 'can'>;
   models: Models;
   serving: Serving;
   decisions: Decisions;
@@ -30,7 +34,12 @@ const NewVersion = Type.Object({
 const tag = 'models';
 
 /** The registry: versions, aliases, and how each is served; decision tables to try. */
-export function modelRoutes({ models, serving, decisions }: Dependencies): (server: FastifyInstance) => void {
+export function modelRoutes({
+  access,
+  models,
+  serving,
+  decisions,
+}: Dependencies): (server: FastifyInstance) => void {
   const describe = (model: Model) => toJson(model, serving);
   return (server) => {
     readRoutes(
@@ -50,6 +59,11 @@ export function modelRoutes({ models, serving, decisions }: Dependencies): (serv
       status: 201,
       answer: AnyObject,
       handle: async ({ params, body, caller }) => {
+        requireSecrets(
+          { can: (who, what) => access.can(principalOf(who), what) },
+          caller,
+          body.endpoint as JsonObject | undefined,
+        );
         const version = await models.register({
           name: params.name,
           runtime: body.runtime,
