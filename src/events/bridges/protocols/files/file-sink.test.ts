@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { contextOf, openSource } from '../protocol-under-test.ts';
 import { fileSink } from './file-sink.ts';
 import { filesProtocol } from './files-protocol.ts';
 import { parquetRows } from './parquet.ts';
+import { PartFile } from './part-file.ts';
 import { FILE_START } from './rows.ts';
 
 const folders: string[] = [];
@@ -115,6 +116,41 @@ describe('a sink of files', () => {
     const events = await eventsOf(path, (await files(path))[0]!);
     expect(events.map(({ id }) => id)).toEqual(['e0', 'e2', 'e3', 'e1', 'e4']);
     await sink.close?.();
+  });
+
+  it.each([
+    ['before the file has its name', '2026-01-01T0500', 'jsonl'],
+    ['before the file has its name', '2026-01-01T0500', 'parquet'],
+    ['before the part is emptied', '.out/3.jsonl.empty', 'jsonl'],
+    ['before the part is emptied', '.out/3.jsonl.empty', 'parquet'],
+  ])('has each event in one file after a crash %s (%s, %s)', async (_, inTheWay, format) => {
+    const path = await folder();
+    const open = () =>
+      new PartFile(join(path, '.out'), {
+        folder: path,
+        partition: 3,
+        format: format === 'jsonl' ? 'json-lines' : 'parquet',
+      });
+    const period = FIRST_MS;
+    const waiting = (offset: number) => ({ offset, period, value: { id: `e${offset}` } });
+    await mkdir(join(path, '.out'));
+    await open().append([waiting(0), waiting(1)]);
+    // What is in the way of the next step ends the work there, as a crash does.
+    await (inTheWay.endsWith('empty') ? mkdir(join(path, inTheWay)) : writeFile(join(path, inTheWay), ''));
+    await expect(open().finishBefore(period + 1)).rejects.toThrow();
+    await rm(join(path, inTheWay), { recursive: true });
+    await open().append([waiting(1), waiting(2)]);
+    expect(await open().finishBefore(period + 1)).toBe(true);
+    expect(await open().finishBefore(period + 1)).toBe(false);
+    const names = await files(path);
+    expect(names).toEqual([
+      `2026-01-01T0500/3-000000000000000-000000000000001.${format}`,
+      `2026-01-01T0500/3-000000000000002-000000000000002.${format}`,
+    ]);
+    if (format === 'jsonl')
+      expect((await Promise.all(names.map((name) => eventsOf(path, name)))).flat()).toEqual(
+        [0, 1, 2].map((offset) => ({ id: `e${offset}` })),
+      );
   });
 
   it('leaves the hour of another process to it, and makes the file of one that is gone', async () => {

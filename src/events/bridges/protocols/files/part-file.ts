@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isObject, type Json, type JsonObject } from '../../../../kernel/json.ts';
 import { writeParquet } from './parquet.ts';
 
-/** A line of a part: an event on its way into a file, or, on top of one that is empty, what was taken before. */
+/** A line of a part: an event on its way into a file; on top of one that is empty, what was taken before; at the end of one that is whole, its file. */
 interface Line {
   /** The highest offset that was taken, with this one. */
   readonly last: number;
@@ -13,6 +13,8 @@ interface Line {
   /** When the period of the file begins, in milliseconds since the epoch. */
   readonly period?: number;
   readonly value?: Json;
+  /** The path of the file below the folder: what stands before has become the content of it, and nothing more is added. */
+  readonly target?: string;
 }
 
 export interface PartEvent {
@@ -54,7 +56,7 @@ export class PartFile {
    */
   append(events: readonly PartEvent[], isAgain = false): Promise<void> {
     return this.#alone(async () => {
-      let { last, period, bytes } = await lastLine(this.#path);
+      let { last, period, bytes } = await this.#begun();
       let lines = '';
       for (const event of events) {
         if (event.offset <= last && !isAgain) continue;
@@ -62,7 +64,7 @@ export class PartFile {
         const own = Math.max(event.period, period ?? event.period);
         if (period !== undefined && (own !== period || bytes + lines.length > FILE_BYTES_MAX)) {
           await this.#write(lines);
-          await this.#finish(last);
+          await this.#finish(last, period);
           [lines, bytes] = ['', 0];
         }
         period = own;
@@ -76,9 +78,9 @@ export class PartFile {
   /** Makes a file of a period that began before. Says whether there was one. */
   finishBefore(time: number): Promise<boolean> {
     return this.#alone(async () => {
-      const { last, period } = await lastLine(this.#path);
+      const { last, period, target } = await lastLine(this.#path);
       if (period === undefined || period >= time) return false;
-      await this.#finish(last);
+      await (target === undefined ? this.#finish(last, period) : this.#publish(target, last));
       return true;
     });
   }
@@ -86,46 +88,77 @@ export class PartFile {
   async #write(lines: string): Promise<void> {
     if (lines === '') return;
     await writeSafely(this.#path, 'a', async (handle) => {
+      const isNew = (await handle.stat()).size === 0;
       await handle.appendFile(lines);
+      if (isNew) await syncFolder(dirname(this.#path));
     });
   }
 
-  /** The same name and content whenever it is done again after a crash. */
-  async #finish(last: number): Promise<void> {
-    const { folder, partition, format } = this.#options;
-    const values = `${this.#path}.values`;
+  /** What the part holds, once the file that a crash left half made is there. */
+  async #begun(): Promise<Pick<Line, 'last' | 'period'> & { bytes: number }> {
+    const found = await lastLine(this.#path);
+    if (found.target === undefined) return found;
+    await this.#publish(found.target, found.last);
+    return lastLine(this.#path);
+  }
+
+  /** Makes a file of what is in the part. Its name is in the part before anybody sees it, so that after a crash it gets no more and no second one is made. */
+  async #finish(last: number, period: number): Promise<void> {
+    const { partition, format } = this.#options;
+    const { first, highest, columns } = await this.#writeValues();
+    if (format === 'parquet') {
+      const written = `${this.#path}.parquet`;
+      await writeParquet(this.#staged, written, columns);
+      await writeSafely(written, 'r+', async () => {});
+      await rename(written, this.#staged);
+    }
+    await syncFolder(dirname(this.#path));
+    const range = [first, highest].map((offset) => String(offset).padStart(DIGITS, '0'));
+    const day = new Date(period).toISOString().slice(0, 16).replace(':', '');
+    const target = `${day}/${partition}-${range.join('-')}.${format === 'parquet' ? 'parquet' : 'jsonl'}`;
+    await this.#write(`${JSON.stringify({ last, period, target } satisfies Line)}\n`);
+    await this.#publish(target, last);
+  }
+
+  /** The values alone, a line each. */
+  async #writeValues() {
     const columns = new Map<string, string>();
     let isEvents = true;
-    let [first, highest, period] = [Number.POSITIVE_INFINITY, -1, 0];
-    await writeSafely(values, 'w', async (handle) => {
+    let [first, highest] = [Number.POSITIVE_INFINITY, -1];
+    await writeSafely(this.#staged, 'w', async (handle) => {
       for await (const line of linesOf(this.#path)) {
-        if (line.offset === undefined || line.period === undefined) continue;
+        if (line.offset === undefined) continue;
         first = Math.min(first, line.offset);
         highest = Math.max(highest, line.offset);
-        ({ period } = line);
         isEvents &&= isObject(line.value) && line.value.specversion === '1.0';
         if (isEvents) for (const member in line.value as JsonObject) columns.set(member, columnOf(member));
         await handle.appendFile(`${JSON.stringify(line.value)}\n`);
       }
     });
-    const name = [partition, ...[first, highest].map((offset) => String(offset).padStart(DIGITS, '0'))].join(
-      '-',
-    );
-    const day = new Date(period).toISOString().slice(0, 16).replace(':', '');
-    const target = join(folder, day, `${name}.${format === 'parquet' ? 'parquet' : 'jsonl'}`);
-    await mkdir(dirname(target), { recursive: true });
-    if (format === 'parquet') {
-      const written = `${this.#path}.parquet`;
-      await writeParquet(values, written, isEvents ? Object.fromEntries(columns) : undefined);
-      await writeSafely(written, 'r+', async () => {});
-      await rename(written, target);
-      await rm(values);
-    } else await rename(values, target);
+    return { first, highest, columns: isEvents ? Object.fromEntries(columns) : undefined };
+  }
+
+  /** The content of the file, until it has its name. */
+  get #staged(): string {
+    return `${this.#path}.whole`;
+  }
+
+  /** Gives the file its name, unless it has it already, and empties the part. Each name is safe before what it replaces is gone. */
+  async #publish(target: string, last: number): Promise<void> {
+    const { folder } = this.#options;
+    const path = join(folder, target);
+    await mkdir(dirname(path), { recursive: true });
+    await rename(this.#staged, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error; // it was renamed before a crash; a reader may have taken it away since
+    });
+    await syncFolder(dirname(path));
+    await syncFolder(folder);
     const empty = `${this.#path}.empty`;
     await writeSafely(empty, 'w', (handle) =>
       handle.writeFile(`${JSON.stringify({ last } satisfies Line)}\n`),
     );
     await rename(empty, this.#path);
+    await syncFolder(dirname(this.#path));
   }
 
   async #alone<T>(work: () => Promise<T>): Promise<T> {
@@ -159,6 +192,11 @@ async function writeSafely(
   }
 }
 
+/** A file that was made or renamed is safe when its folder is. */
+function syncFolder(path: string): Promise<void> {
+  return writeSafely(path, 'r', async () => {});
+}
+
 async function* linesOf(path: string): AsyncGenerator<Line> {
   for await (const line of createInterface({
     input: createReadStream(path),
@@ -168,7 +206,7 @@ async function* linesOf(path: string): AsyncGenerator<Line> {
 }
 
 /** What the last whole line says; half of one after it, of a crash, is cut off. Read from the end: parts grow for an hour. */
-async function lastLine(path: string): Promise<Pick<Line, 'last' | 'period'> & { bytes: number }> {
+async function lastLine(path: string): Promise<Pick<Line, 'last' | 'period' | 'target'> & { bytes: number }> {
   const handle = await open(path, 'r+').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
