@@ -82,11 +82,13 @@ export const featureMigrations: Migration[] = [
       create index feature_online_written on feature_online (written);
       comment on column feature_online.written is 'The transaction that wrote it: other processes look here for what they keep in memory.';
       create table feature_online_epochs (
-        id bigint generated always as identity primary key,
+        slot int primary key,
+        begun bigint not null default 1,
         space uuid not null default gen_random_uuid()
-      );
-      insert into feature_online_epochs default values;
-      comment on table feature_online_epochs is 'A row for each write of newest rows of which Redis could not be told: what it holds from before is not read any more.';
+      ) with (fillfactor = 50);
+      insert into feature_online_epochs (slot) values (-1);
+      comment on table feature_online_epochs is 'How many writes of newest rows Redis could not be told of: what it holds from before is not read any more. Counted in 256 rows, so that writes at one time wait for each other seldom.';
+      comment on column feature_online_epochs.space is 'Made anew with each count: a database that went back to an older state comes to no epoch that was there before.';
       create table feature_pushed (
         view text not null,
         entity text not null,
