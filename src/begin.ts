@@ -1,6 +1,7 @@
 import type { Stations } from './stations.ts';
 import { measureQuality } from './stations-contracts.ts';
 import { expireDatasets } from './stations-datasets.ts';
+import { expireRecords } from './stations-retention.ts';
 import { collectArtifacts } from './stations-training.ts';
 import { Poller } from './store/poller.ts';
 import { log as logger } from './telemetry/logger.ts';
@@ -60,6 +61,7 @@ export async function begin(stations: Stations): Promise<void> {
   await stations.featureExpiry.begin();
   closers.push(() => stations.featureExpiry.stop());
   expireDatasets(stations);
+  if (stations.takesRuns) expireRecords(stations);
   if (stations.takesRuns) collectArtifacts(stations);
   await beginLineage(stations);
   followDefinitions(stations);

@@ -69,6 +69,9 @@ export function refusedEvent(item: RefusedEvent): Write {
   return write(refusedLane, item);
 }
 
+/** Dead letters that somebody has dealt with. */
+export const deadLetterRecords = { table: 'dead_letters', over: 'handled_at < $1' };
+
 /** The dead letters of all groups: listed, handed to their group again, or dismissed. */
 export class DeadLetters {
   readonly #db: Database;
@@ -127,9 +130,10 @@ export class DeadLetters {
           recordedAtMs: failedAt,
         };
         after = (await definition.handle([logged], tx)) ?? undefined;
-        await tx.query("update dead_letters set status = 'replayed', attempts = attempts + 1 where id = $1", [
-          id,
-        ]);
+        await tx.query(
+          "update dead_letters set status = 'replayed', handled_at = now(), attempts = attempts + 1 where id = $1",
+          [id],
+        );
       });
       after?.();
     } catch (error) {
@@ -147,7 +151,7 @@ export class DeadLetters {
   /** @throws AiosError `events.unknown_dead_letter` */
   async dismiss(id: string): Promise<void> {
     const rows = await this.#db.query(
-      "update dead_letters set status = 'dismissed' where id = $1 and status = 'open' returning id",
+      "update dead_letters set status = 'dismissed', handled_at = now() where id = $1 and status = 'open' returning id",
       [id],
     );
     if (rows.length === 0)

@@ -71,12 +71,15 @@ export const eventMigrations: Migration[] = [
         attempts int not null,
         failed_at timestamptz not null,
         status text not null default 'open',
+        handled_at timestamptz,
         unique (consumer_group, partition, log_offset)
       );`,
   },
   {
     name: '0021_dead_letters_open',
-    sql: `create index dead_letters_open on dead_letters (id) where status = 'open'`,
+    sql: `
+      create index dead_letters_open on dead_letters (id) where status = 'open';
+      create index dead_letters_handled on dead_letters (handled_at) where handled_at is not null`,
   },
   {
     name: '0022_event_replays',
@@ -126,6 +129,7 @@ export const eventMigrations: Migration[] = [
         last_at timestamptz not null,
         primary key (webhook, id)
       );
+      create index webhook_deliveries_last on webhook_deliveries (last_at);
       create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying';
       ${tells('webhooks', 'insert or delete or update of status')}
       ${tells('webhook_deliveries', 'insert or update of status')}`,

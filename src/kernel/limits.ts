@@ -2,6 +2,7 @@ import { AiosError } from './errors.ts';
 import { type LimitRow, limit } from './limit-row.ts';
 import { DOOR_LIMITS } from './limit-rows-doors.ts';
 import { FEATURE_LIMITS } from './limit-rows-features.ts';
+import { RECORD_LIMITS } from './limit-rows-records.ts';
 import { TRAINING_LIMITS } from './limit-rows-training.ts';
 import { LINEAGE_LIMITS } from './limits-lineage.ts';
 
@@ -26,6 +27,7 @@ export const LIMITS = {
     'how often a stream says that it lives, below the 30 s of common proxies, and checks that its reader still may read',
   ),
   ...DOOR_LIMITS,
+  ...RECORD_LIMITS,
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventIntakeBytesMax: limit(

@@ -92,6 +92,9 @@ export async function countHandled(tx: Queryable, id: string, count: number): Pr
   await tx.query('update event_replays set handled = handled + $2 where id = $1', [id, count]);
 }
 
+/** Replays that have ended. */
+export const replayRecords = { table: 'event_replays', over: "status <> 'running' and ended_at < $1" };
+
 /** Ends the replays that have come to the end of their range, with their groups. */
 export async function completeReplays(db: Queryable): Promise<void> {
   await db.query(

@@ -159,6 +159,12 @@ export async function insertFailed(
   );
 }
 
+/** Deliveries that are tried no more: also those of a webhook that stays disabled. */
+export const webhookDeliveryRecords = {
+  table: 'webhook_deliveries',
+  over: `last_at < $1 and (status <> 'retrying' or exists (select from webhooks w where w.id = webhook and w.status = 'disabled'))`,
+};
+
 /** Takes deliveries that are due for `holdMs`: a process that dies with them gives them back by that. */
 export function claimDue(
   db: Queryable,

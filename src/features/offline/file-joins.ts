@@ -46,6 +46,9 @@ const asking: Lane<Item> = {
   },
 };
 
+/** Joins that have ended; their files stay. */
+export const fileJoinRecords = { table: 'feature_joins', over: "status <> 'running' and ended_at < $1" };
+
 const COLUMNS = `service, entities, out_file as "out", timestamp_column as "timestamp", recorded_by_ms as "recordedByMs", ${LEASED_COLUMNS}`;
 
 interface Dependencies {

@@ -13,6 +13,7 @@ export const openLineageMigrations: Migration[] = [
         id bigint generated always as identity,
         told json not null,
         refused text,
+        refused_at timestamptz,
         primary key (sink, id)
       );
       create index openlineage_outbox_waiting on openlineage_outbox (sink, id) where refused is null;
@@ -38,6 +39,9 @@ export const openLineageMigrations: Migration[] = [
       comment on table openlineage_told is 'Passes that sinks were told of: they are found in the tables of their modules. Of one that has not ended, when it was told of last.';`,
   },
 ];
+
+/** What a sink will never take, by when it said so. */
+export const refusedRecords = { table: 'openlineage_outbox', over: 'refused_at < $1' };
 
 interface Item {
   readonly sink: string;
@@ -125,11 +129,10 @@ export class Outbox {
         sent,
       ]);
       for (const { id, problem } of refused)
-        await tx.query('update openlineage_outbox set refused = $3 where sink = $1 and id = $2', [
-          sink,
-          id,
-          problem,
-        ]);
+        await tx.query(
+          'update openlineage_outbox set refused = $3, refused_at = now() where sink = $1 and id = $2',
+          [sink, id, problem],
+        );
       await tx.query(
         `update openlineage_sinks set sent = sent + $2, problem = $3, next_at = now() + $4 * interval '1 millisecond',
            attempts = case when $3::text is null or $2 > 0 then 0 else attempts + 1 end where sink = $1`,

@@ -28,6 +28,7 @@ export const trainingMigrations: Migration[] = [
         at timestamptz not null,
         primary key (run_id, seq)
       );
+      create index training_logs_at on training_logs (at);
       comment on table training_logs is 'What training commands wrote, in pieces, up to trainingLogBytesMax of each.';`,
   },
 ];

@@ -123,6 +123,9 @@ export class TrainingLog {
   }
 }
 
+/** Pieces of logs, by when they were written. */
+export const trainingLogRecords = { table: 'training_logs', over: 'at < $1' };
+
 /** What the trainings of a run wrote, from a place on. */
 export async function readTrainingLog(
   db: Queryable,

@@ -1,0 +1,42 @@
+import { deadLetterRecords } from './events/dead-letters.ts';
+import { replayRecords } from './events/replay/replay-store.ts';
+import { webhookDeliveryRecords } from './events/webhooks/webhook-store.ts';
+import { fileJoinRecords } from './features/offline/file-joins.ts';
+import type { Limits } from './kernel/limits.ts';
+import { refusedRecords } from './ledger/openlineage/outbox.ts';
+import { trainingLogRecords } from './models/training/training-log.ts';
+import type { Stations } from './stations.ts';
+import { RecordRetention, type RecordTable } from './store/record-retention.ts';
+import { log as logger } from './telemetry/logger.ts';
+
+/** What of these tables is over, and for how long it is kept. */
+export function recordTables(limits: Limits): RecordTable[] {
+  return [
+    { ...webhookDeliveryRecords, keptMs: limits.webhookDeliveryRetentionMs },
+    { ...deadLetterRecords, keptMs: limits.deadLetterRetentionMs },
+    { ...replayRecords, keptMs: limits.passRetentionMs },
+    { ...fileJoinRecords, keptMs: limits.passRetentionMs },
+    { ...refusedRecords, keptMs: limits.lineageRefusedRetentionMs },
+    { ...trainingLogRecords, keptMs: limits.trainingLogRetentionMs },
+  ];
+}
+
+/** Deletes records of work that is over once they have been kept for long enough; what went is in the audit log. */
+export function expireRecords({ db, clock, limits, changes, auditLog, closers }: Stations): void {
+  const retention = new RecordRetention({
+    ...{ db, clock, limits, changes },
+    tables: recordTables(limits),
+    record: ({ table, count, beforeMs, at }) =>
+      auditLog.entry({
+        kind: 'records',
+        action: 'expired',
+        actor: { kind: 'system', id: 'aios' },
+        object: `records:${table}`,
+        at,
+        payload: { table, count, before: new Date(beforeMs).toISOString() },
+      }),
+    onError: (error) => logger.warn('Records that have been kept for too long could not be deleted', error),
+  });
+  retention.begin();
+  closers.push(() => retention.stop());
+}
