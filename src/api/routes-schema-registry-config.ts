@@ -5,7 +5,7 @@ import type { ContractRegistry } from '../contracts/registry.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { route } from './routes.ts';
 import { registryError } from './schema-registry-errors.ts';
-import { root, SchemaBody, SubjectParams, VersionParams } from './schema-registry-shapes.ts';
+import { Flag, isSet, root, SchemaBody, SubjectParams, VersionParams } from './schema-registry-shapes.ts';
 import type { RegistrySubjects } from './schema-registry-subjects.ts';
 import type { RegistryWriter } from './schema-registry-writing.ts';
 
@@ -16,7 +16,7 @@ export interface ConfigDependencies extends DefaultCompatibilityPort {
 }
 
 const tag = 'schema registry';
-const Verbose = Type.Object({ verbose: Type.Optional(Type.Boolean()) });
+const Verbose = Type.Object({ verbose: Flag });
 const Level = Type.Object({ compatibility: Type.String() });
 
 /** Whether schemas are compatible, and what they are held to: of all contracts, and of one. */
@@ -30,11 +30,11 @@ function compatibilityRoutes(
   server: FastifyInstance,
   { contractRegistry: registry, subjects }: ConfigDependencies,
 ): void {
-  const assessed = async (subject: string, text: string, verbose = false, against?: string) => {
+  const assessed = async (subject: string, text: string, verbose: string | undefined, against?: string) => {
     const schema = subjects.read(text);
     const { isCompatible, findings } = await registry.assess(subject, { schema }, against);
     const messages = findings.map(({ path, code, message }) => `${path || '/'}: ${message} (${code})`);
-    return { is_compatible: isCompatible, ...(verbose ? { messages } : {}) };
+    return { is_compatible: isCompatible, ...(isSet(verbose) ? { messages } : {}) };
   };
   route(server, {
     method: 'POST',
@@ -63,7 +63,7 @@ function compatibilityRoutes(
       if (subjects.newest(params.subject))
         return assessed(subjects.contractOf(params.subject), body.schema, verbose);
       subjects.read(body.schema);
-      return { is_compatible: true, ...(verbose ? { messages: [] } : {}) }; // the first of a subject breaks nobody
+      return { is_compatible: true, ...(isSet(verbose) ? { messages: [] } : {}) }; // the first of a subject breaks nobody
     },
   });
 }
@@ -112,12 +112,14 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     params: SubjectParams,
     query: Type.Object({
       defaultToGlobal: Type.Optional(
-        Type.Boolean({ description: 'With false, a contract that names none is an error of the code 40408' }),
+        Type.String({
+          description: 'With `false`, a contract that names none is an error of the code 40408',
+        }),
       ),
     }),
     handle: async ({ params: { subject }, query }) => {
       const { version } = await subjects.version(subject, 'latest');
-      if (query.defaultToGlobal === false) requireOwn(subject, version.body.compatibility);
+      if (query.defaultToGlobal?.toLowerCase() === 'false') requireOwn(subject, version.body.compatibility);
       return { compatibilityLevel: version.compatibility };
     },
   });

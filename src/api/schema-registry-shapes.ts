@@ -10,4 +10,7 @@ export const SchemaBody = Type.Object({
   schema: Type.String(),
   schemaType: Type.Optional(Type.String()),
 });
+/** `True` is what the Python client writes. */
+export const Flag = Type.Optional(Type.String({ description: '`true`, in any case' }));
+export const isSet = (flag: string | undefined): boolean => flag?.toLowerCase() === 'true';
 export const root = '/schema-registry';

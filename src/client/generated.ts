@@ -573,15 +573,15 @@ export interface Operations {
   /** Whether traffic may come; 503 with the reason when not. */
   'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
   /** Whether a schema could be the next of a subject: held to the versions that its mode names. Permission: `definitions.read`. */
-  'POST /schema-registry/compatibility/subjects/{subject}/versions': { params: { subject: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  'POST /schema-registry/compatibility/subjects/{subject}/versions': { params: { subject: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** Whether a schema is compatible with a version, in the mode of the subject. Permission: `definitions.read`. */
-  'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: boolean | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
   /** The mode of contracts that name none. Permission: `definitions.read`. */
   'GET /schema-registry/config': { answer: Json };
   /** Change the mode of contracts that name none. Permission: `definitions.write`. */
   'PUT /schema-registry/config': { body: { compatibility: string }; answer: Json };
   /** The mode of a contract: its own, else that of all. Permission: `definitions.read`. */
-  'GET /schema-registry/config/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: boolean | undefined }; answer: Json };
+  'GET /schema-registry/config/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: string | undefined }; answer: Json };
   /** Hold a contract to a mode of its own. Permission: `definitions.write`. */
   'PUT /schema-registry/config/{subject}': { params: { subject: string }; body: { compatibility: string }; answer: Json };
   /** Hold a contract to the mode of all again; answers the mode that it had. Permission: `definitions.write`. */

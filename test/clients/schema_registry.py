@@ -1,0 +1,70 @@
+"""Registers and reads schemas by Confluent's stock client and its JSON serializer, in their default mode: address, key of an operator, key of a viewer."""
+import json
+import sys
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+
+address, writing, reading = sys.argv[1:4]
+
+
+def client(key):
+    return SchemaRegistryClient({
+        "url": address + "/schema-registry",
+        "bearer.auth.credentials.source": "STATIC_TOKEN",
+        "bearer.auth.token": key,
+        "bearer.auth.logical.cluster": "none",
+        "bearer.auth.identity.pool.id": "none",
+    })
+
+
+def refused(call):
+    try:
+        call()
+    except SchemaRegistryError as error:
+        return [error.http_status_code, error.error_code]
+    return None
+
+
+def schema(properties):
+    return json.dumps({"title": "Order", "type": "object", "properties": properties})
+
+
+first = schema({"total": {"type": "number"}})
+second = schema({"total": {"type": "number"}, "note": {"type": "string"}})
+narrow = schema({"total": {"type": "integer"}})
+writer, reader = client(writing), client(reading)
+context = SerializationContext("orders", MessageField.VALUE)
+
+# The first producer registers its schema; one that may only read finds it there.
+sent = JSONSerializer(first, writer)({"total": 1.5}, context)
+again = JSONSerializer(first, reader)({"total": 2.5}, context)
+read = JSONDeserializer(None, schema_registry_client=client(reading))(sent, context)
+next_id = writer.register_schema("orders-value", Schema(second, "JSON"))
+latest = reader.get_latest_version("orders-value")
+registered = reader.lookup_schema("orders-value", Schema(first, "JSON"))
+id_of_first = int.from_bytes(sent[1:5], "big")
+print(json.dumps({
+    "read": read,
+    "sameId": sent[:5] == again[:5],
+    "registered": [registered.version, registered.schema_id == id_of_first],
+    "latest": [latest.version, latest.schema_id == next_id, json.loads(latest.schema.schema_str) == json.loads(second)],
+    "byId": json.loads(client(reading).get_schema(next_id).schema_str) == json.loads(second),
+    "versions": reader.get_versions("orders-value"),
+    "subjects": "orders" in reader.get_subjects(),
+    "compatible": [
+        writer.test_compatibility("orders-value", Schema(second, "JSON")),
+        writer.test_compatibility("orders-value", Schema(narrow, "JSON")),
+    ],
+    "incompatible": refused(lambda: writer.register_schema("orders-value", Schema(narrow, "JSON"))),
+    "forbidden": refused(lambda: reader.register_schema("others-value", Schema(first, "JSON"))),
+    "avro": refused(lambda: writer.register_schema("others-value", Schema('"string"', "AVRO"))),
+    "unknownVersion": refused(lambda: reader.get_version("orders-value", 9)),
+    "config": [
+        writer.get_compatibility("orders-value"),
+        writer.set_compatibility("orders-value", "NONE")["compatibility"],
+        client(reading).get_compatibility("orders-value"),
+    ],
+}))

@@ -1,0 +1,81 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type App, createApp } from '../src/app.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { pythonEnvironment, runPython } from '../src/testing/python.ts';
+
+const python = await pythonEnvironment(['confluent-kafka[schemaregistry,json]==2.15.1']);
+
+describe.skipIf(!python)(
+  `Confluent’s stock registry client and JSON serializer${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`,
+  () => {
+    let app: App;
+    let database: TestDatabase;
+    let dataDir: string;
+    let seen: Record<string, unknown>;
+    const api = async (path: string, init?: RequestInit) => {
+      const headers = { authorization: `Bearer ${app.adminKey}`, 'content-type': 'application/json' };
+      return (await (await fetch(`${app.url}/api/v1${path}`, { ...init, headers })).json()) as never;
+    };
+    beforeAll(async () => {
+      dataDir = await mkdtemp(join(tmpdir(), 'aios-registry-'));
+      database = await createTestDatabase([]);
+      app = await createApp({
+        dataDir,
+        databaseUrl: database.url,
+        host: '127.0.0.1',
+        port: 0,
+        limits: limitsFrom(),
+      });
+      app.ready();
+      const body = JSON.stringify({ name: 'reader', roles: ['viewer'] });
+      const { key } = (await api('/keys', { method: 'POST', body })) as { key: string };
+      const script = join(import.meta.dirname, 'clients', 'schema_registry.py');
+      seen = (await runPython(python!, script, app.url, app.adminKey, key)) as typeof seen;
+    }, 150_000);
+    afterAll(async () => {
+      await app?.stop();
+      await database?.close();
+      await rm(dataDir, { recursive: true, force: true });
+    });
+
+    it('register in their default mode, and read what was registered', () => {
+      expect(seen).toMatchObject({
+        read: { total: 1.5 },
+        sameId: true,
+        registered: [1, true],
+        latest: [2, true, true],
+        byId: true,
+        versions: [1, 2],
+        subjects: true,
+        compatible: [true, false],
+        config: ['BACKWARD', 'NONE', 'NONE'],
+      });
+    });
+
+    it('understand what is refused', () => {
+      expect(seen).toMatchObject({
+        incompatible: [409, 409],
+        forbidden: [403, 40301],
+        avro: [422, 42201],
+        unknownVersion: [404, 40402],
+      });
+    });
+
+    it('leave contracts, and what the audit log says of them', async () => {
+      const { body } = (await api('/contracts/orders')) as { body: object };
+      expect(body).toMatchObject({
+        version: '1.1.0',
+        compatibility: 'NONE',
+        owner: expect.stringMatching(/./),
+      });
+      const entries = await database.db.query(
+        `select from audit_entries where entry like '%contract:orders"%'`,
+      );
+      expect(entries).toHaveLength(3); // two versions and a mode
+    });
+  },
+);
