@@ -120,12 +120,10 @@ export const NATS: Kind = {
       nats!.env,
       (one) => certified(one, certificate),
     );
-    const login = { user: 'guest', pass: 'secret' };
-    const tls: object = { servername: 'server.test' };
-    const connection = await connectNats({ servers: `127.0.0.1:${server.port}`, tls, ...login });
-    const manager = await jetstreamManager(connection);
-    await manager.streams.add({ name: 'in', subjects: ['in.*'] });
-    await connection.close();
+    await addStream(server).catch(async (error: unknown) => {
+      await server.close();
+      throw error;
+    });
     return {
       settings: { servers: [`server.test:${server.port}`], tls: true, user: 'guest', password: 'secret' },
       sink: { subject: 'in' },
@@ -171,6 +169,15 @@ export const MQTT: Kind = {
     };
   },
 };
+
+async function addStream({ port }: ServerUnderTest): Promise<void> {
+  const tls: object = { servername: 'server.test' };
+  const login = { user: 'guest', pass: 'secret' };
+  const connection = await connectNats({ servers: `127.0.0.1:${port}`, tls, ...login });
+  const manager = await jetstreamManager(connection);
+  await manager.streams.add({ name: 'in', subjects: ['in.*'] });
+  await connection.close();
+}
 
 async function certified({ folder }: ServerUnderTest, { key, cert }: Certificate): Promise<void> {
   await writeFile(join(folder, 'key.pem'), key);
