@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import type { DatasetBuild } from '../features/datasets/dataset-builds.ts';
 import type { DatasetVersion } from '../features/datasets/dataset-version.ts';
 import type { Definition } from '../store/definitions.ts';
+import { LEASED_PASS, leasedPassToJson } from './pass-shapes.ts';
 import { AnyObject, iso, isoOrUndefined } from './shapes.ts';
 
 const Column = Type.Object({
@@ -30,19 +31,11 @@ export const VersionShape = Type.Object({
 });
 
 export const BuildShape = Type.Object({
-  id: Type.String(),
+  ...LEASED_PASS,
   dataset: Type.String(),
   definitionVersion: Type.Integer(),
-  status: Type.String({ enum: ['running', 'done', 'failed', 'canceled'] }),
-  rows: Type.Integer({ description: 'Rows so far' }),
-  total: Type.Optional(Type.Integer({ description: 'All there are, where they are counted' })),
   version: Type.Optional(Type.Integer({ description: 'What it made, or the version of that content' })),
   isNew: Type.Optional(Type.Boolean({ description: 'false: the content was a version already' })),
-  requestedBy: Type.String(),
-  requestedAt: Time,
-  endedAt: Type.Optional(Time),
-  canceledBy: Type.Optional(Type.String()),
-  problem: Type.Optional(Type.Unknown()),
 });
 
 /** A build, with the version once it is there. */
@@ -106,21 +99,12 @@ export function datasetToJson({ name, version, body }: Definition, newest: Datas
 }
 
 export function buildToJson(build: DatasetBuild) {
-  const { id, dataset, definitionVersion, status, rows, total, version, isNew, requestedBy, requestedAt } =
-    build;
+  const { dataset, definitionVersion, version, isNew } = build;
   return {
-    id,
+    ...leasedPassToJson(build),
     dataset,
     definitionVersion,
-    status,
-    rows,
-    ...(total === null ? {} : { total }),
     ...(version === null ? {} : { version }),
     ...(isNew === null ? {} : { isNew }),
-    requestedBy,
-    requestedAt: iso(requestedAt),
-    ...(build.endedAt === null ? {} : { endedAt: iso(build.endedAt) }),
-    ...(build.canceledBy === null ? {} : { canceledBy: build.canceledBy }),
-    ...(build.problem === null ? {} : { problem: build.problem }),
   };
 }

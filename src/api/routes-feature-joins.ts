@@ -4,6 +4,7 @@ import type { FileJoinPass, FileJoins } from '../features/offline/file-joins.ts'
 import type { Clock } from '../kernel/clock.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { AuditLog } from '../ledger/audit.ts';
+import { LEASED_PASS, leasedPassToJson } from './pass-shapes.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { IdParams, iso, pageOf } from './shapes.ts';
 
@@ -14,22 +15,13 @@ interface Dependencies {
 }
 
 const text = Type.String({ minLength: 1 });
-const moment = Type.String({ format: 'date-time' });
 const Join = Type.Object({
-  id: Type.String(),
+  ...LEASED_PASS,
   service: Type.String(),
   entities: Type.String(),
   out: Type.String(),
   timestamp: Type.Optional(Type.String()),
-  createdBefore: Type.Optional(moment),
-  status: Type.String({ enum: ['running', 'done', 'failed', 'canceled'] }),
-  rows: Type.Integer({ description: 'Rows so far' }),
-  total: Type.Optional(Type.Integer({ description: 'All there are, once they are counted' })),
-  requestedBy: Type.String(),
-  requestedAt: moment,
-  endedAt: Type.Optional(moment),
-  canceledBy: Type.Optional(Type.String()),
-  problem: Type.Optional(Type.Unknown()),
+  createdBefore: Type.Optional(Type.String({ format: 'date-time' })),
 });
 const tag = 'features';
 const COUNT_MAX = 100;
@@ -146,21 +138,13 @@ function recordOf(
 }
 
 function toJson(join: FileJoinPass) {
-  const { id, service, entities, out, status, rows, requestedBy } = join;
+  const { service, entities, out, timestamp, recordedByMs } = join;
   return {
-    id,
+    ...leasedPassToJson(join),
     service,
     entities,
     out,
-    status,
-    rows,
-    requestedBy,
-    requestedAt: iso(join.requestedAt),
-    ...(join.timestamp === null ? {} : { timestamp: join.timestamp }),
-    ...(join.recordedByMs === null ? {} : { createdBefore: iso(join.recordedByMs) }),
-    ...(join.total === null ? {} : { total: join.total }),
-    ...(join.endedAt === null ? {} : { endedAt: iso(join.endedAt) }),
-    ...(join.canceledBy === null ? {} : { canceledBy: join.canceledBy }),
-    ...(join.problem === null ? {} : { problem: join.problem }),
+    ...(timestamp === null ? {} : { timestamp }),
+    ...(recordedByMs === null ? {} : { createdBefore: iso(recordedByMs) }),
   };
 }

@@ -4,6 +4,7 @@ import type { FeatureBackfills } from '../features/backfills.ts';
 import type { Materialization, Materializations } from '../features/materializations.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { AuditLog } from '../ledger/audit.ts';
+import { PASS, passToJson } from './pass-shapes.ts';
 import { actorOf, route } from './routes.ts';
 import { IdParams, iso, NameParams, pageOf } from './shapes.ts';
 
@@ -17,7 +18,7 @@ interface Dependencies {
 const moment = Type.String({ format: 'date-time' });
 const Mode = Type.Union([Type.Literal('full'), Type.Literal('incremental')]);
 const Pass = Type.Object({
-  id: Type.String(),
+  ...PASS,
   view: Type.String(),
   mode: Mode,
   status: Type.String({ enum: ['running', 'done', 'failed'] }),
@@ -26,10 +27,6 @@ const Pass = Type.Object({
   entities: Type.Integer({ description: 'Entities so far' }),
   total: Type.Optional(Type.Integer({ description: 'All there are to go through, once they are counted' })),
   newest: Type.Optional(moment),
-  requestedBy: Type.String(),
-  requestedAt: moment,
-  endedAt: Type.Optional(moment),
-  problem: Type.Optional(Type.Unknown()),
 });
 const tag = 'features';
 const COUNT_MAX = 100;
@@ -140,20 +137,15 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
 }
 
 function toJson(pass: Materialization) {
-  const { id, view, mode, status, entities, requestedBy } = pass;
+  const { view, mode, entities, total, fromMs, toMs, newestMs } = pass;
   return {
-    id,
+    ...passToJson(pass),
     view,
     mode,
-    status,
     entities,
-    requestedBy,
-    to: iso(pass.toMs),
-    requestedAt: iso(pass.requestedAt),
-    ...(pass.fromMs === null ? {} : { from: iso(pass.fromMs) }),
-    ...(pass.total === null ? {} : { total: pass.total }),
-    ...(pass.newestMs === null ? {} : { newest: iso(pass.newestMs) }),
-    ...(pass.endedAt === null ? {} : { endedAt: iso(pass.endedAt) }),
-    ...(pass.problem === null ? {} : { problem: pass.problem }),
+    to: iso(toMs),
+    ...(fromMs === null ? {} : { from: iso(fromMs) }),
+    ...(total === null ? {} : { total }),
+    ...(newestMs === null ? {} : { newest: iso(newestMs) }),
   };
 }
