@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   API_MIGRATIONS,
   type ApiUnderTest,
   openApiUnderTest,
   returnRequested,
 } from '../src/api/api-under-test.ts';
-import { runCli } from '../src/cli/program.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 describe('aios runs', () => {
   let database: TestDatabase;
@@ -24,20 +24,8 @@ describe('aios runs', () => {
 
   /** Runs the command line as an admin; its exit code and what it printed as JSON. */
   async function aios(...args: string[]) {
-    const written: string[] = [];
-    const out = vi
-      .spyOn(process.stdout, 'write')
-      .mockImplementation((text) => written.push(String(text)) > 0);
-    const err = vi
-      .spyOn(process.stderr, 'write')
-      .mockImplementation((text) => written.push(String(text)) > 0);
-    try {
-      const code = await runCli(['--url', url, '--key', api.keys.admin, '--json', ...args], async () => 0);
-      return { code, text: written.join(''), json: parsed(written.join('')) };
-    } finally {
-      out.mockRestore();
-      err.mockRestore();
-    }
+    const { code, said } = await runCommand(['--url', url, '--key', api.keys.admin, '--json', ...args]);
+    return { code, text: said, json: parsed(said) };
   }
 
   function parsed(text: string) {

@@ -1,10 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { runCli } from '../src/cli/program.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 const contract = (version: string, total: string) =>
   `name: order.placed\nversion: ${version}\nowner: shop\nonInvalid: quarantine\nschema: { type: object, properties: { total: { type: ${total} } } }\n`;
@@ -36,20 +36,8 @@ describe('aios contracts and aios quarantine', () => {
   });
 
   async function aios(...args: string[]) {
-    const written: string[] = [];
-    const out = vi
-      .spyOn(process.stdout, 'write')
-      .mockImplementation((text) => written.push(String(text)) > 0);
-    const err = vi
-      .spyOn(process.stderr, 'write')
-      .mockImplementation((text) => written.push(String(text)) > 0);
-    try {
-      const code = await runCli(['--url', url, '--key', api.keys.admin, ...args], async () => 0);
-      return { code, text: written.join('') };
-    } finally {
-      out.mockRestore();
-      err.mockRestore();
-    }
+    const { code, said } = await runCommand(['--url', url, '--key', api.keys.admin, ...args]);
+    return { code, text: said };
   }
 
   it('list, show, compare and deprecate versions', async () => {

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
-import { runCli } from '../src/cli/program.ts';
 import { DuckDb } from '../src/features/offline/duckdb.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 const PROJECT = {
   'aios.yaml': 'name: features',
@@ -78,25 +78,8 @@ describe('aios features', () => {
     vi.unstubAllEnvs();
   });
 
-  const aios = async (...args: string[]): Promise<{ code: number; said: string }> => {
-    let said = '';
-    const hear = (text: unknown) => {
-      said += String(text);
-      return true;
-    };
-    const spies = [process.stdout, process.stderr].map((stream) =>
-      vi.spyOn(stream, 'write').mockImplementation(hear),
-    );
-    try {
-      const code = await runCli(
-        ['--url', app.url, '--key', app.adminKey, 'features', ...args],
-        async () => 1,
-      );
-      return { code, said };
-    } finally {
-      for (const spy of spies) spy.mockRestore();
-    }
-  };
+  const aios = (...args: string[]) =>
+    runCommand(['--url', app.url, '--key', app.adminKey, 'features', ...args]);
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text);
     return join(folder, name);

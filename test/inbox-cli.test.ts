@@ -8,8 +8,8 @@ import {
   openApiUnderTest,
   returnRequested,
 } from '../src/api/api-under-test.ts';
-import { runCli } from '../src/cli/program.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 describe('the command line works tasks', () => {
   let database: TestDatabase;
@@ -20,19 +20,8 @@ describe('the command line works tasks', () => {
 
   /** What a command prints as JSON, and its exit code. */
   async function aios(role: 'reviewer' | 'operator' | 'admin', ...args: string[]) {
-    const printed: string[] = [];
-    const out = vi
-      .spyOn(process.stdout, 'write')
-      .mockImplementation((text) => printed.push(String(text)) > 0);
-    const err = vi
-      .spyOn(process.stderr, 'write')
-      .mockImplementation((text) => printed.push(String(text)) > 0);
-    const shared = ['--url', url, '--key', api.keys[role], '--json'];
-    const code = await runCli([...shared, ...args], async () => 0);
-    out.mockRestore();
-    err.mockRestore();
-    const text = printed.join('');
-    return { code, text, json: text.startsWith('{') ? JSON.parse(text) : undefined };
+    const { code, said } = await runCommand(['--url', url, '--key', api.keys[role], '--json', ...args]);
+    return { code, text: said, json: said.startsWith('{') ? JSON.parse(said) : undefined };
   }
 
   beforeAll(async () => {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
-import { runCli } from '../src/cli/program.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 const CONTRACT = `name: order
 version: 1.0.0
@@ -80,21 +80,7 @@ describe('lineage of a project', () => {
     await rm(folder, { recursive: true });
   });
 
-  const aios = async (...args: string[]): Promise<{ code: number; said: string }> => {
-    let said = '';
-    const hear = (text: unknown) => {
-      said += String(text);
-      return true;
-    };
-    const spies = [vi.spyOn(process.stdout, 'write'), vi.spyOn(process.stderr, 'write')];
-    for (const spy of spies) spy.mockImplementation(hear);
-    try {
-      const argv = [...args, '--url', app.url, '--key', app.adminKey];
-      return { code: await runCli(argv, async () => 1), said };
-    } finally {
-      for (const spy of spies) spy.mockRestore();
-    }
-  };
+  const aios = (...args: string[]) => runCommand([...args, '--url', app.url, '--key', app.adminKey]);
   const project = async (changes: Record<string, string>): Promise<string> => {
     const at = await mkdtemp(join(folder, 'project-'));
     for (const [path, text] of Object.entries({ ...PROJECT, ...changes })) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { runCli } from '../src/cli/program.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 const HOURLY = `
 document: { dsl: '1.0.3', namespace: test, name: hourly, version: '1.0.0' }
@@ -30,22 +30,10 @@ describe('aios schedules', () => {
     await database.close();
   });
 
-  async function aios(...args: string[]): Promise<{ code: number; said: string }> {
-    let said = '';
-    const hear = (text: unknown) => {
-      said += String(text);
-      return true;
-    };
-    const out = vi.spyOn(process.stdout, 'write').mockImplementation(hear);
-    const err = vi.spyOn(process.stderr, 'write').mockImplementation(hear);
-    try {
-      const key = ['--url', url.replace('127.0.0.1', 'localhost'), '--key', api.keys.operator];
-      return { code: await runCli([...key, 'schedules', ...args], async () => 1), said };
-    } finally {
-      out.mockRestore();
-      err.mockRestore();
-    }
-  }
+  const aios = (...args: string[]) => {
+    const door = url.replace('127.0.0.1', 'localhost');
+    return runCommand(['--url', door, '--key', api.keys.operator, 'schedules', ...args]);
+  };
 
   it('lists, pauses, resumes and fills back', async () => {
     expect((await aios()).said).toMatch(/hourly +every PT1H +in \d+ (min|s|h)/);
