@@ -7,6 +7,7 @@ import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import type { Appended } from './append.ts';
 import { EventConsumers } from './consumers.ts';
+import { buryEvent } from './dead-letters.ts';
 import { event } from './event-under-test.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
@@ -113,6 +114,17 @@ describe('consumers', () => {
     await expect(own.deadLetters.dismiss(items[0]!.id)).rejects.toMatchObject({
       code: 'events.unknown_dead_letter',
     });
+    // Its group went back in the log, and the event failed once more.
+    const { group, partition, offset, event: failing, attempts } = items[0]!;
+    const again = { partition: partition!, offset: offset!, event: failing, timeMs: 0, recordedAtMs: 0 };
+    for (const round of [1, 2])
+      await buryEvent(database.db, group, again, new AiosError('internal'), round + 2);
+    const { items: opened } = await own.deadLetters.list({ group, status: 'open', limit: 10 });
+    expect(opened.find(({ id }) => id === items[0]!.id)).toMatchObject({
+      attempts: attempts + 3, // of the first round: the second finds it open
+      problem: { code: 'internal' },
+    });
+    await own.deadLetters.dismiss(items[0]!.id);
   });
 
   it('try on while the database is the cause, and longer when the error says later', async () => {

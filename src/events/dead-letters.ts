@@ -23,6 +23,7 @@ interface DeadLetter {
 const COLUMNS =
   'id, consumer_group as "group", partition, log_offset as "offset", event, problem, attempts, failed_at as "failedAt", status';
 
+/** Puts an event aside that a group could not handle. One that fails again after it was dealt with, as its group went back in the log, is open again. */
 export async function buryEvent(
   tx: Queryable,
   group: string,
@@ -33,7 +34,10 @@ export async function buryEvent(
   const id = derivedId('dlq', group, String(partition), String(offset));
   await tx.query(
     `insert into dead_letters (id, consumer_group, partition, log_offset, event, problem, attempts, failed_at)
-     values ($1, $2, $3, $4, $5, $6, $7, now()) on conflict (id) do nothing`,
+     values ($1, $2, $3, $4, $5, $6, $7, now())
+     on conflict (id) do update set status = 'open', handled_at = null, problem = excluded.problem,
+       attempts = dead_letters.attempts + excluded.attempts, failed_at = excluded.failed_at
+     where dead_letters.status <> 'open'`,
     [id, group, partition, offset, JSON.stringify(event), JSON.stringify(error.toProblem()), attempts],
   );
 }
