@@ -127,6 +127,7 @@ export class AiosClient {
       new TextDecoderStream(),
     )) {
       text += chunk;
+      if (!chunk.includes('\n')) continue; // splitting what came so far with each chunk of a large event would be quadratic
       const blocks = text.split('\n\n');
       text = blocks.pop() as string;
       for (const block of blocks) {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { eventData } from './event-source.ts';
 
 const BOUNDS = { eventBytesMax: 1_000, bytesMax: 10_000 };
@@ -46,6 +46,27 @@ describe('server-sent events', () => {
         },
       ),
     );
+  });
+
+  it('are looked through a few times, however many pieces a long one comes in', async () => {
+    const bytes = 1 << 20;
+    const cuts = Array.from({ length: 1024 }, (_, i) => i * 1024);
+    let looked = 0;
+    const { indexOf, includes } = String.prototype;
+    vi.spyOn(String.prototype, 'indexOf').mockImplementation(function (this: string, wanted, from = 0) {
+      looked += this.length - from;
+      return indexOf.call(this, wanted, from);
+    });
+    vi.spyOn(String.prototype, 'includes').mockImplementation(function (this: string, wanted, from = 0) {
+      looked += this.length - from;
+      return includes.call(this, wanted, from);
+    });
+    const events = await read(`data: ${'x'.repeat(bytes)}\n\n`, cuts, {
+      eventBytesMax: 2 * bytes,
+      bytesMax: 2 * bytes,
+    }).finally(() => vi.restoreAllMocks());
+    expect(events.map(({ length }) => length)).toEqual([bytes]);
+    expect(looked).toBeLessThan(8 * bytes);
   });
 
   it('that are too long, or too many, are refused', async () => {
