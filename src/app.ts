@@ -272,6 +272,7 @@ function serverOptions(
     onFault,
     serving: stations.serving,
     publisher,
+    training: stations,
     routes: allRoutes({
       ...stations,
       version: VERSION,

@@ -78,8 +78,9 @@ export function createTracking(
       await datasets.writeTo(path, found);
       return { name, version: found.version, digest: found.digest };
     },
-    async issueKey(name, ms) {
-      const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], ms);
+    async issueKey(training, forMs) {
+      const name = `training ${training.trainingRun}`;
+      const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], { forMs, training });
       return { key, revoke: () => access.revoke(id) };
     },
   });

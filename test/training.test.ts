@@ -106,10 +106,13 @@ describe('the train step', () => {
     });
     const { trainingRun } = ended.output as { trainingRun: string };
     const { versions } = await ask('GET', '/api/v1/models/learned');
+    const { id: startedBy } = await ask('GET', '/api/v1/me');
     expect(versions).toMatchObject([
       {
         version: 1,
         status: 'ready',
+        createdBy: 'learn',
+        startedBy,
         card: { parameters: { steps: 8 }, metrics: { auc: 0.9 }, intendedUse: 'tests' },
         datasets: [{ name: 'history', version: 1, digest: expect.any(String) }],
         metadata: {
@@ -223,6 +226,7 @@ describe('the train step', () => {
       idempotencyKey: 'run_repeated/do/0/train',
       attempt: 1,
       by: { kind: 'workflow', id: 'learn' },
+      startedBy: 'ann',
       signal: new AbortController().signal,
     };
     const first = await app.stations.trainings.train(call);
@@ -256,6 +260,7 @@ describe('the train step', () => {
         idempotencyKey: 'run_left/train',
         attempt: 1,
         by: { kind: 'workflow', id: 'learn' },
+        startedBy: undefined,
         signal: new AbortController().signal,
       });
       expect(await gone).toBe('SIGKILL');

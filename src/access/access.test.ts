@@ -92,6 +92,18 @@ describe('access', () => {
     );
   });
 
+  it('tells what the key of a training is for, and nothing of all others', async () => {
+    const training = { trainingRun: 'r1', model: 'risk', startedBy: 'ann' };
+    const { key } = await access.createKey('training r1', ['trainer'], 'aios', [], {
+      training,
+      forMs: 60_000,
+    });
+    expect(await by(key)).toMatchObject({ training });
+    expect(await by(key)).toMatchObject({ training });
+    const other = await access.createKey('person', ['trainer'], 'test');
+    expect(await by(other.key)).toMatchObject({ training: null });
+  });
+
   it('does not remember a look-up that a revocation overtook', async () => {
     const { id, key } = await access.createKey('late', ['viewer'], 'test');
     let answer = () => {};

@@ -7,6 +7,15 @@ import { hashOf, isSecret, newSecret, type SecretKind } from './key-format.ts';
 import { keyGroupsLane } from './key-groups.ts';
 import { PERMISSIONS_OF, ROLES, type Role } from './permissions.ts';
 
+/** What the key of a training is for, and nothing else: the commands that it is given to may be anybody's. */
+export interface TrainingScope {
+  readonly trainingRun: string;
+  /** The model that it may make versions of. */
+  readonly model: string | null;
+  /** The person who started the training. */
+  readonly startedBy: string | null;
+}
+
 /** Who calls: by an API key, or by a session of the console, which acts for a key. */
 export interface Principal {
   readonly id: string;
@@ -15,6 +24,8 @@ export interface Principal {
   readonly roles: readonly Role[];
   /** Of people; tasks are for groups. */
   readonly groups: readonly string[];
+  /** Set for the key of a training. */
+  readonly training?: TrainingScope | null;
 }
 
 export interface KeyInfo {
@@ -32,6 +43,7 @@ interface KeyRow {
   name: string;
   roles: Role[];
   groups: string[];
+  training: TrainingScope | null;
 }
 
 /** What changes of keys need: a commit, and the audit entry that belongs into it. */
@@ -93,13 +105,13 @@ export class Access {
     return principal.roles.some((role) => PERMISSIONS_OF[role]?.has(permission));
   }
 
-  /** A new key; the secret is told once and kept nowhere. @param forMs how long it is in force; for good when left out */
+  /** A new key; the secret is told once and kept nowhere. @param only how long it is in force, for good when left out; the training that it is for */
   async createKey(
     name: string,
     roles: readonly string[],
     createdBy: string,
     groups: readonly string[] = [],
-    forMs?: number,
+    only: { forMs?: number; training?: TrainingScope } = {},
   ): Promise<{ id: string; key: string }> {
     const secret = newSecret('key');
     const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
@@ -117,9 +129,18 @@ export class Access {
     }
     const id = newId('key');
     await this.#db.query(
-      `insert into access_keys (id, name, hash, roles, created_by, groups, expires_at)
-       values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')`,
-      [id, name, hashOf(secret), roles, createdBy, groups, forMs ?? null],
+      `insert into access_keys (id, name, hash, roles, created_by, groups, expires_at, training)
+       values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8)`,
+      [
+        id,
+        name,
+        hashOf(secret),
+        roles,
+        createdBy,
+        groups,
+        only.forMs ?? null,
+        only.training ? JSON.stringify(only.training) : null,
+      ],
     );
     return { id, key: secret };
   }
@@ -246,13 +267,13 @@ export class Access {
     const [row] =
       kind === 'key'
         ? await this.#db.query<KeyRow>(
-            `update access_keys set last_used_at = now() where hash = $1 and ${IN_FORCE} returning id, name, roles, groups`,
+            `update access_keys set last_used_at = now() where hash = $1 and ${IN_FORCE} returning id, name, roles, groups, training`,
             [hashOf(secret)],
           )
         : await this.#db.query<KeyRow>(
             `update access_secrets s set expires_at = now() + $2 * interval '1 millisecond' from access_keys k
              where s.hash = $1 and s.kind = 'session' and s.expires_at > now() and k.id = s.key_id and k.revoked_at is null
-             returning k.id, k.name, k.roles, k.groups`,
+             returning k.id, k.name, k.roles, k.groups, k.training`,
             [hashOf(secret), this.#limits.sessionMs],
           );
     const principal = row && { ...row, kind };

@@ -12,10 +12,12 @@ export const accessMigrations: Migration[] = [
         groups text[] not null default '{}',
         created_at timestamptz not null default now(),
         created_by text not null,
+        training json,
         last_used_at timestamptz,
         expires_at timestamptz,
         revoked_at timestamptz
       );
+      comment on column access_keys.training is 'What the key of a training is for: its run, its model, who started it. Nothing for all other keys.';
       create table access_secrets (
         hash text primary key,
         kind text not null,

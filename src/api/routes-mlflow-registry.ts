@@ -188,6 +188,7 @@ function versionChangeRoutes(server: FastifyInstance, registry: RegisteredModels
           description,
           tags,
           by: actorOf(caller),
+          startedBy: caller.training?.startedBy ?? undefined,
         }),
       ),
     }),

@@ -74,6 +74,7 @@ export function modelRoutes({
           metadata: body.metadata as JsonObject | undefined,
           datasets: body.datasets,
           by: actorOf(caller),
+          startedBy: caller.training?.startedBy ?? undefined,
         });
         return versionToJson(version);
       },

@@ -72,6 +72,7 @@ async function startByInput(
   const start = {
     workflow,
     input: inputOf(request, limits),
+    ...(request.caller && { startedBy: request.caller.id }),
     ...(typeof key === 'string' ? { idempotencyKey: key } : {}),
   };
   if (waitMs > 0) {

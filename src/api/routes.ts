@@ -9,6 +9,15 @@ export interface Caller {
   readonly kind: 'key' | 'session' | 'system';
   readonly roles: readonly string[];
   readonly groups: readonly string[];
+  /** Set for the key of a training, which is for its run and its model alone. */
+  readonly training?: TrainingBounds | null;
+}
+
+/** What the key of a training is for. */
+interface TrainingBounds {
+  readonly trainingRun: string;
+  readonly model: string | null;
+  readonly startedBy: string | null;
 }
 
 /** A caller as the audit log names who did something. */

@@ -17,6 +17,7 @@ import { answerProblems, noRoute } from './problems.ts';
 import type { Publisher } from './publisher.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
 import { traceRequests } from './tracing.ts';
+import { boundTrainingKeys, type TrainingKeyDependencies } from './training-keys.ts';
 
 /** A whole request arrives within it: who sends a byte at a time must not hold a connection for ever. Fastify's own default is no limit. */
 const REQUEST_MS = 120_000;
@@ -32,6 +33,8 @@ export interface ServerOptions {
   consoleDir?: string;
   /** Answers inferences before the framework does; without it they are routes like the others. */
   serving?: Pick<Serving, 'infer'>;
+  /** What the keys of trainings are held to. */
+  training?: TrainingKeyDependencies;
   /** Takes single events before the framework does, likewise. */
   publisher?: Publisher;
   /** Adds the routes of a module; called in order. */
@@ -68,6 +71,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   answerProblems(server, limits, options.onFault);
   traceRequests(server);
   guardRoutes(server, options.access);
+  if (options.training) boundTrainingKeys(server, options.training);
   const intake = new BodyIntake(limits);
   boundBodies(server, intake);
   server.server.maxConnections = limits.doorConnectionsMax;

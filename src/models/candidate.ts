@@ -32,6 +32,8 @@ export interface NewVersion {
   /** Instead of a file or an endpoint: what no runtime here runs, to be kept all the same. */
   kept?: KeptFiles | undefined;
   by: Actor;
+  /** The person who asked for it, where `by` is what did it for them: a flow, or the key of a training. */
+  startedBy?: string | undefined;
 }
 
 /** A new version with all that follows from it. */

@@ -40,6 +40,7 @@ export const modelMigrations: Migration[] = [
         datasets json not null,
         created_at timestamptz not null,
         created_by text not null,
+        started_by text,
         primary key (name, version)
       );
       comment on table model_versions is 'Every version that passed its warm-up. Rows are never changed; fingerprint covers runtime, file or endpoint, card, declared signature and datasets.';
@@ -72,6 +73,7 @@ export interface VersionItem {
   datasets: readonly ModelDataset[];
   createdAt: number;
   createdBy: string;
+  startedBy?: string | undefined;
 }
 
 const conflict = (detail: string): Refused => new Refused(new AiosError('store.conflict', { detail }));
@@ -91,8 +93,8 @@ export const versionLane: Lane<VersionItem> = {
       );
       await tx.query(
         `insert into model_versions
-           (name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (name, version) do nothing`,
+           (name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by, started_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) on conflict (name, version) do nothing`,
         [
           item.name,
           item.version,
@@ -107,6 +109,7 @@ export const versionLane: Lane<VersionItem> = {
           JSON.stringify(item.datasets),
           timestamp(item.createdAt),
           item.createdBy,
+          item.startedBy ?? null,
         ],
       );
       const [stored] = await tx.query<{ fingerprint: string }>(

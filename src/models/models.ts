@@ -57,6 +57,8 @@ export interface ModelVersion {
   readonly status: 'ready' | 'files';
   readonly createdAt: number;
   readonly createdBy: string;
+  /** The person who asked for it, where `createdBy` is what did it for them. */
+  readonly startedBy: string | null;
 }
 
 export interface Model {
@@ -108,6 +110,7 @@ interface VersionRow {
   datasets: ModelDataset[];
   created_at: number;
   created_by: string;
+  started_by: string | null;
 }
 
 interface Entry {
@@ -164,12 +167,12 @@ export class Models {
       const present = this.#byFingerprint(name, fingerprint);
       if (present) return present;
       const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
-      const { by } = wanted;
+      const { by, startedBy } = wanted;
       const at = this.#deps.clock.now();
       const named = datasets.length > 0 && { datasets: datasets.map((dataset) => ({ ...dataset })) };
       const what = { name, version, runtime, digest, ...(endpoint && { endpoint }) };
       await this.#deps.commit.commit([
-        write(versionLane, { ...candidate, version, signature, createdAt: at, createdBy: by.id }),
+        write(versionLane, { ...candidate, version, signature, createdAt: at, createdBy: by.id, startedBy }),
         ...datasets.map((dataset) => uses.use({ name, version }, dataset)),
         ...this.#deps.record({ kind: 'model.registered', ...what, by, at, card, ...named }),
       ]);
@@ -304,7 +307,7 @@ export class Models {
   /** Reads versions and aliases that other processes may have made. */
   async reload(): Promise<void> {
     const rows = await this.#deps.db.query<VersionRow>(
-      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by
+      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by, started_by
        from model_versions order by name, version`,
     );
     for (const row of rows) {
@@ -350,7 +353,14 @@ export class Models {
 }
 
 function fromRow(row: VersionRow): ModelVersion & { fingerprint: string } {
-  const { size_bytes: sizeBytes, created_at: createdAt, created_by: createdBy, endpoint, ...rest } = row;
+  const {
+    size_bytes: sizeBytes,
+    created_at: createdAt,
+    created_by: createdBy,
+    started_by: startedBy,
+    endpoint,
+    ...rest
+  } = row;
   const status = row.runtime === FILES_RUNTIME ? 'files' : 'ready';
-  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, status };
+  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, startedBy, status };
 }

@@ -72,6 +72,20 @@ describe('the promotion of a version', () => {
     ]);
   });
 
+  it('does not count who started the training of what a flow registered', async () => {
+    await setUp({ approvals: 1 });
+    const version = await process.register(name, 'third', {}, { kind: 'workflow', id: 'learn' }, ben.id);
+    expect(process.models.version(name, version)).toMatchObject({ createdBy: 'learn', startedBy: ben.id });
+    const decided = (by: Approver) =>
+      process.promotions.decide({ ...target(), version }, { by, decision: 'approve' });
+    await expect(decided(ben)).rejects.toMatchObject({
+      code: 'models.not_an_approver',
+      message: expect.stringContaining('started the training'),
+    });
+    await process.promotions.promote({ ...target(), version, by: BY });
+    expect(await decided(ann)).toMatchObject({ isPromoted: true });
+  });
+
   it('counts whoever registered the version when the policy wants no four eyes', async () => {
     await setUp({ approvals: 1, fourEyes: false });
     await promote();

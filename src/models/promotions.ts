@@ -129,12 +129,15 @@ export class Promotions {
     const { models, clock, commit } = this.#deps;
     const { model, alias, version } = target;
     await models.reload();
-    const { createdBy } = models.version(model, version);
+    const { createdBy, startedBy } = models.version(model, version);
     const policy = this.policyOf(model);
     const memberships = [...by.groups, ...by.roles];
-    if (!isApprover(policy, by.id, memberships, createdBy)) {
+    if (!isApprover(policy, by.id, memberships, [createdBy, startedBy])) {
       const who = policy.of?.join(', ') ?? 'anybody who may approve';
-      const eyes = by.id === createdBy ? ' You registered this version: somebody else must approve it.' : '';
+      const eyes =
+        by.id === createdBy || by.id === startedBy
+          ? ` You ${by.id === createdBy ? 'registered' : 'started the training of'} this version: somebody else must approve it.`
+          : '';
       throw new AiosError('models.not_an_approver', { detail: `${model} is approved by ${who}.${eyes}` });
     }
     const at = clock.now();
@@ -242,14 +245,14 @@ export class Promotions {
   /** @throws AiosError `models.unknown_version` */
   async standing({ model, alias, version }: Target, figures: RolloutFigures | null): Promise<Standing> {
     const policy = this.policyOf(model);
-    const { card, metadata, createdBy, digest } = this.#deps.models.version(model, version);
+    const { card, metadata, createdBy, startedBy, digest } = this.#deps.models.version(model, version);
     const rows = await this.#deps.db.query<ApprovalRow>(
       `select person, person_name, memberships, decision, reason, at from model_approvals
        where model = $1 and version = $2 and alias = $3 order by at, person`,
       [model, version, alias],
     );
     const approvals = rows
-      .filter(({ person, memberships }) => isApprover(policy, person, memberships, createdBy))
+      .filter(({ person, memberships }) => isApprover(policy, person, memberships, [createdBy, startedBy]))
       .map(({ person, person_name: name, decision, reason, at }) => ({ person, name, decision, reason, at }));
     const count = approvals.filter(({ decision }) => decision === 'approve').length;
     const approvalsMissing = Math.max(0, policy.approvals - count);
@@ -281,9 +284,9 @@ function isApprover(
   policy: PromotionPolicy,
   person: string,
   memberships: readonly string[],
-  createdBy: string,
+  makers: readonly (string | null)[],
 ): boolean {
-  if (policy.fourEyes !== false && person === createdBy) return false;
+  if (policy.fourEyes !== false && makers.includes(person)) return false;
   return policy.of === undefined || policy.of.some((each) => memberships.includes(each));
 }
 

@@ -103,9 +103,9 @@ export class ProcessUnderTest {
     });
   }
 
-  async register(name: string, text: string, card = {}, by = BY): Promise<number> {
+  async register(name: string, text: string, card = {}, by = BY, startedBy?: string): Promise<number> {
     const onnx = new TextEncoder().encode(text);
-    return (await this.models.register({ name, onnx, card, by })).version;
+    return (await this.models.register({ name, onnx, card, by, startedBy })).version;
   }
 }
 

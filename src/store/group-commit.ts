@@ -277,7 +277,8 @@ export class GroupCommit implements Committer {
       // The other lanes are sent without waiting for each other: one round trip for all of them.
       const writing = lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows));
       // All end before the rollback: a second statement that a lane sent after it would be committed by itself.
-      await Promise.all(writing).finally(() => Promise.allSettled(writing));
+      const failed = (await Promise.allSettled(writing)).filter((outcome) => outcome.status === 'rejected');
+      if (failed.length > 0) throw firstCause(failed.map(({ reason }) => reason));
       await tx.query('commit');
     } catch (error) {
       await tx.query('rollback').catch(() => {});
@@ -317,6 +318,11 @@ function settle(rows: LaneRows, results: readonly unknown[]): void {
     else unit.results[position] = result;
   }
   if (refused.size > 0) throw new LeaveOut(refused);
+}
+
+/** After the first failure the other lanes are told only that the transaction is over (25P02, `in_failed_sql_transaction`). */
+function firstCause(reasons: readonly unknown[]): unknown {
+  return reasons.find((reason) => (reason as { code?: unknown }).code !== '25P02') ?? reasons[0];
 }
 
 function byLane(units: readonly Unit[]): LaneRows[] {

@@ -43,6 +43,8 @@ export interface NewRegisteredVersion {
   description?: string | undefined;
   tags?: readonly KeyValue[] | undefined;
   by: Actor;
+  /** The person who started the training whose key it comes by. */
+  startedBy?: string | undefined;
 }
 
 const NAME_CHARS_MAX = 100;
@@ -55,7 +57,7 @@ const PROMPT_TAG = 'mlflow.prompt.text';
  *
  * @example modelName('Return Risk (EU)') // 'return-risk-eu'
  */
-function modelName(title: string): string {
+export function modelName(title: string): string {
   return title
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, '-')
@@ -151,7 +153,15 @@ export class RegisteredModels {
     const metadata: JsonObject = {
       mlflow: { source, ...(runId && { runId }), ...(modelId && { modelId }) },
     };
-    const { version } = await this.#register({ name, source, files, card, metadata, by });
+    const { version } = await this.#register({
+      name,
+      source,
+      files,
+      card,
+      metadata,
+      by,
+      startedBy: wanted.startedBy,
+    });
     await this.#deps.commit.commit([
       tracked(
         `insert into registered_versions (name, version, description, tags, run_id, run_link, source, model_id, updated_at)
@@ -305,17 +315,19 @@ export class RegisteredModels {
     card: JsonObject;
     metadata: JsonObject;
     by: Actor;
+    startedBy: string | undefined;
   }): Promise<ModelVersion> {
-    const { name, source, files, card, metadata, by } = wanted;
+    const { name, source, files, card, metadata, by, startedBy } = wanted;
     const { models } = this.#deps;
     const kept = Object.fromEntries(files.map(({ path, digest }) => [path, digest]));
     const keep = (reason: string) =>
-      models.register({ name, kept: { reason, source, files: kept }, card, metadata, by });
+      models.register({ name, kept: { reason, source, files: kept }, card, metadata, by, startedBy });
     if (card.prompt !== undefined) return keep('it is a prompt.');
     const found = onnxOf(files, this.#deps.limits);
     if (typeof found === 'string') return keep(found);
     try {
-      return await models.register({ name, onnx: await models.artifact(found.digest), card, metadata, by });
+      const onnx = await models.artifact(found.digest);
+      return await models.register({ name, onnx, card, metadata, by, startedBy });
     } catch (error) {
       if (!(error instanceof AiosError) || !KEPT.has(error.code)) throw error;
       return keep(`${found.path} does not run: ${error.message}`);

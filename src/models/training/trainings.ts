@@ -29,6 +29,15 @@ export interface OpenedDataset {
   readonly digest: string;
 }
 
+/** What the key of a training is for, and nothing else. */
+interface TrainingKeyScope {
+  readonly trainingRun: string;
+  /** The model that the step names; null where it names none. */
+  readonly model: string | null;
+  /** The person who started the run of the step. */
+  readonly startedBy: string | null;
+}
+
 export interface TrainingDependencies {
   db: Queryable;
   commit: Committer;
@@ -45,7 +54,7 @@ export interface TrainingDependencies {
   /** Writes the Parquet file of a version to a path. @throws AiosError for one that is not there */
   openDataset(named: { name: string; version?: number | string }, path: string): Promise<OpenedDataset>;
   /** A key for the MLflow calls of one training, in force for so long at most. */
-  issueKey(name: string, ms: number): Promise<{ key: string; revoke(): Promise<void> }>;
+  issueKey(of: TrainingKeyScope, ms: number): Promise<{ key: string; revoke(): Promise<void> }>;
 }
 
 export interface TrainingCall {
@@ -59,6 +68,8 @@ export interface TrainingCall {
   readonly idempotencyKey: string;
   readonly attempt: number;
   readonly by: Actor;
+  /** The person who started the run. */
+  readonly startedBy: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -241,7 +252,13 @@ export class Trainings {
   async #command({ call, key, trainer, folder, trainingRun, datasets, log }: Begun): Promise<Ended> {
     const { limits, fill, issueKey } = this.#deps;
     const timeoutMs = Math.min(trainer.timeoutMs ?? limits.trainingMs, limits.trainingMs);
-    const issued = this.#url === undefined ? undefined : await issueKey(`training ${trainingRun}`, timeoutMs);
+    const issued =
+      this.#url === undefined
+        ? undefined
+        : await issueKey(
+            { trainingRun, model: call.model ?? null, startedBy: call.startedBy ?? null },
+            timeoutMs,
+          );
     try {
       await writeFile(join(folder, 'parameters.json'), JSON.stringify(call.parameters, undefined, 2));
       const given = Object.entries(trainer.environment).map(([name, text]) => ({ name, ...fill(text) }));
@@ -340,6 +357,7 @@ export class Trainings {
       },
       datasets: distinct(Object.values(datasets)),
       by: call.by,
+      startedBy: call.startedBy,
     });
     const files = `${runArtifacts(run)}/model`;
     await trackingArtifacts.put(`${files.slice('mlflow-artifacts:/'.length)}/model.onnx`, onnx);

@@ -60,6 +60,8 @@ export interface StepContext {
   readonly attempt: number;
   /** Business time in milliseconds: that of the event in a replay. */
   readonly nowMs: number;
+  /** The person who started the run, by their key; nothing where an event, a schedule or an inference did. */
+  readonly startedBy?: string | undefined;
   /** The event that started the run. */
   readonly event: LoggedEvent | undefined;
   /** Aborted on cancel, timeout, or when the run's lease is lost. */

@@ -3,6 +3,8 @@ import type { MicroUsd } from '../../kernel/money.ts';
 import type { CallPrimitive } from './primitive.ts';
 import { type AuditPort, actorOf, type CostPort } from './records.ts';
 
+type NamedDatasets = Readonly<Record<string, { name: string; version?: number | string }>>;
+
 /** What this primitive needs of the training. */
 export interface TrainingPort {
   /** Runs the command once for a key: asked again after its end, it answers as it did. */
@@ -13,12 +15,14 @@ export interface TrainingPort {
     readonly experiment: string | undefined;
     readonly parameters: JsonObject;
     /** By the name that the command knows each by. */
-    readonly datasets: Readonly<Record<string, { name: string; version?: number | string }>>;
+    readonly datasets: NamedDatasets;
     readonly runId: string;
     readonly stepKey: string;
     readonly idempotencyKey: string;
     readonly attempt: number;
     readonly by: { kind: string; id: string };
+    /** The person who started the run: not the one who approves what comes of it. */
+    readonly startedBy: string | undefined;
     readonly signal: AbortSignal;
   }): Promise<{
     readonly output: Json;
@@ -63,19 +67,21 @@ export function trainPrimitive(training: TrainingPort, costs: CostPort, audit: A
       additionalProperties: false,
     },
     async run(input, context) {
-      const { runId, stepKey, idempotencyKey, attempt, signal } = context;
+      const { runId, stepKey, idempotencyKey, attempt, startedBy, signal } = context;
       const trainer = input.trainer as string;
+      const by = actorOf(context);
       const { output, version, seconds, costMicroUsd } = await training.train({
         trainer,
         model: input.model as string | undefined,
         experiment: input.experiment as string | undefined,
         parameters: (input.parameters ?? {}) as JsonObject,
-        datasets: (input.datasets ?? {}) as Record<string, { name: string; version?: number | string }>,
+        datasets: (input.datasets ?? {}) as NamedDatasets,
         runId,
         stepKey,
         idempotencyKey,
         attempt,
-        by: actorOf(context),
+        by,
+        startedBy,
         signal,
       });
       const cost = costs({
@@ -91,7 +97,7 @@ export function trainPrimitive(training: TrainingPort, costs: CostPort, audit: A
       const entry = audit({
         kind: 'action',
         action: `train.${trainer}`,
-        actor: actorOf(context),
+        actor: by,
         object: `run:${runId}`,
         at: context.nowMs,
         payload: { stepKey, idempotencyKey, output },

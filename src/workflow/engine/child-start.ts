@@ -19,7 +19,12 @@ export function startChild(
   const { store, places } = worker.deps;
   const startedAtMs = worker.nowMs();
   const id = newId('run', startedAtMs);
-  const origin: Origin = wait ? { input, parent: { runId: run.id, stepKey: key } } : { input };
+  const { startedBy } = run.origin;
+  const origin: Origin = {
+    input,
+    ...(wait && { parent: { runId: run.id, stepKey: key } }),
+    ...(startedBy !== undefined && { startedBy }),
+  };
   const waiting = places.pending({ loaded, id, origin, idempotencyKey: null, startedAtMs }, startedAtMs);
   if (waiting) {
     recorder.unwritten.writes.push(...store.save(waiting.change), store.queues.enqueue(waiting.queued));

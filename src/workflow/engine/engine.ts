@@ -18,6 +18,7 @@ import { deliverEvents, type ReplayInto, startAhead, startFromEvents } from './e
 import { type FindDefinition, Flows, startsFlow, type WorkflowDefinition } from './flows.ts';
 import type { Held } from './held.ts';
 import { RunOperations } from './operations.ts';
+import { originOf, type StartRequest } from './origin.ts';
 import { QueuePlaces } from './queue-places.ts';
 import { RunReader } from './reading.ts';
 import { RunQueues } from './run-queues.ts';
@@ -53,13 +54,6 @@ export interface EngineOptions {
   readonly takesRuns?: boolean;
   /** Told of runs that this process had to let go: it is no answer to anybody. */
   readonly onError?: (error: unknown, runId: string) => void;
-}
-
-export interface StartRequest {
-  workflow: string;
-  input?: Json;
-  /** The same key, the same run, whoever asks first. */
-  idempotencyKey?: string;
 }
 
 /**
@@ -217,11 +211,17 @@ export class WorkflowEngine {
 
   /** Puts a new run into its flow's queue, durable when this resolves. */
   async #enqueue(request: StartRequest): Promise<{ runId: string; created: boolean }> {
-    const { workflow, input = {}, idempotencyKey = null } = request;
+    const { workflow, idempotencyKey = null } = request;
     const loaded = this.#flows.latest(workflow);
     if (this.#stopping) throw new AiosError('store.unavailable', { detail: 'This process is stopping.' });
     const startedAtMs = this.#clock.now();
-    const run = { loaded, id: newId('run', startedAtMs), origin: { input }, idempotencyKey, startedAtMs };
+    const run = {
+      loaded,
+      id: newId('run', startedAtMs),
+      origin: originOf(request),
+      idempotencyKey,
+      startedAtMs,
+    };
     const { change, queued } = this.#places.pending(run, startedAtMs)!;
     try {
       await this.#store.commit.commit([...this.#store.save(change), this.#store.queues.enqueue(queued)]);
@@ -232,9 +232,9 @@ export class WorkflowEngine {
     return { runId: run.id, created: true };
   }
 
-  async #create({ workflow, input = {}, idempotencyKey }: StartRequest): Promise<Held> {
+  async #create(request: StartRequest): Promise<Held> {
     if (this.#stopping) throw new AiosError('store.unavailable', { detail: 'This process is stopping.' });
-    const loaded = this.#flows.latest(workflow);
+    const loaded = this.#flows.latest(request.workflow);
     const { runsActiveMax, runsQueuedMax } = this.#limits;
     if (this.#worker.held.size >= runsActiveMax) {
       if (this.#queue.length >= runsQueuedMax) {
@@ -246,7 +246,13 @@ export class WorkflowEngine {
       await new Promise<void>((resolve) => this.#queue.push(resolve));
     }
     const nowMs = this.#clock.now();
-    return this.#worker.create(loaded, newId('run', nowMs), { input }, idempotencyKey ?? null, nowMs);
+    return this.#worker.create(
+      loaded,
+      newId('run', nowMs),
+      originOf(request),
+      request.idempotencyKey ?? null,
+      nowMs,
+    );
   }
 
   /** The run that another start with the same key has made; its commit may still be on its way. */

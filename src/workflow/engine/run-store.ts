@@ -50,6 +50,8 @@ export interface PayloadRef {
 export interface Origin {
   input: Json;
   event?: LoggedEvent;
+  /** The key of the person who started it, or the run that it is a child of; nothing for one that an event or a schedule started. */
+  startedBy?: string;
   /** The due time of the schedule that started it, business time. */
   scheduledMs?: number;
   /** The run and step that wait for this one. */

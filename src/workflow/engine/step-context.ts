@@ -57,6 +57,10 @@ export class LiveContext implements StepContext {
     return this.#run.origin.event;
   }
 
+  get startedBy(): string | undefined {
+    return this.#run.origin.startedBy;
+  }
+
   get signal(): AbortSignal {
     return this.#branch.signal;
   }
