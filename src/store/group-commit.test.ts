@@ -75,6 +75,26 @@ describe('group commit', () => {
     expect(await stored('bad-')).toEqual(['bad-0', 'bad-1', 'bad-3', 'bad-4']);
   });
 
+  it('tells what was refused, and not that the transaction was over for the others', async () => {
+    // Its refusal is told after the other lane has found the transaction failed.
+    const late: Lane<Note, string> = {
+      ...notes,
+      name: 'late',
+      order: 15,
+      write: (tx, items) =>
+        notes.write(tx, items).catch(async (error: unknown) => {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          throw error;
+        }),
+    };
+    const both = [
+      write(late, { id: 'cause-1', body: 'nul \u0000 inside' }),
+      write(notes, { id: 'cause-2', body: 'x' }),
+    ];
+    await expect(database.commit.commit(both)).rejects.toMatchObject({ code: 'store.refused_value' });
+    expect(await stored('cause-')).toEqual([]);
+  });
+
   it('drops every write of a commit that a gate refuses, and no other', async () => {
     const outcomes = await Promise.allSettled([
       database.commit.commit([write(notes, { id: 'gate-1', body: 'x' }), write(guard, { allow: true })]),
