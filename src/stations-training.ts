@@ -1,4 +1,4 @@
-import type { Access } from './access/access.ts';
+import type { Access, TrainingScope } from './access/access.ts';
 import { compileTemplate, type Variables } from './connectors/template.ts';
 import type { Datasets } from './features/datasets/datasets.ts';
 import type { AuditLog } from './ledger/audit.ts';
@@ -78,11 +78,7 @@ export function createTracking(
       await datasets.writeTo(path, found);
       return { name, version: found.version, digest: found.digest };
     },
-    async issueKey(training, forMs) {
-      const name = `training ${training.trainingRun}`;
-      const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], { forMs, training });
-      return { key, revoke: () => access.revoke(id) };
-    },
+    issueKey: (training, ms) => issueKey(access, training, ms),
   });
   return {
     experiments,
@@ -94,6 +90,13 @@ export function createTracking(
     registeredModels,
     trainings,
   };
+}
+
+/** A key that is for one training. */
+async function issueKey(access: Access, training: TrainingScope, forMs: number) {
+  const name = `training ${training.trainingRun}`;
+  const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], { forMs, training });
+  return { key, revoke: () => access.revoke(id) };
 }
 
 function createCollection(ground: Ground, auditLog: AuditLog): ArtifactCollection {

@@ -33,6 +33,27 @@ export interface TrainingPort {
 }
 
 const NAME = { type: 'string', minLength: 1 };
+const INPUT: JsonObject = {
+  type: 'object',
+  properties: {
+    trainer: NAME,
+    model: NAME,
+    experiment: NAME,
+    parameters: { type: 'object' },
+    datasets: {
+      type: 'object',
+      propertyNames: { pattern: '^[A-Za-z][A-Za-z0-9_]{0,62}$' },
+      additionalProperties: {
+        type: 'object',
+        properties: { name: NAME, version: { type: ['integer', 'string'] } },
+        required: ['name'],
+        additionalProperties: false,
+      },
+    },
+  },
+  required: ['trainer'],
+  additionalProperties: false,
+};
 
 /**
  * `call: train:1@default`: runs a command that the operator allowed by name, on versions of datasets and with parameters, and makes what it wrote a version of a
@@ -45,27 +66,7 @@ export function trainPrimitive(training: TrainingPort, costs: CostPort, audit: A
     name: 'train',
     version: 1,
     kind: 'effect',
-    inputSchema: {
-      type: 'object',
-      properties: {
-        trainer: NAME,
-        model: NAME,
-        experiment: NAME,
-        parameters: { type: 'object' },
-        datasets: {
-          type: 'object',
-          propertyNames: { pattern: '^[A-Za-z][A-Za-z0-9_]{0,62}$' },
-          additionalProperties: {
-            type: 'object',
-            properties: { name: NAME, version: { type: ['integer', 'string'] } },
-            required: ['name'],
-            additionalProperties: false,
-          },
-        },
-      },
-      required: ['trainer'],
-      additionalProperties: false,
-    },
+    inputSchema: INPUT,
     async run(input, context) {
       const { runId, stepKey, idempotencyKey, attempt, startedBy, signal } = context;
       const trainer = input.trainer as string;
