@@ -87,8 +87,13 @@ export async function startProduct(environment: Record<string, string> = {}): Pr
   };
 }
 
+/** Nothing is being read, and nothing fades any more: while it does, its colours are not those that are judged. */
+const STEADY = `!document.querySelector('[aria-label="Loading"]') &&
+  document.getAnimations().every((each) => each.playState !== 'running' || each.effect.getComputedTiming().iterations === Infinity)`;
+
 /** What axe finds wrong on a page, a line for each rule that is broken. */
 export async function violations(page: Page): Promise<string[]> {
+  await expect.poll(() => page.evaluate(STEADY), { timeout: 15_000 }).toBe(true);
   await page.evaluate(axe.source);
   return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);
@@ -111,7 +116,6 @@ export async function faultsInAllLooks(
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 900 });
       await ready?.(page);
-      await expect.poll(() => page.evaluate(STEADY), { timeout: 15_000 }).toBe(true);
       const look = `${colorScheme}, ${width} px`;
       for (const fault of await violations(page)) faults.push(`${look}: ${fault}`);
       const over = (await page.evaluate('document.documentElement.scrollWidth - innerWidth')) as number;
@@ -123,7 +127,3 @@ export async function faultsInAllLooks(
   await page.setViewportSize(before);
   return faults;
 }
-
-/** Nothing is being read, and nothing fades any more: while it does, its colours are not those that are judged. */
-const STEADY = `!document.querySelector('[aria-label="Loading"]') &&
-  document.getAnimations().every((each) => each.playState !== 'running' || each.effect.getComputedTiming().iterations === Infinity)`;

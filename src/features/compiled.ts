@@ -198,7 +198,7 @@ function boundOf(duration: string | undefined): number {
 
 const NUMERIC: ReadonlySet<Aggregate> = new Set(['sum', 'mean', 'min', 'max', 'stddev']);
 
-/** What a feature aggregates of one element: null when there is nothing. A number that JSON cannot hold counts as nothing. */
+/** What a feature aggregates of one element: null when there is nothing. A number that JSON cannot hold counts as nothing, and -0, which it holds as 0, as that. */
 function valueReader(
   feature: string,
   of: string | undefined,
@@ -208,7 +208,7 @@ function valueReader(
   const read = reader(of);
   return (scope) => {
     const value = read(scope);
-    if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+    if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null;
     if (value === null) return null;
     if (numeric) {
       if (typeof value === 'boolean') return value ? 1 : 0;

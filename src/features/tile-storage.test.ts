@@ -63,7 +63,7 @@ describe('tiles in Postgres', () => {
     const value = fc.oneof(
       fc.integer({ min: -99_999, max: 99_999 }).map((cents) => cents / 100),
       fc.constantFrom(null, 0, 1e-9, 123_456_789.123_456_7, 9_007_199_254, -9_007_199_255, 2 ** 53 - 1),
-      fc.double({ noNaN: true, min: -1e15, max: 1e15 }),
+      fc.double({ noNaN: true, min: -1e15, max: 1e15 }).map((number) => number + 0), // views read -0 as 0
     );
     await fc.assert(
       fc.asyncProperty(

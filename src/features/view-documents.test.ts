@@ -148,4 +148,29 @@ describe('documents of feature views', () => {
     const { ttl: _, ...unbound } = body;
     expect(windows(unbound)).toEqual([Number.POSITIVE_INFINITY, 3_600_000]);
   });
+
+  it('read numbers as Postgres will hold them, so that a window is the same from memory and from there', () => {
+    const { body } = featureViewKind.parse(
+      readDocument(
+        'name: spend\nentity: product\nsource: { event: order }\nkeys: { sku: data.sku }\nfeatures: { spend: { aggregate: last, of: data.amount, window: 1d } }',
+        'x.yaml',
+      ),
+      new Map(),
+    );
+    const view = compileView(1, 1, body as unknown as StreamViewBody, { joinKeys: ['sku'] });
+    const of = (amount: number) => {
+      const event = {
+        specversion: '1.0' as const,
+        id: '1',
+        source: 's',
+        type: 'order',
+        time: '2026-01-01T00:00:00Z',
+        data: { sku: 'a', amount },
+      };
+      return view.extract({ event, timeMs: 0, recordedAtMs: 0, partition: 0, offset: 0 })[0]!.values;
+    };
+    expect(of(2.5)).toEqual([2.5]);
+    expect(of(-0)).toEqual([0]);
+    expect(of(Number.POSITIVE_INFINITY)).toEqual([null]);
+  });
 });
