@@ -244,8 +244,13 @@ export class Agenda {
         continue;
       }
       const signals = await store.signalsOf(runId);
-      if (held.ending) held.onLeft(() => this.#wakeSoon([runId]));
-      else held.execution.waiters.deliver(signals);
+      if (held.ending) {
+        // On its way out of memory without them. Should the claim that follows fail, the next look finds them: nobody has seen them.
+        held.onLeft(() => this.#wakeSoon([runId]));
+        continue;
+      }
+      const early = held.execution.waiters.deliver(signals);
+      if (early.length > 0) await store.offered(this.#worker.id, runId, early);
     }
     if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away));
   }

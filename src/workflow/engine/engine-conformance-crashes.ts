@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { outputOf, reaches, until, type World } from './engine-conformance.ts';
+import type { RunStore, StoredRun } from './run-store.ts';
 
 const FLOW = `
 do:
@@ -19,21 +21,34 @@ do:
   - told: { emit: { event: { with: { type: told, data: '\${ input }' } } }, output: { as: input } }
   - last: { call: act:1@default, with: { name: last }, output: { as: '[input[1].value, output]' } }`;
 
+/** One look after the other: asked by a timer, a slow machine would be given more of them the slower it is. */
+async function answerWhenAsked(
+  store: RunStore,
+  find: () => Promise<StoredRun | undefined>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (; !signal.aborted; await sleep(10)) {
+    const run = await find();
+    if (run?.status === 'waiting')
+      await store.commit.commit([store.signal({ runId: run.id, key: 'ask', payload: 'yes' })]);
+  }
+}
+
 /** One run with one crash; answers whether the crash came before its end. */
 async function crashOnce(world: World, cutAt: { commit: number; made: boolean }): Promise<boolean> {
   const request = { workflow: 'long', idempotencyKey: `${cutAt.commit} ${cutAt.made}` };
   const one = await world.engine();
   one.line.cutAt = cutAt;
   const store = world.fixture.open();
-  const status = async () => (await store.findByKey('long', request.idempotencyKey))?.status;
-  const answerer = setInterval(async () => {
-    const run = await store.findByKey('long', request.idempotencyKey);
-    if (run?.status !== 'waiting') return;
-    await store.commit.commit([store.signal({ runId: run.id, key: 'ask', payload: 'yes' })]);
-  }, 10);
+  const find = () => store.findByKey('long', request.idempotencyKey);
+  const stopped = new AbortController();
+  const answering = answerWhenAsked(store, find, stopped.signal);
   try {
     void one.engine.start(request);
-    await until(async () => one.line.cut || (await status()) === 'completed');
+    await until(
+      async () => one.line.cut || (await find())?.status === 'completed',
+      async () => ({ cutAt, commits: one.line.commits, run: await find() }),
+    );
     const crashed = one.line.cut;
     one.line.cutAt = undefined;
     if (crashed) await world.kill(one);
@@ -46,7 +61,8 @@ async function crashOnce(world: World, cutAt: { commit: number; made: boolean })
     expect(told).toHaveLength(1);
     return crashed;
   } finally {
-    clearInterval(answerer);
+    stopped.abort();
+    await answering;
     await world.retire();
   }
 }

@@ -10,6 +10,7 @@ async function answer(world: World, engine: WorkflowEngine, runId: string, paylo
 }
 
 export function waitTests(world: () => World): void {
+  earlyAnswerTests(world);
   describe('waiting', () => {
     it('holds no memory, and goes on with the first answer', async () => {
       world().define('asks', 'do: [ { ask: { call: ask:1@default } } ]');
@@ -310,5 +311,26 @@ function listenTests(world: () => World): void {
     const other = await world().engine();
     await world().deliver(other.engine, world().event('paid', { order: 1 }));
     expect(outputOf(await reaches(other.engine, runId, 'completed'))).toEqual([{ order: 1 }, { by: 'ship' }]);
+  });
+}
+
+function earlyAnswerTests(world: () => World): void {
+  describe('an answer that comes before its step', () => {
+    it('keeps an answer that is read while the run leaves memory: it wakes the run until the run has it', async () => {
+      world().define('early', 'do: [ { act: { call: act:1@default, with: { gate: early } } } ]');
+      const { engine, line } = await world().engine();
+      const { runId } = await engine.start({ workflow: 'early' });
+      await until(() => world().times('act') === 1);
+      line.cut = true; // what follows is done in its stead, step by step
+      const store = world().fixture.open();
+      await store.commit.commit([store.signal({ runId, key: 'later', payload: 'yes' })]);
+      const wakes = () => store.signaled(engine.workerId, 10);
+      expect(await store.signalsOf(runId)).toMatchObject([{ key: 'later', payload: 'yes' }]);
+      expect(await wakes()).toEqual([runId]);
+      await store.offered('a worker that holds it no more', runId, ['later']);
+      expect(await wakes()).toEqual([runId]);
+      await store.offered(engine.workerId, runId, ['later']);
+      expect(await wakes()).toEqual([]);
+    });
   });
 }

@@ -311,14 +311,21 @@ export class Line {
   }
 }
 
-/** Waits until something is so, for ten seconds at most. */
-export async function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
-  for (let tries = 0; tries < 2000; tries++) {
+/** Half of what a test may take, so that what is known is told before the test is given up. */
+const UNTIL_MS = 30_000;
+
+/** Waits until something is so; gives up with what `known` tells. */
+export async function until<T>(
+  look: () => T | Promise<T>,
+  known: () => unknown = () => undefined,
+): Promise<NonNullable<T>> {
+  const endsAtMs = performance.now() + UNTIL_MS;
+  do {
     const found = await look();
     if (found) return found as NonNullable<T>;
     await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  throw new Error(`never came to be: ${look}`);
+  } while (performance.now() < endsAtMs);
+  throw new Error(`never came to be: ${look}\n${JSON.stringify(await known(), undefined, 1)}`);
 }
 
 /** Waits until a run has a status. */
@@ -327,10 +334,11 @@ export function reaches(
   runId: string,
   status: StoredRun['status'],
 ): Promise<StoredRun> {
+  const find = async () => (await engine.runs.list({ text: runId })).items[0];
   return until(async () => {
-    const { items } = await engine.runs.list({ text: runId });
-    return items[0]?.status === status ? items[0] : undefined;
-  });
+    const run = await find();
+    return run?.status === status ? run : undefined;
+  }, find);
 }
 
 /** What the engine promises over every store (DESIGN §2): the same tests for each. */

@@ -296,13 +296,17 @@ export class MemoryRunStore implements RunStore {
         ...stored(claimed),
         entries: entriesOf(claimed),
         nextSeq: claimed.barriers.seq + 1,
-        signals: this.#signalsOf(row.id),
+        signals: this.#offeredSignals(row.id),
       };
     });
   }
 
-  #signalsOf(runId: string): Signal[] {
+  #offeredSignals(runId: string): Signal[] {
     for (const [key, signal] of this.#signals) if (signal.runId === runId) this.#seen.add(key);
+    return this.#signalsOf(runId);
+  }
+
+  #signalsOf(runId: string): Signal[] {
     return [...this.#signals.values()]
       .filter((signal) => signal.runId === runId)
       .map((signal) => structuredClone(signal));
@@ -310,6 +314,12 @@ export class MemoryRunStore implements RunStore {
 
   async signalsOf(runId: string): Promise<Signal[]> {
     return this.#signalsOf(runId);
+  }
+
+  async offered(worker: string, runId: string, keys: readonly string[]): Promise<void> {
+    if (this.#rows.get(runId)?.worker !== worker) return;
+    for (const [id, signal] of this.#signals)
+      if (signal.runId === runId && keys.includes(signal.key)) this.#seen.add(id);
   }
 
   async renew(worker: string, leaseMs: number): Promise<boolean> {

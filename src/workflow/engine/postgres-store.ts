@@ -212,7 +212,7 @@ export class PostgresRunStore implements RunStore {
     const [runs, journal, signals] = await Promise.all([
       wholeRuns(this.#db, rows),
       this.#journal(ids),
-      this.#signals(ids),
+      this.#offeredSignals(ids),
     ]);
     const laterOf = Map.groupBy(journal, ({ run_id }) => run_id);
     const signalsOf = Map.groupBy(signals, ({ runId }) => runId);
@@ -234,11 +234,17 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
-  async #signals(ids: readonly string[]): Promise<Signal[]> {
-    const signals = await this.#db.query<Signal & object>(
-      'update workflow_signals set seen = true where run_id = any($1) returning run_id as "runId", key, payload',
-      [ids],
+  /** The signals of runs that have just been claimed: nobody else puts them away before they have them. */
+  async #offeredSignals(ids: readonly string[]): Promise<Signal[]> {
+    return this.#whole(
+      await this.#db.query<Signal & object>(
+        'update workflow_signals set seen = true where run_id = any($1) returning run_id as "runId", key, payload',
+        [ids],
+      ),
     );
+  }
+
+  async #whole(signals: Signal[]): Promise<Signal[]> {
     const bodies = await readPayloads(
       this.#db,
       signals.flatMap(({ payload }) => signalRef(payload) ?? []),
@@ -263,8 +269,22 @@ export class PostgresRunStore implements RunStore {
     return sweepPayloads(this.#db);
   }
 
-  signalsOf(runId: string): Promise<Signal[]> {
-    return this.#signals([runId]);
+  async signalsOf(runId: string): Promise<Signal[]> {
+    return this.#whole(
+      await this.#db.query<Signal & object>(
+        'select run_id as "runId", key, payload from workflow_signals where run_id = $1',
+        [runId],
+      ),
+    );
+  }
+
+  /** Under the run's lock: a barrier that puts the run away at the same time comes before it, and then nothing was offered, or after it. */
+  async offered(worker: string, runId: string, keys: readonly string[]): Promise<void> {
+    await this.#db.query(
+      `with held as materialized (select id from workflow_runs where id = $1 and worker = $2 for share)
+       update workflow_signals s set seen = true from held where s.run_id = held.id and s.key = any($3)`,
+      [runId, worker, keys],
+    );
   }
 
   async renew(worker: string, leaseMs: number): Promise<boolean> {

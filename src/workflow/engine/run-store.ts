@@ -217,8 +217,10 @@ export interface RunStore {
   nextDueMs(): Promise<number | undefined>;
   /** Ids of runs that have a signal which no worker has seen: of those that wait, and of those that this worker holds. */
   signaled(worker: string, limit: number): Promise<string[]>;
-  /** The signals of a run; they count as seen from now on. */
+  /** The signals of a run. Until they are `offered` they wake it again: it may leave memory before it gets them. */
   signalsOf(runId: string): Promise<Signal[]>;
+  /** The run has these in memory, for a step to come: they count as seen, if this worker still holds it. */
+  offered(worker: string, runId: string, keys: readonly string[]): Promise<void>;
   /** Runs of this worker of which something was asked. */
   requested(worker: string): Promise<{ id: string; requested: 'cancel' | 'pause' }[]>;
   /** Subscriptions to these types; none can come into being between this and the end of the transaction. */

@@ -86,9 +86,11 @@ export class Waiters {
     });
   }
 
-  deliver(signals: readonly Signal[]): void {
+  /** Takes signals that came; answers with the keys of those for which no step waits yet. */
+  deliver(signals: readonly Signal[]): string[] {
     for (const { key, payload } of signals) if (!this.#used.has(key)) this.#signals.set(key, payload);
     for (const { key } of [...this.#waiters.values()]) this.#offer(key);
+    return [...this.#signals.keys()];
   }
 
   /** Puts the signals under this beginning out of the way; answers with their keys. */
