@@ -117,7 +117,7 @@ async function passAll(broker: Broker, direction: Direction, server: ConnectionT
     takesPart: true,
     addresses: async (host) => [{ address: host, family: 4 }],
     folders: place.folders,
-    fill: (text) => ({ text, secrets: [] }),
+    fill: (text) => ({ text, secrets: [], check: () => {} }),
     redact: (text) => text,
     check: () => {},
     quarantine: () => undefined,

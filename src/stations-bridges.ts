@@ -1,5 +1,6 @@
 import { guardedAddresses, namesHost } from './connectors/egress.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
+import { SecretAudience } from './connectors/secret-hosts.ts';
 import { redact } from './connectors/secrets.ts';
 import { compileTemplate, type Variables } from './connectors/template.ts';
 import type { Contracts } from './contracts/contracts.ts';
@@ -7,6 +8,7 @@ import { isQuarantined, type Quarantine } from './contracts/quarantine.ts';
 import { bridgeKind } from './events/bridges/definition/bridge-kind.ts';
 import { BRIDGE_PROTOCOLS } from './events/bridges/protocols/protocols.ts';
 import { Bridges } from './events/bridges/running/bridges.ts';
+import type { FilledText } from './events/bridges/running/bridges-dependencies.ts';
 import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import type { AuditLog } from './ledger/audit.ts';
@@ -34,6 +36,22 @@ export const BRIDGE_KIND = bridgeKind({
   checkTemplate: (text) => void compileTemplate(text, SOURCES),
 });
 
+/**
+ * A text of a bridge's settings with its variables and secrets, and what says of a host whether these may go there.
+ *
+ * @throws AiosError `connectors.variable_unset`
+ */
+export function filledText(text: string, variables: Variables): FilledText {
+  const secrets: string[] = [];
+  const audience = new SecretAudience();
+  const filled = compileTemplate(text, SOURCES).resolve((source, name) => {
+    const value = variables(source, name, audience.use);
+    if (source === 'secrets' && value !== undefined) secrets.push(value);
+    return value;
+  });
+  return { text: filled, secrets, check: (hostname, port) => audience.check({ hostname, port }) };
+}
+
 /** What runs bridges: through the guard of everything that leaves, with secrets by reference, held to the contracts. */
 export function createBridges(
   {
@@ -59,15 +77,7 @@ export function createBridges(
         allowPrivate.some((name) => namesHost(name.toLowerCase(), host, port));
       return guardedAddresses(host, isAllowed, outgoing.resolve);
     },
-    fill: (text) => {
-      const secrets: string[] = [];
-      const filled = compileTemplate(text, SOURCES).resolve((source, name) => {
-        const value = variables(source, name);
-        if (source === 'secrets' && value !== undefined) secrets.push(value);
-        return value;
-      });
-      return { text: filled, secrets };
-    },
+    fill: (text) => filledText(text, variables),
     redact,
     check: (event) => contracts.check(event),
     quarantine: (event, fault) => (isQuarantined(fault) ? quarantine.arrival(event, fault) : undefined),

@@ -1,6 +1,8 @@
 import { createGuardedAgent } from './connectors/egress.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
+import { sentTo } from './connectors/secret-hosts.ts';
 import type { Variables } from './connectors/template.ts';
+import { destinationOf } from './kernel/destination.ts';
 import type { Limits } from './kernel/limits.ts';
 import { Budgets } from './ledger/budgets.ts';
 import type { Costs } from './ledger/costs.ts';
@@ -33,7 +35,11 @@ export function createOpenAi({ limits, closers }: Ground, outgoing: Outgoing, va
     ...(outgoing.resolve ? { resolve: outgoing.resolve } : {}),
   });
   closers.push(() => dispatcher.close());
-  const upstream = new Upstream({ dispatcher, limits, secret: (name) => variables('secrets', name) });
+  const upstream = new Upstream({
+    dispatcher,
+    limits,
+    secret: (name, url) => variables('secrets', name, sentTo(destinationOf(url))),
+  });
   const openai = createOpenAiRuntime({
     verify: (endpoint) => verifyEndpoint(upstream, endpoint, AbortSignal.timeout(limits.replicaStartMs)),
   });

@@ -2,8 +2,10 @@ import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exchange } from './connectors/http-exchange.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
-import { compileTemplate, type Variables } from './connectors/template.ts';
+import { SecretAudience } from './connectors/secret-hosts.ts';
+import { compileTemplate, usedFor, type Variables } from './connectors/template.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
+import { destinationOf } from './kernel/destination.ts';
 import { VERSION } from './kernel/version.ts';
 import type { OpenLineageEvent } from './ledger/openlineage/event.ts';
 import type { Naming } from './ledger/openlineage/naming.ts';
@@ -25,6 +27,8 @@ interface Surroundings {
 
 const PATH = '/api/v1/lineage';
 
+type HttpTransport = Extract<Transport, { type: 'http' }>;
+
 /** `AIOS_LINEAGE_NAMESPACE`, and in `AIOS_LINEAGE_DATABASES` how other systems name the database of batch views' tables. */
 function namingFrom(env: NodeJS.ProcessEnv): Naming {
   const databases = (env.AIOS_LINEAGE_DATABASES ?? '').split(',').map((name) => name.trim());
@@ -39,7 +43,6 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
   const { db, limits, dataDir } = ground;
   const naming = namingFrom(process.env);
   const outbox = new Outbox(db);
-  const resolve = (text: string) => compileTemplate(text, ['env', 'secrets']).resolve(variables);
   let sinks: readonly LineageSink[] = [];
   definitions.onChange((changed) => {
     if (changed.some(({ kind }) => kind === 'lineage-sink'))
@@ -56,22 +59,11 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
     onError: (error) => logger.warn('OpenLineage events could not be sent', error),
   });
 
-  async function post(
-    { url, endpoint = PATH, apiKey }: Extract<Transport, { type: 'http' }>,
-    event: OpenLineageEvent,
-  ): Promise<Sent> {
-    const { origin, pathname } = new URL(resolve(url));
+  async function post(transport: HttpTransport, event: OpenLineageEvent): Promise<Sent> {
+    const { origin, path, headers } = lineageReceiver(transport, variables);
     const { status, text } = await exchange(outgoing.agent, {
-      ...{
-        origin,
-        path: pathname.replace(/\/+$/, '') + endpoint,
-        method: 'POST',
-        body: JSON.stringify(event),
-      },
-      headers: {
-        'content-type': 'application/json',
-        ...(apiKey !== undefined && { authorization: `Bearer ${resolve(apiKey)}` }),
-      },
+      ...{ origin, path, method: 'POST', body: JSON.stringify(event) },
+      headers: { 'content-type': 'application/json', ...headers },
       timeoutMs: limits.lineageSendMs,
       responseBytesMax: limits.connectorResponseBytesMax,
       signal: undefined,
@@ -80,6 +72,21 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
     return { ok: false, problem: `${status}: ${text.slice(0, 300)}`, isFinal: REFUSING.has(status) };
   }
   return { openLineage, outbox, naming };
+}
+
+/**
+ * Where a sink is, and the credentials that go there.
+ *
+ * @throws AiosError `connectors.variable_unset`, `connectors.secret_refused`
+ */
+export function lineageReceiver({ url, endpoint = PATH, apiKey }: HttpTransport, variables: Variables) {
+  const audience = new SecretAudience();
+  const used = usedFor(audience.use, variables);
+  const resolve = (text: string) => compileTemplate(text, ['env', 'secrets']).resolve(used);
+  const address = new URL(resolve(url));
+  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${resolve(apiKey)}` };
+  audience.check(destinationOf(address));
+  return { origin: address.origin, path: address.pathname.replace(/\/+$/, '') + endpoint, headers };
 }
 
 /** Answers about the event itself; all others (a key, an address, a load) may be put right. */

@@ -1,7 +1,9 @@
 import { trustedRoots } from './connectors/authorities.ts';
 import { guardedAddresses } from './connectors/egress.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
-import { compileTemplate, type Variables } from './connectors/template.ts';
+import { sentTo } from './connectors/secret-hosts.ts';
+import { compileTemplate, usedFor, type Variables } from './connectors/template.ts';
+import { destinationOf } from './kernel/destination.ts';
 import type { Limits } from './kernel/limits.ts';
 import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createHttpRuntime, HTTP_KIND } from './serving/runtimes/http-runtime.ts';
@@ -24,7 +26,8 @@ export function createRuntimes(
     addresses: (hostname, port) =>
       guardedAddresses(hostname, outgoing.isAllowed(hostname, port), outgoing.resolve),
     roots: trustedRoots,
-    fill: (text) => compileTemplate(text, ['secrets']).resolve(variables),
+    fill: (text, url) =>
+      compileTemplate(text, ['secrets']).resolve(usedFor(sentTo(destinationOf(url)), variables)),
   };
   const startMs = limits.replicaStartMs;
   const remote = { access, startMs, answerBytesMax: limits.remoteAnswerBytesMax };

@@ -10,7 +10,7 @@ import { McpCalls } from './connectors/mcp-calls.ts';
 import { MqttCalls } from './connectors/mqtt-calls.ts';
 import { Outgoing } from './connectors/outgoing.ts';
 import { ResourceReader } from './connectors/resources.ts';
-import { connectorVariables } from './connectors/secrets.ts';
+import { connectorVariables, secretsWithoutHosts } from './connectors/secrets.ts';
 import { WebSocketCalls } from './connectors/websocket-calls.ts';
 import type { Contracts } from './contracts/contracts.ts';
 import { decisionKind } from './decisions/decision-kind.ts';
@@ -329,7 +329,13 @@ function createInference(
 
 function createConnectors({ limits, dataDir, closers }: Ground, definitions: Definitions) {
   trustAuthorities(process.env.AIOS_CA_FILE);
-  const variables = connectorVariables({ env: process.env, file: join(dataDir, 'secrets.env') });
+  const sources = { env: process.env, file: join(dataDir, 'secrets.env') };
+  const variables = connectorVariables(sources);
+  const anywhere = secretsWithoutHosts(sources);
+  if (anywhere.length > 0)
+    logger.warn(
+      `Definitions may send these secrets anywhere: ${anywhere.join(', ')}. AIOS_HOSTS_OF_NAME says which hosts each is for (* for all)`,
+    );
   const connectors = new Connectors({ definitions, limits, variables });
   const outgoing = new Outgoing({ limits, allowPrivate: names('AIOS_HTTP_ALLOW_PRIVATE') });
   closers.push(() => Promise.all([connectors.close(), outgoing.close()]));

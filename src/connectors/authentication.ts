@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Dispatcher } from 'undici';
+import { destinationOf } from '../kernel/destination.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
-import { OAuth2Tokens } from './oauth2.ts';
+import { AUDIENCE, OAuth2Tokens, tokenAddress } from './oauth2.ts';
+import type { SecretAudience } from './secret-hosts.ts';
 
 /**
  * An authentication policy (OWS 1.0.3, "Authentication") whose secrets are filled in: one of `basic`, `bearer`, `digest`, `oauth2`, `oidc`. `use` inside of
@@ -17,7 +19,9 @@ export interface RequestTarget {
   readonly url: URL;
 }
 
-const SCHEMES = ['basic', 'bearer', 'digest', 'oauth2', 'oidc'] as const;
+/** Schemes whose credentials go to an authority, and only its token to the server. */
+export const TOKEN_SCHEMES = ['oauth2', 'oidc'] as const;
+const SCHEMES = ['basic', 'bearer', 'digest', ...TOKEN_SCHEMES] as const;
 
 /** Makes the `Authorization` of requests; keeps tokens until they expire. */
 export class Authenticator {
@@ -69,6 +73,21 @@ export function secretsOf(authorization: string | undefined): string[] {
   if (authorization === undefined) return [];
   const value = authorization.slice(authorization.indexOf(' ') + 1);
   return [value];
+}
+
+/**
+ * Holds the secrets of a policy whose secrets are filled in to where its credentials go: with `oauth2` and `oidc` to the authority first, and to the
+ * endpoint that its document names when that is known.
+ *
+ * @returns the policy that is checked
+ * @throws AiosError `connectors.secret_refused`, `connectors.input_invalid` for a policy that is none
+ */
+export function checkedForTokens(policy: Authentication, audience: SecretAudience): Authentication {
+  const scheme = TOKEN_SCHEMES.find((name) => isObject(policy[name]));
+  if (!scheme) return policy;
+  const members = expanded(scheme, policy[scheme] as JsonObject);
+  audience.check(destinationOf(tokenAddress(scheme, members)));
+  return { ...policy, [scheme]: Object.assign({ ...members }, { [AUDIENCE]: audience }) };
 }
 
 /** The members of a policy that a secret holds whole. */

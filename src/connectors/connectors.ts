@@ -10,6 +10,7 @@ import {
 } from 'cockatiel';
 import type { Agent } from 'undici';
 import { digestOfBytes } from '../kernel/canonical.ts';
+import { destinationOf } from '../kernel/destination.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -19,6 +20,7 @@ import { type Connector, compileConnector, type Operation, parseBaseUrl } from '
 import { BODY_SHOWN_LENGTH, type Delivered, deliver, isOutage, type Line } from './delivery.ts';
 import { createGuardedAgent, namesHost, type Resolve } from './egress.ts';
 import type { ExchangeRequest } from './http-exchange.ts';
+import { SecretAudience } from './secret-hosts.ts';
 import { redact } from './secrets.ts';
 import type { Variables } from './template.ts';
 
@@ -90,7 +92,7 @@ export class Connectors {
    * Calls an operation. It may be made more than once with the same idempotency key.
    *
    * @throws AiosError `connectors.unknown`, `connectors.unknown_operation`, `connectors.input_invalid`, `connectors.variable_unset`,
-   * `connectors.egress_refused`, `connectors.refused` (the system said no), `connectors.failed`, `connectors.unreachable`,
+   * `connectors.secret_refused`, `connectors.egress_refused`, `connectors.refused` (the system said no), `connectors.failed`, `connectors.unreachable`,
    * `connectors.outcome_unknown` (it may have been done), `connectors.unavailable`, `connectors.overloaded`, `connectors.canceled`,
    * `connectors.response_invalid`, `connectors.response_too_large`
    */
@@ -153,8 +155,9 @@ export class Connectors {
     call: ConnectorCall,
     secrets: Set<string>,
   ): ExchangeRequest {
+    const audience = new SecretAudience();
     const variables: Variables = (source, name) => {
-      const value = this.#dependencies.variables(source, name);
+      const value = this.#dependencies.variables(source, name, audience.use);
       if (source === 'secrets' && value !== undefined) secrets.add(value);
       return value;
     };
@@ -169,6 +172,7 @@ export class Connectors {
     };
     if (body !== undefined) headers['content-type'] = 'application/json';
     for (const [name, value] of operation.headers) headers[name] = value.resolve(variables);
+    audience.check(destinationOf(base));
     propagation.inject(context.active(), headers);
     return {
       origin: base.origin,

@@ -1,10 +1,12 @@
 import { createHash, createHmac, randomUUID } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { canonicalize } from '../kernel/canonical.ts';
+import { destinationOf } from '../kernel/destination.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { exchange } from './http-exchange.ts';
+import type { SecretAudience } from './secret-hosts.ts';
 import { redact } from './secrets.ts';
 
 /** A token is not used in its last seconds: the call has to arrive before it expires. */
@@ -14,6 +16,11 @@ const LIFETIME_DEFAULT_MS = 300_000;
 const TOKENS_KEPT_MAX = 1_000;
 const ASSERTION_SECONDS = 60;
 const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+
+const GUARDED = new Set(['connectors.egress_refused', 'connectors.secret_refused']);
+
+/** Under it a policy keeps where its secrets may be sent: no JSON has a member of this name. */
+export const AUDIENCE = Symbol('where the secrets of a policy may be sent');
 
 interface Kept {
   readonly token: string;
@@ -71,30 +78,22 @@ export class OAuth2Tokens {
         Number(answer.expires_in) > 0 ? Number(answer.expires_in) * 1000 : LIFETIME_DEFAULT_MS;
       return { token, untilMs: startedMs + lifetimeMs - EXPIRY_MARGIN_MS };
     } catch (error) {
-      if (!(error instanceof AiosError) || error.code === 'connectors.egress_refused') throw error;
+      if (!(error instanceof AiosError) || GUARDED.has(error.code)) throw error;
       // Whatever became of the request for a token, the call itself was not made.
       throw failed(redact(error.message, secrets));
     }
   }
 
   async #endpoint(scheme: string, policy: JsonObject, signal: AbortSignal | undefined) {
-    const authority = String(policy.authority ?? '').replace(/\/+$/, '');
     const issuers = Array.isArray(policy.issuers) ? policy.issuers.map(String) : [];
-    if (scheme === 'oauth2' && !authority.includes('/.well-known/')) {
-      const endpoints = isObject(policy.endpoints) ? policy.endpoints : {};
-      const path = String(endpoints.token ?? '/oauth2/token');
-      return {
-        url: addressOf(/^https?:/.test(path) ? path : `${authority}/${path.replace(/^\/+/, '')}`),
-        issuers,
-      };
-    }
-    const document = authority.includes('/.well-known/')
-      ? authority
-      : `${authority}/.well-known/openid-configuration`;
-    const url = addressOf(document);
+    const address = tokenAddress(scheme, policy);
+    const url = addressOf(address);
+    if (!isDiscovered(scheme, authorityOf(policy))) return { url, issuers };
     const found = await this.#exchange(url, 'GET', {}, null, signal);
-    if (typeof found.token_endpoint !== 'string') throw failed(`${document} names no token_endpoint.`);
-    return { url: addressOf(found.token_endpoint), issuers };
+    if (typeof found.token_endpoint !== 'string') throw failed(`${address} names no token_endpoint.`);
+    const endpoint = addressOf(found.token_endpoint);
+    (policy as { [AUDIENCE]?: SecretAudience })[AUDIENCE]?.check(destinationOf(endpoint));
+    return { url: endpoint, issuers };
   }
 
   #post(url: URL, members: { [name: string]: string }, policy: JsonObject, signal: AbortSignal | undefined) {
@@ -146,6 +145,28 @@ export class OAuth2Tokens {
     }
     throw failed(`${where} answered no JSON object.`);
   }
+}
+
+/**
+ * Where the credentials of a policy go, or the document that says it.
+ *
+ * @example tokenAddress('oauth2', { authority: 'https://idp.example.org' }) // 'https://idp.example.org/oauth2/token'
+ */
+export function tokenAddress(scheme: string, policy: JsonObject): string {
+  const authority = authorityOf(policy);
+  if (isDiscovered(scheme, authority))
+    return authority.includes('/.well-known/') ? authority : `${authority}/.well-known/openid-configuration`;
+  const endpoints = isObject(policy.endpoints) ? policy.endpoints : {};
+  const path = String(endpoints.token ?? '/oauth2/token');
+  return /^https?:/.test(path) ? path : `${authority}/${path.replace(/^\/+/, '')}`;
+}
+
+function authorityOf(policy: JsonObject): string {
+  return String(policy.authority ?? '').replace(/\/+$/, '');
+}
+
+function isDiscovered(scheme: string, authority: string): boolean {
+  return scheme !== 'oauth2' || authority.includes('/.well-known/');
 }
 
 function tokenRequest(policy: JsonObject, url: URL): { [name: string]: string } {

@@ -1,3 +1,4 @@
+import { destinationOf } from '../kernel/destination.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -25,7 +26,10 @@ export class ResourceReader {
     endpoint: { uri: string; authentication?: JsonObject },
     secretsAt: readonly string[],
   ): Promise<string> {
-    const { input } = this.#secrets.fill(endpoint, secretsAt);
+    const { input } = this.#secrets.fill(endpoint, secretsAt, {
+      to: destinationOf(endpoint.uri),
+      policyAt: '/authentication',
+    });
     const { text } = await this.#http.call({
       method: 'GET',
       url: endpoint.uri,

@@ -1,7 +1,18 @@
 import { AiosError } from '../kernel/errors.ts';
+import type { SecretUse } from './secret-hosts.ts';
 
-/** Where a template's variables come from, by `env.NAME` and `secrets.NAME`; undefined for one that is not set. */
-export type Variables = (source: 'env' | 'secrets', name: string) => string | undefined;
+/**
+ * Where a template's variables come from, by `env.NAME` and `secrets.NAME`; undefined for one that is not set.
+ *
+ * @param use what asks for the value of a secret, told of the hosts that the secret may be sent to; without it such a secret is refused
+ * @throws AiosError `connectors.secret_refused`
+ */
+export type Variables = (source: 'env' | 'secrets', name: string, use?: SecretUse) => string | undefined;
+
+/** Variables whose secrets are for one use. */
+export function usedFor(use: SecretUse, variables: Variables): Variables {
+  return (source, name) => variables(source, name, use);
+}
 
 /** A text with variables, such as `Bearer ${secrets.TOKEN}`. */
 export interface Template {

@@ -198,6 +198,11 @@ export const ACTING_ERRORS = {
     'A variable of the connector is not set, or is no address',
     'Set the environment variable named in the detail, or put the secret into the secrets file.',
   ),
+  'connectors.secret_refused': row(
+    403,
+    'The secret may not be sent there',
+    'If it is meant, whoever runs AIOS adds the host to AIOS_HOSTS_OF_NAME, or to the line NAME.hosts of the secrets file; if not, the definition names the wrong address or secret.',
+  ),
   'connectors.authentication_failed': row(
     401,
     'The authority of a call gave no credentials for it',

@@ -9,8 +9,8 @@ import { eventData } from './event-source.ts';
 export interface UpstreamOptions {
   /** The guard of what leaves. */
   dispatcher: Dispatcher;
-  /** The value of a secret, by name; undefined when it is not set. */
-  secret(name: string): string | undefined;
+  /** The value of a secret, by name, for the server at `url`; undefined when it is not set. @throws AiosError when it may not be sent there */
+  secret(name: string, url: string): string | undefined;
   limits: Pick<Limits, 'chatAnswerBytesMax' | 'chatEventBytesMax'>;
 }
 
@@ -145,10 +145,10 @@ export class Upstream {
     throw refusal(response.statusCode, response.headers, tryParse(text) ?? text);
   }
 
-  #credentials({ secret, headers }: Target): { headers: Record<string, string>; secrets: string[] } {
+  #credentials({ url, secret, headers }: Target): { headers: Record<string, string>; secrets: string[] } {
     const secrets: string[] = [];
     const value = (name: string) => {
-      const found = this.#options.secret(name);
+      const found = this.#options.secret(name, url);
       if (found === undefined)
         throw new AiosError('chat.misconfigured', {
           detail: `The secret “${name}” is not set: AIOS_SECRET_${name}.`,

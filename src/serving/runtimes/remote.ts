@@ -13,8 +13,8 @@ export interface RemoteAccess {
   addresses(hostname: string, port: number): Promise<readonly { address: string; family: number }[]>;
   /** The certificate authorities that are trusted, in PEM, for libraries that do not ask Node; null for what Node brings. */
   roots(): Buffer | null;
-  /** A text with `${secrets.NAME}` filled in. @throws AiosError for one that is not set */
-  fill(text: string): string;
+  /** A text with `${secrets.NAME}` filled in, for the server at `url`. @throws AiosError for one that is not set, or may not be sent there */
+  fill(text: string, url: string): string;
 }
 
 /** What all endpoints have. */
@@ -50,9 +50,9 @@ export function checkHeaders({ headers }: JsonObject): Issue[] {
 }
 
 /** The headers of an endpoint, with their secrets, as they are at the start of a replica. */
-export function filledHeaders({ headers = {} }: Endpoint, access: RemoteAccess): Record<string, string> {
+export function filledHeaders({ url, headers = {} }: Endpoint, access: RemoteAccess): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), access.fill(value)]),
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), access.fill(value, url)]),
   );
 }
 

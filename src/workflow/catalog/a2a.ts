@@ -1,5 +1,6 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { auditOf, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { auditOf, type CallTarget, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 import { rpc } from './rpc.ts';
@@ -75,24 +76,38 @@ export function a2aPrimitives(
   };
   const shared = { version: 1, inputSchema: INPUT };
   return [
-    outgoing(secrets, {
-      ...shared,
-      name: 'a2a-read',
-      kind: 'costly',
-      run: async (input, context) => ({ output: await call(input, context) }),
-    }),
-    outgoing(secrets, {
-      ...shared,
-      name: 'a2a',
-      kind: 'effect',
-      async run(input, context) {
-        const output = await call(input, context);
-        const { origin, pathname } = new URL(agentOf(input).uri);
-        const entry = auditOf(audit, context, `a2a.${String(input.method)}`, { agent: origin + pathname });
-        return { output, writes: [entry] };
+    outgoing(
+      secrets,
+      {
+        ...shared,
+        name: 'a2a-read',
+        kind: 'costly',
+        run: async (input, context) => ({ output: await call(input, context) }),
       },
-    }),
+      targetOf,
+    ),
+    outgoing(
+      secrets,
+      {
+        ...shared,
+        name: 'a2a',
+        kind: 'effect',
+        async run(input, context) {
+          const output = await call(input, context);
+          const { origin, pathname } = new URL(agentOf(input).uri);
+          const entry = auditOf(audit, context, `a2a.${String(input.method)}`, { agent: origin + pathname });
+          return { output, writes: [entry] };
+        },
+      },
+      targetOf,
+    ),
   ];
+}
+
+function targetOf(input: JsonObject): CallTarget {
+  const { uri, isCard } = agentOf(input);
+  const policyAt = isCard ? '/agentCard/endpoint/authentication' : '/server/authentication';
+  return { to: destinationOf(uri), policyAt };
 }
 
 function agentOf({ agentCard, server }: JsonObject) {

@@ -1,8 +1,9 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { HttpPort } from './http.ts';
-import { AUTHENTICATION, auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, auditOf, type CallTarget, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -128,7 +129,14 @@ export function asyncApiPrimitives(
     inputSchema: SUBSCRIBE,
     run: async (input, context) => ({ output: await listen(ports, input, context, bytesMax) }),
   };
-  return [outgoing(secrets, publish), outgoing(secrets, subscribe)];
+  return [outgoing(secrets, publish, targetOf), outgoing(secrets, subscribe, targetOf)];
+}
+
+function targetOf(input: JsonObject): CallTarget {
+  const { kind, url, host, port } = fixedOf(input).operation!;
+  const isByUrl = kind === 'http' || kind === 'ws';
+  const to = isByUrl ? destinationOf(String(url)) : { hostname: String(host), port: Number(port) };
+  return { to, policyAt: '/authentication' };
 }
 
 function serverOf(input: JsonObject, { signal }: StepContext): MqttServer {

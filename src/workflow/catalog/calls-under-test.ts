@@ -6,6 +6,7 @@ import { McpCalls } from '../../connectors/mcp-calls.ts';
 import { MqttCalls } from '../../connectors/mqtt-calls.ts';
 import { Outgoing } from '../../connectors/outgoing.ts';
 import { ResourceReader } from '../../connectors/resources.ts';
+import { connectorVariables } from '../../connectors/secrets.ts';
 import { WebSocketCalls } from '../../connectors/websocket-calls.ts';
 import { digestOf } from '../../kernel/canonical.ts';
 import { ManualClock } from '../../kernel/clock.ts';
@@ -32,7 +33,13 @@ export const SECRETS: { readonly [name: string]: string } = {
   LOGIN: 'ada:s3cret-word',
   NOBODY: 'nobody:s3cret-none',
   MY_CLIENT: '{"id":"aios","secret":"s3cret-client"}',
+  HERE: 's3cret-here',
+  AWAY: 's3cret-away',
+  AWAY_POLICY: '{"authority":"https://idp.example.org","grant":"client_credentials","client":{"id":"aios"}}',
 };
+
+/** Where some of them may be sent; the others go anywhere. */
+const HOSTS = { HERE: '127.0.0.1', AWAY: '*.example.org', AWAY_POLICY: 'idp.example.org' };
 
 const CALL_LIMITS = 'runPollMs=20,httpCallMs=20000';
 
@@ -56,7 +63,11 @@ export class CallsUnderTest {
   ) {
     const limits = limitsFrom(`${CALL_LIMITS},${overrides}`);
     this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
-    const secrets = new CallSecrets((_, name) => SECRETS[name]);
+    const env = Object.fromEntries([
+      ...Object.entries(SECRETS).map(([name, value]) => [`AIOS_SECRET_${name}`, value]),
+      ...Object.entries(HOSTS).map(([name, value]) => [`AIOS_HOSTS_OF_${name}`, value]),
+    ]);
+    const secrets = new CallSecrets(connectorVariables({ env }));
     const lane = fixture.notes as Lane<string>;
     const audit = (entry: object) => {
       this.audited.push(entry as never);

@@ -1,5 +1,6 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { AUTHENTICATION, auditOf, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, auditOf, type CallTarget, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -68,22 +69,41 @@ export function grpcPrimitives(
   };
   const shared = { version: 1, inputSchema: INPUT };
   return [
-    outgoing(secrets, {
-      ...shared,
-      name: 'grpc-read',
-      kind: 'costly',
-      run: async (input, context) => ({ output: await call(input, context) }),
-    }),
-    outgoing(secrets, {
-      ...shared,
-      name: 'grpc',
-      kind: 'effect',
-      async run(input, context) {
-        const output = await call(input, context);
-        const { host, port = null } = input.service as JsonObject;
-        const { path } = fixedOf(input).operation!;
-        return { output, writes: [auditOf(audit, context, 'grpc.call', { host: host!, port, path: path! })] };
+    outgoing(
+      secrets,
+      {
+        ...shared,
+        name: 'grpc-read',
+        kind: 'costly',
+        run: async (input, context) => ({ output: await call(input, context) }),
       },
-    }),
+      targetOf,
+    ),
+    outgoing(
+      secrets,
+      {
+        ...shared,
+        name: 'grpc',
+        kind: 'effect',
+        async run(input, context) {
+          const output = await call(input, context);
+          const { host, port = null } = input.service as JsonObject;
+          const { path } = fixedOf(input).operation!;
+          return {
+            output,
+            writes: [auditOf(audit, context, 'grpc.call', { host: host!, port, path: path! })],
+          };
+        },
+      },
+      targetOf,
+    ),
   ];
+}
+
+function targetOf({ service }: JsonObject): CallTarget {
+  const { host, port } = service as JsonObject;
+  const server = destinationOf(/^https?:\/\//.test(String(host)) ? String(host) : `https://${host}`);
+  const to =
+    server && typeof server === 'object' && port !== undefined ? { ...server, port: Number(port) } : server;
+  return { to, policyAt: '/service/authentication' };
 }

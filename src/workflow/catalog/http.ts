@@ -1,3 +1,4 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { auditOf, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
@@ -90,7 +91,11 @@ export function httpPrimitives(
       return { output, writes: [entry] };
     },
   };
-  return [outgoing(secrets, reading), outgoing(secrets, acting)];
+  const targetOf = ({ endpoint }: JsonObject) => ({
+    to: destinationOf(endpointOf(endpoint).uri),
+    policyAt: '/endpoint/authentication',
+  });
+  return [outgoing(secrets, reading, targetOf), outgoing(secrets, acting, targetOf)];
 }
 
 type Answer = Awaited<ReturnType<HttpPort['call']>>;

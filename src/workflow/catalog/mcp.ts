@@ -1,6 +1,7 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { auditOf, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { auditOf, type CallTarget, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 import { rpc } from './rpc.ts';
@@ -104,34 +105,49 @@ export function mcpPrimitives(
     );
   };
   const pair = (suffix: string, schema: JsonObject): CallPrimitive[] => [
-    outgoing(secrets, {
-      name: `mcp${suffix}-read`,
-      version: 1,
-      kind: 'costly',
-      inputSchema: schema,
-      run: async (input, context) => ({ output: await call(input, context) }),
-    }),
-    outgoing(secrets, {
-      name: `mcp${suffix}`,
-      version: 1,
-      kind: 'effect',
-      inputSchema: schema,
-      async run(input, context) {
-        const output = await call(input, context);
-        const { name = null } = (input.parameters ?? {}) as JsonObject;
-        const entry = auditOf(audit, context, 'mcp.tools/call', {
-          tool: name,
-          server: serverOf(input.transport as JsonObject),
-          isError: (output as JsonObject).isError === true,
-        });
-        return { output, writes: [entry] };
+    outgoing(
+      secrets,
+      {
+        name: `mcp${suffix}-read`,
+        version: 1,
+        kind: 'costly',
+        inputSchema: schema,
+        run: async (input, context) => ({ output: await call(input, context) }),
       },
-    }),
+      targetOf,
+    ),
+    outgoing(
+      secrets,
+      {
+        name: `mcp${suffix}`,
+        version: 1,
+        kind: 'effect',
+        inputSchema: schema,
+        async run(input, context) {
+          const output = await call(input, context);
+          const { name = null } = (input.parameters ?? {}) as JsonObject;
+          const entry = auditOf(audit, context, 'mcp.tools/call', {
+            tool: name,
+            server: serverOf(input.transport as JsonObject),
+            isError: (output as JsonObject).isError === true,
+          });
+          return { output, writes: [entry] };
+        },
+      },
+      targetOf,
+    ),
   ];
   return [
     ...pair('', inputSchema({ http: HTTP })),
     ...(commands.length > 0 ? pair('-stdio', inputSchema({ stdio: STDIO(commands) })) : []),
   ];
+}
+
+function targetOf({ transport }: JsonObject): CallTarget {
+  const { http } = transport as JsonObject;
+  if (!http) return { to: 'process' };
+  const { uri } = endpointOf((http as JsonObject).endpoint);
+  return { to: destinationOf(uri), policyAt: '/transport/http/endpoint/authentication' };
 }
 
 function transportOf({ http, stdio }: JsonObject): Parameters<McpPort['call']>[0]['transport'] {

@@ -1,3 +1,4 @@
+import { destinationOf } from '../../kernel/destination.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { type HttpPort, httpOutput } from './http.ts';
 import { type OpenApiOperation, openApiRequest } from './openapi-request.ts';
@@ -29,9 +30,9 @@ export function openApiPrimitives(
   audit: AuditPort,
 ): [CallPrimitive, CallPrimitive] {
   const call = async (input: JsonObject, { idempotencyKey, signal }: StepContext) => {
-    const { parameters = {}, authentication, redirect, output = 'content' } = input;
+    const { authentication, redirect, output = 'content' } = input;
     const request = {
-      ...openApiRequest(fixedOf(input).operation as unknown as OpenApiOperation, parameters as JsonObject),
+      ...requestOf(input),
       authentication: authentication as JsonObject | undefined,
       redirect: redirect as boolean | undefined,
     };
@@ -39,7 +40,10 @@ export function openApiPrimitives(
     return { request, answer, output: httpOutput(String(output), request, answer) };
   };
   const primitive = (name: string, kind: 'costly' | 'effect', run: CallPrimitive['run']) =>
-    outgoing(secrets, { name, version: 1, kind, inputSchema: INPUT, run });
+    outgoing(secrets, { name, version: 1, kind, inputSchema: INPUT, run }, (input) => ({
+      to: destinationOf(requestOf(input).url),
+      policyAt: '/authentication',
+    }));
   return [
     primitive('openapi-read', 'costly', async (input, context) => ({
       output: (await call(input, context)).output as Json,
@@ -56,4 +60,9 @@ export function openApiPrimitives(
       return { output, writes: [entry] };
     }),
   ];
+}
+
+function requestOf(input: JsonObject) {
+  const operation = fixedOf(input).operation as unknown as OpenApiOperation;
+  return openApiRequest(operation, (input.parameters ?? {}) as JsonObject);
 }

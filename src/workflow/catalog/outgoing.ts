@@ -1,12 +1,26 @@
+import type { Destination } from '../../kernel/destination.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { FlowError, standardError } from './flow-errors.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import { type AuditPort, actorOf } from './records.ts';
 
+/** Where a call sends what it is given. */
+export interface CallTarget {
+  /** Undefined for an address that is none. */
+  readonly to: Destination | undefined;
+  /** JSON Pointer of its policy of authentication. */
+  readonly policyAt?: string | undefined;
+}
+
 /** Where the secrets of flows come from: the values at the places named, and those values, which nothing that is kept may hold. */
 export interface SecretsPort {
-  fill(input: JsonObject, places: readonly string[]): { input: JsonObject; values: readonly string[] };
+  /** @throws AiosError `connectors.secret_refused` for a secret that may not go there */
+  fill(
+    input: JsonObject,
+    places: readonly string[],
+    target: CallTarget,
+  ): { input: JsonObject; values: readonly string[] };
 }
 
 /** A value that short would blank out half of an answer. */
@@ -127,15 +141,22 @@ export function fixedOf(input: JsonObject): Fixed {
 /**
  * A primitive that calls out: the secrets at `secretsAt` (fixed by `bound`) are filled in for the call alone, and taken out of its output and of its errors,
  * for a server may echo what it was sent.
+ *
+ * @param targetOf where an input goes: what secrets may be sent there is the operator's to say
  */
-export function outgoing(secrets: SecretsPort, primitive: CallPrimitive): CallPrimitive {
+export function outgoing(
+  secrets: SecretsPort,
+  primitive: CallPrimitive,
+  targetOf: (input: JsonObject) => CallTarget,
+): CallPrimitive {
   return {
     ...primitive,
     async run(given, context) {
       const { secretsAt: places = [] } = fixedOf(given);
       let values: readonly string[] = [];
       try {
-        const filled = secrets.fill(given, places);
+        if (places.length === 0) return await primitive.run(given, context);
+        const filled = secrets.fill(given, places, targetOf(given));
         values = filled.values.filter((value) => value.length >= REDACTED_LENGTH_MIN);
         const result = await primitive.run(withoutInSink(filled.input, values), context);
         return values.length === 0 ? result : { ...result, output: without(result.output, values) };
@@ -176,7 +197,7 @@ function without(value: Json, secrets: readonly string[]): Json {
   );
 }
 
-/** The error of an answer has the status of that answer; a secret that is not there is an error of authorization (dsl.md, "Secret"). */
+/** The error of an answer has the status of that answer; a secret that is not there, or not for this server, is an error of authorization (dsl.md, "Secret"). */
 function told(error: unknown, secrets: readonly string[], stepKey: string): unknown {
   if (!(error instanceof Error)) return error;
   const message = String(without(error.message, secrets));
@@ -184,7 +205,7 @@ function told(error: unknown, secrets: readonly string[], stepKey: string): unkn
     return new FlowError(without({ ...error.body } as JsonObject, secrets) as never);
   if (!(error instanceof AiosError)) return error;
   const status = Number(error.extensions.remoteStatus);
-  if (error.code === 'connectors.variable_unset')
+  if (error.code === 'connectors.variable_unset' || error.code === 'connectors.secret_refused')
     return standardError('authorization', 403, message, stepKey);
   if (status > 0) return standardError('communication', status, message, stepKey);
   return new AiosError(error.code, { detail: message, extensions: error.extensions });

@@ -52,7 +52,7 @@ export function processPrimitives(
     );
   if (containerEngine !== undefined)
     primitives.push(containerPrimitive(new Containers(containerEngine, limits), containerFolders, audit));
-  return primitives.map((primitive) => outgoing(secrets, primitive));
+  return primitives.map((primitive) => outgoing(secrets, primitive, () => ({ to: 'process' })));
 }
 
 function containerPrimitive(

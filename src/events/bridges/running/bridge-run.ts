@@ -6,7 +6,7 @@ import { messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeContext } from '../port/protocol.ts';
 import { countSent } from './bridge-store.ts';
 import { bridgeGroup } from './bridge-view.ts';
-import type { BridgesDependencies } from './bridges-dependencies.ts';
+import type { BridgesDependencies, FilledText } from './bridges-dependencies.ts';
 import { putAside, readerOf } from './letters.ts';
 import { bridgeConsumer } from './sink-consumer.ts';
 import { SourceRunner } from './source-runner.ts';
@@ -35,17 +35,26 @@ export async function openBridge(
   const { protocols, fill, told, noticed, answered, addresses, folders, clock, limits } = surroundings;
   const { name } = definition;
   const secrets: string[] = [];
+  const parts: FilledText[] = [];
   const settings = filled(protocolOf(definition, protocols).settings, (text) => {
-    const { text: value, secrets: more } = fill(text);
-    secrets.push(...more);
-    return value;
+    const part = fill(text);
+    secrets.push(...part.secrets);
+    parts.push(part);
+    return part.text;
   }) as JsonObject;
   const allowPrivate = (definition.allowPrivate ?? []).map((text) => fill(text).text);
   const context: BridgeContext = {
     name,
     clock,
     limits,
-    egress: { addresses: (host, port) => addresses(host, port, allowPrivate), folders },
+    egress: {
+      async addresses(host, port) {
+        // A cluster names its brokers itself: what may be sent to each is known only here.
+        for (const part of parts) part.check(host, port);
+        return addresses(host, port, allowPrivate);
+      },
+      folders,
+    },
     report: (error) => noticed(error, secrets),
     answered,
   };

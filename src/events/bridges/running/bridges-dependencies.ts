@@ -25,8 +25,12 @@ export interface BridgesDependencies {
   /** Checked addresses of a host (`BridgeEgress`); private ones where the list names the host. */
   addresses(host: string, port: number, allowPrivate: readonly string[]): Promise<readonly LookupAddress[]>;
   folders: readonly string[];
-  /** Fills the variables and secrets of a text in, and tells which values are secret. */
-  fill(text: string): { text: string; secrets: readonly string[] };
+  /**
+   * Fills the variables and secrets of a text in, and tells which values are secret.
+   *
+   * @returns also `check`, which throws an AiosError for a host that one of these secrets may not be sent to
+   */
+  fill(text: string): FilledText;
   redact(text: string, secrets: Iterable<string>): string;
   /** Holds an event to its contract. @throws AiosError when it does not fit */
   check(event: CloudEvent): unknown;
@@ -34,6 +38,12 @@ export interface BridgesDependencies {
   quarantine(event: CloudEvent, fault: AiosError): Write | undefined;
   record(change: { action: 'paused' | 'resumed'; name: string; by: Actor }): Write;
   onError(name: string, error: unknown): void;
+}
+
+export interface FilledText {
+  readonly text: string;
+  readonly secrets: readonly string[];
+  check(host: string, port: number): void;
 }
 
 export type Actor = { kind: string; id: string };

@@ -104,7 +104,7 @@ describe('bridges', () => {
       ...{ log, consumers, definitions, clock: systemClock, protocols: [memory], takesPart: true },
       addresses: async () => [],
       folders: [],
-      fill: (text) => ({ text: text.replace('${secrets.S}', 'hush'), secrets: ['hush'] }),
+      fill: (text) => ({ text: text.replace('${secrets.S}', 'hush'), secrets: ['hush'], check: () => {} }),
       redact: (text, secrets) => [...secrets].reduce((clean, one) => clean.replaceAll(one, '***'), text),
       check: ({ type }) => {
         if (type === 'unfit') throw new AiosError('contracts.data_invalid');
