@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { openAdminKey } from './access/admin-key.ts';
 import { accessMigrations } from './access/migrations.ts';
 import { allRoutes, COLLECTIONS } from './api/all-routes.ts';
+import { BodyIntake } from './api/body-intake.ts';
 import type { GrpcDoor } from './api/grpc-door.ts';
 import type { GrpcSettings } from './api/grpc-settings.ts';
 import { Publisher } from './api/publisher.ts';
@@ -146,13 +147,15 @@ async function start(
   const started = () => {
     if (!isReady) throw new AiosError('store.unavailable', { detail: 'AIOS is still starting.' });
   };
-  const server = await createServer(
-    serverOptions(options, stations, kpis, started, () => telemetry.prometheus()),
-  );
+  const intake = new BodyIntake(options.limits);
+  const server = await createServer({
+    ...serverOptions(options, stations, kpis, started, () => telemetry.prometheus()),
+    intake,
+  });
   await server.listen({ host, port: options.port });
   closers.push(() => server.close());
   const { port } = server.server.address() as { port: number };
-  const grpcDoor = await openGrpc(options, stations, started, VERSION);
+  const grpcDoor = await openGrpc(options, stations, started, VERSION, intake);
   if (grpcDoor) closers.push(() => grpcDoor.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   if (options.role !== 'worker') stations.trainings.servedAt(url); // a worker has no door that its trainings could log to

@@ -1,4 +1,5 @@
 import type { Access } from './access/access.ts';
+import type { BodyIntake } from './api/body-intake.ts';
 import { type GrpcDoor, openGrpcDoor } from './api/grpc-door.ts';
 import type { AppOptions } from './app.ts';
 import type { Stations } from './stations.ts';
@@ -7,6 +8,7 @@ import { log as logger } from './telemetry/logger.ts';
 /**
  * The door of gRPC, where it is wanted.
  *
+ * @param intake of large bodies, which both doors share
  * @param started throws as long as traffic may not come
  * @throws Error when the port that was asked for is taken
  */
@@ -15,6 +17,7 @@ export async function openGrpc(
   stations: Stations,
   started: () => void,
   version: string,
+  intake: BodyIntake,
 ): Promise<GrpcDoor | undefined> {
   const { access, db } = stations;
   if (grpc === undefined || role === 'worker') return undefined;
@@ -24,6 +27,7 @@ export async function openGrpc(
     host: grpc.host ?? host,
     limits,
     version,
+    intake,
     access: {
       authenticate: (authorization) => access.authenticate(authorization, undefined),
       can: (caller, permission) => access.can(caller as Parameters<Access['can']>[0], permission),

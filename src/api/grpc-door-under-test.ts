@@ -18,7 +18,7 @@ import { createFunctionRuntime, type FunctionModel } from '../serving/runtimes/f
 import { DATATYPES, type Tensor, type TensorSpec } from '../serving/tensors/tensor.ts';
 import { createServing } from '../serving/traffic/serving.ts';
 import type { GrpcAccess } from './grpc-call.ts';
-import { openGrpcDoor } from './grpc-door.ts';
+import { type GrpcDoorOptions, openGrpcDoor } from './grpc-door.ts';
 import type { GrpcSettings } from './grpc-settings.ts';
 import type { Caller } from './routes.ts';
 
@@ -125,7 +125,7 @@ export function keyOf(name = 'good'): Metadata {
 
 /** The door over models that are functions, and a client of grpc-js. `state` says what the server shall. */
 export async function openGrpcUnderTest(
-  settings: Partial<GrpcSettings> = {},
+  settings: Partial<GrpcSettings & Pick<GrpcDoorOptions, 'intake' | 'openMessageMs'>> = {},
   channel: ChannelCredentials = credentials.createInsecure(),
 ) {
   const limits = limitsFrom(

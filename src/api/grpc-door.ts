@@ -12,6 +12,7 @@ import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
 import { serverMetadata } from '../serving/protocol/open-inference.ts';
 import { refuseExtension, UNSERVED_METHODS } from '../serving/protocol/unserved.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { BodyIntake } from './body-intake.ts';
 import { createAdmission } from './grpc-admission.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
@@ -42,11 +43,20 @@ export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   readonly host: string;
   readonly limits: Pick<
     Limits,
-    'requestBytesMax' | 'streamsMax' | 'inferenceStreamsMax' | 'grpcCallsMax' | 'doorConnectionsMax'
+    | 'requestBytesMax'
+    | 'bodyIntakeBytesMax'
+    | 'streamsMax'
+    | 'inferenceStreamsMax'
+    | 'grpcCallsMax'
+    | 'doorConnectionsMax'
   >;
   readonly access: GrpcAccess;
   readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
   readonly version: string;
+  /** Of large bodies, where the door of HTTP shares it; of its own when left out. */
+  readonly intake?: BodyIntake | undefined;
+  /** How long a call that needs no key may wait for its message; 10 s when left out. */
+  readonly openMessageMs?: number | undefined;
   /** Whether traffic may come. */
   isReady(): Promise<boolean>;
   onFault(error: AiosError): void;
@@ -85,7 +95,15 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     'grpc.keepalive_timeout_ms': PING_ANSWER_MS,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
     'grpc.max_concurrent_streams': limits.grpcCallsMax,
-    interceptors: [createAdmission(admissions(calls), (...refused) => calls.refusalOf(...refused))],
+    interceptors: [
+      createAdmission({
+        admitOf: admissions(calls),
+        statusOf: (...refused) => calls.refusalOf(...refused),
+        intake: options.intake ?? new BodyIntake(limits),
+        messageBytesMax: limits.requestBytesMax,
+        openMessageMs: options.openMessageMs,
+      }),
+    ],
   });
   server.addService(services.inference, inferenceHandlers(options, calls, services.dataTypes));
   server.addService(services.health, {

@@ -5,6 +5,7 @@ import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
 import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/grpc-messages.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
+import { messagesOf } from './grpc-admission.ts';
 import type { GrpcCalls } from './grpc-call.ts';
 import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
 import { endSpan, parentOf, type TracedCall, withSpan } from './grpc-tracing.ts';
@@ -57,10 +58,12 @@ export class GrpcInference {
   #read(call: InferenceCall, fail: (error: unknown) => void): void {
     const patience = new Patience(call);
     const { signal } = patience;
+    const messages = messagesOf(call.metadata);
     answerInOrder(call, {
       signal,
       fail,
       answer: (request) => this.#answerTraced(request, call, signal),
+      answered: () => messages?.answered(),
       finished: () => {
         patience.isAnswered = true;
       },

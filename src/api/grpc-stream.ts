@@ -17,6 +17,8 @@ export type InferenceCall = ServerDuplexStream<ModelInferRequest, StreamAnswer>;
 export interface StreamWork {
   /** The answer to a request, in which its faults are told. What it throws ends the stream. */
   answer(request: ModelInferRequest): Promise<StreamAnswer>;
+  /** A request has its answer, and the client has room for it. */
+  answered(): void;
   /** Everything was answered. */
   finished(): void;
   /** Ends the stream with the status of an error. */
@@ -64,6 +66,7 @@ export function answerInOrder(call: InferenceCall, work: StreamWork): void {
       const message = await answer;
       if (isOver || signal.aborted) return;
       if (!call.write(message)) await drained(call, signal);
+      work.answered();
     } catch (error) {
       if (isOver || signal.aborted) return;
       isOver = true;

@@ -29,6 +29,8 @@ const PAGE_POLICY =
 export interface ServerOptions {
   limits: Limits;
   access: AccessPort;
+  /** Of large bodies, where another door shares it; of its own when left out. */
+  intake?: BodyIntake;
   /** The folder of the built console; without it the API stands alone. */
   consoleDir?: string;
   /** Answers inferences before the framework does; without it they are routes like the others. */
@@ -72,7 +74,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   traceRequests(server);
   guardRoutes(server, options.access);
   if (options.training) boundTrainingKeys(server, options.training);
-  const intake = new BodyIntake(limits);
+  const { intake = new BodyIntake(limits) } = options;
   boundBodies(server, intake);
   server.server.maxConnections = limits.doorConnectionsMax;
   const streams = new StreamGate(limits, options.access);

@@ -4,7 +4,7 @@ import { limit } from './limit-row.ts';
 export const DOOR_LIMITS = {
   bodyIntakeBytesMax: limit(
     256 * 1024 * 1024,
-    'bytes of bodies over 64 KiB that are read or wait for their answer in one process; callers are asked to come again past it',
+    'bytes of bodies and gRPC messages over 64 KiB that are read or wait for their answer in one process; callers are asked to come again past it',
   ),
   doorConnectionsMax: limit(
     4_000,
