@@ -78,6 +78,21 @@ export const EVENT_ERRORS = {
     'The certificate of the broker does not hold',
     'See the detail: name its authority in AIOS_CA_FILE, reach it by a name that the certificate is for, or renew it. The bridge tries again by itself.',
   ),
+  'bridges.client_certificate_invalid': row(
+    422,
+    'The certificate of the bridge cannot be shown',
+    'See the detail: `certificate` and `key` of `tls` are PEM, of one pair, and not over. Put the secrets right, then restart the bridge.',
+  ),
+  'bridges.client_certificate_refused': row(
+    502,
+    'The broker does not take the certificate of the bridge',
+    'Let the broker trust its authority, or give the bridge a certificate that the broker takes: one that is not over, for clients. If it has none, give it one in `tls`. The bridge tries again by itself.',
+  ),
+  'bridges.client_certificate_required': row(
+    502,
+    'The broker asks for a certificate',
+    'Give the bridge one: `tls: { certificate: …, key: "${secrets.NAME}" }`. The bridge tries again by itself.',
+  ),
   'bridges.failed': again(502, 'The broker failed', 'See the detail; the bridge tries again by itself.'),
   'bridges.gap': row(
     410,

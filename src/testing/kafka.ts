@@ -18,6 +18,7 @@ const FETCH_MS = 300_000;
 const START_MS = 90_000;
 const JAVA = 'java';
 const KEY_STORE = 'server.pem';
+const TRUST_STORE = 'clients.pem';
 /** Short-lived and small: compiling further costs more than it brings. */
 const JVM = ['-Xmx384m', '-Xms128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto'];
 
@@ -76,6 +77,8 @@ interface Settings {
   readonly user?: { readonly name: string; readonly password: string };
   /** PEM: the certificate is for `server.test`. */
   readonly certificate?: { readonly key: string; readonly cert: string };
+  /** PEM: clients have to show a certificate that it signed. */
+  readonly clientAuthority?: string | undefined;
 }
 
 /** @example const kafka = await startKafka(jars); … ; await kafka.close() */
@@ -91,6 +94,7 @@ export async function startKafka(jars: string, settings: Settings = {}): Promise
   await writeFile(file, propertiesOf(folder, ports, settings).join('\n'));
   if (settings.certificate)
     await writeFile(join(folder, KEY_STORE), settings.certificate.key + settings.certificate.cert);
+  if (settings.clientAuthority) await writeFile(join(folder, TRUST_STORE), settings.clientAuthority);
   const java = (main: string, args: readonly string[]) => [...JVM, '-cp', join(jars, '*'), main, ...args];
   const format = ['format', '-t', 'AAAAAAAAAAAAAAAAAAAAAQ', '-c', file, ...scramOf(settings)];
   await run(JAVA, java('kafka.tools.StorageTool', format), { timeout: START_MS, cwd: folder });
@@ -138,7 +142,11 @@ interface Ports {
   secured: number;
 }
 
-function propertiesOf(folder: string, ports: Ports, { user, certificate }: Settings): string[] {
+function propertiesOf(
+  folder: string,
+  ports: Ports,
+  { user, certificate, clientAuthority }: Settings,
+): string[] {
   const { clients, controller, login, secured } = ports;
   const served = [
     `CLIENTS://127.0.0.1:${clients}`,
@@ -152,7 +160,7 @@ function propertiesOf(folder: string, ports: Ports, { user, certificate }: Setti
     `controller.quorum.voters=1@127.0.0.1:${controller}`,
     `listeners=${[...served, `CONTROLLER://127.0.0.1:${controller}`].join(',')}`,
     `advertised.listeners=${advertised.join(',')}`,
-    'listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT,SECURED:SASL_SSL',
+    `listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT,SECURED:${user ? 'SASL_SSL' : 'SSL'}`,
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=CLIENTS',
     `log.dirs=${join(folder, 'data')}`,
@@ -167,6 +175,13 @@ function propertiesOf(folder: string, ports: Ports, { user, certificate }: Setti
       ? [
           'listener.name.secured.ssl.keystore.type=PEM',
           `listener.name.secured.ssl.keystore.location=${join(folder, KEY_STORE)}`,
+        ]
+      : []),
+    ...(clientAuthority
+      ? [
+          'listener.name.secured.ssl.client.auth=required',
+          'listener.name.secured.ssl.truststore.type=PEM',
+          `listener.name.secured.ssl.truststore.location=${join(folder, TRUST_STORE)}`,
         ]
       : []),
   ];

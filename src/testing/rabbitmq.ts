@@ -31,17 +31,25 @@ export interface RabbitUnderTest {
   close(): Promise<void>;
 }
 
+/** PEM. */
+interface RabbitCertificate {
+  readonly key: string;
+  readonly cert: string;
+  /** Clients have to show a certificate that it signed; one of the name `server` may log in by it. */
+  readonly clientAuthority?: string | undefined;
+}
+
 /** @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close() */
 export async function startRabbit(
   packages: DebianPackages,
-  certificate?: { readonly key: string; readonly cert: string },
+  certificate?: RabbitCertificate,
 ): Promise<RabbitUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-rabbitmq-'));
   const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
   const tlsPort = await freePort();
   const erlang = join(packages.root, 'usr/lib/erlang');
   await mkdir(join(folder, 'log'));
-  await writeFile(join(folder, 'plugins'), '[].');
+  await writeFile(join(folder, 'plugins'), '[rabbitmq_auth_mechanism_ssl].');
   await configure(folder, tlsPort, certificate);
   // Debian's own says where Erlang is installed, and it is not.
   const bin = join(erlang, (await readdir(erlang)).find((name) => name.startsWith('erts-'))!, 'bin');
@@ -95,19 +103,28 @@ export async function startRabbit(
   };
 }
 
-async function configure(folder: string, tlsPort: number, certificate?: { key: string; cert: string }) {
+async function configure(folder: string, tlsPort: number, certificate?: RabbitCertificate) {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const authority = join(folder, 'clients.pem');
   const lines = certificate
     ? [
         `listeners.ssl.default = 127.0.0.1:${tlsPort}`,
         `ssl_options.certfile = ${cert}`,
         `ssl_options.keyfile = ${key}`,
-        'ssl_options.verify = verify_none', // of clients
+        ...(certificate.clientAuthority
+          ? [
+              `ssl_options.cacertfile = ${authority}`,
+              ...['ssl_options.verify = verify_peer', 'ssl_options.fail_if_no_peer_cert = true'],
+              ...['auth_mechanisms.1 = PLAIN', 'auth_mechanisms.2 = EXTERNAL'],
+              ...['ssl_cert_login_from = common_name', 'default_user = server'],
+            ]
+          : ['ssl_options.verify = verify_none']),
       ]
     : [];
   if (certificate) {
     await writeFile(key, certificate.key);
     await writeFile(cert, certificate.cert);
+    if (certificate.clientAuthority) await writeFile(authority, certificate.clientAuthority);
   }
   await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`);
 }

@@ -43,7 +43,7 @@ export interface OutgoingMessage {
 }
 
 /** The way out: no bridge opens a connection to an address that did not come from here. */
-export interface BridgeEgress {
+interface BridgeEgress {
   /**
    * The addresses of a host, checked.
    *

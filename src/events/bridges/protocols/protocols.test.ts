@@ -31,6 +31,8 @@ describe('a bridge', () => {
     'to: { mqtt: { broker: a:1883, topicOf: "event.type", qos: 2, retain: true } }',
     'from: { files: { folder: /in, pattern: "*.csv", delimiter: ";", after: keep } }',
     'to: { files: { folder: /out, format: parquet, everySeconds: 60 } }\nformat: raw',
+    'to: { kafka: { brokers: [a], topic: t, tls: { certificate: "${env.C}", key: "${secrets.K}" } } }',
+    'to: { amqp: { host: a, queue: q, tls: { certificate: "${secrets.C}", key: "${secrets.K}", passphrase: "${secrets.P}" } } }',
   ])('is %s', (text) => {
     expect(parse(text).name).toBe('a');
   });
@@ -49,6 +51,8 @@ describe('a bridge', () => {
     ['to: { mqtt: { broker: a, topic: a, qos: 0 } }', '/to/mqtt/qos'],
     ['from: { files: { folder: /in, format: xml } }', '/from/files/format'],
     ['to: { files: { folder: /out } }\nformat: binary', '/format'],
+    ['to: { nats: { servers: [a], subject: s, tls: { certificate: c, key: plain } } }', '/to/nats/tls/key'],
+    ['from: { mqtt: { broker: a, topics: [a], tls: { certificate: c } } }', '/from/mqtt/tls'],
   ])('is refused with the place in its file: %s', (text, path) => {
     try {
       parse(text);

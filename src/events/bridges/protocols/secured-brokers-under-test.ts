@@ -21,6 +21,8 @@ import { natsProtocol } from './nats/nats-protocol.ts';
 interface Certificate {
   readonly key: string;
   readonly cert: string;
+  /** Of it clients have to show a certificate; no password is asked for then. */
+  readonly clientAuthority?: string;
 }
 
 /** A broker with TLS alone, at `server.test`, whose user `guest` has the password `secret`. */
@@ -60,7 +62,10 @@ export const KAFKA: Kind = {
   reason: 'no java and mvn here, or no Maven Central',
   logins: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'],
   async start(certificate) {
-    const kafka = await startKafka(jars!, { user: { name: 'guest', password: 'secret' }, certificate });
+    const kafka = await startKafka(jars!, {
+      ...(certificate.clientAuthority ? {} : { user: { name: 'guest', password: 'secret' } }),
+      ...{ certificate, clientAuthority: certificate.clientAuthority },
+    });
     const admin = new Admin({ clientId: 'test', bootstrapBrokers: [kafka.address] });
     for (const topic of this.logins)
       await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
@@ -69,7 +74,7 @@ export const KAFKA: Kind = {
     return {
       settings: {
         ...{ brokers: [kafka.securedAddress], topic: 'PLAIN', tls: true },
-        sasl: sasl('PLAIN', 'secret'),
+        ...(certificate.clientAuthority ? {} : { sasl: sasl('PLAIN', 'secret') }),
       },
       sink: {},
       source: {},
@@ -88,7 +93,10 @@ export const AMQP: Kind = {
   logins: ['PLAIN'],
   async start(certificate) {
     const broker = await startRabbit(rabbit!, certificate);
-    const connection = await connectAmqp({ hostname: broker.host, port: broker.port });
+    const username = certificate.clientAuthority ? 'server' : 'guest';
+    const connection = await connectAmqp({
+      ...{ hostname: broker.host, port: broker.port, username, password: 'guest' },
+    });
     await (await connection.createChannel()).assertQueue('in', { durable: true });
     await connection.close();
     const password = (told: string) => (told === 'secret' ? 'guest' : told); // its user comes with it
@@ -113,19 +121,24 @@ export const NATS: Kind = {
     const server = await ServerUnderTest.start(
       ({ port, folder }) => [
         join(nats!.root, 'usr/sbin/nats-server'),
-        ...['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder, '--user', 'guest'],
-        ...['--pass', 'secret', '--tls', '--tlscert', join(folder, 'cert.pem')],
-        ...['--tlskey', join(folder, 'key.pem')],
+        ...['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', folder],
+        ...['--tls', '--tlscert', join(folder, 'cert.pem'), '--tlskey', join(folder, 'key.pem')],
+        ...(certificate.clientAuthority
+          ? ['--tlsverify', '--tlscacert', join(folder, 'clients.pem')]
+          : ['--user', 'guest', '--pass', 'secret']),
       ],
       nats!.env,
       (one) => certified(one, certificate),
     );
-    await addStream(server).catch(async (error: unknown) => {
+    await addStream(server, certificate).catch(async (error: unknown) => {
       await server.close();
       throw error;
     });
     return {
-      settings: { servers: [`server.test:${server.port}`], tls: true, user: 'guest', password: 'secret' },
+      settings: {
+        ...{ servers: [`server.test:${server.port}`], tls: true },
+        ...(certificate.clientAuthority ? {} : { user: 'guest', password: 'secret' }),
+      },
       sink: { subject: 'in' },
       source: { stream: 'in' },
       login: (_, password) => ({ password }),
@@ -153,14 +166,20 @@ export const MQTT: Kind = {
         await run(join(root, 'usr/bin/mosquitto_passwd'), user, { env: { ...process.env, ...env } });
         const lines = [
           ...['user root', `listener ${one.port} 127.0.0.1`, 'allow_anonymous false'],
-          ...[`certfile ${at('cert.pem')}`, `keyfile ${at('key.pem')}`, `password_file ${at('passwords')}`],
+          ...[`certfile ${at('cert.pem')}`, `keyfile ${at('key.pem')}`],
+          ...(certificate.clientAuthority
+            ? [`cafile ${at('clients.pem')}`, 'require_certificate true', 'use_identity_as_username true']
+            : [`password_file ${at('passwords')}`]),
         ];
         await writeFile(at('mosquitto.conf'), lines.join('\n'));
       },
     );
     const broker = (host: string) => `${host}:${server.port}`;
     return {
-      settings: { broker: broker('server.test'), tls: true, username: 'guest', password: 'secret' },
+      settings: {
+        ...{ broker: broker('server.test'), tls: true },
+        ...(certificate.clientAuthority ? {} : { username: 'guest', password: 'secret' }),
+      },
       sink: { topic: 'in' },
       source: { topics: ['in'] },
       login: (_, password) => ({ password }),
@@ -170,16 +189,23 @@ export const MQTT: Kind = {
   },
 };
 
-async function addStream({ port }: ServerUnderTest): Promise<void> {
-  const tls: object = { servername: 'server.test' };
-  const login = { user: 'guest', pass: 'secret' };
+async function addStream(
+  { port }: ServerUnderTest,
+  { key, cert, clientAuthority }: Certificate,
+): Promise<void> {
+  const tls: object = { servername: 'server.test', ...(clientAuthority ? { key, cert } : {}) };
+  const login = clientAuthority ? {} : { user: 'guest', pass: 'secret' };
   const connection = await connectNats({ servers: `127.0.0.1:${port}`, tls, ...login });
   const manager = await jetstreamManager(connection);
   await manager.streams.add({ name: 'in', subjects: ['in.*'] });
   await connection.close();
 }
 
-async function certified({ folder }: ServerUnderTest, { key, cert }: Certificate): Promise<void> {
+async function certified(
+  { folder }: ServerUnderTest,
+  { key, cert, clientAuthority }: Certificate,
+): Promise<void> {
   await writeFile(join(folder, 'key.pem'), key);
   await writeFile(join(folder, 'cert.pem'), cert);
+  if (clientAuthority) await writeFile(join(folder, 'clients.pem'), clientAuthority);
 }

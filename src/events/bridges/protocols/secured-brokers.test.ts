@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testAuthority } from '../../../connectors/tls-under-test.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { event } from '../../event-under-test.ts';
-import type { EventSource } from '../port/event-source.ts';
+import { takenFrom } from './first-event-under-test.ts';
 import { contextOf } from './protocol-under-test.ts';
 import { AMQP, KAFKA, MQTT, NATS, type SecuredBroker } from './secured-brokers-under-test.ts';
 
@@ -101,17 +101,3 @@ describe.each([KAFKA, AMQP, NATS, MQTT])('a broker over TLS: $name', (kind) => {
     });
   });
 });
-
-/** The id of the first event. */
-async function takenFrom(source: EventSource): Promise<string | undefined> {
-  const ending = new AbortController();
-  try {
-    for await (const { events, acknowledge } of source.read(undefined, ending.signal)) {
-      await acknowledge?.();
-      if (events[0]) return events[0].id;
-    }
-    return undefined;
-  } finally {
-    ending.abort();
-  }
-}

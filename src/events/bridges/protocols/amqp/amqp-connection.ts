@@ -3,11 +3,12 @@ import type { ChannelModel } from 'amqplib';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { BridgeContext } from '../../port/protocol.ts';
 import { certificateFailure } from '../certificate-failure.ts';
+import { shownCertificate, type TlsSetting } from '../client-certificate.ts';
 
 export interface AmqpServer {
   readonly host: string;
   readonly port?: number;
-  readonly tls?: boolean;
+  readonly tls?: TlsSetting;
   readonly vhost?: string;
   readonly username?: string;
   readonly password?: string;
@@ -17,38 +18,41 @@ const CONNECT_MS = 10_000;
 const HEARTBEAT_S = 20;
 
 /**
- * A connection to an address that was checked. What goes wrong with it later is told by its channels and its end.
+ * A connection to an address that was checked. A certificate without a user name logs in by itself (SASL EXTERNAL). What goes wrong with it later is told by its channels and its end.
  *
  * @throws AiosError `bridges.unreachable`, `bridges.refused`, `bridges.certificate_refused`, `connectors.egress_refused`
  */
-export async function connectAmqp({ egress }: BridgeContext, server: AmqpServer): Promise<ChannelModel> {
-  const {
-    host,
-    tls = false,
-    port = tls ? 5671 : 5672,
-    vhost = '/',
-    username = 'guest',
-    password = 'guest',
-  } = server;
+export async function connectAmqp(
+  { egress, clock }: BridgeContext,
+  server: AmqpServer,
+): Promise<ChannelModel> {
+  const { host, tls = false, port = tls ? 5671 : 5672, vhost = '/' } = server;
   const [first] = await egress.addresses(host, port);
-  const { connect } = await import('amqplib');
-  const to = { hostname: first!.address, port, username, password, vhost, heartbeat: HEARTBEAT_S };
+  const shown = shownCertificate(tls, `${host}:${port}`, clock);
+  const { connect, credentials } = await import('amqplib');
+  const { username = 'guest', password = 'guest' } = server;
+  const isNamedByCertificate = shown !== undefined && server.username === undefined;
+  const to = { hostname: first!.address, port, vhost, heartbeat: HEARTBEAT_S };
   try {
     const connection = await connect(
       { ...to, protocol: tls ? 'amqps' : 'amqp' },
-      { timeout: CONNECT_MS, noDelay: true, ...(tls && isIP(host) === 0 ? { servername: host } : {}) },
+      {
+        ...{ timeout: CONNECT_MS, noDelay: true, ...shown },
+        ...(tls && isIP(host) === 0 ? { servername: host } : {}),
+        credentials: isNamedByCertificate ? credentials.external() : credentials.plain(username, password),
+      },
     );
     connection.on('error', () => {}); // its end is told, too
     return connection;
   } catch (error) {
-    throw amqpFailure(error, `${host}:${port}`);
+    throw amqpFailure(error, `${host}:${port}`, tls);
   }
 }
 
 /** What the library threw, as AIOS tells it. */
-export function amqpFailure(error: unknown, place: string): AiosError {
+export function amqpFailure(error: unknown, place: string, tls: TlsSetting | undefined): AiosError {
   if (error instanceof AiosError) return error;
-  const untrusted = certificateFailure(error, place);
+  const untrusted = certificateFailure(error, place, tls);
   if (untrusted) return untrusted;
   const { message = String(error), code } = error as { message?: string; code?: unknown };
   const detail = `${place}: ${message || String(code)}`;

@@ -1,9 +1,10 @@
 import type { BridgeProtocol } from '../../port/protocol.ts';
+import { TLS_SETTING } from '../client-certificate.ts';
 
 const server = {
   host: { type: 'string', minLength: 1 },
   port: { type: 'integer', minimum: 1, maximum: 65_535 },
-  tls: { type: 'boolean' },
+  tls: TLS_SETTING,
   vhost: { type: 'string', minLength: 1 },
   username: { type: 'string', minLength: 1 },
   // A definition is kept and shown for ever: it names the secret.

@@ -50,7 +50,7 @@ export function amqpSink(context: SinkContext, settings: JsonObject): EventSink 
         return { undone: [] };
       } catch (error) {
         await forget();
-        throw amqpFailure(error, place);
+        throw amqpFailure(error, place, server.tls);
       }
     },
     close: forget,

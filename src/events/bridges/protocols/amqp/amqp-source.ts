@@ -27,7 +27,7 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
         const channel = await connection.createChannel();
         yield* new QueueReader(channel, server, context).read(signal);
       } catch (error) {
-        throw amqpFailure(error, server.queue);
+        throw amqpFailure(error, server.queue, server.tls);
       } finally {
         await connection.close().catch(() => {}); // it may be gone
       }

@@ -1,14 +1,18 @@
 import type { LookupAddress } from 'node:dns';
+import { EventEmitter } from 'node:events';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Base, BaseOptions, Broker, Consumer, Producer } from '@platformatic/kafka';
+import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { BridgeContext } from '../../port/protocol.ts';
+import { shownCertificate, type TlsSetting } from '../client-certificate.ts';
+import { kafkaFailure } from './kafka-failure.ts';
 
 export interface KafkaSettings {
   /** `host:port` */
   readonly brokers: readonly string[];
   readonly topic: string;
-  readonly tls?: boolean;
+  readonly tls?: TlsSetting;
   readonly sasl?: {
     mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
     username: string;
@@ -16,7 +20,8 @@ export interface KafkaSettings {
   };
 }
 
-type Ask<From> = (from: From | undefined, done: (error: Error | null, connection?: unknown) => void) => void;
+type Done = (error: Error | null, connection?: unknown) => void;
+type Ask<From> = (from: From | undefined, done: Done) => void;
 
 const CONNECT_MS = 5_000;
 const REQUEST_MS = 30_000;
@@ -30,9 +35,23 @@ export class KafkaClients {
   /** What the names of brokers resolved to when they were checked. */
   readonly #addresses = new Map<string, readonly LookupAddress[]>();
 
+  readonly #watched = new WeakSet<EventEmitter>();
+  /** What ended a connection that stood. */
+  #ended: unknown;
+
   constructor(context: BridgeContext, settings: JsonObject) {
     this.#context = context;
     this.#settings = settings as unknown as KafkaSettings;
+  }
+
+  /**
+   * What a client threw, as AIOS tells it. A broker refuses a certificate of ours only once the connection stands: all that the library says of it then is that it was closed.
+   */
+  failureOf(error: unknown): AiosError {
+    const failure = kafkaFailure(error, this.#settings);
+    const ended = this.#ended === undefined ? undefined : kafkaFailure(this.#ended, this.#settings);
+    this.#ended = undefined;
+    return failure.code === 'bridges.unreachable' && ended ? ended : failure;
   }
 
   get topic(): string {
@@ -54,6 +73,7 @@ export class KafkaClients {
 
   #options(): BaseOptions {
     const { brokers, tls, sasl } = this.#settings;
+    const shown = shownCertificate(tls, brokers.join(', '), this.#context.clock);
     return {
       clientId: `aios-${this.#context.name}`,
       bootstrapBrokers: [...brokers],
@@ -62,7 +82,7 @@ export class KafkaClients {
       metadataMaxAge: METADATA_MS,
       retries: 2,
       retryDelay: 200,
-      ...(tls ? { tls: { lookup: this.#lookup }, tlsServerName: brokers.some(isNamed) } : {}),
+      ...(tls ? { tls: { ...shown, lookup: this.#lookup }, tlsServerName: brokers.some(isNamed) } : {}),
       ...(sasl ? { sasl } : {}),
     };
   }
@@ -72,18 +92,27 @@ export class KafkaClients {
     const pool = client.connections;
     const get = pool.get.bind(pool) as Ask<Broker>;
     const getFirstAvailable = pool.getFirstAvailable.bind(pool) as Ask<Broker[]>;
+    const watched = (done: Done) => (error: Error | null, connection?: unknown) => {
+      if (connection instanceof EventEmitter && !this.#watched.has(connection)) {
+        this.#watched.add(connection);
+        connection.on('error', (ended) => {
+          this.#ended = ended;
+        });
+      }
+      done(error, connection);
+    };
     // Inside the library both are called with a callback; a refusal is told to it as any failure is.
     const guarded: { get: Ask<Broker>; getFirstAvailable: Ask<Broker[]> } = {
       get: (broker, done) => {
         if (broker === undefined) get(broker, done);
-        else this.#checked(broker).then((to) => get(to, done), done);
+        else this.#checked(broker).then((to) => get(to, watched(done)), done);
       },
       getFirstAvailable: (brokers = [], done) => {
         void Promise.allSettled(brokers.map((broker) => this.#checked(broker))).then((settled) => {
           const usable = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
           const refused = settled.find((one) => one.status === 'rejected');
           if (usable.length === 0 && refused) done(refused.reason as Error);
-          else getFirstAvailable(usable, done);
+          else getFirstAvailable(usable, watched(done));
         });
       },
     };

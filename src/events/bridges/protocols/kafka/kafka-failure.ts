@@ -1,5 +1,6 @@
 import { AiosError } from '../../../../kernel/errors.ts';
 import { certificateFailure } from '../certificate-failure.ts';
+import type { TlsSetting } from '../client-certificate.ts';
 
 /** Names of Kafka's errors that say "not you". */
 const REFUSED = new Set([
@@ -13,6 +14,11 @@ const REFUSED = new Set([
 ]);
 /** Errors of Node's sockets and resolver, and those of the library for a broker that does not answer. */
 const UNREACHABLE = /^(E[A-Z_]+|PLT_KFK_NETWORK|PLT_KFK_TIMEOUT)$/;
+
+interface Settings {
+  readonly topic: string;
+  readonly tls?: TlsSetting;
+}
 
 interface Fault {
   readonly error: Error;
@@ -41,13 +47,13 @@ export function isKafkaError(error: unknown, ...names: readonly string[]): boole
 /**
  * What a client of Kafka threw, as AIOS tells it.
  *
- * @example throw kafkaFailure(error, 'orders') // AiosError bridges.unreachable
+ * @example throw kafkaFailure(error, settings) // AiosError bridges.unreachable
  */
-export function kafkaFailure(error: unknown, topic: string): AiosError {
+export function kafkaFailure(error: unknown, { topic, tls }: Settings): AiosError {
   const faults = faultsOf(error);
   const ours = faults.find((fault) => fault.error instanceof AiosError);
   if (ours) return ours.error as AiosError;
-  const untrusted = certificateFailure(error, topic);
+  const untrusted = certificateFailure(error, topic, tls);
   if (untrusted) return untrusted;
   const last = faults.findLast(({ code, apiId }) => apiId !== '' || UNREACHABLE.test(code)) ?? faults.at(-1);
   const detail = `${topic}: ${last ? last.error.message || last.code : String(error)}`;

@@ -1,4 +1,5 @@
 import type { BridgeProtocol } from '../../port/protocol.ts';
+import { TLS_SETTING } from '../client-certificate.ts';
 
 const settings = {
   type: 'object',
@@ -7,7 +8,7 @@ const settings = {
   properties: {
     brokers: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
     topic: { type: 'string', minLength: 1 },
-    tls: { type: 'boolean' },
+    tls: TLS_SETTING,
     sasl: {
       type: 'object',
       additionalProperties: false,

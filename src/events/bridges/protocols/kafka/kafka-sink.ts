@@ -5,7 +5,7 @@ import type { JsonObject } from '../../../../kernel/json.ts';
 import type { Delivered, EventSink } from '../../port/event-source.ts';
 import type { SinkContext } from '../../port/protocol.ts';
 import { KafkaClients } from './kafka-client.ts';
-import { isKafkaError, kafkaFailure } from './kafka-failure.ts';
+import { isKafkaError } from './kafka-failure.ts';
 
 type Outgoing = MessageToProduce<Buffer, Buffer, Buffer, Buffer>;
 
@@ -62,7 +62,7 @@ export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink
       });
       return [];
     } catch (error) {
-      const failure = kafkaFailure(error, clients.topic);
+      const failure = clients.failureOf(error);
       if (!isKafkaError(error, ...TOO_LARGE)) throw failure;
       if (events.length === 1) {
         const { message: detail } = failure;

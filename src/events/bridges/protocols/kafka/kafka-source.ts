@@ -6,7 +6,7 @@ import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
 import { KafkaClients } from './kafka-client.ts';
-import { isKafkaError, kafkaFailure } from './kafka-failure.ts';
+import { isKafkaError } from './kafka-failure.ts';
 import { fetchPartitions } from './kafka-fetch.ts';
 import { readPartition } from './kafka-records.ts';
 
@@ -36,7 +36,7 @@ export function kafkaSource(context: SourceContext, settings: JsonObject): Event
       try {
         yield* new TopicReader(consumer, clients.topic, context).read(placeOf(from), signal);
       } catch (error) {
-        throw kafkaFailure(error, clients.topic);
+        throw clients.failureOf(error);
       } finally {
         await consumer.close(true).catch(() => {}); // its connections may be gone
       }

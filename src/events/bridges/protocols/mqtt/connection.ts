@@ -2,13 +2,14 @@ import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { IClientOptions, IConnackPacket, MqttClient } from 'mqtt';
 import { AiosError } from '../../../../kernel/errors.ts';
-import type { BridgeEgress } from '../../port/protocol.ts';
+import type { BridgeContext } from '../../port/protocol.ts';
 import { certificateFailure } from '../certificate-failure.ts';
+import { shownCertificate, type TlsSetting } from '../client-certificate.ts';
 
 export interface MqttServer {
   /** `host:port`. */
   readonly broker: string;
-  readonly tls?: boolean;
+  readonly tls?: TlsSetting;
   readonly username?: string;
   readonly password?: string;
   /** 5 when left out; 3.1.1 has no headers, so no binary mode. */
@@ -33,19 +34,21 @@ const REFUSED = new Set([4, 5, 0x80, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8f, 0x90, 0
  * @throws AiosError `bridges.unreachable`, `bridges.refused`, `connectors.egress_refused`
  */
 export async function connectMqtt(
-  { broker, tls, username, password, version }: MqttServer,
-  egress: BridgeEgress,
+  server: MqttServer,
+  { egress, clock }: Pick<BridgeContext, 'egress' | 'clock'>,
   options: IClientOptions,
   prepare: (client: MqttClient) => void = () => {},
 ): Promise<MqttConnection> {
+  const { broker, tls, username, password, version } = server;
   const { hostname, port: digits } = new URL(`mqtt://${broker}`);
   const host = hostname.replace(/^\[|\]$/g, '');
   const port = Number(digits) || (tls ? 8883 : 1883);
   const [to] = await egress.addresses(host, port);
   const { MqttClient } = await import('mqtt');
   const at = { host: to!.address, port, noDelay: true };
+  const secured = { ...at, ...shownCertificate(tls, broker, clock) };
   const client = new MqttClient(
-    () => (tls ? connectTls(isIP(host) === 0 ? { ...at, servername: host } : at) : connectTcp(at)),
+    () => (tls ? connectTls(isIP(host) === 0 ? { ...secured, servername: host } : secured) : connectTcp(at)),
     {
       ...(username === undefined ? {} : { username }),
       ...(password === undefined ? {} : { password }),
@@ -68,7 +71,7 @@ export async function connectMqtt(
   const first = await Promise.race([connected, ended.then((error) => ({ error }))]);
   if ('error' in first) {
     endMqtt(client);
-    throw mqttError(first.error, broker);
+    throw mqttError(first.error, server);
   }
   return { client, connack: first, ended };
 }
@@ -85,13 +88,13 @@ export function endMqtt(client: MqttClient): void {
 }
 
 /** What the broker or the connection said, as an error of ours. */
-export function mqttError(error: unknown, what: string): AiosError {
+export function mqttError(error: unknown, { broker, tls }: Pick<MqttServer, 'broker' | 'tls'>): AiosError {
   if (error instanceof AiosError) return error;
-  const untrusted = certificateFailure(error, what);
+  const untrusted = certificateFailure(error, broker, tls);
   if (untrusted) return untrusted;
   const { code, message } = error as { code?: unknown; message?: string };
   const said = message || String(code ?? error);
-  const detail = `${what}: ${said}${typeof code === 'number' ? ` (reason code ${code})` : ''}`;
+  const detail = `${broker}: ${said}${typeof code === 'number' ? ` (reason code ${code})` : ''}`;
   const isRefusal = typeof code === 'number' && REFUSED.has(code);
   return new AiosError(isRefusal ? 'bridges.refused' : 'bridges.unreachable', { detail, cause: error });
 }

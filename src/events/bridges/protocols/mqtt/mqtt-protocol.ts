@@ -2,6 +2,7 @@ import { AiosError } from '../../../../kernel/errors.ts';
 import { compileExpression } from '../../../../kernel/expressions.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { BridgeProtocol } from '../../port/protocol.ts';
+import { TLS_SETTING } from '../client-certificate.ts';
 import { type MqttSinkSettings, mqttSink } from './sink.ts';
 import { type MqttSourceSettings, mqttSource } from './source.ts';
 
@@ -11,7 +12,7 @@ const server: JsonObject = {
     type: 'string',
     pattern: '^[^/\\s]+$',
   },
-  tls: { description: 'Whether the connection is one of TLS.', type: 'boolean' },
+  tls: TLS_SETTING,
   username: { type: 'string' },
   // A definition is kept and shown for ever: it names the secret.
   password: { type: 'string', pattern: '\\$\\{secrets\\.' },

@@ -57,7 +57,7 @@ export function mqttSink(context: SinkContext, settings: MqttSinkSettings): Even
         return { undone: [], refused };
       } catch (error) {
         await publisher.close();
-        throw mqttError(error, settings.broker);
+        throw mqttError(error, settings);
       }
     },
   };
@@ -120,7 +120,7 @@ class Publisher {
   }
 
   async #open(): Promise<Opened> {
-    const { client, ended } = await connectMqtt(this.#settings, this.#context.egress, { clean: true });
+    const { client, ended } = await connectMqtt(this.#settings, this.#context, { clean: true });
     const opened: Opened = { client, end: undefined, lose: () => {} };
     void ended.then((error) => {
       opened.end = { error };

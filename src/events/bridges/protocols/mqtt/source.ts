@@ -50,7 +50,7 @@ export function mqttSource(context: SourceContext, settings: MqttSourceSettings)
         await reader.open();
         if (!signal.aborted) yield* reader.read();
       } catch (error) {
-        if (!signal.aborted) throw mqttError(error, settings.broker);
+        if (!signal.aborted) throw mqttError(error, settings);
       } finally {
         signal.removeEventListener('abort', end);
         reader.end();
@@ -77,11 +77,11 @@ class SessionReader {
   }
 
   async open(): Promise<void> {
-    const { name, egress, report } = this.#context;
+    const { name, report } = this.#context;
     const { clientId = `aios-${name}`, broker } = this.#settings;
     const { client, connack, ended } = await connectMqtt(
       this.#settings,
-      egress,
+      this.#context,
       { clientId, clean: false, ...this.#sessionOptions() },
       (made) => {
         this.#client = made;

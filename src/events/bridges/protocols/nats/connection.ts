@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { AiosError } from '../../../../kernel/errors.ts';
-import type { BridgeEgress } from '../../port/protocol.ts';
+import type { BridgeContext } from '../../port/protocol.ts';
 import { certificateFailure } from '../certificate-failure.ts';
+import { shownCertificate, type TlsSetting } from '../client-certificate.ts';
 
 export interface NatsServers {
   /** `host:port`, tried in this order. */
   readonly servers: readonly string[];
-  readonly tls?: boolean;
+  readonly tls?: TlsSetting;
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
@@ -22,7 +23,10 @@ const NATS_PORT = 4222;
  *
  * @throws AiosError `bridges.unreachable` with what each server said, `bridges.refused`, `connectors.egress_refused`
  */
-export async function connectNats(settings: NatsServers, egress: BridgeEgress): Promise<NatsConnection> {
+export async function connectNats(
+  settings: NatsServers,
+  { egress, clock }: Pick<BridgeContext, 'egress' | 'clock'>,
+): Promise<NatsConnection> {
   const { connect } = await import('@nats-io/transport-node');
   const { tls, user, password, token } = settings;
   const faults: string[] = [];
@@ -32,9 +36,12 @@ export async function connectNats(settings: NatsServers, egress: BridgeEgress): 
     const host = hostname.replace(/^\[|\]$/g, '');
     const port = Number(digits) || NATS_PORT;
     const [to] = await egress.addresses(host, port);
+    // The library passes the members of `tls` on to Node, though its types name only files. Whom the certificate has to name: a host, or an address.
+    const named = isIP(host) === 0 ? { servername: host } : { host };
+    const secure: { tls?: object } = tls
+      ? { tls: { ...named, ...shownCertificate(tls, server, clock) } }
+      : {};
     try {
-      // The library passes the members of `tls` on to Node, though its types name only files. Whom the certificate has to name: a host, or an address.
-      const secure: { tls?: object } = tls ? { tls: isIP(host) === 0 ? { servername: host } : { host } } : {};
       return await connect({
         ...secure,
         servers: `${to!.family === 6 ? `[${to!.address}]` : to!.address}:${port}`,
@@ -48,7 +55,7 @@ export async function connectNats(settings: NatsServers, egress: BridgeEgress): 
       });
     } catch (error) {
       if (isRefusal(error)) throw natsError(error, server);
-      untrusted ??= certificateFailure(error, server);
+      untrusted ??= certificateFailure(error, server, tls);
       faults.push(`${server}: ${messageOf(error)}`);
     }
   }

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { BridgeProtocol } from '../../port/protocol.ts';
+import { TLS_SETTING } from '../client-certificate.ts';
 import { type NatsSinkSettings, natsSink } from './sink.ts';
 import { type NatsSourceSettings, natsSource } from './source.ts';
 
@@ -12,7 +13,7 @@ const servers: JsonObject = {
     minItems: 1,
     items: { type: 'string', pattern: '^[^/\\s]+$' },
   },
-  tls: { description: 'Whether the connection is one of TLS.', type: 'boolean' },
+  tls: TLS_SETTING,
   user: { type: 'string' },
   password: SECRET,
   token: SECRET,

@@ -98,7 +98,7 @@ class StreamWriter {
       import('@nats-io/jetstream'),
       import('@nats-io/transport-node'),
     ]);
-    const connection = await connectNats(settings, context.egress);
+    const connection = await connectNats(settings, context);
     try {
       const [manager, client] = [await jetstreamManager(connection), jetstream(connection)];
       const [info] = await manager.streams.list(`${subject}.*`).next();

@@ -28,7 +28,7 @@ export function natsSource(context: SourceContext, settings: NatsSourceSettings)
   return {
     name: context.name,
     async *read(from, signal) {
-      const connection = await connectNats(settings, context.egress);
+      const connection = await connectNats(settings, context);
       const close = () => void connection.close().catch(() => {});
       signal.addEventListener('abort', close, { once: true });
       try {
