@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { testAuthority } from '../../connectors/tls-under-test.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { type RedisUnderTest, redisProgram, startRedis, valkeyProgram } from '../../testing/redis.ts';
+import { startTlsFront } from '../../testing/tls-front.ts';
 import { featureMigrations } from '../migrations.ts';
 import { type NewRow, PostgresOnlineStore } from '../online-store.ts';
 import { onlineStoreConformance } from '../online-store-conformance.ts';
@@ -12,6 +13,7 @@ import { RedisOnlineStore } from './redis-online-store.ts';
 const [redis, valkey] = await Promise.all([redisProgram(), valkeyProgram()]);
 const authority = testAuthority();
 const noRedis = redis && authority ? '' : ' (skipped: it needs openssl, and redis-server from a Debian)';
+const noValkeyTls = valkey && authority ? '' : ' (skipped: it needs openssl, and valkey-server from PyPI)';
 const noValkey = valkey ? '' : ' (skipped: no wheel of valkey-server on PyPI for this machine, or no PyPI)';
 /** What docs/features.md says a user needs. */
 const RIGHTS = '~aios:* +info +mget +get +set +del +time +eval +evalsha';
@@ -23,8 +25,10 @@ afterEach(async () => {
   errors.length = 0;
 });
 
+const fronts: { close(): Promise<void> }[] = [];
 const servers: RedisUnderTest[] = [];
 afterAll(async () => {
+  for (const front of fronts) await front.close();
   for (const { server } of servers) await server.close();
 });
 const started = async (...of: Parameters<typeof startRedis>) => {
@@ -84,45 +88,60 @@ describe.skipIf(!valkey)(`over Valkey${noValkey}`, async () => {
   );
 });
 
-describe.skipIf(!redis || !authority)(`over Redis with TLS${noRedis}`, async () => {
-  const trusted = getCACertificates('default');
-  const user = { name: 'aios', rights: RIGHTS };
-  const server = redis && authority && (await started(redis, { certificate: authority, user }));
-  let database: TestDatabase;
-  beforeAll(async () => {
-    setDefaultCACertificates([...trusted, await readFile(authority!.caFile, 'utf8')]);
-    database = await createTestDatabase(featureMigrations);
-  });
-  afterAll(async () => {
-    setDefaultCACertificates(trusted);
-    await database?.close();
-  });
+const user = { name: 'aios', rights: RIGHTS };
+const redisUrl = async () => (await started(redis!, { certificate: authority!, user })).url;
+/** No wheel of Valkey, and no package of this Debian, has TLS built in. */
+const valkeyUrl = async () => {
+  const { server } = await started(valkey!, { user });
+  const front = await startTlsFront(server.port, authority!);
+  fronts.push(front);
+  return `rediss://aios:secret@127.0.0.1:${front.port}`;
+};
 
-  onlineStoreConformance('Redis with TLS', (of) => storeOver(of, server!.url).store);
-  answersAlone(
-    () => database,
-    () => server!.url,
-  );
+describe.each([
+  { name: `Redis with TLS${noRedis}`, isHere: Boolean(redis && authority), open: redisUrl },
+  { name: `Valkey behind TLS${noValkeyTls}`, isHere: Boolean(valkey && authority), open: valkeyUrl },
+])('over $name', ({ name, isHere, open }) => {
+  describe.skipIf(!isHere)('', () => {
+    const trusted = getCACertificates('default');
+    let server: { url: string };
+    let database: TestDatabase;
+    beforeAll(async () => {
+      server = { url: await open() };
+      setDefaultCACertificates([...trusted, await readFile(authority!.caFile, 'utf8')]);
+      database = await createTestDatabase(featureMigrations);
+    });
+    afterAll(async () => {
+      setDefaultCACertificates(trusted);
+      await database?.close();
+    });
 
-  it.each([
-    ['a wrong password', () => server!.url.replace('secret', 'wrong'), /WRONGPASS/],
-    ['a wrong user', () => server!.url.replace('aios', 'nobody'), /WRONGPASS/],
-    ['plain text', () => server!.url.replace('rediss', 'redis'), /closed|ECONNRESET|EPIPE/i],
-  ])('leaves features to Postgres, and says why, with %s', async (_, url, why) => {
-    const askedToRead = await written(database, url());
-    expect(await askedToRead()).toBe(1);
-    expect(errors.join('\n')).toMatch(why);
-  });
+    onlineStoreConformance(name, (of) => storeOver(of, server.url).store);
+    answersAlone(
+      () => database,
+      () => server.url,
+    );
 
-  it('leaves features to Postgres where the certificate is of an authority that nobody named, and says so', async () => {
-    const known = getCACertificates('default');
-    setDefaultCACertificates(trusted);
-    try {
-      const askedToRead = await written(database, server!.url);
+    it.each([
+      ['a wrong password', () => server.url.replace('secret', 'wrong'), /WRONGPASS/],
+      ['a wrong user', () => server.url.replace('aios', 'nobody'), /WRONGPASS/],
+      ['plain text', () => server.url.replace('rediss', 'redis'), /closed|ECONNRESET|EPIPE/i],
+    ])('leaves features to Postgres, and says why, with %s', async (_, url, why) => {
+      const askedToRead = await written(database, url());
       expect(await askedToRead()).toBe(1);
-      expect(errors.join('\n')).toMatch(/unable to verify the first certificate/);
-    } finally {
-      setDefaultCACertificates(known);
-    }
+      expect(errors.join('\n')).toMatch(why);
+    });
+
+    it('leaves features to Postgres where the certificate is of an authority that nobody named, and says so', async () => {
+      const known = getCACertificates('default');
+      setDefaultCACertificates(trusted);
+      try {
+        const askedToRead = await written(database, server.url);
+        expect(await askedToRead()).toBe(1);
+        expect(errors.join('\n')).toMatch(/unable to verify the first certificate/);
+      } finally {
+        setDefaultCACertificates(known);
+      }
+    });
   });
 });
