@@ -186,6 +186,10 @@ describe('the stock npm client of OpenAI', () => {
       param: 'model',
     });
     await expect(client.models.retrieve('nobody')).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    await expect(client.responses.create({ model: 'assistant', input: 'x' })).rejects.toMatchObject({
+      status: 404,
+      message: expect.stringContaining('POST /v1/chat/completions'),
+    });
     await expect(client.chat.completions.create({ model: 'assistant', messages: [] })).rejects.toMatchObject({
       status: 400,
       code: 'request.invalid',

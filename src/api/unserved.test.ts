@@ -32,8 +32,12 @@ describe('an extension of the protocol that is not served', () => {
     ['GET', '/v2/systemsharedmemory/status', 'binary_tensor_data'],
     ['POST', '/v2/systemsharedmemory/region/a/register', 'binary_tensor_data'],
     ['POST', '/v2/cudasharedmemory/unregister', 'binary_tensor_data'],
+    ['POST', '/v2/models/add-sub/generate', '/v1/chat/completions'],
+    ['POST', '/v2/models/add-sub/versions/1/generate_stream', '/v1/chat/completions'],
   ])('is told by HTTP, where clients look for it: %s %s', async (method, path, instead) => {
-    const body = method === 'POST' ? JSON.stringify({ key: 'value' }) : null;
+    const isPost = method === 'POST';
+    // Bytes without a content type, as the stock clients send them.
+    const body = isPost ? new TextEncoder().encode('{"key":') : null;
     const response = await fetch(http.url + path, { method, body });
     const problem = (await response.json()) as Record<string, string>;
     expect([response.status, problem.code]).toEqual([501, CODE]);

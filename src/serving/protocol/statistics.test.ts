@@ -1,11 +1,13 @@
 import { expect, it } from 'vitest';
 import { modelStatistics } from './statistics.ts';
 
-it('tells counts and nanoseconds in the words of the extension: refused requests have failed, hits of the cache took no time', () => {
+it('tells counts and nanoseconds in the words of the extension: refused requests have failed, hits of the cache have succeeded and took no time', () => {
   const counted = {
     rows: 12,
     batches: 3,
     refused: 2,
+    residentBytes: 4096,
+    device: 'gpu' as const,
     lastInferenceMs: 1_700_000_000_000,
     success: { count: 10, ms: 25.5 },
     fail: { count: 1, ms: 4 },
@@ -22,9 +24,9 @@ it('tells counts and nanoseconds in the words of the extension: refused requests
     inference_count: 12,
     execution_count: 3,
     inference_stats: {
-      success: { count: 10, ns: 25_500_000 },
+      success: { count: 17, ns: 25_500_000 },
       fail: { count: 3, ns: 4_000_000 },
-      queue: { count: 10, ns: 1_000_000 },
+      queue: { count: 17, ns: 1_000_000 },
       compute_input: { count: 10, ns: 2_000_000 },
       compute_infer: { count: 10, ns: 20_000_000 },
       compute_output: { count: 10, ns: 2_500_000 },
@@ -39,7 +41,13 @@ it('tells counts and nanoseconds in the words of the extension: refused requests
         compute_output: { count: 3, ns: 750_000 },
       },
     ],
+    memory_usage: [{ type: 'GPU', id: 0, byte_size: 4096 }],
   });
   const withoutCache = modelStatistics('risk', 3, counted).inference_stats;
-  expect(withoutCache).toMatchObject({ cache_hit: { count: 0 }, cache_miss: { count: 0 } });
+  expect(withoutCache).toMatchObject({
+    success: { count: 10 },
+    cache_hit: { count: 0 },
+    cache_miss: { count: 0 },
+  });
+  expect(modelStatistics('risk', 4)).toMatchObject({ inference_count: 0, memory_usage: [] });
 });

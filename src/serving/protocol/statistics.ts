@@ -14,6 +14,9 @@ interface CountedModel {
   readonly refused: number;
   /** Of the response cache, where the version has one. */
   readonly cache?: { readonly hits: number; readonly misses: number } | null;
+  /** Of its replicas; 0 where it is not measured. */
+  readonly residentBytes: number;
+  readonly device: 'cpu' | 'gpu' | undefined;
   /** Epoch milliseconds; 0 before the first. */
   readonly lastInferenceMs: number;
   readonly success: Durations;
@@ -36,6 +39,8 @@ const NOTHING: CountedModel = {
   rows: 0,
   batches: 0,
   refused: 0,
+  residentBytes: 0,
+  device: undefined,
   lastInferenceMs: 0,
   success: NONE,
   fail: NONE,
@@ -54,6 +59,9 @@ const NOTHING: CountedModel = {
  */
 export function modelStatistics(name: string, version: number | string, counted = NOTHING): JsonObject {
   const duration = ({ count, ms }: Durations) => ({ count, ns: Math.round(ms * 1e6) });
+  // The extension counts answers of the cache among those that succeeded and those that passed the queue; they took no time worth counting.
+  const hits = counted.cache?.hits ?? 0;
+  const withHits = ({ count, ms }: Durations) => duration({ count: count + hits, ms });
   return {
     name,
     version: String(version),
@@ -61,14 +69,13 @@ export function modelStatistics(name: string, version: number | string, counted 
     inference_count: counted.rows,
     execution_count: counted.batches,
     inference_stats: {
-      success: duration(counted.success),
+      success: withHits(counted.success),
       fail: duration({ count: counted.fail.count + counted.refused, ms: counted.fail.ms }),
-      queue: duration(counted.queue),
+      queue: withHits(counted.queue),
       compute_input: duration(counted.computeInput),
       compute_infer: duration(counted.computeInfer),
       compute_output: duration(counted.computeOutput),
-      // An answer that was kept takes no time worth counting.
-      cache_hit: duration({ count: counted.cache?.hits ?? 0, ms: 0 }),
+      cache_hit: duration({ count: hits, ms: 0 }),
       cache_miss: duration({ count: counted.cache?.misses ?? 0, ms: 0 }),
     },
     batch_stats: counted.batchSizes.map(
@@ -79,5 +86,9 @@ export function modelStatistics(name: string, version: number | string, counted 
         compute_output: duration({ count, ms: computeOutputMs }),
       }),
     ),
+    memory_usage:
+      counted.residentBytes > 0
+        ? [{ type: counted.device === 'gpu' ? 'GPU' : 'CPU', id: 0, byte_size: counted.residentBytes }]
+        : [],
   };
 }

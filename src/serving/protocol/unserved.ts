@@ -2,7 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 
 /*
  * Extensions of Triton that its clients may ask for and that are not served (triton-inference-server/server, docs/protocol: extension_trace,
- * extension_logging, extension_shared_memory). A client that asks is told what does the same here, whatever its door.
+ * extension_logging, extension_shared_memory, extension_generate). A client that asks is told what does the same here, whatever its door.
  */
 const SHARED_MEMORY =
   'there is no shared memory with clients; send tensors in the request, over HTTP by the extension binary_tensor_data, over gRPC as raw_input_contents';
@@ -12,6 +12,8 @@ const INSTEAD = {
   logging: 'the log is set up at the start: AIOS_LOG names the lowest level',
   system_shared_memory: SHARED_MEMORY,
   cuda_shared_memory: SHARED_MEMORY,
+  generate:
+    'language models are asked at /v1/chat/completions, in the protocol of OpenAI, whole or as a stream; models with tensors at /v2/models/{name}/infer',
 } as const;
 
 type UnservedExtension = keyof typeof INSTEAD;
@@ -20,6 +22,10 @@ type UnservedExtension = keyof typeof INSTEAD;
 export const UNSERVED_PATHS: readonly (readonly [url: string, extension: UnservedExtension])[] = [
   ['/v2/trace/setting', 'trace'],
   ['/v2/models/:name/trace/setting', 'trace'],
+  ['/v2/models/:name/generate', 'generate'],
+  ['/v2/models/:name/generate_stream', 'generate'],
+  ['/v2/models/:name/versions/:version/generate', 'generate'],
+  ['/v2/models/:name/versions/:version/generate_stream', 'generate'],
   ['/v2/logging', 'logging'],
   ['/v2/systemsharedmemory/*', 'system_shared_memory'],
   ['/v2/cudasharedmemory/*', 'cuda_shared_memory'],
