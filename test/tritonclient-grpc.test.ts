@@ -54,6 +54,9 @@ describe.skipIf(!python)(
             name: 'add-sub',
             max_batch_size: 8,
             input: [{ name: 'INPUT0', data_type: 'TYPE_FP32', dims: ['4'] }, { name: 'INPUT1' }],
+            instance_group: [{ count: 1, kind: 'KIND_CPU' }],
+            dynamic_batching: { priority_levels: '5', default_priority_level: '3' },
+            response_cache: {},
           },
         },
         statistics: {

@@ -17,7 +17,7 @@ import { createAdmission } from './grpc-admission.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
-import { GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
+import { type ConfigMessage, GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
 import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
@@ -105,7 +105,7 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
       }),
     ],
   });
-  server.addService(services.inference, inferenceHandlers(options, calls, services.dataTypes));
+  server.addService(services.inference, inferenceHandlers(options, calls, services.configMessage));
   server.addService(services.health, {
     Check: calls.unary('public', (request: { service: string }) => health.check(request)),
     Watch: (call: ServerWritableStream<{ service: string }, { status: number }>) => {
@@ -182,11 +182,11 @@ function credentialsOf(
 function inferenceHandlers(
   options: GrpcDoorOptions,
   calls: GrpcCalls,
-  dataTypes: Readonly<Record<string, number>>,
+  configMessage: ConfigMessage,
 ): UntypedServiceImplementation {
   const { serving, version, isReady } = options;
   const inference = new GrpcInference(serving, calls, options.limits.inferenceStreamsMax);
-  const models = new GrpcModels(options, dataTypes);
+  const models = new GrpcModels(options, configMessage);
   return {
     ServerLive: calls.unary('public', () => ({ live: true })),
     ServerReady: calls.unary('public', async () => ({ ready: await isReady().catch(() => false) })),

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../kernel/json.ts';
 import { modelConfig } from '../serving/protocol/model-config.ts';
 import { modelMetadata } from '../serving/protocol/open-inference.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
@@ -17,17 +18,19 @@ export interface GrpcModelsDependencies extends RepositoryDependencies {
   readonly serving: RepositoryDependencies['serving'] & Pick<Serving, 'statistics'>;
 }
 
+/** A model's configuration as its message. */
+export type ConfigMessage = (config: JsonObject) => object;
+
 /** What gRPC tells of the models: ready, metadata, configuration, statistics, and the repository. */
 export class GrpcModels {
   readonly #deps: GrpcModelsDependencies;
   readonly #repository: ModelRepository;
-  readonly #dataTypes: Readonly<Record<string, number>>;
+  readonly #configMessage: ConfigMessage;
 
-  /** @param dataTypes numbers of the configuration's data types, by name */
-  constructor(dependencies: GrpcModelsDependencies, dataTypes: Readonly<Record<string, number>>) {
+  constructor(dependencies: GrpcModelsDependencies, configMessage: ConfigMessage) {
     this.#deps = dependencies;
     this.#repository = new ModelRepository(dependencies);
-    this.#dataTypes = dataTypes;
+    this.#configMessage = configMessage;
   }
 
   /** @throws AiosError `models.unknown_model`, `models.unknown_version`, as the others do */
@@ -44,14 +47,9 @@ export class GrpcModels {
     );
   };
 
-  readonly config = ({ name, version }: Named) => {
-    const { input, output, ...config } = modelConfig(
-      this.#deps.models.resolve(name, version || undefined),
-    ) as unknown as Config;
-    const numbered = (tensors: Config['input']) =>
-      tensors.map((tensor) => ({ ...tensor, data_type: this.#dataTypes[tensor.data_type] }));
-    return { config: { ...config, input: numbered(input), output: numbered(output) } };
-  };
+  readonly config = ({ name, version }: Named) => ({
+    config: this.#configMessage(modelConfig(this.#deps.models.resolve(name, version || undefined))),
+  });
 
   readonly statistics = ({ name, version }: Named) => ({
     model_stats: this.#repository.statistics(name || undefined, version || undefined),
@@ -69,9 +67,4 @@ export class GrpcModels {
     await this.#repository.unload(model_name, caller);
     return {};
   };
-}
-
-interface Config {
-  readonly input: readonly { readonly data_type: string }[];
-  readonly output: readonly { readonly data_type: string }[];
 }

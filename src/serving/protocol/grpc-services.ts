@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Type } from 'protobufjs';
+import type { JsonObject } from '../../kernel/json.ts';
 
 /** One method, in the form that grpc-js takes. */
 interface GrpcMethod {
@@ -18,8 +19,8 @@ export type GrpcService = Readonly<Record<string, GrpcMethod>>;
 interface GrpcServices {
   readonly inference: GrpcService;
   readonly health: GrpcService;
-  /** Numbers of the configuration's data types, by name. */
-  readonly dataTypes: Readonly<Record<string, number>>;
+  /** A model's configuration as its message: enumerations by number. */
+  readonly configMessage: (config: JsonObject) => object;
 }
 
 let loading: Promise<GrpcServices> | undefined;
@@ -62,10 +63,11 @@ async function load(): Promise<GrpcServices> {
       }),
     );
   };
+  const config = root.lookupType('inference.ModelConfig');
   return {
     inference: serviceOf('inference.GRPCInferenceService'),
     health: serviceOf('grpc.health.v1.Health'),
-    dataTypes: root.lookupEnum('inference.DataType').values,
+    configMessage: (told) => config.fromObject(told),
   };
 }
 
