@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { grpcSettings } from './api/grpc-settings.ts';
-import type { App, AppOptions } from './app.ts';
+import type { App } from './app.ts';
 import { EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
 import { AiosError } from './kernel/errors.ts';
-import { limitsFrom } from './kernel/limits.ts';
+import { requireFreePort, startFault } from './start-faults.ts';
+import { startSettings } from './start-settings.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CONSOLE_DIR = join(ROOT, 'console', 'dist');
@@ -33,6 +34,13 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
       detail: 'A worker applies no project: the process with the API does, or `aios apply`.',
     });
   }
+  const settings = startSettings(process.env, role);
+  const grpc = role === 'worker' ? undefined : grpcSettings(process.env, settings.port);
+  const folder = example ? await exampleFolder(example) : project;
+  const files = folder === undefined ? undefined : await readProject(folder); // a wrong folder is told before anything is started
+  const live = example && folder ? await importExample(folder) : undefined;
+  for (const fault of settings.unknown) process.stderr.write(`! ${fault}\n`);
+  await requireFreePort(settings);
   const progress = createProgress();
   const { createApp } = await import('./app.ts');
   const ended = new AbortController();
@@ -41,18 +49,22 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     ended.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  const dataDir = resolve(process.env.AIOS_DATA_DIR ?? '.aios');
-  const folder = example ? await exampleFolder(example) : project;
-  const live = example && folder ? await importExample(folder) : undefined;
+  const { dataDir } = settings;
   const closers: (() => Promise<void>)[] = [];
   try {
     const systems = await live?.startSystems(dataDir);
     if (systems) closers.push(() => systems.stop());
-    const app = await createApp(appOptions(dataDir, role, progress.say));
+    const app = await createApp({
+      ...settings,
+      role,
+      grpc,
+      adminKey: process.env.AIOS_ADMIN_KEY,
+      consoleDir: CONSOLE_DIR,
+      onProgress: progress.say,
+    });
     closers.push(() => app.stop());
-    if (folder) {
+    if (folder && files) {
       progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
-      const files = await readProject(folder);
       await app.apply(files.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') })));
     }
     const stream = await live?.startStream(app);
@@ -65,6 +77,8 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
     process.stderr.write('\nStopping: finishing what is under way …\n');
+  } catch (error) {
+    throw startFault(error, settings);
   } finally {
     progress.end();
     // The stream first and the systems last: what is under way may still call them.
@@ -72,29 +86,6 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   }
   process.stderr.write('Stopped. Everything that was accepted is in the database.\n');
   return EXIT.ok;
-}
-
-function appOptions(
-  dataDir: string,
-  role: StartOptions['role'],
-  onProgress: (stage: string) => void,
-): AppOptions {
-  const { env } = process;
-  // Beside the process with the API on one machine: a port of its own, a free one unless it is named.
-  const port = role === 'worker' ? (env.AIOS_WORKER_PORT ?? 0) : (env.AIOS_PORT ?? 7700);
-  return {
-    dataDir,
-    role,
-    databaseUrl: env.AIOS_DATABASE_URL,
-    host: env.AIOS_HOST ?? '127.0.0.1',
-    port: Number(port),
-    grpc: role === 'worker' ? undefined : grpcSettings(env, Number(port)),
-    adminKey: env.AIOS_ADMIN_KEY,
-    publicUrl: env.AIOS_PUBLIC_URL,
-    limits: limitsFrom(env.AIOS_LIMITS),
-    consoleDir: CONSOLE_DIR,
-    onProgress,
-  };
 }
 
 async function importExample(folder: string): Promise<Example> {

@@ -57,7 +57,7 @@ function createRetention(
 ): Retention {
   const unread = process.env.AIOS_EVENTS_UNREAD ?? 'keep';
   if (unread !== 'keep' && unread !== 'drop')
-    throw new AiosError('request.invalid', {
+    throw new AiosError('start.setting', {
       detail: `AIOS_EVENTS_UNREAD: “${unread}” is neither keep nor drop.`,
     });
   return new Retention({

@@ -50,3 +50,14 @@ it('refuses what is no key before anything is written', async () => {
   expect(await readFile(file(), 'utf8')).toBe('secret\n');
   expect(ensured).toEqual([]);
 });
+
+it('leaves the file alone that holds the key already: a disk that is full must not empty it', async () => {
+  await openAdminKey(folder, undefined, access);
+  const { ino, mtimeMs } = await stat(file());
+  await openAdminKey(folder, undefined, access);
+  expect(await stat(file())).toMatchObject({ ino, mtimeMs });
+  // Where it does change, no reader meets half of it: another file takes its place.
+  await openAdminKey(folder, newSecret('key'), access);
+  expect((await stat(file())).ino).not.toBe(ino);
+  expect(await readdir(folder)).toEqual(['admin.key']);
+});

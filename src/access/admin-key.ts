@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError } from '../kernel/errors.ts';
 import type { Access } from './access.ts';
@@ -21,7 +21,8 @@ export async function openAdminKey(
 ): Promise<string> {
   const file = join(dataDir, 'admin.key');
   const preset = given?.trim() || undefined;
-  const kept = preset ?? ((await readFile(file, 'utf8').catch(() => undefined))?.trim() || undefined);
+  const inFile = (await readFile(file, 'utf8').catch(() => undefined))?.trim() || undefined;
+  const kept = preset ?? inFile;
   if (kept !== undefined && !isSecret(kept, 'key'))
     throw new AiosError('access.key_format', {
       detail: preset
@@ -29,10 +30,17 @@ export async function openAdminKey(
         : `${file} holds no key of the form ${FORM}. Move it away, and the next start makes a new one.`,
     });
   const key = kept ?? newSecret('key');
-  await writeFile(file, `${key}\n`, { mode: 0o600 });
-  await chmod(file, 0o600); // the mode above is that of a new file
+  if (inFile !== key) await replace(file, key);
+  await chmod(file, 0o600); // of a file that was there already
 
   // Given by whoever runs AIOS, it is the one that counts; made here, another process over this database may have made its own.
   await access.ensureAdminKey(key, preset !== undefined);
   return key;
+}
+
+/** The file is put in its place whole: a start that the disk has no room for must leave the only copy of the key as it was. */
+async function replace(file: string, key: string): Promise<void> {
+  const beside = `${file}.new`;
+  await writeFile(beside, `${key}\n`, { mode: 0o600 });
+  await rename(beside, file);
 }

@@ -66,7 +66,7 @@ describe.skipIf(!authority)('the TLS of the gRPC door (needs openssl)', () => {
     ['no authorities of clients', { ...pair, [CLIENTS]: nonsense }, `${CLIENTS} ${nonsense}: It holds no`],
   ])('refuses %s, by the name of the variable', (_, env, detail) => {
     expect(() => grpcSettings(env, 7700)).toThrow(
-      expect.objectContaining({ code: 'request.invalid', message: expect.stringContaining(detail) }),
+      expect.objectContaining({ code: 'start.setting', message: expect.stringContaining(detail) }),
     );
   });
 

@@ -34,7 +34,7 @@ const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE---
  * The settings of the gRPC door: `AIOS_GRPC_PORT` (the port after that of HTTP when left out, as other inference servers have it; `off` for no
  * door), `AIOS_GRPC_HOST`, and the files of TLS, which are read here.
  *
- * @throws AiosError `request.invalid`, naming the variable: no port, a file that is missing or holds something else, a key of another certificate
+ * @throws AiosError `start.setting`, naming the variable: no port, a file that is missing or holds something else, a key of another certificate
  * @example grpcSettings({ AIOS_GRPC_PORT: '9001' }, 7700) // { host: undefined, port: 9001, isPortDefault: false, tls: undefined }
  */
 export function grpcSettings(env: Environment, httpPort: number): GrpcSettings | undefined {
@@ -52,7 +52,7 @@ export function grpcSettings(env: Environment, httpPort: number): GrpcSettings |
 function portNamed(named: string): number {
   const port = Number(named);
   if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
-  throw new AiosError('request.invalid', { detail: `AIOS_GRPC_PORT: “${named}” is no port; off for none.` });
+  throw new AiosError('start.setting', { detail: `AIOS_GRPC_PORT: “${named}” is no port; off for none.` });
 }
 
 function tlsOf(env: Environment): GrpcTls | undefined {
@@ -61,13 +61,13 @@ function tlsOf(env: Environment): GrpcTls | undefined {
   for (const name of [CERTIFICATE, KEY]) {
     if (env[name]) continue;
     const detail = `${given.join(' and ')} ${given.length > 1 ? 'are' : 'is'} set, and ${name} is not: TLS needs the certificate and its key.`;
-    throw new AiosError('request.invalid', { detail });
+    throw new AiosError('start.setting', { detail });
   }
   const certificates = readPem(env, CERTIFICATE, checkCertificates);
   const key = readPem(env, KEY, createPrivateKey);
   if (!new X509Certificate(certificates).checkPrivateKey(createPrivateKey(key))) {
     const detail = `${KEY} ${env[KEY]} is not the key of the first certificate in ${CERTIFICATE} ${env[CERTIFICATE]}.`;
-    throw new AiosError('request.invalid', { detail });
+    throw new AiosError('start.setting', { detail });
   }
   if (!env[CLIENT_AUTHORITIES]) return { certificates, key };
   return { certificates, key, clientAuthorities: readPem(env, CLIENT_AUTHORITIES, checkCertificates) };
@@ -80,7 +80,7 @@ function readPem(env: Environment, name: string, check: (pem: Buffer) => unknown
     check(pem);
     return pem;
   } catch (error) {
-    throw new AiosError('request.invalid', { detail: `${name} ${file}: ${(error as Error).message}` });
+    throw new AiosError('start.setting', { detail: `${name} ${file}: ${(error as Error).message}` });
   }
 }
 

@@ -7,6 +7,7 @@ import { FEATURE_ERRORS } from './error-rows-features.ts';
 import { GROUND_ERRORS } from './error-rows-ground.ts';
 import { LINEAGE_ERRORS } from './error-rows-lineage.ts';
 import { PATH_ERRORS } from './error-rows-path.ts';
+import { START_ERRORS } from './error-rows-start.ts';
 import { TRAINING_ERRORS } from './error-rows-training.ts';
 
 /**
@@ -15,6 +16,7 @@ import { TRAINING_ERRORS } from './error-rows-training.ts';
  */
 export const ERRORS = {
   ...GROUND_ERRORS,
+  ...START_ERRORS,
   ...PATH_ERRORS,
   ...FEATURE_ERRORS,
   ...DATASET_ERRORS,

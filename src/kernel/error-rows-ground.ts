@@ -55,7 +55,7 @@ export const GROUND_ERRORS = {
   'definition.syntax': row(
     400,
     'The document is not valid YAML or JSON',
-    'See `issues` for file, line and column.',
+    'See `issues` for file, line and column; most often a line stands further in or out than its neighbours.',
   ),
   'definition.invalid': row(
     400,

@@ -11,6 +11,8 @@ export interface Issue {
   column?: number;
   found?: string;
   expected?: string;
+  /** The name that was most likely meant. */
+  meant?: string;
 }
 
 /** RFC 9457 problem details, with the stable `code` and a way forward. */
@@ -84,8 +86,22 @@ export function describeIssue(issue: Issue): string {
   const place = issue.file
     ? `${issue.file}${issue.line === undefined ? '' : `:${issue.line}:${issue.column ?? 1}`} `
     : '';
-  const found = issue.found === undefined ? '' : ` (found ${issue.found})`;
-  return `${place}${issue.path || '/'}: ${issue.message}${found}`;
+  const { message, found, expected, meant } = issue;
+  const notes = [
+    ...(found === undefined ? [] : [`found ${found}`]),
+    ...(expected === undefined || message.includes(expected) ? [] : [`expected ${shortened(expected)}`]),
+    ...(meant === undefined ? [] : [`did you mean ${meant}?`]),
+  ];
+  return `${place}${issue.path || '/'}: ${message}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`;
+}
+
+const EXPECTED_CHARS_MAX = 300; // a step of a flow may have some 20 members, a list of models thousands
+
+/** A list of names, cut between two of them. */
+function shortened(list: string): string {
+  if (list.length <= EXPECTED_CHARS_MAX) return list;
+  const cut = list.lastIndexOf(' ', EXPECTED_CHARS_MAX);
+  return `${list.slice(0, cut > 0 ? cut : EXPECTED_CHARS_MAX)} …`;
 }
 
 /** Whatever was thrown, as an AiosError; what AIOS did not foresee becomes `internal`. */

@@ -180,8 +180,16 @@ describe('limits', () => {
     });
   });
 
-  it.each(['nothing=5', 'eventBytesMax', 'eventBytesMax=-1', 'eventBytesMax=many'])('refuse “%s”', (text) => {
-    expect(() => limitsFrom(text)).toThrow(expect.objectContaining({ code: 'request.invalid' }));
+  it.each([
+    ['nothing=5', 'AIOS_LIMITS: “nothing” is no limit; docs/limits.md lists them'],
+    ['eventByteMax=5', 'AIOS_LIMITS: “eventByteMax” is no limit; did you mean eventBytesMax?'],
+    ['constructor=5', 'AIOS_LIMITS: “constructor” is no limit; docs/limits.md lists them'],
+    ['eventBytesMax', /eventBytesMax takes a positive number, as in eventBytesMax=\d+; “” is none/],
+    ['eventBytesMax=-1', /“-1” is none/],
+    ['eventBytesMax=many', /“many” is none/],
+  ])('refuse “%s”', (text, message) => {
+    const told = typeof message === 'string' ? message : expect.stringMatching(message);
+    expect(() => limitsFrom(text)).toThrow(expect.objectContaining({ code: 'start.setting', message: told }));
   });
 });
 

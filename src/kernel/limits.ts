@@ -1,3 +1,4 @@
+import { closestName } from './closest-name.ts';
 import { AiosError } from './errors.ts';
 import { type LimitRow, limit } from './limit-row.ts';
 import { DOOR_LIMITS } from './limit-rows-doors.ts';
@@ -336,7 +337,7 @@ export type Limits = { readonly [Name in LimitName]: number };
 /**
  * The limits in force: the table's, with the overrides given as `name=value,name=value`.
  *
- * @throws AiosError `request.invalid` for a name that is no limit or a value that is no positive number
+ * @throws AiosError `start.setting` for a name that is no limit or a value that is no positive number
  * @example limitsFrom('eventBytesMax=2097152').eventBytesMax // 2097152
  */
 export function limitsFrom(overrides = ''): Limits {
@@ -344,10 +345,14 @@ export function limitsFrom(overrides = ''): Limits {
   for (const pair of overrides.split(',').filter(Boolean)) {
     const [name = '', text = ''] = pair.split('=').map((part) => part.trim());
     const value = Number(text);
-    if (!(name in LIMITS) || !(value > 0)) {
-      throw new AiosError('request.invalid', {
-        detail: `AIOS_LIMITS: “${pair}” is not a limit with a positive number.`,
-      });
+    if (!Object.hasOwn(LIMITS, name)) {
+      const meant = closestName(name, Object.keys(LIMITS));
+      const advice = meant === undefined ? 'docs/limits.md lists them' : `did you mean ${meant}?`;
+      throw new AiosError('start.setting', { detail: `AIOS_LIMITS: “${name}” is no limit; ${advice}` });
+    }
+    if (!(value > 0)) {
+      const detail = `AIOS_LIMITS: ${name} takes a positive number, as in ${name}=${LIMITS[name as LimitName].value}; “${text}” is none.`;
+      throw new AiosError('start.setting', { detail });
     }
     limits[name] = value;
   }

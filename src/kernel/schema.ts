@@ -1,5 +1,6 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import formatsPlugin from 'ajv-formats';
+import { closestName } from './closest-name.ts';
 import { AiosError, type Issue } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 
@@ -68,14 +69,23 @@ function toIssue(error: ErrorObject): Issue {
     issue.message = `“${name}” is not known here`;
     const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
     if (known.length > 0) issue.expected = known.join(', ');
+    const meant = closestName(name, known);
+    if (meant !== undefined) issue.meant = `“${meant}”`;
   } else {
     issue.found = preview(error.data as Json);
-    if (keyword === 'enum')
-      issue.expected = (params.allowedValues as Json[]).map((value) => preview(value)).join(', ');
+    if (keyword === 'enum') tellChoices(issue, params.allowedValues as Json[], error.data as Json);
     if (keyword === 'const') issue.expected = preview(params.allowedValue as Json);
     if (keyword === 'type') issue.expected = String(params.type);
   }
   return issue;
+}
+
+function tellChoices(issue: Issue, choices: readonly Json[], found: Json): void {
+  issue.expected = choices.map((choice) => preview(choice)).join(', ');
+  if (typeof found !== 'string') return;
+  const texts = choices.filter((choice) => typeof choice === 'string');
+  const meant = closestName(found, texts);
+  if (meant !== undefined) issue.meant = preview(meant);
 }
 
 export function escapePointer(name: string): string {

@@ -122,15 +122,25 @@ async function openToAll(path: string): Promise<boolean> {
 
 /** Two programs that each supervise a Postgres on the same data would end each other's for ever. */
 async function takeOwnership({ dataDir }: Cluster): Promise<void> {
-  const ownerFile = `${dataDir}.owner`;
-  const owner = Number(await readFile(ownerFile, 'utf8').catch(() => ''));
-  if (owner > 0 && (await isRunning(owner, 'node'))) {
+  const ownerFile = ownerFileOf(dataDir);
+  const owner = await runningOwner(dataDir);
+  if (owner !== undefined) {
     throw new AiosError('store.in_use', {
       detail: `${dirname(dataDir)} is in use by process ${owner}; \`aios start --role worker\` adds a process to it.`,
     });
   }
   await mkdir(dirname(dataDir), { recursive: true });
   await writeFile(ownerFile, String(process.pid), { mode: 0o600 });
+}
+
+function ownerFileOf(dataDir: string): string {
+  return `${dataDir}.owner`;
+}
+
+/** The process that runs a Postgres on a folder, this one among them; undefined where none does. */
+export async function runningOwner(dataDir: string): Promise<number | undefined> {
+  const owner = Number(await readFile(ownerFileOf(dataDir), 'utf8').catch(() => ''));
+  return owner > 0 && (await isRunning(owner, 'node')) ? owner : undefined;
 }
 
 /** After a kill -9 of this program its Postgres may still run on the same data: it is told to stop, and waited for. */
