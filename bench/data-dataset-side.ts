@@ -45,7 +45,6 @@ const builds = new DatasetBuilds({
   datasets: new Datasets({ ...shared, record: () => [] }),
   views,
   features,
-  functions: {},
   async *readEvents() {},
   countEvents: async () => 0,
 });

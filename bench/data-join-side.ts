@@ -26,13 +26,12 @@ const view = compileRowView(
   },
   { joinKeys: ['customer'], types: { customer: 'int64' } },
 );
-const service = compileService(
-  { name: 'spend', views: ['spend'] },
-  1,
-  '',
-  { streams: [], rows: [view], onDemand: [], listed: new Set(['spend']) },
-  {},
-);
+const service = compileService({ name: 'spend', views: ['spend'] }, 1, '', {
+  streams: [],
+  rows: [view],
+  onDemand: [],
+  listed: new Set(['spend']),
+});
 // A service of files alone asks nothing else of the store.
 const features = { historicalReader: () => ({ service }) as HistoricalReader };
 const files = new HistoricalFiles(new OfflineJobs([folder], limitsFrom()), features);

@@ -28,7 +28,7 @@ const AIOS = { kind: 'system', id: 'aios' };
 
 /** Snapshots of history, made of features and, where their definition says so, of events. */
 export function createDatasets(
-  { db, commit, changes, clock, limits, featureFunctions }: Ground,
+  { db, commit, changes, clock, limits }: Ground,
   { definitions, log, views, features, auditLog }: Surroundings,
 ): { datasets: Datasets; datasetBuilds: DatasetBuilds } {
   const datasets = new Datasets({
@@ -59,7 +59,6 @@ export function createDatasets(
     definitions,
     views,
     features,
-    functions: featureFunctions,
     // From the newest backwards: what comes meanwhile shifts no page, and a dataset is put in order in the end.
     async *readEvents({ type, filter }) {
       for (let before: string | null | undefined; before !== null; ) {

@@ -6,6 +6,7 @@ import { CachedOnlineStore } from './features/cached-online-store.ts';
 import { FeatureExpiry } from './features/expiry/expiry.ts';
 import { FeatureStore } from './features/feature-store.ts';
 import { FeatureFreshness } from './features/freshness.ts';
+import { FunctionModules } from './features/functions/function-modules.ts';
 import { Materializations } from './features/materializations.ts';
 import { BatchSources } from './features/offline/batch-sources.ts';
 import { FileJoins } from './features/offline/file-joins.ts';
@@ -18,6 +19,7 @@ import { FeatureProfiles } from './features/profiles.ts';
 import { FeaturePush } from './features/push.ts';
 import { PushedRows } from './features/pushed-rows.ts';
 import { RedisOnlineStore } from './features/redis/redis-online-store.ts';
+import type { OnDemandFunctions } from './features/service.ts';
 import { TableSources } from './features/table-source.ts';
 import { FeatureViews } from './features/views.ts';
 import type { Ground } from './stations.ts';
@@ -33,14 +35,14 @@ export function createFeatures(
   log: EventLog,
   consumers: EventConsumers,
 ) {
-  const { db, commit, changes, clock, limits, featureFunctions } = ground;
+  const { db, commit, changes, clock, limits } = ground;
   const views = new FeatureViews({
     db,
     definitions,
     group: GROUP,
     readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
     onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
-    functions: featureFunctions,
+    functions: onDemandFunctions(ground),
   });
   const jobs = new OfflineJobs(listOf('AIOS_FEATURE_FOLDERS'), limits);
   const rows = createRowStores(ground, jobs);
@@ -96,6 +98,12 @@ export function createFeatures(
       onError: (error) => logger.warn('A historical join waits', error),
     }),
   };
+}
+
+function onDemandFunctions({ limits, closers, featureFunctions }: Ground): OnDemandFunctions {
+  const modules = new FunctionModules(limits);
+  closers.push(async () => modules.close());
+  return { registered: featureFunctions, modules };
 }
 
 /** The rows of views that are no streams: online, of the past, pushed. */

@@ -3,6 +3,7 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
+import { withCode } from './functions/view-code.ts';
 import {
   type Described,
   described,
@@ -109,6 +110,7 @@ export const entityKind: DefinitionKind = {
 export const featureViewKind: DefinitionKind = {
   kind: 'feature-view',
   folder: 'features',
+  prepare: withCode,
   parse(document) {
     validateView(document);
     const body = document.value as unknown as FeatureViewBody;

@@ -156,11 +156,14 @@ export class FeatureStore {
       : (found as (readonly FeatureValue[])[][]);
     const fromStreams =
       service.streams.length > 0 ? await this.#streamed(service, entities, asOf) : undefined;
-    const rows = entities.map((_, at) => {
+    const valuesAt = (at: number) => {
       const values: (readonly FeatureValue[])[] = fromStreams ? fromStreams[at]! : [];
       for (const each of fromRows) values.push(each[at]!);
-      return service.vector(values, request, asOf.timeMs);
-    });
+      return values;
+    };
+    const rows = service.coded
+      ? await service.coded(entities.map((_, at) => ({ values: valuesAt(at), request, nowMs: asOf.timeMs })))
+      : entities.map((_, at) => service.vector(valuesAt(at), request, asOf.timeMs));
     return { names: service.names, rows, pins: pinsOf(service) };
   }
 

@@ -10,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { CachedOnlineStore } from './cached-online-store.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { FeatureFreshness } from './freshness.ts';
+import { FunctionModules } from './functions/function-modules.ts';
 import { featureMigrations } from './migrations.ts';
 import { PostgresOnlineStore } from './online-store.ts';
 import { FeaturePush } from './push.ts';
@@ -110,7 +111,10 @@ export class FeaturesUnderTest {
         log.filter((logged) => logged.partition === partition && logged.offset >= offset).slice(0, count),
       onError: (error) => errors.push(error),
       functions: {
-        round: ({ features, request }) => Math.ceil(Number(features.score) * Number(request.amount)),
+        registered: {
+          round: ({ features, request }) => Math.ceil(Number(features.score) * Number(request.amount)),
+        },
+        modules: new FunctionModules(this.database.limits),
       },
     });
     const rows = {

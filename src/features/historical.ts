@@ -64,20 +64,21 @@ export class HistoricalReader {
 
   /** @throws AiosError `features.missing_key`, `features.no_cutoff`, `features.state_gone`, and what a source refuses */
   async vectors(chunk: readonly SpineRow[], known?: KnownValues): Promise<FeatureValue[][]> {
-    const { streams, rows, vector } = this.service;
+    const { streams, rows, vector, coded } = this.service;
     const keys = chunk.map((row) => streams.map((view) => keyOf(view, row.keys)));
     const [states, fromRows] = await Promise.all([
       this.#statesOf(keys),
       Promise.all(rows.map((view) => known?.get(view.name) ?? this.past(view, chunk))),
     ]);
     if (streams.length > 0) await this.#checkHorizons(chunk);
-    return chunk.map(({ asOf, request = {} }, index) => {
+    const inputs = chunk.map(({ asOf, request = {} }, index) => {
       const values: (readonly FeatureValue[])[] = streams.map((view, at) =>
         valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
       );
       for (const each of fromRows) values.push(each[index]!);
-      return vector(values, request, asOf.timeMs);
+      return { values, request, nowMs: asOf.timeMs };
     });
+    return coded ? coded(inputs) : inputs.map(({ values, request, nowMs }) => vector(values, request, nowMs));
   }
 
   /** After the read: what had gone by then was announced before. */

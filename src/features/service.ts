@@ -1,22 +1,36 @@
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import { limitsFrom } from '../kernel/limits.ts';
 import type { CompiledView } from './compiled.ts';
 import type { FeatureServiceBody } from './definitions.ts';
+import { FunctionModules } from './functions/function-modules.ts';
+import { codedFeatures, type FunctionInput } from './on-demand-code.ts';
 import type { RowView } from './row-view.ts';
 import { typedValue } from './values.ts';
 import type { OnDemandViewBody, ValueType } from './view-documents.ts';
 import type { FeatureValue } from './windows/state.ts';
 
-/** What a function of the embedding program sees: the features of the view's inputs, the request's values, the time in milliseconds. */
-interface FunctionInput {
-  readonly features: Readonly<Record<string, FeatureValue>>;
+/** Computed features by name. They must be pure: training and serving call them alike. */
+export type FeatureFunctions = Readonly<Record<string, (input: FunctionInput) => FeatureValue>>;
+
+/** What on-demand views may call: functions that the program registered, and the code of the views themselves. */
+export interface OnDemandFunctions {
+  readonly registered: FeatureFunctions;
+  readonly modules: FunctionModules;
+}
+
+/** Where a program registers none: the code of the views alone. */
+export function codeAlone(): OnDemandFunctions {
+  return { registered: {}, modules: new FunctionModules(limitsFrom()) };
+}
+
+/** What a vector is made of: the values of the stored views (the streams, then the rows, in their order), and what was asked. */
+interface VectorInput {
+  readonly values: readonly (readonly FeatureValue[])[];
   readonly request: JsonObject;
   readonly nowMs: number;
 }
-
-/** Computed features by name. They must be pure: training and serving call them alike. */
-export type FeatureFunctions = Readonly<Record<string, (input: FunctionInput) => FeatureValue>>;
 
 /** A view whose values are computed when they are read. */
 export interface OnDemandView {
@@ -42,8 +56,10 @@ export interface CompiledService extends ServiceViews {
   readonly names: readonly string[];
   /** Where the values of the vector come from when none of them is computed. */
   readonly slots: readonly Slot[] | undefined;
-  /** The vector, from the values of the stored views: the streams, then the rows, in their order. */
+  /** The vector, from the values of the stored views: the streams, then the rows, in their order. Not for a service that has `coded`. */
   vector(values: readonly (readonly FeatureValue[])[], request: JsonObject, nowMs: number): FeatureValue[];
+  /** The vectors of a service some of whose views are code, which is asked for all rows at once; undefined for others. */
+  readonly coded: ((rows: readonly VectorInput[]) => Promise<FeatureValue[][]>) | undefined;
 }
 
 /** Where a value of a vector comes from: `values[group][at]`. */
@@ -59,7 +75,7 @@ type Compute = (scope: Scope, request: JsonObject, nowMs: number) => FeatureValu
 /** A computed feature, with its inputs. */
 interface Computed {
   readonly name: string;
-  readonly inputs: readonly (readonly [string, Slot])[];
+  readonly inputs: Inputs;
   readonly compute: Compute;
 }
 
@@ -68,15 +84,16 @@ export function compileService(
   version: number,
   digest: string,
   views: ServiceViews,
-  functions: FeatureFunctions,
+  functions: OnDemandFunctions = codeAlone(),
 ): CompiledService {
   const slots = slotsOf(body, views);
-  const onDemand = views.onDemand.flatMap((view) => computedOf(view, views, functions));
+  const onDemand = views.onDemand.flatMap((view) => computedOf(view, views, functions.registered));
+  const code = views.onDemand.flatMap((view) => codeOf(view, views, functions.modules));
   const derived = Object.entries(body.derived ?? {}).map(([name, source]) => ({
     name,
     expression: compileExpression(source),
   }));
-  const known = [...slots.keys(), ...onDemand.map(({ name }) => name), ...derived.map(({ name }) => name)];
+  const known = [...slots.keys(), ...computedNames(views), ...derived.map(({ name }) => name)];
   const names = body.features ?? known;
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
@@ -85,28 +102,44 @@ export function compileService(
     });
   }
   const service = { ...views, name: body.name, version, digest, names };
-  if (onDemand.length === 0 && derived.length === 0) {
+  if (views.onDemand.length === 0 && derived.length === 0) {
     const direct = names.map((name) => slots.get(name)!);
     const whole = wholeGroup(direct, views);
     const vector: CompiledService['vector'] =
       whole === undefined ? (values) => read(direct, values) : (values) => values[whole]!.slice();
-    return { ...service, slots: direct, vector };
+    return { ...service, slots: direct, vector, coded: undefined };
   }
+  const vectorWith = (
+    { values, request, nowMs }: VectorInput,
+    computed: readonly (readonly [string, FeatureValue])[],
+  ) => {
+    const scope: Scope = Object.assign(Object.create(null), request, { now: nowMs });
+    for (const [name, slot] of slots) scope[name] = valueAt(slot, values);
+    for (const [name, value] of computed) scope[name] = value ?? body.defaults?.[name] ?? null;
+    for (const { name, inputs, compute } of onDemand) {
+      const own = ownScope(inputs, values);
+      scope[name] = compute(own, request, nowMs) ?? body.defaults?.[name] ?? null;
+    }
+    for (const { name, expression } of derived)
+      scope[name] = (expression(scope) as FeatureValue) ?? body.defaults?.[name] ?? null;
+    return names.map((name) => (scope[name] ?? null) as FeatureValue);
+  };
   return {
     ...service,
     slots: undefined,
-    vector(values, request, nowMs) {
-      const scope: Scope = Object.assign(Object.create(null), request, { now: nowMs });
-      for (const [name, slot] of slots) scope[name] = valueAt(slot, values);
-      for (const { name, inputs, compute } of onDemand) {
-        const own: Scope = Object.create(null);
-        for (const [input, slot] of inputs) own[input] = valueAt(slot, values);
-        scope[name] = compute(own, request, nowMs) ?? body.defaults?.[name] ?? null;
-      }
-      for (const { name, expression } of derived)
-        scope[name] = (expression(scope) as FeatureValue) ?? body.defaults?.[name] ?? null;
-      return names.map((name) => (scope[name] ?? null) as FeatureValue);
-    },
+    vector: (values, request, nowMs) => vectorWith({ values, request, nowMs }, []),
+    coded:
+      code.length === 0
+        ? undefined
+        : async (rows) => {
+            const answers = await Promise.all(code.map((view) => view(rows)));
+            return rows.map((row, at) =>
+              vectorWith(
+                row,
+                answers.flatMap((answer) => answer[at]!),
+              ),
+            );
+          },
   };
 }
 
@@ -142,31 +175,71 @@ function slotsOf(body: FeatureServiceBody, { streams, rows, listed }: ServiceVie
   return slots;
 }
 
-function computedOf(
-  { name: view, body }: OnDemandView,
-  { streams, rows }: ServiceViews,
-  functions: FeatureFunctions,
-): Computed[] {
-  const inputs = [...streams, ...rows].flatMap(({ name, features }, group) =>
+/** The names of what is computed, in the order of the views. */
+function computedNames({ onDemand }: ServiceViews): string[] {
+  return onDemand.flatMap(({ body }) => Object.keys(body.features));
+}
+
+type Inputs = readonly (readonly [string, Slot])[];
+
+/** Where the features of the views stand that a computed view reads. */
+function inputsOf({ body }: OnDemandView, { streams, rows }: ServiceViews): Inputs {
+  return [...streams, ...rows].flatMap(({ name, features }, group) =>
     body.source.views.includes(name)
       ? features.map((feature, at): [string, Slot] => [feature.name, { group, at, otherwise: null }])
       : [],
   );
+}
+
+function ownScope(
+  inputs: Inputs,
+  values: readonly (readonly FeatureValue[])[],
+): Record<string, FeatureValue> {
+  const own: Record<string, FeatureValue> = Object.create(null);
+  for (const [input, slot] of inputs) own[input] = valueAt(slot, values);
+  return own;
+}
+
+/** The features that are computed here: by an expression, or by a function of the program. */
+function computedOf(view: OnDemandView, views: ServiceViews, functions: FeatureFunctions): Computed[] {
+  const { name: label, body } = view;
+  const inputs = inputsOf(view, views);
   const request = Object.entries(body.source.request ?? {});
-  return Object.entries(body.features).map(([name, feature]) => {
-    const label = `${view}.${name}`;
-    const compute = feature.expression
-      ? ofExpression(feature.expression)
-      : ofFunction(label, feature.function!, functions);
-    return {
-      name,
-      inputs,
-      compute: (scope, values, nowMs) => {
-        const typed = requestOf(label, request, values);
-        return typedValue(label, feature.type, compute(scope, typed, nowMs));
-      },
+  return Object.entries(body.features).flatMap(([name, { type, expression, function: called }]) => {
+    if (expression === undefined && body.code !== undefined) return [];
+    const feature = `${label}.${name}`;
+    const own = expression ? ofExpression(expression) : ofFunction(feature, called!, functions);
+    const compute: Compute = (scope, values, nowMs) => {
+      const typed = requestOf(feature, request, values);
+      return typedValue(feature, type, own(scope, typed, nowMs));
     };
+    return [{ name, inputs, compute }];
   });
+}
+
+type Answers = (readonly [string, FeatureValue])[][];
+
+/** What the code of a view computes, asked for all rows at once: of each row the names with their values. */
+function codeOf(
+  view: OnDemandView,
+  views: ServiceViews,
+  modules: FunctionModules,
+): ((rows: readonly VectorInput[]) => Promise<Answers>)[] {
+  const coded = codedFeatures(view.body, modules);
+  if (!coded) return [];
+  const inputs = inputsOf(view, views);
+  const declared = Object.entries(view.body.source.request ?? {});
+  return [
+    async (rows) => {
+      const asked = rows.map(({ values, request, nowMs }) => ({
+        features: ownScope(inputs, values),
+        request: requestOf(view.name, declared, request),
+        nowMs,
+      }));
+      const computed = await coded.compute(asked);
+      return computed.map((row) => row.map((value, at) => [coded.names[at]!, value] as const));
+    },
+  ];
 }
 
 function ofExpression(source: string): Compute {

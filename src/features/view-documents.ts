@@ -113,7 +113,7 @@ interface ComputedFeature extends Described {
   type: ValueType;
   /** CEL over the features of its views, the request's values and `now` (milliseconds). */
   expression?: string;
-  /** A function that the program registered. */
+  /** A function that the view's code exports (the feature's own name when left out), or without code one that the program registered. */
   function?: string;
 }
 
@@ -121,6 +121,10 @@ interface ComputedFeature extends Described {
 export interface OnDemandViewBody extends Described {
   name: string;
   source: { views: string[]; request?: Record<string, ValueType> };
+  /** A file of TypeScript beside the document; its text is kept as `code`. */
+  module?: string;
+  /** TypeScript that exports the functions of its features. */
+  code?: string;
   features: Record<string, ComputedFeature>;
 }
 
@@ -213,6 +217,8 @@ const VALIDATORS: Record<ViewKind, Validator> = {
         views: { type: 'array', items: text, uniqueItems: true },
         request: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: valueType },
       }),
+      module: { ...path, pattern: '\\.ts$' },
+      code: text,
       features: features(['type'], { type: valueType, expression: text, function: name }),
     }),
   ),
@@ -237,14 +243,31 @@ export function viewIssues(body: FeatureViewBody): Issue[] {
     case 'push':
       return issues;
     case 'on-demand':
-      return Object.entries((body as OnDemandViewBody).features).flatMap(([feature, computed]) =>
-        computedIssues(`/features/${feature}`, computed),
-      );
+      return onDemandIssues(body as OnDemandViewBody);
   }
 }
 
-function computedIssues(path: string, { expression, function: called }: ComputedFeature): Issue[] {
-  if ((expression === undefined) === (called === undefined))
+function onDemandIssues({ code, features }: OnDemandViewBody): Issue[] {
+  const isCoded = code !== undefined;
+  const isUnused = isCoded && Object.values(features).every(({ expression }) => expression !== undefined);
+  return [
+    ...(isUnused ? [{ path: '/code', message: 'no feature calls a function of this code' }] : []),
+    ...Object.entries(features).flatMap(([feature, computed]) =>
+      computedIssues(`/features/${feature}`, computed, isCoded),
+    ),
+  ];
+}
+
+function computedIssues(
+  path: string,
+  { expression, function: called }: ComputedFeature,
+  isCoded: boolean,
+): Issue[] {
+  if (
+    isCoded
+      ? expression !== undefined && called !== undefined
+      : (expression === undefined) === (called === undefined)
+  )
     return [{ path, message: 'a computed feature has an “expression” or a “function”, one of the two' }];
   return expression === undefined ? [] : expressionIssue(`${path}/expression`, expression);
 }

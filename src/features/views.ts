@@ -8,8 +8,9 @@ import { beginGenerations, readOffsets, retireViews } from './generations.ts';
 import { compileRowView, type RowView } from './row-view.ts';
 import {
   type CompiledService,
+  codeAlone,
   compileService,
-  type FeatureFunctions,
+  type OnDemandFunctions,
   type OnDemandView,
   type ServiceViews,
 } from './service.ts';
@@ -50,8 +51,8 @@ interface Dependencies {
   readLog(partition: number, offset: number, countMax: number): Promise<LoggedEvent[]>;
   /** Told of events of the past that a view cannot be built from: they are left out of it. */
   onError?: (error: AiosError) => void;
-  /** What on-demand views may call. */
-  functions?: FeatureFunctions | undefined;
+  /** What on-demand views may call; without, their own code alone. */
+  functions?: OnDemandFunctions | undefined;
 }
 
 const BACKFILL_BATCH = 500;
@@ -72,7 +73,8 @@ export class FeatureViews {
   #known = new Map<number, KnownView>();
   #inForce = new Map<string, KnownView>();
   #byType = new Map<string, CompiledView[]>();
-  readonly #functions: FeatureFunctions;
+  /** What on-demand views may call. */
+  readonly functions: OnDemandFunctions;
   readonly #services = new Map<string, CompiledService>();
   /** The definitions that the services were compiled from. */
   #revision = -1;
@@ -85,8 +87,8 @@ export class FeatureViews {
   #reloads = 0;
   #reloaded = 0;
 
-  constructor({ db, definitions, group, readLog, onError, functions = {} }: Dependencies) {
-    this.#functions = functions;
+  constructor({ db, definitions, group, readLog, onError, functions = codeAlone() }: Dependencies) {
+    this.functions = functions;
     this.#db = db;
     this.#definitions = definitions;
     this.#group = group;
@@ -244,7 +246,7 @@ export class FeatureViews {
       });
     const views = this.#viewsOf(service, building);
     try {
-      return compileService(service, version, digest, views, this.#functions);
+      return compileService(service, version, digest, views, this.functions);
     } catch (error) {
       // A service may name features that only the version being built has.
       const newer = views.streams.find(

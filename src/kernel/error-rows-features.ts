@@ -85,7 +85,17 @@ export const FEATURE_ERRORS = {
   'features.unknown_function': row(
     422,
     'A computed feature calls a function that this program does not register',
-    'Hand the function in as `featureFunctions` where the program starts AIOS, in every process.',
+    'Hand the function in as `featureFunctions` where the program starts AIOS, in every process; or give the view its functions as TypeScript (“module”).',
+  ),
+  'features.function_failed': row(
+    422,
+    'A function of an on-demand view threw an error',
+    'Correct the code of the view, or what it was given: the detail says which function, of which row, and its error.',
+  ),
+  'features.function_stopped': row(
+    422,
+    'The functions of an on-demand view were stopped: they took too long, or too much memory',
+    'Let them do less, or raise the limit that the detail names.',
   ),
   'features.source_not_allowed': row(
     403,

@@ -20,6 +20,15 @@ export const FEATURE_LIMITS = {
     10_000,
     'entities of a view that its profile is made of, in the order of their keys',
   ),
+  featureFunctionMs: limit(
+    250,
+    'how much time of a processor the functions of an on-demand view in TypeScript may take for one row',
+  ),
+  featureFunctionBytesMax: limit(32 * 1024 * 1024, 'memory of the functions of one such view'),
+  featureFunctionThreadsMax: limit(
+    8,
+    'such views whose functions a process holds ready, each in a thread of about 12 MB; another one begins in 60 ms',
+  ),
   featureFreshnessMs: limit(1_000, 'how often a process writes down how new its feature views are'),
   featureOnlineStaleMs: limit(
     250,

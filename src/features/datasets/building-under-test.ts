@@ -23,7 +23,6 @@ const builds = new DatasetBuilds({
   ...shared,
   datasets: new Datasets({ ...shared, record: () => [] }),
   views: new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] }),
-  functions: {},
   features: {
     historical: async ({ names }, spine) =>
       stage === 'reading' ? waits(stage) : { names, rows: spine.map(() => names.map(() => null)), pins: [] },

@@ -10,7 +10,7 @@ import { timestamp } from '../../store/rows.ts';
 import { LEASED_COLUMNS, type LeasedPass, LeasedPasses, type PassWatch } from '../leased-passes.ts';
 import { DuckDb, literal } from '../offline/duckdb.ts';
 import { PassTable } from '../passes.ts';
-import type { CompiledService, FeatureFunctions } from '../service.ts';
+import type { CompiledService } from '../service.ts';
 import type { FeatureViews } from '../views.ts';
 import { checkSize } from './blob-store.ts';
 import { type BuildSource, inputOf, stageInput } from './build-input.ts';
@@ -114,8 +114,7 @@ interface Dependencies {
   readonly limits: BuildLimits;
   readonly datasets: Datasets;
   readonly definitions: Pick<Definitions, 'latest' | 'version'>;
-  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView' | 'reload'>;
-  readonly functions: FeatureFunctions;
+  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView' | 'functions' | 'reload'>;
   readonly features: Parameters<typeof writeSnapshot>[2]['features'];
   readonly readEvents: ReadEvents;
   /** How many events of a type there are. */

@@ -1,12 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Definitions } from '../../store/definitions.ts';
 import type { EntityBody, FeatureServiceBody } from '../definitions.ts';
-import {
-  type CompiledService,
-  compileService,
-  type FeatureFunctions,
-  type OnDemandView,
-} from '../service.ts';
+import { type CompiledService, compileService, type OnDemandView } from '../service.ts';
 import {
   type FeatureViewBody,
   kindOfView,
@@ -17,20 +12,19 @@ import type { FeatureViews } from '../views.ts';
 import type { DatasetBody } from './dataset-kind.ts';
 
 interface Dependencies {
-  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView'>;
+  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView' | 'functions'>;
   readonly definitions: Pick<Definitions, 'latest'>;
-  readonly functions: FeatureFunctions;
 }
 
 /**
  * The service whose vectors a dataset holds: the one that it names, or all features of its views.
  *
  * @throws AiosError `features.unknown_service`, `features.building`
- * @example serviceOf({ name: 'd', views: ['customer-orders'] }, { views, definitions, functions: {} }).names
+ * @example serviceOf({ name: 'd', views: ['customer-orders'] }, { views, definitions }).names
  */
 export function serviceOf(
   { name, service, views: listed = [] }: Pick<DatasetBody, 'name' | 'service' | 'views'>,
-  { views, definitions, functions }: Dependencies,
+  { views, definitions }: Dependencies,
 ): CompiledService {
   if (service !== undefined) return views.service(service);
   const names = new Set(listed);
@@ -57,7 +51,7 @@ export function serviceOf(
     }
   }
   const body: FeatureServiceBody = { name, views: [...listed] };
-  return compileService(body, 0, '', { streams, rows, onDemand, listed: new Set(listed) }, functions);
+  return compileService(body, 0, '', { streams, rows, onDemand, listed: new Set(listed) }, views.functions);
 }
 
 /** The join keys of all views of a service, in their order. */

@@ -69,7 +69,6 @@ export class DatasetsUnderTest {
       ...common,
       datasets: this.datasets,
       views: process.views,
-      functions: {},
       features: process.store,
       async *readEvents({ type }) {
         yield log.filter(({ event }) => event.type === type);
