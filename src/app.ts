@@ -267,7 +267,11 @@ function serverOptions(
   if (role === 'worker')
     return { limits, access: port, onFault, routes: [systemRoutes({ checks, metrics })] };
   const check = (event: CloudEvent) => contracts.check(event);
-  const publisher = new Publisher({ ...stations, limits, check });
+  const publisher = new Publisher({
+    ...stations,
+    ...{ limits, check },
+    keepsPosters: () => stations.engine.keepsPosters,
+  });
   return {
     limits,
     access: port,

@@ -259,7 +259,12 @@ function assemble({ db, commit, limits }: Store) {
     ...registered,
     log,
     consumers,
-    publisher: new Publisher({ ...registered, log, clock, limits, check: (event) => contracts.check(event) }),
+    publisher: new Publisher({
+      ...registered,
+      ...{ log, clock, limits },
+      check: (event) => contracts.check(event),
+      keepsPosters: () => engine.keepsPosters,
+    }),
     outlets,
     ...ledger,
     tasks,

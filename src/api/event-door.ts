@@ -30,14 +30,14 @@ export class EventDoor extends GuardedDoor<typeof ROUTE> {
   }
 
   protected serve(
-    _caller: Caller,
+    caller: Caller,
     _address: typeof ROUTE,
     { headers }: RequestHead,
     body: Buffer,
     reply: Reply,
   ): void {
     const release = this.#publisher.intake.take(body.length);
-    this.#publisher.publish(headers, body).then(
+    this.#publisher.publish(headers, body, caller.id).then(
       (published) => {
         release();
         reply.send(202, JSON_HEADERS, JSON.stringify(published));

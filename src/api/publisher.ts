@@ -3,7 +3,7 @@ import { type Headers, type Parsed, parseEvents } from '../events/cloudevents-ht
 import { Intake } from '../events/intake.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../kernel/clock.ts';
-import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { traced } from './tracing.ts';
@@ -15,6 +15,8 @@ export interface PublisherDependencies {
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;
   quarantine: Pick<Quarantine, 'keep'>;
+  /** Whether what events start may train a model: then an event is kept with who posted it. */
+  keepsPosters(): boolean;
 }
 
 /** What became of the events of a request. */
@@ -46,10 +48,12 @@ export class Publisher {
     this.#dependencies = dependencies;
   }
 
-  /** @throws AiosError when the request as a whole is refused: it is none, or its only event, or all of them for now */
-  async publish(headers: Headers, body: Uint8Array): Promise<Published> {
-    const { clock, limits } = this.#dependencies;
-    const parsed = parseEvents(headers, body, clock.now(), limits);
+  /** @param by the key that posts them @throws AiosError when the request as a whole is refused: it is none, or its only event, or all of them for now */
+  async publish(headers: Headers, body: Uint8Array, by?: string): Promise<Published> {
+    const { clock, limits, keepsPosters } = this.#dependencies;
+    let parsed = parseEvents(headers, body, clock.now(), limits);
+    if (keepsPosters())
+      parsed = parsed.map((event) => (event instanceof AiosError ? event : postedBy(event, by)));
     return parsed.length === 1 ? this.#one(parsed[0]!) : this.#batch(parsed);
   }
 

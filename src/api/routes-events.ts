@@ -57,8 +57,12 @@ function postRoute(server: FastifyInstance, { publisher }: EventDependencies): v
       tag,
       status: 202,
       answer: Accepted,
-      handle: ({ request }) =>
-        publisher.publish(request.headers, (request.body as Buffer | undefined) ?? Buffer.alloc(0)),
+      handle: ({ request, caller }) =>
+        publisher.publish(
+          request.headers,
+          (request.body as Buffer | undefined) ?? Buffer.alloc(0),
+          caller.id,
+        ),
     });
   });
 }

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Appended } from '../events/append.ts';
 import { parseEvents } from '../events/cloudevents-http.ts';
 import type { EventLog } from '../events/log.ts';
-import type { CloudEvent } from '../kernel/cloudevent.ts';
+import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
@@ -123,7 +123,7 @@ async function startByEvent(
   const [parsed] = parseEvents(request.headers, bytes, clock.now(), limits);
   if (parsed === undefined || parsed instanceof AiosError) throw parsed ?? new AiosError('request.malformed');
   check(parsed);
-  const event = traced(parsed);
+  const event = traced(engine.keepsPosters ? postedBy(parsed, request.caller?.id) : parsed);
   if (!engine.startsOn(workflow, event)) {
     const issue = { path: '/type', message: `${workflow} does not start on this event`, found: event.type };
     throw new AiosError('request.invalid', { issues: [issue] });

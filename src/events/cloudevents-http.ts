@@ -98,7 +98,7 @@ function sizeOf(event: Json, body: Uint8Array, count: number, limits: Limits): n
 }
 
 /**
- * An event as AIOS keeps it: required attributes there, time set, nothing unknown to the specification.
+ * An event as AIOS keeps it: required attributes there, time set, nothing unknown to the specification, and nothing that only AIOS says.
  *
  * @throws AiosError `events.invalid`, `events.payload_too_large`, `request.too_deep`
  */
@@ -134,7 +134,8 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   for (const name in value) {
     if (name === 'data' || name === 'id' || name === 'source' || name === 'type') continue;
     const attribute = value[name]!;
-    if (attribute === null) unset = true;
+    // Who posted it is not the poster's to say.
+    if (attribute === null || name === 'postedby') unset = true;
     else issues.push(...attributeIssues(name, attribute));
   }
   for (const name of ['id', 'source', 'type']) issues.push(...textIssues(name, value[name]));
@@ -171,7 +172,7 @@ function textIssues(name: string, value: Json | undefined): Issue[] {
 function completed(value: JsonObject, nowMs: number): JsonObject {
   const event: JsonObject = {};
   for (const [name, member] of Object.entries(value)) {
-    if (member !== null || name === 'data') event[name] = member;
+    if ((member !== null && name !== 'postedby') || name === 'data') event[name] = member;
   }
   event.time ??= new Date(nowMs).toISOString();
   return event;

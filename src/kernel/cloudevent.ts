@@ -17,7 +17,18 @@ export interface CloudEvent {
   partitionkey?: string;
   /** The distributed-tracing extension (W3C). */
   traceparent?: string;
+  /** The key that posted it, or started the run that emitted it: AIOS sets it where runs that events start may train models, and takes it from nobody. */
+  postedby?: string;
   [extension: string]: Json | undefined;
+}
+
+/**
+ * The event with who posted it.
+ *
+ * @example postedBy(event, 'key_01…').postedby // 'key_01…'
+ */
+export function postedBy(event: CloudEvent, by: string | undefined): CloudEvent {
+  return by === undefined ? event : { ...event, postedby: by };
 }
 
 /** A place in the log. Within a partition offsets grow in commit order without gaps; across partitions nothing is ordered. */

@@ -8,6 +8,7 @@ export function emittedEvent(
   key: string,
   event: JsonObject,
   nowMs: number,
+  keepsPosters: boolean,
 ): CloudEvent {
   const { run } = execution;
   const traceparent = execution.event?.event.traceparent;
@@ -19,6 +20,9 @@ export function emittedEvent(
     ...(traceparent === undefined ? {} : { traceparent }),
     ...event,
   } as unknown as CloudEvent;
+  // Who started this run started what its events start; the flow's own text does not say who that is.
+  delete full.postedby;
+  if (keepsPosters && run.origin.startedBy !== undefined) full.postedby = run.origin.startedBy;
   if (event.id === undefined) full.id += execution.suffixOf(key, full as unknown as JsonObject);
   return full;
 }

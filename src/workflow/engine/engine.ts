@@ -121,6 +121,11 @@ export class WorkflowEngine {
     };
   }
 
+  /** Whether an event has to say who posted it: what it starts may train a model. */
+  get keepsPosters(): boolean {
+    return this.#flows.train;
+  }
+
   /** The id under which this process holds its runs. */
   get workerId(): string {
     return this.#worker.id;

@@ -144,7 +144,8 @@ function create(worker: Worker, loaded: LoadedFlow, id: string, event: LoggedEve
 }
 
 function newRun(loaded: LoadedFlow, id: string, event: LoggedEvent): NewRun {
-  const origin = { input: eventInput(event), event };
+  const { postedby } = event.event;
+  const origin = { input: eventInput(event), event, ...(postedby !== undefined && { startedBy: postedby }) };
   return { loaded, id, origin, idempotencyKey: null, startedAtMs: event.timeMs };
 }
 

@@ -6,6 +6,9 @@ import { matchesEvent } from '../language/event-filter.ts';
 import { type EventFilter, type Flow, type FlowReference, stepsById } from '../language/flow.ts';
 import { runJq } from '../language/jq-evaluator.ts';
 
+/** `call: train` or `train:1@default`, wherever it stands: in a branch, a function, what was read from a catalog. */
+const TRAINS = /"call":"train[":]/;
+
 /** A version of a workflow definition, as the store of definitions has it. */
 export interface WorkflowDefinition {
   readonly name: string;
@@ -17,6 +20,8 @@ export interface WorkflowDefinition {
 
 export interface LoadedFlow extends WorkflowDefinition {
   readonly flow: Flow;
+  /** Whether a step of it trains a model, in whatever branch or function. */
+  readonly mayTrain: boolean;
 }
 
 /** Finds an old version: the store's own number, that a run is pinned to, or the newest with a version that its document gives. */
@@ -48,6 +53,7 @@ export class Flows {
   readonly #latest = new Map<string, LoadedFlow>();
   readonly #versions = new Map<string, LoadedFlow>();
   #starting = new Map<string, LoadedFlow[]>();
+  #train = false;
 
   constructor(catalog: Catalog, find: FindDefinition) {
     this.#catalog = catalog;
@@ -59,6 +65,7 @@ export class Flows {
     const loaded = this.#load(definition);
     this.#latest.set(loaded.name, loaded);
     this.#starting = new Map();
+    this.#train = this.all().some(({ mayTrain }) => mayTrain);
     for (const flow of this.#latest.values()) {
       for (const type of new Set(flow.flow.startsOn.map((filter) => filter.type))) {
         this.#starting.set(type, [...(this.#starting.get(type) ?? []), flow]);
@@ -104,6 +111,11 @@ export class Flows {
     });
   }
 
+  /** Whether one of those in force may train a model: then who posts an event is kept with it, for who starts a training does not count for its approval. */
+  get train(): boolean {
+    return this.#train;
+  }
+
   /** Those in force. */
   all(): LoadedFlow[] {
     return [...this.#latest.values()];
@@ -133,7 +145,9 @@ export class Flows {
     const key = `${definition.name}@${definition.version}`;
     const known = this.#versions.get(key);
     if (known) return known;
-    const loaded = { ...definition, flow: compileFlow(definition.body, this.#catalog, runJq) };
+    const flow = compileFlow(definition.body, this.#catalog, runJq);
+    const mayTrain = TRAINS.test(JSON.stringify(definition.body));
+    const loaded = { ...definition, flow, mayTrain };
     this.#versions.set(key, loaded);
     return loaded;
   }

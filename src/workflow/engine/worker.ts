@@ -297,7 +297,7 @@ export class Worker implements ExecutionHost {
   emit(execution: Execution, key: string, event: JsonObject): { event: Json; write: Write } {
     const { emit } = this.deps;
     if (!emit) throw new AiosError('workflow.no_event_log');
-    const full = emittedEvent(execution, key, event, this.nowMs());
+    const full = emittedEvent(execution, key, event, this.nowMs(), this.deps.flows.train);
     return { event: full as unknown as Json, write: emit(full) };
   }
 
