@@ -1,4 +1,5 @@
 import type { Problem } from './kernel/errors.ts';
+import type { Limits } from './kernel/limits.ts';
 import type { Work } from './ledger/openlineage/work-events.ts';
 import type { Queryable } from './store/database.ts';
 
@@ -6,12 +7,21 @@ import type { Queryable } from './store/database.ts';
 const WORK_MAX = 100;
 
 /** Work beside its caller that is under way, or ended since there is a sink and was not told of. */
-export async function workToTell(db: Queryable): Promise<Work[]> {
+export async function workToTell(
+  db: Queryable,
+  { lineageToldMs }: Pick<Limits, 'lineageToldMs'>,
+): Promise<Work[]> {
   const found = await Promise.all(
-    [materializations, backfills, joins, datasets, trainings].map((of) => of(db)),
+    [materializations, backfills, joins, datasets, trainings].map((of) => of(db, [WORK_MAX, lineageToldMs])),
   );
   return found.flat();
 }
+
+/** How many of a kind, and how long ago they may have ended, in milliseconds. */
+type Bounds = [most: number, toldMs: number];
+
+/** What ended before there was a sink is told to none; of what ended longer ago than `$2` it is no longer known what was told. */
+const SINCE = `greatest((select min(since) from openlineage_sinks), now() - $2 * interval '1 millisecond')`;
 
 /** What every table of passes says of one. */
 interface PassRow {
@@ -30,7 +40,7 @@ const PASS = `p.id, p.status, p.requested_at as "startedAt", p.ended_at as "ende
 
 /** Which of them, by the names of their times: under way, or ended and not told. The oldest first. */
 const toTell = (type: string, isRunning: string, endedAt: string, id = 'p.id') =>
-  `(${isRunning} or ${endedAt} >= (select min(since) from openlineage_sinks)
+  `(${isRunning} or ${endedAt} >= ${SINCE}
      and not exists (select from openlineage_told t where t.source = '${type}' and t.id = ${id} and t.has_ended))
    order by coalesce(${endedAt}, now()), ${id} limit $1`;
 
@@ -49,12 +59,12 @@ function stateOf({ id, status, startedAt, endedAt, nowAt, rows, total, problem }
   };
 }
 
-async function materializations(db: Queryable): Promise<Work[]> {
+async function materializations(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<PassRow & { view: string; version: number; table: string | null }>(
     `select ${PASS}, p.entities as rows, p.view, p.version, d.body #>> '{source,table}' as table
      from feature_materializations p left join definitions d on d.kind = 'feature-view' and d.name = p.view and d.version = p.version
      where ${toTell('MATERIALIZATION', "p.status = 'running'", 'p.ended_at')}`,
-    [WORK_MAX],
+    bounds,
   );
   return rows.map((row) => ({
     ...{ ...stateOf(row), job: `materialize:${row.view}`, type: 'MATERIALIZATION' },
@@ -64,7 +74,7 @@ async function materializations(db: Queryable): Promise<Work[]> {
 }
 
 /** Generations of views; one that another took the place of before it was whole is told as aborted. Rows are events of the log. */
-async function backfills(db: Queryable): Promise<Work[]> {
+async function backfills(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<PassRow & { view: string; version: number; event: string | null }>(
     `select p.backfill as id, case when p.ready_at is not null then 'done' when p.status = 'retired' then 'retired' else 'running' end as status,
        p.requested_at as "startedAt", coalesce(p.ready_at, p.retired_at) as "endedAt", now() as "nowAt", p.name as view, p.version,
@@ -72,7 +82,7 @@ async function backfills(db: Queryable): Promise<Work[]> {
        d.body #>> '{source,event}' as event
      from feature_views p left join definitions d on d.kind = 'feature-view' and d.name = p.name and d.version = p.version
      where p.backfill is not null and ${toTell('BACKFILL', "p.status not in ('ready', 'retired')", 'coalesce(p.ready_at, p.retired_at)', 'p.backfill')}`,
-    [WORK_MAX],
+    bounds,
   );
   return rows.map((row) => ({
     ...{ ...stateOf(row), job: `backfill:${row.view}`, type: 'BACKFILL' },
@@ -81,11 +91,11 @@ async function backfills(db: Queryable): Promise<Work[]> {
   }));
 }
 
-async function joins(db: Queryable): Promise<Work[]> {
+async function joins(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<PassRow & { service: string; entities: string; out: string }>(
     `select ${PASS}, p.done as rows, p.service, p.entities, p.out_file as out from feature_joins p
      where ${toTell('JOIN', "p.status = 'running'", 'p.ended_at')}`,
-    [WORK_MAX],
+    bounds,
   );
   return rows.map((row) => ({
     ...{ ...stateOf(row), job: `join:${row.service}`, type: 'JOIN' },
@@ -94,13 +104,13 @@ async function joins(db: Queryable): Promise<Work[]> {
   }));
 }
 
-async function datasets(db: Queryable): Promise<Work[]> {
+async function datasets(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<PassRow & { dataset: string; version: number | null; inputs: string[] }>(
     `select ${PASS}, p.done as rows, p.dataset, p.version,
        array(select e.from_id from lineage_edges e where e.to_id = 'dataset:' || p.dataset and e.until is null
          and e.from_id not like 'field:%' order by 1) as inputs
      from dataset_builds p where ${toTell('DATASET', "p.status = 'running'", 'p.ended_at')}`,
-    [WORK_MAX],
+    bounds,
   );
   return rows.map((row) => ({
     ...{ ...stateOf(row), job: `build:${row.dataset}`, type: 'DATASET' },
@@ -116,7 +126,7 @@ async function datasets(db: Queryable): Promise<Work[]> {
 }
 
 /** Trainings of flows that ended since there is a sink, with the version that they made; one that failed is told as its run. */
-async function trainings(db: Queryable): Promise<Work[]> {
+async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<{
     key: string;
     trainer: string;
@@ -133,10 +143,10 @@ async function trainings(db: Queryable): Promise<Work[]> {
        array(select e.from_id from lineage_edges e where e.until is null and e.from_id like 'dataset:%'
          and e.to_id = 'model:' || (t.result #>> '{version,name}') || '@' || (t.result #>> '{version,version}') order by 1) as datasets
      from trainings t left join workflow_runs r on r.id = t.run_id
-     where t.ended_at >= (select min(since) from openlineage_sinks)
+     where t.ended_at >= ${SINCE}
        and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = t.key and o.has_ended)
      order by t.ended_at, t.key limit $1`,
-    [WORK_MAX],
+    bounds,
   );
   return rows.map(({ key, trainer, run_id, workflow, model, version, started_at, ended_at, datasets }) => ({
     ...{ id: key, job: `train:${trainer}`, type: 'TRAINING', startedAt: started_at, at: ended_at },

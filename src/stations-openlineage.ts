@@ -55,7 +55,7 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
       transport.type === 'file'
         ? appendTo(join(dataDir, 'lineage'), transport.file, event)
         : post(transport, event),
-    work: () => workToTell(db),
+    work: () => workToTell(db, limits),
     onError: (error) => logger.warn('OpenLineage events could not be sent', error),
   });
 

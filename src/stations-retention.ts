@@ -1,13 +1,22 @@
+import { trainingKeyRecords } from './access/migrations.ts';
 import { deadLetterRecords } from './events/dead-letters.ts';
 import { replayRecords } from './events/replay/replay-store.ts';
 import { webhookDeliveryRecords } from './events/webhooks/webhook-store.ts';
+import { datasetBuildRecords } from './features/datasets/dataset-lanes.ts';
+import { materializationRecords } from './features/materializations.ts';
 import { fileJoinRecords } from './features/offline/file-joins.ts';
 import type { Limits } from './kernel/limits.ts';
-import { refusedRecords } from './ledger/openlineage/outbox.ts';
+import { budgetUsageRecords } from './ledger/budget-lanes.ts';
+import { refusedRecords, toldRecords } from './ledger/openlineage/outbox.ts';
+import { rolloutOutcomeRecords } from './models/rollout-lanes.ts';
+import { trainingRecords } from './models/training/migrations.ts';
 import { trainingLogRecords } from './models/training/training-log.ts';
 import type { Stations } from './stations.ts';
 import { RecordRetention, type RecordTable } from './store/record-retention.ts';
 import { log as logger } from './telemetry/logger.ts';
+import { bulkRecords } from './workflow/engine/postgres-bulk.ts';
+
+const DAY_MS = 86_400_000;
 
 /** What of these tables is over, and for how long it is kept. */
 export function recordTables(limits: Limits): RecordTable[] {
@@ -16,6 +25,15 @@ export function recordTables(limits: Limits): RecordTable[] {
     { ...deadLetterRecords, keptMs: limits.deadLetterRetentionMs },
     { ...replayRecords, keptMs: limits.passRetentionMs },
     { ...fileJoinRecords, keptMs: limits.passRetentionMs },
+    { ...materializationRecords, keptMs: limits.passRetentionMs },
+    { ...datasetBuildRecords, keptMs: limits.passRetentionMs },
+    { ...trainingRecords, keptMs: limits.passRetentionMs },
+    { ...trainingKeyRecords, keptMs: limits.passRetentionMs },
+    { ...bulkRecords, keptMs: limits.passRetentionMs },
+    // Work is looked for by the clock of the database: a day is more than clocks differ by.
+    { ...toldRecords, keptMs: limits.lineageToldMs + DAY_MS },
+    { ...budgetUsageRecords, keptMs: limits.budgetUsageRetentionMs },
+    { ...rolloutOutcomeRecords, keptMs: limits.rolloutOutcomeRetentionMs },
     { ...refusedRecords, keptMs: limits.lineageRefusedRetentionMs },
     { ...trainingLogRecords, keptMs: limits.trainingLogRetentionMs },
   ];

@@ -26,6 +26,15 @@ describe('the tables in docs/', () => {
     expect(tableNames('docs/limits.md').sort()).toEqual(Object.keys(LIMITS).sort());
   });
 
+  it('say of every table of the database what bounds it', () => {
+    const created = [
+      ...code(/under-test/).matchAll(/\bcreate (?:unlogged )?table (?:if not exists )?([a-z_]+)\b/g),
+    ];
+    // Segments of the log have names of their own (`events_7`).
+    const tables = new Set(created.map((match) => match[1] as string).filter((name) => !name.endsWith('_')));
+    expect(tableNames('docs/storage.md').sort()).toEqual([...tables].sort());
+  });
+
   it('hold no error code that nothing answers with', () => {
     const used = code(/kernel\/error-/);
     expect(Object.keys(ERRORS).filter((name) => !used.includes(`'${name}'`))).toEqual([]);

@@ -1,5 +1,11 @@
 import type { Migration } from '../store/migrations.ts';
 
+/** Keys of trainings by when they ended: each training has one of its own, and no other is forgotten. */
+export const trainingKeyRecords = {
+  table: 'access_keys',
+  over: `training is not null and least(revoked_at, expires_at) < $1 and not exists (select from access_secrets s where s.key_id = access_keys.id)`,
+};
+
 export const accessMigrations: Migration[] = [
   {
     name: '0090_access',

@@ -62,6 +62,14 @@ const lane: Lane<Item> = {
   },
 };
 
+/** Passes by when they ended, but for the one of each version of a view that the next incremental pass goes on from. */
+export const materializationRecords = {
+  table: 'feature_materializations',
+  over: `status <> 'running' and ended_at < $1 and (status <> 'done' or exists (select from feature_materializations newer
+    where newer.view = feature_materializations.view and newer.version = feature_materializations.version and newer.status = 'done'
+      and (newer.to_ms, newer.id) > (feature_materializations.to_ms, feature_materializations.id)))`,
+};
+
 const COLUMNS = 'view, mode, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs"';
 
 type Running = Materialization & { cursor: string[] | null; version: number };

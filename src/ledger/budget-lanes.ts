@@ -39,6 +39,9 @@ export const budgetMigrations: Migration[] = [
   },
 ];
 
+/** What was used, by when its period began; only the period of now is asked for. */
+export const budgetUsageRecords = { table: 'budget_usage', over: 'period_start < $1' };
+
 /** What bounds the tokens or the money of calls in each hour, day or month (UTC). */
 export interface Budget {
   readonly name: string;

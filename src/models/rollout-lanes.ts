@@ -59,6 +59,12 @@ export const rolloutMigration: Migration = {
     ${tells('model_rollouts')}`,
 };
 
+/** Outcomes by when their test ended: they keep a key from being counted twice, and none is reported to a test that has ended. */
+export const rolloutOutcomeRecords = {
+  table: 'model_rollout_outcomes',
+  over: 'rollout in (select id from model_rollouts where ended_at < $1)',
+};
+
 const conflict = (detail: string): Refused => new Refused(new AiosError('store.conflict', { detail }));
 
 /** A rollout as it becomes: new at revision 1, else a change of the revision before. */

@@ -85,6 +85,9 @@ export const datasetMigration: Migration = {
     ${tells('dataset_builds', 'insert or update of owner')}`,
 };
 
+/** Builds by when they ended; the versions that they made stay. */
+export const datasetBuildRecords = { table: 'dataset_builds', over: "status <> 'running' and ended_at < $1" };
+
 export interface VersionItem {
   readonly id: string;
   readonly dataset: string;

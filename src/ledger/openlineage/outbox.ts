@@ -43,6 +43,9 @@ export const openLineageMigrations: Migration[] = [
 /** What a sink will never take, by when it said so. */
 export const refusedRecords = { table: 'openlineage_outbox', over: 'refused_at < $1' };
 
+/** What sinks were told of work, by when they were told last: once it is past, its work is looked for no more. */
+export const toldRecords = { table: 'openlineage_told', over: 'told_at < $1' };
+
 interface Item {
   readonly sink: string;
   readonly told: string;

@@ -56,6 +56,9 @@ const recordLane: Lane<BulkOutcome> = {
   },
 };
 
+/** Bulk operations by when they ended, with what became of each run; those that were only prepared go sooner. */
+export const bulkRecords = { table: 'workflow_bulks', over: "status = 'completed' and ended_at < $1" };
+
 /** Bulk operations in Postgres: whichever process holds the lease of one goes through its runs. */
 export function postgresBulks(db: Database): BulkStore {
   const progress = async (rows: readonly Row[]): Promise<BulkProgress[]> => {
