@@ -75,6 +75,9 @@ const functions: Record<string, FunctionModel> = {
 };
 const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
 
+/** Methods of the health service; all others are of the protocol. */
+const HEALTH: ReadonlySet<string> = new Set(['Check', 'List']);
+
 const accessOf = (state: { isRevoked: boolean }): GrpcAccess => ({
   authenticate(authorization) {
     if (authorization === undefined) return undefined;
@@ -166,7 +169,7 @@ export async function openGrpcUnderTest(
       method<Unary>(client, name)(request, keyOf(), {}, done),
     call: (name: string, request: object, metadata = keyOf(), options: object = {}): Promise<GrpcAnswer> =>
       new Promise((done, fail) =>
-        method<Unary>(name === 'Check' ? health : client, name)(
+        method<Unary>(HEALTH.has(name) ? health : client, name)(
           request,
           metadata,
           options,

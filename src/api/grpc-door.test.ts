@@ -260,6 +260,9 @@ describe('the gRPC door', () => {
     expect(await check('')).toMatchObject({ status: 1 });
     expect(await check('inference.GRPCInferenceService')).toMatchObject({ status: 1 });
     await expect(check('other')).rejects.toMatchObject({ code: status.NOT_FOUND });
+    expect(await call('List', {}, new Metadata())).toMatchObject({
+      statuses: { '': { status: 1 }, 'inference.GRPCInferenceService': { status: 1 } },
+    });
     const told: number[] = [];
     const watch = door.watch('');
     watch.on('data', ({ status: at }: GrpcAnswer) => told.push(at)).on('error', () => {});

@@ -18,6 +18,7 @@ import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
 import { type ConfigMessage, GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
+import { GrpcReflection } from './grpc-reflection.ts';
 import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
@@ -78,7 +79,7 @@ export interface GrpcDoor {
 }
 
 /**
- * Opens the Open Inference Protocol's gRPC service and gRPC's own health service, on a port of their own. The library is loaded here.
+ * Opens the Open Inference Protocol's gRPC service, and gRPC's own of health and reflection, on a port of their own. The library is loaded here.
  *
  * @throws Error of the system when a port that was asked for is taken
  * @example const door = await openGrpcDoor({ host: '127.0.0.1', port: 7701, … })
@@ -106,8 +107,16 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     ],
   });
   server.addService(services.inference, inferenceHandlers(options, calls, services.configMessage));
+  const reflection = new GrpcReflection(services.describe, limits.streamsMax);
+  for (const service of services.reflection)
+    server.addService(service, {
+      ServerReflectionInfo: (call: Parameters<typeof reflection.answer>[0]) => {
+        reflection.answer(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
+      },
+    });
   server.addService(services.health, {
     Check: calls.unary('public', (request: { service: string }) => health.check(request)),
+    List: calls.unary('public', () => health.list()),
     Watch: (call: ServerWritableStream<{ service: string }, { status: number }>) => {
       health.watch(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
     },

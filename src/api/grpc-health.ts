@@ -39,6 +39,12 @@ export class GrpcHealth {
     return { status: await this.#status() };
   }
 
+  /** Each service with its health. */
+  async list(): Promise<{ statuses: Record<string, HealthAnswer> }> {
+    const status = await this.#status();
+    return { statuses: Object.fromEntries([...this.#services].map((service) => [service, { status }])) };
+  }
+
   /** @throws AiosError `request.overloaded` when as many watch as may */
   async watch(call: Watch): Promise<void> {
     if (this.#watches.size >= this.#watchesMax) {

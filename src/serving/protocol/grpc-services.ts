@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Type } from 'protobufjs';
 import type { JsonObject } from '../../kernel/json.ts';
+import { describeServices, type GrpcDescriptors } from './grpc-descriptors.ts';
 
 /** One method, in the form that grpc-js takes. */
 interface GrpcMethod {
@@ -19,10 +20,16 @@ export type GrpcService = Readonly<Record<string, GrpcMethod>>;
 interface GrpcServices {
   readonly inference: GrpcService;
   readonly health: GrpcService;
+  /** The service of reflection under both of its names. */
+  readonly reflection: readonly GrpcService[];
+  /** What reflection tells. */
+  readonly describe: () => Promise<GrpcDescriptors>;
   /** A model's configuration as its message: enumerations by number. */
   readonly configMessage: (config: JsonObject) => object;
 }
 
+const REFLECTIONS = ['grpc.reflection.v1', 'grpc.reflection.v1alpha'];
+let describing: Promise<GrpcDescriptors> | undefined;
 let loading: Promise<GrpcServices> | undefined;
 
 /**
@@ -39,8 +46,11 @@ export function loadGrpcServices(): Promise<GrpcServices> {
 async function load(): Promise<GrpcServices> {
   const { default: protobuf } = await import('protobufjs');
   const root = new protobuf.Root();
-  for (const file of ['grpc-inference.proto', 'grpc-health.proto'])
-    protobuf.parse(await readFile(join(import.meta.dirname, file), 'utf8'), root, { keepCase: true });
+  const parse = (source: string) => protobuf.parse(source, root, { keepCase: true });
+  const read = (file: string) => readFile(join(import.meta.dirname, file), 'utf8');
+  for (const file of ['grpc-inference.proto', 'grpc-health.proto']) parse(await read(file));
+  const reflection = await read('grpc-reflection.proto');
+  for (const name of REFLECTIONS) parse(reflection.replace(`package ${REFLECTIONS[0]};`, `package ${name};`));
   root.resolveAll();
   const serviceOf = (name: string): GrpcService => {
     const { methods } = root.lookupService(name);
@@ -67,6 +77,11 @@ async function load(): Promise<GrpcServices> {
   return {
     inference: serviceOf('inference.GRPCInferenceService'),
     health: serviceOf('grpc.health.v1.Health'),
+    reflection: REFLECTIONS.map((name) => serviceOf(`${name}.ServerReflection`)),
+    describe: () => {
+      describing ??= describeServices(root);
+      return describing;
+    },
     configMessage: (told) => config.fromObject(told),
   };
 }
