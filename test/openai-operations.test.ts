@@ -50,6 +50,11 @@ describe('language models in operation', () => {
       'from-project@candidate',
       'from-project@2',
     ]);
+    expect(await client.models.retrieve('from-project@2')).toMatchObject({
+      id: 'from-project@2',
+      version: 2,
+    });
+    await expect(client.models.retrieve('from-project@3')).rejects.toMatchObject({ status: 404 });
     expect((await ask('from-project@2')).response.headers.get('x-aios-model')).toBe('from-project@2');
   });
 
@@ -173,6 +178,24 @@ describe('language models in operation', () => {
     const { error } = (await response.json()) as { error: Record<string, string> };
     expect([response.status, error.code]).toEqual([status, code]);
     expect(Object.keys(error)).toEqual(expect.arrayContaining(['message', 'type', 'param', 'code']));
+  });
+
+  it('say when to come back where their server says it, as a rate limit or as a failure', async () => {
+    const headers = { 'retry-after': '90' };
+    const failure = async (status: number) => {
+      upstream.next({ kind: 'status', status, headers });
+      const error = (await ask('hostile').catch((thrown: unknown) => thrown)) as InstanceType<
+        typeof OpenAI.APIError
+      >;
+      return [error.status, error.code, error.headers?.get('retry-after')];
+    };
+    expect(await failure(429)).toEqual([429, 'chat.upstream_limited', '90']);
+    expect(await failure(500)).toEqual([502, 'chat.upstream_failed', '90']);
+  });
+
+  it('are not asked with tensors', async () => {
+    const { status, body } = await aios.api('POST', '/v2/models/hostile/infer', { inputs: [] });
+    expect([status, body]).toMatchObject([400, { code: 'serving.no_tensors' }]);
   });
 
   it('are measured by the names of the GenAI conventions', async () => {

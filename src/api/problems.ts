@@ -40,8 +40,9 @@ export function problemAnswer(
   const problem = valueFault(error) ?? toAiosError(error);
   if (problem.status >= 500) onFault(problem);
   const headers = ['content-type', 'application/problem+json'];
-  if (problem.status === 429 || problem.status === 503) {
-    const afterMs = Number(problem.extensions.retryAfterMs ?? 1000);
+  const { retryAfterMs: told } = problem.extensions; // also by a server behind us that failed, with whatever status
+  if (problem.status === 429 || problem.status === 503 || told !== undefined) {
+    const afterMs = Number(told ?? 1000);
     headers.push('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
   }
   // Waiting seconds does not help, and OpenAI's clients try again by themselves: they go by this.

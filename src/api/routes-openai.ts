@@ -77,11 +77,19 @@ function listRoutes(server: FastifyInstance, { models }: Dependencies): void {
     summary: 'One of them',
     params: Type.Object({ id: Type.String() }),
     handle: ({ params: { id } }) => {
-      const found = all().find((one) => one.id === id);
+      const found = all().find((one) => one.id === id) ?? versionOf(models, id);
       if (found) return found;
       throw new AiosError('models.unknown_model', { detail: `There is no language model “${id}”.` });
     },
   });
+}
+
+/** A version that is named by its number, `name@3`: not in the list, and asked as any other. */
+function versionOf(models: Models, id: string): JsonObject | undefined {
+  const [, name, number] = /^([^@]+)@([1-9]\d{0,8})$/.exec(id) ?? [];
+  const model = models.list().find((one) => one.name === name);
+  const version = model?.versions.find((one) => one.version === Number(number));
+  return version && shapeOf(id, version);
 }
 
 /** A model under its name, which means its champion, and as `name@alias`. */
@@ -89,19 +97,17 @@ function shapesOf({ name, versions, aliases }: ReturnType<Models['get']>): JsonO
   return Object.entries(aliases).flatMap(([alias, number]) => {
     const found = versions.find(({ version }) => version === number);
     if (!found) return [];
-    const { createdAt, version, endpoint, runtime, signature } = found;
-    if (runtime !== 'openai' && !embeddingForm(signature)) return [];
-    const task = runtime === 'openai' ? (endpoint?.task ?? 'chat') : 'embeddings';
-    const shape = (id: string): JsonObject => ({
-      id,
-      object: 'model',
-      created: Math.floor(createdAt / 1000),
-      owned_by: 'aios',
-      version,
-      task,
-    });
-    return alias === 'champion' ? [shape(name), shape(`${name}@champion`)] : [shape(`${name}@${alias}`)];
+    const ids = alias === 'champion' ? [name, `${name}@champion`] : [`${name}@${alias}`];
+    return ids.map((id) => shapeOf(id, found)).filter((shape) => shape !== undefined);
   });
+}
+
+/** Nothing for a version that this door does not ask. */
+function shapeOf(id: string, found: ReturnType<Models['get']>['versions'][number]): JsonObject | undefined {
+  const { createdAt, version, endpoint, runtime, signature } = found;
+  if (runtime !== 'openai' && !embeddingForm(signature)) return undefined;
+  const task = runtime === 'openai' ? (endpoint?.task ?? 'chat') : 'embeddings';
+  return { id, object: 'model', created: Math.floor(createdAt / 1000), owned_by: 'aios', version, task };
 }
 
 function callOf(

@@ -22,6 +22,11 @@ export const CHAT_ERRORS = {
     'No server of the model gave an answer',
     'Try again; the detail says how the last attempt ended. Name fallbacks in the endpoint to have others asked.',
   ),
+  'chat.upstream_limited': again(
+    429,
+    'The server of the model takes no more for now',
+    'Wait as long as Retry-After says; alternatives and fallbacks in the endpoint are asked meanwhile.',
+  ),
   'chat.stream_cut': again(
     502,
     'The stream ended before the answer did',

@@ -108,6 +108,11 @@ export const PATH_ERRORS = {
     'Promote the version that should answer.',
   ),
   'serving.unknown_input': row(400, 'The model has no such input', 'Use the names at /v2/models/{name}.'),
+  'serving.no_tensors': row(
+    400,
+    'The model takes no tensors',
+    'Ask a language model at /v1/chat/completions, or at /v1/embeddings.',
+  ),
   'serving.missing_input': row(
     400,
     'An input of the model is missing',

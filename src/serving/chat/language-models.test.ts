@@ -87,7 +87,8 @@ describe('calls of language models', () => {
       expect(performance.now() - startedMs).toBeGreaterThan(395);
       first.next({ kind: 'status', status: 429, headers: { 'retry-after': '90' } });
       await expect(chat.models.complete(chat.call('m'))).rejects.toMatchObject({
-        code: 'chat.upstream_failed',
+        code: 'chat.upstream_limited',
+        status: 429,
         extensions: { retryAfterMs: 90_000, upstreamStatus: 429 },
       });
     });

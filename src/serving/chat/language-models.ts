@@ -106,7 +106,7 @@ export class LanguageModels {
    * A chat completion, whole.
    *
    * @throws AiosError `models.unknown_model`, `chat.wrong_model`, `request.invalid`, `serving.rate_limited`, `budgets.exceeded`, `request.overloaded`, `chat.refused`,
-   * `chat.upstream_failed`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
+   * `chat.upstream_failed`, `chat.upstream_limited`, `chat.output_invalid`, `serving.timeout`, `serving.canceled`
    */
   async complete(call: LanguageCall): Promise<WholeAnswer> {
     return this.#recorded(call, this.#prepare(call, 'chat'), completed);

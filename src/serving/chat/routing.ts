@@ -102,5 +102,5 @@ async function pause(ms: number, signal: AbortSignal, last: AiosError): Promise<
 const PAUSE_MS_MAX = 20_000;
 
 function isRetried({ code }: AiosError): boolean {
-  return code === 'chat.upstream_failed' || code === 'serving.timeout';
+  return code === 'chat.upstream_failed' || code === 'chat.upstream_limited' || code === 'serving.timeout';
 }

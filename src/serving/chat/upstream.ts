@@ -17,7 +17,7 @@ export interface UpstreamOptions {
 const REFERENCE = /\$\{secrets\.([A-Z][A-Z0-9_]*)\}/g;
 const DETAIL_CHARS_MAX = 1_000;
 const ERROR_BYTES_MAX = 64 * 1024;
-const RETRIED = new Set([408, 409, 425, 429, 500, 502, 503, 504, 529]);
+const RETRIED = new Set([408, 409, 425, 500, 502, 503, 504, 529]);
 
 /**
  * One attempt at one server that speaks OpenAI's protocol. What it throws says by `retryable` whether another may be asked.
@@ -34,7 +34,7 @@ export class Upstream {
   /**
    * A whole answer.
    *
-   * @throws AiosError `chat.refused`, `chat.misconfigured`, `chat.upstream_failed`, `serving.timeout`, `serving.canceled`
+   * @throws AiosError `chat.refused`, `chat.misconfigured`, `chat.upstream_failed`, `chat.upstream_limited`, `serving.timeout`, `serving.canceled`
    */
   ask(target: Target, path: string, body: JsonObject, signal: AbortSignal): Promise<JsonObject> {
     return this.#whole(target, path, body, new Attempt(signal, target.timeoutMs));
@@ -238,6 +238,7 @@ function refusal(
     detail: `${status}: ${String(message).slice(0, DETAIL_CHARS_MAX)}`,
     extensions: { upstreamStatus: status, ...param, ...retryAfter(headers) },
   };
+  if (status === 429) return new AiosError('chat.upstream_limited', options);
   if (RETRIED.has(status)) return new AiosError('chat.upstream_failed', options);
   if (status === 401 || status === 403 || status === 404 || status < 400)
     return new AiosError('chat.misconfigured', options);

@@ -28,7 +28,12 @@ export const ASKED_TENSORS: Asked<InferCall, Answer & { outputs: readonly Tensor
   kind: 'infer',
   request({ model, host }, call, deadlineMs) {
     const { inputs, signal, priority } = call;
-    const { tensors, rows } = checkInputs(model.signature.inputs, inputs, host.rowsMax);
+    const { inputs: specs, outputs } = model.signature;
+    if (specs.length === 0 && outputs.length === 0)
+      throw new AiosError('serving.no_tensors', {
+        detail: `${host.label} has no tensors, neither in nor out.`,
+      });
+    const { tensors, rows } = checkInputs(specs, inputs, host.rowsMax);
     const request = new InferRequest(tensors, rows, performance.now(), deadlineMs, signal, priority);
     if (host.asksOthers) request.asking = call;
     return request;

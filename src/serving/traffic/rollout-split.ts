@@ -49,6 +49,7 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'serving.memory_exceeded',
   'serving.circuit_open',
   'chat.upstream_failed',
+  'chat.upstream_limited',
   'chat.misconfigured',
   'chat.stream_cut',
   'chat.output_invalid',
