@@ -9,7 +9,7 @@ import { EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
 import { AiosError } from './kernel/errors.ts';
-import { requireFreePort, startFault } from './start-faults.ts';
+import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
 import { startSettings } from './start-settings.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -40,6 +40,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   const files = folder === undefined ? undefined : await readProject(folder); // a wrong folder is told before anything is started
   const live = example && folder ? await importExample(folder) : undefined;
   for (const fault of settings.unknown) process.stderr.write(`! ${fault}\n`);
+  await requireFolder(settings);
   await requireFreePort(settings);
   const progress = createProgress();
   const { createApp } = await import('./app.ts');

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AiosError } from './kernel/errors.ts';
-import { requireFreePort, startFault } from './start-faults.ts';
+import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
 import { migrate } from './store/migrations.ts';
 
 const place = {
@@ -96,6 +96,34 @@ describe('what kept a process from starting', () => {
     });
     expect(told.message).not.toContain('hunter2');
   });
+});
+
+describe('the data folder', () => {
+  it('may be one that is to be made; a part of its path may not be a file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
+    await writeFile(join(folder, 'file'), '');
+    const at = (...path: string[]) => requireFolder({ ...place, dataDir: join(folder, ...path) });
+    await expect(at('new', 'deep')).resolves.toBeUndefined();
+    await expect(at('file', 'x')).rejects.toMatchObject({
+      code: 'start.folder',
+      message: `${join(folder, 'file', 'x')}: a part of its path is a file.`,
+    });
+    await rm(folder, { recursive: true });
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  it.skipIf(isRoot)(
+    `is refused where this user may not write${isRoot ? ' (skipped: root may everywhere)' : ''}`,
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
+      await chmod(folder, 0o500);
+      await expect(requireFolder({ ...place, dataDir: join(folder, 'x') })).rejects.toMatchObject({
+        code: 'start.folder',
+        message: `${folder}: this user may not write there.`,
+      });
+      await rm(folder, { recursive: true });
+    },
+  );
 });
 
 describe('the port', () => {

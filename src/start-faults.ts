@@ -1,4 +1,6 @@
+import { access, constants, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { dirname } from 'node:path';
 import { AiosError } from './kernel/errors.ts';
 import { runningOwner } from './store/embedded.ts';
 
@@ -46,6 +48,22 @@ export async function requireFreePort(place: Place): Promise<void> {
     throw startFault(error, place);
   }
   await new Promise((resolve) => probe.close(resolve));
+}
+
+/**
+ * Asks whether the data folder may be written, or made: Node says of a folder that it cannot make on a disk which is read only that it does not exist.
+ *
+ * @throws AiosError `start.folder`
+ */
+export async function requireFolder(place: Place): Promise<void> {
+  let folder = place.dataDir;
+  const isThere = () => stat(folder).then(Boolean, (error: Fault) => error.code !== 'ENOENT');
+  while (!(await isThere()) && folder !== dirname(folder)) folder = dirname(folder);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw startFault(error, place);
+  }
 }
 
 /**

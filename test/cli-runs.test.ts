@@ -55,6 +55,20 @@ describe('aios runs', () => {
     expect((await aios('runs', id)).code).toBe(1);
   });
 
+  it('starts no flow that waits for an event when it is given none', async () => {
+    const before = (await aios('runs')).json.items.length;
+    const { code, text } = await aios('run', 'returns');
+    expect([code, text]).toEqual([
+      1,
+      expect.stringMatching(/returns starts on return\.requested: give one with --event/),
+    ]);
+    expect((await aios('runs')).json.items).toHaveLength(before);
+    const missing = await aios('run', 'returns', '--event', '@nowhere.json');
+    expect(missing.text).toMatch(/^nowhere\.json: there is no such file\.\n.*client\.file/);
+    const unknown = await runCommand(['rn']);
+    expect(unknown).toEqual({ code: 64, said: expect.stringMatching(/Did you mean run.*--help says/s) });
+  });
+
   it('tells which versions of a flow still have runs', async () => {
     const { id } = await waiting('cli-v');
     const report = await aios('workflows', 'versions', 'returns');

@@ -36,6 +36,11 @@ describe('what the command line prints', () => {
       ),
       /^The request does not fit its schema\n {2}\/a: is odd\n/,
     ],
+    [
+      'a file that is not there',
+      Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT', path: 'order.json' }),
+      /^order\.json: there is no such file\.\nCheck the path: .*\(client\.file\)$/,
+    ],
     ['what is no problem of AIOS', new Error('boom'), /^boom$/],
   ])('tells %s', (_, error, said) => {
     expect(describeError(error)).toMatch(said);

@@ -70,7 +70,10 @@ export function describeError(error: unknown): string {
       : error instanceof AiosError
         ? error.toProblem()
         : undefined;
-  if (!problem) return `${error instanceof Error ? error.message : error}`;
+  if (!problem)
+    return isFileFault(error)
+      ? describeError(fileFault(error))
+      : `${error instanceof Error ? error.message : error}`;
   const { title, detail, issues = [], code } = problem;
   const faults = issues.map((issue) => `  ${describeIssue(issue)}`);
   const isSentence = detail.includes(' '); // else it is the name alone of what is not there
@@ -79,6 +82,26 @@ export function describeError(error: unknown): string {
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
   const hint = code === 'request.invalid' ? USAGE_HINT : problem.hint;
   return [...lines, `${hint} (${code})`].join('\n');
+}
+
+type FileFault = Error & { code: string; path: string };
+
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it may not be read or written',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is a file',
+  ENOSPC: 'the disk is full',
+  EROFS: 'it lies on a disk that is read only',
+};
+
+function isFileFault(error: unknown): error is FileFault {
+  const { code, path } = error as Partial<FileFault>;
+  return error instanceof Error && typeof path === 'string' && code !== undefined && code in FILE_FAULTS;
+}
+
+function fileFault({ code, path }: FileFault): AiosError {
+  return new AiosError('client.file', { detail: `${path}: ${FILE_FAULTS[code]}.` });
 }
 
 /** The hint of the API speaks of its answer. */

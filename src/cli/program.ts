@@ -86,7 +86,7 @@ const COMMANDS: readonly CommandRow[] = [
     name: 'run <workflow>',
     description: 'start a run and wait for its result',
     options: [
-      ['-i, --input <json>', 'the input; @file reads it from a file', '{}'],
+      ['-i, --input <json>', 'the input, {} when left out; @file reads it from a file'],
       ['-e, --event <json>', 'a CloudEvent for a flow that events start; @file reads it'],
       ['-w, --wait <duration>', 'how long to wait, such as 30s; 0s returns at once', '30s'],
       ['--idempotency-key <key>', 'the same key gives the same run'],
@@ -325,6 +325,7 @@ export async function runCli(
     .description('The operating layer for AI automation: events in, decisions out, with proof and cost')
     .version('0.1.0')
     .exitOverride()
+    .showHelpAfterError('The command with --help says what it takes.')
     .addOption(new Option('--url <url>', 'the server').env('AIOS_URL').default('http://127.0.0.1:7700'))
     .option('--key <key>', 'an API key (AIOS_API_KEY; a local server leaves one in its data folder)')
     .addOption(

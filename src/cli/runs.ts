@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
@@ -55,6 +56,7 @@ export const run: Action = async (options, [workflow]) => {
     ...(event ? { 'content-type': 'application/cloudevents+json' } : {}),
     ...(idempotencyKey ? { 'idempotency-key': idempotencyKey } : {}),
   };
+  if (event === undefined && input === undefined) await requireNoEvent(client, workflow!);
   const body = event ? await readJson(event) : { input: await readJson(input ?? '{}') };
   const started = await client.request<Run>('POST', `/api/v1/workflows/${workflow}/runs`, {
     query: { wait },
@@ -64,6 +66,20 @@ export const run: Action = async (options, [workflow]) => {
   print(started, options.json, () => describeRun(started));
   return started.status === 'failed' || started.status === 'canceled' ? EXIT.failed : EXIT.ok;
 };
+
+/** Without an event a flow that events start would fail at its first look at one: nothing was given, so nothing is started. */
+async function requireNoEvent(client: AiosClient, workflow: string): Promise<void> {
+  const body = await client
+    .call('GET /api/v1/workflows/{name}', { params: { name: workflow } })
+    .then((definition) => definition.body as { schedule?: { on?: Json } })
+    .catch(() => undefined); // there is none, or it may not be read: the start tells
+  if (body?.schedule?.on === undefined) return;
+  const types = [...new Set(JSON.stringify(body.schedule.on).match(/(?<="type":")[^"]+/g))];
+  const on = types.length > 0 ? types.join(', ') : 'events';
+  throw new AiosError('request.invalid', {
+    detail: `${workflow} starts on ${on}: give one with --event (@file reads it), or --input '{}' to start it without.`,
+  });
+}
 
 export const runs: Action = async (options, [id]) => {
   const client = await openClient(options);

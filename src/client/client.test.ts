@@ -89,7 +89,7 @@ describe('a client', () => {
     await expect(
       new AiosClient({ baseUrl: 'http://127.0.0.1:1', key: 'k', retriesMax: 0 }).request('GET', '/'),
     ).rejects.toMatchObject({
-      problem: { code: 'store.unavailable' },
+      problem: { code: 'client.unreachable', hint: expect.stringContaining('--url') },
     });
   });
 
@@ -106,8 +106,31 @@ describe('a client', () => {
     calls = 0;
     const impatient = new AiosClient({ baseUrl: url, key: 'k', retriesMax: 0 });
     await expect(impatient.request('GET', '/x')).rejects.toMatchObject({
-      problem: { code: 'internal', status },
+      problem: {
+        code: 'client.not_aios',
+        status,
+        detail: expect.stringContaining(`${url} answers ${status}`),
+      },
     });
     server.close();
+  });
+
+  it.each(['127.0.0.1:7700', 'nothing', 'ftp://127.0.0.1'])(
+    'refuses %s as the address of a server',
+    (baseUrl) => {
+      expect(() => new AiosClient({ baseUrl, key: 'k' })).toThrow(
+        expect.objectContaining({ code: 'client.address', message: expect.stringContaining(baseUrl) }),
+      );
+    },
+  );
+
+  it('says so where HTTPS asks a server of HTTP', async () => {
+    const https = new AiosClient({ baseUrl: baseUrl.replace('http', 'https'), key: 'k', retriesMax: 0 });
+    await expect(https.request('GET', '/healthz')).rejects.toMatchObject({
+      problem: {
+        code: 'client.unreachable',
+        detail: expect.stringContaining(`it does not speak TLS: ${baseUrl}?`),
+      },
+    });
   });
 });

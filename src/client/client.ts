@@ -1,6 +1,6 @@
 import { Blob } from 'node:buffer';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Problem } from '../kernel/errors.ts';
+import { AiosError, type Problem } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import type { Operations } from './generated.ts';
 
@@ -43,6 +43,7 @@ export class ProblemError extends Error {
 
 const RETRY_STATUSES = new Set([429, 503]);
 const RETRY_MS = 250;
+const ANSWER_CHARS_MAX = 120; // of a page that is not ours
 const ENDED = new Set(['completed', 'failed', 'canceled']);
 const EVENT = /^event: (.*)\ndata: (.*)$/m;
 
@@ -58,7 +59,10 @@ export class AiosClient {
   readonly #key: string;
   readonly #retriesMax: number;
 
+  /** @throws AiosError `client.address` */
   constructor({ baseUrl, key, retriesMax = 3 }: ClientOptions) {
+    if (!/^https?:\/\//.test(baseUrl) || !URL.canParse(baseUrl))
+      throw new AiosError('client.address', { detail: `“${baseUrl}” is not the address of a server.` });
     this.baseUrl = baseUrl.replace(/\/$/, '');
     this.#key = key;
     this.#retriesMax = retriesMax;
@@ -207,11 +211,12 @@ function toProblem(response: Response, text: string): Problem {
   } catch {
     // not from AIOS: a proxy in between, say
   }
+  const { status, statusText, url } = response;
+  const start = text.replace(/\s+/g, ' ').trim().slice(0, ANSWER_CHARS_MAX);
   return problemOf(
-    'internal',
-    response.status,
-    `${response.status} ${response.statusText}: ${text.slice(0, 200)}`,
-    'See the log of the server.',
+    'client.not_aios',
+    status,
+    `${new URL(url).origin} answers ${status} ${statusText}, not as AIOS does${start ? `: ${start}` : '.'}`,
   );
 }
 
@@ -219,15 +224,17 @@ function unreachable(baseUrl: string, error: unknown): ProblemError {
   const reason =
     error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : String(error);
   return new ProblemError(
-    problemOf(
-      'store.unavailable',
-      503,
-      `Nothing answers at ${baseUrl} (${reason})`,
-      'Start AIOS with `npm start`, or name another server with --url.',
-    ),
+    problemOf('client.unreachable', 503, `Nothing answers at ${baseUrl} (${reasonOf(reason, baseUrl)})`),
   );
 }
 
-function problemOf(code: Problem['code'], status: number, detail: string, hint: string): Problem {
-  return { type: `https://aios.dev/errors/${code}`, title: detail, status, code, detail, hint };
+/** A server of HTTP that is asked by HTTPS answers with what OpenSSL takes for a broken record. */
+function reasonOf(reason: string, baseUrl: string): string {
+  if (!/wrong version number|packet length too long/.test(reason)) return reason;
+  return `it does not speak TLS: ${baseUrl.replace(/^https/, 'http')}?`;
+}
+
+/** Told by the client itself: the code's own row says what to do. */
+function problemOf(code: Problem['code'], status: number, detail: string): Problem {
+  return { ...new AiosError(code, { detail }).toProblem(), status };
 }

@@ -1,6 +1,6 @@
 import { again, type ErrorRow, row } from './error-row.ts';
 
-/** Errors that keep a process from starting: `aios start` ends with them. */
+/** Errors that keep a process from starting (`aios start` ends with them), and what a client finds before a server answers. */
 export const START_ERRORS = {
   'start.setting': row(
     400,
@@ -21,5 +21,25 @@ export const START_ERRORS = {
     500,
     'The data folder cannot be used',
     'Set AIOS_DATA_DIR to a folder that this user may write, on a disk with some 500 MB of room.',
+  ),
+  'client.address': row(
+    400,
+    'The address of the server is not one',
+    'Write it with its scheme and port, as in http://127.0.0.1:7700 (--url, AIOS_URL).',
+  ),
+  'client.unreachable': again(
+    503,
+    'No server answers at the address',
+    'Start AIOS with `npm start`, or name another server with --url (AIOS_URL).',
+  ),
+  'client.file': row(
+    400,
+    'The file cannot be used',
+    'Check the path: a relative one begins at the folder that the command is run in.',
+  ),
+  'client.not_aios': row(
+    502,
+    'Something other than AIOS answers at the address',
+    'Name the address of AIOS with --url (AIOS_URL); a proxy before it must pass its answers on.',
   ),
 } as const satisfies Record<string, ErrorRow>;
