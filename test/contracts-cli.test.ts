@@ -106,6 +106,9 @@ describe('aios contracts and aios quarantine', () => {
     await api.request({ method: 'POST', url: '/api/v1/events', role: 'operator', body, headers });
     const [id] = /qtn_\w+/.exec((await aios('quarantine')).text)!;
     expect((await aios('quarantine', id)).code).toBe(1);
+    expect((await aios('quarantine', '--release')).code).not.toBe(0);
+    const released = await aios('quarantine', '--release', '--type', 'order.placed');
+    expect(released).toMatchObject({ code: 1, text: expect.stringMatching(/0 released\n.*must be/) });
     expect(await aios('quarantine', id, '--discard', 'a test')).toMatchObject({ code: 0 });
     expect((await aios('quarantine', '--status', 'discarded')).text).toContain(id);
   });

@@ -32,7 +32,7 @@ describe('the quarantine over the API', () => {
     const answer = await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
     expect(answer.json()).toMatchObject({ applied: true });
   };
-  const publish = async (...events: { id: string; data: JsonObject }[]) => {
+  const publish = async (...events: { id: string; partitionkey?: string; data: JsonObject }[]) => {
     const batch = events.map((one) => ({ specversion: '1.0', source: 'shop', type: 'order.placed', ...one }));
     const answer = await api.request({
       method: 'POST',
@@ -137,6 +137,30 @@ describe('the quarantine over the API', () => {
     });
     expect((await logged()).toSorted()).toEqual(['fits', 'later', 'meanwhile']);
     expect(await list('released')).toMatchObject([{ id, resolvedBy: expect.any(String) }]);
+  });
+
+  it('releases several in the order in which they came, however they are named', async () => {
+    const ids = ['e', 'd', 'c', 'b', 'a'];
+    await publish(...ids.map((id) => ({ id, partitionkey: 'k', data: { total: { of: id } } })));
+    const listed: { id: string; event: { id: string } }[] = (await list()).slice(0, 5);
+    expect(listed.map(({ event }) => event.id)).toEqual(ids.toReversed());
+    const text = contract('1.3.0', '[number, string, object]').replace(/ {2}- \{ rule: .*\n/g, '');
+    const body = { files: [{ path: 'contracts/order.yaml', text }] };
+    await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
+    const [a, b, c, d] = listed.map(({ id }) => id);
+    expect(await release(b!, 'qtn_none', d!)).toMatchObject({ released: 2, failed: [{ id: 'qtn_none' }] });
+    const ask = async (asked: JsonObject) => {
+      const url = '/api/v1/quarantine/release';
+      return (await api.request({ method: 'POST', url, role: 'operator', body: asked })).json();
+    };
+    expect(await ask({ contract: 'order.placed', after: c! })).toEqual({ released: 1, failed: [] });
+    expect(await ask({ contract: 'order.placed' })).toEqual({ released: 3, failed: [] }); // and “text”, from before
+    expect(await ask({ contract: 'order.placed', ids: [a!] })).toMatchObject({ code: 'request.invalid' });
+    const { items } = (await api.request({ method: 'GET', url: '/api/v1/events', role: 'viewer' })).json();
+    const order = (items as { id: string; offset: number; partitionkey?: string }[])
+      .filter(({ partitionkey }) => partitionkey === 'k')
+      .toSorted((one, other) => one.offset - other.offset);
+    expect(order.map(({ id }) => id)).toEqual(['d', 'b', 'a', 'e', 'c']);
   });
 
   it('shows what is measured of a contract', async () => {

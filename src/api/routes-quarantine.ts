@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { QualityMonitor } from '../contracts/quality-monitor.ts';
 import type { Quarantine } from '../contracts/quarantine.ts';
-import { toAiosError } from '../kernel/errors.ts';
+import { AiosError, toAiosError } from '../kernel/errors.ts';
 import { actorOf, route } from './routes.ts';
 import { AnyObject, IdParams, iso, isoOrUndefined, NameParams, pageOf, pageQuery } from './shapes.ts';
 
@@ -101,26 +101,50 @@ function listRoute(server: FastifyInstance, { quarantine }: Dependencies): void 
   });
 }
 
+/** Each is a commit of its own: a page takes about a second. */
+const RELEASED_MAX = 500;
+
 function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/quarantine/release',
     permission: 'quarantine.resolve',
-    summary: 'Hold events to their contract again, and append those that fit',
+    summary:
+      'Hold events to their contract again, and append those that fit, in the order in which they came: these, or the open ones of a contract, a page of 500 at a time',
     tag,
-    body: Type.Object({ ids: Type.Array(Type.String(), { minItems: 1, maxItems: 500 }) }),
+    body: Type.Object(
+      {
+        ids: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: RELEASED_MAX })),
+        contract: Type.Optional(Type.String({ minLength: 1 })),
+        after: Type.Optional(
+          Type.String({
+            description: 'With `contract`: go on behind this event, the `next` of the page before',
+          }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
     answer: Type.Object({
       released: Type.Integer(),
       failed: Type.Array(Type.Object({ id: Type.String(), problem: AnyObject })),
+      next: Type.Optional(
+        Type.String({ description: 'With `contract`: there may be more behind this event' }),
+      ),
     }),
-    handle: async ({ body: { ids }, caller }) => {
+    handle: async ({ body: { ids: named, contract, after }, caller }) => {
+      if ((named === undefined) === (contract === undefined))
+        throw new AiosError('request.invalid', { detail: 'Name the events by “ids”, or their “contract”.' });
+      const ids = named
+        ? await quarantine.inOrder(named)
+        : await quarantine.openOf(contract!, after, RELEASED_MAX);
       const failed: { id: string; problem: unknown }[] = [];
-      // One after the other: they come into the log in the order that is asked for.
+      // One after the other: they come into the log in the order in which they came.
       for (const id of ids)
         await quarantine
           .release(id, actorOf(caller))
           .catch((error: unknown) => failed.push({ id, problem: toAiosError(error).toProblem() }));
-      return { released: ids.length - failed.length, failed };
+      const next = !named && ids.length === RELEASED_MAX ? ids.at(-1) : undefined;
+      return { released: ids.length - failed.length, failed, next };
     },
   });
   route(server, {

@@ -59,10 +59,12 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'quarantine [ids...]',
-    description: 'events that their contract keeps apart; with ids, release those that fit by now',
+    description:
+      'events that their contract keeps apart; with ids, or --release and --type, release those that fit by now, in the order in which they came',
     options: [
       ['--type <type>', 'of this contract'],
       ['--status <status>', 'open, released or discarded', 'open'],
+      ['--release', 'with --type: all of that contract that are open'],
       ['--discard <reason>', 'give the events up instead'],
     ],
     load: async () => (await import('./quarantine.ts')).quarantine,

@@ -1,3 +1,5 @@
+import type { AiosClient } from '../client/client.ts';
+import { AiosError } from '../kernel/errors.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -17,7 +19,27 @@ interface Quality {
   windows: { rule: string; start: string; rows: number; late: number; value?: number; status: string }[];
 }
 
-/** Lists what contracts keep apart; with ids releases those, or with a reason gives them up. */
+interface Released {
+  released: number;
+  failed: { id: string; problem: { detail: string } }[];
+  next?: string;
+}
+
+/** The open events of a contract that fit by now, page by page, in the order in which they came. */
+async function releaseAll(client: AiosClient, contract: string): Promise<Released> {
+  const all: Released = { released: 0, failed: [] };
+  for (let after: string | undefined, isMore = true; isMore; isMore = after !== undefined) {
+    const page: Released = await client.request('POST', '/api/v1/quarantine/release', {
+      body: { contract, ...(after === undefined ? {} : { after }) },
+    });
+    all.released += page.released;
+    all.failed.push(...page.failed);
+    after = page.next;
+  }
+  return all;
+}
+
+/** Lists what contracts keep apart; with ids (or `--release` and a contract) releases those, or with a reason gives them up. */
 export const quarantine: Action = async (options, ids) => {
   const client = await openClient(options);
   if (ids.length > 0 && options.discard) {
@@ -28,11 +50,13 @@ export const quarantine: Action = async (options, ids) => {
     print({ discarded: ids.length }, options.json, () => `${ids.length} discarded`);
     return EXIT.ok;
   }
-  if (ids.length > 0) {
-    const answer = await client.request<{
-      released: number;
-      failed: { id: string; problem: { detail: string } }[];
-    }>('POST', '/api/v1/quarantine/release', { body: { ids } });
+  if (options.release && ids.length === 0 && !options.type)
+    throw new AiosError('request.invalid', { detail: '--release needs ids, or --type: which contract.' });
+  if (ids.length > 0 || options.release) {
+    const answer =
+      ids.length > 0
+        ? await client.request<Released>('POST', '/api/v1/quarantine/release', { body: { ids } })
+        : await releaseAll(client, String(options.type));
     print(answer, options.json, () =>
       [
         `${answer.released} released`,

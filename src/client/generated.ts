@@ -428,8 +428,8 @@ export interface Operations {
   'POST /api/v1/models/{name}/versions/{version}/quantize': { params: { name: string; version: number }; body: { perChannel?: boolean | undefined; reduceRange?: boolean | undefined; operators?: Array<string> | undefined; weightBytesMin?: number | undefined; agreementMin?: number | undefined; rows?: Array<{ [name: string]: Json }> | undefined; label?: string | undefined; dryRun?: boolean | undefined }; answer: { version: { [name: string]: Json } | null; isNew: boolean; quantization: { [name: string]: Json } } };
   /** Events that their contract keeps apart, newest first. Permission: `events.read`. */
   'GET /api/v1/quarantine': { query?: { contract?: string | undefined; status?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; contract: string; version: string; event: { [name: string]: Json }; problem: { [name: string]: Json }; arrivedAt: string; status: "open" | "released" | "discarded"; resolvedAt?: string | undefined; resolvedBy?: string | undefined; reason?: string | undefined }>; nextCursor: string | null } };
-  /** Hold events to their contract again, and append those that fit. Permission: `quarantine.resolve`. */
-  'POST /api/v1/quarantine/release': { body: { ids: Array<string> }; answer: { released: number; failed: Array<{ id: string; problem: { [name: string]: Json } }> } };
+  /** Hold events to their contract again, and append those that fit, in the order in which they came: these, or the open ones of a contract, a page of 500 at a time. Permission: `quarantine.resolve`. */
+  'POST /api/v1/quarantine/release': { body: { ids?: Array<string> | undefined; contract?: string | undefined; after?: string | undefined }; answer: { released: number; failed: Array<{ id: string; problem: { [name: string]: Json } }>; next?: string | undefined } };
   /** Give an event up: it stays listed, with the reason. Permission: `quarantine.resolve`. */
   'POST /api/v1/quarantine/{id}/discard': { params: { id: string }; body: { reason: string }; answer: Json };
   /** The newest version of every queue. Permission: `definitions.read`. */

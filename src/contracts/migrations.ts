@@ -20,6 +20,7 @@ export const contractMigrations: Migration[] = [
       comment on table contract_settings is 'One row at most: what contracts that name no mode are held to.';
       create table quarantined_events (
         id text primary key,
+        arrival bigint generated always as identity,
         contract text not null,
         version text not null,
         event json not null,
@@ -31,7 +32,10 @@ export const contractMigrations: Migration[] = [
         reason text
       );
       comment on table quarantined_events is 'Events that their contract keeps apart: never in the log unless they were released.';
+      comment on column quarantined_events.arrival is 'The order in which they came: those of one request have one time.';
       create index quarantined_events_arrived on quarantined_events (arrived_at, id);
+      create unique index quarantined_events_arrival on quarantined_events (arrival);
+      create index quarantined_events_open on quarantined_events (contract, arrival) where status = 'open';
       create table contract_quality_windows (
         contract text not null,
         rule text not null,

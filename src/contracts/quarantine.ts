@@ -142,12 +142,31 @@ export class Quarantine {
     const items = await this.#dependencies.db.query<QuarantinedEvent>(
       `select ${COLUMNS} from quarantined_events
        where ($1::text is null or contract = $1) and ($2::text is null or status = $2)
-         and ($3::text is null or (arrived_at, id) < (select arrived_at, id from quarantined_events where id = $3))
-       order by arrived_at desc, id desc limit $4`,
+         and ($3::text is null or arrival < (select arrival from quarantined_events where id = $3))
+       order by arrival desc limit $4`,
       [filter.contract ?? null, filter.status ?? null, filter.before ?? null, filter.limit + 1],
     );
     const page = items.slice(0, filter.limit);
     return { items: page, nextCursor: items.length > filter.limit ? page.at(-1)!.id : null };
+  }
+
+  /** Those of these ids that are there, in the order in which they came; others behind them. */
+  async inOrder(ids: readonly string[]): Promise<string[]> {
+    const rows = await this.#dependencies.db.query<{ id: string }>(
+      'select id from quarantined_events where id = any($1::text[]) order by arrival',
+      [ids],
+    );
+    return [...new Set([...rows.map(({ id }) => id), ...ids])];
+  }
+
+  /** The open events of a contract in the order in which they came, behind the one that is named: a page of at most so many. */
+  async openOf(contract: string, after: string | undefined, countMax: number): Promise<string[]> {
+    const rows = await this.#dependencies.db.query<{ id: string }>(
+      `select id from quarantined_events where contract = $1 and status = 'open'
+         and ($2::text is null or arrival > (select arrival from quarantined_events where id = $2)) order by arrival limit $3`,
+      [contract, after ?? null, countMax],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /**
