@@ -3,7 +3,10 @@ const limit = (value: number, why: string) => ({ value, why });
 /** Limits of the lineage graph and of OpenLineage. */
 export const LINEAGE_LIMITS = {
   lineageNodesMax: limit(5_000, 'nodes that one question about lineage reaches; a person reads no more'),
-  lineageDepthMax: limit(50, 'edges between the node that lineage is asked of and the farthest that is told'),
+  lineageDepthMax: limit(
+    200,
+    'edges between the node that lineage is asked of and the farthest that is told, each a question to the database; two for each job of a pipeline',
+  ),
   lineageEventEdgesMax: limit(
     20_000,
     'edges of one OpenLineage event that is taken in; a table of 1,000 columns has 2,000',

@@ -187,6 +187,31 @@ describe('the lineage graph', () => {
     });
   });
 
+  it('says that there is more where a chain is longer than it goes, but not where that was asked for, nor in a circle', async () => {
+    for (const [name, length] of [
+      ['chain', 5_000],
+      ['circle', 150],
+    ] as const) {
+      await database.db.query(
+        `insert into lineage_edges (from_id, to_id, source)
+         select 'job:' || $1 || '/' || n, 'job:' || $1 || '/' || (n + 1) % $2::int, 'jobs' from generate_series(0, $2::int - 1) n`,
+        [name, length],
+      );
+      await database.db.query(`insert into lineage_nodes (id, kind) values ('job:' || $1 || '/0', 'job')`, [
+        name,
+      ]);
+    }
+    const ask = async (node: string, depth?: number) => {
+      const answer = await graph.query({ node, direction: 'down', depth, limit: 5_000 });
+      return [answer.nodes.length, answer.truncated];
+    };
+    expect(await ask('job:chain/0')).toEqual([201, true]);
+    expect(await ask('job:chain/0', 300)).toEqual([201, true]);
+    expect(await ask('job:chain/0', 20)).toEqual([21, false]);
+    expect(await ask('job:circle/0')).toEqual([150, false]);
+    expect(await ask('job:circle/0', 200)).toEqual([150, false]);
+  });
+
   it('is bounded in a graph of 100,000 edges, and reads it by its indexes', async () => {
     await database.db.query(
       `insert into lineage_edges (from_id, to_id, source) select 'field:big#' || (n / 10), 'feature:big.' || n, 'bulk' from generate_series(1, 100000) n`,

@@ -5,7 +5,7 @@ import type { Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
 import type { Lineage, LineagePin } from '../lineage.ts';
 import { nearNames } from './near-names.ts';
-import { contracted, type Direction, type Walked, walk } from './subgraph.ts';
+import { contracted, type Direction, type WalkBounds, type Walked, walk } from './subgraph.ts';
 
 export interface GraphQuery {
   /** `feature:customer-orders.spend_30d`, `run:…`; of a version `decision:return-policy@3`: as it was made. */
@@ -39,7 +39,7 @@ export interface GraphAnswer {
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly LineageEdge[];
   readonly nextCursor: string | null;
-  /** There is more than `lineageNodesMax`: ask with less depth, or for fewer kinds. */
+  /** There is more than `lineageNodesMax`, or farther than `lineageDepthMax`: ask with less depth, for fewer kinds, or from a node farther on. */
   readonly truncated: boolean;
 }
 
@@ -90,7 +90,8 @@ export class LineageGraph {
   }: GraphQuery): Promise<GraphAnswer> {
     const { lineageNodesMax: nodesMax, lineageDepthMax } = this.#deps.limits;
     const start = await this.#start(node, direction, asOf);
-    const bounds = { depth: Math.min(depth ?? lineageDepthMax, lineageDepthMax), nodesMax };
+    const isDepthAsked = depth !== undefined && depth <= lineageDepthMax;
+    const bounds = { depth: isDepthAsked ? depth : lineageDepthMax, nodesMax, isDepthAsked };
     const directions: Direction[] = direction === 'both' ? ['up', 'down'] : [direction];
     const depths = new Map<string, number>();
     const edges: LineageEdge[] = [];
@@ -134,7 +135,7 @@ export class LineageGraph {
     node: string,
     { edges, asOf }: Start,
     direction: Direction,
-    bounds: { depth: number; nodesMax: number },
+    bounds: WalkBounds,
   ): Promise<Walked> {
     // Edges of runs, tasks and versions are not kept: they lead from the node into the graph.
     return walk([node], direction, bounds, async (level, way, max) => {

@@ -50,6 +50,29 @@ describe('the impact of a change', () => {
     expect(hint).toContain('feature:orders.spend');
   });
 
+  it('of a field that is used far away says that there is more, and ends in a circle', async () => {
+    const chain = async (length: number, isClosed = false) => {
+      const reads: EdgesOf = async (ids, direction) =>
+        ids.flatMap((id) => {
+          if (direction === 'up') return [];
+          const at = id === 'field:order#total' ? 0 : Number(id.slice('feature:v.f'.length));
+          if (at === length) return isClosed ? [{ from: id, to: 'feature:v.f1' }] : [];
+          return [{ from: id, to: `feature:v.f${at + 1}` }];
+        });
+      const changed = {
+        kind: 'contract',
+        name: 'order',
+        before: contract(full),
+        after: contract({ note: 'string' }),
+      };
+      return impactOf(changed, reads, 1_000, async () => new Map());
+    };
+    expect(await chain(200)).toMatchObject({ truncated: false, severity: 'breaks' });
+    expect((await chain(200)).affected).toHaveLength(200);
+    expect((await chain(200, true)).truncated).toBe(false);
+    expect((await chain(201)).truncated).toBe(true);
+  });
+
   it('of a field that nothing reads reaches only who writes it', async () => {
     const { affected } = await impact(contract(full), contract({ total: 'number' }));
     expect(affected.map(({ node, writes }) => [node, writes])).toEqual([['workflow:shop', true]]);

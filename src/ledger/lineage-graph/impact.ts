@@ -111,7 +111,8 @@ export async function impactOf(
   };
 }
 
-const DEPTH_MAX = 50;
+/** As far as a question about lineage goes (`lineageDepthMax`). */
+const DEPTH_MAX = 200;
 
 /** The nodes of a definition that differ between two versions of it. */
 function changesOf(before: readonly LineageNode[], after: readonly LineageNode[]): NodeChange[] {

@@ -13,20 +13,28 @@ export interface Walked {
   /** Each node that was reached, with the number of edges to it, in the order of that and of its id. */
   readonly depths: ReadonlyMap<string, number>;
   readonly edges: readonly LineageEdge[];
-  /** The bound was met: there is more. */
+  /** A bound was met: there is more. */
   readonly truncated: boolean;
+}
+
+export interface WalkBounds {
+  /** Most edges between a node and the start. */
+  readonly depth: number;
+  /** Most nodes in all. */
+  readonly nodesMax: number;
+  /** Whether the depth is what was asked for: then nothing is missing behind it. */
+  readonly isDepthAsked?: boolean;
 }
 
 /**
  * What lies up or down from nodes, level by level: one question a level, whatever its width.
  *
- * @param bounds most edges between a node and the start; most nodes in all
  * @example (await walk(['field:order.placed#total'], 'down', { depth: 3, nodesMax: 500 }, edgesOf)).depths.get('model:risk') // 3
  */
 export async function walk(
   from: readonly string[],
   direction: Direction,
-  { depth, nodesMax }: { depth: number; nodesMax: number },
+  { depth, nodesMax, isDepthAsked = false }: WalkBounds,
   edgesOf: EdgesOf,
 ): Promise<Walked> {
   const depths = new Map(from.map((id) => [id, 0]));
@@ -51,6 +59,10 @@ export async function walk(
     }
     level = [...next].sort();
     for (const id of level) depths.set(id, at);
+  }
+  if (level.length > 0 && !truncated && !isDepthAsked) {
+    const beyond = await edgesOf(level, direction, EDGES_PER_NODE * nodesMax);
+    truncated = beyond.some(({ from, to }) => !depths.has(direction === 'down' ? to : from));
   }
   return { depths, edges: [...edges.values()], truncated };
 }
