@@ -312,7 +312,7 @@ export class Line {
 }
 
 /** Half of what a test may take, so that what is known is told before the test is given up. */
-const UNTIL_MS = 30_000;
+const UNTIL_MS = 60_000;
 
 /** Waits until something is so; gives up with what `known` tells. */
 export async function until<T>(
