@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { AiosError } from '../kernel/errors.ts';
 import { Packet, type RowReaders } from './packet.ts';
-import { prepared } from './prepared.ts';
+import { type Prepared, prepared } from './prepared.ts';
 import { parseTimestamp } from './rows.ts';
 
 /** Runs SQL. Every text is prepared once per connection, so texts must be constant; values go in `$n`. */
@@ -39,7 +39,7 @@ export interface Statement {
 export interface DedicatedConnection extends Queryable {
   readonly lost: boolean;
   /** Commits the statements together, in one round trip, or none of them; answers with the rows of each. */
-  transact(statements: readonly Statement[]): Promise<object[][]>;
+  transact(statements: readonly Prepared[]): Promise<object[][]>;
   /** Calls back with each message (NOTIFY) of a channel as long as the connection stands. */
   listen(channel: string, told: (message: string) => void): Promise<void>;
   close(): Promise<void>;
@@ -180,8 +180,7 @@ class PostgresDatabase implements Database {
       query: async (text, values) => (await client.query(prepared(text, values))).rows,
       async transact(statements) {
         if (statements.length === 0) return [];
-        const asked = statements.map(({ text, values }) => prepared(text, values));
-        const packet = new Packet(asked, readers, types);
+        const packet = new Packet(statements, readers, types);
         client.query(packet as unknown as pg.Submittable);
         return packet.done;
       },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { openDatabase } from './database.ts';
@@ -183,6 +183,44 @@ describe('group commit', () => {
         [write(planned, { id: 'once-2', body: 'x' })],
       );
       expect(outcomes).toMatchObject([{ value: ['stored once-1', undefined] }, { value: ['stored once-2'] }]);
+    });
+
+    it('makes what fills a flush ready while the one before is under way, and commits it in its turn', async () => {
+      const plans: number[] = [];
+      const counted = plannedLane<Note, string>({
+        ...planned,
+        plan: (items) => {
+          plans.push(items.length);
+          return planned.plan!(items)!;
+        },
+      });
+      const blocker = await database.db.connect();
+      await blocker.query('begin');
+      await blocker.query('lock table notes');
+      const commitMany = (from: number, count: number) =>
+        Array.from({ length: count }, (_, n) =>
+          database.commit.commit([
+            write(counted, { id: `ahead-${from + n}`, body: from === 0 ? 'first' : 'later' }),
+          ]),
+        );
+      const order: string[] = [];
+      const held = commitMany(0, 1);
+      held[0]!.then(() => order.push('held'));
+      await vi.waitFor(() => expect(plans).toEqual([1]));
+      const large = commitMany(0, 700); // the first of them is there by then
+      large[699]!.then(() => order.push('large'));
+      await vi.waitFor(() => expect(plans).toEqual([1, 700]));
+      const last = commitMany(700, 1);
+      last[0]!.then(() => order.push('last'));
+      expect(order).toEqual([]);
+      await blocker.query('rollback');
+      await blocker.close();
+      const results = await Promise.all([...large, ...last]);
+      expect(results.map(([result]) => result)).toEqual(
+        Array.from({ length: 701 }, (_, n) => `stored ahead-${n}`),
+      );
+      expect(order).toEqual(['held', 'large', 'last']);
+      expect(plans).toEqual([1, 700, 1]);
     });
 
     it('drops what a gate refuses, and what Postgres refuses, and no other', async () => {

@@ -9,6 +9,7 @@ import {
   type Statement,
   unavailable,
 } from './database.ts';
+import { type Flush, flushOf, type LaneRows, type Planned, type Unit } from './flush.ts';
 
 /**
  * One kind of row that can be written as part of a commit. A lane turns many items into one statement.
@@ -84,13 +85,6 @@ export interface Committer {
   commit(writes: readonly Write[]): Promise<unknown[]>;
 }
 
-interface Unit {
-  readonly writes: readonly Write[];
-  readonly results: unknown[];
-  resolve(results: unknown[]): void;
-  reject(error: Error): void;
-}
-
 /** Thrown inside a flush to leave some units out: the transaction is rolled back and the others are tried again. */
 class LeaveOut {
   readonly refused: ReadonlyMap<Unit, Error>;
@@ -98,6 +92,9 @@ class LeaveOut {
     this.refused = refused;
   }
 }
+
+/** Writes that are worth a flush of their own: with more of them each is hardly cheaper. */
+const AHEAD_ROWS = 500;
 
 /**
  * Group commit: while one flush is under way the next one gathers, without a timer. One transaction per flush, one
@@ -110,6 +107,9 @@ export class GroupCommit implements Committer {
   #queuedWrites = 0;
   #idle: Promise<void> = Promise.resolve();
   #flushing = 0;
+  /** The flush that comes next, once there is enough for it. */
+  #ahead: Flush | undefined;
+  #isPreparing = false;
   #closed = false;
   readonly #connections: (DedicatedConnection | undefined)[];
   readonly #busy: boolean[];
@@ -139,17 +139,22 @@ export class GroupCommit implements Committer {
       this.#queue.push({ writes, results: new Array(writes.length).fill(undefined), resolve, reject });
       this.#queuedWrites += writes.length;
       this.#wake();
+      this.#prepareAhead();
     });
   }
 
   /** Waits for what was accepted, then closes the writers. */
   async close(): Promise<void> {
     this.#closed = true;
-    while (this.#flushing > 0 || this.#queue.length > 0) {
+    while (this.#flushing > 0 || this.#isLeft) {
       await this.#idle;
       await sleep(1);
     }
     await Promise.all(this.#connections.map((connection) => connection?.close().catch(() => {})));
+  }
+
+  get #isLeft(): boolean {
+    return this.#ahead !== undefined || this.#queue.length > 0;
   }
 
   #wake(): void {
@@ -163,17 +168,33 @@ export class GroupCommit implements Committer {
       .finally(() => {
         this.#busy[writer] = false;
         this.#flushing--;
-        if (this.#queue.length > 0) this.#wake();
+        if (this.#isLeft) this.#wake();
       });
   }
 
   async #run(writer: number): Promise<void> {
-    while (this.#queue.length > 0) {
-      const batch = this.#take();
+    while (this.#isLeft) {
+      const ahead = this.#ahead;
+      this.#ahead = undefined;
+      const units = ahead?.units ?? this.#take();
       this.stats.flushes++;
-      this.stats.units += batch.length;
-      await this.#flush(writer, batch);
+      this.stats.units += units.length;
+      await this.#flush(writer, units, ahead);
     }
+  }
+
+  /**
+   * What fills a flush is planned and encoded while the one before it is under way: the database would wait for that afterwards. In a microtask, so that all of this
+   * turn of the loop joins.
+   */
+  #prepareAhead(): void {
+    if (this.#ahead || this.#isPreparing || this.#queuedWrites < AHEAD_ROWS) return;
+    if (this.#flushing < this.#busy.length) return; // a writer is free, and takes it
+    this.#isPreparing = true;
+    queueMicrotask(() => {
+      this.#isPreparing = false;
+      if (!this.#ahead && this.#queuedWrites >= AHEAD_ROWS) this.#ahead = flushOf(this.#take());
+    });
   }
 
   #take(): Unit[] {
@@ -197,11 +218,11 @@ export class GroupCommit implements Committer {
   }
 
   /** Writes the units or rejects them; never throws. */
-  async #flush(writer: number, units: readonly Unit[]): Promise<void> {
+  async #flush(writer: number, units: readonly Unit[], ahead?: Flush): Promise<void> {
     const giveUpAt = performance.now() + this.#limits.commitRetryMs;
     for (let attempt = 0; ; attempt++) {
       try {
-        await this.#transact(writer, units);
+        await this.#transact(writer, (attempt === 0 && ahead) || flushOf(units));
         for (const unit of units) unit.resolve(unit.results);
         return;
       } catch (error) {
@@ -234,13 +255,10 @@ export class GroupCommit implements Committer {
     await this.#flush(writer, units.slice(half));
   }
 
-  async #transact(writer: number, units: readonly Unit[]): Promise<void> {
+  async #transact(writer: number, { lanes, plans, fault }: Flush): Promise<void> {
+    if (fault) throw fault;
     const tx = await this.#connection(writer);
-    const lanes = byLane(units);
-    // Planned before anything is sent: what throws here leaves nothing half written.
-    const plans = lanes.map(({ lane, items }) => lane.plan?.(items));
-    const isWritten =
-      plans.every((plan) => plan !== undefined) && (await this.#transactAtOnce(tx, lanes, plans));
+    const isWritten = plans !== undefined && (await this.#transactAtOnce(tx, lanes, plans));
     if (!isWritten) await this.#transactInTurn(tx, lanes);
     for (const { lane, items, results } of lanes) lane.committed?.(items, results);
   }
@@ -249,7 +267,7 @@ export class GroupCommit implements Committer {
   async #transactAtOnce(
     tx: DedicatedConnection,
     lanes: readonly LaneRows[],
-    plans: readonly Plan<unknown>[],
+    plans: readonly Planned[],
   ): Promise<boolean> {
     let rows: object[][];
     try {
@@ -301,13 +319,6 @@ export class GroupCommit implements Committer {
   }
 }
 
-interface LaneRows {
-  readonly lane: Lane<unknown, unknown>;
-  readonly items: unknown[];
-  results: readonly unknown[];
-  readonly places: { unit: Unit; position: number }[];
-}
-
 /** Gives each unit its results. @throws LeaveOut for those that a gate refused */
 function settle(rows: LaneRows, results: readonly unknown[]): void {
   rows.results = results;
@@ -323,22 +334,6 @@ function settle(rows: LaneRows, results: readonly unknown[]): void {
 /** After the first failure the other lanes are told only that the transaction is over (25P02, `in_failed_sql_transaction`). */
 function firstCause(reasons: readonly unknown[]): unknown {
   return reasons.find((reason) => (reason as { code?: unknown }).code !== '25P02') ?? reasons[0];
-}
-
-function byLane(units: readonly Unit[]): LaneRows[] {
-  const lanes = new Map<Lane<unknown, unknown>, LaneRows>();
-  for (const unit of units) {
-    for (const [position, { lane, item }] of unit.writes.entries()) {
-      let rows = lanes.get(lane);
-      if (!rows) {
-        rows = { lane, items: [], results: [], places: [] };
-        lanes.set(lane, rows);
-      }
-      rows.items.push(item);
-      rows.places.push({ unit, position });
-    }
-  }
-  return [...lanes.values()].sort((a, b) => a.lane.order - b.lane.order);
 }
 
 function refusal(error: unknown): AiosError {

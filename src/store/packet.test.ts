@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { classify, type DedicatedConnection } from './database.ts';
+import { classify, type DedicatedConnection, type Statement } from './database.ts';
+import { prepared } from './prepared.ts';
 
 const migrations = [
   {
@@ -23,10 +24,12 @@ describe('Statements sent in one packet', () => {
     connection = await database.db.connect();
   });
   afterEach(() => connection.close());
+  const transact = (statements: readonly Statement[]) =>
+    connection.transact(statements.map(({ text, values }) => prepared(text, values)));
 
   it('are one transaction, and each has its rows, the first time and when their shape is known', async () => {
     for (const id of ['first', 'second']) {
-      const [xact, inserted, rows, again] = await connection.transact([
+      const [xact, inserted, rows, again] = await transact([
         { text: 'select pg_current_xact_id()::text as id', values: [] },
         { text: INSERT, values: [[id], [2 ** 40]] },
         {
@@ -40,22 +43,19 @@ describe('Statements sent in one packet', () => {
       expect(rows).toEqual([{ id, n: 2 ** 40, nothing: null, body: { deep: [1] }, at: 0 }]);
     }
     expect(await database.db.query(COUNT)).toEqual([{ count: 2 }]);
-    expect(await connection.transact([])).toEqual([]);
+    expect(await transact([])).toEqual([]);
   });
 
   it('leave nothing behind when one of them fails, and those behind it are parsed when they come again', async () => {
     const last = { text: 'select n + 1 as next from notes where id = $1', values: ['a'] };
-    const failing = connection.transact([
+    const failing = transact([
       { text: INSERT, values: [['a'], [1]] },
       { text: 'select 1 / $1::int as never', values: [0] },
       last,
     ]);
     await expect(failing).rejects.toMatchObject({ code: '22012' });
     expect(await database.db.query(COUNT)).toEqual([{ count: 0 }]);
-    expect(await connection.transact([{ text: INSERT, values: [['a'], [1]] }, last])).toEqual([
-      [],
-      [{ next: 2 }],
-    ]);
+    expect(await transact([{ text: INSERT, values: [['a'], [1]] }, last])).toEqual([[], [{ next: 2 }]]);
   });
 
   it('leave nothing behind when the commit itself fails', async () => {
@@ -63,7 +63,7 @@ describe('Statements sent in one packet', () => {
     await database.db.query(
       'create table children (parent text references parents deferrable initially deferred)',
     );
-    const orphan = connection.transact([
+    const orphan = transact([
       { text: INSERT, values: [['b'], [1]] },
       { text: 'insert into children values ($1)', values: ['nobody'] },
     ]);
@@ -74,18 +74,18 @@ describe('Statements sent in one packet', () => {
   it('are not begun when a value cannot be sent', async () => {
     const circular: { self?: unknown } = {};
     circular.self = circular;
-    const refused = connection.transact([
+    const refused = transact([
       { text: INSERT, values: [['c'], [1]] },
       { text: 'select $1::json', values: [circular] },
     ]);
     await expect(refused).rejects.toThrow('circular');
-    expect(await connection.transact([{ text: COUNT, values: [] }])).toEqual([[{ count: 0 }]]);
+    expect(await transact([{ text: COUNT, values: [] }])).toEqual([[{ count: 0 }]]);
   });
 
   it('stand in line with other queries of the connection', async () => {
     const [one, packet, two] = await Promise.all([
       connection.query('select 1 as one'),
-      connection.transact([
+      transact([
         { text: 'select 2 as two', values: [] },
         { text: 'select 3 as three', values: [] },
       ]),
@@ -96,7 +96,7 @@ describe('Statements sent in one packet', () => {
 
   it('fail as lost when the connection ends under them', async () => {
     const [session] = await connection.query<{ pid: number }>('select pg_backend_pid() as pid');
-    const waiting = connection.transact([{ text: 'select pg_sleep($1)', values: [60] }]);
+    const waiting = transact([{ text: 'select pg_sleep($1)', values: [60] }]);
     const told = waiting.catch((error: unknown) => classify(error));
     await expect
       .poll(() => database.db.query('select pg_terminate_backend($1) as done', [session!.pid]), {

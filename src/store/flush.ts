@@ -1,0 +1,71 @@
+import type { Lane, Plan, Write } from './group-commit.ts';
+import { type Prepared, prepared } from './prepared.ts';
+
+/** The writes of one caller: all or none. */
+export interface Unit {
+  readonly writes: readonly Write[];
+  readonly results: unknown[];
+  resolve(results: unknown[]): void;
+  reject(error: Error): void;
+}
+
+/** What one lane writes in a flush, and for whom. */
+export interface LaneRows {
+  readonly lane: Lane<unknown, unknown>;
+  readonly items: unknown[];
+  results: readonly unknown[];
+  readonly places: { unit: Unit; position: number }[];
+}
+
+/** The statements of a lane as they are sent, and what their rows mean. */
+export interface Planned {
+  readonly statements: readonly Prepared[];
+  readonly results: Plan<unknown>['results'];
+}
+
+/** What one transaction writes. */
+export interface Flush {
+  readonly units: readonly Unit[];
+  readonly lanes: readonly LaneRows[];
+  /** Undefined where a lane has to ask something first. */
+  readonly plans: readonly Planned[] | undefined;
+  /** Why it cannot be planned. */
+  readonly fault?: unknown;
+}
+
+/** Puts units together by lane, in the order of the lanes, and encodes what is to be sent: before any of it is, so that what cannot be leaves nothing half written. */
+export function flushOf(units: readonly Unit[]): Flush {
+  const lanes = byLane(units);
+  try {
+    return { units, lanes, plans: plansOf(lanes) };
+  } catch (fault) {
+    return { units, lanes, plans: undefined, fault };
+  }
+}
+
+function plansOf(lanes: readonly LaneRows[]): Planned[] | undefined {
+  const plans: Planned[] = [];
+  for (const { lane, items } of lanes) {
+    const plan = lane.plan?.(items);
+    if (!plan) return undefined;
+    const statements = plan.statements.map(({ text, values }) => prepared(text, values));
+    plans.push({ statements, results: plan.results });
+  }
+  return plans;
+}
+
+function byLane(units: readonly Unit[]): LaneRows[] {
+  const lanes = new Map<Lane<unknown, unknown>, LaneRows>();
+  for (const unit of units) {
+    for (const [position, { lane, item }] of unit.writes.entries()) {
+      let rows = lanes.get(lane);
+      if (!rows) {
+        rows = { lane, items: [], results: [], places: [] };
+        lanes.set(lane, rows);
+      }
+      rows.items.push(item);
+      rows.places.push({ unit, position });
+    }
+  }
+  return [...lanes.values()].sort((a, b) => a.lane.order - b.lane.order);
+}
