@@ -141,6 +141,27 @@ do: [ { tell: { emit: { event: { with: { source: urn:test, type: order.placed, d
     expect(count).toBe(2);
   });
 
+  it('deprecates once, and keeps since when, however many do it at once', async () => {
+    const url = '/api/v1/contracts/order.placed/releases/1.1.0/deprecation';
+    const change = (method: 'PUT' | 'DELETE', message = '') =>
+      api.request({ method, url, role: 'operator', ...(method === 'PUT' && { body: { message } }) });
+    const entries = async () => {
+      const rows = await database.db.query<{ action: string }>(
+        "select entry::json->>'action' as action from audit_entries where object = 'contract:order.placed' order by xid, seq",
+      );
+      return rows.slice(2).map(({ action }) => action); // those of the test before
+    };
+    const together = await Promise.all(Array.from({ length: 4 }, () => change('PUT', 'Leave.')));
+    expect(together.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200]);
+    expect(await entries()).toEqual(['deprecated']);
+    const { deprecatedAt } = (await get('/releases/1.1.0')).deprecation;
+    await Promise.all(['A', 'B', 'C'].map((message) => change('PUT', message)));
+    expect((await get('/releases/1.1.0')).deprecation).toMatchObject({ deprecatedAt });
+    expect(await entries()).toHaveLength(4);
+    await Promise.all([change('DELETE'), change('DELETE')]);
+    expect((await entries()).slice(4)).toEqual(['undeprecated']);
+  });
+
   it('gives what is taken and sent as AsyncAPI, in JSON and in YAML', async () => {
     const ask = (form: string) =>
       api.request({ method: 'GET', url: `/api/v1/asyncapi.${form}`, role: 'viewer' });

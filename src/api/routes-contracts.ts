@@ -5,6 +5,7 @@ import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { actorOf, type Caller, route } from './routes.ts';
@@ -271,7 +272,26 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
   });
 }
 
+/** How often a change is made again that another one came before. */
+const CHANGE_TRIES = 10;
+
 async function setDeprecation(
+  dependencies: Dependencies,
+  params: { name: string; version: string },
+  wanted: { message: string; sunsetAt?: string } | undefined,
+  caller: Caller,
+) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await changeDeprecation(dependencies, params, wanted, caller);
+    } catch (error) {
+      const isOvertaken = error instanceof AiosError && error.code === 'store.conflict';
+      if (!isOvertaken || tries === CHANGE_TRIES) throw error;
+    }
+  }
+}
+
+async function changeDeprecation(
   { contractRegistry, commit, clock, auditLog }: Dependencies,
   params: { name: string; version: string },
   wanted: { message: string; sunsetAt?: string } | undefined,
@@ -289,6 +309,7 @@ async function setDeprecation(
       contractRegistry.deprecation(
         name,
         version,
+        deprecation,
         wanted && { deprecatedAt: deprecation?.deprecatedAt ?? at, sunsetAt, message: wanted.message },
       ),
       auditLog.entry({

@@ -1,11 +1,14 @@
-import { hash } from 'node:crypto';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
+import type { VersionName } from '../contracts/schema-ids.ts';
 import { canonicalize } from '../kernel/canonical.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { registryError } from './schema-registry-errors.ts';
+
+/** Ids are integers of four bytes in the messages. */
+const ID_MAX = 0x7fffffff;
 
 /** A version as Confluent numbers it: from 1, in the order of coming. */
 export interface NumberedVersion {
@@ -19,8 +22,6 @@ export interface NumberedVersion {
 export class RegistrySubjects {
   readonly #registry: ContractRegistry;
   readonly #limits: Pick<Limits, 'jsonDepthMax'>;
-  /** The contract of each id that was looked for: neither ever changes. */
-  readonly #byId = new Map<number, string>();
 
   constructor(registry: ContractRegistry, limits: Pick<Limits, 'jsonDepthMax'>) {
     this.#registry = registry;
@@ -37,10 +38,13 @@ export class RegistrySubjects {
   async versions(subject: string): Promise<NumberedVersion[]> {
     const contract = this.contractOf(subject);
     const versions = (await this.#registry.versions(contract)).reverse();
+    const ids = await this.#registry.schemaIds.of(
+      versions.map(({ version }) => ({ name: contract, version })),
+    );
     return versions.map((version, index) => ({
       subject: contract,
       number: index + 1,
-      id: idOf(contract, version.version),
+      id: ids[index]!,
       version,
     }));
   }
@@ -73,14 +77,20 @@ export class RegistrySubjects {
   /** @throws AiosError by Confluent's code 40403 */
   async byId(wanted: string): Promise<NumberedVersion> {
     const id = /^[1-9]\d{0,9}$/.test(wanted) ? Number(wanted) : 0;
-    if (id > 0 && !this.#byId.has(id))
-      for (const { name, version } of await this.#registry.versionNames())
-        this.#byId.set(idOf(name, version), name);
-    const contract = this.#byId.get(id);
-    const versions = contract === undefined ? [] : await this.versions(contract);
+    const named = id > 0 && id <= ID_MAX ? await this.#named(id) : undefined;
+    const versions = named ? await this.versions(named.name) : [];
     const found = versions.find((version) => version.id === id);
     if (found) return found;
     throw registryError('schemaNotFound', `Schema ${wanted.slice(0, 40)} not found`);
+  }
+
+  /** A message may name a version whose number nobody has asked for here, as after a move: then all get theirs. */
+  async #named(id: number): Promise<VersionName | undefined> {
+    const { schemaIds } = this.#registry;
+    const given = await schemaIds.find(id);
+    if (given) return given;
+    await schemaIds.of(await this.#registry.versionNames());
+    return schemaIds.find(id);
   }
 
   /** A schema as it comes: JSON in a text. @throws AiosError by Confluent's code 42201, `request.too_deep` */
@@ -101,11 +111,6 @@ export class RegistrySubjects {
     const contract = this.contractOf(subject);
     return this.#registry.list().find(({ name }) => name === contract)?.body;
   }
-}
-
-/** 31 bits over subject and version: the same in every installation, so that what a serializer wrote is read after a move. */
-function idOf(subject: string, version: string): number {
-  return Number.parseInt(hash('sha256', `${subject}\0${version}`, 'hex').slice(0, 8), 16) & 0x7fffffff || 1;
 }
 
 /** A version as Confluent's clients read it. */

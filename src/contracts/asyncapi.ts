@@ -1,7 +1,8 @@
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { escapePointer } from '../kernel/schema.ts';
 import type { ContractBody } from './contract-kind.ts';
-import { type Deprecation, roleAt, type Use } from './registry.ts';
+import type { Deprecation } from './deprecations.ts';
+import { roleAt, type Use } from './registry.ts';
 
 /** A contract as the document tells of it. */
 export interface Described {

@@ -18,6 +18,13 @@ export const contractMigrations: Migration[] = [
         default_compatibility text not null
       );
       comment on table contract_settings is 'One row at most: what contracts that name no mode are held to.';
+      create table contract_schema_ids (
+        id int primary key,
+        contract text not null,
+        version text not null,
+        unique (contract, version)
+      );
+      comment on table contract_schema_ids is 'The number of a version in the messages of Confluent''s serializers: given once, never to another.';
       create table quarantined_events (
         id text primary key,
         arrival bigint generated always as identity,

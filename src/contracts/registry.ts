@@ -3,21 +3,13 @@ import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema, escapePointer } from '../kernel/schema.ts';
 import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import { plannedLane, type Write, write } from '../store/group-commit.ts';
-import { columns, timestamp } from '../store/rows.ts';
+import { type Write, write } from '../store/group-commit.ts';
 import { type Assessment, assess } from './assessment.ts';
 import { type CompatibilityMode, compatibilityFindings, type Finding } from './compatibility.ts';
 import type { ContractBody } from './contract-kind.ts';
 import type { DefaultCompatibility } from './default-compatibility.ts';
-
-/** A version that producers should leave; it stays usable. */
-export interface Deprecation {
-  /** Milliseconds since the epoch. */
-  deprecatedAt: number;
-  /** When events of it may begin to be refused; nothing refuses them by itself. */
-  sunsetAt: number | null;
-  message: string;
-}
+import { type Deprecation, deprecationLane } from './deprecations.ts';
+import { SchemaIds } from './schema-ids.ts';
 
 /** A version of a contract as the registry keeps it. */
 export interface ContractVersion {
@@ -53,39 +45,6 @@ export interface ContractDiff {
 /** Kinds whose bodies are looked through for a type's name. */
 const USERS = ['workflow', 'feature-view', 'entity', 'decision', 'connector', 'queue'];
 
-interface DeprecationItem {
-  contract: string;
-  version: string;
-  deprecation: Deprecation | undefined;
-}
-
-const deprecationLane = plannedLane<DeprecationItem>({
-  name: 'contract deprecations',
-  order: 32,
-  plan: (items) => {
-    const kept = items.filter(({ deprecation }) => deprecation);
-    const values = columns(kept, ({ contract, version, deprecation }) => [
-      contract,
-      version,
-      timestamp(deprecation!.deprecatedAt),
-      deprecation!.sunsetAt === null ? null : timestamp(deprecation!.sunsetAt),
-      deprecation!.message,
-    ]);
-    const remove = {
-      text: 'delete from contract_deprecations where (contract, version) in (select * from unnest($1::text[], $2::text[]))',
-      values: columns(items, ({ contract, version }) => [contract, version]),
-    };
-    if (kept.length === 0) return { statements: [remove] };
-    const insert = {
-      text: `insert into contract_deprecations (contract, version, deprecated_at, sunset_at, message)
-        select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::text[])
-        on conflict (contract, version) do nothing`,
-      values,
-    };
-    return { statements: [remove, insert] };
-  },
-});
-
 /**
  * What is known of contracts: their versions, who uses them, how versions differ, what a change would come to. Read from the
  * database: questions of people and tools, not of events.
@@ -98,6 +57,8 @@ export class ContractRegistry {
 
   /** The mode of contracts that name none. */
   readonly defaultCompatibility: DefaultCompatibility;
+  /** The numbers of versions for the serializers of Kafka. */
+  readonly schemaIds: SchemaIds;
 
   constructor(
     db: Database,
@@ -105,6 +66,7 @@ export class ContractRegistry {
     defaultCompatibility: DefaultCompatibility,
   ) {
     this.#db = db;
+    this.schemaIds = new SchemaIds(db);
     this.defaultCompatibility = defaultCompatibility;
     this.#definitions = definitions;
   }
@@ -116,10 +78,10 @@ export class ContractRegistry {
       .map((definition) => ({ name: definition.name, body: bodyOf(definition), definition }));
   }
 
-  /** Every version of every contract by its name alone, in one question. */
+  /** Every version of every contract by its name alone, the oldest first, in one question. */
   async versionNames(): Promise<{ name: string; version: string }[]> {
     return this.#db.query<{ name: string; version: string }>(
-      `select distinct name, body->>'version' as version from definitions where kind = 'contract'`,
+      `select name, body->>'version' as version from definitions where kind = 'contract' group by 1, 2 order by min(created_at), 1, 2`,
     );
   }
 
@@ -211,9 +173,18 @@ export class ContractRegistry {
     );
   }
 
-  /** The write that deprecates a version, or takes that back. */
-  deprecation(contract: string, version: string, deprecation: Deprecation | undefined): Write {
-    return write(deprecationLane, { contract, version, deprecation });
+  /**
+   * The write that deprecates a version, or takes that back. Its commit is refused with `store.conflict` where the version is no longer as it was seen.
+   *
+   * @param before what was seen; undefined for a version that was not deprecated
+   */
+  deprecation(
+    contract: string,
+    version: string,
+    before: Deprecation | undefined,
+    wanted: Deprecation | undefined,
+  ): Write {
+    return write(deprecationLane, { contract, version, before, wanted });
   }
 }
 
