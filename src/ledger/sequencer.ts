@@ -24,6 +24,7 @@ interface TreeRow {
   seq: number;
 }
 
+const DRAIN_MS = 5_000;
 // Any number, the same in every process: whoever holds it puts entries in order.
 const LOCK = 7_700_080;
 
@@ -62,9 +63,30 @@ export class Sequencer {
     this.#poller.wake();
   }
 
-  /** Puts everything in order that was committed before the call. */
+  /**
+   * Puts everything in order that was committed before the call, whoever does it: this loop or another process may be at it. Gives up after 5 s, for
+   * an entry has to wait for every older transaction, and one of those may stay open for long; what is left is put in order later.
+   */
   async drain(): Promise<void> {
-    while ((await this.#step()) === 'more') {}
+    const { db, limits } = this.#dependencies;
+    const untilMs = performance.now() + DRAIN_MS;
+    const [last] = await db.query<{ xid: string; seq: number }>(
+      'select e.xid::text as xid, e.seq from audit_entries e order by e.xid desc, e.seq desc limit 1',
+    );
+    for (;;) {
+      const left = await this.#step();
+      if (left === 'more') continue;
+      if (left === 'nothing' || !last || (await this.#reached(last)) || performance.now() > untilMs) return;
+      await sleep(limits.auditPauseMs);
+    }
+  }
+
+  async #reached({ xid, seq }: { xid: string; seq: number }): Promise<boolean> {
+    const [tree] = await this.#dependencies.db.query<{ reached: boolean }>(
+      'select (t.xid, t.seq) >= ($1::xid8, $2::bigint) as reached from audit_tree t',
+      [xid, seq],
+    );
+    return tree?.reached ?? false;
   }
 
   async #look(): Promise<boolean | number | undefined> {
