@@ -78,6 +78,8 @@ export interface SourceContext extends BridgeContext {
 export interface SinkContext extends BridgeContext {
   /** Its consumer group. */
   readonly group: string;
+  /** Of the log: a place on the other side counts where it names the same. Another database has the same names and other offsets. */
+  readonly space: string;
   encode(event: CloudEvent): OutgoingMessage;
 }
 

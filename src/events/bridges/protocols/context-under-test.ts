@@ -19,7 +19,7 @@ export function bridgeContext(
   const limits = limitsFrom();
   const { format = 'structured', events, start = 'earliest', reports = [], egress } = more;
   return {
-    ...{ name, group: `bridge:${name}`, clock: systemClock, limits, start },
+    ...{ name, group: `bridge:${name}`, space: 'of-the-test', clock: systemClock, limits, start },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
     report: (error) => void reports.push(error),
     answered: () => {},

@@ -4,7 +4,7 @@ import { compileSelection } from '../../selection.ts';
 import { type BridgeDefinition, filled, formatOf, protocolOf } from '../definition/bridge-kind.ts';
 import { messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeContext } from '../port/protocol.ts';
-import { countSent } from './bridge-store.ts';
+import { countSent, spaceOf } from './bridge-store.ts';
 import { bridgeGroup } from './bridge-view.ts';
 import type { BridgesDependencies, FilledText } from './bridges-dependencies.ts';
 import { putAside, readerOf } from './letters.ts';
@@ -86,14 +86,17 @@ async function openSink(
   definition: BridgeDefinition,
   settings: JsonObject,
   context: BridgeContext,
-  { protocols, limits, consumers }: Surroundings,
+  { protocols, limits, consumers, db }: Surroundings,
   told: (error: AiosError) => void,
 ): Promise<RunningBridge> {
   const { name, types, filter, start = 'latest' } = definition;
   const { protocol } = protocolOf(definition, protocols);
   const group = bridgeGroup(name);
   const encode = messageWriter(formatOf(definition.format), protocol.attributePrefixes[0]!);
-  const sink = await protocol.sink!.open({ ...context, group, encode }, settings);
+  const sink = await protocol.sink!.open(
+    { ...context, group, space: await spaceOf(db, name), encode },
+    settings,
+  );
   await consumers.addRunning(
     bridgeConsumer(sink, {
       types,

@@ -32,6 +32,13 @@ export async function registerBridges(db: Queryable, names: readonly string[]): 
   await db.query('insert into bridges (name) select unnest($1::text[]) on conflict do nothing', [names]);
 }
 
+/** What a sink's places on the other side are known by. */
+export async function spaceOf(db: Queryable, name: string): Promise<string> {
+  await registerBridges(db, [name]);
+  const [row] = await db.query<{ space: string }>('select space from bridges where name = $1', [name]);
+  return row!.space;
+}
+
 /** @returns whether that was not so before */
 export async function setPaused(tx: Queryable, name: string, isPaused: boolean): Promise<boolean> {
   const rows = await tx.query(

@@ -10,6 +10,11 @@ const server = {
   // A definition is kept and shown for ever: it names the secret.
   password: { type: 'string', pattern: '\\$\\{secrets\\.' },
 };
+const placeInBroker = {
+  description:
+    'Whether queues of the bridge (aios-bridge:<name>-<partition>) keep its place, so that nothing is sent again after a crash; true when left out.',
+  type: 'boolean',
+};
 const name = { type: 'string', minLength: 1, maxLength: 255 };
 
 /** AMQP 0-9-1, with the names of attributes of CloudEvents' AMQP binding. A queue keeps the place of its readers itself, by what they acknowledge. */
@@ -32,7 +37,7 @@ export const amqpProtocol: BridgeProtocol = {
       required: ['host'],
       // To a queue, or to an exchange: by the type of the event where no routing key is said.
       oneOf: [{ required: ['queue'] }, { required: ['exchange'] }],
-      properties: { ...server, queue: name, exchange: name, routingKey: name },
+      properties: { ...server, queue: name, exchange: name, routingKey: name, placeInBroker },
     },
     open: async (context, told) => (await import('./amqp-sink.ts')).amqpSink(context, told),
   },

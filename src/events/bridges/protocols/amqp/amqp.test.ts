@@ -8,6 +8,7 @@ import type { EventSource, SourceBatch } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
 import { bridgeContext } from '../context-under-test.ts';
+import { sendThroughKills } from '../killed-sinks-under-test.ts';
 import { amqpProtocol } from './amqp-protocol.ts';
 import { amqpSink } from './amqp-sink.ts';
 import { amqpSource } from './amqp-source.ts';
@@ -76,7 +77,7 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
   sinkConformance('amqp', async () => {
     const queue = await queueOf();
     const places = new Map<string, LoggedEvent>();
-    const arrived = new Map<string, string>();
+    const arrived: string[] = [];
     return {
       open(group) {
         const sink = amqpSink({ ...bridgeContext('out', amqpProtocol), group }, settings(queue));
@@ -88,16 +89,15 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
           },
         };
       },
-      // A receiver that knows a message by its id.
+      // A receiver that knows nothing of messages that come again: there are none.
       async received() {
         for (;;) {
           const message = await channel.get(queue, { noAck: true });
           if (!message) break;
           const { id } = JSON.parse(message.content.toString('utf8')) as CloudEvent;
-          const messageId = String(message.properties.messageId);
-          if (!arrived.has(messageId)) arrived.set(messageId, id);
+          arrived.push(id);
         }
-        return [...arrived.values()].map((id) => ({ ...places.get(id)!, id }));
+        return arrived.map((id) => ({ ...places.get(id)!, id }));
       },
     };
   });
@@ -106,7 +106,7 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
     const queue = await queueOf();
     const one = event('b1', { subject: 's', data: { n: 1 }, trace: 'x', partitionkey: 'k' });
     for (const format of ['binary', 'structured'] as const) {
-      const sink = amqpSink(bridgeContext('out', amqpProtocol, { format }), settings(queue));
+      const sink = amqpSink(bridgeContext(`out-${format}`, amqpProtocol, { format }), settings(queue));
       await sink.deliver([logged(0, { ...one, id: format })]);
       await sink.close!();
     }
@@ -149,7 +149,7 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
 
   it('says what is wrong: a queue that is not there, a message for nobody, a wrong password', async () => {
     await expect(read(source('nowhere'), 1)).rejects.toMatchObject({ code: 'bridges.failed' });
-    const nobody = amqpSink(bridgeContext('out', amqpProtocol), settings('nobody'));
+    const nobody = amqpSink(bridgeContext('to-nobody', amqpProtocol), settings('nobody'));
     await expect(nobody.deliver([logged(0)])).rejects.toMatchObject({ code: 'bridges.failed' });
     await nobody.close!();
     const wrong = amqpSource(bridgeContext('in', amqpProtocol), {
@@ -160,9 +160,78 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
     await expect(read(wrong, 1)).rejects.toMatchObject({ code: 'bridges.refused' });
   });
 
+  /** What is in a queue, by the ids of events. */
+  const idsIn = async (queue: string) => {
+    const ids: string[] = [];
+    for (let message = await channel.get(queue, { noAck: true }); message; ) {
+      ids.push((JSON.parse(message.content.toString('utf8')) as CloudEvent).id);
+      message = await channel.get(queue, { noAck: true });
+    }
+    return ids;
+  };
+
+  it('sends each event once, though its process is killed at any moment and the next one begins anew', async () => {
+    const queue = await queueOf();
+    expect(await sendThroughKills('amqp', settings(queue), 'killed', 2_000)).toBeGreaterThan(0);
+    const ids = await idsIn(queue);
+    expect(ids).toHaveLength(2_000);
+    expect(new Set(ids).size).toBe(2_000);
+  });
+
+  it('keeps the place of its own log alone, sends a dead letter again, and leaves the place out where it is told to', async () => {
+    const queue = await queueOf();
+    const sinkOf = (space: string, more = {}) =>
+      amqpSink({ ...bridgeContext('placed', amqpProtocol), space }, { ...settings(queue), ...more });
+    const deliver = async (space: string, isAgain: boolean, more = {}) => {
+      const sink = sinkOf(space, more);
+      await sink.deliver([logged(0), logged(1)], isAgain);
+      await sink.close!();
+      return idsIn(queue);
+    };
+    expect(await deliver('one', false)).toEqual(['e0', 'e1']);
+    expect(await deliver('one', false)).toEqual([]);
+    expect(await deliver('one', true)).toEqual(['e0', 'e1']);
+    expect(await deliver('one', false, { placeInBroker: false })).toEqual(['e0', 'e1']);
+    expect(await deliver('another', false)).toEqual(['e0', 'e1']);
+    const sink = sinkOf('another');
+    await sink.deliver([logged(0), logged(1), logged(2)]);
+    await sink.close!();
+    const message = await channel.get(queue, { noAck: true });
+    expect(message).toMatchObject({ properties: { headers: { 'aios-partition': 0, 'aios-offset': 2 } } });
+    expect(await idsIn(queue)).toEqual([]);
+  });
+
+  it('goes on behind the last event that a queue took, when one for nobody comes after it', async () => {
+    const queue = await queueOf();
+    const exchange = `exchange-${made}`;
+    await channel.assertExchange(exchange, 'direct');
+    await channel.bindQueue(queue, exchange, 'known');
+    const { queue: _, ...server } = settings(queue);
+    const sink = amqpSink(bridgeContext('by-type', amqpProtocol), { ...server, exchange });
+    const of = (offset: number, type: string) => logged(offset, event(`${type}${offset}`, { type }));
+    const events = [of(0, 'known'), of(1, 'known'), of(2, 'unknown'), of(3, 'known')];
+    const failed = { code: 'bridges.failed', message: expect.stringMatching(/no queue.*“unknown”/) };
+    await expect(sink.deliver(events)).rejects.toMatchObject(failed);
+    await expect(sink.deliver(events)).rejects.toMatchObject(failed);
+    await channel.bindQueue(queue, exchange, 'unknown');
+    await sink.deliver(events);
+    // A binding that goes while the bridge knows of it.
+    await channel.unbindQueue(queue, exchange, 'unknown');
+    const more = [of(4, 'known'), of(5, 'unknown'), of(6, 'known')];
+    await expect(sink.deliver(more)).rejects.toMatchObject(failed);
+    await channel.bindQueue(queue, exchange, 'unknown');
+    await sink.deliver(more);
+    await sink.close!();
+    expect(await idsIn(queue)).toEqual([
+      ...['known0', 'known1', 'unknown2', 'known3'],
+      // Offset 6 went out with the transaction whose event 5 came back.
+      ...['known4', 'known6', 'unknown5', 'known6'],
+    ]);
+  });
+
   it('goes on when the broker was away', async () => {
     const queue = await queueOf();
-    const sink = amqpSink(bridgeContext('out', amqpProtocol), settings(queue));
+    const sink = amqpSink(bridgeContext('to-one-away', amqpProtocol), settings(queue));
     await sink.deliver([logged(0)]);
     await rabbit.kill();
     await expect(sink.deliver([logged(1)])).rejects.toMatchObject({ retryable: true });
