@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Stations } from './stations.ts';
 import { measureQuality } from './stations-contracts.ts';
 import { expireDatasets } from './stations-datasets.ts';
@@ -30,12 +31,7 @@ export async function begin(stations: Stations): Promise<void> {
   measureQuality(stations);
   await consumers.register();
   await views.sync();
-  await Promise.all(
-    models.list().flatMap(({ name, aliases, versions }) => {
-      const champion = versions.find(({ version }) => version === aliases.champion);
-      return champion?.status === 'ready' ? [warm(stations, name)] : [];
-    }),
-  );
+  await warmChampions(stations);
   await stations.rolloutRunner.start();
   closers.push(() => stations.rolloutRunner.stop());
   sequencer.start();
@@ -110,12 +106,24 @@ function followWithFlows({ consumers, definitions, engine, takesRuns }: Stations
   });
 }
 
-/** A model of another server may be away when this one starts: it is tried again by itself, and the others serve. */
-async function warm({ models, serving }: Stations, name: string): Promise<void> {
-  try {
-    await serving.load(name);
-  } catch (error) {
-    if (!models.resolve(name).endpoint) throw error;
-    logger.warn(`The model ${name} is not ready`, error);
-  }
+/**
+ * As many at a time as there are cores: processes that all start at once hold up each other and the database, and measure their batches against each
+ * other. Those of other servers only wait.
+ */
+async function warmChampions({ models, serving }: Stations): Promise<void> {
+  const champions = models.list().flatMap(({ name, aliases, versions }) => {
+    const champion = versions.find(({ version }) => version === aliases.champion);
+    return champion?.status === 'ready' ? [{ name, isRemote: champion.endpoint !== undefined }] : [];
+  });
+  // One that cannot be loaded (its server is away, no room, no GPU) is tried again by its next request, and the others serve.
+  const warm = ({ name }: { name: string }) =>
+    serving.load(name).catch((error: unknown) => logger.error(`The model ${name} is not ready`, error));
+  const [remote, here] = [
+    champions.filter(({ isRemote }) => isRemote),
+    champions.filter(({ isRemote }) => !isRemote),
+  ];
+  const inTurn = async () => {
+    for (let next = here.shift(); next; next = here.shift()) await warm(next);
+  };
+  await Promise.all([...remote.map(warm), ...Array.from({ length: availableParallelism() }, inTurn)]);
 }
