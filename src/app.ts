@@ -46,6 +46,7 @@ import { joinEmbeddedPostgres } from './store/embedded-address.ts';
 import { GroupCommit } from './store/group-commit.ts';
 import { migrate } from './store/migrations.ts';
 import type { PlannedDefinition, ProjectFile } from './store/project.ts';
+import { warningsOf } from './store/project-warnings.ts';
 import { taskMigrations } from './tasks/migrations.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
@@ -292,9 +293,16 @@ function serverOptions(
       can: port.can,
       kpis: () => kpis.read(),
       stats: () => kpis.read(),
+      warningsOf: (planned) =>
+        warningsOf(planned, { ...stations, registered: (kind) => registered(stations, kind) }),
       apply: (files, { kind, id }, dryRun) => applyProject(stations, files, { kind, id }, dryRun),
     }),
   };
+}
+
+/** Models are versions of a registry: a definition is one way to bring them. */
+function registered({ models }: Stations, kind: string): string[] {
+  return kind === 'model' ? models.list().map(({ name }) => name) : [];
 }
 
 /** Runs are counted when somebody looks, and now and then when nobody does; at the end those too that ended while the engine was drained. */

@@ -27,6 +27,7 @@ import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
 import type { Migration } from '../store/migrations.ts';
 import { planProject } from '../store/project.ts';
+import { warningsOf } from '../store/project-warnings.ts';
 import { calendarKind } from '../tasks/calendar-kind.ts';
 import { taskMigrations } from '../tasks/migrations.ts';
 import { queueKind } from '../tasks/queue-kind.ts';
@@ -317,6 +318,7 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     quarantine: modules.quarantine,
     apply,
     impactOf: async () => [],
+    warningsOf: (planned) => warningsOf(planned, { kinds, definitions, registered: () => [] }),
     collections: COLLECTIONS,
     log,
     consumers,

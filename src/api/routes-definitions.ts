@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Impact } from '../ledger/lineage-graph/impact.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import type { PlannedDefinition, ProjectFile } from '../store/project.ts';
@@ -19,6 +19,8 @@ interface Dependencies {
   apply: ApplyProject;
   /** What depends on what a plan changes. */
   impactOf(planned: readonly PlannedDefinition[]): Promise<readonly Impact[]>;
+  /** What a plan may do and most likely should not. */
+  warningsOf(planned: readonly PlannedDefinition[]): readonly Issue[];
   /** The collection of each kind: `contracts` holds `contract`. */
   collections: Readonly<Record<string, string>>;
 }
@@ -66,6 +68,14 @@ const ImpactShape = Type.Object({
   hint: Type.String(),
   truncated: Type.Boolean(),
 });
+const Warning = Type.Object({
+  file: Type.Optional(Type.String()),
+  line: Type.Optional(Type.Integer()),
+  column: Type.Optional(Type.Integer()),
+  path: Type.String({ description: 'JSON Pointer in the definition' }),
+  message: Type.String(),
+  meant: Type.Optional(Type.String({ description: 'The name that was most likely meant' })),
+});
 const Files = Type.Object({
   files: Type.Array(
     Type.Object({
@@ -97,7 +107,7 @@ export function definitionRoutes(dependencies: Dependencies): (server: FastifyIn
   };
 }
 
-function applyRoute(server: FastifyInstance, { apply, impactOf }: Dependencies): void {
+function applyRoute(server: FastifyInstance, { apply, impactOf, warningsOf }: Dependencies): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/apply',
@@ -109,6 +119,10 @@ function applyRoute(server: FastifyInstance, { apply, impactOf }: Dependencies):
     answer: Type.Object({
       changes: Type.Array(Change),
       applied: Type.Boolean(),
+      warnings: Type.Array(Warning, {
+        description:
+          'Names that are neither in the project nor applied, and are asked for when a run comes there',
+      }),
       impact: Type.Optional(Type.Array(ImpactShape)),
     }),
     handle: async ({ body, query, caller }) => {
@@ -125,9 +139,10 @@ function applyRoute(server: FastifyInstance, { apply, impactOf }: Dependencies):
         fromVersion,
         toVersion,
       }));
+      const warnings = [...warningsOf(planned)];
       return dryRun
-        ? { changes, applied: false, impact: [...(await impactOf(planned))] }
-        : { changes, applied: true };
+        ? { changes, applied: false, warnings, impact: [...(await impactOf(planned))] }
+        : { changes, applied: true, warnings };
     },
   });
 }

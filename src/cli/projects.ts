@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { AiosError } from '../kernel/errors.ts';
+import { closestName } from '../kernel/closest-name.ts';
+import { AiosError, describeIssue, type Issue } from '../kernel/errors.ts';
 import { describeImpact, type Impact } from './impact.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -17,54 +18,116 @@ interface Change {
 interface ApplyAnswer {
   changes: Change[];
   applied: boolean;
+  warnings: Issue[];
   /** Of a plan. */
   impact?: Impact[];
 }
 
 /** The folders of a project that hold definitions; functions, tests and training code stay at home. */
-const PROJECT_FOLDERS =
-  /^(aios\.yaml|(contracts|entities|features|services|datasets|models|decisions|calendars|queues|connectors|run-queues|workflows|bridges|lineage|resources)[\\/])/;
+const FOLDERS = [
+  'contracts',
+  'entities',
+  'features',
+  'services',
+  'datasets',
+  'models',
+  'decisions',
+  'calendars',
+  'queues',
+  'connectors',
+  'run-queues',
+  'workflows',
+  'bridges',
+  'lineage',
+  'resources',
+];
+/** Folders that hold files of any kind beside definitions. */
+const MIXED: ReadonlySet<string> = new Set(['models', 'resources']);
+const DEFINITION = /\.(ya?ml|json)$/;
+/** Notes beside definitions, and what systems and editors leave behind. */
+const BESIDE = /(\.md|~|\.bak|\.swp|(^|\/)\.[^/]*)$/;
 
-/** Every file of a project folder that the server needs, as `POST /api/v1/apply` takes it. */
+/** Every file of a project folder that the server needs, as `POST /api/v1/apply` takes it. @throws AiosError `request.invalid` for a folder without any */
 export async function readProject(folder: string): Promise<{ path: string; base64: string }[]> {
+  return (await openProject(folder)).files;
+}
+
+interface Project {
+  files: { path: string; base64: string }[];
+  /** Files that look like definitions and are none by where they lie or how they end. */
+  ignored: string[];
+}
+
+async function openProject(folder: string): Promise<Project> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: Error) => {
     const detail = `There is no project folder ${folder} that can be read (${error.message}).`;
     throw new AiosError('request.invalid', { detail });
   });
   const paths = entries
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((path) => PROJECT_FOLDERS.test(path))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
     .sort();
-  return Promise.all(
-    paths.map(async (path) => ({
-      path: path.replaceAll('\\', '/'),
-      base64: (await readFile(join(folder, path))).toString('base64'),
-    })),
-  );
+  const isOurs = (path: string) => path === 'aios.yaml' || FOLDERS.includes(folderOf(path));
+  const ours = paths.filter(isOurs);
+  if (!ours.some((path) => DEFINITION.test(path)))
+    throw new AiosError('request.invalid', {
+      detail: `There are no definitions in ${folder}: they lie in folders by kind (${FOLDERS.join(', ')}).`,
+    });
+  return {
+    files: await Promise.all(
+      ours.map(async (path) => ({ path, base64: (await readFile(join(folder, path))).toString('base64') })),
+    ),
+    ignored: paths.flatMap((path) => whyIgnored(path, isOurs(path)) ?? []),
+  };
+}
+
+function folderOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
+}
+
+/** What a slip of its author keeps from being read: a folder that is nearly one of ours, an ending that is not one of a definition. */
+function whyIgnored(path: string, isOurs: boolean): string | undefined {
+  const folder = folderOf(path);
+  if (isOurs) {
+    if (folder === '' || MIXED.has(folder) || DEFINITION.test(path) || BESIDE.test(path)) return undefined;
+    return `${path} is not read: a definition ends in .yaml, .yml or .json`;
+  }
+  if (!DEFINITION.test(path)) return undefined;
+  const meant = folder === '' ? closestName(path, ['aios.yaml']) : closestName(folder, FOLDERS);
+  return meant && `${path} is not read; did you mean ${folder === '' ? meant : `${meant}/`}?`;
 }
 
 export const plan: Action = async (options, [folder = '.']) => {
   const answer = await send(options, folder, true);
   print(answer, options.json, () => {
     const changes = describe(answer.changes, 'Applying this would change:', 'Nothing would change.');
-    return [changes, describeImpact(answer.impact ?? [])].filter(Boolean).join('\n\n');
+    return [changes, describeWarnings(answer), describeImpact(answer.impact ?? [])]
+      .filter(Boolean)
+      .join('\n\n');
   });
   return answer.changes.some(({ action }) => action !== 'unchanged') ? EXIT.changes : EXIT.ok;
 };
 
 export const apply: Action = async (options, [folder = '.']) => {
   const answer = await send(options, folder, false);
-  print(answer, options.json, () => describe(answer.changes, 'Applied:', 'Nothing to change.'));
+  print(answer, options.json, () =>
+    [describe(answer.changes, 'Applied:', 'Nothing to change.'), describeWarnings(answer)]
+      .filter(Boolean)
+      .join('\n\n'),
+  );
   return EXIT.ok;
 };
 
 async function send(options: GlobalOptions, folder: string, dryRun: boolean): Promise<ApplyAnswer> {
+  const { files, ignored } = await openProject(folder);
+  // At once: it may be why the rest does not fit.
+  for (const reason of ignored) process.stderr.write(`! ${reason}\n`);
   const client = await openClient(options);
-  return client.request('POST', '/api/v1/apply', {
-    query: { dryRun },
-    body: { files: await readProject(folder) },
-  });
+  return client.request('POST', '/api/v1/apply', { query: { dryRun }, body: { files } });
+}
+
+function describeWarnings({ warnings }: ApplyAnswer): string {
+  return warnings.map((warning) => `! ${describeIssue(warning)}`).join('\n');
 }
 
 function describe(changes: readonly Change[], heading: string, none: string): string {

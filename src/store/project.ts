@@ -5,6 +5,7 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { Definitions } from './definitions.ts';
+import type { Mention } from './project-warnings.ts';
 
 /** A file of a project folder; paths are relative to it, with slashes. */
 export interface ProjectFile {
@@ -33,6 +34,8 @@ export interface DefinitionKind {
   ): { name: string; body: JsonObject };
   /** Names in the body that must exist, here or already applied. */
   references?(body: JsonObject): readonly Reference[];
+  /** Names in the body that are looked for when it is used: one that is not there is a warning (`warningsOf`). */
+  mentions?(body: JsonObject): readonly Mention[];
   /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
   checkChange?(name: string, body: JsonObject): Promise<void> | void;
   /** Whether a body fits what it refers to; asked once all its references are there. @throws AiosError with issues, where `definition.invalid` is not the code */

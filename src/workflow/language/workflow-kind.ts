@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from '../../kernel/json.ts';
 import type { DefinitionKind, ProjectFile } from '../../store/project.ts';
 import type { Catalog } from '../catalog/primitive.ts';
 import { compileFlow } from './compile.ts';
+import { flowMentions } from './flow-mentions.ts';
 import { runJq } from './jq-evaluator.ts';
 import { type ReadResource, withResources } from './resources.ts';
 
@@ -36,6 +37,7 @@ export function workflowKind(catalog: Catalog, read: ReadResource): DefinitionKi
         throw located(error, document);
       }
     },
+    mentions: flowMentions,
     references(body) {
       const metadata = (body.document as JsonObject).metadata;
       const aios = isObject(metadata) ? metadata.aios : undefined;

@@ -1,0 +1,94 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
+import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
+
+const FLOW = `document: { dsl: 1.0.0, namespace: test, name: shipping, version: 1.0.0 }
+evaluate: { language: cel }
+schedule: { on: { any: [{ with: { type: parcel.sent } }, { with: { type: return.requestd } }] } }
+do:
+  - ask:
+      call: human-task:1@default
+      with: { queue: revew, title: Weigh it, context: {} }
+  - made:
+      call: human-task:1@default
+      with: { queue: '\${ "rev" + "iew" }', title: Weigh it, context: {} }
+  - hear:
+      listen: { to: { one: { with: { type: io.serverlessworkflow.workflow.completed.v1 } } } }
+  - other:
+      run: { workflow: { namespace: test, name: retrns, version: 1.0.0 } }
+`;
+
+describe('what a plan warns of', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  let url: string;
+  let folder: string;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+    url = await api.server.listen({ host: '127.0.0.1', port: 0 });
+    folder = await mkdtemp(join(tmpdir(), 'aios-project-'));
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+    await rm(folder, { recursive: true });
+  });
+  const aios = (...args: string[]) => runCommand(['--url', url, '--key', api.keys.admin, ...args]);
+  const put = async (path: string, text: string) => {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  };
+
+  it('is a folder without definitions, told before anything is sent', async () => {
+    const { code, said } = await aios('plan', folder);
+    expect([code, said]).toEqual([
+      1,
+      expect.stringMatching(/There are no definitions in .*contracts, entities/),
+    ]);
+  });
+
+  it('are names that nothing has, each at its line with the one that was meant', async () => {
+    await put('workflows/shipping.yaml', FLOW);
+    const { code, said } = await aios('plan', folder);
+    expect([code, said]).toEqual([2, expect.any(String)]);
+    const warned = said.split('\n').filter((line) => line.startsWith('! '));
+    const at = (line: string, path: string, text: string) =>
+      `! workflows/shipping.yaml:${line} ${path}: ${text}`;
+    const fails = 'what comes here fails until there is one';
+    expect(warned).toEqual([
+      at('3:35', '/schedule/on/any/0/with/type', `there is no contract “parcel.sent”: ${fails}`),
+      at(
+        '3:68',
+        '/schedule/on/any/1/with/type',
+        `there is no contract “return.requestd”: ${fails} (did you mean “return.requested”?)`,
+      ),
+      at('7:15', '/do/0/ask/with/queue', `there is no queue “revew”: ${fails} (did you mean “review”?)`),
+      at(
+        '14:43',
+        '/do/3/other/run/workflow/name',
+        `there is no workflow “retrns”: ${fails} (did you mean “returns”?)`,
+      ),
+    ]);
+    const applied = await aios('--json', 'apply', folder);
+    expect(JSON.parse(applied.said)).toMatchObject({ applied: true, warnings: { length: warned.length } });
+  });
+
+  it('are files that a slip keeps from being read', async () => {
+    await put('workflow/one.yaml', FLOW);
+    await put('workflows/two.txt', FLOW);
+    await put('workflows/README.md', 'notes');
+    await put('aios.yml', 'name: x');
+    await put('notes/any.yaml', 'a: 1');
+    const { said } = await aios('plan', folder);
+    expect(said.split('\n').filter((line) => line.includes('is not read'))).toEqual([
+      '! aios.yml is not read; did you mean aios.yaml?',
+      '! workflow/one.yaml is not read; did you mean workflows/?',
+      '! workflows/two.txt is not read: a definition ends in .yaml, .yml or .json',
+    ]);
+  });
+});
