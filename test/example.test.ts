@@ -6,6 +6,7 @@ import { Contracts } from '../src/contracts/contracts.ts';
 import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
+import { warningsOf } from '../src/store/project-warnings.ts';
 import { createTestDatabase } from '../src/testing/database.ts';
 import { connectorPrimitive } from '../src/workflow/catalog/connector.ts';
 import { decidePrimitive } from '../src/workflow/catalog/decide.ts';
@@ -40,5 +41,6 @@ it('the returns example is a project that plans without a fault, its decision te
   const wanted = kinds.map(({ kind }) => kind).filter((kind) => !left.includes(kind));
   expect(new Set(planned.map(({ kind }) => kind))).toEqual(new Set(wanted));
   expect(planned.every(({ action }) => action === 'create')).toBe(true);
+  expect(warningsOf(planned, { kinds, definitions, registered: () => [] })).toEqual([]);
   await database.close();
 });

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
@@ -23,6 +24,7 @@ export function ledgerRoutes(dependencies: Dependencies): (server: FastifyInstan
     logRoutes(server, dependencies);
     entryRoutes(server, dependencies);
     moneyRoutes(server, dependencies);
+    focusRoute(server, dependencies);
   };
 }
 
@@ -141,6 +143,27 @@ function moneyRoutes(server: FastifyInstance, { costs }: Dependencies): void {
       ),
       nextCursor: null,
     }),
+  });
+}
+
+function focusRoute(server: FastifyInstance, { costs }: Dependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/costs/focus.csv',
+    permission: 'costs.read',
+    summary: 'Every charge of a period, or of one run, as CSV in the columns of FOCUS 1.2 (FinOps)',
+    tag: 'costs',
+    query: Type.Object(
+      { since: Time, until: Time, run: Type.Optional(Type.String()) },
+      { additionalProperties: false },
+    ),
+    handle: ({ query: { since, until, run }, reply }) => {
+      reply.header('content-type', 'text/csv; charset=utf-8');
+      const [sinceMs, untilMs] = [since, until].map((time) =>
+        time === undefined ? undefined : Date.parse(time),
+      );
+      return reply.send(Readable.from(costs.focus({ sinceMs, untilMs, runId: run })));
+    },
   });
 }
 

@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import type { AiosClient } from '../client/client.ts';
+import { writeLog } from './audit-copy.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -10,7 +13,11 @@ interface AuditEntry {
   actor: { kind: string; id: string };
   object: string;
   at: string;
+  payloadDigest: string;
   payload?: unknown;
+  payloadText?: string;
+  payloadSalt?: string;
+  erased?: boolean;
 }
 
 interface Proof {
@@ -21,22 +28,16 @@ interface Proof {
 }
 
 export const audit: Action = async (options, [index]) => {
+  const { limit, of: object, export: folder } = options as Record<string, string | undefined>;
   const client = await openClient(options);
-  if (index !== undefined) {
-    const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
-    const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
-    print({ entry, proof }, options.json, () =>
-      [
-        `${entry.kind} ${entry.action}  ${entry.object}  by ${entry.actor.kind} ${entry.actor.id}  ${entry.at}`,
-        JSON.stringify(entry.payload ?? null, null, 2),
-        `leaf ${proof.leafHash}, in a tree of ${proof.size} with ${proof.hashes.length} hashes as its proof`,
-      ].join('\n'),
-    );
+  if (index !== undefined) return one(client, index, options.json);
+  if (folder !== undefined) {
+    const copied = await writeLog(client, folder, (told) => process.stderr.write(`${told}\n`));
+    print(copied, options.json, () => `${copied.size} entries in ${folder}: aios verify --from ${folder}`);
     return EXIT.ok;
   }
-  const { limit } = options as Record<string, string | undefined>;
   const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', {
-    query: { limit },
+    query: { limit, object },
   });
   print(page, options.json, () =>
     table(
@@ -52,3 +53,29 @@ export const audit: Action = async (options, [index]) => {
   );
   return EXIT.ok;
 };
+
+async function one(client: AiosClient, index: string, asJson: boolean): Promise<number> {
+  const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
+  const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
+  const agrees = payloadAgrees(entry);
+  print({ entry, proof, payloadAgrees: agrees }, asJson, () =>
+    [
+      `${entry.kind} ${entry.action}  ${entry.object}  by ${entry.actor.kind} ${entry.actor.id}  ${entry.at}`,
+      ...(agrees === undefined
+        ? [entry.erased ? 'payload erased' : 'payload not shown to this key']
+        : [
+            JSON.stringify(entry.payload, null, 2),
+            `payload ${agrees ? 'agrees' : 'does NOT agree'} with the digest in the entry`,
+          ]),
+      `leaf ${proof.leafHash}, in a tree of ${proof.size} with ${proof.hashes.length} hashes as its proof`,
+    ].join('\n'),
+  );
+  return agrees === false ? EXIT.failed : EXIT.ok;
+}
+
+/** Recomputed here: the digest is of the salt and the text. Undefined where the payload is not shown. */
+function payloadAgrees({ payloadText, payloadSalt, payloadDigest }: AuditEntry): boolean | undefined {
+  if (payloadText === undefined || payloadSalt === undefined) return undefined;
+  const digest = createHash('sha256').update(Buffer.from(payloadSalt, 'base64')).update(payloadText);
+  return digest.digest('hex') === payloadDigest;
+}

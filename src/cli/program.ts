@@ -7,6 +7,7 @@ import { EXPERIMENT_COMMANDS } from './experiment-commands.ts';
 import { FEATURE_COMMANDS } from './feature-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
 import { describeError, EXIT } from './output.ts';
+import { PROOF_COMMANDS } from './proof-commands.ts';
 import type { GlobalOptions } from './session.ts';
 import type { TestFlows } from './workflows.ts';
 
@@ -211,20 +212,7 @@ const COMMANDS: readonly CommandRow[] = [
     ],
     load: async () => (await import('./quality.ts')).labels,
   },
-  {
-    name: 'audit [index]',
-    description: 'list audit entries, or show one with its proof of inclusion',
-    options: [['--limit <count>', 'how many', '20']],
-    load: async () => (await import('./audit.ts')).audit,
-  },
-  {
-    name: 'verify',
-    description: 'verify the whole audit log here: the signature, every entry, a sample of proofs',
-    options: [
-      ['--log-key <file>', "the log's verifier key, kept from earlier; asked from the server when left out"],
-    ],
-    load: async () => (await import('./verify.ts')).verify,
-  },
+  ...PROOF_COMMANDS,
   {
     name: 'keys [id]',
     description: 'list the keys of people and programs; with an id, change one',
@@ -294,7 +282,7 @@ const HEADINGS: Readonly<Record<string, readonly string[]>> = {
   'People:': ['inbox', 'quality', 'labels'],
   'Data:': ['events', 'contracts', 'quarantine', 'features', 'datasets', 'bridges', 'webhooks', 'lineage'],
   'Models:': ['models', 'experiments', 'logs', 'budgets'],
-  'Proof:': ['audit', 'verify'],
+  'Proof:': ['audit', 'verify', 'costs'],
 };
 
 /** A command by its first word; one that only holds others is made when the first of them comes. */

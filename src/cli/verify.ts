@@ -8,35 +8,28 @@ import {
   verifyInclusion,
 } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
+import { folderLog, serverLog } from './audit-copy.ts';
 import { EXIT, print } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
 const SAMPLES = 20;
 
-interface Proof {
-  leafHash: string;
-  hashes: string[];
-}
-
 /**
  * Verifies the audit log on this machine, trusting nobody but the key: the checkpoint's signature, the root recomputed from every entry, and a
- * sample of the server's inclusion proofs. Exit code 1 when anything does not hold.
+ * sample of inclusion proofs: the server's, or those of the tiles of a copy. Exit code 1 when anything does not hold.
  */
 export const verify: Action = async (options) => {
-  const client = await openClient(options);
-  const keyFile = options.logKey as string | undefined;
-  const { publicKey } = await client.request<{ publicKey: string }>('GET', '/api/v1/audit/key');
-  const verifier = keyFile ? (await readFile(keyFile, 'utf8')).trim() : publicKey;
-  const note = await client.request<string>('GET', '/api/v1/audit/checkpoint');
+  const { logKey: keyFile, from: folder } = options as Record<string, string | undefined>;
+  const log = folder === undefined ? serverLog(await openClient(options)) : folderLog(folder);
+  const verifier = keyFile ? (await readFile(keyFile, 'utf8')).trim() : await log.verifier();
+  const note = await log.checkpoint();
   const { origin, size, root } = openCheckpoint(note, verifier);
   const frontier = new TreeFrontier();
   const sampled: { index: number; hash: Buffer }[] = [];
   for (let number = 0; number * TILE_WIDTH < size; number++) {
     const width = Math.min(TILE_WIDTH, size - number * TILE_WIDTH);
-    for (const entry of splitBundle(
-      await client.bytes(`/api/v1/audit/${tilePath('entries', number, width)}`),
-    )) {
+    for (const entry of splitBundle(await log.bytes(tilePath('entries', number, width)))) {
       const hash = leafHash(entry);
       if (frontier.size % Math.max(1, Math.floor(size / SAMPLES)) === 0)
         sampled.push({ index: frontier.size, hash });
@@ -48,8 +41,7 @@ export const verify: Action = async (options) => {
   if (Buffer.compare(frontier.root(), root) !== 0)
     problems.push('the root of the entries is not the one that was signed');
   for (const { index, hash } of sampled) {
-    const { hashes } = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index, size } });
-    const proof = hashes.map((text) => Buffer.from(text, 'base64'));
+    const proof = await log.proof(index, size);
     if (!verifyInclusion(hash, index, size, proof, root))
       problems.push(`the proof of entry ${index} does not hold`);
   }
@@ -64,7 +56,7 @@ export const verify: Action = async (options) => {
   };
   print(answer, options.json, () =>
     answer.valid
-      ? `The log ${origin} holds: ${size} entries, root ${answer.root}, signature good, ${sampled.length} proofs checked.\nKey: ${verifier}${keyFile ? '' : '  (told by the server; keep it, and give it next time with --log-key FILE)'}`
+      ? `The log ${origin} holds: ${size} entries, root ${answer.root}, signature good, ${sampled.length} proofs checked.\nKey: ${verifier}${keyFile ? '' : `  (told by the ${folder ? 'copy' : 'server'}; keep it, and give it next time with --log-key FILE)`}`
       : `The log does NOT hold:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
   );
   return answer.valid ? EXIT.ok : EXIT.failed;

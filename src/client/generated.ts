@@ -228,6 +228,8 @@ export interface Operations {
   'GET /api/v1/contracts/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Costs by service, resource, workflow or day, or by who asked (calls of language models). Permission: `costs.read`. */
   'GET /api/v1/costs': { query?: { groupBy?: "service" | "resource" | "workflow" | "day" | "by" | undefined; since?: string | undefined; until?: string | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  /** Every charge of a period, or of one run, as CSV in the columns of FOCUS 1.2 (FinOps). Permission: `costs.read`. */
+  'GET /api/v1/costs/focus.csv': { query?: { since?: string | undefined; until?: string | undefined; run?: string | undefined }; answer: Json };
   /** The newest 100 versions of datasets that were asked for, with their progress. Permission: `datasets.read`. */
   'GET /api/v1/dataset-builds': { query?: { dataset?: string | undefined }; answer: { items: Array<{ id: string; requestedBy: string; requestedAt: string; endedAt?: string | undefined; problem?: Json | undefined; status: "running" | "done" | "failed" | "canceled"; rows: number; total?: number | undefined; canceledBy?: string | undefined; dataset: string; definitionVersion: number; version?: number | undefined; isNew?: boolean | undefined }>; nextCursor: string | null } };
   /** A version of a dataset that was asked for, with its progress, and what it became. Permission: `datasets.read`. */

@@ -32,6 +32,15 @@ export interface LogVerification {
   problems: string[];
 }
 
+/** What an entry commits to: `payloadDigest` is the SHA-256 of the bytes of the salt and of the text. */
+interface Payload {
+  payload: Json;
+  /** The text as it was digested. */
+  payloadText: string;
+  /** Base64; without it a digest of personal data could be guessed. */
+  payloadSalt: string;
+}
+
 interface EntryRow {
   xid: string;
   seq: number;
@@ -132,19 +141,24 @@ export class AuditReader {
     return rows.map(({ entry, index }) => indexed(index, entry));
   }
 
-  /** One entry; with its payload where the caller may see it and its subject was not erased. @throws AiosError `ledger.not_found` */
+  /**
+   * One entry; with its payload where the caller may see it and its subject was not erased, and with what shows that it is the one.
+   *
+   * @throws AiosError `ledger.not_found`
+   */
   async entry(
     index: number,
     withPayload: boolean,
-  ): Promise<IndexedEntry & { payload?: Json; erased?: boolean }> {
+  ): Promise<IndexedEntry & Partial<Payload> & { erased?: boolean }> {
     const [row] = index < (await this.size()) ? await this.#rows(index, 1) : [];
     if (!row) throw notFound(`There is no entry ${index}.`);
     const entry = indexed(index, row.entry);
     if (!withPayload) return entry;
     const plain = await this.#keys.decrypt(this.#db, row.subject, row.payload);
-    return plain
-      ? { ...entry, payload: JSON.parse(plain.subarray(SALT_BYTES).toString()) as Json }
-      : { ...entry, erased: true };
+    if (!plain) return { ...entry, erased: true };
+    const payloadText = plain.subarray(SALT_BYTES).toString();
+    const payloadSalt = plain.subarray(0, SALT_BYTES).toString('base64');
+    return { ...entry, payload: JSON.parse(payloadText) as Json, payloadText, payloadSalt };
   }
 
   /** Recomputes the tree from the entries, holds it to the signed checkpoint, and every payload to the digest in its entry. */

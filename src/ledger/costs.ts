@@ -3,6 +3,7 @@ import type { MicroUsd } from '../kernel/money.ts';
 import type { Database } from '../store/database.ts';
 import { plannedLane, type Write, write } from '../store/group-commit.ts';
 import { columns, timestamp } from '../store/rows.ts';
+import { type FocusPeriod, focusCsv } from './focus.ts';
 
 /** One charge, with the columns of FOCUS 1.2 (focus.finops.org) that apply: what was used, how much of it, what it cost. */
 export interface CostRecord {
@@ -89,6 +90,11 @@ export class Costs {
       [runIds],
     );
     return new Map(rows.map((row) => [row.run_id, row.sum]));
+  }
+
+  /** Every charge of a period as CSV in the columns of FOCUS 1.2, piece by piece. */
+  focus(period: FocusPeriod): AsyncGenerator<string> {
+    return focusCsv(this.#db, period);
   }
 
   /** Sums per group over `[sinceMs, untilMs)`. */

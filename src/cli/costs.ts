@@ -1,0 +1,41 @@
+import { createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import { AiosError } from '../kernel/errors.ts';
+import { formatUsd } from '../kernel/money.ts';
+import { EXIT, print, table } from './output.ts';
+import type { Action } from './program.ts';
+import { openClient } from './session.ts';
+
+interface Sum {
+  key: string;
+  amountMicroUsd: number;
+  count: number;
+}
+
+/** Sums of charges, or with `--focus` every charge as CSV in the columns of FOCUS. */
+export const costs: Action = async (options) => {
+  const { by, since, until, ofRun, focus } = options as Record<string, string | undefined>;
+  const client = await openClient(options);
+  if (focus !== undefined) {
+    const csv = await client.download('/api/v1/costs/focus.csv', { since, until, run: ofRun });
+    const to = focus === '-' ? process.stdout : createWriteStream(focus);
+    await pipeline(Readable.fromWeb(csv as ReadableStream<Uint8Array>), to, { end: focus !== '-' });
+    return EXIT.ok;
+  }
+  if (ofRun !== undefined)
+    throw new AiosError('request.invalid', {
+      detail: '--of-run goes with --focus; `aios runs ID` shows the costs of one.',
+    });
+  const { items } = await client.request<{ items: Sum[] }>('GET', '/api/v1/costs', {
+    query: { groupBy: by, since, until },
+  });
+  print({ items }, options.json, () =>
+    table(
+      [by ?? 'service', 'charges', 'cost'],
+      items.map(({ key, count, amountMicroUsd }) => [key, String(count), formatUsd(amountMicroUsd)]),
+    ),
+  );
+  return EXIT.ok;
+};

@@ -1,0 +1,42 @@
+import type { CommandRow } from './program.ts';
+
+/** What proves what was decided, and what it cost. */
+export const PROOF_COMMANDS: readonly CommandRow[] = [
+  {
+    name: 'audit [index]',
+    description: 'list audit entries, or show one with its proof of inclusion',
+    options: [
+      ['--limit <count>', 'how many', '20'],
+      ['--of <object>', 'the entries about one thing, such as run:run_…'],
+      [
+        '--export <folder>',
+        'copy the whole log there, as C2SP tlog-tiles, to be verified without the server',
+      ],
+    ],
+    load: async () => (await import('./audit.ts')).audit,
+  },
+  {
+    name: 'verify',
+    description: 'verify the whole audit log here: the signature, every entry, a sample of proofs',
+    options: [
+      ['--from <folder>', 'a copy of the log (aios audit --export) instead of the server'],
+      [
+        '--log-key <file>',
+        "the log's verifier key, kept from earlier; asked from the server or read from the copy when left out",
+      ],
+    ],
+    load: async () => (await import('./verify.ts')).verify,
+  },
+  {
+    name: 'costs',
+    description: 'what things cost: sums, or every charge as CSV in the columns of FOCUS (FinOps)',
+    options: [
+      ['--by <group>', 'service, resource, workflow, day, or by (who asked)', 'service'],
+      ['--since <time>', 'charges at this time or later'],
+      ['--until <time>', 'charges before this time'],
+      ['--focus <file>', 'write every charge as CSV; - writes to standard output'],
+      ['--of-run <id>', 'with --focus: the charges of one run'],
+    ],
+    load: async () => (await import('./costs.ts')).costs,
+  },
+];
