@@ -1,4 +1,6 @@
 import type { LogPosition } from '../../kernel/cloudevent.ts';
+import { type Decimal, decimalOf, plus, times } from './decimal.ts';
+import { deviation, ExactSum, finite } from './exact-sum.ts';
 
 export const AGGREGATES = [
   'count',
@@ -118,13 +120,12 @@ export function isBefore(contribution: Contribution, { timeMs, position, recorde
     : contribution.timeMs < timeMs;
 }
 
-/** One pass over contributions, newest first. Sums of doubles depend on their order: it is always this one. */
+/** One pass over contributions, newest first. Sums are exact: events of one time may stand in another order where they came in another one. */
 class Fold {
   readonly #aggregate: Aggregate;
   #count = 0;
-  #sum = 0;
-  #mean = 0;
-  #squares = 0;
+  readonly #sum: ExactSum | undefined;
+  #squares: Decimal = 0;
   #min = Number.POSITIVE_INFINITY;
   #max = Number.NEGATIVE_INFINITY;
   #newest: FeatureValue = null;
@@ -134,6 +135,7 @@ class Fold {
   constructor(aggregate: Aggregate) {
     this.#aggregate = aggregate;
     if (aggregate === 'distinct') this.#seen = new Set();
+    if (aggregate === 'sum' || aggregate === 'mean' || aggregate === 'stddev') this.#sum = new ExactSum();
   }
 
   add(value: FeatureValue): void {
@@ -141,18 +143,14 @@ class Fold {
     this.#oldest = value;
     if (this.#seen) this.#seen.add(value);
     else if (typeof value === 'number') {
-      this.#sum += value;
+      this.#sum?.add(value);
       if (value < this.#min) this.#min = value;
       if (value > this.#max) this.#max = value;
-      if (this.#aggregate === 'stddev') this.#spread(value);
+      if (this.#aggregate === 'stddev') {
+        const decimal = decimalOf(value);
+        this.#squares = plus(this.#squares, times(decimal, decimal));
+      }
     }
-  }
-
-  /** Welford's step: squares of distances from the running mean, so that large numbers close together lose nothing. */
-  #spread(value: number): void {
-    const distance = value - this.#mean;
-    this.#mean += distance / this.#count;
-    this.#squares += distance * (value - this.#mean);
   }
 
   result(): FeatureValue {
@@ -161,15 +159,15 @@ class Fold {
       case 'count':
         return count;
       case 'sum':
-        return this.#sum;
+        return finite(this.#sum!.value);
       case 'mean':
-        return count === 0 ? null : this.#sum / count;
+        return count === 0 ? null : finite(this.#sum!.value / count);
       case 'min':
         return count === 0 ? null : this.#min;
       case 'max':
         return count === 0 ? null : this.#max;
       case 'stddev':
-        return count < 2 ? null : Math.sqrt(this.#squares / (count - 1));
+        return deviation(count, this.#sum!.decimal, this.#squares);
       case 'distinct':
         return this.#seen!.size;
       case 'first':

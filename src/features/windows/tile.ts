@@ -1,6 +1,7 @@
 import type { LogPosition } from '../../kernel/cloudevent.ts';
 import { type Decimal, decimalOf, plus, times, toNumber } from './decimal.ts';
 import { countDistinct, type Distinct, distinctOf, mergeDistinct } from './distinct.ts';
+import { deviation, finite } from './exact-sum.ts';
 import type { Aggregate, AsOf, CompiledFeature, FeatureValue } from './state.ts';
 
 /** The first or last value of a tile: by time, then by place in the log, as contributions are ordered. */
@@ -252,10 +253,10 @@ function windowValue(aggregate: Aggregate, places: Places, span: Span): FeatureV
     case 'count':
       return countIn(span, places.count);
     case 'sum':
-      return toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!));
+      return finite(toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!)));
     case 'mean': {
       const count = countIn(span, places.count);
-      return count === 0 ? null : toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!)) / count;
+      return count === 0 ? null : finite(toNumber(sumIn(span, ({ sums }) => sums[places.sum!]!)) / count);
     }
     case 'stddev':
       return deviation(
@@ -312,14 +313,4 @@ function distinctIn({ tiles, low, high }: Span, place: number): number {
 function edgeIn({ tiles, low, high }: Span, place: number, aggregate: 'first' | 'last'): FeatureValue {
   const edges = tiles.slice(low, high).flatMap(({ kept }) => (kept[place] as Edge | null) ?? []);
   return edges.at(aggregate === 'first' ? 0 : -1)?.value ?? null;
-}
-
-/**
- * The sample standard deviation, null for fewer than two values. `n·Σx² - (Σx)²` is exact in decimals: nothing cancels, which is why sums of squares
- * are kept here and not Welford's, whose merge depends on the order.
- */
-function deviation(count: number, sum: Decimal, squares: Decimal): number | null {
-  if (count < 2) return null;
-  const spread = plus(times(count, squares), times(-1, times(sum, sum)));
-  return Math.sqrt(toNumber(spread) / (count * (count - 1)));
 }
