@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../kernel/json.ts';
 import { compareWithProfile, profileOf } from './profile.ts';
 import type { FeatureValue } from './windows/state.ts';
 
@@ -95,5 +96,19 @@ describe('a reference profile', () => {
         { mean: 0.001 },
       ),
     ).toEqual([expect.objectContaining({ check: 'mean', message: 'amount: mean is 500.5, expected 499.5' })]);
+  });
+
+  it('holds the largest numbers that there are', () => {
+    const values = [-1e308, 1e308, 1e308, null];
+    const { x } = profileOf(
+      ['x'],
+      values.map((value) => [value]),
+    ).features as unknown as Record<string, JsonObject>;
+    expect(x).toMatchObject({
+      mean: expect.closeTo(1e308 / 3, -294),
+      stddev: expect.closeTo(1.1547e308, -304),
+    });
+    expect(x!.deciles).toEqual(expect.arrayContaining([-1e308, 1e308]));
+    expect(JSON.stringify(x)).not.toMatch(/[:,[]null/);
   });
 });

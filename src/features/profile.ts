@@ -94,14 +94,19 @@ function featureProfile(all: readonly FeatureValue[]): FeatureProfile {
   const common = { nullShare, distinct: countDistinct(distinct) };
   if (values.length > 0 && values.every((value) => typeof value === 'number')) {
     const sorted = Float64Array.from(values).sort();
-    const mean = sorted.reduce((sum, value) => sum + value, 0) / sorted.length;
-    const spread = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    const deciles = Array.from({ length: 11 }, (_, i) => quantile(sorted, i / 10));
+    const largest = Math.max(Math.abs(sorted[0]!), Math.abs(sorted.at(-1)!));
+    // The square of a number past 1e154 is none: such a feature is measured in units of its largest value.
+    const unit = largest > 1e150 ? largest : 1;
+    const units = sorted.map((value) => value / unit);
+    const mean = units.reduce((sum, value) => sum + value, 0) / units.length;
+    const spread = units.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    const deciles = Array.from({ length: 11 }, (_, i) => quantile(units, i / 10) * unit);
     return {
       kind: 'number',
       ...common,
-      mean,
-      stddev: sorted.length > 1 ? Math.sqrt(spread / (sorted.length - 1)) : 0,
+      mean: mean * unit,
+      stddev:
+        sorted.length > 1 ? Math.min(Math.sqrt(spread / (sorted.length - 1)) * unit, Number.MAX_VALUE) : 0,
       deciles,
       shares: binShares(deciles, sorted),
     };

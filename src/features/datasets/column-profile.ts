@@ -26,6 +26,8 @@ const BINS = 20;
 const TOP = 20;
 /** Exact counts of different values hold all of them in memory. */
 const EXACT_ROWS_MAX = 1_000_000;
+/** The square of a larger number is none: such a column is measured in units of its largest number. */
+const SQUARED_MAX = 1e150;
 const DECILES = '[0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]';
 
 /**
@@ -80,26 +82,39 @@ async function distribution(
   duck: DuckDb,
   { table, column }: Source,
 ): Promise<Pick<ColumnProfile, 'min' | 'max' | 'mean' | 'stddev' | 'deciles' | 'histogram'>> {
-  const [row] = await duck.all<{
-    min: number;
-    max: number;
-    mean: number;
-    stddev: number | null;
-    deciles: number[];
-  }>(
-    `select min(x) as min, max(x) as max, avg(x) as mean, stddev_samp(x) as stddev, quantile_cont(x, ${DECILES}) as deciles
-     from (select ${column}::double as x from ${table})`,
+  const [range] = await duck.all<{ min: number; max: number }>(
+    `select min(${column}::double) as min, max(${column}::double) as max from ${table}`,
   );
-  const { min, max, mean, stddev, deciles } = row!;
-  const width = (max - min) / BINS;
+  const { min, max } = range!;
+  const largest = Math.max(Math.abs(min), Math.abs(max));
+  const unit = largest > SQUARED_MAX ? largest : 1;
+  const [row] = await duck.all<{ mean: number; stddev: number | null; deciles: number[] }>(
+    `select avg(x) as mean, stddev_samp(x) as stddev, quantile_cont(x, ${DECILES}) as deciles
+     from (select ${column}::double / ${double(unit)} as x from ${table})`,
+  );
+  const { mean, stddev, deciles } = row!;
+  const width = (max / unit - min / unit) / BINS;
+  const place = `(${column}::double / ${double(unit)} - ${double(min / unit)}) / ${double(width)}`;
   const bins = await duck.all<{ bin: number; count: number }>(
-    `select ${width > 0 ? `least(floor((${column}::double - $1) / $2), ${BINS - 1})` : '$1 * $2 * 0'}::int as bin, count(*)::bigint as count
+    `select ${width > 0 ? `least(floor(${place}), ${BINS - 1})::int` : 0} as bin, count(*)::bigint as count
      from ${table} where ${column} is not null group by 1`,
-    [min, width],
   );
   const histogram = new Array<number>(BINS).fill(0);
   for (const { bin, count } of bins) histogram[bin] = count;
-  return { min, max, mean, stddev: stddev ?? 0, deciles, histogram };
+  const spread = Math.min((stddev ?? 0) * unit, Number.MAX_VALUE); // of the largest doubles it may be larger than these
+  return {
+    min,
+    max,
+    mean: mean * unit,
+    stddev: spread,
+    deciles: deciles.map((each) => each * unit),
+    histogram,
+  };
+}
+
+/** Written out: a whole number that is bound is a bigint, which 1e20 is too large for. */
+function double(value: number): string {
+  return `'${value}'::double`;
 }
 
 async function topOf(duck: DuckDb, { table, column }: Source): Promise<[string, number][]> {
