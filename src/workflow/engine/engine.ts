@@ -23,15 +23,10 @@ import { QueuePlaces } from './queue-places.ts';
 import { RunReader } from './reading.ts';
 import { RunQueues } from './run-queues.ts';
 import { type RunState, stateOf } from './run-state.ts';
-import type { RunChange, RunStatus, RunStore, Signal, StoredRun } from './run-store.ts';
+import type { RunStore, Signal, StoredRun } from './run-store.ts';
+import { RunWatch } from './run-watch.ts';
 import { Scheduler } from './scheduler.ts';
 import { Worker } from './worker.ts';
-
-/** A run that goes on without anybody doing anything. */
-const ACTIVE: ReadonlySet<RunStatus> = new Set(['pending', 'running']);
-
-/** After what time a run of another process is looked at first; each time after twice as long. */
-const LOOK_MS = 10;
 
 /** How often the winner of two starts with one key is looked for, 10 ms apart. */
 const WINNER_TRIES = 100;
@@ -80,8 +75,7 @@ export class WorkflowEngine {
   readonly #background: Background;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #listeners = new Set<(state: RunState) => void>();
-  readonly #watchers = new Map<string, Set<(state: RunState) => void>>();
+  readonly #watch: RunWatch;
   #queue: (() => void)[] = [];
   readonly #takesRuns: boolean;
   #stopping = false;
@@ -114,7 +108,9 @@ export class WorkflowEngine {
     });
     this.#agenda.onLook = () => this.bulk.look();
     this.runQueues = new RunQueues(store, this.#places);
-    this.#worker.onChange = (change) => this.#changed(change);
+    const isHeld = (runId: string) => this.#worker.held.has(runId);
+    this.#watch = new RunWatch({ store, pollMs: limits.runPollMs, isHeld, takesRuns });
+    this.#worker.onChange = (change) => this.#watch.changed(change);
     this.#worker.onReleased = () => {
       this.#queue.shift()?.();
       this.#agenda.admissions.released();
@@ -233,7 +229,7 @@ export class WorkflowEngine {
     } catch (error) {
       return { runId: (await this.#winner(error, request)).id, created: false };
     }
-    this.#changed(change);
+    this.#watch.changed(change);
     return { runId: run.id, created: true };
   }
 
@@ -346,8 +342,7 @@ export class WorkflowEngine {
 
   /** Calls the listener at each change of a run that this process makes; returns how to stop. */
   onRunChanged(listener: (state: RunState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#watch.onRunChanged(listener);
   }
 
   /**
@@ -355,45 +350,9 @@ export class WorkflowEngine {
    * `eventRunId` tells the id of a run before its event is consumed. With `isNew` the first look at the store is left out (48 µs of CPU, a fifth of
    * a small run): for a caller who watches before it starts the run.
    */
-  async waitFor(runId: string, waitMs: number, isNew = false): Promise<RunState | undefined> {
-    let settle: (state: RunState | undefined) => void = () => {};
-    const settled = new Promise<RunState | undefined>((resolve) => {
-      settle = resolve;
-    });
+  waitFor(runId: string, waitMs: number, isNew = false): Promise<RunState | undefined> {
     if (isNew) this.#background.giveWay();
-    const watchers = this.#watchers.get(runId) ?? new Set();
-    this.#watchers.set(runId, watchers.add(settle));
-    const timer = setTimeout(() => settle(undefined), waitMs);
-    const look = () =>
-      this.#store.find(runId).then((run) => run && !ACTIVE.has(run.status) && settle(stateOf(run)));
-    // Another process may run it: its changes are not told here. Most runs are short, so the first looks come soon.
-    const ownAndNew = isNew && this.#takesRuns;
-    let pauseMs = ownAndNew || this.#worker.held.has(runId) ? this.#limits.runPollMs : LOOK_MS;
-    let poll: NodeJS.Timeout | undefined;
-    const lookLater = () => {
-      poll = setTimeout(async () => {
-        await look().catch(() => {});
-        if (poll) lookLater();
-      }, pauseMs);
-      pauseMs = Math.min(pauseMs * 2, this.#limits.runPollMs);
-    };
-    lookLater();
-    if (!isNew && !this.#worker.held.has(runId)) await look();
-    const state = await settled;
-    clearTimeout(timer);
-    clearTimeout(poll);
-    poll = undefined;
-    watchers.delete(settle);
-    if (watchers.size === 0 && this.#watchers.get(runId) === watchers) this.#watchers.delete(runId);
-    return state;
-  }
-
-  #changed(change: RunChange): void {
-    const watchers = ACTIVE.has(change.status) ? undefined : this.#watchers.get(change.id);
-    if (!watchers && this.#listeners.size === 0) return;
-    const state = stateOf(change);
-    for (const settle of watchers ?? []) settle(state);
-    for (const listener of this.#listeners) listener(state);
+    return this.#watch.waitFor(runId, waitMs, isNew);
   }
 
   #perform(held: Held): void {
