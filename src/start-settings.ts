@@ -59,7 +59,7 @@ export const START_VARIABLES = [
 /** What others read: the command line, the tests, and what AIOS hands to the programs that it starts. */
 const OTHERS = new Set(['AIOS_API_KEY', 'AIOS_URL', 'AIOS_CHROMIUM', 'AIOS_BENCH_STATEMENTS']);
 /** Names that users make up. */
-const MADE_UP = /^AIOS_(VAR|SECRET|PARAM|DATASET|TEST)_/;
+const MADE_UP = /^AIOS_(VAR|SECRET|HOSTS_OF|PARAM|DATASET|TEST)_/;
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
 /**
