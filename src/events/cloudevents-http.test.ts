@@ -5,11 +5,12 @@ import { event } from './event-under-test.ts';
 
 const body = (value: unknown) =>
   new TextEncoder().encode(typeof value === 'string' ? value : JSON.stringify(value));
-const limits = limitsFrom('eventBytesMax=500,eventBatchCountMax=3');
+const limits = limitsFrom('eventBytesMax=500,eventBatchCountMax=3,eventFutureMs=60000');
+const NOW = Date.parse('2026-06-01T00:00:00.000Z');
 
 describe('CloudEvents over HTTP', () => {
   const parse = (headers: Record<string, string>, content: unknown) =>
-    parseEvents(headers, body(content), 0, limits);
+    parseEvents(headers, body(content), NOW, limits);
   const { data, ...attributes } = event('1');
 
   it.each([
@@ -30,8 +31,22 @@ describe('CloudEvents over HTTP', () => {
   it('gives an event without a time its time of arrival', () => {
     const { time: _, ...timeless } = event('1');
     expect(parse({ 'content-type': 'application/cloudevents+json' }, timeless)).toEqual([
-      event('1', { time: '1970-01-01T00:00:00.000Z' }),
+      event('1', { time: '2026-06-01T00:00:00.000Z' }),
     ]);
+  });
+
+  it('takes the time of a producer whose clock is a little ahead, and refuses one that has not come', () => {
+    const of = (time: string) => event('1', { time });
+    const [near, far, past] = parse({ 'content-type': 'application/cloudevents-batch+json' }, [
+      of('2026-06-01T02:01:00+02:00'),
+      of('2026-06-01T00:01:00.001Z'),
+      of('1970-01-01T00:00:00Z'),
+    ]);
+    expect([near, past]).toEqual([of('2026-06-01T02:01:00+02:00'), of('1970-01-01T00:00:00Z')]);
+    expect(far).toMatchObject({
+      code: 'events.time_in_future',
+      extensions: { limitName: 'eventFutureMs', limit: 60_000 },
+    });
   });
 
   it.each([
@@ -72,7 +87,7 @@ describe('CloudEvents over HTTP', () => {
   it('takes an attribute that is null as not set', () => {
     const sent = { ...event('1'), subject: null, time: null, data: null };
     expect(parse({ 'content-type': 'application/cloudevents+json' }, sent)).toEqual([
-      event('1', { time: '1970-01-01T00:00:00.000Z', data: null }),
+      event('1', { time: '2026-06-01T00:00:00.000Z', data: null }),
     ]);
   });
 

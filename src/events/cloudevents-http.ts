@@ -100,7 +100,7 @@ function sizeOf(event: Json, body: Uint8Array, count: number, limits: Limits): n
 /**
  * An event as AIOS keeps it: required attributes there, time set, nothing unknown to the specification, and nothing that only AIOS says.
  *
- * @throws AiosError `events.invalid`, `events.payload_too_large`, `request.too_deep`
+ * @throws AiosError `events.invalid`, `events.payload_too_large`, `events.time_in_future`, `request.too_deep`
  */
 export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Limits): CloudEvent {
   if (bytes > limits.eventBytesMax) {
@@ -123,12 +123,12 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
     if (typeof value[name] !== 'string' || value[name] === '')
       issues.push({ path: `/${name}`, message: 'a text that is not empty is required', expected: name });
   }
-  if (
-    value.time !== undefined &&
-    value.time !== null &&
-    !(typeof value.time === 'string' && RFC3339.test(value.time) && !Number.isNaN(Date.parse(value.time)))
-  ) {
-    issues.push({ path: '/time', message: 'must be an RFC 3339 time', found: JSON.stringify(value.time) });
+  if (value.time !== undefined && value.time !== null) {
+    const timeMs =
+      typeof value.time === 'string' && RFC3339.test(value.time) ? Date.parse(value.time) : Number.NaN;
+    if (Number.isNaN(timeMs))
+      issues.push({ path: '/time', message: 'must be an RFC 3339 time', found: JSON.stringify(value.time) });
+    else if (timeMs - nowMs > limits.eventFutureMs) throw fromTheFuture(value.time as string, limits);
   }
   let unset = value.time === undefined;
   for (const name in value) {
@@ -145,6 +145,14 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   // What is shorter than its brackets would be is not looked at; 0 bytes are of an event in a batch, of which nobody knows.
   if (bytes === 0 || bytes > 2 * limits.jsonDepthMax) requireDepth(value.data, limits.jsonDepthMax);
   return (unset ? completed(value, nowMs) : value) as unknown as CloudEvent;
+}
+
+/** What such an event did to windows of event time, nothing would undo: they would wait for the others to come as far. */
+function fromTheFuture(time: string, { eventFutureMs }: Limits): AiosError {
+  return new AiosError('events.time_in_future', {
+    detail: `The event says that it is of ${time}: more than ${eventFutureMs} ms from now.`,
+    extensions: { limitName: 'eventFutureMs', limit: eventFutureMs },
+  });
 }
 
 function attributeIssues(name: string, value: Json): Issue[] {

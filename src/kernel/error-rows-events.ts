@@ -12,6 +12,11 @@ export const EVENT_ERRORS = {
     'The event is over the limit',
     'Send a reference to the data instead; `limitName` and `limit` name the limit.',
   ),
+  'events.time_in_future': row(
+    422,
+    'The event is from a time that has not come',
+    'Look at the unit of `time` (seconds taken for milliseconds) and at the producer’s clock, or leave `time` out: then it is that of arrival. `limitName` and `limit` name the limit.',
+  ),
   'events.unknown_dead_letter': row(
     404,
     'There is no such open dead letter',

@@ -30,6 +30,10 @@ export const LIMITS = {
   ...DOOR_LIMITS,
   ...RECORD_LIMITS,
   eventBytesMax: limit(1024 * 1024, 'one CloudEvent; larger data goes by reference'),
+  eventFutureMs: limit(
+    366 * 86_400_000,
+    'how far after its arrival the `time` of an event may lie; one further off is refused, as by `message.timestamp.after.max.ms` of Kafka',
+  ),
   eventBatchCountMax: limit(10_000, 'events in one HTTP batch'),
   eventIntakeBytesMax: limit(
     64 * 1024 * 1024,
