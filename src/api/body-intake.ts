@@ -11,6 +11,13 @@ export type Release = () => void;
 export const UNASKED_BODY_BYTES_MAX = 64 * 1024;
 
 const RETRY_MS = 1_000;
+/** What one byte of deflate becomes at most (RFC 1951: 258 bytes out of two bits, hardly more than 1032:1). */
+const INFLATION_MAX = 1_032;
+
+/** The bytes that so many compressed ones may become; the limit of any body holds for what is decompressed, too. */
+export function inflatedBytesMax(compressed: number, bytesMax: number): number {
+  return Math.min(compressed * INFLATION_MAX, bytesMax);
+}
 
 /**
  * Bounds the bytes of large bodies under way in this process, from the first byte that is read to the answer: past it callers are asked to come again,

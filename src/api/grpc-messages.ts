@@ -1,10 +1,8 @@
 import { AiosError } from '../kernel/errors.ts';
-import { type BodyIntake, type Release, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
+import { type BodyIntake, inflatedBytesMax, type Release, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
 
 /** Of a message in gRPC's framing: whether it is compressed, and its length. */
 const HEAD_BYTES = 5;
-/** What one byte of deflate becomes at most (RFC 1951: 258 bytes out of two bits, hardly more than 1032:1). */
-const INFLATION_MAX = 1_032;
 /** From the head of a large message to its last byte, as for a body of HTTP. */
 const MESSAGE_MS = 120_000;
 const NOTHING = Buffer.alloc(0);
@@ -105,7 +103,7 @@ export class GrpcMessages {
     this.#begun++;
     try {
       if (length > bytesMax) throw tooLarge(length, bytesMax);
-      const bytes = isCompressed ? Math.min(length * INFLATION_MAX, bytesMax) : length;
+      const bytes = isCompressed ? inflatedBytesMax(length, bytesMax) : length;
       if (bytes <= UNASKED_BODY_BYTES_MAX || !intake) return true;
       this.#held ??= [];
       this.#held.push({ message: this.#begun, release: intake.take(bytes) });

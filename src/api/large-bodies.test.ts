@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { limitsFrom } from '../kernel/limits.ts';
 import { BodyIntake } from './body-intake.ts';
@@ -98,6 +99,28 @@ it.each(doors)(
       .toBe(200);
   },
 );
+
+it('counts a compressed body as what it may become', async () => {
+  const calls = () => door.calls.filter(({ model }) => model === 'hangs').length;
+  const before = calls();
+  const first = (await ordinary()).write(headOf('may', { url: '/v2/models/hangs/infer' })).write(body);
+  await expect.poll(calls, WAIT).toBe(before + 1);
+  const small = gzipSync(inferOf([1, 2]).padEnd(400_000)); // hundreds of bytes
+  const ask = async () => {
+    const wire = new Wire(door.port).write(
+      headOf('may', { more: 'content-encoding: gzip\r\n', bytes: small.length }),
+    );
+    wire.write(small);
+    const answer = await wire.answer();
+    wire.socket.destroy();
+    return answer?.status;
+  };
+  expect(await ask()).toBe(429);
+  door.release();
+  expect((await first.answer())?.status).toBe(200);
+  first.socket.destroy();
+  await expect.poll(ask, WAIT).toBe(200);
+});
 
 it('reads no large body without a route, and none of a public one', async () => {
   const missing = new Wire(door.port).write(headOf(undefined, { url: '/nowhere' }));

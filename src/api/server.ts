@@ -75,7 +75,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   guardRoutes(server, options.access);
   if (options.training) boundTrainingKeys(server, options.training);
   const { intake = new BodyIntake(limits) } = options;
-  boundBodies(server, intake);
+  boundBodies(server, intake, limits.requestBytesMax);
   server.server.maxConnections = limits.doorConnectionsMax;
   const streams = new StreamGate(limits, options.access);
   server.decorate('streams', streams);
