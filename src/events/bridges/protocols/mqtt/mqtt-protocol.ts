@@ -74,6 +74,11 @@ export const mqttProtocol: BridgeProtocol = {
           description: '1 when left out; with 2 the broker takes no message twice that is sent again.',
           enum: [1, 2],
         },
+        placeInBroker: {
+          description:
+            'Whether the broker keeps the place of the bridge, retained at aios-bridge:<name>/<partition>; true when left out.',
+          type: 'boolean',
+        },
         retain: { description: 'Whether the broker keeps the last message of a topic.', type: 'boolean' },
       },
     },

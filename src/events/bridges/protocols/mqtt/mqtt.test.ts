@@ -12,6 +12,7 @@ import { event } from '../../../event-under-test.ts';
 import type { EventSource } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
+import { sendThroughKills } from '../killed-sinks-under-test.ts';
 import { openSink, openSource } from '../protocol-under-test.ts';
 import { mqttProtocol } from './mqtt-protocol.ts';
 
@@ -141,7 +142,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
       event('two', { datacontenttype: 'text/plain', data: 'text' }),
     ];
     const settings = { broker: address(), topicOf: `'${topic}/' + event.id`, qos: 2 };
-    const sink = openSink(mqttProtocol, settings, { format });
+    const sink = openSink(mqttProtocol, settings, { format, name: topic });
     await sink.deliver(sent.map((one, offset) => logged(offset, one)));
     await sink.close?.();
     const { events } = await take(open(), 2);
@@ -166,6 +167,53 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     const third = await take(open({ events }), 1, second.position);
     expect(third.events.map(({ data }) => data)).toEqual([83]);
   });
+
+  it('sends nothing again, but for what a killed process had just written', async () => {
+    const topic = `t${topics++}`;
+    const arrived = await subscribed(topic);
+    const count = 600;
+    const killed = await sendThroughKills('mqtt', { broker: address(), topic: `${topic}/out` }, topic, count);
+    const messages = await arrived();
+    const placesOf = (partition: number) =>
+      messages
+        .map(({ properties }) => properties!.userProperties!)
+        .filter((user) => Number(user['aios-partition']) === partition)
+        .map((user) => Number(user['aios-offset']));
+    for (const partition of [0, 1, 2]) {
+      const offsets = placesOf(partition);
+      expect(new Set(offsets).size).toBe(Math.ceil((count - partition) / 3));
+      // One that has come before says so by its offset.
+      const known = offsets.filter((offset, at) => offsets.indexOf(offset) === at);
+      expect(known).toEqual([...known].sort((a, b) => a - b));
+    }
+    // A batch of 20 at most was on its way.
+    expect(messages.length - count).toBeLessThanOrEqual(killed * 20);
+  });
+
+  it.each([1, 2])(
+    'goes on behind what an earlier process sent with QoS %i, where it may keep its place',
+    async (qos) => {
+      const topic = `t${topics++}`;
+      const arrived = await subscribed(topic);
+      const events = [logged(0, event('a')), logged(1, event('b', { subject: '#' })), logged(2, event('c'))];
+      const settings = {
+        broker: address(),
+        topicOf: `'${topic}/' + (has(event.subject) ? event.subject : 'out')`,
+        qos,
+      };
+      const deliver = async (more: object, isAgain = false) => {
+        const sink = openSink(mqttProtocol, { ...settings, ...more }, { name: topic });
+        const { refused = [] } = await sink.deliver(events, isAgain);
+        await sink.close?.();
+        return { count: (await arrived()).length, refused: refused.map(({ event: { offset } }) => offset) };
+      };
+      expect(await deliver({})).toEqual({ count: 2, refused: [1] });
+      expect(await deliver({})).toEqual({ count: 2, refused: [1] });
+      expect(await deliver({ version: '3.1.1' })).toEqual({ count: 2, refused: [1] });
+      expect(await deliver({}, true)).toEqual({ count: 4, refused: [1] });
+      expect(await deliver({ placeInBroker: false })).toEqual({ count: 6, refused: [1] });
+    },
+  );
 
   it('reads many that wait for it', async () => {
     const topic = `t${topics++}`;
@@ -200,7 +248,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
   it('goes on when the broker was killed in the middle', async () => {
     const topic = `t${topics++}`;
     const open = await session({ name: topic, topics: [`${topic}/#`] });
-    const sink = openSink(mqttProtocol, { broker: address(), topic });
+    const sink = openSink(mqttProtocol, { broker: address(), topic }, { name: topic });
     const ids = new Set<string>();
     let position: JsonObject | undefined;
     const ended = new AbortController();
@@ -235,12 +283,23 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     await expect(take(wrong, 1)).rejects.toMatchObject({ code: expect.stringMatching(/^bridges\./) });
     const [problem] = mqttProtocol.sink!.check!({ broker: address(), topicOf: 'event.(' });
     expect(problem).toMatchObject({ path: '/topicOf' });
-    const sink = openSink(mqttProtocol, { broker: address(), topicOf: 'event.subject' });
+    const sink = openSink(
+      mqttProtocol,
+      { broker: address(), topicOf: 'event.subject' },
+      { name: 'refusing' },
+    );
     const { refused } = await sink.deliver([
       logged(0, event('x', { subject: 'a/#' })),
       logged(1, event('y', { subject: 'a/b' })),
+      logged(2, event('z')),
     ]);
-    expect(refused).toMatchObject([{ event: { offset: 0 }, error: { code: 'bridges.message_refused' } }]);
+    expect(refused).toMatchObject([
+      { event: { offset: 0 }, error: { code: 'bridges.message_refused' } },
+      {
+        event: { offset: 2 },
+        error: { code: 'bridges.message_refused', message: expect.stringMatching(/subject/) },
+      },
+    ]);
     await sink.close?.();
   });
 });

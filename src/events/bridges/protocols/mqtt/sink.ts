@@ -1,10 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MqttClient } from 'mqtt';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import { compileExpression } from '../../../../kernel/expressions.ts';
 import type { Delivered, EventSink } from '../../port/event-source.ts';
-import type { SinkContext } from '../../port/protocol.ts';
+import type { OutgoingMessage, SinkContext } from '../../port/protocol.ts';
 import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
+import { PlacesOfSink } from './places.ts';
 
 export interface MqttSinkSettings extends MqttServer {
   /** Where events go, without wildcards. */
@@ -13,12 +15,8 @@ export interface MqttSinkSettings extends MqttServer {
   readonly topicOf?: string;
   readonly qos?: 1 | 2;
   readonly retain?: boolean;
-}
-
-/** Offsets that this process has sent, and the broker has taken, in one piece. */
-interface Sent {
-  readonly first: number;
-  readonly last: number;
+  /** Whether the broker keeps the place of the bridge; true when left out. */
+  readonly placeInBroker?: boolean;
 }
 
 interface Opened {
@@ -31,6 +29,8 @@ interface Opened {
 
 type Refused = NonNullable<Delivered['refused']>;
 
+/** Within which the broker has to bring back what is sent to the topics of the place. */
+const PLACES_MS = 5_000;
 /** Messages on their way at once, where the broker does not say less. */
 const WINDOW_MAX = 100;
 /** Left for the topic and the headers of a message, which count. */
@@ -40,8 +40,8 @@ const TOPIC_BYTES_MAX = 65_535;
 const MESSAGE_REFUSED = new Set([0x90, 0x95, 0x99]);
 
 /**
- * Publishes events in order, each safe when the broker has it. MQTT tells nobody what it was given before: what this process has sent and could not commit is
- * not sent again by it; after a crash the last batch is, under the same ids, by which readers know it.
+ * Publishes events in order, each safe when the broker has it, and behind them the place in the log that they lead to (`PlacesOfSink`): who comes after a crash
+ * goes on behind the place. MQTT has no transactions: what was written in the moment of the crash, and no place behind it, is sent again under the same ids.
  *
  * @throws AiosError `bridges.unreachable`, `bridges.refused`
  */
@@ -67,13 +67,14 @@ class Publisher {
   readonly #context: SinkContext;
   readonly #settings: MqttSinkSettings;
   readonly #topicOf: (event: LoggedEvent['event']) => unknown;
-  readonly #sent = new Map<number, Sent>();
+  readonly #places: PlacesOfSink;
   #opened: Promise<Opened> | undefined;
 
   constructor(context: SinkContext, settings: MqttSinkSettings) {
     const { topic, topicOf } = settings;
     this.#context = context;
     this.#settings = settings;
+    this.#places = new PlacesOfSink(context.group, context.space);
     const expression = topicOf === undefined ? undefined : compileExpression(topicOf);
     this.#topicOf = expression ? (event) => expression({ event }) : () => topic;
   }
@@ -85,38 +86,39 @@ class Publisher {
   }
 
   async publishUnsent(events: readonly LoggedEvent[]): Promise<Refused> {
-    for (const [partition, run] of Map.groupBy(events, ({ partition }) => partition)) {
-      const sent = this.#sent.get(partition);
-      // One that begins before is a replay, and all of it is meant.
-      if (sent && (run[0]!.offset < sent.first || run[0]!.offset > sent.last)) this.#sent.delete(partition);
+    const { client } = await this.#connection();
+    const unsent: LoggedEvent[] = [];
+    const refused: { event: LoggedEvent; error: AiosError }[] = [];
+    for (const event of events) {
+      if (event.offset > this.#places.of(event.partition)) unsent.push(event);
+      else {
+        // It was passed over then, and its dead letter may not have been recorded.
+        const error = this.#refusalOf(event, client);
+        if (error) refused.push({ event, error });
+      }
     }
-    const isSent = ({ partition, offset }: LoggedEvent) => offset <= (this.#sent.get(partition)?.last ?? -1);
-    return this.publish(
-      events.filter((event) => !isSent(event)),
-      ({ partition, offset }) => {
-        const first = this.#sent.get(partition)?.first ?? offset;
-        this.#sent.set(partition, { first, last: offset });
-      },
-    );
+    return [...refused, ...(await this.publish(unsent, true))];
   }
 
   /**
-   * @param taken is told of each event that the broker has, in order, until one fails
+   * @param isPlaced whether the place moves with them
    * @returns what the broker will never take
    */
-  async publish(
-    events: readonly LoggedEvent[],
-    taken: (event: LoggedEvent) => void = () => {},
-  ): Promise<Refused> {
+  async publish(events: readonly LoggedEvent[], isPlaced = false): Promise<Refused> {
     if (events.length === 0) return [];
-    this.#opened ??= this.#open();
-    const opened = await this.#opened;
-    if (opened.end) throw opened.end.error;
+    const opened = await this.#connection();
     // What is on its way when the connection ends is never answered.
     const lost = new Promise<never>((_, fail) => {
       opened.lose = fail;
     });
-    return Promise.race([this.#publishAll(opened.client, events, taken), lost]);
+    return Promise.race([this.#publishAll(opened.client, events, isPlaced), lost]);
+  }
+
+  async #connection(): Promise<Opened> {
+    this.#opened ??= this.#open();
+    const opened = await this.#opened;
+    if (opened.end) throw opened.end.error;
+    return opened;
   }
 
   async #open(): Promise<Opened> {
@@ -126,6 +128,14 @@ class Publisher {
       opened.end = { error };
       opened.lose(error);
     });
+    if (!this.#keepsPlace) return opened;
+    const lost = ended.then((error) => Promise.reject(error));
+    try {
+      await Promise.race([this.#places.open(client), lost, this.#refusedPlaces()]);
+    } catch (error) {
+      endMqtt(client);
+      throw error;
+    }
     return opened;
   }
 
@@ -133,17 +143,16 @@ class Publisher {
    * As many on their way as the broker takes, and another with each that it answers: a broker that leaves its answers to Nagle's algorithm, as mosquitto does, would hold
    * all but the first of a window back until our kernel acknowledges that one, 40 ms later.
    */
-  async #publishAll(
-    client: MqttClient,
-    events: readonly LoggedEvent[],
-    taken: (event: LoggedEvent) => void,
-  ): Promise<Refused> {
+  async #publishAll(client: MqttClient, events: readonly LoggedEvent[], isPlaced: boolean): Promise<Refused> {
     const refused: { event: LoggedEvent; error: AiosError }[] = [];
     const window = Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
     const answers: Promise<void>[] = [];
+    const { qos = 1 } = this.#settings;
     for (const [index, event] of events.entries()) {
       while (answers.length < events.length && answers.length - index < window) {
-        const answer = this.#send(client, events[answers.length]!);
+        const next = events[answers.length]!;
+        const answer = this.#send(client, next);
+        if (isPlaced && qos === 1 && this.#keepsPlace) this.#places.sent(client, next.partition, next.offset);
         answer.catch(() => {}); // told in its turn
         answers.push(answer);
       }
@@ -154,26 +163,65 @@ class Publisher {
         if (!problem) throw error;
         refused.push({ event, error: problem });
       }
-      taken(event);
+      if (isPlaced) this.#places.taken(event.partition, event.offset);
     }
+    // With QoS 2 the broker passes a message on with the last packets of four: a place that is behind the first of them says too much.
+    if (isPlaced && qos === 2 && this.#keepsPlace)
+      await this.#places.tell(client, new Set(events.map(({ partition }) => partition)));
     return refused;
   }
 
-  async #send(client: MqttClient, { event, partition, offset }: LoggedEvent): Promise<void> {
-    const { qos = 1, retain = false } = this.#settings;
-    const topic = this.#topicOf(event);
+  /** @throws AiosError `bridges.message_refused` for a topic or a size that no broker, or this one, takes */
+  #messageOf({ event }: LoggedEvent, client: MqttClient): { topic: string } & OutgoingMessage {
+    const topic = this.#topicFor(event);
     if (typeof topic !== 'string' || topic === '' || /[+#\0]/.test(topic) || topic.length > TOPIC_BYTES_MAX)
       throw refusedFor(`${JSON.stringify(topic)} is no topic.`);
-    const { value, headers, contentType } = this.#context.encode(event);
+    const message = this.#context.encode(event);
     const bytesMax = client.serverProperties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
-    if (value.byteLength + HEADER_BYTES > bytesMax)
-      throw refusedFor(`${value.byteLength} bytes; the broker takes ${bytesMax} with the headers.`);
+    if (message.value.byteLength + HEADER_BYTES > bytesMax)
+      throw refusedFor(`${message.value.byteLength} bytes; the broker takes ${bytesMax} with the headers.`);
+    return { topic, ...message };
+  }
+
+  /** An expression may fail on one event, which must not hold up the others. */
+  #topicFor(event: LoggedEvent['event']): unknown {
+    try {
+      return this.#topicOf(event);
+    } catch (error) {
+      throw refusedFor((error as Error).message, error);
+    }
+  }
+
+  #refusalOf(event: LoggedEvent, client: MqttClient): AiosError | undefined {
+    try {
+      this.#messageOf(event, client);
+      return undefined;
+    } catch (error) {
+      const problem = refusal(error);
+      if (!problem) throw error;
+      return problem;
+    }
+  }
+
+  async #send(client: MqttClient, logged: LoggedEvent): Promise<void> {
+    const { qos = 1, retain = false } = this.#settings;
+    const { topic, value, headers, contentType } = this.#messageOf(logged, client);
     // With hyphens, so that they are no attributes of the event.
-    const place = { 'aios-partition': String(partition), 'aios-offset': String(offset) };
+    const place = { 'aios-partition': String(logged.partition), 'aios-offset': String(logged.offset) };
     const properties = isVersion5(this.#settings)
       ? { properties: { userProperties: { ...headers, ...place }, ...(contentType ? { contentType } : {}) } }
       : {};
     await client.publishAsync(topic, value, { qos, retain, ...properties });
+  }
+
+  get #keepsPlace(): boolean {
+    return this.#settings.placeInBroker !== false;
+  }
+
+  async #refusedPlaces(): Promise<never> {
+    await sleep(PLACES_MS, undefined, { ref: false });
+    const detail = `${this.#settings.broker}: nothing of what is sent to aios-${this.#context.group}/# comes back: let the bridge write and read there, or set placeInBroker: false.`;
+    throw new AiosError('bridges.refused', { detail });
   }
 }
 
