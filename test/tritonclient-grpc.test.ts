@@ -39,6 +39,10 @@ describe.skipIf(!python)(
       const told = (await runPython(python!, script, door.grpcHost, 'all', ...flags)) as Told;
       expect(told.identities).toEqual(Object.fromEntries(DATATYPES.map((datatype) => [datatype, true])));
       expect(told.batches).toEqual({ 1: true, 8: true, 5: true, 'one output': true });
+      expect(told.classes).toEqual([
+        ['4.000000:1', '3.000000:3'],
+        ['9.000000:0', '9.000000:3'],
+      ]);
       expect(told.describe).toMatchObject({
         live: true,
         ready: true,
@@ -96,6 +100,7 @@ describe.skipIf(!python)(
 interface Told {
   identities: Record<string, boolean>;
   batches: Record<string, boolean>;
+  classes: string[][];
   describe: object;
   repository: unknown[];
   stream: unknown[];

@@ -23,7 +23,7 @@ describe.skipIf(!python)(
     ])('works against the door, %s', async (_, flags) => {
       await door.serving.unload('identity-int8');
       const told = (await runPython(python!, script, new URL(door.url).host, 'all', ...flags)) as Told;
-      const { describe: described, identities, batches, repository, errors, statistics } = told;
+      const { describe: described, identities, batches, classes, repository, errors, statistics } = told;
       expect(described).toMatchObject({
         live: true,
         ready: true,
@@ -37,6 +37,10 @@ describe.skipIf(!python)(
       );
       expect(identities).toEqual(Object.fromEntries(forms.map((form) => [form, true])));
       expect(batches).toEqual({ 1: true, 8: true, 1000: true });
+      expect(classes).toEqual([
+        ['4.000000:1', '3.000000:3'],
+        ['9.000000:0', '9.000000:3'],
+      ]);
       expect(repository).toEqual([
         ['load_model', 'READY', true],
         ['unload_model', 'UNAVAILABLE', false],
@@ -67,6 +71,7 @@ interface Told {
   describe: object;
   identities: Record<string, boolean>;
   batches: Record<string, boolean>;
+  classes: unknown;
   repository: unknown[];
   errors: Record<string, unknown>;
   statistics: object;

@@ -11,7 +11,7 @@ import tritonclient.grpc
 import tritonclient.grpc.aio
 from tritonclient.utils import InferenceServerException
 
-from caller import SAMPLES, Caller
+from caller import SAMPLES, Caller, classes
 
 
 async def identities(call):
@@ -131,7 +131,7 @@ async def main(url, key, aio, authority):
     tls = {"ssl": True, "root_certificates": authority} if authority else {}
     call = Caller(tritonclient.grpc.aio if aio else tritonclient.grpc, url, key, **tls)
     try:
-        steps = (identities, batches, describe, repository, stream, errors)
+        steps = (identities, batches, classes, describe, repository, stream, errors)
         return {step.__name__: await step(call) for step in steps}
     finally:
         closing = call.client.close()

@@ -10,7 +10,7 @@ import tritonclient.http
 import tritonclient.http.aio
 from tritonclient.utils import InferenceServerException
 
-from caller import SAMPLES, Caller
+from caller import SAMPLES, Caller, classes
 
 
 async def identities(call):
@@ -120,7 +120,7 @@ async def statistics(call):
 async def main(url, key, aio):
     call = Caller(tritonclient.http.aio if aio else tritonclient.http, url, key)
     try:
-        steps = (describe, identities, batches, repository, errors, statistics)
+        steps = (describe, identities, batches, classes, repository, errors, statistics)
         return {step.__name__: await step(call) for step in steps}
     finally:
         closing = call.client.close()

@@ -1,9 +1,16 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Tensor } from '../tensors/tensor.ts';
+import { classesOf, classified } from './classification.ts';
 import type { InferParameter, InferTensor, ModelInferRequest, ModelInferResponse } from './grpc-messages.ts';
 import { tensorsFromGrpc, tensorToGrpc } from './grpc-tensors.ts';
 import { type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
+
+/** An output that is asked for: its elements, or so many of the classes with the highest scores. */
+interface WantedOutput {
+  readonly name: string;
+  readonly classes: number | undefined;
+}
 
 /** An inference read from a message, before it is held to a signature. */
 export interface GrpcInference extends Pick<RequestParameters, 'priority' | 'timeoutMs' | 'stickyKey'> {
@@ -13,7 +20,7 @@ export interface GrpcInference extends Pick<RequestParameters, 'priority' | 'tim
   readonly id: string;
   readonly inputs: Tensor[];
   /** The outputs asked for; nothing means all. */
-  readonly outputs: readonly string[] | undefined;
+  readonly outputs: readonly WantedOutput[] | undefined;
   /** Whether the answer shall say that no other follows. */
   readonly wantsFinal: boolean;
 }
@@ -28,17 +35,13 @@ export interface GrpcInference extends Pick<RequestParameters, 'priority' | 'tim
 export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
   const { outputs } = message;
   const parameters = parametersOf(message.parameters);
-  for (let i = 0; i < outputs.length; i++) {
-    const wanted = parametersOf(outputs[i]!.parameters);
-    if (wanted) refuseParameters(wanted, `/outputs/${i}`);
-  }
   const { priority, timeoutMs, stickyKey } = readParameters(parameters);
   return {
     model: message.model_name,
     ref: message.model_version || undefined,
     id: message.id,
     inputs: tensorsFromGrpc('Input', message.inputs, message.raw_input_contents),
-    outputs: outputs.length > 0 ? outputs.map(({ name }) => name) : undefined,
+    outputs: outputs.length > 0 ? outputs.map(wantedOutput) : undefined,
     priority,
     timeoutMs,
     stickyKey,
@@ -46,13 +49,24 @@ export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
   };
 }
 
+function wantedOutput(
+  { name, parameters }: ModelInferRequest['outputs'][number],
+  index: number,
+): WantedOutput {
+  const asked = parametersOf(parameters);
+  if (!asked) return { name, classes: undefined };
+  const path = `/outputs/${index}`;
+  refuseParameters(asked, path);
+  return { name, classes: classesOf(asked, path) };
+}
+
 /**
  * The answer's message, with raw contents.
  *
- * @throws AiosError `serving.unknown_output` for one that the model does not have
+ * @throws AiosError `serving.unknown_output` for one that the model does not have, `serving.parameter_refused` for classes of one without numbers
  */
 export function inferToGrpc(
-  { id, outputs: names, wantsFinal }: Pick<GrpcInference, 'id' | 'outputs' | 'wantsFinal'>,
+  { id, outputs: wanted, wantsFinal }: Pick<GrpcInference, 'id' | 'outputs' | 'wantsFinal'>,
   answer: {
     readonly model: string;
     readonly version: number;
@@ -61,7 +75,7 @@ export function inferToGrpc(
     readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
   },
 ): ModelInferResponse {
-  const outputs = names?.map((name) => outputNamed(answer.outputs, name)) ?? answer.outputs;
+  const outputs = wanted?.map((each) => outputAsked(answer.outputs, each)) ?? answer.outputs;
   const tensors: InferTensor[] = [];
   const raw: Uint8Array[] = [];
   for (const output of outputs) {
@@ -92,9 +106,9 @@ function responseParameters(
   return parameters;
 }
 
-function outputNamed(outputs: readonly Tensor[], name: string): Tensor {
+function outputAsked(outputs: readonly Tensor[], { name, classes }: WantedOutput): Tensor {
   const output = outputs.find((candidate) => candidate.name === name);
-  if (output) return output;
+  if (output) return classes === undefined ? output : classified(output, classes);
   throw new AiosError('serving.unknown_output', {
     detail: `The model has no output “${name}”; it has ${outputs.map((each) => each.name).join(', ')}.`,
   });

@@ -201,12 +201,12 @@ describe('an inference in binary', () => {
       /sequence_id/,
     ],
     [
-      'classification',
-      { inputs: [], outputs: [{ name: 'y', parameters: { classification: 2 } }] },
+      'classification into half a class',
+      { inputs: [], outputs: [{ name: 'y', parameters: { classification: 0.5 } }] },
       new Uint8Array(),
       undefined,
-      'serving.parameter_refused',
-      /classification at \/outputs\/0/,
+      'request.invalid',
+      /\/outputs\/0\/parameters\/classification/,
     ],
     [
       'shared memory',

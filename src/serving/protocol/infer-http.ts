@@ -12,6 +12,7 @@ import {
   type TensorData,
 } from '../tensors/tensor.ts';
 import { shapeText } from '../tensors/tensor-check.ts';
+import { classesOf, classified } from './classification.ts';
 import { flag, type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
 import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from './json-data.ts';
 
@@ -29,6 +30,8 @@ interface RequestedOutput {
   readonly name: string;
   /** Nothing: as the request says for all. */
   readonly binary: boolean | undefined;
+  /** So many of the classes with the highest scores instead of the elements. */
+  readonly classes?: number | undefined;
 }
 
 /** A request as it was sent, before it is held to a signature. */
@@ -120,15 +123,18 @@ export function readRawInference(
 /**
  * Writes an answer in the form that the request asks for.
  *
- * @throws AiosError `serving.unknown_output` for one that the model does not have, `serving.tensor_value` for BYTES that JSON cannot carry
+ * @throws AiosError `serving.unknown_output` for one that the model does not have, `serving.parameter_refused` for classes of one without numbers, `serving.tensor_value` for BYTES that JSON cannot carry
  */
 export function writeInference(request: InferenceRequest, answer: Answered): InferenceBody {
   const parts: Uint8Array[] = [];
   const { outputs: wanted, binaryOutputs } = request;
   const outputs: JsonObject[] = [];
   if (wanted) {
-    for (const { name, binary } of wanted)
-      outputs.push(writeOutput(outputNamed(answer, name), binary ?? binaryOutputs, parts));
+    for (const { name, binary, classes } of wanted) {
+      const output = outputNamed(answer, name);
+      const told = classes === undefined ? output : classified(output, classes);
+      outputs.push(writeOutput(told, binary ?? binaryOutputs, parts));
+    }
   } else {
     for (const output of answer.outputs) outputs.push(writeOutput(output, binaryOutputs, parts));
   }
@@ -292,7 +298,9 @@ function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
     if (parameters === undefined) return { name, binary: undefined };
     if (!isObject(parameters)) throw invalid(`${path}/parameters`, 'parameters is an object');
     refuseParameters(parameters, `${path}/parameters`);
-    return { name, binary: flag(parameters.binary_data, `${path}/parameters/binary_data`) };
+    const binary = flag(parameters.binary_data, `${path}/parameters/binary_data`);
+    const classes = classesOf(parameters, `${path}/parameters`);
+    return classes === undefined ? { name, binary } : { name, binary, classes };
   });
 }
 

@@ -23,7 +23,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   sequence_start: 'there are no stateful sequences; keep the state in a workflow',
   sequence_end: 'there are no stateful sequences; keep the state in a workflow',
   shared_memory_region: 'there is no shared memory; send the bytes',
-  classification: 'there is no classification extension; read the classes from the scores',
 };
 
 /**

@@ -10,6 +10,7 @@ import { type ConfiguredModel, platformOf } from './model-config.ts';
 /** What is served beyond the specification; each is documented in triton-inference-server/server, docs/protocol. */
 const EXTENSIONS = [
   'binary_tensor_data',
+  'classification',
   'model_configuration',
   'model_repository',
   'parameters',
