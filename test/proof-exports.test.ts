@@ -1,5 +1,8 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -182,4 +185,39 @@ describe('what an auditor takes away', () => {
     expect(one.said.trim().split('\r\n')).toHaveLength(2);
     expect((await aios('costs', '--of-run', 'x')).said).toContain('goes with --focus');
   });
+});
+
+it('decides again with the version that did, and says when the answer is another', async () => {
+  const payload = { decision: 'policy', version: 2, input: { a: 1 }, output: { ok: true }, rule: 'small' };
+  const payloadText = JSON.stringify(payload);
+  const salt = Buffer.alloc(16, 7);
+  const entry = {
+    ...{ index: 5, id: 'aud_1', kind: 'decision', action: 'decided', actor: { kind: 'workflow', id: 'x' } },
+    ...{ object: 'run:run_1', at: '2026-01-01T00:00:00Z', leafHash: 'x', payload, payloadText },
+    ...{ payloadSalt: salt.toString('base64'), payloadDigest: sha256(salt, payloadText).toString('hex') },
+  };
+  const asked: unknown[] = [];
+  let rule = 'small';
+  const server = createServer(async (request, response) => {
+    const answer = (value: object) =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(value));
+    if (request.url === '/api/v1/audit/entries/5') return void answer(entry);
+    if (request.url?.startsWith('/api/v1/audit/proof'))
+      return void answer({ index: 5, size: 9, leafHash: 'x', hashes: [] });
+    asked.push([request.url, JSON.parse((await request.toArray()).join(''))]);
+    answer({ output: { ok: true }, rule, version: 2 });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const again = () => runCommand(['--url', url, '--key', 'k', 'audit', '5', '--again']);
+  expect(await again()).toEqual({
+    code: 0,
+    said: expect.stringContaining('decided again by version 2: the same'),
+  });
+  expect(asked).toEqual([['/api/v1/decisions/policy/evaluate', { input: { a: 1 }, version: 2 }]]);
+  rule = 'other';
+  expect(await again()).toEqual({ code: 1, said: expect.stringMatching(/NOT the same: .* by rule other/) });
+  entry.payloadText = payloadText.replace('1', '2');
+  expect(await again()).toEqual({ code: 1, said: expect.stringContaining('payload does NOT agree') });
+  server.close();
 });

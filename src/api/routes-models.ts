@@ -83,12 +83,18 @@ export function modelRoutes({
       method: 'POST',
       url: '/api/v1/decisions/:name/evaluate',
       permission: 'definitions.read',
-      summary: 'Evaluate a decision table; nothing is recorded',
+      summary: 'Evaluate a decision table, the newest version or another; nothing is recorded',
       tag: 'decisions',
       params: NameParams,
-      body: Type.Object({ input: AnyObject }),
+      body: Type.Object({
+        input: AnyObject,
+        version: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 - 1 })),
+      }),
       answer: AnyObject,
-      handle: ({ params, body }) => decisions.evaluate(params.name, body.input as JsonObject),
+      handle: ({ params: { name }, body: { version, input } }) =>
+        version === undefined
+          ? decisions.evaluate(name, input as JsonObject)
+          : decisions.evaluateVersion(name, version, input as JsonObject),
     });
   };
 }

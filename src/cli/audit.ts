@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { AiosClient } from '../client/client.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { Json } from '../kernel/json.ts';
 import { writeLog } from './audit-copy.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -30,7 +33,7 @@ interface Proof {
 export const audit: Action = async (options, [index]) => {
   const { limit, of: object, export: folder } = options as Record<string, string | undefined>;
   const client = await openClient(options);
-  if (index !== undefined) return one(client, index, options.json);
+  if (index !== undefined) return one(client, index, options.json, options.again === true);
   if (folder !== undefined) {
     const copied = await writeLog(client, folder, (told) => process.stderr.write(`${told}\n`));
     print(copied, options.json, () => `${copied.size} entries in ${folder}: aios verify --from ${folder}`);
@@ -54,11 +57,12 @@ export const audit: Action = async (options, [index]) => {
   return EXIT.ok;
 };
 
-async function one(client: AiosClient, index: string, asJson: boolean): Promise<number> {
+async function one(client: AiosClient, index: string, asJson: boolean, again: boolean): Promise<number> {
   const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
   const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
   const agrees = payloadAgrees(entry);
-  print({ entry, proof, payloadAgrees: agrees }, asJson, () =>
+  const decided = again ? await decideAgain(client, entry) : undefined;
+  print({ entry, proof, payloadAgrees: agrees, ...(decided && { again: decided }) }, asJson, () =>
     [
       `${entry.kind} ${entry.action}  ${entry.object}  by ${entry.actor.kind} ${entry.actor.id}  ${entry.at}`,
       ...(agrees === undefined
@@ -67,10 +71,37 @@ async function one(client: AiosClient, index: string, asJson: boolean): Promise<
             JSON.stringify(entry.payload, null, 2),
             `payload ${agrees ? 'agrees' : 'does NOT agree'} with the digest in the entry`,
           ]),
+      ...(decided
+        ? [
+            `decided again by version ${decided.version}: ${decided.same ? 'the same' : `NOT the same: ${JSON.stringify(decided.output)} by rule ${decided.rule}`}`,
+          ]
+        : []),
       `leaf ${proof.leafHash}, in a tree of ${proof.size} with ${proof.hashes.length} hashes as its proof`,
     ].join('\n'),
   );
-  return agrees === false ? EXIT.failed : EXIT.ok;
+  return agrees === false || decided?.same === false ? EXIT.failed : EXIT.ok;
+}
+
+interface Decision {
+  decision: string;
+  version: number;
+  input: Json;
+  output: Json;
+  rule?: string;
+}
+
+/** The version of the table that decided is given what it was given. @throws AiosError `request.invalid` for an entry of something else */
+async function decideAgain(client: AiosClient, { kind, index, payload }: AuditEntry) {
+  const { decision, version, input, output, rule } = (payload ?? {}) as Decision;
+  if (kind !== 'decision' || decision === undefined)
+    throw new AiosError('request.invalid', {
+      detail: `Entry ${index} holds no decision of a table that this key may see.`,
+    });
+  const found = await client.request<Decision>('POST', `/api/v1/decisions/${decision}/evaluate`, {
+    body: { input, version },
+  });
+  const same = isDeepStrictEqual(found.output, output) && found.rule === rule;
+  return { version, output: found.output, rule: found.rule ?? null, same };
 }
 
 /** Recomputed here: the digest is of the salt and the text. Undefined where the payload is not shown. */

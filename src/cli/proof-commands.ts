@@ -7,6 +7,10 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
     description: 'list audit entries, or show one with its proof of inclusion',
     options: [
       ['--limit <count>', 'how many', '20'],
+      [
+        '--again',
+        'with the index of a decision: decide again by the version of the table that did, and compare',
+      ],
       ['--of <object>', 'the entries about one thing, such as run:run_…'],
       [
         '--export <folder>',

@@ -278,8 +278,8 @@ export interface Operations {
   'GET /api/v1/decisions/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
   /** Put a decision: a new version when its body differs. Permission: `definitions.write`. */
   'PUT /api/v1/decisions/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
-  /** Evaluate a decision table; nothing is recorded. Permission: `definitions.read`. */
-  'POST /api/v1/decisions/{name}/evaluate': { params: { name: string }; body: { input: { [name: string]: Json } }; answer: { [name: string]: Json } };
+  /** Evaluate a decision table, the newest version or another; nothing is recorded. Permission: `definitions.read`. */
+  'POST /api/v1/decisions/{name}/evaluate': { params: { name: string }; body: { input: { [name: string]: Json }; version?: number | undefined }; answer: { [name: string]: Json } };
   /** Every version of a decision, newest first. Permission: `definitions.read`. */
   'GET /api/v1/decisions/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** The newest version of every entity. Permission: `definitions.read`. */

@@ -11,7 +11,7 @@ const parse = (text: string) => parseDecision(readDocument(text, 'decisions/refu
 function decide(text: string, input: JsonObject) {
   const { name, body } = parse(text);
   const definition = { kind: 'decision', name, version: 3, digest: 'sha256:x', body } as Definition;
-  const definitions = { list: () => [definition], onChange: () => () => {} };
+  const definitions = { list: () => [definition], onChange: () => () => {}, version: async () => undefined };
   return createDecisions({ definitions }).evaluate(name, input);
 }
 
@@ -151,7 +151,9 @@ describe('a decision table', () => {
   });
 
   it('does not know a decision that was never applied', () => {
-    const decisions = createDecisions({ definitions: { list: () => [], onChange: () => () => {} } });
+    const decisions = createDecisions({
+      definitions: { list: () => [], onChange: () => () => {}, version: async () => undefined },
+    });
     expect(failure(() => decisions.evaluate('none', {}))).toMatchObject({ code: 'decisions.unknown' });
   });
 
@@ -270,5 +272,35 @@ describe('a decision definition', () => {
   - { input: { amount: 200, channel: web }, expect: { rule: large, output: { outcome: review, limit: 0 } } }
   - { input: { amount: 20, channel: web }, expect: { error: decisions.no_rule } }`;
     expect(parse(table('first', tests)).name).toBe('refund');
+  });
+});
+
+it('decides as a version did that is over', async () => {
+  const definition = (version: number, limit: number) => {
+    const { name, body } = parse(`name: refund
+hitPolicy: first
+inputs: { amount: number }
+outputs: { ok: boolean }
+rules:
+  - { id: small, when: 'amount < ${limit}.0', then: { ok: true }, reason: small }
+  - { id: rest, then: { ok: false }, reason: large }
+`);
+    return { kind: 'decision', name, version, digest: `sha256:${version}`, body } as Definition;
+  };
+  const kept = [definition(1, 10), definition(2, 100)];
+  const decisions = createDecisions({
+    definitions: {
+      list: () => [kept[1]!],
+      onChange: () => () => {},
+      version: async (_kind, _name, version) => kept[version - 1],
+    },
+  });
+  const outcome = async (version: number) =>
+    (await decisions.evaluateVersion('refund', version, { amount: 50 })).rule;
+  expect(decisions.evaluate('refund', { amount: 50 })).toMatchObject({ rule: 'small', version: 2 });
+  expect([await outcome(1), await outcome(2)]).toEqual(['rest', 'small']);
+  await expect(decisions.evaluateVersion('refund', 3, { amount: 50 })).rejects.toMatchObject({
+    code: 'decisions.unknown',
+    message: 'Decision “refund” has no version 3.',
   });
 });

@@ -20,16 +20,18 @@ interface Compiled {
  *
  * @example createDecisions({ definitions }).evaluate('return-policy', { risk: 0.1, amount: 20 }).output
  */
-export function createDecisions(dependencies: {
-  definitions: Pick<Definitions, 'list' | 'onChange'>;
-}): Decisions {
+export function createDecisions(dependencies: { definitions: DecisionSource }): Decisions {
   return new Decisions(dependencies.definitions);
 }
 
+type DecisionSource = Pick<Definitions, 'list' | 'onChange' | 'version'>;
+
 export class Decisions {
   readonly #tables = new Map<string, Compiled>();
+  readonly #definitions: DecisionSource;
 
-  constructor(definitions: Pick<Definitions, 'list' | 'onChange'>) {
+  constructor(definitions: DecisionSource) {
+    this.#definitions = definitions;
     for (const definition of definitions.list('decision')) this.#compile(definition);
     definitions.onChange((changed) => {
       for (const definition of changed) if (definition.kind === 'decision') this.#compile(definition);
@@ -45,11 +47,32 @@ export class Decisions {
   evaluate(name: string, input: JsonObject): Decided {
     const compiled = this.#tables.get(name);
     if (!compiled) throw new AiosError('decisions.unknown', { detail: `There is no decision “${name}”.` });
-    const { output, rule, rules, reason } = compiled.table.evaluate(input);
-    return { output, rule, rules, reason, version: compiled.version, digest: compiled.digest };
+    return decide(compiled, input);
   }
 
-  #compile({ name, version, digest, body }: Definition): void {
-    this.#tables.set(name, { version, digest, table: compileTable(body) });
+  /**
+   * Decides as a version did that may be long over: what an audit entry holds, given again, comes out the same.
+   *
+   * @throws AiosError those of `evaluate`
+   */
+  async evaluateVersion(name: string, version: number, input: JsonObject): Promise<Decided> {
+    if (this.#tables.get(name)?.version === version) return this.evaluate(name, input);
+    const definition = await this.#definitions.version('decision', name, version);
+    if (!definition)
+      throw new AiosError('decisions.unknown', { detail: `Decision “${name}” has no version ${version}.` });
+    return decide(compiled(definition), input);
   }
+
+  #compile(definition: Definition): void {
+    this.#tables.set(definition.name, compiled(definition));
+  }
+}
+
+function compiled({ version, digest, body }: Definition): Compiled {
+  return { version, digest, table: compileTable(body) };
+}
+
+function decide({ table, version, digest }: Compiled, input: JsonObject): Decided {
+  const { output, rule, rules, reason } = table.evaluate(input);
+  return { output, rule, rules, reason, version, digest };
 }
