@@ -192,7 +192,7 @@ export interface Run extends RunSummary {
   /** Instead of them, when they are large. */
   inputRef?: PayloadRef;
   outputRef?: PayloadRef;
-  error?: { title?: string; type?: string; detail?: string };
+  error?: { title?: string; type?: string; detail?: string; instance?: string };
   event?: JsonObject;
   parent?: { runId: string };
   attempt: number;

@@ -4,6 +4,7 @@ const DAY = 24 * HOUR;
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'narrow' });
 const grouped = new Intl.NumberFormat('en');
+const cents = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
 /**
@@ -21,8 +22,22 @@ export function relativeTime(at: string, nowMs: number): string {
   return relative.format(Math.trunc(ms / DAY), 'day');
 }
 
-/** Date and time to the millisecond, in the reader's zone. */
+/** Date and time to the millisecond, in the reader's zone, which it names. */
 export function exactTime(at: string): string {
+  return `${localTime(at)} ${zoneOf(new Date(at))}`;
+}
+
+/** The zone of the reader at a time: `UTC`, `UTC+1`, `UTC−3:30`. */
+function zoneOf(date: Date): string {
+  const minutes = -date.getTimezoneOffset();
+  if (minutes === 0) return 'UTC';
+  const size = Math.abs(minutes);
+  const rest = size % 60 === 0 ? '' : `:${String(size % 60).padStart(2, '0')}`;
+  return `UTC${minutes < 0 ? '−' : '+'}${Math.floor(size / 60)}${rest}`;
+}
+
+/** Date and time to the millisecond, in the reader's zone, where that is said elsewhere. */
+export function localTime(at: string): string {
   const date = new Date(at);
   const pad = (value: number, width = 2) => String(value).padStart(width, '0');
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
@@ -33,10 +48,12 @@ export function exactTime(at: string): string {
 export function duration(ms: number): string {
   if (ms < 0.01) return '< 0.01 ms';
   if (ms < 10) return `${trim(ms.toFixed(2))} ms`;
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < MINUTE) return `${trim((ms / 1_000).toFixed(1))} s`;
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.round((ms % MINUTE) / 1_000)} s`;
-  if (ms < DAY) return `${Math.floor(ms / HOUR)} h ${Math.floor((ms % HOUR) / MINUTE)} min`;
+  // Each unit ends where rounding would show as many as make one of the next: 59.96 s is a minute.
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < MINUTE - 50) return `${trim((ms / 1_000).toFixed(1))} s`;
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (ms < DAY) return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`;
   return `${Math.floor(ms / DAY)} d ${Math.floor((ms % DAY) / HOUR)} h`;
 }
 
@@ -53,7 +70,7 @@ export function wholeDuration(seconds: number): string {
 export function money(microUsd: number): string {
   const usd = microUsd / 1_000_000;
   if (usd === 0) return '$0';
-  if (Math.abs(usd) >= 0.1) return `$${usd.toFixed(2)}`;
+  if (Math.abs(usd) >= 0.1) return `${usd < 0 ? '−' : ''}$${cents.format(Math.abs(usd))}`;
   return `$${trim(usd.toFixed(Math.min(6, 1 - Math.floor(Math.log10(Math.abs(usd))))))}`;
 }
 
@@ -67,9 +84,10 @@ export function share(part: number, whole: number): string {
 
 export function bytes(size: number): string {
   if (size < 1_000) return `${size} B`;
-  return size < 1_000_000
-    ? `${trim((size / 1_000).toFixed(1))} kB`
-    : `${trim((size / 1_000_000).toFixed(1))} MB`;
+  if (size < 999_950) return `${trim((size / 1_000).toFixed(1))} kB`;
+  return size < 999_950_000
+    ? `${trim((size / 1_000_000).toFixed(1))} MB`
+    : `${trim((size / 1_000_000_000).toFixed(1))} GB`;
 }
 
 /** A number as people write it: two digits after the point, or three that count when it is below one. */

@@ -1,6 +1,7 @@
 import '@xyflow/react/dist/style.css';
 import './graph-chart.css';
 import { useComputedColorScheme } from '@mantine/core';
+import { useElementSize } from '@mantine/hooks';
 import {
   Background,
   Controls,
@@ -8,8 +9,10 @@ import {
   MarkerType,
   type Node,
   ReactFlow,
+  type ReactFlowInstance,
   type ReactFlowProps,
 } from '@xyflow/react';
+import { useEffect, useState } from 'react';
 
 type Shown = 'nodes' | 'edges' | 'nodeTypes' | 'edgeTypes' | 'nodesFocusable' | 'minZoom' | 'onNodeClick';
 
@@ -32,13 +35,20 @@ export function GraphChart<NodeType extends Node>({
   ...shown
 }: GraphChartProps<NodeType>) {
   const scheme = useComputedColorScheme('light');
+  const [flow, setFlow] = useState<ReactFlowInstance<NodeType>>();
+  const { ref, width } = useElementSize();
+  // A frame of another width, such as that of a phone that is turned, is fitted again.
+  useEffect(() => {
+    if (width > 0 && height > 0) void flow?.fitView({ padding: 0.06, minZoom: fitZoomMin, maxZoom: 1.05 });
+  }, [flow, width, height, fitZoomMin]);
   return (
-    <section style={{ height }} aria-label={label}>
+    <section ref={ref} style={{ height }} aria-label={label}>
       <ReactFlow
         {...shown}
         colorMode={scheme}
         fitView
         fitViewOptions={{ padding: 0.06, minZoom: fitZoomMin, maxZoom: 1.05 }}
+        onInit={setFlow}
         nodesDraggable={false}
         nodesConnectable={false}
         edgesFocusable={false}

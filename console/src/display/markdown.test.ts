@@ -25,6 +25,13 @@ it('reads headings, paragraphs, lists, tables and code', () => {
   expect(blocks[4]).toEqual({ kind: 'code', text: 'npm start' });
 });
 
+it('keeps the numbers of a numbered list', () => {
+  expect(readMarkdown('3. c\n4. d')).toMatchObject([
+    { kind: 'list', start: 3, items: [[{ text: 'c' }], [{ text: 'd' }]] },
+  ]);
+  expect(readMarkdown('- c')[0]).not.toHaveProperty('start');
+});
+
 it('leaves markup that it does not know as text', () => {
   expect(readMarkdown('<script>alert(1)</script> [a](javascript:b)')).toEqual([
     { kind: 'paragraph', spans: [{ kind: 'text', text: '<script>alert(1)</script> [a](javascript:b)' }] },

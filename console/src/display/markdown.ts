@@ -7,7 +7,8 @@ export interface Span {
 export type Block =
   | { kind: 'heading'; level: number; spans: Span[] }
   | { kind: 'paragraph'; spans: Span[] }
-  | { kind: 'list'; items: Span[][] }
+  /** `start`: the number of its first item, where items are numbered. */
+  | { kind: 'list'; items: Span[][]; start?: number }
   | { kind: 'code'; text: string }
   | { kind: 'table'; header: Span[][]; rows: Span[][][] };
 
@@ -71,7 +72,8 @@ function readList(lines: readonly string[], from: number, blocks: Block[]): numb
     items.push(readSpans(text.replace(ITEM, '')));
     at = end;
   }
-  blocks.push({ kind: 'list', items });
+  const start = /^\s*(\d{1,9})[.)]/.exec(lines[from]!)?.[1];
+  blocks.push(start === undefined ? { kind: 'list', items } : { kind: 'list', items, start: Number(start) });
   return at;
 }
 

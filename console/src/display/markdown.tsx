@@ -23,13 +23,13 @@ function BlockView({ block }: { block: Block }): ReactNode {
       );
     case 'list':
       return (
-        <ul style={{ paddingInlineStart: 20, marginBlock: 8 }}>
+        <ListView start={block.start}>
           {block.items.map((item) => (
             <li key={textOf(item)} style={{ marginBlock: 4, fontSize: 14 }}>
               {spans(item)}
             </li>
           ))}
-        </ul>
+        </ListView>
       );
     case 'code':
       return <pre className="code">{block.text}</pre>;
@@ -63,6 +63,16 @@ function BlockView({ block }: { block: Block }): ReactNode {
         </Text>
       );
   }
+}
+
+function ListView({ start, children }: { start: number | undefined; children: ReactNode }) {
+  const style = { paddingInlineStart: 22, marginBlock: 8 };
+  if (start === undefined) return <ul style={style}>{children}</ul>;
+  return (
+    <ol start={start} style={style}>
+      {children}
+    </ol>
+  );
 }
 
 function spans(parts: readonly Span[]): ReactNode[] {

@@ -49,7 +49,7 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
 
 export function Empty({ title, children, icon }: { title: string; children?: ReactNode; icon?: ReactNode }) {
   return (
-    <Stack align="center" gap={6} py={48} px="md" ta="center">
+    <Stack className="empty" align="center" gap={6} px="md" ta="center">
       {icon && <Box c="dimmed">{icon}</Box>}
       <Text fw={600}>{title}</Text>
       <Text size="sm" c="dimmed" maw={440} component="div">

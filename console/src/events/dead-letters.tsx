@@ -63,7 +63,7 @@ function cellsOf({ event, problem, group, attempts, failedAt }: DeadLetter) {
       </td>
       <td>
         <Text size="sm" className="anywhere">
-          {problem.detail ?? problem.title}
+          {firstLine(problem.detail ?? problem.title)}
         </Text>
         <Text size="xs" c="dimmed" className="mono">
           {problem.code}
@@ -76,6 +76,11 @@ function cellsOf({ event, problem, group, attempts, failedAt }: DeadLetter) {
       </td>
     </>
   );
+}
+
+/** An expression's error goes on with a picture of where it failed, which needs its lines and a fixed width. */
+function firstLine(text: string | undefined): string | undefined {
+  return text?.split('\n', 1)[0];
 }
 
 function ReplayBar({ ids, onDone }: { ids: string[]; onDone: () => void }) {

@@ -74,13 +74,13 @@ function Figures({ kpis }: { kpis: Kpis }) {
       />
       <Figure
         name="Cost of a decision"
-        value={money(kpis.costPerDecisionMicroUsd)}
+        value={decisions.total === 0 ? '–' : money(kpis.costPerDecisionMicroUsd)}
         note="people, models and systems"
       />
       <Figure
         name="Time to decide"
-        value={duration(latencyMs.p50)}
-        note={`median; p95 ${duration(latencyMs.p95)}`}
+        value={decisions.total === 0 ? '–' : duration(latencyMs.p50)}
+        note={decisions.total === 0 ? 'median' : `median; p95 ${duration(latencyMs.p95)}`}
       />
       <Figure
         name="Waits for a person"

@@ -1,5 +1,5 @@
 import type { Happening } from '../api/shapes.ts';
-import { exactTime } from '../display/format.ts';
+import { localTime } from '../display/format.ts';
 
 const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
 const names = (value: unknown) => (Array.isArray(value) ? value.map(String) : []);
@@ -55,7 +55,7 @@ export function attachmentOf({ kind, detail }: Happening): { attachment: string 
 }
 
 function putOff(until: string | undefined): { what: string } {
-  return { what: until ? `put it off until ${exactTime(until).slice(0, 16)}` : 'brought it back' };
+  return { what: until ? `put it off until ${localTime(until).slice(0, 16)}` : 'brought it back' };
 }
 
 function escalation(detail: Happening['detail']): string {

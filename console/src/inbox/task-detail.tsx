@@ -78,7 +78,7 @@ function Head({ task, me, onLeft }: { task: Task; me: Me; onLeft: () => void }) 
         <Group gap={8} fz="sm" c="dimmed" mt={2}>
           <span>{task.queueTitle}</span>
           <span>
-            came <Time at={task.createdAt} />
+            · came <Time at={task.createdAt} />
           </span>
           <DueBadge task={task} />
           {waits && task.priority >= PRESSING && <Badge tone="attention">pressing</Badge>}

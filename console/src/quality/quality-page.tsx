@@ -39,12 +39,14 @@ export function QualityPage() {
       subtitle="How far people agree with each other and with what was suggested. Agreement beyond chance is measured by kappa."
       actions={
         <>
-          <NativeSelect
-            aria-label="Queue"
-            data={names}
-            value={queue ?? ''}
-            onChange={(event) => show({ queue: event.currentTarget.value })}
-          />
+          {!queues.isSuccess || names.length > 0 ? (
+            <NativeSelect
+              aria-label="Queue"
+              data={names}
+              value={queue ?? ''}
+              onChange={(event) => show({ queue: event.currentTarget.value })}
+            />
+          ) : null}
           <NativeSelect
             aria-label="Period"
             data={DAYS}

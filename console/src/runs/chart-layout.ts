@@ -1,5 +1,6 @@
 import { Graph, layout } from '@dagrejs/dagre';
 import type { Run, Step } from '../api/shapes.ts';
+import { failedStepId } from './failed-step.ts';
 
 const NODE_WIDTH = 158;
 const NODE_HEIGHT = 58;
@@ -41,7 +42,7 @@ export interface PlacedGraph {
 
 /** The flow of a run with a place for each step: left to right, or top down where the page is narrow. */
 export function placeGraph(
-  run: Pick<Run, 'graph' | 'steps' | 'status'>,
+  run: Pick<Run, 'graph' | 'steps' | 'status' | 'error'>,
   direction: 'LR' | 'TB',
 ): PlacedGraph {
   const graph = new Graph({ multigraph: true });
@@ -52,12 +53,13 @@ export function placeGraph(
   for (const { from, to, label } of run.graph.edges) graph.setEdge(from, to, sizeOf(label), nameOf(label));
   layout(graph);
   const byId = Map.groupBy(run.steps, ({ id }) => id);
-  const reached = reachedIds(run);
+  const failed = failedStepId(run);
+  const reached = reachedIds(run, failed);
   const nodes = run.graph.nodes.map(({ id, label, kind, primitive }): PlacedNode => {
     const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
     const steps = byId.get(id);
     const step = steps?.at(-1);
-    const status = step?.status ?? (reached.has(id) ? 'completed' : 'pending');
+    const status = step?.status ?? (holds(id, failed) ? 'failed' : reached.has(id) ? 'completed' : 'pending');
     return {
       id,
       label,
@@ -109,13 +111,22 @@ function isEnd(kind: string): boolean {
 }
 
 /** The steps that ran, what holds them, where the run began and, once it completed, where it ended. */
-function reachedIds({ graph, steps, status }: Pick<Run, 'graph' | 'steps' | 'status'>): Set<string> {
+function reachedIds(
+  { graph, steps, status }: Pick<Run, 'graph' | 'steps' | 'status'>,
+  failed: string | undefined,
+): Set<string> {
   const reached = new Set(steps.map(({ id }) => id));
+  if (failed !== undefined) reached.add(failed);
   reached.add('start');
   if (status === 'completed') reached.add('end');
   const parents = new Map(graph.nodes.map(({ id, parent }) => [id, parent]));
-  for (const { id } of steps) for (let up = parents.get(id); up; up = parents.get(up)) reached.add(up);
+  for (const id of [...reached]) for (let up = parents.get(id); up; up = parents.get(up)) reached.add(up);
   return reached;
+}
+
+/** Whether a step is the one that failed, or what failed stands in it. */
+function holds(id: string, failed: string | undefined): boolean {
+  return failed !== undefined && (id === failed || failed.startsWith(`${id}/`));
 }
 
 function choiceFits(step: Step | undefined, label: string | undefined): boolean {

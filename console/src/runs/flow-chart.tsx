@@ -20,7 +20,7 @@ const nodeTypes = { step: StepCard };
 const edgeTypes = { flow: FlowEdge };
 
 interface FlowChartProps {
-  run: Pick<Run, 'graph' | 'steps' | 'status'>;
+  run: Pick<Run, 'graph' | 'steps' | 'status' | 'error'>;
   selected: string | undefined;
   onSelect: (stepKey: string) => void;
   isDrawing?: boolean;

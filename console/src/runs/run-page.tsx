@@ -1,4 +1,4 @@
-import { Button, Grid, Group, Stack, Text } from '@mantine/core';
+import { Button, Grid, Group, Stack, Text, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconPlayerPause, IconPlayerPlay, IconX } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -16,6 +16,7 @@ import { Dialog } from '../display/overlay.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { failedStepId } from './failed-step.ts';
 import { FlowChart } from './flow-chart.tsx';
 import { RunAttributes, RunHistory } from './run-history.tsx';
 import { RunRecords } from './run-records.tsx';
@@ -83,17 +84,14 @@ function RunBody({ run }: { run: Run }) {
     void navigate({ search: (before) => ({ ...before, step }), replace: true, resetScroll: false });
   const step =
     run.steps.find(({ key }) => key === selected) ??
+    run.steps.findLast(({ status }) => status === 'failed') ??
     run.steps.findLast(({ primitive }) => primitive) ??
     run.steps.at(-1);
   return (
     <Stack gap="md">
       <RunAttributes run={run} />
       <RunHistory run={run} shown={attempt} />
-      {run.error && (
-        <Panel title={run.error.title ?? 'The run failed'}>
-          <Text size="sm">{run.error.detail ?? run.error.type}</Text>
-        </Panel>
-      )}
+      {run.error && <RunError run={run} error={run.error} />}
       <Panel padded={false}>
         <FlowChart run={run} selected={step?.id} onSelect={select} />
       </Panel>
@@ -108,6 +106,32 @@ function RunBody({ run }: { run: Run }) {
       <TrainingLog run={run} />
       <RunRecords run={run} />
     </Stack>
+  );
+}
+
+/** Why the run failed, and at which step. */
+function RunError({ run, error }: { run: Run; error: NonNullable<Run['error']> }) {
+  const id = failedStepId(run);
+  const step = run.graph.nodes.find((node) => node.id === id)?.label;
+  return (
+    <section
+      className="panel tone-bad"
+      aria-label="Why the run failed"
+      style={{ borderColor: 'var(--tone-line)', padding: '12px 16px' }}
+    >
+      <Title order={2} className="anywhere">
+        {error.title ?? 'The run failed'}
+      </Title>
+      {error.detail && (
+        <Text size="sm" className="anywhere" mt={4}>
+          {error.detail}
+        </Text>
+      )}
+      <Text size="xs" c="dimmed" className="anywhere" mt={4}>
+        {step && `At the step “${step}”. `}
+        <span className="mono">{error.type}</span>
+      </Text>
+    </section>
   );
 }
 

@@ -1,5 +1,5 @@
 import { Grid, Text } from '@mantine/core';
-import type { Run } from '../api/shapes.ts';
+import type { Pin, Run } from '../api/shapes.ts';
 import { money, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { JsonView } from '../display/json-view.tsx';
@@ -56,13 +56,7 @@ function Lineage({ run }: { run: Run }) {
                   </Text>
                 </td>
                 <td>
-                  {kind === 'model' ? (
-                    <PageLink to="/models/$name" params={{ name }} search={{ version }} size="sm">
-                      {name}
-                    </PageLink>
-                  ) : (
-                    name
-                  )}
+                  <PinName kind={kind} name={name} version={version} />
                 </td>
                 <td className="number">v{version}</td>
                 <td className="wide-only end">{digest && <Id value={digest} />}</td>
@@ -72,6 +66,23 @@ function Lineage({ run }: { run: Run }) {
         </table>
       )}
     </Panel>
+  );
+}
+
+/** The name of what a run used, which leads to its page where it has one. */
+function PinName({ kind, name, version }: Pick<Pin, 'kind' | 'name' | 'version'>) {
+  const params = { name };
+  if (kind === 'model')
+    return (
+      <PageLink to="/models/$name" params={params} search={{ version }} size="sm">
+        {name}
+      </PageLink>
+    );
+  if (kind !== 'contract' && kind !== 'feature-view') return <span className="anywhere">{name}</span>;
+  return (
+    <PageLink to={kind === 'contract' ? '/contracts/$name' : '/features/$name'} params={params} size="sm">
+      {name}
+    </PageLink>
   );
 }
 

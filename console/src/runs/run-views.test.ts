@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Run, Step } from '../api/shapes.ts';
 import { barsOf } from './bars.ts';
 import { placeGraph } from './chart-layout.ts';
+import { failedStepId } from './failed-step.ts';
 import { whyOf } from './why.ts';
 
 const at = (ms: number) => new Date(Date.parse('2026-01-01T00:00:00Z') + ms).toISOString();
@@ -93,4 +94,35 @@ it('says why: the rule and its reason, the way taken, the fault', () => {
   expect(whyOf(none, step('call', 0, 0, { status: 'failed', error: { detail: 'refused' } })).sentence).toBe(
     'refused',
   );
+});
+
+describe('a step that failed without a record', () => {
+  const graph: Run['graph'] = {
+    nodes: [
+      { id: 'start', label: 'start', kind: 'start' },
+      { id: 'refund', label: 'refund', kind: 'raise' },
+      { id: 'pay', label: 'pay', kind: 'try' },
+      { id: 'pay/refund', label: 'refund', kind: 'raise', parent: 'pay' },
+    ],
+    edges: [{ from: 'start', to: 'pay' }],
+  };
+  const run = { status: 'failed' as const, graph, steps: [], error: { instance: '/do/1/pay/try/0/refund' } };
+
+  it('is found by the pointer of the error, the innermost of its name', () => {
+    expect(failedStepId(run)).toBe('pay/refund');
+    expect(failedStepId({ ...run, error: { instance: '/do/0/refund' } })).toBe('refund');
+    expect(failedStepId({ ...run, error: { instance: '/do/0/none' } })).toBeUndefined();
+    expect(failedStepId({ ...run, status: 'completed' })).toBeUndefined();
+  });
+
+  it('is drawn failed, and the way to it taken', () => {
+    const { nodes, edges } = placeGraph(run, 'LR');
+    expect(nodes.map(({ id, status }) => [id, status])).toEqual([
+      ['start', 'completed'],
+      ['refund', 'pending'],
+      ['pay', 'failed'],
+      ['pay/refund', 'failed'],
+    ]);
+    expect(edges).toMatchObject([{ taken: true }]);
+  });
 });

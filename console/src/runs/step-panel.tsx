@@ -90,11 +90,17 @@ function LargeValue({ run, payload, label }: { run: Run; payload: PayloadRef; la
   );
 }
 
+/** The task that a step waits for, as the inbox is asked for it. */
+function taskOf({ output }: Step): { task?: string } {
+  const task = output && typeof output === 'object' && !Array.isArray(output) ? output.taskId : undefined;
+  return typeof task === 'string' ? { task } : {};
+}
+
 function Why({ run, step }: { run: Run; step: Step }) {
   const why = whyOf(run, step);
   return (
     <Stack gap="sm">
-      {why.sentence && <Text>{why.sentence}</Text>}
+      {why.sentence && <Text className="anywhere">{why.sentence}</Text>}
       {why.facts.length > 0 && (
         <dl className="facts">
           {why.facts.map(({ name, value }) => (
@@ -118,8 +124,8 @@ function Why({ run, step }: { run: Run; step: Step }) {
         </Text>
       )}
       {step.status === 'waiting' && step.primitive === 'human-task' && (
-        <PageLink to="/inbox" size="sm">
-          Open the inbox
+        <PageLink to="/inbox" search={taskOf(step)} size="sm">
+          Open the case in the inbox
         </PageLink>
       )}
     </Stack>

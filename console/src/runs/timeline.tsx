@@ -4,7 +4,6 @@ import { useMemo } from 'react';
 import type { Run } from '../api/shapes.ts';
 import { duration, exactTime } from '../display/format.ts';
 import { Panel } from '../display/page.tsx';
-import { Empty } from '../display/states.tsx';
 import { useNow } from '../display/time.tsx';
 import { statusTone } from '../display/tone.ts';
 import { type Bar, barsOf } from './bars.ts';
@@ -31,7 +30,11 @@ export function Timeline({ run, selected, onSelect }: TimelineProps) {
         </Text>
       }
     >
-      {bars.length === 0 && <Empty title="No step has run yet">They appear here as they do.</Empty>}
+      {bars.length === 0 && (
+        <Text size="sm" c="dimmed">
+          {run.endedAt ? 'No step left a record.' : 'No step has run yet. They appear here as they do.'}
+        </Text>
+      )}
       {bars.map((bar) => (
         <BarRow
           key={bar.step.key}

@@ -1,4 +1,14 @@
-import { AppShell, Box, Burger, Center, Group, Loader, Text, UnstyledButton } from '@mantine/core';
+import {
+  ActionIcon,
+  AppShell,
+  Box,
+  Burger,
+  Center,
+  Group,
+  Loader,
+  Text,
+  UnstyledButton,
+} from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { openSpotlight } from '@mantine/spotlight';
 import { IconSearch } from '@tabler/icons-react';
@@ -64,6 +74,16 @@ function Shell({ me, connection }: { me: Me; connection: Connection }) {
             </Link>
           </Group>
           <SearchButton />
+          <ActionIcon
+            variant="default"
+            size="lg"
+            ml="auto"
+            hiddenFrom="sm"
+            aria-label="Search or go to"
+            onClick={openSpotlight}
+          >
+            <IconSearch size={16} />
+          </ActionIcon>
           <AccountMenu me={me} connection={connection} />
         </Group>
       </AppShell.Header>
