@@ -204,12 +204,13 @@ describe('features', () => {
 
   it.each([
     ['text where a number is added', 'c', [{ product: 'p', amount: '12.50' }], 'features.not_a_number'],
+    ['a key whose last digits JSON has lost', 2 ** 53, [{ product: 'p', amount: 1 }], 'features.invalid_key'],
     ['an object for a key', { id: 'c' }, [{ product: 'p', amount: 1 }], 'features.invalid_key'],
     ['a list element that an expression cannot work on', 'c', ['p'], 'expression.failed'],
   ])('refuse an event with %s and keep nothing of it', async (_, customer, lines, code) => {
     const process = await features.start();
     const good = order('beside', 0, { partition: 0, offset: 300_000 }, [{ product: 'p', amount: 1 }]);
-    const bad = order(customer as string, 0, { partition: 0, offset: 300_001 }, lines as Line[]);
+    const bad = order(customer as unknown as string, 0, { partition: 0, offset: 300_001 }, lines as Line[]);
     await expect(features.feed(process, [good, bad])).rejects.toMatchObject({ code });
     expect(await vector(await features.start(), 'beside', DAY)).toMatchObject({ spend: 0 });
   });

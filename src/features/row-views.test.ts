@@ -133,6 +133,12 @@ describe('views over rows', () => {
   it.each([
     ['a name that no view takes', 'nothing', { customer: 1, product: 'p' }, 'features.unknown_push'],
     ['a key that is missing', 'scores', { customer: 1 }, 'features.missing_key'],
+    [
+      'a key whose last digits JSON has lost',
+      'scores',
+      { customer: 2 ** 53 + 2, product: 'p' },
+      'features.invalid_key',
+    ],
     ['a key of another type', 'scores', { customer: 'one', product: 'p' }, 'features.invalid_key'],
     [
       'a value of another type',

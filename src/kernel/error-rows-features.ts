@@ -20,7 +20,7 @@ export const FEATURE_ERRORS = {
   'features.invalid_key': row(
     422,
     'A join key is no plain value',
-    'Give a text, a number or a boolean as a key, or correct the view’s expression for it.',
+    'Give a text, a number up to 2^53 (longer ones as text) or a boolean as a key, or correct the view’s expression for it.',
   ),
   'features.no_cutoff': row(
     422,
