@@ -113,6 +113,31 @@ describe('aios features', () => {
     expect(cut.said).toMatch(/features\.no_cutoff/); // the table does not say when its rows were written
   });
 
+  it('computes by the TypeScript of a project online, in the past and in a joined file, and tells what fails', async () => {
+    const project = {
+      'features/thrice.yaml':
+        'name: thrice\nsource: { views: [scores] }\nmodule: thrice.ts\nfeatures: { thrice: { type: float64 } }',
+      'features/thrice.ts': `export function thrice({ features: { score } }: { features: { score: number | null } }): number | null {
+        if (score === 1) throw new RangeError('one is too much');
+        return score === null ? null : score * 3;
+      }`,
+      'services/thrice.yaml': 'name: thrice\nviews: [thrice]',
+    };
+    const encoder = new TextEncoder();
+    await app.apply(Object.entries(project).map(([path, text]) => ({ path, bytes: encoder.encode(text) })));
+    expect((await aios('online', 'thrice', 'customer=c7')).said).toMatch(/thrice +1\.5\n/);
+    expect((await aios('online', 'thrice', '[{"customer":"c7"},{"customer":"c8"}]')).said).toContain(
+      'thrice.ts: thrice: one is too much (row 2 of 2).',
+    );
+    const now = new Date(Date.now() + 1_000).toISOString();
+    const spine = await file('thrice.csv', `customer,timestamp\nc7,${now}\nnone,${now}\n`);
+    expect(JSON.parse((await aios('historical', 'thrice', spine, '--json')).said)).toMatchObject({
+      rows: [[1.5], [null]],
+    });
+    const join = ['--service', 'thrice', '--entities', 'thrice.csv', '--out', 'thrice.parquet'];
+    expect((await aios('historical', ...join)).said).toMatch(/done, 2 rows/);
+  });
+
   it('joins a file of entities with the features of a service into another', async () => {
     await file(
       'entities.csv',

@@ -82,6 +82,7 @@ describe('what a plan warns of', () => {
     await put('workflow/one.yaml', FLOW);
     await put('workflows/two.txt', FLOW);
     await put('workflows/README.md', 'notes');
+    await put('features/risk.ts', 'export const risk = () => 1;');
     await put('aios.yml', 'name: x');
     await put('notes/any.yaml', 'a: 1');
     const { said } = await aios('plan', folder);

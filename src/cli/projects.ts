@@ -44,6 +44,8 @@ const FOLDERS = [
 /** Folders that hold files of any kind beside definitions. */
 const MIXED: ReadonlySet<string> = new Set(['models', 'resources']);
 const DEFINITION = /\.(ya?ml|json)$/;
+/** What definitions name beside themselves: the code of on-demand views. */
+const NAMED = /^features\/.*\.ts$/;
 /** Notes beside definitions, and what systems and editors leave behind. */
 const BESIDE = /(\.md|~|\.bak|\.swp|(^|\/)\.[^/]*)$/;
 
@@ -89,7 +91,8 @@ function folderOf(path: string): string {
 function whyIgnored(path: string, isOurs: boolean): string | undefined {
   const folder = folderOf(path);
   if (isOurs) {
-    if (folder === '' || MIXED.has(folder) || DEFINITION.test(path) || BESIDE.test(path)) return undefined;
+    if (folder === '' || MIXED.has(folder)) return undefined;
+    if ([DEFINITION, NAMED, BESIDE].some((known) => known.test(path))) return undefined;
     return `${path} is not read: a definition ends in .yaml, .yml or .json`;
   }
   if (!DEFINITION.test(path)) return undefined;

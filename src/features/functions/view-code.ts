@@ -48,7 +48,13 @@ function textOf(document: SourceDocument, module: string, files: ReadonlyMap<str
   const path = `${document.file.slice(0, document.file.lastIndexOf('/') + 1)}${module.replace(/^\.\//, '')}`;
   const file = files.get(path);
   if (file) return new TextDecoder().decode(file.bytes);
-  throw at(document, 'definition.reference', '/module', `there is no file ${path} in the project`, module);
+  throw at(
+    document,
+    'definition.reference',
+    '/module',
+    `there is no file ${path} in the project: send it with this document, or put its text into “code”`,
+    module,
+  );
 }
 
 function at(
