@@ -84,7 +84,9 @@ describe('the variables', () => {
       }
     }
     const known: ReadonlySet<string> = new Set(START_VARIABLES);
-    const unlisted = [...read].filter((name) => !known.has(name) && !/^AIOS_(VAR|SECRET|HOSTS_OF)_/.test(name));
+    const unlisted = [...read].filter(
+      (name) => !known.has(name) && !/^AIOS_(VAR|SECRET|HOSTS_OF)_/.test(name),
+    );
     expect(unlisted.sort()).toEqual(['AIOS_API_KEY', 'AIOS_URL']); // of the command line
     // Of this file, once in the list and once where it is read.
     const own = readFileSync(join(ROOT, 'src/start-settings.ts'), 'utf8');
