@@ -23,6 +23,5 @@ const materializations = new Materializations({
   freshness: { note: () => {} },
   limits,
 });
-process.stdout.write('begun\n');
 while (await materializations.step());
 await db.close();
