@@ -9,6 +9,10 @@ export const TRAINING_LIMITS = {
     value: 50_000,
     why: 'what one page of a search of training runs, experiments or models may hold',
   },
+  trackingFilterCountMax: {
+    value: 100,
+    why: 'comparisons of a search of training runs, experiments or models, and as many names that it is ordered by: Postgres took 67 s to plan 20,000',
+  },
   trackingHistoryCountMax: { value: 25_000, why: 'values of a metric in one page of its history' },
   trackingListCountMax: { value: 10_000, why: 'files in one answer that lists a folder of artifacts' },
   trackingArtifactBytesMax: {

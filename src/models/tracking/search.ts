@@ -21,6 +21,8 @@ export interface Search {
   maxResults?: number | undefined;
 }
 
+export type SearchLimits = Pick<Limits, 'trackingPageCountMax' | 'trackingFilterCountMax'>;
+
 interface Searched {
   /** `select … from …`, whose rows have what the columns name. */
   readonly select: string;
@@ -40,14 +42,16 @@ interface Searched {
  */
 export async function searchPage<Row extends object>(
   db: Queryable,
-  limits: Pick<Limits, 'trackingPageCountMax'>,
+  limits: SearchLimits,
   { select, columnOf, where, lastOrder }: Searched,
   { filter = '', orderBy = [], pageToken, maxResults = 1000 }: Search,
 ): Promise<{ rows: Row[]; nextPageToken: string | undefined }> {
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
-  const conditions = [...where(bind), ...parseFilter(filter).map((each) => condition(each, columnOf, bind))];
-  const order = orderBy.filter((text) => text.trim() !== '').map((text) => orderTerm(text, columnOf, bind));
+  const comparisons = atMost(parseFilter(filter), limits);
+  const named = orderBy.filter((text) => text.trim() !== '');
+  const conditions = [...where(bind), ...comparisons.map((each) => condition(each, columnOf, bind))];
+  const order = atMost(named, limits).map((text) => orderTerm(text, columnOf, bind));
   const count = Math.min(Math.max(1, maxResults), limits.trackingPageCountMax);
   const offset = offsetOf(pageToken);
   const rows = await db.query<Row>(
@@ -57,6 +61,14 @@ export async function searchPage<Row extends object>(
   );
   const nextPageToken = rows.length > count ? tokenOf(offset + count) : undefined;
   return { rows: rows.slice(0, count), nextPageToken };
+}
+
+function atMost<T>(parts: readonly T[], { trackingFilterCountMax: countMax }: SearchLimits): readonly T[] {
+  if (parts.length <= countMax) return parts;
+  throw new AiosError('experiments.filter_invalid', {
+    detail: `The search has ${parts.length} parts; ${countMax} are the most. A list of values is one part: key IN ('a', 'b').`,
+    extensions: { limitName: 'trackingFilterCountMax', limit: countMax },
+  });
 }
 
 /** The token of the page that begins after so many rows. */

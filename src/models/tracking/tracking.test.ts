@@ -12,7 +12,7 @@ import { trackingMigrations } from './migrations.ts';
 import { TrainingRuns } from './training-runs.ts';
 
 const LIMITS =
-  'trackingBatchMetricsMax=10,trackingBatchParamsMax=3,trackingKeyCharsMax=20,trackingParamCharsMax=30,trackingTagCharsMax=40,trackingPageCountMax=4,trackingHistoryCountMax=5,trackingListCountMax=3,trackingArtifactBytesMax=100';
+  'trackingBatchMetricsMax=10,trackingBatchParamsMax=3,trackingKeyCharsMax=20,trackingParamCharsMax=30,trackingTagCharsMax=40,trackingPageCountMax=4,trackingHistoryCountMax=5,trackingListCountMax=3,trackingFilterCountMax=3,trackingArtifactBytesMax=100';
 
 const textOf = async (artifacts: TrackingArtifacts, path: string) =>
   Buffer.concat(await Array.fromAsync((await artifacts.open(path)).content)).toString();
@@ -189,6 +189,17 @@ describe('experiments and their runs', () => {
     expect(await codeOf(() => runs.search({ experimentIds: [own], filter: 'attributes.nothing = 1' }))).toBe(
       'experiments.filter_invalid',
     );
+  });
+
+  it('take as many comparisons and names to order by as the limit says', async () => {
+    const own = String((await experiments.create({ name: 'wide', by: 'key' })).id);
+    const search = (filter: string, orderBy: string[] = []) =>
+      codeOf(() => runs.search({ experimentIds: [own], filter, orderBy }));
+    const times = (count: number, text: string) => Array.from({ length: count }, () => text);
+    expect(await search(times(3, "tags.a = '1'").join(' and '))).toBeUndefined();
+    expect(await search(times(4, "tags.a = '1'").join(' and '))).toBe('trackingFilterCountMax');
+    expect(await search('', times(4, 'metrics.a desc'))).toBe('trackingFilterCountMax');
+    expect(await search(`tags.a in (${times(9, "'x'").join(',')})`)).toBeUndefined();
   });
 
   it('take the words of a filter as values, never as SQL', async () => {

@@ -242,10 +242,10 @@ export class TrainingRuns {
     { maxResults, pageToken }: { maxResults?: number | undefined; pageToken?: string | undefined } = {},
   ): Promise<{ items: LatestMetric[]; nextPageToken: string | undefined }> {
     await this.get(id);
-    const { trackingHistoryCountMax } = this.#deps.limits;
+    const { trackingHistoryCountMax, trackingFilterCountMax } = this.#deps.limits;
     const { rows, nextPageToken } = await searchPage<LatestMetric>(
       this.#deps.db,
-      { trackingPageCountMax: trackingHistoryCountMax },
+      { trackingPageCountMax: trackingHistoryCountMax, trackingFilterCountMax },
       {
         select: `select distinct key, value, step, at_ms as "atMs", at_ms from training_metrics`,
         columnOf: () => undefined,
