@@ -13,7 +13,9 @@ const OUTCOMES_MAX = 10_000;
 const Percent = Type.Number({ minimum: 0, maximum: 100 });
 const Share = Type.Number({ minimum: 0, maximum: 1 });
 const Count = Type.Integer({ minimum: 1 });
-const OrNull = (schema: ReturnType<typeof Type.Number>) => Type.Union([schema, Type.Null()]);
+/** One schema of two types: of a union the validator would make 0 of null, or null of 0, on the way to the type that it tries first. */
+const OrNull = (range: { minimum?: number; maximum?: number } = {}) =>
+  Type.Unsafe<number | null>({ type: ['number', 'null'], ...range });
 const closed = <Properties extends TProperties>(properties: Properties) =>
   Type.Object(properties, { additionalProperties: false });
 
@@ -22,10 +24,10 @@ const Step = closed({ percent: Percent, waitSeconds: Type.Optional(Count) });
 const guards = {
   samplesMin: Count,
   windowSeconds: Type.Integer({ minimum: 10, maximum: 86_400 }),
-  errorRateMax: OrNull(Share),
-  latencyRatioMax: OrNull(Type.Number({ minimum: 1 })),
+  errorRateMax: OrNull({ minimum: 0, maximum: 1 }),
+  latencyRatioMax: OrNull({ minimum: 1 }),
   latencyGraceMs: Type.Number({ minimum: 0 }),
-  disagreementMax: OrNull(Share),
+  disagreementMax: OrNull({ minimum: 0, maximum: 1 }),
 };
 const comparison = { share: Share, tolerance: Type.Number({ minimum: 0 }) };
 const outcome = {
@@ -55,19 +57,19 @@ const Actor = Type.Object({ kind: Type.String(), id: Type.String() });
 const Side = Type.Object({
   requests: Type.Integer(),
   errors: Type.Integer(),
-  errorRate: OrNull(Type.Number()),
-  p50Ms: OrNull(Type.Number()),
-  p95Ms: OrNull(Type.Number()),
-  p99Ms: OrNull(Type.Number()),
+  errorRate: OrNull(),
+  p50Ms: OrNull(),
+  p95Ms: OrNull(),
+  p99Ms: OrNull(),
 });
 const Figures = Type.Object({
   champion: Side,
   challenger: Side,
   comparison: Type.Object({
     compared: Type.Integer(),
-    agreement: OrNull(Type.Number()),
-    differenceMean: OrNull(Type.Number()),
-    differenceMax: OrNull(Type.Number()),
+    agreement: OrNull(),
+    differenceMean: OrNull(),
+    differenceMax: OrNull(),
     dropped: Type.Integer(),
     copiesMicroUsd: Type.Number(),
   }),
@@ -115,9 +117,9 @@ const ReportShape = Type.Intersect([
     recent: Figures,
     test: Type.Optional(
       Type.Object({
-        championMean: OrNull(Type.Number()),
-        challengerMean: OrNull(Type.Number()),
-        difference: OrNull(Type.Number()),
+        championMean: OrNull(),
+        challengerMean: OrNull(),
+        difference: OrNull(),
         interval: Type.Union([Interval, Type.Null()]),
         pValue: Type.Number(),
         samples: Samples,
