@@ -96,7 +96,9 @@ async function importExample(folder: string): Promise<Example> {
 async function exampleFolder(name: string): Promise<string> {
   const folder = join(EXAMPLES, name);
   if (existsSync(join(folder, 'live.ts'))) return folder;
-  const known = (await readdir(EXAMPLES)).join(', ');
+  const known = (await readdir(EXAMPLES))
+    .filter((one) => existsSync(join(EXAMPLES, one, 'live.ts')))
+    .join(', ');
   throw new AiosError('request.invalid', { detail: `There is no example “${name}”; there is ${known}.` });
 }
 
@@ -115,7 +117,12 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
     ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
     ...(app.grpc ? [['gRPC', describeGrpc(app.grpc)] as [string, string]] : []),
     ['Data', `${dataDir}  (${app.databaseName})`],
-    ['Next', 'npm run aios -- inbox   what waits for a person'],
+    [
+      'Next',
+      notice === undefined
+        ? 'npm run aios -- init my-project   a small project to begin with; then apply it'
+        : 'npm run aios -- inbox   what waits for a person',
+    ],
   ];
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`);
   return `\n${[...lines, ...(notice ? ['', `  ${notice}`] : []), '', '  Ctrl-C stops everything.'].join('\n')}\n\n`;

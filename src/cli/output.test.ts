@@ -53,7 +53,9 @@ describe('what the command line prints', () => {
       return true;
     });
     await runCli(['--help'], async () => 1).finally(() => out.mockRestore());
-    expect(said).toMatch(/\nServer:\n {2}start .*\nData:\n.*\nProof:\n.*\nCommands:\n {2}help .*\n$/s);
+    expect(said).toMatch(
+      /\nServer:\n {2}start .*\nProject:\n {2}init .*\nData:\n.*\nProof:\n.*\nCommands:\n {2}help .*\n$/s,
+    );
     expect(said).not.toMatch(/^ {2}[a-z-]+(?: \[options\])?$/m); // a name without a description
   });
 

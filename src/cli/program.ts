@@ -58,9 +58,11 @@ const ACTIONS = {
 } as const;
 
 const COMMANDS: readonly CommandRow[] = [
-  ...CONTRACT_COMMANDS,
-  ...FEATURE_COMMANDS,
-  ...DATASET_COMMANDS,
+  {
+    name: 'init <folder>',
+    description: 'make a small project to begin with',
+    load: async () => (await import('./init.ts')).init,
+  },
   {
     name: 'plan <folder>',
     description: 'show what applying a project folder would change (exit code 2 when it would)',
@@ -71,6 +73,9 @@ const COMMANDS: readonly CommandRow[] = [
     description: 'apply a project folder',
     load: async () => (await import('./projects.ts')).apply,
   },
+  ...CONTRACT_COMMANDS,
+  ...FEATURE_COMMANDS,
+  ...DATASET_COMMANDS,
   {
     name: 'lineage <node>',
     description: 'show what a field, feature, model, run … is made of and what is made of it',
@@ -277,7 +282,8 @@ const GROUPS: Readonly<Record<string, string>> = {
 
 /** The parts that `aios --help` shows the commands in, in the order in which somebody new needs them. */
 const HEADINGS: Readonly<Record<string, readonly string[]>> = {
-  'Server:': ['start', 'login', 'keys', 'plan', 'apply'],
+  'Server:': ['start', 'login', 'keys'],
+  'Project:': ['init', 'plan', 'apply'],
   'Flows:': ['run', 'runs', 'workflows', 'schedules', 'run-queues'],
   'People:': ['inbox', 'quality', 'labels'],
   'Data:': ['events', 'contracts', 'quarantine', 'features', 'datasets', 'bridges', 'webhooks', 'lineage'],

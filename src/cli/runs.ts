@@ -46,6 +46,9 @@ export interface Run extends RunSummary {
     endedAt?: string;
     attempts: number;
   }[];
+  /** Of one run that is asked for: what it was made with, and its entries in the audit log. */
+  pins?: { kind: string; name: string; version: string }[];
+  audit?: { index: number }[];
 }
 
 /** Starts a run and prints its result; exit code 1 when the run failed or was canceled. */
@@ -116,10 +119,32 @@ export function describeRun(one: Run): string {
     step.endedAt ? `${Date.parse(step.endedAt) - Date.parse(step.startedAt)} ms` : '',
     step.attempts > 1 ? `${step.attempts} attempts` : '',
   ]);
-  const result = one.error
-    ? `error   ${one.error.code ?? ''} ${one.error.detail ?? one.error.title ?? ''}`
-    : `output  ${JSON.stringify(one.output ?? null)}`;
-  return `${one.id}  ${one.workflow} ${one.version}  ${one.status}\n${steps.length > 0 ? `${table(['step', 'primitive', 'status', 'took', ''], steps)}\n` : ''}${result}`;
+  const head = `${one.id}  ${one.workflow} ${one.version}  ${one.status}`;
+  return [
+    head,
+    ...(steps.length > 0 ? [table(['step', 'primitive', 'status', 'took', ''], steps)] : []),
+    ...resultOf(one),
+    ...recordsOf(one),
+  ].join('\n');
+}
+
+function resultOf({ id, status, error, output }: Run): string[] {
+  if (error) return [`error   ${error.code ?? ''} ${error.detail ?? error.title ?? ''}`];
+  if (status === 'completed') return [`output  ${JSON.stringify(output ?? null)}`];
+  return status === 'waiting'
+    ? [`Something is waited for: aios runs ${id} shows the steps, aios inbox what waits for a person.`]
+    : [];
+}
+
+/** What the run was made with, what it cost and where it stands in the audit log, as far as the answer has it. */
+function recordsOf({ pins = [], costMicroUsd, audit = [] }: Run): string[] {
+  const made = pins.map(({ kind, name, version }) => `${kind} ${name} ${version}`);
+  const places = audit.map(({ index }) => index);
+  return [
+    ...(made.length > 0 ? [`made    ${made.join(', ')}`] : []),
+    ...(costMicroUsd === undefined ? [] : [`cost    ${formatUsd(costMicroUsd)}`]),
+    ...(places.length > 0 ? [`audit   ${places.join(', ')}  (aios audit ${places.at(-1)})`] : []),
+  ];
 }
 
 /** JSON from an argument, or from the file that `@` names. */

@@ -1,0 +1,28 @@
+import { cp, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AiosError } from '../kernel/errors.ts';
+import { EXIT, print } from './output.ts';
+import type { Action } from './program.ts';
+
+/** The project that a first one is a copy of; its tests are those of this repository. */
+const FIRST_PROJECT = join(import.meta.dirname, '..', '..', 'examples', 'expenses');
+
+/** Makes a small project that runs, in a folder that is empty or not there yet. */
+export const init: Action = async (options, [folder = '.']) => {
+  await mkdir(folder, { recursive: true });
+  const there = (await readdir(folder)).filter((name) => !name.startsWith('.'));
+  if (there.length > 0)
+    throw new AiosError('request.invalid', {
+      detail: `${folder} is not empty (${there.slice(0, 3).join(', ')}${there.length > 3 ? ' …' : ''}): name a new folder.`,
+    });
+  await cp(FIRST_PROJECT, folder, { recursive: true });
+  print({ folder }, options.json, () =>
+    [
+      `A project stands in ${folder}: what its files do and what to try is in ${join(folder, 'README.md')}. Next:`,
+      `  npm run aios -- workflows test ${folder}`,
+      `  npm run aios -- apply ${folder}`,
+      `  npm run aios -- run expenses --event @${join(folder, 'small.json')}`,
+    ].join('\n'),
+  );
+  return EXIT.ok;
+};
