@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { runCommand } from './command-line.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const DOCUMENTS = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(ROOT, 'examples')).map((name) => `examples/${name}/README.md`),
+];
+
+/** Commands as documents show them: in code, `aios …` or `npm run aios -- …`, up to where a comment or another program begins. */
+function shown(document: string): string[] {
+  const text = readFileSync(join(ROOT, document), 'utf8');
+  const inLine = [...text.matchAll(/`(?:npm run (?:-s )?aios --|aios) ([^`]+)`/g)].map(
+    ([, command]) => command!,
+  );
+  const indented = [...text.matchAll(/^(?: {4}|\$ )(?:npm run (?:-s )?aios --|aios) (.+)$/gm)].map(
+    ([, command]) => command!,
+  );
+  return [...inLine, ...indented]
+    .map((command) => command.split(/\s#|\s[|>]|\s {2}|;|…/)[0]!.trim())
+    .filter(Boolean);
+}
+
+const helps = new Map<string, Promise<string>>();
+function help(words: readonly string[]): Promise<string> {
+  const key = words.join(' ');
+  if (!helps.has(key))
+    helps.set(
+      key,
+      runCommand([...words, '--help']).then(({ said }) => said),
+    );
+  return helps.get(key)!;
+}
+
+const OF_ALL = ['--url', '--key', '--data-dir', '--json', '--help', '--version'];
+
+/** What is wrong with a command as it is shown; nothing where the command and each of its options are there. */
+async function faultsOf(command: string): Promise<string[]> {
+  const words = command.split(/\s+/);
+  const [first = ''] = words;
+  if (first.startsWith('-')) return [];
+  const top = await help([]);
+  if (!new RegExp(`^ {2}${first}(?: |$)`, 'm').test(top)) return [`there is no command ${first}`];
+  const own = await help([first]);
+  const isGroup = /^Commands:$/m.test(own);
+  const second = words[1] ?? '';
+  const isSub = isGroup && new RegExp(`^ {2}${second}(?: |$)`, 'm').test(own) && /^[a-z][a-z-]*$/.test(second);
+  const text = isSub ? await help([first, second]) : own;
+  const options = words.map((word) => /^--[a-z-]+/.exec(word)?.[0]).filter((word) => word !== undefined);
+  return options.filter(
+    (option) => !OF_ALL.includes(option) && !new RegExp(`${option}(?![a-z-])`).test(text),
+  );
+}
+
+it.each(DOCUMENTS)('%s shows commands that there are, with options that they take', async (document) => {
+  const faults: string[] = [];
+  for (const command of shown(document))
+    for (const fault of await faultsOf(command)) faults.push(`aios ${command}: ${fault}`);
+  expect(faults).toEqual([]);
+});
+
+it('would find one that is not there', async () => {
+  expect(await faultsOf('nothing --here')).toEqual(['there is no command nothing']);
+  expect(await faultsOf('runs retry ID --steps a')).toEqual(['--steps']);
+  expect(await faultsOf('runs retry ID --step a --json')).toEqual([]);
+});
