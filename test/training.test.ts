@@ -149,7 +149,7 @@ describe('the train step', () => {
     [{ steps: 1, mode: 'fail' }, 'logistic', 'training.failed', 'exited with 3: no rows to learn from'],
     [{ steps: 1, mode: 'empty' }, 'logistic', 'training.output_invalid', 'wrote no model.onnx'],
     [{ steps: 1, mode: 'wrong' }, 'logistic', 'training.output_invalid', 'model.json/metrics/auc'],
-    [{ steps: 1, mode: 'hang' }, 'brief', 'training.failed', 'did not end within'],
+    [{ steps: 1, mode: 'hang' }, 'brief', 'training.failed', ' ms and was ended'],
     [{ steps: 1 }, 'nowhere', 'training.failed', 'is not on this machine'],
     [{ steps: 1 }, 'forbidden', 'training.not_allowed', 'logistic, brief, nowhere'],
   ])('says why %j of %s gives no version', async (parameters, trainer, code, detail) => {
@@ -178,12 +178,16 @@ describe('the train step', () => {
     });
   });
 
-  it('keeps of what it writes as much as trainingLogBytesMax', async () => {
+  it('keeps of what it writes as much as trainingLogBytesMax: the begin, and the end', async () => {
     const { id, status } = await run({ steps: 1, mode: 'loud' });
     expect(status).toBe('completed');
     const log = await logOf(id);
-    expect(log).toMatch(/… what follows is not kept \(trainingLogBytesMax\)\n$/);
-    expect(log.length).toBeLessThan(20_100);
+    expect(log).toContain('line 0 ');
+    expect(log).toMatch(/… only the end of what follows is kept \(trainingLogBytesMax\)\n/);
+    expect(log).toMatch(/… \d+ characters are left out here\n/);
+    expect(log).not.toContain('line 600 ');
+    expect(log).toContain('line 999 ');
+    expect(log.length).toBeLessThan(20_200);
   });
 
   it('runs as many at a time as trainingsActiveMax', async () => {

@@ -34,7 +34,10 @@ export const TRAINING_LIMITS = {
     why: 'runs, models, uploads and files that one such look takes away, in a transaction each',
   },
   trainingMs: { value: 21_600_000, why: 'how long one training may run; a trainer may name less' },
-  trainingLogBytesMax: { value: 4 * 1024 * 1024, why: 'what is kept of what one training writes' },
+  trainingLogBytesMax: {
+    value: 4 * 1024 * 1024,
+    why: 'what is kept of what one training writes: the begin, and 64 KiB of the end',
+  },
   trainingsActiveMax: {
     value: 2,
     why: 'trainings that one process runs at a time; others wait for their turn',

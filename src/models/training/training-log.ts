@@ -21,6 +21,8 @@ export interface ToldLogPiece extends LogPiece {
 const FLUSH_MS = 500; // what a person who looks on waits for at most
 const TAIL_CHARS = 2_000;
 const PIECE_CHARS = 64 * 1024;
+/** What is kept of the end of a log that is too long: there stands what came of the training. */
+const END_CHARS = 64 * 1024;
 
 const STREAMS = ['stdout', 'stderr'] as const;
 
@@ -50,15 +52,20 @@ const logLane = plannedLane<LogPiece>({
   }),
 });
 
-/** What one training writes, on its way into the database: kept in pieces while it runs, within trainingLogBytesMax. */
+/** What one training writes, on its way into the database: kept in pieces while it runs, within trainingLogBytesMax: its begin, and once it has ended its end. */
 export class TrainingLog {
   readonly #commit: Committer;
   readonly #clock: Clock;
   readonly #of: Pick<LogPiece, 'runId' | 'stepKey' | 'trainingRun'>;
-  readonly #bytesMax: number;
+  /** How much is kept of the begin, and of the end. */
+  readonly #beginMax: number;
+  readonly #endMax: number;
   readonly #timer: NodeJS.Timeout;
   #waiting: LogPiece[] = [];
   #bytes = 0;
+  #leftOut = 0;
+  #lastStream: LogPiece['stream'] = 'stdout';
+  #last = '';
   #flushed: Promise<unknown> = Promise.resolve();
   /** The end of it, for the error of a training that failed. */
   tail = '';
@@ -72,7 +79,8 @@ export class TrainingLog {
   ) {
     this.#commit = commit;
     this.#clock = clock;
-    this.#bytesMax = trainingLogBytesMax;
+    this.#endMax = Math.min(END_CHARS, Math.floor(trainingLogBytesMax / 4));
+    this.#beginMax = trainingLogBytesMax - this.#endMax;
     this.#of = of;
     this.#timer = setInterval(() => this.#flush(), FLUSH_MS);
   }
@@ -94,11 +102,19 @@ export class TrainingLog {
   #take(stream: LogPiece['stream'], safe: string): void {
     if (safe === '') return;
     this.tail = (this.tail + safe).slice(-TAIL_CHARS);
-    if (this.#bytes >= this.#bytesMax) return;
-    const clean = safe.slice(0, this.#bytesMax - this.#bytes);
+    const clean = safe.slice(0, this.#beginMax - this.#bytes);
     this.#bytes += clean.length;
-    const isFull = this.#bytes >= this.#bytesMax;
-    const told = isFull ? `${clean}\n… what follows is not kept (trainingLogBytesMax)\n` : clean;
+    if (clean !== '') this.#keep(stream, clean);
+    if (clean.length === safe.length) return;
+    if (this.#last === '')
+      this.#keep(stream, '\n… only the end of what follows is kept (trainingLogBytesMax)\n');
+    const whole = this.#last + safe.slice(clean.length);
+    this.#last = whole.slice(-this.#endMax);
+    this.#leftOut += whole.length - this.#last.length;
+    this.#lastStream = stream;
+  }
+
+  #keep(stream: LogPiece['stream'], told: string): void {
     const last = this.#waiting.at(-1);
     if (last?.stream === stream && last.text.length < PIECE_CHARS)
       this.#waiting[this.#waiting.length - 1] = { ...last, text: last.text + told };
@@ -109,6 +125,11 @@ export class TrainingLog {
   async end(): Promise<void> {
     clearInterval(this.#timer);
     this.endOfStreams();
+    if (this.#last !== '') {
+      const told = this.#leftOut === 0 ? '' : `… ${this.#leftOut} characters are left out here\n`;
+      this.#keep(this.#lastStream, told + this.#last);
+      this.#last = '';
+    }
     this.#flush();
     await this.#flushed;
   }

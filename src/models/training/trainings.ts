@@ -384,7 +384,7 @@ function failed({ name, timeoutMs }: Trainer, ended: Ended, tail: string): AiosE
       ? `${name} exited with ${ended.code}`
       : ended.stopped === 'missing'
         ? `The command of ${name} is not on this machine`
-        : `${name} did not end within ${timeoutMs ?? 'trainingMs'} and was ended`;
+        : `${name} did not end within ${timeoutMs === undefined ? 'trainingMs' : `${timeoutMs} ms`} and was ended`;
   return new AiosError('training.failed', { detail: tail.trim() ? `${why}: ${tail.trim()}` : `${why}.` });
 }
 
