@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { entityKind, featureServiceKind, featureViewKind } from './definitions.ts';
 import { type FeatureProcess, FeaturesUnderTest } from './features-under-test.ts';
 import { Materializations } from './materializations.ts';
@@ -195,8 +195,14 @@ describe('materializations', () => {
       if (signal === 'SIGKILL') kills++;
     }
     expect(kills).toBeGreaterThan(0);
-    while (await passes.step());
-    expect(await passes.get(id)).toMatchObject({ status: 'done', entities: 4_000, total: 4_000 });
+    // The database may take a moment to notice that the last one is gone: until then the pass is its own.
+    await vi.waitFor(
+      async () => {
+        while (await passes.step());
+        expect(await passes.get(id)).toMatchObject({ status: 'done', entities: 4_000, total: 4_000 });
+      },
+      { timeout: 60_000, interval: 100 },
+    );
     const [sum] = await features.database.db.query<{ rows: number; units: number }>(
       "select count(*) as rows, sum((feature_values->>'units')::bigint)::bigint as units from feature_online where view = 'many'",
     );

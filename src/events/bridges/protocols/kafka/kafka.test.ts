@@ -220,7 +220,7 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     await sink.close!();
     const { events } = await read(source(topic), 5);
     expect(events.map(({ id }) => id).sort()).toEqual(['e0-0', 'e0-1', 'e0-2', 'e1-0', 'e1-1']);
-  }, 120_000);
+  }, 300_000);
 
   it('logs in where it has to, and says that it is refused', async () => {
     const topic = await topicOf();
