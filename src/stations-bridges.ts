@@ -81,7 +81,7 @@ export function createBridges(
     redact,
     check: (event) => contracts.check(event),
     quarantine: (event, fault) => (isQuarantined(fault) ? quarantine.arrival(event, fault) : undefined),
-    record: ({ action, name, by }) =>
+    record: ({ action, name, by, ...more }) =>
       auditLog.entry({
         ...{
           kind: 'bridge',
@@ -89,7 +89,7 @@ export function createBridges(
           actor: by,
           object: `bridge:${name}`,
           at: clock.now(),
-          payload: { name },
+          payload: { name, ...more },
         },
       }),
     onError: (name, error) => logger.warn(`Bridge ${name}`, error),

@@ -26,6 +26,12 @@ describeConsole('bridges in the console', ({ open, apply }) => {
     const panel = page.getByRole('dialog', { name: 'orders', exact: true });
     await panel.getByText('bridges.unreachable').waitFor();
     expect(await violations(page)).toEqual([]);
+    await panel.getByRole('button', { name: 'Restart orders', exact: true }).click();
+    await page
+      .getByRole('dialog', { name: 'Restart orders?' })
+      .getByRole('button', { name: 'Restart', exact: true })
+      .click();
+    await page.getByRole('dialog', { name: 'Restart orders?' }).waitFor({ state: 'hidden' });
     await panel.getByRole('button', { name: 'Pause orders', exact: true }).click();
     const question = page.getByRole('dialog', { name: 'Pause orders?' });
     await question.getByRole('button', { name: 'Copy as a command' }).click();

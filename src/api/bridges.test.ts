@@ -51,6 +51,16 @@ describe('the API of bridges', () => {
     expect((await call('POST', '/orders/pause')).state).toBe('paused');
     expect((await call('GET', '')).items).toMatchObject([{ name: 'orders', state: 'paused' }]);
     expect((await call('POST', '/orders/resume')).state).not.toBe('paused');
+    expect((await call('POST', '/orders/restart')).name).toBe('orders');
+    expect((await call('POST', '/orders/restart', undefined, 'viewer')).code).toBe('access.forbidden');
+    expect((await call('PUT', '/orders/position', { position: null })).code).toBe('bridges.place_not_here');
+    const kafka = { brokers: ['127.0.0.1:1'], topic: 't' };
+    await call('PUT', '/topic', { name: 'topic', from: { kafka } });
+    const position = { topic: 't', topicId: 'i', offsets: { '0': 5 } };
+    expect((await call('PUT', '/topic/position', { position })).position).toEqual(position);
+    expect((await call('PUT', '/topic/position', { position: null })).position).toBeUndefined();
+    for (const wrong of [5, { offsets: { '0': -1 } }])
+      expect((await call('PUT', '/topic/position', { position: wrong })).code).toBe('request.invalid');
     // Entries are put in order a moment after their commit.
     await until(async () => {
       const entries = await api.request({
@@ -58,7 +68,9 @@ describe('the API of bridges', () => {
         role: 'operator',
       });
       const actions = (entries.json().items as { action: string }[]).map(({ action }) => action);
-      expect(actions.filter((one) => /^(paused|resumed)$/.test(one)).sort()).toEqual(['paused', 'resumed']);
+      expect(actions.filter((one) => /ed$/.test(one) && one !== 'applied').sort()).toEqual([
+        ...['paused', 'restarted', 'resumed'],
+      ]);
     });
     expect((await call('GET', '/nothing')).code).toBe('bridges.unknown');
     expect((await call('GET', '/orders/versions')).items).toMatchObject([{ version: 1 }]);
@@ -94,6 +106,11 @@ describe('the API of bridges', () => {
     };
     expect(await aios('orders', '--pause')).toMatch(/orders +from amqp +paused/);
     expect(await aios('orders', '--resume')).toMatch(/orders +from amqp/);
+    expect(await aios('orders', '--restart')).toMatch(/orders +from amqp/);
+    expect(await aios('topic', '--position', '{"topic":"t","topicId":"i","offsets":{"0":7}}')).toMatch(
+      /"0":7/,
+    );
+    expect(await aios('topic', '--reset')).not.toMatch(/Place/);
     await until(async () => expect(await aios('orders')).toMatch(/failing.*\n?.*What now/s));
     expect(await aios()).toMatch(/out +from amqp +paused/);
   });

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { BridgeView } from '../events/bridges/running/bridge-view.ts';
 import type { Bridges } from '../events/bridges/running/bridges.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { actorOf, route } from './routes.ts';
 import { AnyObject, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
 
@@ -35,7 +36,17 @@ const View = Type.Object({
   notice: Type.Optional(AnyObject),
   noticeAt: Type.Optional(moment),
 });
+const Position = Type.Object({
+  position: Type.Union([AnyObject, Type.Null()], {
+    description: 'As the bridge has shown it; null for where it begins without one (`start`)',
+  }),
+});
 const tag = 'bridges';
+const SUMMARIES = {
+  pause: 'Stop a bridge, in every process, until it is resumed; it keeps its place',
+  resume: 'Let a bridge go on where it was',
+  restart: 'Open a bridge anew in every process: with new connections, and secrets as they are now',
+};
 
 /** Bridges as they fare; their definitions are put, and their versions read, as those of every kind. */
 export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstance) => void {
@@ -61,20 +72,30 @@ export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstanc
       answer: View,
       handle: async ({ params }) => toJson(await bridges.get(params.name)),
     });
-    for (const verb of ['pause', 'resume'] as const)
+    for (const verb of ['pause', 'resume', 'restart'] as const)
       route(server, {
         method: 'POST',
         url: `/api/v1/bridges/:name/${verb}`,
         permission: 'bridges.control',
-        summary:
-          verb === 'pause'
-            ? 'Stop a bridge, in every process, until it is resumed; it keeps its place'
-            : 'Let a bridge go on where it was',
+        summary: SUMMARIES[verb],
         tag,
         params: NameParams,
         answer: View,
         handle: async ({ params, caller }) => toJson(await bridges[verb](params.name, actorOf(caller))),
       });
+    route(server, {
+      method: 'PUT',
+      url: '/api/v1/bridges/:name/position',
+      permission: 'bridges.control',
+      summary:
+        'Let a source go on from another place; events that the log has already are known by their ids',
+      tag,
+      params: NameParams,
+      body: Position,
+      answer: View,
+      handle: async ({ params, body, caller }) =>
+        toJson(await bridges.move(params.name, body.position as JsonObject | null, actorOf(caller))),
+    });
   };
 }
 

@@ -1,4 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -20,26 +21,42 @@ interface Bridge {
 
 const URL = '/api/v1/bridges';
 
-/** Lists bridges; with a name shows one, pauses it or lets it go on. */
+const VERBS = ['pause', 'resume', 'restart', 'position', 'reset'] as const;
+
+/** Lists bridges; with a name shows one, pauses it, lets it go on, opens it anew or moves its place. */
 export const bridges: Action = async (options, [name]) => {
   const client = await openClient(options);
-  if (options.pause && options.resume)
-    throw new AiosError('request.invalid', { detail: 'One of --pause and --resume.' });
+  const [verb, another] = VERBS.filter((one) => options[one]);
+  if (another) throw new AiosError('request.invalid', { detail: `One of --${verb} and --${another}.` });
   if (name === undefined) {
-    if (options.pause || options.resume)
-      throw new AiosError('request.invalid', { detail: 'Name the bridge: aios bridges <name> --pause.' });
+    if (verb)
+      throw new AiosError('request.invalid', { detail: `Name the bridge: aios bridges <name> --${verb}.` });
     const answer = await client.request<{ items: Bridge[] }>('GET', URL);
     print(answer, options.json, () => describe(answer.items));
     return EXIT.ok;
   }
   const one = `${URL}/${encodeURIComponent(name)}`;
   let bridge: Bridge;
-  if (options.pause) bridge = await client.request<Bridge>('POST', `${one}/pause`);
-  else if (options.resume) bridge = await client.request<Bridge>('POST', `${one}/resume`);
-  else bridge = await client.request<Bridge>('GET', one);
+  if (verb === undefined) bridge = await client.request<Bridge>('GET', one);
+  else if (verb === 'position' || verb === 'reset') {
+    const position = verb === 'reset' ? null : positionOf(String(options.position));
+    bridge = await client.request<Bridge>('PUT', `${one}/position`, { body: { position } });
+  } else bridge = await client.request<Bridge>('POST', `${one}/${verb}`);
   print(bridge, options.json, () => [describe([bridge]), ...linesOf(bridge)].join('\n'));
   return EXIT.ok;
 };
+
+function positionOf(text: string): JsonObject {
+  try {
+    const position = JSON.parse(text) as Json;
+    if (isObject(position)) return position;
+  } catch {
+    // said below
+  }
+  throw new AiosError('request.invalid', {
+    detail: '--position takes an object of JSON, as `aios bridges <name>` shows it.',
+  });
+}
 
 function describe(items: readonly Bridge[]): string {
   return table(

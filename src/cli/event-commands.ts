@@ -60,10 +60,13 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
   {
     name: 'bridges [name]',
     description:
-      'list bridges to other systems: how each fares; with a name, show one, pause it or let it go on',
+      'list bridges to other systems: how each fares; with a name, show one, pause it, let it go on, open it anew or move its place',
     options: [
       ['--pause', 'stop it until it is resumed; it keeps its place'],
       ['--resume', 'let it go on where it was'],
+      ['--restart', 'open it anew in every process, with secrets as they are now'],
+      ['--position <json>', 'let a source go on from a place that it has shown'],
+      ['--reset', 'let a source begin anew; events that the log has are not taken twice'],
     ],
     load: async () => (await import('./bridges.ts')).bridges,
   },

@@ -58,6 +58,11 @@ export const EVENT_ERRORS = {
     'The definition of the bridge says that it is paused',
     'Apply the definition with `paused: false`.',
   ),
+  'bridges.place_not_here': row(
+    409,
+    'The place of the bridge is not kept here',
+    'Of AMQP and MQTT the broker keeps the place: let it deliver the messages again. A sink that is to send what came before is a bridge of another name with `start: earliest`.',
+  ),
   'bridges.message_invalid': row(
     422,
     'The message is no event',

@@ -1,5 +1,5 @@
 import { Group, Stack, Text } from '@mantine/core';
-import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
+import { IconPlayerPause, IconPlayerPlay, IconRefresh } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { type Bridge, bridgePath, bridgesQuery } from '../api/bridges.ts';
@@ -57,6 +57,7 @@ export function BridgeDetails({ bridge }: { bridge: Bridge }) {
         <Badge tone={TONES[state]}>{state}</Badge>
         <Group gap="xs">
           <PauseOrResume bridge={bridge} />
+          <Restart bridge={bridge} />
           <CopyAs
             what="This bridge"
             command={{ method: 'GET', path: bridgePath(name), cli: `bridges ${name}` }}
@@ -102,6 +103,26 @@ function Faults({ bridge: { state, problem, problemAt, notice, noticeAt } }: { b
         </Text>
       )}
     </>
+  );
+}
+
+/** A paused one is opened anew when it is let go on. */
+function Restart({ bridge: { name, state } }: { bridge: Bridge }) {
+  const me = useQuery(meQuery);
+  if (state === 'paused' || !me.data?.permissions.includes('bridges.control')) return null;
+  return (
+    <ConfirmedButton
+      label="Restart"
+      name={`Restart ${name}`}
+      question={`Restart ${name}?`}
+      path={`${bridgePath(name)}/restart`}
+      cli={`bridges ${name} --restart`}
+      changes={bridgesQuery.queryKey}
+      icon={<IconRefresh size={14} aria-hidden />}
+    >
+      It is opened anew in every process that runs it, with secrets as they are now, and goes on from its
+      place.
+    </ConfirmedButton>
   );
 }
 

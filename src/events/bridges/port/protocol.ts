@@ -96,6 +96,8 @@ export interface BridgeProtocol {
   /** The formats that a sink can write; all when left out. */
   readonly formats?: readonly MessageFormat[];
   readonly source?: {
+    /** JSON Schema of its place, which people may move; nothing where the other side keeps it. */
+    readonly position?: JsonObject;
     /** JSON Schema of the settings as they are written; texts may hold `${env.NAME}` and `${secrets.NAME}`. */
     readonly settings: JsonObject;
     /** What the schema cannot say, as issues with paths inside the settings; nothing where all is well. */

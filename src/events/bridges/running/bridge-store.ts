@@ -19,12 +19,14 @@ export interface BridgeRow {
   problemAt: number | null;
   notice: Problem | null;
   noticeAt: number | null;
+  /** How often a restart was asked for. */
+  restarts: number;
 }
 
 export function readBridges(db: Queryable): Promise<BridgeRow[]> {
   return db.query<BridgeRow>(
     `select name, position, passed, rejected, moved_at as "movedAt", owner, coalesce(lease_until > clock_timestamp(), false) as "isHeld",
-       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt" from bridges`,
+       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt", restarts from bridges`,
   );
 }
 
@@ -46,6 +48,22 @@ export async function setPaused(tx: Queryable, name: string, isPaused: boolean):
     [name, isPaused],
   );
   return rows.length > 0;
+}
+
+/** Whoever runs it opens it anew at its next look. */
+export async function addRestart(tx: Queryable, name: string): Promise<void> {
+  await tx.query(
+    'update bridges set restarts = restarts + 1, problem = null, problem_at = null where name = $1',
+    [name],
+  );
+}
+
+/** Moves the place of a source; the batch that a process is committing from the old one falls out by the revision. */
+export async function setPosition(tx: Queryable, name: string, position: JsonObject | null): Promise<void> {
+  await tx.query('update bridges set position = $2, revision = revision + 1 where name = $1', [
+    name,
+    position && JSON.stringify(position),
+  ]);
 }
 
 export async function setProblem(db: Queryable, name: string, problem: Problem | null): Promise<void> {

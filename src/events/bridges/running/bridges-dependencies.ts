@@ -2,6 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import type { Clock } from '../../../kernel/clock.ts';
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../kernel/errors.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
 import type { Limits } from '../../../kernel/limits.ts';
 import type { Database } from '../../../store/database.ts';
 import type { Definitions } from '../../../store/definitions.ts';
@@ -36,7 +37,7 @@ export interface BridgesDependencies {
   check(event: CloudEvent): unknown;
   /** The write that keeps an event apart, where its contract says so. */
   quarantine(event: CloudEvent, fault: AiosError): Write | undefined;
-  record(change: { action: 'paused' | 'resumed'; name: string; by: Actor }): Write;
+  record(change: BridgeChange): Write;
   onError(name: string, error: unknown): void;
 }
 
@@ -45,5 +46,11 @@ export interface FilledText {
   readonly secrets: readonly string[];
   check(host: string, port: number): void;
 }
+
+/** What somebody did to a bridge. */
+export type BridgeChange = { readonly name: string; readonly by: Actor } & (
+  | { readonly action: 'paused' | 'resumed' | 'restarted' }
+  | { readonly action: 'moved'; readonly from: JsonObject | null; readonly to: JsonObject | null }
+);
 
 export type Actor = { kind: string; id: string };

@@ -18,6 +18,7 @@ import { Bridges } from './bridges.ts';
 const topics = new Map<string, IncomingMessage[]>();
 const sent: { topic: string; id: string }[] = [];
 const readers = { now: 0, most: 0 };
+let opened = 0;
 let isAway = false;
 const topicOf = (settings: JsonObject) => String(settings.topic);
 const settings = { type: 'object', required: ['topic'], properties: { topic: { type: 'string' } } };
@@ -26,10 +27,12 @@ const memory: BridgeProtocol = {
   attributePrefixes: ['ce_'],
   source: {
     settings,
+    position: { type: 'object', required: ['next'] },
     open: ({ name, decode, answered }, told) => ({
       name,
       async *read(from, signal) {
         readers.now++;
+        opened++;
         readers.most = Math.max(readers.most, readers.now);
         try {
           let next = Number(from?.next ?? 0);
@@ -204,6 +207,33 @@ describe('bridges', () => {
     topics.get('b')!.push(...bodies(60, 100));
     await until(async () => expect(await logged('b')).toHaveLength(100));
     expect((await logged('b')).map(({ id }) => id)).toEqual(bodies(0, 100).map(({ id }) => id));
+  });
+
+  it('are opened anew and go on from another place, on record; what the log has is not taken twice', async () => {
+    const { bridges } = open[0]!;
+    const one = (n: number) => message(`r${n}`, event(`r${n}`, { source: 'urn:r', partitionkey: 'r' }));
+    topics.set('r', [one(0), one(1)]);
+    await define('moving', { from: { memory: { topic: 'r' } } });
+    await until(async () => expect((await bridges.get('moving')).position).toEqual({ next: 2 }));
+    const before = opened;
+    await bridges.restart('moving', by);
+    await until(async () => expect(opened).toBeGreaterThan(before));
+    await bridges.move('moving', { next: 1 }, by);
+    await until(async () => expect((await bridges.get('moving')).passed).toBe(3));
+    await bridges.move('moving', null, by);
+    await until(async () => expect((await bridges.get('moving')).passed).toBe(5));
+    expect((await bridges.get('moving')).position).toEqual({ next: 2 });
+    expect(await logged('r')).toHaveLength(2);
+    expect(records.splice(0)).toEqual([
+      { action: 'restarted', name: 'moving', by },
+      { action: 'moved', name: 'moving', by, from: { next: 2 }, to: { next: 1 } },
+      { action: 'moved', name: 'moving', by, from: { next: 2 }, to: null },
+    ]);
+    await expect(bridges.move('moving', { last: 1 }, by)).rejects.toMatchObject({ code: 'request.invalid' });
+    await define('unmoving', { to: { memory: { topic: 'r' } } });
+    await expect(bridges.move('unmoving', null, by)).rejects.toMatchObject({
+      code: 'bridges.place_not_here',
+    });
   });
 
   it('pause and go on where they were, on record, and follow a new version', async () => {

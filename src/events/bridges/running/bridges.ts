@@ -1,15 +1,29 @@
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
+import type { JsonObject } from '../../../kernel/json.ts';
+import { compileSchema } from '../../../kernel/schema.ts';
+import type { Queryable } from '../../../store/database.ts';
 import type { Definition } from '../../../store/definitions.ts';
 import { writeInTransaction } from '../../../store/write-in-transaction.ts';
 import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
 import { SourceShare } from '../sharing/source-share.ts';
 import { openBridge, type RunningBridge } from './bridge-run.ts';
-import { readBridges, registerBridges, setNotice, setPaused, setProblem } from './bridge-store.ts';
+import {
+  addRestart,
+  readBridges,
+  registerBridges,
+  setNotice,
+  setPaused,
+  setPosition,
+  setProblem,
+} from './bridge-store.ts';
 import { type BridgeView, bridgeGroup, viewOf } from './bridge-view.ts';
-import type { Actor, BridgesDependencies } from './bridges-dependencies.ts';
+import type { Actor, BridgeChange, BridgesDependencies } from './bridges-dependencies.ts';
 import { letterHandler } from './letters.ts';
 
 type Bridge = { readonly version: number; readonly definition: BridgeDefinition };
+
+/** A bridge as it is to run: another version or another count of restarts is opened anew. */
+type Wanted = Bridge & { readonly restarts: number };
 
 /**
  * Runs the bridges that are defined: a source in one process at a time, all of them spread over the processes; a sink as a consumer group, shared as all
@@ -21,7 +35,7 @@ type Bridge = { readonly version: number; readonly definition: BridgeDefinition 
 export class Bridges {
   readonly #dependencies: BridgesDependencies;
   readonly #share: SourceShare;
-  readonly #running = new Map<string, { version: number; bridge: RunningBridge }>();
+  readonly #running = new Map<string, Pick<Wanted, 'version' | 'restarts'> & { bridge: RunningBridge }>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isEnding = false;
@@ -88,14 +102,57 @@ export class Bridges {
     return this.get(name);
   }
 
-  async #set(name: string, isPaused: boolean, by: Actor): Promise<void> {
+  /** Opens it anew in every process that runs it: with new connections, and with variables and secrets as they are now. @throws AiosError `bridges.unknown` */
+  async restart(name: string, by: Actor): Promise<BridgeView> {
+    this.#require(name);
+    await this.#change(name, async (tx) => {
+      await addRestart(tx, name);
+      return { action: 'restarted', name, by };
+    });
+    return this.get(name);
+  }
+
+  /**
+   * Lets a source go on from another place: one that its status has shown, or null for where it begins without one (`start`). Events that the log has already are
+   * known by their ids.
+   *
+   * @throws AiosError `bridges.unknown`, `bridges.place_not_here`, `request.invalid` for what is no place of its protocol
+   */
+  async move(name: string, to: JsonObject | null, by: Actor): Promise<BridgeView> {
+    const { protocols } = this.#dependencies;
+    const { direction, protocol } = protocolOf(this.#require(name), protocols);
+    const schema = direction === 'from' ? protocol.source?.position : undefined;
+    if (!schema)
+      throw new AiosError('bridges.place_not_here', {
+        detail: `${name} is ${direction === 'to' ? 'a sink' : `a source of ${protocol.name}`}.`,
+      });
+    const issues = to === null ? [] : compileSchema(schema)(to);
+    if (issues.length > 0) throw new AiosError('request.invalid', { issues });
+    const { position: from = null } = await this.get(name);
+    await this.#change(name, async (tx) => {
+      await setPosition(tx, name, to);
+      await addRestart(tx, name);
+      return { action: 'moved', name, by, from, to };
+    });
+    return this.get(name);
+  }
+
+  #set(name: string, isPaused: boolean, by: Actor): Promise<void> {
+    return this.#change(name, async (tx) =>
+      (await setPaused(tx, name, isPaused))
+        ? { action: isPaused ? 'paused' : 'resumed', name, by }
+        : undefined,
+    );
+  }
+
+  /** With its record, where there is any; this process follows at once. */
+  async #change(name: string, make: (tx: Queryable) => Promise<BridgeChange | undefined>): Promise<void> {
     const { db, record } = this.#dependencies;
     await registerBridges(db, [name]);
     let after: (() => void) | undefined;
     await db.transaction(async (tx) => {
-      if (!(await setPaused(tx, name, isPaused))) return;
-      const action = isPaused ? 'paused' : 'resumed';
-      after = await writeInTransaction(tx, [record({ action, name, by })]);
+      const change = await make(tx);
+      if (change) after = await writeInTransaction(tx, [record(change)]);
     });
     after?.();
     await this.#look();
@@ -143,9 +200,17 @@ export class Bridges {
       .filter(({ definition }) => definition.from)
       .map(({ definition: { name } }) => name);
     const { held, given } = await this.#share.hold(sources);
-    const wanted = active.filter(({ definition: { name, to } }) => to || held.has(name));
+    const wanted = active
+      .filter(({ definition: { name, to } }) => to || held.has(name))
+      .map((one) => ({
+        ...one,
+        restarts: rows.find(({ name }) => name === one.definition.name)?.restarts ?? 0,
+      }));
     const over = [...this.#running].filter(
-      ([name, { version }]) => !wanted.some((one) => one.definition.name === name && one.version === version),
+      ([name, { version, restarts }]) =>
+        !wanted.some(
+          (one) => one.definition.name === name && one.version === version && one.restarts === restarts,
+        ),
     );
     await this.#end([...new Set([...over.map(([name]) => name), ...given])], (name) => !held.has(name));
     await Promise.all(
@@ -153,7 +218,7 @@ export class Bridges {
     );
   }
 
-  async #begin({ version, definition }: Bridge): Promise<void> {
+  async #begin({ version, restarts, definition }: Wanted): Promise<void> {
     const { name } = definition;
     try {
       const bridge = await openBridge(definition, {
@@ -162,7 +227,7 @@ export class Bridges {
         noticed: (error, secrets) => this.#noticed(name, error, secrets),
         answered: () => void setProblem(this.#dependencies.db, name, null).catch(() => {}),
       });
-      this.#running.set(name, { version, bridge });
+      this.#running.set(name, { version, restarts, bridge });
     } catch (error) {
       this.#told(name, toAiosError(error), []);
     }

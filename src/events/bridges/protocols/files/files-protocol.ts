@@ -50,6 +50,32 @@ export const filesProtocol: BridgeProtocol = {
         },
       },
     },
+    position: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['taken'],
+      properties: {
+        taken: {
+          type: 'array',
+          items: {
+            type: 'array',
+            prefixItems: [{ type: 'string' }, { type: 'integer' }, { type: 'string' }],
+            minItems: 3,
+            items: false,
+          },
+        },
+        current: {
+          type: 'object',
+          required: ['file', 'digest', 'byte', 'line'],
+          properties: {
+            file: { type: 'string' },
+            digest: { type: 'string' },
+            byte: { type: 'integer', minimum: 0 },
+            line: { type: 'integer', minimum: 0 },
+          },
+        },
+      },
+    },
     open: (context, settings) => fileSource(context, settings as unknown as FileSourceSettings),
   },
   sink: {

@@ -29,6 +29,20 @@ export const kafkaProtocol: BridgeProtocol = {
   attributePrefixes: ['ce_'],
   source: {
     settings,
+    position: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['topic', 'topicId', 'offsets'],
+      properties: {
+        topic: { type: 'string' },
+        topicId: { type: 'string' },
+        offsets: {
+          type: 'object',
+          propertyNames: { pattern: '^[0-9]+$' },
+          additionalProperties: { type: 'integer', minimum: 0 },
+        },
+      },
+    },
     open: async (context, told) => (await import('./kafka-source.ts')).kafkaSource(context, told),
   },
   sink: {

@@ -26,6 +26,12 @@ export const natsProtocol: BridgeProtocol = {
   name: 'nats',
   attributePrefixes: ['ce-'],
   source: {
+    position: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['created', 'sequence'],
+      properties: { created: { type: 'string' }, sequence: { type: 'integer', minimum: 0 } },
+    },
     settings: {
       type: 'object',
       additionalProperties: false,
