@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
 import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import { issueOf, MAX_ISSUES } from '../kernel/schema.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
 import { valueFault } from '../store/value-fault.ts';
 import { isMlflowPath, isMlflowTrace, mlflowError } from './mlflow-errors.ts';
@@ -67,18 +68,15 @@ function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply 
 
 function fromFramework(error: FastifyError, limits: Limits, bodyLimit: number): AiosError | undefined {
   if (error.validation) {
-    const issues = error.validation.map((fault): Issue => {
+    const issues = error.validation.slice(0, MAX_ISSUES).map((fault): Issue => {
       const { instancePath: path, message = fault.keyword, params } = fault;
       if (fault.keyword === 'enum') {
         const expected = (params.allowedValues as unknown[]).join(', ');
         return { path, message: `must be one of ${expected}`, expected };
       }
-      if (fault.keyword !== 'required') return { path, message };
-      return {
-        path,
-        message: `${params.missingProperty} is required`,
-        expected: String(params.missingProperty),
-      };
+      return fault.keyword === 'required' || fault.keyword === 'additionalProperties'
+        ? issueOf(fault)
+        : { path, message };
     });
     return new AiosError('request.invalid', { issues });
   }

@@ -65,6 +65,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
         removeAdditional: false,
         useDefaults: true,
         allErrors: true,
+        verbose: true, // a fault knows its schema: what is known there is told
         strict: false,
       },
     },

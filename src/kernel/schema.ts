@@ -7,7 +7,8 @@ import type { Json, JsonObject } from './json.ts';
 /** A compiled JSON Schema (draft 2020-12): the faults of a value, none when it fits. */
 export type Validator = (value: unknown) => Issue[];
 
-const MAX_ISSUES = 20; // a body of 10,000 wrong rows must not answer with 10,000 issues
+/** How many faults of one value are told. */
+export const MAX_ISSUES = 20; // a body of 10,000 wrong rows must not answer with 10,000 issues
 
 function createAjv(validateSchema: boolean): Ajv2020 {
   const options = { allErrors: true, verbose: true, allowUnionTypes: true, validateSchema };
@@ -53,11 +54,14 @@ function compile(schema: JsonObject | boolean): Validator {
   return (value) => {
     if (validate(value)) return [];
     const errors = (validate.errors ?? []).filter((error) => error.keyword !== 'if');
-    return errors.slice(0, MAX_ISSUES).map(toIssue);
+    return errors.slice(0, MAX_ISSUES).map(issueOf);
   };
 }
 
-function toIssue(error: ErrorObject): Issue {
+/** A fault of Ajv (with `verbose`, so that it knows its schema) as an issue. */
+export function issueOf(
+  error: Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message' | 'parentSchema' | 'data'>,
+): Issue {
   const { keyword, instancePath: path, params } = error;
   const issue: Issue = { path, message: error.message ?? keyword };
   if (keyword === 'required') {

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+
+describe('a request that does not fit its schema', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+  const issues = async (method: 'GET' | 'POST', url: string, body?: object) =>
+    (await api.request({ method, url, role: 'admin', body: body as never })).json().issues;
+
+  it('is told which member nobody knows, which there are, and which was meant', async () => {
+    expect(await issues('GET', '/api/v1/costs?groupby=day')).toEqual([
+      {
+        path: '/groupby',
+        message: '“groupby” is not known here',
+        expected: 'groupBy, since, until',
+        meant: '“groupBy”',
+      },
+    ]);
+  });
+
+  it('is told of 20 faults at most, however many there are', async () => {
+    const files = Array.from({ length: 1000 }, () => ({ path: '' }));
+    expect(await issues('POST', '/api/v1/apply', { files })).toHaveLength(20);
+  });
+
+  it('is told what is missing and which values there are', async () => {
+    expect(await issues('POST', '/api/v1/apply', {})).toEqual([
+      { path: '', message: 'files is required', expected: 'files' },
+    ]);
+    expect(await issues('GET', '/api/v1/costs?groupBy=dya')).toEqual([
+      expect.objectContaining({
+        path: '/groupBy',
+        message: expect.stringContaining('must be one of service, resource'),
+      }),
+    ]);
+  });
+});
