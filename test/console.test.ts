@@ -55,30 +55,6 @@ describeConsole('the console, in a browser', ({ product, open, openStranger, ask
     await page.getByRole('heading', { name: 'Log in to AIOS' }).waitFor();
   });
 
-  it.each([
-    ['/', 'Home'],
-    ['/runs', 'Runs'],
-    ['/runs/schedules', 'Schedules'],
-    ['/runs/versions?workflow=returns', 'Versions in use'],
-    ['/runs/queues', 'Queues of runs'],
-    ['/inbox', 'Inbox'],
-    ['/quality?queue=return-review', 'Quality'],
-    ['/models', 'Models'],
-    ['/models/return-risk', 'return-risk'],
-    ['/events', 'Events'],
-    ['/events?tab=dead-letters', 'Events'],
-    ['/contracts', 'Contracts'],
-    ['/events?tab=webhooks', 'Events'],
-    ['/events?tab=groups', 'Events'],
-    ['/audit', 'Audit'],
-    ['/audit?entry=3', 'Entry 3'],
-    ['/no-such-page', 'Nothing here'],
-  ])('%s is drawn, fits in every look, and axe finds nothing', async (path, heading) => {
-    const page = await open(path);
-    await page.getByRole('heading', { name: heading, exact: true }).first().waitFor();
-    expect(await faultsInAllLooks(page)).toEqual([]);
-  });
-
   it('a run is drawn, fits in every look, and axe finds nothing', async () => {
     const { items } = await ask<Items<{ id: string }>>(
       '/api/v1/runs?workflow=returns&status=completed&limit=1',

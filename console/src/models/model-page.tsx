@@ -28,40 +28,41 @@ export function ModelPage() {
   const { name } = route.useParams();
   const { version: wanted } = route.useSearch();
   const model = useQuery(modelQuery(name));
+  const shown = model.data;
+  if (shown === undefined)
+    return (
+      <Page title={name}>
+        <Answer query={model}>{() => null}</Answer>
+      </Page>
+    );
+  const version =
+    shown.versions.find(({ version: number }) => String(number) === wanted) ??
+    shown.versions.find(({ version: number }) => number === shown.aliases.champion) ??
+    shown.versions[0];
   return (
-    <Answer query={model}>
-      {(shown) => {
-        const version =
-          shown.versions.find(({ version: number }) => String(number) === wanted) ??
-          shown.versions.find(({ version: number }) => number === shown.aliases.champion) ??
-          shown.versions[0];
-        return (
-          <Page
-            title={shown.name}
-            marks={Object.entries(shown.aliases).map(([alias, number]) => (
-              <Badge key={alias} tone="good">
-                {alias} v{number}
-              </Badge>
-            ))}
-            subtitle={version?.card.task}
-            actions={
-              <>
-                <LineageLink node={`model:${name}`} />
-                <CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />
-              </>
-            }
-          >
-            <WaitingPromotions model={name} />
-            <Rollouts model={name} />
-            <Versions model={shown} selected={version?.version} />
-            <PastRollouts model={name} />
-            {version && <FlowOfVersion version={version} />}
-            {version && <Version model={shown} version={version} />}
-            <ModelRequests model={name} />
-          </Page>
-        );
-      }}
-    </Answer>
+    <Page
+      title={shown.name}
+      marks={Object.entries(shown.aliases).map(([alias, number]) => (
+        <Badge key={alias} tone="good">
+          {alias} v{number}
+        </Badge>
+      ))}
+      subtitle={version?.card.task}
+      actions={
+        <>
+          <LineageLink node={`model:${name}`} />
+          <CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />
+        </>
+      }
+    >
+      <WaitingPromotions model={name} />
+      <Rollouts model={name} />
+      <Versions model={shown} selected={version?.version} />
+      <PastRollouts model={name} />
+      {version && <FlowOfVersion version={version} />}
+      {version && <Version model={shown} version={version} />}
+      <ModelRequests model={name} />
+    </Page>
   );
 }
 

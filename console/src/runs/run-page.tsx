@@ -31,25 +31,28 @@ export function RunPage() {
   const { attempt } = route.useSearch();
   const run = useQuery(runQuery(id, attempt));
   useRunFeed(id, attempt ? undefined : run.data?.status);
+  const shown = run.data;
+  if (shown === undefined)
+    return (
+      <Page title={shortId(id)}>
+        <Answer query={run}>{() => null}</Answer>
+      </Page>
+    );
   return (
-    <Answer query={run}>
-      {(shown) => (
-        <Page
-          title={shown.subject ?? shortId(shown.id)}
-          marks={
-            <>
-              <StatusBadge status={shown.status} />
-              <OutcomeBadge outcome={shown.outcome} />
-              {(shown.attempt > 1 || attempt) && <Badge tone="quiet">attempt {shown.attempt}</Badge>}
-            </>
-          }
-          subtitle={<Subtitle run={shown} />}
-          actions={attempt ? undefined : <Actions run={shown} />}
-        >
-          <RunBody run={shown} />
-        </Page>
-      )}
-    </Answer>
+    <Page
+      title={shown.subject ?? shortId(shown.id)}
+      marks={
+        <>
+          <StatusBadge status={shown.status} />
+          <OutcomeBadge outcome={shown.outcome} />
+          {(shown.attempt > 1 || attempt) && <Badge tone="quiet">attempt {shown.attempt}</Badge>}
+        </>
+      }
+      subtitle={<Subtitle run={shown} />}
+      actions={attempt ? undefined : <Actions run={shown} />}
+    >
+      <RunBody run={shown} />
+    </Page>
   );
 }
 

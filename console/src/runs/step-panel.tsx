@@ -111,6 +111,11 @@ function Why({ run, step }: { run: Run; step: Step }) {
           ))}
         </dl>
       )}
+      {!why.sentence && why.facts.length === 0 && (
+        <Text size="sm" c="dimmed">
+          It follows the flow: no rule, model or person was asked.
+        </Text>
+      )}
       <Group gap={6}>
         {why.pins.map(({ kind, name, version }) => (
           <Badge key={`${kind} ${name}`} tone="quiet">

@@ -1,0 +1,126 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, it, vi } from 'vitest';
+import { faultsInAllLooks } from './browser.ts';
+import { fillConsole, HARD_NAMES } from './console-content.ts';
+import { describeConsole } from './console-under-test.ts';
+
+const { long, flow, subject } = HARD_NAMES;
+
+/** By the route of each page: the addresses at which it is looked at. What stands in brackets is found out when the product runs. */
+const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
+  '/': ['/'],
+  '/runs': ['/runs', '/runs?status=failed', '/runs?q=no-such-case'],
+  '/runs/versions': [`/runs/versions?workflow=${flow}`],
+  '/runs/queues': ['/runs/queues'],
+  '/runs/schedules': ['/runs/schedules'],
+  '/runs/$id': ['/runs/{failed}', '/runs/{waiting}', '/runs/run_none'],
+  '/inbox': ['/inbox?task={task}', '/inbox?status=expired'],
+  '/quality': [`/quality?queue=${long}`],
+  '/models': ['/models'],
+  '/models/$name': [`/models/${long}`, '/models/return-risk', '/models/none'],
+  '/experiments': ['/experiments'],
+  '/experiments/$name': [`/experiments/${long}`, '/experiments/Default'],
+  '/budgets': ['/budgets'],
+  '/events': ['', '?tab=dead-letters', '?tab=quarantine', '?tab=bridges', '?tab=webhooks', '?tab=groups'].map(
+    (search) => `/events${search}`,
+  ),
+  '/contracts': ['/contracts'],
+  '/contracts/$name': [`/contracts/${long}`],
+  '/features': ['/features'],
+  '/features/$name': ['/features/scores', '/features/none'],
+  '/datasets': ['/datasets'],
+  '/datasets/$name': ['/datasets/clients', '/datasets/unmade', '/datasets/none'],
+  '/lineage': ['/lineage', '/lineage?node=model:return-risk'],
+  '/change': [`/change?kind=workflow&name=${flow}`],
+  '/audit': ['/audit', '/audit?entry=5', '/no-such-page'],
+};
+
+interface Items {
+  items: { id: string }[];
+}
+
+/** What an address holds in brackets, by its name. */
+type Found = Readonly<Record<string, string>>;
+
+describeConsole('every page of the console, with hard names', ({ open, ask, send, apply }) => {
+  let found: Found;
+
+  beforeAll(async () => {
+    await fillConsole({ ask, send, apply });
+    const first = async (path: string) => {
+      const { items } = await vi.waitFor(
+        async () => {
+          const answer = await ask<Items>(path);
+          expect(answer.items).not.toHaveLength(0);
+          return answer;
+        },
+        { timeout: 20_000, interval: 200 },
+      );
+      return items[0]!.id;
+    };
+    found = {
+      failed: await first('/api/v1/runs?workflow=breaks&status=failed&limit=1'),
+      waiting: await first(`/api/v1/runs?workflow=${flow}&status=waiting&limit=1`),
+      task: await first(`/api/v1/tasks?queue=${long}&status=open&limit=1`),
+    };
+  });
+
+  it('is walked', () => {
+    const router = readFileSync(join(import.meta.dirname, '../console/src/router.tsx'), 'utf8');
+    const paths = [...router.matchAll(/^ {4}path: '(.+)',$/gm)].map(([, path]) => path);
+    expect(paths.toSorted()).toEqual(Object.keys(ADDRESSES).toSorted());
+  });
+
+  it.each(Object.entries(ADDRESSES))('%s fits in every look, and axe finds nothing', async (_, addresses) => {
+    const [first, ...others] = addresses.map((address) =>
+      address.replace(/\{(\w+)\}/, (_bracketed, name: string) => found[name]!),
+    );
+    const page = await open(first!);
+    expect(await faultsInAllLooks(page, drawn)).toEqual([]);
+    for (const other of others) {
+      await page.goto(new URL(other, page.url()).href);
+      expect(await faultsInAllLooks(page, drawn), other).toEqual([]);
+    }
+  });
+
+  it('a failed run says at which step, in the chart and in words', async () => {
+    const page = await open(`/runs/${found.failed}`);
+    const error = page.getByRole('region', { name: 'Why the run failed' });
+    await error.getByText('At the step “fails”.').waitFor();
+    await error.getByText(subject).waitFor();
+    await page.getByRole('group', { name: 'fails: failed' }).waitFor();
+  });
+
+  it('a step that waits for a person leads to its case', async () => {
+    const page = await open(`/runs/${found.waiting}`);
+    await page.getByRole('link', { name: 'Open the case in the inbox' }).click();
+    await page.waitForURL(/\/inbox\?task=tsk_/);
+  });
+
+  it('on a phone one searches, and Escape gives the page back', async () => {
+    const page = await open('/runs', { viewport: { width: 390, height: 844 } });
+    await page.getByRole('button', { name: 'Search or go to' }).click();
+    const search = page.getByRole('textbox', { name: 'Search or go to' });
+    await search.fill('audit');
+    await page.keyboard.press('Escape');
+    await search.waitFor({ state: 'hidden' });
+  });
+
+  it('an explanation is printed whole, black on white in the dark scheme too', async () => {
+    const page = await open(`/runs/${found.failed}`, { colorScheme: 'dark' });
+    await page.getByText('At the step “fails”.').waitFor();
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    expect(await page.getByRole('navigation', { name: 'Main' }).isVisible()).toBe(false);
+    const style = (of: string, name: string) =>
+      page.evaluate(`getComputedStyle(document.querySelector('${of}')).${name}`);
+    expect(await style('h1', 'color')).toBe('rgb(0, 0, 0)');
+    expect(await style('body', 'backgroundColor')).toBe('rgb(255, 255, 255)');
+  });
+});
+
+/** The page has its title, which says that what it shows was read, or what went wrong. */
+function drawn(page: Page): Promise<unknown> {
+  return page.getByRole('heading', { level: 1 }).or(page.getByRole('alert')).first().waitFor();
+}
