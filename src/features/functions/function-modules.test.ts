@@ -39,6 +39,23 @@ describe('functions of on-demand views', () => {
     ]);
   });
 
+  it('live in UTC, wherever the machine is', async () => {
+    const zone = process.env.TZ;
+    process.env.TZ = 'Asia/Kolkata';
+    try {
+      expect(new Date(0).getTimezoneOffset()).toBe(-330);
+      const code = `export const f = () => [new Date(0).getHours(), new Date(2026, 6, 1).getTime(), Date.parse('2026-07-01T00:00:00'),
+        new Date(0).getTimezoneOffset(), String(new Date(0))].join();`;
+      const july = Date.UTC(2026, 6, 1);
+      expect(await modulesWith().compute(source(code), ['f'], [row({})])).toEqual([
+        [`0,${july},${july},0,Thu Jan 01 1970 00:00:00 GMT+0000`],
+      ]);
+    } finally {
+      if (zone === undefined) delete process.env.TZ;
+      else process.env.TZ = zone;
+    }
+  });
+
   it.each([
     ['throws', `throw new Error('no ' + features.score)`, 'risk.ts: f: no 2 (row 2 of 2).'],
     ['reads the clock', 'return Date.now()', 'Date.now() would differ'],
@@ -78,7 +95,7 @@ describe('functions of on-demand views', () => {
     ],
     [
       'fill the memory',
-      'const all = []; for (;;) all.push(new Array(100000).fill(0))',
+      `const all = []; for (;;) all.push('x'.repeat(300_000 + all.length))`,
       { featureFunctionMs: 20_000, featureFunctionBytesMax: 2_000_000 },
       'featureFunctionBytesMax',
     ],

@@ -41,6 +41,18 @@ const PRELUDE = `((module) => {
   return [names, compute];
 })`;
 
+/**
+ * The interpreter asks this thread's `Date` for the zone of the machine. Here it is UTC: another machine, or the same one in summer, would compute other
+ * hours of the day.
+ */
+function liveInUtc(): void {
+  const dates = Date.prototype as unknown as Record<string, unknown>;
+  for (const part of ['Date', 'Day', 'FullYear', 'Hours', 'Milliseconds', 'Minutes', 'Month', 'Seconds'])
+    dates[`get${part}`] = dates[`getUTC${part}`];
+  dates.getTimezoneOffset = () => 0;
+}
+
+liveInUtc();
 const quickjs = await newQuickJSWASMModuleFromVariant(variant as unknown as QuickJSSyncVariant);
 const { code, file, rowMs, memoryBytesMax } = workerData as FunctionModule;
 
