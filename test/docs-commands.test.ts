@@ -49,7 +49,8 @@ async function faultsOf(command: string): Promise<string[]> {
   const own = await help([first]);
   const isGroup = /^Commands:$/m.test(own);
   const second = words[1] ?? '';
-  const isSub = isGroup && new RegExp(`^ {2}${second}(?: |$)`, 'm').test(own) && /^[a-z][a-z-]*$/.test(second);
+  const isSub =
+    isGroup && new RegExp(`^ {2}${second}(?: |$)`, 'm').test(own) && /^[a-z][a-z-]*$/.test(second);
   const text = isSub ? await help([first, second]) : own;
   const options = words.map((word) => /^--[a-z-]+/.exec(word)?.[0]).filter((word) => word !== undefined);
   return options.filter(
