@@ -1,6 +1,7 @@
 import { TypeError as CelTypeError, Environment, Optional, ParseError } from '@marcbachmann/cel-js';
 import { AiosError } from './errors.ts';
 import type { Json } from './json.ts';
+import { compileLinear } from './linear-regex.ts';
 
 /** A compiled CEL expression: called with the variables in scope, answers with a JSON value. */
 export interface Expression {
@@ -24,6 +25,32 @@ const LIST_FUNCTIONS: Record<string, (list: readonly unknown[]) => unknown> = {
   // [[1, 2], [3, 4]] → [[1, 3], [2, 4]]
   'transpose(list): list': transpose,
 };
+
+const PATTERNS_MAX = 1_000;
+const patterns = new Map<string, (text: string) => boolean>();
+
+/** In the place of the library's `matches`, which hands the pattern to JavaScript's engine: one filter of a reader would stop the process. */
+const MATCHES = 'matchesInLinearTime';
+
+function matches(text: string, pattern: string): boolean {
+  let test = patterns.get(pattern);
+  if (!test) {
+    test = compileLinear(pattern);
+    if (patterns.size >= PATTERNS_MAX) patterns.clear();
+    patterns.set(pattern, test);
+  }
+  return test(text);
+}
+
+/** Calls of `matches` as calls of ours: the library takes no second function of that name. */
+function useLinearMatches(node: unknown): void {
+  if (Array.isArray(node)) for (const each of node) useLinearMatches(each);
+  else if (node !== null && typeof node === 'object') {
+    const { op, args } = node as { op?: string; args?: unknown };
+    if (op === 'rcall' && Array.isArray(args) && args[0] === 'matches') args[0] = MATCHES;
+    useLinearMatches(args);
+  }
+}
 
 function sumOf(name: string, list: readonly unknown[]): number {
   let sum = 0;
@@ -61,11 +88,14 @@ function createEnvironment(): Environment {
   }
   for (const [signature, apply] of Object.entries(LIST_FUNCTIONS))
     environment.registerFunction(signature, apply);
+  environment.registerFunction(`string.${MATCHES}(string): bool`, matches);
   environment.registerOperator('double % double: double', (a: number, b: number) => a % b);
   return environment;
 }
 
 const environment = createEnvironment();
+/** A filter of a search is compiled here, too: what nobody asks again must not stay. */
+const COMPILED_MAX = 10_000;
 const compiled = new Map<string, Expression>();
 
 /**
@@ -80,6 +110,7 @@ export function compileExpression(source: string): Expression {
   let parsed: ReturnType<Environment['parse']>;
   try {
     parsed = environment.parse(source);
+    useLinearMatches(parsed.ast);
   } catch (error) {
     const detail =
       error instanceof ParseError || error instanceof CelTypeError ? error.message : String(error);
@@ -100,6 +131,7 @@ export function compileExpression(source: string): Expression {
     },
     { source },
   );
+  if (compiled.size >= COMPILED_MAX) compiled.clear();
   compiled.set(source, expression);
   return expression;
 }
