@@ -102,7 +102,10 @@ interface Options<Row extends LeasedPass> {
   readonly clock: Pick<Clock, 'now'>;
   /** What is thrown when one is to be canceled that has ended. */
   readonly endedCode: ErrorCode;
-  readonly limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passAttemptsMax'>;
+  readonly limits: Pick<
+    Limits,
+    'featureMaterializePollMs' | 'passLeaseMs' | 'passProgressMs' | 'passAttemptsMax'
+  >;
   readonly changes?: Changes | undefined;
   /** Passes that one process works on at a time. */
   readonly atOnce?: number;
@@ -113,8 +116,6 @@ interface Options<Row extends LeasedPass> {
   onError?: ((error: unknown) => void) | undefined;
 }
 
-/** How often the progress of a pass is written down, with its lease. */
-const TOLD_MS = 1_000;
 /** How long until the first look at a pass that somebody waits for, doubled with each, and the longest. */
 const LOOK_MS = 10;
 const LOOK_MS_MAX = 500;
@@ -247,7 +248,7 @@ export class LeasedPasses<Row extends LeasedPass> {
           (error: unknown) => this.#options.onError?.(error),
         );
       },
-      Math.min(limits.passLeaseMs / 3, TOLD_MS),
+      Math.min(limits.passLeaseMs / 3, limits.passProgressMs),
     );
     try {
       await work(pass, {

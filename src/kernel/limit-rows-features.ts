@@ -63,7 +63,11 @@ export const FEATURE_LIMITS = {
   offlineJobsMax: limit(2, 'such jobs at once in one process; others wait'),
   passLeaseMs: limit(
     15_000,
-    'how long a historical join of files, or a dataset that is made, stays with a process that died; renewed every third of it',
+    'how long a historical join of files, or a dataset that is made, stays with a process that died; renewed every third of it, or with its progress',
+  ),
+  passProgressMs: limit(
+    1_000,
+    'how often the rows of such work are written down for those who look at it: one update of one row',
   ),
   passAttemptsMax: limit(
     3,

@@ -103,6 +103,7 @@ type BuildLimits = Parameters<typeof DuckDb.open>[0]['limits'] &
     | 'datasetBuildsMax'
     | 'featureMaterializePollMs'
     | 'passLeaseMs'
+    | 'passProgressMs'
     | 'passAttemptsMax'
   >;
 

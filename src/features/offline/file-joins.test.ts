@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AiosError } from '../../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { featureMigrations } from '../migrations.ts';
@@ -20,14 +20,14 @@ describe('historical joins of files, as passes', () => {
   afterAll(() => database.close());
   beforeEach(() => database.db.query('delete from feature_joins'));
 
-  const open = (run: Run, passLeaseMs = 60_000, check: HistoricalFiles['check'] = () => {}) => {
+  const open = (run: Run, passLeaseMs = 60_000, check: HistoricalFiles['check'] = () => {}, more = {}) => {
     const { db, commit, limits } = database;
     return new FileJoins({
       db,
       commit,
       clock: { now: () => 5_000 },
       files: { check, run },
-      limits: { ...limits, passLeaseMs },
+      limits: { ...limits, passLeaseMs, ...more },
     });
   };
 
@@ -65,6 +65,30 @@ describe('historical joins of files, as passes', () => {
       endedAt: 5_000,
     });
     expect((await joins.list()).map(({ id }) => id).toSorted()).toEqual([first, second].toSorted());
+  });
+
+  it('say how far they are while they are under way, more often than their lease is renewed', async () => {
+    let end = () => {};
+    const under = new Promise<void>((done) => {
+      end = done;
+    });
+    const run: Run = async (_join, watch) => {
+      watch?.progress?.(3, 9);
+      await under;
+      return { rows: 9 };
+    };
+    const joins = open(run, 600_000, () => {}, { passProgressMs: 20 });
+    const id = await joins.start(JOIN, 'ann', []);
+    const working = joins.passes.step();
+    await vi.waitFor(
+      async () => expect(await joins.get(id)).toMatchObject({ status: 'running', rows: 3, total: 9 }),
+      {
+        timeout: 15_000,
+      },
+    );
+    end();
+    await working;
+    expect((await joins.get(id)).status).toBe('done');
   });
 
   it('that fail say why', async () => {

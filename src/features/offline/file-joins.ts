@@ -57,7 +57,7 @@ interface Dependencies {
   clock: Pick<Clock, 'now'>;
   files: Pick<HistoricalFiles, 'check' | 'run'>;
   changes?: Changes;
-  limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passAttemptsMax'>;
+  limits: Pick<Limits, 'featureMaterializePollMs' | 'passLeaseMs' | 'passProgressMs' | 'passAttemptsMax'>;
   onError?: (error: unknown) => void;
 }
 
