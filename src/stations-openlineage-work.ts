@@ -125,7 +125,7 @@ async function datasets(db: Queryable, bounds: Bounds): Promise<Work[]> {
   }));
 }
 
-/** Trainings of flows that ended since there is a sink, with the version that they made; one that failed is told as its run. */
+/** Trainings of flows, with the version that they made. One whose process died is under way until its run takes it up again, or ends. */
 async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<{
     key: string;
@@ -135,22 +135,27 @@ async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
     model: string | null;
     version: string | null;
     started_at: number;
-    ended_at: number;
+    state: Work['state'];
+    at: number;
     datasets: string[];
   }>(
-    `select t.key, t.trainer, t.run_id, t.started_at, t.ended_at, r.workflow,
-       t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
+    `with known as (
+       select t.key, t.trainer, t.run_id, t.started_at, r.workflow, t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
+         case when t.ended_at is not null then 'COMPLETE' when m.status = 'FAILED' then 'FAIL'
+           when r.id is null or r.status in ('completed', 'failed', 'canceled') then 'ABORT'
+           when m.status = 'RUNNING' then 'RUNNING' end as state,
+         coalesce(t.ended_at, to_timestamp(m.ended_ms / 1000.0), r.updated_at, t.started_at) as ended_at
+       from trainings t left join workflow_runs r on r.id = t.run_id left join training_runs m on m.id = t.training_run)
+     select key, trainer, run_id, started_at, workflow, model, version, state, case when state = 'RUNNING' then now() else ended_at end as at,
        array(select e.from_id from lineage_edges e where e.until is null and e.from_id like 'dataset:%'
-         and e.to_id = 'model:' || (t.result #>> '{version,name}') || '@' || (t.result #>> '{version,version}') order by 1) as datasets
-     from trainings t left join workflow_runs r on r.id = t.run_id
-     where t.ended_at >= ${SINCE}
-       and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = t.key and o.has_ended)
-     order by t.ended_at, t.key limit $1`,
+         and e.to_id = 'model:' || model || '@' || version order by 1) as datasets
+     from known where state is not null and (state = 'RUNNING' or ended_at >= ${SINCE})
+       and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = key and o.has_ended)
+     order by ended_at, key limit $1`,
     bounds,
   );
-  return rows.map(({ key, trainer, run_id, workflow, model, version, started_at, ended_at, datasets }) => ({
-    ...{ id: key, job: `train:${trainer}`, type: 'TRAINING', startedAt: started_at, at: ended_at },
-    state: 'COMPLETE',
+  return rows.map(({ key, trainer, run_id, workflow, model, version, started_at, state, at, datasets }) => ({
+    ...{ id: key, job: `train:${trainer}`, type: 'TRAINING', startedAt: started_at, state, at },
     ...(workflow !== null && { parent: { id: run_id, job: `workflow:${workflow}` } }),
     inputs: datasets.map((node) => ({ node })),
     outputs: model === null || version === null ? [] : [{ node: `model:${model}`, version }],

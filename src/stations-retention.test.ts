@@ -41,7 +41,8 @@ const ROWS = `
     values ('kept', 'w', 1, 1, 'completed', '{}', ${OLD}, ${OLD}, '[]');
   insert into trainings (key, run_id, step_key, trainer, training_run, host, started_at, ended_at)
     values ('run is gone', 'gone', 's', 't', 'r', 'h', ${OLD}, ${OLD}), ('run is there, stays', 'kept', 's', 't', 'r', 'h', ${OLD}, ${OLD}),
-      ('under way stays', 'gone', 's', 't', 'r', 'h', ${OLD}, null);
+      ('failed, of a run that is gone', 'gone', 's', 't', 'r', 'h', ${OLD}, null),
+      ('under way stays', 'kept', 's', 't', 'r', 'h', ${OLD}, null);
   insert into access_keys (id, name, hash, roles, created_by, training, revoked_at, expires_at)
     values ('revoked', 'k', '1', '{}', 'x', '{}', ${OLD}, now()), ('expired', 'k', '2', '{}', 'x', '{}', null, ${OLD}),
       ('young stays', 'k', '3', '{}', 'x', '{}', null, now()), ('of a person stays', 'k', '4', '{}', 'x', null, ${OLD}, ${OLD});
@@ -113,7 +114,7 @@ describe('records of work that is over', () => {
       'feature_joins 1',
       'feature_materializations 2',
       'dataset_builds 2',
-      'trainings 1',
+      'trainings 2',
       'access_keys 2',
       'workflow_bulks 1',
       'openlineage_told 2',

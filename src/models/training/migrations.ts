@@ -1,9 +1,9 @@
 import type { Migration } from '../../store/migrations.ts';
 
-/** Trainings by when they ended, once the run whose step asked for one is gone: until then a repetition of the step answers with its result. */
+/** Trainings by when they ended (one that failed, by when it began), once the run whose step asked for one is gone: until then a repetition of the step answers with its result. */
 export const trainingRecords = {
   table: 'trainings',
-  over: 'ended_at < $1 and not exists (select from workflow_runs r where r.id = run_id)',
+  over: 'coalesce(ended_at, started_at) < $1 and not exists (select from workflow_runs r where r.id = run_id)',
 };
 
 export const trainingMigrations: Migration[] = [
