@@ -223,8 +223,17 @@ describe('features', () => {
       { service: 'profile', entities: [{ customer: ['c'] }] },
       'features.invalid_key',
     ],
-  ])('refuse %s', async (_, request, code) => {
-    await expect((await features.start()).store.online(request as never)).rejects.toMatchObject({ code });
+    [
+      'a request without a value that a derived feature takes from it',
+      { service: 'profile', entities: [{ customer: 'c' }] },
+      'features.missing_request',
+      'The feature days needs “request_at”, which no view of the service has: send it in “request”.',
+    ],
+  ])('refuse %s', async (_, request, code, message = expect.any(String)) => {
+    await expect((await features.start()).store.online(request as never)).rejects.toMatchObject({
+      code,
+      message,
+    });
   });
 });
 

@@ -91,7 +91,7 @@ export function compileService(
   const code = views.onDemand.flatMap((view) => codeOf(view, views, functions.modules));
   const derived = Object.entries(body.derived ?? {}).map(([name, source]) => ({
     name,
-    expression: compileExpression(source),
+    expression: derivedFrom(name, source),
   }));
   const known = [...slots.keys(), ...computedNames(views), ...derived.map(({ name }) => name)];
   const names = body.features ?? known;
@@ -245,6 +245,23 @@ function codeOf(
 function ofExpression(source: string): Compute {
   const expression = compileExpression(source);
   return (scope, request, nowMs) => expression(Object.assign(scope, request, { now: nowMs })) as FeatureValue;
+}
+
+const UNKNOWN_VARIABLE = /^.*Unknown variable: (\w+)/;
+
+/** What no view of the service has comes with the request: whoever left it out is told so, not what CEL makes of it. */
+function derivedFrom(name: string, source: string): (scope: Scope) => unknown {
+  const expression = compileExpression(source);
+  return (scope) => {
+    try {
+      return expression(scope);
+    } catch (error) {
+      const missing = error instanceof AiosError ? UNKNOWN_VARIABLE.exec(error.message)?.[1] : undefined;
+      if (missing === undefined) throw error;
+      const detail = `The feature ${name} needs “${missing}”, which no view of the service has: send it in “request”.`;
+      throw new AiosError('features.missing_request', { detail, cause: error });
+    }
+  };
 }
 
 function ofFunction(label: string, name: string, functions: FeatureFunctions): Compute {

@@ -80,7 +80,7 @@ export const FEATURE_ERRORS = {
   'features.missing_request': row(
     422,
     'A computed feature needs a value of the request',
-    'Send every value that the on-demand view declares in its “request” (null where there is none).',
+    'Send it in “request” (null where there is none): an on-demand view declares what it needs, a derived feature names it.',
   ),
   'features.unknown_function': row(
     422,
