@@ -73,17 +73,21 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     expect(paths.toSorted()).toEqual(Object.keys(ADDRESSES).toSorted());
   });
 
-  it.each(Object.entries(ADDRESSES))('%s fits in every look, and axe finds nothing', async (_, addresses) => {
-    const [first, ...others] = addresses.map((address) =>
-      address.replace(/\{(\w+)\}/, (_bracketed, name: string) => found[name]!),
-    );
-    const page = await open(first!);
-    expect(await faultsInAllLooks(page, drawn)).toEqual([]);
-    for (const other of others) {
-      await page.goto(new URL(other, page.url()).href);
-      expect(await faultsInAllLooks(page, drawn), other).toEqual([]);
-    }
-  });
+  it.each(Object.entries(ADDRESSES))(
+    '%s fits in every look, and axe finds nothing',
+    async (_, addresses) => {
+      const [first, ...others] = addresses.map((address) =>
+        address.replace(/\{(\w+)\}/, (_bracketed, name: string) => found[name]!),
+      );
+      const page = await open(first!);
+      expect(await faultsInAllLooks(page, drawn)).toEqual([]);
+      for (const other of others) {
+        await page.goto(new URL(other, page.url()).href);
+        expect(await faultsInAllLooks(page, drawn), other).toEqual([]);
+      }
+    },
+    180_000,
+  ); // a route has up to six addresses of four looks each
 
   it('a failed run says at which step, in the chart and in words', async () => {
     const page = await open(`/runs/${found.failed}`);
@@ -97,6 +101,20 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     const page = await open(`/runs/${found.waiting}`);
     await page.getByRole('link', { name: 'Open the case in the inbox' }).click();
     await page.waitForURL(/\/inbox\?task=tsk_/);
+  });
+
+  it('dead letters are dismissed after a question that says what follows', async () => {
+    const page = await open('/events?tab=dead-letters');
+    await page.getByRole('checkbox', { name: /-b-1$/ }).check();
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    const question = page.getByRole('dialog', { name: 'Dismiss 1 of them?' });
+    await question.getByText('what they would have started does not happen').waitFor();
+    await page.keyboard.press('Escape');
+    await question.waitFor({ state: 'hidden' });
+    expect(await page.getByRole('checkbox', { name: /-b-1$/ }).isChecked()).toBe(true);
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await question.getByRole('button', { name: 'Dismiss them' }).click();
+    await page.getByRole('checkbox', { name: /-b-1$/ }).waitFor({ state: 'detached' });
   });
 
   it('on a phone one searches, and Escape gives the page back', async () => {

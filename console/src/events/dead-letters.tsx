@@ -1,4 +1,5 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconMailOff, IconRefresh } from '@tabler/icons-react';
 import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -7,6 +8,7 @@ import { deadLettersQuery, meQuery } from '../api/queries.ts';
 import { act, type Problem } from '../api/request.ts';
 import type { Page } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { Dialog } from '../display/overlay.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -86,6 +88,7 @@ function firstLine(text: string | undefined): string | undefined {
 function ReplayBar({ ids, onDone }: { ids: string[]; onDone: () => void }) {
   const me = useQuery(meQuery);
   const queries = useQueryClient();
+  const [asking, question] = useDisclosure(false);
   const read = () => queries.invalidateQueries({ queryKey: deadLettersQuery.queryKey });
   const replay = useMutation({
     mutationFn: () => act<Replayed>('POST', '/api/v1/dead-letters/replay', { ids }),
@@ -126,7 +129,7 @@ function ReplayBar({ ids, onDone }: { ids: string[]; onDone: () => void }) {
           variant="default"
           disabled={ids.length === 0}
           loading={dismiss.isPending}
-          onClick={() => dismiss.mutate()}
+          onClick={question.open}
         >
           Dismiss
         </Button>
@@ -135,7 +138,47 @@ function ReplayBar({ ids, onDone }: { ids: string[]; onDone: () => void }) {
           command={{ method: 'POST', path: '/api/v1/dead-letters/replay', body: { ids } }}
         />
       </Group>
+      <DismissQuestion
+        opened={asking}
+        onClose={question.close}
+        count={ids.length}
+        onDismiss={() => dismiss.mutate()}
+      />
       {error && <ProblemView error={error} />}
     </Stack>
+  );
+}
+
+interface DismissQuestionProps {
+  opened: boolean;
+  onClose: () => void;
+  count: number;
+  onDismiss: () => void;
+}
+
+function DismissQuestion({ opened, onClose, count, onDismiss }: DismissQuestionProps) {
+  return (
+    <Dialog opened={opened} onClose={onClose} title={`Dismiss ${count} of them?`}>
+      <Stack>
+        <Text size="sm">
+          Their consumer group is not handed them any more, so what they would have started does not happen.
+          They stay in the log of events.
+        </Text>
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Keep them
+          </Button>
+          <Button
+            color="red.8"
+            onClick={() => {
+              onClose();
+              onDismiss();
+            }}
+          >
+            Dismiss them
+          </Button>
+        </Group>
+      </Stack>
+    </Dialog>
   );
 }
