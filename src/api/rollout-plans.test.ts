@@ -34,5 +34,8 @@ it('a guard of a rollout that is null is off, and one of 0 allows nothing: neith
   expect(await start(none)).toEqual(none);
   expect(await start({ errorRateMax: 1.5 })).toBe('refused');
   expect(await start({ latencyRatioMax: 0.5 })).toBe('refused');
+  // A body is taken as it says it is; text becomes a number only where all is text, in an address.
+  expect(await start({ samplesMin: '50' })).toBe('refused');
+  expect(await start({ samplesMin: null })).toBe('refused');
   await server.close();
 });

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import staticPlugin from '@fastify/static';
 import swaggerPlugin from '@fastify/swagger';
+import { Ajv } from 'ajv';
+import formatsPlugin from 'ajv-formats';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -70,6 +72,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
       },
     },
   });
+  keepBodies(server);
   readJsonBodies(server, 'application/json', options);
   answerProblems(server, limits, options.onFault);
   traceRequests(server);
@@ -155,4 +158,14 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
       return reply.sendFile('index.html');
     });
   });
+}
+
+/** What is in an address is text and becomes what its schema says; JSON says itself what it is: null is no 0, and "5" no number. */
+function keepBodies(server: FastifyInstance): void {
+  const options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false } as const;
+  const [ofBodies, ofText] = [new Ajv(options), new Ajv({ ...options, coerceTypes: true })];
+  for (const ajv of [ofBodies, ofText]) (formatsPlugin as unknown as (ajv: Ajv) => void)(ajv);
+  server.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === 'body' ? ofBodies : ofText).compile(schema as object),
+  );
 }
