@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import type { JsonObject } from '../kernel/json.ts';
 import { pythonEnvironment, runPython } from '../testing/python.ts';
 import { type CompatibilityMode, compatibilityFindings, isSameMeaning } from './compatibility.ts';
+import { SchemaDocument } from './inclusion/node.ts';
 
 interface Case {
   name: string;
@@ -52,6 +53,20 @@ describe('compatibility by meaning', () => {
         isCertain: true,
       },
     ]);
+  });
+
+  it.each([
+    // 2^50 steps of JavaScript's engine: who may read may have any schema assessed.
+    ['^(a+)+$', `${'a'.repeat(50)}!`, 'refused'],
+    ['^(a+)+!?$', `${'a'.repeat(50)}!`, 'fits'],
+    // Of these RE2 says something else than ECMA-262, or nothing.
+    ['^\\S+$', 'a\u00a0b', 'cannot be told'],
+    ['^(?=a)', 'a', 'cannot be told'],
+    ['^[[:alpha:]]$', 'a', 'cannot be told'],
+  ])('whether a value fits %s on %j: %s', (pattern, value, wanted) => {
+    const { root } = new SchemaDocument({ type: 'string', pattern });
+    const told = { true: 'fits', false: 'refused', undefined: 'cannot be told' } as const;
+    expect(told[`${root.document.accepts(root, value)}`]).toBe(wanted);
   });
 
   it('takes open objects at their word when the content model says so, as Confluent does', () => {

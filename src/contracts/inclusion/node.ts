@@ -2,6 +2,7 @@ import { Ajv2020, MissingRefError, type ValidateFunction } from 'ajv/dist/2020.j
 import formatsPlugin from 'ajv-formats';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer, unescapePointer } from '../../kernel/schema.ts';
+import { boundedPatterns } from './pattern.ts';
 
 export type Schema = JsonObject | boolean;
 
@@ -67,12 +68,12 @@ export class SchemaDocument {
     return typeof value === 'boolean' || isObject(value) ? this.#node(value, pointer) : undefined;
   }
 
-  /** Whether a value fits, by ajv; nothing where that cannot be told, as where a reference leads elsewhere. */
+  /** Whether a value fits, by ajv; nothing where that cannot be told, as where a reference leads elsewhere or a pattern is not linear. */
   accepts(node: SchemaNode, value: Json): boolean | undefined {
     try {
       return this.#validator(node)?.(value) as boolean | undefined;
     } catch {
-      return undefined; // ajv 8 makes code that throws of some schemas with `if` beside `patternProperties`
+      return undefined; // a pattern that cannot be told; and ajv 8 makes code that throws of some schemas with `if` beside `patternProperties`
     }
   }
 
@@ -103,7 +104,12 @@ export class SchemaDocument {
 
   #compile(node: SchemaNode): ValidateFunction {
     if (!this.#ajv) {
-      this.#ajv = new Ajv2020({ strict: false, validateSchema: false, logger: false });
+      this.#ajv = new Ajv2020({
+        strict: false,
+        validateSchema: false,
+        logger: false,
+        code: { regExp: boundedPatterns },
+      });
       (formatsPlugin as unknown as (ajv: Ajv2020) => void)(this.#ajv);
       const { schema } = this.root;
       this.#ajv.addSchema(isObject(schema) ? { ...schema, $id: this.#id } : schema, this.#id);
