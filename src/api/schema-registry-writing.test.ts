@@ -108,7 +108,7 @@ describe('registering schemas as Confluent’s clients do', () => {
     expect(await ask('GET', '/subjects?subjectPrefix=:*:prefixed.')).toEqual(expected);
   });
 
-  it('finds an id in one question, however many contracts there are, and then in none', async () => {
+  it('finds an id in one question, however many contracts there are', async () => {
     const [, { id }] = await register('prefixed.three', number);
     const { db } = database;
     const asked: string[] = [];
@@ -118,13 +118,10 @@ describe('registering schemas as Confluent’s clients do', () => {
       return query.call(db, text, values) as never;
     };
     try {
-      for (const expected of [1, 0]) {
-        asked.length = 0;
-        expect((await ask('GET', `/schemas/ids/${id}`))[0]).toBe(200);
-        expect(asked.filter((text) => text.startsWith('select distinct name'))).toHaveLength(expected);
-        // The versions of the one that was found: definitions, deprecations, the default mode.
-        expect(asked.filter((text) => /from (definitions |contract_)/.test(text))).toHaveLength(3 + expected);
-      }
+      expect((await ask('GET', `/schemas/ids/${id}`))[0]).toBe(200);
+      expect(asked.filter((text) => text.includes('from contract_schema_ids'))).toHaveLength(1);
+      // The versions of the one that was found: definitions, deprecations, the default mode.
+      expect(asked.filter((text) => /from (definitions |contract_)/.test(text))).toHaveLength(4);
     } finally {
       db.query = query;
     }
