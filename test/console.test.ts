@@ -269,7 +269,7 @@ do: [ { done: { set: { done: true } } } ]
     await page.getByText(/^The log holds: /).waitFor();
     await page.getByRole('button', { name: 'Verify in this browser' }).click();
     await page.getByText('Nothing was changed since').waitFor();
-    await page.route('**/api/v1/audit/tile/entries/000*', async (route) => {
+    await page.route('**/api/v1/audit/tile/entries/000**', async (route) => {
       const body = Buffer.from(await (await route.fetch()).body());
       body[40] = body[40]! ^ 1;
       await route.fulfill({ body, contentType: 'application/octet-stream' });

@@ -61,16 +61,6 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
-    ajv: {
-      customOptions: {
-        coerceTypes: true,
-        removeAdditional: false,
-        useDefaults: true,
-        allErrors: true,
-        verbose: true, // a fault knows its schema: what is known there is told
-        strict: false,
-      },
-    },
   });
   keepBodies(server);
   readJsonBodies(server, 'application/json', options);
@@ -162,7 +152,13 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
 
 /** What is in an address is text and becomes what its schema says; JSON says itself what it is: null is no 0, and "5" no number. */
 function keepBodies(server: FastifyInstance): void {
-  const options = { removeAdditional: false, useDefaults: true, allErrors: true, strict: false } as const;
+  const options = {
+    removeAdditional: false,
+    useDefaults: true,
+    allErrors: true,
+    verbose: true, // a fault knows its schema: what is known there is told
+    strict: false,
+  } as const;
   const [ofBodies, ofText] = [new Ajv(options), new Ajv({ ...options, coerceTypes: true })];
   for (const ajv of [ofBodies, ofText]) (formatsPlugin as unknown as (ajv: Ajv) => void)(ajv);
   server.setValidatorCompiler(({ schema, httpPart }) =>
