@@ -1,6 +1,6 @@
 import { destinationOf } from '../../kernel/destination.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { auditOf, type CallTarget, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { type CallTarget, ENDPOINT, endpointOf, readingAndActing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 import { rpc } from './rpc.ts';
@@ -74,34 +74,17 @@ export function a2aPrimitives(
     };
     return rpc(stepKey, () => a2a.call({ ...request, idempotencyKey, signal }));
   };
-  const shared = { version: 1, inputSchema: INPUT };
-  return [
-    outgoing(
-      secrets,
-      {
-        ...shared,
-        name: 'a2a-read',
-        kind: 'costly',
-        run: async (input, context) => ({ output: await call(input, context) }),
-      },
-      targetOf,
-    ),
-    outgoing(
-      secrets,
-      {
-        ...shared,
-        name: 'a2a',
-        kind: 'effect',
-        async run(input, context) {
-          const output = await call(input, context);
-          const { origin, pathname } = new URL(agentOf(input).uri);
-          const entry = auditOf(audit, context, `a2a.${String(input.method)}`, { agent: origin + pathname });
-          return { output, writes: [entry] };
-        },
-      },
-      targetOf,
-    ),
-  ];
+  return readingAndActing<Json>(secrets, audit, {
+    name: 'a2a',
+    inputSchema: INPUT,
+    call,
+    outputOf: (answer) => answer,
+    actionOf: (input) => {
+      const { origin, pathname } = new URL(agentOf(input).uri);
+      return { action: `a2a.${String(input.method)}`, payload: { agent: origin + pathname } };
+    },
+    targetOf,
+  });
 }
 
 function targetOf(input: JsonObject): CallTarget {

@@ -1,6 +1,6 @@
 import { destinationOf } from '../../kernel/destination.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { AUTHENTICATION, auditOf, type CallTarget, fixedOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { AUTHENTICATION, type CallTarget, fixedOf, readingAndActing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -67,37 +67,18 @@ export function grpcPrimitives(
       signal,
     });
   };
-  const shared = { version: 1, inputSchema: INPUT };
-  return [
-    outgoing(
-      secrets,
-      {
-        ...shared,
-        name: 'grpc-read',
-        kind: 'costly',
-        run: async (input, context) => ({ output: await call(input, context) }),
-      },
-      targetOf,
-    ),
-    outgoing(
-      secrets,
-      {
-        ...shared,
-        name: 'grpc',
-        kind: 'effect',
-        async run(input, context) {
-          const output = await call(input, context);
-          const { host, port = null } = input.service as JsonObject;
-          const { path } = fixedOf(input).operation!;
-          return {
-            output,
-            writes: [auditOf(audit, context, 'grpc.call', { host: host!, port, path: path! })],
-          };
-        },
-      },
-      targetOf,
-    ),
-  ];
+  return readingAndActing<Json>(secrets, audit, {
+    name: 'grpc',
+    inputSchema: INPUT,
+    call,
+    outputOf: (answer) => answer,
+    actionOf: (input) => {
+      const { host, port = null } = input.service as JsonObject;
+      const { path } = fixedOf(input).operation!;
+      return { action: 'grpc.call', payload: { host: host!, port, path: path! } };
+    },
+    targetOf,
+  });
 }
 
 function targetOf({ service }: JsonObject): CallTarget {

@@ -1,7 +1,7 @@
 import { destinationOf } from '../../kernel/destination.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { auditOf, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { ENDPOINT, endpointOf, readingAndActing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 
@@ -69,33 +69,23 @@ export function httpPrimitives(
     const answer = await http.call({ ...request, idempotencyKey, signal });
     return { request, answer, output: httpOutput(String(output), request, answer) };
   };
-  const reading: CallPrimitive = {
-    name: 'http-read',
-    version: 1,
-    kind: 'costly',
-    inputSchema: INPUT,
-    run: async (input, context) => ({ output: (await run(input, context)).output }),
-  };
-  const acting: CallPrimitive = {
+  return readingAndActing(secrets, audit, {
     name: 'http',
-    version: 1,
-    kind: 'effect',
     inputSchema: INPUT,
-    async run(input, context) {
-      const { request, answer, output } = await run(input, context);
+    call: run,
+    outputOf: ({ output }) => output,
+    actionOf: (_, { request, answer }) => {
       const { origin, pathname } = new URL(answer.url);
-      const entry = auditOf(audit, context, `http.${request.method.toLowerCase()}`, {
-        url: origin + pathname,
-        status: answer.status,
-      });
-      return { output, writes: [entry] };
+      return {
+        action: `http.${request.method.toLowerCase()}`,
+        payload: { url: origin + pathname, status: answer.status },
+      };
     },
-  };
-  const targetOf = ({ endpoint }: JsonObject) => ({
-    to: destinationOf(endpointOf(endpoint).uri),
-    policyAt: '/endpoint/authentication',
+    targetOf: ({ endpoint }) => ({
+      to: destinationOf(endpointOf(endpoint).uri),
+      policyAt: '/endpoint/authentication',
+    }),
   });
-  return [outgoing(secrets, reading, targetOf), outgoing(secrets, acting, targetOf)];
 }
 
 type Answer = Awaited<ReturnType<HttpPort['call']>>;

@@ -1,7 +1,7 @@
 import { destinationOf } from '../../kernel/destination.ts';
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import { auditOf, type CallTarget, ENDPOINT, endpointOf, outgoing, type SecretsPort } from './outgoing.ts';
+import { type CallTarget, ENDPOINT, endpointOf, readingAndActing, type SecretsPort } from './outgoing.ts';
 import type { CallPrimitive, StepContext } from './primitive.ts';
 import type { AuditPort } from './records.ts';
 import { rpc } from './rpc.ts';
@@ -104,39 +104,23 @@ export function mcpPrimitives(
       }),
     );
   };
-  const pair = (suffix: string, schema: JsonObject): CallPrimitive[] => [
-    outgoing(
-      secrets,
-      {
-        name: `mcp${suffix}-read`,
-        version: 1,
-        kind: 'costly',
-        inputSchema: schema,
-        run: async (input, context) => ({ output: await call(input, context) }),
+  const pair = (suffix: string, schema: JsonObject) =>
+    readingAndActing<Json>(secrets, audit, {
+      name: `mcp${suffix}`,
+      inputSchema: schema,
+      call,
+      outputOf: (answer) => answer,
+      actionOf: (input, answer) => {
+        const { name = null } = (input.parameters ?? {}) as JsonObject;
+        const payload = {
+          tool: name,
+          server: serverOf(input.transport as JsonObject),
+          isError: (answer as JsonObject).isError === true,
+        };
+        return { action: 'mcp.tools/call', payload };
       },
       targetOf,
-    ),
-    outgoing(
-      secrets,
-      {
-        name: `mcp${suffix}`,
-        version: 1,
-        kind: 'effect',
-        inputSchema: schema,
-        async run(input, context) {
-          const output = await call(input, context);
-          const { name = null } = (input.parameters ?? {}) as JsonObject;
-          const entry = auditOf(audit, context, 'mcp.tools/call', {
-            tool: name,
-            server: serverOf(input.transport as JsonObject),
-            isError: (output as JsonObject).isError === true,
-          });
-          return { output, writes: [entry] };
-        },
-      },
-      targetOf,
-    ),
-  ];
+    });
   return [
     ...pair('', inputSchema({ http: HTTP })),
     ...(commands.length > 0 ? pair('-stdio', inputSchema({ stdio: STDIO(commands) })) : []),

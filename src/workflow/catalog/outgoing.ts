@@ -167,6 +167,49 @@ export function outgoing(
   };
 }
 
+/** A call that can be made to read or to act. */
+interface OutgoingCall<Answer> {
+  /** Of the primitive that acts; the one that reads is `<name>-read`. */
+  readonly name: string;
+  readonly inputSchema: JsonObject;
+  readonly call: (input: JsonObject, context: StepContext) => Promise<Answer>;
+  readonly outputOf: (answer: Answer) => Json;
+  /** What the audit log says of a call that acted. */
+  readonly actionOf: (input: JsonObject, answer: Answer) => { action: string; payload: JsonObject };
+  readonly targetOf: (input: JsonObject) => CallTarget;
+}
+
+/**
+ * The two primitives of a call: reading is repeated after a crash, acting is behind a barrier and in the audit log.
+ *
+ * @example readingAndActing(secrets, audit, { name: 'http', inputSchema, call, outputOf, actionOf, targetOf })
+ */
+export function readingAndActing<Answer>(
+  secrets: SecretsPort,
+  audit: AuditPort,
+  { name, inputSchema, call, outputOf, actionOf, targetOf }: OutgoingCall<Answer>,
+): [CallPrimitive, CallPrimitive] {
+  const reading: CallPrimitive = {
+    name: `${name}-read`,
+    version: 1,
+    kind: 'costly',
+    inputSchema,
+    run: async (input, context) => ({ output: outputOf(await call(input, context)) }),
+  };
+  const acting: CallPrimitive = {
+    name,
+    version: 1,
+    kind: 'effect',
+    inputSchema,
+    async run(input, context) {
+      const answer = await call(input, context);
+      const { action, payload } = actionOf(input, answer);
+      return { output: outputOf(answer), writes: [auditOf(audit, context, action, payload)] };
+    },
+  };
+  return [outgoing(secrets, reading, targetOf), outgoing(secrets, acting, targetOf)];
+}
+
 /** Messages that are taken while they come are no output: what was filled in is taken out of each. */
 function withoutInSink(input: JsonObject, values: readonly string[]): JsonObject {
   const { sink, ...fixed } = fixedOf(input);
