@@ -23,6 +23,9 @@ interface Example {
   startStream(app: App): Promise<{ notice: string; stop(): Promise<void> }>;
 }
 
+// A reader that has gone (a closed terminal, `| head`) ends no server: unheard, the error would stop it with its database left behind.
+process.stderr.on('error', () => {});
+process.stdout.on('error', () => process.exit());
 process.exitCode = await runCli(process.argv.slice(2), start, {
   testFlows: async (files) => (await import('./workflow/engine/flow-tests.ts')).testFlows(files),
 });
@@ -49,7 +52,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     if (ended.signal.aborted) process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain
     ended.abort();
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   const { dataDir } = settings;
   const closers: (() => Promise<void>)[] = [];
   try {
