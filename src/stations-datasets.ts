@@ -67,7 +67,7 @@ export function createDatasets(
         before = page.nextCursor;
       }
     },
-    countEvents: (type) => countEvents(db, type),
+    countEvents: (type) => countEvents(db, [type]),
     onError: (error) => logger.warn('A dataset waits', error),
   });
   return { datasets, datasetBuilds };

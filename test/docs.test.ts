@@ -30,7 +30,7 @@ describe('the tables in docs/', () => {
     const created = [
       ...code(/under-test/).matchAll(/\bcreate (?:unlogged )?table (?:if not exists )?([a-z_]+)\b/g),
     ];
-    // Segments of the log have names of their own (`events_7`).
+    // Segments of the log have names of their own (`event_batches_7`).
     const tables = new Set(created.map((match) => match[1] as string).filter((name) => !name.endsWith('_')));
     expect(tableNames('docs/storage.md').sort()).toEqual([...tables].sort());
   });

@@ -54,7 +54,7 @@ describe('producers of events before a database that stands still', () => {
     const blocker = new pg.Client(database.target);
     await blocker.connect();
     await blocker.query('begin');
-    await blocker.query('select from event_partitions for update');
+    await blocker.query('select from event_head for update');
     const posted = Array.from({ length: 120 }, async (_, n) => {
       const response = await post(`b${n}`);
       return {
@@ -97,7 +97,7 @@ describe('producers of events before a database that stands still', () => {
     const blocker = new pg.Client(database.target);
     await blocker.connect();
     await blocker.query('begin');
-    await blocker.query('select from event_partitions for update');
+    await blocker.query('select from event_head for update');
     const held = Array.from({ length: 49 }, (_, n) => post(`h${n}`));
     await sleep(200);
     const client = new AiosClient({ baseUrl: url, key: api.keys.operator, retriesMax: 20 });

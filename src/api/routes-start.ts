@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import type { Appended } from '../events/append.ts';
 import { parseEvents } from '../events/cloudevents-http.ts';
+import type { Appended } from '../events/head.ts';
 import type { EventLog } from '../events/log.ts';
 import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';

@@ -5,10 +5,10 @@ import type { LoggedEvent, LogPosition } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import type { Appended } from './append.ts';
 import { EventConsumers } from './consumers.ts';
 import { buryEvent } from './dead-letters.ts';
 import { event } from './event-under-test.ts';
+import type { Appended } from './head.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 

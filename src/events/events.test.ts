@@ -4,10 +4,11 @@ import { systemClock } from '../kernel/clock.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import type { Appended } from './append.ts';
 import { event } from './event-under-test.ts';
+import type { Appended } from './head.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
+import { openFirst, roll } from './retention/segments.ts';
 
 describe('the event log', () => {
   let database: TestDatabase;
@@ -55,8 +56,8 @@ describe('the event log', () => {
     const outcomes = async (...events: CloudEvent[]) =>
       (await fresh.append(events)).map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
     const [first] = await outcomes(event('old'));
-    await one.db.query('create table event_keys_2 partition of event_keys for values in (2)');
-    await one.db.query('update event_partitions set generation = 2');
+    await openFirst(one.db, 0);
+    await one.db.transaction((tx) => roll(tx, 'keys', 1, 0));
     const batch = Array.from({ length: 1200 }, (_, n) => event(`n${n}`));
     const places = await outcomes(...batch.slice(0, 700), event('old'), ...batch.slice(700));
     expect(places[700]).toEqual({ ...first, duplicate: true });

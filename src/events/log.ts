@@ -5,10 +5,13 @@ import { AiosError } from '../kernel/errors.ts';
 import { instantMs } from '../kernel/instant.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import { type Committer, type Lane, type Plan, type Write, write } from '../store/group-commit.ts';
-import { type Appended, appendAll, appendFresh, type EventItem, writeAll } from './append.ts';
+import { type Committer, type Lane, type Write, write } from '../store/group-commit.ts';
+import { BATCH_COUNT_MAX, type BatchRow, type EventItem, eventsOf } from './batches.ts';
+import { type Appended, LogHead } from './head.ts';
+import { KEY_BYTES } from './key-index.ts';
+import { indexKeys } from './keys.ts';
 import { PARTITIONS } from './partitions.ts';
-import { type EventFilter, type EventPage, type EventRow, fromRow, searchEvents } from './search.ts';
+import { type EventFilter, type EventPage, searchEvents } from './search.ts';
 import { Tail } from './tail.ts';
 
 interface Dependencies {
@@ -20,8 +23,6 @@ interface Dependencies {
 
 /** Events of one commit at most: a failure makes as many commits of their own. */
 const CHUNK = 500;
-/** How long duplicates are expected after one. */
-const CAREFUL_FLUSHES = 64;
 
 /**
  * The append-only log of CloudEvents: unique by (source, id), in order per partition key, durable when `append` resolves.
@@ -35,8 +36,9 @@ export class EventLog {
   readonly #scanMax: number;
   readonly #lane: Lane<EventItem, Appended>;
   readonly #tail: Tail;
-  /** For so many flushes the keys are looked up first: duplicates have come lately. */
-  #careful = 0;
+  readonly #head = new LogHead();
+  readonly #keysMax: number;
+  #isIndexing = false;
   readonly #listeners = new Set<(events: readonly LoggedEvent[]) => void>();
 
   constructor({ db, commit, clock, limits }: Dependencies) {
@@ -44,12 +46,13 @@ export class EventLog {
     this.#commit = commit;
     this.#clock = clock;
     this.#scanMax = limits.eventScanMax;
+    this.#keysMax = limits.eventKeysRecentMax;
     this.#tail = new Tail(PARTITIONS, limits.eventTailCountMax);
     this.#lane = {
       name: 'events',
       order: 30,
-      plan: (items) => this.#plan(items),
-      write: writeAll,
+      plan: (items) => this.#head.plan(items),
+      write: (tx, items) => this.#head.write(tx, items),
       committed: (items, places) => this.#committed(items, places),
     };
   }
@@ -109,14 +112,15 @@ export class EventLog {
   ): Promise<LoggedEvent[]> {
     const known = this.#tail.from(partition, offset, countMax);
     if (known) return known;
-    const rows = await tx.query<EventRow>(
+    const rows = await tx.query<BatchRow>(
       // Segments that end before the offset are left out when the plan starts, whatever their number.
-      `select partition, log_offset, recorded_at, event from events where partition = $1 and log_offset >= $2
+      `select partition, first_offset, recorded_at, events from event_batches
+       where partition = $1 and first_offset > $2::bigint - ${BATCH_COUNT_MAX} and first_offset < $3 and first_offset + count > $2
          and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and ends[$1::int + 1] <= $2)
-       order by log_offset limit $3`,
-      [partition, offset, countMax],
+       order by first_offset`,
+      [partition, offset, offset + countMax],
     );
-    return rows.map(fromRow);
+    return eventsOf(rows, offset, offset + countMax);
   }
 
   /** The next offset of every partition. */
@@ -136,32 +140,35 @@ export class EventLog {
     return searchEvents(this.#db, filter, this.#scanMax);
   }
 
-  #plan(items: readonly EventItem[]): Plan<Appended> {
-    if (this.#careful === 0) return appendFresh(items) ?? appendAll(items);
-    this.#careful--;
-    return appendAll(items);
-  }
-
   #committed(items: readonly EventItem[], places: readonly Appended[]): void {
+    const recordedAtMs = this.#head.committed(items);
     const logged: LoggedEvent[] = [];
-    for (const [index, { event, recordedAtMs }] of items.entries()) {
+    for (const [index, { event }] of items.entries()) {
       const { partition, offset, duplicate } = places[index]!;
-      if (duplicate) this.#careful = CAREFUL_FLUSHES;
-      else logged.push({ partition, offset, event, timeMs: instantMs(event.time), recordedAtMs });
+      if (!duplicate) logged.push({ partition, offset, event, timeMs: instantMs(event.time), recordedAtMs });
     }
     for (const event of logged) this.#tail.add(event);
-    if (logged.length === 0) return;
-    for (const listener of this.#listeners) listener(logged);
+    if (logged.length > 0) for (const listener of this.#listeners) listener(logged);
+    if (this.#head.keyCount > this.#keysMax && !this.#isIndexing) this.#indexKeys();
+  }
+
+  /** Beside the appends. Where it fails, which is no fault of theirs, the next one tries again. */
+  #indexKeys(): void {
+    this.#isIndexing = true;
+    indexKeys(this.#db, this.#keysMax / 2)
+      .catch(() => {})
+      .finally(() => {
+        this.#isIndexing = false;
+      });
   }
 }
 
 function placeOf(event: CloudEvent): { key: string; partition: number } {
-  const key = hash('sha256', `${event.source}\0${event.id}`, 'hex').slice(0, 32);
+  const key = hash('sha256', `${event.source}\0${event.id}`, 'binary').slice(0, KEY_BYTES);
   const partitionKey = event.partitionkey ?? event.subject ?? undefined;
   return {
     key,
-    partition:
-      (partitionKey === undefined ? Number.parseInt(key.slice(0, 8), 16) : hashOf(partitionKey)) % PARTITIONS,
+    partition: (partitionKey === undefined ? key.charCodeAt(0) : hashOf(partitionKey)) % PARTITIONS,
   };
 }
 

@@ -2,23 +2,31 @@ import { tells } from '../store/changes.ts';
 import type { Migration } from '../store/migrations.ts';
 
 /**
- * `events` is partitioned by *segment*, a number that the counter rows hold: whoever appends reads it under the lock of its counter, so that a segment
- * is a range of offsets in every log partition, and retention drops a table instead of deleting rows. `event_keys`, which knows what has come
- * before, outlives the events: it is partitioned by *generation*, moved on in the same way, so that two writers at one time never look
- * past each other. Offsets come from the counter row of their log partition, taken inside the commit: given in commit order, without gaps.
+ * The log is kept in *batches*, as Kafka's is: a row holds what one flush brought of a partition, so that an event costs Postgres 2 µs instead of 11. The view
+ * `events` shows them one by one. `event_head` is the only row that appending changes: where each partition ends, and a `token` that whoever changes
+ * the row replaces, so that a flush made from what a process knows takes effect only if nobody else wrote meanwhile (`head.ts`).
+ *
+ * `event_batches` is partitioned by *segment*, a number that the head holds, so that a segment is a range of offsets in every log partition, and
+ * retention drops a table instead of deleting rows. What an event is known by, so that it is logged once, stands in its batch; from `keyed_offsets` on
+ * processes have it in memory, and what is before is in `event_keys`, which outlives the events: it is partitioned by *generation* likewise (`keys.ts`).
  */
 export const eventMigrations: Migration[] = [
   {
     name: '0020_events',
     sql: `
-      create table event_partitions (
-        partition smallint primary key,
-        next_offset bigint not null,
-        first_offset bigint not null default 0,
+      create table event_head (
+        one smallint primary key default 0 check (one = 0),
+        token uuid not null default gen_random_uuid(),
+        next_offsets bigint[] not null default array_fill(0::bigint, array[8]),
+        first_offsets bigint[] not null default array_fill(0::bigint, array[8]),
+        keyed_offsets bigint[] not null default array_fill(0::bigint, array[8]),
         segment int not null default 1,
         generation int not null default 1
       ) with (fillfactor = 10);
-      insert into event_partitions select number, 0 from generate_series(0, 7) as number;
+      insert into event_head default values;
+      create view event_partitions as
+        select (number - 1)::smallint as partition, next_offsets[number] as next_offset, first_offsets[number] as first_offset
+        from event_head, generate_series(1, 8) as number;
       create table event_keys (
         key uuid not null,
         partition smallint not null,
@@ -27,16 +35,24 @@ export const eventMigrations: Migration[] = [
         primary key (key, generation)
       ) partition by list (generation);
       create table event_keys_1 partition of event_keys for values in (1);
-      create table events (
+      create table event_batches (
         partition smallint not null,
-        log_offset bigint not null,
+        first_offset bigint not null,
+        count int not null,
         recorded_at timestamptz not null,
-        type text not null,
-        event json not null,
+        types text[] not null,
+        keys bytea not null,
+        events text not null,
         segment int not null,
-        primary key (partition, log_offset, segment)
+        primary key (partition, first_offset, segment)
       ) partition by list (segment);
-      create table events_1 partition of events for values in (1);
+      alter table event_batches alter column events set storage external, alter column keys set storage external;
+      create table event_batches_1 partition of event_batches for values in (1);
+      comment on column event_batches.events is 'One event a line, as JSON.';
+      comment on column event_batches.keys is 'What each event is known by, 16 bytes each.';
+      create view events as
+        select batch.partition, batch.first_offset + line.nth - 1 as log_offset, batch.recorded_at, line.event::json as event, batch.segment
+        from event_batches batch cross join lateral string_to_table(batch.events, e'\\n') with ordinality as line(event, nth);
       create table event_segments (
         kind text not null,
         number int not null,

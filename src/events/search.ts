@@ -20,25 +20,34 @@ export interface EventFilter {
   limit: number;
 }
 
-export interface EventRow {
+interface EventRow {
   partition: number;
   log_offset: number;
   recorded_at: number;
   event: CloudEvent;
 }
 
-export function fromRow({
-  partition,
-  log_offset: offset,
-  recorded_at: recordedAtMs,
-  event,
-}: EventRow): LoggedEvent {
+function fromRow({ partition, log_offset: offset, recorded_at: recordedAtMs, event }: EventRow): LoggedEvent {
   return { partition, offset, event, timeMs: instantMs(event.time), recordedAtMs };
 }
 
 // Postgres takes \u0000 and half a surrogate pair into `json`, and then fails at every `->>` on it: they are put aside for the comparison. Parsing
 // is dear (7 µs an event), so the text is searched first: events are stored as JSON.stringify writes them.
-const READABLE = String.raw`regexp_replace(event::text, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\ufffd', 'gi')::json`;
+const READABLE = String.raw`regexp_replace(event, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\ufffd', 'gi')::json`;
+
+/**
+ * The condition that a line of a batch has this attribute. `parameter` adds a value and answers with its number.
+ *
+ * @example lineHas('type', 'order.placed', (value) => values.push(value)) // case when strpos(event, $1) > 0 then … end
+ */
+export function lineHas(
+  name: 'type' | 'source' | 'subject',
+  value: string,
+  parameter: (value: string) => number,
+): string {
+  const written = parameter(`"${name}":${JSON.stringify(value)}`);
+  return `case when strpos(event, $${written}) > 0 then ${READABLE}->>'${name}' = $${parameter(value)} end`;
+}
 
 /** A page of a search; `scanned` are the events that a filter in CEL was tried on, with `isBounded` when they were as many as one question may read. */
 export interface EventPage {
@@ -98,38 +107,35 @@ function readBackwards(
   count: number,
 ): Promise<EventRow[]> {
   const values: unknown[] = [count + 1];
-  const conditions = ['partition = p.number'];
-  const where = (sql: string, value: unknown) => {
-    if (value !== undefined) conditions.push(`${sql}$${values.push(value)}`);
-  };
-  where('type = ', filter.type);
-  const whereAttribute = (name: 'source' | 'subject', value: string | undefined) => {
-    if (value === undefined) return;
-    const written = values.push(`"${name}":${JSON.stringify(value)}`);
-    conditions.push(
-      `case when strpos(event::text, $${written}) > 0 then ${READABLE}->>'${name}' = $${values.push(value)} end`,
-    );
-  };
-  whereAttribute('source', filter.source);
-  whereAttribute('subject', filter.subject);
-  const { since, until } = filter;
+  const parameter = (value: unknown) => values.push(value);
+  // Of a batch, and of an event in it.
+  const batch = ['partition = p.number'];
+  const line: string[] = [];
+  const { since, until, type, source, subject } = filter;
+  if (type !== undefined) batch.push(`$${parameter(type)} = any(types)`);
+  for (const [name, value] of Object.entries({ type, source, subject }))
+    if (value !== undefined) line.push(lineHas(name as 'type', value, parameter));
   const segments = (aggregate: string, condition: string, ms: number) =>
-    `(select ${aggregate} from event_segments where kind = 'events' and ${condition} $${values.push(timestamp(ms))})`;
+    `(select ${aggregate} from event_segments where kind = 'events' and ${condition} $${parameter(timestamp(ms))})`;
   if (since !== undefined) {
-    where('recorded_at >= ', timestamp(since));
-    conditions.push(`segment >= ${segments('coalesce(max(number), 0) + 1', 'closed_at <', since - SKEW_MS)}`);
+    batch.push(`recorded_at >= $${parameter(timestamp(since))}`);
+    batch.push(`segment >= ${segments('coalesce(max(number), 0) + 1', 'closed_at <', since - SKEW_MS)}`);
   }
   if (until !== undefined) {
-    where('recorded_at < ', timestamp(until));
-    conditions.push(
-      `segment < ${segments('coalesce(min(number), 2147483647)', 'opened_at >', until + SKEW_MS)}`,
-    );
+    batch.push(`recorded_at < $${parameter(timestamp(until))}`);
+    batch.push(`segment < ${segments('coalesce(min(number), 2147483647)', 'opened_at >', until + SKEW_MS)}`);
   }
-  if (reached) conditions.push(`log_offset < ($${values.push(reached)}::bigint[])[p.number + 1]`);
+  if (reached) {
+    const end = `($${parameter(reached)}::bigint[])[p.number + 1]`;
+    batch.push(`first_offset < ${end}`);
+    line.push(`first_offset + nth - 1 < ${end}`);
+  }
   return db.queryDynamic<EventRow>(
-    `select e.* from generate_series(0, ${PARTITIONS - 1}) as p(number) cross join lateral (
-       select partition, log_offset, recorded_at, event from events where ${conditions.join(' and ')}
-       order by log_offset desc limit $1) e
+    `select e.partition, e.log_offset, e.recorded_at, e.event::json as event from generate_series(0, ${PARTITIONS - 1}) as p(number) cross join lateral (
+       select partition, first_offset + nth - 1 as log_offset, recorded_at, event
+       from (select * from event_batches where ${batch.join(' and ')}) b
+         cross join lateral string_to_table(events, e'\\n') with ordinality as line(event, nth)
+       where ${['true', ...line].join(' and ')} order by first_offset desc, nth desc limit $1) e
      order by e.partition, e.log_offset desc`,
     values,
   );

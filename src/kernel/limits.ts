@@ -62,6 +62,10 @@ export const LIMITS = {
     30 * 86_400_000,
     'how long an event that comes again is known by its source and id, at least; twice as long at most. It outlives the event itself',
   ),
+  eventKeysRecentMax: limit(
+    500_000,
+    'events of the last while that each process knows by memory, at 48 bytes each; what those before were known by is looked up in the database',
+  ),
   eventKeysBytesMax: limit(
     32 * 1024 * 1024 * 1024,
     'bytes of what events are known by, at about 150 an event: past it the older half is forgotten before its time',

@@ -14,7 +14,9 @@ export interface LaneRows {
   readonly lane: Lane<unknown, unknown>;
   readonly items: unknown[];
   results: readonly unknown[];
-  readonly places: { unit: Unit; position: number }[];
+  /** Whose each item is, and which of its writes. */
+  readonly units: Unit[];
+  readonly positions: number[];
 }
 
 /** The statements of a lane as they are sent, and what their rows mean. */
@@ -60,11 +62,12 @@ function byLane(units: readonly Unit[]): LaneRows[] {
     for (const [position, { lane, item }] of unit.writes.entries()) {
       let rows = lanes.get(lane);
       if (!rows) {
-        rows = { lane, items: [], results: [], places: [] };
+        rows = { lane, items: [], results: [], units: [], positions: [] };
         lanes.set(lane, rows);
       }
       rows.items.push(item);
-      rows.places.push({ unit, position });
+      rows.units.push(unit);
+      rows.positions.push(position);
     }
   }
   return [...lanes.values()].sort((a, b) => a.lane.order - b.lane.order);

@@ -323,10 +323,10 @@ export class GroupCommit implements Committer {
 function settle(rows: LaneRows, results: readonly unknown[]): void {
   rows.results = results;
   const refused = new Map<Unit, Error>();
-  for (const [index, { unit, position }] of rows.places.entries()) {
+  for (const [index, unit] of rows.units.entries()) {
     const result = results[index];
     if (result instanceof Refused) refused.set(unit, result.error);
-    else unit.results[position] = result;
+    else unit.results[rows.positions[index]!] = result;
   }
   if (refused.size > 0) throw new LeaveOut(refused);
 }

@@ -60,9 +60,9 @@ async function offsetsOf(db: Queryable, place: Place, { first, next }: Ends): Pr
   }
   const rows = await db.query<{ log_offset: number | null }>(
     // Segments that were closed well before that time hold nothing of it.
-    `select (select log_offset from events e where e.partition = p.partition and recorded_at >= $1
+    `select (select first_offset from event_batches b where b.partition = p.partition and recorded_at >= $1
          and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and closed_at < $1::timestamptz - interval '1 minute')
-       order by log_offset limit 1) as log_offset
+       order by first_offset limit 1) as log_offset
      from event_partitions p order by partition`,
     [timestamp(place.timeMs)],
   );

@@ -1,5 +1,5 @@
 import { tellChange } from '../../store/changes.ts';
-import type { Database, Queryable } from '../../store/database.ts';
+import type { Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
 import { GROUPS_MOVED } from '../group-offsets.ts';
 import type { Selection } from '../selection.ts';
@@ -131,22 +131,6 @@ export async function resetGroup(tx: Queryable, group: string, offsets: readonly
     [group, offsets],
   );
   await tellChange(tx, GROUPS_MOVED);
-}
-
-/** How many events of a range a selection by type takes. */
-export async function countOfTypes(
-  db: Database,
-  from: readonly number[],
-  until: readonly number[],
-  types: readonly string[],
-): Promise<number> {
-  const [row] = await db.query<{ count: number }>(
-    `select count(*) as count from unnest($1::bigint[], $2::bigint[]) with ordinality as r(first, next, number)
-     join events e on e.partition = r.number - 1 and e.log_offset >= r.first and e.log_offset < r.next
-     where e.type = any($3::text[])`,
-    [from, until, types],
-  );
-  return row!.count;
 }
 
 type ReplayRow = Omit<Replay, 'from' | 'until'> & { from: (string | number)[]; until: (string | number)[] };

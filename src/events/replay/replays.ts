@@ -11,6 +11,7 @@ import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { ConsumerDefinition } from '../consumer-definition.ts';
 import type { EventConsumers } from '../consumers.ts';
+import { countEvents } from '../count.ts';
 import type { EventLog } from '../log.ts';
 import { PARTITIONS } from '../partitions.ts';
 import { compileSelection, type Selection } from '../selection.ts';
@@ -19,7 +20,6 @@ import {
   cancelReplay,
   completeReplays,
   countHandled,
-  countOfTypes,
   insertReplay,
   type Replay,
   type ReplayTarget,
@@ -121,7 +121,7 @@ export class Replays {
     const range = await resolveRange(db, from, until);
     const all = range.until.reduce((sum, offset, partition) => sum + offset - range.from[partition]!, 0);
     if (filter === undefined) {
-      const events = types ? await countOfTypes(db, range.from, range.until, types) : all;
+      const events = types ? await countEvents(db, types, range) : all;
       return { ...range, events, isExact: true };
     }
     let events = 0;

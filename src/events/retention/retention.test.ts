@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { definitionMigrations } from '../../store/definitions.ts';
 import { GroupCommit, write } from '../../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
-import type { Appended } from '../append.ts';
 import { EventConsumers } from '../consumers.ts';
 import { event } from '../event-under-test.ts';
+import type { Appended } from '../head.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { logBegin } from './log-begin.ts';
@@ -60,7 +60,7 @@ describe('the retention of the log', () => {
   const tables = async () =>
     (
       await database.db.query<{ name: string }>(
-        `select relname as name from pg_class where relkind = 'r' and (relname like 'events\\_%' or relname like 'event_keys\\_%') order by 1`,
+        `select relname as name from pg_class where relkind = 'r' and (relname like 'event_batches\\_%' or relname like 'event_keys\\_%') order by 1`,
       )
     ).map(({ name }) => name);
   const consumed = async (group: string) => {
@@ -79,7 +79,7 @@ describe('the retention of the log', () => {
     await consumed('reader');
     nowMs += DAY_MS;
     expect(await retention.pass()).toEqual([]);
-    expect(await tables()).toEqual(['event_keys_1', 'events_1', 'events_2']);
+    expect(await tables()).toEqual(['event_batches_1', 'event_batches_2', 'event_keys_1']);
     const begunMs = nowMs - DAY_MS;
     expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs, isDropped: false });
     await append('new', 50);
@@ -91,10 +91,10 @@ describe('the retention of the log', () => {
     expect(dropped).toMatchObject({ segment: 1, unread: [] });
     expect(dropped!.first.reduce((sum, offset) => sum + offset, 0)).toBe(100);
     expect(audited).toEqual([dropped]);
-    expect(await tables()).not.toContain('events_1');
+    expect(await tables()).not.toContain('event_batches_1');
     expect(await logBegin(database.db)).toEqual({ sinceMs: begunMs + DAY_MS, isDropped: true });
     const dead = await database.db.query<{ dead: number }>(
-      "select coalesce(sum(n_tup_del), 0)::int as dead from pg_stat_user_tables where relname like 'events%' or relname like 'event_keys%'",
+      "select coalesce(sum(n_tup_del), 0)::int as dead from pg_stat_user_tables where relname like 'event_batches%' or relname like 'event_keys%'",
     );
     expect(dead).toEqual([{ dead: 0 }]);
     // Sent again within the window, an event is known by where it stood.
@@ -171,6 +171,8 @@ describe('the retention of the log', () => {
 
   it('bounds what events are known by, too', async () => {
     const retention = await open('keep', { eventKeysBytesMax: 1_000_000 });
+    const limits = { ...database.limits, eventKeysRecentMax: 1000 };
+    const log = new EventLog({ ...database, clock, limits });
     for (let round = 0; round < 6; round++) {
       const batch = Array.from({ length: 3000 }, (_, n) => event(`b${round}-${n}`));
       for (const { status } of await log.append(batch)) expect(status).toBe('fulfilled');

@@ -1,8 +1,9 @@
 import type { Clock } from '../../kernel/clock.ts';
 import type { Limits } from '../../kernel/limits.ts';
-import { classify, type Database, type Queryable } from '../../store/database.ts';
+import type { Database, Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import { aloneWithLog, indexKeysBefore } from '../keys.ts';
 import { beginAt, drop, groupsBehind, openFirst, readSegments, roll, type Segment } from './segments.ts';
 
 /** What of the log was dropped. */
@@ -38,8 +39,6 @@ interface Dependencies {
 
 /** The log is dropped by so many parts: more would cost every read that goes over all of it, fewer keep more than is asked for. */
 const PARTS = 16;
-/** One process at a time looks after the log; the number is of no other meaning. */
-const LOCK = 0x61_69_6f_73;
 
 /**
  * Bounds the log by age and by size. The log is written into segments (`migrations.ts`), and a segment that is over is dropped whole.
@@ -99,19 +98,8 @@ export class Retention {
     return dropped;
   }
 
-  /** A step in a transaction of its own, left out where another process is at it or a reader is in the way. */
   #alone<T>(work: (tx: Queryable) => Promise<T>): Promise<T | undefined> {
-    return this.#dependencies.db
-      .transaction(async (tx) => {
-        const [lock] = await tx.query<{ held: boolean }>('select pg_try_advisory_xact_lock($1) as held', [
-          LOCK,
-        ]);
-        return lock!.held ? work(tx) : undefined;
-      })
-      .catch((error: unknown) => {
-        if (classify(error) === 'race') return undefined;
-        throw error;
-      });
+    return aloneWithLog(this.#dependencies.db, work);
   }
 
   async #rollEvents(tx: Queryable): Promise<void> {
@@ -156,6 +144,7 @@ export class Retention {
     if (!isOld && bytes <= limits.eventLogBytesMax) return undefined;
     const behind = await this.#behind(tx, oldest.ends);
     if (behind.length > 0 && unread === 'keep') return undefined;
+    await indexKeysBefore(tx, oldest.ends); // which outlive the events
     await drop(tx, 'events', oldest.number, limits.eventDropWaitMs);
     await beginAt(tx, oldest.ends);
     const dropped = { segment: oldest.number, bytes: oldest.bytes, first: oldest.ends, unread: behind };

@@ -2,6 +2,7 @@ import { tellChange } from '../../store/changes.ts';
 import type { Queryable } from '../../store/database.ts';
 import { timestamp } from '../../store/rows.ts';
 import { GROUPS_MOVED } from '../group-offsets.ts';
+import { copyKeys, keyedOffsets } from '../keys.ts';
 
 /** What is partitioned: the events by segment, the keys that they are known by by generation. */
 export type SegmentKind = 'events' | 'keys';
@@ -19,7 +20,7 @@ export interface Segment {
 
 // Names are made of numbers that the database counted: nothing of a request is in them.
 const TABLES = {
-  events: { parent: 'events', column: 'segment' },
+  events: { parent: 'event_batches', column: 'segment' },
   keys: { parent: 'event_keys', column: 'generation' },
 } as const;
 
@@ -49,20 +50,19 @@ export async function openFirst(db: Queryable, nowMs: number): Promise<void> {
 }
 
 /**
- * Closes the table that is written to and opens the next one, under the locks of all counters: everybody who appended before is in the old one, everybody
- * after in the new one. Appends wait for it for a millisecond or two.
+ * Closes the table that is written to and opens the next one, under the lock of the head: everybody who appended before is in the old one, everybody
+ * after in the new one. Appends wait for it for a millisecond or two. What a generation of keys was open for is all in it when it is closed.
  */
 export async function roll(tx: Queryable, kind: SegmentKind, number: number, nowMs: number): Promise<void> {
   const { parent, column } = TABLES[kind];
   const next = number + 1;
   await tx.query(`create table ${parent}_${next} (like ${parent} including all)`);
   await tx.query(`alter table ${parent} attach partition ${parent}_${next} for values in (${next})`);
-  await tx.query('select from event_partitions order by partition for update');
-  await tx.query(`update event_partitions set ${column} = $1`, [next]);
+  const ends = kind === 'keys' ? await lockKeyed(tx) : await lockHead(tx);
+  await tx.query(`update event_head set ${column} = $1, token = gen_random_uuid()`, [next]);
   await tx.query(
-    `update event_segments set closed_at = $3,
-       ends = (select array_agg(next_offset order by partition) from event_partitions) where kind = $1 and number = $2`,
-    [kind, number, timestamp(nowMs)],
+    'update event_segments set closed_at = $3, ends = $4::bigint[] where kind = $1 and number = $2',
+    [kind, number, timestamp(nowMs), ends],
   );
   await tx.query('insert into event_segments (kind, number, opened_at) values ($1, $2, $3)', [
     kind,
@@ -74,10 +74,27 @@ export async function roll(tx: Queryable, kind: SegmentKind, number: number, now
 /** Drops a table: a file is unlinked, no row is touched. Waits for readers of the log as long as `waitMs`, and fails then (SQLSTATE 55P03). */
 export async function drop(tx: Queryable, kind: SegmentKind, number: number, waitMs: number): Promise<void> {
   await tx.query("select set_config('lock_timeout', $1, true)", [String(Math.ceil(waitMs))]);
-  // As whoever appends: the counters first, then the tables. The other way round each could hold what the other waits for.
-  await tx.query('select from event_partitions order by partition for update');
+  // As whoever appends: the head first, then the tables. The other way round each could hold what the other waits for.
+  await lockHead(tx);
   await tx.query(`drop table ${TABLES[kind].parent}_${number}`);
   await tx.query('delete from event_segments where kind = $1 and number = $2', [kind, number]);
+}
+
+/** Nobody appends until the transaction ends. Answers with where the partitions end. */
+async function lockHead(tx: Queryable): Promise<number[]> {
+  const [head] = await tx.query<{ ends: string[] }>('select next_offsets as ends from event_head for update');
+  return head!.ends.map(Number);
+}
+
+/** As `lockHead`, with all keys in the generation that is to be closed: most of them are put there before anybody has to wait. */
+async function lockKeyed(tx: Queryable): Promise<number[]> {
+  const [head] = await tx.query<{ ends: string[] }>('select next_offsets as ends from event_head');
+  const early = head!.ends.map(Number);
+  await copyKeys(tx, await keyedOffsets(tx), early);
+  const ends = await lockHead(tx);
+  await copyKeys(tx, early, ends);
+  await tx.query('update event_head set keyed_offsets = $1::bigint[]', [ends]);
+  return ends;
 }
 
 /** The groups that have not passed all before these offsets. */
@@ -92,11 +109,7 @@ export async function groupsBehind(tx: Queryable, ends: readonly number[]): Prom
 
 /** The log begins at these offsets from now on; groups that were before them are moved to them. */
 export async function beginAt(tx: Queryable, offsets: readonly number[]): Promise<void> {
-  await tx.query(
-    `update event_partitions p set first_offset = t.log_offset from unnest($1::bigint[]) with ordinality as t(log_offset, number)
-     where p.partition = t.number - 1`,
-    [offsets],
-  );
+  await tx.query('update event_head set first_offsets = $1::bigint[]', [offsets]);
   await tx.query(
     `update event_consumers c set log_offset = t.log_offset, owner = null, epoch = epoch + 1
      from unnest($1::bigint[]) with ordinality as t(log_offset, number)

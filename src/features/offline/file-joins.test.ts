@@ -115,9 +115,14 @@ describe('historical joins of files, as passes', () => {
   });
 
   it('that are canceled end, and only once', async () => {
-    const joins = open((_, watch) => aborted(watch?.signal), 30);
+    const begun = Promise.withResolvers<void>();
+    const joins = open((_, watch) => {
+      begun.resolve();
+      return aborted(watch?.signal);
+    }, 30);
     const id = await joins.start(JOIN, 'ann', []);
     const working = joins.passes.step();
+    await begun.promise;
     await joins.passes.cancel(id, 'bob', []);
     expect(await working).toBe(true);
     expect(await joins.get(id)).toMatchObject({ status: 'canceled', canceledBy: 'bob', problem: null });

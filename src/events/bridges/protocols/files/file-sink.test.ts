@@ -80,10 +80,11 @@ describe('a sink of files', () => {
 
   it('writes a file for each partition and hour, when the hour is over', async () => {
     const path = await folder();
-    const clock = new ManualClock(FIRST_MS + HOUR_MS);
+    const clock = new ManualClock(FIRST_MS + HOUR_MS - 1);
     const sink = open(path, {}, { clock });
     await sink.deliver([logged(1), { ...logged(7), partition: 4 }, logged(2)]);
     await sink.deliver([logged(5, FIRST_MS + HOUR_MS - 1), logged(6, FIRST_MS + HOUR_MS)]);
+    clock.advanceBy(1);
     const [first, second, third] = [
       '2026-01-01T0500/3-000000000000001-000000000000005.jsonl',
       '2026-01-01T0500/4-000000000000007-000000000000007.jsonl',

@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../kernel/clock.ts';
+import type { Queryable } from '../store/database.ts';
+import { GroupCommit, type Lane, write } from '../store/group-commit.ts';
+import { writeInTransaction } from '../store/write-in-transaction.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { event } from './event-under-test.ts';
+import type { Appended } from './head.ts';
+import { indexKeys } from './keys.ts';
+import { EventLog } from './log.ts';
+import { eventMigrations } from './migrations.ts';
+
+describe('appending from what a process knows of the log', () => {
+  let database: TestDatabase;
+  let log: EventLog;
+  beforeEach(async () => {
+    database = await createTestDatabase(eventMigrations);
+    log = new EventLog({ ...database, clock: systemClock });
+  });
+  afterEach(() => database.close());
+
+  const other = (limits = database.limits) =>
+    new EventLog({ ...database, clock: systemClock, limits, commit: new GroupCommit(database.db, limits) });
+  const append = async (to: EventLog, ...ids: string[]) =>
+    (await to.append(ids.map((id) => event(id)))).map((outcome) => {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      return outcome.value;
+    });
+  const duplicates = async (to: EventLog, ...ids: string[]) =>
+    (await append(to, ...ids)).map(({ duplicate }) => duplicate);
+  const logged = async () =>
+    (
+      await database.db.query<{ id: string }>(
+        "select event->>'id' as id from events order by partition, log_offset",
+      )
+    ).map(({ id }) => id);
+  const ids = (from: number, until: number) => Array.from({ length: until - from }, (_, n) => `e${from + n}`);
+  /** Each event once, and no offset left out. */
+  const expectWhole = async (count: number) => {
+    const seen = await logged();
+    expect([seen.length, new Set(seen).size]).toEqual([count, count]);
+    expect((await log.head()).reduce((sum, next) => sum + next, 0)).toBe(count);
+  };
+
+  it('writes a row for what a flush brings of a partition, of 256 events and 256 KiB at most', async () => {
+    await append(log, 'first');
+    const one = { partitionkey: 'one' };
+    await log.append(Array.from({ length: 300 }, (_, n) => event(`s${n}`, one)));
+    await log.append(
+      Array.from({ length: 3 }, (_, n) => event(`l${n}`, { ...one, data: 'x'.repeat(300_000) })),
+    );
+    const rows = await database.db.query<{ count: number }>(
+      'select count from event_batches where count > 1 or length(events) > 1000 order by first_offset',
+    );
+    expect(rows.map(({ count }) => count)).toEqual([256, 44, 1, 1, 1]);
+    const [{ partition }] = (await database.db.query<{ partition: number }>(
+      'select partition from event_batches where count = 256',
+    )) as [{ partition: number }];
+    const from = (await log.head())[partition]! - 303;
+    // From anywhere in the middle, by a process that has none of it in memory.
+    for (const [offset, count] of [
+      [0, 5],
+      [250, 20],
+      [255, 1],
+      [256, 1],
+      [299, 4],
+    ] as const) {
+      const read = await other().read(partition, from + offset, count);
+      expect(read.map((found) => found.offset)).toEqual(
+        Array.from({ length: count }, (_, n) => from + offset + n),
+      );
+    }
+  });
+
+  it('knows after a start what was logged before', async () => {
+    const first = await append(log, ...ids(0, 1000));
+    const again = await append(other(), ...ids(0, 1000), 'new');
+    expect(again.slice(0, 1000)).toEqual(first.map((place) => ({ ...place, duplicate: true })));
+    expect(again[1000]!.duplicate).toBe(false);
+  });
+
+  it('finds out at its next flush that another process has appended', async () => {
+    const twin = other();
+    await append(log, 'a');
+    await append(twin, 'b');
+    expect(await duplicates(log, 'b', 'c', 'c')).toEqual([true, false, true]);
+    expect(await duplicates(twin, 'c', 'a', 'd')).toEqual([true, true, false]);
+    await expectWhole(4);
+  });
+
+  it('keeps each event once while two processes append the same, many at a time', async () => {
+    const twin = other();
+    const rounds = Array.from({ length: 20 }, (_, round) => ids(round * 50, round * 50 + 100));
+    await Promise.all([log, twin].flatMap((to) => rounds.map((round) => append(to, ...round))));
+    await expectWhole(1050);
+  });
+
+  it('takes nothing for logged of a transaction that was rolled back', async () => {
+    await append(log, 'before');
+    const rolledBack = database.db.transaction(async (tx) => {
+      await writeInTransaction(tx, [log.write(event('gone'))]);
+      throw new Error('changed its mind');
+    });
+    await expect(rolledBack).rejects.toThrow('changed its mind');
+    expect(await duplicates(log, 'gone', 'before')).toEqual([false, true]);
+    await expectWhole(2);
+  });
+
+  it('takes nothing for logged of a transaction that appended twice and was rolled back', async () => {
+    const rolledBack = database.db.transaction(async (tx) => {
+      await writeInTransaction(tx, [log.write(event('one'))]);
+      const [again] = (await writeWithResults(tx, log, 'one', 'two')) as [Appended];
+      expect(again.duplicate).toBe(true);
+      throw new Error('changed its mind');
+    });
+    await expect(rolledBack).rejects.toThrow('changed its mind');
+    expect(await duplicates(log, 'one', 'two')).toEqual([false, false]);
+    await expectWhole(2);
+  });
+
+  it('knows what a transaction appended whose commit nobody told it of', async () => {
+    await database.db.transaction((tx) => writeInTransaction(tx, [log.write(event('told'))]));
+    expect(await duplicates(log, 'told', 'next')).toEqual([true, false]);
+    expect(await duplicates(log, 'told', 'next')).toEqual([true, true]);
+    await expectWhole(2);
+  });
+
+  it('makes a flush again that was made for the outcome of one that failed', async () => {
+    await append(log, 'before');
+    const odd: Lane<string> = {
+      name: 'odd',
+      order: 90,
+      plan: () => ({ statements: [{ text: 'select 1 / (select 0)', values: [] }] }),
+      write: () => Promise.reject(Object.assign(new Error('no'), { code: '22023' })),
+    };
+    // The first fails with all that stands in it; the second, of 600 at once, is made while the first is under way, and says again what was in it.
+    const failing = database.commit.commit([log.write(event('e0')), write(odd, 'x')]);
+    const second = append(log, ...ids(0, 600));
+    await expect(failing).rejects.toMatchObject({ code: 'store.refused_value' });
+    expect((await second).filter(({ duplicate }) => duplicate)).toEqual([]);
+    expect(await duplicates(log, ...ids(0, 600))).toEqual(new Array(600).fill(true));
+    await expectWhole(601);
+  });
+
+  it('holds so many keys in memory, and looks the others up', async () => {
+    const small = other({ ...database.limits, eventKeysRecentMax: 400 });
+    for (let from = 0; from < 3000; from += 100) await append(small, ...ids(from, from + 100));
+    await expect.poll(indexed).toBeGreaterThan(2400);
+    expect(await duplicates(small, ...ids(0, 3000))).toEqual(new Array(3000).fill(true));
+    expect(await duplicates(log, ...ids(0, 3000), 'new')).toEqual([...new Array(3000).fill(true), false]);
+    await expectWhole(3001);
+  });
+
+  it('goes on appending while keys are put away', async () => {
+    let isOver = false;
+    const indexing = (async () => {
+      while (!isOver) await indexKeys(database.db, 100);
+    })();
+    for (let from = 0; from < 2000; from += 50) await append(log, ...ids(from, from + 100));
+    isOver = true;
+    await indexing;
+    expect(await indexed()).toBeGreaterThan(1000);
+    await expectWhole(2050);
+  });
+
+  async function indexed(): Promise<number> {
+    const [row] = await database.db.query<{ count: number }>('select count(*) as count from event_keys');
+    return row!.count;
+  }
+});
+
+async function writeWithResults(tx: Queryable, log: EventLog, ...ids: string[]): Promise<unknown> {
+  const writes = ids.map((id) => log.write(event(id)));
+  return writes[0]!.lane.write(
+    tx,
+    writes.map(({ item }) => item),
+  );
+}

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import type { LogPosition } from '../kernel/cloudevent.ts';
+import type { Queryable } from '../store/database.ts';
+import type { Plan } from '../store/group-commit.ts';
+import { BatchWriter, type EventItem, type KeysRow, keysOf } from './batches.ts';
+import { type EventKey, KeyIndex, type Place } from './key-index.ts';
+
+/** Where an event stands in the log; a duplicate answers with the place of the first. */
+export interface Appended extends LogPosition {
+  duplicate: boolean;
+}
+
+/** The row of `event_head`. */
+interface Head {
+  readonly token: string;
+  readonly next: readonly number[];
+  /** Keys of events before these offsets are in `event_keys`. */
+  readonly keyed: readonly number[];
+  readonly segment: number;
+}
+
+/** What one flush appends, and what the log is like afterwards. */
+interface Step {
+  /** The one that it was made for the outcome of, as long as that is not known. */
+  previous: Step | undefined;
+  readonly before: Head;
+  readonly after: Head;
+  readonly fresh: ReadonlyMap<EventKey, Place>;
+  readonly places: readonly Appended[];
+  readonly recordedAtMs: number;
+  readonly batches: BatchWriter;
+  /** How often the log had been read when it was made. */
+  readonly epoch: number;
+  /** Whether it is known to be committed. */
+  isKnown: boolean;
+}
+
+/** For so many flushes the head is locked and read first, after another process has written or a key was found among the old ones. */
+const CAREFUL_FLUSHES = 64;
+
+/**
+ * Appends to the log from what this process knows of it: where each partition ends, and what the events of the last while are known by. Offsets are given and
+ * repetitions found before anything is sent. A flush names the token of the head that it was made for and fails as a whole where that is not the one in
+ * force: then the head is locked, what others have appended is read, and it is made again. Flushes may be made for the outcome of flushes that are
+ * under way: if those fail, so do these.
+ *
+ * Known is what was committed (`#head`, `#keys`); what may have been is a chain of steps beside it until one of them is told to be: then all before it were.
+ */
+export class LogHead {
+  #head: Head | undefined;
+  #keys = new KeyIndex();
+  #last: Step | undefined;
+  readonly #stepOf = new WeakMap<readonly EventItem[], Step>();
+  #epoch = 0;
+  #careful = 0;
+
+  /** How many keys are in memory. */
+  get keyCount(): number {
+    return this.#keys.size;
+  }
+
+  /** A flush of its own; undefined where the head has to be asked first. */
+  plan(items: readonly EventItem[]): Plan<Appended> | undefined {
+    if (!this.#head) return undefined;
+    if (this.#careful > 0) {
+      this.#careful--;
+      return undefined;
+    }
+    const step = this.#step(items, this.#last?.after ?? this.#head, this.#last);
+    return { statements: [statementOf(step)], results: () => step.places };
+  }
+
+  /** Appends within a transaction, whatever others have appended. */
+  async write(tx: Queryable, items: readonly EventItem[]): Promise<readonly Appended[]> {
+    const head = await lockHead(tx);
+    const previous = await this.#follow(tx, head);
+    const old = isAnyKeyed(head) ? await oldPlaces(tx, items) : undefined;
+    if (old && old.size > 0) this.#careful = CAREFUL_FLUSHES;
+    const step = this.#step(items, head, previous, old);
+    const { text, values } = statementOf(step, false);
+    await tx.query(text, values);
+    return step.places;
+  }
+
+  /** Told that these items are committed: when they were recorded, in milliseconds since the epoch. */
+  committed(items: readonly EventItem[]): number {
+    const step = this.#stepOf.get(items)!;
+    // Otherwise the log was read since, with them in it.
+    if (step.epoch === this.#epoch && !step.isKnown) {
+      for (let one: Step | undefined = step; one && !one.isKnown; one = one.previous) {
+        for (const [key, place] of one.fresh) this.#keys.set(key, place);
+        one.isKnown = true;
+      }
+      step.previous = undefined;
+      this.#head = step.after;
+      if (this.#last === step) this.#last = undefined;
+    }
+    return step.recordedAtMs;
+  }
+
+  #step(
+    items: readonly EventItem[],
+    before: Head,
+    previous: Step | undefined,
+    old?: ReadonlyMap<EventKey, Place>,
+  ): Step {
+    const known = (key: EventKey): Place | undefined => {
+      for (let one = previous; one && !one.isKnown; one = one.previous) {
+        const place = one.fresh.get(key);
+        if (place) return place;
+      }
+      return this.#keys.get(key) ?? old?.get(key);
+    };
+    const step = { ...placed(items, before, known), previous, before, epoch: this.#epoch, isKnown: false };
+    this.#last = step;
+    this.#stepOf.set(items, step);
+    return step;
+  }
+
+  /** Brings what is known up to a head that is locked; answers with the step that made it, where it is not known to be committed. */
+  async #follow(tx: Queryable, head: Head): Promise<Step | undefined> {
+    if (this.#head?.token === head.token) return undefined;
+    // Committed without our being told yet, or written by this very transaction: its rows may not count as known.
+    for (let one = this.#last; one; one = one.previous) if (one.after.token === head.token) return one;
+    const known = this.#head;
+    if (known?.next.some((next, partition) => next !== head.next[partition])) this.#careful = CAREFUL_FLUSHES;
+    const isMoved = !known || known.keyed.some((offset, partition) => offset !== head.keyed[partition]);
+    const from = head.keyed.map((keyed, partition) => Math.max(keyed, known?.next[partition] ?? 0));
+    const rows = await tx.query<KeysRow>(
+      `select b.partition, b.first_offset, b.keys from unnest($1::bigint[]) with ordinality as f(log_offset, number)
+       join event_batches b on b.partition = f.number - 1 and b.first_offset >= f.log_offset`,
+      [from],
+    );
+    this.#epoch++;
+    this.#last = undefined;
+    if (isMoved) this.#keys = this.#keys.from(head.keyed);
+    for (const row of rows) for (const [key, place] of keysOf(row)) this.#keys.set(key, place);
+    this.#head = head;
+    return undefined;
+  }
+}
+
+/** Gives each item its place, behind a head. */
+function placed(items: readonly EventItem[], before: Head, known: (key: EventKey) => Place | undefined) {
+  const batches = new BatchWriter(before.next);
+  const fresh = new Map<EventKey, Place>();
+  const places = new Array<Appended>(items.length);
+  let recordedAtMs = 0;
+  for (const [index, item] of items.entries()) {
+    const found = known(item.key) ?? fresh.get(item.key);
+    if (found) {
+      places[index] = { partition: found.partition, offset: found.offset, duplicate: true };
+      continue;
+    }
+    const place = { partition: item.partition, offset: batches.add(item), duplicate: false };
+    places[index] = place;
+    fresh.set(item.key, place);
+    recordedAtMs = Math.max(recordedAtMs, item.recordedAtMs);
+  }
+  return {
+    fresh,
+    places,
+    recordedAtMs,
+    batches,
+    after: { ...before, token: randomUUID(), next: batches.next },
+  };
+}
+
+/** Nothing is written, and the statement fails by a division by zero, where the head is another or a key is among the old ones. */
+function statementOf({ before, after, fresh, recordedAtMs, batches }: Step, isChecked = true) {
+  const looksUp = isChecked && isAnyKeyed(before);
+  return {
+    text: `with head as (
+         update event_head set token = $2, next_offsets = $3::bigint[] where token = $1 returning segment),
+       appended as (
+         insert into event_batches (partition, first_offset, count, types, keys, events, recorded_at, segment)
+         select partition, first_offset, count, array(select json_array_elements_text(types)), keys, events, $4, head.segment
+         from unnest($5::smallint[], $6::bigint[], $7::int[], $8::json[], $9::bytea[], $10::text[])
+           as t(partition, first_offset, count, types, keys, events) cross join head)
+       select 1 / count(*) as one from head${looksUp ? ' where not exists (select from event_keys where key = any($11::uuid[]))' : ''}`,
+    values: [
+      before.token,
+      after.token,
+      after.next,
+      new Date(recordedAtMs),
+      ...batches.columns(),
+      ...(looksUp ? [[...fresh.keys()].map(uuidOf)] : []),
+    ],
+  };
+}
+
+async function lockHead(tx: Queryable): Promise<Head> {
+  const [row] = await tx.query<{ token: string; next: string[]; keyed: string[]; segment: number }>(
+    'select token, next_offsets as next, keyed_offsets as keyed, segment from event_head for no key update',
+  );
+  const { token, next, keyed, segment } = row!;
+  return { token, next: next.map(Number), keyed: keyed.map(Number), segment };
+}
+
+const isAnyKeyed = ({ keyed }: Head): boolean => keyed.some((offset) => offset > 0);
+
+/** Those of the items whose keys are among the old ones. By `= any`: a join with `unnest` made a prepared plan read the whole table. */
+async function oldPlaces(tx: Queryable, items: readonly EventItem[]): Promise<Map<EventKey, Place>> {
+  const rows = await tx.query<{ key: string; partition: number; log_offset: number }>(
+    'select key, partition, log_offset from event_keys where key = any($1::uuid[])',
+    [items.map(({ key }) => uuidOf(key))],
+  );
+  return new Map(
+    rows.map(({ key, partition, log_offset: offset }) => [
+      Buffer.from(key.replaceAll('-', ''), 'hex').toString('latin1'),
+      { partition, offset },
+    ]),
+  );
+}
+
+const uuidOf = (key: EventKey): string => Buffer.from(key, 'latin1').toString('hex');

@@ -1,0 +1,71 @@
+import { classify, type Database, type Queryable } from '../store/database.ts';
+import { PARTITIONS } from './partitions.ts';
+
+/** One process at a time looks after the log; the number is of no other meaning. */
+const LOCK = 0x61_69_6f_73;
+
+/** A step of looking after the log, in a transaction of its own; left out where another process is at it or a reader is in the way. */
+export function aloneWithLog<T>(db: Database, work: (tx: Queryable) => Promise<T>): Promise<T | undefined> {
+  return db
+    .transaction(async (tx) => {
+      const [lock] = await tx.query<{ held: boolean }>('select pg_try_advisory_xact_lock($1) as held', [
+        LOCK,
+      ]);
+      return lock!.held ? work(tx) : undefined;
+    })
+    .catch((error: unknown) => {
+      if (classify(error) === 'race') return undefined;
+      throw error;
+    });
+}
+
+/** Puts what all but the newest events are known by into `event_keys`, so that no process holds more of it in memory. */
+export async function indexKeys(db: Database, kept: number): Promise<void> {
+  await aloneWithLog(db, async (tx) => {
+    const ends = await tx.query<{ end: number | null }>(
+      `select (select min(first_offset) from event_batches b where b.partition = p.partition and first_offset >= p.next_offset - $1::bigint) as end
+       from event_partitions p order by partition`,
+      [Math.floor(kept / PARTITIONS)],
+    );
+    await indexKeysBefore(
+      tx,
+      ends.map(({ end }) => end ?? 0),
+    );
+  });
+}
+
+/** The same up to offsets at which batches begin. Appends wait for the last statement alone. */
+export async function indexKeysBefore(tx: Queryable, ends: readonly number[]): Promise<void> {
+  await copyKeys(tx, await keyedOffsets(tx), ends);
+  await tx.query(
+    `update event_head set token = gen_random_uuid(), keyed_offsets = array(
+       select greatest(first, next) from unnest(keyed_offsets, $1::bigint[]) with ordinality as r(first, next, number) order by number)`,
+    [ends],
+  );
+}
+
+/** From these offsets on the keys are not in `event_keys`. */
+export async function keyedOffsets(tx: Queryable): Promise<number[]> {
+  const [head] = await tx.query<{ keyed: string[] }>('select keyed_offsets as keyed from event_head');
+  return head!.keyed.map(Number);
+}
+
+/**
+ * Into the generation in force. In the order of the keys, so that each page of the index is come to once: one by one, as events come, they would be anywhere in
+ * it, which was half of what appending an event cost.
+ */
+export async function copyKeys(
+  tx: Queryable,
+  from: readonly number[],
+  until: readonly number[],
+): Promise<void> {
+  await tx.query(
+    `insert into event_keys (key, partition, log_offset, generation)
+     select encode(substring(b.keys from (16 * nth + 1)::int for 16), 'hex')::uuid as key, b.partition, b.first_offset + nth, h.generation
+     from event_head h cross join unnest($1::bigint[], $2::bigint[]) with ordinality as r(first, next, number)
+       join event_batches b on b.partition = r.number - 1 and b.first_offset >= r.first and b.first_offset < r.next
+       cross join lateral generate_series(0, b.count - 1) as nth
+     order by 1`,
+    [from, until],
+  );
+}
