@@ -19,19 +19,20 @@ export function aloneWithLog<T>(db: Database, work: (tx: Queryable) => Promise<T
     });
 }
 
-/** Puts what all but the newest events are known by into `event_keys`, so that no process holds more of it in memory. */
-export async function indexKeys(db: Database, kept: number): Promise<void> {
-  await aloneWithLog(db, async (tx) => {
-    const ends = await tx.query<{ end: number | null }>(
-      `select (select min(first_offset) from event_batches b where b.partition = p.partition and first_offset >= p.next_offset - $1::bigint) as end
-       from event_partitions p order by partition`,
-      [Math.floor(kept / PARTITIONS)],
-    );
-    await indexKeysBefore(
-      tx,
-      ends.map(({ end }) => end ?? 0),
-    );
-  });
+/**
+ * Once there are more than so many that are not there, puts all but the newest half of them into `event_keys`, so that no process holds more in memory. Whole
+ * batches: of each partition up to 255 more stay.
+ */
+export async function indexKeys(tx: Queryable, countMax: number): Promise<void> {
+  const rows = await tx.query<{ keyed: number; next: number; end: number | null }>(
+    `select keyed, next, (select max(first_offset) from event_batches b where b.partition = r.number - 1 and first_offset <= r.next - $1::bigint) as end
+     from event_head cross join unnest(keyed_offsets, next_offsets) with ordinality as r(keyed, next, number) order by number`,
+    [Math.floor(countMax / 2 / PARTITIONS)],
+  );
+  const ends = rows.map(({ keyed, end }) => Math.max(keyed, end ?? 0));
+  const count = rows.reduce((sum, { keyed, next }) => sum + next - keyed, 0);
+  if (count > countMax && rows.some(({ keyed }, partition) => ends[partition]! > keyed))
+    await indexKeysBefore(tx, ends);
 }
 
 /** The same up to offsets at which batches begin. Appends wait for the last statement alone. */

@@ -9,7 +9,7 @@ import { type Committer, type Lane, type Write, write } from '../store/group-com
 import { BATCH_COUNT_MAX, type BatchRow, type EventItem, eventsOf } from './batches.ts';
 import { type Appended, LogHead } from './head.ts';
 import { KEY_BYTES } from './key-index.ts';
-import { indexKeys } from './keys.ts';
+import { aloneWithLog, indexKeys } from './keys.ts';
 import { PARTITIONS } from './partitions.ts';
 import { type EventFilter, type EventPage, searchEvents } from './search.ts';
 import { Tail } from './tail.ts';
@@ -155,7 +155,7 @@ export class EventLog {
   /** Beside the appends. Where it fails, which is no fault of theirs, the next one tries again. */
   #indexKeys(): void {
     this.#isIndexing = true;
-    indexKeys(this.#db, this.#keysMax / 2)
+    aloneWithLog(this.#db, (tx) => indexKeys(tx, this.#keysMax))
       .catch(() => {})
       .finally(() => {
         this.#isIndexing = false;

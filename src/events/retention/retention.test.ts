@@ -171,9 +171,7 @@ describe('the retention of the log', () => {
   });
 
   it('bounds what events are known by, too', async () => {
-    const retention = await open('keep', { eventKeysBytesMax: 1_000_000 });
-    const limits = { ...database.limits, eventKeysRecentMax: 1000 };
-    const log = new EventLog({ ...database, clock, limits });
+    const retention = await open('keep', { eventKeysBytesMax: 1_000_000, eventKeysRecentMax: 1000 });
     for (let round = 0; round < 6; round++) {
       const batch = Array.from({ length: 3000 }, (_, n) => event(`b${round}-${n}`));
       for (const { status } of await log.append(batch)) expect(status).toBe('fulfilled');

@@ -3,7 +3,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Database, Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
-import { aloneWithLog, indexKeysBefore } from '../keys.ts';
+import { aloneWithLog, indexKeys, indexKeysBefore } from '../keys.ts';
 import { beginAt, drop, groupsBehind, openFirst, readSegments, roll, type Segment } from './segments.ts';
 
 /** What of the log was dropped. */
@@ -25,6 +25,7 @@ interface Dependencies {
     | 'eventLogBytesMax'
     | 'eventDedupeMs'
     | 'eventKeysBytesMax'
+    | 'eventKeysRecentMax'
     | 'eventRetentionPassMs'
     | 'eventDropWaitMs'
   >;
@@ -87,6 +88,7 @@ export class Retention {
   /** Closes what is old or large enough, and drops what is over. Answers what was dropped. */
   async pass(): Promise<Dropped[]> {
     await this.#alone((tx) => this.#rollEvents(tx));
+    await this.#alone((tx) => indexKeys(tx, this.#dependencies.limits.eventKeysRecentMax));
     await this.#alone((tx) => this.#rollKeys(tx));
     const dropped: Dropped[] = [];
     for (;;) {
