@@ -6,6 +6,7 @@ import { HistoricalFiles } from '../src/features/offline/historical-files.ts';
 import { OfflineJobs } from '../src/features/offline/jobs.ts';
 import { compileRowView } from '../src/features/row-view.ts';
 import { compileService } from '../src/features/service.ts';
+import { resolveViews } from '../src/features/service-views.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
 
 const [folder = '', ttl = ''] = process.argv.slice(2);
@@ -26,12 +27,13 @@ const view = compileRowView(
   },
   { joinKeys: ['customer'], types: { customer: 'int64' } },
 );
-const service = compileService({ name: 'spend', views: ['spend'] }, 1, '', {
-  streams: [],
-  rows: [view],
-  onDemand: [],
-  listed: new Set(['spend']),
-});
+const listed = { name: 'spend', views: ['spend'] };
+const service = compileService(
+  listed,
+  1,
+  '',
+  resolveViews(listed, () => ({ row: view })),
+);
 // A service of files alone asks nothing else of the store.
 const features = { historicalReader: () => ({ service }) as HistoricalReader };
 const files = new HistoricalFiles(new OfflineJobs([folder], limitsFrom()), features);

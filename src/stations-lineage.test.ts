@@ -119,6 +119,38 @@ describe('the edges of', () => {
     );
   });
 
+  it('a service come from what it lists: of a view that is listed twice, from its features once for each name', () => {
+    const weather = {
+      ...{ name: 'weather', entity: 'airport', source: { push: 'weather' } },
+      features: { rain: { type: 'float64' }, wind: { type: 'float64' } },
+    };
+    const read = (body: JsonObject) =>
+      LINEAGE_READERS['feature-service']!(body, (kind, name) =>
+        kind === 'feature-view' && name === 'weather' ? weather : undefined,
+      );
+    const service = (key: string) => ({
+      name: 'trip',
+      views: [
+        { view: 'weather', name: 'from', joinKeyMap: { airport: key } },
+        { view: 'weather', name: 'to', joinKeyMap: { airport: 'destination' } },
+      ],
+      fullFeatureNames: true,
+      derived: { wetter: 'to__rain > from__rain' },
+      features: ['from__wind', 'wetter'],
+    });
+    const { edges, nodes } = read(service('origin'));
+    expect(edges.map(({ from, to }) => `${from} > ${to}`)).toEqual([
+      'feature-view:weather > feature-service:trip',
+      'service-feature:trip.from__wind > feature-service:trip',
+      'feature:weather.wind > service-feature:trip.from__wind',
+      'service-feature:trip.wetter > feature-service:trip',
+      'feature:weather.rain > service-feature:trip.wetter',
+    ]);
+    // Other keys make other values: a plan says so of who takes them.
+    const of = (found: typeof nodes) => found.find(({ id }) => id === 'service-feature:trip.from__wind');
+    expect(of(read(service('base')).nodes)).not.toEqual(of(nodes));
+  });
+
   it('a view over a file come from it and its columns', () => {
     const features = { price: { type: 'float64' } };
     const source = { delimiter: ';', csv: 'prices/*.csv', timestamp: 'at' };

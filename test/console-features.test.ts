@@ -8,7 +8,11 @@ const FILES = {
     'name: scores\nentity: client\nowner: risk\ndescription: How likely a client is to return.\nsource: { push: scores }\nfeatures: { score: { type: float64, description: of the last model } }',
   'features/stock.yaml':
     'name: stock\nentity: client\nsource: { table: shop.stock, timestamp: at }\nfeatures: { units: { type: int64 } }',
+  'features/offer.yaml':
+    "name: offer\nsource: { views: [scores], request: { amount: float64 } }\nfeatures: { offered: { type: float64, expression: 'score * amount' } }",
   'services/clients.yaml': 'name: clients\nviews: [scores]',
+  'services/pairs.yaml':
+    'name: pairs\nviews: [offer, { view: scores, name: payer, joinKeyMap: { client: payer_id } }]\nfullFeatureNames: true',
 };
 
 describeConsole('features in the console', ({ open, send, apply }) => {
@@ -28,6 +32,22 @@ describeConsole('features in the console', ({ open, send, apply }) => {
     await page.getByLabel('client', { exact: true }).fill('c-1');
     await page.getByRole('button', { name: 'Look up' }).click();
     await page.getByRole('table', { name: 'Features of the entity' }).getByText('0.25').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('are told by the services that read them, and looked up by the keys and values of a service', async () => {
+    const page = await open('/features');
+    const services = page.getByRole('table', { name: 'Feature services' });
+    await services.getByText('scores as payer (client = payer_id)').waitFor();
+    await services.getByText('offer__offered, payer__score').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await page.getByRole('link', { name: 'offer', exact: true }).click();
+    await page.getByLabel('client', { exact: true }).fill('c-1');
+    await page.getByLabel('payer_id', { exact: true }).fill('c-1');
+    await page.getByLabel('amount', { exact: true }).fill('8');
+    await page.getByRole('button', { name: 'Look up' }).click();
+    await page.getByRole('row', { name: 'offer__offered 2' }).waitFor();
+    await page.getByRole('row', { name: 'payer__score 0.25' }).waitFor();
     expect(await violations(page)).toEqual([]);
   });
 

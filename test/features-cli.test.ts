@@ -101,6 +101,37 @@ describe('aios features', () => {
     expect(audited.map(({ entry }) => JSON.parse(entry).action)).toContain('materialized');
   });
 
+  it('tells of services, and answers for a view that is listed twice, by names in full', async () => {
+    const both = `name: both
+views: [{ view: scores, name: payer, joinKeyMap: { customer: payer_id } }, scores]
+fullFeatureNames: true`;
+    await app.apply([{ path: 'services/both.yaml', bytes: new TextEncoder().encode(both) }]);
+    expect((await aios('services')).said).toMatch(
+      /\nboth +1 +payer_id, customer +payer__score, scores__score\n?/,
+    );
+    expect((await aios('online', 'both', 'customer=c8', 'payer_id=c7')).said).toMatch(
+      /payer__score +0\.5\nscores__score +1\n/,
+    );
+    expect((await aios('online', 'both', 'customer=c8')).said).toMatch(/payer_id/);
+    const full = await aios('online', 'all', 'customer=c7', '--full-feature-names');
+    expect(full.said).toMatch(/orders__orders +3\norders__spread +1\nscores__score +0\.5\nstock__units/);
+    const views = (count: number) =>
+      Array.from({ length: count }, (_, n) => ({ view: 'scores', name: `v${n}` }));
+    const ask = (body: object) =>
+      fetch(`${app.url}/api/v1/features/online`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${app.adminKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ entities: [{ customer: 'c7' }], ...body }),
+      }).then(async (answer) => [answer.status, await answer.json()]);
+    expect(await ask({ views: views(100), fullFeatureNames: true })).toMatchObject([
+      200,
+      { names: views(100).map(({ name }) => `${name}__score`) },
+    ]);
+    expect((await ask({ views: views(101), fullFeatureNames: true }))[0]).toBe(400);
+    expect((await ask({ views: ['scores'], service: 'all' }))[0]).toBe(400);
+    expect((await ask({}))[0]).toBe(400);
+  });
+
   it('answers for the past, of what had been recorded by then', async () => {
     const now = new Date(Date.now() + 1_000).toISOString();
     const spine = await file('spine.jsonl', `{"customer":"c7","timestamp":"${now}"}\n`);

@@ -5,6 +5,9 @@ import type { JsonObject } from '../kernel/json.ts';
 /** Entities, rows or places in one request. */
 export const ENTITIES_MAX = 10_000;
 
+/** Views in one request that names no service. */
+export const VIEWS_MAX = 100;
+
 export const Time = Type.String({ format: 'date-time' });
 
 /** Places in the past: the keys of an entity, a `timestamp`, and the values that a request would bring. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { FeatureOverview, ViewSummary } from '../features/overview.ts';
+import type { ListedView } from '../features/projections.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { route } from './routes.ts';
 import { iso, NameParams, pageOf } from './shapes.ts';
@@ -35,6 +36,17 @@ const View = Type.Object({
   lateEvents: Type.Integer({ description: 'Events that came too late and were set aside' }),
   services: Type.Array(Type.String()),
 });
+const Service = Type.Object({
+  ...described,
+  name: Type.String(),
+  version: Type.Integer(),
+  views: Type.Array(Type.Unsafe<ListedView>({ description: 'The name of a view, or a projection of it' })),
+  joinKeys: Type.Array(Type.String(), { description: 'What a request names of an entity' }),
+  request: Type.Record(Type.String(), Type.String(), {
+    description: 'Values that the request itself brings, with their types',
+  }),
+  features: Type.Array(Type.String(), { description: 'The names of its vector, in their order' }),
+});
 const Late = Type.Object({
   partition: Type.Integer(),
   offset: Type.Integer(),
@@ -62,6 +74,16 @@ export function featureViewRoutes({
         items: (await featureOverview.views()).map((view) => toJson(view, clock.now())),
         nextCursor: null,
       }),
+    });
+    route(server, {
+      method: 'GET',
+      url: '/api/v1/features/services',
+      permission: 'features.read',
+      summary: 'Feature services with what a request for them brings and what they answer',
+      tag,
+      answer: pageOf(Service),
+      // As many as files in the project: no page is cut.
+      handle: async () => ({ items: featureOverview.services(), nextCursor: null }),
     });
     route(server, {
       method: 'GET',

@@ -1,12 +1,29 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { FeatureStore, Vectors } from '../features/feature-store.ts';
+import { type ListedView, type ListedViews, listedViews } from '../features/projections.ts';
 import type { FeaturePush } from '../features/push.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { ENTITIES_MAX, Spine, spineRow, Time } from './feature-shapes.ts';
+import { ENTITIES_MAX, Spine, spineRow, Time, VIEWS_MAX } from './feature-shapes.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
+const asked = {
+  service: Type.Optional(Type.String({ minLength: 1, description: 'A feature service; or `views`' })),
+  views: Type.Optional(
+    Type.Unsafe<ListedView[]>({
+      ...listedViews,
+      minItems: 1,
+      maxItems: VIEWS_MAX,
+      description:
+        'Views instead of a service, as its document lists them: names, or a view under another name and other join keys',
+    }),
+  ),
+  fullFeatureNames: Type.Optional(
+    Type.Boolean({ description: 'Answer `view__feature` instead of `feature`, so that no two are the same' }),
+  ),
+};
 const VectorsShape = Type.Object({
   names: Type.Array(Type.String()),
   rows: Type.Array(Type.Array(Type.Unknown())),
@@ -36,7 +53,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     tag,
     body: Type.Object(
       {
-        service: Type.String({ minLength: 1 }),
+        ...asked,
         entities: Type.Array(AnyObject, { minItems: 1, maxItems: ENTITIES_MAX }),
         asOf: Type.Optional(Time),
         request: Type.Optional(AnyObject),
@@ -44,13 +61,16 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
       { additionalProperties: false },
     ),
     answer: VectorsShape,
-    handle: ({ body: { service, entities, asOf, request } }): Promise<Vectors> =>
-      features.online({
-        service,
+    handle: async ({ body }) => {
+      const { entities, asOf, request } = body;
+      const vectors = await features.online({
+        service: wantedOf(body),
         entities: entities as JsonObject[],
         asOf: asOf === undefined ? undefined : { timeMs: Date.parse(asOf) },
         request: request as JsonObject | undefined,
-      }),
+      });
+      return vectorsToJson(vectors, body);
+    },
   });
   route(server, {
     method: 'POST',
@@ -60,7 +80,7 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     tag,
     body: Type.Object(
       {
-        service: Type.String({ minLength: 1 }),
+        ...asked,
         createdBefore: Type.Optional(
           Type.String({
             format: 'date-time',
@@ -72,9 +92,31 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
       { additionalProperties: false },
     ),
     answer: VectorsShape,
-    handle: ({ body: { service, createdBefore, spine } }): Promise<Vectors> =>
-      features.historical(service, spine.map(spineRow(createdBefore))),
+    handle: async ({ body }) => {
+      const { createdBefore, spine } = body;
+      return vectorsToJson(
+        await features.historical(wantedOf(body), spine.map(spineRow(createdBefore))),
+        body,
+      );
+    },
   });
+}
+
+interface Asked {
+  service?: string | undefined;
+  views?: ListedView[] | undefined;
+  fullFeatureNames?: boolean | undefined;
+}
+
+function wantedOf({ service, views, fullFeatureNames }: Asked): string | ListedViews {
+  if (service !== undefined && views === undefined) return service;
+  if (service === undefined && views !== undefined) return { views, fullFeatureNames };
+  throw new AiosError('request.invalid', { detail: 'Name a “service” or “views”, one of the two.' });
+}
+
+/** The same values, by the names that were asked for. */
+function vectorsToJson({ names, fullNames, rows, pins }: Vectors, { fullFeatureNames }: Asked) {
+  return { names: [...(fullFeatureNames ? fullNames : names)], rows, pins: [...pins] };
 }
 
 function pushRoute(server: FastifyInstance, featurePush: FeaturePush): void {

@@ -2,6 +2,8 @@ import type { CommandRow } from './program.ts';
 
 const SPINE = 'a file with rows of keys and a timestamp (.csv, .jsonl or .json)';
 
+const FULL_NAMES: [string, string] = ['--full-feature-names', 'answer view__feature instead of feature'];
+
 /** What people do with features. */
 export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
@@ -9,6 +11,12 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     name: 'list',
     description: 'every feature view with its kind and how fresh it is',
     load: async () => (await import('./features.ts')).list,
+  },
+  {
+    under: 'features',
+    name: 'services',
+    description: 'every feature service with the keys that it is asked by and the features that it answers',
+    load: async () => (await import('./features.ts')).services,
   },
   {
     under: 'features',
@@ -23,6 +31,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     options: [
       ['--as-of <time>', 'at this time instead of now'],
       ['--request <json>', 'values that only the request knows'],
+      FULL_NAMES,
     ],
     load: async () => (await import('./features.ts')).online,
   },
@@ -32,6 +41,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     description: `the features of many entities at times in the past; ${SPINE}. With --out, files of the server of any size are joined`,
     options: [
       ['--created-before <time>', 'only what had been recorded by then'],
+      FULL_NAMES,
       ['--service <name>', 'the service'],
       ['--entities <file>', 'a .parquet or .csv below AIOS_FEATURE_FOLDERS of the server'],
       ['--out <file>', 'the .parquet to write there'],

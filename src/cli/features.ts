@@ -20,6 +20,14 @@ interface View {
   services: string[];
 }
 
+interface Service {
+  name: string;
+  version: number;
+  joinKeys: string[];
+  request: Record<string, string>;
+  features: string[];
+}
+
 interface Vectors {
   names: string[];
   rows: Json[][];
@@ -58,6 +66,25 @@ export const list: Action = async (options) => {
   return EXIT.ok;
 };
 
+/** Every feature service: what a request for it names, and what it answers. */
+export const services: Action = async (options) => {
+  const client = await openClient(options);
+  const { items } = await client.request<{ items: Service[] }>('GET', '/api/v1/features/services');
+  print({ items }, options.json, () =>
+    table(
+      ['service', 'version', 'keys', 'request', 'features'],
+      items.map(({ name, version, joinKeys, request, features }) => [
+        name,
+        String(version),
+        joinKeys.join(', '),
+        Object.keys(request).join(', '),
+        features.join(', '),
+      ]),
+    ),
+  );
+  return EXIT.ok;
+};
+
 /** One view with its features. */
 export const show: Action = async (options, [name]) => {
   const client = await openClient(options);
@@ -81,13 +108,14 @@ export const show: Action = async (options, [name]) => {
 export const online: Action = async (options, [service, ...keys]) => {
   const client = await openClient(options);
   const entities = entitiesOf(keys);
-  const { asOf, request } = options;
+  const { asOf, request, fullFeatureNames } = options;
   const vectors = await client.request<Vectors>('POST', '/api/v1/features/online', {
     body: {
       service: service!,
       entities,
       ...(asOf === undefined ? {} : { asOf: String(asOf) }),
       ...(request === undefined ? {} : { request: objectOf('--request', String(request)) }),
+      ...(fullFeatureNames === true ? { fullFeatureNames } : {}),
     },
   });
   print(vectors, options.json, () => describe(vectors));
@@ -101,12 +129,13 @@ export const historical: Action = async (options, [service, file], host) => {
     return joinFiles(service === undefined ? options : { service, ...options }, [], host);
   }
   const client = await openClient(options);
-  const { createdBefore } = options;
+  const { createdBefore, fullFeatureNames } = options;
   const vectors = await client.request<Vectors>('POST', '/api/v1/features/historical', {
     body: {
       service: service!,
       spine: await readRows(file!),
       ...(createdBefore === undefined ? {} : { createdBefore: String(createdBefore) }),
+      ...(fullFeatureNames === true ? { fullFeatureNames } : {}),
     },
   });
   print(vectors, options.json, () => describe(vectors));

@@ -82,6 +82,69 @@ describe('definitions of features', () => {
     );
   });
 
+  it.each([
+    ['a join key that the view has not', 'joinKeyMap: { buyer: origin }', '/views/0/joinKeyMap/buyer'],
+    ['two join keys of one name', 'joinKeyMap: { customer: product }', '/views/0/joinKeyMap'],
+    ['a feature that the view has not', 'features: [unit]', '/views/0/features/0'],
+    ['another version than the view has', 'version: 2', '/views/0/version'],
+    ['a member that nobody knows', 'alias: origin', '/views/0/alias'],
+    ['a name that is none', 'name: _', '/views/0/name'],
+  ])('refuse a view that a service lists with %s, with its line', async (_, member, path) => {
+    const service = SERVICE.replace('[bought]', `[{ view: bought, ${member} }]`);
+    await expect(plan(ENTITY, VIEW, service)).rejects.toEqual(invalid('services/s.yaml', path));
+  });
+
+  it('take a view twice under full names, which the service goes by', async () => {
+    const twice = `name: profile
+views:
+  - { view: bought, version: 1 }
+  - { view: bought, name: given, joinKeyMap: { customer: friend } }
+derived: { share: 'given__units / bought__units' }
+features: [given__units, share]
+defaults: { given__units: 0 }`;
+    await expect(plan(ENTITY, VIEW, twice)).rejects.toMatchObject({
+      code: 'definition.invalid',
+      issues: [
+        { path: '/views/1', message: expect.stringContaining('bought__units and given__units') },
+        { path: '/views/1' },
+      ],
+    });
+    expect(await plan(ENTITY, VIEW, `${twice}\nfullFeatureNames: true`)).toHaveLength(3);
+    const one = twice.replace('name: given, ', '');
+    await expect(plan(ENTITY, VIEW, `${one}\nfullFeatureNames: true`)).rejects.toMatchObject({
+      issues: expect.arrayContaining([
+        expect.objectContaining({
+          path: '/views/1',
+          message: expect.stringContaining('two views are called “bought”'),
+        }),
+      ]),
+    });
+  });
+
+  it('refuse full names that no expression could hold, and say which would do', async () => {
+    const view = VIEW.replace('name: bought', 'name: what-was.bought');
+    const service = 'name: profile\nviews: [what-was.bought]\nfullFeatureNames: true';
+    await expect(plan(ENTITY, view, service)).rejects.toMatchObject({
+      issues: [{ path: '/views/0', expected: 'name: what_was_bought' }],
+    });
+  });
+
+  it('refuse a computed view two of whose inputs have a feature of one name', async () => {
+    const computed = (more: string) => `name: computed
+source: { views: [bought, { view: bought, name: given, joinKeyMap: { customer: friend } }]${more} }
+features: { most: { type: float64, expression: 'bought__units' } }`;
+    const file = (path: string, text: string) => ({ path, bytes: new TextEncoder().encode(text) });
+    const files = (more: string) => [
+      file('entities/e.yaml', ENTITY),
+      file('features/v.yaml', VIEW),
+      file('features/w.yaml', computed(more)),
+    ];
+    await expect(planProject(files(''), KINDS, definitions)).rejects.toMatchObject({
+      issues: [{ path: '/source/views/1' }, { path: '/source/views/1' }],
+    });
+    expect(await planProject(files(', fullFeatureNames: true'), KINDS, definitions)).toHaveLength(3);
+  });
+
   it('refuse two views of one service with the same feature', async () => {
     const other = new TextEncoder().encode(VIEW.replace('name: bought', 'name: again'));
     const file = (path: string, text: string) => ({ path, bytes: new TextEncoder().encode(text) });
@@ -100,6 +163,63 @@ describe('definitions of features', () => {
       code: 'definition.invalid',
       issues: [{ path: '/views/1' }, { path: '/views/1' }],
     });
+  });
+
+  it('refuse a change of a view that a service which is not changed with it would not bear', async () => {
+    const own = await createTestDatabase(definitionMigrations);
+    try {
+      const applied = new Definitions(own.db);
+      const other = VIEW.replace('name: bought', 'name: given')
+        .replace('units', 'parts')
+        .replace('lines:', 'rows:');
+      const service = `${SERVICE.replace('[bought]', '[bought, { view: given, version: 1 }]')}`;
+      const put = async (kind: (typeof KINDS)[number], source: string) => {
+        const { name, body } = kind.parse(readDocument(source, 'x.yaml'), new Map());
+        await own.commit.commit([applied.put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
+      };
+      await put(entityKind, ENTITY);
+      await put(featureViewKind, VIEW);
+      await put(featureViewKind, other);
+      await put(featureServiceKind, service);
+      await applied.reload();
+      const change = (files: Record<string, string>) =>
+        planProject(
+          Object.entries(files).map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })),
+          KINDS,
+          applied,
+        );
+      const refused = (message: string) => ({
+        code: 'definition.invalid',
+        issues: expect.arrayContaining([
+          expect.objectContaining({ file: 'features/v.yaml', message: expect.stringContaining(message) }),
+        ]),
+      });
+      // A feature that it names is gone; one comes that another of its views has; a view that it is held to is another.
+      await expect(change({ 'features/v.yaml': VIEW.replace('units', 'pieces') })).rejects.toMatchObject(
+        refused('feature-service “profile” would not fit any more (/features/0: '),
+      );
+      await expect(change({ 'features/v.yaml': VIEW.replace('lines:', 'rows:') })).rejects.toMatchObject(
+        refused('two views have a feature “rows”'),
+      );
+      const held = { 'features/v.yaml': other.replace('90d', '30d') };
+      await expect(change(held)).rejects.toMatchObject(
+        refused('held to version 1 of given, and the newest is 2'),
+      );
+      // Changed together they fit; a view that only gains a feature, or whose values change, needs nobody's word.
+      expect(
+        await change({ ...held, 'services/s.yaml': service.replace('version: 1', 'version: 2') }),
+      ).toHaveLength(2);
+      expect(
+        await change({
+          'features/v.yaml': VIEW.replace('90d', '30d').replace(
+            'lines:',
+            'more: { aggregate: count }\n  lines:',
+          ),
+        }),
+      ).toHaveLength(1);
+    } finally {
+      await own.close();
+    }
   });
 
   it('refuse other join keys for an entity that is in use', async () => {

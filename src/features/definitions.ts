@@ -2,19 +2,17 @@ import { locateIssue, type SourceDocument, validateDocument } from '../kernel/do
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
-import type { DefinitionKind } from '../store/project.ts';
+import type { DefinitionKind, Surroundings } from '../store/project.ts';
+import { type Described, described, identifier, name, text } from './document-parts.ts';
 import { withCode } from './functions/view-code.ts';
+import { featuresOfView, labelIssues, listedIssues } from './listed-views.ts';
+import { type ListedViews, labelOf, listedFeatures, listedViews, projectionOf } from './projections.ts';
 import {
-  type Described,
-  described,
   expressionIssue,
   type FeatureViewBody,
-  identifier,
   kindOfView,
-  name,
   type OnDemandViewBody,
   type StreamViewBody,
-  text,
   validateView,
   viewIssues,
 } from './view-documents.ts';
@@ -31,9 +29,8 @@ const KEY_TYPES = ['string', 'int64'] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** The vector that a model or a table takes. */
-export interface FeatureServiceBody extends Described {
+export interface FeatureServiceBody extends Described, ListedViews {
   name: string;
-  views: string[];
   /** Name → CEL over the views' features, the request's values and `now` (milliseconds). */
   derived?: Record<string, string>;
   /** The names that are answered, in this order; everything when left out. */
@@ -66,7 +63,8 @@ const validateService = compileSchema({
   properties: {
     name,
     ...described,
-    views: { type: 'array', items: text, minItems: 1, uniqueItems: true },
+    views: { ...listedViews, minItems: 1 },
+    fullFeatureNames: { type: 'boolean' },
     derived: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: text },
     features: { type: 'array', items: text, minItems: 1, uniqueItems: true },
     defaults: { type: 'object' },
@@ -109,6 +107,7 @@ export const entityKind: DefinitionKind = {
 
 export const featureViewKind: DefinitionKind = {
   kind: 'feature-view',
+  followsReferences: true,
   folder: 'features',
   prepare: withCode,
   parse(document) {
@@ -122,16 +121,12 @@ export const featureViewKind: DefinitionKind = {
     const view = body as unknown as FeatureViewBody;
     if (kindOfView(view) !== 'on-demand')
       return [{ kind: 'entity', name: (view as StreamViewBody).entity, path: '/entity' }];
-    return (view as OnDemandViewBody).source.views.map((input, index) => ({
-      kind: 'feature-view',
-      name: input,
-      path: `/source/views/${index}`,
-    }));
+    return viewReferences((view as OnDemandViewBody).source, '/source/views');
   },
-  checkFit(body, { find, previous }) {
+  checkFit(body, surroundings) {
+    const { find, previous } = surroundings;
     const view = body as unknown as FeatureViewBody;
-    if (kindOfView(view) === 'on-demand')
-      return inputIssues(view as OnDemandViewBody, (input) => find('feature-view', input));
+    if (kindOfView(view) === 'on-demand') return inputIssues(view as OnDemandViewBody, surroundings);
     const { joinKeys } = find('entity', (view as StreamViewBody).entity) as unknown as EntityBody;
     const { keys = {} } = view as { keys?: Record<string, string> };
     return [
@@ -181,22 +176,36 @@ function sameKind(view: FeatureViewBody, previous: JsonObject | undefined): Issu
 }
 
 /** What a computed feature reads is stored: a computed one of another view would have to be in force, and in order. */
-function inputIssues({ source }: OnDemandViewBody, find: (view: string) => JsonObject | undefined): Issue[] {
-  return source.views.flatMap((input, index) => {
-    const found = find(input) as unknown as FeatureViewBody | undefined;
+function inputIssues({ source }: OnDemandViewBody, surroundings: Surroundings): Issue[] {
+  const computed = source.views.flatMap((listed, index) => {
+    const { view } = projectionOf(listed);
+    const found = surroundings.find('feature-view', view) as unknown as FeatureViewBody | undefined;
     return found && kindOfView(found) === 'on-demand'
       ? [
           {
             path: `/source/views/${index}`,
-            message: `${input} is computed itself; name the views that it reads`,
+            message: `${view} is computed itself; name the views that it reads`,
           },
         ]
       : [];
   });
+  if (computed.length > 0) return computed;
+  const path = '/source/views';
+  return [...labelIssues(source, path), ...listedIssues(source, path, surroundings)];
+}
+
+/** The views of a list as references of its definition. */
+export function viewReferences({ views }: ListedViews, path: string) {
+  return views.map((listed, index) => ({
+    kind: 'feature-view',
+    name: projectionOf(listed).view,
+    path: `${path}/${index}`,
+  }));
 }
 
 export const featureServiceKind: DefinitionKind = {
   kind: 'feature-service',
+  followsReferences: true,
   folder: 'services',
   parse(document) {
     validateDocument(document, validateService);
@@ -207,35 +216,16 @@ export const featureServiceKind: DefinitionKind = {
     if (issues.length > 0) throw invalid(document, issues);
     return { name: body.name, body: document.value };
   },
-  references: (body) =>
-    (body as unknown as FeatureServiceBody).views.map((view, index) => ({
-      kind: 'feature-view',
-      name: view,
-      path: `/views/${index}`,
-    })),
-  checkFit: (body, { find }) =>
-    serviceIssues(
-      body as unknown as FeatureServiceBody,
-      (view) => find('feature-view', view) as unknown as FeatureViewBody,
-    ),
+  references: (body) => viewReferences(body as unknown as FeatureServiceBody, '/views'),
+  checkFit: (body, surroundings) => serviceIssues(body as unknown as FeatureServiceBody, surroundings),
 };
 
-function serviceIssues(
-  { views, derived = {}, features = [], defaults = {} }: FeatureServiceBody,
-  find: (view: string) => FeatureViewBody,
-): Issue[] {
-  const issues: Issue[] = [];
-  const known = new Map<string, string>();
-  for (const [index, view] of views.entries()) {
-    for (const feature of Object.keys(find(view).features)) {
-      const other = known.get(feature);
-      if (other) {
-        const message = `two views have a feature “${feature}”: ${other} and ${view}; names are unique within a service`;
-        issues.push({ path: `/views/${index}`, message });
-      }
-      known.set(feature, view);
-    }
-  }
+function serviceIssues(service: FeatureServiceBody, surroundings: Surroundings): Issue[] {
+  const issues = [...labelIssues(service, '/views'), ...listedIssues(service, '/views', surroundings)];
+  if (issues.length > 0) return issues;
+  const { derived = {}, features = [], defaults = {} } = service;
+  const listed = listedFeatures(service, (view) => featuresOfView(view, surroundings.find));
+  const known = new Map(listed.map(({ name, projection }) => [name, labelOf(projection)]));
   for (const name of Object.keys(derived)) {
     const view = known.get(name);
     if (view)

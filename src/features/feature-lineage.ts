@@ -8,6 +8,8 @@ import {
 import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import { featuresOfView } from './listed-views.ts';
+import { type ListedFeature, type ListedViews, listedFeatures, projectionOf } from './projections.ts';
 import {
   type BatchViewBody,
   type FeatureViewBody,
@@ -96,47 +98,49 @@ function onDemandEdges(
   { name, source, features }: OnDemandViewBody,
   find: FindBody,
 ): void {
-  const known = featuresOf(source.views, find);
-  for (const view of source.views) builder.edge(viewId(view), viewId(name));
+  const known = featuresOf(source, find);
+  for (const listed of source.views) builder.edge(viewId(projectionOf(listed).view), viewId(name));
   for (const [feature, { expression }] of Object.entries(features)) {
     const read =
       expression === undefined ? [...known.keys()] : referencesOf(expression).map(([first]) => first!);
     for (const each of read) {
-      const view = known.get(each);
-      if (view !== undefined) builder.edge(featureId(view, each), featureId(name, feature));
+      const of = known.get(each);
+      if (of) builder.edge(featureId(of.projection.view, of.feature), featureId(name, feature));
     }
   }
 }
 
-/** The view of each feature of these views. */
-function featuresOf(views: readonly string[], find: FindBody): Map<string, string> {
-  return new Map(
-    views.flatMap((view) =>
-      Object.keys((find('feature-view', view)?.features as JsonObject | undefined) ?? {}).map(
-        (feature): [string, string] => [feature, view],
-      ),
-    ),
-  );
+/** The features of listed views by what they are called there. */
+function featuresOf(listed: ListedViews, find: FindBody): Map<string, ListedFeature> {
+  const features = listedFeatures(listed, (view) => featuresOfView(view, find));
+  return new Map(features.map((each) => [each.name, each]));
 }
 
 /** A service, each value that it answers, and what that is made of. */
 export const featureServiceLineage: LineageReader = (body, find) => {
-  const { name, views, derived = {}, features, defaults = {} } = body as unknown as FeatureServiceBody;
+  const service = body as unknown as FeatureServiceBody;
+  const { name, views, derived = {}, features, defaults = {} } = service;
   const builder = new LineageBuilder();
   const id = builder.node({ id: nodeId('feature-service', name) });
-  const known = featuresOf(views, find);
-  for (const view of views) builder.edge(viewId(view), id);
+  const known = featuresOf(service, find);
+  for (const listed of views) builder.edge(viewId(projectionOf(listed).view), id);
   const answered = features ?? [...known.keys(), ...Object.keys(derived)];
   const needed = new Set(answered);
   for (const feature of needed) {
     const expression = derived[feature];
-    const meaning = { derived: expression ?? null, default: defaults[feature] ?? null };
-    builder.node({ id: serviceFeatureId(name, feature), type: typeOfFeature(known, feature, find), meaning });
+    const of = known.get(feature);
+    const keys = of?.projection.joinKeyMap;
+    const meaning = {
+      ...{ derived: expression ?? null, default: defaults[feature] ?? null },
+      ...(keys === undefined ? {} : { keys: { ...keys } }),
+    };
+    builder.node({ id: serviceFeatureId(name, feature), type: typeOfFeature(of, find), meaning });
     if (answered.includes(feature)) builder.edge(serviceFeatureId(name, feature), id);
     const read = expression === undefined ? [feature] : referencesOf(expression).map(([first]) => first!);
     for (const each of read) {
-      const view = known.get(each);
-      if (view !== undefined) builder.edge(featureId(view, each), serviceFeatureId(name, feature));
+      const source = known.get(each);
+      if (source)
+        builder.edge(featureId(source.projection.view, source.feature), serviceFeatureId(name, feature));
       else if (each in derived && each !== feature) {
         needed.add(each); // the set is walked while it grows
         builder.edge(serviceFeatureId(name, each), serviceFeatureId(name, feature));
@@ -146,10 +150,9 @@ export const featureServiceLineage: LineageReader = (body, find) => {
   return builder.done();
 };
 
-function typeOfFeature(known: ReadonlyMap<string, string>, feature: string, find: FindBody): string {
-  const view = known.get(feature);
-  const features = (view === undefined ? undefined : find('feature-view', view)?.features) as
+function typeOfFeature(of: ListedFeature | undefined, find: FindBody): string {
+  const features = (of && find('feature-view', of.projection.view)?.features) as
     | Record<string, JsonObject>
     | undefined;
-  return String(features?.[feature]?.type ?? 'number');
+  return String((of && features?.[of.feature]?.type) ?? 'number');
 }

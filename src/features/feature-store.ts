@@ -16,8 +16,11 @@ import {
   type SpineRow,
   valuesOf,
 } from './historical.ts';
+import type { ListedViews } from './projections.ts';
 import { RowFeatures, type RowStores } from './row-features.ts';
-import type { CompiledService } from './service.ts';
+import type { RowView } from './row-view.ts';
+import { type CompiledService, type FeaturePin, pinsOf } from './service.ts';
+import type { Reading } from './service-views.ts';
 import { StateCache } from './state-cache.ts';
 import { type EntityState, type LateEvent, nothingCollected, writeCollected } from './storage.ts';
 import type { FeatureViews } from './views.ts';
@@ -29,8 +32,11 @@ export interface StreamProgress extends GroupOffsets {
   passed(position: LogPosition): Promise<void>;
 }
 
+/** Whose vectors are asked for: those of a service, by its name, or of views. */
+export type Wanted = string | ListedViews | CompiledService;
+
 export interface OnlineRequest {
-  service: string;
+  service: Wanted;
   /** Values of the join keys of all the service's views. */
   entities: readonly JsonObject[];
   /** Now, by the clock, when left out. */
@@ -40,10 +46,13 @@ export interface OnlineRequest {
 }
 
 export interface Vectors {
+  /** What the features are called, in the order of the values. */
   names: readonly string[];
+  /** The same with the name of its view before each: `view__feature`. */
+  fullNames: readonly string[];
   rows: FeatureValue[][];
   /** The versions that made them. */
-  pins: { kind: 'feature-service' | 'feature-view'; name: string; version: string; digest?: string }[];
+  pins: readonly FeaturePin[];
 }
 
 interface Dependencies {
@@ -136,17 +145,17 @@ export class FeatureStore {
    * `features.state_gone`
    */
   async online({
-    service: name,
+    service: wanted,
     entities,
     asOf = { timeMs: this.#clock.now() },
     request = {},
   }: OnlineRequest): Promise<Vectors> {
-    const service = this.#views.service(name);
+    const service = this.#service(wanted);
     if (asOf.recordedByMs !== undefined) checkCutoff(service);
-    const found = service.rows.map((view) =>
+    const found = service.rows.map((reading) =>
       this.#rows.current(
-        view,
-        entities.map((values) => keyOf(view, values)),
+        reading,
+        entities.map((values) => keyOf(reading, values)),
         entities,
         asOf,
       ),
@@ -164,7 +173,7 @@ export class FeatureStore {
     const rows = service.coded
       ? await service.coded(entities.map((_, at) => ({ values: valuesAt(at), request, nowMs: asOf.timeMs })))
       : entities.map((_, at) => service.vector(valuesAt(at), request, asOf.timeMs));
-    return { names: service.names, rows, pins: pinsOf(service) };
+    return vectorsOf(service, rows);
   }
 
   /** Per entity and stream view: the values of its features. */
@@ -174,11 +183,11 @@ export class FeatureStore {
     asOf: AsOf,
   ): Promise<(readonly FeatureValue[])[][]> {
     const { streams } = service;
-    for (const view of streams) this.horizons.check(view, asOf);
-    const keys = entities.map((values) => streams.map((view) => keyOf(view, values)));
+    for (const { view } of streams) this.horizons.check(view, asOf);
+    const keys = entities.map((values) => streams.map((reading) => keyOf(reading, values)));
     if (this.#mustWait(service, keys, asOf)) await this.#passed(asOf.position);
-    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(streams[index]!, key)));
-    const states = keys.map((row) => row.map((key, index) => this.#cache.get(streams[index]!, key)));
+    const ahead = keys.map((row) => row.map((key, index) => this.#ahead.of(streams[index]!.view, key)));
+    const states = keys.map((row) => row.map((key, index) => this.#cache.get(streams[index]!.view, key)));
     const missing = states.flatMap((row) => row.filter((state) => state instanceof Promise));
     if (missing.length > 0) await Promise.all(missing);
     const rows: (readonly FeatureValue[])[][] = [];
@@ -188,7 +197,7 @@ export class FeatureStore {
         const more = ahead[at]![index];
         return more ? { ...state, contributions: this.#ahead.merge(more, state.contributions, asOf) } : state;
       });
-      rows.push(streams.map((view, index) => valuesOf(view, merged[index]!, asOf)));
+      rows.push(streams.map(({ view }, index) => valuesOf(view, merged[index]!, asOf)));
     }
     return rows;
   }
@@ -199,33 +208,32 @@ export class FeatureStore {
    * @throws AiosError `features.unknown_service`, `features.building`, `features.missing_key`, `features.no_cutoff`,
    * `features.state_gone`
    */
-  async historical(named: string | CompiledService, spine: readonly SpineRow[]): Promise<Vectors> {
-    const reader = this.historicalReader(named);
+  async historical(wanted: Wanted, spine: readonly SpineRow[]): Promise<Vectors> {
+    const reader = this.historicalReader(wanted);
     const { service } = reader;
     if (spine.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCutoff(service);
     if (service.streams.length > 0)
       await Promise.all(newestPlaces(spine).map((position) => this.#passed(position)));
     // Files are read once for all rows, not once for a chunk.
-    const fromFiles = new Map<string, (readonly FeatureValue[])[]>();
-    for (const view of service.rows) if (view.files) fromFiles.set(view.name, await reader.past(view, spine));
+    const fromFiles = new Map<Reading<RowView>, (readonly FeatureValue[])[]>();
+    for (const each of service.rows) if (each.view.files) fromFiles.set(each, await reader.past(each, spine));
     const rows: FeatureValue[][] = [];
     for (let from = 0; from < spine.length; from += HISTORICAL_CHUNK) {
       const to = from + HISTORICAL_CHUNK;
-      const known = new Map([...fromFiles].map(([view, values]) => [view, values.slice(from, to)]));
+      const known = new Map([...fromFiles].map(([each, values]) => [each, values.slice(from, to)]));
       rows.push(...(await reader.vectors(spine.slice(from, to), known)));
     }
-    return { names: service.names, rows, pins: pinsOf(service) };
+    return vectorsOf(service, rows);
   }
 
   /** Vectors of the past for more rows than one answer holds. @throws AiosError `features.unknown_service`, `features.building` */
-  historicalReader(named: string | CompiledService): HistoricalReader {
-    return new HistoricalReader(
-      typeof named === 'string' ? this.#views.service(named) : named,
-      this.#db,
-      this.#rows,
-      this.#limits,
-      this.horizons,
-    );
+  historicalReader(wanted: Wanted): HistoricalReader {
+    return new HistoricalReader(this.#service(wanted), this.#db, this.#rows, this.#limits, this.horizons);
+  }
+
+  #service(wanted: Wanted): CompiledService {
+    if (typeof wanted === 'string') return this.#views.service(wanted);
+    return 'names' in wanted ? wanted : this.#views.serviceOf('the request', wanted);
   }
 
   /** Once per batch and type, not per event and view. */
@@ -243,7 +251,7 @@ export class FeatureStore {
     if (asOf.position && !this.#ahead.covers(asOf.position)) return true;
     return keys.some((row) =>
       row.some((key, index) => {
-        const ahead = this.#ahead.of(service.streams[index]!, key);
+        const ahead = this.#ahead.of(service.streams[index]!.view, key);
         return ahead !== undefined && ahead.tiles.length > 0 && this.#ahead.hidesTile(ahead, asOf.timeMs);
       }),
     );
@@ -253,6 +261,11 @@ export class FeatureStore {
     if (position && position.offset > 0)
       await this.#progress.passed({ partition: position.partition, offset: position.offset - 1 });
   }
+}
+
+function vectorsOf(service: CompiledService, rows: FeatureValue[][]): Vectors {
+  const { names, fullNames } = service;
+  return { names, fullNames, rows, pins: pinsOf(service) };
 }
 
 function countLate(late: readonly LateEvent[]): void {
@@ -268,28 +281,4 @@ function newestPlaces(spine: readonly SpineRow[]): LogPosition[] {
       newest.set(position.partition, position);
   }
   return [...newest.values()];
-}
-
-const pins = new WeakMap<CompiledService, Vectors['pins']>();
-
-/** The versions that make a service's vectors. */
-function pinsOf(service: CompiledService): Vectors['pins'] {
-  let known = pins.get(service);
-  if (!known) {
-    known = [
-      {
-        kind: 'feature-service',
-        name: service.name,
-        version: String(service.version),
-        digest: service.digest,
-      },
-      ...[...service.streams, ...service.rows, ...service.onDemand].map(({ name, version }) => ({
-        kind: 'feature-view' as const,
-        name,
-        version: String(version),
-      })),
-    ];
-    pins.set(service, known);
-  }
-  return known;
 }

@@ -8,8 +8,9 @@ import type { FeatureHorizons } from './expiry/horizons.ts';
 import type { Asked, RowFeatures } from './row-features.ts';
 import type { RowView } from './row-view.ts';
 import type { CompiledService } from './service.ts';
+import type { Reading } from './service-views.ts';
 import { weight } from './state-cache.ts';
-import { type EntityState, readStates } from './storage.ts';
+import { type EntityState, readStates, stateKey } from './storage.ts';
 import { type AsOf, type Contribution, evaluateExact, type FeatureValue } from './windows/state.ts';
 import { evaluateTiled } from './windows/tile.ts';
 
@@ -19,8 +20,8 @@ export interface SpineRow {
   request?: JsonObject;
 }
 
-/** Values of views that were worked out before, by the view's name: one list for each row of a chunk. */
-type KnownValues = ReadonlyMap<string, readonly (readonly FeatureValue[])[]>;
+/** Values of views that were worked out before: one list for each row of a chunk. */
+type KnownValues = ReadonlyMap<Reading<RowView>, readonly (readonly FeatureValue[])[]>;
 
 /** Rows of the past that are computed together: their entities are read in one round trip. */
 export const HISTORICAL_CHUNK = 500;
@@ -55,25 +56,25 @@ export class HistoricalReader {
   }
 
   /** The values of a row view at places in the past. @throws AiosError `features.missing_key`, and what its source refuses */
-  past(view: RowView, spine: readonly SpineRow[]): Promise<(readonly FeatureValue[])[]> {
+  past(reading: Reading<RowView>, spine: readonly SpineRow[]): Promise<(readonly FeatureValue[])[]> {
     return this.#rows.past(
-      view,
-      spine.map((row) => askedOf(view, row)),
+      reading,
+      spine.map((row) => askedOf(reading, row)),
     );
   }
 
   /** @throws AiosError `features.missing_key`, `features.no_cutoff`, `features.state_gone`, and what a source refuses */
   async vectors(chunk: readonly SpineRow[], known?: KnownValues): Promise<FeatureValue[][]> {
     const { streams, rows, vector, coded } = this.service;
-    const keys = chunk.map((row) => streams.map((view) => keyOf(view, row.keys)));
+    const keys = chunk.map((row) => streams.map((reading) => keyOf(reading, row.keys)));
     const [states, fromRows] = await Promise.all([
       this.#statesOf(keys),
-      Promise.all(rows.map((view) => known?.get(view.name) ?? this.past(view, chunk))),
+      Promise.all(rows.map((reading) => known?.get(reading) ?? this.past(reading, chunk))),
     ]);
     if (streams.length > 0) await this.#checkHorizons(chunk);
     const inputs = chunk.map(({ asOf, request = {} }, index) => {
-      const values: (readonly FeatureValue[])[] = streams.map((view, at) =>
-        valuesOf(view, states.get(`${view.id}/${keys[index]![at]}`)!, asOf),
+      const values: (readonly FeatureValue[])[] = streams.map(({ view }, at) =>
+        valuesOf(view, states.get(stateKey(view.id, keys[index]![at]!))!, asOf),
       );
       for (const each of fromRows) values.push(each[index]!);
       return { values, request, nowMs: asOf.timeMs };
@@ -84,7 +85,8 @@ export class HistoricalReader {
   /** After the read: what had gone by then was announced before. */
   async #checkHorizons(chunk: readonly SpineRow[]): Promise<void> {
     await this.#horizons.refresh();
-    for (const view of this.service.streams) for (const { asOf } of chunk) this.#horizons.check(view, asOf);
+    for (const { view } of this.service.streams)
+      for (const { asOf } of chunk) this.#horizons.check(view, asOf);
   }
 
   /** The states of a chunk's entities: those that were read before, and the others in one round trip. */
@@ -92,9 +94,9 @@ export class HistoricalReader {
     const states = new Map<string, EntityState>();
     const wanted = new Map<string, { view: CompiledView; entity: string }>();
     for (const row of chunk) {
-      for (const [at, view] of this.service.streams.entries()) {
+      for (const [at, { view }] of this.service.streams.entries()) {
         const entity = row[at]!;
-        const key = `${view.id}/${entity}`;
+        const key = stateKey(view.id, entity);
         const known = this.#read.get(key);
         if (known) states.set(key, known);
         else wanted.set(key, { view, entity });
@@ -111,10 +113,10 @@ export class HistoricalReader {
 
 /** A tile holds events whenever they were recorded; only where none comes after its lateness does a cut-off say which tiles were whole. */
 export function checkCutoff({ streams }: CompiledService): void {
-  const view = streams.find(({ plan, latenessMs }) => plan && latenessMs === undefined);
-  if (view) {
+  const found = streams.find(({ view: { plan, latenessMs } }) => plan && latenessMs === undefined);
+  if (found) {
     throw new AiosError('features.no_cutoff', {
-      detail: `The tiled view “${view.name}” states no lateness.`,
+      detail: `The tiled view “${found.view.name}” states no lateness.`,
     });
   }
 }
@@ -130,20 +132,19 @@ export function valuesOf(
     : evaluateExact(view.features, contributions, asOf);
 }
 
-function askedOf(view: RowView, { keys, asOf }: SpineRow): Asked {
-  return { keys, entity: keyOf(view, keys), asOf };
+function askedOf(reading: Reading, { keys, asOf }: SpineRow): Asked {
+  return { keys, entity: keyOf(reading, keys), asOf };
 }
 
-/** An entity that a request does not name (no customer on record) has an empty state. */
-export function keyOf(view: CompiledView | RowView, keys: JsonObject): string {
-  const { joinKeys } = view;
-  for (const key of joinKeys) {
-    if (!(key in keys)) {
-      const absent = joinKeys.filter((each) => !(each in keys));
+/** An entity that a request does not name (no customer on record) has an empty state. @throws AiosError `features.missing_key`, `features.invalid_key` */
+export function keyOf({ view, keys: names, keyTypes }: Reading, keys: JsonObject): string {
+  for (const name of names) {
+    if (!(name in keys)) {
+      const absent = names.filter((each) => !(each in keys));
       throw new AiosError('features.missing_key', {
         detail: `The view “${view.name}” needs the join key ${absent.join(', ')}.`,
       });
     }
   }
-  return entityKey(view.name, joinKeys, (key) => keys[key], view.keyTypes) ?? '';
+  return entityKey(view.name, names, (name) => keys[name], keyTypes) ?? '';
 }

@@ -31,6 +31,14 @@ features: { lines: { aggregate: count, description: of all orders } }`,
       "name: twice\nsource: { views: [scores] }\nfeatures: { twice: { type: float64, expression: 'score * 2' } }",
     );
     await features.put(featureServiceKind, 'name: all\nviews: [orders, twice]');
+    await features.put(
+      featureViewKind,
+      "name: chance\nsource: { views: [scores], request: { amount: float64 } }\nfeatures: { chance: { type: float64, expression: 'score * amount' } }",
+    );
+    await features.put(
+      featureServiceKind,
+      "name: pair\ndescription: Two customers\nviews: [orders, { view: chance, name: other, joinKeyMap: { customer: friend } }]\nfullFeatureNames: true\nderived: { both: 'orders__lines + other__chance' }",
+    );
   });
   afterAll(() => features.close());
 
@@ -56,6 +64,7 @@ features: { lines: { aggregate: count, description: of all orders } }`,
       freshness: new FeatureFreshness({ db, clock: systemClock, limits }),
     });
     expect(await overview.views()).toEqual([
+      expect.objectContaining({ name: 'chance', services: ['pair'], joinKeys: ['customer'] }),
       {
         name: 'orders',
         version: 1,
@@ -68,7 +77,7 @@ features: { lines: { aggregate: count, description: of all orders } }`,
         status: 'ready',
         newestMs: DAY,
         lateEvents: 1,
-        services: ['all'],
+        services: ['all', 'pair'],
       },
       expect.objectContaining({ name: 'scores', kind: 'push', newestMs: 5, lateEvents: 0, services: [] }),
       expect.objectContaining({
@@ -81,6 +90,25 @@ features: { lines: { aggregate: count, description: of all orders } }`,
     ]);
     expect(await overview.lateEvents('orders', 10)).toEqual([
       { partition: 0, offset: 1, timeMs: DAY, lateMs: 2 * DAY },
+    ]);
+    expect(overview.services()).toEqual([
+      {
+        name: 'all',
+        version: 1,
+        views: ['orders', 'twice'],
+        joinKeys: ['customer'],
+        request: {},
+        features: ['lines', 'twice'],
+      },
+      {
+        name: 'pair',
+        description: 'Two customers',
+        version: 1,
+        views: ['orders', { view: 'chance', name: 'other', joinKeyMap: { customer: 'friend' } }],
+        joinKeys: ['customer', 'friend'],
+        request: { amount: 'float64' },
+        features: ['orders__lines', 'other__chance', 'both'],
+      },
     ]);
     await expect(overview.view('nothing')).rejects.toMatchObject({ code: 'features.unknown_view' });
   });

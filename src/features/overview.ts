@@ -1,14 +1,18 @@
+import type { FindBody } from '../kernel/definition-lineage.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
-import type { EntityBody, FeatureServiceBody } from './definitions.ts';
+import type { FeatureServiceBody } from './definitions.ts';
+import type { Described } from './document-parts.ts';
 import type { FeatureFreshness } from './freshness.ts';
+import { featuresOfView, joinKeysOf } from './listed-views.ts';
+import { type ListedView, listedFeatures, projectionOf } from './projections.ts';
 import {
-  type Described,
   type FeatureViewBody,
   kindOfView,
   type OnDemandViewBody,
   type StreamViewBody,
+  type ValueType,
   type ViewKind,
 } from './view-documents.ts';
 
@@ -37,6 +41,18 @@ export interface ViewSummary extends Described {
   services: string[];
 }
 
+/** A service as it stands: what a request for it brings, and what it answers. */
+export interface ServiceSummary extends Described {
+  name: string;
+  version: number;
+  views: readonly ListedView[];
+  joinKeys: string[];
+  /** Values that the request itself brings to computed views, by name. */
+  request: Record<string, ValueType>;
+  /** The names of its vector. */
+  features: readonly string[];
+}
+
 /** An event that came too late for a view: where it stands in the log, and by how much it was late. */
 export interface LateEvent {
   partition: number;
@@ -54,9 +70,11 @@ interface Dependencies {
 /** What the definitions of features and the state behind them say together. */
 export class FeatureOverview {
   readonly #deps: Dependencies;
+  readonly #find: FindBody;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
+    this.#find = (kind, name) => dependencies.definitions.latest(kind, name)?.body;
   }
 
   /** All views by name. */
@@ -77,7 +95,7 @@ export class FeatureOverview {
       .list('feature-view')
       .map((definition) => ({
         ...summaryOf(definition, ready.get(definition.name)),
-        joinKeys: this.#joinKeysOf(definition),
+        joinKeys: joinKeysOf([definition.name], this.#find),
         newestMs: newest.get(definition.name) ?? null,
         lateEvents: lateOf.get(definition.name) ?? 0,
         services: this.#servicesOf(definition.name),
@@ -93,6 +111,32 @@ export class FeatureOverview {
     return found;
   }
 
+  /** All services by name. */
+  services(): ServiceSummary[] {
+    return this.#deps.definitions
+      .list('feature-service')
+      .map(({ name, version, body }) =>
+        this.#serviceOf(version, { ...(body as object), name } as FeatureServiceBody),
+      )
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #serviceOf(version: number, service: FeatureServiceBody): ServiceSummary {
+    const { name, views, derived = {}, features } = service;
+    const listed = listedFeatures(service, (view) => featuresOfView(view, this.#find));
+    const asked = views.flatMap((each) => {
+      const view = this.#find('feature-view', projectionOf(each).view) as unknown as FeatureViewBody;
+      return kindOfView(view) === 'on-demand' ? [(view as OnDemandViewBody).source.request ?? {}] : [];
+    });
+    return {
+      ...describedOf(service),
+      ...{ name, version, views },
+      joinKeys: joinKeysOf(views, this.#find),
+      request: Object.assign({}, ...asked),
+      features: features ?? [...listed.map((each) => each.name), ...Object.keys(derived)],
+    };
+  }
+
   /** What a view has set aside (`late: dead-letter`), the newest event times first. @throws AiosError `features.unknown_view` */
   async lateEvents(name: string, countMax: number): Promise<LateEvent[]> {
     await this.view(name);
@@ -104,23 +148,12 @@ export class FeatureOverview {
     );
   }
 
-  #joinKeysOf({ body }: Definition): string[] {
-    const { definitions } = this.#deps;
-    const view = body as unknown as FeatureViewBody;
-    if (kindOfView(view) !== 'on-demand') {
-      const entity = definitions.latest('entity', (view as StreamViewBody).entity);
-      return (entity?.body as unknown as EntityBody | undefined)?.joinKeys ?? [];
-    }
-    const inputs = (view as OnDemandViewBody).source.views.flatMap(
-      (input) => definitions.latest('feature-view', input) ?? [],
-    );
-    return [...new Set(inputs.flatMap((input) => this.#joinKeysOf(input)))];
-  }
-
   #servicesOf(view: string): string[] {
     return this.#deps.definitions
       .list('feature-service')
-      .filter(({ body }) => (body as unknown as FeatureServiceBody).views.includes(view))
+      .filter(({ body }) =>
+        (body as unknown as FeatureServiceBody).views.some((listed) => projectionOf(listed).view === view),
+      )
       .map(({ name }) => name);
   }
 }

@@ -7,6 +7,7 @@ import { keyOf } from './historical.ts';
 import type { NewRow } from './online-store.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
+import { readingOf } from './service-views.ts';
 import { typedValue } from './values.ts';
 import type { FeatureViews } from './views.ts';
 import type { FeatureValue } from './windows/state.ts';
@@ -82,7 +83,7 @@ function checkMembers(views: readonly RowView[], rows: readonly JsonObject[]): v
 }
 
 function rowOf(view: RowView, row: JsonObject, index: number, nowMs: number): NewRow {
-  const entity = keyOf(view, row);
+  const entity = keyOf(readingOf(view), row);
   if (entity === '')
     throw new AiosError('features.missing_key', { detail: `Row ${index}: a join key is null or empty.` });
   const values: Record<string, FeatureValue> = {};

@@ -4,6 +4,7 @@ import type { OnlineRow, OnlineStore } from './online-store.ts';
 import type { PushedRows } from './pushed-rows.ts';
 import type { RowSource, Wanted } from './row-source.ts';
 import { type RowView, rowValues } from './row-view.ts';
+import type { Reading } from './service-views.ts';
 import type { AsOf, FeatureValue } from './windows/state.ts';
 
 type Values = readonly FeatureValue[];
@@ -36,11 +37,12 @@ export class RowFeatures {
    * @throws AiosError `features.offline_only`, and what history refuses
    */
   current(
-    view: RowView,
+    reading: Reading<RowView>,
     entities: readonly string[],
     keys: readonly JsonObject[],
     asOf: AsOf,
   ): Values[] | Promise<Values[]> {
+    const { view } = reading;
     if (!view.isOnline) {
       throw new AiosError('features.offline_only', {
         detail: `The view “${view.name}” is kept for history only.`,
@@ -49,23 +51,23 @@ export class RowFeatures {
     const asked = (at: number): Asked => ({ keys: keys[at]!, entity: entities[at]!, asOf });
     if (asOf.recordedByMs !== undefined)
       return this.past(
-        view,
+        reading,
         entities.map((_, at) => asked(at)),
       );
     const rows = this.#stores.online.read(view.name, entities);
     const finish = (found: readonly (OnlineRow | undefined)[]) =>
-      this.#finish(view, found, asked, asOf.timeMs);
+      this.#finish(reading, found, asked, asOf.timeMs);
     return rows instanceof Promise ? rows.then(finish) : finish(rows);
   }
 
   /** Of many places in the past. */
-  async past(view: RowView, asked: readonly Asked[]): Promise<Values[]> {
-    const rows = await this.#history(view, asked);
-    return asked.map(({ asOf }, index) => rowValues(view, rows[index], asOf.timeMs));
+  async past(reading: Reading<RowView>, asked: readonly Asked[]): Promise<Values[]> {
+    const rows = await this.#history(reading, asked);
+    return asked.map(({ asOf }, index) => rowValues(reading.view, rows[index], asOf.timeMs));
   }
 
   #finish(
-    view: RowView,
+    reading: Reading<RowView>,
     rows: readonly (OnlineRow | undefined)[],
     asked: (at: number) => Asked,
     timeMs: number,
@@ -77,27 +79,30 @@ export class RowFeatures {
       if (row !== undefined && row.timeMs > timeMs) {
         newer ??= [];
         newer.push(at);
-      } else values[at] = rowValues(view, row, timeMs);
+      } else values[at] = rowValues(reading.view, row, timeMs);
     }
-    return newer ? this.#replace(view, values, newer, asked) : values;
+    return newer ? this.#replace(reading, values, newer, asked) : values;
   }
 
   async #replace(
-    view: RowView,
+    reading: Reading<RowView>,
     values: Values[],
     newer: readonly number[],
     asked: (at: number) => Asked,
   ): Promise<Values[]> {
-    const past = await this.past(view, newer.map(asked));
+    const past = await this.past(reading, newer.map(asked));
     for (const [index, at] of newer.entries()) values[at] = past[index]!;
     return values;
   }
 
-  #history(view: RowView, asked: readonly Asked[]): Promise<(OnlineRow | undefined)[]> {
+  #history(
+    { view, keys: names }: Reading<RowView>,
+    asked: readonly Asked[],
+  ): Promise<(OnlineRow | undefined)[]> {
     const wanted = asked.map(
       ({ keys, entity, asOf }): Wanted => ({
-        keys: view.joinKeys.map((key) => {
-          const value = keys[key] ?? null;
+        keys: names.map((name) => {
+          const value = keys[name] ?? null;
           return value === null ? null : String(value);
         }),
         entity,

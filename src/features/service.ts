@@ -2,14 +2,14 @@ import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { limitsFrom } from '../kernel/limits.ts';
-import type { CompiledView } from './compiled.ts';
 import type { FeatureServiceBody } from './definitions.ts';
 import { FunctionModules } from './functions/function-modules.ts';
 import { codedFeatures, type FunctionInput } from './on-demand-code.ts';
-import type { RowView } from './row-view.ts';
+import { featureNameOf, type ListedFeature, listedFeatures } from './projections.ts';
+import type { OnDemandUse, Reading, ServiceViews } from './service-views.ts';
 import { typedValue } from './values.ts';
-import type { OnDemandViewBody, ValueType } from './view-documents.ts';
-import type { FeatureValue } from './windows/state.ts';
+import type { ValueType } from './view-documents.ts';
+import type { Aggregate, FeatureValue } from './windows/state.ts';
 
 /** Computed features by name. They must be pure: training and serving call them alike. */
 export type FeatureFunctions = Readonly<Record<string, (input: FunctionInput) => FeatureValue>>;
@@ -32,28 +32,16 @@ interface VectorInput {
   readonly nowMs: number;
 }
 
-/** A view whose values are computed when they are read. */
-export interface OnDemandView {
-  readonly name: string;
-  readonly version: number;
-  readonly body: OnDemandViewBody;
-}
-
-/** The views that a service reads: those that it lists, and those that its computed ones need. */
-export interface ServiceViews {
-  readonly streams: readonly CompiledView[];
-  readonly rows: readonly RowView[];
-  readonly onDemand: readonly OnDemandView[];
-  /** The names that the service lists. */
-  readonly listed: ReadonlySet<string>;
-}
-
 /** A version of a feature service: which views it reads and how its vector is made. */
 export interface CompiledService extends ServiceViews {
   readonly name: string;
   readonly version: number;
   readonly digest: string;
   readonly names: readonly string[];
+  /** The same with the name of its view before each feature of one: `view__feature`. */
+  readonly fullNames: readonly string[];
+  /** The types of its features by name, as far as definitions say them; of others only their values tell. */
+  readonly types: ReadonlyMap<string, ValueType>;
   /** Where the values of the vector come from when none of them is computed. */
   readonly slots: readonly Slot[] | undefined;
   /** The vector, from the values of the stored views: the streams, then the rows, in their order. Not for a service that has `coded`. */
@@ -86,22 +74,24 @@ export function compileService(
   views: ServiceViews,
   functions: OnDemandFunctions = codeAlone(),
 ): CompiledService {
-  const slots = slotsOf(body, views);
-  const onDemand = views.onDemand.flatMap((view) => computedOf(view, views, functions.registered));
-  const code = views.onDemand.flatMap((view) => codeOf(view, views, functions.modules));
+  const listed = listedOf(body, views);
+  const slots = slotsOf(body, views, listed);
+  const onDemand = views.onDemand.flatMap((use) => computedOf(use, views, listed, functions.registered));
+  const code = views.onDemand.flatMap((use) => codeOf(use, views, listed, functions.modules));
   const derived = Object.entries(body.derived ?? {}).map(([name, source]) => ({
     name,
     expression: derivedFrom(name, source),
   }));
-  const known = [...slots.keys(), ...computedNames(views), ...derived.map(({ name }) => name)];
+  const known = [...listed.map(({ name }) => name), ...derived.map(({ name }) => name)];
   const names = body.features ?? known;
   const unknown = names.filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw new AiosError('definition.reference', {
-      detail: `Feature service “${body.name}”: its views have no feature ${unknown.join(', ')} any more.`,
-    });
-  }
-  const service = { ...views, name: body.name, version, digest, names };
+  if (unknown.length > 0) throw withoutFeatures(body.name, unknown);
+  const full = new Map(
+    listed.map(({ name, feature, projection }) => [name, featureNameOf(projection, feature, true)]),
+  );
+  const fullNames = names.map((name) => full.get(name) ?? name);
+  const types = typesOf(listed, names);
+  const service = { ...views, name: body.name, version, digest, names, fullNames, types };
   if (views.onDemand.length === 0 && derived.length === 0) {
     const direct = names.map((name) => slots.get(name)!);
     const whole = wholeGroup(direct, views);
@@ -143,6 +133,97 @@ export function compileService(
   };
 }
 
+/** Of a service whose views are not what it was planned with: one of them is being built anew. */
+function withoutFeatures(service: string, names: readonly string[]): AiosError {
+  return new AiosError('definition.reference', {
+    detail: `${service}: its views have no feature ${names.join(', ')} any more.`,
+  });
+}
+
+/** A feature that a service lists, and what it is read by. */
+interface Listed extends ListedFeature {
+  readonly from: Reading | OnDemandUse;
+}
+
+/** The features of the views that a service lists, by what they are called. */
+function listedOf(body: FeatureServiceBody, { listed }: ServiceViews): Listed[] {
+  const features = listedFeatures(body, (_, index) => featuresOf(listed[index]!)).map((each) => ({
+    ...each,
+    from: listed[each.index]!,
+  }));
+  const gone = features.filter(({ feature, from }) => !featuresOf(from).includes(feature));
+  if (gone.length > 0)
+    throw withoutFeatures(
+      body.name,
+      gone.map(({ name }) => name),
+    );
+  return features;
+}
+
+function featuresOf(from: Reading | OnDemandUse): string[] {
+  return isComputed(from) ? Object.keys(from.view.body.features) : from.view.features.map(({ name }) => name);
+}
+
+function isComputed(from: Reading | OnDemandUse): from is OnDemandUse {
+  return 'inputs' in from;
+}
+
+/** Of the aggregates whose values are numbers whatever they aggregate; the others' are what the events hold. */
+const AGGREGATE_TYPES: Partial<Record<Aggregate, ValueType>> = {
+  count: 'int64',
+  distinct: 'int64',
+  sum: 'float64',
+  mean: 'float64',
+  stddev: 'float64',
+};
+
+function typesOf(listed: readonly Listed[], names: readonly string[]): Map<string, ValueType> {
+  const types = new Map<string, ValueType>();
+  for (const { name, feature, from } of listed) {
+    if (!names.includes(name)) continue;
+    const type = isComputed(from) ? from.view.body.features[feature]!.type : storedType(from, feature);
+    if (type) types.set(name, type);
+  }
+  return types;
+}
+
+function storedType({ view: { features } }: Reading, feature: string): ValueType | undefined {
+  for (const each of features)
+    if (each.name === feature) return 'type' in each ? each.type : AGGREGATE_TYPES[each.aggregate];
+  return undefined;
+}
+
+/** A version of something that vectors were made with. */
+export interface FeaturePin {
+  readonly kind: 'feature-service' | 'feature-view';
+  readonly name: string;
+  readonly version: string;
+  readonly digest?: string;
+}
+
+const pins = new WeakMap<CompiledService, FeaturePin[]>();
+
+/** The versions that make a service's vectors: its own, unless nobody defined it, and each view's once. */
+export function pinsOf(service: CompiledService): FeaturePin[] {
+  let known = pins.get(service);
+  if (!known) {
+    const { name, version, digest, streams, rows, onDemand } = service;
+    const views = new Map([...streams, ...rows, ...onDemand].map(({ view }) => [view.name, view]));
+    known = [
+      ...(version === 0
+        ? []
+        : [{ kind: 'feature-service' as const, name, version: String(version), digest }]),
+      ...[...views.values()].map((view) => ({
+        kind: 'feature-view' as const,
+        name: view.name,
+        version: String(view.version),
+      })),
+    ];
+    pins.set(service, known);
+  }
+  return known;
+}
+
 /** Without anything to compute a vector is a choice of values: no scope is made for it. */
 function read(slots: readonly Slot[], values: readonly (readonly FeatureValue[])[]): FeatureValue[] {
   const vector = new Array<FeatureValue>(slots.length);
@@ -153,7 +234,7 @@ function read(slots: readonly Slot[], values: readonly (readonly FeatureValue[])
 /** The group that the vector is, from its first value to its last, if it is one. */
 function wholeGroup(slots: readonly Slot[], { streams, rows }: ServiceViews): number | undefined {
   const group = slots[0]?.group;
-  const view = group === undefined ? undefined : [...streams, ...rows][group];
+  const view = group === undefined ? undefined : [...streams, ...rows][group]?.view;
   const isWhole =
     view?.features.length === slots.length &&
     slots.every((slot, at) => slot.group === group && slot.at === at && slot.otherwise === null);
@@ -164,30 +245,34 @@ function valueAt({ group, at, otherwise }: Slot, values: readonly (readonly Feat
   return values[group]![at] ?? otherwise;
 }
 
-/** The features of the views that the service lists, by name. */
-function slotsOf(body: FeatureServiceBody, { streams, rows, listed }: ServiceViews): Map<string, Slot> {
+/** The stored features that the service lists, by name. */
+function slotsOf(
+  body: FeatureServiceBody,
+  views: ServiceViews,
+  listed: readonly Listed[],
+): Map<string, Slot> {
   const slots = new Map<string, Slot>();
-  for (const [group, view] of [...streams, ...rows].entries()) {
-    if (!listed.has(view.name)) continue;
-    for (const [at, { name }] of view.features.entries())
-      slots.set(name, { group, at, otherwise: body.defaults?.[name] ?? null });
-  }
+  for (const { name, feature, from } of listed)
+    if (!isComputed(from)) slots.set(name, slotOf(views, from, feature, body.defaults?.[name] ?? null));
   return slots;
 }
 
-/** The names of what is computed, in the order of the views. */
-function computedNames({ onDemand }: ServiceViews): string[] {
-  return onDemand.flatMap(({ body }) => Object.keys(body.features));
+function slotOf(
+  { streams, rows }: ServiceViews,
+  reading: Reading,
+  feature: string,
+  otherwise: FeatureValue,
+): Slot {
+  const group = [...streams, ...rows].indexOf(reading as never);
+  return { group, at: reading.view.features.findIndex(({ name }) => name === feature), otherwise };
 }
 
 type Inputs = readonly (readonly [string, Slot])[];
 
 /** Where the features of the views stand that a computed view reads. */
-function inputsOf({ body }: OnDemandView, { streams, rows }: ServiceViews): Inputs {
-  return [...streams, ...rows].flatMap(({ name, features }, group) =>
-    body.source.views.includes(name)
-      ? features.map((feature, at): [string, Slot] => [feature.name, { group, at, otherwise: null }])
-      : [],
+function inputsOf({ view: { body }, inputs }: OnDemandUse, views: ServiceViews): Inputs {
+  return listedFeatures(body.source, (_, index) => featuresOf(inputs[index]!)).map(
+    ({ name, feature, index }): [string, Slot] => [name, slotOf(views, inputs[index]!, feature, null)],
   );
 }
 
@@ -200,18 +285,31 @@ function ownScope(
   return own;
 }
 
+/** What the service calls the features of a computed view that it lists. */
+function namesOf(use: OnDemandUse, listed: readonly Listed[]): Map<string, string> {
+  return new Map(
+    listed.filter(({ from }) => from === use).map(({ feature, name }): [string, string] => [feature, name]),
+  );
+}
+
 /** The features that are computed here: by an expression, or by a function of the program. */
-function computedOf(view: OnDemandView, views: ServiceViews, functions: FeatureFunctions): Computed[] {
-  const { name: label, body } = view;
-  const inputs = inputsOf(view, views);
+function computedOf(
+  use: OnDemandUse,
+  views: ServiceViews,
+  listed: readonly Listed[],
+  functions: FeatureFunctions,
+): Computed[] {
+  const { name: label, body } = use.view;
+  const inputs = inputsOf(use, views);
   const request = Object.entries(body.source.request ?? {});
-  return Object.entries(body.features).flatMap(([name, { type, expression, function: called }]) => {
+  return [...namesOf(use, listed)].flatMap(([feature, name]) => {
+    const { type, expression, function: called } = body.features[feature]!;
     if (expression === undefined && body.code !== undefined) return [];
-    const feature = `${label}.${name}`;
-    const own = expression ? ofExpression(expression) : ofFunction(feature, called!, functions);
+    const told = `${label}.${feature}`;
+    const own = expression ? ofExpression(expression) : ofFunction(told, called!, functions);
     const compute: Compute = (scope, values, nowMs) => {
-      const typed = requestOf(feature, request, values);
-      return typedValue(feature, type, own(scope, typed, nowMs));
+      const typed = requestOf(told, request, values);
+      return typedValue(told, type, own(scope, typed, nowMs));
     };
     return [{ name, inputs, compute }];
   });
@@ -221,23 +319,29 @@ type Answers = (readonly [string, FeatureValue])[][];
 
 /** What the code of a view computes, asked for all rows at once: of each row the names with their values. */
 function codeOf(
-  view: OnDemandView,
+  use: OnDemandUse,
   views: ServiceViews,
+  listed: readonly Listed[],
   modules: FunctionModules,
 ): ((rows: readonly VectorInput[]) => Promise<Answers>)[] {
-  const coded = codedFeatures(view.body, modules);
+  const { name: label, body } = use.view;
+  const coded = codedFeatures(body, modules);
   if (!coded) return [];
-  const inputs = inputsOf(view, views);
-  const declared = Object.entries(view.body.source.request ?? {});
+  const inputs = inputsOf(use, views);
+  const declared = Object.entries(body.source.request ?? {});
+  const names = namesOf(use, listed);
+  const answered = coded.names.flatMap((feature, at): [string, number][] =>
+    names.has(feature) ? [[names.get(feature)!, at]] : [],
+  );
   return [
     async (rows) => {
       const asked = rows.map(({ values, request, nowMs }) => ({
         features: ownScope(inputs, values),
-        request: requestOf(view.name, declared, request),
+        request: requestOf(label, declared, request),
         nowMs,
       }));
       const computed = await coded.compute(asked);
-      return computed.map((row) => row.map((value, at) => [coded.names[at]!, value] as const));
+      return computed.map((row) => answered.map(([name, at]) => [name, row[at]!] as const));
     },
   ];
 }

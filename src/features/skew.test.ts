@@ -26,6 +26,8 @@ interface Drawn {
   /** How long after its time it is recorded. */
   delayMs: number;
   partition: 0 | 1;
+  /** Whose it is: of the one, or of the other. */
+  of: 0 | 1;
   amounts: (number | null)[];
 }
 
@@ -34,6 +36,7 @@ const history = fc.array(
     timeMs: fc.integer({ min: 0, max: 300 }).map((minutes) => minutes * MINUTE),
     delayMs: fc.integer({ min: 0, max: 35 }).map((minutes) => minutes * MINUTE),
     partition: fc.constantFrom(0 as const, 1 as const),
+    of: fc.constantFrom(0 as const, 1 as const),
     amounts: fc.array(
       fc.oneof(
         fc.integer({ min: -500, max: 2_000 }).map((cents) => cents / 100),
@@ -60,17 +63,28 @@ describe('training and serving see the same', () => {
     await features.put(featureViewKind, view('exact', ''));
     await features.put(featureServiceKind, 'name: tiled\nviews: [tiled]');
     await features.put(featureServiceKind, 'name: both\nviews: [tiled, exact]');
+    // The same views of two customers in one vector: of one under the views' own names, of the other under others.
+    await features.put(
+      featureServiceKind,
+      `name: pair
+views:
+  - tiled
+  - exact
+  - { view: tiled, name: other_tiled, joinKeyMap: { customer: other } }
+  - { view: exact, name: other_exact, joinKeyMap: { customer: other } }
+fullFeatureNames: true`,
+    );
   });
   afterAll(() => features.close());
 
   /** The events in the order in which they are recorded, at places of the log that no other run has used. */
-  const logged = (drawn: readonly Drawn[], customer: string): LoggedEvent[] => {
+  const logged = (drawn: readonly Drawn[], customer: string, other = customer): LoggedEvent[] => {
     const next = [run * 1_000, run * 1_000];
     return drawn
       .toSorted((a, b) => a.timeMs + a.delayMs - (b.timeMs + b.delayMs))
-      .map(({ timeMs, delayMs, partition, amounts }) => ({
+      .map(({ timeMs, delayMs, partition, of, amounts }) => ({
         ...order(
-          customer,
+          of === 0 ? customer : other,
           timeMs,
           { partition, offset: next[partition]!++ },
           amounts.map((amount) => ({ product: 'p', amount })),
@@ -79,8 +93,13 @@ describe('training and serving see the same', () => {
       }));
   };
 
-  const online = async ({ store }: FeatureProcess, service: string, customer: string, timeMs: number) =>
-    (await store.online({ service, entities: [{ customer }], asOf: { timeMs } })).rows[0]!;
+  const online = async (
+    { store }: FeatureProcess,
+    service: string,
+    customer: string,
+    timeMs: number,
+    other = customer,
+  ) => (await store.online({ service, entities: [{ customer, other }], asOf: { timeMs } })).rows[0]!;
 
   /** Lets processes work on the events in the order of their recording; after each batch `asked` is told the time. */
   const ingest = async (
@@ -130,6 +149,32 @@ describe('training and serving see the same', () => {
     );
   });
 
+  it('under other names and join keys, too: a view of two customers at once', {
+    timeout: 120_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(history, batches, async (drawn, plan) => {
+        const [customer, other] = [`c${run++}`, `o${run}`];
+        const seen: { timeMs: number; vector: FeatureValue[] }[] = [];
+        await ingest(logged(drawn, customer, other), plan, async (process, timeMs) => {
+          const vector = await online(process, 'pair', customer, timeMs, other);
+          seen.push({ timeMs, vector });
+          const apart = [
+            ...(await online(process, 'both', customer, timeMs)),
+            ...(await online(process, 'both', other, timeMs)),
+          ];
+          expect(vector).toEqual(apart);
+        });
+        const { rows } = await (await features.start()).store.historical(
+          'pair',
+          seen.map(({ timeMs }) => ({ keys: { customer, other }, asOf: { timeMs, recordedByMs: timeMs } })),
+        );
+        expect(rows).toEqual(seen.map(({ vector }) => vector));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('and another order of arrival within the bound gives the same tiles to the last bit', {
     timeout: 120_000,
   }, async () => {
@@ -158,7 +203,10 @@ describe('training and serving see the same', () => {
 
   it('and what comes after the bound is not counted, and set aside where the view says so', async () => {
     const customer = `c${run++}`;
-    const [late] = logged([{ timeMs: 0, delayMs: LATENESS + 1, partition: 0, amounts: [5] }], customer);
+    const [late] = logged(
+      [{ timeMs: 0, delayMs: LATENESS + 1, partition: 0, of: 0, amounts: [5] }],
+      customer,
+    );
     await features.feed(await features.start(), [late!]);
     const process = await features.start();
     expect((await online(process, 'both', customer, 90 * MINUTE)).slice(0, 2)).toEqual([0, 0]);

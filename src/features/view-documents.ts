@@ -5,18 +5,13 @@ import type { Issue } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
+import { type Described, described, identifier, name, text } from './document-parts.ts';
+import { type ListedViews, listedViews } from './projections.ts';
 import { AGGREGATES, type Aggregate } from './windows/state.ts';
 
 /** Types of values, with Feast's meaning; a timestamp is told in milliseconds since the epoch. */
 const VALUE_TYPES = ['boolean', 'int64', 'float64', 'string', 'timestamp'] as const;
 export type ValueType = (typeof VALUE_TYPES)[number];
-
-/** What people say of a definition: it is shown, and changes nothing. */
-export interface Described {
-  description?: string;
-  owner?: string;
-  tags?: Record<string, string>;
-}
 
 interface StoredView extends Described {
   name: string;
@@ -120,7 +115,7 @@ interface ComputedFeature extends Described {
 /** Features computed from other features and from what the request brings. */
 export interface OnDemandViewBody extends Described {
   name: string;
-  source: { views: string[]; request?: Record<string, ValueType> };
+  source: ListedViews & { request?: Record<string, ValueType> };
   /** A file of TypeScript beside the document; its text is kept as `code`. */
   module?: string;
   /** TypeScript that exports the functions of its features. */
@@ -138,14 +133,6 @@ export function kindOfView({ source }: { source: object }): ViewKind {
   return 'push' in source ? 'push' : 'on-demand';
 }
 
-export const text = { type: 'string', minLength: 1 };
-export const name = { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_.-]*$' };
-export const identifier = '^[A-Za-z_][A-Za-z0-9_]*$';
-export const described = {
-  description: { type: 'string' },
-  owner: { type: 'string' },
-  tags: { type: 'object', additionalProperties: { type: 'string' } },
-};
 const duration = { type: 'string', pattern: '^(\\d|P)' };
 const column = { type: 'string', pattern: identifier };
 const path = { type: 'string', minLength: 1, pattern: '^(?!.*://)(?!.*(^|[\\\\/])\\.\\.([\\\\/]|$))' };
@@ -214,7 +201,8 @@ const VALIDATORS: Record<ViewKind, Validator> = {
       name,
       ...described,
       source: object(['views'], {
-        views: { type: 'array', items: text, uniqueItems: true },
+        views: listedViews,
+        fullFeatureNames: { type: 'boolean' },
         request: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: valueType },
       }),
       module: { ...path, pattern: '\\.ts$' },

@@ -44,6 +44,30 @@ describe('a version of a view', () => {
     expect(await profile(process)).toEqual({ spend: 1_205 });
   });
 
+  it('that a service is held to is answered by no other one', async () => {
+    await features.put(featureViewKind, view('spend'));
+    const old = await features.start(log);
+    await live(old, 3);
+    const held = (version: number) =>
+      features.put(featureServiceKind, `name: profile\nviews: [{ view: purchases, version: ${version} }]`);
+    await held(1);
+    await old.definitions.reload();
+    expect(await profile(old)).toEqual({ spend: 3 });
+    await features.put(featureViewKind, view('spend', 'item.amount * 2'));
+    await held(2);
+    await old.definitions.reload();
+    // The first one is in force until the second is whole: a service that takes what there is would answer with it.
+    await expect(profile(old)).rejects.toMatchObject({ code: 'features.building', retryable: true });
+    await features.start(log);
+    await old.views.refresh();
+    expect(await profile(old)).toEqual({ spend: 6 });
+    const { pins } = await old.store.online({ service: 'profile', entities: [{ customer: 'c' }] });
+    expect(pins).toMatchObject([
+      { kind: 'feature-service', version: '3' },
+      { kind: 'feature-view', name: 'purchases', version: '2' },
+    ]);
+  });
+
   it('is served until the next one is whole, and its state goes when nobody can need it', async () => {
     await features.put(featureViewKind, view('spend'));
     const old = await features.start(log);

@@ -1,19 +1,15 @@
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import type { Definition, Definitions } from '../store/definitions.ts';
+import type { Definitions } from '../store/definitions.ts';
 import { type CompiledView, compileView } from './compiled.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import { beginGenerations, readOffsets, retireViews } from './generations.ts';
+import { listedIssues } from './listed-views.ts';
+import { type ListedViews, type Projection, projectionOf } from './projections.ts';
 import { compileRowView, type RowView } from './row-view.ts';
-import {
-  type CompiledService,
-  codeAlone,
-  compileService,
-  type OnDemandFunctions,
-  type OnDemandView,
-  type ServiceViews,
-} from './service.ts';
+import { type CompiledService, codeAlone, compileService, type OnDemandFunctions } from './service.ts';
+import { type FoundView, resolveViews } from './service-views.ts';
 import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
 import {
   type BatchViewBody,
@@ -151,7 +147,7 @@ export class FeatureViews {
       const kept = this.#known.get(row.id);
       if (kept?.row.status === row.status) known.set(row.id, kept);
       else {
-        const compiled = kept?.compiled ?? (await this.#compile(row));
+        const compiled = kept?.compiled ?? (await this.#compileView(row));
         const { joined, copied } = row;
         known.set(row.id, {
           row: { ...row, joined: joined.map(Number), copied: copied?.map(Number) ?? null },
@@ -199,7 +195,8 @@ export class FeatureViews {
     const definition = this.#definitions.latest('feature-service', name);
     if (!definition)
       throw new AiosError('features.unknown_service', { detail: `There is no feature service “${name}”.` });
-    const compiled = this.#compileService(definition);
+    const { version, digest, body } = definition;
+    const compiled = this.#compile(body as unknown as FeatureServiceBody, version, digest);
     this.#services.set(name, compiled);
     return compiled;
   }
@@ -238,44 +235,51 @@ export class FeatureViews {
     return this.#inForce.get(name)?.compiled;
   }
 
-  #compileService({ name, version, digest, body }: Definition): CompiledService {
-    const service = body as unknown as FeatureServiceBody;
+  /**
+   * The vectors of views without a service: those of a request, or of a dataset. `name` is what messages call them.
+   *
+   * @throws AiosError `features.unknown_view`, `features.building`, `request.invalid` where they do not fit together
+   */
+  serviceOf(name: string, { views, fullFeatureNames = false }: ListedViews): CompiledService {
+    const known = (kind: string, of: string) => this.#definitions.latest(kind, of);
+    for (const { view } of views.map(projectionOf))
+      if (!known('feature-view', view))
+        throw new AiosError('features.unknown_view', { detail: `There is no feature view “${view}”.` });
+    const issues = listedIssues({ views, fullFeatureNames }, '/views', {
+      find: (kind, of) => known(kind, of)?.body,
+      versionOf: (kind, of) => known(kind, of)?.version,
+    });
+    if (issues.length > 0) throw new AiosError('request.invalid', { issues });
+    return this.#compile({ name, views, fullFeatureNames }, 0, '');
+  }
+
+  #compile(service: FeatureServiceBody, version: number, digest: string): CompiledService {
     const building = (view: string) =>
       new AiosError('features.building', {
-        detail: `The feature view “${view}” of the service “${name}” is still being built from the log.`,
+        detail: `The feature view “${view}” is still being built from the log: ${version === 0 ? service.name : `the service “${service.name}”`} reads it.`,
       });
-    const views = this.#viewsOf(service, building);
+    const views = resolveViews(service, (projection) => this.#find(projection, building));
     try {
       return compileService(service, version, digest, views, this.functions);
     } catch (error) {
       // A service may name features that only the version being built has.
       const newer = views.streams.find(
-        (view) => this.#definitions.latest('feature-view', view.name)?.version !== view.version,
+        ({ view }) => this.#definitions.latest('feature-view', view.name)?.version !== view.version,
       );
-      throw newer ? building(newer.name) : error;
+      throw newer ? building(newer.view.name) : error;
     }
   }
 
-  /** What a service lists, and what its computed views read. */
-  #viewsOf({ views: listed }: FeatureServiceBody, building: (view: string) => AiosError): ServiceViews {
-    const streams: CompiledView[] = [];
-    const rows: RowView[] = [];
-    const onDemand: OnDemandView[] = [];
-    const names = new Set(listed);
-    for (const name of names) {
-      const { version, body } = this.#definitions.latest('feature-view', name)!;
-      const kind = kindOfView(body as unknown as FeatureViewBody);
-      if (kind === 'on-demand') {
-        const computed = body as unknown as OnDemandViewBody;
-        onDemand.push({ name, version, body: computed });
-        for (const input of computed.source.views) names.add(input); // a Set goes on with what is added
-      } else if (kind === 'stream') {
-        const inForce = this.#inForce.get(name);
-        if (!inForce) throw building(name);
-        streams.push(inForce.compiled);
-      } else rows.push(this.rowView(name)!);
-    }
-    return { streams, rows, onDemand, listed: new Set(listed) };
+  /** The version of a view in force; one that is held to a version is no other. */
+  #find({ view: name, version: held }: Projection, building: (view: string) => AiosError): FoundView {
+    const { version, body } = this.#definitions.latest('feature-view', name)!;
+    const kind = kindOfView(body as unknown as FeatureViewBody);
+    if (kind === 'on-demand')
+      return { onDemand: { name, version, body: body as unknown as OnDemandViewBody } };
+    if (kind !== 'stream') return { row: this.rowView(name)! };
+    const inForce = this.#inForce.get(name)?.compiled;
+    if (!inForce || (held !== undefined && held !== inForce.version)) throw building(name);
+    return { stream: inForce };
   }
 
   #entity(name: string): EntityBody {
@@ -305,7 +309,7 @@ export class FeatureViews {
     });
   }
 
-  async #compile({ id, name, version }: ViewRow): Promise<CompiledView> {
+  async #compileView({ id, name, version }: ViewRow): Promise<CompiledView> {
     const body = (await this.#definitions.version('feature-view', name, version))!
       .body as unknown as StreamViewBody;
     return compileView(id, version, body, this.#entity(body.entity));

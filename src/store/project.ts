@@ -40,11 +40,15 @@ export interface DefinitionKind {
   checkChange?(name: string, body: JsonObject): Promise<void> | void;
   /** Whether a body fits what it refers to; asked once all its references are there. @throws AiosError with issues, where `definition.invalid` is not the code */
   checkFit?(body: JsonObject, surroundings: Surroundings): readonly Issue[];
+  /** Whether what is applied takes up each change of what it refers to: then that change must fit it, too, or come with a change of it. */
+  readonly followsReferences?: boolean;
 }
 
 /** What a definition will stand among once the project is applied. */
-interface Surroundings {
+export interface Surroundings {
   find(kind: string, name: string): JsonObject | undefined;
+  /** The version that will be in force; undefined when there is none of that name. */
+  versionOf(kind: string, name: string): number | undefined;
   /** The newest version that is applied already. */
   readonly previous: JsonObject | undefined;
 }
@@ -111,7 +115,10 @@ export async function planProject(
     }
   }
   faults.push(...missingReferences(planned, definitions), ...duplicates(planned));
-  if (faults.length === 0) faults.push(...misfits(planned, definitions));
+  if (faults.length === 0) {
+    const after = surroundingsOf(planned, definitions);
+    faults.push(...misfits(planned, definitions, after), ...leftBehind(planned, kinds, definitions, after));
+  }
   if (faults.length > 0) throw combined(faults);
   return planned
     .sort((a, b) => kinds.indexOf(a.of) - kinds.indexOf(b.of))
@@ -193,13 +200,23 @@ function missingReferences(
   );
 }
 
+type Around = Omit<Surroundings, 'previous'>;
+
+/** What is applied, with what a plan puts in its place. */
+function surroundingsOf(planned: readonly PlannedDefinition[], definitions: Definitions): Around {
+  const here = new Map(planned.map((definition) => [`${definition.kind}/${definition.name}`, definition]));
+  return {
+    find: (kind, name) => (here.get(`${kind}/${name}`) ?? definitions.latest(kind, name))?.body,
+    versionOf: (kind, name) =>
+      here.get(`${kind}/${name}`)?.toVersion ?? definitions.latest(kind, name)?.version,
+  };
+}
+
 function misfits(
   planned: readonly (PlannedDefinition & { of: DefinitionKind })[],
   definitions: Definitions,
+  after: Around,
 ): AiosError[] {
-  const here = new Map(planned.map(({ kind, name, body }) => [`${kind}/${name}`, body]));
-  const find = (kind: string, name: string) =>
-    here.get(`${kind}/${name}`) ?? definitions.latest(kind, name)?.body;
   return planned.flatMap(({ of, kind, name, body, document }) => {
     const located = (code: ErrorCode, issues: readonly Issue[]) =>
       issues.length === 0
@@ -207,12 +224,44 @@ function misfits(
         : [new AiosError(code, { issues: issues.map((issue) => locateIssue(document, issue)) })];
     try {
       const previous = definitions.latest(kind, name)?.body;
-      return located('definition.invalid', of.checkFit?.(body, { find, previous }) ?? []);
+      return located('definition.invalid', of.checkFit?.(body, { ...after, previous }) ?? []);
     } catch (error) {
       if (error instanceof AiosError && error.issues.length > 0) return located(error.code, error.issues);
       throw error;
     }
   });
+}
+
+/** What is applied and fits, and would not any more: told in the file of the change, since nobody is to find out by a request that fails. */
+function leftBehind(
+  planned: readonly PlannedDefinition[],
+  kinds: readonly DefinitionKind[],
+  definitions: Definitions,
+  after: Around,
+): AiosError[] {
+  const here = new Map(planned.map((definition) => [`${definition.kind}/${definition.name}`, definition]));
+  const before = surroundingsOf([], definitions);
+  const followers = kinds.filter(({ followsReferences }) => followsReferences);
+  return followers.flatMap((of) =>
+    definitions.list(of.kind).flatMap(({ kind, name, body }) => {
+      if (here.has(`${kind}/${name}`)) return [];
+      const cause = of
+        .references?.(body)
+        .map((reference) => here.get(`${reference.kind}/${reference.name}`))
+        .find((changed) => changed?.action === 'update');
+      if (!cause || of.checkFit!(body, { ...before, previous: body }).length > 0) return [];
+      const { file } = cause.document;
+      const issues = of.checkFit!(body, { ...after, previous: body }).map(
+        ({ path, message, ...issue }): Issue => ({
+          ...issue,
+          path: '',
+          file,
+          message: `the ${kind} “${name}” would not fit any more (${path}: ${message}): change it in the same apply`,
+        }),
+      );
+      return issues.length === 0 ? [] : [new AiosError('definition.invalid', { issues })];
+    }),
+  );
 }
 
 function duplicates(planned: readonly PlannedDefinition[]): AiosError[] {

@@ -21,6 +21,27 @@ export interface FeatureView extends Described {
   services: string[];
 }
 
+/** A view that a service lists: its name, or what is other about it there. */
+export type ListedView =
+  | string
+  | {
+      view: string;
+      name?: string;
+      joinKeyMap?: Record<string, string>;
+      features?: string[];
+      version?: number;
+    };
+
+export interface FeatureService extends Described {
+  name: string;
+  version: number;
+  views: ListedView[];
+  joinKeys: string[];
+  /** Values that the request itself brings, with their types. */
+  request: Record<string, string>;
+  features: string[];
+}
+
 export interface Materialization {
   id: string;
   view: string;
@@ -48,6 +69,12 @@ export function materializePath(view: string): string {
 export const featureViewsQuery = queryOptions({
   queryKey: ['features', 'views'],
   queryFn: () => get<Page<FeatureView>>('/api/v1/features/views'),
+  refetchInterval: 10_000,
+});
+
+export const featureServicesQuery = queryOptions({
+  queryKey: ['features', 'services'],
+  queryFn: () => get<Page<FeatureService>>('/api/v1/features/services'),
   refetchInterval: 10_000,
 });
 

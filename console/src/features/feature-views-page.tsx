@@ -10,6 +10,7 @@ import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { FeatureJoins } from './feature-joins.tsx';
+import { FeatureServices } from './feature-services.tsx';
 
 /** Every feature view with how fresh it is. */
 export function FeatureViewsPage() {
@@ -38,6 +39,7 @@ export function FeatureViewsPage() {
           }
         </Answer>
       </Panel>
+      <FeatureServices />
       <FeatureJoins />
     </Page>
   );

@@ -1,7 +1,7 @@
 import { Button, Group, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { type FeatureView, featureViewsQuery, ONLINE_PATH, type Vectors } from '../api/features.ts';
+import { type FeatureView, featureServicesQuery, ONLINE_PATH, type Vectors } from '../api/features.ts';
 import { act } from '../api/request.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { Panel } from '../display/page.tsx';
@@ -9,13 +9,24 @@ import { ProblemView } from '../display/states.tsx';
 
 /** What an entity has now, by a service that reads the view. */
 export function VectorLookup({ view }: { view: FeatureView }) {
-  const views = useQuery(featureViewsQuery);
+  const services = useQuery(featureServicesQuery);
   const [chosen, setService] = useState<string | null>(null);
-  const [keys, setKeys] = useState<Readonly<Record<string, string>>>({});
+  const [given, setGiven] = useState<Readonly<Record<string, string>>>({});
   const service = chosen ?? view.services[0];
-  const read = (views.data?.items ?? [view]).filter(({ services }) => services.includes(service ?? ''));
-  const joinKeys = [...new Set(read.flatMap((each) => each.joinKeys))];
-  const body = { service: service ?? '', entities: [entityOf(joinKeys, keys)] };
+  const known = services.data?.items.find(({ name }) => name === service);
+  const joinKeys = known?.joinKeys ?? view.joinKeys;
+  const values = Object.entries(known?.request ?? {});
+  const request = Object.fromEntries(values.map(([name, type]) => [name, typedOf(type, given[name] ?? '')]));
+  const body = {
+    service: service ?? '',
+    entities: [entityOf(joinKeys, given)],
+    ...(values.length === 0 ? {} : { request }),
+  };
+  const cli = [
+    `features online ${service}`,
+    ...joinKeys.map((key) => `${key}=${given[key] ?? ''}`),
+    ...(values.length === 0 ? [] : [`--request '${JSON.stringify(request)}'`]),
+  ].join(' ');
   const lookup = useMutation({ mutationFn: () => act<Vectors>('POST', ONLINE_PATH, body) });
   if (service === undefined) return null;
   return (
@@ -28,7 +39,7 @@ export function VectorLookup({ view }: { view: FeatureView }) {
             method: 'POST',
             path: ONLINE_PATH,
             body,
-            cli: `features online ${service} ${joinKeys.map((key) => `${key}=${keys[key] ?? ''}`).join(' ')}`,
+            cli,
           }}
         />
       }
@@ -48,12 +59,12 @@ export function VectorLookup({ view }: { view: FeatureView }) {
               allowDeselect={false}
               onChange={setService}
             />
-            {joinKeys.map((key) => (
+            {[...joinKeys, ...values.map(([name]) => name)].map((key) => (
               <TextInput
                 key={key}
                 label={key}
-                value={keys[key] ?? ''}
-                onChange={({ currentTarget: { value } }) => setKeys({ ...keys, [key]: value })}
+                value={given[key] ?? ''}
+                onChange={({ currentTarget: { value } }) => setGiven({ ...given, [key]: value })}
               />
             ))}
             <Button type="submit" variant="default" loading={lookup.isPending}>
@@ -71,6 +82,13 @@ export function VectorLookup({ view }: { view: FeatureView }) {
 /** A key that is left empty is none: the entity is not known by it. */
 function entityOf(joinKeys: readonly string[], keys: Readonly<Record<string, string>>) {
   return Object.fromEntries(joinKeys.map((key) => [key, keys[key] || null]));
+}
+
+/** A value of the request as its type has it; what is left empty is nothing. */
+function typedOf(type: string, text: string) {
+  if (text === '') return null;
+  if (type === 'boolean') return text === 'true';
+  return type === 'string' || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
 function Vector({ vectors: { names, rows } }: { vectors: Vectors }) {

@@ -25,7 +25,7 @@ const builds = new DatasetBuilds({
   views: new FeatureViews({ db, definitions, group: 'features', readLog: async () => [] }),
   features: {
     historical: async ({ names }, spine) =>
-      stage === 'reading' ? waits(stage) : { names, rows: spine.map(() => names.map(() => null)), pins: [] },
+      stage === 'reading' ? waits(stage) : { rows: spine.map(() => names.map(() => null)) },
   },
   async *readEvents() {},
   countEvents: async () => 0,

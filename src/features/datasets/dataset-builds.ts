@@ -114,8 +114,8 @@ interface Dependencies {
   readonly changes?: Changes;
   readonly limits: BuildLimits;
   readonly datasets: Datasets;
-  readonly definitions: Pick<Definitions, 'latest' | 'version'>;
-  readonly views: Pick<FeatureViews, 'service' | 'streamView' | 'rowView' | 'functions' | 'reload'>;
+  readonly definitions: Pick<Definitions, 'version'>;
+  readonly views: Pick<FeatureViews, 'service' | 'serviceOf' | 'reload'>;
   readonly features: Parameters<typeof writeSnapshot>[2]['features'];
   readonly readEvents: ReadEvents;
   /** How many events of a type there are. */
@@ -167,7 +167,7 @@ export class DatasetBuilds {
         detail: `The definition of “${name}” names no events: send the rows, or a file.`,
       });
     }
-    serviceOf(body, this.#deps);
+    serviceOf(body, this.#deps.views);
     const id = newId('dsb');
     const requestedAt = clock.now();
     const item: Item = {
@@ -220,7 +220,7 @@ export class DatasetBuilds {
   async #make(duck: DuckDb, build: DatasetBuild, definition: Definition, watch: PassWatch): Promise<void> {
     const { datasets, commit, limits } = this.#deps;
     const body = definition.body as unknown as DatasetBody;
-    const service = serviceOf(body, this.#deps);
+    const service = serviceOf(body, this.#deps.views);
     const query = queryOf(body, service, build);
     const { rows, total } = await this.#rows(duck, body, service, build);
     watch.progress(0, total);

@@ -78,6 +78,7 @@ describe('what it stands among', () => {
   };
   const surroundings = {
     find: (kind: string, name: string) => known[`${kind}/${name}`],
+    versionOf: () => 1,
     previous: undefined,
   };
   const issues = (source: string) => datasetKind.checkFit!(parse(source).body, surroundings);

@@ -4,18 +4,11 @@ import { AiosError, type Issue } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { compileSchema } from '../../kernel/schema.ts';
 import type { DefinitionKind } from '../../store/project.ts';
-import { type EntityBody, type FeatureServiceBody, featureServiceKind } from '../definitions.ts';
-import {
-  type Described,
-  described,
-  expressionIssue,
-  type FeatureViewBody,
-  identifier,
-  kindOfView,
-  name,
-  type StreamViewBody,
-  text,
-} from '../view-documents.ts';
+import { type FeatureServiceBody, viewReferences } from '../definitions.ts';
+import { type Described, described, identifier, name, text } from '../document-parts.ts';
+import { joinKeysOf, listedIssues } from '../listed-views.ts';
+import { type ListedViews, listedViews } from '../projections.ts';
+import { expressionIssue } from '../view-documents.ts';
 
 /** Events that are entity rows: each of the type is one, its time the time that its features are as of. */
 export interface EntityEvents {
@@ -53,13 +46,12 @@ const DATASHEET_SECTIONS = [
 export type DatasheetSection = (typeof DATASHEET_SECTIONS)[number];
 
 /** A dataset of a project folder: `datasets/<name>.yaml`. */
-export interface DatasetBody extends Described {
+export interface DatasetBody extends Described, Partial<ListedViews> {
   readonly name: string;
   /** An SPDX identifier, or the address of the text. */
   readonly licence?: string;
-  /** Whose vectors the rows hold; or `views`, all features of these. */
+  /** Whose vectors the rows hold; or `views`, the features of these. */
   readonly service?: string;
-  readonly views?: readonly string[];
   /** Where the entity rows come from; without it each version is given them. */
   readonly entities?: { readonly events: EntityEvents };
   readonly labels?: readonly string[];
@@ -83,7 +75,8 @@ const validate = compileSchema({
     ...described,
     licence: text,
     service: text,
-    views: texts,
+    views: { ...listedViews, minItems: 1 },
+    fullFeatureNames: { type: 'boolean' },
     entities: {
       type: 'object',
       additionalProperties: false,
@@ -120,10 +113,12 @@ const validate = compileSchema({
     },
   },
   oneOf: [{ required: ['service'] }, { required: ['views'] }],
+  dependentRequired: { fullFeatureNames: ['views'] },
 } as unknown as JsonObject);
 
 export const datasetKind: DefinitionKind = {
   kind: 'dataset',
+  followsReferences: true,
   folder: 'datasets',
   parse(document) {
     validateDocument(document, validate);
@@ -140,16 +135,13 @@ export const datasetKind: DefinitionKind = {
     const { service, views = [] } = body as unknown as DatasetBody;
     return [
       ...(service === undefined ? [] : [{ kind: 'feature-service', name: service, path: '/service' }]),
-      ...views.map((view, index) => ({ kind: 'feature-view', name: view, path: `/views/${index}` })),
+      ...viewReferences({ views }, '/views'),
     ];
   },
   checkFit(body, surroundings) {
-    const { name, service, views, entities } = body as unknown as DatasetBody;
+    const { service, views, fullFeatureNames, entities } = body as unknown as DatasetBody;
     const issues: Issue[] = [];
-    if (views)
-      issues.push(
-        ...(featureServiceKind.checkFit?.({ name, views } as unknown as JsonObject, surroundings) ?? []),
-      );
+    if (views) issues.push(...listedIssues({ views, fullFeatureNames }, '/views', surroundings));
     const listed =
       views ?? (surroundings.find('feature-service', service!) as unknown as FeatureServiceBody).views;
     for (const key of entities ? joinKeysOf(listed, surroundings.find) : [])
@@ -158,26 +150,6 @@ export const datasetKind: DefinitionKind = {
     return issues;
   },
 };
-
-/** The join keys of all views that these read, in their order. */
-function joinKeysOf(
-  listed: readonly string[],
-  find: (kind: string, name: string) => JsonObject | undefined,
-): Set<string> {
-  const keys = new Set<string>();
-  const views = new Set(listed);
-  for (const each of views) {
-    const view = find('feature-view', each) as unknown as FeatureViewBody | undefined;
-    if (!view) continue;
-    if (kindOfView(view) === 'on-demand') {
-      for (const input of (view.source as { views: string[] }).views) views.add(input); // a Set goes on with what is added
-      continue;
-    }
-    const entity = find('entity', (view as StreamViewBody).entity) as unknown as EntityBody | undefined;
-    for (const key of entity?.joinKeys ?? []) keys.add(key);
-  }
-  return keys;
-}
 
 function expressionIssues({ entities }: DatasetBody): Issue[] {
   if (!entities) return [];

@@ -6,6 +6,7 @@ import {
   nodeId,
 } from '../../kernel/definition-lineage.ts';
 import { referencesOf } from '../../kernel/expression-references.ts';
+import { projectionOf } from '../projections.ts';
 import type { DatasetBody } from './dataset-kind.ts';
 
 const datasetId = (name: string, version?: number) =>
@@ -17,14 +18,25 @@ const datasetId = (name: string, version?: number) =>
  * @example datasetLineage({ name: 'd', service: 's' }, find).edges // [{ from: 'feature-service:s', to: 'dataset:d' }]
  */
 export const datasetLineage: LineageReader = (body) => {
-  const { name, service, views = [], entities, labels, split } = body as unknown as DatasetBody;
+  const {
+    name,
+    service,
+    views = [],
+    fullFeatureNames,
+    entities,
+    labels,
+    split,
+  } = body as unknown as DatasetBody;
   const builder = new LineageBuilder();
   const id = builder.node({
     id: datasetId(name),
-    meaning: JSON.stringify([service ?? null, views, entities ?? null, labels ?? null, split ?? null]),
+    meaning: JSON.stringify([
+      ...[service ?? null, views, entities ?? null, labels ?? null, split ?? null],
+      ...(fullFeatureNames === undefined ? [] : [fullFeatureNames]),
+    ]),
   });
   if (service !== undefined) builder.edge(nodeId('feature-service', service), id);
-  for (const view of views) builder.edge(nodeId('feature-view', view), id);
+  for (const listed of views) builder.edge(nodeId('feature-view', projectionOf(listed).view), id);
   if (entities) {
     const { type, filter, keys, values = {} } = entities.events;
     builder.edge(nodeId('event-type', type), id);

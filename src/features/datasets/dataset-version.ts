@@ -1,6 +1,7 @@
 import { digestOf } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { CompiledService } from '../service.ts';
+import type { ListedViews } from '../projections.ts';
+import { type CompiledService, type FeaturePin, pinsOf } from '../service.ts';
 import type { BuildSource } from './build-input.ts';
 import type { DatasetProfile } from './column-profile.ts';
 import type { DatasetColumn } from './columns.ts';
@@ -8,19 +9,12 @@ import type { DatasetBody, EntityEvents } from './dataset-kind.ts';
 import type { RowFormat } from './entity-rows.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** A version of something that a dataset was made with. */
-interface DatasetPin {
-  readonly kind: 'feature-service' | 'feature-view';
-  readonly name: string;
-  readonly version: string;
-  readonly digest?: string;
-}
-
 /** What a version was made of: enough to make it again as long as the log and the tables hold what they held. */
 export interface DatasetQuery {
   readonly service?: string;
-  readonly views?: readonly string[];
-  readonly pins: readonly DatasetPin[];
+  readonly views?: ListedViews['views'];
+  readonly fullFeatureNames?: boolean;
+  readonly pins: readonly FeaturePin[];
   readonly entities:
     | { readonly events: EntityEvents; readonly from?: string; readonly to?: string }
     | { readonly rows: number }
@@ -107,6 +101,7 @@ export function queryOf(
   return {
     ...(body.service === undefined ? {} : { service: body.service }),
     ...(body.views === undefined ? {} : { views: body.views }),
+    ...(body.fullFeatureNames === undefined ? {} : { fullFeatureNames: body.fullFeatureNames }),
     pins: pinsOf(service),
     entities: source ?? {
       events: body.entities!.events,
@@ -121,15 +116,4 @@ export function queryOf(
 /** Two versions of one content are one, if they were made by the same versions of views, up to the same cut-off. */
 export function fingerprintOf({ digest, columns }: Snapshot, { pins, createdBefore }: DatasetQuery): string {
   return digestOf({ digest, columns, pins, createdBefore: createdBefore ?? null } as unknown as Json);
-}
-
-function pinsOf({ name, version, digest, streams, rows, onDemand }: CompiledService): DatasetPin[] {
-  return [
-    ...(version === 0 ? [] : [{ kind: 'feature-service' as const, name, version: String(version), digest }]),
-    ...[...streams, ...rows, ...onDemand].map((view) => ({
-      kind: 'feature-view' as const,
-      name: view.name,
-      version: String(view.version),
-    })),
-  ];
 }

@@ -14,7 +14,7 @@ import type { CompiledService } from '../service.ts';
 import type { FeatureValue } from '../windows/state.ts';
 import { type ColumnType, type DatasetColumn, SeenType, SQL_TYPES } from './columns.ts';
 import type { SplitBody } from './dataset-kind.ts';
-import { declaredTypes, joinKeysOf } from './dataset-service.ts';
+import { joinKeysOf } from './dataset-service.ts';
 import { partByHash, partByTime } from './split.ts';
 
 /** What a snapshot is made of. */
@@ -35,7 +35,9 @@ export interface Snapshot {
 }
 
 interface Dependencies {
-  readonly features: { historical(service: CompiledService, spine: readonly SpineRow[]): Promise<Vectors> };
+  readonly features: {
+    historical(service: CompiledService, spine: readonly SpineRow[]): Promise<Pick<Vectors, 'rows'>>;
+  };
   readonly limits: Pick<Limits, 'datasetRowsMax'>;
   /** Called with the rows that have been staged so far. */
   told(rows: number): void;
@@ -118,7 +120,7 @@ class Staging {
   constructor(request: SnapshotRequest) {
     this.#request = request;
     this.#joinKeys = joinKeysOf(request.service);
-    this.#declared = declaredTypes(request.service);
+    this.#declared = request.service.types;
     this.#features = new Set(request.service.names);
     this.#made = request.service.names.map(() => new SeenType(true));
   }
@@ -128,7 +130,7 @@ class Staging {
     { features, told, limits: { datasetRowsMax: limit } }: Dependencies,
   ): AsyncGenerator<string> {
     const { service, split } = this.#request;
-    const together = service.rows.some(({ files }) => files) ? FILE_CHUNK_ROWS : CHUNK_ROWS;
+    const together = service.rows.some(({ view }) => view.files) ? FILE_CHUNK_ROWS : CHUNK_ROWS;
     for await (const chunk of regrouped(rows, together)) {
       this.count += chunk.length;
       if (this.count > limit) {

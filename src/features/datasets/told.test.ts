@@ -25,16 +25,40 @@ retention: 90d
 `;
 const python = await pythonEnvironment(['mlcroissant[parquet]==1.0.22']);
 
+/** The orders of two customers beside each other. */
+const PAIRS = `
+name: pairs
+views:
+  - { view: customer-orders, name: buyer, features: [spend] }
+  - { view: customer-orders, name: friend, joinKeyMap: { customer: friend } }
+fullFeatureNames: true
+entities: { events: { type: order, keys: { customer: data.customer, friend: '"c-1"' } } }
+`;
+
 describe('what is told of a version', () => {
   let world: DatasetsUnderTest;
   let version: DatasetVersion;
   const definitions = () => world.process.definitions;
 
   beforeAll(async () => {
-    world = await DatasetsUnderTest.open([DEFINITION]);
+    world = await DatasetsUnderTest.open([DEFINITION, PAIRS]);
     ({ version } = await world.create({ name: 'buyers', by }));
   });
   afterAll(() => world.close());
+
+  test('of a view that is listed twice: by the names of its columns, with the keys that its rows have', async () => {
+    const { version: pairs } = await world.create({ name: 'pairs', by });
+    const features = ['buyer__spend', 'friend__orders', 'friend__spend'];
+    expect(pairs.columns.map(({ name, role }) => `${role} ${name}`)).toEqual([
+      ...['key customer', 'key friend', 'timestamp timestamp'],
+      ...features.map((name) => `feature ${name}`),
+    ]);
+    const sheet = await datasheet(world.datasets, definitions(), pairs);
+    for (const name of features)
+      expect(sheet).toMatch(
+        new RegExp(`\\| \`${name}\` \\|.*A feature of customer-orders, version 1\\. \\|`),
+      );
+  });
 
   test('as Croissant: one file by its digest, one field for each column with its source', async () => {
     const told = await croissant(world.datasets, definitions(), version, 'https://a.example/data');

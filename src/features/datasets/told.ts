@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Definitions } from '../../store/definitions.ts';
 import type { FeatureServiceBody } from '../definitions.ts';
+import { type ListedViews, listedFeatures } from '../projections.ts';
 import type { FeatureViewBody } from '../view-documents.ts';
 import { croissantOf, type Told } from './croissant.ts';
 import type { DatasetBody } from './dataset-kind.ts';
@@ -35,19 +36,38 @@ async function toldOf(
   version: DatasetVersion,
 ): Promise<Omit<Told, 'contentUrl'>> {
   const definition = (await datasets.definitionOf(version)) ?? datasets.definition(version.dataset);
-  const descriptions = new Map<string, string>();
-  for (const { kind, name, version: number } of version.query.pins) {
-    const found = await definitions.version(kind, name, Number(number));
+  const body = definition.body as unknown as DatasetBody;
+  return { body, descriptions: await descriptionsOf(definitions, version) };
+}
+
+/** What the features of a version mean, by the names of its columns: as the versions say it that made it. */
+async function descriptionsOf(
+  definitions: Pinned,
+  { query: { views = [], fullFeatureNames, pins } }: DatasetVersion,
+): Promise<Map<string, string>> {
+  const bodies = new Map<string, FeatureViewBody>();
+  let listed: ListedViews = { views, fullFeatureNames };
+  let derived: Record<string, string> = {};
+  for (const { kind, name, version } of pins) {
+    const found = (await definitions.version(kind, name, Number(version)))?.body;
     if (!found) continue;
-    if (kind === 'feature-service') {
-      const { derived = {} } = found.body as unknown as FeatureServiceBody;
-      for (const [feature, source] of Object.entries(derived))
-        descriptions.set(feature, `Computed: ${source}`);
-      continue;
+    if (kind === 'feature-view') bodies.set(name, found as unknown as FeatureViewBody);
+    else {
+      const service = found as unknown as FeatureServiceBody;
+      listed = service;
+      derived = service.derived ?? {};
     }
-    const { features } = found.body as unknown as FeatureViewBody;
-    for (const [feature, { description }] of Object.entries(features))
-      descriptions.set(feature, description ?? `A feature of ${name}, version ${number}.`);
   }
-  return { body: definition.body as unknown as DatasetBody, descriptions };
+  const versions = new Map(
+    pins.flatMap(({ kind, name, version }) => (kind === 'feature-view' ? [[name, version]] : [])),
+  );
+  const features = listedFeatures(listed, (view) => Object.keys(bodies.get(view)?.features ?? {}));
+  return new Map([
+    ...features.map(({ name, feature, projection: { view } }): [string, string] => [
+      name,
+      bodies.get(view)?.features[feature]?.description ??
+        `A feature of ${view}, version ${versions.get(view)}.`,
+    ]),
+    ...Object.entries(derived).map(([name, source]): [string, string] => [name, `Computed: ${source}`]),
+  ]);
 }

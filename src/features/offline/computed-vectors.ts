@@ -4,14 +4,15 @@ import { pipeline } from 'node:stream/promises';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { HISTORICAL_CHUNK, type HistoricalReader, type SpineRow } from '../historical.ts';
 import type { RowView } from '../row-view.ts';
+import type { Reading } from '../service-views.ts';
 import type { FeatureValue } from '../windows/state.ts';
 import { type DuckDb, type DuckRow, literal } from './duckdb.ts';
 import { SQL_TYPES } from './file-relation.ts';
-import { ColumnType, declaredTypes, outputColumn } from './output-columns.ts';
+import { ColumnType, outputColumn } from './output-columns.ts';
 import type { GivenEntities } from './spine-file.ts';
 
 /** The views over files that were joined: the table of the rows that count, by `idx`. */
-export type JoinedViews = ReadonlyMap<RowView, string>;
+export type JoinedViews = ReadonlyMap<Reading<RowView>, string>;
 
 /** Each joined view beside the entities `g`: by the row's number alone, since a second condition would make a nested loop of it. */
 export function leftJoins(joined: JoinedViews): string {
@@ -37,8 +38,7 @@ export async function selectComputed(
   rows: Given,
 ): Promise<string> {
   const { names } = reader.service;
-  const declared = declaredTypes(reader.service);
-  const types = names.map((name) => new ColumnType(declared.get(name)));
+  const types = names.map((name) => new ColumnType(reader.service.types.get(name)));
   const file = join(duck.folder, 'vectors.jsonl');
   await pipeline(lines(duck, reader, joined, rows, types), createWriteStream(file));
   const columns = names.map((_, at) => {
@@ -57,8 +57,13 @@ async function* lines(
   { given, recordedByMs, progress }: Given,
   types: readonly ColumnType[],
 ): AsyncGenerator<string> {
-  const fromFiles = [...joined].flatMap(([{ features }, table]) =>
-    features.map((_, at) => `${table}.f${at} as aios_${table}_f${at}`),
+  const fromFiles = [...joined].flatMap(
+    ([
+      {
+        view: { features },
+      },
+      table,
+    ]) => features.map((_, at) => `${table}.f${at} as aios_${table}_f${at}`),
   );
   const chunks = duck.chunks(
     `select ${['g.*', ...fromFiles].join(', ')} from given g ${leftJoins(joined)} order by g.aios_row`,
@@ -69,7 +74,9 @@ async function* lines(
     let text = '';
     for (let from = 0; from < rows.length; from += HISTORICAL_CHUNK) {
       const chunk = rows.slice(from, from + HISTORICAL_CHUNK);
-      const known = new Map([...joined].map(([view, table]) => [view.name, valuesOf(view, table, chunk)]));
+      const known = new Map(
+        [...joined].map(([reading, table]) => [reading, valuesOf(reading.view, table, chunk)]),
+      );
       const vectors = await reader.vectors(spine.slice(from, from + HISTORICAL_CHUNK), known);
       for (const [index, vector] of vectors.entries())
         text += line(chunk[index]!.aios_row as number, vector, types);

@@ -29,6 +29,23 @@ features: { price: { type: float64 }, stock: { type: int64 }, listed: { type: ti
 const SERVICES = [
   'name: files\nviews: [prices, plans]\ndefaults: { label: none, stock: 0.5, seats: 1 }',
   'name: all\nviews: [prices, plans, orders, scores, tiers, risk]\nderived: { rich: "spent > 100.0", text: "plan == null ? \'none\' : plan + \'!\'" }',
+  `name: twice
+views:
+  - { view: prices, name: first, joinKeyMap: { product: bought } }
+  - { view: prices, name: second, joinKeyMap: { product: returned }, features: [stock, price] }
+  - plans
+fullFeatureNames: true
+defaults: { second__stock: 3 }`,
+  `name: pair
+views:
+${['prices', 'plans', 'orders', 'scores', 'tiers', 'risk']
+  .flatMap((view) => [
+    `  - ${view}`,
+    `  - { view: ${view}, name: other_${view}, joinKeyMap: { ${{ prices: 'product: bought', risk: 'product: bought, customer: friend' }[view] ?? 'customer: friend'} } }`,
+  ])
+  .join('\n')}
+fullFeatureNames: true
+derived: { richer: 'other_orders__spent > orders__spent' }`,
 ];
 const time = (ms: number) => new Date(ms).toISOString();
 
@@ -99,13 +116,16 @@ describe('historical joins of files', () => {
     customer: n % 8,
     event_timestamp: time((n * 7_919) % 90_000),
     quantity: (n % 5) + 0.5,
+    bought: `p${n % 7}`,
+    returned: n % 13 === 0 ? null : `p${(n + 4) % 9}`,
+    friend: (n + 3) % 8,
   }));
   const given = async (name: string) => {
     const path = join(folder, name);
     await writeFile(join(folder, 'given.json'), JSON.stringify(spine));
     await jobs.run((duck) =>
       duck.run(
-        `copy (select product, customer, event_timestamp${name.endsWith('.csv') ? '' : '::timestamptz as event_timestamp'}, quantity from read_json(${literal(join(folder, 'given.json'))}, columns = {product: 'varchar', customer: 'bigint', event_timestamp: 'varchar', quantity: 'double'})) to ${literal(path)} (${name.endsWith('.csv') ? 'header' : 'format parquet'})`,
+        `copy (select product, customer, event_timestamp${name.endsWith('.csv') ? '' : '::timestamptz as event_timestamp'}, quantity, bought, returned, friend from read_json(${literal(join(folder, 'given.json'))}, columns = {product: 'varchar', customer: 'bigint', event_timestamp: 'varchar', quantity: 'double', bought: 'varchar', returned: 'varchar', friend: 'bigint'})) to ${literal(path)} (${name.endsWith('.csv') ? 'header' : 'format parquet'})`,
       ),
     );
     return name;
@@ -123,6 +143,10 @@ describe('historical joins of files', () => {
     ['of views over files alone, from CSV', 'files', 'a.csv', undefined],
     ['of every kind of view, computed ones too', 'all', 'b.parquet', undefined],
     ['of every kind of view, from CSV', 'all', 'b.csv', undefined],
+    ['of one view twice, by other keys', 'twice', 'c.parquet', undefined],
+    ['of one view twice, from CSV', 'twice', 'c.csv', undefined],
+    ['of every kind of view twice, computed ones too', 'pair', 'd.parquet', undefined],
+    ['of every kind of view twice, from CSV', 'pair', 'd.csv', undefined],
   ])('say what `historical` says, %s', async (_, service, entities, recordedByMs) => {
     const out = `out-${service}-${entities.replace('.', '-')}.parquet`;
     const told: [number, number][] = [];

@@ -5,6 +5,7 @@ import type { FeatureStore } from '../feature-store.ts';
 import { checkCutoff } from '../historical.ts';
 import { checkCreated, type RowView, timesOf } from '../row-view.ts';
 import type { CompiledService } from '../service.ts';
+import type { Reading } from '../service-views.ts';
 import { type JoinedViews, leftJoins, selectComputed } from './computed-vectors.ts';
 import { type DuckDb, literal } from './duckdb.ts';
 import { joinFiles, relationOf } from './file-source.ts';
@@ -55,7 +56,7 @@ export class HistoricalFiles {
     const { service } = this.#features.historicalReader(name);
     if (recordedByMs !== undefined) {
       checkCutoff(service);
-      for (const view of service.rows) if (view.push === undefined) checkCreated(view);
+      for (const { view } of service.rows) if (view.push === undefined) checkCreated(view);
     }
     const from = this.#jobs.locate(entities);
     if (!/\.(parquet|csv)$/.test(from)) throw invalid(`${entities} ends in neither .parquet nor .csv.`);
@@ -99,18 +100,19 @@ export class HistoricalFiles {
 
   /** The views over files: each becomes a table of the rows that count, by `aios_row`. @returns its name, by the view */
   async #joinViews(duck: DuckDb, service: CompiledService, { recordedByMs }: FileJoin): Promise<JoinedViews> {
-    const joined = new Map<RowView, string>();
-    for (const view of service.rows) {
+    const joined = new Map<Reading<RowView>, string>();
+    for (const reading of service.rows) {
+      const { view } = reading;
       if (!view.files) continue;
       const relation = await relationOf(duck, view, this.#jobs);
-      await spineOf(duck, relation, recordedByMs);
+      await spineOf(duck, relation, reading.keys, recordedByMs);
       const out = `joined${joined.size}`;
       const ttlUs = Number.isFinite(view.ttlMs) ? view.ttlMs * 1000 : undefined;
       await joinFiles(duck, relation, { spine: 'spine', out, ttlUs });
       if (timesOf(view).validTo)
         await duck.run(`delete from ${out} using spine s where ${out}.idx = s.idx and ${out}.e <= s.t`);
       await duck.run('drop table spine');
-      joined.set(view, out);
+      joined.set(reading, out);
     }
     return joined;
   }
@@ -118,14 +120,14 @@ export class HistoricalFiles {
 
 /** Whether vectors are nothing but columns of files. */
 function isDirect({ slots, streams, rows }: CompiledService): boolean {
-  return slots !== undefined && streams.length === 0 && rows.every(({ files }) => files !== undefined);
+  return slots !== undefined && streams.length === 0 && rows.every(({ view }) => view.files !== undefined);
 }
 
 function selectDirect({ names, slots, rows }: CompiledService, joined: JoinedViews): string {
   const columns = names.map((name, index) => {
     const { group, at, otherwise } = slots![index]!;
-    const view = rows[group]!;
-    return outputColumn(`${joined.get(view)}.f${at}`, name, view.features[at]!.type, otherwise);
+    const reading = rows[group]!;
+    return outputColumn(`${joined.get(reading)}.f${at}`, name, reading.view.features[at]!.type, otherwise);
   });
   return `${columns.join(', ')} from given g ${leftJoins(joined)}`;
 }

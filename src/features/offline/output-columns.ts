@@ -1,32 +1,7 @@
-import type { CompiledService } from '../service.ts';
 import type { ValueType } from '../view-documents.ts';
-import type { Aggregate, FeatureValue } from '../windows/state.ts';
+import type { FeatureValue } from '../windows/state.ts';
 import { identifier, literal } from './duckdb.ts';
 import { SQL_TYPES } from './file-relation.ts';
-
-/** Of the aggregates whose values are numbers whatever they aggregate; the others' are what the events hold. */
-const AGGREGATE_TYPES: Partial<Record<Aggregate, ValueType>> = {
-  count: 'int64',
-  distinct: 'int64',
-  sum: 'float64',
-  mean: 'float64',
-  stddev: 'float64',
-};
-
-/** The declared types of a service's features, by name; without those that only their values tell. */
-export function declaredTypes({ streams, rows, onDemand, names }: CompiledService): Map<string, ValueType> {
-  const types = new Map<string, ValueType>();
-  for (const { features } of streams) {
-    for (const { name, aggregate } of features) {
-      const type = AGGREGATE_TYPES[aggregate];
-      if (type) types.set(name, type);
-    }
-  }
-  for (const { features } of rows) for (const { name, type } of features) types.set(name, type);
-  for (const { body } of onDemand)
-    for (const [name, { type }] of Object.entries(body.features)) types.set(name, type);
-  return new Map([...types].filter(([name]) => names.includes(name)));
-}
 
 /** The type of a column that holds values of a type and a default of another: the narrowest that holds both. */
 function widened(type: ValueType, otherwise: FeatureValue): ValueType {

@@ -95,8 +95,8 @@ function timeColumn(columns: ReadonlyMap<string, string>, asked: string | undefi
 
 function keyTypesOf({ streams, rows }: CompiledService): Map<string, string> {
   const types = new Map<string, string>();
-  for (const { joinKeys, keyTypes } of [...streams, ...rows])
-    for (const key of joinKeys) types.set(key, keyTypes?.[key] === 'int64' ? 'bigint' : 'varchar');
+  for (const { keys, keyTypes } of [...streams, ...rows])
+    for (const key of keys) types.set(key, keyTypes?.[key] === 'int64' ? 'bigint' : 'varchar');
   return types;
 }
 
@@ -104,13 +104,14 @@ function entitiesUnfit(reason: string): AiosError {
   return new AiosError('features.entities_unfit', { detail: `The entities: ${reason}.` });
 }
 
-/** Makes the table `spine` that a view over files is joined with. @throws AiosError `features.invalid_key` */
+/** Makes the table `spine` that a view over files is joined with: `names` are the columns of its join keys. @throws AiosError `features.invalid_key` */
 export async function spineOf(
   duck: DuckDb,
   { view, keyTypes }: FileRelation,
+  names: readonly string[],
   recordedByMs: number | undefined,
 ): Promise<void> {
-  const keys = keysOf(view).map((key, at) => `${identifier(view.joinKeys[at]!)}::${keyTypes[at]} as ${key}`);
+  const keys = keysOf(view).map((key, at) => `${identifier(names[at]!)}::${keyTypes[at]} as ${key}`);
   const cutoff = recordedByMs === undefined ? 'null::bigint' : `${recordedByMs * 1000}::bigint`;
   await duck
     .run(
