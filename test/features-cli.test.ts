@@ -86,7 +86,9 @@ describe('aios features', () => {
   };
 
   it('materializes a table, pushes rows, and answers for one entity from all kinds of views', async () => {
+    expect((await aios('show', 'stock')).said).toMatch(/stock 1 \(batch, not-materialized\)/);
     expect((await aios('materialize', 'stock')).said).toMatch(/incremental, done, 2500 entities/);
+    expect((await aios('show', 'stock')).said).toMatch(/stock 1 \(batch, ready\)/);
     expect((await aios('materialize', 'scores')).said).toMatch(/features\.not_materialized/);
     const rows = await file('scores.csv', 'customer,score\nc7,0.5\nc8,1\n');
     expect((await aios('push', 'scores', rows)).said).toBe('2 rows for scores\n');

@@ -23,7 +23,11 @@ const View = Type.Object({
   kind: Type.String({ enum: ['stream', 'batch', 'push', 'on-demand'] }),
   entity: Type.Optional(Type.String({ description: 'None for a view that is computed from others' })),
   joinKeys: Type.Array(Type.String()),
-  status: Type.String({ enum: ['ready', 'building'] }),
+  status: Type.String({
+    enum: ['ready', 'building', 'not-materialized'],
+    description:
+      'Whether the newest version is served: a stream view may be built from the log still, a batch view wait for its first materialization',
+  }),
   features: Type.Array(
     Type.Object({
       ...described,

@@ -73,6 +73,7 @@ describe('definitions of features', () => {
 
   it.each([
     ['a feature that nothing gives', 'features: [units', 'features: [unit', '/features/0'],
+    ['a default that is no value', 'units: 0', 'units: [0]', '/defaults/units'],
     ['a default for no feature', 'units: 0', 'unit: 0', '/defaults/unit'],
     ['a derived feature that hides one of a view', 'share:', 'lines:', '/derived/lines'],
   ])('refuse a service with %s, with its line', async (_, from, to, path) => {
@@ -217,6 +218,33 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
           ),
         }),
       ).toHaveLength(1);
+    } finally {
+      await own.close();
+    }
+  });
+
+  it('refuse another type for a feature of what was pushed, but for whole numbers that become numbers', async () => {
+    const own = await createTestDatabase(definitionMigrations);
+    try {
+      const applied = new Definitions(own.db);
+      const pushed = (type: string) =>
+        `name: scores\nentity: holding\nsource: { push: s }\nfeatures: { score: { type: ${type} } }`;
+      for (const [kind, source] of [
+        [entityKind, ENTITY],
+        [featureViewKind, pushed('int64')],
+      ] as const) {
+        const { name, body } = kind.parse(readDocument(source, 'x.yaml'), new Map());
+        await own.commit.commit([applied.put({ kind: kind.kind, name, body, source, createdBy: 'test' })]);
+      }
+      await applied.reload();
+      const change = (type: string) =>
+        planProject(
+          [{ path: 'features/v.yaml', bytes: new TextEncoder().encode(pushed(type)) }],
+          KINDS,
+          applied,
+        );
+      await expect(change('string')).rejects.toEqual(invalid('features/v.yaml', '/features/score/type'));
+      expect(await change('float64')).toMatchObject([{ action: 'update' }]);
     } finally {
       await own.close();
     }

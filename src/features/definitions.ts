@@ -12,6 +12,7 @@ import {
   type FeatureViewBody,
   kindOfView,
   type OnDemandViewBody,
+  type PushViewBody,
   type StreamViewBody,
   validateView,
   viewIssues,
@@ -67,7 +68,7 @@ const validateService = compileSchema({
     fullFeatureNames: { type: 'boolean' },
     derived: { type: 'object', propertyNames: { pattern: identifier }, additionalProperties: text },
     features: { type: 'array', items: text, minItems: 1, uniqueItems: true },
-    defaults: { type: 'object' },
+    defaults: { type: 'object', additionalProperties: { type: ['number', 'boolean', 'string'] } },
   },
 });
 
@@ -171,8 +172,26 @@ function sameKind(view: FeatureViewBody, previous: JsonObject | undefined): Issu
       found: (view as StreamViewBody).entity,
       expected: (before as StreamViewBody).entity,
     });
+  } else if (kindOfView(view) === 'push') {
+    issues.push(...retyped(view as PushViewBody, before as PushViewBody));
   }
   return issues;
+}
+
+/** What was pushed stays as it was pushed: a feature of another type would answer values of both. A whole number is a number, too. */
+function retyped({ features }: PushViewBody, before: PushViewBody): Issue[] {
+  return Object.entries(features).flatMap(([feature, { type }]) => {
+    const kept = before.features[feature]?.type ?? type;
+    if (kept === type || (kept === 'int64' && type === 'float64')) return [];
+    return [
+      {
+        path: `/features/${feature}/type`,
+        message: `what was pushed is kept as ${kept}; give the feature of another type another name`,
+        found: type,
+        expected: kept,
+      },
+    ];
+  });
 }
 
 /** What a computed feature reads is stored: a computed one of another view would have to be in force, and in order. */

@@ -37,22 +37,23 @@ interface Item {
   toMs: number;
   by: string;
   at: number;
+  overlapMs: number;
 }
 
-/** A gate: one at a time for a view. An incremental one begins where the last one of the same version of the view ended. */
+/** A gate: one at a time for a view. An incremental one begins some time before the last one of the same version of the view ended: a row may be committed after its time. */
 const lane: Lane<Item> = {
   name: 'materializations of features',
   order: 44,
   gate: true,
   async write(tx, items) {
     const results: (Refused | undefined)[] = [];
-    for (const { id, view, version, mode, toMs, by, at } of items) {
+    for (const { id, view, version, mode, toMs, by, at, overlapMs } of items) {
       await tx.query(
         `insert into feature_materializations (id, view, version, mode, from_ms, to_ms, requested_by, requested_at)
          select $1, $2, $3, $4, case when $4 = 'incremental' then
-           (select max(to_ms) from feature_materializations where view = $2 and version = $3 and status = 'done') end, $5, $6, $7
+           (select max(to_ms) - $8::bigint from feature_materializations where view = $2 and version = $3 and status = 'done') end, $5, $6, $7
          on conflict do nothing`,
-        [id, view, version, mode, toMs, by, timestamp(at)],
+        [id, view, version, mode, toMs, by, timestamp(at), overlapMs],
       );
       const [own] = await tx.query('select from feature_materializations where id = $1', [id]);
       const detail = `The view “${view}” is being materialized.`;
@@ -82,7 +83,10 @@ interface Dependencies {
   clock: Pick<Clock, 'now'>;
   freshness: Pick<FeatureFreshness, 'note'>;
   changes?: Changes;
-  limits: Pick<Limits, 'featureMaterializeRowsMax' | 'featureMaterializePollMs'>;
+  limits: Pick<
+    Limits,
+    'featureMaterializeRowsMax' | 'featureMaterializePollMs' | 'featureMaterializeOverlapMs'
+  >;
   onError?: (error: unknown) => void;
 }
 
@@ -133,10 +137,12 @@ export class Materializations {
       });
     }
     const now = this.#deps.clock.now();
-    const item: Item = { id: newId('mat'), view: name, version: view.version, mode, toMs: now, by, at: now };
+    const { featureMaterializeOverlapMs: overlapMs } = this.#deps.limits;
+    const id = newId('mat');
+    const item: Item = { id, view: name, version: view.version, mode, toMs: now, by, at: now, overlapMs };
     await this.#deps.commit.commit([write(lane, item), ...records]);
     this.#poller.wake();
-    return item.id;
+    return id;
   }
 
   /** The newest passes first, of one view or of all. */
@@ -206,7 +212,10 @@ export class Materializations {
       rows.online.write(
         tx,
         view.name,
-        page.map(({ keys, ...row }) => ({ ...row, entity: entityOf(view, keys) })),
+        // A row whose key is an empty text is nobody's: what names no entity would find it.
+        page
+          .map(({ keys, ...row }) => ({ ...row, entity: entityOf(view, keys) }))
+          .filter(({ entity }) => entity !== ''),
       ),
       tx.query(
         `update feature_materializations set total = $2, entities = entities + $3, newest_ms = $4, cursor = $5,

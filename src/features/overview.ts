@@ -8,6 +8,7 @@ import type { FeatureFreshness } from './freshness.ts';
 import { featuresOfView, joinKeysOf } from './listed-views.ts';
 import { type ListedView, listedFeatures, projectionOf } from './projections.ts';
 import {
+  type BatchViewBody,
   type FeatureViewBody,
   kindOfView,
   type OnDemandViewBody,
@@ -32,8 +33,11 @@ export interface ViewSummary extends Described {
   /** What an entity is asked for by: of a computed view those of the views that it reads. */
   joinKeys: string[];
   features: FeatureSummary[];
-  /** Of a stream view: whether its newest version is served (`ready`) or still being built from the log. */
-  status: 'ready' | 'building';
+  /**
+   * Whether the newest version is served (`ready`): of a stream view it may still be being built from the log (`building`), of a batch view no pass may have
+   * brought it online yet (`not-materialized`): until then it answers nothing, or what the version before it held.
+   */
+  status: 'ready' | 'building' | 'not-materialized';
   /** The newest event or row; null before there is one. */
   newestMs: number | null;
   /** Events that came later than the view bears and were set aside. */
@@ -80,16 +84,19 @@ export class FeatureOverview {
   /** All views by name. */
   async views(): Promise<ViewSummary[]> {
     const { db, definitions, freshness } = this.#deps;
-    const [newest, built, late] = await Promise.all([
+    const [newest, built, brought, late] = await Promise.all([
       freshness.newest(),
       db.query<{ name: string; version: number }>(
         "select name, max(version)::int as version from feature_views where status = 'ready' group by name",
+      ),
+      db.query<{ name: string; version: number }>(
+        "select view as name, max(version)::int as version from feature_materializations where status = 'done' group by view",
       ),
       db.query<{ name: string; count: number }>(
         "select v.name, count(*) as count from feature_late_events l join feature_views v on v.id = l.view where v.status = 'ready' group by v.name",
       ),
     ]);
-    const ready = new Map(built.map(({ name, version }) => [name, version]));
+    const ready = new Map([...built, ...brought].map(({ name, version }) => [name, version]));
     const lateOf = new Map(late.map(({ name, count }) => [name, count]));
     return definitions
       .list('feature-view')
@@ -171,8 +178,15 @@ function summaryOf(
     kind,
     entity: kind === 'on-demand' ? null : (view as StreamViewBody).entity,
     features: featuresOf(view),
-    status: kind === 'stream' && ready !== version ? 'building' : 'ready',
+    status: statusOf(view, ready === version),
   };
+}
+
+function statusOf(view: FeatureViewBody, isNewest: boolean): ViewSummary['status'] {
+  const kind = kindOfView(view);
+  if (isNewest || (kind !== 'stream' && kind !== 'batch')) return 'ready';
+  if (kind === 'stream') return 'building';
+  return (view as BatchViewBody).online === false ? 'ready' : 'not-materialized';
 }
 
 function featuresOf({ features }: FeatureViewBody): FeatureSummary[] {

@@ -103,7 +103,7 @@ export class RowFeatures {
       ({ keys, entity, asOf }): Wanted => ({
         keys: names.map((name) => {
           const value = keys[name] ?? null;
-          return value === null ? null : String(value);
+          return value === null || value === '' ? null : String(value); // an empty key names nobody, as online
         }),
         entity,
         asOf,

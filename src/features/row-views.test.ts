@@ -130,6 +130,25 @@ describe('views over rows', () => {
     );
   });
 
+  it('that are numbers by declaration are one entity however they are written', async () => {
+    const { push } = pushOf(features, process, () => 6_000_000);
+    await push.push('scores', [{ customer: '0042', product: 'n', score: 4 }]);
+    const written = [42, '42', '042', '-042', '-0'].map((customer) => ({ customer, product: 'n' }));
+    const values = [
+      [4, null],
+      [4, null],
+      [4, null],
+      [null, null],
+      [null, null],
+    ];
+    expect(await online('scores', written, 6_000_000)).toEqual(values);
+    const { rows } = await process.store.historical(
+      'scores',
+      written.map((keys) => ({ keys, asOf: { timeMs: 6_000_000 } })),
+    );
+    expect(rows).toEqual(values);
+  });
+
   it.each([
     ['a name that no view takes', 'nothing', { customer: 1, product: 'p' }, 'features.unknown_push'],
     ['a key that is missing', 'scores', { customer: 1 }, 'features.missing_key'],

@@ -15,6 +15,10 @@ export const FEATURE_LIMITS = {
     2_000,
     'entities of a page of a materialization: one transaction, of which a process that dies loses the last',
   ),
+  featureMaterializeOverlapMs: limit(
+    300_000,
+    'how far before the last one an incremental materialization begins: a row may be committed so long after its time',
+  ),
   featureMaterializePollMs: limit(1_000, 'how often a process looks for a materialization to go on with'),
   featureProfileRowsMax: limit(
     10_000,

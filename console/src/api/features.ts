@@ -14,7 +14,7 @@ export interface FeatureView extends Described {
   kind: 'stream' | 'batch' | 'push' | 'on-demand';
   entity?: string;
   joinKeys: string[];
-  status: 'ready' | 'building';
+  status: 'ready' | 'building' | 'not-materialized';
   features: (Described & { name: string; type: string })[];
   newest?: string;
   lateEvents: number;

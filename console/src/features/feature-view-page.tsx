@@ -60,7 +60,7 @@ function State({ view }: { view: FeatureView }) {
     <Panel title="State" padded={false}>
       <FactTable
         facts={{
-          Version: `${version}, ${status}`,
+          Version: `${version}, ${status === 'not-materialized' ? 'not online yet' : status}`,
           Entity: `${entity ?? 'none'} (${joinKeys.join(', ')})`,
           Owner: owner,
           Tags: named.join(', '),

@@ -72,6 +72,7 @@ function ViewTable({ views }: { views: readonly FeatureView[] }) {
                   {name}
                 </PageLink>
                 {status === 'building' && <Badge tone="active">building</Badge>}
+                {status === 'not-materialized' && <Badge tone="attention">not online yet</Badge>}
                 {lateEvents > 0 && <Badge tone="attention">{lateEvents} late</Badge>}
               </Group>
               <Text size="xs" c="dimmed" className="wide-only">

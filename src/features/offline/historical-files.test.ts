@@ -96,7 +96,7 @@ describe('historical joins of files', () => {
     );
     await jobs.run(async (duck) => {
       await duck.run(
-        `copy (select 'p' || (range % 9) as product, make_timestamptz((range * 37 % 80) * 1000000) as at, make_timestamptz((range * 53 % 120) * 1000000) as written,
+        `copy (select case when range % 29 = 0 then '' else 'p' || (range % 9) end as product, make_timestamptz((range * 37 % 80) * 1000000) as at, make_timestamptz((range * 53 % 120) * 1000000) as written,
            case when range % 5 > 0 then range / 3.0::double end as price, range::bigint as stock, make_timestamptz(range * 1000500) as listed, case when range % 3 > 0 then 'l' || range end as label
          from range(300)) to ${literal(join(folder, 'prices.parquet'))} (format parquet)`,
       );
@@ -112,7 +112,7 @@ describe('historical joins of files', () => {
   });
 
   const spine = Array.from({ length: 1_200 }, (_, n) => ({
-    product: n % 11 === 0 ? null : `p${n % 10}`,
+    product: n % 11 === 0 ? null : n % 17 === 0 ? '' : `p${n % 10}`,
     customer: n % 8,
     event_timestamp: time((n * 7_919) % 90_000),
     quantity: (n % 5) + 0.5,

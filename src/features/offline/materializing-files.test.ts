@@ -44,7 +44,7 @@ it('files come online page by page, what came in since is added, and one that is
       rows: { ...process.rows, tables },
       clock: { now: () => nowMs },
       freshness: process.freshness,
-      limits: { ...limits, featureMaterializeRowsMax: 2 },
+      limits: { ...limits, featureMaterializeRowsMax: 2, featureMaterializeOverlapMs: 0 },
     });
   const passes = open();
   const finish = async (view: string, mode: 'full' | 'incremental', rest = passes) => {

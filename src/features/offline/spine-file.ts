@@ -111,7 +111,11 @@ export async function spineOf(
   names: readonly string[],
   recordedByMs: number | undefined,
 ): Promise<void> {
-  const keys = keysOf(view).map((key, at) => `${identifier(names[at]!)}::${keyTypes[at]} as ${key}`);
+  // An empty key names nobody, whichever door asks.
+  const typed = keyTypes.map((type, at) => `${identifier(names[at]!)}::${type}`);
+  const keys = keysOf(view).map(
+    (key, at) => `${keyTypes[at] === 'varchar' ? `nullif(${typed[at]}, '')` : typed[at]} as ${key}`,
+  );
   const cutoff = recordedByMs === undefined ? 'null::bigint' : `${recordedByMs * 1000}::bigint`;
   await duck
     .run(
