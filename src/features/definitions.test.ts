@@ -130,6 +130,21 @@ defaults: { given__units: 0 }`;
     });
   });
 
+  it('refuse a computed view that asks the request for what one of its inputs has', async () => {
+    const file = (path: string, text: string) => ({ path, bytes: new TextEncoder().encode(text) });
+    const computed = (value: string) =>
+      `name: computed\nsource: { views: [bought], request: { ${value}: float64 } }\nfeatures: { most: { type: float64, expression: 'units * 2.0' } }`;
+    const files = (value: string) => [
+      file('entities/e.yaml', ENTITY),
+      file('features/v.yaml', VIEW),
+      file('features/w.yaml', computed(value)),
+    ];
+    await expect(planProject(files('units'), KINDS, definitions)).rejects.toEqual(
+      invalid('features/w.yaml', '/source/request/units'),
+    );
+    expect(await planProject(files('price'), KINDS, definitions)).toHaveLength(3);
+  });
+
   it('refuse a computed view two of whose inputs have a feature of one name', async () => {
     const computed = (more: string) => `name: computed
 source: { views: [bought, { view: bought, name: given, joinKeyMap: { customer: friend } }]${more} }
@@ -250,7 +265,7 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
     }
   });
 
-  it('refuse other join keys for an entity that is in use', async () => {
+  it('refuse other join keys, and other types of them, for an entity that is in use', async () => {
     const { name, body } = entityKind.parse(readDocument(ENTITY, 'entities/e.yaml'), new Map());
     await database.commit.commit([
       definitions.put({ kind: 'entity', name, body, source: ENTITY, createdBy: 'test' }),
@@ -259,5 +274,9 @@ features: { most: { type: float64, expression: 'bought__units' } }`;
     await expect(
       plan(ENTITY.replace('customer, product', 'product, customer'), VIEW, SERVICE),
     ).rejects.toEqual(invalid('entities/e.yaml', '/joinKeys'));
+    await expect(plan(`${ENTITY}\ntypes: { customer: int64 }`, VIEW, SERVICE)).rejects.toEqual(
+      invalid('entities/e.yaml', '/types/customer'),
+    );
+    expect(await plan(`${ENTITY}\nowner: shop`, VIEW, SERVICE)).toMatchObject([{ action: 'update' }, {}, {}]);
   });
 });

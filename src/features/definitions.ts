@@ -93,18 +93,25 @@ export const entityKind: DefinitionKind = {
     return { name: String(document.value.name), body: document.value };
   },
   checkFit: (body, { previous }) =>
-    previous === undefined || String(previous.joinKeys) === String(body.joinKeys)
-      ? []
-      : [
-          {
-            path: '/joinKeys',
-            message:
-              'the join keys of an entity never change, since state is kept under them; define another entity',
-            found: String(body.joinKeys),
-            expected: String(previous.joinKeys),
-          },
-        ],
+    previous === undefined ? [] : rekeyed(body as unknown as EntityBody, previous as unknown as EntityBody),
 };
+
+/** State is kept under the keys of an entity, as their types write them. */
+function rekeyed({ joinKeys, types = {} }: EntityBody, before: EntityBody): Issue[] {
+  if (String(before.joinKeys) !== String(joinKeys)) {
+    const message =
+      'the join keys of an entity never change, since state is kept under them; define another entity';
+    return [{ path: '/joinKeys', message, found: String(joinKeys), expected: String(before.joinKeys) }];
+  }
+  return joinKeys
+    .filter((key) => types[key] !== before.types?.[key])
+    .map((key) => ({
+      path: types[key] === undefined ? '' : `/types/${key}`,
+      message: `the type of the join key “${key}” never changes, since state is kept under it; define another entity`,
+      found: types[key] ?? 'none',
+      expected: before.types?.[key] ?? 'none',
+    }));
+}
 
 export const featureViewKind: DefinitionKind = {
   kind: 'feature-view',
@@ -210,7 +217,16 @@ function inputIssues({ source }: OnDemandViewBody, surroundings: Surroundings): 
   });
   if (computed.length > 0) return computed;
   const path = '/source/views';
-  return [...labelIssues(source, path), ...listedIssues(source, path, surroundings)];
+  const issues = [...labelIssues(source, path), ...listedIssues(source, path, surroundings)];
+  const features = listedFeatures(source, (view) => featuresOfView(view, surroundings.find));
+  for (const { name, projection } of features)
+    if (Object.hasOwn(source.request ?? {}, name))
+      issues.push({
+        path: `/source/request/${name}`,
+        message: `the view ${labelOf(projection)} has a feature of that name; call the value of the request something else`,
+        found: name,
+      });
+  return issues;
 }
 
 /** The views of a list as references of its definition. */

@@ -157,6 +157,24 @@ describe('a view that a service lists twice, under other names and join keys', (
     expect(fullNames).toEqual(['wet', 'flights__departures', 'weather__rain']);
   });
 
+  it('tells who calls a feature by the other of its names what it is called', async () => {
+    const service = (more: string) =>
+      features.put(featureServiceKind, `name: misnamed\nviews: [weather]\n${more}`);
+    const asked = async () => {
+      await process.definitions.reload();
+      return process.store.online({ service: 'misnamed', entities: [{ airport: 'ZRH' }] });
+    };
+    await service("fullFeatureNames: true\nderived: { wet: 'rain > 2.0' }");
+    await expect(asked()).rejects.toMatchObject({
+      code: 'features.missing_request',
+      message: expect.stringContaining('The feature is called weather__rain here.'),
+    });
+    await service("derived: { wet: 'weather__rain > 2.0' }");
+    await expect(asked()).rejects.toMatchObject({
+      message: expect.stringContaining('The feature is called rain here.'),
+    });
+  });
+
   it('makes columns of a dataset, whose rows have its other keys', () => {
     const parse = (source: string) =>
       datasetKind.parse({ file: 'd.yaml', text: source, value: JSON.parse(source) } as never, new Map()).body;

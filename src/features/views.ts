@@ -3,12 +3,13 @@ import { AiosError, toAiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { type CompiledView, compileView } from './compiled.ts';
+import { codeAlone, type OnDemandFunctions } from './computed-features.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import { beginGenerations, readOffsets, retireViews } from './generations.ts';
 import { listedIssues } from './listed-views.ts';
 import { type ListedViews, type Projection, projectionOf } from './projections.ts';
 import { compileRowView, type RowView } from './row-view.ts';
-import { type CompiledService, codeAlone, compileService, type OnDemandFunctions } from './service.ts';
+import { type CompiledService, compileService } from './service.ts';
 import { type FoundView, resolveViews } from './service-views.ts';
 import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
 import {

@@ -62,7 +62,9 @@ async function read(
     throw new AiosError('features.missing_key', {
       detail: `The entities have no column ${missing.join(', ')}, a join key of the service “${service.name}”.`,
     });
-  const clash = [...columns.keys()].filter((name) => service.names.includes(name));
+  // As SQL compares names of columns: without their case.
+  const answered = new Set(service.names.map((name) => name.toLowerCase()));
+  const clash = [...columns.keys()].filter((name) => answered.has(name.toLowerCase()));
   if (clash.length > 0)
     throw entitiesUnfit(`they have a column ${clash.join(', ')}, as the service has a feature`);
   let from = parquet;
