@@ -85,6 +85,8 @@ describe.skipIf(!python)(
         "tags.`mlflow.note.content` LIKE '%two'": ['two'],
         "attributes.run_name != 'one' and metrics.value <= 2": ['two'],
         'attributes.start_time > 0 and metrics.value = 1': ['one'],
+        "attributes.`Run Name` = 'one' and attributes.Created > 0": ['one'],
+        "attributes.artifact_uri LIKE 'mlflow-artifacts:/%' and metrics.value = 3": ['Three'],
       });
     });
 
@@ -101,7 +103,7 @@ describe.skipIf(!python)(
     });
 
     it('is told that traces are not kept, and trains on', () => {
-      expect(seen.trace).toEqual(['ENDPOINT_NOT_FOUND', expect.stringContaining('OpenTelemetry')]);
+      expect(seen.trace).toEqual(['ENDPOINT_NOT_FOUND', expect.stringContaining('mlflow.tracing.disable()')]);
       expect(seen.traced).toBe('RUNNING');
     });
   },

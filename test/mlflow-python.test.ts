@@ -91,6 +91,8 @@ describe.skipIf(!python)(
         versions: ['1', '2'],
         models: ['Return Risk'],
         stage: 'RESOURCE_CONFLICT',
+        latest: [['2'], ['2'], []], // nothing is in production because it is the newest
+        in_stage: 'INTERNAL_ERROR', // the client's own word for “no versions of that stage”
         deleted: 'RESOURCE_CONFLICT',
         loaded: [2, 4],
         again: ['score'],

@@ -26,9 +26,9 @@ export function isMlflowPath(url: string): boolean {
   return url.startsWith('/api/2.0/mlflow') || url.startsWith('/api/3.0/mlflow');
 }
 
-/** Of its API for traces, in all its versions. @example isMlflowTrace('/api/3.0/mlflow/traces/search') // true */
-export function isMlflowTrace(url: string): boolean {
-  return isMlflowPath(url) && /\/mlflow\/traces(?:[/?]|$)/.test(url);
+/** Of its API for traces, in all its versions; its clients send spans by OTLP too. @example isTrace('/api/3.0/mlflow/traces/search') // true */
+export function isTrace(url: string): boolean {
+  return /^\/v1\/traces(?:\?|$)/.test(url) || (isMlflowPath(url) && /\/mlflow\/traces(?:[/?]|$)/.test(url));
 }
 
 /**

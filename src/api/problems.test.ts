@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
 
-describe('a request that does not fit its schema', () => {
+describe('a request that does not fit', () => {
   let database: TestDatabase;
   let api: ApiUnderTest;
   beforeAll(async () => {
@@ -42,5 +42,17 @@ describe('a request that does not fit its schema', () => {
         message: expect.stringContaining('must be one of service, resource'),
       }),
     ]);
+  });
+
+  it('is told what becomes of traces, by MLflow’s API and by OTLP', async () => {
+    for (const url of ['/api/3.0/mlflow/traces', '/api/2.0/mlflow/traces?experiment_ids=1', '/v1/traces']) {
+      const response = await api.request({ method: 'POST', url, role: 'admin', body: {} });
+      expect([response.statusCode, response.payload]).toEqual([
+        404,
+        expect.stringContaining('experiments.no_traces'),
+      ]);
+    }
+    const other = await api.request({ method: 'POST', url: '/v1/tracesets', role: 'admin', body: {} });
+    expect(other.payload).not.toContain('experiments.no_traces');
   });
 });

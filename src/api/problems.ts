@@ -4,7 +4,7 @@ import type { Limits } from '../kernel/limits.ts';
 import { issueOf, MAX_ISSUES } from '../kernel/schema.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
 import { valueFault } from '../store/value-fault.ts';
-import { isMlflowPath, isMlflowTrace, mlflowError } from './mlflow-errors.ts';
+import { isMlflowPath, isTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, OPENAI_ROUTES, openAiError } from './openai-errors.ts';
 import { isSchemaRegistryPath, schemaRegistryError } from './schema-registry-errors.ts';
 
@@ -30,7 +30,7 @@ export function answerProblems(
 /** Of MLflow's API it says what is not here at all, of OpenAI's what there is. */
 export function noRoute({ method, url }: { method: string; url: string }): AiosError {
   const detail = `${method} ${url} is not a route.${isOpenAiPath(url) ? ` ${OPENAI_ROUTES}` : ''}`;
-  return new AiosError(isMlflowTrace(url) ? 'experiments.no_traces' : 'request.not_found', { detail });
+  return new AiosError(isTrace(url) ? 'experiments.no_traces' : 'request.not_found', { detail });
 }
 
 /** What an error is answered with: the problem, and its headers as name, value, name, value, … */

@@ -68,10 +68,14 @@ function modelReadRoutes(server: FastifyInstance, registry: RegisteredModels): v
     method: 'POST',
     path: 'registered-models/get-latest-versions',
     permission: read,
-    summary: 'The newest version of a model (MLflow, of old: stages are all one here)',
+    summary: 'The newest version of a model (MLflow, of old: every version is of the stage None)',
     body: Type.Object({ name: Text, stages: Type.Optional(Type.Array(Type.String())) }),
     handle: async ({ body }) => {
-      const newest = await registry.latestVersions([await registry.get(body.name)]);
+      const model = await registry.get(body.name);
+      const { stages = [] } = body;
+      // The newest one is not what somebody put into production: a client that asks for that must not be given it.
+      const isAsked = stages.length === 0 || stages.some((stage) => /^none$/i.test(stage));
+      const newest = await registry.latestVersions(isAsked ? [model] : []);
       return { model_versions: [...newest.values()].map(registeredVersionJson) };
     },
   });

@@ -9,8 +9,8 @@ export const TRAINING_ERRORS = {
   ),
   'experiments.no_traces': row(
     404,
-    'Traces of MLflow are not kept here',
-    'Send spans by OpenTelemetry to a backend for traces (OTEL_EXPORTER_OTLP_ENDPOINT). Runs, metrics, files, models and prompts are kept.',
+    'Traces are not kept here',
+    'Nothing else of the script is lost. Send its spans to a backend for traces (OTEL_EXPORTER_OTLP_ENDPOINT, set where the script runs), or end them with the warnings: mlflow.tracing.disable().',
   ),
   'experiments.exists': row(
     409,

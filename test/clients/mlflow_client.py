@@ -144,6 +144,10 @@ seen["described"] = [model.description, model.tags, client.get_model_version("Re
 seen["versions"] = [v.version for v in client.search_model_versions("name = 'Return Risk'", order_by=["version_number ASC"])]
 seen["models"] = [m.name for m in client.search_registered_models("name LIKE 'Return%'")]
 seen["stage"] = error_of(lambda: client.transition_model_version_stage("Return Risk", "1", "Production"))
+seen["latest"] = [
+    [v.version for v in client.get_latest_versions("Return Risk", stages=stages)] for stages in (None, ["None"], ["Production"])
+]
+seen["in_stage"] = error_of(lambda: mlflow.pyfunc.load_model("models:/Return Risk/Production"))
 seen["deleted"] = error_of(lambda: client.delete_model_version("Return Risk", "1"))
 seen["loaded"] = [int(v) for v in numpy.array(mlflow.pyfunc.load_model(plain.model_uri).predict([1, 2])).ravel()]
 onnx_again = mlflow.onnx.load_model("models:/Return Risk@champion")

@@ -108,6 +108,8 @@ seen["operators"] = {
         "tags.`mlflow.note.content` LIKE '%two'",
         "attributes.run_name != 'one' and metrics.value <= 2",
         "attributes.start_time > 0 and metrics.value = 1",
+        "attributes.`Run Name` = 'one' and attributes.Created > 0",
+        "attributes.artifact_uri LIKE 'mlflow-artifacts:/%' and metrics.value = 3",
     ]
 }
 

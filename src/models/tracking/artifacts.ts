@@ -123,6 +123,9 @@ export function runArtifacts({ experimentId, id }: { experimentId: number; id: s
   return `${SCHEME}${experimentId}/${id}/artifacts`;
 }
 
+/** The same as an expression of SQL over `training_runs r`. */
+export const RUN_ARTIFACTS = `'${SCHEME}' || r.experiment_id || '/' || r.id || '/artifacts'`;
+
 /** Where the files of a logged model are. */
 export function modelArtifacts({ experimentId, id }: { experimentId: number; id: string }): string {
   return `${SCHEME}${experimentId}/models/${id}/artifacts`;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { timestamp } from '../../store/rows.ts';
+import { RUN_ARTIFACTS } from './artifacts.ts';
 import type { Experiments, TrackingDependencies, ViewType } from './experiments.ts';
 import { viewOf } from './experiments.ts';
 import { type KeyValue, keyed } from './keyed.ts';
@@ -306,12 +307,16 @@ const ATTRIBUTES: Readonly<Record<string, { sql: string; type: 'text' | 'number'
   run_name: { sql: 'r.name', type: 'text' },
   name: { sql: 'r.name', type: 'text' },
   'run name': { sql: 'r.name', type: 'text' },
+  'Run name': { sql: 'r.name', type: 'text' },
+  'Run Name': { sql: 'r.name', type: 'text' },
+  artifact_uri: { sql: RUN_ARTIFACTS, type: 'text' },
   experiment_id: { sql: 'r.experiment_id::text', type: 'text' },
   status: { sql: 'r.status', type: 'text' },
   user_id: { sql: 'r.user_id', type: 'text' },
   start_time: { sql: 'r.started_ms', type: 'number' },
   end_time: { sql: 'r.ended_ms', type: 'number' },
   created: { sql: 'r.started_ms', type: 'number' },
+  Created: { sql: 'r.started_ms', type: 'number' },
 };
 
 const DATASET_KEYS: Readonly<Record<string, string>> = {
