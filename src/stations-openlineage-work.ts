@@ -1,6 +1,6 @@
 import type { Problem } from './kernel/errors.ts';
 import type { Limits } from './kernel/limits.ts';
-import type { Work } from './ledger/openlineage/work-events.ts';
+import type { ToldRun, Work } from './ledger/openlineage/work-events.ts';
 import type { Queryable } from './store/database.ts';
 
 /** Of each kind, at a look. */
@@ -160,4 +160,61 @@ async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
     inputs: datasets.map((node) => ({ node })),
     outputs: model === null || version === null ? [] : [{ node: `model:${model}`, version }],
   }));
+}
+
+/** Read at a time. */
+const RUNS_MAX = 1_000;
+
+interface RunRow {
+  readonly id: string;
+  readonly workflow: string;
+  readonly startedAt: number;
+  readonly nowAt: number;
+  readonly event: string | null;
+  readonly scheduledAt: number | null;
+  readonly parent: string | null;
+}
+
+/**
+ * Runs of flows that have been under way for `lineageRunningMs` and were not told of as all of these sources, in the order of their ids.
+ *
+ * @param sinceMs how long ago the last look was; undefined for the first
+ */
+export async function* runsToTell(
+  db: Queryable,
+  { lineageRunningMs }: Pick<Limits, 'lineageRunningMs'>,
+  sources: readonly string[],
+  sinceMs: number | undefined,
+): AsyncGenerator<ToldRun> {
+  for (let after = ''; ; ) {
+    const rows = await db.query<RunRow>(
+      `select id, workflow, started_at as "startedAt", now() as "nowAt", origin #>> '{event,event,type}' as event,
+         (origin->>'scheduledMs')::float8 as "scheduledAt", origin #>> '{parent,runId}' as parent
+       from workflow_runs r where status in ('pending', 'running', 'waiting', 'paused') and id > $1
+         and started_at <= now() - $2 * interval '1 millisecond'
+         and ($3::float8 is null or started_at > now() - $3 * interval '1 millisecond')
+         and (select count(*) from openlineage_told t where t.source = any($4::text[]) and t.id = r.id) < cardinality($4::text[])
+       order by id limit $5`,
+      // Twice as far back as need be: a look takes time, and what was told is told no more.
+      [
+        after,
+        lineageRunningMs,
+        sinceMs === undefined ? null : 2 * (lineageRunningMs + sinceMs),
+        sources,
+        RUNS_MAX,
+      ],
+    );
+    for (const row of rows) yield toldRun(row);
+    if (rows.length < RUNS_MAX) return;
+    after = rows.at(-1)!.id;
+  }
+}
+
+function toldRun({ id, workflow, startedAt, nowAt, event, scheduledAt, parent }: RunRow): ToldRun {
+  return {
+    ...{ id, workflow, status: 'running', startedAt, at: nowAt, pins: [] },
+    ...(event !== null && { event }),
+    ...(scheduledAt !== null && { scheduledAt }),
+    ...(parent !== null && { parentRunId: parent }),
+  };
 }

@@ -12,9 +12,9 @@ import type { Naming } from './ledger/openlineage/naming.ts';
 import { Outbox } from './ledger/openlineage/outbox.ts';
 import { OpenLineageRelay, type Sent } from './ledger/openlineage/relay.ts';
 import type { LineageSink, Transport } from './ledger/openlineage/sink-kind.ts';
-import type { EndedRun } from './ledger/openlineage/work-events.ts';
+import type { ToldRun } from './ledger/openlineage/work-events.ts';
 import type { Ground } from './stations.ts';
-import { workToTell } from './stations-openlineage-work.ts';
+import { runsToTell, workToTell } from './stations-openlineage-work.ts';
 import type { Definitions } from './store/definitions.ts';
 import { log as logger } from './telemetry/logger.ts';
 import type { LineagePort } from './workflow/engine/barriers.ts';
@@ -56,6 +56,7 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
         ? appendTo(join(dataDir, 'lineage'), transport.file, event)
         : post(transport, event),
     work: () => workToTell(db, limits),
+    runs: (sources, sinceMs) => runsToTell(db, limits, sources, sinceMs),
     onError: (error) => logger.warn('OpenLineage events could not be sent', error),
   });
 
@@ -103,14 +104,15 @@ type Ended = Parameters<LineagePort>[1];
 /** A run as the sinks are told of it; what it holds of people's data stays here. */
 export function endedRun(
   { run, patch }: Ended,
-  pins: EndedRun['pins'],
+  pins: ToldRun['pins'],
   event: CloudEvent | undefined,
-  endedAt: number,
-): EndedRun {
+  at: number,
+): ToldRun {
   const { id, workflow, startedAtMs, origin } = run;
   const error = patch.result?.error;
+  const status = patch.status === 'completed' || patch.status === 'failed' ? patch.status : 'canceled';
   return {
-    ...{ id, workflow, status: patch.status, startedAt: startedAtMs, endedAt },
+    ...{ id, workflow, status, startedAt: startedAtMs, at },
     // The type and title of an error are of the program; its detail may quote what a person wrote.
     ...(error && { error: `${error.type}${error.title === undefined ? '' : `: ${error.title}`}` }),
     ...(event && { event: event.type }),

@@ -64,6 +64,13 @@ features: { spend: { aggregate: sum, of: data.amount } }`,
   'workflows/outer.yaml': `document: { dsl: 1.0.0, namespace: test, name: outer, version: 1.0.0, title: Asks another }
 do:
   - ask: { run: { workflow: { namespace: test, name: judge, version: 1.0.0, input: { amount: '\${ .amount }' } } } }`,
+  'workflows/outermost.yaml': `document: { dsl: 1.0.0, namespace: test, name: outermost, version: 1.0.0 }
+do:
+  - ask: { run: { workflow: { namespace: test, name: outer, version: 1.0.0, input: { amount: '\${ .amount }' } } } }`,
+  'workflows/patient.yaml': `document: { dsl: 1.0.0, namespace: test, name: patient, version: 1.0.0 }
+schedule: { on: { one: { with: { type: order } } } }
+do:
+  - paid: { listen: { to: { one: { with: { type: judged, subject: nobody } } } } }`,
   'workflows/judge.yaml': `document: { dsl: 1.0.0, namespace: test, name: judge, version: 1.0.0 }
 do:
   - judge:

@@ -2,9 +2,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { faultsOfEvent, faultsOfOrder } from '../conformance/openlineage/check.ts';
+import { FACET_SCHEMAS, facetUrl } from '../conformance/openlineage/schemas.ts';
 import { type App, createApp } from '../src/app.ts';
+import type { JsonObject } from '../src/kernel/json.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
-import { type OpenLineageEvent, readEvent } from '../src/ledger/openlineage/event.ts';
+import type { OpenLineageEvent } from '../src/ledger/openlineage/event.ts';
 import { workEvents } from '../src/ledger/openlineage/work-events.ts';
 import { versionLineage } from '../src/stations-lineage.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
@@ -32,6 +35,15 @@ describe('OpenLineage events', () => {
     app.apply(Object.entries(files).map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })));
   const run = (workflow: string, amount: number) =>
     app.stations.engine.run({ workflow, input: { amount } }, 30_000);
+  const post = async (path: string, body: object) => {
+    const headers = { authorization: `Bearer ${app.adminKey}`, 'content-type': 'application/json' };
+    const response = await fetch(`${app.url}${path}`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    expect(response.ok, await response.text()).toBe(true);
+  };
   const jobs = (events: readonly OpenLineageEvent[]) =>
     events.filter((event) => event.run).map(({ job, eventType }) => `${job!.name} ${eventType}`);
   const inFile = async () => {
@@ -55,7 +67,7 @@ describe('OpenLineage events', () => {
     await start();
     await apply({
       'lineage/marquez.yaml':
-        'name: marquez\ntransport: { type: http, url: "${env.MARQUEZ_URL}", apiKey: "${secrets.MARQUEZ_KEY}" }\nemit: { workflows: { outer: 1 } }',
+        'name: marquez\ntransport: { type: http, url: "${env.MARQUEZ_URL}", apiKey: "${secrets.MARQUEZ_KEY}" }\nemit: { workflows: { outer: 1, patient: 1 } }',
       'lineage/file.yaml':
         'name: file\ntransport: { type: file, file: events.jsonl }\nemit: { definitions: false, runs: 1 }',
     });
@@ -70,9 +82,7 @@ describe('OpenLineage events', () => {
 
   it('tell of definitions as datasets and jobs, with columns and what each is made of', async () => {
     await apply(TOLD_PROJECT);
-    await vi.waitFor(() => expect(receiver.events).toHaveLength(7), WAIT);
-    for (const event of receiver.events)
-      expect(() => readEvent(structuredClone(event) as never)).not.toThrow();
+    await vi.waitFor(() => expect(receiver.events).toHaveLength(9), WAIT);
     const dataset = (name: string) =>
       receiver.events.find((event) => event.dataset?.name === name)!.dataset!.facets!;
     expect(dataset('event-type:order')).toMatchObject({
@@ -134,6 +144,44 @@ describe('OpenLineage events', () => {
     expect(receiver.events[2]!.run!.runId).toBe(receiver.events[3]!.run!.runId);
   });
 
+  it('tell of the outermost run that a run is within', async () => {
+    await run('outermost', 5);
+    const ofFile = async (name: string) =>
+      (await inFile()).filter(({ job }) => job!.name === `workflow:${name}`).at(-1)!;
+    await vi.waitFor(async () => expect(await ofFile('outermost')).toBeDefined(), WAIT);
+    const [judge, outer, outermost] = await Promise.all(['judge', 'outer', 'outermost'].map(ofFile));
+    const within = (event: OpenLineageEvent | undefined) => ({
+      run: { runId: event!.run!.runId },
+      job: { namespace: 'aios', name: event!.job!.name },
+    });
+    expect(judge!.run!.facets!.parent).toMatchObject({ ...within(outer), root: within(outermost) });
+    expect(outer!.run!.facets!.parent).toMatchObject({ ...within(outermost), root: within(outermost) });
+    expect(outermost!.run!.facets!.parent).toBeUndefined();
+  });
+
+  it('tell of runs that wait while they do, once, and that they were canceled', async () => {
+    receiver.events.length = 0;
+    const order = {
+      specversion: '1.0',
+      id: 'o1',
+      source: 'urn:shop',
+      type: 'order',
+      data: { customer: 'c1' },
+    };
+    await post('/api/v1/events', order);
+    const of = () => jobs(receiver.events.filter(({ job }) => job?.name === 'workflow:patient'));
+    const told = ['workflow:patient START', 'workflow:patient RUNNING'];
+    await vi.waitFor(() => expect(of()).toEqual(told), WAIT);
+    const [begun] = receiver.events;
+    expect(begun!.inputs).toMatchObject([{ namespace: 'aios', name: 'event-type:order' }]);
+    const { id } = begun!.run!.facets!.aios_run as { id: string };
+    await app.stop(); // another process looks through all that wait, and tells of none again
+    await start();
+    await app.stations.openLineage.pass();
+    await post(`/api/v1/runs/${id}/cancel`, {});
+    await vi.waitFor(() => expect(of()).toEqual([...told, 'workflow:patient ABORT']), WAIT);
+  });
+
   it('tell of passes with the rows that they wrote, once', async () => {
     receiver.events.length = 0;
     const ofEnds = () => receiver.events.filter(({ eventType }) => eventType !== 'RUNNING');
@@ -167,6 +215,21 @@ describe('OpenLineage events', () => {
     expect(running!.run!.runId).toBe(start!.run!.runId);
     expect(running!.run!.facets!.aios_run).toMatchObject({ id, rows: 0, total: null });
     expect(Date.parse(running!.eventTime)).toBeGreaterThanOrEqual(Date.parse(start!.eventTime));
+  });
+
+  it('date an end no earlier than what was told while its transaction was under way', async () => {
+    receiver.events.length = 0;
+    await database.db.query(
+      `insert into feature_joins (id, service, entities, out_file, status, requested_by, requested_at, lease_until)
+       values ('fjn_slow', 'all', 'in.parquet', 'slow.parquet', 'running', 'test', now() - interval '1 minute', now() + interval '1 hour')`,
+    );
+    await vi.waitFor(() => expect(receiver.events.at(-1)?.eventType).toBe('RUNNING'), WAIT);
+    await database.db.query(
+      `update feature_joins set status = 'done', ended_at = told_at - interval '1 second'
+       from openlineage_told t where feature_joins.id = 'fjn_slow' and t.id = 'fjn_slow'`,
+    );
+    await vi.waitFor(() => expect(receiver.events.at(-1)!.eventType).toBe('COMPLETE'), WAIT);
+    expect(faultsOfOrder(receiver.events as unknown as JsonObject[])).toEqual([]);
   });
 
   it('tell of back-fills, joins of files and builds of datasets as of passes', async () => {
@@ -262,31 +325,39 @@ describe('OpenLineage events', () => {
     await vi.waitFor(async () => expect(await marquez()).toMatchObject({ waiting: 0, refused: 1 }), WAIT);
   });
 
+  const scheduled = workEvents(
+    {
+      ...{ id: 'bkf_1', job: 'backfill:orders', type: 'BACKFILL', state: 'ABORT', startedAt: 0, at: 1 },
+      scheduledAt: 0,
+      inputs: [{ node: 'event-type:order', rows: 7 }],
+      outputs: [{ node: 'feature-view:orders', version: '1' }],
+    },
+    { namespace: 'aios', databases: [] },
+    '0.1.0',
+  );
+
+  it('fit the schemas of the specification, all facets that are told, and their order', async () => {
+    const told = [receiver.all, await inFile(), scheduled] as unknown as JsonObject[][];
+    expect(told.flat().flatMap(faultsOfEvent)).toEqual([]);
+    expect(told.flatMap(faultsOfOrder)).toEqual([]);
+    const text = JSON.stringify(told);
+    expect(Object.keys(FACET_SCHEMAS).filter((path) => !text.includes(facetUrl(path)))).toEqual([]);
+  });
+
   it.skipIf(!python)(
     `fit the classes of the stock Python client, each facet its own${unavailable}`,
     async () => {
       const file = join(folder, 'all.jsonl');
-      const scheduled = workEvents(
-        {
-          ...{
-            id: 'bkf_1',
-            job: 'backfill:orders',
-            type: 'BACKFILL',
-            state: 'ABORT',
-            startedAt: 0,
-            at: 1,
-            scheduledAt: 0,
-          },
-          inputs: [{ node: 'event-type:order', rows: 7 }],
-          outputs: [{ node: 'feature-view:orders', version: '1' }],
-        },
-        { namespace: 'aios', databases: [] },
-        '0.1.0',
-      );
       const all = [...receiver.all, ...(await inFile()), ...scheduled];
       await writeFile(file, all.map((event) => JSON.stringify(event)).join('\n'));
-      expect(await runPython(python!, 'test/clients/openlineage_out.py', file)).toMatchObject({
-        events: { DatasetEvent: 5, JobEvent: 2, RunEvent: expect.any(Number) },
+      const members = Object.entries(FACET_SCHEMAS).map(([path, facet]) => [
+        facetUrl(path),
+        Object.keys(facet.members),
+      ]);
+      const schemas = JSON.stringify(Object.fromEntries(members));
+      expect(await runPython(python!, 'test/clients/openlineage_out.py', file, schemas)).toMatchObject({
+        members: {},
+        events: { DatasetEvent: 5, JobEvent: 4, RunEvent: expect.any(Number) },
         facets: [
           'ColumnLineageDatasetFacet',
           'DataQualityMetricsInputDatasetFacet',

@@ -18,7 +18,7 @@ export const LINEAGE_LIMITS = {
   lineagePollMs: limit(1_000, 'how often OpenLineage events that wait are sent'),
   lineageRunningMs: limit(
     30_000,
-    'how often OpenLineage sinks are told of a pass, back-fill, join, build of a dataset or training that is under way',
+    'how often OpenLineage sinks are told of a pass, back-fill, join, build of a dataset or training that is under way; how long a run of a flow has been it when they are told, once',
   ),
   lineageBatchMax: limit(100, 'rows of the outbox that are read at a time'),
   lineageSendMs: limit(5_000, 'what a receiver of OpenLineage events has to answer within'),

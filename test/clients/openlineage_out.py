@@ -1,4 +1,7 @@
-"""Reads OpenLineage events, one a line, into the classes of the stock client: every event and facet has to fit its own."""
+"""Reads OpenLineage events, one a line, into the classes of the stock client: every event and facet has to fit its own.
+
+The second argument tells the members of facets by the address of their schema, those that may be left out with a `?`: they are held to the classes, too.
+"""
 import importlib
 import json
 import pkgutil
@@ -61,4 +64,10 @@ for line in open(sys.argv[1], encoding="utf-8"):
     json.loads(Serde.to_json(event))
     name = type(event).__name__
     counts[name] = counts.get(name, 0) + 1
-print(json.dumps({"events": counts, "facets": sorted(seen)}))
+members = {}
+for address, names in json.loads(sys.argv[2]).items():
+    fields = [field for field in attr.fields(facets[address]) if not field.name.startswith("_")]
+    of_class = {field.name if field.default is attr.NOTHING else f"{field.name}?" for field in fields}
+    if of_class != set(names):
+        members[address] = sorted(of_class ^ set(names))
+print(json.dumps({"members": members, "events": counts, "facets": sorted(seen)}))

@@ -44,7 +44,7 @@ export function definitionEvent(
       job: {
         ...nameOf(id, naming),
         facets: {
-          jobType: jobType('WORKFLOW', body.schedule !== undefined),
+          jobType: jobType('WORKFLOW'),
           ...(typeof title === 'string' && {
             documentation: facet('jobDocumentation', { description: title }),
           }),
@@ -74,13 +74,9 @@ export function definitionEvent(
   return { ...base, schemaURL: `${SPEC}#/$defs/DatasetEvent`, dataset };
 }
 
-/** What a flow or a pass is, as the specification says it. */
-export function jobType(type: string, isStreaming: boolean): JsonObject {
-  return facet('jobType', {
-    processingType: isStreaming ? 'STREAMING' : 'BATCH',
-    integration: 'AIOS',
-    jobType: type,
-  });
+/** What a flow or a pass is, as the specification says it: each run has an end, also of a flow that events start, and that is BATCH. */
+export function jobType(type: string): JsonObject {
+  return facet('jobType', { processingType: 'BATCH', integration: 'AIOS', jobType: type });
 }
 
 /** Data that is told by a name: columns are told in it, jobs are jobs. */

@@ -23,7 +23,7 @@ const SCHEMAS = {
   dataQualityMetrics: '1-0-3/DataQualityMetricsInputDatasetFacet',
 } as const;
 
-/** @example facet('jobType', { processingType: 'STREAMING', integration: 'AIOS', jobType: 'WORKFLOW' }) */
+/** @example facet('jobType', { processingType: 'BATCH', integration: 'AIOS', jobType: 'WORKFLOW' }) */
 export function facet(name: keyof typeof SCHEMAS, body: JsonObject): JsonObject {
   const path = SCHEMAS[name];
   const definition = path.slice(path.indexOf('/') + 1);

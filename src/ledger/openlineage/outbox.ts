@@ -2,7 +2,8 @@ import type { Database, Queryable } from '../../store/database.ts';
 import { plannedLane, type Write, write } from '../../store/group-commit.ts';
 import type { Migration } from '../../store/migrations.ts';
 import { columns } from '../../store/rows.ts';
-import type { Told, Work } from './work-events.ts';
+import { writeInTransaction } from '../../store/write-in-transaction.ts';
+import type { Told, ToldRun, Work } from './work-events.ts';
 
 export const openLineageMigrations: Migration[] = [
   {
@@ -36,7 +37,7 @@ export const openLineageMigrations: Migration[] = [
         told_at timestamptz not null default now(),
         primary key (source, id)
       );
-      comment on table openlineage_told is 'Passes that sinks were told of: they are found in the tables of their modules. Of one that has not ended, when it was told of last.';`,
+      comment on table openlineage_told is 'Passes that sinks were told of: they are found in the tables of their modules. Of one that has not ended, when it was told of last. Of runs those that a sink was told of while they were under way.';`,
   },
 ];
 
@@ -68,6 +69,9 @@ const outboxLane = plannedLane<Item>({
 export function tellWrite(sink: string, told: Told): Write {
   return write(outboxLane, { sink, told: JSON.stringify(told) });
 }
+
+/** What stands as the source of runs that a sink was told of: of runs each sink is told another share, of other work all are told the same. */
+export const runsOf = (sink: string) => `runs ${sink}`;
 
 export interface Waiting {
   readonly id: number;
@@ -163,26 +167,52 @@ export class Outbox {
     );
   }
 
+  /** Tells a sink of a run that is under way, once. One that has ended meanwhile is told by its end. */
+  tellRun(sink: string, run: ToldRun): Promise<void> {
+    return this.#db.transaction(async (tx) => {
+      // The lock of its row: its end comes after this, or was before it.
+      const [live] = await tx.query(
+        `select from workflow_runs where id = $1 and status not in ('completed', 'failed', 'canceled') for share`,
+        [run.id],
+      );
+      if (!live) return;
+      const [told] = await tx.query(
+        'insert into openlineage_told (source, id, has_ended) values ($1, $2, false) on conflict do nothing returning id',
+        [runsOf(sink), run.id],
+      );
+      if (told) await writeInTransaction(tx, [tellWrite(sink, { run })]);
+    });
+  }
+
+  /** When a sink was told that a run is under way; nothing when it was not. */
+  async runToldAt(sink: string, id: string): Promise<number | undefined> {
+    const [row] = await this.#db.query<{ at: number }>(
+      'select told_at as at from openlineage_told where source = $1 and id = $2',
+      [runsOf(sink), id],
+    );
+    return row?.at;
+  }
+
   /**
    * Tells of work: of its end once, of what is under way every `againMs`. That it was told, and what, are one transaction.
    *
-   * @param tell is told whether the beginning was told before
+   * @param tell is told when it was told of before, if it was: its beginning is known, and what is told now is no older
    */
   tellWork(
     { type, id, state }: Pick<Work, 'type' | 'id' | 'state'>,
     againMs: number,
-    tell: (tx: Queryable, isStarted: boolean) => Promise<void>,
+    tell: (tx: Queryable, toldAt: number | undefined) => Promise<void>,
   ): Promise<void> {
     return this.#db.transaction(async (tx) => {
-      const [told] = await tx.query<{ isStarted: boolean }>(
-        `with before as (select from openlineage_told where source = $1 and id = $2)
+      const [told] = await tx.query<{ toldAt: number | null }>(
+        `with before as (select told_at from openlineage_told where source = $1 and id = $2)
          insert into openlineage_told as t (source, id, has_ended) values ($1, $2, $3)
          on conflict (source, id) do update set has_ended = $3, told_at = now()
            where not t.has_ended and ($3 or t.told_at <= now() - $4 * interval '1 millisecond')
-         returning exists (select from before) as "isStarted"`,
+         returning (select told_at from before) as "toldAt"`,
         [type, id, state !== 'RUNNING', againMs],
       );
-      if (told) await tell(tx, told.isStarted);
+      if (told) await tell(tx, told.toldAt ?? undefined);
     });
   }
 }

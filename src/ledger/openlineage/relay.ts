@@ -5,9 +5,9 @@ import type { Write } from '../../store/group-commit.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import type { OpenLineageEvent } from './event.ts';
 import type { Naming } from './naming.ts';
-import { type Outbox, tellWrite, type Waiting } from './outbox.ts';
-import { type LineageSink, type ToldKind, tells, tellsRun } from './sink-kind.ts';
-import { type EndedRun, type Work, workEvents, workOfRun } from './work-events.ts';
+import { type Outbox, runsOf, tellWrite, type Waiting } from './outbox.ts';
+import { type LineageSink, type ToldKind, tells, tellsRun, tellsRuns } from './sink-kind.ts';
+import { type ToldRun, type Work, workEvents, workOfRun } from './work-events.ts';
 
 /** What became of sending: taken, refused for good, or to be sent again. */
 export type Sent =
@@ -27,6 +27,12 @@ interface Dependencies {
   send(sink: LineageSink, event: OpenLineageEvent): Promise<Sent>;
   /** Passes and builds of datasets that are under way, or have ended and were not told of. */
   work(): Promise<readonly Work[]>;
+  /**
+   * Runs that have been under way for a while, and were not told of under all of these names.
+   *
+   * @param sinceMs how long ago they were looked for; undefined for the first time
+   */
+  runs(sources: readonly string[], sinceMs: number | undefined): AsyncIterable<ToldRun>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -48,13 +54,14 @@ export class OpenLineageRelay {
   #passing: Promise<void> = Promise.resolve();
   #isEnding = false;
   #claimedAtMs = 0;
+  #runsAtMs: number | undefined;
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
   }
 
   /** The write that tells the sinks of a run, for the commit in which it ends; for each sink that is to be told. */
-  runEnded(run: EndedRun, writes: Write[]): void {
+  runEnded(run: ToldRun, writes: Write[]): void {
     for (const sink of this.#deps.sinks()) {
       const { id, workflow, status } = run;
       if (!this.#full.has(sink.name) && tellsRun(sink, { id, workflow, failed: status === 'failed' }))
@@ -105,15 +112,29 @@ export class OpenLineageRelay {
     const sinks = this.#deps.sinks();
     if (sinks.length === 0 || this.#isEnding) return;
     await this.#tellPasses();
+    await this.#tellRuns(sinks.filter(tellsRuns));
     for (const sink of sinks) while (!this.#isEnding && (await this.#sendSome(sink)));
   }
 
   async #tellPasses(): Promise<void> {
     const { outbox, limits } = this.#deps;
     for (const work of await this.#deps.work())
-      await outbox.tellWork(work, limits.lineageRunningMs, async (tx, isStarted) => {
-        await writeInTransaction(tx, this.#workWrites(work, isStarted));
+      await outbox.tellWork(work, limits.lineageRunningMs, async (tx, toldAt) => {
+        await writeInTransaction(tx, this.#workWrites(noOlder(work, toldAt), toldAt !== undefined));
       });
+  }
+
+  /** Those that wait for days are seen meanwhile; most are over before anybody looks. */
+  async #tellRuns(sinks: readonly LineageSink[]): Promise<void> {
+    const nowMs = performance.now();
+    const sinceMs = this.#runsAtMs === undefined ? undefined : nowMs - this.#runsAtMs;
+    if (sinks.length === 0 || (sinceMs ?? Infinity) < this.#deps.limits.lineageRunningMs) return;
+    const sources = sinks.map(({ name }) => runsOf(name));
+    for await (const run of this.#deps.runs(sources, sinceMs))
+      for (const sink of this.#isEnding ? [] : sinks)
+        if (!this.#full.has(sink.name) && tellsRun(sink, { ...run, failed: false }))
+          await this.#deps.outbox.tellRun(sink.name, run);
+    this.#runsAtMs = nowMs;
   }
 
   /** @returns true when there may be more to send now */
@@ -156,7 +177,7 @@ export class OpenLineageRelay {
   }
 
   async #sendOne(sink: LineageSink, { told }: Waiting): Promise<Sent> {
-    for (const event of await this.#eventsOf(told)) {
+    for (const event of await this.#eventsOf(sink, told)) {
       const outcome = await this.#deps
         .send(sink, event)
         .catch((error: Error): Sent => ({ ok: false, problem: error.message, isFinal: false }));
@@ -165,27 +186,46 @@ export class OpenLineageRelay {
     return { ok: true };
   }
 
-  async #eventsOf(told: Waiting['told']): Promise<readonly OpenLineageEvent[]> {
-    const { db, naming, version } = this.#deps;
+  async #eventsOf(sink: LineageSink, told: Waiting['told']): Promise<readonly OpenLineageEvent[]> {
+    const { naming, version } = this.#deps;
     if ('events' in told) return told.events;
-    if ('work' in told) return workEvents(told.work, naming, version, told.isStarted);
-    const { run } = told;
-    const [emitted, parents] = await Promise.all([
+    if ('work' in told) {
+      const [, ...above] = await this.#waitFor(told.work.parent?.id);
+      return workEvents(withRoot(told.work, above.at(-1)), naming, version, told.isStarted);
+    }
+    return this.#eventsOfRun(sink, told.run);
+  }
+
+  async #eventsOfRun(sink: LineageSink, run: ToldRun): Promise<readonly OpenLineageEvent[]> {
+    const { db, outbox, naming, version } = this.#deps;
+    const [emitted, [parent, ...above], toldAt] = await Promise.all([
       db.query<{ id: string }>(
         `select to_id as id from lineage_edges where from_id = $1 and until is null and to_id like 'event-type:%' order by to_id`,
         [`workflow:${run.workflow}`],
       ),
-      db.query<{ workflow: string }>('select workflow from workflow_runs where id = $1', [
-        run.parentRunId ?? '',
-      ]),
+      this.#waitFor(run.parentRunId),
+      run.status === 'running' ? undefined : outbox.runToldAt(sink.name, run.id),
     ]);
-    const [parent] = parents;
     const work = workOfRun(
       run,
       emitted.map(({ id }) => id),
-      parent && `workflow:${parent.workflow}`,
+      parent?.job,
     );
-    return workEvents(work, naming, version);
+    const told = noOlder(withRoot(work, above.at(-1)), toldAt);
+    return workEvents(told, naming, version, toldAt !== undefined);
+  }
+
+  /** A run, the one that waits for it, and so on to the outermost. */
+  async #waitFor(id: string | undefined): Promise<readonly { id: string; job: string }[]> {
+    if (id === undefined) return [];
+    return this.#deps.db.query(
+      `with recursive up as (
+         select id, workflow, origin #>> '{parent,runId}' as parent, 1 as depth from workflow_runs where id = $1
+         union all
+         select r.id, r.workflow, r.origin #>> '{parent,runId}', depth + 1 from up join workflow_runs r on r.id = up.parent)
+       select id, 'workflow:' || workflow as job from up order by depth`,
+      [id],
+    );
   }
 
   async #measure({ name }: LineageSink): Promise<void> {
@@ -200,4 +240,13 @@ export class OpenLineageRelay {
     const status = await this.#deps.outbox.status(this.#deps.limits.lineageOutboxMax);
     return status.find(({ sink }) => sink === name)?.waiting ?? 0;
   }
+}
+
+/** An end is dated by when its transaction or process says that it was: not before what was told meanwhile, or receivers would take that for the newest. */
+function noOlder(work: Work, toldAt = work.startedAt): Work {
+  return { ...work, at: Math.max(work.at, toldAt) };
+}
+
+function withRoot(work: Work, root: { id: string; job: string } | undefined): Work {
+  return work.parent && root ? { ...work, parent: { ...work.parent, root } } : work;
 }

@@ -94,6 +94,11 @@ export function tells({ emit = {} }: LineageSink, kind: ToldKind): boolean {
   return emit[kind] ?? true;
 }
 
+/** Whether a sink is told of any run that did not fail. */
+export function tellsRuns({ emit = {} }: LineageSink): boolean {
+  return [emit.runs ?? 0, ...Object.values(emit.workflows ?? {})].some((share) => share > 0);
+}
+
 /**
  * Whether a sink is told of a run: of a failed one, and of a share of all, which the id decides, so that all processes agree.
  *

@@ -33,7 +33,15 @@ export interface Work {
   readonly outputs: readonly WorkData[];
   /** When it was due, milliseconds. */
   readonly scheduledAt?: number;
-  readonly parent?: { readonly id: string; readonly job: string };
+  /** What waits for it. */
+  readonly parent?: ParentWork;
+}
+
+interface ParentWork {
+  readonly id: string;
+  readonly job: string;
+  /** The outermost that waits; the parent itself when left out. */
+  readonly root?: { readonly id: string; readonly job: string };
 }
 
 /**
@@ -57,10 +65,7 @@ export function workEvents(
   if (scheduledAt !== undefined)
     facets.nominalTime = facet('nominalTime', { nominalStartTime: new Date(scheduledAt).toISOString() });
   if (parent)
-    facets.parent = facet('parent', {
-      run: { runId: runUuid(parent.id) },
-      job: { ...nameOf(parent.job, naming) },
-    });
+    facets.parent = facet('parent', { ...named(parent, naming), root: named(parent.root ?? parent, naming) });
   const eventOf = (eventType: RunState, at: number, more: Record<string, JsonObject>): OpenLineageEvent => ({
     ...{
       eventType,
@@ -71,7 +76,7 @@ export function workEvents(
     run: { runId: runUuid(id), facets: { ...facets, ...more } },
     job: {
       ...nameOf(job, naming),
-      facets: { jobType: jobType(type, scheduledAt === undefined && type === 'WORKFLOW') },
+      facets: { jobType: jobType(type) },
     },
     inputs: work.inputs.map((data) => inputOf(data, naming)),
     outputs: work.outputs.map((data) => outputOf(data, naming, eventType === 'COMPLETE')),
@@ -83,6 +88,10 @@ export function workEvents(
   if (progress) told.aios_run = ownRunFacet({ id, ...progress });
   const now = eventOf(state, stateAt, told);
   return isStarted ? [now] : [eventOf('START', startedAt, {}), now];
+}
+
+function named({ id, job }: Omit<ParentWork, 'root'>, naming: Naming): JsonObject {
+  return { run: { runId: runUuid(id) }, job: { ...nameOf(job, naming) } };
 }
 
 function inputOf({ node, version, rows }: WorkData, naming: Naming): OpenLineageDataset {
@@ -111,13 +120,14 @@ function datasetOf(node: string, version: string | undefined, naming: Naming): O
   };
 }
 
-/** A run as its end tells it, to be made into work when it is sent. */
-export interface EndedRun {
+/** A run of a flow as it is told, to be made into work when it is sent. */
+export interface ToldRun {
   readonly id: string;
   readonly workflow: string;
-  readonly status: string;
+  readonly status: 'running' | 'completed' | 'failed' | 'canceled';
   readonly startedAt: number;
-  readonly endedAt: number;
+  /** When that was so: its end, or the look at what is under way. */
+  readonly at: number;
   readonly error?: string;
   readonly event?: string;
   readonly pins: readonly { readonly kind: string; readonly name: string; readonly version: string }[];
@@ -125,14 +135,19 @@ export interface EndedRun {
   readonly parentRunId?: string;
 }
 
-const STATES: Readonly<Record<string, Work['state']>> = { completed: 'COMPLETE', failed: 'FAIL' };
+const STATES: Readonly<Record<ToldRun['status'], Work['state']>> = {
+  running: 'RUNNING',
+  completed: 'COMPLETE',
+  failed: 'FAIL',
+  canceled: 'ABORT',
+};
 
 /**
  * @param emits types of events that its flow emits, as nodes
  * @param parentJob the flow of the run that waits for it
  */
-export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: string | undefined): Work {
-  const { id, workflow, status, startedAt, endedAt, error, event, pins, scheduledAt, parentRunId } = run;
+export function workOfRun(run: ToldRun, emits: readonly string[], parentJob: string | undefined): Work {
+  const { id, workflow, status, startedAt, at, error, event, pins, scheduledAt, parentRunId } = run;
   const pinned = pins.filter(({ kind }) => kind !== 'workflow' && kind !== 'contract');
   const contract = pins.find(({ kind }) => kind === 'contract');
   return {
@@ -140,9 +155,9 @@ export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: st
       id,
       job: `workflow:${workflow}`,
       type: 'WORKFLOW',
-      state: STATES[status] ?? 'ABORT',
+      state: STATES[status],
       startedAt,
-      at: endedAt,
+      at,
     },
     ...(error !== undefined && { error }),
     ...(scheduledAt !== undefined && { scheduledAt }),
@@ -162,4 +177,4 @@ export function workOfRun(run: EndedRun, emits: readonly string[], parentJob: st
 export type Told =
   | { readonly events: readonly OpenLineageEvent[] }
   | { readonly work: Work; readonly isStarted?: boolean }
-  | { readonly run: EndedRun };
+  | { readonly run: ToldRun };
