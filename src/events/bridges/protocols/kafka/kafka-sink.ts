@@ -107,10 +107,11 @@ function outcomeOf(
 
 async function openWriter(
   clients: KafkaClients,
-  { group, encode }: SinkContext,
+  { group, space, encode }: SinkContext,
   partition: number,
 ): Promise<PartitionWriter> {
-  const id = `aios-${group}-${partition < 0 ? 'again' : partition}`;
+  // With the space: a bridge of this name in another database would fence this one, and take its place for its own.
+  const id = `aios-${group}-${space}-${partition < 0 ? 'again' : partition}`;
   const [producer, consumer] = await Promise.all([clients.producer(id), clients.consumer(id)]);
   try {
     // Before the place is read: it ends what an older producer of that name had open.

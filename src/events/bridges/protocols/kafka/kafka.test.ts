@@ -207,6 +207,26 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     expect(events.map(({ id }) => id)).toEqual(['e0-0', 'e0-2', 'smaller']);
   });
 
+  it('keeps the places of two databases apart, and neither fences the other', async () => {
+    const topic = await topicOf();
+    const sinkOf = (space: string) =>
+      kafkaSink({ ...bridgeContext('shared', kafkaProtocol), space }, settings(topic));
+    const [one, other] = [sinkOf('one'), sinkOf('other')];
+    const deliver = (sink: typeof one, name: string, from: number, to: number) =>
+      sink.deliver(
+        Array.from({ length: to - from }, (_, n) => logged(0, from + n, event(`${name}${from + n}`))),
+      );
+    await deliver(one, 'a', 0, 2);
+    await deliver(other, 'b', 0, 2);
+    await deliver(one, 'a', 1, 3);
+    await Promise.all([one.close!(), other.close!()]);
+    const again = sinkOf('other');
+    await deliver(again, 'b', 0, 3);
+    await again.close!();
+    const { events } = await read(source(topic), 6);
+    expect(events.map(({ id }) => id)).toEqual(['a0', 'a1', 'b0', 'b1', 'a2', 'b2']);
+  });
+
   it('goes on when the broker was away', async () => {
     const topic = await topicOf();
     const sink = kafkaSink(bridgeContext('away', kafkaProtocol), settings(topic));

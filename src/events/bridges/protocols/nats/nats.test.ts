@@ -7,10 +7,10 @@ import type { AiosError } from '../../../../kernel/errors.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
 import { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
-import type { EventSource } from '../../port/event-source.ts';
+import type { EventSink, EventSource } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
-import { openSink, openSource } from '../protocol-under-test.ts';
+import { contextOf, openSink, openSource } from '../protocol-under-test.ts';
 import { natsProtocol } from './nats-protocol.ts';
 
 const debian = await debianPackages(['nats-server']);
@@ -225,6 +225,44 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
       ...['0-0', '0-2', '0-1', '0-3'],
     ]);
     await Promise.all([sink.close?.(), other.close?.()]);
+  });
+
+  it.each(['limits', 'workqueue'])('keeps the places of two databases apart (%s)', async (retention) => {
+    const name = await stream({ retention });
+    const sinkOf = (space: string) =>
+      natsProtocol.sink!.open(
+        { ...contextOf(natsProtocol), space },
+        { servers: servers(), subject: name },
+      ) as EventSink;
+    const deliver = async (sink: EventSink, space: string, from: number, to: number) =>
+      sink.deliver(logged(from, to).map((one) => ({ ...one, event: event(`${space}${one.offset}`) })));
+    const [one, other] = [sinkOf('a'), sinkOf('b')];
+    await deliver(one, 'a', 0, 2);
+    await deliver(other, 'b', 0, 2);
+    await deliver(one, 'a', 0, 3);
+    await deliver(other, 'b', 1, 3);
+    await Promise.all([one.close?.(), other.close?.()]);
+    // The last message is of the other: what it hands on says how far this one came.
+    const again = sinkOf('a');
+    await deliver(again, 'a', 0, 4);
+    await again.close?.();
+    expect((await stored(name)).map((message) => message.json<CloudEvent>().id)).toEqual([
+      ...['a0', 'a1', 'b0', 'b1', 'a2', 'b2', 'a3'],
+    ]);
+  });
+
+  it('hands the places of other databases on, up to a bound', async () => {
+    const name = await stream();
+    for (let n = 0; n < 20; n++) {
+      const context = { ...contextOf(natsProtocol), space: `s${n}` };
+      const sink = natsProtocol.sink!.open(context, { servers: servers(), subject: name }) as EventSink;
+      await sink.deliver(logged(n, n + 1));
+      await sink.close?.();
+    }
+    const last = (await stored(name)).at(-1)!;
+    expect(last.header.get('Aios-Others')).toBe(
+      Array.from({ length: 16 }, (_, n) => `s${18 - n}:${18 - n}`).join(', '),
+    );
   });
 
   it('sends to a work queue, by ids', async () => {

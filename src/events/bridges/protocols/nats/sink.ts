@@ -11,10 +11,14 @@ export interface NatsSinkSettings extends NatsServers {
   readonly subject: string;
 }
 
-/** The last message of a partition: its number in the stream, 0 for none, and the offset of its event. */
+/** What the last message of a partition says. */
 interface Last {
+  /** Its number in the stream, 0 for none. */
   readonly sequence: number;
+  /** The last offset of this database that was sent; -1 for none. */
   readonly offset: number;
+  /** Of other databases with a bridge of this name, as they stand in its header. */
+  readonly others: readonly string[];
 }
 
 /** An event with the message that it is. */
@@ -29,6 +33,12 @@ interface Run {
 
 const BRIDGE = 'Aios-Bridge';
 const OFFSET = 'Aios-Offset';
+/** The database whose offset it is. */
+const SPACE = 'Aios-Space';
+/** The last offsets of other databases, the newest first: `<space>:<offset>, …`. */
+const OTHERS = 'Aios-Others';
+/** A database that was thrown away stands there, too. */
+const OTHERS_MAX = 16;
 const PUBLISH_MS = 10_000;
 /** Left for the headers of a message, which count. */
 const HEADER_BYTES = 4096;
@@ -40,7 +50,8 @@ const ROUNDS_MAX = 20;
 /**
  * Publishes the events of a partition to a subject of their own, each on condition that the one before it is the last (`Nats-Expected-Last-Subject-Sequence`, `Nats-Expected-Last-Msg-Id`). So
  * whatever comes again, from a crash or an older process, is told by the last message of the subject, however long ago that was. A stream that
- * keeps no messages (a work queue) tells by their ids, as far as its window of duplicates goes.
+ * keeps no messages (a work queue) tells by their ids, as far as its window of duplicates goes. Each message hands on what other databases with a bridge of this name have
+ * sent, so that none takes the place of another for its own.
  *
  * @throws AiosError `bridges.unreachable`, `bridges.refused`
  */
@@ -161,9 +172,9 @@ class StreamWriter {
   async writeAgain(events: readonly Written[]): Promise<void> {
     for (const event of events) {
       await this.#look(event.partition);
-      const { sequence, offset } = this.#lasts.get(event.partition)!;
-      const { seq } = await this.#publish(event, { lastSubjectSequence: sequence }, offset);
-      this.#lasts.set(event.partition, { sequence: seq, offset });
+      const last = this.#lasts.get(event.partition)!;
+      const { seq } = await this.#publish(event, { lastSubjectSequence: last.sequence }, last.offset);
+      this.#lasts.set(event.partition, { ...last, sequence: seq });
     }
   }
 
@@ -191,7 +202,8 @@ class StreamWriter {
       const { partition, event } = sent[at]!;
       if (answer.status === 'fulfilled') {
         through.add(partition);
-        this.#lasts.set(partition, { sequence: answer.value.seq, offset: event.offset });
+        const { others } = this.#lasts.get(partition)!;
+        this.#lasts.set(partition, { sequence: answer.value.seq, offset: event.offset, others });
       } else if (!isOvertaken(answer.reason)) throw answer.reason;
     }
     const stale = runs.filter(({ partition }) => !through.has(partition));
@@ -207,7 +219,8 @@ class StreamWriter {
   }
 
   #idOf({ partition, offset }: LoggedEvent): string {
-    return `${this.#parts.context.name}:${partition}:${offset}`;
+    const { name, space } = this.#parts.context;
+    return `${name}:${space}:${partition}:${offset}`;
   }
 
   async #publish(
@@ -222,7 +235,10 @@ class StreamWriter {
     for (const [name, text] of Object.entries(headers)) all.set(name, encoded(text));
     if (contentType !== undefined) all.set('content-type', contentType);
     all.set(BRIDGE, context.name);
+    all.set(SPACE, context.space);
     all.set(OFFSET, String(offset));
+    const { others = [] } = this.#lasts.get(partition) ?? {};
+    if (others.length > 0) all.set(OTHERS, others.join(', '));
     return client.publish(`${subject}.${partition}`, value, {
       headers: all,
       msgID: this.#idOf(written),
@@ -237,16 +253,25 @@ class StreamWriter {
     const before = this.#lasts.get(partition)?.offset ?? -1;
     const found = await manager.streams.getMessage(stream, { last_by_subj: `${subject}.${partition}` });
     if (!found) {
-      this.#lasts.set(partition, { sequence: 0, offset: before });
+      this.#lasts.set(partition, { sequence: 0, offset: before, others: [] });
       return;
     }
-    const [bridge, offset] = [found.header.get(BRIDGE), found.header.get(OFFSET)];
-    if (bridge !== context.name || offset === '')
+    const bridge = found.header.get(BRIDGE);
+    if (bridge !== context.name || found.header.get(OFFSET) === '')
       throw new AiosError('bridges.refused', {
         detail: `${subject}.${partition} holds messages of ${bridge ? `the bridge ${bridge}` : 'another writer'}: a bridge needs subjects of its own, or what it sent could not be told.`,
       });
-    this.#lasts.set(partition, { sequence: found.seq, offset: Math.max(before, Number(offset)) });
+    const { offset, others } = placesIn(found.header, context.space);
+    this.#lasts.set(partition, { sequence: found.seq, offset: Math.max(before, offset), others });
   }
+}
+
+function placesIn(header: MsgHdrs, space: string): Pick<Last, 'offset' | 'others'> {
+  const handedOn = header.get(OTHERS).split(', ').filter(Boolean);
+  const places = [`${header.get(SPACE)}:${header.get(OFFSET)}`, ...handedOn];
+  const own = places.find((place) => place.startsWith(`${space}:`));
+  const others = places.filter((place) => place !== own).slice(0, OTHERS_MAX);
+  return { offset: own ? Number(own.slice(space.length + 1)) : -1, others };
 }
 
 function isOvertaken(error: unknown): boolean {
