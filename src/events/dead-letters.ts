@@ -42,6 +42,16 @@ export async function buryEvent(
   );
 }
 
+/** Dead letters of a group that nobody has dealt with, counted up to a bound. */
+export async function countOpenLetters(db: Queryable, group: string, max: number): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `select count(*) as count from
+       (select from dead_letters where consumer_group = $1 and status = 'open' limit $2) as open`,
+    [group, max],
+  );
+  return row!.count;
+}
+
 interface RefusedEvent {
   readonly group: string;
   readonly event: CloudEvent;

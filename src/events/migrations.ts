@@ -94,7 +94,7 @@ export const eventMigrations: Migration[] = [
   {
     name: '0021_dead_letters_open',
     sql: `
-      create index dead_letters_open on dead_letters (id) where status = 'open';
+      create index dead_letters_open on dead_letters (consumer_group) where status = 'open';
       create index dead_letters_handled on dead_letters (handled_at) where handled_at is not null`,
   },
   {

@@ -73,6 +73,16 @@ export const EVENT_ERRORS = {
     'The broker refuses the message',
     'See the detail: its size, mostly. The event is a dead letter of the bridge; the others go on.',
   ),
+  'bridges.stopped': row(
+    422,
+    'The bridge stands at a message that it cannot take over',
+    'Put the definition or the contract right: the bridge looks at the message again by itself. Or let it put such messages aside: `errors: { tolerance: all }`.',
+  ),
+  'bridges.dead_letters_full': row(
+    422,
+    'So many messages of the bridge are put aside that it stands',
+    'Find out what is wrong with them, then replay or dismiss its dead letters: it goes on by itself. `limit` is the bound, `errors.deadLettersMax` of the bridge or bridgeDeadLettersMax.',
+  ),
   'bridges.unreachable': again(
     502,
     'The broker does not answer',

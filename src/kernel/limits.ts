@@ -89,6 +89,10 @@ export const LIMITS = {
     16 * 1024 * 1024,
     'bytes of the events that a bridge hands over at once, as far as those of the batch before tell',
   ),
+  bridgeDeadLettersMax: limit(
+    10_000,
+    'dead letters of a bridge that nobody has dealt with: with so many it stops; its definition may say fewer',
+  ),
   bridgePollMs: limit(
     1_000,
     'how often a process looks for bridges that changed, and renews what it holds of them',

@@ -55,6 +55,18 @@ describe('a bridge', () => {
     ['a mapping without a type', `name: b\nfrom:\n  ${KAFKA}\nevents:\n  id: key`, 4, /type/],
     ['a filter that is none', `name: b\nto:\n  ${KAFKA}\nfilter: data.`, 4, /data\./],
     [
+      'a bound of what is not put aside',
+      `name: b\nfrom:\n  ${KAFKA}\nerrors:\n  tolerance: none\n  deadLettersMax: 5`,
+      6,
+      /tolerance: all/,
+    ],
+    [
+      'a tolerance of another kind',
+      `name: b\nfrom:\n  ${KAFKA}\nerrors: { tolerance: some }`,
+      4,
+      /allowed values/,
+    ],
+    [
       'events of a sink',
       `name: b\nto:\n  ${KAFKA}\nevents:\n  type: "'a'"`,
       4,

@@ -23,8 +23,18 @@ export interface BridgeDefinition {
   /** Where it begins when it has no place yet: a source at the earliest message, a sink at the events that come from then on. */
   readonly start?: 'earliest' | 'latest';
   readonly paused?: boolean;
+  /** What becomes of messages that cannot be taken over. */
+  readonly errors?: ErrorTolerance;
   /** `host:port` or `host` that may be reached although its address is private. */
   readonly allowPrivate?: readonly string[];
+}
+
+/** Kafka Connect's words. */
+interface ErrorTolerance {
+  /** `all`, when left out: they are put aside as dead letters. `none`: the bridge stands at the first one. */
+  readonly tolerance?: 'none' | 'all';
+  /** Open dead letters of the bridge with which it stands; at most `bridgeDeadLettersMax`, which counts when left out. */
+  readonly deadLettersMax?: number;
 }
 
 /** What the kind asks of others. */
@@ -98,19 +108,26 @@ function schemaOf(protocols: readonly BridgeProtocol[]): JsonObject {
       format: { enum: ['cloudevents', 'structured', 'binary', 'raw'] },
       start: { enum: ['earliest', 'latest'] },
       paused: { type: 'boolean' },
+      errors: {
+        type: 'object',
+        additionalProperties: false,
+        properties: { tolerance: { enum: ['none', 'all'] }, deadLettersMax: { type: 'integer', minimum: 1 } },
+      },
       allowPrivate: { type: 'array', items: { type: 'string', minLength: 1 } },
     },
   } as unknown as JsonObject;
 }
 
 function issuesOf(definition: BridgeDefinition, { protocols, checkTemplate }: Surroundings): Issue[] {
-  const { from, to, events = {}, types, filter, format } = definition;
+  const { from, to, events = {}, types, filter, format, errors } = definition;
   if ((from === undefined) === (to === undefined))
     return [{ path: from ? '/to' : '', message: 'a bridge has either `from` or `to`' }];
   const misplaced = from ? SINK_ONLY : SOURCE_ONLY;
   const issues: Issue[] = misplaced
     .filter((name) => definition[name] !== undefined)
     .map((name) => ({ path: `/${name}`, message: `belongs to a bridge with \`${from ? 'to' : 'from'}\`` }));
+  if (errors?.tolerance === 'none' && errors.deadLettersMax !== undefined)
+    issues.push({ path: '/errors/deadLettersMax', message: 'belongs to `tolerance: all`' });
   for (const [name, source] of Object.entries(events))
     issues.push(...issueOf(`/events/${escapePointer(name)}`, () => compileExpression(source)));
   if (filter !== undefined) issues.push(...issueOf('/filter', () => compileSelection({ types, filter })));

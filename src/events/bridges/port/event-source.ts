@@ -38,6 +38,12 @@ export interface Delivered extends Pick<Delivery, 'undone'> {
 }
 
 /**
+ * How events are handed over. `strict`: of each partition, nothing that comes behind what the other side refuses goes out; it is undone. `again`: dead letters, each handed
+ * over once more: they go out, whatever went out after them. When left out, the others go on past what is refused.
+ */
+export type Handing = 'strict' | 'again';
+
+/**
  * Where events go. A sink is handed events in the order of each partition, and some of them again after a crash or when another process takes over: it knows them by
  * their places, or by what it sends them under, and takes each once (`sink-conformance.ts`).
  */
@@ -45,12 +51,8 @@ export interface EventSink {
   /** Its consumer group. */
   readonly group: string;
   readonly types?: readonly string[];
-  /**
-   * Resolves when all but the undone ones are safe on the other side; throws when none is.
-   *
-   * @param isAgain for a dead letter that is handed over once more: it goes out, whatever went out after it
-   */
-  deliver(events: readonly LoggedEvent[], isAgain?: boolean): Promise<Delivered>;
+  /** Resolves when all but the undone and the refused ones are safe on the other side; throws when none is. */
+  deliver(events: readonly LoggedEvent[], handing?: Handing): Promise<Delivered>;
   /** Ends its connections. */
   close?(): Promise<void>;
 }

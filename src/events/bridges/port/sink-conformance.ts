@@ -9,6 +9,7 @@ import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
 import { bridgeConsumer } from '../running/sink-consumer.ts';
+import { TOLERANT } from '../running/tolerance-under-test.ts';
 import type { EventSink } from './event-source.ts';
 
 /** The other side of a sink, as its test has it. */
@@ -62,6 +63,7 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
         consumers.add(
           bridgeConsumer(flaky, {
             ...{ start: 'latest', batchMax: 32, batchBytesMax: 1_000_000, isSelected: () => true },
+            tolerance: TOLERANT,
             count: async () => {},
             onError: () => {},
           }),

@@ -9,15 +9,17 @@ import { createTestDatabase, type TestDatabase } from '../../../testing/database
 import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
-import { SourceRunner } from '../running/source-runner.ts';
+import { Pace, SourceRunner } from '../running/source-runner.ts';
+import { TOLERANT } from '../running/tolerance-under-test.ts';
 import type { EventSource } from './event-source.ts';
+import type { SourceContext } from './protocol.ts';
 
 /** The other side of a source, as its test has it. */
 export interface OtherSide {
   /** Makes events available there, in order. */
   put(events: readonly CloudEvent[]): Promise<void>;
   /** The source as a process makes it. */
-  open(): EventSource;
+  open(context?: Partial<Pick<SourceContext, 'batchMax'>>): EventSource;
 }
 
 /** What every source must do, whatever it reads: each event of the other side is in the log once. */
@@ -32,7 +34,11 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
     afterAll(() => database.close());
 
     const rejected: string[] = [];
-    const run = (source: EventSource, commit: Committer = database.commit) => {
+    const run = (
+      source: EventSource,
+      commit: Committer = database.commit,
+      more: Partial<ConstructorParameters<typeof SourceRunner>[1]> = {},
+    ) => {
       const runner = new SourceRunner(source, {
         db: database.db,
         commit,
@@ -40,10 +46,14 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
         check: ({ type }) => {
           if (type === 'unfit') throw new AiosError('events.invalid');
         },
-        reject: (_source, { id }) => [
-          write({ name: 'rejected', order: 99, write: async () => void rejected.push(id) }, id),
-        ],
+        reject: (_source, { id }) => ({
+          write: write({ name: 'rejected', order: 99, write: async () => void rejected.push(id) }, id),
+          isLetter: true,
+        }),
+        tolerance: TOLERANT,
+        pace: new Pace(),
         onError: () => {},
+        ...more,
       });
       runner.start();
       return runner;
@@ -125,6 +135,30 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
       await runner.stop();
       expect(await logged('d')).toEqual(['d0', 'd2']);
       expect(rejected).toEqual(['d1']);
+    });
+
+    it('stands at the first event that may not be put aside, with all before it taken, and goes on when it fits', async () => {
+      const side = await create();
+      const sent = events('e', 6);
+      await side.put(sent);
+      const pace = new Pace();
+      const told: AiosError[] = [];
+      let fits = false;
+      const runner = run(side.open({ batchMax: () => pace.batchMax() }), database.commit, {
+        pace,
+        tolerance: { ...TOLERANT, room: async () => 0 },
+        check({ id }) {
+          if (id === 'e3' && !fits) throw new AiosError('events.invalid');
+        },
+        onError: (_source, error) => void told.push(error),
+      });
+      while (told.length < 2) await sleep(10);
+      expect(await logged('e')).toEqual(['e0', 'e1', 'e2']);
+      expect(new Set(told.map(({ code }) => code))).toEqual(new Set(['events.invalid']));
+      fits = true;
+      await until('e', 6);
+      await runner.stop();
+      expect(await logged('e')).toEqual(ids('e', 6));
     });
   });
 };

@@ -13,13 +13,21 @@ export function bridgeContext(
     events?: Record<string, string>;
     start?: 'earliest' | 'latest';
     reports?: AiosError[];
+    batchMax?: () => number;
     egress?: Partial<SourceContext['egress']>;
   } = {},
 ): SourceContext & SinkContext {
   const limits = limitsFrom();
-  const { format = 'structured', events, start = 'earliest', reports = [], egress } = more;
+  const {
+    format = 'structured',
+    events,
+    start = 'earliest',
+    reports = [],
+    batchMax = () => Number.POSITIVE_INFINITY,
+    egress,
+  } = more;
   return {
-    ...{ name, group: `bridge:${name}`, space: 'of-the-test', clock: systemClock, limits, start },
+    ...{ name, group: `bridge:${name}`, space: 'of-the-test', clock: systemClock, limits, start, batchMax },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
     report: (error) => void reports.push(error),
     answered: () => {},

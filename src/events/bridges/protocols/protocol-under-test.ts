@@ -13,6 +13,8 @@ interface Options {
   /** Takes what the bridge reports. */
   readonly reports?: AiosError[];
   readonly answered?: () => void;
+  /** Messages of one batch at most. */
+  readonly batchMax?: () => number;
   readonly clock?: Clock;
   /** Those that are allowed. */
   readonly folders?: readonly string[];

@@ -9,7 +9,8 @@ import { bridgeGroup } from './bridge-view.ts';
 import type { BridgesDependencies, FilledText } from './bridges-dependencies.ts';
 import { putAside, readerOf } from './letters.ts';
 import { bridgeConsumer } from './sink-consumer.ts';
-import { SourceRunner } from './source-runner.ts';
+import { Pace, SourceRunner } from './source-runner.ts';
+import { isStopped, Tolerance } from './tolerance.ts';
 
 export interface RunningBridge {
   /** The batch that is under way is finished. */
@@ -56,10 +57,15 @@ export async function openBridge(
       folders,
     },
     report: (error) => noticed(error, secrets),
-    answered,
+    // That the broker answers mends nothing where the bridge stands at a message; the next commit does.
+    answered: () => isStanding || answered(),
   };
+  let isStanding = false;
   const open = definition.from ? openSource : openSink;
-  return open(definition, settings, context, surroundings, (error) => told(error, secrets));
+  return open(definition, settings, context, surroundings, (error) => {
+    isStanding = isStopped(error);
+    told(error, secrets);
+  });
 }
 
 async function openSource(
@@ -72,9 +78,13 @@ async function openSource(
   const { protocol } = protocolOf(definition, surroundings.protocols);
   const decode = readerOf(definition, surroundings);
   const start = definition.start ?? 'earliest';
-  const source = await protocol.source!.open({ ...context, start, decode }, settings);
+  const pace = new Pace();
+  const batchMax = () => pace.batchMax();
+  const source = await protocol.source!.open({ ...context, start, decode, batchMax }, settings);
   const runner = new SourceRunner(source, {
     ...surroundings,
+    pace,
+    tolerance: new Tolerance(definition, surroundings),
     reject: (name, event, error) => putAside(name, event, error, surroundings),
     onError: (_name, error) => told(error),
   });
@@ -104,7 +114,8 @@ async function openSink(
       isSelected: compileSelection({ filter }),
       batchMax: limits.bridgeBatchMax,
       batchBytesMax: limits.bridgeBatchBytesMax,
-      count: (tx, sent) => countSent(tx, name, sent),
+      tolerance: new Tolerance(definition, { db, limits }),
+      count: (tx, sent, isStanding) => countSent(tx, name, sent, isStanding),
       onError: told,
     }),
   );

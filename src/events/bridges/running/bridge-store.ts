@@ -81,10 +81,16 @@ export async function setNotice(db: Queryable, name: string, notice: Problem): P
   ]);
 }
 
-/** Counts what a sink sent, in the transaction that moves its place. */
-export async function countSent(tx: Queryable, name: string, count: number): Promise<void> {
+/** Counts what a sink sent, in the transaction that moves its place. @param isStanding whether another event holds it up: that problem stays */
+export async function countSent(
+  tx: Queryable,
+  name: string,
+  count: number,
+  isStanding: boolean,
+): Promise<void> {
   await tx.query(
-    `update bridges set passed = passed + $2, moved_at = clock_timestamp(), problem = null, problem_at = null where name = $1`,
-    [name, count],
+    `update bridges set passed = passed + $2, moved_at = clock_timestamp(), problem = case when $3 then problem end,
+       problem_at = case when $3 then problem_at end where name = $1`,
+    [name, count, isStanding],
   );
 }

@@ -11,14 +11,23 @@ import type { BridgesDependencies } from './bridges-dependencies.ts';
 
 type Surroundings = Pick<BridgesDependencies, 'protocols' | 'limits' | 'clock' | 'check' | 'log'>;
 
+/** What is written of a message that was put aside. */
+export interface Aside {
+  readonly write: Write;
+  /** Whether it is a dead letter; what a contract has put into quarantine is that contract's. */
+  readonly isLetter: boolean;
+}
+
 /** What is written of a message or an event that a source cannot take: in quarantine where its contract says so, else a dead letter of the bridge. */
 export function putAside(
   name: string,
   event: CloudEvent,
   error: AiosError,
   { quarantine }: Pick<BridgesDependencies, 'quarantine'>,
-): Write[] {
-  return [quarantine(event, error) ?? refusedEvent({ group: bridgeGroup(name), event, error })];
+): Aside {
+  const kept = quarantine(event, error);
+  if (kept) return { write: kept, isLetter: false };
+  return { write: refusedEvent({ group: bridgeGroup(name), event, error }), isLetter: true };
 }
 
 /** How messages become events by a definition. */

@@ -9,6 +9,7 @@ import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
 import { bridgeConsumer } from './sink-consumer.ts';
+import { TOLERANT } from './tolerance-under-test.ts';
 
 const { bridgeBatchMax: batchMax, bridgeBatchBytesMax: batchBytesMax, consumerBatchMax } = limitsFrom();
 const MEGABYTE = 1024 * 1024;
@@ -26,6 +27,7 @@ describe('the batches of a sink', () => {
       {
         ...{ start: 'earliest', batchMax, batchBytesMax, isSelected: () => true },
         count: async () => {},
+        tolerance: TOLERANT,
         onError: () => {},
       },
     );

@@ -4,7 +4,8 @@ import type { Queryable } from '../../../store/database.ts';
 import type { ConsumerDefinition } from '../../consumer-definition.ts';
 import { buryEvent } from '../../dead-letters.ts';
 import { backOffMs } from '../../groups/retries.ts';
-import type { EventSink } from '../port/event-source.ts';
+import type { Delivered, EventSink } from '../port/event-source.ts';
+import type { Tolerance } from './tolerance.ts';
 
 interface Surroundings {
   readonly types?: readonly string[] | undefined;
@@ -12,8 +13,9 @@ interface Surroundings {
   readonly start: 'earliest' | 'latest';
   readonly batchMax: number;
   readonly batchBytesMax: number;
+  readonly tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
   /** In the transaction that moves the group. */
-  count(tx: Queryable, sent: number): Promise<void>;
+  count(tx: Queryable, sent: number, isStanding: boolean): Promise<void>;
   onError(error: AiosError): void;
 }
 
@@ -31,10 +33,10 @@ function sampledBytes(events: readonly LoggedEvent[]): number {
 
 /**
  * The consumer group of a sink bridge. While the other side is away its events stay in the log and are tried again, later and later; only an event that the other
- * side refuses for what it is becomes a dead letter.
+ * side refuses for what it is becomes a dead letter, as far as that is tolerated: past it, its partition waits behind the event.
  */
 export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): ConsumerDefinition {
-  const { types, start, batchMax, batchBytesMax, isSelected, count, onError } = surroundings;
+  const { types, start, batchMax, batchBytesMax, isSelected, count, onError, tolerance } = surroundings;
   let room = Math.min(batchMax, FIRST_BATCH);
   let failures = 0;
   let awayUntilMs = 0;
@@ -46,7 +48,7 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
     room: () => (performance.now() < awayUntilMs ? 0 : room),
     // Only of dead letters.
     handle: async (events) => {
-      const { refused: [refused] = [] } = await sink.deliver(events, true);
+      const { refused: [refused] = [] } = await sink.deliver(events, 'again');
       if (refused) throw refused.error;
       return undefined;
     },
@@ -55,13 +57,21 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
       const selected = events.filter(({ event }) => isSelected(event));
       if (selected.length === 0) return { undone: [], write: async () => {} };
       try {
-        const { undone, refused = [] } = await sink.deliver(selected);
-        failures = 0;
+        const room = await tolerance.room(selected.length);
+        const delivered = await sink.deliver(selected, room < selected.length ? 'strict' : undefined);
+        const { letters, held, undone } = tolerated(delivered, room);
+        const sent = selected.length - undone.length - letters.length;
+        if (held) {
+          const { partition, offset, event } = held.event;
+          onError(tolerance.stop(`the event ${event.id}, ${partition}/${offset} of the log`, held.error));
+          awayUntilMs = performance.now() + backOffMs(++failures);
+        } else failures = 0;
         return {
           undone,
           async write(tx) {
-            await count(tx, selected.length - undone.length - refused.length);
-            for (const { event, error } of refused) await buryEvent(tx, sink.group, event, error, 1);
+            await count(tx, sent, held !== undefined);
+            for (const { event, error } of letters) await buryEvent(tx, sink.group, event, error, 1);
+            tolerance.putAside(letters.length);
           },
         };
       } catch (error) {
@@ -72,4 +82,10 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
       }
     },
   };
+}
+
+/** What becomes of events that the other side refuses: as many as there is room for are put aside, the others and what comes behind them in their partitions come again. */
+function tolerated({ undone, refused = [] }: Delivered, room: number) {
+  const [letters, waiting] = [refused.slice(0, room), refused.slice(room)];
+  return { letters, held: waiting[0], undone: [...waiting.map(({ event }) => event), ...undone] };
 }

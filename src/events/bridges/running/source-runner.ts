@@ -7,7 +7,10 @@ import { type Committer, type Lane, Refused, type Write, write } from '../../../
 import { columns } from '../../../store/rows.ts';
 import { backOffMs } from '../../groups/retries.ts';
 import type { EventLog } from '../../log.ts';
+import { messageOf } from '../messages/message-mapping.ts';
 import type { EventSource, SourceBatch } from '../port/event-source.ts';
+import type { Aside } from './letters.ts';
+import type { Tolerance } from './tolerance.ts';
 
 interface Dependencies {
   db: Database;
@@ -15,8 +18,11 @@ interface Dependencies {
   log: Pick<EventLog, 'write' | 'append'>;
   /** Holds an event to its contract. @throws AiosError when it does not fit */
   check(event: CloudEvent): unknown;
-  /** What is written of an event that does not fit, with the place after it: it is passed, or the source would stand still. */
-  reject(source: string, event: CloudEvent, error: AiosError): readonly Write[];
+  /** What is written of an event that does not fit, with the place after it: it is passed, as far as that is tolerated. */
+  reject(source: string, event: CloudEvent, error: AiosError): Aside;
+  tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
+  /** Whose `batchMax` the source asks. */
+  pace: Pace;
   onError: (source: string, error: AiosError) => void;
 }
 
@@ -31,6 +37,33 @@ interface Move {
   readonly revision: number;
   readonly passed: number;
   readonly rejected: number;
+}
+
+/** What a batch comes to. */
+interface Taking {
+  readonly writes: readonly Write[];
+  /** What would be a dead letter, in order. */
+  readonly letters: readonly { readonly event: CloudEvent; readonly error: AiosError }[];
+}
+
+/** A batch that holds more bad messages than are tolerated is read again, one by one, so that those before the first of them get through. */
+const ONE_BY_ONE = new Error('read one by one');
+
+/** How many messages a source may hand over at once: one at a time, for so many, after a batch that held a bad one. */
+export class Pace {
+  #single = 0;
+
+  batchMax(): number {
+    return this.#single > 0 ? 1 : Number.POSITIVE_INFINITY;
+  }
+
+  slow(count: number): void {
+    this.#single = Math.max(this.#single, count);
+  }
+
+  passed(count: number): void {
+    this.#single = Math.max(0, this.#single - count);
+  }
 }
 
 /** A gate: a place that another process has moved is not moved, and the events of that commit fall out with it. */
@@ -67,7 +100,7 @@ const placeLane: Lane<Move> = {
  * Takes the events of a source into the log: each batch, with the place after it, is one commit. Several processes may run one source: the place
  * is moved by one of them at a time, and the others go on from there.
  *
- * @example const runner = new SourceRunner(source, { db, commit, log, check, reject, onError }); runner.start(); await runner.stop()
+ * @example const runner = new SourceRunner(source, { db, commit, log, check, reject, tolerance, pace, onError }); runner.start(); await runner.stop()
  */
 export class SourceRunner {
   readonly #source: EventSource;
@@ -104,6 +137,7 @@ export class SourceRunner {
         await sleep(backOffMs(1), undefined, { signal }).catch(() => {});
       } catch (error) {
         if (signal.aborted) return;
+        if (error === ONE_BY_ONE) continue;
         failures++;
         const problem = toAiosError(error);
         if (problem.code !== 'store.conflict') this.#dependencies.onError(this.#source.name, problem);
@@ -125,21 +159,55 @@ export class SourceRunner {
 
   /** A commit that the database refuses for what an event holds is made again without the events that it refuses alone. */
   async #take(batch: SourceBatch, revision: number): Promise<void> {
-    const { commit, log } = this.#dependencies;
+    const { log, pace } = this.#dependencies;
+    const { events, rejected = [] } = batch;
+    const count = events.length + rejected.length;
     try {
-      await commit.commit(this.#writes(batch, revision));
+      await this.#commit(batch, revision);
     } catch (error) {
       const problem = toAiosError(error);
       if (problem.code !== 'store.refused_value') throw error;
-      const fitting = batch.events.filter((event) => !this.#faultOf(event));
+      // Some of them may have to wait behind a bad one: what is appended alone is not taken back.
+      if (count > 1 && (await this.#dependencies.tolerance.room(count)) < count) this.#slowDown(count);
+      const fitting = events.filter((event) => !this.#faultOf(event));
       const refused = new Map<string, AiosError>();
       for (const [index, outcome] of (await log.append(fitting)).entries())
         if (outcome.status === 'rejected') {
           const { id, source } = fitting[index]!;
           refused.set(`${source}\0${id}`, toAiosError(outcome.reason));
         }
-      await commit.commit(this.#writes(batch, revision, refused));
+      await this.#commit(batch, revision, refused);
     }
+    pace.passed(count);
+  }
+
+  async #commit(
+    batch: SourceBatch,
+    revision: number,
+    refused?: ReadonlyMap<string, AiosError>,
+  ): Promise<void> {
+    const { commit, tolerance } = this.#dependencies;
+    const { writes, letters } = this.#taking(batch, revision, refused);
+    if (letters.length > 0) await this.#tolerate(batch, letters);
+    await commit.commit([...writes]);
+    tolerance.putAside(letters.length);
+  }
+
+  async #tolerate({ events, rejected = [] }: SourceBatch, letters: Taking['letters']): Promise<void> {
+    const { tolerance } = this.#dependencies;
+    if (letters.length <= (await tolerance.room(letters.length))) return;
+    const count = events.length + rejected.length;
+    if (count > 1) this.#slowDown(count);
+    const [{ event, error }] = letters as [Taking['letters'][number]];
+    throw tolerance.stop(whereIs(event), error);
+  }
+
+  /** Unless it is slow already: then its source hands over what it has, and stands at all of it. */
+  #slowDown(count: number): void {
+    const { pace } = this.#dependencies;
+    if (pace.batchMax() === 1) return;
+    pace.slow(count);
+    throw ONE_BY_ONE;
   }
 
   #faultOf(event: CloudEvent): AiosError | undefined {
@@ -151,24 +219,39 @@ export class SourceRunner {
     }
   }
 
-  #writes(
+  #taking(
     { events, rejected = [], position }: SourceBatch,
     revision: number,
     refused?: ReadonlyMap<string, AiosError>,
-  ): Write[] {
+  ): Taking {
     const { log, reject } = this.#dependencies;
     const { name } = this.#source;
     const writes: Write[] = [];
-    let aside = rejected.length;
+    const letters: { event: CloudEvent; error: AiosError }[] = [];
+    let aside = 0;
+    const putAside = (event: CloudEvent, error: AiosError) => {
+      const { write: kept, isLetter } = reject(name, event, error);
+      aside++;
+      writes.push(kept);
+      if (isLetter) letters.push({ event, error });
+    };
     for (const event of events) {
       const fault = this.#faultOf(event) ?? refused?.get(`${event.source}\0${event.id}`);
-      if (fault) {
-        aside++;
-        writes.push(...reject(name, event, fault));
-      } else writes.push(log.write(event));
+      if (fault) putAside(event, fault);
+      else writes.push(log.write(event));
     }
-    for (const { letter, error } of rejected) writes.push(...reject(name, letter, error));
+    for (const { letter, error } of rejected) putAside(letter, error);
     const passed = events.length + rejected.length - aside;
-    return [write(placeLane, { name, position, revision, passed, rejected: aside }), ...writes];
+    return {
+      writes: [write(placeLane, { name, position, revision, passed, rejected: aside }), ...writes],
+      letters,
+    };
   }
+}
+
+/** A message as people find it where it came from: its place there, or the id of what is an event already. */
+function whereIs(event: CloudEvent): string {
+  const message = messageOf(event);
+  if (!message) return `the event ${event.id} of ${event.source}`;
+  return `the message ${message.id} of ${message.topic}, at ${JSON.stringify(message.position)}`;
 }

@@ -39,11 +39,11 @@ export function amqpSink(context: SinkContext, settings: JsonObject): EventSink 
   };
   return {
     group: context.group,
-    async deliver(events, isAgain = false) {
+    async deliver(events, handing) {
       opening ??= Publisher.open(context, server);
       try {
         const publisher = await opening;
-        await (isAgain ? publisher.publish(events) : publisher.publishUnsent(events));
+        await (handing === 'again' ? publisher.publish(events) : publisher.publishUnsent(events));
         context.answered();
         return { undone: [] };
       } catch (error) {

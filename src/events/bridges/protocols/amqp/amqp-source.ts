@@ -68,7 +68,7 @@ class QueueReader {
     this.#context.answered();
     while (!signal.aborted) {
       if (this.#fault) throw this.#fault;
-      if (this.#waiting.length > 0) yield this.#batch(this.#waiting.splice(0));
+      if (this.#waiting.length > 0) yield this.#batch(this.#waiting.splice(0, this.#context.batchMax()));
       else
         await new Promise<void>((done) => {
           this.#wake = done;

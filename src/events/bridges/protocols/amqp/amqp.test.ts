@@ -71,7 +71,7 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
 
   sourceConformance('amqp', async () => {
     const queue = await queueOf();
-    return { put: (events) => put(queue, events), open: () => source(queue) };
+    return { put: (events) => put(queue, events), open: (more) => source(queue, more) };
   });
 
   sinkConformance('amqp', async () => {
@@ -184,7 +184,7 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
       amqpSink({ ...bridgeContext('placed', amqpProtocol), space }, { ...settings(queue), ...more });
     const deliver = async (space: string, isAgain: boolean, more = {}) => {
       const sink = sinkOf(space, more);
-      await sink.deliver([logged(0), logged(1)], isAgain);
+      await sink.deliver([logged(0), logged(1)], isAgain ? 'again' : undefined);
       await sink.close!();
       return idsIn(queue);
     };

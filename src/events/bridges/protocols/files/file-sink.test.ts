@@ -110,7 +110,7 @@ describe('a sink of files', () => {
     await sink.deliver([logged(0), logged(2, FIRST_MS, { data: 'y'.repeat(200_000) })]);
     await appendFile(join(path, '.out', '3.jsonl'), '{"last":3,"offs');
     await sink.deliver([logged(2), logged(3)]);
-    await sink.deliver([logged(1)], true);
+    await sink.deliver([logged(1)], 'again');
     await sink.deliver([logged(3), logged(4)]);
     clock.advanceBy(HOUR_MS);
     await expect.poll(() => files(path), { timeout: 15_000 }).toHaveLength(1);

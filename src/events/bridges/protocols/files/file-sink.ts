@@ -32,9 +32,9 @@ export function fileSink(context: SinkContext, settings: FileSinkSettings, lookM
   timer.unref();
   return {
     group: context.group,
-    async deliver(events, isAgain) {
+    async deliver(events, handing) {
       try {
-        await writer.write(events, isAgain);
+        await writer.write(events, handing === 'again');
       } catch (error) {
         if (error instanceof AiosError) throw error;
         throw new AiosError('bridges.failed', { detail: (error as Error).message, cause: error });
@@ -64,7 +64,7 @@ class FolderWriter {
     this.#everyMs = (settings.everySeconds ?? EVERY_SECONDS) * 1000;
   }
 
-  async write(events: readonly LoggedEvent[], isAgain: boolean | undefined): Promise<void> {
+  async write(events: readonly LoggedEvent[], isAgain: boolean): Promise<void> {
     await this.#folders();
     const runs = [...Map.groupBy(events, ({ partition }) => partition)];
     await Promise.all(

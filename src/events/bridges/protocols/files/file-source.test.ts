@@ -64,7 +64,7 @@ sourceConformance('files', async () => {
   let files = 0;
   return {
     put: (events) => drop(path, `${String(files++).padStart(4, '0')}.jsonl`, lines(events)),
-    open: () => open(path),
+    open: (more) => open(path, {}, more),
   };
 });
 

@@ -132,7 +132,8 @@ class FolderReader {
       const from = isBegun ? current : FILE_START;
       for await (const row of rowsOf(this.#folder.pathOf(file.name), from, this.#rowOptions(file.name))) {
         rows.push(row);
-        if (rows.length < BATCH_ROWS && row.next.byte - begin < BATCH_BYTES) continue;
+        const rowsMax = Math.min(BATCH_ROWS, this.#context.batchMax());
+        if (rows.length < rowsMax && row.next.byte - begin < BATCH_BYTES) continue;
         yield this.#batch(file, rows);
         begin = row.next.byte;
         rows = [];

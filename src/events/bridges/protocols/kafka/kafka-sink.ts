@@ -2,7 +2,7 @@ import type { MessageToProduce, Producer } from '@platformatic/kafka';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
-import type { Delivered, EventSink } from '../../port/event-source.ts';
+import type { Delivered, EventSink, Handing } from '../../port/event-source.ts';
 import type { SinkContext } from '../../port/protocol.ts';
 import { KafkaClients } from './kafka-client.ts';
 import { isKafkaError } from './kafka-failure.ts';
@@ -53,35 +53,38 @@ export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink
   const deliverPartition = async (
     partition: number,
     events: readonly LoggedEvent[],
-    isAgain: boolean,
-  ): Promise<NonNullable<Delivered['refused']>> => {
+    handing: Handing | undefined,
+  ): Promise<Delivered> => {
+    const isAgain = handing === 'again';
     try {
       await send(partition, events, isAgain).catch((error: unknown) => {
         if (isKafkaError(error, ...FENCED)) return send(partition, events, isAgain);
         throw error;
       });
-      return [];
+      return { undone: [] };
     } catch (error) {
       const failure = clients.failureOf(error);
       if (!isKafkaError(error, ...TOO_LARGE)) throw failure;
       if (events.length === 1) {
         const { message: detail } = failure;
-        return [
-          { event: events[0]!, error: new AiosError('bridges.message_refused', { detail, cause: error }) },
-        ];
+        const problem = new AiosError('bridges.message_refused', { detail, cause: error });
+        return { undone: [], refused: [{ event: events[0]!, error: problem }] };
       }
       // The halves, down to the event: the producer's numbers are out of step after a refusal, so that each begins with a new one.
       const middle = Math.ceil(events.length / 2);
-      const refused = await deliverPartition(partition, events.slice(0, middle), isAgain);
-      return [...refused, ...(await deliverPartition(partition, events.slice(middle), isAgain))];
+      const [before, behind] = [events.slice(0, middle), events.slice(middle)];
+      const { undone, refused = [] } = await deliverPartition(partition, before, handing);
+      if (handing === 'strict' && refused.length > 0) return { undone: [...undone, ...behind], refused };
+      const after = await deliverPartition(partition, behind, handing);
+      return { undone: after.undone, refused: [...refused, ...(after.refused ?? [])] };
     }
   };
   return {
     group: context.group,
-    async deliver(events, isAgain = false) {
-      const byPartition = Map.groupBy(events, ({ partition }) => (isAgain ? -1 : partition));
+    async deliver(events, handing) {
+      const byPartition = Map.groupBy(events, ({ partition }) => (handing === 'again' ? -1 : partition));
       const settled = await Promise.allSettled(
-        [...byPartition].map(([partition, run]) => deliverPartition(partition, run, isAgain)),
+        [...byPartition].map(([partition, run]) => deliverPartition(partition, run, handing)),
       );
       context.answered();
       return outcomeOf(settled, [...byPartition.values()]);
@@ -94,14 +97,14 @@ export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink
 
 /** What failed comes again; all of it, and the failure is thrown. */
 function outcomeOf(
-  settled: readonly PromiseSettledResult<NonNullable<Delivered['refused']>>[],
+  settled: readonly PromiseSettledResult<Delivered>[],
   runs: readonly (readonly LoggedEvent[])[],
 ): Delivered {
   const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
   if (failures.length === settled.length && failures[0]) throw failures[0];
   return {
-    undone: settled.flatMap((one, index) => (one.status === 'rejected' ? runs[index]! : [])),
-    refused: settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
+    undone: settled.flatMap((one, index) => (one.status === 'rejected' ? runs[index]! : one.value.undone)),
+    refused: settled.flatMap((one) => (one.status === 'fulfilled' ? (one.value.refused ?? []) : [])),
   };
 }
 

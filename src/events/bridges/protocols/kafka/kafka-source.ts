@@ -137,8 +137,9 @@ class TopicReader {
       const { partitionIndex } = partition;
       const from = this.#place.offsets.get(partitionIndex)!;
       const { messages, next } = readPartition(partition, { ...this.#place, from });
-      for (let start = 0; start < messages.length; start += BATCH_MAX) {
-        const taken = messages.slice(start, start + BATCH_MAX);
+      for (let start = 0; start < messages.length; ) {
+        const taken = messages.slice(start, start + Math.min(BATCH_MAX, this.#context.batchMax()));
+        start += taken.length;
         this.#place.offsets.set(partitionIndex, taken.at(-1)!.next);
         yield this.#batch(taken.map(({ message }) => message));
       }

@@ -79,7 +79,7 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
 
   sourceConformance('kafka', async () => {
     const topic = await topicOf();
-    return { put: (events) => put(topic, events.map(wrapped)), open: () => source(topic) };
+    return { put: (events) => put(topic, events.map(wrapped)), open: (more) => source(topic, more) };
   });
 
   sinkConformance('kafka', async () => {
@@ -201,7 +201,7 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     expect(undone).toEqual([]);
     expect(refused).toMatchObject([{ event: { offset: 1 }, error: { code: 'bridges.message_refused' } }]);
     await sink.deliver([logged(0, 0)]);
-    await sink.deliver([logged(0, 1, event('smaller'))], true);
+    await sink.deliver([logged(0, 1, event('smaller'))], 'again');
     await sink.close!();
     const { events } = await read(source(topic), 3);
     expect(events.map(({ id }) => id)).toEqual(['e0-0', 'e0-2', 'smaller']);
@@ -225,6 +225,24 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     await again.close!();
     const { events } = await read(source(topic), 6);
     expect(events.map(({ id }) => id)).toEqual(['a0', 'a1', 'b0', 'b1', 'a2', 'b2']);
+  });
+
+  it('sends nothing past an event that a topic refuses, where it is told to', async () => {
+    const topic = await topicOf();
+    const sink = kafkaSink(bridgeContext('strict', kafkaProtocol), settings(topic));
+    const large = logged(0, 2, event('large', { data: 'x'.repeat(1_200_000) }));
+    const batch = [logged(0, 0), logged(0, 1), large, logged(0, 3), logged(0, 4), logged(1, 0)];
+    expect(await sink.deliver(batch, 'strict')).toMatchObject({
+      refused: [{ event: { offset: 2 } }],
+      undone: [{ offset: 3 }, { offset: 4 }],
+    });
+    await sink.close!();
+    const next = kafkaSink(bridgeContext('strict', kafkaProtocol), settings(topic));
+    await next.deliver([logged(0, 2), logged(0, 3), logged(0, 4)], 'strict');
+    await next.close!();
+    const { events } = await read(source(topic), 6);
+    const ids = events.map(({ id }) => id).filter((id) => id !== 'e1-0');
+    expect(ids).toEqual([0, 1, 2, 3, 4].map((offset) => `e0-${offset}`));
   });
 
   it('goes on when the broker was away', async () => {

@@ -203,7 +203,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
       };
       const deliver = async (more: object, isAgain = false) => {
         const sink = openSink(mqttProtocol, { ...settings, ...more }, { name: topic });
-        const { refused = [] } = await sink.deliver(events, isAgain);
+        const { refused = [] } = await sink.deliver(events, isAgain ? 'again' : undefined);
         await sink.close?.();
         return { count: (await arrived()).length, refused: refused.map(({ event: { offset } }) => offset) };
       };
@@ -214,6 +214,26 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
       expect(await deliver({ placeInBroker: false })).toEqual({ count: 6, refused: [1] });
     },
   );
+
+  it.each([1, 2])('sends nothing past an event without a topic, where it is told to, QoS %i', async (qos) => {
+    const topic = `t${topics++}`;
+    const arrived = await subscribed(topic);
+    const settings = { broker: address(), topicOf: `'${topic}/' + event.subject`, qos };
+    const events = ['a', '#', 'c', 'd'].map((subject, n) => logged(n, event(`s${n}`, { subject })));
+    const other = { ...logged(0, event('other', { subject: 'o' })), partition: 1 };
+    const sink = openSink(mqttProtocol, settings, { name: topic });
+    expect(await sink.deliver([...events, other], 'strict')).toMatchObject({
+      refused: [{ event: { offset: 1 } }],
+      undone: [{ offset: 2 }, { offset: 3 }],
+    });
+    await sink.close?.();
+    const next = openSink(mqttProtocol, settings, { name: topic });
+    const mended = events.map((one) => ({ ...one, event: { ...one.event, subject: 'm' } }));
+    expect(await next.deliver(mended.slice(1), 'strict')).toMatchObject({ refused: [], undone: [] });
+    await next.close?.();
+    const ids = (await arrived()).map(({ payload }) => (JSON.parse(payload) as CloudEvent).id);
+    expect(ids).toEqual(['s0', 'other', 's1', 's2', 's3']);
+  });
 
   it('reads many that wait for it', async () => {
     const topic = `t${topics++}`;

@@ -27,7 +27,35 @@ interface Opened {
   lose(error: unknown): void;
 }
 
-type Refused = NonNullable<Delivered['refused']>;
+/** How events of a batch are published. */
+interface Manner {
+  /** Whether the place moves with them. */
+  readonly isPlaced: boolean;
+  /** Whether what comes behind one that is refused in its partition is undone: then each waits for the answer to the one before it. */
+  readonly isStrict: boolean;
+}
+
+/** What is known of a batch while it is handed over. */
+class Outcome {
+  readonly refused: { event: LoggedEvent; error: AiosError }[] = [];
+  readonly undone: LoggedEvent[] = [];
+  readonly #isStrict: boolean;
+  readonly #stopped = new Set<number>();
+
+  constructor(isStrict: boolean) {
+    this.#isStrict = isStrict;
+  }
+
+  refuse(event: LoggedEvent, error: AiosError): void {
+    this.refused.push({ event, error });
+    if (this.#isStrict) this.#stopped.add(event.partition);
+  }
+
+  /** Whether one before it in its partition was refused, and it is to wait for that one. */
+  isStopped({ partition }: LoggedEvent): boolean {
+    return this.#stopped.has(partition);
+  }
+}
 
 /** Within which the broker has to bring back what is sent to the topics of the place. */
 const PLACES_MS = 5_000;
@@ -50,11 +78,13 @@ export function mqttSink(context: SinkContext, settings: MqttSinkSettings): Even
   return {
     group: context.group,
     close: () => publisher.close(),
-    async deliver(events, isAgain) {
+    async deliver(events, handing) {
       try {
-        const refused = await (isAgain ? publisher.publish(events) : publisher.publishUnsent(events));
+        const delivered = await (handing === 'again'
+          ? publisher.publish(events)
+          : publisher.publishUnsent(events, handing === 'strict'));
         context.answered();
-        return { undone: [], refused };
+        return delivered;
       } catch (error) {
         await publisher.close();
         throw mqttError(error, settings);
@@ -85,33 +115,36 @@ class Publisher {
     await opened?.then(({ client }) => endMqtt(client)).catch(() => {});
   }
 
-  async publishUnsent(events: readonly LoggedEvent[]): Promise<Refused> {
+  async publishUnsent(events: readonly LoggedEvent[], isStrict: boolean): Promise<Delivered> {
     const { client } = await this.#connection();
+    const outcome = new Outcome(isStrict);
     const unsent: LoggedEvent[] = [];
-    const refused: { event: LoggedEvent; error: AiosError }[] = [];
     for (const event of events) {
-      if (event.offset > this.#places.of(event.partition)) unsent.push(event);
-      else {
-        // It was passed over then, and its dead letter may not have been recorded.
-        const error = this.#refusalOf(event, client);
-        if (error) refused.push({ event, error });
+      if (outcome.isStopped(event)) {
+        outcome.undone.push(event);
+        continue;
       }
+      const isSent = event.offset <= this.#places.of(event.partition);
+      // One that is behind the place was passed over then, and its dead letter may not have been recorded.
+      const error = isSent || isStrict ? this.#refusalOf(event, client) : undefined;
+      if (error) outcome.refuse(event, error);
+      else if (!isSent) unsent.push(event);
     }
-    return [...refused, ...(await this.publish(unsent, true))];
+    const { refused = [], undone } = await this.publish(unsent, { isPlaced: true, isStrict });
+    return { refused: [...outcome.refused, ...refused], undone: [...undone, ...outcome.undone] };
   }
 
-  /**
-   * @param isPlaced whether the place moves with them
-   * @returns what the broker will never take
-   */
-  async publish(events: readonly LoggedEvent[], isPlaced = false): Promise<Refused> {
-    if (events.length === 0) return [];
+  async publish(
+    events: readonly LoggedEvent[],
+    manner: Manner = { isPlaced: false, isStrict: false },
+  ): Promise<Delivered> {
+    if (events.length === 0) return { undone: [] };
     const opened = await this.#connection();
     // What is on its way when the connection ends is never answered.
     const lost = new Promise<never>((_, fail) => {
       opened.lose = fail;
     });
-    return Promise.race([this.#publishAll(opened.client, events, isPlaced), lost]);
+    return Promise.race([this.#publishAll(opened.client, events, manner), lost]);
   }
 
   async #connection(): Promise<Opened> {
@@ -143,32 +176,43 @@ class Publisher {
    * As many on their way as the broker takes, and another with each that it answers: a broker that leaves its answers to Nagle's algorithm, as mosquitto does, would hold
    * all but the first of a window back until our kernel acknowledges that one, 40 ms later.
    */
-  async #publishAll(client: MqttClient, events: readonly LoggedEvent[], isPlaced: boolean): Promise<Refused> {
-    const refused: { event: LoggedEvent; error: AiosError }[] = [];
-    const window = Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
-    const answers: Promise<void>[] = [];
+  async #publishAll(
+    client: MqttClient,
+    events: readonly LoggedEvent[],
+    { isPlaced, isStrict }: Manner,
+  ): Promise<Delivered> {
+    const outcome = new Outcome(isStrict);
     const { qos = 1 } = this.#settings;
+    const tells = isPlaced && this.#keepsPlace;
+    const window = isStrict ? 1 : Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
+    const answers: (Promise<void> | undefined)[] = [];
     for (const [index, event] of events.entries()) {
       while (answers.length < events.length && answers.length - index < window) {
         const next = events[answers.length]!;
-        const answer = this.#send(client, next);
-        if (isPlaced && qos === 1 && this.#keepsPlace) this.#places.sent(client, next.partition, next.offset);
-        answer.catch(() => {}); // told in its turn
+        const answer = outcome.isStopped(next) ? undefined : this.#send(client, next);
+        if (tells && qos === 1 && !isStrict) this.#places.sent(client, next.partition, next.offset);
+        answer?.catch(() => {}); // told in its turn
         answers.push(answer);
+      }
+      if (outcome.isStopped(event)) {
+        outcome.undone.push(event);
+        continue;
       }
       try {
         await answers[index];
       } catch (error) {
         const problem = refusal(error);
         if (!problem) throw error;
-        refused.push({ event, error: problem });
+        outcome.refuse(event, problem);
+        if (isStrict) continue; // the place stays before it
       }
       if (isPlaced) this.#places.taken(event.partition, event.offset);
+      if (tells && qos === 1 && isStrict) this.#places.sent(client, event.partition, event.offset);
     }
     // With QoS 2 the broker passes a message on with the last packets of four: a place that is behind the first of them says too much.
-    if (isPlaced && qos === 2 && this.#keepsPlace)
+    if (tells && qos === 2)
       await this.#places.tell(client, new Set(events.map(({ partition }) => partition)));
-    return refused;
+    return outcome;
   }
 
   /** @throws AiosError `bridges.message_refused` for a topic or a size that no broker, or this one, takes */

@@ -143,7 +143,7 @@ class SessionReader {
           this.#wake = done;
         });
       }
-      yield this.#batch(this.#arrived.splice(0, UNACKNOWLEDGED_MAX));
+      yield this.#batch(this.#arrived.splice(0, Math.min(UNACKNOWLEDGED_MAX, this.#context.batchMax())));
     }
   }
 

@@ -77,7 +77,7 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
     const name = await stream();
     return {
       put: (events) => put(name, events),
-      open: () => openSource(natsProtocol, { servers: servers(), stream: name }, { name }),
+      open: (more) => openSource(natsProtocol, { servers: servers(), stream: name }, { name, ...more }),
     };
   });
 
@@ -218,13 +218,34 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
         refused: [{ event: { offset: 1 }, error: { code: 'bridges.message_refused' } }],
       });
     }
-    await sink.deliver([second], true);
+    await sink.deliver([second], 'again');
     const other = openSink(natsProtocol, { servers: servers(), subject: name });
     await other.deliver(logged(2, 4));
     expect((await stored(name)).map((message) => message.json<CloudEvent>().id)).toEqual([
       ...['0-0', '0-2', '0-1', '0-3'],
     ]);
     await Promise.all([sink.close?.(), other.close?.()]);
+  });
+
+  it('sends nothing past an event that is too large, where it is told to', async () => {
+    const name = await stream({ max_msg_size: 10_000 });
+    const sink = openSink(natsProtocol, { servers: servers(), subject: name });
+    const [first, second, third, fourth] = logged(0, 4) as [
+      LoggedEvent,
+      LoggedEvent,
+      LoggedEvent,
+      LoggedEvent,
+    ];
+    const large = { ...second, event: event('large', { data: 'x'.repeat(20_000) }) };
+    expect(await sink.deliver([first, large, third, fourth, ...logged(0, 1, 1)], 'strict')).toMatchObject({
+      refused: [{ event: { offset: 1 } }],
+      undone: [{ offset: 2 }, { offset: 3 }],
+    });
+    await sink.deliver([second, third, fourth], 'strict');
+    await sink.close?.();
+    expect((await stored(name)).map((message) => message.json<CloudEvent>().id)).toEqual([
+      ...['0-0', '1-0', '0-1', '0-2', '0-3'],
+    ]);
   });
 
   it.each(['limits', 'workqueue'])('keeps the places of two databases apart (%s)', async (retention) => {

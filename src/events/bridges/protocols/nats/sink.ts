@@ -65,14 +65,14 @@ export function natsSink(context: SinkContext, settings: NatsSinkSettings): Even
   return {
     group: context.group,
     close,
-    async deliver(events, isAgain) {
+    async deliver(events, handing) {
       opened ??= StreamWriter.open(context, settings);
       try {
         const writer = await opened;
-        const { fitting, refused } = writer.encode(events);
-        await (isAgain ? writer.writeAgain(fitting) : writer.write(fitting));
+        const { fitting, ...rest } = writer.encode(events, handing === 'strict');
+        await (handing === 'again' ? writer.writeAgain(fitting) : writer.write(fitting));
         context.answered();
-        return { undone: [], refused };
+        return rest;
       } catch (error) {
         await close();
         throw natsError(error, settings.subject);
@@ -135,12 +135,21 @@ class StreamWriter {
     return this.#parts.connection.close();
   }
 
-  /** The events as messages, and those that are larger than the server or the stream takes. */
-  encode(events: readonly LoggedEvent[]): { fitting: Written[]; refused: NonNullable<Delivered['refused']> } {
+  /**
+   * The events as messages, and those that are larger than the server or the stream takes.
+   *
+   * @param isStrict whether what comes behind one of those in its partition is undone
+   */
+  encode(events: readonly LoggedEvent[], isStrict: boolean): { fitting: Written[] } & Delivered {
     const { context, bytesMax } = this.#parts;
     const fitting: Written[] = [];
+    const undone: LoggedEvent[] = [];
     const refused: { event: LoggedEvent; error: AiosError }[] = [];
     for (const event of events) {
+      if (isStrict && refused.some((one) => one.event.partition === event.partition)) {
+        undone.push(event);
+        continue;
+      }
       const message = context.encode(event.event);
       if (message.value.byteLength + HEADER_BYTES <= bytesMax) fitting.push({ ...event, message });
       else {
@@ -148,7 +157,7 @@ class StreamWriter {
         refused.push({ event, error: new AiosError('bridges.message_refused', { detail }) });
       }
     }
-    return { fitting, refused };
+    return { fitting, undone, refused };
   }
 
   async write(events: readonly Written[]): Promise<void> {

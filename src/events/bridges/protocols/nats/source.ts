@@ -63,7 +63,7 @@ class StreamReader {
     const { name } = await this.#consumer(manager, start + 1);
     const consumer = await jetstream(this.#connection).consumers.get(stream, name);
     this.#context.answered();
-    for await (const { messages, sequence, previous } of batches(consumer, info, start)) {
+    for await (const { messages, sequence, previous } of this.#batches(consumer, info, start)) {
       if (sequence - previous > messages.length) this.#tellGap(previous, await manager.streams.info(stream));
       yield decodedBatch(this.#context, messages, { created: info.created, sequence });
     }
@@ -97,34 +97,37 @@ class StreamReader {
       ...(subject === undefined ? {} : { filter_subject: subject }),
     });
   }
-}
 
-/** What has arrived, as it arrives. No more than one fetch is asked for before it is taken. Ends when a message was lost on the way. */
-async function* batches(consumer: Consumer, info: StreamInfo, start: number) {
-  const stream = info.config.name;
-  const made = Date.parse(info.created);
-  let [previous, delivered] = [start, 0];
-  for (;;) {
-    const fetched = await consumer.fetch({ max_messages: FETCH_MAX, expires: FETCH_MS });
-    let messages: IncomingMessage[] = [];
-    for await (const message of fetched) {
-      // Nothing is acknowledged, so one that came after its fetch had timed out would not come again.
-      if (message.info.deliverySequence !== ++delivered) return;
-      const sequence = message.seq;
-      const headers = headersOf(message.headers);
-      messages.push({
-        id: `${stream}:${made}:${sequence}`,
-        topic: message.subject,
-        value: message.data,
-        headers,
-        contentType: headers['content-type'],
-        timeMs: Number(message.timestampNanos / 1_000_000n),
-        position: { stream, sequence },
+  /** What has arrived, as it arrives. No more than one fetch is asked for before it is taken. Ends when a message was lost on the way. */
+  async *#batches(consumer: Consumer, info: StreamInfo, start: number) {
+    const stream = info.config.name;
+    const made = Date.parse(info.created);
+    let [previous, delivered] = [start, 0];
+    for (;;) {
+      const fetched = await consumer.fetch({
+        max_messages: Math.min(FETCH_MAX, this.#context.batchMax()),
+        expires: FETCH_MS,
       });
-      if (fetched.getPending() > 0) continue;
-      yield { messages, sequence, previous };
-      previous = sequence;
-      messages = [];
+      let messages: IncomingMessage[] = [];
+      for await (const message of fetched) {
+        // Nothing is acknowledged, so one that came after its fetch had timed out would not come again.
+        if (message.info.deliverySequence !== ++delivered) return;
+        const sequence = message.seq;
+        const headers = headersOf(message.headers);
+        messages.push({
+          id: `${stream}:${made}:${sequence}`,
+          topic: message.subject,
+          value: message.data,
+          headers,
+          contentType: headers['content-type'],
+          timeMs: Number(message.timestampNanos / 1_000_000n),
+          position: { stream, sequence },
+        });
+        if (fetched.getPending() > 0) continue;
+        yield { messages, sequence, previous };
+        previous = sequence;
+        messages = [];
+      }
     }
   }
 }
