@@ -50,9 +50,17 @@ describe.skipIf(!python)(
         latest: [2, true, true],
         byId: true,
         versions: [1, 2],
+        price: { price: 2.5 },
         subjects: true,
         compatible: [true, false],
         config: ['BACKWARD', 'NONE', 'NONE'],
+      });
+    });
+
+    it('delete what is not in use, and have it back', () => {
+      expect(seen).toMatchObject({
+        deleted: [[1], 'JSON', false, true, [404, 40401], [1], [404, 40403], true],
+        oldVersion: [1, [2]],
       });
     });
 
@@ -75,7 +83,7 @@ describe.skipIf(!python)(
       const entries = await database.db.query(
         `select from audit_entries where entry like '%contract:orders"%'`,
       );
-      expect(entries).toHaveLength(3); // two versions and a mode
+      expect(entries).toHaveLength(4); // two versions, the first one deleted, and a mode
     });
   },
 );

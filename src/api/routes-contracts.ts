@@ -5,9 +5,9 @@ import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
-import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
+import { untilFirst } from './overtaken.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts';
 
@@ -258,7 +258,8 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
       { additionalProperties: false },
     ),
     answer: VersionShape,
-    handle: ({ params, body, caller }) => setDeprecation(dependencies, params, body, caller),
+    handle: ({ params, body, caller }) =>
+      untilFirst(() => changeDeprecation(dependencies, params, body, caller)),
   });
   route(server, {
     method: 'DELETE',
@@ -268,27 +269,9 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
     tag,
     params: VersionParams,
     answer: VersionShape,
-    handle: ({ params, caller }) => setDeprecation(dependencies, params, undefined, caller),
+    handle: ({ params, caller }) =>
+      untilFirst(() => changeDeprecation(dependencies, params, undefined, caller)),
   });
-}
-
-/** How often a change is made again that another one came before. */
-const CHANGE_TRIES = 10;
-
-async function setDeprecation(
-  dependencies: Dependencies,
-  params: { name: string; version: string },
-  wanted: { message: string; sunsetAt?: string } | undefined,
-  caller: Caller,
-) {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await changeDeprecation(dependencies, params, wanted, caller);
-    } catch (error) {
-      const isOvertaken = error instanceof AiosError && error.code === 'store.conflict';
-      if (!isOvertaken || tries === CHANGE_TRIES) throw error;
-    }
-  }
 }
 
 async function changeDeprecation(

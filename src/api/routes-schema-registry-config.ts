@@ -1,11 +1,20 @@
 import type { FastifyInstance } from 'fastify';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { type CompatibilityMode, MODES } from '../contracts/compatibility.ts';
+import { BUILT_IN } from '../contracts/default-compatibility.ts';
 import type { ContractRegistry } from '../contracts/registry.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { route } from './routes.ts';
 import { registryError } from './schema-registry-errors.ts';
-import { Flag, isSet, root, SchemaBody, SubjectParams, VersionParams } from './schema-registry-shapes.ts';
+import {
+  Flag,
+  isSet,
+  root,
+  SchemaBody,
+  type SentSchema,
+  SubjectParams,
+  VersionParams,
+} from './schema-registry-shapes.ts';
 import type { RegistrySubjects } from './schema-registry-subjects.ts';
 import type { RegistryWriter } from './schema-registry-writing.ts';
 
@@ -18,20 +27,30 @@ export interface ConfigDependencies extends DefaultCompatibilityPort {
 const tag = 'schema registry';
 const Verbose = Type.Object({ verbose: Flag });
 const Level = Type.Object({ compatibility: Type.String() });
+const Mode = Type.Object({ mode: Type.String() });
+const READWRITE = { mode: 'READWRITE' };
+/** Confluent's. */
+const OTHER_MODES = ['READONLY', 'READONLY_OVERRIDE', 'IMPORT'];
 
 /** Whether schemas are compatible, and what they are held to: of all contracts, and of one. */
 export function registryConfigRoutes(server: FastifyInstance, dependencies: ConfigDependencies): void {
   compatibilityRoutes(server, dependencies);
   defaultRoutes(server, dependencies);
   subjectConfigRoutes(server, dependencies);
+  modeRoutes(server);
 }
 
 function compatibilityRoutes(
   server: FastifyInstance,
   { contractRegistry: registry, subjects }: ConfigDependencies,
 ): void {
-  const assessed = async (subject: string, text: string, verbose: string | undefined, against?: string) => {
-    const schema = subjects.read(text);
+  const assessed = async (
+    subject: string,
+    sent: SentSchema,
+    verbose: string | undefined,
+    against?: string,
+  ) => {
+    const schema = await subjects.read(sent);
     const { isCompatible, findings } = await registry.assess(subject, { schema }, against);
     const messages = findings.map(({ path, code, message }) => `${path || '/'}: ${message} (${code})`);
     return { is_compatible: isCompatible, ...(isSet(verbose) ? { messages } : {}) };
@@ -47,7 +66,7 @@ function compatibilityRoutes(
     body: SchemaBody,
     handle: async ({ params, query: { verbose }, body }) => {
       const { subject, version } = await subjects.version(params.subject, params.version);
-      return assessed(subject, body.schema, verbose, version.version);
+      return assessed(subject, body, verbose, version.version);
     },
   });
   route(server, {
@@ -61,8 +80,8 @@ function compatibilityRoutes(
     body: SchemaBody,
     handle: async ({ params, query: { verbose }, body }) => {
       if (subjects.newest(params.subject))
-        return assessed(subjects.contractOf(params.subject), body.schema, verbose);
-      subjects.read(body.schema);
+        return assessed(subjects.contractOf(params.subject), body, verbose);
+      await subjects.read(body);
       return { is_compatible: true, ...(isSet(verbose) ? { messages: [] } : {}) }; // the first of a subject breaks nobody
     },
   });
@@ -92,12 +111,80 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     },
   });
   route(server, {
+    method: 'DELETE',
+    url: `${root}/config`,
+    permission: 'definitions.write',
+    summary: 'Hold contracts that name no mode to BACKWARD again; answers the mode that was before',
+    tag,
+    handle: async ({ caller }) => ({
+      compatibilityLevel: await setDefaultCompatibility(dependencies, BUILT_IN, caller),
+    }),
+  });
+}
+
+/** Schemas can be registered, by whoever has the permission: there is no other mode. */
+function modeRoutes(server: FastifyInstance): void {
+  const notConfigured = (subject: string) =>
+    registryError('noSubjectLevelMode', `Subject '${subject}' does not have subject-level mode configured`);
+  const change = ({ mode }: Static<typeof Mode>) => {
+    if (mode === READWRITE.mode) return READWRITE;
+    if (OTHER_MODES.includes(mode))
+      throw registryError(
+        'notPermitted',
+        `The mode ${mode} is not offered: give keys that must not register schemas the permission definitions.read alone.`,
+      );
+    throw registryError('invalidMode', `Invalid mode. Valid values are ${READWRITE.mode}`);
+  };
+  route(server, {
     method: 'GET',
     url: `${root}/mode`,
     permission: 'definitions.read',
     summary: 'That schemas can be registered',
     tag,
-    handle: () => ({ mode: 'READWRITE' }),
+    handle: () => READWRITE,
+  });
+  route(server, {
+    method: 'PUT',
+    url: `${root}/mode`,
+    permission: 'definitions.write',
+    summary: 'The mode: READWRITE, and no other',
+    tag,
+    body: Mode,
+    handle: ({ body }) => change(body),
+  });
+  route(server, {
+    method: 'GET',
+    url: `${root}/mode/:subject`,
+    permission: 'definitions.read',
+    summary: 'The mode of a subject: none has one of its own',
+    tag,
+    params: SubjectParams,
+    query: Type.Object({ defaultToGlobal: Flag }),
+    handle: ({ params: { subject }, query: { defaultToGlobal } }) => {
+      if (isSet(defaultToGlobal)) return READWRITE;
+      throw notConfigured(subject);
+    },
+  });
+  route(server, {
+    method: 'PUT',
+    url: `${root}/mode/:subject`,
+    permission: 'definitions.write',
+    summary: 'The mode of a subject: READWRITE, and no other',
+    tag,
+    params: SubjectParams,
+    body: Mode,
+    handle: ({ body }) => change(body),
+  });
+  route(server, {
+    method: 'DELETE',
+    url: `${root}/mode/:subject`,
+    permission: 'definitions.write',
+    summary: 'Take the mode of a subject back: none has one of its own',
+    tag,
+    params: SubjectParams,
+    handle: ({ params: { subject } }) => {
+      throw notConfigured(subject);
+    },
   });
 }
 
@@ -118,7 +205,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
       ),
     }),
     handle: async ({ params: { subject }, query }) => {
-      const { version } = await subjects.version(subject, 'latest');
+      const { version } = await subjects.inForce(subject);
       if (query.defaultToGlobal?.toLowerCase() === 'false') requireOwn(subject, version.body.compatibility);
       return { compatibilityLevel: version.compatibility };
     },
@@ -145,7 +232,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     tag,
     params: SubjectParams,
     handle: async ({ params: { subject }, caller }) => {
-      const { body } = (await subjects.version(subject, 'latest')).version;
+      const { body } = (await subjects.inForce(subject)).version;
       const compatibilityLevel = requireOwn(subject, body.compatibility);
       await writer.setCompatibility(subject, undefined, caller);
       return { compatibilityLevel };

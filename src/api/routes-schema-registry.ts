@@ -7,12 +7,21 @@ import { readJsonBodies } from './json-bodies.ts';
 import { route } from './routes.ts';
 import type { ApplyProject } from './routes-definitions.ts';
 import { type ConfigDependencies, registryConfigRoutes } from './routes-schema-registry-config.ts';
+import { RegistryDeleter, type RegistryDeleterDependencies } from './schema-registry-deleting.ts';
 import { registryError } from './schema-registry-errors.ts';
-import { root, SchemaBody, SubjectParams, VersionParams } from './schema-registry-shapes.ts';
+import {
+  Deleted,
+  isSet,
+  root,
+  SchemaBody,
+  SubjectParams,
+  VersionParams,
+  whichOf,
+} from './schema-registry-shapes.ts';
 import { RegistrySubjects, versionToJson } from './schema-registry-subjects.ts';
 import { RegistryWriter } from './schema-registry-writing.ts';
 
-interface Dependencies extends Omit<ConfigDependencies, 'subjects' | 'writer'> {
+interface Dependencies extends Omit<ConfigDependencies, 'subjects' | 'writer'>, RegistryDeleterDependencies {
   contractRegistry: ContractRegistry;
   access: Pick<Access, 'can'>;
   apply: ApplyProject;
@@ -22,6 +31,7 @@ interface Dependencies extends Omit<ConfigDependencies, 'subjects' | 'writer'> {
 interface Parts {
   readonly subjects: RegistrySubjects;
   readonly writer: RegistryWriter;
+  readonly deleter: RegistryDeleter;
 }
 
 const IdParams = Type.Object({ id: Type.String({ description: 'A positive integer' }) });
@@ -43,26 +53,29 @@ export function schemaRegistryRoutes(dependencies: Dependencies): (server: Fasti
       const subjects = new RegistrySubjects(contractRegistry, limits);
       const can = (caller: unknown, permission: string) =>
         access.can(caller as Parameters<Access['can']>[0], permission);
-      const writer = new RegistryWriter(subjects, { contractRegistry, access: { can }, apply });
-      subjectRoutes(scope, contractRegistry, { subjects, writer });
-      versionRoutes(scope, { subjects, writer });
+      const deleter = new RegistryDeleter(subjects, dependencies);
+      const writer = new RegistryWriter(subjects, { contractRegistry, access: { can }, apply, deleter });
+      const parts = { subjects, writer, deleter };
+      subjectRoutes(scope, parts);
+      versionRoutes(scope, parts);
+      deletionRoutes(scope, parts);
       schemaRoutes(scope, subjects);
       registryConfigRoutes(scope, { ...dependencies, subjects, writer });
     });
   };
 }
 
-function subjectRoutes(server: FastifyInstance, registry: ContractRegistry, { subjects }: Parts): void {
+function subjectRoutes(server: FastifyInstance, { subjects }: Parts): void {
   route(server, {
     method: 'GET',
     url: `${root}/subjects`,
     permission: 'definitions.read',
     summary: 'Subjects: the event types',
     tag,
-    query: Type.Object({ subjectPrefix: Type.Optional(Type.String()) }),
-    handle: ({ query: { subjectPrefix = '' } }) => {
-      const prefix = subjectPrefix.replace(/^:\*?:/, ''); // of all contexts, or of the one that there is
-      return registry.list().flatMap(({ name }) => (name.startsWith(prefix) ? name : []));
+    query: Type.Object({ ...Deleted.properties, subjectPrefix: Type.Optional(Type.String()) }),
+    handle: async ({ query }) => {
+      const prefix = (query.subjectPrefix ?? '').replace(/^:\*?:/, ''); // of all contexts, or of the one that there is
+      return (await subjects.list(whichOf(query))).filter((name) => name.startsWith(prefix));
     },
   });
   route(server, {
@@ -72,72 +85,116 @@ function subjectRoutes(server: FastifyInstance, registry: ContractRegistry, { su
     summary: 'Which version a schema is',
     tag,
     params: SubjectParams,
+    query: Deleted,
     body: SchemaBody,
-    handle: async ({ params: { subject }, body }) => {
-      const schema = subjects.read(body.schema);
-      const found = await subjects.versionOf(subject, schema);
-      if (found) return versionToJson(found);
-      await subjects.versions(subject); // no such subject, or no such schema of it
-      throw registryError('schemaNotFound', 'Schema not found');
-    },
+    handle: async ({ params: { subject }, query, body }) =>
+      versionToJson(await subjects.lookUp(subject, body, whichOf(query))),
+  });
+  route(server, {
+    method: 'GET',
+    url: `${root}/contexts`,
+    permission: 'definitions.read',
+    summary: 'The contexts of subjects: there is one',
+    tag,
+    handle: () => ['.'],
   });
 }
 
 function versionRoutes(server: FastifyInstance, { subjects, writer }: Parts): void {
+  const url = `${root}/subjects/:subject/versions`;
   route(server, {
     method: 'GET',
-    url: `${root}/subjects/:subject/versions`,
+    url,
     permission: 'definitions.read',
     summary: 'The numbers of a subject’s versions',
     tag,
     params: SubjectParams,
-    handle: async ({ params: { subject } }) => (await subjects.versions(subject)).map(({ number }) => number),
+    query: Deleted,
+    handle: async ({ params: { subject }, query }) =>
+      (await subjects.versions(subject, whichOf(query))).map(({ number }) => number),
   });
   route(server, {
     method: 'POST',
-    url: `${root}/subjects/:subject/versions`,
+    url,
     permission: 'definitions.read',
     summary:
       'The id of a schema; one that is not there becomes a contract, or its next version, for callers who may change definitions',
     tag,
     params: SubjectParams,
-    body: Type.Object({
-      ...SchemaBody.properties,
-      references: Type.Optional(Type.Array(Type.Unknown())),
-      ruleSet: Type.Optional(Type.Unknown()),
-    }),
-    handle: async ({ params: { subject }, body: { schema, schemaType, references, ruleSet }, caller }) => {
-      if (schemaType !== 'JSON')
+    body: Type.Object({ ...SchemaBody.properties, ruleSet: Type.Optional(Type.Unknown()) }),
+    handle: async ({ params: { subject }, body: { ruleSet, ...sent }, caller }) => {
+      if ((ruleSet ?? null) !== null)
         throw registryError(
           'invalidSchema',
-          `Schemas of type ${(schemaType ?? 'AVRO').slice(0, 40)} are not kept here; send a JSON Schema with schemaType JSON.`,
+          'Rule sets are not kept here: write them as quality rules of the contract.',
         );
-      if ((references?.length ?? 0) > 0 || (ruleSet ?? null) !== null)
-        throw registryError(
-          'invalidSchema',
-          'References and rule sets are not kept here: send the schema whole, with what it refers to under $defs.',
-        );
-      return versionToJson(await writer.register(subject, subjects.read(schema), caller));
+      return versionToJson(await writer.register(subject, await subjects.read(sent), caller));
     },
   });
   route(server, {
     method: 'GET',
-    url: `${root}/subjects/:subject/versions/:version`,
+    url: `${url}/:version`,
     permission: 'definitions.read',
     summary: 'A version of a subject, by its number or `latest`',
     tag,
     params: VersionParams,
-    handle: async ({ params }) => versionToJson(await subjects.version(params.subject, params.version)),
+    query: Deleted,
+    handle: async ({ params, query }) =>
+      versionToJson(await subjects.version(params.subject, params.version, whichOf(query))),
   });
   route(server, {
     method: 'GET',
-    url: `${root}/subjects/:subject/versions/:version/schema`,
+    url: `${url}/:version/schema`,
     permission: 'definitions.read',
     summary: 'The schema alone',
     tag,
     params: VersionParams,
-    handle: async ({ params }) =>
-      (await subjects.version(params.subject, params.version)).version.body.schema,
+    query: Deleted,
+    handle: async ({ params, query }) =>
+      (await subjects.version(params.subject, params.version, whichOf(query))).version.body.schema,
+  });
+  route(server, {
+    method: 'GET',
+    url: `${url}/:version/referencedby`,
+    permission: 'definitions.read',
+    summary: 'Ids of schemas that refer to a version: none, as each is kept whole',
+    tag,
+    params: VersionParams,
+    handle: async ({ params }) => {
+      await subjects.version(params.subject, params.version, 'deleted');
+      return [];
+    },
+  });
+}
+
+function deletionRoutes(server: FastifyInstance, { deleter }: Parts): void {
+  const query = Type.Object({
+    permanent: Type.Optional(
+      Type.String({ description: '`true`: for good, what was deleted softly before' }),
+    ),
+  });
+  route(server, {
+    method: 'DELETE',
+    url: `${root}/subjects/:subject`,
+    permission: 'definitions.write',
+    summary:
+      'Delete all versions of a subject in the registry: softly, or for good. Contracts in force are not',
+    tag,
+    params: SubjectParams,
+    query,
+    handle: ({ params: { subject }, query: { permanent }, caller }) =>
+      deleter.subject(subject, isSet(permanent), caller),
+  });
+  route(server, {
+    method: 'DELETE',
+    url: `${root}/subjects/:subject/versions/:version`,
+    permission: 'definitions.write',
+    summary: 'Delete one version in the registry: softly, or for good. The one in force is not',
+    tag,
+    params: VersionParams,
+    query,
+    handle: ({ params: { subject, version }, query: { permanent }, caller }) =>
+      deleter.version(subject, version, isSet(permanent), caller),
   });
 }
 
@@ -178,7 +235,9 @@ function schemaRoutes(server: FastifyInstance, subjects: RegistrySubjects): void
     summary: 'The subject of an id',
     tag,
     params: IdParams,
-    handle: async ({ params: { id } }) => [(await subjects.byId(id)).subject],
+    query: Deleted,
+    handle: async ({ params: { id }, query }) =>
+      (await subjects.ofId(id, whichOf(query))).map(({ subject }) => subject),
   });
   route(server, {
     method: 'GET',
@@ -187,9 +246,8 @@ function schemaRoutes(server: FastifyInstance, subjects: RegistrySubjects): void
     summary: 'The subject and the version of an id',
     tag,
     params: IdParams,
-    handle: async ({ params: { id } }) => {
-      const { subject, number } = await subjects.byId(id);
-      return [{ subject, version: number }];
-    },
+    query: Deleted,
+    handle: async ({ params: { id }, query }) =>
+      (await subjects.ofId(id, whichOf(query))).map(({ subject, number }) => ({ subject, version: number })),
   });
 }

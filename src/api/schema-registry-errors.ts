@@ -6,10 +6,18 @@ export const REGISTRY_ERROR = {
   subjectNotFound: 40401,
   versionNotFound: 40402,
   schemaNotFound: 40403,
+  subjectSoftDeleted: 40404,
+  subjectNotSoftDeleted: 40405,
+  versionSoftDeleted: 40406,
+  versionNotSoftDeleted: 40407,
   noSubjectLevelCompatibility: 40408,
+  noSubjectLevelMode: 40409,
   invalidSchema: 42201,
   invalidVersion: 42202,
   invalidCompatibility: 42203,
+  invalidMode: 42204,
+  notPermitted: 42205,
+  referenceExists: 42206,
 } as const;
 
 /** Confluent's codes, by ours. */

@@ -1,11 +1,15 @@
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
+import type { Deletion, RegistryDeletions } from '../contracts/registry-deletions.ts';
 import type { VersionName } from '../contracts/schema-ids.ts';
 import { canonicalize } from '../kernel/canonical.ts';
+import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { registryError } from './schema-registry-errors.ts';
+import { bundled, type ResolvedReference } from './schema-registry-references.ts';
+import type { SentSchema } from './schema-registry-shapes.ts';
 
 /** Ids are integers of four bytes in the messages. */
 const ID_MAX = 0x7fffffff;
@@ -16,16 +20,31 @@ export interface NumberedVersion {
   readonly number: number;
   readonly id: number;
   readonly version: ContractVersion;
+  readonly deletion: Deletion | undefined;
+  /** Whether events that name no version are held to it. */
+  readonly isNewest: boolean;
+}
+
+/** Which versions are looked at: those that nobody deleted, softly deleted ones too, or these alone. Those that were deleted for good are never. */
+export type Which = 'live' | 'deleted' | 'only-deleted';
+
+function isOf(which: Which, deletion: Deletion | undefined): boolean {
+  if (deletion === undefined) return which !== 'only-deleted';
+  return deletion === 'soft' && which !== 'live';
 }
 
 /** Contracts as subjects, versions and ids. */
 export class RegistrySubjects {
   readonly #registry: ContractRegistry;
-  readonly #limits: Pick<Limits, 'jsonDepthMax'>;
+  readonly #limits: Pick<Limits, 'jsonDepthMax' | 'schemaReferencesMax'>;
 
-  constructor(registry: ContractRegistry, limits: Pick<Limits, 'jsonDepthMax'>) {
+  constructor(registry: ContractRegistry, limits: Pick<Limits, 'jsonDepthMax' | 'schemaReferencesMax'>) {
     this.#registry = registry;
     this.#limits = limits;
+  }
+
+  get deletions(): RegistryDeletions {
+    return this.#registry.registryDeletions;
   }
 
   /** The contract of a subject: of its name, or of its name without the `-value` that serializers add to a topic. */
@@ -34,54 +53,103 @@ export class RegistrySubjects {
     return isKnown ? subject : subject.replace(/-value$/, '');
   }
 
-  /** @throws AiosError `definition.not_found` */
-  async versions(subject: string): Promise<NumberedVersion[]> {
+  /** Names of subjects that have such versions. */
+  async list(which: Which): Promise<string[]> {
+    const names = this.#registry.list().map(({ name }) => name);
+    const deletions = await this.deletions.read();
+    if (deletions.size === 0) return which === 'only-deleted' ? [] : names;
+    const counts = Map.groupBy(await this.#registry.versionNames(), ({ name }) => name);
+    return names.filter((name) => {
+      const deleted = deletions.get(name);
+      const isLive = (counts.get(name)?.length ?? 0) > (deleted?.size ?? 0);
+      const hasSoft = [...(deleted?.values() ?? [])].includes('soft');
+      if (which === 'live') return isLive;
+      return which === 'deleted' ? isLive || hasSoft : !isLive && hasSoft;
+    });
+  }
+
+  /** @throws AiosError `definition.not_found`, and by Confluent's code 40401 where all were deleted */
+  async versions(subject: string, which: Which = 'live'): Promise<NumberedVersion[]> {
+    const versions = (await this.#all(subject)).filter(({ deletion }) => isOf(which, deletion));
+    if (versions.length > 0) return versions;
+    throw registryError('subjectNotFound', `Subject '${subject}' not found.`);
+  }
+
+  async #all(subject: string): Promise<NumberedVersion[]> {
     const contract = this.contractOf(subject);
     const versions = (await this.#registry.versions(contract)).reverse();
     const ids = await this.#registry.schemaIds.of(
       versions.map(({ version }) => ({ name: contract, version })),
     );
+    const deletions = (await this.deletions.read(contract)).get(contract);
     return versions.map((version, index) => ({
-      subject: contract,
-      number: index + 1,
-      id: ids[index]!,
-      version,
+      ...{ subject: contract, number: index + 1, id: ids[index]!, version },
+      deletion: deletions?.get(version.version),
+      isNewest: index === versions.length - 1,
     }));
   }
 
   /**
    * @param wanted a number from 1, `latest` or `-1`
-   * @throws AiosError `definition.not_found`, and by Confluent's codes 40402 and 42202
+   * @throws AiosError `definition.not_found`, and by Confluent's codes 40401, 40402 and 42202
    */
-  async version(subject: string, wanted: string): Promise<NumberedVersion> {
+  async version(subject: string, wanted: string, which: Which = 'live'): Promise<NumberedVersion> {
     if (!/^(latest|-1|[1-9]\d{0,9})$/.test(wanted))
       throw registryError(
         'invalidVersion',
         `The specified version '${wanted.slice(0, 40)}' is not a valid version id. Allowed values are from 1 on, and “latest”.`,
       );
-    const versions = await this.versions(subject);
-    const found = wanted === 'latest' || wanted === '-1' ? versions.at(-1) : versions[Number(wanted) - 1];
+    const versions = await this.versions(subject, which);
+    const isLatest = wanted === 'latest' || wanted === '-1';
+    const found = isLatest ? versions.at(-1) : versions.find(({ number }) => number === Number(wanted));
     if (found) return found;
     throw registryError('versionNotFound', `Version ${wanted} not found.`);
   }
 
-  /** The newest version of a subject that has this very schema; `undefined` when none has, or there is no such subject. */
+  /** The newest version of a subject that has this very schema, whatever became of it; `undefined` when none has, or there is no such subject. */
   async versionOf(subject: string, schema: JsonObject): Promise<NumberedVersion | undefined> {
     const contract = this.contractOf(subject);
     if (!this.#registry.list().some(({ name }) => name === contract)) return undefined;
     const wanted = canonicalize(schema);
-    const versions = await this.versions(contract);
-    return versions.findLast(({ version }) => canonicalize(version.body.schema) === wanted);
+    const versions = await this.#all(contract);
+    const same = versions.filter(({ version }) => canonicalize(version.body.schema) === wanted);
+    return same.findLast(({ deletion }) => deletion === undefined) ?? same.at(-1);
+  }
+
+  /** The same, where it is one of those. @throws AiosError by Confluent's codes 40401 and 40403 */
+  async lookUp(subject: string, sent: SentSchema, which: Which): Promise<NumberedVersion> {
+    const found = await this.versionOf(subject, await this.read(sent));
+    if (found && isOf(which, found.deletion)) return found;
+    await this.versions(subject, which); // no such subject, or no such schema of it
+    throw registryError('schemaNotFound', 'Schema not found');
+  }
+
+  /** The version that events of a subject are held to, whose mode counts. @throws AiosError as `versions` */
+  async inForce(subject: string): Promise<NumberedVersion> {
+    await this.versions(subject);
+    return (await this.#all(subject)).at(-1)!;
+  }
+
+  /** Who names the contract of a subject, as people call them. */
+  usersOf(subject: string): string[] {
+    return this.#registry.uses(this.contractOf(subject)).map(({ kind, name }) => `${kind} ${name}`);
   }
 
   /** @throws AiosError by Confluent's code 40403 */
   async byId(wanted: string): Promise<NumberedVersion> {
     const id = /^[1-9]\d{0,9}$/.test(wanted) ? Number(wanted) : 0;
     const named = id > 0 && id <= ID_MAX ? await this.#named(id) : undefined;
-    const versions = named ? await this.versions(named.name) : [];
-    const found = versions.find((version) => version.id === id);
+    const versions = named ? await this.#all(named.name) : [];
+    // A message that was written with it is read after it was deleted, until that is for good.
+    const found = versions.find((version) => version.id === id && version.deletion !== 'permanent');
     if (found) return found;
     throw registryError('schemaNotFound', `Schema ${wanted.slice(0, 40)} not found`);
+  }
+
+  /** The same, where it is one of those; nothing for one that was deleted. @throws AiosError by Confluent's code 40403 */
+  async ofId(wanted: string, which: Which): Promise<NumberedVersion[]> {
+    const version = await this.byId(wanted);
+    return isOf(which, version.deletion) ? [version] : [];
   }
 
   /** A message may name a version whose number nobody has asked for here, as after a move: then all get theirs. */
@@ -93,8 +161,17 @@ export class RegistrySubjects {
     return schemaIds.find(id);
   }
 
-  /** A schema as it comes: JSON in a text. @throws AiosError by Confluent's code 42201, `request.too_deep` */
-  read(text: string): JsonObject {
+  /**
+   * A schema as it comes, JSON in a text, with those that it refers to (`bundled`).
+   *
+   * @throws AiosError by Confluent's code 42201, `request.too_deep`
+   */
+  async read({ schema: text, schemaType = 'AVRO', references }: SentSchema): Promise<JsonObject> {
+    if (schemaType !== 'JSON')
+      throw registryError(
+        'invalidSchema',
+        `Schemas of type ${schemaType.slice(0, 40)} are not kept here; send a JSON Schema with schemaType JSON.`,
+      );
     let schema: Json | undefined;
     try {
       schema = JSON.parse(text) as Json;
@@ -103,7 +180,30 @@ export class RegistrySubjects {
     }
     if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is no JSON object.');
     requireDepth(schema, this.#limits.jsonDepthMax);
-    return schema;
+    return bundled(schema, await this.#referred(references ?? []));
+  }
+
+  async #referred(references: NonNullable<SentSchema['references']>): Promise<ResolvedReference[]> {
+    const { schemaReferencesMax } = this.#limits;
+    if (references.length > schemaReferencesMax)
+      throw registryError(
+        'invalidSchema',
+        `${references.length} references; at most ${schemaReferencesMax} (schemaReferencesMax).`,
+      );
+    const found: ResolvedReference[] = [];
+    for (const { name, subject, version } of references) {
+      try {
+        const { body } = (await this.version(subject ?? '', String(version))).version;
+        found.push({ name, schema: body.schema });
+      } catch (error) {
+        const why = error instanceof AiosError ? ` ${error.message}` : '';
+        throw registryError(
+          'invalidSchema',
+          `No schema reference found for subject "${subject}" and version ${version}.${why}`,
+        );
+      }
+    }
+    return found;
   }
 
   /** The newest body of a contract, or nothing. */

@@ -120,8 +120,8 @@ describe('registering schemas as Confluent’s clients do', () => {
     try {
       expect((await ask('GET', `/schemas/ids/${id}`))[0]).toBe(200);
       expect(asked.filter((text) => text.includes('from contract_schema_ids'))).toHaveLength(1);
-      // The versions of the one that was found: definitions, deprecations, the default mode.
-      expect(asked.filter((text) => /from (definitions |contract_)/.test(text))).toHaveLength(4);
+      // The versions of the one that was found: definitions, deprecations, deletions, the default mode.
+      expect(asked.filter((text) => /from (definitions |contract_)/.test(text))).toHaveLength(5);
     } finally {
       db.query = query;
     }
@@ -141,7 +141,7 @@ describe('what Confluent’s registry refuses', () => {
   });
 
   const schema = JSON.stringify(number);
-  it.each<['GET' | 'POST' | 'PUT', string, string, number, number]>([
+  it.each<['GET' | 'POST' | 'PUT' | 'DELETE', string, string, number, number]>([
     ['GET', '/subjects/return.requested/versions/abc', '', 422, 42202],
     ['GET', '/subjects/return.requested/versions/99999999999', '', 422, 42202],
     ['GET', '/subjects/return.requested/versions/9', '', 404, 40402],
@@ -166,15 +166,40 @@ describe('what Confluent’s registry refuses', () => {
     ['POST', '/compatibility/subjects/return.requested/versions/abc', JSON.stringify({ schema }), 422, 42202],
     ['PUT', '/config/return.requested', '{"compatibility":"SIDEWAYS"}', 422, 42203],
     ['PUT', '/config/nothing', '{"compatibility":"FULL"}', 404, 40401],
+    ['POST', '/subjects/return.requested', JSON.stringify({ schema }), 422, 42201],
+    ['POST', '/compatibility/subjects/a/versions', JSON.stringify({ schema: '"string"' }), 422, 42201],
+    [
+      'POST',
+      '/subjects/a/versions',
+      JSON.stringify({
+        ...{ schema, schemaType: 'JSON' },
+        references: Array.from({ length: 101 }, (_, n) => ({ name: `r${n}`, subject: 'b', version: 1 })),
+      }),
+      422,
+      42201,
+    ],
+    ['PUT', '/mode', '{"mode":"SIDEWAYS"}', 422, 42204],
+    ['PUT', '/mode', '{"mode":"READONLY"}', 422, 42205],
+    ['PUT', '/mode/return.requested', '{"mode":"IMPORT"}', 422, 42205],
+    ['GET', '/mode/return.requested', '', 404, 40409],
+    ['DELETE', '/mode/return.requested', '', 404, 40409],
+    ['DELETE', '/subjects/nothing', '', 404, 40401],
+    ['DELETE', '/subjects/return.requested/versions/9', '', 404, 40402],
+    ['DELETE', '/subjects/return.requested/versions/abc', '', 422, 42202],
+    ['DELETE', '/subjects/return.requested', '', 422, 42206],
+    ['DELETE', '/subjects/return.requested?permanent=true', '', 404, 40405],
+    ['DELETE', '/subjects/return.requested/versions/1?permanent=true', '', 404, 40407],
   ])('is answered by its codes: %s %s %s', async (method, path, payload, status, code) => {
     const response = await api.server.inject({
       method,
       url: `/schema-registry${path}`,
       headers: {
         authorization: `Bearer ${api.keys.operator}`,
-        ...(method === 'GET' ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
+        ...(payload === '' && method !== 'POST'
+          ? {}
+          : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
       },
-      ...(method === 'GET' ? {} : { payload }),
+      ...(payload === '' && method !== 'POST' ? {} : { payload }),
     });
     expect([response.statusCode, response.json().error_code, response.json().message]).toEqual([
       status,

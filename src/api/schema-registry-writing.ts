@@ -3,8 +3,10 @@ import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry } from '../contracts/registry.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { untilFirst } from './overtaken.ts';
 import { type AccessPort, type Caller, requirePermission } from './routes.ts';
 import type { ApplyProject } from './routes-definitions.ts';
+import type { RegistryDeleter } from './schema-registry-deleting.ts';
 import { registryError } from './schema-registry-errors.ts';
 import type { NumberedVersion, RegistrySubjects } from './schema-registry-subjects.ts';
 
@@ -12,6 +14,7 @@ export interface RegistryWriterDependencies {
   contractRegistry: ContractRegistry;
   access: Pick<AccessPort, 'can'>;
   apply: ApplyProject;
+  deleter: Pick<RegistryDeleter, 'bringBack'>;
 }
 
 /** Changes contracts as clients of a schema registry ask for it: as if they were applied, with the same checks and audit entries. */
@@ -26,14 +29,15 @@ export class RegistryWriter {
 
   /**
    * The version of a subject that a schema is, made now where there is none: 1.0.0 of a new contract, which its caller owns, or the next
-   * version by what changes. Whoever may not change definitions gets what is there.
+   * version by what changes. One that was deleted is there again, with its number and its id. Whoever may not change definitions gets what is there.
    *
    * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's code 42201 for what is no JSON Schema
    */
   async register(subject: string, schema: JsonObject, caller: Caller): Promise<NumberedVersion> {
     const known = await this.#subjects.versionOf(subject, schema);
-    if (known) return known;
+    if (known && known.deletion === undefined) return known;
     requirePermission(this.#dependencies.access, caller, 'definitions.write');
+    if (known) return this.#bringBack(subject, schema, caller);
     const body = await this.#next(this.#subjects.contractOf(subject), schema, caller);
     try {
       await this.#apply(body, caller);
@@ -48,13 +52,21 @@ export class RegistryWriter {
     throw new AiosError('store.conflict', { detail: `${body.name} was changed again meanwhile.` });
   }
 
+  #bringBack(subject: string, schema: JsonObject, caller: Caller): Promise<NumberedVersion> {
+    return untilFirst(async () => {
+      const version = (await this.#subjects.versionOf(subject, schema))!;
+      if (version.deletion !== undefined) await this.#dependencies.deleter.bringBack(version, caller);
+      return version;
+    });
+  }
+
   /** Holds a contract to a mode of its own from now on, or to that of all when none is given. @throws AiosError `definition.not_found` */
   async setCompatibility(
     subject: string,
     compatibility: CompatibilityMode | undefined,
     caller: Caller,
   ): Promise<void> {
-    const { compatibility: _, ...body } = (await this.#subjects.version(subject, 'latest')).version.body;
+    const { compatibility: _, ...body } = (await this.#subjects.inForce(subject)).version.body;
     await this.#apply({ ...body, ...(compatibility && { compatibility }) }, caller);
   }
 

@@ -122,6 +122,25 @@ describe('Confluent’s registry routes over contracts', () => {
     await put('BACKWARD');
   });
 
+  it('change it once for all who ask at the same time, and back to what it is without anybody', async () => {
+    const changes = async () =>
+      (
+        await database.db.query(
+          `select from audit_entries where entry like '%default-compatibility-changed%'`,
+        )
+      ).length;
+    const before = await changes();
+    const ask = (method: 'PUT' | 'DELETE', body?: JsonObject) =>
+      api.request({ method, url: '/schema-registry/config', role: 'operator', ...(body && { body }) });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask('PUT', { compatibility: 'FULL' })));
+    expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([200]));
+    expect((await changes()) - before).toBe(1);
+    expect((await ask('DELETE')).json()).toEqual({ compatibilityLevel: 'FULL' });
+    expect(await get('/config')).toEqual({ compatibilityLevel: 'BACKWARD' });
+    const stale = new DefaultCompatibility(database.db).change('FULL', 'NONE');
+    await expect(database.commit.commit([stale])).rejects.toMatchObject({ code: 'store.conflict' });
+  });
+
   it('answer with Confluent’s error codes', async () => {
     expect(await get('/subjects/nothing/versions')).toMatchObject({ error_code: 40401 });
     expect(await get('/subjects/order/versions/9')).toMatchObject({ error_code: 40402 });

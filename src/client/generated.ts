@@ -581,43 +581,61 @@ export interface Operations {
   /** Whether traffic may come; 503 with the reason when not. */
   'GET /readyz': { answer: { ready: boolean; checks: { [name: string]: string } } };
   /** Whether a schema could be the next of a subject: held to the versions that its mode names. Permission: `definitions.read`. */
-  'POST /schema-registry/compatibility/subjects/{subject}/versions': { params: { subject: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  'POST /schema-registry/compatibility/subjects/{subject}/versions': { params: { subject: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined; references?: null | Array<{ name: string; subject?: string | undefined; version?: number | undefined }> | undefined }; answer: Json };
   /** Whether a schema is compatible with a version, in the mode of the subject. Permission: `definitions.read`. */
-  'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  'POST /schema-registry/compatibility/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { verbose?: string | undefined }; body: { schema: string; schemaType?: string | undefined; references?: null | Array<{ name: string; subject?: string | undefined; version?: number | undefined }> | undefined }; answer: Json };
   /** The mode of contracts that name none. Permission: `definitions.read`. */
   'GET /schema-registry/config': { answer: Json };
   /** Change the mode of contracts that name none. Permission: `definitions.write`. */
   'PUT /schema-registry/config': { body: { compatibility: string }; answer: Json };
+  /** Hold contracts that name no mode to BACKWARD again; answers the mode that was before. Permission: `definitions.write`. */
+  'DELETE /schema-registry/config': { answer: Json };
   /** The mode of a contract: its own, else that of all. Permission: `definitions.read`. */
   'GET /schema-registry/config/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: string | undefined }; answer: Json };
   /** Hold a contract to a mode of its own. Permission: `definitions.write`. */
   'PUT /schema-registry/config/{subject}': { params: { subject: string }; body: { compatibility: string }; answer: Json };
   /** Hold a contract to the mode of all again; answers the mode that it had. Permission: `definitions.write`. */
   'DELETE /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
+  /** The contexts of subjects: there is one. Permission: `definitions.read`. */
+  'GET /schema-registry/contexts': { answer: Json };
   /** That schemas can be registered. Permission: `definitions.read`. */
   'GET /schema-registry/mode': { answer: Json };
+  /** The mode: READWRITE, and no other. Permission: `definitions.write`. */
+  'PUT /schema-registry/mode': { body: { mode: string }; answer: Json };
+  /** The mode of a subject: none has one of its own. Permission: `definitions.read`. */
+  'GET /schema-registry/mode/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: string | undefined }; answer: Json };
+  /** The mode of a subject: READWRITE, and no other. Permission: `definitions.write`. */
+  'PUT /schema-registry/mode/{subject}': { params: { subject: string }; body: { mode: string }; answer: Json };
+  /** Take the mode of a subject back: none has one of its own. Permission: `definitions.write`. */
+  'DELETE /schema-registry/mode/{subject}': { params: { subject: string }; answer: Json };
   /** A schema by its id. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/ids/{id}': { params: { id: string }; answer: Json };
   /** The schema alone, by its id. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/ids/{id}/schema': { params: { id: string }; answer: Json };
   /** The subject of an id. Permission: `definitions.read`. */
-  'GET /schema-registry/schemas/ids/{id}/subjects': { params: { id: string }; answer: Json };
+  'GET /schema-registry/schemas/ids/{id}/subjects': { params: { id: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
   /** The subject and the version of an id. Permission: `definitions.read`. */
-  'GET /schema-registry/schemas/ids/{id}/versions': { params: { id: string }; answer: Json };
+  'GET /schema-registry/schemas/ids/{id}/versions': { params: { id: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
   /** The types of schemas. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/types': { answer: Json };
   /** Subjects: the event types. Permission: `definitions.read`. */
-  'GET /schema-registry/subjects': { query?: { subjectPrefix?: string | undefined }; answer: Json };
+  'GET /schema-registry/subjects': { query?: { deleted?: string | undefined; deletedOnly?: string | undefined; subjectPrefix?: string | undefined }; answer: Json };
   /** Which version a schema is. Permission: `definitions.read`. */
-  'POST /schema-registry/subjects/{subject}': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined }; answer: Json };
+  'POST /schema-registry/subjects/{subject}': { params: { subject: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; body: { schema: string; schemaType?: string | undefined; references?: null | Array<{ name: string; subject?: string | undefined; version?: number | undefined }> | undefined }; answer: Json };
+  /** Delete all versions of a subject in the registry: softly, or for good. Contracts in force are not. Permission: `definitions.write`. */
+  'DELETE /schema-registry/subjects/{subject}': { params: { subject: string }; query?: { permanent?: string | undefined }; answer: Json };
   /** The numbers of a subject’s versions. Permission: `definitions.read`. */
-  'GET /schema-registry/subjects/{subject}/versions': { params: { subject: string }; answer: Json };
+  'GET /schema-registry/subjects/{subject}/versions': { params: { subject: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
   /** The id of a schema; one that is not there becomes a contract, or its next version, for callers who may change definitions. Permission: `definitions.read`. */
-  'POST /schema-registry/subjects/{subject}/versions': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined; references?: Array<Json> | undefined; ruleSet?: Json | undefined }; answer: Json };
+  'POST /schema-registry/subjects/{subject}/versions': { params: { subject: string }; body: { schema: string; schemaType?: string | undefined; references?: null | Array<{ name: string; subject?: string | undefined; version?: number | undefined }> | undefined; ruleSet?: Json | undefined }; answer: Json };
   /** A version of a subject, by its number or `latest`. Permission: `definitions.read`. */
-  'GET /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; answer: Json };
+  'GET /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
+  /** Delete one version in the registry: softly, or for good. The one in force is not. Permission: `definitions.write`. */
+  'DELETE /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { permanent?: string | undefined }; answer: Json };
+  /** Ids of schemas that refer to a version: none, as each is kept whole. Permission: `definitions.read`. */
+  'GET /schema-registry/subjects/{subject}/versions/{version}/referencedby': { params: { subject: string; version: string }; answer: Json };
   /** The schema alone. Permission: `definitions.read`. */
-  'GET /schema-registry/subjects/{subject}/versions/{version}/schema': { params: { subject: string; version: string }; answer: Json };
+  'GET /schema-registry/subjects/{subject}/versions/{version}/schema': { params: { subject: string; version: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
   /** Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions). Permission: `serving.infer`. */
   'POST /v1/chat/completions': { body: { model: string; [name: string]: Json | undefined }; answer: { [name: string]: Json } };
   /** Embeddings of one or many texts, as numbers or base64 (OpenAI embeddings). Permission: `serving.infer`. */

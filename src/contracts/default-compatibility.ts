@@ -1,29 +1,44 @@
+import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
-import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { type Lane, Refused, type Write, write } from '../store/group-commit.ts';
 import type { CompatibilityMode } from './compatibility.ts';
 
 /** What contracts are held to where nobody has said otherwise, as in Confluent's registry. */
-const BUILT_IN: CompatibilityMode = 'BACKWARD';
+export const BUILT_IN: CompatibilityMode = 'BACKWARD';
 
-const defaultCompatibilityLane = plannedLane<CompatibilityMode>({
+interface Change {
+  /** What was seen. */
+  readonly before: CompatibilityMode;
+  readonly wanted: CompatibilityMode;
+}
+
+/** A gate: of two who saw the same, one changes it and the other looks again, so that the record says what each changed. */
+const defaultCompatibilityLane: Lane<Change> = {
   name: 'default mode of contracts',
   order: 32,
-  plan: (items) => ({
-    statements: [
-      {
-        text: `insert into contract_settings (only_row, default_compatibility) values (true, $1)
-          on conflict (only_row) do update set default_compatibility = excluded.default_compatibility`,
-        values: [items.at(-1)!],
-      },
-    ],
-  }),
-});
+  gate: true,
+  async write(tx, items) {
+    const results: (Refused | undefined)[] = [];
+    for (const { before, wanted } of items) {
+      await tx.query(
+        'insert into contract_settings (only_row, default_compatibility) values (true, $1) on conflict do nothing',
+        [BUILT_IN],
+      );
+      const rows = await tx.query(
+        'update contract_settings set default_compatibility = $2 where default_compatibility = $1 returning 1',
+        [before, wanted],
+      );
+      results.push(rows.length > 0 ? undefined : new Refused(new AiosError('store.conflict')));
+    }
+    return results;
+  },
+};
 
 /**
  * The mode of contracts that name none, for the whole installation. Read from the database whenever a change is held to it, so that every process
  * follows a change at once; it is asked by people who change contracts, never by events.
  *
- * @example await commit.commit([defaultCompatibility.change('FULL'), auditLog.entry(…)])
+ * @example await commit.commit([defaultCompatibility.change('BACKWARD', 'FULL'), auditLog.entry(…)])
  */
 export class DefaultCompatibility {
   readonly #db: Pick<Database, 'query'>;
@@ -39,8 +54,11 @@ export class DefaultCompatibility {
     return row?.mode ?? BUILT_IN;
   }
 
-  /** The write that changes it, for contracts that are changed after its commit; versions that were accepted stay. */
-  change(mode: CompatibilityMode): Write {
-    return write(defaultCompatibilityLane, mode);
+  /**
+   * The write that changes it, for contracts that are changed after its commit; versions that were accepted stay. Its commit is refused with `store.conflict` where the mode
+   * is no longer the one that was seen.
+   */
+  change(before: CompatibilityMode, wanted: CompatibilityMode): Write {
+    return write(defaultCompatibilityLane, { before, wanted });
   }
 }

@@ -25,6 +25,13 @@ export const contractMigrations: Migration[] = [
         unique (contract, version)
       );
       comment on table contract_schema_ids is 'The number of a version in the messages of Confluent''s serializers: given once, never to another.';
+      create table contract_registry_deletions (
+        contract text not null,
+        version text not null,
+        is_permanent bool not null,
+        primary key (contract, version)
+      );
+      comment on table contract_registry_deletions is 'Versions that clients of the schema registry have deleted there: it does not list them. The contracts stay.';
       create table quarantined_events (
         id text primary key,
         arrival bigint generated always as identity,

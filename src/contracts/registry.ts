@@ -9,6 +9,7 @@ import { type CompatibilityMode, compatibilityFindings, type Finding } from './c
 import type { ContractBody } from './contract-kind.ts';
 import type { DefaultCompatibility } from './default-compatibility.ts';
 import { type Deprecation, deprecationLane } from './deprecations.ts';
+import { RegistryDeletions } from './registry-deletions.ts';
 import { SchemaIds } from './schema-ids.ts';
 
 /** A version of a contract as the registry keeps it. */
@@ -59,6 +60,8 @@ export class ContractRegistry {
   readonly defaultCompatibility: DefaultCompatibility;
   /** The numbers of versions for the serializers of Kafka. */
   readonly schemaIds: SchemaIds;
+  /** What clients of the schema registry have deleted there. */
+  readonly registryDeletions: RegistryDeletions;
 
   constructor(
     db: Database,
@@ -67,6 +70,7 @@ export class ContractRegistry {
   ) {
     this.#db = db;
     this.schemaIds = new SchemaIds(db);
+    this.registryDeletions = new RegistryDeletions(db);
     this.defaultCompatibility = defaultCompatibility;
     this.#definitions = definitions;
   }

@@ -328,6 +328,7 @@ export const LIMITS = {
     1_000,
     'windows of one quality rule that are kept, and at most judged after a pause: the newest',
   ),
+  schemaReferencesMax: limit(100, 'schemas that one schema which is registered may refer to'),
   contractQualityPauseMs: limit(5_000, 'how often windows that have ended are looked for'),
   contractQuarantineRetentionMs: limit(
     7_776_000_000,

@@ -2,7 +2,7 @@
 import json
 import sys
 
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -46,6 +46,23 @@ next_id = writer.register_schema("orders-value", Schema(second, "JSON"))
 latest = reader.get_latest_version("orders-value")
 registered = reader.lookup_schema("orders-value", Schema(first, "JSON"))
 id_of_first = int.from_bytes(sent[1:5], "big")
+
+# A schema that refers to another one, and the serializer that reads both.
+writer.register_schema("money-value", Schema(json.dumps({"type": "number", "minimum": 0}), "JSON"))
+priced = Schema(json.dumps({"title": "Price", "type": "object", "properties": {"price": {"$ref": "money.json"}}}), "JSON",
+                [SchemaReference("money.json", "money-value", 1)])
+price_context = SerializationContext("prices", MessageField.VALUE)
+price = JSONSerializer(priced, writer)({"price": 2.5}, price_context)
+price_read = JSONDeserializer(None, schema_registry_client=client(reading))(price, price_context)
+
+# Deleted softly it is still read by its id; then it is gone, and registering brings it back.
+draft = Schema(schema({"draft": {"type": "string"}}), "JSON")
+draft_id = writer.register_schema("drafts-value", draft)
+deleted = [writer.delete_subject("drafts-value"), client(reading).get_schema(draft_id).schema_type,
+           "drafts" in reader.get_subjects(), "drafts" in reader.get_subjects(deleted=True),
+           refused(lambda: reader.get_versions("drafts-value"))]
+deleted += [writer.delete_subject("drafts-value", permanent=True), refused(lambda: client(reading).get_schema(draft_id)),
+            client(writing).register_schema("drafts-value", draft) == draft_id]
 print(json.dumps({
     "read": read,
     "sameId": sent[:5] == again[:5],
@@ -62,6 +79,9 @@ print(json.dumps({
     "forbidden": refused(lambda: reader.register_schema("others-value", Schema(first, "JSON"))),
     "avro": refused(lambda: writer.register_schema("others-value", Schema('"string"', "AVRO"))),
     "unknownVersion": refused(lambda: reader.get_version("orders-value", 9)),
+    "price": price_read,
+    "deleted": deleted,
+    "oldVersion": [writer.delete_version("orders-value", 1), reader.get_versions("orders-value")],
     "config": [
         writer.get_compatibility("orders-value"),
         writer.set_compatibility("orders-value", "NONE")["compatibility"],

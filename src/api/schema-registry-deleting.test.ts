@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+
+const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object', properties });
+const number = objectOf({ total: { type: 'number' } });
+const nullable = objectOf({ total: { type: ['number', 'null'] } });
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+describe('Confluent’s registry routes', () => {
+  let database: TestDatabase;
+  let api: ApiUnderTest;
+  beforeAll(async () => {
+    database = await createTestDatabase(API_MIGRATIONS);
+    api = await openApiUnderTest(database);
+  });
+  afterAll(async () => {
+    await api.close();
+    await database.close();
+  });
+  const ask = async (method: Method, path: string, body?: Json, role: 'viewer' | 'operator' = 'operator') => {
+    const url = `/schema-registry${path}`;
+    const response = await api.request({ method, url, role, ...(body === undefined ? {} : { body }) });
+    return [response.statusCode, response.json()];
+  };
+  const bodyOf = (schema: JsonObject, references: JsonObject[] = []) => ({
+    ...{ schemaType: 'JSON', schema: JSON.stringify(schema), references },
+  });
+  const register = async (subject: string, schema: JsonObject, references?: JsonObject[]) =>
+    (await ask('POST', `/subjects/${subject}/versions`, bodyOf(schema, references)))[1];
+  const refused = async (method: Method, path: string) => {
+    const [status, { error_code }] = await ask(method, path);
+    return [status, error_code];
+  };
+  const send = async (id: string, type: string, data: JsonObject, more: JsonObject = {}) => {
+    const response = await api.request({
+      ...{ method: 'POST', url: '/api/v1/events', role: 'admin' },
+      headers: { 'content-type': 'application/cloudevents+json' },
+      body: { specversion: '1.0', id, source: 'urn:test', type, data, ...more },
+    });
+    return response.json();
+  };
+
+  it('delete versions softly, then for good; their numbers and ids are of no other', async () => {
+    const first = await register('gone', number);
+    const second = await register('gone', nullable);
+    expect(await ask('DELETE', '/subjects/gone/versions/1')).toEqual([200, 1]);
+    expect(await refused('DELETE', '/subjects/gone/versions/1')).toEqual([404, 40406]);
+    expect(await refused('GET', '/subjects/gone/versions/1')).toEqual([404, 40402]);
+    expect(await ask('GET', '/subjects/gone/versions')).toEqual([200, [2]]);
+    expect(await ask('GET', '/subjects/gone/versions?deleted=true')).toEqual([200, [1, 2]]);
+    expect(await ask('GET', '/subjects/gone/versions?deletedOnly=true')).toEqual([200, [1]]);
+    expect((await ask('GET', '/subjects/gone/versions/1?deleted=true'))[1]).toMatchObject({ id: first.id });
+    expect(await ask('GET', `/schemas/ids/${first.id}/schema`)).toEqual([200, number]);
+    expect(await ask('GET', `/schemas/ids/${first.id}/versions`)).toEqual([200, []]);
+    expect(await ask('GET', `/schemas/ids/${first.id}/versions?deleted=true`)).toEqual([
+      200,
+      [{ subject: 'gone', version: 1 }],
+    ]);
+    expect((await ask('POST', '/subjects/gone', bodyOf(number)))[1]).toMatchObject({ error_code: 40403 });
+    expect((await ask('POST', '/subjects/gone?deleted=true', bodyOf(number)))[1]).toMatchObject({
+      version: 1,
+    });
+    expect(await refused('DELETE', '/subjects/gone/versions/2?permanent=true')).toEqual([404, 40407]);
+    expect(await ask('DELETE', '/subjects/gone/versions/1?permanent=true')).toEqual([200, 1]);
+    expect(await refused('GET', '/subjects/gone/versions/1?deleted=true')).toEqual([404, 40402]);
+    expect(await refused('GET', `/schemas/ids/${first.id}`)).toEqual([404, 40403]);
+    expect(await ask('DELETE', '/subjects/gone/versions/latest')).toEqual([200, 2]);
+    expect(await refused('GET', '/subjects/gone/versions')).toEqual([404, 40401]);
+    expect((await ask('GET', '/subjects'))[1]).not.toContain('gone');
+    expect((await ask('GET', '/subjects?deleted=true'))[1]).toContain('gone');
+    expect((await ask('GET', '/subjects?deletedOnly=true'))[1]).toEqual(['gone']);
+    // Registered again it is what it was.
+    expect(await register('gone', nullable)).toMatchObject({ id: second.id, version: 2 });
+    expect(await ask('GET', '/subjects/gone/versions')).toEqual([200, [2]]);
+    expect(await register('gone', number)).toMatchObject({ id: first.id, version: 1 });
+    expect((await ask('GET', '/subjects'))[1]).toContain('gone');
+  });
+
+  it('delete a subject that is not in use, once for all who ask, on record', async () => {
+    await register('whole', number);
+    await register('whole', nullable);
+    expect((await ask('DELETE', '/subjects/whole', undefined, 'viewer'))[0]).toBe(403);
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () => ask('DELETE', '/subjects/whole-value')),
+    );
+    expect(answers.filter(([status]) => status === 200)).toEqual([[200, [1, 2]]]);
+    expect(answers.filter(([, { error_code }]) => error_code === 40404)).toHaveLength(3);
+    expect(await refused('DELETE', '/config/whole')).toEqual([404, 40401]);
+    expect(await refused('GET', '/config/whole')).toEqual([404, 40401]);
+    expect(await ask('DELETE', '/subjects/whole?permanent=true')).toEqual([200, [1, 2]]);
+    expect(await refused('DELETE', '/subjects/whole?permanent=true')).toEqual([404, 40401]);
+    const entries = await database.db.query(
+      `select from audit_entries where entry like '%deleted-in-registry%' and entry like '%contract:whole"%'`,
+    );
+    expect(entries).toHaveLength(2);
+  });
+
+  it('keep the version that is in force for what names it and for the events of the log, which stay valid', async () => {
+    await register('kept', number);
+    expect(await send('k1', 'kept', { total: 1 })).toMatchObject({ accepted: 1 });
+    await register('kept', nullable);
+    const [status, { error_code, message }] = await ask('DELETE', '/subjects/kept');
+    expect([status, error_code]).toEqual([422, 42206]);
+    expect(message).toMatch(/1\.1\.0 .* events in the log/);
+    expect(await refused('DELETE', '/subjects/kept/versions/latest')).toEqual([422, 42206]);
+    expect((await ask('DELETE', '/subjects/return.requested'))[1].message).toMatch(/workflow/);
+    expect(await ask('DELETE', '/subjects/kept/versions/1')).toEqual([200, 1]);
+    expect(await ask('DELETE', '/subjects/kept/versions/1?permanent=true')).toEqual([200, 1]);
+    // Producers that still name the old version, and readers of what it wrote, see no difference.
+    const named = await send('k2', 'kept', { total: 2 }, { dataversion: '1.0.0' });
+    expect(named).toMatchObject({ accepted: 1 });
+    const listed = await api.request({ url: '/api/v1/events?type=kept', role: 'admin' });
+    expect(listed.json().items).toHaveLength(2);
+  });
+
+  it('keep a schema whole with what it refers to, which answers for it afterwards', async () => {
+    const money = {
+      $id: 'https://shop/money.json',
+      type: 'object',
+      properties: { in: { $ref: '#/$defs/unit' } },
+    };
+    await register('money', { ...money, $defs: { unit: { enum: ['EUR', 'USD'] } } });
+    const invoice = objectOf({ total: { $ref: 'money.json' }, unit: { $ref: 'money.json#/$defs/unit' } });
+    const references = [{ name: 'money.json', subject: 'money', version: 1 }];
+    const sent = bodyOf(invoice, references);
+    const { id, schema } = await register('invoice', invoice, references);
+    expect(JSON.parse(schema)).toMatchObject({
+      properties: { total: { $ref: '#/$defs/money.json' }, unit: { $ref: '#/$defs/money.json/$defs/unit' } },
+      $defs: { 'money.json': { properties: { in: { $ref: '#/$defs/money.json/$defs/unit' } } } },
+    });
+    expect((await ask('POST', '/subjects/invoice', sent))[1]).toMatchObject({ id, version: 1 });
+    expect((await register('invoice', invoice, references)).id).toBe(id);
+    expect(await ask('POST', '/compatibility/subjects/invoice/versions/latest', sent)).toEqual([
+      200,
+      { is_compatible: true },
+    ]);
+    expect(await ask('GET', '/subjects/money/versions/1/referencedby')).toEqual([200, []]);
+    expect(await ask('DELETE', '/subjects/money')).toEqual([200, [1]]);
+    expect(await send('i1', 'invoice', { total: { in: 'EUR' }, unit: 'USD' })).toMatchObject({
+      accepted: 1,
+    });
+    for (const data of [{ total: { in: 'GBP' } }, { unit: 'GBP' }])
+      expect(JSON.stringify(await send('i2', 'invoice', data))).toMatch(/data_invalid/);
+    const gone = await ask('POST', '/subjects/other/versions', sent);
+    expect(gone).toMatchObject([422, { error_code: 42201, message: expect.stringMatching(/"money".*1/) }]);
+  });
+
+  it('have one mode and one context', async () => {
+    expect(await ask('PUT', '/mode', { mode: 'READWRITE' })).toEqual([200, { mode: 'READWRITE' }]);
+    expect(await ask('GET', '/mode/gone?defaultToGlobal=true')).toEqual([200, { mode: 'READWRITE' }]);
+    expect(await ask('GET', '/contexts')).toEqual([200, ['.']]);
+  });
+});
