@@ -61,13 +61,14 @@ describe('MQTT 3.1.1', () => {
     expect(await read(90, true)).toEqual(ids);
   });
 
-  it('carries events in structured mode', async () => {
+  it.each([1, 2])('carries events in structured mode, QoS %i', async (qos) => {
     const topic = `t${topics++}`;
     const received = new Promise<CloudEvent>((done) =>
-      client.on('message', (_topic, payload) => done(JSON.parse(payload.toString()) as CloudEvent)),
+      client.once('message', (_topic, payload) => done(JSON.parse(payload.toString()) as CloudEvent)),
     );
     await client.subscribeAsync(topic);
-    const sink = openSink(mqttProtocol, { broker: address, topic, version: '3.1.1' });
+    const settings = { broker: address, topic, version: '3.1.1', qos };
+    const sink = openSink(mqttProtocol, settings, { name: topic });
     await sink.deliver([{ partition: 0, offset: 0, timeMs: 0, recordedAtMs: 0, event: event('one') }]);
     await sink.close?.();
     expect(await received).toEqual(event('one'));

@@ -71,7 +71,8 @@ export const mqttProtocol: BridgeProtocol = {
           minLength: 1,
         },
         qos: {
-          description: '1 when left out; with 2 the broker takes no message twice that is sent again.',
+          description:
+            '1 when left out: after a crash a few events may come again. With 2 each goes out once.',
           enum: [1, 2],
         },
         placeInBroker: {

@@ -2,6 +2,21 @@ import { randomUUID } from 'node:crypto';
 import type { MqttClient } from 'mqtt';
 import { isObject, type Json } from '../../../../kernel/json.ts';
 
+/** Offsets of the log with the packet ids that their messages have. */
+export type PacketIds = readonly (readonly [offset: number, packetId: number])[];
+
+/** What a message of QoS 2 is in, beside the place: its packets may be in the session whatever became of us. */
+export interface InSession {
+  /** The broker may have them, and has passed none on. */
+  readonly sending?: PacketIds;
+  /** The broker has them, may have passed them on, and is to pass on the others. The place is behind them. */
+  readonly releasing?: PacketIds;
+}
+
+interface Place extends InSession {
+  readonly offset: number;
+}
+
 /**
  * How far each partition of the log was sent, as the broker has it: a retained message at `aios-<group>/<partition>`. A broker takes what comes over a connection in
  * order, so that a place is there only with all that was sent before it.
@@ -11,8 +26,9 @@ import { isObject, type Json } from '../../../../kernel/json.ts';
 export class PlacesOfSink {
   readonly #topic: string;
   readonly #space: string;
-  readonly #last = new Map<number, number>();
+  readonly #last = new Map<number, Place>();
   readonly #untold = new Map<number, number>();
+  readonly #reads = new Map<string, () => void>();
 
   /** @param space of the log whose offsets these are; what another one left counts for nothing */
   constructor(group: string, space: string) {
@@ -22,24 +38,31 @@ export class PlacesOfSink {
 
   /** The last offset that the broker has; -1 where it has none. */
   of(partition: number): number {
-    return this.#last.get(partition) ?? -1;
+    return this.#last.get(partition)?.offset ?? -1;
+  }
+
+  inSession(partition: number): InSession {
+    return this.#last.get(partition) ?? {};
   }
 
   /** Reads what is there, and from then on what other processes tell. */
   async open(client: MqttClient): Promise<void> {
-    const marker = randomUUID();
-    const read = new Promise<void>((done) => {
-      client.on('message', (topic, payload) => {
-        const name = topic.slice(this.#topic.length + 1);
-        if (name === 'read') {
-          if (payload.toString() === marker) done();
-        } else this.#take(Number(name), payload);
-      });
+    client.on('message', (topic, payload) => {
+      const name = topic.slice(this.#topic.length + 1);
+      if (name === 'read') this.#reads.get(payload.toString())?.();
+      else this.#take(Number(name), payload);
     });
     await client.subscribeAsync(`${this.#topic}/+`, { qos: 1 });
-    // What is retained was on its way before it.
+    await this.read(client);
+  }
+
+  /** Resolves when all is known that was told before: it was on its way before what comes back now. */
+  async read(client: MqttClient): Promise<void> {
+    const marker = randomUUID();
+    const read = new Promise<void>((done) => this.#reads.set(marker, done));
     await client.publishAsync(`${this.#topic}/read`, marker, { qos: 1 });
     await read;
+    this.#reads.delete(marker);
   }
 
   /** Told after all that is sent in this moment, so that many events cost one message. */
@@ -48,31 +71,32 @@ export class PlacesOfSink {
     this.#untold.set(partition, offset);
   }
 
-  /** Resolves when the broker has what it was told of these partitions. */
-  async tell(client: MqttClient, partitions: Iterable<number>): Promise<void> {
-    for (const partition of partitions)
-      await client.publishAsync(...this.#message(partition, this.of(partition)), { qos: 1, retain: true });
-  }
-
   /** The broker has said that it has it. */
   taken(partition: number, offset: number): void {
-    if (offset > this.of(partition)) this.#last.set(partition, offset);
+    if (offset > this.of(partition)) this.#last.set(partition, { offset });
+  }
+
+  /** Sets a place back: the broker has lost what was said to be in its session. */
+  back(partition: number, offset: number): void {
+    this.#last.set(partition, { offset });
   }
 
   #tell(client: MqttClient): void {
     for (const [partition, offset] of this.#untold)
-      client.publish(...this.#message(partition, offset), { qos: 0, retain: true }, () => {}); // the end of the connection is told
+      client.publish(...this.message(partition, { offset }), { qos: 0, retain: true }, () => {}); // the end of the connection is told
     this.#untold.clear();
   }
 
-  #message(partition: number, offset: number): [topic: string, payload: string] {
-    return [`${this.#topic}/${partition}`, JSON.stringify({ space: this.#space, offset })];
+  message(partition: number, place: Place): [topic: string, payload: string] {
+    return [`${this.#topic}/${partition}`, JSON.stringify({ space: this.#space, ...place })];
   }
 
   #take(partition: number, payload: Buffer): void {
     const place = parsed(payload);
-    if (isObject(place) && place.space === this.#space && typeof place.offset === 'number')
-      this.taken(partition, place.offset);
+    if (!isObject(place) || place.space !== this.#space || typeof place.offset !== 'number') return;
+    const { offset, sending, releasing } = place as unknown as Place;
+    if (offset >= this.of(partition))
+      this.#last.set(partition, { offset, ...(sending && { sending }), ...(releasing && { releasing }) });
   }
 }
 

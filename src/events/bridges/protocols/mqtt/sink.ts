@@ -6,6 +6,7 @@ import { compileExpression } from '../../../../kernel/expressions.ts';
 import type { Delivered, EventSink } from '../../port/event-source.ts';
 import type { OutgoingMessage, SinkContext } from '../../port/protocol.ts';
 import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
+import { ExactSession, type OutgoingPacket } from './exact-session.ts';
 import { PlacesOfSink } from './places.ts';
 
 export interface MqttSinkSettings extends MqttServer {
@@ -69,7 +70,8 @@ const MESSAGE_REFUSED = new Set([0x90, 0x95, 0x99]);
 
 /**
  * Publishes events in order, each safe when the broker has it, and behind them the place in the log that they lead to (`PlacesOfSink`): who comes after a crash
- * goes on behind the place. MQTT has no transactions: what was written in the moment of the crash, and no place behind it, is sent again under the same ids.
+ * goes on behind the place. MQTT has no transactions: what was written in the moment of the crash, and no place behind it, is sent again under the same ids, with QoS 1. With QoS 2 each is
+ * passed on once (`ExactSession`).
  *
  * @throws AiosError `bridges.unreachable`, `bridges.refused`
  */
@@ -99,6 +101,8 @@ class Publisher {
   readonly #topicOf: (event: LoggedEvent['event']) => unknown;
   readonly #places: PlacesOfSink;
   #opened: Promise<Opened> | undefined;
+  /** With QoS 2, by partition. */
+  readonly #sessions = new Map<number, Promise<ExactSession>>();
 
   constructor(context: SinkContext, settings: MqttSinkSettings) {
     const { topic, topicOf } = settings;
@@ -110,13 +114,19 @@ class Publisher {
   }
 
   async close(): Promise<void> {
-    const opened = this.#opened;
+    const all = [this.#opened, ...this.#sessions.values()];
     this.#opened = undefined;
-    await opened?.then(({ client }) => endMqtt(client)).catch(() => {});
+    this.#sessions.clear();
+    await Promise.all(all.map((one) => one?.then(({ client }) => endMqtt(client)).catch(() => {})));
   }
 
   async publishUnsent(events: readonly LoggedEvent[], isStrict: boolean): Promise<Delivered> {
     const { client } = await this.#connection();
+    // Who takes a session over knows the place only then.
+    if (this.#isExact)
+      await Promise.all(
+        [...new Set(events.map(({ partition }) => partition))].map((one) => this.#session(one)),
+      );
     const outcome = new Outcome(isStrict);
     const unsent: LoggedEvent[] = [];
     for (const event of events) {
@@ -144,7 +154,11 @@ class Publisher {
     const lost = new Promise<never>((_, fail) => {
       opened.lose = fail;
     });
-    return Promise.race([this.#publishAll(opened.client, events, manner), lost]);
+    const publishing =
+      manner.isPlaced && this.#isExact
+        ? this.#publishExactly(opened.client, events, manner.isStrict)
+        : this.#publishAll(opened.client, events, manner);
+    return Promise.race([publishing, lost]);
   }
 
   async #connection(): Promise<Opened> {
@@ -152,6 +166,16 @@ class Publisher {
     const opened = await this.#opened;
     if (opened.end) throw opened.end.error;
     return opened;
+  }
+
+  async #session(partition: number): Promise<ExactSession> {
+    const known = await this.#sessions.get(partition);
+    if (known && !known.isOver) return known;
+    const { client: reader } = await this.#connection();
+    const [settings, context, places] = [this.#settings, this.#context, this.#places];
+    const opening = ExactSession.open({ settings, context, partition, places, reader });
+    this.#sessions.set(partition, opening);
+    return opening;
   }
 
   async #open(): Promise<Opened> {
@@ -182,15 +206,14 @@ class Publisher {
     { isPlaced, isStrict }: Manner,
   ): Promise<Delivered> {
     const outcome = new Outcome(isStrict);
-    const { qos = 1 } = this.#settings;
     const tells = isPlaced && this.#keepsPlace;
-    const window = isStrict ? 1 : Math.min(WINDOW_MAX, client.serverProperties?.receiveMaximum ?? WINDOW_MAX);
+    const window = isStrict ? 1 : windowOf(client);
     const answers: (Promise<void> | undefined)[] = [];
     for (const [index, event] of events.entries()) {
       while (answers.length < events.length && answers.length - index < window) {
         const next = events[answers.length]!;
         const answer = outcome.isStopped(next) ? undefined : this.#send(client, next);
-        if (tells && qos === 1 && !isStrict) this.#places.sent(client, next.partition, next.offset);
+        if (tells && !isStrict) this.#places.sent(client, next.partition, next.offset);
         answer?.catch(() => {}); // told in its turn
         answers.push(answer);
       }
@@ -207,11 +230,44 @@ class Publisher {
         if (isStrict) continue; // the place stays before it
       }
       if (isPlaced) this.#places.taken(event.partition, event.offset);
-      if (tells && qos === 1 && isStrict) this.#places.sent(client, event.partition, event.offset);
+      if (tells && isStrict) this.#places.sent(client, event.partition, event.offset);
     }
-    // With QoS 2 the broker passes a message on with the last packets of four: a place that is behind the first of them says too much.
-    if (tells && qos === 2)
-      await this.#places.tell(client, new Set(events.map(({ partition }) => partition)));
+    return outcome;
+  }
+
+  async #publishExactly(
+    client: MqttClient,
+    events: readonly LoggedEvent[],
+    isStrict: boolean,
+  ): Promise<Delivered> {
+    const outcome = new Outcome(isStrict);
+    const publishRun = async (partition: number, run: readonly LoggedEvent[]) => {
+      const packets: OutgoingPacket[] = [];
+      for (const logged of run)
+        try {
+          if (!outcome.isStopped(logged)) packets.push(this.#packetOf(logged, client));
+        } catch (error) {
+          const problem = refusal(error);
+          if (!problem) throw error;
+          outcome.refuse(logged, problem);
+        }
+      const session = await this.#session(partition);
+      for (const { logged, reasonCode } of await session.write(packets, windowOf(client), isStrict)) {
+        const problem = refusal({
+          code: reasonCode,
+          message: `The broker refuses it (reason code ${reasonCode}).`,
+        });
+        if (!problem) throw Object.assign(new Error('The broker refuses a message'), { code: reasonCode });
+        outcome.refuse(logged, problem);
+      }
+      const stopped = outcome.refused.find(({ event }) => isStrict && event.partition === partition)?.event;
+      if (stopped) outcome.undone.push(...run.filter(({ offset }) => offset > stopped.offset));
+    };
+    await Promise.all(
+      [...Map.groupBy(events, ({ partition }) => partition)].map(([partition, run]) =>
+        publishRun(partition, run),
+      ),
+    );
     return outcome;
   }
 
@@ -247,7 +303,7 @@ class Publisher {
     }
   }
 
-  async #send(client: MqttClient, logged: LoggedEvent): Promise<void> {
+  #packetOf(logged: LoggedEvent, client: MqttClient): OutgoingPacket {
     const { qos = 1, retain = false } = this.#settings;
     const { topic, value, headers, contentType } = this.#messageOf(logged, client);
     // With hyphens, so that they are no attributes of the event.
@@ -255,7 +311,17 @@ class Publisher {
     const properties = isVersion5(this.#settings)
       ? { properties: { userProperties: { ...headers, ...place }, ...(contentType ? { contentType } : {}) } }
       : {};
-    await client.publishAsync(topic, value, { qos, retain, ...properties });
+    return { logged, topic, value, options: { qos, retain, ...properties } };
+  }
+
+  async #send(client: MqttClient, logged: LoggedEvent): Promise<void> {
+    const { topic, value, options } = this.#packetOf(logged, client);
+    await client.publishAsync(topic, value, options);
+  }
+
+  /** Whether nothing is passed on twice. */
+  get #isExact(): boolean {
+    return this.#settings.qos === 2 && this.#keepsPlace;
   }
 
   get #keepsPlace(): boolean {
@@ -267,6 +333,11 @@ class Publisher {
     const detail = `${this.#settings.broker}: nothing of what is sent to aios-${this.#context.group}/# comes back: let the bridge write and read there, or set placeInBroker: false.`;
     throw new AiosError('bridges.refused', { detail });
   }
+}
+
+/** Messages on their way at once. */
+function windowOf({ serverProperties }: MqttClient): number {
+  return Math.min(WINDOW_MAX, serverProperties?.receiveMaximum ?? WINDOW_MAX);
 }
 
 function refusedFor(detail: string, cause?: unknown): AiosError {

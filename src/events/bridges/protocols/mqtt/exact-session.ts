@@ -1,0 +1,255 @@
+import type { IClientPublishOptions, MqttClient, Packet } from 'mqtt';
+import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
+import type { SinkContext } from '../../port/protocol.ts';
+import { connectMqtt, isVersion5, type MqttServer } from './connection.ts';
+import type { PacketIds, PlacesOfSink } from './places.ts';
+
+/** An event as it is published. */
+export interface OutgoingPacket {
+  readonly logged: LoggedEvent;
+  readonly topic: string;
+  readonly value: Buffer;
+  readonly options: IClientPublishOptions;
+}
+
+export interface RefusedPacket {
+  readonly logged: LoggedEvent;
+  readonly reasonCode: number;
+}
+
+interface Parts {
+  readonly settings: MqttServer;
+  readonly context: SinkContext;
+  readonly partition: number;
+  readonly places: PlacesOfSink;
+  /** The connection over which places are read. */
+  readonly reader: MqttClient;
+}
+
+type Answer = { readonly cmd: string; readonly messageId?: number; readonly reasonCode?: number };
+
+/** A session whose process is gone is kept for so long. */
+const SESSION_EXPIRY_SECONDS = 7 * 24 * 60 * 60;
+const FAILED = 0x80;
+const PACKET_ID_MAX = 65_535;
+
+/** The library asks for an id in the order of what is published. */
+class GivenIds {
+  readonly #given: number[] = [];
+  #last = 0;
+
+  give(id: number): void {
+    this.#given.push(id);
+  }
+
+  allocate(): number {
+    this.#last = this.#given.shift() ?? 0;
+    return this.#last;
+  }
+
+  getLastAllocated(): number {
+    return this.#last;
+  }
+
+  register(): boolean {
+    return true;
+  }
+
+  deallocate(): void {}
+
+  clear(): void {}
+}
+
+/**
+ * Messages of one partition with QoS 2, each passed on once whatever dies here. They go out in a session that the broker keeps, in two steps: it gets a batch, of which it passes none on
+ * (PUBLISH, PUBREC); then it is told the place behind the batch, and to pass it on (PUBREL, PUBCOMP). Before the first step it is told the packet ids. So who takes over
+ * the session, which ends the connection of the one before, knows from the place what may be in it: what was to be passed on is, and what was not goes out again under the same packet ids, by which the broker knows
+ * it.
+ *
+ * It depends on a broker that keeps its sessions. One that has lost this session gets again what was being passed on.
+ */
+export class ExactSession {
+  readonly #parts: Parts;
+  readonly #client: MqttClient;
+  readonly #ids: GivenIds;
+  readonly #lost: Promise<never>;
+  /** What the broker may have from before, by offset. */
+  readonly #hanging = new Map<number, number>();
+  readonly #waiting = new Map<string, (answer: Answer) => void>();
+  #lastId = 0;
+  #isNudging = false;
+  isOver = false;
+
+  private constructor(parts: Parts, client: MqttClient, ids: GivenIds, ended: Promise<unknown>) {
+    this.#parts = parts;
+    this.#client = client;
+    this.#ids = ids;
+    this.#lost = ended.then((error) => {
+      this.isOver = true;
+      throw error;
+    });
+    this.#lost.catch(() => {}); // told to who waits
+    client.on('packetreceive', (packet: Packet) => this.#answered(packet as Answer));
+  }
+
+  /** @throws what `connectMqtt` does */
+  static async open(parts: Parts): Promise<ExactSession> {
+    const { settings, context, partition, places, reader } = parts;
+    const ids = new GivenIds();
+    const { client, connack, ended } = await connectMqtt(
+      settings,
+      context,
+      {
+        clientId: `aios-${context.group}-${context.space}-${partition}`,
+        clean: false,
+        messageIdProvider: ids,
+        ...(isVersion5(settings) ? { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } } : {}),
+      },
+      keepReleases,
+    );
+    const session = new ExactSession(parts, client, ids, ended);
+    // From here on nobody else moves the place: their connection has ended, and what they told came before.
+    await session.#unlessLost(places.read(reader));
+    await session.#takeOver(connack.sessionPresent);
+    return session;
+  }
+
+  get client(): MqttClient {
+    return this.#client;
+  }
+
+  /** @returns those that the broker refuses, with its reason; what comes behind one of them goes out with the next call where the place has to stay before it */
+  async write(
+    packets: readonly OutgoingPacket[],
+    window: number,
+    isStrict: boolean,
+  ): Promise<RefusedPacket[]> {
+    const refused: RefusedPacket[] = [];
+    const size = isStrict ? 1 : Math.max(1, window - 1); // the place is a message, too
+    for (let from = 0; from < packets.length; from += size) {
+      refused.push(...(await this.#unlessLost(this.#batch(packets.slice(from, from + size), isStrict))));
+      if (isStrict && refused.length > 0) break;
+    }
+    return refused;
+  }
+
+  async #batch(packets: readonly OutgoingPacket[], isStrict: boolean): Promise<RefusedPacket[]> {
+    const { partition, places } = this.#parts;
+    const before = places.of(partition);
+    const last = packets.at(-1)!.logged.offset;
+    for (const { logged } of packets)
+      if (!this.#hanging.has(logged.offset)) this.#hanging.set(logged.offset, this.#freeId());
+    this.#tell({ offset: before, sending: [...this.#hanging] });
+    const answers = await Promise.all(packets.map((packet) => this.#publish(packet)));
+    const refused = answers.flatMap(({ reasonCode = 0 }, at) =>
+      reasonCode < FAILED ? [] : [{ logged: packets[at]!.logged, reasonCode }],
+    );
+    for (const { logged } of refused) this.#hanging.delete(logged.offset);
+    const offset = isStrict && refused.length > 0 ? before : last;
+    // Also what an earlier definition had selected, and this one has not.
+    const releasing = [...this.#hanging].filter(([one]) => one <= last);
+    await this.#tellSafely({ offset, releasing });
+    await this.#release(releasing);
+    for (const [one] of releasing) this.#hanging.delete(one);
+    places.taken(partition, offset);
+    return refused;
+  }
+
+  async #takeOver(isKept: boolean): Promise<void> {
+    const { partition, places } = this.#parts;
+    const { sending = [], releasing = [] } = places.inSession(partition);
+    if (isKept) {
+      for (const [offset, id] of sending) this.#hanging.set(offset, id);
+      await this.#unlessLost(this.#release(releasing));
+    } else if (releasing.length > 0)
+      places.back(partition, Math.min(...releasing.map(([offset]) => offset)) - 1);
+  }
+
+  async #publish({ logged: { offset }, topic, value, options }: OutgoingPacket): Promise<Answer> {
+    const id = this.#hanging.get(offset)!;
+    const answer = this.#answer('pubrec', id);
+    this.#ids.give(id);
+    this.#client.publish(topic, value, { ...options, qos: 2 }, () => {}); // its answers are waited for one by one
+    return answer;
+  }
+
+  /** Those that it does not know the broker has passed on already. */
+  async #release(packetIds: PacketIds): Promise<void> {
+    await Promise.all(
+      packetIds.map(([, messageId]) => {
+        const answer = this.#answer('pubcomp', messageId);
+        releaseOf(this.#client)({ cmd: 'pubrel', messageId });
+        return answer;
+      }),
+    );
+  }
+
+  /** In front of what is sent after it: a broker takes what comes over a connection in order. */
+  #tell(place: Parameters<PlacesOfSink['message']>[1]): void {
+    const { partition, places } = this.#parts;
+    this.#client.publish(...places.message(partition, place), { qos: 0, retain: true }, () => {});
+  }
+
+  async #tellSafely(place: Parameters<PlacesOfSink['message']>[1]): Promise<void> {
+    const { partition, places } = this.#parts;
+    this.#ids.give(this.#freeId());
+    await this.#client.publishAsync(...places.message(partition, place), { qos: 1, retain: true });
+  }
+
+  #freeId(): number {
+    const used = new Set(this.#hanging.values());
+    do this.#lastId = (this.#lastId % PACKET_ID_MAX) + 1;
+    while (used.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #answer(cmd: 'pubrec' | 'pubcomp', id: number): Promise<Answer> {
+    return new Promise((done) => this.#waiting.set(`${cmd} ${id}`, done));
+  }
+
+  #answered(packet: Answer): void {
+    const key = `${packet.cmd} ${packet.messageId}`;
+    this.#waiting.get(key)?.(packet);
+    if (!this.#waiting.delete(key) || this.#waiting.size === 0 || this.#isNudging) return;
+    this.#isNudging = true;
+    setImmediate(() => {
+      this.#isNudging = false;
+      if (this.#waiting.size > 0 && !this.isOver) this.#nudge();
+    });
+  }
+
+  /**
+   * A broker that leaves its answers to Nagle's algorithm, as mosquitto does, holds those of a batch back until our kernel acknowledges the ones before, 40 ms later, or with
+   * whatever we send: a message for nobody, to which there is no answer. It is twenty times as fast by it.
+   */
+  #nudge(): void {
+    const { partition, places } = this.#parts;
+    const [topic] = places.message(partition, { offset: 0 });
+    this.#client.publish(`${topic}/ack`, '', { qos: 0 }, () => {});
+  }
+
+  #unlessLost<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([work, this.#lost]);
+  }
+}
+
+/** The way of every packet that a client sends; the library has no other place to say when a message is to be passed on. */
+interface Sending {
+  _sendPacket(packet: Packet, ...more: unknown[]): void;
+}
+
+const releases = new WeakMap<MqttClient, (packet: Packet) => void>();
+
+/** Keeps the library from releasing a message as soon as the broker has it. */
+function keepReleases(client: MqttClient): void {
+  const sending = client as unknown as Sending;
+  const send = sending._sendPacket.bind(client);
+  releases.set(client, (packet) => send(packet, undefined, undefined, true));
+  sending._sendPacket = (packet, ...more) => {
+    if (packet.cmd !== 'pubrel') send(packet, ...more);
+  };
+}
+
+function releaseOf(client: MqttClient): (packet: Packet) => void {
+  return releases.get(client)!;
+}
