@@ -2,6 +2,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '
 import { Page } from './display/page.tsx';
 import { ProblemView } from './display/states.tsx';
 import { Frame } from './shell/frame.tsx';
+import { isMissingPart, MissingPart } from './shell/missing-part.tsx';
 import { NotFoundPage } from './shell/not-found-page.tsx';
 
 /** The filters of a page live in its address: a link shows what its sender saw. */
@@ -153,11 +154,14 @@ export const router = createRouter({
   routeTree: root.addChildren(routes),
   defaultPreload: 'intent',
   scrollRestoration: true,
-  defaultErrorComponent: ({ error, reset }) => (
-    <Page title="This page has a fault">
-      <ProblemView error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
-    </Page>
-  ),
+  defaultErrorComponent: ({ error, reset }) =>
+    isMissingPart(error) ? (
+      <MissingPart />
+    ) : (
+      <Page title="This page has a fault">
+        <ProblemView error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+      </Page>
+    ),
 });
 
 declare module '@tanstack/react-router' {

@@ -16,15 +16,28 @@ export function useLiveFeed(enabled: boolean): Connection {
   const [connection, setConnection] = useState<Connection>('connecting');
   useEffect(() => {
     if (!enabled) return;
-    const source = new EventSource('/api/v1/stream');
     const stale = new Set<string>();
-    source.onopen = () => setConnection('live');
-    source.onerror = () => setConnection('away');
-    source.addEventListener('stats', ({ data }) =>
-      queries.setQueryData(kpisQuery.queryKey, JSON.parse(data as string) as Kpis),
-    );
-    source.addEventListener('run', () => stale.add('runs'));
-    source.addEventListener('task', () => stale.add('tasks'));
+    let wasCut = false;
+    const open = () => {
+      const source = new EventSource('/api/v1/stream');
+      source.onopen = () => {
+        setConnection('live');
+        // What happened meanwhile was told to nobody.
+        if (wasCut) void queries.invalidateQueries();
+        wasCut = false;
+      };
+      source.onerror = () => {
+        setConnection('away');
+        wasCut = true;
+      };
+      source.addEventListener('stats', ({ data }) =>
+        queries.setQueryData(kpisQuery.queryKey, JSON.parse(data as string) as Kpis),
+      );
+      source.addEventListener('run', () => stale.add('runs'));
+      source.addEventListener('task', () => stale.add('tasks'));
+      return source;
+    };
+    let source = open();
     const refresh = setInterval(() => {
       if (document.hidden) return;
       for (const name of stale) void queries.invalidateQueries({ queryKey: [name] });
@@ -32,6 +45,8 @@ export function useLiveFeed(enabled: boolean): Connection {
     }, LIST_MS);
     const poll = setInterval(() => {
       if (source.readyState === EventSource.OPEN || document.hidden) return;
+      // A browser gives up a stream that a proxy answered with an error, as while the server starts.
+      if (source.readyState === EventSource.CLOSED) source = open();
       for (const name of ['kpis', 'runs', 'tasks']) void queries.invalidateQueries({ queryKey: [name] });
     }, POLL_MS);
     return () => {

@@ -1,6 +1,6 @@
 import { useComputedColorScheme } from '@mantine/core';
 import type { EChartsOption } from 'echarts';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Chart as Drawn } from './echarts.ts';
 
 /** A chart in the colours of the scheme, drawn as SVG; the library comes when a page first needs it. */
@@ -10,6 +10,7 @@ export function Chart({ option, height, label }: { option: EChartsOption; height
   const newest = useRef(option);
   newest.current = option;
   const scheme = useComputedColorScheme('light');
+  const [fault, setFault] = useState<Error>();
   useEffect(() => {
     const element = holder.current;
     if (!element) return;
@@ -20,7 +21,7 @@ export function Chart({ option, height, label }: { option: EChartsOption; height
       chart.current = draw(element, scheme === 'dark');
       chart.current.setOption({ backgroundColor: 'transparent', ...newest.current });
       observer.observe(element);
-    });
+    }, setFault);
     return () => {
       gone = true;
       observer.disconnect();
@@ -30,5 +31,6 @@ export function Chart({ option, height, label }: { option: EChartsOption; height
   }, [scheme]);
   // A series that has gone from the option goes from the chart.
   useEffect(() => chart.current?.setOption(option, { replaceMerge: ['series'] }), [option]);
+  if (fault) throw fault;
   return <div ref={holder} style={{ height, width: '100%' }} role="img" aria-label={label} />;
 }

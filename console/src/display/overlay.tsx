@@ -8,14 +8,17 @@ interface OverlayProps {
   children: ReactNode;
 }
 
+/** A dialog without `onClose` stays until what it asks for is done. */
+type DialogProps = Omit<OverlayProps, 'onClose'> & Partial<Pick<OverlayProps, 'onClose'>>;
+
 // The heading stands in the content: the kit's own is a second `header` of the document, which is one banner too many (axe).
-function Heading({ title, onClose }: Pick<OverlayProps, 'title' | 'onClose'>) {
+function Heading({ title, onClose }: Pick<DialogProps, 'title' | 'onClose'>) {
   return (
     <Group justify="space-between" wrap="nowrap" mb="md">
       <Title order={2} style={{ overflowWrap: 'anywhere' }}>
         {title}
       </Title>
-      <CloseButton onClick={onClose} aria-label="Close" />
+      {onClose && <CloseButton onClick={onClose} aria-label="Close" />}
     </Group>
   );
 }
@@ -36,9 +39,9 @@ export function SidePanel({ opened, onClose, title, children }: OverlayProps) {
 }
 
 /** A question before something is done. */
-export function Dialog({ opened, onClose, title, children }: OverlayProps) {
+export function Dialog({ opened, onClose, title, children }: DialogProps) {
   return (
-    <Modal.Root opened={opened} onClose={onClose} centered>
+    <Modal.Root opened={opened} onClose={onClose ?? stay} centered>
       <Modal.Overlay />
       <Modal.Content aria-label={title}>
         <Modal.Body>
@@ -49,3 +52,5 @@ export function Dialog({ opened, onClose, title, children }: OverlayProps) {
     </Modal.Root>
   );
 }
+
+function stay(): void {}

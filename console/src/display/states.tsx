@@ -7,6 +7,8 @@ import { ProblemError } from '../api/request.ts';
 /** What went wrong, and the way forward. */
 export function ProblemView({ error, retry }: { error: Error; retry?: () => void }) {
   const problem = error instanceof ProblemError ? error.problem : undefined;
+  const title = problem?.title ?? 'This page has a fault';
+  const detail = problem?.detail ?? error.message;
   return (
     <Box className="panel tone-bad" p="lg" role="alert" style={{ borderColor: 'var(--tone-line)' }}>
       <Group align="flex-start" wrap="nowrap" gap="sm">
@@ -17,10 +19,12 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
           aria-hidden
         />
         <Stack gap={4} miw={0}>
-          <Text fw={600}>{problem?.title ?? 'This page has a fault'}</Text>
-          <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-            {problem?.detail ?? error.message}
-          </Text>
+          <Text fw={600}>{title}</Text>
+          {detail !== title && (
+            <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+              {detail}
+            </Text>
+          )}
           {problem?.issues?.map(({ path, message }) => (
             <Text size="sm" key={`${path} ${message}`}>
               <span className="mono">{path}</span> {message}

@@ -31,9 +31,9 @@ export function AccountMenu({ me, connection }: { me: Me; connection: Connection
   return (
     <Group gap="xs" wrap="nowrap">
       <Tooltip label={about}>
-        <span className="wide-only" role="status">
+        <span className={connection === 'away' ? undefined : 'wide-only'} role="status" aria-label={text}>
           <Badge tone={tone} dot>
-            {text}
+            <span className="wide-only">{text}</span>
           </Badge>
         </span>
       </Tooltip>

@@ -10,10 +10,12 @@ import {
   UnstyledButton,
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
+import { notifications } from '@mantine/notifications';
 import { openSpotlight } from '@mantine/spotlight';
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Navigate, Outlet, useRouterState } from '@tanstack/react-router';
+import { useEffect } from 'react';
 import { type Connection, useLiveFeed } from '../api/live.ts';
 import { meQuery } from '../api/queries.ts';
 import { ProblemError } from '../api/request.ts';
@@ -21,15 +23,25 @@ import type { Me } from '../api/shapes.ts';
 import { ProblemView } from '../display/states.tsx';
 import { AccountMenu } from './account-menu.tsx';
 import { CommandPalette } from './command-palette.tsx';
-import { LoginPage } from './login-page.tsx';
+import { DESTINATIONS } from './destinations.ts';
+import { LoginDialog, LoginPage } from './login-page.tsx';
+import { wasLoadedAgain } from './missing-part.tsx';
 import { Navigation } from './navigation.tsx';
 
 /** What every page stands in; whoever is not known yet is asked who they are instead. */
 export function Frame() {
   const me = useQuery(meQuery);
-  const connection = useLiveFeed(me.data !== undefined);
-  if (me.data) return <Shell me={me.data} connection={connection} />;
-  if (me.error instanceof ProblemError && me.error.problem.status === 401) return <LoginPage />;
+  const isStranger = me.error instanceof ProblemError && me.error.problem.status === 401;
+  const connection = useLiveFeed(me.data !== undefined && !isStranger);
+  useEffect(tellOfLoading, []);
+  if (me.data)
+    return (
+      <>
+        <Shell me={me.data} connection={connection} />
+        {isStranger && <LoginDialog />}
+      </>
+    );
+  if (isStranger) return <LoginPage />;
   if (me.error)
     return (
       <Center mih="100vh" p="md">
@@ -41,6 +53,15 @@ export function Frame() {
       <Loader aria-label="Loading" />
     </Center>
   );
+}
+
+function tellOfLoading(): void {
+  if (wasLoadedAgain())
+    notifications.show({
+      id: 'loaded-again',
+      title: 'The page was loaded again',
+      message: 'AIOS serves another version of it, as after an upgrade.',
+    });
 }
 
 function Shell({ me, connection }: { me: Me; connection: Connection }) {
@@ -92,12 +113,20 @@ function Shell({ me, connection }: { me: Me; connection: Connection }) {
       </AppShell.Navbar>
       <AppShell.Main id="main" tabIndex={-1} style={{ outline: 'none' }}>
         <Box maw={1440} mx="auto">
-          <Outlet />
+          <Landing me={me} />
         </Box>
       </AppShell.Main>
       <CommandPalette me={me} />
     </AppShell>
   );
+}
+
+/** The page; who may not read the first one begins at one that they may. */
+function Landing({ me }: { me: Me }) {
+  const isFirst = useRouterState({ select: ({ location }) => location.pathname === '/' });
+  const first = DESTINATIONS.find(({ permission }) => me.permissions.includes(permission));
+  if (isFirst && first && first.to !== '/') return <Navigate to={first.to} replace />;
+  return <Outlet />;
 }
 
 function SearchButton() {
