@@ -91,9 +91,14 @@ export async function startProduct(environment: Record<string, string> = {}): Pr
 const STEADY = `!document.querySelector('[aria-label="Loading"]') &&
   document.getAnimations().every((each) => each.playState !== 'running' || each.effect.getComputedTiming().iterations === Infinity)`;
 
+/** Resolves once a page shows what it has to show, and stands still. */
+export async function steady(page: Page): Promise<void> {
+  await expect.poll(() => page.evaluate(STEADY), { timeout: 15_000 }).toBe(true);
+}
+
 /** What axe finds wrong on a page, a line for each rule that is broken. */
 export async function violations(page: Page): Promise<string[]> {
-  await expect.poll(() => page.evaluate(STEADY), { timeout: 15_000 }).toBe(true);
+  await steady(page);
   await page.evaluate(axe.source);
   return page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
     violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' | ')))`);

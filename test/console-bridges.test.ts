@@ -7,9 +7,11 @@ const FILES = {
   'bridges/orders.yaml':
     'name: orders\nfrom: { amqp: { host: 127.0.0.1, port: 1, queue: orders } }\nallowPrivate: ["127.0.0.1:1"]',
   'bridges/refused.yaml': 'name: refused\nfrom: { amqp: { host: 127.0.0.1, port: 1, queue: refused } }',
+  'bridges/topic.yaml':
+    'name: topic\nfrom: { kafka: { brokers: ["127.0.0.1:1"], topic: t } }\nallowPrivate: ["127.0.0.1:1"]',
 };
 
-describeConsole('bridges in the console', ({ open, apply }) => {
+describeConsole('bridges in the console', ({ open, apply, ask, send }) => {
   it('say how they fare and what to do about it, and are paused and let go on by people', async () => {
     const page = await open('/events?tab=bridges');
     await page.getByText('No bridge').waitFor();
@@ -45,5 +47,33 @@ describeConsole('bridges in the console', ({ open, apply }) => {
       .getByRole('button', { name: 'Resume', exact: true })
       .click();
     await panel.getByText('bridges.unreachable').waitFor();
+  });
+
+  it('go on from another place, or begin anew, when people say so', async () => {
+    await apply(FILES);
+    const position = { topic: 't', topicId: 'i', offsets: { '0': 5 } };
+    await send('/api/v1/bridges/topic/position', { position }, 'PUT');
+    const placeOf = async () => (await ask<{ position?: object }>('/api/v1/bridges/topic')).position;
+    const page = await open('/events?tab=bridges');
+    await page.getByRole('button', { name: 'topic' }).click();
+    const panel = page.getByRole('dialog', { name: 'topic', exact: true });
+    await panel.getByRole('button', { name: 'Move topic' }).click();
+    const move = page.getByRole('dialog', { name: 'Let topic go on from another place?' });
+    await move.getByLabel('Place').fill('{ "topic": ');
+    await move.getByText('This is no JSON object.').waitFor();
+    expect(await move.getByRole('button', { name: 'Move', exact: true }).isDisabled()).toBe(true);
+    await move.getByLabel('Place').fill('{ "offsets": { "0": -1 } }');
+    await move.getByRole('button', { name: 'Move', exact: true }).click();
+    await move.getByRole('alert').waitFor();
+    await move.getByLabel('Place').fill(JSON.stringify({ ...position, offsets: { '0': 7 } }));
+    expect(await faultsInAllLooks(page)).toEqual([]);
+    await move.getByRole('button', { name: 'Move', exact: true }).click();
+    await move.waitFor({ state: 'hidden' });
+    expect(await placeOf()).toEqual({ ...position, offsets: { '0': 7 } });
+    await panel.getByRole('button', { name: 'Begin anew: topic' }).click();
+    const reset = page.getByRole('dialog', { name: 'Begin topic anew?' });
+    await reset.getByRole('button', { name: 'Begin anew', exact: true }).click();
+    await reset.waitFor({ state: 'hidden' });
+    expect(await placeOf()).toBeUndefined();
   });
 });

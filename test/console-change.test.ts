@@ -1,8 +1,10 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { violations } from './browser.ts';
+import { faultsInAllLooks, violations } from './browser.ts';
 import { describeConsole } from './console-under-test.ts';
 
-describeConsole('the change of a definition in the console', ({ open, ask }) => {
+describeConsole('the change of a definition in the console', ({ open, ask, apply }) => {
   it('tells what depends on it and what would break, and is applied after that only', async () => {
     const page = await open('/contracts/order.placed');
     await page.getByRole('main').getByRole('link', { name: 'Change', exact: true }).click();
@@ -55,7 +57,47 @@ describeConsole('the change of a definition in the console', ({ open, ask }) => 
     const editor = page.getByLabel('Text of the definition');
     await editor.fill('document: { dsl: 1.0.3 }');
     await page.getByRole('button', { name: 'What would this change?' }).click();
-    await page.getByRole('alert').waitFor();
+    await page.getByRole('alert').getByText('workflows/returns.yaml:1').first().waitFor();
     expect(await violations(page)).toEqual([]);
+  });
+
+  it('takes the code of a view, which is kept with it, and the file of a model', async () => {
+    const code = 'export const double = ({ request }) => request.amount * 2;\n';
+    await apply({
+      'features/doubled.yaml':
+        'name: doubled\nsource: { views: [], request: { amount: float64 } }\nmodule: doubled.ts\nfeatures: { double: { type: float64 } }\n',
+      'features/doubled.ts': code,
+    });
+    const page = await open('/change?kind=feature-view&name=doubled');
+    const text = page.getByLabel('Text of features/doubled.ts');
+    expect(await text.inputValue()).toBe(code);
+    await text.fill(code.replace('* 2', '* 3'));
+    await page.getByRole('button', { name: 'What would this change?' }).click();
+    await page.getByText('feature-view doubled changes: version 2.').waitFor();
+    expect(await faultsInAllLooks(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Apply' }).click();
+    const applied = () => ask<{ body: { code: string } }>('/api/v1/feature-views/doubled');
+    await expect.poll(async () => (await applied()).body.code, { timeout: 20_000 }).toContain('* 3');
+
+    // A model names its file and its card: what is missing is told by its path.
+    await page.goto(new URL('/models/return-risk', page.url()).href);
+    await page.getByRole('main').getByRole('link', { name: 'Change', exact: true }).click();
+    const source = await page.getByLabel('Text of the definition').inputValue();
+    await page
+      .getByLabel('Text of the definition')
+      .fill(source.replace(/^description: .*$/m, 'description: told here'));
+    const question = page.getByRole('button', { name: 'What would this change?' });
+    await question.click();
+    await page.getByRole('alert').getByText('models/return-risk/return-risk.onnx').first().waitFor();
+    const folder = join(import.meta.dirname, '../examples/returns/models/return-risk');
+    const files = readdirSync(folder).filter((file) => /\.(onnx|md)$/.test(file));
+    await page.locator('input[type=file]').setInputFiles(files.map((file) => join(folder, file)));
+    await page.getByLabel('Path of models/return-risk/return-risk.onnx').waitFor();
+    await question.click();
+    await page.getByText('model return-risk changes: version 2.').waitFor();
+    expect(await faultsInAllLooks(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Apply' }).click();
+    const model = () => ask<{ body: { description?: string } }>('/api/v1/model-definitions/return-risk');
+    await expect.poll(async () => (await model()).body.description, { timeout: 20_000 }).toBe('told here');
   });
 });

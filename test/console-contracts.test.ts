@@ -68,8 +68,11 @@ describeConsole('contracts in the console', ({ product, open, send, apply }) => 
     await page.getByRole('button', { name: 'Release (1)' }).click();
     await page.getByRole('checkbox', { name: 'Choose kept-1' }).waitFor({ state: 'detached' });
     await page.getByRole('checkbox', { name: 'Choose kept-2' }).check();
-    await page.getByLabel('Reason to discard').fill('a test order');
     await page.getByRole('button', { name: 'Discard' }).click();
+    const question = page.getByRole('dialog', { name: 'Discard 1 of them?' });
+    expect(await question.getByRole('button', { name: 'Discard them' }).isDisabled()).toBe(true);
+    await question.getByLabel('Reason to discard').fill('a test order');
+    await question.getByRole('button', { name: 'Discard them' }).click();
     await page.getByText('Nothing in quarantine').waitFor();
   });
 });

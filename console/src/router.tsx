@@ -68,6 +68,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/models',
+    validateSearch: texts('q'),
     component: lazyRouteComponent(() => import('./models/models-page.tsx'), 'ModelsPage'),
   }),
   createRoute({
@@ -95,12 +96,13 @@ const routes = [
   createRoute({
     ...parent,
     path: '/events',
-    validateSearch: texts('tab', 'type', 'subject', 'source', 'filter'),
+    validateSearch: texts('tab', 'type', 'subject', 'source', 'filter', 'q'),
     component: lazyRouteComponent(() => import('./events/events-page.tsx'), 'EventsPage'),
   }),
   createRoute({
     ...parent,
     path: '/contracts',
+    validateSearch: texts('q'),
     component: lazyRouteComponent(() => import('./contracts/contracts-page.tsx'), 'ContractsPage'),
   }),
   createRoute({
@@ -112,6 +114,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/features',
+    validateSearch: texts('q'),
     component: lazyRouteComponent(() => import('./features/feature-views-page.tsx'), 'FeatureViewsPage'),
   }),
   createRoute({
@@ -122,6 +125,7 @@ const routes = [
   createRoute({
     ...parent,
     path: '/datasets',
+    validateSearch: texts('q'),
     component: lazyRouteComponent(() => import('./datasets/datasets-page.tsx'), 'DatasetsPage'),
   }),
   createRoute({

@@ -170,6 +170,11 @@ export class Access {
     );
   }
 
+  /** What keys are called by their ids, those that are revoked too: a record says who did it for as long as it is kept. */
+  async namesOf(ids: readonly string[]): Promise<{ id: string; name: string }[]> {
+    return this.#db.query('select id, name from access_keys where id = any($1) order by id', [ids]);
+  }
+
   /** Those with a permission, by keys in force. */
   async holders(permission: string): Promise<KeyInfo[]> {
     return (await this.keys()).filter((key) => this.can(key, permission));

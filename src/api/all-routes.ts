@@ -104,6 +104,7 @@ export const COLLECTIONS = {
   'feature-views': 'feature-view',
   'feature-services': 'feature-service',
   'dataset-definitions': 'dataset',
+  'model-definitions': 'model',
   decisions: 'decision',
   workflows: 'workflow',
   connectors: 'connector',

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PERMISSIONS } from '../access/permissions.ts';
 import type { Json } from '../kernel/json.ts';
+import { LIMITS } from '../kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import {
   API_MIGRATIONS,
@@ -49,6 +50,7 @@ describe('the API', () => {
         'The version of MLflow whose API is answered',
         'Turn an API key into a session of the console',
         'Turn the one-time token of a login link into a session of the console',
+        'What keys are called, revoked ones too, by the ids that records name',
         'What this server can do beyond the rest of the API (MLflow)',
         'Whether the inference server is live',
         'Whether the inference server is ready',
@@ -174,6 +176,16 @@ describe('the API', () => {
       ]).toEqual([true, false]);
       await api.request({ method: 'DELETE', url: `/api/v1/keys/${id}`, role: 'admin' });
       expect(await problem({ url: '/api/v1/me', headers })).toMatchObject({ code: 'access.unauthenticated' });
+      // What it did is told by its name for good, to whoever may call at all.
+      const names = (ids: string) => `/api/v1/key-names?ids=${ids}`;
+      const named = await api.request({ url: names(`${id},key_none`), role: 'viewer' });
+      expect(named.json().items).toEqual([{ id, name: 'ci' }]);
+      expect(await problem({ url: names(id) })).toMatchObject({ code: 'access.unauthenticated' });
+      const many = Array.from({ length: LIMITS.keyNamesMax.value + 1 }, () => id).join(',');
+      expect(await problem({ url: names(many), role: 'viewer' })).toMatchObject({
+        code: 'request.invalid',
+        detail: expect.stringContaining('keyNamesMax'),
+      });
     });
   });
 

@@ -61,6 +61,7 @@ const tag = 'access';
 export function accessRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     sessionRoutes(server, dependencies);
+    nameRoute(server, dependencies);
     keyRoutes(server, dependencies);
   };
 }
@@ -129,6 +130,28 @@ function sessionRoutes(server: FastifyInstance, { access, limits, publicOrigin }
       if (!caller) throw new AiosError('access.unauthenticated');
       const permissions = PERMISSIONS.filter((permission) => access.can(principalOf(caller), permission));
       return { ...caller, permissions };
+    },
+  });
+}
+
+/** For whoever has a key: the names stand beside what people did already; only ids that the caller names are looked up. */
+function nameRoute(server: FastifyInstance, { access, limits }: Dependencies): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/key-names',
+    permission: 'public',
+    summary: 'What keys are called, revoked ones too, by the ids that records name',
+    tag,
+    query: Type.Object({ ids: Type.String({ minLength: 1, description: 'Apart by commas' }) }),
+    answer: pageOf(Type.Object({ id: Type.String(), name: Type.String() })),
+    handle: async ({ query, caller }) => {
+      if (!caller) throw new AiosError('access.unauthenticated');
+      const ids = query.ids.split(',');
+      if (ids.length > limits.keyNamesMax)
+        throw new AiosError('request.invalid', {
+          detail: `Ask for the names of at most ${limits.keyNamesMax} keys at once (keyNamesMax).`,
+        });
+      return { items: await access.namesOf(ids), nextCursor: null };
     },
   });
 }

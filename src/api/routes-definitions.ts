@@ -90,6 +90,7 @@ const FOLDERS: Readonly<Record<string, string>> = {
   'feature-views': 'features',
   'feature-services': 'services',
   'dataset-definitions': 'datasets',
+  'model-definitions': 'models',
   'lineage-sinks': 'lineage',
 };
 /** Collections whose list tells more than the definitions, by a route of its own. */

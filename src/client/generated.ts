@@ -368,6 +368,8 @@ export interface Operations {
   'GET /api/v1/features/views/{name}': { params: { name: string }; answer: { description?: string | undefined; owner?: string | undefined; tags?: { [name: string]: string } | undefined; name: string; version: number; kind: "stream" | "batch" | "push" | "on-demand"; entity?: string | undefined; joinKeys: Array<string>; status: "ready" | "building" | "not-materialized"; features: Array<{ description?: string | undefined; owner?: string | undefined; tags?: { [name: string]: string } | undefined; name: string; type: string }>; newest?: string | undefined; ageSeconds?: number | undefined; lateEvents: number; services: Array<string> } };
   /** The newest 100 events that came too late for a view and that it set aside, by their places in the log. Permission: `features.read`. */
   'GET /api/v1/features/views/{name}/late-events': { params: { name: string }; answer: { items: Array<{ partition: number; offset: number; time: string; lateSeconds: number }>; nextCursor: string | null } };
+  /** What keys are called, revoked ones too, by the ids that records name. */
+  'GET /api/v1/key-names': { query: { ids: string }; answer: { items: Array<{ id: string; name: string }>; nextCursor: string | null } };
   /** The keys that are in force. Permission: `keys.manage`. */
   'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined }>; nextCursor: string | null } };
   /** Make a key; it is shown once. Permission: `keys.manage`. */
@@ -398,6 +400,14 @@ export interface Operations {
   'POST /api/v1/logout': { body?: Json | Uint8Array; answer: { loggedIn: boolean } };
   /** Who calls, and what they may do. */
   'GET /api/v1/me': { answer: { id: string; name: string; kind: string; roles: Array<string>; groups: Array<string>; permissions: Array<string> } };
+  /** The newest version of every model. Permission: `definitions.read`. */
+  'GET /api/v1/model-definitions': { answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
+  /** The newest version of a model. Permission: `definitions.read`. */
+  'GET /api/v1/model-definitions/{name}': { params: { name: string }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Put a model: a new version when its body differs. Permission: `definitions.write`. */
+  'PUT /api/v1/model-definitions/{name}': { params: { name: string }; body: { [name: string]: Json }; answer: { kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string } };
+  /** Every version of a model, newest first. Permission: `definitions.read`. */
+  'GET /api/v1/model-definitions/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Every model with its versions, aliases and serving statistics. Permission: `models.read`. */
   'GET /api/v1/models': { answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** One model. Permission: `models.read`. */

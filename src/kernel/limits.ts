@@ -119,6 +119,7 @@ export const LIMITS = {
     5_000,
     'how long a key or session is believed without looking again: revocation elsewhere is seen within it',
   ),
+  keyNamesMax: limit(200, 'keys whose names are asked for at once'),
   loginTokenMs: limit(5 * 60_000, 'a one-time login link'),
   sessionMs: limit(12 * 3_600_000, 'a console session without a request'),
   connectionsMax: limit(16, 'Postgres connections of one process'),

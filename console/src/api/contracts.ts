@@ -1,4 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
+import { pagesOf } from './queries.ts';
 import { get, type Problem } from './request.ts';
 import type { Json, JsonObject, Page } from './shapes.ts';
 
@@ -98,7 +99,7 @@ export const diffQuery = (name: string, from: string, to: string) =>
     queryFn: () => get<Diff>(`${contractPath(name)}/diff`, { from, to }),
   });
 
-export const quarantineQuery = queryOptions({
-  queryKey: ['quarantine'],
-  queryFn: () => get<Page<Quarantined>>('/api/v1/quarantine', { status: 'open' }),
+export const quarantineQuery = pagesOf<Quarantined>(['quarantine'], '/api/v1/quarantine', {
+  status: 'open',
+  limit: 100,
 });

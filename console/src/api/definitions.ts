@@ -9,6 +9,7 @@ export const KINDS: Readonly<Record<string, { collection: string; folder: string
   'feature-view': { collection: 'feature-views', folder: 'features' },
   'feature-service': { collection: 'feature-services', folder: 'services' },
   dataset: { collection: 'dataset-definitions', folder: 'datasets' },
+  model: { collection: 'model-definitions', folder: 'models' },
   decision: { collection: 'decisions', folder: 'decisions' },
   workflow: { collection: 'workflows', folder: 'workflows' },
   connector: { collection: 'connectors', folder: 'connectors' },
@@ -40,6 +41,22 @@ export interface Impact {
 export interface Plan {
   changes: { kind: string; name: string; action: 'create' | 'update' | 'unchanged'; toVersion: number }[];
   impact?: Impact[];
+  /** Names that nothing has: asked for when a run comes there. */
+  warnings?: { path: string; message: string; meant?: string }[];
+}
+
+/** A file of a project, as it is applied: text, or bytes in base64. */
+export interface ProjectFile {
+  path: string;
+  text?: string;
+  base64?: string;
+}
+
+interface DefinitionVersion {
+  version: number;
+  source: string;
+  /** `module` and `code` of a feature view: its text stands in a file beside it. */
+  body: { module?: string; code?: string };
 }
 
 /** The names of a kind. */
@@ -55,14 +72,24 @@ export const sourceQuery = (kind: string, name: string) =>
     queryKey: ['definitions', kind, name],
     queryFn: async () => {
       const path = `/api/v1/${KINDS[kind]!.collection}/${encodeURIComponent(name)}/versions`;
-      const { items } = await get<Page<{ version: number; source: string }>>(path);
+      const { items } = await get<Page<DefinitionVersion>>(path);
       return items[0]!;
     },
   });
 
-/** What a text of a definition would change, or its change. */
-export function applyText(kind: string, name: string, text: string, dryRun: boolean): Promise<Plan> {
+/** The folder of a definition in a project: a model has one of its own. */
+export function folderOf(kind: string, name: string): string {
+  const { folder } = KINDS[kind]!;
+  return kind === 'model' ? `${folder}/${name}` : folder;
+}
+
+/** The file of a definition in a project. */
+export function fileOf(kind: string, name: string, text: string): ProjectFile {
   const ending = text.trimStart().startsWith('{') ? 'json' : 'yaml';
-  const files = [{ path: `${KINDS[kind]!.folder}/${name}.${ending}`, text }];
+  return { path: `${folderOf(kind, name)}/${kind === 'model' ? 'model' : name}.${ending}`, text };
+}
+
+/** What files would change, or their change. */
+export function applyFiles(files: readonly ProjectFile[], dryRun: boolean): Promise<Plan> {
   return act('POST', `/api/v1/apply?dryRun=${dryRun}`, { files });
 }

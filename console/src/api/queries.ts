@@ -23,6 +23,19 @@ import type {
 
 const DAY_MS = 86_400_000;
 
+/** A list of the API, a page at a time. */
+export const pagesOf = <Item>(
+  queryKey: readonly unknown[],
+  path: string,
+  query: Record<string, string | number | boolean | undefined>,
+) =>
+  infiniteQueryOptions({
+    queryKey,
+    queryFn: ({ pageParam }) => get<Page<Item>>(path, { ...query, cursor: pageParam }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+  });
+
 /** Every question that the pages ask, by the key under which the answer is kept. */
 export const meQuery = queryOptions({
   queryKey: ['me'],
@@ -48,13 +61,7 @@ export function runsPath({ attribute, ...filters }: RunFilters): Record<string, 
 }
 
 export const runsQuery = (filters: RunFilters, limit: number) =>
-  infiniteQueryOptions({
-    queryKey: ['runs', filters, limit],
-    queryFn: ({ pageParam }) =>
-      get<Page<RunSummary>>('/api/v1/runs', { ...runsPath(filters), cursor: pageParam, limit }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.nextCursor ?? undefined,
-  });
+  pagesOf<RunSummary>(['runs', filters, limit], '/api/v1/runs', { ...runsPath(filters), limit });
 
 /** With an attempt: the run as it was at the end of that one. */
 export const runQuery = (id: string, attempt?: string) =>
@@ -103,6 +110,10 @@ export const tasksQuery = (status: string, limit = 100) =>
     queryKey: ['tasks', status, limit],
     queryFn: () => get<Page<Task>>('/api/v1/tasks', { ...taskFilters(status), limit }),
   });
+
+/** The same a page at a time, for a list that goes on. */
+export const taskPagesQuery = (status: string) =>
+  pagesOf<Task>(['tasks', status, 'pages'], '/api/v1/tasks', { ...taskFilters(status), limit: 100 });
 
 export function taskFilters(status: string): { status: string; forMe?: boolean } {
   return status === 'mine' ? { status: 'waiting', forMe: true } : { status };
@@ -162,27 +173,15 @@ export const modelQuery = (name: string) =>
   });
 
 export const eventsQuery = (filters: { type?: string; source?: string; subject?: string; filter?: string }) =>
-  infiniteQueryOptions({
-    queryKey: ['events', filters],
-    queryFn: ({ pageParam }) =>
-      get<Page<LoggedEvent>>('/api/v1/events', { ...filters, cursor: pageParam, limit: 50 }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.nextCursor ?? undefined,
-  });
+  pagesOf<LoggedEvent>(['events', filters], '/api/v1/events', { ...filters, limit: 50 });
 
-export const deadLettersQuery = queryOptions({
-  queryKey: ['dead-letters'],
-  queryFn: () => get<Page<DeadLetter>>('/api/v1/dead-letters', { status: 'open', limit: 200 }),
+export const deadLettersQuery = pagesOf<DeadLetter>(['dead-letters'], '/api/v1/dead-letters', {
+  status: 'open',
+  limit: 100,
 });
 
 export const auditQuery = (filters: { object?: string; kind?: string }) =>
-  infiniteQueryOptions({
-    queryKey: ['audit', filters],
-    queryFn: ({ pageParam }) =>
-      get<Page<AuditEntry>>('/api/v1/audit/entries', { ...filters, cursor: pageParam, limit: 50 }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.nextCursor ?? undefined,
-  });
+  pagesOf<AuditEntry>(['audit', filters], '/api/v1/audit/entries', { ...filters, limit: 50 });
 
 export const auditEntryQuery = (index: number) =>
   queryOptions({

@@ -5,7 +5,7 @@ export interface Problem {
   title: string;
   detail?: string;
   hint?: string;
-  issues?: { path?: string; message: string; found?: string }[];
+  issues?: { path?: string; message: string; found?: string; file?: string; line?: number }[];
 }
 
 export class ProblemError extends Error {

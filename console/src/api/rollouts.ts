@@ -93,6 +93,11 @@ export const rolloutsQuery = (name: string) =>
     refetchInterval: 5_000,
   });
 
+/** Those that are under way. */
+export function activeOf(rollouts: Page<Rollout> | undefined): Rollout[] {
+  return rollouts?.items.filter(({ endedAt }) => endedAt === undefined) ?? [];
+}
+
 export const rolloutQuery = ({ model, id }: Pick<Rollout, 'model' | 'id'>) =>
   queryOptions({
     queryKey: ['model', model, 'rollouts', id],

@@ -12,6 +12,7 @@ import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 import { EntryDrawer } from './entry-drawer.tsx';
 import { VerifyPanel } from './verify-panel.tsx';
 
@@ -135,7 +136,7 @@ function EntryTable({ entries, selected, onOpen }: EntryTableProps) {
               </Text>
             </td>
             <td className="anywhere">
-              {entry.actor.id}{' '}
+              <Who id={entry.actor.id} />{' '}
               <Text span size="xs" c="dimmed">
                 {entry.actor.kind}
               </Text>

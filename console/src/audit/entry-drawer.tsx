@@ -1,6 +1,7 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { IconShieldCheck } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { auditEntryQuery } from '../api/queries.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { exactTime } from '../display/format.ts';
@@ -8,6 +9,7 @@ import { Id } from '../display/id.tsx';
 import { JsonView } from '../display/json-view.tsx';
 import { SidePanel } from '../display/overlay.tsx';
 import { Answer } from '../display/states.tsx';
+import { Who } from '../display/who.tsx';
 import { Findings } from './findings.tsx';
 import { publishedKey, serverLog } from './log-source.ts';
 import { verifyEntry } from './verification.ts';
@@ -35,7 +37,14 @@ function Entry({ index }: { index: number }) {
         <Stack gap="md">
           <dl className="facts">
             <Fact name="What" value={`${shown.action} (${shown.kind})`} />
-            <Fact name="By" value={`${shown.actor.id} (${shown.actor.kind})`} />
+            <Fact
+              name="By"
+              value={
+                <>
+                  <Who id={shown.actor.id} /> ({shown.actor.kind})
+                </>
+              }
+            />
             <Fact name="When" value={exactTime(shown.at)} />
             <div className="long">
               <dt>About</dt>
@@ -80,7 +89,7 @@ function Entry({ index }: { index: number }) {
   );
 }
 
-function Fact({ name, value }: { name: string; value: string }) {
+function Fact({ name, value }: { name: string; value: ReactNode }) {
   return (
     <div>
       <dt>{name}</dt>

@@ -53,7 +53,7 @@ function barOf(
   };
 }
 
-/** Whose it is: `each key`, `the key key_01…`, `all calls`. */
+/** Whose it is: `each key`, `the model assistant`, `all calls`. */
 export function whoseText({ scope, subject }: Pick<Budget, 'scope' | 'subject'>): string {
   if (scope === 'all') return 'all calls';
   return subject === '*' ? `each ${scope}` : `the ${scope} ${subject}`;

@@ -5,13 +5,14 @@ import { useState } from 'react';
 import { type Budget, type BudgetUse, budgetsQuery } from '../api/budgets.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
-import { count, shortId } from '../display/format.ts';
+import { count } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { type BudgetBar, barsOf, usesOf, whoseText } from './budget-bars.ts';
 import './budgets.css';
+import { Who } from '../display/who.tsx';
 
 const READ_MS = 2_000;
 const SHOWN = 8;
@@ -65,7 +66,7 @@ function BudgetPanel({ budget }: { budget: Budget }) {
     >
       <Stack gap="md">
         <Text size="sm" c="dimmed">
-          For {whoseText(budget)}, in each {period}. {fullest >= 1 && <Badge tone="bad">used up</Badge>}
+          For <Whose budget={budget} />, in each {period}. {fullest >= 1 && <Badge tone="bad">used up</Badge>}
         </Text>
         {uses.length === 0 ? (
           <Text size="sm">Nothing was used in this {period}.</Text>
@@ -99,6 +100,16 @@ function Use({ budget, use }: { budget: Budget; use: BudgetUse }) {
   );
 }
 
+function Whose({ budget }: { budget: Budget }) {
+  const { scope, subject } = budget;
+  if (scope !== 'key' || subject === '*') return whoseText(budget);
+  return (
+    <>
+      the key <Who id={subject} />
+    </>
+  );
+}
+
 function Subject({ scope, subject }: { scope: string; subject: string }) {
   if (scope === 'model')
     return (
@@ -107,8 +118,8 @@ function Subject({ scope, subject }: { scope: string; subject: string }) {
       </PageLink>
     );
   return (
-    <Text size="sm" fw={500} title={subject} className={scope === 'key' ? 'mono' : undefined}>
-      {scope === 'all' ? 'All calls' : shortId(subject)}
+    <Text size="sm" fw={500} component="div">
+      {scope === 'all' ? 'All calls' : <Who id={subject} />}
     </Text>
   );
 }

@@ -5,8 +5,9 @@ import { useNavigate } from '@tanstack/react-router';
 import { type Contract, contractsQuery, defaultCompatibilityQuery } from '../api/contracts.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { PageLink } from '../display/link.tsx';
+import { LongList } from '../display/long-list.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer, Empty, LoadingPanel } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 
 /** Every contract with its newest version. */
@@ -23,19 +24,21 @@ export function ContractsPage() {
         />
       }
     >
-      <Panel padded={false}>
-        <Answer query={contracts}>
-          {({ items }) =>
-            items.length === 0 ? (
+      <Answer query={contracts} loading={<LoadingPanel />}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Panel>
               <Empty title="No contract yet" icon={<IconFileCertificate size={32} />}>
                 Put a schema into <code className="mono">contracts/</code> of a project and apply it.
               </Empty>
-            ) : (
-              <ContractTable contracts={items} />
-            )
-          }
-        </Answer>
-      </Panel>
+            </Panel>
+          ) : (
+            <LongList items={items} textOf={({ name }) => name}>
+              {(shown) => <ContractTable contracts={shown} />}
+            </LongList>
+          )
+        }
+      </Answer>
     </Page>
   );
 }

@@ -8,9 +8,9 @@ import { StatusBadge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
-import { Id } from '../display/id.tsx';
 import { Panel } from '../display/page.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 
 /** How many of the newest are looked at for what became of none. */
 const NEWEST = 5;
@@ -66,7 +66,7 @@ export function DatasetBuilds({ name }: { name: string }) {
               <td className="wide-only end">
                 <Time at={build.requestedAt} />
                 <div>
-                  <Id value={build.requestedBy} />
+                  <Who id={build.requestedBy} />
                 </div>
               </td>
             </tr>
@@ -98,8 +98,11 @@ function Cancel({ build: { id, dataset } }: { build: DatasetBuild }) {
       name={`Cancel ${dataset}`}
       question="Cancel this version?"
       confirm="Cancel the version"
-      path={`${BUILDS_PATH}/${encodeURIComponent(id)}/cancel`}
-      cli={`datasets cancel ${id}`}
+      command={{
+        method: 'POST',
+        path: `${BUILDS_PATH}/${encodeURIComponent(id)}/cancel`,
+        cli: `datasets cancel ${id}`,
+      }}
       changes={datasetBuildsQuery(dataset).queryKey}
       icon={<IconX size={14} aria-hidden />}
       isDestructive

@@ -6,8 +6,9 @@ import { type Dataset, datasetsQuery } from '../api/datasets.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
+import { LongList } from '../display/long-list.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer, Empty, LoadingPanel } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 
 /** Every dataset with its newest version. */
@@ -24,20 +25,22 @@ export function DatasetsPage() {
         />
       }
     >
-      <Panel padded={false}>
-        <Answer query={datasets}>
-          {({ items }) =>
-            items.length === 0 ? (
+      <Answer query={datasets} loading={<LoadingPanel />}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Panel>
               <Empty title="No dataset yet" icon={<IconDatabase size={32} />}>
                 Put one into <code className="mono">datasets/</code> of a project, apply it, and make a
                 version with <code className="mono">aios datasets create</code>.
               </Empty>
-            ) : (
-              <DatasetTable datasets={items} />
-            )
-          }
-        </Answer>
-      </Panel>
+            </Panel>
+          ) : (
+            <LongList items={items} textOf={({ name }) => name}>
+              {(shown) => <DatasetTable datasets={shown} />}
+            </LongList>
+          )
+        }
+      </Answer>
     </Page>
   );
 }

@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { type QueryKey, useMutation, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { act } from '../api/request.ts';
-import { CopyAs } from './copy-as.tsx';
+import { type Command, CopyAs } from './copy-as.tsx';
 import { Dialog } from './overlay.tsx';
 import { ProblemView } from './states.tsx';
 
@@ -16,9 +16,9 @@ interface ConfirmedButtonProps {
   question: string;
   /** What follows. */
   children: ReactNode;
-  /** Of the POST. */
-  path: string;
-  cli?: string;
+  command: Command;
+  /** Whether what is asked for is complete; it is when left out. */
+  isReady?: boolean;
   /** What is read again then. */
   changes: QueryKey;
   isDestructive?: boolean;
@@ -33,8 +33,8 @@ export function ConfirmedButton({
   confirm = label,
   question,
   children,
-  path,
-  cli,
+  command,
+  isReady = true,
   changes,
   isDestructive = false,
   icon,
@@ -43,7 +43,7 @@ export function ConfirmedButton({
   const queries = useQueryClient();
   const [opened, dialog] = useDisclosure(false);
   const change = useMutation({
-    mutationFn: () => act('POST', path),
+    mutationFn: () => act(command.method as 'POST' | 'PUT', command.path, command.body),
     onSuccess: () => dialog.close(),
     onSettled: () => queries.invalidateQueries({ queryKey: changes }),
   });
@@ -58,16 +58,19 @@ export function ConfirmedButton({
       </Button>
       <Dialog opened={opened} onClose={close} title={question}>
         <Stack>
-          <Text size="sm">{children}</Text>
+          <Text size="sm" component="div">
+            {children}
+          </Text>
           {change.error && <ProblemView error={change.error} />}
           <Group justify="flex-end">
-            <CopyAs what={name} command={{ method: 'POST', path, ...(cli ? { cli } : {}) }} />
+            <CopyAs what={name} command={command} />
             <Button variant="default" onClick={close}>
               Leave it
             </Button>
             <Button
               {...(isDestructive ? { color: 'red.8' } : {})}
               loading={change.isPending}
+              disabled={!isReady}
               onClick={() => change.mutate()}
             >
               {confirm}

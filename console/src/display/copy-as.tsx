@@ -34,7 +34,12 @@ export function CopyAs({ command, what }: { command: Command; what: string }) {
     <Menu position="bottom-end" withArrow>
       <Menu.Target>
         <Tooltip label="Copy as a command">
-          <ActionIcon variant="default" size={36} aria-label={`Copy as a command: ${what}`}>
+          <ActionIcon
+            className="wide-only" // a phone has no terminal
+            variant="default"
+            size={36}
+            aria-label={`Copy as a command: ${what}`}
+          >
             <IconTerminal2 size={18} />
           </ActionIcon>
         </Tooltip>

@@ -1,8 +1,18 @@
 import { Button } from '@mantine/core';
 import type { ReactNode } from 'react';
 
+/** What is read of a list that comes a page at a time. */
+export interface PagedList<Item = unknown> {
+  data: { pages: readonly { items: readonly Item[] }[] } | undefined;
+  error: Error | null;
+  refetch(): unknown;
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage(): unknown;
+}
+
 interface MoreButtonProps {
-  query: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage(): unknown };
+  query: Pick<PagedList, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>;
   children: ReactNode;
 }
 

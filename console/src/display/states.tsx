@@ -1,6 +1,5 @@
 import { Box, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle, IconRefresh } from '@tabler/icons-react';
-import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { ProblemError } from '../api/request.ts';
 
@@ -25,9 +24,14 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
               {detail}
             </Text>
           )}
-          {problem?.issues?.map(({ path, message }) => (
-            <Text size="sm" key={`${path} ${message}`}>
+          {problem?.issues?.map(({ path, message, file, line }) => (
+            <Text size="sm" key={`${file} ${path} ${message}`} className="anywhere">
               <span className="mono">{path}</span> {message}
+              {file && line && (
+                <Text span size="xs" c="dimmed" className="mono">
+                  {` ${file}:${line}`}
+                </Text>
+              )}
             </Text>
           ))}
           {problem?.hint && <Text size="sm">{problem.hint}</Text>}
@@ -74,13 +78,22 @@ export function Loading({ lines = 6 }: { lines?: number }) {
   );
 }
 
+/** Where a table will stand. */
+export function LoadingPanel() {
+  return (
+    <div className="panel">
+      <Loading />
+    </div>
+  );
+}
+
 /** The answer of a question in each of its states; an answer that is there stays while it is read again. */
 export function Answer<Data>({
   query,
   children,
   loading = <Loading />,
 }: {
-  query: Pick<UseQueryResult<Data>, 'data' | 'error' | 'refetch'>;
+  query: { data: Data | undefined; error: Error | null; refetch(): unknown };
   children: (data: Data) => ReactNode;
   loading?: ReactNode;
 }) {

@@ -9,10 +9,10 @@ import { Badge } from '../display/badge.tsx';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { count } from '../display/format.ts';
-import { JsonView } from '../display/json-view.tsx';
 import { ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import type { Tone } from '../display/tone.ts';
+import { BridgePlace } from './bridge-place.tsx';
 
 const TONES: Readonly<Record<Bridge['state'], Tone>> = {
   running: 'good',
@@ -42,7 +42,7 @@ export function BridgeState({ bridge: { state, problem } }: { bridge: Bridge }) 
 
 /** One bridge: what is wrong with it and what to do, where it stands, and a button that stops it or lets it go on. */
 export function BridgeDetails({ bridge }: { bridge: Bridge }) {
-  const { name, version, direction, protocol, state, passed, rejected, position, lag, movedAt } = bridge;
+  const { name, version, direction, protocol, state, passed, rejected, lag, movedAt } = bridge;
   const facts: [string, ReactNode][] = [
     ['Direction', direction === 'source' ? `from ${protocol}` : `to ${protocol}`],
     ['Definition', `v${version}`],
@@ -73,14 +73,7 @@ export function BridgeDetails({ bridge }: { bridge: Bridge }) {
           </div>
         ))}
       </dl>
-      {position && (
-        <div>
-          <Text size="xs" c="dimmed" mb={4}>
-            Its place on the other side
-          </Text>
-          <JsonView value={position} label={`Place of ${name}`} />
-        </div>
-      )}
+      <BridgePlace bridge={bridge} />
     </Stack>
   );
 }
@@ -115,8 +108,7 @@ function Restart({ bridge: { name, state } }: { bridge: Bridge }) {
       label="Restart"
       name={`Restart ${name}`}
       question={`Restart ${name}?`}
-      path={`${bridgePath(name)}/restart`}
-      cli={`bridges ${name} --restart`}
+      command={{ method: 'POST', path: `${bridgePath(name)}/restart`, cli: `bridges ${name} --restart` }}
       changes={bridgesQuery.queryKey}
       icon={<IconRefresh size={14} aria-hidden />}
     >
@@ -136,8 +128,7 @@ function PauseOrResume({ bridge: { name, state, direction } }: { bridge: Bridge 
         label="Resume"
         name={`Resume ${name}`}
         question={`Let ${name} go on?`}
-        path={`${bridgePath(name)}/resume`}
-        cli={`bridges ${name} --resume`}
+        command={{ method: 'POST', path: `${bridgePath(name)}/resume`, cli: `bridges ${name} --resume` }}
         changes={bridgesQuery.queryKey}
         icon={<IconPlayerPlay size={14} aria-hidden />}
       >
@@ -150,8 +141,7 @@ function PauseOrResume({ bridge: { name, state, direction } }: { bridge: Bridge 
       label="Pause"
       name={`Pause ${name}`}
       question={`Pause ${name}?`}
-      path={`${bridgePath(name)}/pause`}
-      cli={`bridges ${name} --pause`}
+      command={{ method: 'POST', path: `${bridgePath(name)}/pause`, cli: `bridges ${name} --pause` }}
       changes={bridgesQuery.queryKey}
       icon={<IconPlayerPause size={14} aria-hidden />}
     >

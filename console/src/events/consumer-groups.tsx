@@ -2,6 +2,7 @@ import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { consumerGroupsQuery } from '../api/webhooks.ts';
 import { count } from '../display/format.ts';
+import { LongList } from '../display/long-list.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 
@@ -18,32 +19,34 @@ export function ConsumerGroups() {
             </Empty>
           </Panel>
         ) : (
-          <Panel padded={false}>
-            <table className="rows">
-              <thead>
-                <tr>
-                  <th>Group</th>
-                  <th className="end">Processes</th>
-                  <th className="end">Events behind</th>
-                </tr>
-              </thead>
-              <tbody>
-                {items.map(({ group, lag, partitions }) => (
-                  <tr key={group}>
-                    <td>
-                      <Text size="sm" className="mono" style={{ overflowWrap: 'anywhere' }}>
-                        {group}
-                      </Text>
-                    </td>
-                    <td className="end number">
-                      {new Set(partitions.flatMap(({ owner }) => owner ?? [])).size}
-                    </td>
-                    <td className="end number">{count(lag)}</td>
+          <LongList items={items} textOf={({ group }) => group}>
+            {(shown) => (
+              <table className="rows">
+                <thead>
+                  <tr>
+                    <th>Group</th>
+                    <th className="end">Processes</th>
+                    <th className="end">Events behind</th>
                   </tr>
-                ))}
-              </tbody>
-            </table>
-          </Panel>
+                </thead>
+                <tbody>
+                  {shown.map(({ group, lag, partitions }) => (
+                    <tr key={group}>
+                      <td>
+                        <Text size="sm" className="mono" style={{ overflowWrap: 'anywhere' }}>
+                          {group}
+                        </Text>
+                      </td>
+                      <td className="end number">
+                        {new Set(partitions.flatMap(({ owner }) => owner ?? [])).size}
+                      </td>
+                      <td className="end number">{count(lag)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            )}
+          </LongList>
         )
       }
     </Answer>

@@ -2,12 +2,12 @@ import { Button, Group, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconMailOff, IconRefresh } from '@tabler/icons-react';
-import { type UseQueryResult, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { DeadLetter } from '../api/events.ts';
 import { deadLettersQuery, meQuery } from '../api/queries.ts';
 import { act, type Problem } from '../api/request.ts';
-import type { Page } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { MoreButton, type PagedList } from '../display/more-button.tsx';
 import { Dialog } from '../display/overlay.tsx';
 import { Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
@@ -19,11 +19,12 @@ interface Replayed {
   failed: { id: string; problem: Problem }[];
 }
 
-export function DeadLetters({ letters }: { letters: UseQueryResult<Page<DeadLetter>> }) {
+export function DeadLetters({ letters }: { letters: PagedList<DeadLetter> }) {
   return (
     <Answer query={letters}>
-      {({ items }) =>
-        items.length === 0 ? (
+      {({ pages }) => {
+        const items = pages.flatMap((page) => page.items);
+        return items.length === 0 ? (
           <Panel>
             <Empty title="No dead letter" icon={<IconMailOff size={32} />}>
               An event that a consumer group cannot handle waits here with the reason, and can be handed to it
@@ -31,15 +32,18 @@ export function DeadLetters({ letters }: { letters: UseQueryResult<Page<DeadLett
             </Empty>
           </Panel>
         ) : (
-          <ChoosableTable
-            items={items}
-            nameOf={({ id, event }) => event.id ?? id}
-            headings={HEADINGS}
-            cells={cellsOf}
-            actions={(ids, clear) => <ReplayBar ids={ids} onDone={clear} />}
-          />
-        )
-      }
+          <Stack gap="md">
+            <ChoosableTable
+              items={items}
+              nameOf={({ id, event }) => event.id ?? id}
+              headings={HEADINGS}
+              cells={cellsOf}
+              actions={(ids, clear) => <ReplayBar ids={ids} onDone={clear} />}
+            />
+            <MoreButton query={letters}>Show more dead letters</MoreButton>
+          </Stack>
+        );
+      }}
     </Answer>
   );
 }

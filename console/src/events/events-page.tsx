@@ -1,10 +1,13 @@
 import { Group, Tabs } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import { bridgesQuery } from '../api/bridges.ts';
 import { quarantineQuery } from '../api/contracts.ts';
 import { deadLettersQuery } from '../api/queries.ts';
 import { Badge } from '../display/badge.tsx';
+import { count } from '../display/format.ts';
+import type { PagedList } from '../display/more-button.tsx';
 import { Page } from '../display/page.tsx';
 import { Bridges } from './bridges.tsx';
 import { ConsumerGroups } from './consumer-groups.tsx';
@@ -15,15 +18,30 @@ import { Webhooks } from './webhooks.tsx';
 
 const route = getRouteApi('/events');
 
+/** How many of a list were read, with a plus where it goes on; nothing for none. */
+function readSoFar({ data, hasNextPage }: Pick<PagedList, 'data' | 'hasNextPage'>): string | undefined {
+  const read = data?.pages.reduce((sum, { items }) => sum + items.length, 0) ?? 0;
+  return read === 0 ? undefined : `${count(read)}${hasNextPage ? '+' : ''}`;
+}
+
 export function EventsPage() {
   const { tab = 'log' } = route.useSearch();
   const navigate = route.useNavigate();
-  const letters = useQuery({ ...deadLettersQuery, refetchInterval: 5_000 });
-  const quarantine = useQuery({ ...quarantineQuery, refetchInterval: 5_000 });
+  const letters = useInfiniteQuery({ ...deadLettersQuery, refetchInterval: 5_000 });
+  const quarantine = useInfiniteQuery({ ...quarantineQuery, refetchInterval: 5_000 });
   const bridges = useQuery(bridgesQuery);
-  const open = letters.data?.items.length ?? 0;
-  const kept = quarantine.data?.items.length ?? 0;
+  const open = readSoFar(letters);
+  const kept = readSoFar(quarantine);
   const failing = bridges.data?.items.filter(({ state }) => state === 'failing').length ?? 0;
+  const list = useRef<HTMLDivElement>(null);
+  const marked = [open !== undefined, kept !== undefined, failing > 0].join();
+  // The row of tabs is wider than a phone: the one that a link leads to is brought into sight.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a mark that comes pushes the tabs after it along
+  useEffect(() => {
+    const chosen = list.current?.querySelector('[aria-selected="true"]');
+    if (list.current && chosen instanceof HTMLElement)
+      list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+  }, [tab, marked]);
   return (
     <Page
       title="Events"
@@ -34,18 +52,18 @@ export function EventsPage() {
         onChange={(next) => void navigate({ search: next === 'log' ? {} : { tab: next ?? 'log' } })}
         keepMounted={false}
       >
-        <Tabs.List mb="md">
+        <Tabs.List mb="md" className="tab-row" ref={list}>
           <Tabs.Tab value="log">Log</Tabs.Tab>
           <Tabs.Tab value="dead-letters">
             <Group gap={8} wrap="nowrap">
               Dead letters
-              {open > 0 && <Badge tone="bad">{open}</Badge>}
+              {open && <Badge tone="bad">{open}</Badge>}
             </Group>
           </Tabs.Tab>
           <Tabs.Tab value="quarantine">
             <Group gap={8} wrap="nowrap">
               Quarantine
-              {kept > 0 && <Badge tone="attention">{kept}</Badge>}
+              {kept && <Badge tone="attention">{kept}</Badge>}
             </Group>
           </Tabs.Tab>
           <Tabs.Tab value="bridges">

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text } from '@mantine/core';
+import { Box, Button, Group, Stack, Text } from '@mantine/core';
 import { IconPlus, IconWebhook } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -60,7 +60,7 @@ function WebhookTable({ webhooks, onOpen }: { webhooks: readonly Webhook[]; onOp
       <thead>
         <tr>
           <th>Address</th>
-          <th>Events</th>
+          <th className="wide-only">Events</th>
           <th>How it goes</th>
           <th className="wide-only end">Made</th>
         </tr>
@@ -72,19 +72,17 @@ function WebhookTable({ webhooks, onOpen }: { webhooks: readonly Webhook[]; onOp
               <button type="button" className="row-button" onClick={() => onOpen(webhook.id)}>
                 {webhook.url}
               </button>
+              <Box hiddenFrom="sm">
+                <Wanted webhook={webhook} />
+              </Box>
               {webhook.description && (
                 <Text size="xs" c="dimmed">
                   {webhook.description}
                 </Text>
               )}
             </td>
-            <td>
-              <Text size="sm">{webhook.types?.join(', ') ?? 'all types'}</Text>
-              {webhook.filter && (
-                <Text size="xs" c="dimmed" className="mono">
-                  {webhook.filter}
-                </Text>
-              )}
+            <td className="wide-only">
+              <Wanted webhook={webhook} />
             </td>
             <td>
               <WebhookState webhook={webhook} />
@@ -96,6 +94,21 @@ function WebhookTable({ webhooks, onOpen }: { webhooks: readonly Webhook[]; onOp
         ))}
       </tbody>
     </table>
+  );
+}
+
+function Wanted({ webhook: { types, filter } }: { webhook: Webhook }) {
+  return (
+    <>
+      <Text size="sm" className="anywhere">
+        {types?.join(', ') ?? 'all types'}
+      </Text>
+      {filter && (
+        <Text size="xs" c="dimmed" className="mono">
+          {filter}
+        </Text>
+      )}
+    </>
   );
 }
 

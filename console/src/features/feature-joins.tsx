@@ -110,8 +110,11 @@ function Cancel({ join: { id, out } }: { join: FeatureJoin }) {
       name={`Cancel ${out}`}
       question="Cancel this join?"
       confirm="Cancel the join"
-      path={`${JOINS_PATH}/${encodeURIComponent(id)}/cancel`}
-      cli={`features joins ${id} --cancel`}
+      command={{
+        method: 'POST',
+        path: `${JOINS_PATH}/${encodeURIComponent(id)}/cancel`,
+        cli: `features joins ${id} --cancel`,
+      }}
       changes={featureJoinsQuery.queryKey}
       icon={<IconX size={14} aria-hidden />}
       isDestructive

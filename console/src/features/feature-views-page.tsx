@@ -6,8 +6,9 @@ import { type FeatureView, featureViewsQuery } from '../api/features.ts';
 import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { PageLink } from '../display/link.tsx';
+import { LongList } from '../display/long-list.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer, Empty, LoadingPanel } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { FeatureJoins } from './feature-joins.tsx';
 import { FeatureServices } from './feature-services.tsx';
@@ -26,19 +27,21 @@ export function FeatureViewsPage() {
         />
       }
     >
-      <Panel padded={false}>
-        <Answer query={views}>
-          {({ items }) =>
-            items.length === 0 ? (
+      <Answer query={views} loading={<LoadingPanel />}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Panel>
               <Empty title="No feature view yet" icon={<IconTable size={32} />}>
                 Put one into <code className="mono">features/</code> of a project and apply it.
               </Empty>
-            ) : (
-              <ViewTable views={items} />
-            )
-          }
-        </Answer>
-      </Panel>
+            </Panel>
+          ) : (
+            <LongList items={items} textOf={({ name }) => name}>
+              {(shown) => <ViewTable views={shown} />}
+            </LongList>
+          )
+        }
+      </Answer>
       <FeatureServices />
       <FeatureJoins />
     </Page>

@@ -1,6 +1,7 @@
-import { Box, Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
+import { Box, Grid, Group, SimpleGrid, Skeleton, Stack, Text } from '@mantine/core';
 import { IconInbox } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 import { kpisQuery, runsQuery, tasksQuery } from '../api/queries.ts';
 import type { Kpis, Task } from '../api/shapes.ts';
 import { count, duration, money, share } from '../display/format.ts';
@@ -19,7 +20,9 @@ export function HomePage() {
   const runs = useInfiniteQuery(runsQuery({}, LATEST));
   return (
     <Page title="Home" subtitle="What is decided, what it costs, and what waits.">
-      <Answer query={kpis}>{(figures) => <Figures kpis={figures} />}</Answer>
+      <Answer query={kpis} loading={<Figures />}>
+        {(figures) => <Figures kpis={figures} />}
+      </Answer>
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 8 }}>
           <Panel title="Started in the last hour" aside={<PerMinute kpis={kpis.data} />}>
@@ -58,33 +61,38 @@ function NoRuns() {
   );
 }
 
-function Figures({ kpis }: { kpis: Kpis }) {
-  const { decisions, latencyMs } = kpis;
+/** Without figures yet, as large as with them: nothing moves when they come. */
+function Figures({ kpis }: { kpis?: Kpis }) {
   return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md" className="figures">
+    <SimpleGrid
+      cols={{ base: 2, sm: 3, lg: 5 }}
+      spacing="md"
+      className="figures"
+      {...(kpis ? {} : { role: 'status', 'aria-label': 'Loading' })}
+    >
       <Figure
         name="Decided"
-        value={count(decisions.total)}
-        note={<OutcomeShares byOutcome={decisions.byOutcome} />}
+        value={kpis && count(kpis.decisions.total)}
+        note={<OutcomeShares byOutcome={kpis?.decisions.byOutcome ?? {}} />}
       />
       <Figure
         name="Without a person"
-        value={share(decisions.automatic, decisions.total)}
-        note={`${count(decisions.review)} by a person`}
+        value={kpis && share(kpis.decisions.automatic, kpis.decisions.total)}
+        note={kpis ? `${count(kpis.decisions.review)} by a person` : 'by a person'}
       />
       <Figure
         name="Cost of a decision"
-        value={decisions.total === 0 ? '–' : money(kpis.costPerDecisionMicroUsd)}
+        value={kpis && (kpis.decisions.total === 0 ? '–' : money(kpis.costPerDecisionMicroUsd))}
         note="people, models and systems"
       />
       <Figure
         name="Time to decide"
-        value={decisions.total === 0 ? '–' : duration(latencyMs.p50)}
-        note={decisions.total === 0 ? 'median' : `median; p95 ${duration(latencyMs.p95)}`}
+        value={kpis && (kpis.decisions.total === 0 ? '–' : duration(kpis.latencyMs.p50))}
+        note={kpis && kpis.decisions.total > 0 ? `median; p95 ${duration(kpis.latencyMs.p95)}` : 'median'}
       />
       <Figure
         name="Waits for a person"
-        value={count(kpis.tasksOpen)}
+        value={kpis && count(kpis.tasksOpen)}
         note={
           <PageLink to="/inbox" size="xs">
             Open the inbox
@@ -95,14 +103,14 @@ function Figures({ kpis }: { kpis: Kpis }) {
   );
 }
 
-function Figure({ name, value, note }: { name: string; value: string; note: React.ReactNode }) {
+function Figure({ name, value, note }: { name: string; value: string | undefined; note: ReactNode }) {
   return (
     <Box className="panel" p="md">
       <Text size="sm" c="dimmed">
         {name}
       </Text>
       <Text className="number" fz={26} fw={650} lh={1.3}>
-        {value}
+        {value ?? <Skeleton component="span" display="inline-block" height={22} width={70} />}
       </Text>
       <Text size="xs" c="dimmed" component="div" mt={2}>
         {note}

@@ -10,7 +10,7 @@ export function OutcomeShares({ byOutcome }: { byOutcome: Record<string, number>
   const text = outcomes.map(([outcome, size]) => `${outcome} ${count(size)}`).join(' · ');
   return (
     <Tooltip label={text} multiline maw={300}>
-      <Group gap={2} wrap="nowrap" h={8} mt={6} mb={2} role="img" aria-label={text}>
+      <Group gap={2} wrap="nowrap" h={8} mt={6} mb={2} role="img" aria-label={text || 'nothing decided yet'}>
         {outcomes.map(([outcome, size], index) => (
           <span
             key={outcome}

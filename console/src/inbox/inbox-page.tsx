@@ -1,13 +1,14 @@
 import { Box, Grid, SegmentedControl, Text } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { IconInbox } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useEffect } from 'react';
-import { meQuery, taskFilters, taskQuery, tasksQuery } from '../api/queries.ts';
+import { meQuery, taskFilters, taskPagesQuery, taskQuery } from '../api/queries.ts';
 import { act, withQuery } from '../api/request.ts';
 import type { Task } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { TaskDetail } from './task-detail.tsx';
@@ -29,13 +30,13 @@ const SEEN_MS = 1_500;
 export function InboxPage() {
   const { task: selected, status = 'mine' } = route.useSearch();
   const navigate = route.useNavigate();
-  const tasks = useQuery(tasksQuery(status));
+  const tasks = useInfiniteQuery(taskPagesQuery(status));
   const waits = status === 'mine' || status === 'waiting';
-  const items = tasks.data?.items ?? [];
+  const items = tasks.data?.pages.flatMap((page) => page.items) ?? [];
   const current = selected ?? items[0]?.id;
   const select = (id: string | undefined) =>
     void navigate({ search: (before) => ({ ...before, task: id }), replace: true, resetScroll: false });
-  useMoves(items, current, select);
+  useMoves(items, current, select, () => tasks.hasNextPage && void tasks.fetchNextPage());
   return (
     <Page
       title="Inbox"
@@ -76,7 +77,12 @@ export function InboxPage() {
           ) : (
             <Grid gap="md">
               <Grid.Col span={{ base: 12, md: 4 }}>
-                <TaskList tasks={items} selected={current} onSelect={select} />
+                <TaskList
+                  tasks={items}
+                  selected={current}
+                  onSelect={select}
+                  more={<MoreButton query={tasks}>Show more</MoreButton>}
+                />
               </Grid.Col>
               <Grid.Col span={{ base: 12, md: 8 }} id="task-in-hand">
                 {current && (
@@ -101,11 +107,17 @@ function nextOf(items: readonly Task[], current: string): string | undefined {
   return (items[at + 1] ?? items[at - 1])?.id;
 }
 
-function useMoves(items: readonly Task[], current: string | undefined, select: (id: string) => void): void {
+function useMoves(
+  items: readonly Task[],
+  current: string | undefined,
+  select: (id: string) => void,
+  readOn: () => void,
+): void {
   const at = items.findIndex(({ id }) => id === current);
   const move = (by: number) => {
     const next = items[Math.min(items.length - 1, Math.max(0, at + by))];
     if (next) select(next.id);
+    if (at + by >= items.length) readOn();
   };
   useHotkeys([
     ['j', () => move(1)],

@@ -1,4 +1,5 @@
 import { Box, Group, Text, UnstyledButton } from '@mantine/core';
+import type { ReactNode } from 'react';
 import type { Task } from '../api/shapes.ts';
 import { Badge } from '../display/badge.tsx';
 import { Time } from '../display/time.tsx';
@@ -9,9 +10,11 @@ interface TaskListProps {
   tasks: readonly Task[];
   selected: string | undefined;
   onSelect: (id: string) => void;
+  /** At the end of a list that goes on. */
+  more?: ReactNode;
 }
 
-export function TaskList({ tasks, selected, onSelect }: TaskListProps) {
+export function TaskList({ tasks, selected, onSelect, more }: TaskListProps) {
   return (
     <Box className="panel task-list" component="nav" aria-label="Tasks" style={{ overflowY: 'auto' }}>
       {tasks.map((task) => (
@@ -22,6 +25,9 @@ export function TaskList({ tasks, selected, onSelect }: TaskListProps) {
           onSelect={() => onSelect(task.id)}
         />
       ))}
+      <Box ta="center" p="xs">
+        {more}
+      </Box>
     </Box>
   );
 }

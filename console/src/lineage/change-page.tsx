@@ -1,12 +1,13 @@
-import { Button, Group, Select, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, Select, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
-import { applyText, KINDS, namesQuery, sourceQuery } from '../api/definitions.ts';
+import { applyFiles, fileOf, folderOf, KINDS, namesQuery, sourceQuery } from '../api/definitions.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
+import { type AddedFile, CodeText, DefinitionFiles } from './definition-files.tsx';
 import { DependentsPanel } from './dependents-panel.tsx';
 import { ImpactReport } from './impact-report.tsx';
 
@@ -68,12 +69,19 @@ function Chosen({ kind, name }: { kind: string; name: string }) {
   const source = useQuery(sourceQuery(kind, name));
   return (
     <Answer query={source}>
-      {(found) => (
-        <Stack gap="md">
-          <Editor key={found.version} kind={kind} name={name} source={found.source} version={found.version} />
-          <DependentsPanel kind={kind} name={name} />
-        </Stack>
-      )}
+      {({ version, source: text, body: { module, code } }) => {
+        const folder = folderOf(kind, name);
+        const kept =
+          module && code
+            ? [{ id: module, path: `${folder}/${module.replace(/^\.\//, '')}`, text: code }]
+            : [];
+        return (
+          <Stack gap="md">
+            <Editor key={version} kind={kind} name={name} source={text} version={version} kept={kept} />
+            <DependentsPanel kind={kind} name={name} />
+          </Stack>
+        );
+      }}
     </Answer>
   );
 }
@@ -83,20 +91,29 @@ interface Edited {
   name: string;
   source: string;
   version: number;
+  /** The files that the version was made with, as far as they are kept with it. */
+  kept: readonly AddedFile[];
 }
 
-function Editor({ kind, name, source, version }: Edited) {
+function Editor({ kind, name, source, version, kept }: Edited) {
   const queries = useQueryClient();
   const [text, setText] = useState(source);
-  const plan = useMutation({ mutationFn: () => applyText(kind, name, text, true) });
+  const [files, setFiles] = useState(kept);
+  const all = [
+    fileOf(kind, name, text),
+    ...files.map(({ path, text: written, base64 }) => ({
+      path,
+      ...(base64 === undefined ? { text: written ?? '' } : { base64 }),
+    })),
+  ];
+  const plan = useMutation({ mutationFn: () => applyFiles(all, true) });
   const apply = useMutation({
-    mutationFn: () => applyText(kind, name, text, false),
+    mutationFn: () => applyFiles(all, false),
     onSuccess: () => queries.invalidateQueries(),
   });
   const problem = apply.error ?? plan.error;
-  // Only what was looked at may be applied: a text that is written on has another report.
-  const edit = (written: string) => {
-    setText(written);
+  // Only what was looked at may be applied: what is written on has another report.
+  const changed = () => {
     plan.reset();
     apply.reset();
   };
@@ -105,15 +122,21 @@ function Editor({ kind, name, source, version }: Edited) {
     <>
       <Panel title={`Version ${version}`}>
         <Stack gap="sm">
-          <Textarea
-            aria-label="Text of the definition"
-            autosize
-            minRows={8}
-            maxRows={28}
-            spellCheck={false}
-            styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+          <CodeText
+            label="Text of the definition"
             value={text}
-            onChange={(event) => edit(event.currentTarget.value)}
+            onChange={(written) => {
+              setText(written);
+              changed();
+            }}
+          />
+          <DefinitionFiles
+            folder={folderOf(kind, name)}
+            files={files}
+            onChange={(next) => {
+              setFiles(next);
+              changed();
+            }}
           />
           <Group>
             <Button variant="default" loading={plan.isPending} onClick={() => plan.mutate()}>

@@ -22,6 +22,12 @@ export function ImpactReport({ plan }: { plan: Plan }) {
           {action === 'unchanged' ? '.' : `: version ${toVersion}.`}
         </Text>
       ))}
+      {plan.warnings?.map(({ path, message, meant }) => (
+        <Text key={`${path} ${message}`} size="sm">
+          <Badge tone="attention">look here</Badge> <span className="mono">{path}</span> {message}
+          {meant && `; perhaps “${meant}” was meant`}
+        </Text>
+      ))}
       {plan.impact?.map((impact) => (
         <OfOne key={`${impact.kind}/${impact.name}`} impact={impact} />
       ))}

@@ -1,16 +1,19 @@
 import { Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { useQueries, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { namesQuery } from '../api/definitions.ts';
 import { modelQuery } from '../api/queries.ts';
+import { activeOf, promotionsQuery, rolloutQuery, rolloutsQuery } from '../api/rollouts.ts';
 import type { Model, ModelVersion } from '../api/shapes.ts';
 import { Badge, StatusBadge } from '../display/badge.tsx';
+import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer, Empty, Loading } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { VersionLinks } from '../display/version-links.tsx';
 import { Who } from '../display/who.tsx';
@@ -28,11 +31,14 @@ export function ModelPage() {
   const { name } = route.useParams();
   const { version: wanted } = route.useSearch();
   const model = useQuery(modelQuery(name));
+  // A model that was registered by a call alone has no definition.
+  const isDefined = useQuery(namesQuery('model')).data?.items.some((each) => each.name === name);
+  const isRead = useIsHeadRead(name);
   const shown = model.data;
-  if (shown === undefined)
+  if (shown === undefined || !isRead)
     return (
       <Page title={name}>
-        <Answer query={model}>{() => null}</Answer>
+        <Answer query={model}>{() => <Loading />}</Answer>
       </Page>
     );
   const version =
@@ -51,6 +57,7 @@ export function ModelPage() {
       actions={
         <>
           <LineageLink node={`model:${name}`} />
+          {isDefined && <ChangeLink kind="model" name={name} />}
           <CopyAs what="This model" command={{ method: 'GET', path: `/api/v1/models/${name}` }} />
         </>
       }
@@ -63,6 +70,17 @@ export function ModelPage() {
       {version && <Version model={shown} version={version} />}
       <ModelRequests model={name} />
     </Page>
+  );
+}
+
+/** Whether all that stands above the versions has been answered: what came later would push the page down under its reader. */
+function useIsHeadRead(name: string): boolean {
+  const names = useQuery(namesQuery('model'));
+  const promotions = useQuery(promotionsQuery(name));
+  const rollouts = useQuery(rolloutsQuery(name));
+  const reports = useQueries({ queries: activeOf(rollouts.data).map(rolloutQuery) });
+  return [names, promotions, rollouts, ...reports].every(
+    ({ isPending, failureCount }) => !isPending || failureCount > 0,
   );
 }
 

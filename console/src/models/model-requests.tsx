@@ -16,6 +16,7 @@ import { Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import type { Tone } from '../display/tone.ts';
+import { Who } from '../display/who.tsx';
 import { answeredLine, askedLine, usageText } from './request-text.ts';
 
 const route = getRouteApi('/models/$name');
@@ -146,7 +147,11 @@ function RequestFacts({ request }: { request: SampledRequest | undefined }) {
     <Stack gap="md">
       <Text size="sm">
         {exactTime(at)}
-        {caller && `, by ${caller.id}`}
+        {caller && (
+          <>
+            , by <Who id={caller.id} />
+          </>
+        )}
         {typeof runId === 'string' && (
           <>
             , in the run{' '}

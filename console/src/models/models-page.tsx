@@ -8,8 +8,9 @@ import { Badge, StatusBadge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
+import { LongList } from '../display/long-list.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer, Empty, LoadingPanel } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 
 export function ModelsPage() {
@@ -27,20 +28,22 @@ export function ModelsPage() {
         </>
       }
     >
-      <Panel padded={false}>
-        <Answer query={models}>
-          {({ items }) =>
-            items.length === 0 ? (
+      <Answer query={models} loading={<LoadingPanel />}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Panel>
               <Empty title="No model yet" icon={<IconBrain size={32} />}>
                 Put an ONNX file and its card into <code className="mono">models/</code> of a project and
                 apply it.
               </Empty>
-            ) : (
-              <ModelTable models={items} />
-            )
-          }
-        </Answer>
-      </Panel>
+            </Panel>
+          ) : (
+            <LongList items={items} textOf={({ name }) => name}>
+              {(shown) => <ModelTable models={shown} />}
+            </LongList>
+          )
+        }
+      </Answer>
     </Page>
   );
 }

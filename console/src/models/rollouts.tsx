@@ -1,6 +1,6 @@
 import { Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { type Rollout, rolloutQuery, rolloutsQuery } from '../api/rollouts.ts';
+import { activeOf, type Rollout, rolloutQuery, rolloutsQuery } from '../api/rollouts.ts';
 import { Badge, StatusBadge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { plainNumber, wholeDuration } from '../display/format.ts';
@@ -15,8 +15,7 @@ const KIND = { canary: 'Canary', shadow: 'Shadow', ab: 'A/B test' } as const;
 /** The versions that are tried under an alias of the model now. */
 export function Rollouts({ model }: { model: string }) {
   const rollouts = useQuery(rolloutsQuery(model));
-  const active = rollouts.data?.items.filter(({ endedAt }) => endedAt === undefined) ?? [];
-  return active.map((rollout) => <ActiveRollout key={rollout.id} rollout={rollout} />);
+  return activeOf(rollouts.data).map((rollout) => <ActiveRollout key={rollout.id} rollout={rollout} />);
 }
 
 function ActiveRollout({ rollout }: { rollout: Rollout }) {

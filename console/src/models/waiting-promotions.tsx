@@ -7,6 +7,7 @@ import { Badge } from '../display/badge.tsx';
 import { Panel } from '../display/page.tsx';
 import { ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 
 /** Promotions that wait for approvals, with the buttons of those who may give them. */
 export function WaitingPromotions({ model }: { model: string }) {
@@ -31,7 +32,7 @@ function Waiting({ model, promotion }: { model: string; promotion: WaitingPromot
       <Stack gap="sm">
         <Text size="sm">
           It has {approvalsNeeded - approvalsMissing} of {approvalsNeeded} approvals
-          {of && `, from ${of.join(' or ')}`}. Asked for by {promotion.requestedBy.id}{' '}
+          {of && `, from ${of.join(' or ')}`}. Asked for by <Who id={promotion.requestedBy.id} />{' '}
           <Time at={promotion.requestedAt} />.
         </Text>
         {approvals.map(({ person, name, decision, reason }) => (

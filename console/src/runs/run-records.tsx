@@ -8,6 +8,7 @@ import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 
 /** What is kept of a run: the versions it was made from, its costs, its audit entries, what came in and went out. */
 export function RunRecords({ run }: { run: Run }) {
@@ -161,7 +162,7 @@ function AuditEntries({ run }: { run: Run }) {
                   </Text>
                 </td>
                 <td>
-                  {actor.id}{' '}
+                  <Who id={actor.id} />{' '}
                   <Text span size="xs" c="dimmed">
                     {actor.kind}
                   </Text>

@@ -120,7 +120,10 @@ function ScheduleRow({
           {workflow}
         </PageLink>
         <Text size="xs" c="dimmed">
-          {kind} <span className="mono">{expression}</span>
+          {kind}{' '}
+          <span className="mono" style={{ whiteSpace: 'nowrap' }}>
+            {expression}
+          </span>
           {kind === 'cron' && ` ${timezone}`}
         </Text>
       </td>

@@ -1,0 +1,102 @@
+import { Group, Stack, Text, Textarea } from '@mantine/core';
+import { IconArrowBackUp, IconMapPin } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { type Bridge, bridgePath, bridgesQuery } from '../api/bridges.ts';
+import { meQuery } from '../api/queries.ts';
+import type { JsonObject } from '../api/shapes.ts';
+import { ConfirmedButton } from '../display/confirmed-button.tsx';
+import { JsonView } from '../display/json-view.tsx';
+
+/** Where a source stands on the other side, and how to let it go on from elsewhere; nothing where the other side keeps the place. */
+export function BridgePlace({ bridge: { name, position } }: { bridge: Bridge }) {
+  const me = useQuery(meQuery);
+  if (!position) return null;
+  return (
+    <Stack gap="xs">
+      <Text size="xs" c="dimmed">
+        Its place on the other side
+      </Text>
+      <JsonView value={position} label={`Place of ${name}`} />
+      {me.data?.permissions.includes('bridges.control') && (
+        <Group gap="xs">
+          <Move name={name} position={position} />
+          <Reset name={name} />
+        </Group>
+      )}
+    </Stack>
+  );
+}
+
+const AGAIN = 'Events that are in the log already are known by their ids and are not taken twice.';
+
+function Move({ name, position }: { name: string; position: JsonObject }) {
+  // What is typed stays while the bridge moves on below it.
+  const [text, setText] = useState<string>();
+  const written = text ?? JSON.stringify(position, null, 2);
+  const to = objectIn(written);
+  return (
+    <ConfirmedButton
+      label="Move"
+      name={`Move ${name}`}
+      question={`Let ${name} go on from another place?`}
+      command={{
+        method: 'PUT',
+        path: `${bridgePath(name)}/position`,
+        body: { position: to ?? {} },
+        cli: `bridges ${name} --position '${JSON.stringify(to ?? {})}'`,
+      }}
+      isReady={to !== undefined}
+      changes={bridgesQuery.queryKey}
+      icon={<IconMapPin size={14} aria-hidden />}
+    >
+      <Stack gap="sm">
+        {AGAIN} What lies between is skipped when it goes forward.
+        <Textarea
+          label="Place"
+          description="As the bridge shows it"
+          autosize
+          maxRows={16}
+          spellCheck={false}
+          styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
+          value={written}
+          onChange={(event) => setText(event.currentTarget.value)}
+          error={to === undefined && 'This is no JSON object.'}
+        />
+      </Stack>
+    </ConfirmedButton>
+  );
+}
+
+function Reset({ name }: { name: string }) {
+  return (
+    <ConfirmedButton
+      label="Begin anew"
+      name={`Begin anew: ${name}`}
+      question={`Begin ${name} anew?`}
+      confirm="Begin anew"
+      command={{
+        method: 'PUT',
+        path: `${bridgePath(name)}/position`,
+        body: { position: null },
+        cli: `bridges ${name} --reset`,
+      }}
+      isDestructive
+      changes={bridgesQuery.queryKey}
+      icon={<IconArrowBackUp size={14} aria-hidden />}
+    >
+      It forgets its place and begins where its definition says (<code className="mono">start</code>). {AGAIN}
+    </ConfirmedButton>
+  );
+}
+
+function objectIn(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as JsonObject)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
