@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -43,13 +42,15 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   const files = folder === undefined ? undefined : await readProject(folder); // a wrong folder is told before anything is started
   const live = example && folder ? await importExample(folder) : undefined;
   for (const fault of settings.unknown) process.stderr.write(`! ${fault}\n`);
-  await requireFolder(settings);
   await requireFreePort(settings);
+  await requireFolder(settings);
   const progress = createProgress();
   const { createApp } = await import('./app.ts');
   const ended = new AbortController();
   const onSignal = () => {
     if (ended.signal.aborted) process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain
+    progress.end();
+    process.stderr.write('\nStopping: finishing what is under way … (Ctrl-C again does not wait for it)\n');
     ended.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
@@ -58,6 +59,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   try {
     const systems = await live?.startSystems(dataDir);
     if (systems) closers.push(() => systems.stop());
+    ended.signal.throwIfAborted();
     const app = await createApp({
       ...settings,
       role,
@@ -67,12 +69,15 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
       onProgress: progress.say,
     });
     closers.push(() => app.stop());
+    ended.signal.throwIfAborted();
     if (folder && files) {
       progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
       await app.apply(files.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') })));
     }
+    ended.signal.throwIfAborted();
     const stream = await live?.startStream(app);
     if (stream) closers.push(() => stream.stop());
+    ended.signal.throwIfAborted();
     app.ready();
     progress.end();
     process.stderr.write(
@@ -80,9 +85,8 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     );
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
-    process.stderr.write('\nStopping: finishing what is under way …\n');
   } catch (error) {
-    throw startFault(error, settings);
+    if (error !== ended.signal.reason) throw startFault(error, settings); // else it was told to stop while it started
   } finally {
     progress.end();
     // The stream first and the systems last: what is under way may still call them.
@@ -111,7 +115,7 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
   const rows: [string, string][] = [
     ...(hasConsole
       ? [
-          ['Console', `${bold(await app.loginUrl())}  (one-time link; a new one: npm run aios -- login)`] as [
+          ['Console', `${bold(await app.loginUrl())}  (one-time link; a new one: npx aios login)`] as [
             string,
             string,
           ],
@@ -123,8 +127,8 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
     [
       'Next',
       notice === undefined
-        ? 'npm run aios -- init my-project   a small project to begin with; then apply it'
-        : 'npm run aios -- inbox   what waits for a person',
+        ? 'npx aios init my-project   a small project to begin with; then apply it'
+        : 'npx aios inbox   what waits for a person',
     ],
   ];
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`);

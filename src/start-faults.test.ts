@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,15 +99,18 @@ describe('what kept a process from starting', () => {
 });
 
 describe('the data folder', () => {
-  it('may be one that is to be made; a part of its path may not be a file', async () => {
+  it('is made where it is missing; a part of its path may not be a file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
     await writeFile(join(folder, 'file'), '');
     const at = (...path: string[]) => requireFolder({ ...place, dataDir: join(folder, ...path) });
-    await expect(at('new', 'deep')).resolves.toBeUndefined();
+    await at('new', 'deep');
+    await at('new', 'deep');
+    expect((await stat(join(folder, 'new', 'deep'))).isDirectory()).toBe(true);
     await expect(at('file', 'x')).rejects.toMatchObject({
       code: 'start.folder',
       message: `${join(folder, 'file', 'x')}: a part of its path is a file.`,
     });
+    await expect(at('file')).rejects.toMatchObject({ message: `${join(folder, 'file')}: it is no folder.` });
     await rm(folder, { recursive: true });
   });
 
@@ -119,7 +122,7 @@ describe('the data folder', () => {
       await chmod(folder, 0o500);
       await expect(requireFolder({ ...place, dataDir: join(folder, 'x') })).rejects.toMatchObject({
         code: 'start.folder',
-        message: `${folder}: this user may not write there.`,
+        message: `${join(folder, 'x')}: this user may not write there.`,
       });
       await rm(folder, { recursive: true });
     },

@@ -1,4 +1,4 @@
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants, mkdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { AiosError } from './kernel/errors.ts';
@@ -51,16 +51,25 @@ export async function requireFreePort(place: Place): Promise<void> {
 }
 
 /**
- * Asks whether the data folder may be written, or made: Node says of a folder that it cannot make on a disk which is read only that it does not exist.
+ * Makes the data folder, and those that it lies in, where they are missing, and asks whether it may be written. One folder at a time: Node's
+ * `recursive` never ends below /proc, and says of a disk that is read only that the folder does not exist.
  *
  * @throws AiosError `start.folder`
  */
 export async function requireFolder(place: Place): Promise<void> {
+  const missing: string[] = [];
   let folder = place.dataDir;
   const isThere = () => stat(folder).then(Boolean, (error: Fault) => error.code !== 'ENOENT');
-  while (!(await isThere()) && folder !== dirname(folder)) folder = dirname(folder);
+  for (; !(await isThere()) && folder !== dirname(folder); folder = dirname(folder)) missing.unshift(folder);
   try {
-    await access(folder, constants.W_OK | constants.X_OK);
+    for (const one of missing)
+      await mkdir(one).catch((error: Fault) => {
+        if (error.code === 'ENOENT') throw folderFault(error, one, 'no folder can be made there');
+        if (error.code !== 'EEXIST') throw error; // another process made it meanwhile
+      });
+    if (!(await stat(place.dataDir)).isDirectory())
+      throw folderFault(undefined, place.dataDir, 'it is no folder');
+    await access(place.dataDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw startFault(error, place);
   }

@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const MAIN = join(import.meta.dirname, '..', 'src', 'main.ts');
@@ -26,6 +28,40 @@ async function start(
   return { code, told };
 }
 
+describe('aios', () => {
+  const launcher = join(import.meta.dirname, '..', 'bin', 'aios.js');
+  const others = ['/usr/bin/node', '/usr/local/bin/node'].filter(existsSync);
+  it.each([process.execPath, ...others])('runs on %s, whatever its version', async (node) => {
+    const { stdout } = await promisify(execFile)(node, [launcher, '--version'], { cwd: tmpdir() });
+    expect(stdout).toBe('0.1.0\n');
+    const failed = await promisify(execFile)(node, [launcher, 'bogus']).catch((error: unknown) => error);
+    expect(failed).toMatchObject({ code: 64, stderr: expect.stringContaining('unknown command') });
+  });
+});
+
+describe('aios start, stopped while it starts', () => {
+  it('stops at the next stage with all that it started, and shows no banner', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
+    await chmod(folder, 0o755); // as root, Postgres runs as another user
+    const { PATH = '' } = process.env;
+    const child = spawn(process.execPath, [MAIN, 'start', '--example', 'returns'], {
+      env: { PATH, AIOS_DATA_DIR: folder, AIOS_PORT: '0', AIOS_GRPC_PORT: 'off' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let told = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      if (!told.includes('engine') && text.includes('engine')) child.kill('SIGINT');
+      told += text;
+    });
+    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(told).toMatch(/Starting the engine\n\nStopping: .*\nStopped\. /);
+    expect(told).not.toMatch(/Applying|Console|API/);
+    expect(await readdir(folder)).not.toContain('postgres.owner');
+    expect(await readdir(join(folder, 'postgres'))).not.toContain('postmaster.pid');
+    await rm(folder, { recursive: true });
+  });
+});
+
 describe('aios start, told what is wrong before a database is started', () => {
   let folder: string;
   const other = createServer();
@@ -46,6 +82,8 @@ describe('aios start, told what is wrong before a database is started', () => {
     ['a port that is none', { AIOS_PORT: 'abc' }, [], 'start.setting'],
     ['a limit that is none', { AIOS_LIMITS: 'eventByteMax=5' }, [], 'did you mean eventBytesMax\\?'],
     ['a folder that cannot be', { AIOS_DATA_DIR: 'FOLDER/file/x' }, [], 'start.folder'],
+    ['a folder where none can be made', { AIOS_DATA_DIR: '/proc/aios' }, [], 'start.folder'],
+    ['a file for a folder', { AIOS_DATA_DIR: 'FOLDER/file' }, [], 'it is no folder'],
     ['a project that is not there', {}, ['--project', '/no/such/folder'], 'There is no project folder'],
     [
       'an example that does not run by itself',

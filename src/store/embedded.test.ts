@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +47,22 @@ describe('embedded Postgres', () => {
     expect(await answer(again)).toBe(42);
     await again.close();
     await second.stop();
+  });
+
+  it('ends with a program that does not wait for it', async () => {
+    const dataDir = join(folder, 'left');
+    const script = `
+      import { startEmbeddedPostgres } from ${JSON.stringify(import.meta.resolve('./embedded.ts'))};
+      const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)} });
+      process.stdout.write(String(postgres.pid), () => process.exit(1));`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'pipe' });
+    let pid = '';
+    child.stdout.on('data', (text: Buffer) => {
+      pid += text;
+    });
+    await once(child, 'close');
+    expect(Number(pid)).toBeGreaterThan(0);
+    await expect.poll(() => existsSync(join(dataDir, 'postmaster.pid')), { timeout: 20_000 }).toBe(false);
   });
 });
 

@@ -241,6 +241,8 @@ class Supervisor implements EmbeddedPostgres {
   #stopping = false;
   #restarting: Promise<void> = Promise.resolve();
   #output = '';
+  /** Whatever ends this program short of a kill -9 ends its Postgres, too: the second Ctrl-C, a fault that nobody caught. */
+  readonly #onExit = () => void this.#child?.kill('SIGINT');
 
   constructor(cluster: Cluster, password: string, port: number, options: EmbeddedOptions) {
     this.#cluster = cluster;
@@ -253,6 +255,7 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   async start(): Promise<void> {
+    process.off('exit', this.#onExit).on('exit', this.#onExit); // once, whether it is the first start or one after a crash
     const giveUpAt = performance.now() + START_MS;
     // Told to stop in the middle of a restart, it must not start one more: that would meet the next owner of the data.
     while (!this.#stopping) {
@@ -343,6 +346,7 @@ class Supervisor implements EmbeddedPostgres {
     await this.#end();
     await this.#restarting;
     await this.#end(); // one that a restart had begun meanwhile
+    process.off('exit', this.#onExit);
     await rm(`${this.#cluster.dataDir}.owner`, { force: true });
   }
 
