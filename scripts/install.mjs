@@ -21,9 +21,11 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   process.stderr.write('Installing packages (about 30 s, once) …\n');
   const npm = process.env.npm_execpath;
   const args = ['ci', '--loglevel=error', '--no-audit', '--no-fund'];
+  // Its install script fetches CUDA libraries; as a key of .npmrc npm would warn of it at every command.
+  const options = { env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' } };
   const done = npm
-    ? run(process.execPath, [npm, ...args])
-    : run('npm', args, { shell: process.platform === 'win32' });
+    ? run(process.execPath, [npm, ...args], options)
+    : run('npm', args, { ...options, shell: process.platform === 'win32' });
   if (!done) {
     process.stderr.write('npm ci failed: see its message above. AIOS needs the npm registry once.\n');
     process.exit(1);

@@ -38,7 +38,7 @@ describeConsole('bridges in the console', ({ open, apply, ask, send }) => {
     const question = page.getByRole('dialog', { name: 'Pause orders?' });
     await question.getByRole('button', { name: 'Copy as a command' }).click();
     await page.getByRole('menuitem', { name: 'Copy as CLI' }).click();
-    await page.getByText('npm run aios -- bridges orders --pause').waitFor();
+    await page.getByText('npx aios bridges orders --pause').waitFor();
     await question.getByRole('button', { name: 'Pause', exact: true }).click();
     await panel.getByText('paused').waitFor();
     await panel.getByRole('button', { name: 'Resume orders', exact: true }).click();

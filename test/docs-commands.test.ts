@@ -12,15 +12,11 @@ const DOCUMENTS = [
   ...readdirSync(join(ROOT, 'examples')).map((name) => `examples/${name}/README.md`),
 ];
 
-/** Commands as documents show them: in code, `aios …` or `npm run aios -- …`, up to where a comment or another program begins. */
+/** Commands as documents show them: in code, `aios …` or `npx aios …`, up to where a comment or another program begins. */
 function shown(document: string): string[] {
   const text = readFileSync(join(ROOT, document), 'utf8');
-  const inLine = [...text.matchAll(/`(?:npm run (?:-s )?aios --|aios) ([^`]+)`/g)].map(
-    ([, command]) => command!,
-  );
-  const indented = [...text.matchAll(/^(?: {4}|\$ )(?:npm run (?:-s )?aios --|aios) (.+)$/gm)].map(
-    ([, command]) => command!,
-  );
+  const inLine = [...text.matchAll(/`(?:npx )?aios ([^`]+)`/g)].map(([, command]) => command!);
+  const indented = [...text.matchAll(/^(?: {4}|\$ )(?:npx )?aios (.+)$/gm)].map(([, command]) => command!);
   return [...inLine, ...indented]
     .map((command) => command.split(/\s#|\s[|>]|\s {2}|;|…/)[0]!.trim())
     .filter(Boolean);

@@ -19,13 +19,13 @@ import { runCommand } from './command-line.ts';
 describe('a first project', () => {
   let database: TestDatabase;
   let parent: string;
-  const folder = () => join(parent, 'mine');
+  const folder = () => join(parent, 'ann’s project'); // a name that a shell would take apart
   beforeAll(async () => {
     database = await createTestDatabase(definitionMigrations);
     parent = await mkdtemp(join(tmpdir(), 'aios-first-'));
     expect(await runCommand(['init', folder()])).toEqual({
       code: 0,
-      said: expect.stringContaining(`npm run aios -- apply ${folder()}`),
+      said: expect.stringContaining(`npx aios apply '${folder()}'`),
     });
   });
   afterAll(async () => {

@@ -58,6 +58,10 @@ export const audit: Action = async (options, [index]) => {
 };
 
 async function one(client: AiosClient, index: string, asJson: boolean, again: boolean): Promise<number> {
+  if (!/^\d+$/.test(index))
+    throw new AiosError('request.invalid', {
+      detail: `“${index}” is no index of an entry; \`aios audit\` lists them, \`aios verify\` verifies the log.`,
+    });
   const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
   const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
   const agrees = payloadAgrees(entry);

@@ -19,10 +19,15 @@ export const init: Action = async (options, [folder = '.']) => {
   print({ folder }, options.json, () =>
     [
       `A project stands in ${folder}: what its files do and what to try is in ${join(folder, 'README.md')}. Next:`,
-      `  npm run aios -- workflows test ${folder}`,
-      `  npm run aios -- apply ${folder}`,
-      `  npm run aios -- run expenses --event @${join(folder, 'small.json')}`,
+      `  npx aios workflows test ${shellWord(folder)}`,
+      `  npx aios apply ${shellWord(folder)}`,
+      `  npx aios run expenses --event ${shellWord(`@${join(folder, 'small.json')}`)}`,
     ].join('\n'),
   );
   return EXIT.ok;
 };
+
+/** A text as a shell takes it for one word: paths have spaces. @example shellWord("ann's files") // 'ann'\\''s files' */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

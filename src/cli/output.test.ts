@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { describeError, numberOf, table } from './output.ts';
+import { describeError, errorAsJson, numberOf, table } from './output.ts';
 import { runCli } from './program.ts';
 
 describe('what the command line prints', () => {
@@ -44,6 +44,29 @@ describe('what the command line prints', () => {
     ['what is no problem of AIOS', new Error('boom'), /^boom$/],
   ])('tells %s', (_, error, said) => {
     expect(describeError(error)).toMatch(said);
+  });
+
+  it('is for a script the problem itself, on one line', () => {
+    const refused = new AiosError('workflow.run_not_found', { detail: 'run_1' });
+    expect(JSON.parse(errorAsJson(refused))).toEqual(refused.toProblem());
+    expect(JSON.parse(errorAsJson(new ProblemError(refused.toProblem())))).toEqual(refused.toProblem());
+    const file = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT', path: 'order.json' });
+    expect(JSON.parse(errorAsJson(file))).toMatchObject({ code: 'client.file' });
+    expect(JSON.parse(errorAsJson(new Error('boom')))).toEqual({ code: 'internal', detail: 'boom' });
+  });
+
+  it.each([
+    [[], /^“verify” is no index of an entry; `aios audit` lists them/],
+    [['--json'], /^\{.*“verify” is no index.*\}\n$/],
+  ])('an index that is none, with %j', async (more, said) => {
+    let told = '';
+    const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      told += String(text);
+      return true;
+    });
+    const argv = ['--key', 'aios_key_x', ...more, 'audit', 'verify'];
+    const code = await runCli(argv, async () => 1).finally(() => err.mockRestore());
+    expect({ code, told }).toEqual({ code: 1, told: expect.stringMatching(said) });
   });
 
   it('is help in which each command stands in a part, with what it is for', async () => {

@@ -64,16 +64,8 @@ export function relativeTime(time: string | undefined, nowMs = Date.now()): stri
 
 /** An error as a newcomer can act on it: what happened, each fault with its place, the way forward, the code to search for. */
 export function describeError(error: unknown): string {
-  const problem =
-    error instanceof ProblemError
-      ? error.problem
-      : error instanceof AiosError
-        ? error.toProblem()
-        : undefined;
-  if (!problem)
-    return isFileFault(error)
-      ? describeError(fileFault(error))
-      : `${error instanceof Error ? error.message : error}`;
+  const problem = problemOf(error);
+  if (!problem) return `${error instanceof Error ? error.message : error}`;
   const { title, detail, issues = [], code } = problem;
   const faults = issues.map((issue) => `  ${describeIssue(issue)}`);
   const isSentence = detail.includes(' '); // else it is the name alone of what is not there
@@ -82,6 +74,18 @@ export function describeError(error: unknown): string {
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
   const hint = code === 'request.invalid' ? USAGE_HINT : problem.hint;
   return [...lines, `${hint} (${code})`].join('\n');
+}
+
+/** An error as a script reads it: one line of JSON, the problem as the API answers it. */
+export function errorAsJson(error: unknown): string {
+  const detail = error instanceof Error ? error.message : String(error);
+  return JSON.stringify(problemOf(error) ?? { code: 'internal', detail });
+}
+
+function problemOf(error: unknown) {
+  if (error instanceof ProblemError) return error.problem;
+  if (error instanceof AiosError) return error.toProblem();
+  return isFileFault(error) ? fileFault(error).toProblem() : undefined;
 }
 
 type FileFault = Error & { code: string; path: string };

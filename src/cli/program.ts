@@ -6,7 +6,7 @@ import { EVENT_COMMANDS } from './event-commands.ts';
 import { EXPERIMENT_COMMANDS } from './experiment-commands.ts';
 import { FEATURE_COMMANDS } from './feature-commands.ts';
 import { MODEL_COMMANDS } from './model-commands.ts';
-import { describeError, EXIT } from './output.ts';
+import { describeError, EXIT, errorAsJson } from './output.ts';
 import { PROOF_COMMANDS } from './proof-commands.ts';
 import type { GlobalOptions } from './session.ts';
 import type { TestFlows } from './workflows.ts';
@@ -327,7 +327,7 @@ export async function runCli(
         .env('AIOS_DATA_DIR')
         .default(join(process.cwd(), '.aios')),
     )
-    .option('--json', 'print JSON', false);
+    .option('--json', 'print JSON; an error too, on standard error', false);
   program
     .command('start')
     .description(
@@ -363,7 +363,7 @@ export async function runCli(
     await program.parseAsync(argv as string[], { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    process.stderr.write(`${describeError(error)}\n`);
+    process.stderr.write(`${program.opts().json ? errorAsJson(error) : describeError(error)}\n`);
     return EXIT.failed;
   }
   return code;

@@ -48,7 +48,7 @@ export function CopyAs({ command, what }: { command: Command; what: string }) {
         <Menu.Label>{what}</Menu.Label>
         <Menu.Item onClick={() => copy(curlOf(command, window.location.origin))}>Copy as curl</Menu.Item>
         {command.cli && (
-          <Menu.Item onClick={() => copy(`npm run aios -- ${command.cli}`)}>Copy as CLI</Menu.Item>
+          <Menu.Item onClick={() => copy(`npx aios ${command.cli}`)}>Copy as CLI</Menu.Item>
         )}
       </Menu.Dropdown>
     </Menu>

@@ -56,7 +56,7 @@ function NoRuns() {
   return (
     <Empty title="Nothing has run yet">
       Apply a project and send it an event:{' '}
-      <code className="mono">npm run aios -- apply examples/returns</code>
+      <code className="mono">npx aios apply examples/returns</code>
     </Empty>
   );
 }

@@ -50,7 +50,7 @@ function LoginForm() {
       <Text size="sm">
         Open the link that <Code>npm start</Code> printed. It works once; this prints a new one:
       </Text>
-      <pre className="code">npm run aios -- login</pre>
+      <pre className="code">npx aios login</pre>
       <form onSubmit={submit}>
         <Stack gap="sm">
           <PasswordInput
