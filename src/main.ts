@@ -86,7 +86,8 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
   } catch (error) {
-    if (error !== ended.signal.reason) throw startFault(error, settings); // else it was told to stop while it started
+    // Told to stop while it started; Ctrl-C in a terminal reaches initdb, too, which then fails.
+    if (!ended.signal.aborted) throw startFault(error, settings);
   } finally {
     progress.end();
     // The stream first and the systems last: what is under way may still call them.

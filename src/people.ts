@@ -9,16 +9,16 @@ import type { Write } from './store/group-commit.ts';
 import type { AnswerPort } from './tasks/task-desk.ts';
 import { Tasks } from './tasks/tasks.ts';
 
-/** Keys and the people who hold them; a change of their groups has its audit entry. */
+/** Keys and the people who hold them; what happens to a key has its audit entry. */
 export function createAccess({ db, commit, clock, limits }: Ground, auditLog: AuditLog): Access {
-  const record: AccessRecords['record'] = ({ keyId, groups, by }) =>
+  const record: AccessRecords['record'] = ({ keyId, action, by, payload }) =>
     auditLog.entry({
       kind: 'key',
-      action: 'groups-changed',
-      actor: { kind: 'person', id: by },
+      action,
+      actor: by === 'system' ? { kind: 'system', id: 'aios' } : { kind: 'person', id: by },
       object: `key:${keyId}`,
       at: clock.now(),
-      payload: { groups: [...groups] },
+      payload,
     });
   return new Access(db, limits, { commit, record });
 }

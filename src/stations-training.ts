@@ -96,7 +96,10 @@ export function createTracking(
 /** A key that is for one training. */
 async function issueKey(access: Access, training: TrainingScope, forMs: number) {
   const name = `training ${training.trainingRun}`;
-  const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], { forMs, training });
+  const { id, key } = await access.createKey(name, ['trainer'], 'aios', [], {
+    expiresAt: Date.now() + forMs,
+    training,
+  });
   return { key, revoke: () => access.revoke(id) };
 }
 

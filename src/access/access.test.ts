@@ -4,6 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Access, sessionCookie } from './access.ts';
 import { checkBrowser } from './browser-guard.ts';
 import { isSecret, newSecret } from './key-format.ts';
+import { keyRevocationsLane } from './key-lanes.ts';
 import { accessMigrations } from './migrations.ts';
 import { PERMISSIONS, PERMISSIONS_OF, type Role } from './permissions.ts';
 
@@ -64,6 +65,61 @@ describe('access', () => {
     await expect(access.revoke(id)).rejects.toMatchObject({ code: 'access.unknown_key' });
   });
 
+  it('refuses a key after its end with a code of its own, remembered or not, and its sessions', async () => {
+    const end = Date.now() + 60_000;
+    const { id, key } = await access.createKey('guest', ['viewer'], 'test', [], { expiresAt: end });
+    const session = await access.login(await access.loginToken(id));
+    expect(await by(key)).toMatchObject({ id });
+    expect((await access.keys()).find((info) => info.id === id)).toMatchObject({ expiresAt: end });
+    const setEnd = (text: string) =>
+      database.db.query(`update access_keys set expires_at = ${text} where id = $1`, [id]);
+
+    // What is remembered is remembered no longer than the key is in force.
+    await setEnd(`now() + interval '300 milliseconds'`);
+    const patient = new Access(database.db, { ...database.limits, accessCacheMs: 60_000 }, records());
+    const ask = async (header?: string, cookie?: string) => patient.authenticate(header, cookie);
+    await ask(`Bearer ${key}`);
+    await ask(undefined, `aios_session=${session}`);
+    await expect
+      .poll(() => ask(`Bearer ${key}`).catch((error: unknown) => error))
+      .toMatchObject({ code: 'access.expired', message: expect.stringMatching(/^The key expired at 2/) });
+    await expect(ask(undefined, `aios_session=${session}`)).rejects.toMatchObject({
+      code: 'access.unauthenticated',
+    });
+    expect((await access.keys()).filter((info) => info.id === id)).toEqual([]);
+    expect((await access.holders('runs.read')).filter((info) => info.id === id)).toEqual([]);
+
+    await access.revoke(id, 'test'); // whoever revoked it meant it: no word of its end any more
+    await expect(ask(`Bearer ${key}`)).rejects.toMatchObject({ code: 'access.unauthenticated' });
+    await expect(
+      access.createKey('late', ['viewer'], 'test', [], { expiresAt: Date.now() - 1 }),
+    ).rejects.toMatchObject({
+      code: 'request.invalid',
+      issues: [expect.objectContaining({ path: '/expiresAt' })],
+    });
+  });
+
+  it('records who made and who revoked a key, and says the same when it is written again', async () => {
+    const { id } = await access.createKey('told', ['viewer'], 'boss', ['a']);
+    await access.revoke(id, 'other');
+    const payload = { name: 'told', roles: ['viewer'], groups: ['a'], expiresAt: null };
+    expect(recorded.slice(-2)).toEqual([
+      { keyId: id, action: 'created', by: 'boss', payload },
+      { keyId: id, action: 'revoked', by: 'other', payload: {} },
+    ]);
+    const { id: again } = await access.createKey('again', ['viewer'], 'boss');
+    const revocation = () =>
+      database.commit.commit([write(keyRevocationsLane, { id: again, at: '2026-01-02T03:04:05.678Z' })]);
+    await revocation();
+    await revocation();
+    await expect(access.revoke(again, 'boss')).rejects.toMatchObject({ code: 'access.unknown_key' });
+    const scoped = await access.createKey('training r2', ['trainer'], 'aios', [], {
+      training: { trainingRun: 'r2', model: null, startedBy: null },
+    });
+    await access.revoke(scoped.id);
+    expect(recorded.at(-1)).toMatchObject({ keyId: again });
+  });
+
   it('gives one session for one login token, and ends it at logout', async () => {
     const { id } = await access.createKey('person', ['reviewer'], 'test');
     const token = await access.loginToken(id);
@@ -96,7 +152,7 @@ describe('access', () => {
     const training = { trainingRun: 'r1', model: 'risk', startedBy: 'ann' };
     const { key } = await access.createKey('training r1', ['trainer'], 'aios', [], {
       training,
-      forMs: 60_000,
+      expiresAt: Date.now() + 60_000,
     });
     expect(await by(key)).toMatchObject({ training });
     expect(await by(key)).toMatchObject({ training });
@@ -145,16 +201,19 @@ describe('access', () => {
   it('puts people into groups, which they are in at once, with its record', async () => {
     const { id, key } = await access.createKey('grouped', ['reviewer'], 'test', ['refunds']);
     expect(await by(key)).toMatchObject({ groups: ['refunds'] });
+    const before = recorded.length;
     await access.setGroups(id, ['claims', 'refunds'], 'boss');
     expect(await by(key)).toMatchObject({ groups: ['claims', 'refunds'] });
-    expect(recorded).toEqual([{ keyId: id, groups: ['claims', 'refunds'], by: 'boss' }]);
+    expect(recorded.slice(before)).toEqual([
+      { keyId: id, action: 'groups-changed', by: 'boss', payload: { groups: ['claims', 'refunds'] } },
+    ]);
     expect(await access.holders('tasks.act')).toContainEqual(
       expect.objectContaining({ id, groups: ['claims', 'refunds'] }),
     );
     await expect(access.setGroups('key_none', [], 'boss')).rejects.toMatchObject({
       code: 'access.unknown_key',
     });
-    expect(recorded).toHaveLength(1);
+    expect(recorded).toHaveLength(before + 1);
   });
 
   it('keeps the admin key over restarts and refuses one of another form', async () => {

@@ -1,10 +1,12 @@
 import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
+import type { Json } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
+import { timestamp } from '../store/rows.ts';
 import { hashOf, isSecret, newSecret, type SecretKind } from './key-format.ts';
-import { keyGroupsLane } from './key-groups.ts';
+import { keyGroupsLane, keyRevocationsLane, newKeysLane } from './key-lanes.ts';
 import { PERMISSIONS_OF, ROLES, type Role } from './permissions.ts';
 
 /** What the key of a training is for, and nothing else: the commands that it is given to may be anybody's. */
@@ -36,6 +38,8 @@ export interface KeyInfo {
   createdAt: number;
   createdBy: string;
   lastUsedAt: number | null;
+  /** Null for a key that is in force until it is revoked. */
+  expiresAt: number | null;
 }
 
 interface KeyRow {
@@ -44,12 +48,23 @@ interface KeyRow {
   roles: Role[];
   groups: string[];
   training: TrainingScope | null;
+  /** How long it stays in force, in milliseconds; null for good. */
+  leftMs: number | null;
+}
+
+/** What happened to a key, as the audit log has it. */
+interface KeyChange {
+  readonly keyId: string;
+  readonly action: 'created' | 'groups-changed' | 'revoked';
+  /** The id of the key whose holder did it; `system` where a start did. */
+  readonly by: string;
+  readonly payload: { readonly [name: string]: Json };
 }
 
 /** What changes of keys need: a commit, and the audit entry that belongs into it. */
 export interface AccessRecords {
   readonly commit: Committer;
-  record(change: { keyId: string; groups: readonly string[]; by: string }): Write;
+  record(change: KeyChange): Write;
 }
 
 interface Cached {
@@ -105,43 +120,31 @@ export class Access {
     return principal.roles.some((role) => PERMISSIONS_OF[role]?.has(permission));
   }
 
-  /** A new key; the secret is told once and kept nowhere. @param only how long it is in force, for good when left out; the training that it is for */
+  /**
+   * A new key; the secret is told once and kept nowhere. One of a training has no audit entry of its own: the training has.
+   *
+   * @param only until when it is in force (milliseconds since the epoch), for good when left out; the training that it is for
+   * @throws AiosError `request.invalid` for a role that there is none of, an end that has passed
+   */
   async createKey(
     name: string,
     roles: readonly string[],
     createdBy: string,
     groups: readonly string[] = [],
-    only: { forMs?: number; training?: TrainingScope } = {},
+    only: { expiresAt?: number | undefined; training?: TrainingScope } = {},
   ): Promise<{ id: string; key: string }> {
+    requireRoles(roles);
+    const { training } = only;
+    const expiresAt = only.expiresAt === undefined ? null : endOf(only.expiresAt);
     const secret = newSecret('key');
-    const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
-    if (unknown.length > 0 || roles.length === 0) {
-      throw new AiosError('request.invalid', {
-        issues: [
-          {
-            path: '/roles',
-            message: 'name at least one role',
-            found: unknown.join(', ') || 'none',
-            expected: ROLES.join(', '),
-          },
-        ],
-      });
-    }
     const id = newId('key');
-    await this.#db.query(
-      `insert into access_keys (id, name, hash, roles, created_by, groups, expires_at, training)
-       values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8)`,
-      [
-        id,
-        name,
-        hashOf(secret),
-        roles,
-        createdBy,
-        groups,
-        only.forMs ?? null,
-        only.training ? JSON.stringify(only.training) : null,
-      ],
-    );
+    const row = { id, name, hash: hashOf(secret), roles, groups, createdBy, expiresAt };
+    const { commit, record } = this.#records;
+    const told = { name, roles: [...roles], groups: [...groups], expiresAt };
+    await commit.commit([
+      write(newKeysLane, { ...row, training: training ? JSON.stringify(training) : null }),
+      ...(training ? [] : [record({ keyId: id, action: 'created', by: createdBy, payload: told })]),
+    ]);
     return { id, key: secret };
   }
 
@@ -160,13 +163,13 @@ export class Access {
       `select id from access_keys where name = 'admin' and created_by = 'system' and hash <> $1 and revoked_at is null`,
       [hashOf(secret)],
     );
-    for (const { id } of earlier) await this.revoke(id);
+    for (const { id } of earlier) await this.revoke(id, 'system');
   }
 
   async keys(): Promise<KeyInfo[]> {
     return this.#db.query<KeyInfo>(
-      `select id, name, roles, groups, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt"
-       from access_keys where ${IN_FORCE} order by created_at, id`,
+      `select id, name, roles, groups, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt", expires_at as "expiresAt"
+       from access_keys k where ${IN_FORCE} order by created_at, id`,
     );
   }
 
@@ -187,19 +190,26 @@ export class Access {
    */
   async setGroups(keyId: string, groups: readonly string[], by: string): Promise<void> {
     const { commit, record } = this.#records;
-    await commit.commit([write(keyGroupsLane, { id: keyId, groups }), record({ keyId, groups, by })]);
+    await commit.commit([
+      write(keyGroupsLane, { id: keyId, groups }),
+      record({ keyId, action: 'groups-changed', by, payload: { groups: [...groups] } }),
+    ]);
     this.#withdrawn++;
     this.#cache.clear();
   }
 
-  /** @throws AiosError `access.unknown_key` */
-  async revoke(id: string): Promise<void> {
-    const rows = await this.#db.query(
-      'update access_keys set revoked_at = now() where id = $1 and revoked_at is null returning id',
-      [id],
-    );
-    if (rows.length === 0) throw new AiosError('access.unknown_key', { detail: `There is no key ${id}.` });
-    await this.#db.query('delete from access_secrets where key_id = $1', [id]);
+  /**
+   * Revokes a key, and every session that acts for it: here at once, within `accessCacheMs` in other processes.
+   *
+   * @param by whose doing the audit log has; left out for the key of a training, which ends with it
+   * @throws AiosError `access.unknown_key`
+   */
+  async revoke(id: string, by?: string): Promise<void> {
+    const { commit, record } = this.#records;
+    await commit.commit([
+      write(keyRevocationsLane, { id, at: timestamp(Date.now()) }),
+      ...(by === undefined ? [] : [record({ keyId: id, action: 'revoked', by, payload: {} })]),
+    ]);
     this.#withdrawn++;
     this.#cache.clear();
   }
@@ -269,27 +279,60 @@ export class Access {
     // A wrong checksum costs no query, and is not remembered: guesses must not fill the memory.
     if (!isSecret(secret, kind)) return known(undefined);
     const withdrawn = this.#withdrawn;
+    const hash = hashOf(secret);
     const [row] =
       kind === 'key'
         ? await this.#db.query<KeyRow>(
-            `update access_keys set last_used_at = now() where hash = $1 and ${IN_FORCE} returning id, name, roles, groups, training`,
-            [hashOf(secret)],
+            `update access_keys k set last_used_at = now() where hash = $1 and ${IN_FORCE} returning ${PRINCIPAL}`,
+            [hash],
           )
         : await this.#db.query<KeyRow>(
             `update access_secrets s set expires_at = now() + $2 * interval '1 millisecond' from access_keys k
-             where s.hash = $1 and s.kind = 'session' and s.expires_at > now() and k.id = s.key_id and k.revoked_at is null
-             returning k.id, k.name, k.roles, k.groups, k.training`,
-            [hashOf(secret), this.#limits.sessionMs],
+             where s.hash = $1 and s.kind = 'session' and s.expires_at > now() and k.id = s.key_id and ${IN_FORCE} returning ${PRINCIPAL}`,
+            [hash, this.#limits.sessionMs],
           );
-    const principal = row && { ...row, kind };
+    if (!row && kind === 'key') await this.#refuseExpired(hash);
+    const principal = row && principalOf(row, kind);
+    const rememberMs = Math.min(this.#limits.accessCacheMs, row?.leftMs ?? Number.POSITIVE_INFINITY);
     if (principal && withdrawn === this.#withdrawn)
-      this.#cache.set(secret, { principal, untilMs: performance.now() + this.#limits.accessCacheMs });
+      this.#cache.set(secret, { principal, untilMs: performance.now() + rememberMs });
     else this.#cache.delete(secret);
     return known(principal);
   }
+
+  /** Its holder is told what the matter is: nobody else has the secret. @throws AiosError `access.expired` */
+  async #refuseExpired(hash: string): Promise<void> {
+    const [row] = await this.#db.query<{ expiresAt: number }>(
+      `select expires_at as "expiresAt" from access_keys where hash = $1 and revoked_at is null and expires_at <= now()`,
+      [hash],
+    );
+    if (row)
+      throw new AiosError('access.expired', { detail: `The key expired at ${timestamp(row.expiresAt)}.` });
+  }
 }
 
-const IN_FORCE = 'revoked_at is null and (expires_at is null or expires_at > now())';
+const IN_FORCE = 'k.revoked_at is null and (k.expires_at is null or k.expires_at > now())';
+const PRINCIPAL = `k.id, k.name, k.roles, k.groups, k.training, (extract(epoch from k.expires_at - now()) * 1000)::float8 as "leftMs"`;
+
+function principalOf({ id, name, roles, groups, training }: KeyRow, kind: 'key' | 'session'): Principal {
+  return { id, name, roles, groups, training, kind };
+}
+
+function requireRoles(roles: readonly string[]): void {
+  const unknown = roles.filter((role) => !(ROLES as readonly string[]).includes(role));
+  if (unknown.length === 0 && roles.length > 0) return;
+  throw invalid('/roles', 'name at least one role', unknown.join(', ') || 'none', ROLES.join(', '));
+}
+
+/** @throws AiosError `request.invalid` */
+function endOf(expiresAt: number): string {
+  if (expiresAt > Date.now()) return timestamp(expiresAt);
+  throw invalid('/expiresAt', 'has passed already', timestamp(expiresAt), 'a time to come');
+}
+
+function invalid(path: string, message: string, found: string, expected: string): AiosError {
+  return new AiosError('request.invalid', { issues: [{ path, message, found, expected }] });
+}
 const SESSION_COOKIE = /(?:^|;\s*)(?:__Host-)?aios_session=([^;]+)/;
 
 function sessionIn(cookie: string): string | undefined {

@@ -211,14 +211,14 @@ const clock = systemClock;
 function createAccess({ db, commit, limits }: Store, audit: AuditLog): Access {
   return new Access(db, limits, {
     commit,
-    record: ({ keyId, groups, by }) =>
+    record: ({ keyId, action, by, payload }) =>
       audit.entry({
         kind: 'key',
-        action: 'groups-changed',
+        action,
         actor: { kind: 'key', id: by },
         object: `key:${keyId}`,
         at: clock.now(),
-        payload: { groups: [...groups] },
+        payload,
       }),
   });
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PERMISSIONS } from '../access/permissions.ts';
-import type { Json } from '../kernel/json.ts';
 import { LIMITS } from '../kernel/limits.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import {
   API_MIGRATIONS,
@@ -187,6 +187,34 @@ describe('the API', () => {
         detail: expect.stringContaining('keyNamesMax'),
       });
     });
+  });
+
+  it('makes keys that end by themselves, each with its audit entry', async () => {
+    const post = (body: JsonObject) => ({
+      method: 'POST' as const,
+      url: '/api/v1/keys',
+      role: 'admin' as const,
+      body,
+    });
+    const guest = { name: 'guest', roles: ['viewer'], groups: [] };
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    const { id } = (await api.request(post({ ...guest, expiresAt }))).json();
+    const keys = (await api.request({ url: '/api/v1/keys', role: 'admin' })).json().items;
+    expect(keys.find((item: { id: string }) => item.id === id)).toMatchObject({ expiresAt });
+    const brief = (
+      await api.request(post({ ...guest, expiresAt: new Date(Date.now() + 2000).toISOString() }))
+    ).json();
+    const headers = { authorization: `Bearer ${brief.key}` };
+    await expect
+      .poll(() => problem({ url: '/api/v1/me', headers }), { timeout: 20_000 })
+      .toMatchObject({ status: 401, code: 'access.expired' });
+    for (const wrong of ['2020-01-01T00:00:00Z', 'tomorrow'])
+      expect(await problem(post({ ...guest, expiresAt: wrong }))).toMatchObject({
+        code: 'request.invalid',
+        issues: [expect.objectContaining({ path: '/expiresAt' })],
+      });
+    const entries = await api.request({ url: `/api/v1/audit/entries?object=key:${id}`, role: 'admin' });
+    expect(entries.json().items).toMatchObject([{ kind: 'key', action: 'created', object: `key:${id}` }]);
   });
 
   it('takes events, tells which were refused and why, and finds them', async () => {

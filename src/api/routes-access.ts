@@ -50,11 +50,26 @@ const Key = Type.Object({
   createdAt: Type.String({ format: 'date-time' }),
   createdBy: Type.String(),
   lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
+  expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
 });
 const Groups = Type.Array(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\u0000-\u001f]+$' }), {
   maxItems: 100,
   uniqueItems: true,
 });
+const NewKey = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 200 }),
+    roles: Type.Array(Type.String(), { minItems: 1 }),
+    groups: Type.Optional(Groups),
+    expiresAt: Type.Optional(
+      Type.String({
+        format: 'date-time',
+        description: 'until when it is in force; for good when left out',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 const tag = 'access';
 
 /** Who calls, the console's sessions, and API keys. */
@@ -170,6 +185,7 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
         ...key,
         createdAt: iso(key.createdAt),
         lastUsedAt: isoOrUndefined(key.lastUsedAt),
+        expiresAt: isoOrUndefined(key.expiresAt),
       })),
       nextCursor: null,
     }),
@@ -180,17 +196,13 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     permission,
     summary: 'Make a key; it is shown once',
     tag,
-    body: Type.Object(
-      {
-        name: Type.String({ minLength: 1, maxLength: 200 }),
-        roles: Type.Array(Type.String(), { minItems: 1 }),
-        groups: Type.Optional(Groups),
-      },
-      { additionalProperties: false },
-    ),
+    body: NewKey,
     status: 201,
     answer: Type.Object({ id: Type.String(), key: Type.String() }),
-    handle: ({ body, caller }) => access.createKey(body.name, body.roles, caller.id, body.groups),
+    handle: ({ body, caller }) =>
+      access.createKey(body.name, body.roles, caller.id, body.groups, {
+        expiresAt: body.expiresAt === undefined ? undefined : Date.parse(body.expiresAt),
+      }),
   });
   route(server, {
     method: 'PUT',
@@ -214,8 +226,8 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     tag,
     params: IdParams,
     answer: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
-    handle: async ({ params }) => {
-      await access.revoke(params.id);
+    handle: async ({ params, caller }) => {
+      await access.revoke(params.id, caller.id);
       return { id: params.id, revoked: true };
     },
   });

@@ -1,10 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import type { AiosClient } from '../client/client.ts';
-import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
 import { openClient } from './session.ts';
@@ -130,10 +129,7 @@ async function personOf(client: AiosClient, task: Task, who: string): Promise<st
 
 /** A duration from now, a date and time, or `none`. */
 function whenOf(text: string): string | null {
-  if (text === 'none') return null;
-  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() + parseDuration(text);
-  if (Number.isNaN(at)) throw new AiosError('definition.duration', { detail: `“${text}” is not a date.` });
-  return new Date(at).toISOString();
+  return text === 'none' ? null : timeOf(text);
 }
 
 const MEDIA_TYPES: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -8,6 +8,7 @@ interface Key {
   roles: string[];
   groups: string[];
   lastUsedAt?: string;
+  expiresAt?: string;
 }
 
 const namesOf = (text: string) => text.split(',').flatMap((name) => name.trim() || []);
@@ -15,10 +16,15 @@ const namesOf = (text: string) => text.split(',').flatMap((name) => name.trim() 
 /** Lists keys; makes one, puts the holder of one into groups, or revokes one. */
 export const keys: Action = async (options, [id]) => {
   const client = await openClient(options);
-  const { create, roles = 'reviewer', groups } = options as Record<string, string | undefined>;
+  const { create, roles = 'reviewer', groups, expires } = options as Record<string, string | undefined>;
   const path = '/api/v1/keys';
   if (create !== undefined) {
-    const body = { name: create, roles: namesOf(roles), groups: namesOf(groups ?? '') };
+    const body = {
+      name: create,
+      roles: namesOf(roles),
+      groups: namesOf(groups ?? ''),
+      ...(expires === undefined ? {} : { expiresAt: timeOf(expires) }),
+    };
     const made = await client.request<{ id: string; key: string }>('POST', path, { body });
     print(made, options.json, () => `${made.id}\n${made.key}  (shown once)`);
     return EXIT.ok;
@@ -31,13 +37,14 @@ export const keys: Action = async (options, [id]) => {
   const page = await client.request<{ items: Key[] }>('GET', path);
   print(page, options.json, () =>
     table(
-      ['key', 'name', 'roles', 'groups', 'used'],
+      ['key', 'name', 'roles', 'groups', 'used', 'expires'],
       page.items.map((key) => [
         key.id,
         key.name,
         key.roles.join(', '),
         key.groups.join(', '),
         relativeTime(key.lastUsedAt),
+        key.expiresAt ? relativeTime(key.expiresAt) : 'never',
       ]),
     ),
   );

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { describeError, errorAsJson, numberOf, table } from './output.ts';
+import { describeError, errorAsJson, numberOf, table, timeOf } from './output.ts';
 import { runCli } from './program.ts';
 
 describe('what the command line prints', () => {
@@ -67,6 +67,13 @@ describe('what the command line prints', () => {
     const argv = ['--key', 'aios_key_x', ...more, 'audit', 'verify'];
     const code = await runCli(argv, async () => 1).finally(() => err.mockRestore());
     expect({ code, told }).toEqual({ code: 1, told: expect.stringMatching(said) });
+  });
+
+  it('is given a time as a duration from now or as a date', () => {
+    expect(Date.parse(timeOf('1h')) - Date.now()).toBeGreaterThan(3_500_000);
+    expect(timeOf('2027-01-31T00:00:00+01:00')).toBe('2027-01-30T23:00:00.000Z');
+    for (const wrong of ['soon', '2027-99-01', '9999999999d'])
+      expect(() => timeOf(wrong)).toThrow(expect.objectContaining({ code: 'definition.duration' }));
   });
 
   it('is help in which each command stands in a part, with what it is for', async () => {

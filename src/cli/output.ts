@@ -1,4 +1,5 @@
 import { ProblemError } from '../client/client.ts';
+import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, describeIssue } from '../kernel/errors.ts';
 
 /** Exit codes of the command line: a script can tell a plan with changes from a failure. */
@@ -43,6 +44,19 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
       .join('  ')
       .trimEnd();
   return [line(headings.map((heading) => heading.toUpperCase())), ...rows.map(line)].join('\n');
+}
+
+/**
+ * A time that was given on the command line: a duration from now, or a date and time.
+ *
+ * @throws AiosError `definition.duration` for what is neither
+ * @example timeOf('90d') // '2026-04-02T09:00:00.000Z', in January
+ */
+export function timeOf(text: string): string {
+  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() + parseDuration(text);
+  if (!Number.isFinite(new Date(at).getTime()))
+    throw new AiosError('definition.duration', { detail: `“${text}” is not a date.` });
+  return new Date(at).toISOString();
 }
 
 /** `3 min ago`, `in 2 h`: how far a time lies from now. */

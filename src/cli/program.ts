@@ -225,6 +225,10 @@ const COMMANDS: readonly CommandRow[] = [
       ['--create <name>', 'make a key; it is shown once'],
       ['--roles <names>', 'of the new key: viewer, reviewer, lead, operator, admin', 'reviewer'],
       ['--groups <names>', 'the groups that its holder is in, apart by commas'],
+      [
+        '--expires <when>',
+        'of the new key: a duration (90d) or a date and time; in force for good when left out',
+      ],
       ['--revoke', 'revoke the key and its sessions'],
     ],
     load: async () => (await import('./keys.ts')).keys,

@@ -371,9 +371,9 @@ export interface Operations {
   /** What keys are called, revoked ones too, by the ids that records name. */
   'GET /api/v1/key-names': { query: { ids: string }; answer: { items: Array<{ id: string; name: string }>; nextCursor: string | null } };
   /** The keys that are in force. Permission: `keys.manage`. */
-  'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined }>; nextCursor: string | null } };
+  'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined; expiresAt?: string | undefined }>; nextCursor: string | null } };
   /** Make a key; it is shown once. Permission: `keys.manage`. */
-  'POST /api/v1/keys': { body: { name: string; roles: Array<string>; groups?: Array<string> | undefined }; answer: { id: string; key: string } };
+  'POST /api/v1/keys': { body: { name: string; roles: Array<string>; groups?: Array<string> | undefined; expiresAt?: string | undefined }; answer: { id: string; key: string } };
   /** Revoke a key and every session that acts for it. Permission: `keys.manage`. */
   'DELETE /api/v1/keys/{id}': { params: { id: string }; answer: { id: string; revoked: boolean } };
   /** The groups of the person who holds a key, instead of those before: tasks are for groups. Permission: `keys.manage`. */

@@ -118,6 +118,11 @@ export const GROUND_ERRORS = {
     'No valid key or session',
     'Send Authorization: Bearer aios_…; `aios start` prints where the admin key is.',
   ),
+  'access.expired': row(
+    401,
+    'The key has expired',
+    'Ask an admin for a new one (`aios keys --create`); an expired key does not come back.',
+  ),
   'access.unknown_key': row(404, 'There is no such key', 'List the keys at /api/v1/keys.'),
   'access.key_format': row(
     400,
