@@ -158,7 +158,7 @@ async function start(
   const { port } = server.server.address() as { port: number };
   const grpcDoor = await openGrpc(options, stations, started, VERSION, intake);
   if (grpcDoor) closers.push(() => grpcDoor.close());
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const url = `http://${reachable(host)}:${port}`;
   if (options.role !== 'worker') stations.trainings.servedAt(url); // a worker has no door that its trainings could log to
   return {
     url,
@@ -182,6 +182,13 @@ async function start(
     },
     stop,
   };
+}
+
+/** A host as an address that a browser of this machine can open: one that stands for every address is none. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 async function openGround(options: AppOptions, closers: Ground['closers']): Promise<Ground> {

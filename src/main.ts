@@ -9,7 +9,7 @@ import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
 import { AiosError } from './kernel/errors.ts';
 import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
-import { startSettings } from './start-settings.ts';
+import { type StartSettings, startSettings } from './start-settings.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CONSOLE_DIR = join(ROOT, 'console', 'dist');
@@ -81,7 +81,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     app.ready();
     progress.end();
     process.stderr.write(
-      role === 'worker' ? workerBanner(app, dataDir) : await banner(app, dataDir, stream?.notice),
+      role === 'worker' ? workerBanner(app, dataDir) : await banner(app, settings, stream?.notice),
     );
     if (!ended.signal.aborted)
       await new Promise((resolve) => ended.signal.addEventListener('abort', resolve, { once: true }));
@@ -110,7 +110,11 @@ async function exampleFolder(name: string): Promise<string> {
   throw new AiosError('request.invalid', { detail: `There is no example “${name}”; there is ${known}.` });
 }
 
-async function banner(app: App, dataDir: string, notice: string | undefined): Promise<string> {
+async function banner(
+  app: App,
+  { dataDir, host, publicUrl }: StartSettings,
+  notice: string | undefined,
+): Promise<string> {
   const bold = process.stderr.isTTY ? (text: string) => `\u001b[1m${text}\u001b[22m` : (text: string) => text;
   const hasConsole = existsSync(CONSOLE_DIR);
   const rows: [string, string][] = [
@@ -123,6 +127,9 @@ async function banner(app: App, dataDir: string, notice: string | undefined): Pr
         ]
       : []),
     ['API', `${app.url}/api/v1  (key: ${join(dataDir, 'admin.key')})`],
+    ...(LOOPBACK.has(host) || publicUrl?.startsWith('https:')
+      ? []
+      : [['', 'Others can reach it without TLS: see docs/operations.md'] as [string, string]]),
     ...(app.grpc ? [['gRPC', describeGrpc(app.grpc)] as [string, string]] : []),
     ['Data', `${dataDir}  (${app.databaseName})`],
     [

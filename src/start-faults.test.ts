@@ -63,6 +63,13 @@ describe('what kept a process from starting', () => {
       '/data/aios: the disk is full.',
     ],
     [
+      'a Postgres of ours that does not start',
+      new AiosError('store.unavailable', { detail: 'Postgres did not start: out of memory' }),
+      place,
+      'start.embedded',
+      'Postgres did not start: out of memory',
+    ],
+    [
       'a database that is not there',
       fault('ECONNREFUSED', { syscall: 'connect' }),
       given,

@@ -86,6 +86,9 @@ export function startFault(error: unknown, place: Place): unknown {
     if (code === 'store.unavailable' && FULL.test(message))
       return folderFault(error, place.dataDir, FILE_FAULTS.ENOSPC!);
     if (code === 'store.unavailable' && place.databaseUrl) return databaseFault(error, place.databaseUrl);
+    // What the store says while it serves is of a database that comes back; this one does not.
+    if (code === 'store.unavailable')
+      return new AiosError('start.embedded', { detail: message, cause: error });
     return error;
   }
   const address = `${place.host}:${place.port}`;

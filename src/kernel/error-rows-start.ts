@@ -17,6 +17,11 @@ export const START_ERRORS = {
     'The database of AIOS_DATABASE_URL cannot be used',
     'Check its host, port, user, password and name. Without the variable AIOS brings a Postgres of its own.',
   ),
+  'start.embedded': row(
+    500,
+    'The Postgres that AIOS brings cannot be started',
+    'The detail says why. A Postgres of your own (14 or later) takes its place: set AIOS_DATABASE_URL.',
+  ),
   'start.folder': row(
     500,
     'The data folder cannot be used',

@@ -65,7 +65,7 @@ export interface EmbeddedOptions {
  * Runs a real Postgres from the binaries that npm installed, on a free port of 127.0.0.1: initialised on first use, started
  * again after a crash, stopped with the process. As root it runs under another user id.
  *
- * @throws AiosError `store.unavailable` with what Postgres printed
+ * @throws AiosError `store.unavailable` with what Postgres printed, `store.in_use`, `start.folder`
  * @example const postgres = await startEmbeddedPostgres({ dataDir: '.aios/postgres' })
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
@@ -100,7 +100,7 @@ async function locate(dataDir: string): Promise<Cluster> {
   const identity = { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID };
   await mkdir(dataDir, { recursive: true });
   if (!(await openToAll(dirname(dataDir)))) {
-    throw new AiosError('store.unavailable', {
+    throw new AiosError('start.folder', {
       detail: `As root, Postgres runs as user ${UNPRIVILEGED_ID}, who cannot enter ${dirname(dataDir)}. Set AIOS_DATA_DIR to a folder that others may enter (such as /var/lib/aios), or start AIOS as an ordinary user.`,
     });
   }
