@@ -25,6 +25,7 @@ interface Example {
 // A reader that has gone (a closed terminal, `| head`) ends no server: unheard, the error would stop it with its database left behind.
 process.stderr.on('error', () => {});
 process.stdout.on('error', () => process.exit());
+
 process.exitCode = await runCli(process.argv.slice(2), start, {
   testFlows: async (files) => (await import('./workflow/engine/flow-tests.ts')).testFlows(files),
 });
@@ -47,8 +48,9 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   const progress = createProgress();
   const { createApp } = await import('./app.ts');
   const ended = new AbortController();
-  const onSignal = () => {
-    if (ended.signal.aborted) process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (ended.signal.aborted && signal === 'SIGINT') process.exit(EXIT.failed); // a second Ctrl-C does not wait for the drain
+    if (ended.signal.aborted) return; // a supervisor may tell a whole group, and each launcher in it tells it again
     progress.end();
     process.stderr.write('\nStopping: finishing what is under way … (Ctrl-C again does not wait for it)\n');
     ended.abort();

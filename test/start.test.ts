@@ -39,6 +39,19 @@ describe('aios', () => {
   });
 });
 
+describe('a command whose reader has had enough', () => {
+  it.each([['--help'], ['bogus', 64]])('%s ends without a word', async (argument, code = 0) => {
+    const child = spawn(process.execPath, [MAIN, argument as string], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let told = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      told += text;
+    });
+    expect(await once(child, 'close')).toEqual([code, null]);
+    expect(told).not.toContain('EPIPE');
+  });
+});
+
 describe('aios start, stopped while it starts', () => {
   it('stops at the next stage with all that it started, and shows no banner', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
@@ -50,7 +63,8 @@ describe('aios start, stopped while it starts', () => {
     });
     let told = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (!told.includes('engine') && text.includes('engine')) child.kill('SIGINT');
+      // Twice SIGTERM, as from a supervisor and a launcher, is once.
+      if (!told.includes('engine') && text.includes('engine')) child.kill('SIGTERM') && child.kill('SIGTERM');
       told += text;
     });
     expect(await once(child, 'close')).toEqual([0, null]);
