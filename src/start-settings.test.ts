@@ -66,9 +66,9 @@ describe('the settings of a process', () => {
 });
 
 describe('the variables', () => {
-  it('are all in the table of the README', () => {
-    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-    const table = readme.slice(readme.indexOf('## Configuration'), readme.indexOf('## Several processes'));
+  it('are all in the table of docs/operations.md', () => {
+    const page = readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8');
+    const table = page.slice(page.indexOf('## Configuration'), page.indexOf('## Several processes'));
     const told = new Set(table.match(/(?<=`)AIOS_[A-Z0-9_]+(?=`)/g));
     expect(START_VARIABLES.filter((name) => !told.has(name))).toEqual([]);
   });

@@ -20,7 +20,7 @@ export interface StartSettings {
   readonly unknown: readonly string[];
 }
 
-/** Every variable that a server reads; a test holds the list to the code and to the table of the README. */
+/** Every variable that a server reads; a test holds the list to the code and to the table of docs/operations.md. */
 export const START_VARIABLES = [
   'AIOS_ADMIN_KEY',
   'AIOS_BRIDGE_FOLDERS',

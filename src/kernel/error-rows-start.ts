@@ -5,7 +5,7 @@ export const START_ERRORS = {
   'start.setting': row(
     400,
     'A setting of the server cannot be used',
-    'Mend the variable that the detail names: the table “Configuration” of the README says what each takes.',
+    'Mend the variable that the detail names: docs/operations.md, “Configuration”, says what each takes.',
   ),
   'start.port_in_use': row(
     409,
@@ -16,6 +16,11 @@ export const START_ERRORS = {
     503,
     'The database of AIOS_DATABASE_URL cannot be used',
     'Check its host, port, user, password and name. Without the variable AIOS brings a Postgres of its own.',
+  ),
+  'start.schema': row(
+    409,
+    'The database was made by another version of AIOS',
+    'Start that version or a newer one; to go back to an older one, restore a backup that it made.',
   ),
   'start.embedded': row(
     500,
