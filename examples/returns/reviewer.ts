@@ -29,6 +29,8 @@ export class SimulatedReviewers {
   readonly #client: Pick<AiosClient, 'request'>;
   readonly #clock: ManualClock;
   readonly #seed: number;
+  /** A task is told of again, still open, when it climbs its ladder. */
+  readonly #seen = new Set<string>();
   #waiting: Waiting[] = [];
   /** Tasks being looked at for the first time, and answers under way. */
   #busy: Promise<unknown> = Promise.resolve();
@@ -42,6 +44,8 @@ export class SimulatedReviewers {
   }
 
   opened(id: string): void {
+    if (this.#seen.has(id)) return;
+    this.#seen.add(id);
     const looked = this.#look(id);
     this.#busy = Promise.all([this.#busy, looked]);
     this.#busy.catch(() => {}); // told by `answerDue`
