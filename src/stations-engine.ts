@@ -35,11 +35,11 @@ export function createEngine(ground: Ground, parts: EngineParts): WorkflowEngine
     ...ground,
     findDefinition: findIn(definitions),
     emit,
-    lineage: ({ event, pins: made, runId }, ended, writes) => {
+    lineage: ({ event, pins: made, runId }, came, writes) => {
       const pins = pinsOf({ contracts, models }, event, made);
       writes.push(lineage.record({ runId, event, pins }));
-      if (openLineage.hasSinks)
-        openLineage.runEnded(endedRun(ended, pins, event, ground.clock.now()), writes);
+      if (came.patch.result && openLineage.hasSinks)
+        openLineage.runEnded(endedRun(came, pins, event, ground.clock.now()), writes);
     },
     audit: (entry) => auditLog.entry(entry),
     onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),

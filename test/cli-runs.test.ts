@@ -64,7 +64,10 @@ describe('aios runs', () => {
     ]);
     expect((await aios('runs')).json.items).toHaveLength(before);
     const missing = await aios('run', 'returns', '--event', '@nowhere.json');
-    expect(missing.text).toMatch(/^nowhere\.json: there is no such file\.\n.*client\.file/);
+    expect(JSON.parse(missing.text)).toMatchObject({
+      code: 'client.file',
+      detail: 'nowhere.json: there is no such file.',
+    });
     const unknown = await runCommand(['rn']);
     expect(unknown).toEqual({ code: 64, said: expect.stringMatching(/Did you mean run.*--help says/s) });
   });

@@ -191,7 +191,11 @@ describe('the path, from the event to the action', () => {
     expect(of.rows[1]).toMatchObject({
       subject: 'c-1',
       actor: { kind: 'workflow', id: 'returns' },
-      payload: { input: { score: 0.4, amount: 20 }, rule: 'r1', version: 7 },
+      payload: {
+        ...{ input: { score: 0.4, amount: 20 }, rule: 'r1', version: 7 },
+        // What the score was made with stands under the tree with the decision.
+        madeWith: ['feature-service/return-risk@3', 'model/return-risk@2#sha256:m'],
+      },
     });
     const { event, pins } = of.rows.at(-1) as unknown as {
       event: object;

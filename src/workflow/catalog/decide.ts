@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../kernel/json.ts';
-import type { CallPrimitive } from './primitive.ts';
+import type { CallPrimitive, StepContext } from './primitive.ts';
 import { type AuditPort, actorOf } from './records.ts';
 
 /** What this primitive needs of the decision tables. */
@@ -17,7 +17,8 @@ export interface DecidePort {
 }
 
 /**
- * `call: decide:1@default`: evaluates a decision table; the answer, the input it was given and the rule that gave it are an audit entry.
+ * `call: decide:1@default`: evaluates a decision table; the answer, the input it was given, the rule that gave it and the versions behind the input
+ * (features, models) are an audit entry: what a run was made with can be proved by the log, not only be looked up.
  * `subject` names the person whose data the input holds.
  *
  * Output: `{ output: {…the table's answer}, rule, reason, decision, version }`.
@@ -47,7 +48,10 @@ export function decidePrimitive(decisions: DecidePort, audit: AuditPort): CallPr
         object: `run:${context.runId}`,
         ...(typeof subject === 'string' ? { subject } : {}),
         at: context.nowMs,
-        payload: { decision: name, version, input: input!, output, rule, reason },
+        payload: {
+          ...{ decision: name, version, digest, input: input!, output, rule, reason },
+          madeWith: told(context),
+        },
       });
       return {
         output: { output, rule, reason, decision: name, version },
@@ -56,4 +60,11 @@ export function decidePrimitive(decisions: DecidePort, audit: AuditPort): CallPr
       };
     },
   };
+}
+
+/** In one text each: what is kept for ever is kept small. @example ['model/return-risk@3#sha256:…'] */
+function told({ madeWith }: StepContext): string[] {
+  return madeWith.map(
+    ({ kind, name, version, digest }) => `${kind}/${name}@${version}${digest ? `#${digest}` : ''}`,
+  );
 }

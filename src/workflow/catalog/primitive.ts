@@ -58,6 +58,8 @@ export interface StepContext {
   readonly workflow: string;
   /** 1, and one more each time the run went back to an earlier step: what a step opens is another thing then. */
   readonly attempt: number;
+  /** What the steps of this run before were made with: contracts, features, models, each with its version and digest. */
+  readonly madeWith: readonly Pin[];
   /** Business time in milliseconds: that of the event in a replay. */
   readonly nowMs: number;
   /** The person who started the run, by their key; nothing where an event, a schedule or an inference did. */

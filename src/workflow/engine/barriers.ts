@@ -11,7 +11,7 @@ import { lifecycleOf } from './lifecycle.ts';
 import type { Unwritten } from './recorder.ts';
 import type { RunChange, RunStore } from './run-store.ts';
 
-/** Adds the writes that record how a run ended, and what it was made with. */
+/** Adds the writes that record what a run was made with, and how it ended; called when it comes to wait, too, with what there is so far. */
 export type LineagePort = (
   record: {
     runId: string;
@@ -19,7 +19,7 @@ export type LineagePort = (
     event?: CloudEvent;
     pins: Pin[];
   },
-  ended: { readonly run: Execution['run']; readonly patch: Patch },
+  came: { readonly run: Execution['run']; readonly patch: Patch },
   writes: Write[],
 ) => void;
 
@@ -100,11 +100,11 @@ export class Barriers {
     const taken = held.execution.recorder.take();
     const { entries, writes: handedIn, subscriptions, consumed, unsubscribed } = taken;
     if (held.execution.flow.lifecycle) this.#tell(held, patch, taken);
-    if (patch.result && lineage) {
+    // A run that waits may do so for weeks: what it was made with so far, and whose its charges are, can be asked meanwhile.
+    if (lineage && (patch.result || patch.status === 'waiting'))
       lineage(lineageOf(held.execution), { run: held.execution.run, patch }, handedIn);
-      // Nothing will be replayed any more: the pins are in the lineage.
-      for (const entry of entries) if (entry.p) delete entry.p;
-    }
+    // Nothing will be replayed any more: the pins are in the lineage.
+    if (lineage && patch.result) for (const entry of entries) if (entry.p) delete entry.p;
     const worker = patch.status === 'running' ? this.#worker : null;
     const change = held.change(patch, entries, worker, this.#deps.clock.now());
     held.lastChange = change;

@@ -383,7 +383,7 @@ export class Execution implements Journal {
   }
 
   #context(stepKey: string, nowMs: number, branch: LiveBranch, suffix = ''): StepContext {
-    return new LiveContext(this.run, stepKey, nowMs, branch, suffix);
+    return new LiveContext(this.run, { stepKey, nowMs, branch, suffix }, this.recorder.pins);
   }
 
   #elapsed(from: number): number {

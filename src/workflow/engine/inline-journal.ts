@@ -124,6 +124,8 @@ function unreachable(key: string): FlowError {
 }
 
 class InlineContext implements StepContext {
+  /** Nothing of an answer in memory is recorded. */
+  readonly madeWith = [];
   readonly runId = '';
   readonly attempt = 1;
   readonly event = undefined;

@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '../../kernel/cloudevent.ts';
-import type { StepContext } from '../catalog/primitive.ts';
+import type { Pin, StepContext } from '../catalog/primitive.ts';
 import { withoutAttempts } from '../language/flow.ts';
 import type { LiveBranch } from './branch.ts';
 import type { Origin } from './run-store.ts';
@@ -22,11 +22,22 @@ export class LiveContext implements StepContext {
   readonly #run: RunIdentity;
   readonly #branch: LiveBranch;
   readonly #suffix: string;
+  readonly #pins: ReadonlyMap<string, Pin>;
   readonly stepKey: string;
   readonly nowMs: number;
 
-  constructor(run: RunIdentity, stepKey: string, nowMs: number, branch: LiveBranch, suffix: string) {
+  constructor(
+    run: RunIdentity,
+    {
+      stepKey,
+      nowMs,
+      branch,
+      suffix,
+    }: { stepKey: string; nowMs: number; branch: LiveBranch; suffix: string },
+    pins: ReadonlyMap<string, Pin>,
+  ) {
     this.#run = run;
+    this.#pins = pins;
     this.stepKey = stepKey;
     this.nowMs = nowMs;
     this.#branch = branch;
@@ -43,6 +54,10 @@ export class LiveContext implements StepContext {
    */
   get idempotencyKey(): string {
     return `${this.#run.id}/${withoutAttempts(this.stepKey)}${this.#suffix}`;
+  }
+
+  get madeWith(): readonly Pin[] {
+    return [...this.#pins.values()];
   }
 
   get attempt(): number {
