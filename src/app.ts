@@ -48,6 +48,7 @@ import { migrate } from './store/migrations.ts';
 import type { PlannedDefinition, ProjectFile } from './store/project.ts';
 import { warningsOf } from './store/project-warnings.ts';
 import { taskMigrations } from './tasks/migrations.ts';
+import { createFaultLog } from './telemetry/fault-log.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
 import type { Primitive } from './workflow/catalog/primitive.ts';
@@ -271,7 +272,7 @@ function serverOptions(
   const names = ['127.0.0.1', 'localhost', '[::1]', host, ...hosts, ...(reached ? [reached.hostname] : [])];
   const port = createAccessPort(access, new Set(names));
   const checks = { store: async () => void (await db.query('select 1')), started };
-  const onFault = (error: AiosError) => logger.error(error.message, error.cause ?? error);
+  const onFault = createFaultLog(limits);
   if (role === 'worker')
     return { limits, access: port, onFault, routes: [systemRoutes({ checks, metrics })] };
   const check = (event: CloudEvent) => contracts.check(event);

@@ -3,7 +3,7 @@ import type { BodyIntake } from './api/body-intake.ts';
 import { type GrpcDoor, openGrpcDoor } from './api/grpc-door.ts';
 import type { AppOptions } from './app.ts';
 import type { Stations } from './stations.ts';
-import { log as logger } from './telemetry/logger.ts';
+import { createFaultLog } from './telemetry/fault-log.ts';
 
 /**
  * The door of gRPC, where it is wanted.
@@ -37,6 +37,6 @@ export async function openGrpc(
       await db.query('select 1');
       return true;
     },
-    onFault: (error) => logger.error(error.message, error.cause ?? error),
+    onFault: createFaultLog(limits),
   });
 }

@@ -109,6 +109,23 @@ describe('the API', () => {
       ['an unknown filter', { url: '/api/v1/tasks?color=red', role: 'viewer' }, 'request.invalid'],
     ])('against %s', async (_, options, code) => expect(await problem(options)).toMatchObject({ code }));
 
+    it.each([
+      ['is another', { 'content-type': 'text/csv' }, 'The content type “text/csv” is not read here'],
+      ['is empty', { 'content-type': '' }, 'The body comes without a content type'],
+    ])('names the content type that is read, where that of a body %s', async (_, headers, told) => {
+      const sent = {
+        method: 'POST',
+        url: '/api/v1/keys',
+        role: 'admin',
+        body: 'a=b',
+        headers,
+      } as const;
+      expect(await problem(sent)).toMatchObject({
+        code: 'request.media_type',
+        detail: `${told}; send application/json.`,
+      });
+    });
+
     it('names the limit that a body is over, and asks for a key where one is missing', async () => {
       expect(
         await problem({
@@ -264,6 +281,10 @@ describe('the API', () => {
     expect([(await probe('/healthz')).json(), (await probe('/readyz')).json()]).toEqual([
       { status: 'live' },
       { ready: true, checks: { store: 'ok' } },
+    ]);
+    const inference = ['/v2/health/live', '/v2/health/ready'];
+    expect(await Promise.all(inference.map(async (url) => (await probe(url)).statusCode))).toEqual([
+      200, 200,
     ]);
     expect((await probe('/metrics')).body).toBe('up 1\n');
     expect((await api.request({ url: '/api/v1/kpis', role: 'viewer' })).json()).toEqual({ tasksOpen: 0 });

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { issueOf, MAX_ISSUES } from '../kernel/schema.ts';
@@ -15,10 +15,7 @@ export function answerProblems(
   onFault: (error: AiosError) => void,
 ): void {
   server.setErrorHandler((error: FastifyError, request, reply) => {
-    const { problem, headers } = problemAnswer(
-      fromFramework(error, limits, request.routeOptions.bodyLimit) ?? error,
-      onFault,
-    );
+    const { problem, headers } = problemAnswer(fromFramework(error, limits, request) ?? error, onFault);
     for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
     return send(reply, problem, request.url);
   });
@@ -66,7 +63,7 @@ function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply 
   return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }
 
-function fromFramework(error: FastifyError, limits: Limits, bodyLimit: number): AiosError | undefined {
+function fromFramework(error: FastifyError, limits: Limits, request: FastifyRequest): AiosError | undefined {
   if (error.validation) {
     const issues = error.validation.slice(0, MAX_ISSUES).map((fault): Issue => {
       const { instancePath: path, message = fault.keyword, params } = fault;
@@ -85,14 +82,26 @@ function fromFramework(error: FastifyError, limits: Limits, bodyLimit: number): 
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return new AiosError('request.malformed', { detail: error.message, cause: error });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return tooLarge(limits, bodyLimit);
+      return tooLarge(limits, request.routeOptions.bodyLimit);
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new AiosError('request.media_type', { detail: error.message });
+      return mediaType(request);
     default:
       if (error instanceof SyntaxError)
         return new AiosError('request.malformed', { detail: error.message, cause: error });
       return undefined;
   }
+}
+
+/** Bodies that some address takes; text/plain is a default of the framework that none does. */
+const MEDIA_TYPES = ['application/json', 'application/x-ndjson', 'application/octet-stream'];
+
+function mediaType({ server, headers }: FastifyRequest): AiosError {
+  const taken = MEDIA_TYPES.filter((type) => server.hasContentTypeParser(type)).join(' or ');
+  const found = headers['content-type'];
+  const told = found
+    ? `The content type “${found}” is not read here`
+    : 'The body comes without a content type';
+  return new AiosError('request.media_type', { detail: `${told}; send ${taken}.` });
 }
 
 function tooLarge(limits: Limits, bodyLimit: number): AiosError {

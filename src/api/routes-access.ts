@@ -15,8 +15,8 @@ interface Dependencies {
   publicOrigin?: string | undefined;
 }
 
-// Probes and scrapers come by whatever address they have, and get nothing that is worth guarding.
-const ANY_HOST = new Set(['/healthz', '/readyz', '/metrics']);
+// Probes and scrapers come by whatever address they have (Kubernetes by that of the pod), and get nothing that is worth guarding.
+const ANY_HOST = new Set(['/healthz', '/readyz', '/metrics', '/v2/health/live', '/v2/health/ready']);
 
 /**
  * Authentication of every request: by key, or by the console's session if the browser's headers say that our own page asks. `hosts` are the

@@ -173,6 +173,10 @@ export const LIMITS = {
     'what a sampled request keeps of its input, and as much of its answer, as JSON text',
   ),
   requestLogPauseMs: limit(250, 'sampled requests of this time are written in one commit'),
+  faultLogPauseMs: limit(
+    10_000,
+    'in the log of the process, failed calls with one code are one line in this time',
+  ),
   requestLogQueueMax: limit(
     1_000,
     'sampled requests that wait to be written; past it they are dropped and counted',
