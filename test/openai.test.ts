@@ -186,7 +186,7 @@ describe('the stock npm client of OpenAI', () => {
       param: 'model',
     });
     await expect(client.models.retrieve('nobody')).rejects.toBeInstanceOf(OpenAI.NotFoundError);
-    await expect(client.responses.create({ model: 'assistant', input: 'x' })).rejects.toMatchObject({
+    await expect(client.completions.create({ model: 'assistant', prompt: 'x' })).rejects.toMatchObject({
       status: 404,
       message: expect.stringContaining('POST /v1/chat/completions'),
     });

@@ -8,9 +8,9 @@ const TYPES: Readonly<Record<number, string>> = {
   429: 'rate_limit_error',
 };
 
-/** What to use instead of what is not here (completions, responses, assistants, …), which all have their counterpart among these. */
+/** What to use instead of what is not here (completions, assistants, responses that were kept, …), which all have their counterpart among these. */
 export const OPENAI_ROUTES =
-  "Of OpenAI's API there are POST /v1/chat/completions, POST /v1/embeddings and GET /v1/models.";
+  "Of OpenAI's API there are POST /v1/chat/completions, POST /v1/responses (not kept), POST /v1/embeddings and GET /v1/models.";
 
 /** Whether an address is of OpenAI's protocol, whose clients expect its errors. */
 export function isOpenAiPath(url: string): boolean {

@@ -1,14 +1,15 @@
-import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { AiosError, toAiosError } from '../kernel/errors.ts';
-import { isObject, type JsonObject } from '../kernel/json.ts';
+import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Models } from '../models/models.ts';
 import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
 import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
+import { ResponsesAnswer } from '../serving/chat/responses-answer.ts';
+import { chatOfResponses } from '../serving/chat/responses-request.ts';
 import { embeddingForm } from '../serving/protocol/embedding-tensors.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
-import { openAiError } from './openai-errors.ts';
+import { chatEvents, responsesEvents, type StreamForm, sendEvents } from './openai-streams.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
@@ -40,10 +41,28 @@ function askRoutes(server: FastifyInstance, { languageModels }: Dependencies): v
     summary: 'Ask a language model, whole or as a stream of server-sent events (OpenAI chat completions)',
     handle: async ({ body, caller, request, reply }) => {
       const call = callOf(body, caller, request, reply);
-      if (call.request.stream === true) return stream(call, languageModels, reply);
+      if (call.request.stream === true) return stream(call, languageModels, reply, chatEvents(call.request));
       const answer = await languageModels.complete(call);
       tell(answer, reply);
       return answer.body;
+    },
+  });
+  route(server, {
+    ...shared,
+    method: 'POST',
+    url: '/v1/responses',
+    summary:
+      'Ask a language model, whole or as a stream of events; nothing is kept between calls (OpenAI responses)',
+    handle: async ({ body, caller, request, reply }) => {
+      const asked = body as unknown as JsonObject;
+      const call = { ...callOf(body, caller, request, reply), request: chatOfResponses(asked) };
+      const form = new ResponsesAnswer(asked);
+      if (asked.stream === true) return stream(call, languageModels, reply, responsesEvents(form));
+      const answer = await languageModels.complete(call);
+      tell(answer, reply);
+      form.take(answer.body);
+      form.end();
+      return form.response;
     },
   });
   route(server, {
@@ -141,28 +160,13 @@ function tell(answer: AnsweredBy, reply: FastifyReply): void {
 }
 
 /** Faults before the first chunk are answers like any other; later ones are the last event of the stream. */
-async function stream(call: LanguageCall, models: LanguageModels, reply: FastifyReply): Promise<void> {
+async function stream(
+  call: LanguageCall,
+  models: LanguageModels,
+  reply: FastifyReply,
+  form: StreamForm,
+): Promise<void> {
   const { chunks, ...answer } = await models.stream(call);
-  const { raw } = reply;
   reply.hijack();
-  raw.on('error', () => {}); // `close` follows, and ends the call
-  raw.writeHead(200, {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-cache, no-transform',
-    'x-accel-buffering': 'no',
-    'x-content-type-options': 'nosniff',
-    ...headersOf(answer),
-  });
-  const { stream_options: options } = call.request;
-  const wantsUsage = isObject(options) && options.include_usage === true;
-  try {
-    for await (const chunk of chunks) {
-      const isUsage = Array.isArray(chunk.choices) && chunk.choices.length === 0;
-      if (isUsage && !wantsUsage) continue;
-      if (!raw.write(`data: ${JSON.stringify(chunk)}\n\n`)) await once(raw, 'drain', { signal: call.signal });
-    }
-    raw.end('data: [DONE]\n\n');
-  } catch (error) {
-    if (!call.signal.aborted) raw.end(`data: ${JSON.stringify(openAiError(toAiosError(error)))}\n\n`);
-  }
+  await sendEvents(reply.raw, headersOf(answer), chunks, form, call.signal);
 }

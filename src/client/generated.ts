@@ -654,6 +654,8 @@ export interface Operations {
   'GET /v1/models': { answer: { [name: string]: Json } };
   /** One of them. Permission: `models.read`. */
   'GET /v1/models/{id}': { params: { id: string }; answer: { [name: string]: Json } };
+  /** Ask a language model, whole or as a stream of events; nothing is kept between calls (OpenAI responses). Permission: `serving.infer`. */
+  'POST /v1/responses': { body: { model: string; [name: string]: Json | undefined }; answer: { [name: string]: Json } };
   /** Server metadata. */
   'GET /v2': { answer: Json };
   /** Whether the inference server is live. */

@@ -36,6 +36,11 @@ try:
 except openai.InternalServerError as error:
     seen["unstructured"] = [error.status_code, error.code]
 
+seen["response"] = client.responses.create(model="assistant", input="Hello there").output_text
+with client.responses.stream(model="assistant", input="Hello there") as events:
+    seen["responseStreamed"] = [event.delta for event in events if event.type == "response.output_text.delta"]
+    seen["responseTokens"] = events.get_final_response().usage.output_tokens
+
 vectors = client.embeddings.create(model="vectors", input=["alpha", "beta"])  # base64 by default
 seen["dimensions"] = [len(each.embedding) for each in vectors.data]
 numbers = client.embeddings.create(model="vectors", input="beta", encoding_format="float")
