@@ -34,7 +34,11 @@ export interface GrpcLibrary {
   readonly status: typeof Status;
 }
 
-interface GrpcFault {
+/** What is read of the metadata of a call. */
+export type ReadMetadata = Pick<Metadata, 'get' | 'getMap'>;
+
+/** An error as a status. */
+export interface GrpcFault {
   readonly code: number;
   /** `code: detail`, as in the problems of HTTP. */
   readonly details: string;
@@ -89,7 +93,7 @@ export class GrpcCalls {
   }
 
   /** @throws AiosError `access.unauthenticated`, `access.forbidden` */
-  caller(metadata: Metadata, permission: string): Caller | Promise<Caller> {
+  caller(metadata: Pick<Metadata, 'get'>, permission: string): Caller | Promise<Caller> {
     if (permission === 'public') return NOBODY;
     const [authorization] = metadata.get('authorization');
     const found = this.#access.authenticate(authorization === undefined ? undefined : String(authorization));
@@ -113,10 +117,10 @@ export class GrpcCalls {
   }
 
   /** The status of a call that was refused by its head, with the span that it would have had. */
-  refusalOf(error: unknown, path: string, metadata: Metadata): GrpcFault {
+  refusalOf(error: unknown, path: string, metadata: ReadMetadata): GrpcFault {
     const fault = this.faultOf(error);
     const parent = this.isTraced ? parentOf(metadata) : undefined;
-    if (parent) withSpan(parent, { metadata, getPath: () => path }, (span) => endSpan(span, fault.code));
+    if (parent) withSpan(parent, { getPath: () => path }, (span) => endSpan(span, fault.code));
     return fault;
   }
 

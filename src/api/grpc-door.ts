@@ -17,6 +17,7 @@ import { createAdmission } from './grpc-admission.ts';
 import { type GrpcAccess, GrpcCalls } from './grpc-call.ts';
 import { GrpcHealth } from './grpc-health.ts';
 import { GrpcInference } from './grpc-inference.ts';
+import { answerLean, type GrpcServerInside } from './grpc-lean.ts';
 import { type ConfigMessage, GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
 import { GrpcReflection } from './grpc-reflection.ts';
 import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
@@ -63,11 +64,6 @@ export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   onFault(error: AiosError): void;
 }
 
-/** What grpc-js listens with: it has no setting for connections. Private in its types; the version is pinned and `grpc-admission.test.ts` holds it. */
-interface Listening {
-  readonly http2Servers: ReadonlyMap<{ maxConnections: number }, unknown>;
-}
-
 /** The open gRPC door. */
 export interface GrpcDoor {
   readonly host: string;
@@ -88,6 +84,8 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
   const { host, port, limits } = options;
   const [library, services] = await Promise.all([import('@grpc/grpc-js'), loadGrpcServices()]);
   const calls = new GrpcCalls(library, options.access, options.onFault);
+  const intake = options.intake ?? new BodyIntake(limits);
+  const inference = new GrpcInference(options.serving, calls, limits.inferenceStreamsMax);
   const health = new GrpcHealth(options.isReady, [INFERENCE], limits.streamsMax);
   const server: Server = new library.Server({
     'grpc.max_receive_message_length': limits.requestBytesMax,
@@ -96,17 +94,18 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     'grpc.keepalive_timeout_ms': PING_ANSWER_MS,
     'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
     'grpc.max_concurrent_streams': limits.grpcCallsMax,
+    'grpc.enable_channelz': 0, // counts of calls that nobody can ask for
     interceptors: [
       createAdmission({
         admitOf: admissions(calls),
         statusOf: (...refused) => calls.refusalOf(...refused),
-        intake: options.intake ?? new BodyIntake(limits),
+        intake,
         messageBytesMax: limits.requestBytesMax,
         openMessageMs: options.openMessageMs,
       }),
     ],
   });
-  server.addService(services.inference, inferenceHandlers(options, calls, services.configMessage));
+  server.addService(services.inference, inferenceHandlers(options, calls, inference, services.configMessage));
   const reflection = new GrpcReflection(services.describe, limits.streamsMax);
   for (const service of services.reflection)
     server.addService(service, {
@@ -124,8 +123,10 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
   // Looked at first: the library writes a line of its own on each port that it does not get.
   const wanted = options.isPortDefault && !(await isFree(host, port)) ? 0 : port;
   const bound = await bind(server, host, wanted, credentialsOf(library, options.tls));
-  for (const listening of (server as unknown as Listening).http2Servers.keys())
-    listening.maxConnections = limits.doorConnectionsMax;
+  const inside = server as unknown as GrpcServerInside;
+  for (const listening of inside.http2Servers.keys()) listening.maxConnections = limits.doorConnectionsMax;
+  const method = services.inference.ModelInfer!;
+  answerLean(inside, { method, calls, inference, intake, messageBytesMax: limits.requestBytesMax });
   return {
     host,
     port: bound,
@@ -191,10 +192,10 @@ function credentialsOf(
 function inferenceHandlers(
   options: GrpcDoorOptions,
   calls: GrpcCalls,
+  inference: GrpcInference,
   configMessage: ConfigMessage,
 ): UntypedServiceImplementation {
-  const { serving, version, isReady } = options;
-  const inference = new GrpcInference(serving, calls, options.limits.inferenceStreamsMax);
+  const { version, isReady } = options;
   const models = new GrpcModels(options, configMessage);
   return {
     ServerLive: calls.unary('public', () => ({ live: true })),

@@ -6,7 +6,7 @@ import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { messagesOf } from './grpc-admission.ts';
-import type { GrpcCalls } from './grpc-call.ts';
+import type { GrpcCalls, ReadMetadata } from './grpc-call.ts';
 import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
 import { endSpan, parentOf, type TracedCall, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
@@ -34,7 +34,7 @@ export class GrpcInference {
     caller: Caller,
   ): Promise<ModelInferResponse> => {
     const patience = new Patience(call);
-    const answer = await this.#infer(request, call, caller, patience.signal);
+    const answer = await this.answer(request, call, caller, patience.signal);
     patience.isAnswered = true;
     return answer;
   };
@@ -92,7 +92,7 @@ export class GrpcInference {
     try {
       const found = this.#caller(call);
       caller = found instanceof Promise ? await found : found;
-      const infer_response = await this.#infer(request, call, caller, signal);
+      const infer_response = await this.answer(request, call, caller, signal);
       if (span) endSpan(span, 0);
       return { error_message: '', infer_response };
     } catch (error) {
@@ -106,9 +106,14 @@ export class GrpcInference {
     }
   }
 
-  async #infer(
+  /**
+   * One inference, however its call came.
+   *
+   * @param call its deadline, and its metadata where a sticky key may stand
+   */
+  async answer(
     request: ModelInferRequest,
-    call: Cancelable,
+    call: Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline'> & { readonly metadata: ReadMetadata },
     caller: Caller,
     signal: AbortSignal,
   ): Promise<ModelInferResponse> {
@@ -136,7 +141,8 @@ function millisecondsLeft(deadline: Date | number): number {
   return Number(deadline) - Date.now();
 }
 
-const GIVEN_UP = new Error('the client gave up the call'); // made once: the library ends every call so, and a stack costs 8 µs
+/** Why a call ends that nobody waits for. */
+export const GIVEN_UP = new Error('the client gave up the call'); // made once: the library ends every call so, and a stack costs 8 µs
 
 /** A client that gave up, or went away, takes its request with it. One that has its answer ends in the same words. */
 class Patience {

@@ -1,4 +1,3 @@
-import type { Metadata } from '@grpc/grpc-js';
 import {
   type Context,
   context,
@@ -12,9 +11,10 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { sampleAhead } from '../telemetry/sampling.ts';
+import type { ReadMetadata } from './grpc-call.ts';
 
 const tracer = trace.getTracer('aios.api');
-const METADATA: TextMapGetter<Metadata> = {
+const METADATA: TextMapGetter<ReadMetadata> = {
   get: (metadata, name) => metadata.get(name)[0]?.toString(),
   keys: (metadata) => Object.keys(metadata.getMap()),
 };
@@ -24,7 +24,6 @@ const SERVER_FAULTS = new Set([UNKNOWN, 4, 12, 13, 14, 15]);
 
 /** What of a call is read for its span. */
 export interface TracedCall {
-  readonly metadata: Metadata;
   /** `/service/method` */
   getPath(): string;
 }
@@ -35,7 +34,7 @@ export function recordsSpans(): boolean {
 }
 
 /** The context of a call that is traced: by its caller's `traceparent`, or drawn by chance. Most are not, and get no span. */
-export function parentOf(metadata: Metadata): Context | undefined {
+export function parentOf(metadata: ReadMetadata): Context | undefined {
   if (metadata.get('traceparent').length === 0) return sampleAhead();
   const parent = propagation.extract(ROOT_CONTEXT, metadata, METADATA);
   return parent === ROOT_CONTEXT ? undefined : parent;

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../kernel/json.ts';
 import { describeServices, type GrpcDescriptors } from './grpc-descriptors.ts';
 
 /** One method, in the form that grpc-js takes. */
-interface GrpcMethod {
+export interface GrpcMethod {
   readonly path: string;
   readonly requestStream: boolean;
   readonly responseStream: boolean;
