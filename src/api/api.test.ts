@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PERMISSIONS } from '../access/permissions.ts';
-import { LIMITS } from '../kernel/limits.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import { LIMITS } from '../kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import {
   API_MIGRATIONS,

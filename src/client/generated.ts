@@ -94,7 +94,7 @@ export interface Operations {
   'DELETE /api/2.0/mlflow/registered-models/delete-tag': { body: { name: string; key: string }; answer: { [name: string]: Json } };
   /** One registered model (MLflow). Permission: `models.read`. */
   'GET /api/2.0/mlflow/registered-models/get': { query: { name: string }; answer: { [name: string]: Json } };
-  /** The newest version of a model (MLflow, of old: stages are all one here). Permission: `models.read`. */
+  /** The newest version of a model (MLflow, of old: every version is of the stage None). Permission: `models.read`. */
   'POST /api/2.0/mlflow/registered-models/get-latest-versions': { body: { name: string; stages?: Array<string> | undefined }; answer: { [name: string]: Json } };
   /** Refused: A model keeps its name: flows and the audit log know it by that. (MLflow). Permission: `models.write`. */
   'POST /api/2.0/mlflow/registered-models/rename': { body: { [name: string]: Json }; answer: { [name: string]: Json } };

@@ -47,9 +47,7 @@ export function CopyAs({ command, what }: { command: Command; what: string }) {
       <Menu.Dropdown>
         <Menu.Label>{what}</Menu.Label>
         <Menu.Item onClick={() => copy(curlOf(command, window.location.origin))}>Copy as curl</Menu.Item>
-        {command.cli && (
-          <Menu.Item onClick={() => copy(`npx aios ${command.cli}`)}>Copy as CLI</Menu.Item>
-        )}
+        {command.cli && <Menu.Item onClick={() => copy(`npx aios ${command.cli}`)}>Copy as CLI</Menu.Item>}
       </Menu.Dropdown>
     </Menu>
   );

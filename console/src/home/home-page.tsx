@@ -55,8 +55,7 @@ export function HomePage() {
 function NoRuns() {
   return (
     <Empty title="Nothing has run yet">
-      Apply a project and send it an event:{' '}
-      <code className="mono">npx aios apply examples/returns</code>
+      Apply a project and send it an event: <code className="mono">npx aios apply examples/returns</code>
     </Empty>
   );
 }
