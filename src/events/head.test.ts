@@ -142,6 +142,26 @@ describe('appending from what a process knows of the log', () => {
     await expectWhole(601);
   });
 
+  it('holds no table while it waits for the head: whoever drops one has the head, and waits for the table', async () => {
+    await append(log, 'before');
+    let appending: Promise<unknown> | undefined;
+    await database.db.transaction(async (tx) => {
+      await tx.query('select from event_head for update');
+      appending = append(log, 'meanwhile');
+      await expect
+        .poll(() =>
+          database.db.query(
+            "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+          ),
+        )
+        .toHaveLength(1);
+      await tx.query("set local lock_timeout = '500ms'");
+      await tx.query('lock table event_batches, event_keys in access exclusive mode');
+    });
+    await appending;
+    await expectWhole(2);
+  });
+
   it('holds so many keys in memory, and looks the others up', async () => {
     const small = other({ ...database.limits, eventKeysRecentMax: 400 });
     for (let from = 0; from < 3000; from += 100) await append(small, ...ids(from, from + 100));

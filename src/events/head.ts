@@ -67,7 +67,7 @@ export class LogHead {
       return undefined;
     }
     const step = this.#step(items, this.#last?.after ?? this.#head, this.#last);
-    return { statements: [statementOf(step)], results: () => step.places };
+    return { statements: [LOCK, statementOf(step)], results: () => step.places };
   }
 
   /** Appends within a transaction, whatever others have appended. */
@@ -165,6 +165,9 @@ function placed(items: readonly EventItem[], before: Head, known: (key: EventKey
     after: { ...before, token: randomUUID(), next: batches.next },
   };
 }
+
+/** By itself and first, as whoever drops a table of the log does: a statement that names a table holds it while it waits for the head. */
+const LOCK = { text: 'select from event_head for no key update', values: [] };
 
 /** Nothing is written, and the statement fails by a division by zero, where the head is another or a key is among the old ones. */
 function statementOf({ before, after, fresh, recordedAtMs, batches }: Step, isChecked = true) {
