@@ -53,6 +53,10 @@ describe('views over rows', () => {
     for (const view of [SCORES, PRICES, PLANS]) await features.put(featureViewKind, view);
     for (const name of ['scores', 'prices', 'plans'])
       await features.put(featureServiceKind, `name: ${name}\nviews: [${name}]`);
+    await features.put(
+      featureServiceKind,
+      'name: pair\nviews: [scores, { view: scores, name: other, joinKeyMap: { product: other } }]\nfullFeatureNames: true',
+    );
     process = await features.start();
   });
   afterAll(() => features.close());
@@ -101,27 +105,31 @@ describe('views over rows', () => {
         timeMs: fc.integer({ min: 0, max: 60 }).map((minute) => minute * 60_000),
         delayMs: fc.integer({ min: 0, max: 20 }).map((minute) => minute * 60_000),
         score: fc.integer({ min: 0, max: 3 }),
+        of: fc.constantFrom('product' as const, 'other' as const),
       }),
       { minLength: 1, maxLength: 12 },
     );
     let product = 0;
     await fc.assert(
       fc.asyncProperty(pushes, async (drawn) => {
-        const keys = { customer: 9, product: `x${product++}` };
+        const keys = { customer: 9, product: `x${product++}`, other: `y${product}` };
         const seen: { timeMs: number; vector: FeatureValue[] }[] = [];
         let nowMs = 0;
         const { push } = pushOf(features, process, () => nowMs);
-        for (const { timeMs, delayMs, score } of drawn.toSorted(
+        for (const { timeMs, delayMs, score, of } of drawn.toSorted(
           (a, b) => a.timeMs + a.delayMs - (b.timeMs + b.delayMs),
         )) {
           nowMs = timeMs + delayMs;
-          await push.push('scores', [{ ...keys, score, timestamp: time(timeMs) }]);
-          const at = { timeMs: nowMs, vector: (await online('scores', [keys], nowMs))[0]! };
+          await push.push('scores', [{ customer: 9, product: keys[of], score, timestamp: time(timeMs) }]);
+          const [vector] = await online('pair', [keys], nowMs);
+          const apart = await online('scores', [keys, { ...keys, product: keys.other }], nowMs);
+          expect(vector).toEqual(apart.flat());
+          const at = { timeMs: nowMs, vector: vector! };
           if (seen.at(-1)?.timeMs === nowMs) seen.pop();
           seen.push(at);
         }
         const { rows } = await process.store.historical(
-          'scores',
+          'pair',
           seen.map(({ timeMs }) => ({ keys, asOf: { timeMs, recordedByMs: timeMs } })),
         );
         expect(rows).toEqual(seen.map(({ vector }) => vector));

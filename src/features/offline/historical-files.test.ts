@@ -241,6 +241,12 @@ describe('historical joins of files', () => {
       'features.entities_unfit',
     ],
     [
+      'a column of a feature’s name in other letters',
+      'cased.csv',
+      'product,customer,timestamp,Price\np1,1,1000,2\n',
+      'features.entities_unfit',
+    ],
+    [
       'a column of a feature’s name',
       'clash.csv',
       'product,customer,timestamp,price\np1,1,1000,2\n',
