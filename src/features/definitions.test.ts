@@ -130,7 +130,7 @@ defaults: { given__units: 0 }`;
     });
   });
 
-  it('refuse a computed view that asks the request for what one of its inputs has', async () => {
+  it('refuse a computed view that asks the request for what one of its inputs has, or reads what nothing gives', async () => {
     const file = (path: string, text: string) => ({ path, bytes: new TextEncoder().encode(text) });
     const computed = (value: string) =>
       `name: computed\nsource: { views: [bought], request: { ${value}: float64 } }\nfeatures: { most: { type: float64, expression: 'units * 2.0' } }`;
@@ -143,6 +143,16 @@ defaults: { given__units: 0 }`;
       invalid('features/w.yaml', '/source/request/units'),
     );
     expect(await planProject(files('price'), KINDS, definitions)).toHaveLength(3);
+    const misspelt = files('price').map((each, index) =>
+      index === 2
+        ? file('features/w.yaml', computed('price').replace('units * 2.0', 'unit * price + now'))
+        : each,
+    );
+    await expect(planProject(misspelt, KINDS, definitions)).rejects.toMatchObject({
+      issues: [
+        { path: '/features/most/expression', found: 'unit', expected: 'one of units, lines, price, now' },
+      ],
+    });
   });
 
   it('refuse a computed view two of whose inputs have a feature of one name', async () => {

@@ -1,5 +1,6 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
+import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { DefinitionKind, Surroundings } from '../store/project.ts';
@@ -202,7 +203,8 @@ function retyped({ features }: PushViewBody, before: PushViewBody): Issue[] {
 }
 
 /** What a computed feature reads is stored: a computed one of another view would have to be in force, and in order. */
-function inputIssues({ source }: OnDemandViewBody, surroundings: Surroundings): Issue[] {
+function inputIssues(view: OnDemandViewBody, surroundings: Surroundings): Issue[] {
+  const { source } = view;
   const computed = source.views.flatMap((listed, index) => {
     const { view } = projectionOf(listed);
     const found = surroundings.find('feature-view', view) as unknown as FeatureViewBody | undefined;
@@ -226,7 +228,31 @@ function inputIssues({ source }: OnDemandViewBody, surroundings: Surroundings): 
         message: `the view ${labelOf(projection)} has a feature of that name; call the value of the request something else`,
         found: name,
       });
-  return issues;
+  return issues.length > 0
+    ? issues
+    : unknownInputs(
+        view,
+        features.map(({ name }) => name),
+      );
+}
+
+/** Names that CEL has by itself. */
+const CEL_NAMES = new Set('now bool bytes double int list map null_type string type uint'.split(' '));
+
+/** What an expression reads is an input or a value that the view declares: nothing else is there when it is computed. */
+function unknownInputs({ source, features }: OnDemandViewBody, inputs: readonly string[]): Issue[] {
+  const known = [...inputs, ...Object.keys(source.request ?? {})];
+  return Object.entries(features).flatMap(([feature, { expression = '' }]) => {
+    const read = new Set(referencesOf(expression).map(([first]) => first!));
+    return [...read]
+      .filter((name) => !known.includes(name) && !CEL_NAMES.has(name))
+      .map((name) => ({
+        path: `/features/${feature}/expression`,
+        message: 'neither its views nor its request have this one',
+        found: name,
+        expected: `one of ${[...known, 'now'].join(', ')}`,
+      }));
+  });
 }
 
 /** The views of a list as references of its definition. */

@@ -36,7 +36,7 @@ export function featuresOf(from: Reading | OnDemandUse): string[] {
   return isComputed(from) ? Object.keys(from.view.body.features) : from.view.features.map(({ name }) => name);
 }
 
-export function isComputed(from: Reading | OnDemandUse): from is OnDemandUse {
+function isComputed(from: Reading | OnDemandUse): from is OnDemandUse {
   return 'inputs' in from;
 }
 
