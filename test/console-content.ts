@@ -185,6 +185,7 @@ async function fillExperiments(send: Sender['send']): Promise<void> {
   const { experiment_id } = await send<{ experiment_id: string }>('/api/2.0/mlflow/experiments/create', {
     name: LONG,
   });
+  let first = '';
   for (const [at, name] of ['deep', 'flat', `${UNBROKEN}`, '深い森'].entries()) {
     const { run } = await send<{ run: { info: { run_id: string } } }>('/api/2.0/mlflow/runs/create', {
       experiment_id,
@@ -205,7 +206,22 @@ async function fillExperiments(send: Sender['send']): Promise<void> {
       { key: 'learning_rate', value: '0.0003' },
       { key: 'a_parameter_with_a_rather_long_name', value: UNBROKEN },
     ];
-    await send('/api/2.0/mlflow/runs/log-batch', { run_id, metrics, params });
+    const tags = [
+      { key: 'mlflow.note.content', value: 'Überprüft – 深い森 – مراجعة' },
+      { key: 'team', value: UNBROKEN },
+      ...(at > 0 ? [{ key: 'mlflow.parentRunId', value: first }] : []),
+    ];
+    first ||= run_id;
+    await send('/api/2.0/mlflow/runs/log-batch', { run_id, metrics, params, tags });
+    const dataset = { name: LONG, digest: '0a1b2c3d', source_type: 'local', source: '{}' };
+    const context = [{ key: 'mlflow.data.context', value: 'training' }];
+    await send('/api/2.0/mlflow/runs/log-inputs', { run_id, datasets: [{ dataset, tags: context }] });
+    for (const file of [`${LONG}.json`, 'plots/深い森 %20.json'])
+      await send(
+        `/api/2.0/mlflow-artifacts/artifacts/${experiment_id}/${run_id}/artifacts/${encodeURI(file)}`,
+        { a: 1 },
+        'PUT',
+      );
     const status = at === 1 ? 'FAILED' : 'FINISHED';
     if (at < 3) await send('/api/2.0/mlflow/runs/update', { run_id, status, end_time: Date.now() });
   }

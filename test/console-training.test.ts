@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { faultsInAllLooks, violations } from './browser.ts';
@@ -47,7 +47,7 @@ describeConsole(
     });
 
     /** As a training script says it by MLflow. */
-    async function track(name: string, depth: number, losses: readonly number[]): Promise<void> {
+    async function track(name: string, depth: number, losses: readonly number[]): Promise<string> {
       const { experiment } = await ask<{ experiment: { experiment_id: string } }>(
         '/api/2.0/mlflow/experiments/get-by-name?experiment_name=Return%20risk',
       );
@@ -61,6 +61,7 @@ describeConsole(
       const params = [{ key: 'depth', value: String(depth) }];
       await send('/api/2.0/mlflow/runs/log-batch', { run_id, metrics, params });
       await send('/api/2.0/mlflow/runs/update', { run_id, status: 'FINISHED', end_time: Date.now() });
+      return `${experiment.experiment_id}/runs/${run_id}`;
     }
 
     it('is followed on the page of its run: what the command writes, the newest of it', async () => {
@@ -121,6 +122,41 @@ describeConsole(
       await shared.getByText('experiments.filter_invalid').waitFor();
       await page.getByRole('link', { name: 'learned v1' }).click();
       await page.getByRole('heading', { name: 'learned' }).waitFor();
+    });
+
+    it('is looked at run by run, from the link that MLflow’s client prints too', async () => {
+      const outer = await track('search', 1, [0.5]);
+      const trial = await track('trial', 4, [0.5, 0.25]);
+      const [experiment, , run] = trial.split('/');
+      const parent = outer.split('/')[2]!;
+      await send('/api/2.0/mlflow/runs/set-tag', {
+        ...{ run_id: run, key: 'mlflow.parentRunId', value: parent },
+      });
+      const dataset = { name: 'returns', digest: '0a1b', source_type: 'local', source: '{}' };
+      const tags = [{ key: 'mlflow.data.context', value: 'training' }];
+      await send('/api/2.0/mlflow/runs/log-inputs', { run_id: run, datasets: [{ dataset, tags }] });
+      const files = `/api/2.0/mlflow-artifacts/artifacts/${experiment}/${run}/artifacts`;
+      await send(`${files}/plots/${encodeURIComponent('a 100% näher.json')}`, { a: 1 }, 'PUT');
+      const page = await open(`/#/experiments/${trial}`);
+      await page.getByRole('heading', { name: 'trial', exact: true }).waitFor();
+      expect(new URL(page.url()).pathname).toBe(`/experiments/runs/${run}`);
+      await page.getByRole('img', { name: /loss by step.*trial: 2 values from 0.5 to 0.25/ }).waitFor();
+      await page.getByRole('row', { name: 'depth 4' }).waitFor();
+      await page.getByRole('row', { name: 'returns training 0a1b local' }).waitFor();
+      await page.getByRole('link', { name: 'plots/' }).click();
+      const download = page.waitForEvent('download');
+      await page.getByRole('link', { name: 'a 100% näher.json' }).click();
+      expect(JSON.parse(await readFile(await (await download).path(), 'utf8'))).toEqual({ a: 1 });
+      await page.getByRole('row', { name: 'Part of' }).getByRole('link').click();
+      await page.getByRole('heading', { name: 'search', exact: true }).waitFor();
+      await page
+        .getByRole('region', { name: 'Runs within it' })
+        .getByRole('link', { name: 'trial' })
+        .waitFor();
+      await page.goto(new URL(`/#/experiments/${experiment}`, page.url()).href);
+      await page.getByRole('heading', { name: 'Return risk' }).waitFor();
+      await page.getByRole('link', { name: 'trial' }).click();
+      await page.getByRole('row', { name: 'Part of' }).waitFor();
     });
   },
   trainersIn,

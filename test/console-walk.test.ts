@@ -22,6 +22,12 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   '/models/$name': [`/models/${long}`, '/models/return-risk', '/models/none'],
   '/experiments': ['/experiments'],
   '/experiments/$name': [`/experiments/${long}`, '/experiments/Default'],
+  '/experiments/by-id/$id': ['/experiments/by-id/1', '/experiments/by-id/999'],
+  '/experiments/runs/$id': [
+    '/experiments/runs/{training}',
+    '/experiments/runs/{training}?folder=plots',
+    '/experiments/runs/none',
+  ],
   '/budgets': ['/budgets'],
   '/events': ['', '?tab=dead-letters', '?tab=quarantine', '?tab=bridges', '?tab=webhooks', '?tab=groups'].map(
     (search) => `/events${search}`,
@@ -63,6 +69,7 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     found = {
       failed: await first('/api/v1/runs?workflow=breaks&status=failed&limit=1'),
       waiting: await first(`/api/v1/runs?workflow=${flow}&status=waiting&limit=1`),
+      training: await first(`/api/v1/experiments/${long}/runs?orderBy=start_time%20ASC`),
       task: await first(`/api/v1/tasks?queue=${long}&status=open&limit=1`),
     };
   });

@@ -134,6 +134,10 @@ describe('the train step', () => {
     expect(registered).toMatchObject({ model_version: { run_id: trainingRun } });
     const { items: compared } = await ask('GET', '/api/v1/experiments/learned/runs');
     expect(compared).toMatchObject([{ id: trainingRun, versions: [{ name: 'learned', version: 1 }] }]);
+    expect(await ask('GET', `/api/v1/training-runs/${trainingRun}`)).toMatchObject({
+      ...{ id: trainingRun, status: 'FINISHED', experiment: { name: 'learned' } },
+      versions: [{ name: 'learned', version: 1 }],
+    });
     const log = await logOf(ended.id);
     expect(log).toContain('data: PAR1 version 1');
     expect(log).toContain('step 7: weight');

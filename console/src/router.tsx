@@ -1,6 +1,13 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
 import { Page } from './display/page.tsx';
 import { ProblemView } from './display/states.tsx';
+import { pageOfMlflow } from './experiments/mlflow-address.ts';
 import { Frame } from './shell/frame.tsx';
 import { isMissingPart, MissingPart } from './shell/missing-part.tsx';
 import { NotFoundPage } from './shell/not-found-page.tsx';
@@ -23,6 +30,10 @@ const routes = [
   createRoute({
     ...parent,
     path: '/',
+    beforeLoad: ({ location }) => {
+      const page = pageOfMlflow(location.hash);
+      if (page) throw redirect({ ...page, replace: true });
+    },
     component: lazyRouteComponent(() => import('./home/home-page.tsx'), 'HomePage'),
   }),
   createRoute({
@@ -87,6 +98,17 @@ const routes = [
     path: '/experiments/$name',
     validateSearch: texts('filter', 'order', 'metric', 'runs'),
     component: lazyRouteComponent(() => import('./experiments/experiment-page.tsx'), 'ExperimentPage'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/experiments/by-id/$id',
+    component: lazyRouteComponent(() => import('./experiments/experiment-by-id.tsx'), 'ExperimentById'),
+  }),
+  createRoute({
+    ...parent,
+    path: '/experiments/runs/$id',
+    validateSearch: texts('metric', 'folder'),
+    component: lazyRouteComponent(() => import('./experiments/training-run-page.tsx'), 'TrainingRunPage'),
   }),
   createRoute({
     ...parent,

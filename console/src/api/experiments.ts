@@ -26,6 +26,20 @@ export interface TrainingRun {
   versions: { name: string; version: number }[];
 }
 
+/** One run as its page tells it. */
+export interface WholeTrainingRun extends TrainingRun {
+  experiment: { id: string; name: string };
+  /** What it read, as its script said. */
+  datasets: { name?: string; digest?: string; context?: string; sourceType?: string; source?: string }[];
+}
+
+/** What lies in a folder of a run's files; paths begin at the run. */
+export interface TrainingFile {
+  path: string;
+  is_dir: boolean;
+  file_size?: number;
+}
+
 export interface MetricValue {
   step: number;
   value: number | string;
@@ -54,6 +68,45 @@ export const experimentsQuery = infiniteQueryOptions({
   refetchInterval: IDLE_MS,
 });
 
+/** The experiment of an id, as MLflow's clients name it in their links; null where there is none. */
+export const experimentQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['experiments', 'of id', id],
+    queryFn: async () => {
+      const filter = `attributes.experiment_id = '${id}'`;
+      return (await get<Page<Experiment>>('/api/v1/experiments', { filter })).items[0] ?? null;
+    },
+  });
+
+export function trainingRunPath(id: string): string {
+  return `/api/v1/training-runs/${encodeURIComponent(id)}`;
+}
+
+export const trainingRunQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['training-runs', id],
+    queryFn: () => get<WholeTrainingRun>(trainingRunPath(id)),
+    refetchInterval: ({ state }) => (state.data && isActive(state.data) ? ACTIVE_MS : false),
+  });
+
+/** MLflow's own call: what its clients wrote is listed as they list it. */
+export const trainingFilesQuery = (run: Pick<TrainingRun, 'id' | 'status'>, folder: string) =>
+  queryOptions({
+    queryKey: ['training-runs', run.id, 'files', folder, run.status],
+    queryFn: () =>
+      get<{ root_uri: string; files: TrainingFile[] }>('/api/2.0/mlflow/artifacts/list', {
+        run_id: run.id,
+        path: folder,
+      }),
+    refetchInterval: isActive(run) ? ACTIVE_MS : false,
+  });
+
+/** Where the bytes of a file are. @example trainingFilePath('mlflow-artifacts:/1/ab/artifacts', 'plot.png') */
+export function trainingFilePath(root: string, path: string): string {
+  const whole = `${root.replace(/^mlflow-artifacts:\/+/, '')}/${path}`;
+  return `/api/2.0/mlflow-artifacts/artifacts/${whole.split('/').map(encodeURIComponent).join('/')}`;
+}
+
 export const trainingRunsQuery = (experiment: string, filters: TrainingRunFilters) =>
   infiniteQueryOptions({
     queryKey: ['experiments', experiment, 'runs', filters],
@@ -73,10 +126,7 @@ export const trainingRunsQuery = (experiment: string, filters: TrainingRunFilter
 export const metricQuery = (run: Pick<TrainingRun, 'id' | 'status'>, key: string) =>
   queryOptions({
     queryKey: ['training-runs', run.id, key, run.status],
-    queryFn: () =>
-      get<Page<MetricValue>>(
-        `/api/v1/training-runs/${encodeURIComponent(run.id)}/metrics/${encodeURIComponent(key)}`,
-      ),
+    queryFn: () => get<Page<MetricValue>>(`${trainingRunPath(run.id)}/metrics/${encodeURIComponent(key)}`),
     refetchInterval: isActive(run) ? ACTIVE_MS : false,
   });
 

@@ -9,7 +9,7 @@ import { VersionLinks } from '../display/version-links.tsx';
 import { CHOSEN_MAX, type Columns, columnsOf, type Order, orderText } from './comparison.ts';
 
 /** The words of the console for those of MLflow; they choose the colour. */
-const STATUS: Readonly<Record<TrainingRun['status'], string>> = {
+export const STATUS: Readonly<Record<TrainingRun['status'], string>> = {
   RUNNING: 'running',
   SCHEDULED: 'pending',
   FINISHED: 'completed',
@@ -114,13 +114,19 @@ function OrderedHeader({ part, name, order, onOrder }: OrderedHeaderProps) {
   );
 }
 
-function RunName({ run: { name, startedAt, endedAt, tags } }: { run: TrainingRun }) {
+function RunName({ run: { id, name, startedAt, endedAt, tags } }: { run: TrainingRun }) {
   const flowRun = tags['aios.run'];
   return (
     <>
-      <Text size="sm" fw={500} style={{ overflowWrap: 'anywhere' }}>
+      <PageLink
+        to="/experiments/runs/$id"
+        params={{ id }}
+        size="sm"
+        fw={500}
+        style={{ overflowWrap: 'anywhere' }}
+      >
         {name}
-      </Text>
+      </PageLink>
       <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: 'nowrap' }}>
         <Time at={startedAt} />
         {startedAt && endedAt && `, ${duration(Date.parse(endedAt) - Date.parse(startedAt))}`}
@@ -150,7 +156,7 @@ function Further({ metrics, params }: { metrics: number; params: number }) {
   );
 }
 
-function figure(value: number | string | undefined): string {
+export function figure(value: number | string | undefined): string {
   if (value === undefined) return '';
   return typeof value === 'number' ? FIGURE.format(value) : value;
 }
