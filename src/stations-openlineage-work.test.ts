@@ -14,8 +14,9 @@ import { workflowMigrations } from './workflow/engine/migrations.ts';
 const ROWS = `
   insert into openlineage_sinks (sink, since) values ('s', now() - interval '100 days');
   insert into experiments (id, name, created_at, updated_at, created_by) values (77, 'e', now(), now(), 'u');
-  insert into training_runs (id, experiment_id, name, user_id, status, ended_ms, created_by)
-    select s, 77, s, 'u', s, case when s <> 'RUNNING' then extract(epoch from now()) * 1000 end, 'u' from unnest(array['RUNNING', 'FAILED', 'KILLED']) s;
+  insert into training_runs (id, experiment_id, name, user_id, status, ended_ms, created_by, inputs)
+    select s, 77, s, 'u', s, case when s <> 'RUNNING' then extract(epoch from now()) * 1000 end, 'u',
+      '[{"dataset":{"name":"d","source_type":"aios","source":"d@3"}},{"dataset":{"name":"x","source_type":"local","source":"x"}}]' from unnest(array['RUNNING', 'FAILED', 'KILLED']) s;
   insert into workflow_runs (id, workflow, version, epoch, status, origin, started_at, updated_at, entries)
     select s, 'w', 1, 1, s, '{}', now(), now(), '[]' from unnest(array['running', 'canceled']) s;
   insert into trainings (key, run_id, step_key, trainer, training_run, host, started_at, ended_at)
@@ -56,5 +57,8 @@ describe('work that OpenLineage sinks are told of', () => {
       'of a canceled run': 'ABORT',
       done: 'COMPLETE',
     });
+    // Of each, also of one that has made no version.
+    const inputs = work.filter(({ type }) => type === 'TRAINING').map((one) => one.inputs);
+    expect(inputs).toEqual(Array(4).fill([{ node: 'dataset:d@3' }]));
   });
 });

@@ -125,7 +125,7 @@ async function datasets(db: Queryable, bounds: Bounds): Promise<Work[]> {
   }));
 }
 
-/** Trainings of flows, with the version that they made. One whose process died is under way until its run takes it up again, or ends. */
+/** Trainings of flows, with the datasets that they were given and the version that they made. One whose process died is under way until its run takes it up again, or ends. */
 async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
   const rows = await db.query<{
     key: string;
@@ -140,7 +140,7 @@ async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
     datasets: string[];
   }>(
     `with known as (
-       select t.key, t.trainer, t.run_id, t.started_at, r.workflow, t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
+       select t.key, t.trainer, t.run_id, t.started_at, r.workflow, m.inputs, t.result #>> '{version,name}' as model, t.result #>> '{version,version}' as version,
          case when t.ended_at is not null then 'COMPLETE' when m.status = 'FAILED' then 'FAIL'
            when r.id is null or r.status in ('completed', 'failed', 'canceled') then 'ABORT'
            when m.status = 'RUNNING' then 'RUNNING' end as state,
@@ -148,7 +148,9 @@ async function trainings(db: Queryable, bounds: Bounds): Promise<Work[]> {
        from trainings t left join workflow_runs r on r.id = t.run_id left join training_runs m on m.id = t.training_run)
      select key, trainer, run_id, started_at, workflow, model, version, state, case when state = 'RUNNING' then now() else ended_at end as at,
        array(select e.from_id from lineage_edges e where e.until is null and e.from_id like 'dataset:%'
-         and e.to_id = 'model:' || model || '@' || version order by 1) as datasets
+           and e.to_id = 'model:' || model || '@' || version
+         union select 'dataset:' || (i #>> '{dataset,source}') from jsonb_array_elements(inputs) i
+           where i #>> '{dataset,source_type}' = 'aios' order by 1) as datasets
      from known where state is not null and (state = 'RUNNING' or ended_at >= ${SINCE})
        and not exists (select from openlineage_told o where o.source = 'TRAINING' and o.id = key and o.has_ended)
      order by ended_at, key limit $1`,
