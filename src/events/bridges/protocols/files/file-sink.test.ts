@@ -108,7 +108,7 @@ describe('a sink of files', () => {
     const clock = new ManualClock(FIRST_MS);
     const sink = open(path, {}, { clock, name: 'out' });
     await sink.deliver([logged(0), logged(2, FIRST_MS, { data: 'y'.repeat(200_000) })]);
-    await appendFile(join(path, '.out', '3.jsonl'), '{"last":3,"offs');
+    await appendFile(join(path, '.out', 'of-the-test-3.jsonl'), '{"last":3,"offs');
     await sink.deliver([logged(2), logged(3)]);
     await sink.deliver([logged(1)], 'again');
     await sink.deliver([logged(3), logged(4)]);
@@ -122,14 +122,13 @@ describe('a sink of files', () => {
   it.each([
     ['before the file has its name', '2026-01-01T0500', 'jsonl'],
     ['before the file has its name', '2026-01-01T0500', 'parquet'],
-    ['before the part is emptied', '.out/3.jsonl.empty', 'jsonl'],
-    ['before the part is emptied', '.out/3.jsonl.empty', 'parquet'],
+    ['before the part is emptied', '.out/a-3.jsonl.empty', 'jsonl'],
+    ['before the part is emptied', '.out/a-3.jsonl.empty', 'parquet'],
   ])('has each event in one file after a crash %s (%s, %s)', async (_, inTheWay, format) => {
     const path = await folder();
     const open = () =>
       new PartFile(join(path, '.out'), {
-        folder: path,
-        partition: 3,
+        ...{ folder: path, space: 'a', partition: 3 },
         format: format === 'jsonl' ? 'json-lines' : 'parquet',
       });
     const period = FIRST_MS;
@@ -167,6 +166,24 @@ describe('a sink of files', () => {
     clock.advanceBy(600_000);
     await expect.poll(() => files(path), { timeout: 15_000 }).toHaveLength(2);
     await sink.close?.();
+  });
+
+  it('keeps what two databases send apart, and gives their files names of their own', async () => {
+    const path = await folder();
+    const clock = new ManualClock(FIRST_MS);
+    const of = async (space: string, offsets: number[]) => {
+      const context = contextOf(filesProtocol, { folders: [path], clock, name: 'out' });
+      const sink = fileSink({ ...context, space }, { folder: path }, 20);
+      await sink.deliver(offsets.map((offset) => ({ ...logged(offset), event: event(`${space}${offset}`) })));
+      return sink;
+    };
+    const sinks = [await of('a', [0, 1]), await of('b', [0, 1]), await of('a', [0, 1])];
+    clock.advanceBy(HOUR_MS);
+    await expect.poll(() => files(path), { timeout: 15_000 }).toHaveLength(2);
+    const names = await files(path);
+    const ids = (await Promise.all(names.map((name) => eventsOf(path, name)))).flat().map(({ id }) => id);
+    expect(ids.sort()).toEqual(['a0', 'a1', 'b0', 'b1']);
+    await Promise.all(sinks.map((sink) => sink.close?.()));
   });
 
   it('writes Parquet that is read as the same events', async () => {

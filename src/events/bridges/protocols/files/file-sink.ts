@@ -102,10 +102,11 @@ class FolderWriter {
     const { hidden } = folders;
     const nowMs = this.#context.clock.now();
     for (const name of await readdir(hidden)) {
-      const partition = Number(/^(\d+)\.jsonl$/.exec(name)?.[1] ?? Number.NaN);
-      if (Number.isNaN(partition)) continue;
-      const leftMs = this.#own.has(partition) ? 0 : FOREIGN_MS;
-      await (await this.#part(partition)).finishBefore(nowMs - this.#everyMs - leftMs + 1);
+      const part = PartFile.of(name);
+      if (!part) continue;
+      const isOwn = part.space === this.#context.space && this.#own.has(part.partition);
+      const leftMs = isOwn ? 0 : FOREIGN_MS;
+      await (await this.#part(part.partition, part.space)).finishBefore(nowMs - this.#everyMs - leftMs + 1);
     }
   }
 
@@ -127,10 +128,10 @@ class FolderWriter {
     return { folder, hidden };
   }
 
-  async #part(partition: number): Promise<PartFile> {
+  async #part(partition: number, space = this.#context.space): Promise<PartFile> {
     const { folder, hidden } = await this.#folders();
     const { format = 'json-lines' } = this.#settings;
-    return new PartFile(hidden, { folder, partition, format });
+    return new PartFile(hidden, { folder, space, partition, format });
   }
 
   /** The event as JSON, or its data alone, as the bridge says. */

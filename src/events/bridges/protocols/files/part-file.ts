@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isObject, type Json, type JsonObject } from '../../../../kernel/json.ts';
@@ -25,6 +25,8 @@ export interface PartEvent {
 
 export interface PartOptions {
   readonly folder: string;
+  /** Of the log: another database that writes here has the same partitions and other offsets. */
+  readonly space: string;
   readonly partition: number;
   readonly format: 'json-lines' | 'parquet';
 }
@@ -46,7 +48,13 @@ export class PartFile {
   /** @param hidden the folder of the parts */
   constructor(hidden: string, options: PartOptions) {
     this.#options = options;
-    this.#path = join(hidden, `${options.partition}.jsonl`);
+    this.#path = join(hidden, `${options.space}-${options.partition}.jsonl`);
+  }
+
+  /** Whose part a file in the folder of the parts is; nothing for another file. */
+  static of(name: string): Pick<PartOptions, 'space' | 'partition'> | undefined {
+    const [, space, partition] = /^(.+)-(\d+)\.jsonl$/.exec(name) ?? [];
+    return space === undefined ? undefined : { space, partition: Number(partition) };
   }
 
   /**
@@ -115,9 +123,22 @@ export class PartFile {
     await syncFolder(dirname(this.#path));
     const range = [first, highest].map((offset) => String(offset).padStart(DIGITS, '0'));
     const day = new Date(period).toISOString().slice(0, 16).replace(':', '');
-    const target = `${day}/${partition}-${range.join('-')}.${format === 'parquet' ? 'parquet' : 'jsonl'}`;
+    const name = `${day}/${partition}-${range.join('-')}`;
+    const target = await this.#freeName(name, format === 'parquet' ? 'parquet' : 'jsonl');
     await this.#write(`${JSON.stringify({ last, period, target } satisfies Line)}\n`);
     await this.#publish(target, last);
+  }
+
+  /** Offsets of two databases may be the same. */
+  async #freeName(name: string, end: string): Promise<string> {
+    for (let count = 1; ; count++) {
+      const target = `${name}${count === 1 ? '' : `-${count}`}.${end}`;
+      const isTaken = await access(join(this.#options.folder, target)).then(
+        () => true,
+        () => false,
+      );
+      if (!isTaken) return target;
+    }
   }
 
   /** The values alone, a line each. */
