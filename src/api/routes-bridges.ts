@@ -38,7 +38,8 @@ const View = Type.Object({
 });
 const Position = Type.Object({
   position: Type.Union([AnyObject, Type.Null()], {
-    description: 'As the bridge has shown it; null for where it begins without one (`start`)',
+    description:
+      'As the bridge has shown it; null for where it begins without one (`start`), of a sink for the place of its consumer group',
   }),
 });
 const tag = 'bridges';
@@ -88,7 +89,7 @@ export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstanc
       url: '/api/v1/bridges/:name/position',
       permission: 'bridges.control',
       summary:
-        'Let a source go on from another place; events that the log has already are known by their ids',
+        'Let a source go on from another place; events that the log has already are known by their ids. With null a sink forgets its place on the other side',
       tag,
       params: NameParams,
       body: Position,

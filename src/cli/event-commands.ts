@@ -66,7 +66,10 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
       ['--resume', 'let it go on where it was'],
       ['--restart', 'open it anew in every process, with secrets as they are now'],
       ['--position <json>', 'let a source go on from a place that it has shown'],
-      ['--reset', 'let a source begin anew; events that the log has are not taken twice'],
+      [
+        '--reset',
+        'let a source begin anew, or a sink forget its place on the other side; what the log has is not taken twice',
+      ],
     ],
     load: async () => (await import('./bridges.ts')).bridges,
   },

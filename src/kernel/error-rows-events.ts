@@ -63,6 +63,11 @@ export const EVENT_ERRORS = {
     'The place of the bridge is not kept here',
     'Of AMQP and MQTT the broker keeps the place: let it deliver the messages again. A sink that is to send what came before is a bridge of another name with `start: earliest`.',
   ),
+  'bridges.place_ahead': row(
+    409,
+    'The place of the bridge on the other side is ahead of the log',
+    'The database was set back, to a backup mostly. `aios bridges <name> --reset` lets the bridge go on without that place, from where its consumer group stands: what was sent after the backup may come again.',
+  ),
   'bridges.message_invalid': row(
     422,
     'The message is no event',

@@ -82,6 +82,13 @@ export interface SinkContext extends BridgeContext {
   readonly group: string;
   /** Of the log: a place on the other side counts where it names the same. Another database has the same names and other offsets. */
   readonly space: string;
+  /**
+   * Holds a place that the other side has to the log, before events are left out for it: one that the log has not reached is of a log that went on and was lost.
+   *
+   * @param offset the last one that was sent
+   * @throws AiosError `bridges.place_ahead`
+   */
+  checkPlace(partition: number, offset: number): Promise<void>;
   encode(event: CloudEvent): OutgoingMessage;
 }
 

@@ -11,11 +11,12 @@ import { eventMigrations } from '../../migrations.ts';
 import { bridgeConsumer } from '../running/sink-consumer.ts';
 import { TOLERANT } from '../running/tolerance-under-test.ts';
 import type { EventSink } from './event-source.ts';
+import type { SinkContext } from './protocol.ts';
 
 /** The other side of a sink, as its test has it. */
 export interface Receiver {
   /** The sink as a process makes it, for a group of this name. */
-  open(group: string): EventSink;
+  open(group: string, context?: Partial<Pick<SinkContext, 'checkPlace'>>): EventSink;
   /** What has arrived, per partition in order. */
   received(): Promise<{ partition: number; offset: number; id: string }[]>;
 }
@@ -98,6 +99,26 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
       await one.deliver(events.slice(8, 15));
       await expectOnceInOrder(receiver, 20);
       await Promise.all([one.close?.(), other.close?.()]);
+    });
+
+    it('leaves nothing out for a place that the log has not reached', async () => {
+      const receiver = await create();
+      const events: LoggedEvent[] = Array.from({ length: 5 }, (_, offset) => ({
+        ...{ partition: 3, offset, timeMs: 0, recordedAtMs: 0, event: event(`p${offset}`) },
+      }));
+      const before = receiver.open('ahead');
+      await before.deliver(events);
+      await before.close?.();
+      const asked: [number, number][] = [];
+      const after = receiver.open('ahead', {
+        async checkPlace(...place) {
+          asked.push(place);
+          throw new AiosError('bridges.place_ahead');
+        },
+      });
+      await expect(after.deliver(events.slice(0, 2))).rejects.toMatchObject({ code: 'bridges.place_ahead' });
+      expect(asked).toEqual([[3, 4]]);
+      await after.close?.();
     });
   });
 };

@@ -14,6 +14,7 @@ export function bridgeContext(
     start?: 'earliest' | 'latest';
     reports?: AiosError[];
     batchMax?: () => number;
+    checkPlace?: SinkContext['checkPlace'];
     egress?: Partial<SourceContext['egress']>;
   } = {},
 ): SourceContext & SinkContext {
@@ -24,10 +25,20 @@ export function bridgeContext(
     start = 'earliest',
     reports = [],
     batchMax = () => Number.POSITIVE_INFINITY,
+    checkPlace = async () => {},
     egress,
   } = more;
   return {
-    ...{ name, group: `bridge:${name}`, space: 'of-the-test', clock: systemClock, limits, start, batchMax },
+    ...{
+      name,
+      group: `bridge:${name}`,
+      space: 'of-the-test',
+      clock: systemClock,
+      limits,
+      start,
+      batchMax,
+      checkPlace,
+    },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
     report: (error) => void reports.push(error),
     answered: () => {},

@@ -15,6 +15,7 @@ interface Options {
   readonly answered?: () => void;
   /** Messages of one batch at most. */
   readonly batchMax?: () => number;
+  readonly checkPlace?: SinkContext['checkPlace'];
   readonly clock?: Clock;
   /** Those that are allowed. */
   readonly folders?: readonly string[];

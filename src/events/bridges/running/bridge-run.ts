@@ -1,4 +1,4 @@
-import type { AiosError } from '../../../kernel/errors.ts';
+import { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { compileSelection } from '../../selection.ts';
 import { type BridgeDefinition, filled, formatOf, protocolOf } from '../definition/bridge-kind.ts';
@@ -96,7 +96,7 @@ async function openSink(
   definition: BridgeDefinition,
   settings: JsonObject,
   context: BridgeContext,
-  { protocols, limits, consumers, db }: Surroundings,
+  { protocols, limits, consumers, db, log }: Surroundings,
   told: (error: AiosError) => void,
 ): Promise<RunningBridge> {
   const { name, types, filter, start = 'latest' } = definition;
@@ -104,7 +104,15 @@ async function openSink(
   const group = bridgeGroup(name);
   const encode = messageWriter(formatOf(definition.format), protocol.attributePrefixes[0]!);
   const sink = await protocol.sink!.open(
-    { ...context, group, space: await spaceOf(db, name), encode },
+    {
+      ...{ ...context, group, space: await spaceOf(db, name), encode },
+      async checkPlace(partition, offset) {
+        const head = (await log.head())[partition]!;
+        if (offset < head) return;
+        const detail = `The other side has ${offset} of partition ${partition}; the log ends before ${head}.`;
+        throw new AiosError('bridges.place_ahead', { detail });
+      },
+    },
     settings,
   );
   await consumers.addRunning(

@@ -41,6 +41,11 @@ export async function spaceOf(db: Queryable, name: string): Promise<string> {
   return row!.space;
 }
 
+/** Lets a sink forget its places on the other side: they are of the space before. */
+export async function resetSpace(tx: Queryable, name: string): Promise<void> {
+  await tx.query('update bridges set space = gen_random_uuid() where name = $1', [name]);
+}
+
 /** @returns whether that was not so before */
 export async function setPaused(tx: Queryable, name: string, isPaused: boolean): Promise<boolean> {
   const rows = await tx.query(

@@ -49,7 +49,7 @@ export interface FilledText {
 
 /** What somebody did to a bridge. */
 export type BridgeChange = { readonly name: string; readonly by: Actor } & (
-  | { readonly action: 'paused' | 'resumed' | 'restarted' }
+  | { readonly action: 'paused' | 'resumed' | 'restarted' | 'reset' }
   | { readonly action: 'moved'; readonly from: JsonObject | null; readonly to: JsonObject | null }
 );
 

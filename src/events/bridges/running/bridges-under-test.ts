@@ -18,7 +18,12 @@ export const topics = new Map<string, IncomingMessage[]>();
 export const sent: { topic: string; id: string }[] = [];
 /** How many read a topic now, and did at once. One number for all topics would count another bridge that is just then opened anew. */
 export const readers = new Map<string, { now: number; most: number }>();
-export const broker = { opened: 0, isAway: false, takesLarge: false };
+export const broker = {
+  opened: 0,
+  isAway: false,
+  takesLarge: false,
+  spaceAhead: undefined as string | undefined,
+};
 const topicOf = (settings: JsonObject) => String(settings.topic);
 const settings = { type: 'object', required: ['topic'], properties: { topic: { type: 'string' } } };
 const memory: BridgeProtocol = {
@@ -59,10 +64,14 @@ const memory: BridgeProtocol = {
   },
   sink: {
     settings,
-    open: ({ group, answered }, told) => ({
+    open: ({ group, answered, space, checkPlace }, told) => ({
       group,
       async deliver(events: readonly LoggedEvent[], handing) {
         if (broker.isAway) throw new AiosError('connectors.unreachable');
+        if (topicOf(told) === 'ahead') {
+          broker.spaceAhead ??= space;
+          if (space === broker.spaceAhead) await checkPlace(events[0]!.partition, 1_000_000);
+        }
         answered();
         const [refused, undone]: LoggedEvent[][] = [[], []];
         for (const one of events)

@@ -98,7 +98,7 @@ describe('bridges', () => {
     ]);
     await expect(bridges.move('moving', { last: 1 }, by)).rejects.toMatchObject({ code: 'request.invalid' });
     await test.define('unmoving', { to: { memory: { topic: 'r' } } });
-    await expect(bridges.move('unmoving', null, by)).rejects.toMatchObject({
+    await expect(bridges.move('unmoving', { next: 1 }, by)).rejects.toMatchObject({
       code: 'bridges.place_not_here',
     });
   });
@@ -146,6 +146,26 @@ describe('bridges', () => {
     expect((await bridges.get('failing')).state).toBe('failing');
     broker.isAway = false;
     await until(async () => expect((await bridges.get('failing')).state).toBe('running'));
+  });
+
+  it('stand where the other side has a place ahead of the log, until they are to forget it', async () => {
+    const { bridges } = test.open[0]!;
+    test.records.splice(0);
+    await test.define('restored', { to: { memory: { topic: 'ahead' } }, types: ['ahead'], start: 'latest' });
+    await until(async () => expect((await bridges.get('restored')).state).toBe('running'));
+    await test.log.append([event('a1', { type: 'ahead' }), event('a2', { type: 'ahead' })]);
+    await until(async () =>
+      expect((await bridges.get('restored')).problem).toMatchObject({
+        code: 'bridges.place_ahead',
+        detail: expect.stringContaining('1000000'),
+      }),
+    );
+    const arrived = () => new Set(sent.filter(({ topic }) => topic === 'ahead').map(({ id }) => id));
+    expect(arrived().size).toBe(0);
+    await bridges.move('restored', null, by);
+    await until(() => expect(arrived()).toEqual(new Set(['a1', 'a2'])));
+    await until(async () => expect((await bridges.get('restored')).state).toBe('running'));
+    expect(test.records).toEqual([{ action: 'reset', name: 'restored', by }]);
   });
 
   it('send what they are to send, later where the other side is away, and put aside only what it refuses', async () => {

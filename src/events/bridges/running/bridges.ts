@@ -11,6 +11,7 @@ import {
   addRestart,
   readBridges,
   registerBridges,
+  resetSpace,
   setNotice,
   setPaused,
   setPosition,
@@ -114,13 +115,21 @@ export class Bridges {
 
   /**
    * Lets a source go on from another place: one that its status has shown, or null for where it begins without one (`start`). Events that the log has already are
-   * known by their ids.
+   * known by their ids. A sink forgets its place on the other side with null, and goes on from that of its consumer group.
    *
    * @throws AiosError `bridges.unknown`, `bridges.place_not_here`, `request.invalid` for what is no place of its protocol
    */
   async move(name: string, to: JsonObject | null, by: Actor): Promise<BridgeView> {
     const { protocols } = this.#dependencies;
     const { direction, protocol } = protocolOf(this.#require(name), protocols);
+    if (direction === 'to' && to === null) {
+      await this.#change(name, async (tx) => {
+        await resetSpace(tx, name);
+        await addRestart(tx, name);
+        return { action: 'reset', name, by };
+      });
+      return this.get(name);
+    }
     const schema = direction === 'from' ? protocol.source?.position : undefined;
     if (!schema)
       throw new AiosError('bridges.place_not_here', {

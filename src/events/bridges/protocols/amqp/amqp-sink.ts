@@ -131,6 +131,9 @@ class Publisher {
         partitions.map(async (partition) => [partition, await places.read(partition)] as const),
       ),
     );
+    for (const [partition, offset] of sent)
+      if (events.some((event) => event.partition === partition && event.offset <= offset))
+        await this.#context.checkPlace(partition, offset);
     let piece: LoggedEvent[] = [];
     for (const event of events) {
       if (event.offset <= sent.get(event.partition)!) continue;

@@ -79,8 +79,8 @@ describe.skipIf(!packages)(`AMQP${reason}`, () => {
     const places = new Map<string, LoggedEvent>();
     const arrived: string[] = [];
     return {
-      open(group) {
-        const sink = amqpSink({ ...bridgeContext('out', amqpProtocol), group }, settings(queue));
+      open(group, more) {
+        const sink = amqpSink({ ...bridgeContext('out', amqpProtocol, more), group }, settings(queue));
         return {
           ...sink,
           deliver(events) {

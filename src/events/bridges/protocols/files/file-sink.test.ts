@@ -45,8 +45,8 @@ sinkConformance('files', async () => {
   const path = await folder();
   const places = new Map<string, { partition: number; offset: number }>();
   return {
-    open(group) {
-      const sink = open(path, { everySeconds: 1 }, { name: group });
+    open(group, more) {
+      const sink = open(path, { everySeconds: 1 }, { name: group, ...more });
       const deliver: EventSink['deliver'] = (events) => {
         for (const {
           partition,

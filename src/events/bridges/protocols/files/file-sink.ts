@@ -69,8 +69,12 @@ class FolderWriter {
     const runs = [...Map.groupBy(events, ({ partition }) => partition)];
     await Promise.all(
       runs.map(async ([partition, run]) => {
-        this.#own.add(partition);
         const part = await this.#part(partition);
+        if (!isAgain && !this.#own.has(partition)) {
+          const place = await part.place();
+          if (place >= 0) await this.#context.checkPlace(partition, place);
+        }
+        this.#own.add(partition);
         await part.append(
           run.map(({ offset, recordedAtMs, event }) => ({
             ...{ offset, period: Math.floor(recordedAtMs / this.#everyMs) * this.#everyMs },

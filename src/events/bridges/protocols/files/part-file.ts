@@ -57,6 +57,11 @@ export class PartFile {
     return space === undefined ? undefined : { space, partition: Number(partition) };
   }
 
+  /** The last offset that it took; -1 for none. */
+  place(): Promise<number> {
+    return this.#alone(async () => (await lastLine(this.#path)).last);
+  }
+
   /**
    * Safe when it resolves.
    *

@@ -110,7 +110,7 @@ function outcomeOf(
 
 async function openWriter(
   clients: KafkaClients,
-  { group, space, encode }: SinkContext,
+  { group, space, encode, checkPlace }: SinkContext,
   partition: number,
 ): Promise<PartitionWriter> {
   // With the space: a bridge of this name in another database would fence this one, and take its place for its own.
@@ -126,6 +126,7 @@ async function openWriter(
     });
     const coordinatorId = await consumer.findGroupCoordinator();
     const next = Number(committed.get(clients.topic)?.[0] ?? -1n);
+    if (next > 0 && partition >= 0) await checkPlace(partition, next - 1);
     return new PartitionWriter(producer, encode, { group: id, topic: clients.topic, coordinatorId, next });
   } catch (error) {
     await producer.close(true).catch(() => {});

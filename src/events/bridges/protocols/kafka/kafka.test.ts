@@ -87,8 +87,8 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     const places = new Map<string, LoggedEvent>();
     let ends = 0;
     return {
-      open(group) {
-        const sink = kafkaSink({ ...bridgeContext('out', kafkaProtocol), group }, settings(topic));
+      open(group, more) {
+        const sink = kafkaSink({ ...bridgeContext('out', kafkaProtocol, more), group }, settings(topic));
         return {
           ...sink,
           deliver(events) {

@@ -118,7 +118,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     const arrived = await subscribed(topic);
     const settings = { broker: address(), topic: `${topic}/out`, qos: 2 };
     return {
-      open: (group) => openSink(mqttProtocol, settings, { name: `exact-${group}` }),
+      open: (group, more) => openSink(mqttProtocol, settings, { name: `exact-${group}`, ...more }),
       async received() {
         return (await arrived()).map(({ payload, properties }) => {
           const { 'aios-partition': partition, 'aios-offset': offset } = properties!.userProperties!;
@@ -133,7 +133,8 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     const topic = `t${topics++}`;
     const arrived = await subscribed(topic);
     return {
-      open: (group) => openSink(mqttProtocol, { broker: address(), topic: `${topic}/out` }, { name: group }),
+      open: (group, more) =>
+        openSink(mqttProtocol, { broker: address(), topic: `${topic}/out` }, { name: group, ...more }),
       async received() {
         const byId = new Map<string, { partition: number; offset: number; id: string }>();
         for (const { payload, properties } of await arrived()) {

@@ -127,6 +127,9 @@ class Publisher {
       await Promise.all(
         [...new Set(events.map(({ partition }) => partition))].map((one) => this.#session(one)),
       );
+    for (const [partition, run] of Map.groupBy(events, (event) => event.partition))
+      if (run[0]!.offset <= this.#places.of(partition))
+        await this.#context.checkPlace(partition, this.#places.of(partition));
     const outcome = new Outcome(isStrict);
     const unsent: LoggedEvent[] = [];
     for (const event of events) {

@@ -85,7 +85,8 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
     const name = await stream();
     const subject = `${name}.out`;
     return {
-      open: (group) => openSink(natsProtocol, { servers: servers(), subject }, { name: group }),
+      open: (group, more) =>
+        openSink(natsProtocol, { servers: servers(), subject }, { name: group, ...more }),
       async received() {
         return (await stored(name)).map((message) => ({
           partition: Number(message.subject.split('.').at(-1)),

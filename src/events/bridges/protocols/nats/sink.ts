@@ -271,6 +271,7 @@ class StreamWriter {
         detail: `${subject}.${partition} holds messages of ${bridge ? `the bridge ${bridge}` : 'another writer'}: a bridge needs subjects of its own, or what it sent could not be told.`,
       });
     const { offset, others } = placesIn(found.header, context.space);
+    if (offset > before) await context.checkPlace(partition, offset);
     this.#lasts.set(partition, { sequence: found.seq, offset: Math.max(before, offset), others });
   }
 }
