@@ -105,6 +105,8 @@ export class BridgesUnderTest {
   readonly definitions: Definitions;
   /** What went on record. */
   readonly records: object[] = [];
+  /** What was logged, with the bridge. */
+  readonly faults: string[] = [];
   /** Ids that went into quarantine. */
   readonly apart: string[] = [];
   /** Types that their contract refuses. */
@@ -133,7 +135,7 @@ export class BridgesUnderTest {
   }
 
   async process() {
-    const { database, log, definitions, records, apart, unfit } = this;
+    const { database, log, definitions, records, apart, unfit, faults } = this;
     const kept = { name: 'kept', order: 98, write: async () => undefined };
     const consumers = new EventConsumers({ ...database, log });
     await consumers.start();
@@ -155,7 +157,7 @@ export class BridgesUnderTest {
         records.push(change);
         return write(kept, change);
       },
-      onError: () => {},
+      onError: (name, error) => void faults.push(`${name}: ${(error as Error).message}`),
     });
     await bridges.start();
     this.open.push({ bridges, consumers });

@@ -144,6 +144,10 @@ describe('bridges', () => {
       expect((await bridges.get('failing')).problem).toMatchObject({ detail: 'no ***' }),
     );
     expect((await bridges.get('failing')).state).toBe('failing');
+    // It was tried several times by then, and is logged once.
+    const tries = broker.opened;
+    await until(() => expect(broker.opened).toBeGreaterThan(tries + 3));
+    expect(test.faults.filter((fault) => fault === 'failing: no ***')).toHaveLength(1);
     broker.isAway = false;
     await until(async () => expect((await bridges.get('failing')).state).toBe('running'));
   });

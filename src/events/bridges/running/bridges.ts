@@ -37,6 +37,8 @@ export class Bridges {
   readonly #dependencies: BridgesDependencies;
   readonly #share: SourceShare;
   readonly #running = new Map<string, Pick<Wanted, 'version' | 'restarts'> & { bridge: RunningBridge }>();
+  /** What was logged of a bridge since it last went well: it is tried again every two seconds, for days where nobody looks. */
+  readonly #logged = new Map<string, string>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isEnding = false;
@@ -234,7 +236,10 @@ export class Bridges {
         ...this.#dependencies,
         told: (error, secrets) => this.#told(name, error, secrets),
         noticed: (error, secrets) => this.#noticed(name, error, secrets),
-        answered: () => void setProblem(this.#dependencies.db, name, null).catch(() => {}),
+        answered: () => {
+          this.#logged.delete(name);
+          setProblem(this.#dependencies.db, name, null).catch(() => {});
+        },
       });
       this.#running.set(name, { version, restarts, bridge });
     } catch (error) {
@@ -254,7 +259,9 @@ export class Bridges {
   #told(name: string, error: AiosError, secrets: readonly string[]): void {
     const { db, onError } = this.#dependencies;
     const problem = this.#clean(error, secrets);
-    onError(name, problem);
+    const text = `${problem.code} ${problem.message}`;
+    if (this.#logged.get(name) !== text) onError(name, problem);
+    this.#logged.set(name, text);
     setProblem(db, name, problem.toProblem()).catch(() => {}); // the database is away: it is told again
   }
 
