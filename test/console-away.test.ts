@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
-import { faultsInAllLooks } from './browser.ts';
+import { faultsInAllLooks, violations } from './browser.ts';
 import { describeConsole } from './console-under-test.ts';
 
 /** A mark that goes when the page is loaded again. */
@@ -37,6 +37,19 @@ describeConsole(
       await page.getByRole('link', { name: 'Audit' }).click();
       await page.getByRole('alert').getByText('the part is still missing').waitFor();
       expect(await isMarked(page)).toBe(true);
+    });
+
+    it('is not blank without its own script, and comes when that is there', async () => {
+      allowFaults(/Failed to load resource/);
+      const page = await open('/');
+      await page.getByRole('heading', { name: 'Latest' }).waitFor();
+      const entry = /assets\/index-.*\.js/;
+      await page.route(entry, (route) => route.fulfill({ status: 404, body: '' }));
+      await page.reload();
+      await page.getByRole('heading', { name: 'AIOS could not be loaded' }).waitFor();
+      expect(await violations(page)).toEqual([]);
+      await page.unroute(entry);
+      await page.getByRole('heading', { name: 'Latest' }).waitFor();
     });
 
     it('waits with that until a server answers', async () => {

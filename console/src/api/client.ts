@@ -4,9 +4,10 @@ import { ProblemError } from './request.ts';
 
 const statusOf = (error: unknown) => (error instanceof ProblemError ? error.problem.status : undefined);
 
-/** Who asks is asked again when an answer says that nobody is known: the frame then asks them to log in. */
+/** Who asks is asked again when an answer says that nobody is known any more: the frame then asks them to log in. */
 function onError(error: unknown): void {
-  if (statusOf(error) === 401) void queries.invalidateQueries({ queryKey: meQuery.queryKey });
+  const wasKnown = queries.getQueryData(meQuery.queryKey) !== undefined;
+  if (wasKnown && statusOf(error) === 401) void queries.invalidateQueries({ queryKey: meQuery.queryKey });
 }
 
 /** The answers of the API that the pages keep. */

@@ -1,6 +1,7 @@
 import { Grid, Group, SimpleGrid, Stack, Text } from '@mantine/core';
 import { useQueries, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import { useRef } from 'react';
 import { namesQuery } from '../api/definitions.ts';
 import { modelQuery } from '../api/queries.ts';
 import { activeOf, promotionsQuery, rolloutQuery, rolloutsQuery } from '../api/rollouts.ts';
@@ -79,9 +80,13 @@ function useIsHeadRead(name: string): boolean {
   const promotions = useQuery(promotionsQuery(name));
   const rollouts = useQuery(rolloutsQuery(name));
   const reports = useQueries({ queries: activeOf(rollouts.data).map(rolloutQuery) });
-  return [names, promotions, rollouts, ...reports].every(
+  const isRead = [names, promotions, rollouts, ...reports].every(
     ({ isPending, failureCount }) => !isPending || failureCount > 0,
   );
+  // A rollout that begins later does not take the page away from who reads it.
+  const drawn = useRef<string>(undefined);
+  if (isRead) drawn.current = name;
+  return drawn.current === name;
 }
 
 function Versions({ model, selected }: { model: Model; selected: number | undefined }) {
