@@ -1,7 +1,7 @@
 import { Group, Tabs } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useEffect, useRef } from 'react';
+import { type RefObject, useEffect, useRef } from 'react';
 import { bridgesQuery } from '../api/bridges.ts';
 import { quarantineQuery } from '../api/contracts.ts';
 import { deadLettersQuery } from '../api/queries.ts';
@@ -24,6 +24,18 @@ function readSoFar({ data, hasNextPage }: Pick<PagedList, 'data' | 'hasNextPage'
   return read === 0 ? undefined : `${count(read)}${hasNextPage ? '+' : ''}`;
 }
 
+/** The row of tabs, which is wider than a phone: the one that a link leads to is brought into sight. */
+function useChosenInSight(tab: string, marked: string): RefObject<HTMLDivElement | null> {
+  const list = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a mark that comes pushes the tabs after it along
+  useEffect(() => {
+    const chosen = list.current?.querySelector('[aria-selected="true"]');
+    if (list.current && chosen instanceof HTMLElement)
+      list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+  }, [tab, marked]);
+  return list;
+}
+
 export function EventsPage() {
   const { tab = 'log' } = route.useSearch();
   const navigate = route.useNavigate();
@@ -33,15 +45,7 @@ export function EventsPage() {
   const open = readSoFar(letters);
   const kept = readSoFar(quarantine);
   const failing = bridges.data?.items.filter(({ state }) => state === 'failing').length ?? 0;
-  const list = useRef<HTMLDivElement>(null);
-  const marked = [open !== undefined, kept !== undefined, failing > 0].join();
-  // The row of tabs is wider than a phone: the one that a link leads to is brought into sight.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a mark that comes pushes the tabs after it along
-  useEffect(() => {
-    const chosen = list.current?.querySelector('[aria-selected="true"]');
-    if (list.current && chosen instanceof HTMLElement)
-      list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
-  }, [tab, marked]);
+  const list = useChosenInSight(tab, [open !== undefined, kept !== undefined, failing > 0].join());
   return (
     <Page
       title="Events"

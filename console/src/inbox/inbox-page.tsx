@@ -23,6 +23,13 @@ const STATUSES = [
   { value: 'expired', label: 'Expired' },
 ];
 
+const KEYS = (
+  <span className="wide-only">
+    <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>c</kbd> claim · <kbd>a</kbd> approve · <kbd>r</kbd>{' '}
+    refuse · <kbd>Ctrl Enter</kbd> send · <kbd>f</kbd> later · <kbd>d</kbd> hand on · <kbd>m</kbd> comment
+  </span>
+);
+
 // Passing over a case with j and k is no look at it.
 const SEEN_MS = 1_500;
 
@@ -40,13 +47,7 @@ export function InboxPage() {
   return (
     <Page
       title="Inbox"
-      subtitle={
-        <span className="wide-only">
-          <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>c</kbd> claim · <kbd>a</kbd> approve ·{' '}
-          <kbd>r</kbd> refuse · <kbd>Ctrl Enter</kbd> send · <kbd>f</kbd> later · <kbd>d</kbd> hand on ·{' '}
-          <kbd>m</kbd> comment
-        </span>
-      }
+      subtitle={KEYS}
       actions={
         <>
           <SegmentedControl
