@@ -42,6 +42,8 @@ describe('aios runs', () => {
 
   it('cancels, retries, forks and deletes one', async () => {
     const { id } = await waiting('cli-1');
+    const made = expect.objectContaining({ kind: 'workflow', name: 'returns' });
+    expect((await aios('runs', id)).json.pins).toContainEqual(made); // while it waits: its charges have their flow
     expect((await aios('runs', 'pause', id)).json).toMatchObject({ status: 'paused' });
     expect((await aios('runs', 'resume', id)).code).toBe(0);
     expect((await aios('runs', 'cancel', id)).json).toMatchObject({ status: 'canceled' });
