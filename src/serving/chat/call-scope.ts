@@ -11,8 +11,12 @@ export interface CallScope {
 export class CallScopes {
   readonly #open = new Set<AbortController>();
 
-  /** @param ms how long the call may take */
-  open(caller: AbortSignal, ms: number): CallScope {
+  /**
+   * @param msMax how long a call may take
+   * @param deadlineMs how long its caller waits at most
+   */
+  open(caller: AbortSignal, msMax: number, deadlineMs = Number.POSITIVE_INFINITY): CallScope {
+    const ms = Math.min(msMax, deadlineMs);
     const controller = new AbortController();
     const cancel = () => controller.abort(new AiosError('serving.canceled'));
     if (caller.aborted) cancel();
@@ -20,7 +24,10 @@ export class CallScopes {
     const timer = setTimeout(
       () =>
         controller.abort(
-          new AiosError('serving.timeout', { detail: `The call was not over within ${ms} ms.` }),
+          new AiosError('serving.timeout', {
+            detail: `The call was not over within ${ms} ms.`,
+            ...(deadlineMs < msMax && { extensions: { deadlineOf: 'caller' } }),
+          }),
         ),
       ms,
     );

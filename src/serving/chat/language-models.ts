@@ -181,8 +181,8 @@ export class LanguageModels {
     }
   }
 
-  #open({ signal, deadlineMs = Number.POSITIVE_INFINITY }: LanguageCall) {
-    return this.#scopes.open(signal, Math.min(deadlineMs, this.#deps.limits.chatAnswerMs));
+  #open({ signal, deadlineMs }: LanguageCall) {
+    return this.#scopes.open(signal, this.#deps.limits.chatAnswerMs, deadlineMs);
   }
 
   #prepare(call: LanguageCall, task: LanguageModel['task']): PreparedCall {

@@ -10,7 +10,7 @@ import type {
   Underway,
 } from '../runtimes/runtime.ts';
 import type { Host } from './host.ts';
-import { overloaded, unavailable } from './host-errors.ts';
+import { deadlinePassed, overloaded, unavailable } from './host-errors.ts';
 import { CostCarry, type Pending } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 import type { ServingOptions } from './serving-options.ts';
@@ -268,11 +268,12 @@ export class ConcurrentHost implements Host {
     }
     if (nowMs < deadlineAtMs) return false;
     const { timeoutMs } = this.#options;
-    const detail =
+    const tooLong = `${this.label}: it ran longer than ${timeoutMs} ms.`;
+    const error =
       deadlineAtMs < request.deadlineAtMs
-        ? `it ran longer than ${timeoutMs} ms.`
-        : 'the deadline has passed.';
-    this.#fail(request, new AiosError('serving.timeout', { detail: `${this.label}: ${detail}` }));
+        ? new AiosError('serving.timeout', { detail: tooLong })
+        : deadlinePassed(this.label, nowMs - request.enqueuedAtMs, timeoutMs);
+    this.#fail(request, error);
     return true;
   }
 

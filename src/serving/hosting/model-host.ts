@@ -12,7 +12,7 @@ import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import { BatchDelay } from './batch-delay.ts';
 import { enoughRows } from './batch-size.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
-import { overloaded, unavailable } from './host-errors.ts';
+import { deadlinePassed, overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot, type Work } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
 import { CostCarry, longestWaitMs, type Pending, rowsOf } from './request.ts';
@@ -356,8 +356,7 @@ export class ModelHost implements Unloadable {
       return true;
     }
     if (nowMs < request.deadlineAtMs) return false;
-    const detail = `${this.label}: the deadline has passed.`;
-    this.#fail([request], new AiosError('serving.timeout', { detail }));
+    this.#fail([request], deadlinePassed(this.label, nowMs - request.enqueuedAtMs, this.#options.timeoutMs));
     return true;
   }
 

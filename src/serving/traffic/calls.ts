@@ -60,6 +60,8 @@ export interface Degraded {
   readonly model: string;
   readonly version: number;
   readonly reason: ErrorCode;
+  /** Set where the caller gave the version less time than it may take. */
+  readonly deadlineOf?: 'caller';
   /** What answered: another version of the model, another model, or the answer that its definition writes down. */
   readonly by: 'version' | 'model' | 'default';
 }

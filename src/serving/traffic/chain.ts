@@ -2,6 +2,7 @@ import { metrics } from '@opentelemetry/api';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import { degradedParameters } from '../hosting/concurrent-host.ts';
+import { OF_THE_CALLER } from '../hosting/host-errors.ts';
 import { InferRequest, type PendingRequest } from '../hosting/request.ts';
 import { type ScoreOutputs, ScorePlan, ScoreRequest } from '../hosting/score.ts';
 import type { Tensor } from '../tensors/tensor.ts';
@@ -189,7 +190,8 @@ async function fallBack<C extends Call, A extends Answer>(
   const tried: Json[] = [];
   for (const step of hosted.guards!.fallback) {
     if (call.signal?.aborted) throw new AiosError('serving.canceled', { cause: call.signal.reason });
-    const degraded: Degraded = { model, version, reason: error.code, by: step.by };
+    const of = error.extensions.deadlineOf === 'caller' ? OF_THE_CALLER : {};
+    const degraded: Degraded = { model, version, reason: error.code, ...of, by: step.by };
     try {
       if (step.by === 'default') {
         const outputs = asked.standing(step, hosted, rows);

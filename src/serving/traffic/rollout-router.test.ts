@@ -1,15 +1,16 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import type { Signature } from '../tensors/signature.ts';
-import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
+import { elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import { agreementOf } from './agreement.ts';
 import { RolloutRouter } from './rollout-router.ts';
 import { ActiveSplit, type SplitCounts, type TrafficSplit } from './rollout-split.ts';
-import { createServing, type Serving } from './serving.ts';
+import { createServing, type ServedModel, type Serving } from './serving.ts';
 
 const SPLIT: TrafficSplit = {
   id: 'rollout_1',
@@ -24,6 +25,7 @@ const SPLIT: TrafficSplit = {
 const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
 const outputs: TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];
 const signature: Signature = { inputs, outputs, features: ['x'] };
+const SLOW = 77;
 const OPTIONS = {
   replicas: 1,
   batchMax: 8,
@@ -51,7 +53,20 @@ const adds =
     },
   ];
 
-function setUp(split: Partial<TrafficSplit>, challenger: FunctionModel['run'] = adds(2), copiesMax = 8) {
+/** Fast while it is warmed with zeros and ones. */
+const slow =
+  (ms: number): FunctionModel['run'] =>
+  async (tensors) => {
+    if (elementOf(tensors[0]!, 0) === SLOW) await sleep(ms);
+    return adds(2)(tensors);
+  };
+
+function setUp(
+  split: Partial<TrafficSplit>,
+  challenger: FunctionModel['run'] = adds(2),
+  more: Partial<ServedModel['serving']> = {},
+  copiesMax = 8,
+) {
   const runtimes = [adds(1), challenger].map((run) =>
     createFunctionRuntime({ risk: { inputs, outputs, run } }),
   );
@@ -63,7 +78,7 @@ function setUp(split: Partial<TrafficSplit>, challenger: FunctionModel['run'] = 
     version,
     digest: `v${version}`,
     signature,
-    serving: OPTIONS,
+    serving: { ...OPTIONS, ...more },
     runtime: 'r',
   }));
   const rollouts = new RolloutRouter(copiesMax);
@@ -162,6 +177,31 @@ describe('traffic under a rollout', () => {
     });
     expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1, errors: 1 } }]);
   });
+
+  it.each<[string, ServedModel['serving']['fallback']]>([
+    ['fails', []],
+    ['is answered by what is written down', [{ default: { results: { y: 0.5 } } }]],
+  ])(
+    'counts a call as nothing that %s because its caller has less patience than a batch may take',
+    async (_, fallback) => {
+      const { serving, rollouts } = setUp({ percent: 100 }, slow(300), { fallback });
+      await serving.load('risk', 2);
+      const asked = serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 30 });
+      const told = await asked.catch((error: AiosError) => ({
+        degraded: { ...error.extensions, reason: error.code },
+      }));
+      expect(told).toMatchObject({ degraded: { reason: 'serving.timeout', deadlineOf: 'caller' } });
+      expect(rollouts.drain()).toEqual([]);
+    },
+  );
+
+  it('counts a call that waited longer than a batch may take, however patient its caller', async () => {
+    const { serving, rollouts } = setUp({ percent: 100 }, slow(60_000), { timeoutMs: 100 });
+    await serving.load('risk', 2);
+    const asked = serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 300 });
+    await expect(asked).rejects.toMatchObject({ code: 'serving.timeout' });
+    expect(rollouts.drain()).toMatchObject([{ challenger: { requests: 1, errors: 1 } }]);
+  });
 });
 
 describe('an idle version', () => {
@@ -208,7 +248,7 @@ describe('a shadow', () => {
       if (runs > 3) throw new Error('lost');
       return adds(2)(tensors);
     };
-    const { score, rollouts, serving } = setUp(shadow, hangs, 2);
+    const { score, rollouts, serving } = setUp(shadow, hangs, {}, 2);
     await serving.load('risk', 2);
     for (let i = 0; i < 10; i++) {
       expect((await score(i)).version).toBe(1);
@@ -223,6 +263,17 @@ describe('a shadow', () => {
     await expect
       .poll(() => rollouts.drain()[0])
       .toMatchObject({ challenger: { requests: 2, errors: 2, compared: 0 } });
+  });
+
+  it('is not as impatient as the caller of what is copied', async () => {
+    const { serving, rollouts } = setUp(shadow, slow(200));
+    await serving.load('risk', 1);
+    await serving.load('risk', 2);
+    const answer = await serving.score({ model: 'risk', features: { x: SLOW }, deadlineMs: 150 });
+    expect(answer.version).toBe(1);
+    await expect
+      .poll(() => rollouts.drain().map(({ challenger }) => challenger))
+      .toMatchObject([{ requests: 1, errors: 0, compared: 1 }]);
   });
 
   it('lets the copy wait behind every request, whatever the priority of its own', async () => {
@@ -242,7 +293,12 @@ describe('a shadow', () => {
   });
 
   it('copies a share of the requests', async () => {
-    const { score, rollouts } = setUp({ ...shadow, comparison: { share: 0.25, tolerance: 0 } }, adds(2), 100);
+    const { score, rollouts } = setUp(
+      { ...shadow, comparison: { share: 0.25, tolerance: 0 } },
+      adds(2),
+      {},
+      100,
+    );
     for (let i = 0; i < 40; i++) await score(i);
     let compared = 0;
     await expect

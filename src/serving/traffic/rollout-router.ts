@@ -13,6 +13,7 @@ interface RoutedCall {
   /** Of a workflow: the key of its calls is its run, unless they name one. */
   readonly step?: { readonly runId: string } | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly deadlineMs?: number | undefined;
   readonly isCopy?: boolean | undefined;
   readonly priority?: number | undefined;
 }
@@ -22,7 +23,7 @@ interface RoutedAnswer {
   readonly outputs: readonly Tensor[] | ScoreOutputs;
   readonly costMicroUsd: number;
   /** Why the version did not answer itself, where its fallback did. */
-  readonly degraded?: { readonly reason: ErrorCode } | undefined;
+  readonly degraded?: { readonly reason: ErrorCode; readonly deadlineOf?: 'caller' } | undefined;
   /** Set when nothing was computed for the call. */
   readonly cached?: string | undefined;
 }
@@ -100,7 +101,8 @@ export class RolloutRouter {
     }
     if (answer.degraded) {
       // The caller is served; the version failed all the same, and there is nothing of it to compare.
-      split.failed(side, new AiosError(answer.degraded.reason));
+      const { reason, deadlineOf } = answer.degraded;
+      split.failed(side, new AiosError(reason, deadlineOf && { extensions: { deadlineOf } }));
       return answer;
     }
     // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
@@ -142,7 +144,9 @@ export class RolloutRouter {
     try {
       const ref = plan[other];
       // Where a copy and a request wait for the same replica, the request goes first.
-      const copy = await run({ ...call, ref, signal: undefined, isCopy: true, priority: PRIORITY_LEVELS });
+      // And it has all the time that there is: the patience of the caller is for what came first.
+      const own = { signal: undefined, deadlineMs: undefined, isCopy: true, priority: PRIORITY_LEVELS };
+      const copy = await run({ ...call, ...own, ref });
       if (plan.shadow) split.succeeded(other, performance.now() - startedMs);
       split.compared(
         agreementOf(answer.outputs, copy.outputs, plan.comparison?.tolerance ?? 0),

@@ -107,7 +107,7 @@ export class ActiveSplit {
   }
 
   failed(side: Side, error: unknown): void {
-    if (error instanceof AiosError && !OWN_FAILURES.has(error.code)) return;
+    if (error instanceof AiosError && !isOwn(error)) return;
     const counter = this.#of(side);
     counter.requests++;
     counter.errors++;
@@ -141,6 +141,10 @@ export class ActiveSplit {
   #of(side: Side): SideCounter {
     return side === 'champion' ? this.#champion : this.#challenger;
   }
+}
+
+function isOwn({ code, extensions }: AiosError): boolean {
+  return OWN_FAILURES.has(code) && extensions.deadlineOf !== 'caller';
 }
 
 function newCounter(): SideCounter {
