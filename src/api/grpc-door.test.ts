@@ -123,6 +123,12 @@ describe('the gRPC door', () => {
       'serving.unknown_output',
     ],
     [
+      'an output asked for twice',
+      { ...good, outputs: [{ name: 'y' }, { name: 'y' }] },
+      status.INVALID_ARGUMENT,
+      'request.invalid',
+    ],
+    [
       'an integer out of range',
       { model_name: 'echo-int8', inputs: [input('INT8', [1, 2], { contents: { int_contents: [128, 0] } })] },
       status.INVALID_ARGUMENT,

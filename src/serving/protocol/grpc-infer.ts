@@ -4,7 +4,7 @@ import type { Tensor } from '../tensors/tensor.ts';
 import { classesOf, classified } from './classification.ts';
 import type { InferParameter, InferTensor, ModelInferRequest, ModelInferResponse } from './grpc-messages.ts';
 import { tensorsFromGrpc, tensorToGrpc } from './grpc-tensors.ts';
-import { type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
+import { type RequestParameters, readParameters, refuseParameters, refuseTwice } from './infer-parameters.ts';
 
 /** An output that is asked for: its elements, or so many of the classes with the highest scores. */
 interface WantedOutput {
@@ -34,6 +34,7 @@ export interface GrpcInference extends Pick<RequestParameters, 'priority' | 'tim
  */
 export function inferFromGrpc(message: ModelInferRequest): GrpcInference {
   const { outputs } = message;
+  refuseTwice(outputs);
   const parameters = parametersOf(message.parameters);
   const { priority, timeoutMs, stickyKey } = readParameters(parameters);
   return {

@@ -209,6 +209,14 @@ describe('an inference in binary', () => {
       /\/outputs\/0\/parameters\/classification/,
     ],
     [
+      'an output that is asked for twice',
+      { inputs: [], outputs: [{ name: 'y' }, { name: 'y', parameters: { classification: 1 } }] },
+      new Uint8Array(),
+      undefined,
+      'request.invalid',
+      /\/outputs\/1\/name: the output “y” is asked for twice/,
+    ],
+    [
       'shared memory',
       { inputs: [{ name: 'x', datatype: 'FP32', shape: [1], parameters: { shared_memory_region: 'r' } }] },
       new Uint8Array(),

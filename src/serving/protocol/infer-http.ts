@@ -13,7 +13,13 @@ import {
 } from '../tensors/tensor.ts';
 import { shapeText } from '../tensors/tensor-check.ts';
 import { classesOf, classified } from './classification.ts';
-import { flag, type RequestParameters, readParameters, refuseParameters } from './infer-parameters.ts';
+import {
+  flag,
+  type RequestParameters,
+  readParameters,
+  refuseParameters,
+  refuseTwice,
+} from './infer-parameters.ts';
 import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from './json-data.ts';
 
 /*
@@ -290,7 +296,7 @@ function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
   if (!Array.isArray(outputs)) throw invalid('/outputs', 'outputs is a list');
   // Clients that ask for all outputs may send an empty list.
   if (outputs.length === 0) return undefined;
-  return outputs.map((output, index) => {
+  const wanted = outputs.map((output, index): RequestedOutput => {
     const path = `/outputs/${index}`;
     if (!isObject(output) || typeof output.name !== 'string')
       throw invalid(`${path}/name`, 'an output has a name');
@@ -302,6 +308,8 @@ function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
     const classes = classesOf(parameters, `${path}/parameters`);
     return classes === undefined ? { name, binary } : { name, binary, classes };
   });
+  refuseTwice(wanted);
+  return wanted;
 }
 
 function isShape(shape: Json | undefined): shape is number[] {

@@ -57,6 +57,20 @@ export function refuseParameters(parameters: { readonly [name: string]: Json }, 
   }
 }
 
+/**
+ * Each output is written once: a body of 16 MiB has room for 600,000 names, and with each its elements would be in memory again.
+ *
+ * @throws AiosError `request.invalid` for an output that is asked for twice
+ */
+export function refuseTwice(outputs: readonly { readonly name: string }[]): void {
+  const names = new Set<string>();
+  for (const [index, { name }] of outputs.entries()) {
+    if (names.has(name))
+      throw invalid(`/outputs/${index}/name`, `the output “${name.slice(0, 60)}” is asked for twice`);
+    names.add(name);
+  }
+}
+
 /** A boolean parameter, or nothing. */
 export function flag(value: Json | undefined, path: string): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;

@@ -146,6 +146,19 @@ describe('the response cache', () => {
     expect((await Promise.all(others)).map(({ outputs }) => outputs.total)).toEqual([104, 104]);
   });
 
+  it('lets a caller that would wait for months share the answer of another', async () => {
+    const { run, running } = held();
+    const { serving } = cached(run);
+    const patient = { model: 'risk', features: { a: 2, b: 2 }, deadlineMs: 2 ** 40 };
+    const [first, second] = [serving.score(patient), serving.score(patient)];
+    const [end] = await running(1);
+    // Longer than the timer of one that ends at once.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    end!();
+    expect((await first).cached).toBeUndefined();
+    expect((await second).cached).toBe('shared');
+  });
+
   it('lets a caller that waits for another go at its own deadline and by its own signal', async () => {
     const cache = new ResponseCache({ ttlMs: 1_000, entriesMax: 10, bytesMax: 10_000 });
     const computing = Promise.withResolvers<{

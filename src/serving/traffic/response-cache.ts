@@ -37,6 +37,7 @@ interface Waiting {
 }
 
 const EXACT_BYTES_MAX = 256; // up to this the input is its own key: a digest costs 0.6 µs
+const TIMER_MS_MAX = 2 ** 31 - 1; // a longer one would end at once
 const ENTRY_BYTES = 200; // what the maps need for one entry, about
 
 /**
@@ -191,7 +192,8 @@ function within(
       end();
       reject(new AiosError('serving.timeout', { detail: 'The deadline has passed.' }));
     };
-    const timer = setTimeout(expire, Math.max(0, deadlineAtMs - performance.now()));
+    const leftMs = Math.max(0, deadlineAtMs - performance.now());
+    const timer = setTimeout(expire, Math.min(leftMs, TIMER_MS_MAX));
     if (signal?.aborted) return cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     answering
