@@ -116,7 +116,7 @@ function Why({ run, step }: { run: Run; step: Step }) {
           It follows the flow: no rule, model or person was asked.
         </Text>
       )}
-      <Group gap={6}>
+      <Group gap={6} className="badges">
         {why.pins.map(({ kind, name, version }) => (
           <Badge key={`${kind} ${name}`} tone="quiet">
             {kind} {name} v{version}
