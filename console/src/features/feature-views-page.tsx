@@ -42,8 +42,13 @@ export function FeatureViewsPage() {
           )
         }
       </Answer>
-      <FeatureServices />
-      <FeatureJoins />
+      {/* Drawn with the list above, which would push them down when it comes. */}
+      {!views.isPending && (
+        <>
+          <FeatureServices />
+          <FeatureJoins />
+        </>
+      )}
     </Page>
   );
 }
