@@ -15,6 +15,7 @@ import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
 import { applyProject } from './apply-project.ts';
 import { begin } from './begin.ts';
+import { closeAll } from './close-all.ts';
 import { contractMigrations } from './contracts/migrations.ts';
 import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
@@ -117,13 +118,11 @@ export interface App {
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const closers: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    for (const close of closers.splice(0).reverse()) await close();
-  };
+  const stop = () => closeAll(closers.splice(0).reverse(), options.limits.stopMaxMs);
   try {
     return await start(options, closers, stop);
   } catch (error) {
-    await stop();
+    await stop().catch(() => {}); // it says less than why
     throw error;
   }
 }

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { grpcSettings } from './api/grpc-settings.ts';
 import type { App } from './app.ts';
-import { EXIT } from './cli/output.ts';
+import { describeError, EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
+import { closeAll } from './close-all.ts';
 import { AiosError } from './kernel/errors.ts';
 import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
 import { type StartSettings, startSettings } from './start-settings.ts';
@@ -93,10 +94,18 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   } finally {
     progress.end();
     // The stream first and the systems last: what is under way may still call them.
-    for (const close of closers.reverse()) await close();
+    await closeAll(closers.reverse(), 2 * settings.limits.stopMaxMs).catch((error: unknown) => {
+      if (ended.signal.aborted) leave(error); // otherwise why it did not start says more
+    });
   }
   process.stderr.write('Stopped. Everything that was accepted is in the database.\n');
   return EXIT.ok;
+}
+
+/** What could not be stopped holds the process no longer. */
+function leave(error: unknown): never {
+  process.stderr.write(`${describeError(error)}\n`);
+  process.exit(EXIT.failed);
 }
 
 async function importExample(folder: string): Promise<Example> {

@@ -32,6 +32,11 @@ export const START_ERRORS = {
     'The data folder cannot be used',
     'Set AIOS_DATA_DIR to a folder that this user may write, on a disk with some 500 MB of room.',
   ),
+  'stop.unfinished': row(
+    500,
+    'A part of the server could not be stopped in order',
+    'The detail says why; most often its database was away. What was acknowledged is in the database, and the next start goes on from there.',
+  ),
   'client.address': row(
     400,
     'The address of the server is not one',

@@ -64,7 +64,7 @@ export const LIMITS = {
   ),
   eventKeysRecentMax: limit(
     500_000,
-    'events of the last while that each process knows by memory, at 48 bytes each; what those before were known by is looked up in the database',
+    'events of the last while that each process knows by memory, at 56 bytes each; what those before were known by is looked up in the database',
   ),
   eventKeysBytesMax: limit(
     32 * 1024 * 1024 * 1024,
@@ -259,6 +259,10 @@ export const LIMITS = {
   retentionRowsMax: limit(5_000, 'runs that one transaction of that pass looks at, about 100 ms'),
   bulkRunsMax: limit(10_000, 'runs of one bulk operation: about a minute of work'),
   runCancelMs: limit(5_000, 'how long a canceled run waits for the step under way'),
+  stopMaxMs: limit(
+    25_000,
+    'how long a process that is told to stop waits for its parts: supervisors kill after 30 s by habit. What is left goes on with the next start',
+  ),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
   scheduleIntervalMs: limit(1_000, 'the least `every` and `after` of a schedule'),
