@@ -115,6 +115,7 @@ export async function faultsInAllLooks(
   ready?: (page: Page) => Promise<unknown>,
 ): Promise<string[]> {
   const faults: string[] = [];
+  await page.getByRole('heading', { level: 1 }).first().waitFor(); // it is drawn
   const before = page.viewportSize()!;
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [1440, 390]) {

@@ -167,7 +167,7 @@ describeConsole('the console, kind to those who use it', ({ open, ask, send, app
         : { items: Array.from({ length: 100 }, (_, at) => task(at)), nextCursor: 'more' };
       await route.fulfill({ json });
     });
-    await page.getByRole('link', { name: 'Inbox', exact: true }).click();
+    await page.getByRole('link', { name: /^Inbox\b/ }).click();
     const list = page.getByRole('navigation', { name: 'Tasks' });
     await list.getByRole('button', { name: /^Case 99/ }).click();
     await page.keyboard.press('j');

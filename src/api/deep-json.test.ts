@@ -25,7 +25,7 @@ describe('JSON that is nested too deep', () => {
     ['PUT', '/api/v1/contracts/deep', nested],
     ['PUT', '/api/v1/workflows/deep', nested],
     ['POST', '/api/v1/workflows/greet/runs', `{"input":${nested}}`],
-    ['POST', '/schema-registry/subjects/x', `{"schema":${JSON.stringify(nested)}}`],
+    ['POST', '/schema-registry/subjects/x', `{"schemaType":"JSON","schema":${JSON.stringify(nested)}}`],
   ] as const)('is refused by %s %s with a code of its own', async (method, url, text) => {
     const response = await send(method, url, text);
     expect(response.statusCode).toBeLessThan(500);

@@ -11,7 +11,13 @@ export function ExperimentById() {
   const { id } = route.useParams();
   const experiment = useQuery(experimentQuery(id));
   const name = experiment.data?.name;
-  if (name !== undefined) return <Navigate to="/experiments/$name" params={{ name }} replace />;
+  // The heading stays until the other page is there.
+  if (name !== undefined)
+    return (
+      <Page title={name}>
+        <Navigate to="/experiments/$name" params={{ name }} replace />
+      </Page>
+    );
   return (
     <Page title={`Experiment ${id}`}>
       <Answer query={experiment}>

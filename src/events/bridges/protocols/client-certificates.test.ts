@@ -64,17 +64,21 @@ describe.each([KAFKA, AMQP, NATS, MQTT])('a broker that asks for certificates: $
       await sink.close?.();
     });
 
+    /**
+     * A server that closes while something that we sent is unread resets the connection, and the system drops the alert before it (RFC 9293, 3.6.1): then the next
+     * try may tell.
+     */
+    const untilTold = (faults: () => Promise<unknown[]>, told: object) =>
+      expect.poll(faults, { timeout: 30_000 }).toMatchObject([told, told]);
+
     it('says that a certificate is asked for', async () => {
       const required = { code: 'bridges.client_certificate_required' };
-      expect(await faultsOf(true)).toMatchObject([required, required]);
+      await untilTold(() => faultsOf(true), required);
     });
 
     it('says that the certificate of another authority is refused', async () => {
       const refused = { code: 'bridges.client_certificate_refused' };
-      expect(await faultsOf({ certificate: stranger!.cert, key: stranger!.key })).toMatchObject([
-        refused,
-        refused,
-      ]);
+      await untilTold(() => faultsOf({ certificate: stranger!.cert, key: stranger!.key }), refused);
     });
 
     it.each([
