@@ -195,7 +195,7 @@ export class LineageGraph {
        join definitions d on d.kind = t.kind and d.name = t.name and d.version::text = t.version`,
       [pins.map(({ kind }) => kind), pins.map(({ name }) => name), pins.map(({ version }) => version)],
     );
-    return Math.max(at, (row?.at ?? 0) + 1);
+    return Math.max(at, row?.at ?? 0) + 1; // both are cut to milliseconds: what came within the same one counts
   }
 
   /** A version of a definition: the graph while it was in force, and the runs that were made with it. */
