@@ -1,7 +1,7 @@
-import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
-import { type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/group-commit.ts';
 import type { CompatibilityMode } from './compatibility.ts';
+import { seenLane } from './seen-lane.ts';
 
 /** What contracts are held to where nobody has said otherwise, as in Confluent's registry. */
 export const BUILT_IN: CompatibilityMode = 'BACKWARD';
@@ -12,27 +12,21 @@ interface Change {
   readonly wanted: CompatibilityMode;
 }
 
-/** A gate: of two who saw the same, one changes it and the other looks again, so that the record says what each changed. */
-const defaultCompatibilityLane: Lane<Change> = {
-  name: 'default mode of contracts',
-  order: 32,
-  gate: true,
-  async write(tx, items) {
-    const results: (Refused | undefined)[] = [];
-    for (const { before, wanted } of items) {
-      await tx.query(
-        'insert into contract_settings (only_row, default_compatibility) values (true, $1) on conflict do nothing',
-        [BUILT_IN],
-      );
-      const rows = await tx.query(
-        'update contract_settings set default_compatibility = $2 where default_compatibility = $1 returning 1',
-        [before, wanted],
-      );
-      results.push(rows.length > 0 ? undefined : new Refused(new AiosError('store.conflict')));
-    }
-    return results;
+/** The record says what each of two changed. */
+const defaultCompatibilityLane = seenLane<Change>(
+  'default mode of contracts',
+  async (tx, { before, wanted }) => {
+    await tx.query(
+      'insert into contract_settings (only_row, default_compatibility) values (true, $1) on conflict do nothing',
+      [BUILT_IN],
+    );
+    const rows = await tx.query(
+      'update contract_settings set default_compatibility = $2 where default_compatibility = $1 returning 1',
+      [before, wanted],
+    );
+    return rows.length > 0;
   },
-};
+);
 
 /**
  * The mode of contracts that name none, for the whole installation. Read from the database whenever a change is held to it, so that every process

@@ -1,7 +1,6 @@
-import { AiosError } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
-import { type Lane, Refused } from '../store/group-commit.ts';
 import { timestamp } from '../store/rows.ts';
+import { seenLane } from './seen-lane.ts';
 
 /** A version that producers should leave; it stays usable. */
 export interface Deprecation {
@@ -19,18 +18,7 @@ interface DeprecationItem {
   wanted: Deprecation | undefined;
 }
 
-/** A gate: of two who saw the same, one changes it and the other looks again. People deprecate versions, seldom: one statement each. */
-export const deprecationLane: Lane<DeprecationItem> = {
-  name: 'contract deprecations',
-  order: 32,
-  gate: true,
-  async write(tx, items) {
-    const results: (Refused | undefined)[] = [];
-    for (const item of items)
-      results.push((await change(tx, item)) ? undefined : new Refused(new AiosError('store.conflict')));
-    return results;
-  },
-};
+export const deprecationLane = seenLane<DeprecationItem>('contract deprecations', change);
 
 const SEEN =
   'contract = $1 and version = $2 and deprecated_at = $3 and sunset_at is not distinct from $4 and message = $5';

@@ -1,7 +1,7 @@
-import { AiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
-import { type Lane, Refused, type Write, write } from '../store/group-commit.ts';
+import { type Write, write } from '../store/group-commit.ts';
 import type { VersionName } from './schema-ids.ts';
+import { seenLane } from './seen-lane.ts';
 
 /** `soft`: it is no longer listed, and read by who knows its number or its id. `permanent`: it is not answered for any more. */
 export type Deletion = 'soft' | 'permanent';
@@ -12,18 +12,7 @@ interface Change extends VersionName {
   readonly wanted: Deletion | undefined;
 }
 
-/** A gate: of two who saw the same, one changes it and the other looks again. */
-const registryDeletionLane: Lane<Change> = {
-  name: 'versions deleted in the schema registry',
-  order: 32,
-  gate: true,
-  async write(tx, items) {
-    const results: (Refused | undefined)[] = [];
-    for (const item of items)
-      results.push((await change(tx, item)) ? undefined : new Refused(new AiosError('store.conflict')));
-    return results;
-  },
-};
+const registryDeletionLane = seenLane<Change>('versions deleted in the schema registry', change);
 
 async function change(tx: Queryable, { name, version, before, wanted }: Change): Promise<boolean> {
   const key = [name, version];
