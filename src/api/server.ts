@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import staticPlugin from '@fastify/static';
 import swaggerPlugin from '@fastify/swagger';
 import { Ajv } from 'ajv';
-import formatsPlugin from 'ajv-formats';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { AiosError } from '../kernel/errors.ts';
+import { addFormats } from '../kernel/formats.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { BodyIntake } from './body-intake.ts';
@@ -159,8 +159,10 @@ function keepBodies(server: FastifyInstance): void {
     verbose: true, // a fault knows its schema: what is known there is told
     strict: false,
   } as const;
-  const [ofBodies, ofText] = [new Ajv(options), new Ajv({ ...options, coerceTypes: true })];
-  for (const ajv of [ofBodies, ofText]) (formatsPlugin as unknown as (ajv: Ajv) => void)(ajv);
+  const [ofBodies, ofText] = [
+    addFormats(new Ajv(options)),
+    addFormats(new Ajv({ ...options, coerceTypes: true })),
+  ];
   server.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? ofBodies : ofText).compile(schema as object),
   );

@@ -1,5 +1,6 @@
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
+import { instantMs, isPlainInstant } from '../kernel/instant.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -124,8 +125,7 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
       issues.push({ path: `/${name}`, message: 'a text that is not empty is required', expected: name });
   }
   if (value.time !== undefined && value.time !== null) {
-    const timeMs =
-      typeof value.time === 'string' && RFC3339.test(value.time) ? Date.parse(value.time) : Number.NaN;
+    const timeMs = typeof value.time === 'string' ? timeOf(value.time) : Number.NaN;
     if (Number.isNaN(timeMs))
       issues.push({ path: '/time', message: 'must be an RFC 3339 time', found: JSON.stringify(value.time) });
     else if (timeMs - nowMs > limits.eventFutureMs) throw fromTheFuture(value.time as string, limits);
@@ -145,6 +145,12 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   // What is shorter than its brackets would be is not looked at; 0 bytes are of an event in a batch, of which nobody knows.
   if (bytes === 0 || bytes > 2 * limits.jsonDepthMax) requireDepth(value.data, limits.jsonDepthMax);
   return (unset ? completed(value, nowMs) : value) as unknown as CloudEvent;
+}
+
+/** In milliseconds since the epoch; NaN where it is no time of RFC 3339. */
+function timeOf(text: string): number {
+  if (isPlainInstant(text)) return instantMs(text);
+  return RFC3339.test(text) ? Date.parse(text) : Number.NaN;
 }
 
 /** What such an event did to windows of event time, nothing would undo: they would wait for the others to come as far. */

@@ -1,7 +1,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import formatsPlugin from 'ajv-formats';
 import { closestName } from './closest-name.ts';
 import { AiosError, type Issue } from './errors.ts';
+import { addFormats } from './formats.ts';
 import type { Json, JsonObject } from './json.ts';
 
 /** A compiled JSON Schema (draft 2020-12): the faults of a value, none when it fits. */
@@ -13,9 +13,7 @@ export const MAX_ISSUES = 20; // a body of 10,000 wrong rows must not answer wit
 function createAjv(validateSchema: boolean): Ajv2020 {
   const options = { allErrors: true, verbose: true, allowUnionTypes: true, validateSchema };
   // strict would refuse annotations that data contracts carry (classification, unit).
-  const ajv = new Ajv2020({ ...options, strict: false });
-  (formatsPlugin as unknown as (ajv: Ajv2020) => void)(ajv);
-  return ajv;
+  return addFormats(new Ajv2020({ ...options, strict: false }));
 }
 
 /** Compiling the schema of schemas takes 15 ms: one compiler holds every schema to it, once. */

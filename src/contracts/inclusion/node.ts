@@ -1,5 +1,5 @@
 import { Ajv2020, MissingRefError, type ValidateFunction } from 'ajv/dist/2020.js';
-import formatsPlugin from 'ajv-formats';
+import { addFormats } from '../../kernel/formats.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer, unescapePointer } from '../../kernel/schema.ts';
 import { boundedPatterns } from './pattern.ts';
@@ -110,7 +110,7 @@ export class SchemaDocument {
         logger: false,
         code: { regExp: boundedPatterns },
       });
-      (formatsPlugin as unknown as (ajv: Ajv2020) => void)(this.#ajv);
+      addFormats(this.#ajv);
       const { schema } = this.root;
       this.#ajv.addSchema(isObject(schema) ? { ...schema, $id: this.#id } : schema, this.#id);
     }
