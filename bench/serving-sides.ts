@@ -2,6 +2,7 @@
 // `empty`: the same kind of HTTP server, which reads the body and answers with a fixed one; prints its port.
 // `raw`: the runtime alone on one thread, asked over IPC.
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { median } from './load.ts';
 import { MODELS, type ModelName, rowOf } from './serving-models.ts';
@@ -11,6 +12,8 @@ export interface RawCommand {
   readonly file: string;
   readonly batch: number;
   readonly durationMs: number;
+  /** So many and no more: it rests between batches. */
+  readonly rowsPerSecond?: number;
   /** Answers with what the model says of rows 0 to this one, instead of a measurement. */
   readonly expectedRows?: number;
 }
@@ -42,7 +45,8 @@ const ROWS = 512;
 
 const sessions = new Map<string, Promise<InferenceSession>>();
 
-async function raw({ model, file, batch, durationMs, expectedRows }: RawCommand): Promise<RawReport> {
+async function raw(command: RawCommand): Promise<RawReport> {
+  const { model, file, batch, durationMs, expectedRows, rowsPerSecond = Number.POSITIVE_INFINITY } = command;
   let opened = sessions.get(file);
   if (!opened) {
     opened = InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1 });
@@ -65,16 +69,18 @@ async function raw({ model, file, batch, durationMs, expectedRows }: RawCommand)
     feed(i * batch, batch),
   );
   const times: number[] = [];
-  const cpu = process.cpuUsage();
-  const endsAt = performance.now() + durationMs;
-  for (let at = performance.now(); at < endsAt; ) {
+  let cpuUs = 0;
+  const startedAt = performance.now();
+  for (let at = startedAt; at < startedAt + durationMs; at = performance.now()) {
+    const before = process.cpuUsage();
     await session.run(feeds[times.length % feeds.length]!);
-    const now = performance.now();
-    times.push(now - at);
-    at = now;
+    const { user, system } = process.cpuUsage(before);
+    times.push(performance.now() - at);
+    cpuUs += user + system;
+    const earlyMs = startedAt + (times.length * batch * 1000) / rowsPerSecond - performance.now();
+    if (earlyMs > 0) await sleep(earlyMs); // what a timer costs is not counted
   }
-  const { user, system } = process.cpuUsage(cpu);
-  return { cpuUsPerRow: (user + system) / times.length / batch, p50Ms: median(times), expected };
+  return { cpuUsPerRow: cpuUs / times.length / batch, p50Ms: median(times), expected };
 }
 
 if (process.argv[2] === 'empty') await empty();

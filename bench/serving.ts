@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { median, round3 } from './load.ts';
 import { freePort, type Product, startProduct, temporaryFolder } from './product.ts';
 import type { BenchOptions, Figures } from './run.ts';
+import { Efficiency, EMPTY, type Round } from './serving-efficiency.ts';
 import { largeAnswers } from './serving-large.ts';
 import type { LoadCommand, LoadReport } from './serving-load.ts';
 import { type ModelName, writeProject } from './serving-models.ts';
@@ -19,16 +20,6 @@ const ROWS_KNOWN = 9000; // what 2,000 requests of 1 to 8 rows are made of
 const MIXED_REQUESTS = 1_000_000;
 const OPEN_LOOP_SHARE = 0.7;
 const OPEN_LOOP_MS = 60_000;
-const RAW_MS = 300;
-/** Batches of the raw runtime; what a model costs in its best one counts. */
-const BATCHES: Record<ModelName, number> = { small: 64, trees: 32, large: 64, cnn: 64 };
-/** The empty handler that takes bodies of the same size. */
-const EMPTY: Record<ModelName, string> = {
-  small: 'empty',
-  trees: 'empty',
-  large: 'empty, large bodies',
-  cnn: 'empty, cnn bodies',
-};
 
 interface Target {
   readonly name: string;
@@ -41,13 +32,6 @@ interface Target {
   readonly pid: number;
   /** Asked over gRPC, at `port`, under this name. */
   readonly served?: string;
-}
-
-interface Round extends LoadReport {
-  /** A request, in microseconds: of the whole server, its main process, its replicas. */
-  readonly servedUs: number;
-  readonly frontUs: number;
-  readonly replicaUs: number;
 }
 
 interface Setting {
@@ -207,21 +191,24 @@ async function measure(setting: Setting, peers: readonly Peer[]): Promise<Figure
   const { rounds, roundMs, progress } = options;
   const targets = targetsOf(setting, peers);
   const kept = new Map<string, Round[]>(targets.map(({ name }) => [name, []]));
-  const raws = new Map<ModelName, RawReport[]>();
-  const rawAlone: RawReport[] = [];
+  const efficiency = new Efficiency(setting.raw, setting.files);
+  const ask = async (target: Target, durationMs: number, label: string) => {
+    const measured = heldTo(target, await measureTarget(setting, target, { durationMs }));
+    progress(`${label} ${target.name}: ${describe(measured)}`);
+    return measured;
+  };
   for (let round = -1; round < rounds; round++) {
+    const label = round < 0 ? 'warm-up' : `round ${round + 1}`;
     for (const target of targets) {
-      const durationMs = round < 0 ? WARM_UP_MS : roundMs;
-      const measured = heldTo(target, await measureTarget(setting, target, { durationMs }));
-      progress(`${round < 0 ? 'warm-up' : `round ${round + 1}`} ${target.name}: ${describe(measured)}`);
+      const measured = await ask(target, round < 0 ? WARM_UP_MS : roundMs, label);
       if (round >= 0) kept.get(target.name)!.push(measured);
     }
     if (options.part === 'peers' || round < 0) continue;
-    for (const model of Object.keys(BATCHES) as ModelName[]) {
-      const ask = { model, file: setting.files[model], batch: BATCHES[model], durationMs: RAW_MS };
-      raws.set(model, [...(raws.get(model) ?? []), await setting.raw.ask(ask)]);
-      if (model === 'small') rawAlone.push(await setting.raw.ask({ ...ask, batch: 1 }));
-    }
+    await efficiency.measure(
+      (name) => kept.get(name)![round]!,
+      (model, durationMs) =>
+        ask(targets.find(({ name }) => name === EMPTY[model])!, durationMs, `${label}, beside ${model},`),
+    );
   }
   const of = (name: string, pick: (round: Round) => number) => median((kept.get(name) ?? []).map(pick));
   const versus = (name: string, own = 'small') =>
@@ -236,7 +223,7 @@ async function measure(setting: Setting, peers: readonly Peer[]): Promise<Figure
   const all = Object.fromEntries(targets.flatMap(({ name }) => detailsOf(name, of)));
   if (options.part === 'peers') return { ...beside, ...all };
   return {
-    ...efficiency(kept, raws, rawAlone),
+    ...efficiency.figures(kept),
     ...beside,
     ...(await openLoop(setting, of('small', rate))),
     ...all,
@@ -244,42 +231,6 @@ async function measure(setting: Setting, peers: readonly Peer[]): Promise<Figure
 }
 
 const rate = ({ perSecond }: Round): number => perSecond;
-
-/** The figures that compare sides, each the median of what the rounds say. */
-function efficiency(
-  kept: ReadonlyMap<string, readonly Round[]>,
-  raws: ReadonlyMap<ModelName, readonly RawReport[]>,
-  rawAlone: readonly RawReport[],
-): Figures {
-  const over = (name: string, pick: (round: Round, i: number) => number) =>
-    round3(median(kept.get(name)!.map(pick)));
-  const empty = (model: ModelName, i: number) => kept.get(EMPTY[model])![i]!;
-  const cpu = (model: ModelName) =>
-    over(
-      model,
-      ({ servedUs }, i) => (empty(model, i).servedUs + raws.get(model)![i]!.cpuUsPerRow) / servedUs,
-    );
-  const gain = (model: ModelName) =>
-    over(model, ({ perSecond }, i) => perSecond / kept.get(`${model}-alone`)![i]!.perSecond);
-  const rawUs = Object.fromEntries(
-    [...raws].map(([model, reports]) => [
-      `${model} rawCpuUsPerRow`,
-      round3(median(reports.map(({ cpuUsPerRow }) => cpuUsPerRow))),
-    ]),
-  );
-  return {
-    cpuEfficiencySmall: cpu('small'),
-    cpuEfficiencyTrees: cpu('trees'),
-    cpuEfficiencyCnn: cpu('cnn'),
-    cpuEfficiencyLarge: cpu('large'),
-    batchedGainSmall: gain('small'),
-    batchedGainLarge: gain('large'),
-    p99OverEmptySmallMs: over('small', ({ p99Ms }, i) => p99Ms - empty('small', i).p99Ms),
-    p99OverEmptyLargeMs: over('large', ({ p99Ms }, i) => p99Ms - empty('large', i).p99Ms),
-    p50OverRawMs: over('small by one client', ({ p50Ms }, i) => p50Ms - rawAlone[i]!.p50Ms),
-    ...rawUs,
-  };
-}
 
 function detailsOf(
   name: string,
