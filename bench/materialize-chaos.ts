@@ -39,10 +39,10 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   const random = seededRandom(seed);
   const folder = await temporaryFolder();
   onEnd(() => folder.dispose());
-  // Without the overlap of incremental passes each takes what changed since the last one, and no more: the count tells what was taken twice.
+  // With hardly an overlap each incremental pass takes what changed since the last one, and no more: the count tells what was taken twice.
   const env = {
     AIOS_FEATURE_SCHEMAS: 'shop',
-    AIOS_LIMITS: `featureMaterializeRowsMax=${PAGE},featureMaterializeOverlapMs=0`,
+    AIOS_LIMITS: `featureMaterializeRowsMax=${PAGE},featureMaterializeOverlapMs=1`,
   };
   const product = await KilledProduct.start({ dataDir: folder.path, port: await freePort(), env }, random);
   onEnd(() => product.end());
