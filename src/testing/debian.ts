@@ -1,10 +1,9 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { madeOnce } from './made-once.ts';
 
 /*
  * Stock servers of others against our clients, from Debian's packages, unpacked into a temporary folder: nothing of the machine changes, no service
@@ -30,13 +29,7 @@ export interface DebianPackages {
  */
 export async function debianPackages(packages: readonly string[]): Promise<DebianPackages | undefined> {
   if (process.platform !== 'linux' || !existsSync('/usr/bin/apt-get')) return undefined;
-  const name = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 16);
-  const parent = join(tmpdir(), `aios-debian-${process.getuid?.() ?? 'user'}`);
-  const folder = join(parent, name);
-  if (existsSync(folder)) return told(folder);
-  await mkdir(parent, { recursive: true, mode: 0o755 });
-  const building = await mkdtemp(join(parent, 'building-'));
-  try {
+  const folder = await madeOnce('debian', packages, async (building) => {
     const wanted = await missing(packages).catch(async () => {
       await run('apt-get', ['update', '-qq'], { timeout: FETCH_MS }); // a machine that never read the lists
       return missing(packages);
@@ -51,16 +44,8 @@ export async function debianPackages(packages: readonly string[]): Promise<Debia
       await rm(join(building, file));
     }
     await run('chmod', ['755', building]); // servers that refuse to be root run as another
-    // Complete or not there: two tests may unpack it at once, and the first to end wins.
-    await rename(building, folder).catch((error: unknown) => {
-      if (!existsSync(folder)) throw error;
-    });
-    return await told(folder);
-  } catch {
-    return undefined;
-  } finally {
-    await rm(building, { recursive: true, force: true });
-  }
+  });
+  return folder === undefined ? undefined : told(folder);
 }
 
 /** What an installation would add, by apt's own simulation, which needs no rights. */

@@ -1,10 +1,7 @@
 import { execFile, type PromiseWithChild } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { madeOnce } from './made-once.ts';
 
 /*
  * Stock Python clients against our doors. An environment lies in a temporary folder, named after its packages, and is used again by
@@ -23,15 +20,9 @@ const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
  * describe.skipIf(!python)(`tritonclient${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`, …)
  */
 export async function pythonEnvironment(packages: readonly string[]): Promise<string | undefined> {
-  const name = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 16);
-  const parent = join(tmpdir(), `aios-python-${process.getuid?.() ?? 'user'}`);
-  const folder = join(parent, name);
   const interpreter = (base: string) =>
     process.platform === 'win32' ? join(base, 'Scripts', 'python.exe') : join(base, 'bin', 'python');
-  if (existsSync(interpreter(folder))) return interpreter(folder);
-  await mkdir(parent, { recursive: true, mode: 0o700 });
-  const building = await mkdtemp(join(parent, 'building-'));
-  try {
+  const folder = await madeOnce('python', packages, async (building) => {
     await run('python3', ['-m', 'venv', building], { timeout: INSTALL_MS });
     const pip = [
       '-m',
@@ -44,16 +35,8 @@ export async function pythonEnvironment(packages: readonly string[]): Promise<st
       ...packages,
     ];
     await run(interpreter(building), pip, { timeout: INSTALL_MS });
-    // Complete or not there: two tests may build it at once, and the first to end wins.
-    await rename(building, folder).catch((error: unknown) => {
-      if (!existsSync(interpreter(folder))) throw error;
-    });
-    return interpreter(folder);
-  } catch {
-    return undefined;
-  } finally {
-    await rm(building, { recursive: true, force: true });
-  }
+  });
+  return folder && interpreter(folder);
 }
 
 /**
