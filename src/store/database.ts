@@ -53,8 +53,22 @@ export type ConnectionTarget =
  * Statements are prepared once per connection, and a plan made while a table was small would go on reading all of it until Postgres
  * has analysed it (a minute or more: 261 durable runs/s with five effects where 4,700/s were possible). Every statement here is written
  * for an index, so a plan may read a whole table only where there is none. Compiling plans (jit) costs more than such statements take.
+ *
+ * Values are read here in the forms that Postgres has without settings of its operator's, and races are found as they are under its own isolation.
  */
-const SESSION_OPTIONS = '-c timezone=UTC -c enable_seqscan=off -c jit=off';
+const SESSION = {
+  enable_seqscan: 'off',
+  jit: 'off',
+  timezone: 'UTC',
+  datestyle: 'ISO',
+  intervalstyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  default_transaction_isolation: 'read\\ committed',
+} as const;
+const SESSION_OPTIONS = Object.entries(SESSION)
+  .map(([name, value]) => `-c ${name}=${value}`)
+  .join(' ');
 
 const types = new pg.TypeOverrides();
 types.setTypeParser(20, Number); // int8
@@ -72,13 +86,7 @@ export async function openDatabase(
   statementMs?: number,
 ): Promise<Database> {
   // Pipelined: statements that do not need each other's answers travel together; a transaction of six is two round trips, not six.
-  const config = {
-    ...target,
-    types,
-    application_name: 'aios',
-    options: SESSION_OPTIONS,
-    pipeline: true,
-  } as pg.ClientConfig;
+  const config = { ...inSession(target), types, application_name: 'aios', pipeline: true } as pg.ClientConfig;
   const pool = new pg.Pool({
     ...config,
     // Of the pool only: a search that would read for minutes is given up, a writer's flush never is.
@@ -102,6 +110,16 @@ export async function openDatabase(
     throw new AiosError('store.unavailable', { detail: `Postgres ${version?.number} is older than 14.` });
   }
   return new PostgresDatabase(pool, config);
+}
+
+/** The settings of a session, behind those that the address itself asks for: pg would take one or the other. */
+function inSession(target: ConnectionTarget): pg.ClientConfig {
+  if (!('connectionString' in target) || !URL.canParse(target.connectionString))
+    return { ...target, options: SESSION_OPTIONS };
+  const address = new URL(target.connectionString);
+  const theirs = address.searchParams.get('options') ?? '';
+  address.searchParams.delete('options');
+  return { connectionString: address.href, options: `${theirs} ${SESSION_OPTIONS}`.trim() };
 }
 
 function socketOf(client: pg.Client | pg.PoolClient): Socket {
