@@ -236,6 +236,14 @@ describe('the model repository', () => {
     ],
     ['a body that is no JSON', '/v2/repository/index', { body: '{' }, 'request.malformed'],
     ['a body that is no object', '/v2/repository/index', { body: '[]' }, 'request.invalid'],
+    ['a `ready` that is a text', '/v2/repository/index', { body: '{"ready":"yes"}' }, 'request.invalid'],
+    ['a `ready` that is a number', '/v2/repository/index', { body: '{"ready":1}' }, 'request.invalid'],
+    [
+      'parameters that are a list',
+      '/v2/repository/models/identity-int8/load',
+      { body: '{"parameters":["config"]}' },
+      'request.invalid',
+    ],
     [
       'a key that may not load',
       '/v2/repository/models/broken/load',

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { AiosError } from '../kernel/errors.ts';
 import { isObject } from '../kernel/json.ts';
 import { jsonOf, readProtocolBodies } from './inference-bodies.ts';
 import {
@@ -29,8 +30,9 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
       body: Type.Optional(Type.Object({ ready: Type.Optional(Type.Boolean()) })),
       answer: Type.Array(AnyObject),
       handle: ({ body }) => {
-        const { ready } = jsonOf(body);
-        return repository.index(ready === true);
+        const { ready = false } = jsonOf(body);
+        if (typeof ready !== 'boolean') throw wrongType('/ready', 'true or false');
+        return repository.index(ready);
       },
     });
     statisticsRoutes(server, repository);
@@ -48,14 +50,20 @@ export function repositoryRoutes(dependencies: Dependencies): (server: FastifyIn
         body: Type.Optional(AnyObject),
         answer: AnyObject,
         handle: async ({ params, body, caller }) => {
-          const { parameters } = jsonOf(body);
-          if (isObject(parameters)) refuseFiles(action, parameters);
+          const { parameters = {} } = jsonOf(body);
+          if (!isObject(parameters)) throw wrongType('/parameters', 'an object');
+          refuseFiles(action, parameters);
           await repository[action](params.name, caller);
           return {};
         },
       });
     }
   };
+}
+
+/** Bodies of these routes are bytes to the framework: what it does not hold to their schemas is looked at here. */
+function wrongType(path: string, expected: string): AiosError {
+  return new AiosError('request.invalid', { issues: [{ path, message: `must be ${expected}`, expected }] });
 }
 
 /** The statistics extension (triton-inference-server/server, docs/protocol/extension_statistics.md). */
