@@ -76,6 +76,8 @@ export interface AppOptions {
   adminKey?: string | undefined;
   /** Where people reach it, `https://aios.example.org`, when a proxy stands before it: sessions are then bound to https and to this host. */
   publicUrl?: string | undefined;
+  /** Origins of pages that may call the HTTP doors, `*` for all; none when left out. */
+  corsOrigins?: readonly string[] | undefined;
   limits: Limits;
   consoleDir?: string | undefined;
   /** Business time; the wall clock when left out. In a replay it follows the events. */
@@ -259,7 +261,7 @@ async function openChanges(
 }
 
 function serverOptions(
-  { limits, consoleDir, host, publicUrl, role }: AppOptions,
+  { limits, consoleDir, host, publicUrl, corsOrigins, role }: AppOptions,
   stations: Stations,
   kpis: KpiReader,
   started: () => void,
@@ -284,6 +286,7 @@ function serverOptions(
     limits,
     access: port,
     ...(consoleDir ? { consoleDir } : {}),
+    corsOrigins,
     onFault,
     serving: stations.serving,
     publisher,

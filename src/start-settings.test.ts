@@ -15,6 +15,7 @@ describe('the settings of a process', () => {
       portVariable: 'AIOS_PORT',
       databaseUrl: undefined,
       publicUrl: undefined,
+      corsOrigins: [],
       unknown: [],
     });
     const empty = { AIOS_PORT: '', AIOS_HOST: '', AIOS_DATABASE_URL: '', AIOS_DATA_DIR: '', AIOS_LOG: '' };
@@ -35,12 +36,28 @@ describe('the settings of a process', () => {
       { AIOS_PUBLIC_URL: 'aios.example.org' },
       'AIOS_PUBLIC_URL takes an address such as https://aios.example.org; “aios.example.org” is not that.',
     ],
+    [
+      { AIOS_CORS_ORIGINS: 'https://a.example,https://b.example/' },
+      /^AIOS_CORS_ORIGINS takes origins such as https:\/\/app\.example\.org, .*“https:\/\/b\.example\/” is not that/,
+    ],
+    [{ AIOS_CORS_ORIGINS: 'app.example' }, /“app\.example” is not that/],
+    [{ AIOS_CORS_ORIGINS: 'HTTPS://App.example' }, /is not that/],
     [{ AIOS_LIMITS: 'eventBytes=5' }, /AIOS_LIMITS: “eventBytes” is no limit; did you mean eventBytesMax\?/],
   ])('%j is refused with what it takes', (env, told) => {
     const message = typeof told === 'string' ? told : expect.stringMatching(told);
     expect(() => startSettings(env, 'all')).toThrow(
       expect.objectContaining({ code: 'start.setting', message }),
     );
+  });
+
+  it('name the origins whose pages may call', () => {
+    const of = (text: string) => startSettings({ AIOS_CORS_ORIGINS: text }, 'all').corsOrigins;
+    expect(of('https://a.example, http://localhost:5173')).toEqual([
+      'https://a.example',
+      'http://localhost:5173',
+    ]);
+    expect(of('*')).toEqual(['*']);
+    expect(of('')).toEqual([]);
   });
 
   it('never tell the password of an address that is none', () => {

@@ -15,6 +15,8 @@ export interface StartSettings {
   readonly portVariable: 'AIOS_PORT' | 'AIOS_WORKER_PORT';
   readonly databaseUrl: string | undefined;
   readonly publicUrl: string | undefined;
+  /** Origins of pages that may call the HTTP doors, `*` for all. */
+  readonly corsOrigins: readonly string[];
   readonly limits: Limits;
   /** Variables that begin with `AIOS_` and mean nothing: most likely slips. */
   readonly unknown: readonly string[];
@@ -26,6 +28,7 @@ export const START_VARIABLES = [
   'AIOS_BRIDGE_FOLDERS',
   'AIOS_CA_FILE',
   'AIOS_CONTAINER_FOLDERS',
+  'AIOS_CORS_ORIGINS',
   'AIOS_DATABASE_URL',
   'AIOS_DATA_DIR',
   'AIOS_EVENTS_UNREAD',
@@ -80,6 +83,7 @@ export function startSettings(env: Environment, role: 'all' | 'worker' | 'api'):
     portVariable,
     databaseUrl: databaseUrl(env.AIOS_DATABASE_URL),
     publicUrl: publicUrl(env.AIOS_PUBLIC_URL),
+    corsOrigins: corsOrigins(env.AIOS_CORS_ORIGINS),
     limits: limitsFrom(env.AIOS_LIMITS),
     unknown: unknownVariables(env),
   };
@@ -110,6 +114,17 @@ function publicUrl(text: string | undefined): string | undefined {
   if (!text) return undefined;
   if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
   throw wrong('AIOS_PUBLIC_URL', text, 'an address such as https://aios.example.org');
+}
+
+/** Browsers name an origin in one way, which is what it is compared with: one with a path would allow nobody. */
+function corsOrigins(text: string | undefined): string[] {
+  const origins = (text ?? '').split(',').map((one) => one.trim());
+  const isOrigin = (one: string) =>
+    one === '*' || (/^https?:/.test(one) && URL.canParse(one) && new URL(one).origin === one);
+  return origins.filter(Boolean).map((one) => {
+    if (isOrigin(one)) return one;
+    throw wrong('AIOS_CORS_ORIGINS', one, 'origins such as https://app.example.org, comma-separated, or *');
+  });
 }
 
 function unknownVariables(env: Environment): string[] {

@@ -4,7 +4,16 @@ import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest, returnRequested } 
 import { type Asked, message, Wire } from './infer-under-test.ts';
 
 const STRUCTURED = { 'content-type': 'application/cloudevents+json' };
+const ID = { 'x-request-id': 'ask-1' };
 const BATCH = { 'content-type': 'application/cloudevents-batch+json' };
+
+const SHARED_HEADERS = [
+  'x-content-type-options',
+  'referrer-policy',
+  'retry-after',
+  'www-authenticate',
+  'x-request-id',
+];
 
 describe('the event door', () => {
   let database: TestDatabase;
@@ -23,7 +32,7 @@ describe('the event door', () => {
   /** `{way}` in a body: each way sends events of its own. */
   const text = (body: unknown) => JSON.stringify(body);
   const good = returnRequested('{way}-e');
-  const asked: [string, Asked][] = [
+  const cases: [string, Asked][] = [
     ['an event', { headers: STRUCTURED, body: text({ ...good, id: '{way}-1' }) }],
     ['the same event again', { headers: STRUCTURED, body: text({ ...good, id: '{way}-1' }) }],
     [
@@ -59,7 +68,7 @@ describe('the event door', () => {
     ['a key without the permission', { key: 'viewer', headers: STRUCTURED, body: text(good) }],
   ];
 
-  it.each(asked)('answers %s as the route does, lean and on an ordinary connection', async (_name, given) => {
+  it.each(cases)('answers %s as the route does, lean and on an ordinary connection', async (_name, given) => {
     const keys = api.keys as Readonly<Record<string, string>>;
     const key = given.key === undefined ? keys.operator : (keys[given.key] ?? given.key);
     const { headers = {}, body = '' } = given;
@@ -76,19 +85,24 @@ describe('the event door', () => {
         host: 'localhost',
         ...(key ? { authorization: `Bearer ${key}` } : {}),
         ...of('full').headers,
+        ...ID,
       },
       payload: Buffer.from(of('full').body),
     });
-    const lean = new Wire(port).write(message({ url: '/api/v1/events', key, ...of('thin') }));
+    const asked = (way: string) => {
+      const { headers, body } = of(way);
+      return message({ url: '/api/v1/events', key, headers: { ...headers, ...ID }, body });
+    };
+    const lean = new Wire(port).write(asked('thin'));
     const ordinary = new Wire(port).write(message({ method: 'GET', url: '/healthz', key: '' }));
     expect((await ordinary.answer())?.status).toBe(200);
-    ordinary.write(message({ url: '/api/v1/events', key, ...of('node') }));
+    ordinary.write(asked('node'));
     for (const wire of [lean, ordinary]) {
       const answer = (await wire.answer())!;
       expect([answer.status, answer.body.toString()]).toEqual([route.statusCode, route.payload]);
       const bare = (type: unknown) => String(type).replace('; charset=utf-8', '');
       expect(bare(answer.headers['content-type'])).toBe(bare(route.headers['content-type']));
-      for (const name of ['x-content-type-options', 'referrer-policy', 'retry-after', 'www-authenticate'])
+      for (const name of SHARED_HEADERS)
         expect([name, answer.headers[name]]).toEqual([name, route.headers[name]]);
       wire.socket.destroy();
     }

@@ -1,4 +1,4 @@
-import type { AiosError } from '../kernel/errors.ts';
+import type { Problem } from '../kernel/errors.ts';
 import { GuardedDoor, type GuardedDoorOptions } from './guarded-door.ts';
 import type { Reply } from './lean/door.ts';
 import type { RequestHead } from './lean/head.ts';
@@ -49,7 +49,7 @@ export class EventDoor extends GuardedDoor<typeof ROUTE> {
     );
   }
 
-  protected problemText(problem: AiosError): string {
-    return JSON.stringify(problem.toProblem());
+  protected problemText(problem: Problem): string {
+    return JSON.stringify(problem);
   }
 }

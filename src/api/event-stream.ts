@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
@@ -84,6 +85,7 @@ export function openEventStream(request: FastifyRequest, reply: FastifyReply): E
   const response = reply.raw;
   reply.hijack();
   response.writeHead(200, {
+    ...(reply.getHeaders() as OutgoingHttpHeaders),
     'content-type': 'text/event-stream',
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
@@ -143,5 +145,6 @@ export function openEventStream(request: FastifyRequest, reply: FastifyReply): E
     },
   };
   gate.add(stream);
+  if (request.method === 'HEAD') close(); // who asks for the head waits for its end
   return stream;
 }

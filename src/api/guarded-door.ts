@@ -8,20 +8,27 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api';
-import type { AiosError } from '../kernel/errors.ts';
+import type { Problem } from '../kernel/errors.ts';
+import type { Limits } from '../kernel/limits.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import { type BodyIntake, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
+import type { Cors } from './cors.ts';
 import type { Admission, Handling, LeanDoor, Reply } from './lean/door.ts';
 import type { RequestHead } from './lean/head.ts';
-import { problemAnswer } from './problems.ts';
+import { identified, type OnFault, problemAnswer } from './problems.ts';
+import { givenRequestId } from './request-id.ts';
 import { type AccessPort, type Caller, requirePermission } from './routes.ts';
+import { identity } from './tracing.ts';
 
 export interface GuardedDoorOptions {
   readonly access: AccessPort;
   readonly bodyBytesMax: number;
   /** Holds the bytes of large bodies. */
   readonly intake: BodyIntake;
-  onFault(error: AiosError): void;
+  /** Which pages of other origins may call. */
+  readonly cors: Cors;
+  readonly limits: Pick<Limits, 'requestIdCharsMax'>;
+  onFault: OnFault;
 }
 
 const tracer = trace.getTracer('aios.api');
@@ -36,12 +43,16 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
   protected abstract readonly permission: string;
   readonly #access: AccessPort;
   readonly #intake: BodyIntake;
-  readonly #onFault: (error: AiosError) => void;
+  readonly #cors: Cors;
+  readonly #limits: GuardedDoorOptions['limits'];
+  readonly #onFault: OnFault;
 
-  constructor({ access, bodyBytesMax, intake, onFault }: GuardedDoorOptions) {
+  constructor({ access, bodyBytesMax, intake, cors, limits, onFault }: GuardedDoorOptions) {
     this.bodyBytesMax = bodyBytesMax;
     this.#access = access;
     this.#intake = intake;
+    this.#cors = cors;
+    this.#limits = limits;
     this.#onFault = onFault;
   }
 
@@ -51,6 +62,8 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
     return {
       handle: (body, reply) => this.#answer(address, head, body, reply),
       admission: head.bodyBytes > UNASKED_BODY_BYTES_MAX ? this.#admission(head) : undefined,
+      requestId: givenRequestId(head.headers, this.#limits.requestIdCharsMax),
+      headers: this.#cors.headersOf(head.url, head.headers),
     };
   }
 
@@ -70,11 +83,12 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
   ): void;
 
   /** The body of an answer that tells a problem. */
-  protected abstract problemText(problem: AiosError): string;
+  protected abstract problemText(problem: Problem): string;
 
   protected refuse(error: unknown, reply: Reply): void {
-    const { problem, headers } = problemAnswer(error as Error, this.#onFault);
-    reply.send(problem.status, headers, this.problemText(problem));
+    const { requestId } = reply;
+    const { problem, headers } = problemAnswer(error as Error, this.#onFault, requestId);
+    reply.send(problem.status, headers, this.problemText(identified(problem, requestId)));
   }
 
   #admission(head: RequestHead): Admission {
@@ -128,7 +142,7 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
     reply: Reply,
   ): void {
     const route = this.routeOf(address);
-    const attributes = { 'http.request.method': 'POST', 'http.route': route };
+    const attributes = { ...identity(reply.requestId), 'http.request.method': 'POST', 'http.route': route };
     const span = tracer.startSpan(`POST ${route}`, { kind: SpanKind.SERVER, attributes }, parent);
     const told = new TracedReply(reply, span);
     context.with(trace.setSpan(parent, span), () => {
@@ -161,6 +175,10 @@ class TracedReply implements Reply {
 
   get signal(): AbortSignal {
     return this.#reply.signal;
+  }
+
+  get requestId(): string {
+    return this.#reply.requestId;
   }
 
   send(status: number, headers: readonly string[], body: string | Uint8Array): void {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limitsFrom } from '../kernel/limits.ts';
 import { BodyIntake } from './body-intake.ts';
+import { Cors } from './cors.ts';
 import { InferDoor } from './infer-door.ts';
 import { type InferUnderTest, inferOf, message, openInferUnderTest, Wire } from './infer-under-test.ts';
 import { listenLean } from './lean/listener.ts';
@@ -102,7 +103,14 @@ describe('the inference door under hostile clients', () => {
     const unused = { authenticate: () => undefined, can: () => false };
     const inner = new InferDoor(
       { infer: () => Promise.reject(new Error('unused')) },
-      { access: unused, bodyBytesMax: 1000, intake: new BodyIntake(limitsFrom('')), onFault: () => {} },
+      {
+        access: unused,
+        bodyBytesMax: 1000,
+        limits: limitsFrom(''),
+        intake: new BodyIntake(limitsFrom('')),
+        cors: new Cors([]),
+        onFault: () => {},
+      },
     );
     const close = listenLean(server, [inner], { requestMs: 200, keepAliveMs: 200 });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

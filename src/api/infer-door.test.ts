@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { limitsFrom } from '../kernel/limits.ts';
 import { BodyIntake } from './body-intake.ts';
+import { Cors } from './cors.ts';
 import { InferDoor } from './infer-door.ts';
 import {
   type Asked,
@@ -29,10 +30,21 @@ const binary = () => {
   };
 };
 
+const SHARED_HEADERS = [
+  'x-content-type-options',
+  'referrer-policy',
+  'retry-after',
+  'www-authenticate',
+  'x-request-id',
+  'access-control-allow-origin',
+  'access-control-expose-headers',
+  'vary',
+];
+
 describe('the inference door', () => {
   let door: InferUnderTest;
   beforeAll(async () => {
-    door = await openInferUnderTest('requestBytesMax=100000');
+    door = await openInferUnderTest('requestBytesMax=100000', ['https://app.example']);
   });
   afterAll(() => door.close());
 
@@ -65,17 +77,19 @@ describe('the inference door', () => {
   it.each(asked)(
     'answers %s as the route does, lean and on an ordinary connection',
     async (_name, request) => {
-      const { url = '/v2/models/double/infer', key = 'may', headers, body = inferOf([1, 2]) } = request;
+      const { url = '/v2/models/double/infer', key = 'may', body = inferOf([1, 2]) } = request;
+      const headers = { ...request.headers, 'x-request-id': 'ask-1', origin: 'https://app.example' };
+      const asked = { ...request, headers };
       const route = await door.server.inject({
         method: 'POST',
         url,
         headers: { host: 'localhost', ...(key ? { authorization: `Bearer ${key}` } : {}), ...headers },
         payload: Buffer.from(body),
       });
-      const lean = new Wire(door.port).write(message(request));
+      const lean = new Wire(door.port).write(message(asked));
       const ordinary = new Wire(door.port).write(message({ method: 'GET', url: '/v2/health/live' }));
       expect((await ordinary.answer())?.status).toBe(200);
-      ordinary.write(message(request));
+      ordinary.write(message(asked));
       for (const wire of [lean, ordinary]) {
         const answer = (await wire.answer())!;
         expect([answer.status, answer.body.toString('latin1')]).toEqual([
@@ -84,7 +98,7 @@ describe('the inference door', () => {
         ]);
         const bare = (type: unknown) => String(type).replace('; charset=utf-8', '');
         expect(bare(answer.headers['content-type'])).toBe(bare(route.headers['content-type']));
-        for (const name of ['x-content-type-options', 'referrer-policy', 'retry-after', 'www-authenticate'])
+        for (const name of SHARED_HEADERS)
           expect([name, answer.headers[name]]).toEqual([name, route.headers[name]]);
         expect(answer.headers['inference-header-content-length']).toBe(
           route.headers['inference-header-content-length'],
@@ -199,6 +213,8 @@ describe('a head', () => {
     {
       access: { authenticate: () => undefined, can: () => false },
       bodyBytesMax: 100,
+      limits: limitsFrom(''),
+      cors: new Cors([]),
       intake: new BodyIntake(limitsFrom('')),
       onFault: () => {},
     },

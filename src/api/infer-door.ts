@@ -1,4 +1,4 @@
-import type { AiosError } from '../kernel/errors.ts';
+import type { Problem } from '../kernel/errors.ts';
 import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { withError } from '../serving/protocol/open-inference.ts';
@@ -71,8 +71,8 @@ export class InferDoor extends GuardedDoor<InferAddress> {
     );
   }
 
-  protected problemText(problem: AiosError): string {
-    return JSON.stringify(withError(problem.toProblem()));
+  protected problemText(problem: Problem): string {
+    return JSON.stringify(withError(problem));
   }
 }
 

@@ -14,6 +14,8 @@ export interface InferUnderTest {
   readonly server: FastifyInstance;
   readonly port: number;
   readonly faults: AiosError[];
+  /** Of the requests that met them. */
+  readonly faultIds: (string | undefined)[];
   /** Calls that reached the model, in order. */
   readonly calls: InferCall[];
   /** Lets the calls of the model `hangs` be answered. */
@@ -36,9 +38,13 @@ const access: AccessPort = {
   can: ({ name }, permission) => ROLES[name.replace('slowly-', '')]!.includes(permission),
 };
 
-export async function openInferUnderTest(limits = ''): Promise<InferUnderTest> {
+export async function openInferUnderTest(
+  limits = '',
+  corsOrigins: readonly string[] = [],
+): Promise<InferUnderTest> {
   const calls: InferCall[] = [];
   const faults: AiosError[] = [];
+  const faultIds: (string | undefined)[] = [];
   let release = Promise.withResolvers<void>();
   const infer = async (call: InferCall) => {
     calls.push(call);
@@ -67,7 +73,11 @@ export async function openInferUnderTest(limits = ''): Promise<InferUnderTest> {
     limits: limitsFrom(limits),
     access,
     serving,
-    onFault: (fault) => void faults.push(fault),
+    corsOrigins,
+    onFault(fault, requestId) {
+      faults.push(fault);
+      faultIds.push(requestId);
+    },
     routes: [
       servingRoutes({ serving, models: {} as ModelVersions, version: 'test', limits: limitsFrom(limits) }),
       (scope) => scope.post('/v2/open', { config: { permission: 'public' } }, () => ({ open: true })),
@@ -78,6 +88,7 @@ export async function openInferUnderTest(limits = ''): Promise<InferUnderTest> {
     server,
     port: (server.server.address() as { port: number }).port,
     faults,
+    faultIds,
     calls,
     release() {
       release.resolve();

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance } from 'fastify';
-import { AiosError } from '../kernel/errors.ts';
 import { type BodyIntake, inflatedBytesMax, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
+import { noRoute } from './problems.ts';
 
 /**
  * What may be in memory of bodies on the framework's routes: a large one has its place in the intake from its head to its answer, one without a route is not
@@ -19,10 +19,7 @@ export function boundBodies(server: FastifyInstance, intake: BodyIntake, bytesMa
       return;
     }
     try {
-      if (request.is404)
-        throw new AiosError('request.not_found', {
-          detail: `${request.method} ${request.url} is not a route.`,
-        });
+      if (request.is404) throw noRoute(request);
       const release = intake.take(bytes);
       reply.raw.once('close', release);
       done();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { type AiosError, toAiosError } from '../kernel/errors.ts';
 import { isObject, type JsonObject } from '../kernel/json.ts';
 import type { ResponsesAnswer } from '../serving/chat/responses-answer.ts';
@@ -46,7 +46,7 @@ export function responsesEvents(answer: ResponsesAnswer): StreamForm {
  */
 export async function sendEvents(
   raw: ServerResponse,
-  headers: Record<string, string>,
+  headers: OutgoingHttpHeaders,
   chunks: AsyncIterable<JsonObject>,
   form: StreamForm,
   signal: AbortSignal,
@@ -56,7 +56,6 @@ export async function sendEvents(
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
-    'x-content-type-options': 'nosniff',
     ...headers,
   });
   try {

@@ -1,42 +1,98 @@
+import { trace } from '@opentelemetry/api';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AiosError, type Issue, toAiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue, type Problem, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { issueOf, MAX_ISSUES } from '../kernel/schema.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
 import { valueFault } from '../store/value-fault.ts';
+import { AllowedMethods } from './allowed-methods.ts';
+import type { Cors } from './cors.ts';
 import { isMlflowPath, isTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, OPENAI_ROUTES, openAiError } from './openai-errors.ts';
 import { isSchemaRegistryPath, schemaRegistryError } from './schema-registry-errors.ts';
 
-/** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. */
-export function answerProblems(
-  server: FastifyInstance,
-  limits: Limits,
-  onFault: (error: AiosError) => void,
-): void {
-  server.setErrorHandler((error: FastifyError, request, reply) => {
-    const { problem, headers } = problemAnswer(fromFramework(error, limits, request) ?? error, onFault);
-    for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
-    return send(reply, problem, request.url);
-  });
-  server.setNotFoundHandler((request, reply) => {
-    return send(reply.type('application/problem+json'), noRoute(request), request.url);
-  });
+/** Told of an error that the server is at fault for, and the request that met it. */
+export type OnFault = (error: AiosError, requestId?: string) => void;
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    allowedMethods: AllowedMethods;
+  }
 }
 
-/** Of MLflow's API it says what is not here at all, of OpenAI's what there is. */
-export function noRoute({ method, url }: { method: string; url: string }): AiosError {
+/** Errors as RFC 9457 problems, whatever threw them: ours, the framework's validation, or a fault. To be called before routes are added. */
+export function answerProblems(server: FastifyInstance, limits: Limits, onFault: OnFault, cors: Cors): void {
+  const allowed = new AllowedMethods();
+  server.decorate('allowedMethods', allowed);
+  server.addHook('onRoute', (options) => allowed.add(options));
+  const answer = (error: Error, request: FastifyRequest, reply: FastifyReply) =>
+    answerProblem(error, request, reply, onFault);
+  server.setErrorHandler((error: FastifyError, request, reply) =>
+    answer(fromFramework(error, limits, request) ?? error, request, reply),
+  );
+  server.setNotFoundHandler((request, reply) =>
+    request.method === 'OPTIONS'
+      ? answerOptions(request, reply, cors)
+      : answer(noRoute(request), request, reply),
+  );
+}
+
+/** Answers a request with an error, as the clients of its address read it. */
+export function answerProblem(
+  error: Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  onFault: OnFault,
+): FastifyReply {
+  const { problem, headers } = problemAnswer(error, onFault, request.id);
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+  return send(reply, problem, request);
+}
+
+/** What an address takes, and for a page of another origin whether it may ask. */
+function answerOptions(request: FastifyRequest, reply: FastifyReply, cors: Cors): FastifyReply {
+  const { url, headers, server } = request;
+  const allow = server.allowedMethods.of(url);
+  // The page sees what is wrong with the address only if it may ask.
+  const preflight = cors.preflightOf(url, headers);
+  if (allow.length === 0 && !preflight) throw noRoute(request);
+  if (allow.length > 0) reply.header('allow', [...allow, 'OPTIONS'].join(', '));
+  for (let i = 0; preflight && i < preflight.length; i += 2) reply.header(preflight[i]!, preflight[i + 1]!);
+  return reply.code(204).send();
+}
+
+/** Nothing is at the address, or nothing for this method. Of MLflow's API it says what is not here at all, of OpenAI's what there is. */
+export function noRoute({
+  method,
+  url,
+  server,
+}: Pick<FastifyRequest, 'method' | 'url' | 'server'>): AiosError {
+  if (isTrace(url))
+    return new AiosError('experiments.no_traces', { detail: `${method} ${url} is not a route.` });
+  const allow = server.allowedMethods.of(url);
+  if (allow.length > 0) {
+    const detail = `${method} is not what ${url} takes: it takes ${allow.join(', ')}.`;
+    return new AiosError('request.method', { detail, extensions: { allow } });
+  }
   const detail = `${method} ${url} is not a route.${isOpenAiPath(url) ? ` ${OPENAI_ROUTES}` : ''}`;
-  return new AiosError(isTrace(url) ? 'experiments.no_traces' : 'request.not_found', { detail });
+  return new AiosError('request.not_found', { detail });
+}
+
+/** A problem as it is answered: with the ids by which the request is found in the log and, where it is traced, among the traces. */
+export function identified(problem: AiosError, requestId: string): Problem {
+  const span = trace.getActiveSpan();
+  const traceId = span?.isRecording() ? { traceId: span.spanContext().traceId } : {};
+  return { ...problem.toProblem(), requestId, ...traceId };
 }
 
 /** What an error is answered with: the problem, and its headers as name, value, name, value, … */
 export function problemAnswer(
   error: Error,
-  onFault: (error: AiosError) => void,
+  onFault: OnFault,
+  requestId: string,
 ): { problem: AiosError; headers: string[] } {
   const problem = valueFault(error) ?? toAiosError(error);
-  if (problem.status >= 500) onFault(problem);
+  if (problem.status >= 500) onFault(problem, requestId);
   const headers = ['content-type', 'application/problem+json'];
   const { retryAfterMs: told } = problem.extensions; // also by a server behind us that failed, with whatever status
   if (problem.status === 429 || problem.status === 503 || told !== undefined) {
@@ -46,12 +102,13 @@ export function problemAnswer(
   // Waiting seconds does not help, and OpenAI's clients try again by themselves: they go by this.
   if (problem.code === 'budgets.exceeded') headers.push('x-should-retry', 'false');
   if (problem.status === 401) headers.push('www-authenticate', 'Bearer');
+  if (problem.status === 405) headers.push('allow', (problem.extensions.allow as string[]).join(', '));
   // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
   return { problem: problem.code === 'internal' ? new AiosError('internal') : problem, headers };
 }
 
 /** Sends an error as the clients of that address read it. */
-function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply {
+function send(reply: FastifyReply, error: AiosError, { url, id }: FastifyRequest): FastifyReply {
   if (isSchemaRegistryPath(url)) {
     const { status, body } = schemaRegistryError(error);
     return reply.code(status).type('application/json').send(body);
@@ -59,7 +116,7 @@ function send(reply: FastifyReply, error: AiosError, url: string): FastifyReply 
   reply.code(error.status);
   if (isOpenAiPath(url)) return reply.type('application/json').send(openAiError(error));
   if (isMlflowPath(url)) return reply.type('application/json').send(mlflowError(error));
-  const problem = error.toProblem();
+  const problem = identified(error, id);
   return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }
 

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
@@ -168,5 +169,6 @@ async function stream(
 ): Promise<void> {
   const { chunks, ...answer } = await models.stream(call);
   reply.hijack();
-  await sendEvents(reply.raw, headersOf(answer), chunks, form, call.signal);
+  const headers = { ...(reply.getHeaders() as OutgoingHttpHeaders), ...headersOf(answer) };
+  await sendEvents(reply.raw, headers, chunks, form, call.signal);
 }

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import staticPlugin from '@fastify/static';
 import swaggerPlugin from '@fastify/swagger';
 import { Ajv } from 'ajv';
-import fastify, { type FastifyInstance } from 'fastify';
-import type { AiosError } from '../kernel/errors.ts';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { AiosError } from '../kernel/errors.ts';
 import { addFormats } from '../kernel/formats.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { BodyIntake } from './body-intake.ts';
+import { Cors } from './cors.ts';
 import { EventDoor } from './event-door.ts';
 import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
@@ -15,8 +16,9 @@ import { readJsonBodies } from './json-bodies.ts';
 import { boundBodies } from './large-bodies.ts';
 import type { LeanDoor } from './lean/door.ts';
 import { listenLean } from './lean/listener.ts';
-import { answerProblems, noRoute } from './problems.ts';
+import { answerProblem, answerProblems, noRoute, type OnFault } from './problems.ts';
 import type { Publisher } from './publisher.ts';
+import { givenRequestId, newRequestId, REQUEST_ID } from './request-id.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
 import { traceRequests } from './tracing.ts';
 import { boundTrainingKeys, type TrainingKeyDependencies } from './training-keys.ts';
@@ -27,6 +29,12 @@ const KEEP_ALIVE_MS = 72_000; // above the 60 s of common load balancers, so tha
 
 const PAGE_POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+
+const DESCRIPTION = [
+  'Errors are RFC 9457 problems with a stable `code`. Lists answer `{items, nextCursor}`.',
+  'Every answer has an `x-request-id`, the one that came with the request or a new one; problems have it as `requestId`.',
+  'HEAD is taken wherever GET is; OPTIONS tells in `Allow` what an address takes, as does the answer 405 to any other method.',
+].join(' ');
 
 export interface ServerOptions {
   limits: Limits;
@@ -43,7 +51,9 @@ export interface ServerOptions {
   publisher?: Publisher;
   /** Adds the routes of a module; called in order. */
   routes: readonly ((server: FastifyInstance) => void)[];
-  onFault(error: AiosError): void;
+  /** Pages of other origins that may call; none when left out. */
+  corsOrigins?: readonly string[] | undefined;
+  onFault: OnFault;
 }
 
 /**
@@ -54,6 +64,7 @@ export interface ServerOptions {
  */
 export async function createServer(options: ServerOptions): Promise<FastifyInstance> {
   const { limits } = options;
+  const cors = new Cors(options.corsOrigins ?? []);
   const server = fastify({
     logger: false,
     bodyLimit: limits.requestBytesMax,
@@ -61,10 +72,17 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
     forceCloseConnections: 'idle',
     keepAliveTimeout: KEEP_ALIVE_MS,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
+    frameworkErrors: (error, request, reply) => {
+      tell(request, reply, cors);
+      const detail = `${error.message}.`;
+      return answerProblem(new AiosError('request.invalid', { detail }), request, reply, options.onFault);
+    },
+    genReqId: ({ headers }) => givenRequestId(headers, limits.requestIdCharsMax) ?? newRequestId(),
   });
+  tellWithAnswers(server, cors);
   keepBodies(server);
   readJsonBodies(server, 'application/json', options);
-  answerProblems(server, limits, options.onFault);
+  answerProblems(server, limits, options.onFault, cors);
   traceRequests(server);
   guardRoutes(server, options.access);
   if (options.training) boundTrainingKeys(server, options.training);
@@ -73,25 +91,14 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.server.maxConnections = limits.doorConnectionsMax;
   const streams = new StreamGate(limits, options.access);
   server.decorate('streams', streams);
-  let isClosing = false;
-  server.addHook('preClose', async () => {
-    isClosing = true;
-    streams.close();
-  });
-  server.addHook('onSend', (_request, reply, _payload, done) => {
-    // Kept alive, the connection of a request that was under way would hold up the stop for KEEP_ALIVE_MS.
-    if (isClosing) reply.header('connection', 'close');
-    // Answers are data: no browser guesses another type for them, and no address of ours goes to another site.
-    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
-    done();
-  });
+  server.addHook('preClose', async () => streams.close());
   await server.register(swaggerPlugin, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'AIOS',
         version: '1',
-        description: 'Errors are RFC 9457 problems with a stable `code`. Lists answer `{items, nextCursor}`.',
+        description: DESCRIPTION,
       },
       components: {
         securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key, `aios_…`' } },
@@ -102,7 +109,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.get('/api/v1/openapi.json', { config: { permission: 'public' }, schema: { hide: true } }, () =>
     server.swagger(),
   );
-  const doors = leanDoors(options, intake);
+  const doors = leanDoors(options, intake, cors);
   if (doors.length > 0) {
     const times = { requestMs: REQUEST_MS, keepAliveMs: KEEP_ALIVE_MS };
     const close = listenLean(server.server, doors, times);
@@ -112,11 +119,37 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   return server;
 }
 
+/** What every answer carries, set with its request: streams that leave the framework take it along. */
+function tellWithAnswers(server: FastifyInstance, cors: Cors): void {
+  let isClosing = false;
+  server.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  server.addHook('onRequest', (request, reply, done) => {
+    tell(request, reply, cors);
+    done();
+  });
+  server.addHook('onSend', (_request, reply, _payload, done) => {
+    // Kept alive, the connection of a request that was under way would hold up the stop for KEEP_ALIVE_MS.
+    if (isClosing) reply.header('connection', 'close');
+    done();
+  });
+}
+
+function tell({ id, url, headers }: FastifyRequest, reply: FastifyReply, cors: Cors): void {
+  reply.header(REQUEST_ID, id);
+  // Answers are data: no browser guesses another type for them, and no address of ours goes to another site.
+  reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
+  const told = cors.headersOf(url, headers);
+  for (let i = 0; i < told.length; i += 2) reply.header(told[i]!, told[i + 1]!);
+}
+
 function leanDoors(
   { serving, publisher, access, limits, onFault }: ServerOptions,
   intake: BodyIntake,
+  cors: Cors,
 ): LeanDoor[] {
-  const guarded = { access, bodyBytesMax: limits.requestBytesMax, intake, onFault };
+  const guarded = { access, bodyBytesMax: limits.requestBytesMax, limits, intake, cors, onFault };
   return [
     ...(serving ? [new InferDoor(serving, guarded)] : []),
     ...(publisher ? [new EventDoor(publisher, guarded)] : []),

@@ -1,4 +1,5 @@
 import {
+  type Attributes,
   context,
   isSpanContextValid,
   propagation,
@@ -20,15 +21,20 @@ declare module 'fastify' {
   }
 }
 
+/** The id of a request on its span, as OpenTelemetry names headers. */
+export function identity(requestId: string): Attributes {
+  return { 'http.response.header.x-request-id': [requestId] };
+}
+
 /** A span for each request, under the trace that its `traceparent` names, and around all that it does. Without a tracer nothing is added. */
 export function traceRequests(server: FastifyInstance): void {
   // A tracer that records nothing gives spans without an identity.
   if (!isSpanContextValid(tracer.startSpan('probe').spanContext())) return;
   server.addHook('onRequest', (request, _reply, done) => {
-    const { method, headers, routeOptions } = request;
+    const { id, method, headers, routeOptions } = request;
     const parent = propagation.extract(ROOT_CONTEXT, headers);
     const route = routeOptions.url ?? 'none';
-    const attributes = { 'http.request.method': method, 'http.route': route };
+    const attributes = { ...identity(id), 'http.request.method': method, 'http.route': route };
     const span = tracer.startSpan(`${method} ${route}`, { kind: SpanKind.SERVER, attributes }, parent);
     request.span = span;
     context.with(trace.setSpan(parent, span), done);

@@ -5,7 +5,7 @@ export const GROUND_ERRORS = {
   internal: again(
     500,
     'Something failed that AIOS did not foresee',
-    'Try again; if it persists, report it with the trace id in the log.',
+    'Try again; if it persists, report it with its `requestId`: the log has it beside the cause.',
   ),
   'request.malformed': row(
     400,
@@ -41,6 +41,11 @@ export const GROUND_ERRORS = {
     404,
     'There is nothing at this address',
     'See /api/v1/openapi.json for the routes.',
+  ),
+  'request.method': row(
+    405,
+    'The address takes other methods',
+    'Use one of those in `allow`, which the header `Allow` names, too.',
   ),
   'request.timeout': again(
     504,

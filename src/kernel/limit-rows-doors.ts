@@ -10,6 +10,10 @@ export const DOOR_LIMITS = {
     4_000,
     'connections of each door of a process; each may hold 64 KiB of a body before its key is looked at',
   ),
+  requestIdCharsMax: limit(
+    128,
+    'characters of an `x-request-id` that is taken from its caller; a request with a longer one gets an id of ours',
+  ),
   grpcCallsMax: limit(
     256,
     'calls under way on one connection of the gRPC door; clients keep more back, as HTTP/2 tells them to',

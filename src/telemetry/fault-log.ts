@@ -16,9 +16,9 @@ export function createFaultLog(
   { faultLogPauseMs }: Pick<Limits, 'faultLogPauseMs'>,
   logger: Pick<typeof log, 'warn' | 'error'> = log,
   now: () => number = performance.now.bind(performance),
-): (fault: AiosError) => void {
+): (fault: AiosError, requestId?: string) => void {
   const told = new Map<string, { atMs: number; more: number }>();
-  return (fault) => {
+  return (fault, requestId) => {
     const { code, message, cause } = fault;
     if (fault.status === 501) return; // asked for what is not here: nothing is wrong with this server
     // By the code alone where it is known: the messages of one trouble differ by model, address or time.
@@ -31,7 +31,8 @@ export function createFaultLog(
     if (told.size >= TEXTS_MAX) told.clear();
     told.set(key, { atMs: now(), more: 0 });
     const repeated = last && last.more > 0 ? ` (and ${last.more} more like it before)` : '';
-    if (code === 'internal') logger.error(`${message}${repeated}`, cause ?? fault);
-    else logger.warn(`${code}: ${message}${repeated}`, cause);
+    const more = requestId === undefined ? undefined : { request_id: requestId };
+    if (code === 'internal') logger.error(`${message}${repeated}`, cause ?? fault, more);
+    else logger.warn(`${code}: ${message}${repeated}`, cause, more);
   };
 }

@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
+import { newRequestId, REQUEST_ID } from '../request-id.ts';
 import { type Admission, type Handling, handlingFor, type LeanDoor, type Reply } from './door.ts';
 import { readHead } from './head.ts';
 
 /** A head that a door takes. */
 interface TakenHead extends Handling {
   readonly bodyBytes: number;
+  /** The headers of its answers as text. */
+  readonly headerLines: string;
 }
 
 /** What a lean connection shares with the others of its server. */
@@ -51,10 +54,14 @@ export class LeanConnection implements Reply {
   waitingSinceMs = 0;
   /** When the last answer was sent, or the connection came. */
   idleSinceMs = performance.now();
+  /** Of the request that is read or answered. */
+  requestId = '';
   readonly #shop: ConnectionShop;
   readonly #socket: Socket;
   readonly #gone = new AbortController();
   #head: TakenHead | undefined;
+  /** What the answer carries because of its head, as text. */
+  #headerLines = '';
   /** A body whose parts come one by one, and how many bytes of it are there. */
   #buffer: Buffer | undefined;
   #filled = 0;
@@ -149,6 +156,8 @@ export class LeanConnection implements Reply {
       return;
     }
     this.#head = head;
+    this.#headerLines = head.headerLines;
+    this.requestId = head.requestId ?? newRequestId();
     const from = end + 4;
     const bytes = chunk.length - from;
     if (bytes === head.bodyBytes) this.#answer(head, chunk.subarray(from));
@@ -163,7 +172,8 @@ export class LeanConnection implements Reply {
   #admit(head: TakenHead, admission: Admission, received: Buffer): void {
     this.#isAnswering = true;
     if (received.length > 0) this.#keep(received);
-    admission({ signal: this.signal, send: this.#refuse }, (release) => {
+    const { signal, requestId } = this;
+    admission({ signal, requestId, send: this.#refuse }, (release) => {
       if (!this.#socket.writable) {
         release(); // gone, or refused for being late
         return;
@@ -196,7 +206,7 @@ export class LeanConnection implements Reply {
     const read = readHead(text);
     const handling = read && handlingFor(doors, read);
     if (!handling) return undefined;
-    const head = { bodyBytes: read.bodyBytes, ...handling };
+    const head = { bodyBytes: read.bodyBytes, headerLines: linesOf(handling.headers), ...handling };
     // Heads that differ each time, by a trace for instance, must not fill the memory.
     if (heads.size >= HEADS_KEPT_MAX) heads.clear();
     heads.set(text, head);
@@ -270,8 +280,7 @@ export class LeanConnection implements Reply {
 
   #write(status: number, headers: readonly string[], body: string | Uint8Array): void {
     let text = `HTTP/1.1 ${status} ${REASONS[status] ?? 'Unknown'}\r\n`;
-    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    text += this.#shop.commonHeaders();
+    text += `${linesOf(headers)}${REQUEST_ID}: ${this.requestId}\r\n${this.#headerLines}${this.#shop.commonHeaders()}`;
     if (this.#isLast) text += 'connection: close\r\n';
     else text += 'connection: keep-alive\r\n';
     if (typeof body === 'string') {
@@ -288,4 +297,10 @@ export class LeanConnection implements Reply {
     this.#socket.write(body);
     this.#socket.uncork();
   }
+}
+
+function linesOf(headers: readonly string[]): string {
+  let text = '';
+  for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  return text;
 }

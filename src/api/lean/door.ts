@@ -4,6 +4,8 @@ import type { RequestHead } from './head.ts';
 export interface Reply {
   /** Set when the caller has gone: what still waits for it is canceled. */
   readonly signal: AbortSignal;
+  /** The id of the request, which the answer carries. */
+  readonly requestId: string;
   /** `headers`: name, value, name, value, …, without the length. */
   send(status: number, headers: readonly string[], body: string | Uint8Array): void;
 }
@@ -22,6 +24,10 @@ export interface Handling {
   readonly handle: Handler;
   /** Asked before the body is read; absent for a body so small that it is read unasked. */
   readonly admission?: Admission | undefined;
+  /** The id that the caller gave; otherwise each request gets one. */
+  readonly requestId: string | undefined;
+  /** What every answer carries besides: name, value, name, value, … */
+  readonly headers: readonly string[];
 }
 
 /** Takes the requests of one kind without a web framework, and answers them as their route would. */

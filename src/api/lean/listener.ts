@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { newRequestId, REQUEST_ID } from '../request-id.ts';
 import { type ConnectionShop, LeanConnection } from './connection.ts';
 import { type Handling, handlingFor, type LeanDoor, type Reply } from './door.ts';
 import { plainHead } from './head.ts';
@@ -90,7 +91,7 @@ function handlingOf(doors: readonly LeanDoor[], request: IncomingMessage): Handl
 
 /** A request on an ordinary connection. */
 function receive(handling: Handling, request: IncomingMessage, response: ServerResponse): void {
-  const reply = new MessageReply(response);
+  const reply = new MessageReply(response, handling);
   if (!handling.admission) {
     receiveBody(handling, request, reply);
     return;
@@ -115,10 +116,14 @@ function receiveBody({ handle }: Handling, request: IncomingMessage, reply: Mess
 
 class MessageReply implements Reply {
   readonly signal: AbortSignal;
+  readonly requestId: string;
+  readonly #headers: readonly string[];
   readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, { requestId = newRequestId(), headers }: Handling) {
     this.#response = response;
+    this.requestId = requestId;
+    this.#headers = headers;
     const gone = new AbortController();
     this.signal = gone.signal;
     response.once('close', () => gone.abort());
@@ -127,7 +132,13 @@ class MessageReply implements Reply {
   send(status: number, headers: readonly string[], body: string | Uint8Array): void {
     if (this.#response.destroyed) return;
     const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    const all = [...headers, ...SECURITY_HEADERS, 'content-length', String(bytes)];
+    const all = [
+      ...headers,
+      ...[REQUEST_ID, this.requestId],
+      ...this.#headers,
+      ...SECURITY_HEADERS,
+      ...['content-length', String(bytes)],
+    ];
     this.#response.writeHead(status, all);
     this.#response.end(body, typeof body === 'string' && bytes === body.length ? 'latin1' : 'utf8');
   }
