@@ -86,13 +86,13 @@ function createAdmission(models: Models, { rateLimitKeysMax }: Limits): Language
   const limiters = new Map<string, RateLimiter>();
   return ({ name, version }, callerId) => {
     const { rateLimit } = models.resolve(name, version).serving;
-    if (!rateLimit) return;
+    if (!rateLimit) return undefined;
     let limiter = limiters.get(name);
     if (!limiter) {
       limiter = new RateLimiter(name, rateLimitKeysMax);
       limiters.set(name, limiter);
     }
-    limiter.take(callerId, rateLimit, performance.now());
+    return limiter.take(callerId, rateLimit, performance.now());
   };
 }
 
@@ -122,12 +122,14 @@ function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
         parts.map(async (part) => {
           const tensors = embeddingInputs(signature, part);
           const answer = await serving.infer({ model, ref, inputs: tensors, caller: by, signal, deadlineMs });
-          return { vectors: embeddingVectors(answer.outputs, part), costMicroUsd: answer.costMicroUsd };
+          const { costMicroUsd, quota } = answer;
+          return { vectors: embeddingVectors(answer.outputs, part), costMicroUsd, quota };
         }),
       );
       return {
         vectors: answers.flatMap(({ vectors }) => vectors),
         costMicroUsd: answers.reduce((sum, answer) => sum + answer.costMicroUsd, 0),
+        quota: answers.at(-1)?.quota, // each part is counted, the last one last
       };
     },
   };

@@ -14,6 +14,9 @@ endpoint:
   prices: { inputUsdPerMillion: ${price} }
 `;
 
+const quotaOf = (headers: Headers, unit = 'requests') =>
+  ['limit', 'remaining', 'reset'].map((what) => headers.get(`x-ratelimit-${what}-${unit}`));
+
 describe('language models in operation', () => {
   let upstream: OpenAiServer;
   let aios: Aios;
@@ -61,9 +64,22 @@ describe('language models in operation', () => {
   it('are bounded for each key by the rate of their definition, and their costs are told by who asked', async () => {
     const text = modelYaml(upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 2 } }');
     await aios.api('POST', '/api/v1/apply', { files: [{ path: 'models/from-project/model.yaml', text }] });
-    await ask('from-project');
-    await ask('from-project');
-    await expect(ask('from-project')).rejects.toMatchObject({ status: 429, code: 'serving.rate_limited' });
+    const { request_id: requestId, response } = await ask('from-project');
+    expect(quotaOf(response.headers)).toEqual(['2', '1', expect.stringMatching(/^1m\d+s$/)]);
+    expect(response.headers.get('ratelimit-policy')).toBe('"requests";q=2;w=200');
+    expect(requestId).toMatch(/^req_/);
+    const streamed = await ask('from-project', { stream: true });
+    expect(quotaOf(streamed.response.headers)).toEqual(['2', '0', expect.stringMatching(/^3m\d+s$/)]);
+    expect(streamed.response.headers.get('x-request-id')).toMatch(/^req_/);
+    for await (const _ of streamed.data as unknown as AsyncIterable<unknown>);
+    const refused = (await ask('from-project').catch((error: unknown) => error)) as InstanceType<
+      typeof OpenAI.APIError
+    >;
+    expect(refused).toMatchObject({ status: 429, code: 'serving.rate_limited' });
+    expect(refused.requestID).toMatch(/^req_/);
+    expect(quotaOf(refused.headers!)).toEqual(['2', '0', expect.stringMatching(/^3m\d+s$/)]);
+    expect(refused.headers!.get('ratelimit')).toMatch(/^"requests";r=0;t=\d+$/);
+    expect(Number(refused.headers!.get('retry-after'))).toBeGreaterThan(90);
     const { body } = await aios.api('GET', '/api/v1/costs?groupBy=by');
     expect(body.items).toMatchObject([{ key: expect.stringMatching(/^key:key_/) }]);
   });

@@ -299,7 +299,14 @@ do:
     const set = { scope: 'model', subject: 'assistant', period: 'month', tokensMax: 5 };
     const { status, body } = await aios.api('PUT', '/api/v1/budgets/few', set);
     expect([status, body]).toMatchObject([200, { tokensMax: 5, uses: [] }]);
-    await client.chat.completions.create(ask('one two three'));
+    const { response } = await client.chat.completions.create(ask('one two three')).withResponse();
+    const left = ['limit', 'remaining', 'reset'].map((what) =>
+      response.headers.get(`x-ratelimit-${what}-tokens`),
+    );
+    // What it may use at most is more than the whole budget, and the month ends in so many hours.
+    expect(left).toEqual(['5', '0', expect.stringMatching(/^(\d+h)?\d+m\d+s$/)]);
+    expect(response.headers.get('ratelimit-policy')).toMatch(/^"few";q=5;w=\d+;qu="tokens"$/);
+    expect(response.headers.has('x-ratelimit-limit-requests')).toBe(false);
     const refused = client.chat.completions.create(ask('one two three'), { maxRetries: 5 });
     await expect(refused).rejects.toMatchObject({
       status: 429,

@@ -39,6 +39,8 @@ const SHARED_HEADERS = [
   'access-control-allow-origin',
   'access-control-expose-headers',
   'vary',
+  'ratelimit',
+  'ratelimit-policy',
 ];
 
 describe('the inference door', () => {
@@ -69,6 +71,8 @@ describe('the inference door', () => {
     ],
     ['a header length that is none', { headers: { 'inference-header-content-length': '1e2' } }],
     ['a model that is not there', { url: '/v2/models/none/infer' }],
+    ['a model with a rate limit', { url: '/v2/models/limited/infer' }],
+    ['a call over it', { url: '/v2/models/refuses/infer' }],
     ['a queue that is full', { url: '/v2/models/full/infer' }],
     ['a fault', { url: '/v2/models/broken/infer' }],
     ['a version that is none', { url: '/v2/models/double/versions/x/infer' }],
@@ -107,6 +111,18 @@ describe('the inference door', () => {
       }
     },
   );
+
+  it('tells what is left of a rate limit, to who is refused too, and nothing where there is none', async () => {
+    const wire = new Wire(door.port);
+    const told: (string | undefined)[] = [];
+    for (const model of ['limited', 'refuses', 'double']) {
+      const answer = (await wire.write(message({ url: `/v2/models/${model}/infer` })).answer())!;
+      told.push(answer.headers.ratelimit, answer.headers['ratelimit-policy']);
+    }
+    wire.socket.destroy();
+    const left = ['"requests";r=4;t=1', '"requests";q=5;w=1'];
+    expect(told).toEqual([...left, ...left, undefined, undefined]);
+  });
 
   it('tells the model who asks and for how long, by every way', async () => {
     const body = JSON.stringify({ ...JSON.parse(inferOf([1])), parameters: { timeout: 2_000_000 } });

@@ -8,6 +8,7 @@ import { answerCoding } from './body-encoding.ts';
 import { GuardedDoor, type GuardedDoorOptions } from './guarded-door.ts';
 import type { Reply } from './lean/door.ts';
 import type { RequestHead } from './lean/head.ts';
+import { quotaHeaders } from './quota-headers.ts';
 import type { Caller } from './routes.ts';
 
 /** A version, or the model's champion when there is none. */
@@ -61,8 +62,11 @@ export class InferDoor extends GuardedDoor<InferAddress> {
       (answered) => {
         try {
           const answer = writeInference(request, answered);
-          if (answer.headerBytes === undefined) reply.send(200, JSON_HEADERS, answer.json);
-          else reply.send(200, binaryHeaders(answer.headerBytes), answer.bytes);
+          const { quota } = answered;
+          const of = (headers: readonly string[]) =>
+            quota ? [...headers, ...quotaHeaders([quota])] : headers;
+          if (answer.headerBytes === undefined) reply.send(200, of(JSON_HEADERS), answer.json);
+          else reply.send(200, of(binaryHeaders(answer.headerBytes)), answer.bytes);
         } catch (error) {
           this.refuse(error, reply);
         }

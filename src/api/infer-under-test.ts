@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
 import { limitsFrom } from '../kernel/limits.ts';
+import type { Quota } from '../kernel/quota.ts';
 import type { InferCall, Serving } from '../serving/traffic/serving.ts';
 import type { ModelVersions } from './model-repository.ts';
 import type { AccessPort, Caller } from './routes.ts';
@@ -38,6 +39,11 @@ const access: AccessPort = {
   can: ({ name }, permission) => ROLES[name.replace('slowly-', '')]!.includes(permission),
 };
 
+const QUOTA: Quota = {
+  ...{ name: 'requests', unit: 'requests', limit: 5, remaining: 4 },
+  ...{ resetMs: 250, windowMs: 1_000 },
+};
+
 export async function openInferUnderTest(
   limits = '',
   corsOrigins: readonly string[] = [],
@@ -52,7 +58,9 @@ export async function openInferUnderTest(
     if (call.model === 'full')
       throw new AiosError('request.overloaded', { extensions: { retryAfterMs: 2500 } });
     if (call.model === 'broken') throw new Error('connect ECONNREFUSED 10.0.0.5:5432');
-    if (call.model !== 'double' && call.model !== 'hangs') throw new AiosError('models.unknown_model');
+    if (call.model === 'refuses')
+      throw new AiosError('serving.rate_limited', { extensions: { retryAfterMs: 500, quota: { ...QUOTA } } });
+    if (!['double', 'hangs', 'limited'].includes(call.model)) throw new AiosError('models.unknown_model');
     const outputs = call.inputs.map((input) => ({
       ...input,
       name: 'y',
@@ -66,6 +74,7 @@ export async function openInferUnderTest(
       model: call.model,
       version: 3,
       digest: '',
+      quota: call.model === 'limited' ? QUOTA : undefined,
     };
   };
   const serving = { infer } as unknown as Serving;

@@ -94,6 +94,31 @@ describe('the methods of the routes of the API', () => {
   });
 });
 
+describe('the document of the API', () => {
+  it('names the headers of answers, those of limits where a model is asked', async () => {
+    const { paths, components } = (await apiDocument()) as unknown as {
+      paths: Record<
+        string,
+        Record<string, { responses: Record<string, { headers?: Record<string, { $ref: string }> }> }>
+      >;
+      components: { headers: object };
+    };
+    const headersOf = (path: string, method: string) =>
+      Object.values(paths[path]![method]!.responses).map(({ headers = {} }) => Object.keys(headers));
+    for (const [path, operations] of Object.entries(paths))
+      for (const method of Object.keys(operations))
+        for (const names of headersOf(path, method))
+          expect([path, names]).toEqual([path, expect.arrayContaining(['x-request-id'])]);
+    expect(headersOf('/v2/models/{name}/infer', 'post')[0]).toEqual([
+      'x-request-id',
+      'RateLimit-Policy',
+      'RateLimit',
+    ]);
+    expect(headersOf('/v1/chat/completions', 'post')[0]).toEqual(Object.keys(components.headers));
+    expect(headersOf('/v1/models', 'get')[0]).toEqual(['x-request-id']);
+  });
+});
+
 describe('HEAD', () => {
   let database: TestDatabase;
   let api: ApiUnderTest;

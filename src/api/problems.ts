@@ -2,6 +2,7 @@ import { trace } from '@opentelemetry/api';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AiosError, type Issue, type Problem, toAiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Quota } from '../kernel/quota.ts';
 import { issueOf, MAX_ISSUES } from '../kernel/schema.ts';
 import { isProtocolPath, withError } from '../serving/protocol/open-inference.ts';
 import { valueFault } from '../store/value-fault.ts';
@@ -9,6 +10,7 @@ import { AllowedMethods } from './allowed-methods.ts';
 import type { Cors } from './cors.ts';
 import { isMlflowPath, isTrace, mlflowError } from './mlflow-errors.ts';
 import { isOpenAiPath, OPENAI_ROUTES, openAiError } from './openai-errors.ts';
+import { openAiQuotaHeaders, quotaHeaders } from './quota-headers.ts';
 import { isSchemaRegistryPath, schemaRegistryError } from './schema-registry-errors.ts';
 
 /** Told of an error that the server is at fault for, and the request that met it. */
@@ -37,6 +39,16 @@ export function answerProblems(server: FastifyInstance, limits: Limits, onFault:
   );
 }
 
+/** Sets headers that are given as name, value, name, value, … */
+export function setHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+}
+
+/** What a caller has left of the limit that refused the call, where that counts requests or tokens. */
+function quotaOf({ extensions }: AiosError): Quota | undefined {
+  return extensions.quota as Quota | undefined;
+}
+
 /** Answers a request with an error, as the clients of its address read it. */
 export function answerProblem(
   error: Error,
@@ -45,7 +57,9 @@ export function answerProblem(
   onFault: OnFault,
 ): FastifyReply {
   const { problem, headers } = problemAnswer(error, onFault, request.id);
-  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]!);
+  setHeaders(reply, headers);
+  const quota = quotaOf(problem);
+  if (quota && isOpenAiPath(request.url)) setHeaders(reply, openAiQuotaHeaders([quota]));
   return send(reply, problem, request);
 }
 
@@ -57,7 +71,7 @@ function answerOptions(request: FastifyRequest, reply: FastifyReply, cors: Cors)
   const preflight = cors.preflightOf(url, headers);
   if (allow.length === 0 && !preflight) throw noRoute(request);
   if (allow.length > 0) reply.header('allow', [...allow, 'OPTIONS'].join(', '));
-  for (let i = 0; preflight && i < preflight.length; i += 2) reply.header(preflight[i]!, preflight[i + 1]!);
+  if (preflight) setHeaders(reply, preflight);
   return reply.code(204).send();
 }
 
@@ -99,6 +113,8 @@ export function problemAnswer(
     const afterMs = Number(told ?? 1000);
     headers.push('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
   }
+  const quota = quotaOf(problem);
+  if (quota) headers.push(...quotaHeaders([quota]));
   // Waiting seconds does not help, and OpenAI's clients try again by themselves: they go by this.
   if (problem.code === 'budgets.exceeded') headers.push('x-should-retry', 'false');
   if (problem.status === 401) headers.push('www-authenticate', 'Bearer');

@@ -11,6 +11,8 @@ import { chatOfResponses } from '../serving/chat/responses-request.ts';
 import { embeddingForm } from '../serving/protocol/embedding-tensors.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { chatEvents, responsesEvents, type StreamForm, sendEvents } from './openai-streams.ts';
+import { setHeaders } from './problems.ts';
+import { openAiQuotaHeaders, quotaHeaders } from './quota-headers.ts';
 import { actorOf, type Caller, route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
@@ -152,12 +154,10 @@ function callOf(
   };
 }
 
-function headersOf({ model, version, cache }: AnsweredBy): Record<string, string> {
-  return { 'x-aios-model': `${model}@${version}`, ...(cache ? { 'x-aios-cache': cache } : {}) };
-}
-
-function tell(answer: AnsweredBy, reply: FastifyReply): void {
-  for (const [name, value] of Object.entries(headersOf(answer))) reply.header(name, value);
+function tell({ model, version, cache, quotas }: AnsweredBy, reply: FastifyReply): void {
+  reply.header('x-aios-model', `${model}@${version}`);
+  if (cache) reply.header('x-aios-cache', cache);
+  setHeaders(reply, [...quotaHeaders(quotas), ...openAiQuotaHeaders(quotas)]);
 }
 
 /** Faults before the first chunk are answers like any other; later ones are the last event of the stream. */
@@ -168,7 +168,7 @@ async function stream(
   form: StreamForm,
 ): Promise<void> {
   const { chunks, ...answer } = await models.stream(call);
+  tell(answer, reply);
   reply.hijack();
-  const headers = { ...(reply.getHeaders() as OutgoingHttpHeaders), ...headersOf(answer) };
-  await sendEvents(reply.raw, headers, chunks, form, call.signal);
+  await sendEvents(reply.raw, reply.getHeaders() as OutgoingHttpHeaders, chunks, form, call.signal);
 }

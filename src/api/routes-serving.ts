@@ -13,6 +13,8 @@ import { modelMetadata, serverMetadata } from '../serving/protocol/open-inferenc
 import type { Serving } from '../serving/traffic/serving.ts';
 import { bytesOfBody, readProtocolBodies, sendInference } from './inference-bodies.ts';
 import { type ModelVersions, referenceOf } from './model-repository.ts';
+import { setHeaders } from './problems.ts';
+import { quotaHeaders } from './quota-headers.ts';
 import { route } from './routes.ts';
 import { AnyObject } from './shapes.ts';
 
@@ -136,6 +138,7 @@ function inferRoute(
       const stickyKey = asked.stickyKey ?? (request.headers[STICKY_HEADER] as string | undefined);
       const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller };
       const answered = await serving.infer(call);
+      if (answered.quota) setHeaders(reply, quotaHeaders([answered.quota]));
       return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });

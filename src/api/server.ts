@@ -9,6 +9,7 @@ import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { BodyIntake } from './body-intake.ts';
 import { Cors } from './cors.ts';
+import { withHeaders } from './document-headers.ts';
 import { EventDoor } from './event-door.ts';
 import { StreamGate } from './event-stream.ts';
 import { InferDoor } from './infer-door.ts';
@@ -16,7 +17,7 @@ import { readJsonBodies } from './json-bodies.ts';
 import { boundBodies } from './large-bodies.ts';
 import type { LeanDoor } from './lean/door.ts';
 import { listenLean } from './lean/listener.ts';
-import { answerProblem, answerProblems, noRoute, type OnFault } from './problems.ts';
+import { answerProblem, answerProblems, noRoute, type OnFault, setHeaders } from './problems.ts';
 import type { Publisher } from './publisher.ts';
 import { givenRequestId, newRequestId, REQUEST_ID } from './request-id.ts';
 import { type AccessPort, guardRoutes } from './routes.ts';
@@ -93,6 +94,7 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   server.decorate('streams', streams);
   server.addHook('preClose', async () => streams.close());
   await server.register(swaggerPlugin, {
+    transformObject: withHeaders,
     openapi: {
       openapi: '3.1.0',
       info: {
@@ -140,8 +142,7 @@ function tell({ id, url, headers }: FastifyRequest, reply: FastifyReply, cors: C
   reply.header(REQUEST_ID, id);
   // Answers are data: no browser guesses another type for them, and no address of ours goes to another site.
   reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer');
-  const told = cors.headersOf(url, headers);
-  for (let i = 0; i < told.length; i += 2) reply.header(told[i]!, told[i + 1]!);
+  setHeaders(reply, cors.headersOf(url, headers));
 }
 
 function leanDoors(

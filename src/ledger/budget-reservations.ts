@@ -3,6 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import { newId } from '../kernel/ids.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { formatUsd, type MicroUsd } from '../kernel/money.ts';
+import type { Quota } from '../kernel/quota.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { columns, timestamp } from '../store/rows.ts';
 import { type Budget, SELECT_BUDGETS } from './budget-lanes.ts';
@@ -19,10 +20,17 @@ interface Most {
   readonly amountMicroUsd: MicroUsd;
 }
 
+/** What is held back for a call. */
+export interface Hold {
+  readonly id: string;
+  /** Of the budgets over it, the one with the fewest tokens left; none where none counts tokens. */
+  readonly quota?: Quota | undefined;
+}
+
 interface Waiting {
   readonly over: readonly Over[];
   readonly most: Most;
-  resolve(held: { id: string } | undefined): void;
+  resolve(held: Hold | undefined): void;
   reject(error: unknown): void;
 }
 
@@ -56,7 +64,7 @@ export class Reservations {
   }
 
   /** @throws AiosError `budgets.exceeded` */
-  hold(over: readonly Over[], most: Most): Promise<{ id: string } | undefined> {
+  hold(over: readonly Over[], most: Most): Promise<Hold | undefined> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ over, most, resolve, reject });
       if (!this.#working) void this.#work();
@@ -91,7 +99,7 @@ export class Reservations {
     const budgets = new Map(rows.map((budget) => [budget.name, budget]));
     const sums = await this.#sums(tx, batch, budgets, now);
     const held: Held[] = [];
-    const outcomes = batch.map(({ over, most }) => {
+    const outcomes = batch.map(({ over, most }): Hold | AiosError | undefined => {
       const places = over.filter(({ name }) => budgets.has(name)); // one may have ended since
       if (places.length === 0) return undefined;
       for (const { name, subject } of places) {
@@ -99,16 +107,17 @@ export class Reservations {
         if (exceeded) return exceeded;
       }
       const id = newId('req');
+      let quota: Quota | undefined;
       for (const place of places) {
         const key = `${place.name} ${place.subject}`;
         const { tokens, amountMicroUsd } = sums.get(key) ?? { tokens: 0, amountMicroUsd: 0 };
-        sums.set(key, {
-          tokens: tokens + most.tokens,
-          amountMicroUsd: amountMicroUsd + most.amountMicroUsd,
-        });
-        held.push({ ...place, ...most, id, start: startOf(budgets.get(place.name)!, now) });
+        const budget = budgets.get(place.name)!;
+        const sum = { tokens: tokens + most.tokens, amountMicroUsd: amountMicroUsd + most.amountMicroUsd };
+        sums.set(key, sum);
+        quota = tighter(quota, quotaOf(budget, sum.tokens, now));
+        held.push({ ...place, ...most, id, start: startOf(budget, now) });
       }
-      return { id };
+      return { id, quota };
     });
     if (held.length > 0) await this.#insert(tx, held, now);
     return outcomes;
@@ -167,11 +176,24 @@ export class Reservations {
   }
 }
 
+function tighter(one: Quota | undefined, other: Quota | undefined): Quota | undefined {
+  return one && other ? (other.remaining < one.remaining ? other : one) : (one ?? other);
+}
+
+/** Nothing for a budget that does not count tokens. */
+function quotaOf({ name, period, tokensMax }: Budget, tokens: number, now: number): Quota | undefined {
+  if (tokensMax === null) return undefined;
+  const { start, end } = periodOf(period, now);
+  const remaining = Math.max(0, tokensMax - tokens);
+  return { name, unit: 'tokens', limit: tokensMax, remaining, resetMs: end - now, windowMs: end - start };
+}
+
 function exceededBy(
-  { name, period, tokensMax, amountMicroUsdMax }: Budget,
+  budget: Budget,
   { tokens, amountMicroUsd }: Sum = { tokens: 0, amountMicroUsd: 0 },
   now: number,
 ): AiosError | undefined {
+  const { name, period, tokensMax, amountMicroUsdMax } = budget;
   const isOver =
     (tokensMax !== null && tokens >= tokensMax) ||
     (amountMicroUsdMax !== null && amountMicroUsd >= amountMicroUsdMax);
@@ -182,9 +204,13 @@ function exceededBy(
       ? []
       : [`${formatUsd(amountMicroUsd)} of ${formatUsd(amountMicroUsdMax)}`]),
   ];
+  const quota = quotaOf(budget, tokens, now);
   return new AiosError('budgets.exceeded', {
     detail: `The budget “${name}” of this ${period} is used up: ${bounds.join(', ')}, calls under way included.`,
-    extensions: { budget: name, retryAfterMs: periodOf(period, now).end - now },
+    extensions: {
+      ...{ budget: name, retryAfterMs: periodOf(period, now).end - now },
+      ...(quota ? { quota: { ...quota } } : {}),
+    },
   });
 }
 

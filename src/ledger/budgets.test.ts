@@ -53,8 +53,24 @@ describe('budgets', () => {
     const refused = outcomes.find((outcome) => outcome.status === 'rejected');
     expect(refused?.reason).toMatchObject({
       code: 'budgets.exceeded',
-      extensions: { budget: 'shared', retryAfterMs: 11.5 * 3_600_000 },
+      extensions: expect.objectContaining({ budget: 'shared', retryAfterMs: 11.5 * 3_600_000 }),
     });
+  });
+
+  it('say what is left of the one with the fewest tokens, calls under way taken off', async () => {
+    const budgets = open();
+    await put(budgets, 'wide', { subject: 'told', tokensMax: 10_000 });
+    await put(budgets, 'narrow', { subject: 'told', tokensMax: 1_000 });
+    await put(budgets, 'money', { subject: 'told', tokensMax: null, amountMicroUsdMax: 5_000_000 });
+    const window = { unit: 'tokens', resetMs: 11.5 * 3_600_000, windowMs: 24 * 3_600_000 };
+    const narrow = { ...window, name: 'narrow', limit: 1_000 };
+    expect((await budgets.reserve(call('told', 600)))?.quota).toEqual({ ...narrow, remaining: 400 });
+    expect((await budgets.reserve(call('told', 600)))?.quota).toEqual({ ...narrow, remaining: 0 });
+    await expect(budgets.reserve(call('told', 1))).rejects.toMatchObject({
+      extensions: { budget: 'narrow', quota: { ...narrow, remaining: 0 } },
+    });
+    await put(budgets, 'dear', { subject: 'paid', tokensMax: null, amountMicroUsdMax: 1_000 });
+    expect((await budgets.reserve(call('paid', 1)))?.quota).toBeUndefined();
   });
 
   it('give back what a call did not use, and count what it did once', async () => {

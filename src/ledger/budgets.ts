@@ -6,7 +6,7 @@ import type { Database } from '../store/database.ts';
 import { type Write, write } from '../store/group-commit.ts';
 import { timestamp } from '../store/rows.ts';
 import { type Budget, budgetLane, SELECT_BUDGETS, settlementLane } from './budget-lanes.ts';
-import { periodOf, Reservations } from './budget-reservations.ts';
+import { type Hold, periodOf, Reservations } from './budget-reservations.ts';
 
 /** How far a budget is used in the period that is on. */
 export interface BudgetUse {
@@ -56,7 +56,7 @@ export class Budgets {
    *
    * @throws AiosError `budgets.exceeded` naming the budget
    */
-  reserve(spending: Spending): Promise<{ id: string } | undefined> | undefined {
+  reserve(spending: Spending): Promise<Hold | undefined> | undefined {
     if (performance.now() - this.#readAtMs > this.#deps.limits.budgetReadMs)
       return this.#read().then(() => this.#reserve(spending));
     return this.#reserve(spending);
@@ -115,7 +115,7 @@ export class Budgets {
     }));
   }
 
-  #reserve(spending: Spending): Promise<{ id: string } | undefined> | undefined {
+  #reserve(spending: Spending): Promise<Hold | undefined> | undefined {
     const over = this.#known.flatMap((budget) => {
       const subject = subjectOf(budget, spending);
       return subject === undefined ? [] : [{ name: budget.name, subject }];

@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import { Slots } from '../../kernel/slots.ts';
 import { type CallLogPort, CallRecord } from './call-record.ts';
 import { CallScopes } from './call-scope.ts';
@@ -44,8 +45,8 @@ export interface LanguageModelsDependencies extends MeteringDependencies {
   };
   upstream: Upstream;
   tensors: TensorPort;
-  /** Counts a call against what its caller may ask of a model. @throws AiosError `serving.rate_limited` */
-  admit(version: RegisteredVersion, callerId: string): void;
+  /** Counts a call against what its caller may ask of a model, and says what is left of it. @throws AiosError `serving.rate_limited` */
+  admit(version: RegisteredVersion, callerId: string): Quota | undefined;
   log?: CallLogPort | undefined;
   limits: Pick<
     Limits,
@@ -80,6 +81,8 @@ export interface AnsweredBy {
   readonly digest: string;
   /** Undefined when answers to such requests are not kept. */
   readonly cache: 'hit' | 'miss' | undefined;
+  /** What the caller has left of the limits over the call. */
+  readonly quotas: readonly Quota[];
 }
 
 type WholeAnswer = AnsweredBy & { readonly body: JsonObject };
@@ -119,9 +122,9 @@ export class LanguageModels {
     checkRequest('embeddings', call.request);
     const scope = this.#open(call);
     try {
-      const body = await embeddedByTensors(this.#deps, call, found, scope.signal);
+      const answer = await embeddedByTensors(this.#deps, call, found, scope.signal);
       const { name: model, version, digest } = found;
-      return { body, model, version, digest, cache: undefined };
+      return { ...answer, model, version, digest, cache: undefined };
     } finally {
       scope.end();
     }
@@ -157,8 +160,8 @@ export class LanguageModels {
   }
 
   async #streaming(call: LanguageCall, prepared: PreparedCall): Promise<Streaming> {
-    const { model, version, digest } = prepared;
-    const by = { model, version, digest };
+    const { model, version, digest, quotas } = prepared;
+    const by = { model, version, digest, quotas };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     try {
@@ -193,7 +196,7 @@ export class LanguageModels {
     if (languageModel.task !== task)
       throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
     checkRequest(task, request);
-    if (!step) this.#deps.admit(found, by.id);
+    const quota = step ? undefined : this.#deps.admit(found, by.id);
     return {
       operation: task,
       model: name,
@@ -207,6 +210,7 @@ export class LanguageModels {
       fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
       question: questionOf(request, languageModel),
       validator: task === 'chat' ? this.#structured.validatorOf(request) : undefined,
+      quotas: quota ? [quota] : [],
       record: this.#draw(found, call, task),
     };
   }
@@ -257,8 +261,8 @@ export class LanguageModels {
     prepared: PreparedCall,
     work: (open: OpenCall) => Promise<JsonObject>,
   ): Promise<WholeAnswer> {
-    const { model, version, digest, asked } = prepared;
-    const by = { model, version, digest };
+    const { model, version, digest, asked, quotas } = prepared;
+    const by = { model, version, digest, quotas };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     let body: JsonObject | undefined;
@@ -298,6 +302,7 @@ export class LanguageModels {
     const outputTokensMax = languageModel.outputTokensMax ?? this.#deps.limits.chatOutputTokensMax;
     const most = mostOf(question, operation, [...languageModel.targets, ...fallbacks], outputTokensMax);
     const bill = await openBill(this.#deps, prepared, most);
+    if (bill.quota) prepared.quotas.push(bill.quota);
     prepared.record?.opened(bill);
     const { route, slots } = this.#routeOf(languageModel);
     try {

@@ -4,6 +4,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { MicroUsd } from '../../kernel/money.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import type { Committer, Write } from '../../store/group-commit.ts';
 import type { Target } from './endpoint.ts';
 import { addUsage, NO_USAGE, priceOf, type Usage } from './usage.ts';
@@ -11,6 +12,8 @@ import { addUsage, NO_USAGE, priceOf, type Usage } from './usage.ts';
 /** What a budget holds back for a call that is under way. */
 export interface Reservation {
   readonly id: string;
+  /** What is left of the budget with the fewest tokens. */
+  readonly quota?: Quota | undefined;
 }
 
 /** What the calls of language models need of budgets. */
@@ -145,6 +148,11 @@ export class Bill {
         kind: SpanKind.CLIENT,
         attributes: this.#attributes,
       });
+  }
+
+  /** What is left in the budgets, where one counts tokens. */
+  get quota(): Quota | undefined {
+    return this.#reservation?.quota;
   }
 
   get usage(): Usage {

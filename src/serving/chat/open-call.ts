@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/json.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import type { Validator } from '../../kernel/schema.ts';
 import type { CallRecord } from './call-record.ts';
 import type { LanguageModel, Target } from './endpoint.ts';
@@ -16,6 +17,8 @@ export interface PreparedCall extends MeteredCall {
   readonly question: JsonObject;
   /** What the answer is held to. */
   readonly validator: Validator | undefined;
+  /** What the caller has left of the limits over the call: those of calls at once, those of tokens when the call is paid for. */
+  readonly quotas: Quota[];
   /** There when the call was drawn for the request log. */
   readonly record: CallRecord | undefined;
 }

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../kernel/json.ts';
 import type { MicroUsd } from '../../kernel/money.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import { checkDimensions, embeddingsToJson, inputsOf } from './embeddings.ts';
 import type { LanguageCall, RegisteredVersion } from './language-models.ts';
 import { type MeteringDependencies, openBill } from './metering.ts';
@@ -15,7 +16,7 @@ export interface TensorPort {
     by: { readonly kind: string; readonly id: string };
     signal: AbortSignal;
     deadlineMs: number | undefined;
-  }): Promise<{ vectors: number[][]; costMicroUsd: MicroUsd }>;
+  }): Promise<{ vectors: number[][]; costMicroUsd: MicroUsd; quota?: Quota | undefined }>;
 }
 
 /** Embeddings of a model that runs on tensors: paid as its inferences are, its tokens as they are given, else estimated. */
@@ -24,14 +25,14 @@ export async function embeddedByTensors(
   { model, request, by, step, deadlineMs }: LanguageCall,
   version: RegisteredVersion,
   signal: AbortSignal,
-): Promise<JsonObject> {
+): Promise<{ body: JsonObject; quotas: Quota[] }> {
   const inputs = inputsOf(request);
   const inputTokens = estimateInput({ input: request.input ?? null });
   const call = { operation: 'embeddings' as const, model: version.name, version: version.version, by, step };
   const bill = await openBill(dependencies, call, { tokens: inputTokens, amountMicroUsd: 0 });
   let fault: unknown;
   try {
-    const { vectors, costMicroUsd } = await dependencies.tensors.embed({
+    const { vectors, costMicroUsd, quota } = await dependencies.tensors.embed({
       model,
       inputs,
       by,
@@ -41,7 +42,8 @@ export async function embeddedByTensors(
     const estimated = inputs.some((input) => typeof input === 'string');
     bill.charge({ ...NO_USAGE, inputTokens, estimated }, costMicroUsd);
     checkDimensions(vectors, request.dimensions);
-    return embeddingsToJson(vectors, model, usageToJson(bill.usage));
+    const quotas = [quota, bill.quota].filter((one) => one !== undefined);
+    return { body: embeddingsToJson(vectors, model, usageToJson(bill.usage)), quotas };
   } catch (error) {
     fault = error;
     throw error;

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../kernel/error-codes.ts';
 import type { JsonObject } from '../../kernel/json.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import type { FeatureValues } from '../hosting/score.ts';
 import type { ServingOptions } from '../hosting/serving-options.ts';
 import type { Signature } from '../tensors/signature.ts';
@@ -76,4 +77,6 @@ export interface AnsweredBy {
   readonly degraded?: Degraded | undefined;
   /** The same as `parameters` of the Open Inference Protocol; set with either. */
   readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
+  /** What the caller has left of the model's rate limit, where it has one. */
+  readonly quota?: Quota | undefined;
 }

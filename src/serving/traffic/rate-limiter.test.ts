@@ -59,11 +59,27 @@ describe('a rate limit', () => {
     expect(() => limiter.take('k', options, 1_100)).toThrow(
       expect.objectContaining({
         code: 'serving.rate_limited',
-        extensions: { limitName: 'rateLimit', limit: 2, retryAfterMs: 400 },
+        extensions: expect.objectContaining({ limitName: 'rateLimit', limit: 2, retryAfterMs: 400 }),
       }),
     );
     expect(takes(limiter, 'k', options, 1_500)).toBe(true);
     expect(limiter.refused).toBe(1);
+  });
+
+  it('says what is left with each call, taken and refused', () => {
+    const limiter = new RateLimiter('risk', 10);
+    const options = { perSecond: 2, burst: 3 };
+    const shared = { name: 'requests', unit: 'requests', limit: 3, windowMs: 1_500 };
+    expect(limiter.take('k', options, 1_000)).toEqual({ ...shared, remaining: 2, resetMs: 500 });
+    expect(limiter.take('k', options, 1_000)).toEqual({ ...shared, remaining: 1, resetMs: 1_000 });
+    expect(limiter.take('k', options, 1_250)).toEqual({ ...shared, remaining: 0, resetMs: 1_250 });
+    expect(() => limiter.take('k', options, 1_300)).toThrow(
+      expect.objectContaining({
+        extensions: expect.objectContaining({ quota: { ...shared, remaining: 0, resetMs: 1_200 } }),
+      }),
+    );
+    expect(limiter.take('k', options, 9_000)).toEqual({ ...shared, remaining: 2, resetMs: 500 });
+    expect(limiter.take('plain', { perSecond: 1.5 }, 0)).toMatchObject({ limit: 1, remaining: 0 });
   });
 
   it('counts each key for itself, and takes no more memory than its number of keys', () => {
@@ -81,15 +97,16 @@ describe('a rate limit', () => {
     const call = (id: string, ref: number) =>
       serving
         .score({ model: 'risk', ref, features: { a: 2, b: 2 }, caller: { kind: 'key', id } })
-        .then(({ version }) => version)
+        .then(({ version, quota }) => [version, quota?.remaining])
         .catch(({ code }) => code);
     expect([await call('k1', 1), await call('k1', 2), await call('k1', 1), await call('k2', 1)]).toEqual([
-      1,
-      2,
+      [1, 1],
+      [2, 0],
       'serving.rate_limited',
-      1,
+      [1, 1],
     ]);
-    for (let i = 0; i < 5; i++) await serving.score({ model: 'risk', features: { a: 2, b: 2 } });
+    for (let i = 0; i < 5; i++)
+      expect((await serving.score({ model: 'risk', features: { a: 2, b: 2 } })).quota).toBeUndefined();
     expect(serving.statistics()['risk/1']!.rateLimited).toBe(1);
     serving.close();
   });

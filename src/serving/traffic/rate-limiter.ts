@@ -1,4 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
+import type { Quota } from '../../kernel/quota.ts';
 import type { RateLimitOptions } from './traffic-options.ts';
 
 /**
@@ -23,8 +24,8 @@ export class RateLimiter {
     return this.#refused;
   }
 
-  /** @throws AiosError `serving.rate_limited` with `retryAfterMs` */
-  take(key: string, { perSecond, burst = Math.max(1, perSecond) }: RateLimitOptions, nowMs: number): void {
+  /** @returns what the key has left. @throws AiosError `serving.rate_limited` with `retryAfterMs` and what is left */
+  take(key: string, { perSecond, burst = Math.max(1, perSecond) }: RateLimitOptions, nowMs: number): Quota {
     const costMs = 1000 / perSecond;
     const fullAtMs = Math.max(this.#fullAtMs.get(key) ?? 0, nowMs) + costMs;
     const waitMs = fullAtMs - nowMs - burst * costMs;
@@ -33,11 +34,15 @@ export class RateLimiter {
       this.#refused++;
       throw new AiosError('serving.rate_limited', {
         detail: `${this.#label} takes ${perSecond} calls a second of one key, ${burst} at once.`,
-        extensions: { limitName: 'rateLimit', limit: perSecond, retryAfterMs: Math.ceil(waitMs) },
+        extensions: {
+          ...{ limitName: 'rateLimit', limit: perSecond, retryAfterMs: Math.ceil(waitMs) },
+          quota: { ...quotaOf(burst, costMs, fullAtMs - costMs - nowMs) },
+        },
       });
     }
     if (this.#fullAtMs.size >= this.#keysMax && !this.#fullAtMs.has(key)) this.#forget(nowMs);
     this.#fullAtMs.set(key, fullAtMs);
+    return quotaOf(burst, costMs, fullAtMs - nowMs);
   }
 
   /** A bucket that is full is as good as none. */
@@ -47,4 +52,14 @@ export class RateLimiter {
     const [oldest] = this.#fullAtMs.keys();
     this.#fullAtMs.delete(oldest!);
   }
+}
+
+/** A bucket that is full again in `resetMs`. */
+function quotaOf(burst: number, costMs: number, resetMs: number): Quota {
+  // A millionth of a call here, too.
+  const remaining = Math.max(0, Math.floor(burst - resetMs / costMs + 1 / 1_000_000));
+  return {
+    ...{ name: 'requests', unit: 'requests', limit: Math.floor(burst), remaining },
+    ...{ resetMs, windowMs: burst * costMs },
+  };
 }
