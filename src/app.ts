@@ -52,6 +52,7 @@ import { taskMigrations } from './tasks/migrations.ts';
 import { createFaultLog } from './telemetry/fault-log.ts';
 import { log as logger } from './telemetry/logger.ts';
 import { startTelemetry } from './telemetry/telemetry.ts';
+import { Troubles } from './telemetry/troubles.ts';
 import type { Primitive } from './workflow/catalog/primitive.ts';
 import { workflowMigrations } from './workflow/engine/migrations.ts';
 
@@ -235,11 +236,13 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   ]);
   const db = await openDatabase(target, limits.connectionsMax, limits.statementMs);
   closers.push(() => db.close());
-  const changes = await openChanges(db, clock, limits, closers);
+  const troubles = new Troubles(limits);
+  const changes = await openChanges(db, clock, limits, troubles, closers);
   const commit = new GroupCommit(db, limits);
   closers.push(() => commit.close());
   const takesRuns = role !== 'api';
-  return { db, commit, changes, clock, limits, dataDir, takesRuns, functions, featureFunctions, closers };
+  const shared = { db, commit, changes, clock, limits, troubles, dataDir };
+  return { ...shared, takesRuns, functions, featureFunctions, closers };
 }
 
 /** Under a clock that is moved by hand every loop looks by itself: what is due next cannot be waited for by a timer. */
@@ -247,13 +250,15 @@ async function openChanges(
   db: Database,
   clock: Clock,
   limits: Limits,
+  troubles: Troubles,
   closers: Ground['closers'],
 ): Promise<Changes> {
   if (clock !== systemClock) return POLLED;
   const changes = new DatabaseChanges({
     db,
     limits,
-    onError: (error) => logger.warn('What other processes change is looked for, not told', error),
+    onError: troubles.of('What other processes change is looked for, not told'),
+    onBack: () => troubles.databaseIsBack(),
   });
   await changes.start();
   closers.push(() => changes.stop());
@@ -273,7 +278,7 @@ function serverOptions(
   const names = ['127.0.0.1', 'localhost', '[::1]', host, ...hosts, ...(reached ? [reached.hostname] : [])];
   const port = createAccessPort(access, new Set(names));
   const checks = { store: async () => void (await db.query('select 1')), started };
-  const onFault = createFaultLog(limits);
+  const onFault = createFaultLog(stations.troubles);
   if (role === 'worker')
     return { limits, access: port, onFault, routes: [systemRoutes({ checks, metrics })] };
   const check = (event: CloudEvent) => contracts.check(event);
@@ -316,11 +321,11 @@ function registered({ models }: Stations, kind: string): string[] {
 }
 
 /** Runs are counted when somebody looks, and now and then when nobody does; at the end those too that ended while the engine was drained. */
-function countRuns({ db, clock, engine, closers }: Stations): KpiCounts {
+function countRuns({ db, clock, engine, troubles, closers }: Stations): KpiCounts {
   const counts = new KpiCounts(db, clock);
   const stopListening = engine.onRunChanged(({ runId }) => counts.note(runId));
   const timer = setInterval(() => {
-    counts.advance().catch((error: unknown) => logger.warn('Runs could not be counted', error));
+    counts.advance().catch(troubles.of('Runs could not be counted'));
   }, KPI_PASS_MS);
   closers.push(async () => {
     stopListening();

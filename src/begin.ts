@@ -5,7 +5,6 @@ import { expireDatasets } from './stations-datasets.ts';
 import { expireRecords } from './stations-retention.ts';
 import { collectArtifacts } from './stations-training.ts';
 import { Poller } from './store/poller.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
 
@@ -23,6 +22,7 @@ export async function begin(stations: Stations): Promise<void> {
     models,
     views,
     tasks,
+    troubles,
     closers,
   } = stations;
   await definitions.reload();
@@ -38,7 +38,7 @@ export async function begin(stations: Stations): Promise<void> {
   closers.push(() => sequencer.stop());
   await engine.begin();
   closers.push(() => engine.stop());
-  tasks.escalations.start((error) => logger.warn('Tasks could not be escalated', error));
+  tasks.escalations.start(troubles.of('Tasks could not be escalated'));
   closers.push(() => tasks.escalations.stop());
   await consumers.start();
   closers.push(() => consumers.stop());
@@ -71,7 +71,7 @@ async function beginLineage({ fillGraph, openLineage, takesRuns, closers }: Stat
 }
 
 /** What other processes applied is read when the database tells of it; a view that is being built is watched, so that one which stands still goes on. */
-function followDefinitions({ definitions, models, views, changes, closers }: Stations): void {
+function followDefinitions({ definitions, models, views, changes, troubles, closers }: Stations): void {
   const poller = new Poller({
     async look() {
       const [, , isBuilding] = await Promise.all([definitions.reload(), models.reload(), views.refresh()]);
@@ -80,7 +80,7 @@ function followDefinitions({ definitions, models, views, changes, closers }: Sta
     pollMs: DEFINITIONS_POLL_MS,
     changes,
     tables: ['definitions_revision', 'model_versions', 'model_aliases', 'feature_views'],
-    onError: (error) => logger.warn('Definitions could not be read again', error),
+    onError: troubles.of('Definitions could not be read again'),
   });
   poller.begin();
   closers.push(() => poller.stop());
@@ -110,14 +110,14 @@ function followWithFlows({ consumers, definitions, engine, takesRuns }: Stations
  * As many at a time as there are cores: processes that all start at once hold up each other and the database, and measure their batches against each
  * other. Those of other servers only wait.
  */
-async function warmChampions({ models, serving }: Stations): Promise<void> {
+async function warmChampions({ models, serving, troubles }: Stations): Promise<void> {
   const champions = models.list().flatMap(({ name, aliases, versions }) => {
     const champion = versions.find(({ version }) => version === aliases.champion);
     return champion?.status === 'ready' ? [{ name, isRemote: champion.endpoint !== undefined }] : [];
   });
   // One that cannot be loaded (its server is away, no room, no GPU) is tried again by its next request, and the others serve.
   const warm = ({ name }: { name: string }) =>
-    serving.load(name).catch((error: unknown) => logger.error(`The model ${name} is not ready`, error));
+    serving.load(name).catch(troubles.of(`The model ${name} is not ready`, 'error'));
   const [remote, here] = [
     champions.filter(({ isRemote }) => isRemote),
     champions.filter(({ isRemote }) => !isRemote),

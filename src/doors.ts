@@ -37,6 +37,6 @@ export async function openGrpc(
       await db.query('select 1');
       return true;
     },
-    onFault: createFaultLog(limits),
+    onFault: createFaultLog(stations.troubles),
   });
 }

@@ -15,7 +15,6 @@ import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Committer } from './store/group-commit.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 export interface BridgeSurroundings {
   log: EventLog;
@@ -59,8 +58,9 @@ export function createBridges(
     commit,
     clock,
     limits,
+    troubles,
     takesRuns,
-  }: Pick<Ground, 'db' | 'clock' | 'limits' | 'takesRuns'> & { commit: Committer },
+  }: Pick<Ground, 'db' | 'clock' | 'limits' | 'troubles' | 'takesRuns'> & { commit: Committer },
   { log, consumers, definitions, contracts, quarantine, auditLog, outgoing, variables }: BridgeSurroundings,
 ): Bridges {
   return new Bridges({
@@ -92,6 +92,7 @@ export function createBridges(
           payload: { name, ...more },
         },
       }),
-    onError: (name, error) => logger.warn(`Bridge ${name}`, error),
+    onError: (name, error) =>
+      troubles.tell({ what: name ? `Bridge ${name}` : 'Bridges could not be looked at' }, error),
   });
 }

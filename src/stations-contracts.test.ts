@@ -7,6 +7,7 @@ import { ManualClock } from './kernel/clock.ts';
 import { readDocument } from './kernel/document.ts';
 import { createContracts, measureQuality } from './stations-contracts.ts';
 import { Definitions, definitionMigrations } from './store/definitions.ts';
+import { Troubles } from './telemetry/troubles.ts';
 import { createTestDatabase, type TestDatabase } from './testing/database.ts';
 
 const START_MS = Date.parse('2026-03-01T00:00:00Z');
@@ -47,7 +48,7 @@ it('events of the log are measured by what their contract says, and what fails i
     definitions.put({ kind: 'contract', name, body, source: CONTRACT, createdBy: 'test' }),
   ]);
   await definitions.reload();
-  measureQuality({ ...stations, consumers, limits, closers });
+  measureQuality({ ...stations, consumers, limits, troubles: new Troubles(limits), closers });
   await consumers.register();
   await consumers.start();
   closers.push(() => consumers.stop());

@@ -11,7 +11,6 @@ import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Committer } from './store/group-commit.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 const AIOS = { kind: 'system', id: 'aios' };
 
@@ -74,7 +73,7 @@ export function createContracts({ db, commit, clock, limits }: Store, { definiti
 }
 
 type Measuring = Pick<ReturnType<typeof createContracts>, 'qualityMonitor' | 'quarantineRetention'> &
-  Pick<Ground, 'limits' | 'closers'> & { readonly consumers: EventConsumers };
+  Pick<Ground, 'limits' | 'troubles' | 'closers'> & { readonly consumers: EventConsumers };
 
 /**
  * Events are counted by a consumer of their own; windows that have ended are judged now and then, by whichever process looks first. What has been in
@@ -85,6 +84,7 @@ export function measureQuality({
   quarantineRetention,
   consumers,
   limits,
+  troubles,
   closers,
 }: Measuring): void {
   consumers.add({
@@ -94,12 +94,10 @@ export function measureQuality({
     handle: (events, tx) => qualityMonitor.handle(events, tx),
   });
   const timer = setInterval(() => {
-    qualityMonitor.judge().catch((error: unknown) => logger.warn('Quality rules could not be judged', error));
+    qualityMonitor.judge().catch(troubles.of('Quality rules could not be judged'));
   }, limits.contractQualityPauseMs);
   const pruning = setInterval(() => {
-    quarantineRetention
-      .pass()
-      .catch((error: unknown) => logger.warn('Quarantine could not be gone through', error));
+    quarantineRetention.pass().catch(troubles.of('Quarantine could not be gone through'));
   }, limits.contractQuarantinePassMs);
   const hide = qualityMonitor.expose();
   closers.push(async () => {

@@ -12,7 +12,6 @@ import type { Models } from './models/models.ts';
 import type { Ground, Stations } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Write } from './store/group-commit.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 interface Surroundings {
   definitions: Definitions;
@@ -28,7 +27,7 @@ const AIOS = { kind: 'system', id: 'aios' };
 
 /** Snapshots of history, made of features and, where their definition says so, of events. */
 export function createDatasets(
-  { db, commit, changes, clock, limits }: Ground,
+  { db, commit, changes, clock, limits, troubles }: Ground,
   { definitions, log, views, features, auditLog }: Surroundings,
 ): { datasets: Datasets; datasetBuilds: DatasetBuilds } {
   const datasets = new Datasets({
@@ -68,7 +67,7 @@ export function createDatasets(
       }
     },
     countEvents: (type) => countEvents(db, [type]),
-    onError: (error) => logger.warn('A dataset waits', error),
+    onError: troubles.of('A dataset waits'),
   });
   return { datasets, datasetBuilds };
 }
@@ -94,12 +93,12 @@ export function datasetsOfModels(datasets: Datasets): DatasetsOfModels {
 }
 
 /** Deletes, now and then, what the retention of its dataset has passed. */
-export function expireDatasets({ datasets, limits, closers }: Stations): void {
+export function expireDatasets({ datasets, limits, troubles, closers }: Stations): void {
   let running: Promise<void> | undefined;
   const timer = setInterval(() => {
     running ??= datasets
       .deleteExpired(AIOS)
-      .catch((error: unknown) => logger.warn('Versions of datasets could not be deleted', error))
+      .catch(troubles.of('Versions of datasets could not be deleted'))
       .finally(() => {
         running = undefined;
       });

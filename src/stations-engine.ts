@@ -42,7 +42,7 @@ export function createEngine(ground: Ground, parts: EngineParts): WorkflowEngine
         openLineage.runEnded(endedRun(came, pins, event, ground.clock.now()), writes);
     },
     audit: (entry) => auditLog.entry(entry),
-    onError: (error, runId) => logger.warn(`Run ${runId} was let go`, error),
+    onError: (error, runId) => ground.troubles.tell({ what: 'A run was let go', of: runId }, error),
   });
   definitions.onChange((changed) => putFlows(engine, changed));
   return engine;

@@ -7,7 +7,6 @@ import type { FeatureViews } from './features/views.ts';
 import { AiosError } from './kernel/errors.ts';
 import type { Ground } from './stations.ts';
 import { type BridgeSurroundings, createBridges } from './stations-bridges.ts';
-import { log as logger } from './telemetry/logger.ts';
 import type { WorkflowEngine } from './workflow/engine/engine.ts';
 
 interface Surroundings extends BridgeSurroundings {
@@ -30,7 +29,7 @@ export function createEventOutlets(ground: Ground, surroundings: Surroundings) {
 
 /** What gives events to consumers and flows again. */
 function createReplays(
-  { db, changes, clock, limits, takesRuns }: Ground,
+  { db, changes, clock, limits, troubles, takesRuns }: Ground,
   { log, consumers, engine }: Surroundings,
 ): Replays {
   return new Replays({
@@ -46,13 +45,13 @@ function createReplays(
       room: () => engine.room(),
       start: (events, tx, into) => engine.startFromEvents(events, tx, into),
     },
-    onError: (error) => logger.warn('Replays could not be looked at', error),
+    onError: troubles.of('Replays could not be looked at'),
   });
 }
 
 /** What bounds the log. `AIOS_EVENTS_UNREAD=drop` lets it drop what a consumer group has not read. */
 function createRetention(
-  { db, clock, limits }: Ground,
+  { db, clock, limits, troubles }: Ground,
   { auditLog, views }: Pick<Surroundings, 'auditLog' | 'views'>,
 ): Retention {
   const unread = process.env.AIOS_EVENTS_UNREAD ?? 'keep';
@@ -75,13 +74,13 @@ function createRetention(
         at: clock.now(),
         payload: { segment, bytes, first: [...first], unread: [...unread] },
       }),
-    onError: (error) => logger.warn('The retention of the log could not be looked at', error),
+    onError: troubles.of('The retention of the log could not be looked at'),
   });
 }
 
 /** What sends events out, through the guard of everything that leaves. */
 function createWebhooks(
-  { db, changes, clock, limits, takesRuns }: Ground,
+  { db, changes, clock, limits, troubles, takesRuns }: Ground,
   { log, consumers, auditLog, master, outgoing }: Surroundings,
 ): Webhooks {
   return new Webhooks({
@@ -101,6 +100,6 @@ function createWebhooks(
       auditLog.entry({
         ...{ kind: 'webhook', action, actor: by, object: `webhook:${id}`, at: clock.now(), payload },
       }),
-    onError: (error) => logger.warn('Webhooks could not be looked at', error),
+    onError: troubles.of('Webhooks could not be looked at'),
   });
 }

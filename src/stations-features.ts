@@ -35,13 +35,13 @@ export function createFeatures(
   log: EventLog,
   consumers: EventConsumers,
 ) {
-  const { db, commit, changes, clock, limits } = ground;
+  const { db, commit, changes, clock, limits, troubles } = ground;
   const views = new FeatureViews({
     db,
     definitions,
     group: GROUP,
     readLog: (partition, offset, countMax) => log.read(partition, offset, countMax),
-    onError: (error) => logger.warn('A feature view leaves out an event of the past', error),
+    onError: troubles.of('A feature view leaves out an event of the past'),
     functions: onDemandFunctions(ground),
   });
   const jobs = new OfflineJobs(listOf('AIOS_FEATURE_FOLDERS'), limits);
@@ -50,7 +50,7 @@ export function createFeatures(
     db,
     clock,
     limits,
-    onError: (error) => logger.warn('How new the features are was not written down', error),
+    onError: troubles.of('How new the features are was not written down'),
   });
   const progress = consumers.add({ group: GROUP, handle: (batch, tx) => features.handle(batch, tx) });
   const features: FeatureStore = new FeatureStore({ db, views, clock, limits, progress, rows, freshness });
@@ -64,7 +64,7 @@ export function createFeatures(
     limits,
     freshness,
     changes,
-    onError: (error) => logger.warn('A materialization waits', error),
+    onError: troubles.of('A materialization waits'),
   });
   return {
     views,
@@ -76,7 +76,7 @@ export function createFeatures(
       commit,
       views,
       retainedSince: () => retainedSince(log),
-      onError: (error) => logger.warn('A back-fill of features waits', error),
+      onError: troubles.of('A back-fill of features waits'),
     }),
     freshness,
     featureExpiry: new FeatureExpiry({
@@ -85,7 +85,7 @@ export function createFeatures(
       horizons: features.horizons,
       clock,
       limits,
-      onError: (error) => logger.warn('State of features that is too old waits', error),
+      onError: troubles.of('State of features that is too old waits'),
     }),
     materializations,
     fileJoins: new FileJoins({
@@ -95,7 +95,7 @@ export function createFeatures(
       files: new HistoricalFiles(jobs, features),
       limits,
       changes,
-      onError: (error) => logger.warn('A historical join waits', error),
+      onError: troubles.of('A historical join waits'),
     }),
   };
 }

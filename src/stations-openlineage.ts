@@ -16,7 +16,6 @@ import type { ToldRun } from './ledger/openlineage/work-events.ts';
 import type { Ground } from './stations.ts';
 import { runsToTell, workToTell } from './stations-openlineage-work.ts';
 import type { Definitions } from './store/definitions.ts';
-import { log as logger } from './telemetry/logger.ts';
 import type { LineagePort } from './workflow/engine/barriers.ts';
 
 interface Surroundings {
@@ -40,7 +39,7 @@ function namingFrom(env: NodeJS.ProcessEnv): Naming {
 
 /** What goes out as OpenLineage events: from the outbox to each sink, through the guard of everything that leaves. */
 export function createOpenLineage(ground: Ground, { definitions, outgoing, variables }: Surroundings) {
-  const { db, limits, dataDir } = ground;
+  const { db, limits, troubles, dataDir } = ground;
   const naming = namingFrom(process.env);
   const outbox = new Outbox(db);
   let sinks: readonly LineageSink[] = [];
@@ -57,7 +56,7 @@ export function createOpenLineage(ground: Ground, { definitions, outgoing, varia
         : post(transport, event),
     work: () => workToTell(db, limits),
     runs: (sources, sinceMs) => runsToTell(db, limits, sources, sinceMs),
-    onError: (error) => logger.warn('OpenLineage events could not be sent', error),
+    onError: troubles.of('OpenLineage events could not be sent'),
   });
 
   async function post(transport: HttpTransport, event: OpenLineageEvent): Promise<Sent> {

@@ -14,6 +14,7 @@ import { servingUnderTest } from './serving/traffic/traffic-under-test.ts';
 import type { Ground } from './stations.ts';
 import { createRequestLog } from './stations-request-log.ts';
 import { POLLED } from './store/changes.ts';
+import { Troubles } from './telemetry/troubles.ts';
 import { createTestDatabase, type TestDatabase } from './testing/database.ts';
 
 let database: TestDatabase;
@@ -35,6 +36,7 @@ it('a sampled request has an audit entry that proves what its row keeps', async 
   const ground = {
     ...database,
     clock,
+    troubles: new Troubles(database.limits),
     dataDir: folder,
     takesRuns: true,
     functions: [],

@@ -1,7 +1,6 @@
 import type { AuditLog } from './ledger/audit.ts';
 import { RequestLog } from './serving/traffic/request-log.ts';
 import type { Ground } from './stations.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 const SERVING = { kind: 'system', id: 'serving' };
 
@@ -19,7 +18,7 @@ export function createRequestLog(ground: Ground, auditLog: AuditLog): RequestLog
         payload: { id, status, ...request },
       }),
     ],
-    onError: (error) => logger.warn('A sampled request could not be kept', error),
+    onError: ground.troubles.of('A sampled request could not be kept'),
   });
   requestLog.start();
   ground.closers.push(async () => requestLog.stop());

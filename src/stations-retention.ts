@@ -13,7 +13,6 @@ import { trainingRecords } from './models/training/migrations.ts';
 import { trainingLogRecords } from './models/training/training-log.ts';
 import type { Stations } from './stations.ts';
 import { RecordRetention, type RecordTable } from './store/record-retention.ts';
-import { log as logger } from './telemetry/logger.ts';
 import { bulkRecords } from './workflow/engine/postgres-bulk.ts';
 
 const DAY_MS = 86_400_000;
@@ -40,7 +39,7 @@ export function recordTables(limits: Limits): RecordTable[] {
 }
 
 /** Deletes records of work that is over once they have been kept for long enough; what went is in the audit log. */
-export function expireRecords({ db, clock, limits, changes, auditLog, closers }: Stations): void {
+export function expireRecords({ db, clock, limits, changes, auditLog, troubles, closers }: Stations): void {
   const retention = new RecordRetention({
     ...{ db, clock, limits, changes },
     tables: recordTables(limits),
@@ -53,7 +52,7 @@ export function expireRecords({ db, clock, limits, changes, auditLog, closers }:
         at,
         payload: { table, count, before: new Date(beforeMs).toISOString() },
       }),
-    onError: (error) => logger.warn('Records that have been kept for too long could not be deleted', error),
+    onError: troubles.of('Records that have been kept for too long could not be deleted'),
   });
   retention.begin();
   closers.push(() => retention.stop());

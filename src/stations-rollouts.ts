@@ -8,7 +8,6 @@ import { sideOf } from './serving/traffic/rollout-split.ts';
 import type { Serving } from './serving/traffic/serving.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 interface Surroundings {
   readonly models: Models;
@@ -65,7 +64,7 @@ export function createRollouts(
     rollouts,
     models,
     traffic,
-    onError: (error) => logger.warn('A rollout could not be followed', error),
+    onError: ground.troubles.of('A rollout could not be followed'),
   });
   return { promotions, rollouts, rolloutRunner };
 }

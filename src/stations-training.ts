@@ -13,7 +13,6 @@ import { RegisteredModels } from './models/tracking/registry.ts';
 import { TrainingRuns } from './models/tracking/training-runs.ts';
 import { Trainings } from './models/training/trainings.ts';
 import type { Ground, Stations } from './stations.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 /** What it needs of the stations before it. */
 export interface TrackingKeys {
@@ -120,12 +119,12 @@ function createCollection(ground: Ground, auditLog: AuditLog): ArtifactCollectio
 }
 
 /** Takes away, now and then, the files of training that nothing names any more. */
-export function collectArtifacts({ artifactCollection, limits, closers }: Stations): void {
+export function collectArtifacts({ artifactCollection, limits, troubles, closers }: Stations): void {
   let running: Promise<unknown> | undefined;
   const timer = setInterval(() => {
     running ??= artifactCollection
       .step()
-      .catch((error: unknown) => logger.warn('Files of training could not be taken away', error))
+      .catch(troubles.of('Files of training could not be taken away'))
       .finally(() => {
         running = undefined;
       });

@@ -64,6 +64,7 @@ import { calendarKind } from './tasks/calendar-kind.ts';
 import { queueKind } from './tasks/queue-kind.ts';
 import type { Tasks } from './tasks/tasks.ts';
 import { log as logger } from './telemetry/logger.ts';
+import type { Troubles } from './telemetry/troubles.ts';
 import { a2aPrimitives } from './workflow/catalog/a2a.ts';
 import { asyncApiPrimitives } from './workflow/catalog/asyncapi.ts';
 import { connectorPrimitive } from './workflow/catalog/connector.ts';
@@ -92,6 +93,8 @@ export interface Ground {
   readonly commit: GroupCommit;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** What fails again and again, for the log. */
+  readonly troubles: Troubles;
   readonly dataDir: string;
   /** What other processes, and other parts of this one, changed. */
   readonly changes: Changes;
@@ -244,7 +247,7 @@ export function kindsOf(
   ];
 }
 
-async function createLedger({ db, changes, clock, limits, dataDir }: Ground) {
+async function createLedger({ db, changes, clock, limits, troubles, dataDir }: Ground) {
   const ledgerKeys = await openLedgerKeys(dataDir);
   await checkIdentity(db, ledgerKeys);
   const { master, privateKey, publicKey } = ledgerKeys;
@@ -255,7 +258,7 @@ async function createLedger({ db, changes, clock, limits, dataDir }: Ground) {
     privateKey,
     limits,
     changes,
-    onError: (error) => logger.error('The audit log could not be put in order', error),
+    onError: troubles.of('The audit log could not be put in order', 'error'),
   });
   return {
     master,
@@ -270,14 +273,14 @@ async function createLedger({ db, changes, clock, limits, dataDir }: Ground) {
 
 /** The log, its consumers, the features that one of them keeps, and the datasets that are made of these. */
 function createEvents(ground: Ground, definitions: Definitions, auditLog: AuditLog) {
-  const { db, commit, changes, clock, limits } = ground;
+  const { db, commit, changes, clock, limits, troubles } = ground;
   const log = new EventLog({ db, commit, clock, limits });
   const consumers = new EventConsumers({
     db,
     log,
     limits,
     changes,
-    onError: (group, error) => logger.warn(`Consumer ${group}: ${error.message}`, error),
+    onError: (group, error) => troubles.tell({ what: `Consumer ${group}` }, error),
   });
   const features = createFeatures(ground, definitions, log, consumers);
   const made = createDatasets(ground, { definitions, log, auditLog, ...features });

@@ -15,6 +15,7 @@ import { createBridges } from '../stations-bridges.ts';
 import type { Database } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import type { Committer } from '../store/group-commit.ts';
+import { Troubles } from '../telemetry/troubles.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 
 interface Modules {
@@ -72,7 +73,7 @@ export function eventOutletsUnderTest({ engine, auditLog, ...modules }: Modules)
   });
   const outgoing = new Outgoing({ limits: modules.limits, allowPrivate: [] });
   const bridges = createBridges(
-    { ...modules, clock: systemClock, takesRuns: true },
+    { ...modules, clock: systemClock, troubles: new Troubles(modules.limits), takesRuns: true },
     { ...modules, auditLog, outgoing, variables: connectorVariables({ env: {} }) },
   );
   return {

@@ -293,8 +293,7 @@ describe('the API runs flows', () => {
     const get = (url: string, role: 'viewer' | 'admin' = 'viewer') =>
       api.request({ url: `/api/v1/${url}`, role });
     const list = (url = 'audit/entries') => get(url).then((response) => response.json().items);
-    const done = ({ action }: { action: string }) => action === 'completed';
-    await expect.poll(() => list('audit/entries?kind=task').then((items) => items.some(done))).toBe(true);
+    await expect.poll(() => list('audit/entries?kind=task').then(({ length }) => length)).toBeGreaterThan(1);
     const entries: { action: string }[] = await list('audit/entries?kind=task');
     const [claimed, entry] = ['claimed', 'completed'].map(
       // biome-ignore lint/suspicious/noExplicitAny: an answer of the API as it comes

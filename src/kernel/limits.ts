@@ -175,7 +175,11 @@ export const LIMITS = {
   requestLogPauseMs: limit(250, 'sampled requests of this time are written in one commit'),
   faultLogPauseMs: limit(
     10_000,
-    'in the log of the process, failed calls with one code are one line in this time',
+    'in the log of the process, what fails again and again tells another reason at most once in this time',
+  ),
+  troubleSilenceMs: limit(
+    120_000,
+    'in that log, what failed again and again is over when it did not fail for this time',
   ),
   requestLogQueueMax: limit(
     1_000,

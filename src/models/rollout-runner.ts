@@ -43,8 +43,6 @@ export class RolloutRunner {
   readonly #poller: Poller;
   #following: Promise<void> = Promise.resolve();
   #judging: Promise<void> | undefined;
-  /** A database that is away is told of once, not four times a second. */
-  #isLost = false;
 
   constructor(dependencies: RunnerDependencies) {
     this.#deps = dependencies;
@@ -105,11 +103,9 @@ export class RolloutRunner {
   async #poll(): Promise<number | undefined> {
     try {
       await this.follow();
-      this.#isLost = false;
       return undefined;
     } catch (error) {
-      if (!this.#isLost) this.#deps.onError(error);
-      this.#isLost = true;
+      this.#deps.onError(error);
       return this.#deps.limits.rolloutPollMs;
     }
   }

@@ -87,4 +87,18 @@ describe('What the database tells of changes', () => {
     await changes.stop();
     expect(errors).toEqual([]);
   });
+
+  it('tells of each try that failed to open its connection, and once when it stands', async () => {
+    const told: string[] = [];
+    let left = 2;
+    const changes = new DatabaseChanges({
+      db: { connect: () => (left-- > 0 ? Promise.reject(new Error('away')) : test.db.connect()) },
+      limits: { ...limitsFrom(), changesPollMs: NEVER_MS },
+      onError: (error) => void told.push((error as Error).message),
+      onBack: () => void told.push('back'),
+    });
+    await changes.start();
+    await expect.poll(() => told, { timeout: 15_000 }).toEqual(['away', 'away', 'back']);
+    await changes.stop();
+  });
 });

@@ -52,7 +52,10 @@ export const POLLED: Changes = {
 interface Dependencies {
   db: Pick<Database, 'connect'>;
   limits: Pick<Limits, 'changesPollMs'>;
+  /** Told of each try to open the connection that failed. */
   onError: (error: unknown) => void;
+  /** Told when it stands again after that. */
+  onBack?: () => void;
 }
 
 /**
@@ -122,10 +125,11 @@ export class DatabaseChanges implements Changes {
   #reopen(): Promise<void> {
     this.#opening ??= this.#open()
       .then(() => {
+        if (this.#isFailing) this.#dependencies.onBack?.();
         this.#isFailing = false;
       })
       .catch((error: unknown) => {
-        if (!this.#isFailing) this.#dependencies.onError(error); // told once, not twice a second
+        this.#dependencies.onError(error);
         this.#isFailing = true;
       })
       .finally(() => {

@@ -155,7 +155,7 @@ class PostgresDatabase implements Database {
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+    const client = await this.#pool.connect().catch(told);
     let broken: Error | undefined;
     try {
       gather(client);
@@ -164,11 +164,11 @@ class PostgresDatabase implements Database {
       const result = await work({
         query: async (text, values) => {
           gather(client);
-          return (await client.query(prepared(text, values))).rows;
+          return (await client.query(prepared(text, values)).catch(told)).rows;
         },
       });
       gather(client);
-      await client.query('commit');
+      await client.query('commit').catch(told);
       return result;
     } catch (error) {
       await client.query('rollback').catch((reason: Error) => {
@@ -190,7 +190,7 @@ class PostgresDatabase implements Database {
     client.on('end', () => {
       lost = true;
     });
-    await client.connect();
+    await client.connect().catch(told);
     return {
       get lost() {
         return lost;
@@ -222,6 +222,11 @@ function told(error: unknown): never {
   if ((error as { code?: unknown }).code === '57014')
     throw new AiosError('store.too_slow', { extensions: { limitName: 'statementMs' }, cause: error });
   throw classify(error) === 'lost' && !(error instanceof AiosError) ? unavailable(error) : error;
+}
+
+/** Whether something failed because the database does not answer, and not by what it was asked. */
+export function isDatabaseAway(error: unknown): error is AiosError {
+  return error instanceof AiosError && error.code === 'store.unavailable' && error.cause !== undefined;
 }
 
 /** How a failed statement is to be treated. */

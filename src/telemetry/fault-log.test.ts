@@ -1,26 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { AiosError } from '../kernel/errors.ts';
 import { createFaultLog } from './fault-log.ts';
+import { Troubles } from './troubles.ts';
 
 function faultsUnderTest() {
   const lines: string[] = [];
   let atMs = 0;
-  const keep = (level: string) => (message: string, error?: unknown) =>
-    void lines.push(`${level} ${message}${error === undefined ? '' : ` [${(error as Error).message}]`}`);
-  const onFault = createFaultLog(
-    { faultLogPauseMs: 1000 },
-    { warn: keep('warn'), error: keep('error') },
-    () => atMs,
-  );
+  const keep = (level: string) => (message: string, error?: unknown, details?: object) =>
+    void lines.push(
+      `${level} ${message}${error === undefined ? '' : ` [${(error as Error).message}]`}${details ? ` ${JSON.stringify(details)}` : ''}`,
+    );
+  const limits = { faultLogPauseMs: 1000, troubleSilenceMs: 60_000 };
+  const logger = { warn: keep('warn'), error: keep('error') };
+  const onFault = createFaultLog(new Troubles(limits, { logger, now: () => atMs }));
   return { lines, onFault, pass: (ms: number) => (atMs += ms) };
 }
 
 describe('faults of calls in the log', () => {
   it('are warnings when the table of errors knows them, errors with their cause when nobody foresaw them', () => {
     const { lines, onFault } = faultsUnderTest();
-    onFault(new AiosError('serving.unavailable', { detail: 'risk/1 does not start' }));
+    onFault(new AiosError('serving.unavailable', { detail: 'risk/1 does not start' }), 'req_1');
     onFault(new AiosError('internal', { detail: 'x is undefined', cause: new TypeError('x') }));
-    expect(lines).toEqual(['warn serving.unavailable: risk/1 does not start', 'error x is undefined [x]']);
+    expect(lines).toEqual([
+      'warn serving.unavailable: risk/1 does not start {"request_id":"req_1"}',
+      'error x is undefined: x [x]',
+    ]);
   });
 
   it('that repeat are counted, and the next line has the number', () => {
@@ -31,9 +35,9 @@ describe('faults of calls in the log', () => {
     pass(1000);
     onFault(new AiosError('serving.timeout', { detail: 'call 1000' }));
     onFault(new AiosError('internal', { detail: 'something else' }));
-    expect(lines.slice(2)).toEqual([
-      'warn serving.timeout: call 1000 (and 999 more like it before)',
+    expect(lines.slice(1)).toEqual([
       'error something else [something else]',
+      'warn serving.timeout: call 1000 (and 999 more like it before)',
     ]);
   });
 
@@ -41,12 +45,5 @@ describe('faults of calls in the log', () => {
     const { lines, onFault } = faultsUnderTest();
     onFault(new AiosError('serving.extension_unserved'));
     expect(lines).toEqual([]);
-  });
-
-  it('are remembered in a bounded number', () => {
-    const { lines, onFault } = faultsUnderTest();
-    for (let i = 0; i < 201; i++) onFault(new AiosError('internal', { detail: `fault ${i}` }));
-    onFault(new AiosError('internal', { detail: 'fault 0' }));
-    expect(lines).toHaveLength(202);
   });
 });

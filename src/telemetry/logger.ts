@@ -3,7 +3,7 @@ import { trace } from '@opentelemetry/api';
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
 /** What a line says besides, by name: of which request it is, for instance. */
-type Details = Readonly<Record<string, string>>;
+export type Details = Readonly<Record<string, string>>;
 
 // What must never reach a log, wherever it stands in a message: our own secrets and bearer tokens.
 const SECRETS = /aios_(key|login|session)_[0-9A-Za-z]+_[0-9A-Za-z]{6}|(?<=bearer )[\w.~+/-]+=*/gi;
