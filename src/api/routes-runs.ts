@@ -7,7 +7,6 @@ import type { Limits } from '../kernel/limits.ts';
 import type { AuditReader } from '../ledger/audit-reader.ts';
 import type { Costs } from '../ledger/costs.ts';
 import type { Lineage } from '../ledger/lineage.ts';
-import type { Committer } from '../store/group-commit.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import type { RunState } from '../workflow/engine/run-state.ts';
@@ -20,7 +19,6 @@ import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './s
 
 export interface RunDependencies {
   engine: WorkflowEngine;
-  commit: Committer;
   clock: Clock;
   limits: Limits;
   audit: Pick<AuditReader, 'about'>;
@@ -177,7 +175,7 @@ function streamRoute(server: FastifyInstance, dependencies: RunDependencies): vo
 }
 
 function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): void {
-  const { engine, commit } = dependencies;
+  const { engine } = dependencies;
   const summaries = {
     cancel: 'End a run as canceled',
     pause: 'Stop a run before its next step',
@@ -202,7 +200,8 @@ function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): v
     method: 'POST',
     url: '/api/v1/runs/:id/signal',
     permission: 'runs.control',
-    summary: 'Answer a step that waits; the first answer stands',
+    summary:
+      'Answer a step that waits: end a `wait`, or answer a function of the program that embeds AIOS; the first answer stands. Tasks, events and other runs are answered as such',
     tag,
     params: IdParams,
     body: Type.Object(
@@ -210,10 +209,9 @@ function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): v
       { additionalProperties: false },
     ),
     answer: Run,
-    handle: async ({ params, body }) => {
-      await engine.runs.get(params.id);
-      const payload = (body.payload ?? null) as Json;
-      await commit.commit([engine.signal({ runId: params.id, stepKey: body.name, payload })]);
+    handle: async ({ params, body, caller }) => {
+      const payload = body.payload as Json | undefined;
+      await engine.operations.signal(params.id, { step: body.name, payload }, actorOf(caller));
       return readRun(dependencies, params.id);
     },
   });

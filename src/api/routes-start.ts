@@ -8,13 +8,15 @@ import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Committer } from '../store/group-commit.ts';
 import { eventRunId } from '../workflow/engine/event-start.ts';
 import { route } from './routes.ts';
 import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
 import { NameParams } from './shapes.ts';
 import { traced } from './tracing.ts';
 
-interface StartDependencies extends Pick<RunDependencies, 'engine' | 'commit' | 'clock' | 'limits'> {
+interface StartDependencies extends Pick<RunDependencies, 'engine' | 'clock' | 'limits'> {
+  commit: Committer;
   log: Pick<EventLog, 'write' | 'read'>;
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;

@@ -163,15 +163,12 @@ describe('the API runs flows', () => {
     const [asked] = (await api.request({ url: `/api/v1/runs/${other.id}`, role: 'viewer' }))
       .json()
       .steps.slice(-1);
-    const body = { name: asked.key, payload: { result: { decision: 'refuse' } } };
-    await api.request({ method: 'POST', url: `/api/v1/runs/${other.id}/signal`, role: 'operator', body });
-    await expect
-      .poll(() =>
-        api
-          .request({ url: `/api/v1/runs/${other.id}`, role: 'viewer' })
-          .then((response) => response.json().outcome),
-      )
-      .toBe('refuse');
+    const body = { name: asked.key, payload: { result: { decision: 'refuse' }, decidedBy: 'ann' } };
+    const url = `/api/v1/runs/${other.id}/signal`;
+    const forged = await api.request({ method: 'POST', url, role: 'operator', body });
+    expect([forged.statusCode, forged.json()]).toMatchObject([409, { code: 'workflow.signal_refused' }]);
+    const still = (await api.request({ url: `/api/v1/runs/${other.id}`, role: 'viewer' })).json();
+    expect(still).toMatchObject({ status: 'waiting', waitingFor: 'human-task' });
   });
 
   it('can go back to a step with another input, and be forked, each once for a key', async () => {

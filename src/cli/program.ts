@@ -121,6 +121,16 @@ const COMMANDS: readonly CommandRow[] = [
     }),
   ),
   {
+    under: 'runs',
+    name: 'signal <id>',
+    description: 'end a wait of a run now, or answer a step that a program of yours answers',
+    options: [
+      ['--step <key>', 'the step, as aios runs ID shows it'],
+      ['--payload <json>', 'the answer, null when left out; @file reads it'],
+    ],
+    load: async () => (await import('./run-operations.ts')).signal,
+  },
+  {
     under: 'workflows',
     name: 'versions <workflow>',
     description: 'which versions of a flow still have runs that have not ended, and where they stand',

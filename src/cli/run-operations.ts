@@ -53,6 +53,19 @@ export const fork: Action = async (options, [id]) => {
   return EXIT.ok;
 };
 
+export const signal: Action = async (options, [id]) => {
+  if (typeof options.step !== 'string')
+    throw new AiosError('request.invalid', {
+      detail: `Name the step with --step: aios runs ${id} shows it.`,
+    });
+  const payload = typeof options.payload === 'string' ? await readJson(options.payload) : null;
+  const client = await openClient(options);
+  const body = { name: options.step, payload };
+  const run = await client.request<Run>('POST', `/api/v1/runs/${id}/signal`, { body });
+  print(run, options.json, () => describeRun(run));
+  return EXIT.ok;
+};
+
 async function back({ step, fromStart, input }: Options): Promise<{ [name: string]: Json }> {
   return {
     ...(typeof step === 'string' ? { step } : {}),

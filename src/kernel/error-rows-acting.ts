@@ -54,6 +54,11 @@ export const ACTING_ERRORS = {
     'The run never came to this step',
     'Name the key of a step that the run shows, or leave it out: the step that failed is then meant.',
   ),
+  'workflow.signal_refused': row(
+    409,
+    'The step takes no signal',
+    'Answer it where its answer comes from: a task in the inbox, an event by `POST /api/v1/events`, another run by its own end. A signal ends a `wait`, and answers functions of the program that embeds AIOS.',
+  ),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
   'workflow.payload_missing': row(
     404,

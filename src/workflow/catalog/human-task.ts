@@ -143,6 +143,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
     name: 'human-task',
     version: 1,
     kind: 'wait',
+    answeredBy: 'the people of its queue answer its task, in the inbox',
     inputSchema: INPUT_SCHEMA,
     open(input, context) {
       const { runId, stepKey, nowMs, attempt } = context;

@@ -110,6 +110,8 @@ export type WaitOutcome = { kind: 'signal'; payload: Json } | { kind: 'deadline'
 /** A primitive that opens something (a person's task) and waits, without memory or slot, until it is answered. */
 export interface WaitPrimitive extends PrimitiveBase {
   readonly kind: 'wait';
+  /** Where its answer is given, when that is nowhere but there: no operator's signal to the run answers it, who tries is told this. */
+  readonly answeredBy?: string;
   /** What is waited for; or the result, when there is nothing to wait for after all. */
   open(input: JsonObject, context: StepContext): Promise<Opened | StepResult> | Opened | StepResult;
   complete(

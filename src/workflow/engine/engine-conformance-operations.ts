@@ -46,6 +46,49 @@ export function operationTests(world: () => World): void {
   describe('cleaning up', () => cleanUpTests(world));
   describe('pausing', () => pauseTests(world));
   describe('time limits', () => limitTests(world));
+  describe('signals', () => signalTests(world));
+}
+
+function signalTests(world: () => World): void {
+  it('end a wait and answer a function, each recorded with who sent it', async () => {
+    world().define('waits', 'do: [ { cool: { wait: P90D } }, { ask: { call: ask:1@default } } ]');
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'waits' }, 5_000);
+    await engine.operations.signal(runId, { step: 'cool' }, BY);
+    await until(async () => (await engine.runs.get(runId)).waitingFor === 'ask');
+    await engine.operations.signal(runId, { step: 'ask', payload: 'yes' }, BY);
+    expect(outputOf(await reaches(engine, runId, 'completed'))).toBe('yes');
+    expect(await audited(world())).toEqual(Array(2).fill(`audit:signaled:run:${runId}:key_1`));
+    await expect(engine.operations.signal(runId, { step: 'ask' }, BY)).rejects.toMatchObject({
+      code: 'workflow.ended',
+    });
+  });
+
+  it.each([
+    ['heard', 'it waits for an event'],
+    ['child', 'it waits for another run'],
+    ['asked', 'the inbox answers it'],
+    ['shaped', 'it waits for nothing'],
+    ['nowhere', 'the flow has no such step'],
+  ])('answer no step whose answer comes from elsewhere: %s', async (step, why) => {
+    world().define('asks', ASK);
+    world().define(
+      'others',
+      `do:
+        - hold: { wait: P1D }
+        - heard: { listen: { to: { one: { with: { type: paid } } } } }
+        - child: { run: { workflow: { namespace: test, name: asks, version: latest } } }
+        - asked: { call: person:1@default }
+        - shaped: { set: { a: 1 } }`,
+    );
+    const { engine } = await world().engine();
+    const { runId } = await engine.run({ workflow: 'others' }, 5_000);
+    await expect(engine.operations.signal(runId, { step }, BY)).rejects.toMatchObject({
+      code: 'workflow.signal_refused',
+      message: `${step}: ${why}.`,
+    });
+    expect(await audited(world())).toEqual([]);
+  });
 }
 
 function cancelTests(world: () => World): void {

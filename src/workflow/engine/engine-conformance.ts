@@ -172,6 +172,23 @@ export class World {
       }
     };
     const note = (text: string) => write(this.fixture.notes, text);
+    const ask: Primitive = {
+      name: 'ask',
+      version: 1,
+      kind: 'wait',
+      inputSchema,
+      open: ({ inMs, settled }, { stepKey, nowMs }) => {
+        const writes = [note(`asked:${stepKey}`)];
+        if (settled !== undefined) return { output: settled, writes };
+        return {
+          state: stepKey,
+          deadlineMs: inMs === undefined ? undefined : nowMs + Number(inMs),
+          writes,
+        };
+      },
+      complete: (outcome) => ({ output: outcome.kind === 'signal' ? outcome.payload : 'late' }),
+      cancel: (state) => [note(`closed:${state}`)],
+    };
     return [
       {
         name: 'count',
@@ -207,23 +224,8 @@ export class World {
           return { output: idempotencyKey };
         },
       },
-      {
-        name: 'ask',
-        version: 1,
-        kind: 'wait',
-        inputSchema,
-        open: ({ inMs, settled }, { stepKey, nowMs }) => {
-          const writes = [note(`asked:${stepKey}`)];
-          if (settled !== undefined) return { output: settled, writes };
-          return {
-            state: stepKey,
-            deadlineMs: inMs === undefined ? undefined : nowMs + Number(inMs),
-            writes,
-          };
-        },
-        complete: (outcome) => ({ output: outcome.kind === 'signal' ? outcome.payload : 'late' }),
-        cancel: (state) => [note(`closed:${state}`)],
-      },
+      ask,
+      { ...ask, name: 'person', answeredBy: 'the inbox answers it' },
     ];
   }
 }

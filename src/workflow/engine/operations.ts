@@ -5,6 +5,7 @@ import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Write } from '../../store/group-commit.ts';
 import type { AuditPort } from '../catalog/records.ts';
+import { type StepNode, stepIdOf, stepsById } from '../language/flow.ts';
 import type { Agenda } from './agenda.ts';
 import type { LoadedFlow } from './flows.ts';
 import { SENT, SentBefore } from './idempotency.ts';
@@ -86,6 +87,32 @@ export class RunOperations {
   /** Lets a paused run go on; timers that rang meanwhile ring now. @throws AiosError `workflow.run_not_found`, `workflow.not_paused` */
   resume(runId: string, by: Actor = SYSTEM): Promise<void> {
     return this.#request(runId, 'resume', by);
+  }
+
+  /**
+   * Answers a step that waits, or will: ends a `wait`, or gives a function of the program that embeds AIOS its answer; the first answer stands. What people,
+   * events or other runs answer is theirs alone: an answer of a person has its task and its audit entry, a signal would have neither.
+   *
+   * @throws AiosError `workflow.run_not_found`, `workflow.ended`, `workflow.signal_refused`
+   * @example await engine.operations.signal('run_…', { step: 'cool-down' }, { kind: 'key', id: 'key_…' })
+   */
+  async signal(
+    runId: string,
+    { step, payload = null }: { step: string; payload?: Json | undefined },
+    by: Actor = SYSTEM,
+  ): Promise<void> {
+    const { store, flows, agenda } = this.#deps;
+    const { workflow, version, status } = await this.#find(runId);
+    if (ENDED.has(status)) throw new AiosError('workflow.ended', { detail: `${runId} is ${status}.` });
+    const { flow } = await flows.version(workflow, version);
+    const refusal = whyNoSignal(stepsById(flow).get(stepIdOf(step)));
+    if (refusal) throw new AiosError('workflow.signal_refused', { detail: `${step}: ${refusal}.` });
+    const told = { step, payloadDigest: digestOf(payload) };
+    await store.commit.commit([
+      store.signal({ runId, key: step, payload }),
+      ...this.#audited('signaled', runId, by, told),
+    ]);
+    await agenda.take([runId]);
   }
 
   /**
@@ -242,6 +269,23 @@ export class RunOperations {
 /** An input that an operator gave may hold data of people: the journal has it and goes with the run, the audit log has its digest. */
 function inputDigest(input: Json | undefined): JsonObject {
   return input === undefined ? {} : { inputDigest: digestOf(input) };
+}
+
+/** Why a step takes no signal of an operator; nothing for one that does. */
+function whyNoSignal(step: StepNode | undefined): string | undefined {
+  if (!step) return 'the flow has no such step';
+  switch (step.type) {
+    case 'wait':
+      return undefined;
+    case 'listen':
+      return 'it waits for an event';
+    case 'run':
+      return 'it waits for another run';
+    case 'call':
+      return step.primitive.kind === 'wait' ? step.primitive.answeredBy : 'it waits for nothing';
+    default:
+      return 'it waits for nothing';
+  }
 }
 
 /** @throws AiosError `workflow.step_not_reached`, `request.invalid` */
