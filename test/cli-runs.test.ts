@@ -59,12 +59,17 @@ describe('aios runs', () => {
 
   it('ends a wait by a signal, and answers nothing in the place of a person', async () => {
     const document = { dsl: '1.0.3', namespace: 'test', name: 'holds', version: '1.0.0' };
-    const body = { document, do: [{ hold: { wait: 'P90D' } }, { end: { set: { done: true } } }] };
+    const body = {
+      document,
+      do: [{ cool: { do: [{ hold: { wait: 'P90D' } }] } }, { end: { set: { done: true } } }],
+    };
     const put = { method: 'PUT', url: '/api/v1/workflows/holds', role: 'operator', body } as const;
     expect((await api.request(put)).statusCode).toBe(200);
     const { id } = (await aios('run', 'holds', '--wait', '1s')).json;
     expect((await aios('runs', 'signal', id)).text).toContain('Name the step with --step');
-    expect((await aios('runs', 'signal', id, '--step', 'hold')).code).toBe(0);
+    const shown = await runCommand(['--url', url, '--key', api.keys.admin, 'runs', id]);
+    expect(shown.said).toMatch(/^cool\/hold/m);
+    expect((await aios('runs', 'signal', id, '--step', 'cool/hold')).code).toBe(0);
     await expect.poll(() => aios('runs', id).then(({ json }) => json.status)).toBe('completed');
     const asked = (await waiting('cli-signal')).id;
     const forged = await aios('runs', 'signal', asked, '--step', 'ask', '--payload', '{"result":1}');

@@ -39,7 +39,8 @@ export interface Run extends RunSummary {
   output: Json;
   error?: { code?: string; title?: string; detail?: string };
   steps: {
-    name: string;
+    /** `pay`, `safely/pay`, `each[2]/pay`: what `--step` takes. */
+    key: string;
     primitive?: string;
     status: string;
     startedAt: string;
@@ -113,7 +114,7 @@ export const runs: Action = async (options, [id]) => {
 
 export function describeRun(one: Run): string {
   const steps = (one.steps ?? []).map((step) => [
-    step.name,
+    step.key,
     step.primitive ?? '',
     step.status,
     step.endedAt ? `${Date.parse(step.endedAt) - Date.parse(step.startedAt)} ms` : '',

@@ -4,6 +4,7 @@ import type { FlowReference } from '../language/flow.ts';
 import type { LiveBranch } from './branch.ts';
 import type { Execution } from './execution.ts';
 import type { ExecutionHost } from './execution-host.ts';
+import { CHILD } from './waiters.ts';
 
 /** Starts a run of another flow, once, and waits for its end unless nobody wants to know of it. */
 export async function childOf(
@@ -29,7 +30,7 @@ export async function childOf(
     return { runId: opened.o ?? null };
   }
   const close = () => host.cancelChild(String(opened.o));
-  const outcome = await execution.waiters.wait({ key, label: workflow.name, branch, close });
+  const outcome = await execution.waiters.wait({ key, label: CHILD, branch, close });
   const { output, error } = (outcome.kind === 'signal' ? outcome.payload : {}) as {
     output?: Json;
     error?: FlowError['body'];

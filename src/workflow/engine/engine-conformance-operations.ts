@@ -54,6 +54,9 @@ function signalTests(world: () => World): void {
     world().define('waits', 'do: [ { cool: { wait: P90D } }, { ask: { call: ask:1@default } } ]');
     const { engine } = await world().engine();
     const { runId } = await engine.run({ workflow: 'waits' }, 5_000);
+    expect((await engine.runs.get(runId)).steps).toMatchObject([
+      { key: 'cool', kind: 'wait', status: 'waiting', startedAtMs: world().clock.now() },
+    ]);
     await engine.operations.signal(runId, { step: 'cool' }, BY);
     await until(async () => (await engine.runs.get(runId)).waitingFor === 'ask');
     await engine.operations.signal(runId, { step: 'ask', payload: 'yes' }, BY);
@@ -166,12 +169,12 @@ function cancelRecordTests(world: () => World): void {
     const [one, two] = [await world().engine(), await world().engine()];
     const child = () =>
       until(async () => (await two.engine.runs.list({ workflow: 'inner', status: 'waiting' })).items[0]);
-    const { runId } = await one.engine.run({ workflow: 'outer' }, 5_000);
+    const { runId } = await one.engine.start({ workflow: 'outer' });
     const inner = await child();
     await two.engine.operations.cancel(runId);
     await reaches(two.engine, runId, 'canceled');
     await reaches(one.engine, inner.id, 'canceled');
-    const { runId: limited } = await one.engine.run({ workflow: 'limited' }, 5_000);
+    const { runId: limited } = await one.engine.start({ workflow: 'limited' });
     const late = await child();
     world().clock.advanceBy(60_000);
     await reaches(two.engine, limited, 'failed');

@@ -39,6 +39,23 @@ export function startTests(world: () => World): void {
       expect(outputOf(await reaches(engine, runId, 'completed'))).toBe(`${runId}/act`);
     });
 
+    it('answers with the result of a flow that waits for another, and at once where a person is waited for beside it', async () => {
+      const sub = `run: { workflow: { namespace: test, name: act, version: latest, input: {} } }`;
+      world().define('act', ACT);
+      world().define('outer', `do: [ { sub: { ${sub} } } ]`);
+      const { engine } = await world().engine();
+      expect(await engine.run({ workflow: 'outer' }, 5_000)).toMatchObject({ status: 'completed' });
+      const slow = 'do: [ { act: { call: act:1@default, with: { gate: shut-act } } } ]';
+      world().define('act', slow, 2);
+      world().define(
+        'beside',
+        `do: [ { f: { fork: { branches: [ { sub: { ${sub} } }, { ask: { call: ask:1@default } } ] } } } ]`,
+      );
+      const waits = await engine.run({ workflow: 'beside' }, 5_000);
+      expect(waits).toMatchObject({ status: 'waiting', waitingFor: 'ask' });
+      world().gate('shut-act').open();
+    });
+
     it('gives one run to one key, whichever process is asked', async () => {
       world().define('act', ACT);
       const [one, two] = [await world().engine(), await world().engine()];

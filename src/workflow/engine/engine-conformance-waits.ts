@@ -250,7 +250,7 @@ function branchTests(world: () => World): void {
     const { engine } = await world().engine();
     const outcomes = [];
     for (const payload of ['yes', 'no']) {
-      const { runId } = await engine.run({ workflow: 'outer' }, 5_000);
+      const { runId } = await engine.start({ workflow: 'outer' });
       const inner = await until(
         async () => (await engine.runs.list({ workflow: 'inner', status: 'waiting' })).items[0],
       );

@@ -24,7 +24,7 @@ import { RunReader } from './reading.ts';
 import { RunQueues } from './run-queues.ts';
 import { type RunState, stateOf } from './run-state.ts';
 import type { RunStore, Signal, StoredRun } from './run-store.ts';
-import { RunWatch } from './run-watch.ts';
+import { goesOn, RunWatch } from './run-watch.ts';
 import { Scheduler } from './scheduler.ts';
 import { Worker } from './worker.ts';
 
@@ -174,7 +174,7 @@ export class WorkflowEngine {
   }
 
   /**
-   * Runs a flow and waits for its end, or until it waits itself, or until `waitMs` have passed. Its result is durable when this resolves.
+   * Runs a flow and waits for its end, or until it waits itself (for more than another run), or until `waitMs` have passed. Its result is durable when this resolves.
    *
    * @throws AiosError `workflow.not_found`, `request.overloaded`, or why the result could not be written
    */
@@ -184,6 +184,7 @@ export class WorkflowEngine {
       const { runId } = await this.#enqueue(request);
       return (await this.waitFor(runId, waitMs)) ?? stateOf(await this.#existing(runId));
     }
+    const untilMs = performance.now() + waitMs;
     const held = await this.#create(request);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
@@ -194,7 +195,9 @@ export class WorkflowEngine {
       void this.#worker.perform(held);
     });
     if (held.gone && held.lostBy === undefined && held.lastChange) {
-      return stateOf(held.lastChange);
+      if (!goesOn(held.lastChange)) return stateOf(held.lastChange);
+      const ended = await this.waitFor(held.id, Math.max(0, untilMs - performance.now()));
+      return ended ?? stateOf(await this.#existing(held.id));
     }
     if (held.lostBy !== undefined) {
       const winner = await this.#winner(held.lostBy, request);
@@ -346,7 +349,7 @@ export class WorkflowEngine {
   }
 
   /**
-   * Waits until a run has ended, waits or is paused; `undefined` when it does not come to that within `waitMs`. The run need not exist yet:
+   * Waits until a run has ended, waits (for a person, an event or a time; not for another run) or is paused; `undefined` when it does not come to that within `waitMs`. The run need not exist yet:
    * `eventRunId` tells the id of a run before its event is consumed. With `isNew` the first look at the store is left out (48 µs of CPU, a fifth of
    * a small run): for a caller who watches before it starts the run.
    */

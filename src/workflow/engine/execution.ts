@@ -24,7 +24,7 @@ import { Recorder } from './recorder.ts';
 import type { Entry, Signal } from './run-store.ts';
 import type { RunTrace } from './spans.ts';
 import { LiveContext, type RunIdentity } from './step-context.ts';
-import { Waiters } from './waiters.ts';
+import { TIMER, Waiters } from './waiters.ts';
 
 /**
  * A run in memory: the journal that its interpreter writes to. Results of pure steps stay here until the next barrier; the engine
@@ -269,7 +269,7 @@ export class Execution implements Journal {
   async timer(key: string, dueMs: number, branch: Branch): Promise<void> {
     if (this.recorder.find(key)) return;
     const s = this.#host.nowMs();
-    await this.waiters.wait({ key, label: 'timer', dueMs, branch: branch as LiveBranch });
+    await this.waiters.wait({ key, label: TIMER, dueMs, branch: branch as LiveBranch });
     this.recorder.record({ k: key, s, d: this.#host.nowMs() - s });
   }
 

@@ -79,6 +79,8 @@ export interface VersionInUse {
   readonly oldest: OpenRuns | undefined;
 }
 
+/** The key of what tells that a step waits: what it opened, or from when a `wait` counts. */
+const BEGUN = /^(.*)\^(open|from)$/;
 /** The key of an event that a step took. */
 const TAKEN = /\^e\d+$/;
 /** As many forks are named with a run. */
@@ -209,12 +211,13 @@ function stepsOf(entries: readonly Entry[], loaded: LoadedFlow, run: Pick<Stored
     entries.flatMap(({ k }) => (k.endsWith(EDITED) ? [k.slice(0, -EDITED.length)] : [])),
   );
   for (const entry of entries) {
-    const opened = entry.k.endsWith('^open');
-    const key = opened ? entry.k.slice(0, -'^open'.length) : entry.k;
+    const [, key = entry.k, mark] = BEGUN.exec(entry.k) ?? [];
+    const opened = mark !== undefined;
     const node = nodes.get(stepIdOf(key));
+    const startedAtMs = mark === 'from' && node?.type === 'wait' ? entry.n : entry.s;
     // Other keys with ^ are the interpreter's own: times asked for, delays, races.
-    if (!node || entry.s === undefined) continue;
-    const view = viewOf(key, node, entry, opened && ENDED.has(run.status));
+    if (!node || startedAtMs === undefined) continue;
+    const view = viewOf(key, node, { ...entry, s: startedAtMs }, opened && ENDED.has(run.status));
     if (opened) view.status = ENDED.has(run.status) ? 'canceled' : 'waiting';
     if (edited.has(key)) view.edited = true;
     const base = withoutAttempts(key);

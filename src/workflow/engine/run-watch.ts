@@ -1,8 +1,13 @@
 import { type RunState, stateOf } from './run-state.ts';
 import type { RunChange, RunStatus, RunStore } from './run-store.ts';
+import { CHILD } from './waiters.ts';
 
-/** A run that goes on without anybody doing anything. */
 const ACTIVE: ReadonlySet<RunStatus> = new Set(['pending', 'running']);
+
+/** A run that goes on without anybody doing anything; one that waits for another run is as far as that is. */
+export function goesOn({ status, waitingFor }: Pick<RunChange, 'status' | 'waitingFor'>): boolean {
+  return ACTIVE.has(status) || (status === 'waiting' && waitingFor === CHILD);
+}
 
 /** After what time a run of another process is looked at first; each time after twice as long. */
 const LOOK_MS = 10;
@@ -37,14 +42,14 @@ export class RunWatch {
 
   /** This process has committed a change. */
   changed(change: RunChange): void {
-    const watchers = ACTIVE.has(change.status) ? undefined : this.#watchers.get(change.id);
+    const watchers = goesOn(change) ? undefined : this.#watchers.get(change.id);
     if (!watchers && this.#listeners.size === 0) return;
     const state = stateOf(change);
     for (const settle of watchers ?? []) settle(state);
     for (const listener of this.#listeners) listener(state);
   }
 
-  /** Until the run has ended, waits or is paused; `undefined` when that does not come within `waitMs`. A new one is not in the store yet. */
+  /** Until the run has ended, waits (for more than another run) or is paused; `undefined` when that does not come within `waitMs`. A new one is not in the store yet. */
   async waitFor(runId: string, waitMs: number, isNew: boolean): Promise<RunState | undefined> {
     const { isHeld } = this.#dependencies;
     const { promise: settled, resolve: settle } = Promise.withResolvers<RunState | undefined>();
@@ -84,6 +89,6 @@ export class RunWatch {
 
   async #find(runId: string, settle: (state: RunState) => void): Promise<void> {
     const run = await this.#dependencies.store.find(runId);
-    if (run && !ACTIVE.has(run.status)) settle(stateOf(run));
+    if (run && !goesOn(run)) settle(stateOf(run));
   }
 }

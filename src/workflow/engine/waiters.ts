@@ -6,6 +6,10 @@ import type { LiveBranch } from './branch.ts';
 import type { Recorder } from './recorder.ts';
 import type { Signal } from './run-store.ts';
 
+/** What is waited for by its name: time, and another run. The others are what people and systems outside answer. */
+export const TIMER = 'timer';
+export const CHILD = 'run';
+
 interface Waiter {
   readonly key: string;
   readonly label: string;
@@ -62,11 +66,11 @@ export class Waiters {
     return due;
   }
 
-  /** What is waited for; a timer only when there is nothing else. */
+  /** What is waited for; another run, or a timer, only when there is nothing that somebody answers. */
   get label(): string | null {
-    let found: string | null = null;
-    for (const { label } of this.#waiters.values()) if (found === null || found === 'timer') found = label;
-    return found;
+    const labels = new Set([...this.#waiters.values()].map(({ label }) => label));
+    const [answered] = [...labels].filter((label) => label !== TIMER && label !== CHILD);
+    return answered ?? (labels.has(CHILD) ? CHILD : labels.has(TIMER) ? TIMER : null);
   }
 
   wait({ key, label, dueMs, branch, close, taken }: WaitRequest): Promise<WaitOutcome> {
