@@ -1,20 +1,44 @@
 // Writes the tables of docs/ from the code that they describe; with --check only says whether they are current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PERMISSIONS_OF, PERMITTED, ROLES } from '../src/access/permissions.ts';
 import { ERRORS } from '../src/kernel/error-codes.ts';
 import { LIMITS } from '../src/kernel/limits.ts';
 
 const root = join(import.meta.dirname, '..');
+
+/** Where a part of AIOS is described, by what its codes begin with. */
+const PAGES: Readonly<Record<string, string>> = {
+  access: 'access.md',
+  bridges: 'bridges.md',
+  connectors: 'connectors.md',
+  contracts: 'contracts.md',
+  datasets: 'datasets.md',
+  decisions: 'decisions.md',
+  events: 'events.md',
+  expression: 'flows.md#expressions',
+  features: 'features.md',
+  ledger: 'proof.md',
+  lineage: 'lineage.md',
+  models: 'serving.md',
+  start: 'operations.md#when-it-does-not-start',
+  tasks: 'tasks.md',
+  training: 'training.md',
+  workflow: 'flows.md',
+};
 
 function errorTable(): string {
   const rows = Object.entries(ERRORS).map(
     ([code, { status, retryable, title, hint }]) =>
       `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} | ${hint} |`,
   );
+  const pages = Object.entries(PAGES).map(([prefix, page]) => `[\`${prefix}\`](${page})`);
   return `# Errors
 
 Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem with a stable \`code\`: match on the code, never on the text. *Again* says whether
 the same call may succeed later without a change. Faults in a document or body stand in \`issues\`, each with its path, and with file, line and column where there is a file.
+
+How things are meant to be, by the first part of a code: ${pages.join(', ')}.
 
 Written from \`src/kernel/error-codes.ts\` by \`npm run docs\`.
 
@@ -40,7 +64,28 @@ ${rows.join('\n')}
 `;
 }
 
-const documents = { 'docs/errors.md': errorTable(), 'docs/limits.md': limitTable() };
+const BEGIN = '<!-- written by npm run docs -->';
+const END = '<!-- to here -->';
+
+/** The document as it is, with what stands between the two marks written anew. */
+function withPermissions(path: string): string {
+  const text = readFileSync(join(root, path), 'utf8');
+  const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (from < 0 || to < from) throw new Error(`${path} has no place between ${BEGIN} and ${END}`);
+  const roles = ROLES.map((role) => `\`${role}\``).join(' | ');
+  const rows = Object.entries(PERMITTED).map(([permission, may]) => {
+    const has = ROLES.map((role) => (PERMISSIONS_OF[role].has(permission) ? '✓' : ''));
+    return `| \`${permission}\` | ${may} | ${has.join(' | ')} |`;
+  });
+  const table = [`| permission | may | ${roles} |`, `|${' --- |'.repeat(ROLES.length + 2)}`, ...rows];
+  return `${text.slice(0, from)}${BEGIN}\n\n${table.join('\n')}\n\n${text.slice(to)}`;
+}
+
+const documents = {
+  'docs/errors.md': errorTable(),
+  'docs/limits.md': limitTable(),
+  'docs/access.md': withPermissions('docs/access.md'),
+};
 const stale = Object.entries(documents).filter(([path, text]) => {
   try {
     return readFileSync(join(root, path), 'utf8') !== text;

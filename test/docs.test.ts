@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../src/kernel/error-codes.ts';
 import { LIMITS } from '../src/kernel/limits.ts';
@@ -16,6 +16,30 @@ const code = (except: RegExp) =>
     .filter(({ path }) => !except.test(path) && !/\.test\.ts$/.test(path))
     .map(({ text }) => text)
     .join('\n');
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function anchorsOf(path: string): string[] {
+  const headings = readFileSync(path, 'utf8').matchAll(/^#+ (.+)$/gm);
+  return [...headings].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+it.each(['README.md', 'ARCHITECTURE.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)])(
+  '%s links to files and headings that there are',
+  (document) => {
+    const links = [...readFileSync(join(root, document), 'utf8').matchAll(/\]\((?!https?:)([^)\s]+)\)/g)];
+    const broken = links.filter(([, link]) => {
+      const [file = '', anchor] = link!.split('#');
+      const path = file === '' ? join(root, document) : join(root, dirname(document), file);
+      return !existsSync(path) || (anchor !== undefined && !anchorsOf(path).includes(anchor));
+    });
+    expect(broken.map(([, link]) => link)).toEqual([]);
+  },
+);
 
 describe('the tables in docs/', () => {
   it('explain every error code and no other', () => {

@@ -233,7 +233,7 @@ const COMMANDS: readonly CommandRow[] = [
     description: 'list the keys of people and programs; with an id, change one',
     options: [
       ['--create <name>', 'make a key; it is shown once'],
-      ['--roles <names>', 'of the new key: viewer, reviewer, lead, operator, admin', 'reviewer'],
+      ['--roles <names>', 'of the new key: viewer, reviewer, lead, operator, trainer, admin', 'reviewer'],
       ['--groups <names>', 'the groups that its holder is in, apart by commas'],
       [
         '--expires <when>',

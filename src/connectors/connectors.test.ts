@@ -275,6 +275,15 @@ describe('connectors', () => {
         'AIOS_SECRET_TOKEN is not set',
       ],
       [
+        'a variable that is not set',
+        'connectors.variable_unset',
+        () => {
+          delete env.AIOS_VAR_REFUNDS_URL;
+          return refund();
+        },
+        'AIOS_VAR_REFUNDS_URL is not set',
+      ],
+      [
         'an address that is none',
         'connectors.variable_unset',
         () => {

@@ -15,7 +15,27 @@ do:
 /** A transaction that is lost: what is inserted there is answered, and never was. */
 const NO_ROWS = { query: async () => [] };
 
+function childTests(world: () => World): void {
+  it('answers with the result of a flow that waits for another, and at once where a person is waited for beside it', async () => {
+    const sub = `run: { workflow: { namespace: test, name: act, version: latest, input: {} } }`;
+    world().define('act', ACT);
+    world().define('outer', `do: [ { sub: { ${sub} } } ]`);
+    const { engine } = await world().engine();
+    expect(await engine.run({ workflow: 'outer' }, 5_000)).toMatchObject({ status: 'completed' });
+    const slow = 'do: [ { act: { call: act:1@default, with: { gate: shut-act } } } ]';
+    world().define('act', slow, 2);
+    world().define(
+      'beside',
+      `do: [ { f: { fork: { branches: [ { sub: { ${sub} } }, { ask: { call: ask:1@default } } ] } } } ]`,
+    );
+    const waits = await engine.run({ workflow: 'beside' }, 5_000);
+    expect(waits).toMatchObject({ status: 'waiting', waitingFor: 'ask' });
+    world().gate('shut-act').open();
+  });
+}
+
 export function startTests(world: () => World): void {
+  describe('starting what waits for another', () => childTests(world));
   describe('starting', () => {
     it('answers a synchronous run after its result is durable', async () => {
       world().define('three', THREE);
@@ -37,23 +57,6 @@ export function startTests(world: () => World): void {
       const { runId, created } = await engine.start({ workflow: 'act' });
       expect(created).toBe(true);
       expect(outputOf(await reaches(engine, runId, 'completed'))).toBe(`${runId}/act`);
-    });
-
-    it('answers with the result of a flow that waits for another, and at once where a person is waited for beside it', async () => {
-      const sub = `run: { workflow: { namespace: test, name: act, version: latest, input: {} } }`;
-      world().define('act', ACT);
-      world().define('outer', `do: [ { sub: { ${sub} } } ]`);
-      const { engine } = await world().engine();
-      expect(await engine.run({ workflow: 'outer' }, 5_000)).toMatchObject({ status: 'completed' });
-      const slow = 'do: [ { act: { call: act:1@default, with: { gate: shut-act } } } ]';
-      world().define('act', slow, 2);
-      world().define(
-        'beside',
-        `do: [ { f: { fork: { branches: [ { sub: { ${sub} } }, { ask: { call: ask:1@default } } ] } } } ]`,
-      );
-      const waits = await engine.run({ workflow: 'beside' }, 5_000);
-      expect(waits).toMatchObject({ status: 'waiting', waitingFor: 'ask' });
-      world().gate('shut-act').open();
     });
 
     it('gives one run to one key, whichever process is asked', async () => {
