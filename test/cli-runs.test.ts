@@ -69,12 +69,34 @@ describe('aios runs', () => {
     expect((await aios('runs', 'signal', id)).text).toContain('Name the step with --step');
     const shown = await runCommand(['--url', url, '--key', api.keys.admin, 'runs', id]);
     expect(shown.said).toMatch(/^cool\/hold/m);
+    expect(shown.said).toContain('It waits for a time.');
     expect((await aios('runs', 'signal', id, '--step', 'cool/hold')).code).toBe(0);
     await expect.poll(() => aios('runs', id).then(({ json }) => json.status)).toBe('completed');
     const asked = (await waiting('cli-signal')).id;
     const forged = await aios('runs', 'signal', asked, '--step', 'ask', '--payload', '{"result":1}');
     expect([forged.code, forged.text]).toEqual([1, expect.stringContaining('workflow.signal_refused')]);
     await aios('runs', 'cancel', asked);
+  });
+
+  it('says at which step a run failed, what there is instead of what is not, and who did what', async () => {
+    const document = { dsl: '1.0.3', namespace: 'test', name: 'fails', version: '1.0.0' };
+    const steps = [{ inner: { do: [{ name: { set: { of: '${ input.name }' } } }] } }];
+    const body = { document, evaluate: { language: 'cel' }, do: steps };
+    await api.request({ method: 'PUT', url: '/api/v1/workflows/fails', role: 'operator', body });
+    const plain = async (...args: string[]) =>
+      (await runCommand(['--url', url, '--key', api.keys.admin, ...args])).said;
+    expect(await plain('run', 'fails')).toMatch(
+      /expression\.failed .*No such key.*^at {6}\/do\/0\/inner\/do\/0\/name$/ms,
+    );
+    expect(await plain('run', 'fials')).toMatch(/There is no flow “fials”; .*fails.* are applied/);
+    const by = /key the admin \(key_/;
+    await expect.poll(() => plain('audit')).toMatch(by);
+    const entries = (await aios('audit')).json.items as { index: number; kind: string }[];
+    expect(await plain('audit', String(entries.find(({ kind }) => kind === 'run')!.index))).toMatch(by);
+    const nowhere = await runCommand(['workflows', 'test', 'nowhere']);
+    expect(nowhere).toEqual({ code: 1, said: expect.stringContaining('There is no project folder nowhere') });
+    const none = await runCommand(['workflows', 'test', import.meta.dirname]);
+    expect(none).toEqual({ code: 1, said: expect.stringContaining('There are no tests in') });
   });
 
   it('starts no flow that waits for an event when it is given none', async () => {

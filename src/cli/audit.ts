@@ -30,6 +30,9 @@ interface Proof {
   hashes: string[];
 }
 
+/** No more are named at once: `keyNamesMax` of the server is 200. */
+const NAMES_ASKED = 100;
+
 export const audit: Action = async (options, [index]) => {
   const { limit, of: object, export: folder } = options as Record<string, string | undefined>;
   const client = await openClient(options);
@@ -42,6 +45,7 @@ export const audit: Action = async (options, [index]) => {
   const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', {
     query: { limit, object },
   });
+  const by = options.json ? new Map<string, string>() : await namesOf(client, page.items);
   print(page, options.json, () =>
     table(
       ['index', 'at', 'what', 'of', 'by'],
@@ -50,12 +54,32 @@ export const audit: Action = async (options, [index]) => {
         entry.at,
         `${entry.kind} ${entry.action}`,
         entry.object,
-        `${entry.actor.kind} ${entry.actor.id}`,
+        actorOf(entry, by),
       ]),
     ),
   );
   return EXIT.ok;
 };
+
+/** What the keys of entries are called, revoked ones too: an id alone tells nobody who it was. */
+async function namesOf(client: AiosClient, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
+  const ids = [...new Set(entries.map(({ actor }) => actor.id).filter((id) => id.startsWith('key_')))];
+  if (ids.length === 0) return new Map();
+  const names: { id: string; name: string }[] = [];
+  for (let from = 0; from < ids.length; from += NAMES_ASKED) {
+    const query = { ids: ids.slice(from, from + NAMES_ASKED).join(',') };
+    names.push(
+      ...(await client.request<{ items: typeof names }>('GET', '/api/v1/key-names', { query })).items,
+    );
+  }
+  return new Map(names.map(({ id, name }) => [id, name]));
+}
+
+/** `key admin (key_…)`, as far as its name is known. */
+function actorOf({ actor: { kind, id } }: AuditEntry, names: ReadonlyMap<string, string>): string {
+  const name = names.get(id);
+  return name === undefined ? `${kind} ${id}` : `${kind} ${name} (${id})`;
+}
 
 async function one(client: AiosClient, index: string, asJson: boolean, again: boolean): Promise<number> {
   if (!/^\d+$/.test(index))
@@ -65,10 +89,11 @@ async function one(client: AiosClient, index: string, asJson: boolean, again: bo
   const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
   const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
   const agrees = payloadAgrees(entry);
+  const names = asJson ? new Map<string, string>() : await namesOf(client, [entry]);
   const decided = again ? await decideAgain(client, entry) : undefined;
   print({ entry, proof, payloadAgrees: agrees, ...(decided && { again: decided }) }, asJson, () =>
     [
-      `${entry.kind} ${entry.action}  ${entry.object}  by ${entry.actor.kind} ${entry.actor.id}  ${entry.at}`,
+      `${entry.kind} ${entry.action}  ${entry.object}  by ${actorOf(entry, names)}  ${entry.at}`,
       ...(agrees === undefined
         ? [entry.erased ? 'payload erased' : 'payload not shown to this key']
         : [

@@ -37,7 +37,9 @@ export function selection(options: { [option: string]: unknown }): { [name: stri
 
 export interface Run extends RunSummary {
   output: Json;
-  error?: { code?: string; title?: string; detail?: string };
+  error?: { code?: string; title?: string; detail?: string; instance?: string };
+  /** Of one that waits: what people and systems answer by its name, or `listen`, `run`, `timer`. */
+  waitingFor?: string;
   steps: {
     /** `pay`, `safely/pay`, `each[2]/pay`: what `--step` takes. */
     key: string;
@@ -129,12 +131,23 @@ export function describeRun(one: Run): string {
   ].join('\n');
 }
 
-function resultOf({ id, status, error, output }: Run): string[] {
-  if (error) return [`error   ${error.code ?? ''} ${error.detail ?? error.title ?? ''}`];
+const WAITS: Readonly<Record<string, string>> = {
+  'human-task': 'It waits for a person: aios inbox shows what waits for you.',
+  listen: 'It waits for an event.',
+  run: 'It waits for another run.',
+  timer: 'It waits for a time.',
+};
+
+function resultOf({ id, status, error, output, waitingFor, steps }: Run): string[] {
+  if (error) {
+    const { code, detail, title, instance } = error;
+    const told = ['error  ', code, detail ?? title].filter(Boolean).join(' ');
+    return [told, ...(instance ? [`at      ${instance}`] : [])];
+  }
   if (status === 'completed') return [`output  ${JSON.stringify(output ?? null)}`];
-  return status === 'waiting'
-    ? [`Something is waited for: aios runs ${id} shows the steps, aios inbox what waits for a person.`]
-    : [];
+  if (status !== 'waiting') return [];
+  const why = WAITS[waitingFor ?? ''] ?? 'Something is waited for.';
+  return [steps ? why : `${why} aios runs ${id} shows the steps.`];
 }
 
 /** What the run was made with, what it cost and where it stands in the audit log, as far as the answer has it. */

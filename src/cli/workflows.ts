@@ -20,10 +20,15 @@ export interface FlowTestReport {
 export type TestFlows = (files: readonly { path: string; text: string }[]) => Promise<FlowTestReport[]>;
 
 export const test: Action = async (options, [folder = '.'], { testFlows }) => {
+  await readdir(folder).catch(() => {
+    throw new AiosError('request.invalid', { detail: `There is no project folder ${folder}.` });
+  });
   const files = [...(await readYaml(folder, 'workflows')), ...(await readYaml(folder, 'tests'))];
   const reports = await testFlows(files);
   print(reports, options.json, () => describe(reports, folder));
-  return reports.some(({ faults }) => faults.length > 0) ? EXIT.failed : EXIT.ok;
+  // None at all is most often a folder or an ending that was not meant: a script that holds flows to their tests must not pass.
+  const passed = reports.length > 0 && reports.every(({ faults }) => faults.length === 0);
+  return passed ? EXIT.ok : EXIT.failed;
 };
 
 async function readYaml(folder: string, name: string): Promise<{ path: string; text: string }[]> {

@@ -1,7 +1,7 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { compileSchema } from '../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { ConnectorFault, compileConnector } from './connector.ts';
 
@@ -19,7 +19,7 @@ const validate = compileSchema({
   additionalProperties: false,
   required: ['name', 'type', 'baseUrl', 'operations'],
   properties: {
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+    name: DEFINITION_NAME,
     title: { type: 'string' },
     description: { type: 'string' },
     type: { const: 'http' },

@@ -33,7 +33,7 @@ export function compileTemplate(text: string, sources: readonly ('env' | 'secret
     const reference = REFERENCE.exec(inner);
     if (!reference || !sources.includes(reference[1] as 'env' | 'secrets'))
       throw new Error(
-        `${whole} is not allowed here: use ${sources.map((source) => `\${${source}.NAME}`).join(' or ')}`,
+        `${whole} is not allowed here: use ${sources.map((source) => `\${${source}.NAME}`).join(' or ')}, the name in capital letters`,
       );
     return reference;
   });

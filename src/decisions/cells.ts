@@ -1,4 +1,3 @@
-import { Environment } from '@marcbachmann/cel-js';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression, type Expression } from '../kernel/expressions.ts';
 import type { Json } from '../kernel/json.ts';
@@ -121,20 +120,4 @@ function closingBrace(text: string, from: number): number {
     else if (char === '}' && depth-- === 0) return i;
   }
   throw new AiosError('expression.syntax', { detail: `${text}: \${ is not closed by }.` });
-}
-
-/**
- * Finds names that a table does not declare, which would fail only when the cell is reached. Other faults of typing are left to the
- * run: inputs are JSON.
- */
-export function nameChecker(names: readonly string[]): (source: string) => void {
-  const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
-  for (const name of names) environment.registerVariable(name, 'dyn');
-  return (source) => {
-    const { error } = environment.check(source);
-    if (!error || !/unknown variable/i.test(error.message)) return;
-    throw new AiosError('expression.syntax', {
-      detail: `${error.message.split('\n')[0]}; known are ${names.join(', ')}.`,
-    });
-  };
 }

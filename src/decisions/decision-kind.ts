@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { compileSchema } from '../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { INPUT_TYPES } from './inputs.ts';
 import { CellFault, compileTable, type Evaluation, type Table } from './table.ts';
@@ -17,7 +17,7 @@ const validate = compileSchema({
   additionalProperties: false,
   required: ['name', 'hitPolicy', 'inputs', 'outputs', 'rules'],
   properties: {
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+    name: DEFINITION_NAME,
     description: { type: 'string' },
     hitPolicy: { enum: ['unique', 'first', 'priority', 'collect'] },
     inputs: {

@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import { compileExpression, type Expression } from '../kernel/expressions.ts';
+import { compileExpression, type Expression, nameChecker } from '../kernel/expressions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { compileSchema, type Validator } from '../kernel/schema.ts';
 import {
@@ -7,7 +7,6 @@ import {
   conditionSource,
   isConstant,
   isInputName,
-  nameChecker,
   type Scope,
   type Template,
 } from './cells.ts';

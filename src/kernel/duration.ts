@@ -30,7 +30,9 @@ export function parseDuration(value: string | DurationParts): number {
   if (short) return Number(short[1]) * UNIT_MS[short[2] as keyof typeof UNIT_MS];
   const iso = ISO.exec(value);
   if (!iso || value === 'P' || value.endsWith('T')) {
-    throw new AiosError('definition.duration', { detail: `“${value}” is not a duration.` });
+    throw new AiosError('definition.duration', {
+      detail: `“${value}” is not a duration, as PT5M, 5m and P1D are; months and years have no fixed length.`,
+    });
   }
   const [weeks = 0, days = 0, hours = 0, minutes = 0, seconds = 0] = iso
     .slice(1)

@@ -75,9 +75,9 @@ function transpose(lists: readonly unknown[]): unknown[][] {
  * so the mixed operators are registered; fields may be absent (`a.?b.orValue(3)`); nothing has to be declared. `sum`, `mean` and `transpose`
  * are for lists.
  */
-function createEnvironment(): Environment {
+function createEnvironment(unlistedVariablesAreDyn = true): Environment {
   const environment = new Environment({
-    unlistedVariablesAreDyn: true,
+    unlistedVariablesAreDyn,
     homogeneousAggregateLiterals: false,
     enableOptionalTypes: true,
   });
@@ -161,4 +161,23 @@ function isPlain(value: unknown): boolean {
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key in value) if (!isPlain((value as Record<string, unknown>)[key])) return false;
   return true;
+}
+
+/**
+ * Finds variables that are none of these, which would fail only when the expression is reached. Other faults of typing are left to the
+ * run: values are JSON.
+ *
+ * @throws AiosError `expression.syntax`, by what is returned
+ * @example nameChecker(['amount'])('amuont > 5') // throws: “Unknown variable: amuont; known are amount.”
+ */
+export function nameChecker(names: readonly string[]): (source: string) => void {
+  const strict = createEnvironment(false);
+  for (const name of names) strict.registerVariable(name, 'dyn');
+  return (source) => {
+    const { error } = strict.check(source);
+    if (!error || !/unknown variable/i.test(error.message)) return;
+    throw new AiosError('expression.syntax', {
+      detail: `${error.message.split('\n')[0]}; known are ${names.join(', ')}.`,
+    });
+  };
 }

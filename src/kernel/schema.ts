@@ -7,6 +7,14 @@ import type { Json, JsonObject } from './json.ts';
 /** A compiled JSON Schema (draft 2020-12): the faults of a value, none when it fits. */
 export type Validator = (value: unknown) => Issue[];
 
+/** In a schema of ours: what a value of its form is, in words. */
+export const SAYS = 'x-aios-says';
+/** The name of a definition, as the kinds that AIOS brings have it. */
+export const DEFINITION_NAME = {
+  type: 'string',
+  pattern: '^[a-z0-9][a-z0-9._-]{0,99}$',
+  [SAYS]: 'small letters, digits, -, _ and ., at most 100',
+} as const;
 /** How many faults of one value are told. */
 export const MAX_ISSUES = 20; // a body of 10,000 wrong rows must not answer with 10,000 issues
 
@@ -78,6 +86,12 @@ export function issueOf(
     if (keyword === 'enum') tellChoices(issue, params.allowedValues as Json[], error.data as Json);
     if (keyword === 'const') issue.expected = preview(params.allowedValue as Json);
     if (keyword === 'type') issue.expected = String(params.type);
+    // What a pattern means, in words: a regular expression tells a newcomer nothing.
+    const says = (error.parentSchema as JsonObject | undefined)?.[SAYS];
+    if (typeof says === 'string' && (keyword === 'pattern' || keyword === 'type')) {
+      issue.expected = says;
+      if (keyword === 'pattern') issue.message = 'it has another form';
+    }
   }
   return issue;
 }

@@ -1,7 +1,7 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { compileSchema } from '../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { TimeZone } from './time-zone.ts';
 import { type Hours, WorkingCalendar } from './working-calendar.ts';
@@ -36,7 +36,7 @@ const validate = compileSchema({
   additionalProperties: false,
   required: ['name', 'timeZone', 'hours'],
   properties: {
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+    name: DEFINITION_NAME,
     title: { type: 'string' },
     description: { type: 'string' },
     timeZone: { type: 'string', minLength: 1 },

@@ -1,9 +1,9 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { type MicroUsd, microUsd } from '../kernel/money.ts';
-import { compileSchema, type Validator } from '../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME, type Validator } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { type Length, workingTimeOf } from './dates.ts';
 import {
@@ -86,7 +86,7 @@ const validate = compileSchema({
   additionalProperties: false,
   required: ['name', 'title', 'form'],
   properties: {
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+    name: DEFINITION_NAME,
     title: { type: 'string', minLength: 1 },
     description: { type: 'string' },
     instructions: { type: 'string' },
@@ -152,6 +152,7 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   validateDocument(document, validate);
   const body = document.value;
   const queue = at(document, '/form', () => compileQueue(body));
+  checkRequired(document, body.form as JsonObject);
   checkLengths(document, body as unknown as QueueDefinition);
   if ('onDeadline' in body) {
     const issues = queue.validate(body.onDeadline).map((issue) => {
@@ -169,6 +170,29 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   );
   if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   return { name: queue.name, body };
+}
+
+/** A field that the form asks for and does not have is shown to nobody, and without it no answer is taken. */
+function checkRequired(
+  document: SourceDocument,
+  { required, properties = {}, additionalProperties, ...others }: JsonObject,
+): void {
+  // Fields may come by a reference or a condition: then the form is left to its author.
+  const isWhole = Object.keys(others).every(
+    (keyword) =>
+      !/^(?:\$ref|\$dynamicRef|allOf|anyOf|oneOf|if|dependentSchemas|patternProperties)$/.test(keyword),
+  );
+  if (!isWhole || isObject(additionalProperties) || !Array.isArray(required)) return;
+  const fields = Object.keys(properties as JsonObject);
+  const issues = required.flatMap((name, index): Issue[] => {
+    if (fields.includes(String(name))) return [];
+    const message = `the form asks for “${String(name)}” and has no such field`;
+    return [{ path: `/form/required/${index}`, message, expected: fields.join(', ') || 'properties' }];
+  });
+  if (issues.length > 0)
+    throw new AiosError('definition.invalid', {
+      issues: issues.map((issue) => locateIssue(document, issue)),
+    });
 }
 
 /** Each length must be one, in working time where the queue has a calendar, and the ladder go up. */

@@ -233,7 +233,11 @@ describe('the path, from the event to the action', () => {
     await expect.poll(async () => (await of.store.find(runId))?.status).toBe('completed');
     expect((await of.store.find(runId))?.result?.output).toEqual({ outcome: 'refused', by: null });
     expect(of.rows.find(({ status }) => status === 'expired')).toMatchObject({ taskId: `task of ${runId}` });
-    expect(of.rows.find(({ action }) => action === 'expired')).toMatchObject({ lane: 'audit' });
+    // Under the run, as an answer of a person is: who looks at the run sees how it was decided.
+    expect(of.rows.find(({ action }) => action === 'expired')).toMatchObject({
+      lane: 'audit',
+      object: `run:${runId}`,
+    });
     await of.engine.stop();
   });
 

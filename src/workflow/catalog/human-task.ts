@@ -152,9 +152,9 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       const pins: Pin[] = [{ kind: 'queue', name: input.queue as string, version: String(version), digest }];
       if (settled !== undefined && routing) {
         const decided = audit({
-          ...recordOf(context, input, taskId),
+          ...recordOf(context, input),
           action: 'settled',
-          payload: { ...routing, result: settled },
+          payload: { queue: input.queue ?? null, ...routing, result: settled },
         });
         const output = {
           result: settled,
@@ -193,9 +193,9 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
         return { output: { result, decidedBy, expired: false, ...said, ...counted, ...told } };
       }
       const expired = audit({
-        ...recordOf(context, input, taskId),
+        ...recordOf(context, input),
         action: 'expired',
-        payload: { queue: input.queue ?? null, result: onDeadline },
+        payload: { task: taskId, queue: input.queue ?? null, result: onDeadline },
       });
       return {
         output: { result: onDeadline, decidedBy: null, expired: true, returned: false, ...told },
@@ -210,11 +210,12 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
 }
 
 /** What the audit entries of a step say alike. */
-function recordOf(context: StepContext, { subject }: JsonObject, taskId: string) {
+function recordOf(context: StepContext, { subject }: JsonObject) {
   return {
     kind: 'task',
     actor: actorOf(context),
-    object: `task:${taskId}`,
+    // As an answer of a person: what decided stands under the run.
+    object: `run:${context.runId}`,
     ...(typeof subject === 'string' ? { subject } : {}),
     at: context.nowMs,
   };

@@ -62,6 +62,7 @@ export function waitTests(world: () => World): void {
       await until(() => engine.active === (status === 'running' ? 1 : 0));
       world().clock.advanceTo(START_MS + ms);
       expect(outputOf(await reaches(engine, runId, 'completed'))).toEqual({ done: true });
+      expect((await engine.runs.get(runId)).steps[0]).toMatchObject({ key: 'sleep', durationMs: ms });
     });
 
     givenUpTest(world);

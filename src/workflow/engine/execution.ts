@@ -268,7 +268,8 @@ export class Execution implements Journal {
 
   async timer(key: string, dueMs: number, branch: Branch): Promise<void> {
     if (this.recorder.find(key)) return;
-    const s = this.#host.nowMs();
+    // Taken up after a wait, or a crash, it has waited since it began in an earlier life.
+    const s = this.recorder.find(`${key}^from`)?.n ?? this.#host.nowMs();
     await this.waiters.wait({ key, label: TIMER, dueMs, branch: branch as LiveBranch });
     this.recorder.record({ k: key, s, d: this.#host.nowMs() - s });
   }

@@ -78,7 +78,7 @@ export class Flows {
     const found = this.#latest.get(name);
     if (found) return found;
     throw new AiosError('workflow.not_found', {
-      detail: `“${name}” is not one of: ${[...this.#latest.keys()].join(', ') || 'none is applied yet'}.`,
+      detail: `There is no flow “${name}”; ${[...this.#latest.keys()].join(', ') || 'none'} ${this.#latest.size === 1 ? 'is' : 'are'} applied.`,
     });
   }
 

@@ -1,3 +1,4 @@
+import { closestName } from '../../kernel/closest-name.ts';
 import { readDocument } from '../../kernel/document.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { compileSchema, pointerNames } from '../../kernel/schema.ts';
@@ -47,12 +48,12 @@ export function compileCall(
   const resource = keptResource(compiler.body, called);
   if (resource && 'text' in resource) {
     const definition = compiler.try(`${path}/call`, () => readDocument(resource.text, called).value);
+    if (definition) compiler.learnNames(definition);
     return definition && asFunction(called, definition, input);
   }
   const primitive = compiler.catalog.get(called.replace(/@default$/, ''));
   if (!primitive || !called.endsWith('@default')) {
-    const known = [...compiler.catalog.keys()].map((key) => `${key}@default`).join(', ');
-    compiler.unsupported(`${path}/call`, `“${called}” is not in the catalog`, known);
+    compiler.unsupported(`${path}/call`, ...notInCatalog(compiler, called));
     return undefined;
   }
   checkStaticInput(compiler, primitive.inputSchema, input, `${path}/with`);
@@ -63,6 +64,23 @@ export function compileCall(
     // What is written out whole was checked above: only what expressions give is checked again at each call.
     validate: compiler.isStatic(input) ? undefined : compileSchema(primitive.inputSchema),
   };
+}
+
+/** What the specification calls by its name alone; `http-read` and the like are how AIOS keeps reading and acting apart. */
+const SPECIFIED = ['http', 'openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'];
+const OF_SPECIFIED = new RegExp(`^(?:${SPECIFIED.join('|')}|script|shell|container)(?:-[a-z]+)*:`);
+
+function notInCatalog({ catalog, body }: Compiler, called: string): [message: string, expected: string] {
+  const own = [...catalog.keys()].filter((key) => !OF_SPECIFIED.test(key)).map((key) => `${key}@default`);
+  const functions = isObject(body.use) && isObject(body.use.functions) ? Object.keys(body.use.functions) : [];
+  const known = [...own, ...SPECIFIED, ...functions];
+  const name = called.replace(/[:@].*$/, '');
+  const meant = closestName(
+    name,
+    known.map((each) => each.replace(/[:@].*$/, '')),
+  );
+  const whole = known.find((each) => each.replace(/[:@].*$/, '') === meant);
+  return [`“${called}” is not in the catalog${whole ? `; did you mean ${whole}?` : ''}`, known.join(', ')];
 }
 
 function compileGrpc(compiler: Compiler, given: JsonObject, path: string): Kind | undefined {

@@ -50,15 +50,25 @@ export class Compiler {
   readonly listensFor = new Set<string>();
   /** Functions of `use.functions` that are being compiled. */
   readonly inFunctions = new Set<string>();
+  readonly #names: Set<string>;
   readonly #templates: Templates;
+  /** Of expressions that see the attributes of an event as variables, whatever it has. */
+  readonly #ofEvents: Templates;
   readonly #faults: { code: ErrorCode; issue: Issue }[] = [];
 
   constructor(body: JsonObject, catalog: Catalog, runJq: RunJq) {
     this.body = body;
     this.catalog = catalog;
     const { language, mode } = isObject(body.evaluate) ? body.evaluate : ({} as JsonObject);
-    const chosen = language === 'cel' ? celLanguage : jqLanguage(runJq, namesOf(body));
+    this.#names = namesOf(body);
+    const chosen = language === 'cel' ? celLanguage(this.#names) : jqLanguage(runJq, this.#names);
     this.#templates = new Templates(chosen, mode === 'loose');
+    this.#ofEvents = language === 'cel' ? new Templates(celLanguage(), mode === 'loose') : this.#templates;
+  }
+
+  /** Takes note of the variables that a function of a catalog names: it is compiled with the flow. */
+  learnNames(definition: JsonObject): void {
+    for (const name of namesOf(definition)) this.#names.add(name);
   }
 
   flow(): Flow {
@@ -123,10 +133,10 @@ export class Compiler {
     }
   }
 
-  bare(source: Json | undefined, path: string): Template | undefined {
+  bare(source: Json | undefined, path: string, templates = this.#templates): Template | undefined {
     if (source === undefined) return undefined;
-    if (typeof source !== 'string') return this.template(source, path);
-    return this.try(path, () => this.#templates.bare(source));
+    if (typeof source !== 'string') return this.template(source, path, templates);
+    return this.try(path, () => templates.bare(source));
   }
 
   condition(source: Json | undefined, path: string): ((scope: Scope) => boolean) | undefined {
@@ -138,14 +148,15 @@ export class Compiler {
     return this.#templates.isStatic(value);
   }
 
-  template(value: Json, path: string): Template {
+  template(value: Json, path: string, templates = this.#templates): Template {
     if (typeof value === 'object' && value !== null && !this.isStatic(value)) {
       // Member by member, so that a fault names the member.
       const members = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
-      for (const [key, member] of members) this.template(member, `${path}/${escapePointer(String(key))}`);
-      return this.#faults.length > 0 ? () => null : this.#templates.value(value);
+      for (const [key, member] of members)
+        this.template(member, `${path}/${escapePointer(String(key))}`, templates);
+      return this.#faults.length > 0 ? () => null : templates.value(value);
     }
-    return this.try(path, () => this.#templates.value(value)) ?? (() => null);
+    return this.try(path, () => templates.value(value)) ?? (() => null);
   }
 
   schema(schema: Json | undefined, path: string): Validator | undefined {
@@ -241,7 +252,7 @@ export class Compiler {
     const correlate = (filter.correlate ?? {}) as { [name: string]: { from: string; expect?: string } };
     return {
       type: String(type),
-      data: data === undefined ? undefined : this.template(data, `${path}/with/data`),
+      data: data === undefined ? undefined : this.template(data, `${path}/with/data`, this.#ofEvents),
       attributes: Object.entries(attributes).map(([name, value]) => ({
         name,
         value: this.template(value, `${path}/with/${escapePointer(name)}`),
@@ -251,7 +262,7 @@ export class Compiler {
         const at = `${path}/correlate/${escapePointer(name)}`;
         return {
           name,
-          from: this.bare(from, `${at}/from`) ?? (() => null),
+          from: this.bare(from, `${at}/from`, this.#ofEvents) ?? (() => null),
           expect: expect === undefined ? undefined : this.template(expect, `${at}/expect`),
         };
       }),

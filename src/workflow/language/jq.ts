@@ -2,13 +2,19 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import { shortcutOf } from './jq-paths.ts';
 import { scanJq } from './jq-scan.ts';
-import { type ExpressionLanguage, type Scope, secretMisplaced, type Template } from './templates.ts';
+import {
+  ARGUMENTS,
+  type ExpressionLanguage,
+  type Scope,
+  secretMisplaced,
+  type Template,
+} from './templates.ts';
 
 /** Runs a jq program on a JSON text and waits for its end: results as JSON, one a line. Exit code 3 is a program that does not compile. */
 export type RunJq = (program: string, input: string) => { stdout: string; stderr: string; exitCode: number };
 
-/** `item`, `index`, `error` unless the flow names them otherwise; the others are the specification's (dsl.md, "Runtime expression arguments"). */
-const ARGUMENTS = ['context', 'input', 'output', 'task', 'workflow', 'runtime', 'event'];
+/** What whoever meant the other language is told. */
+const NOT_CEL = 'The expressions of this flow are jq; for CEL say evaluate: { language: cel }.';
 const DOES_NOT_COMPILE = 3;
 
 /**
@@ -18,8 +24,8 @@ const DOES_NOT_COMPILE = 3;
  * @param names loop variables and caught errors that the flow names
  * @example jqLanguage(runJq, ['pet']).expression('$pet.price * 2')({ input: null, pet: { price: 3 } }) // 6
  */
-export function jqLanguage(run: RunJq, names: Iterable<string>): ExpressionLanguage {
-  const known = new Set([...ARGUMENTS, ...names]);
+export function jqLanguage(run: RunJq, names: ReadonlySet<string>): ExpressionLanguage {
+  const known = { has: (name: string) => ARGUMENTS.includes(name) || names.has(name) };
   return {
     closingBrace(source, from) {
       const { end } = scanJq(source, from);
@@ -29,11 +35,11 @@ export function jqLanguage(run: RunJq, names: Iterable<string>): ExpressionLangu
   };
 }
 
-function compile(run: RunJq, source: string, known: ReadonlySet<string>): Template {
+function compile(run: RunJq, source: string, known: Pick<ReadonlySet<string>, 'has'>): Template {
   const { end, variables, forbidden } = scanJq(source);
   if (forbidden !== undefined) {
     throw new AiosError('expression.syntax', {
-      detail: `${source}: “${forbidden}” would answer differently in a replay; take it from $workflow, $task or the input.`,
+      detail: `${source}: “${forbidden}” would answer differently in a replay; take it from $workflow, $task or the input. (${NOT_CEL})`,
     });
   }
   if (variables.has('secrets')) throw secretMisplaced(source);
@@ -45,7 +51,7 @@ function compile(run: RunJq, source: string, known: ReadonlySet<string>): Templa
     end < source.length ? undefined : shortcut ? compiles : run(programOf(source, bound, 'empty'), 'null');
   if (!check || check.exitCode === DOES_NOT_COMPILE) {
     const said = check ? messageOf(check.stderr) : `“${source[end]}” closes nothing`;
-    throw new AiosError('expression.syntax', { detail: `${source}: ${said}` });
+    throw new AiosError('expression.syntax', { detail: `${source}: ${said} (${NOT_CEL})` });
   }
   return (scope) => {
     const input = subjectOf(scope);

@@ -1,11 +1,20 @@
 import type { JsonObject } from '../../kernel/json.ts';
+import { SAYS } from '../../kernel/schema.ts';
 
 /**
  * The part of the Open Workflow Specification 1.0 that AIOS runs, as JSON Schema, written from dsl-reference.md. What the specification
  * has and AIOS does not run is let through here and refused by `compile.ts`, which says what to write instead.
  */
-const name = { type: 'string', pattern: '^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$' };
-const semver = { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+(?:-[0-9A-Za-z.-]+)?(?:\\+[0-9A-Za-z.-]+)?$' };
+const name = {
+  type: 'string',
+  pattern: '^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$',
+  [SAYS]: 'letters, digits and - between them, at most 63',
+};
+const semver = {
+  type: 'string',
+  pattern: '^\\d+\\.\\d+\\.\\d+(?:-[0-9A-Za-z.-]+)?(?:\\+[0-9A-Za-z.-]+)?$',
+  [SAYS]: 'a text of three numbers: 1.0.0',
+};
 const text = { type: 'string', minLength: 1 };
 const open = { type: 'object' };
 const steps = { $ref: '#/$defs/steps' };
@@ -192,7 +201,11 @@ export const workflowSchema: JsonObject = {
     {
       document: object(
         {
-          dsl: { type: 'string', pattern: '^1\\.\\d+\\.\\d+' },
+          dsl: {
+            type: 'string',
+            pattern: '^1\\.\\d+\\.\\d+',
+            [SAYS]: 'a version of the specification: 1.0.3',
+          },
           namespace: name,
           name,
           version: semver,

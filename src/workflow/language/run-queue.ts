@@ -2,7 +2,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../../kernel
 import { type DurationParts, parseDuration } from '../../kernel/duration.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import { compileSchema } from '../../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME } from '../../kernel/schema.ts';
 import type { DefinitionKind } from '../../store/project.ts';
 
 /** A queue of runs, as its author writes it in `run-queues/<name>.yaml`. */
@@ -49,7 +49,7 @@ const validate = compileSchema({
   additionalProperties: false,
   required: ['name'],
   properties: {
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+    name: DEFINITION_NAME,
     description: { type: 'string' },
     concurrency: count,
     perKey: count,

@@ -4,6 +4,17 @@ import { isObject, type Json } from '../../kernel/json.ts';
 /** The variables that an expression sees: `input`, `output`, `context`, `workflow`, `runtime`, `task`, `event`, loop variables, the caught error. */
 export type Scope = Readonly<Record<string, unknown>>;
 
+/** The variables that every expression may name; loop variables and caught errors come to them. */
+export const ARGUMENTS: readonly string[] = [
+  'input',
+  'output',
+  'context',
+  'event',
+  'workflow',
+  'task',
+  'runtime',
+];
+
 /** A value that may hold expressions: called with the scope, answers with plain JSON. */
 export type Template = (scope: Scope) => Json;
 

@@ -2,7 +2,7 @@ import { locateIssue, type SourceDocument, validateDocument } from '../../../ker
 import { AiosError, type Issue } from '../../../kernel/errors.ts';
 import { compileExpression } from '../../../kernel/expressions.ts';
 import type { Json, JsonObject } from '../../../kernel/json.ts';
-import { compileSchema, escapePointer } from '../../../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME, escapePointer } from '../../../kernel/schema.ts';
 import type { DefinitionKind } from '../../../store/project.ts';
 import { compileSelection } from '../../selection.ts';
 import type { BridgeProtocol, MessageFormat } from '../port/protocol.ts';
@@ -92,7 +92,7 @@ function schemaOf(protocols: readonly BridgeProtocol[]): JsonObject {
     additionalProperties: false,
     required: ['name'],
     properties: {
-      name: { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,99}$' },
+      name: DEFINITION_NAME,
       title: { type: 'string' },
       description: { type: 'string' },
       from: oneOf('source'),
