@@ -41,6 +41,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   '/lineage': ['/lineage', '/lineage?node=model:return-risk'],
   '/change': [`/change?kind=workflow&name=${flow}`],
   '/audit': ['/audit', '/audit?entry=5', '/no-such-page'],
+  '/keys': ['/keys', '/keys?key={key}', '/keys?state=ended', '/keys?q=nobody'],
 };
 
 interface Items {
@@ -70,6 +71,7 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
       failed: await first('/api/v1/runs?workflow=breaks&status=failed&limit=1'),
       waiting: await first(`/api/v1/runs?workflow=${flow}&status=waiting&limit=1`),
       training: await first(`/api/v1/experiments/${long}/runs?orderBy=start_time%20ASC`),
+      key: await first('/api/v1/keys'),
       task: await first(`/api/v1/tasks?queue=${long}&status=open&limit=1`),
     };
   });

@@ -111,6 +111,7 @@ describe('the command line works tasks', () => {
     expect(await rita()).toMatchObject({ roles: ['reviewer'], groups: ['returns', 'fraud'] });
     expect(await rita(id, '--groups', 'claims')).toMatchObject({ groups: ['claims'] });
     expect(await rita(id, '--revoke')).toBeUndefined();
+    expect(await rita('--ended')).toMatchObject({ revokedAt: expect.any(String) });
     expect(await aios('reviewer', 'keys')).toMatchObject({ code: 1 });
   });
 });

@@ -174,6 +174,12 @@ const routes = [
     validateSearch: texts('object', 'kind', 'entry'),
     component: lazyRouteComponent(() => import('./audit/audit-page.tsx'), 'AuditPage'),
   }),
+  createRoute({
+    ...parent,
+    path: '/keys',
+    validateSearch: texts('state', 'key', 'q'),
+    component: lazyRouteComponent(() => import('./keys/keys-page.tsx'), 'KeysPage'),
+  }),
 ] as const;
 
 export const router = createRouter({

@@ -65,6 +65,29 @@ describe('access', () => {
     await expect(access.revoke(id)).rejects.toMatchObject({ code: 'access.unknown_key' });
   });
 
+  it('lists what has ended, the last first, a page at a time, without the keys of trainings', async () => {
+    const make = async (name: string, only?: Parameters<Access['createKey']>[4]) =>
+      (await access.createKey(name, ['viewer'], 'test', [], only)).id;
+    const end = Date.now() + 60_000;
+    const expired = await make('expired', { expiresAt: end });
+    const revoked = await make('revoked', { expiresAt: end });
+    const training = { trainingRun: 'r', model: null, startedBy: null };
+    const trained = await make('trained', { training });
+    await make('in force', { expiresAt: end });
+    expect((await access.keys()).find(({ id }) => id === trained)).toMatchObject({ trainingRun: 'r' });
+    await access.revoke(trained);
+    await access.revoke(revoked, 'test');
+    await database.db.query(`update access_keys set expires_at = now() - interval '1 minute' where id = $1`, [
+      expired,
+    ]);
+    const first = await access.endedKeys(1);
+    expect(first).toMatchObject([{ id: revoked, revokedAt: expect.any(Number), expiresAt: end }]);
+    const rest = await access.endedKeys(100, revoked);
+    expect(rest.at(-1)).toMatchObject({ id: expired, revokedAt: null });
+    const names = [...first, ...rest].map(({ name }) => name);
+    for (const other of ['trained', 'in force']) expect(names).not.toContain(other);
+  });
+
   it('refuses a key after its end with a code of its own, remembered or not, and its sessions', async () => {
     const end = Date.now() + 60_000;
     const { id, key } = await access.createKey('guest', ['viewer'], 'test', [], { expiresAt: end });

@@ -7,6 +7,7 @@ import { type Committer, type Write, write } from '../store/group-commit.ts';
 import { timestamp } from '../store/rows.ts';
 import { hashOf, isSecret, newSecret, type SecretKind } from './key-format.ts';
 import { keyGroupsLane, keyRevocationsLane, newKeysLane } from './key-lanes.ts';
+import { endedKeys, IN_FORCE, type KeyInfo, keysInForce } from './key-list.ts';
 import { PERMISSIONS_OF, ROLES, type Role } from './permissions.ts';
 
 /** What the key of a training is for, and nothing else: the commands that it is given to may be anybody's. */
@@ -28,18 +29,6 @@ export interface Principal {
   readonly groups: readonly string[];
   /** Set for the key of a training. */
   readonly training?: TrainingScope | null;
-}
-
-export interface KeyInfo {
-  id: string;
-  name: string;
-  roles: Role[];
-  groups: string[];
-  createdAt: number;
-  createdBy: string;
-  lastUsedAt: number | null;
-  /** Null for a key that is in force until it is revoked. */
-  expiresAt: number | null;
 }
 
 interface KeyRow {
@@ -166,11 +155,19 @@ export class Access {
     for (const { id } of earlier) await this.revoke(id, 'system');
   }
 
-  async keys(): Promise<KeyInfo[]> {
-    return this.#db.query<KeyInfo>(
-      `select id, name, roles, groups, created_at as "createdAt", created_by as "createdBy", last_used_at as "lastUsedAt", expires_at as "expiresAt"
-       from access_keys k where ${IN_FORCE} order by created_at, id`,
-    );
+  /** The keys in force, in the order in which they were made. */
+  keys(): Promise<KeyInfo[]> {
+    return keysInForce(this.#db);
+  }
+
+  /**
+   * Keys that were revoked or have expired, those that ended last first; those of trainings are left out.
+   *
+   * @param after the id of the last key of the page before
+   * @example const [last] = await access.endedKeys(1)
+   */
+  endedKeys(limit: number, after?: string): Promise<KeyInfo[]> {
+    return endedKeys(this.#db, limit, after);
   }
 
   /** What keys are called by their ids, those that are revoked too: a record says who did it for as long as it is kept. */
@@ -311,7 +308,6 @@ export class Access {
   }
 }
 
-const IN_FORCE = 'k.revoked_at is null and (k.expires_at is null or k.expires_at > now())';
 const PRINCIPAL = `k.id, k.name, k.roles, k.groups, k.training, (extract(epoch from k.expires_at - now()) * 1000)::float8 as "leftMs"`;
 
 function principalOf({ id, name, roles, groups, training }: KeyRow, kind: 'key' | 'session'): Principal {

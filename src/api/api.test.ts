@@ -193,6 +193,11 @@ describe('the API', () => {
       ]).toEqual([true, false]);
       await api.request({ method: 'DELETE', url: `/api/v1/keys/${id}`, role: 'admin' });
       expect(await problem({ url: '/api/v1/me', headers })).toMatchObject({ code: 'access.unauthenticated' });
+      const ended = (cursor = '') =>
+        api.request({ url: `/api/v1/keys?state=ended&limit=1${cursor}`, role: 'admin' });
+      const page = (await ended()).json();
+      expect(page.items).toMatchObject([{ id, name: 'ci', revokedAt: expect.any(String) }]);
+      expect((await ended(`&cursor=${id}`)).json()).toEqual({ items: [], nextCursor: null });
       // What it did is told by its name for good, to whoever may call at all.
       const names = (ids: string) => `/api/v1/key-names?ids=${ids}`;
       const named = await api.request({ url: names(`${id},key_none`), role: 'viewer' });

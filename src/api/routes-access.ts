@@ -2,11 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { type Access, sessionCookie } from '../access/access.ts';
 import { checkBrowser } from '../access/browser-guard.ts';
+import type { KeyInfo } from '../access/key-list.ts';
 import { PERMISSIONS } from '../access/permissions.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { type AccessPort, type Caller, route } from './routes.ts';
-import { IdParams, iso, isoOrUndefined, pageOf } from './shapes.ts';
+import { IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 interface Dependencies {
   access: Access;
@@ -51,6 +52,17 @@ const Key = Type.Object({
   createdBy: Type.String(),
   lastUsedAt: Type.Optional(Type.String({ format: 'date-time' })),
   expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
+  revokedAt: Type.Optional(Type.String({ format: 'date-time' })),
+  trainingRun: Type.Optional(Type.String({ description: 'the training that it was made for' })),
+});
+const KeysQuery = pageQuery({
+  state: Type.Optional(
+    Type.Union([Type.Literal('in-force'), Type.Literal('ended')], {
+      default: 'in-force',
+      description:
+        '`in-force` answers all of them, whatever the limit; `ended` those that were revoked or have expired, the last first, a page at a time',
+    }),
+  ),
 });
 const Groups = Type.Array(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\u0000-\u001f]+$' }), {
   maxItems: 100,
@@ -177,18 +189,16 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
     method: 'GET',
     url: '/api/v1/keys',
     permission,
-    summary: 'The keys that are in force',
+    summary: 'The keys that are in force, or those that have ended',
     tag,
+    query: KeysQuery,
     answer: pageOf(Key),
-    handle: async () => ({
-      items: (await access.keys()).map((key) => ({
-        ...key,
-        createdAt: iso(key.createdAt),
-        lastUsedAt: isoOrUndefined(key.lastUsedAt),
-        expiresAt: isoOrUndefined(key.expiresAt),
-      })),
-      nextCursor: null,
-    }),
+    handle: async ({ query: { state, limit = 50, cursor } }) => {
+      if (state !== 'ended') return { items: (await access.keys()).map(toJson), nextCursor: null };
+      const found = await access.endedKeys(limit + 1, cursor);
+      const items = found.slice(0, limit).map(toJson);
+      return { items, nextCursor: found.length > limit ? items.at(-1)!.id : null };
+    },
   });
   route(server, {
     method: 'POST',
@@ -231,6 +241,17 @@ function keyRoutes(server: FastifyInstance, { access }: Dependencies): void {
       return { id: params.id, revoked: true };
     },
   });
+}
+
+function toJson({ trainingRun, ...key }: KeyInfo) {
+  return {
+    ...key,
+    createdAt: iso(key.createdAt),
+    lastUsedAt: isoOrUndefined(key.lastUsedAt),
+    expiresAt: isoOrUndefined(key.expiresAt),
+    revokedAt: isoOrUndefined(key.revokedAt),
+    ...(trainingRun === null ? {} : { trainingRun }),
+  };
 }
 
 /** A caller as the access module knows principals. */

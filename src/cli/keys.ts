@@ -9,11 +9,15 @@ interface Key {
   groups: string[];
   lastUsedAt?: string;
   expiresAt?: string;
+  revokedAt?: string;
 }
+
+/** Of the keys that have ended, those that did last: what is asked about is seldom older. */
+const ENDED_SHOWN = 100;
 
 const namesOf = (text: string) => text.split(',').flatMap((name) => name.trim() || []);
 
-/** Lists keys; makes one, puts the holder of one into groups, or revokes one. */
+/** Lists keys, those that have ended too; makes one, puts the holder of one into groups, or revokes one. */
 export const keys: Action = async (options, [id]) => {
   const client = await openClient(options);
   const { create, roles = 'reviewer', groups, expires } = options as Record<string, string | undefined>;
@@ -34,19 +38,25 @@ export const keys: Action = async (options, [id]) => {
     await client.request('PUT', `${path}/${encodeURIComponent(id)}/groups`, {
       body: { groups: namesOf(groups) },
     });
-  const page = await client.request<{ items: Key[] }>('GET', path);
+  const ended = options.ended === true;
+  const query = ended ? { state: 'ended', limit: ENDED_SHOWN } : {};
+  const page = await client.request<{ items: Key[] }>('GET', path, { query });
   print(page, options.json, () =>
     table(
-      ['key', 'name', 'roles', 'groups', 'used', 'expires'],
+      ['key', 'name', 'roles', 'groups', 'used', ended ? 'ended' : 'expires'],
       page.items.map((key) => [
         key.id,
         key.name,
         key.roles.join(', '),
         key.groups.join(', '),
         relativeTime(key.lastUsedAt),
-        key.expiresAt ? relativeTime(key.expiresAt) : 'never',
+        ended ? endOf(key) : key.expiresAt ? relativeTime(key.expiresAt) : 'never',
       ]),
     ),
   );
   return EXIT.ok;
 };
+
+function endOf({ revokedAt, expiresAt }: Key): string {
+  return revokedAt ? `revoked ${relativeTime(revokedAt)}` : `expired ${relativeTime(expiresAt)}`;
+}

@@ -240,6 +240,7 @@ const COMMANDS: readonly CommandRow[] = [
         'of the new key: a duration (90d) or a date and time; in force for good when left out',
       ],
       ['--revoke', 'revoke the key and its sessions'],
+      ['--ended', 'list those that were revoked or have expired, the last 100'],
     ],
     load: async () => (await import('./keys.ts')).keys,
   },

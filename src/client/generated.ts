@@ -370,8 +370,8 @@ export interface Operations {
   'GET /api/v1/features/views/{name}/late-events': { params: { name: string }; answer: { items: Array<{ partition: number; offset: number; time: string; lateSeconds: number }>; nextCursor: string | null } };
   /** What keys are called, revoked ones too, by the ids that records name. */
   'GET /api/v1/key-names': { query: { ids: string }; answer: { items: Array<{ id: string; name: string }>; nextCursor: string | null } };
-  /** The keys that are in force. Permission: `keys.manage`. */
-  'GET /api/v1/keys': { answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined; expiresAt?: string | undefined }>; nextCursor: string | null } };
+  /** The keys that are in force, or those that have ended. Permission: `keys.manage`. */
+  'GET /api/v1/keys': { query?: { state?: "in-force" | "ended" | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; name: string; roles: Array<string>; groups: Array<string>; createdAt: string; createdBy: string; lastUsedAt?: string | undefined; expiresAt?: string | undefined; revokedAt?: string | undefined; trainingRun?: string | undefined }>; nextCursor: string | null } };
   /** Make a key; it is shown once. Permission: `keys.manage`. */
   'POST /api/v1/keys': { body: { name: string; roles: Array<string>; groups?: Array<string> | undefined; expiresAt?: string | undefined }; answer: { id: string; key: string } };
   /** Revoke a key and every session that acts for it. Permission: `keys.manage`. */

@@ -2,7 +2,7 @@ import { Button, type ButtonProps, Group, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type QueryKey, useMutation, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
-import { act } from '../api/request.ts';
+import { act, remove } from '../api/request.ts';
 import { type Command, CopyAs } from './copy-as.tsx';
 import { Dialog } from './overlay.tsx';
 import { ProblemView } from './states.tsx';
@@ -43,7 +43,8 @@ export function ConfirmedButton({
   const queries = useQueryClient();
   const [opened, dialog] = useDisclosure(false);
   const change = useMutation({
-    mutationFn: () => act(command.method as 'POST' | 'PUT', command.path, command.body),
+    mutationFn: ({ method, path, body }: Command): Promise<unknown> =>
+      method === 'DELETE' ? remove(path) : act(method as 'POST' | 'PUT', path, body),
     onSuccess: () => dialog.close(),
     onSettled: () => queries.invalidateQueries({ queryKey: changes }),
   });
@@ -71,7 +72,7 @@ export function ConfirmedButton({
               {...(isDestructive ? { color: 'red.8' } : {})}
               loading={change.isPending}
               disabled={!isReady}
-              onClick={() => change.mutate()}
+              onClick={() => change.mutate(command)}
             >
               {confirm}
             </Button>

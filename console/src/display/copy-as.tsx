@@ -5,7 +5,7 @@ import { IconTerminal2 } from '@tabler/icons-react';
 import type { Json } from '../api/shapes.ts';
 
 export interface Command {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   path: string;
   body?: Json;
   /** After `aios`. */
@@ -14,7 +14,7 @@ export interface Command {
 
 /** What the page does, as a command for a terminal. */
 function curlOf({ method, path, body }: Command, origin: string): string {
-  const parts = [`curl -H "Authorization: Bearer $AIOS_KEY"`];
+  const parts = [`curl -H "Authorization: Bearer $AIOS_API_KEY"`];
   if (method !== 'GET') parts.push(`-X ${method}`);
   if (body !== undefined)
     parts.push(

@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useState } from 'react';
 import { act } from '../api/request.ts';
 import { type Webhook, webhooksQuery } from '../api/webhooks.ts';
+import { namesIn } from '../display/names-in.ts';
 import { Dialog } from '../display/overlay.tsx';
 import { ProblemView } from '../display/states.tsx';
 
@@ -54,7 +55,7 @@ export function NewWebhook({ opened, onClose }: { opened: boolean; onClose: () =
 }
 
 function bodyOf({ url, types, filter }: Wanted) {
-  const names = types.split(',').flatMap((name) => name.trim() || []);
+  const names = namesIn(types);
   return {
     url: url.trim(),
     ...(names.length > 0 ? { types: names } : {}),

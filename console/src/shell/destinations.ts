@@ -10,6 +10,7 @@ import {
   IconGitFork,
   IconHome,
   IconInbox,
+  IconKey,
   IconRoute,
   IconTable,
 } from '@tabler/icons-react';
@@ -100,5 +101,12 @@ export const DESTINATIONS = [
     about: 'The log, verified in this browser',
     icon: IconBinaryTree,
     permission: 'audit.read',
+  },
+  {
+    to: '/keys',
+    label: 'Keys',
+    about: 'Who may do what, and until when',
+    icon: IconKey,
+    permission: 'keys.manage',
   },
 ] as const;
