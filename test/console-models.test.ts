@@ -80,7 +80,7 @@ describeConsole('models in the console', ({ open, ask, send }) => {
 
   it('a version gets a share of the traffic from its row; the page shows both sides, and takes it back', async () => {
     const page = await open('/models/return-risk');
-    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
     await page.getByLabel('Share', { exact: true }).fill('30');
     await page.getByRole('button', { name: 'Start the canary' }).click();
     const panel = page.getByRole('region', { name: 'Canary of v2' });
@@ -98,7 +98,7 @@ describeConsole('models in the console', ({ open, ask, send }) => {
 
   it('a version is tried by a schedule, whose faults are told where they stand', async () => {
     const page = await open('/models/return-risk');
-    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('button', { name: 'Add a step' }).click();
     await dialog.getByLabel('Share of step 2').fill('5');
@@ -116,7 +116,7 @@ describeConsole('models in the console', ({ open, ask, send }) => {
 
   it('an A/B test asks for its outcome, and starts with it', async () => {
     const page = await open('/models/return-risk');
-    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('A/B test', { exact: true }).click();
     await dialog.getByRole('button', { name: 'Start the A/B test' }).click();
@@ -136,7 +136,7 @@ describeConsole('models in the console', ({ open, ask, send }) => {
 
   it('a rollout that is refused says why and what to do', async () => {
     const page = await open('/models/return-risk');
-    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Use …' }).click();
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
     // Somebody else was faster.
     await send('/api/v1/models/return-risk/rollouts', { challenger: 2, kind: 'canary' });
     const dialog = page.getByRole('dialog');

@@ -68,6 +68,7 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
       return items[0]!.id;
     };
     found = {
+      decided: await first('/api/v1/runs?workflow=returns&status=completed&limit=1'),
       failed: await first('/api/v1/runs?workflow=breaks&status=failed&limit=1'),
       waiting: await first(`/api/v1/runs?workflow=${flow}&status=waiting&limit=1`),
       training: await first(`/api/v1/experiments/${long}/runs?orderBy=start_time%20ASC`),
@@ -104,6 +105,70 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     await error.getByText('At the step “fails”.').waitFor();
     await error.getByText(subject).waitFor();
     await page.getByRole('group', { name: 'fails: failed' }).waitFor();
+  });
+
+  it('what failed is one click away, stands at the step where it failed, and is retried from its head', async () => {
+    const page = await open('/');
+    await page.getByRole('link', { name: /^\d+ failed$/ }).click();
+    await page.getByRole('button', { name: /^\d+ failed$/, pressed: true }).waitFor();
+    await page.goto(new URL(`/runs/${found.failed}`, page.url()).href);
+    await page
+      .getByRole('region', { name: 'fails' })
+      .getByText('It failed before it left a record')
+      .waitFor();
+    await page.getByRole('button', { name: 'Retry', exact: true }).click();
+    const question = page.getByRole('dialog', { name: 'Retry this run?' });
+    await question.getByText('It goes on at the step “fails” where it failed').waitFor();
+    await question.getByRole('button', { name: 'Retry', exact: true }).click();
+    await page.getByText('attempt 2').waitFor();
+    await page.getByText(/admin had it done again/).waitFor();
+  });
+
+  it('what a run was made from, who uses a contract and what an entry is about lead to their pages', async () => {
+    const page = await open(`/runs/${found.failed}`);
+    await page.getByRole('region', { name: 'Made from' }).getByRole('link', { name: 'breaks' }).click();
+    await page.waitForURL(/\/change\?kind=workflow&name=breaks$/);
+    await page.goto(new URL('/contracts/return.requested', page.url()).href);
+    await page
+      .getByRole('region', { name: 'Used by' })
+      .getByRole('link', { name: 'customer-returns' })
+      .click();
+    await page.waitForURL(/\/features\/customer-returns$/);
+    await page.getByRole('navigation', { name: 'Up' }).getByRole('link', { name: 'Features' }).click();
+    await page.waitForURL(/\/features$/);
+    await page.goto(new URL('/audit?kind=definition&object=entity:client', page.url()).href);
+    await page.getByRole('row').getByRole('link', { name: 'client' }).first().click();
+    await page.waitForURL(/\/change\?kind=entity&name=client$/);
+  });
+
+  it('lineage begins with what is there', async () => {
+    const page = await open('/lineage');
+    await page.getByRole('link', { name: 'return-policy' }).click();
+    await page.waitForURL(/node=decision%3Areturn-policy/);
+    await page
+      .getByRole('table', { name: 'Nodes of the lineage' })
+      .getByText('decision', { exact: true })
+      .waitFor();
+  });
+
+  it('names are read whole: steps of a run, long titles beside what is done, views of a service', async () => {
+    const page = await open(`/runs/${found.decided}`);
+    await page.getByRole('group', { name: /^decide:/ }).waitFor();
+    const scale = `new DOMMatrix(getComputedStyle(document.querySelector('.react-flow__viewport')).transform).a`;
+    await expect.poll(() => page.evaluate(scale)).toBeGreaterThan(0.85); // 11 px of 13
+    const boxes = (...texts: string[]) =>
+      Promise.all(texts.map((text) => page.locator(text).first().boundingBox()));
+    await page.goto(new URL(`/models/${long}`, page.url()).href);
+    const [title, actions] = await boxes('h1', '.page-actions');
+    expect(actions!.x).toBeGreaterThan(title!.x + title!.width - 1); // beside it, not below
+    const [heading, cell] = await boxes(
+      'section[aria-label="Versions"] h2',
+      'section[aria-label="Versions"] tbody button',
+    );
+    expect(Math.abs(heading!.x - cell!.x)).toBeLessThan(1); // tables stand in line with their titles
+    await page.goto(new URL('/features', page.url()).href);
+    const view = page.getByRole('table', { name: 'Feature services' }).getByText('customer-returns');
+    expect((await view.boundingBox())!.height).toBeLessThan(30); // one line
   });
 
   it('a step that waits for a person leads to its case', async () => {

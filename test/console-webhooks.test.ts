@@ -39,6 +39,14 @@ describeConsole('webhooks in the console', ({ open, send, apply }) => {
     await drawer.getByRole('button', { name: 'Enable' }).waitFor();
     await drawer.getByRole('button', { name: 'Close' }).click();
     await row.getByText('disabled by a person').waitFor();
+    await row.getByRole('button').click();
+    const question = page.getByRole('dialog', { name: 'Delete this webhook?' });
+    const ask = drawer.getByRole('button', { name: /^Delete the webhook to/ });
+    await ask.click();
+    await question.getByRole('button', { name: 'Leave it' }).click();
+    await ask.click();
+    await question.getByRole('button', { name: 'Delete it' }).click();
+    await page.getByText('No webhook').waitFor();
     await page.getByRole('tab', { name: 'Consumer groups' }).click();
     await page.getByRole('row', { name: /workflows/ }).waitFor();
   });

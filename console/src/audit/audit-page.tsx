@@ -1,23 +1,24 @@
 import { Group, Select, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
+import { IconBinaryTree } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
+import type { SyntheticEvent } from 'react';
 import { auditQuery } from '../api/queries.ts';
 import { withQuery } from '../api/request.ts';
 import type { AuditEntry } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
-import { shortId } from '../display/format.ts';
-import { PageLink } from '../display/link.tsx';
 import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { Who } from '../display/who.tsx';
+import { About } from './about.tsx';
 import { EntryDrawer } from './entry-drawer.tsx';
+import { ENTRY_KINDS } from './entry-kinds.ts';
 import { VerifyPanel } from './verify-panel.tsx';
 
 const route = getRouteApi('/audit');
-const KINDS = ['decision', 'action', 'task', 'definition', 'model', 'access'];
 const TYPED_MS = 300;
 
 export function AuditPage() {
@@ -52,7 +53,10 @@ export function AuditPage() {
         <Answer query={entries}>
           {() =>
             items.length === 0 ? (
-              <Empty title="No entry fits">
+              <Empty
+                title={object || kind ? 'No entry fits these filters' : 'Nothing was recorded yet'}
+                icon={<IconBinaryTree size={32} />}
+              >
                 Entries appear a moment after what they tell of was committed.
               </Empty>
             ) : (
@@ -88,7 +92,8 @@ function Filters() {
       <Select
         aria-label="Kind"
         placeholder="Every kind"
-        data={KINDS}
+        searchable
+        data={[...ENTRY_KINDS]}
         value={kind ?? null}
         onChange={(value) => change({ kind: value ?? undefined })}
         clearable
@@ -102,6 +107,11 @@ interface EntryTableProps {
   entries: readonly AuditEntry[];
   selected: string | undefined;
   onOpen: (index: number) => void;
+}
+
+/** A link in a row is followed; the row itself does not open besides. */
+function keep(event: SyntheticEvent): void {
+  if (event.target instanceof HTMLAnchorElement) event.stopPropagation();
 }
 
 function EntryTable({ entries, selected, onOpen }: EntryTableProps) {
@@ -141,7 +151,7 @@ function EntryTable({ entries, selected, onOpen }: EntryTableProps) {
                 {entry.actor.kind}
               </Text>
             </td>
-            <td className="wide-only">
+            <td className="wide-only anywhere" onClick={keep} onKeyDown={keep}>
               <About object={entry.object} />
             </td>
             <td className="end">
@@ -151,21 +161,5 @@ function EntryTable({ entries, selected, onOpen }: EntryTableProps) {
         ))}
       </tbody>
     </table>
-  );
-}
-
-export function About({ object }: { object: string }) {
-  const run = /^run:(.+)$/.exec(object)?.[1];
-  if (run === undefined) return <span className="mono">{shortId(object)}</span>;
-  return (
-    <PageLink
-      to="/runs/$id"
-      params={{ id: run }}
-      size="sm"
-      className="mono"
-      onClick={(event) => event.stopPropagation()}
-    >
-      {shortId(run)}
-    </PageLink>
   );
 }

@@ -5,11 +5,11 @@ import type { ReactNode } from 'react';
 import { auditEntryQuery } from '../api/queries.ts';
 import { CopyAs } from '../display/copy-as.tsx';
 import { exactTime } from '../display/format.ts';
-import { Id } from '../display/id.tsx';
 import { JsonView } from '../display/json-view.tsx';
 import { SidePanel } from '../display/overlay.tsx';
 import { Answer } from '../display/states.tsx';
 import { Who } from '../display/who.tsx';
+import { About } from './about.tsx';
 import { Findings } from './findings.tsx';
 import { publishedKey, serverLog } from './log-source.ts';
 import { verifyEntry } from './verification.ts';
@@ -49,7 +49,7 @@ function Entry({ index }: { index: number }) {
             <div className="long">
               <dt>About</dt>
               <dd>
-                <Id value={shown.object} />
+                <About object={shown.object} />
               </dd>
             </div>
           </dl>

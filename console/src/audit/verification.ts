@@ -141,7 +141,7 @@ export async function verifyEntry(source: LogSource, verifier: string, index: nu
       name,
       holds,
       detail: holds
-        ? `Its bytes hash to ${toBase64(leaf)}, and ${hashes.length} more hashes lead from there to the signed root of ${size} entries.`
+        ? `It is in the log, unchanged: its bytes hash to ${toBase64(leaf)}, and ${hashes.length} more hashes lead from there to the signed root of ${size} entries.`
         : 'Its hash and the proof do not lead to the signed root.',
     };
   } catch (error) {

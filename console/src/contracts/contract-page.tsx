@@ -5,9 +5,11 @@ import { contractPath, diffQuery, type Release, releasesQuery, usesQuery } from 
 import { Badge } from '../display/badge.tsx';
 import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
+import { DefinitionLink } from '../display/definition-link.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { JsonView } from '../display/json-view.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
+import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -24,6 +26,11 @@ export function ContractPage() {
   return (
     <Page
       title={name}
+      parent={
+        <PageLink to="/contracts" size="sm">
+          Contracts
+        </PageLink>
+      }
       marks={newest && <Badge tone="active">{newest.version}</Badge>}
       subtitle={newest?.body.description}
       actions={
@@ -220,7 +227,9 @@ function Uses({ name }: { name: string }) {
                 {items.map(({ kind, name: user, roles, paths }) => (
                   <tr key={`${kind}/${user}`}>
                     <td>{kind}</td>
-                    <td>{user}</td>
+                    <td>
+                      <DefinitionLink kind={kind} name={user} />
+                    </td>
                     <td>{roles.join(', ')}</td>
                     <td className="wide-only mono">{paths.join(', ')}</td>
                   </tr>

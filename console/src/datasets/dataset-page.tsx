@@ -15,6 +15,7 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { bytes, count } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
+import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -34,6 +35,11 @@ export function DatasetPage() {
   return (
     <Page
       title={name}
+      parent={
+        <PageLink to="/datasets" size="sm">
+          Datasets
+        </PageLink>
+      }
       subtitle={dataset.data?.definition.description}
       actions={
         <>

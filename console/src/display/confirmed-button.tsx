@@ -22,6 +22,8 @@ interface ConfirmedButtonProps {
   /** What is read again then. */
   changes: QueryKey;
   isDestructive?: boolean;
+  /** Where it is what a page is opened for. */
+  isPrimary?: boolean;
   icon?: ReactNode;
   size?: ButtonProps['size'];
 }
@@ -37,6 +39,7 @@ export function ConfirmedButton({
   isReady = true,
   changes,
   isDestructive = false,
+  isPrimary = false,
   icon,
   size = 'compact-sm',
 }: ConfirmedButtonProps) {
@@ -54,7 +57,13 @@ export function ConfirmedButton({
   };
   return (
     <>
-      <Button size={size} variant="default" leftSection={icon} aria-label={name} onClick={dialog.open}>
+      <Button
+        size={size}
+        variant={isPrimary ? 'filled' : 'default'}
+        leftSection={icon}
+        aria-label={name}
+        onClick={dialog.open}
+      >
         {label}
       </Button>
       <Dialog opened={opened} onClose={close} title={question}>

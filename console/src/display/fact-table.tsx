@@ -7,7 +7,7 @@ import type { ReactNode } from 'react';
  */
 export function FactTable({ facts }: { facts: Readonly<Record<string, ReactNode>> }) {
   return (
-    <table className="rows">
+    <table className="rows facts-table">
       <tbody>
         {Object.entries(facts)
           .filter(([, value]) => value !== undefined && value !== '')

@@ -6,6 +6,7 @@ import {
   money,
   plainNumber,
   relativeTime,
+  roughMoney,
   share,
   shortId,
   wholeDuration,
@@ -38,6 +39,15 @@ it.each([
   [1_234_567_891_000, '$1,234,567.89'],
   [-12_000_000, '−$12.00'],
 ])('shows %d millionths of a dollar as %s', (amount, text) => expect(money(amount)).toBe(text));
+
+it.each([
+  [0, '$0'],
+  [2, '< $0.0001'],
+  [100, '$0.0001'],
+  [2_500, '$0.0025'],
+])('shows %d millionths of a dollar in a list as %s', (amount, text) =>
+  expect(roughMoney(amount)).toBe(text),
+);
 
 it.each([
   ['2026-03-01T11:59:58Z', 'now'],

@@ -74,6 +74,14 @@ export function money(microUsd: number): string {
   return `$${trim(usd.toFixed(Math.min(6, 1 - Math.floor(Math.log10(Math.abs(usd))))))}`;
 }
 
+const ROUGH_MICRO_USD_MIN = 100;
+
+/** The same for lists, where amounts are compared: what is below a hundredth of a cent says only that. */
+export function roughMoney(microUsd: number): string {
+  if (microUsd > 0 && microUsd < ROUGH_MICRO_USD_MIN) return `< ${money(ROUGH_MICRO_USD_MIN)}`;
+  return money(microUsd);
+}
+
 export function count(value: number): string {
   return value < 100_000 ? grouped.format(value) : compact.format(value);
 }

@@ -4,6 +4,8 @@ import type { ReactNode } from 'react';
 
 interface PageProps {
   title: string;
+  /** Above the title: the page that this one belongs to, as a link. */
+  parent?: ReactNode;
   /** Beside the title. */
   marks?: ReactNode;
   subtitle?: ReactNode;
@@ -12,12 +14,14 @@ interface PageProps {
 }
 
 /** The frame of every page: its name, what can be done here, and then the page. */
-export function Page({ title, marks, subtitle, actions, children }: PageProps) {
+export function Page({ title, parent, marks, subtitle, actions, children }: PageProps) {
   useDocumentTitle(`${title} · AIOS`);
   return (
     <Stack gap="md">
-      <Group justify="space-between" align="flex-end" gap="sm">
+      {/* A long name takes more lines; only on a phone do the actions go below it. */}
+      <Group justify="space-between" align="flex-end" gap="sm" className="page-head">
         <Stack gap={2} miw={0}>
+          {parent && <nav aria-label="Up">{parent}</nav>}
           <Group gap="sm">
             <Title order={1} style={{ overflowWrap: 'anywhere' }}>
               {title}
@@ -60,7 +64,7 @@ export function Panel({
           {aside}
         </Group>
       )}
-      <div style={padded ? { padding: '12px 16px 16px' } : { overflowX: 'auto' }}>{children}</div>
+      <div className={padded ? 'panel-body' : 'panel-whole'}>{children}</div>
     </section>
   );
 }

@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import type { RunSummary } from '../api/shapes.ts';
 import { OutcomeBadge, StatusBadge } from './badge.tsx';
-import { duration, money, shortId } from './format.ts';
+import { duration, roughMoney, shortId } from './format.ts';
 import { PageLink } from './link.tsx';
 import { Time } from './time.tsx';
 
@@ -26,7 +26,7 @@ export function RunTable({ runs, empty, picking }: RunTableProps) {
     <table className="rows">
       <thead>
         <tr>
-          {picking && <td />}
+          {picking && <td className="pick" />}
           <th>Case</th>
           <th className="wide-only">Flow</th>
           <th>Status</th>
@@ -51,7 +51,11 @@ function RunRow({ run, picking }: { run: RunSummary; picking: Picking | undefine
   return (
     <tr data-clickable="true" onClick={() => void navigate({ to: '/runs/$id', params: { id } })}>
       {picking && (
-        <td onClick={(event) => event.stopPropagation()} onKeyDown={(event) => event.stopPropagation()}>
+        <td
+          className="pick"
+          onClick={(event) => event.stopPropagation()}
+          onKeyDown={(event) => event.stopPropagation()}
+        >
           <Checkbox
             size="xs"
             aria-label={`Select ${subject ?? shortId(id)}`}
@@ -90,7 +94,7 @@ function RunRow({ run, picking }: { run: RunSummary; picking: Picking | undefine
       <td className="wide-only end number">
         {startedAt && endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '–'}
       </td>
-      <td className="wide-only end number">{costMicroUsd === undefined ? '–' : money(costMicroUsd)}</td>
+      <td className="wide-only end number">{costMicroUsd === undefined ? '–' : roughMoney(costMicroUsd)}</td>
     </tr>
   );
 }

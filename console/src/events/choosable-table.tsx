@@ -31,7 +31,7 @@ export function ChoosableTable<Item extends { id: string }>(props: ChoosableTabl
         <table className="rows">
           <thead>
             <tr>
-              <th>
+              <th className="pick">
                 <Checkbox
                   aria-label="Choose all"
                   checked={isAll}
@@ -45,7 +45,7 @@ export function ChoosableTable<Item extends { id: string }>(props: ChoosableTabl
           <tbody>
             {items.map((item) => (
               <tr key={item.id} aria-selected={chosen.has(item.id)}>
-                <td>
+                <td className="pick">
                   <Checkbox
                     aria-label={`Choose ${nameOf(item)}`}
                     checked={chosen.has(item.id)}

@@ -1,5 +1,6 @@
 import { Group, Stack, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
+import { IconActivity } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -19,7 +20,7 @@ const FILTERS = [
   ['type', 'Type, such as order.placed'],
   ['subject', 'Subject'],
   ['source', 'Source'],
-  ['filter', 'Filter in CEL, such as data.total > 100.0'],
+  ['filter', 'CEL, such as data.total > 9.0'],
 ] as const;
 const TYPED_MS = 300;
 
@@ -44,7 +45,15 @@ export function EventLog() {
         />
       </Group>
       <Panel padded={false}>
-        <Answer query={events}>{() => <EventTable events={items} onOpen={setShown} />}</Answer>
+        <Answer query={events}>
+          {() => (
+            <EventTable
+              events={items}
+              filtered={[type, subject, source, filter].some((each) => each !== undefined)}
+              onOpen={setShown}
+            />
+          )}
+        </Answer>
       </Panel>
       <MoreButton query={events}>Show older events</MoreButton>
       <SidePanel opened={shown !== undefined} onClose={() => setShown(undefined)} title={shown?.type ?? ''}>
@@ -78,15 +87,27 @@ function Filter({ name, hint }: { name: (typeof FILTERS)[number][0]; hint: strin
 
 function EventTable({
   events,
+  filtered,
   onOpen,
 }: {
   events: readonly LoggedEvent[];
+  filtered: boolean;
   onOpen: (event: LoggedEvent) => void;
 }) {
   if (events.length === 0)
     return (
-      <Empty title="No event fits">
-        Post one to /api/v1/events, as a CloudEvent of a type that has a contract.
+      <Empty
+        title={filtered ? 'No event fits these filters' : 'No event has come in yet'}
+        icon={<IconActivity size={32} />}
+      >
+        {filtered ? (
+          'Remove one of them.'
+        ) : (
+          <>
+            Post one to <code className="mono">/api/v1/events</code>, as a CloudEvent of a type that has a
+            contract.
+          </>
+        )}
       </Empty>
     );
   return (

@@ -1,6 +1,6 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { act, remove } from '../api/request.ts';
+import { act } from '../api/request.ts';
 import {
   type Webhook,
   type WebhookDelivery,
@@ -8,6 +8,7 @@ import {
   webhooksQuery,
 } from '../api/webhooks.ts';
 import { StatusBadge } from '../display/badge.tsx';
+import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { Answer, Empty, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -16,15 +17,14 @@ import { WebhookSecret } from './webhook-form.tsx';
 interface Props {
   webhook: Webhook;
   mayManage: boolean;
-  onGone: () => void;
 }
 
 /** What of a webhook's deliveries failed, and what can be done with it. */
-export function WebhookDetails({ webhook, mayManage, onGone }: Props) {
+export function WebhookDetails({ webhook, mayManage }: Props) {
   const deliveries = useQuery({ ...webhookDeliveriesQuery(webhook.id), refetchInterval: 5_000 });
   return (
     <Stack gap="md">
-      {mayManage && <Actions webhook={webhook} onGone={onGone} />}
+      {mayManage && <Actions webhook={webhook} />}
       <Answer query={deliveries}>
         {({ items }) =>
           items.length === 0 ? (
@@ -42,7 +42,7 @@ export function WebhookDetails({ webhook, mayManage, onGone }: Props) {
   );
 }
 
-function Actions({ webhook: { id, status }, onGone }: Omit<Props, 'mayManage'>) {
+function Actions({ webhook: { id, url, status } }: Pick<Props, 'webhook'>) {
   const queries = useQueryClient();
   const read = () => void queries.invalidateQueries({ queryKey: webhooksQuery.queryKey });
   const path = `/api/v1/webhooks/${id}`;
@@ -52,14 +52,7 @@ function Actions({ webhook: { id, status }, onGone }: Omit<Props, 'mayManage'>) 
     onSuccess: read,
   });
   const rotate = useMutation({ mutationFn: () => act<Webhook>('POST', `${path}/rotate`), onSuccess: read });
-  const end = useMutation({
-    mutationFn: () => remove(path),
-    onSuccess: () => {
-      onGone();
-      read();
-    },
-  });
-  const error = turn.error ?? rotate.error ?? end.error;
+  const error = turn.error ?? rotate.error;
   return (
     <Stack gap="xs">
       <Group gap="xs">
@@ -69,9 +62,19 @@ function Actions({ webhook: { id, status }, onGone }: Omit<Props, 'mayManage'>) 
         <Button variant="default" loading={rotate.isPending} onClick={() => rotate.mutate()}>
           New secret
         </Button>
-        <Button variant="default" color="red" loading={end.isPending} onClick={() => end.mutate()}>
-          Delete
-        </Button>
+        <ConfirmedButton
+          label="Delete …"
+          name={`Delete the webhook to ${url}`}
+          confirm="Delete it"
+          question="Delete this webhook?"
+          command={{ method: 'DELETE', path }}
+          changes={webhooksQuery.queryKey}
+          isDestructive
+          size="sm"
+        >
+          Nothing more is sent to <span className="anywhere">{url}</span>, and what waits to be sent again is
+          dropped.
+        </ConfirmedButton>
         <CopyAs
           what="What failed"
           command={{ method: 'GET', path: `${path}/deliveries`, cli: `webhooks ${id}` }}

@@ -46,9 +46,7 @@ export function Webhooks() {
       </Answer>
       <NewWebhook opened={isMaking} onClose={() => setMaking(false)} />
       <SidePanel opened={opened !== undefined} onClose={() => setShown(undefined)} title={opened?.url ?? ''}>
-        {opened && (
-          <WebhookDetails webhook={opened} mayManage={mayManage} onGone={() => setShown(undefined)} />
-        )}
+        {opened && <WebhookDetails webhook={opened} mayManage={mayManage} />}
       </SidePanel>
     </Stack>
   );

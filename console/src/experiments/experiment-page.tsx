@@ -5,6 +5,7 @@ import { useEffect, useState } from 'react';
 import { experimentPath, type TrainingRun, trainingRunsQuery } from '../api/experiments.ts';
 import { withQuery } from '../api/request.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { PageLink } from '../display/link.tsx';
 import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty } from '../display/states.tsx';
@@ -29,6 +30,11 @@ export function ExperimentPage() {
   return (
     <Page
       title={name}
+      parent={
+        <PageLink to="/experiments" size="sm">
+          Experiments
+        </PageLink>
+      }
       subtitle="Its training runs; a click on a column orders them by it."
       actions={
         <CopyAs

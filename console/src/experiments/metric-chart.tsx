@@ -30,10 +30,13 @@ export function MetricChart({ runs, metric, metrics, onMetric }: MetricChartProp
   const histories = useQueries({ queries: runs.map((run) => metricQuery(run, metric)) });
   const error = histories.find((each) => each.error)?.error;
   // A run that has just been chosen comes when its values do; the others stay meanwhile.
+  // A line has the colour of its run's place, whichever comes first.
   const lines = linesOf(
     runs,
     histories.map(({ data }) => data?.items ?? []),
-  ).filter((_, at) => histories[at]!.data !== undefined);
+  )
+    .map((line, place) => ({ ...line, place }))
+    .filter(({ place }) => histories[place]!.data !== undefined);
   const isLoading = runs.length > 0 && lines.length === 0 && !error;
   return (
     <Panel
@@ -63,11 +66,13 @@ export function MetricChart({ runs, metric, metrics, onMetric }: MetricChartProp
   );
 }
 
-function Lines({ lines, metric }: { lines: readonly Line[]; metric: string }) {
+type PlacedLine = Line & { place: number };
+
+function Lines({ lines, metric }: { lines: readonly PlacedLine[]; metric: string }) {
   const scheme = useComputedColorScheme('light');
   // The histories are new objects at every answer, however much is as before.
   const written = JSON.stringify(lines);
-  const option = useMemo(() => optionOf(JSON.parse(written) as Line[], scheme), [written, scheme]);
+  const option = useMemo(() => optionOf(JSON.parse(written) as PlacedLine[], scheme), [written, scheme]);
   const told = lines.map(({ name, points }) => `${name}: ${wordsOf(points)}`).join('; ');
   if (lines.every(({ points }) => points.length === 0))
     return (
@@ -85,15 +90,24 @@ function wordsOf(points: Line['points']): string {
   return values.length === 1 ? `${first}` : `${values.length} values from ${first} to ${last}`;
 }
 
-function optionOf(lines: readonly Line[], scheme: 'light' | 'dark') {
+function optionOf(lines: readonly PlacedLine[], scheme: 'light' | 'dark') {
   const dark = scheme === 'dark';
   const quiet = dark ? '#a2a8b1' : '#5a626b';
   const split = { lineStyle: { color: dark ? '#2b2f37' : '#eceff2' } };
   return {
     animation: false,
-    color: COLOURS[scheme],
     grid: { left: 8, right: 16, top: 40, bottom: 4, outerBoundsMode: 'same' as const },
-    legend: { type: 'scroll' as const, top: 0, left: 0, textStyle: { color: quiet } },
+    legend: {
+      data: lines.map(({ name }) => name),
+      type: 'scroll' as const,
+      top: 0,
+      left: 0,
+      icon: 'roundRect',
+      itemWidth: 14,
+      itemHeight: 4,
+      itemGap: 16,
+      textStyle: { color: quiet, width: 240, overflow: 'truncate' as const },
+    },
     tooltip: { trigger: 'axis' as const },
     xAxis: {
       type: 'value' as const,
@@ -103,17 +117,28 @@ function optionOf(lines: readonly Line[], scheme: 'light' | 'dark') {
       minInterval: 1,
       min: 'dataMin' as const,
       max: 'dataMax' as const,
-      axisLabel: { color: quiet },
+      axisLabel: { color: quiet, hideOverlap: true, showMaxLabel: false },
+      axisLine: { lineStyle: { color: split.lineStyle.color } },
+      axisTick: { show: false },
       splitLine: { show: false },
     },
-    yAxis: { type: 'value' as const, scale: true, axisLabel: { color: quiet }, splitLine: split },
-    series: lines.map(({ id, name, points }) => ({
+    yAxis: {
+      type: 'value' as const,
+      scale: true,
+      axisLabel: { color: quiet },
+      axisLine: { show: false },
+      axisTick: { show: false },
+      splitLine: split,
+    },
+    series: lines.map(({ id, name, points, place }) => ({
       id,
       name,
+      color: COLOURS[scheme][place % COLOURS[scheme].length]!,
       type: 'line' as const,
       data: points,
       showSymbol: points.length <= MARKED_POINTS_MAX,
-      symbolSize: 6,
+      symbol: 'circle',
+      symbolSize: 5,
       lineStyle: { width: 2 },
     })),
   };

@@ -50,7 +50,7 @@ function ServiceTable({ services }: { services: readonly FeatureService[] }) {
               </Text>
             </td>
             <td className="mono">{joinKeys.join(', ')}</td>
-            <td className="wide-only">
+            <td className="wide-only" style={{ minWidth: 180 }}>
               <Stack gap={0}>
                 {views.map((view) => {
                   const told = toldOf(view);

@@ -7,6 +7,7 @@ import { ChangeLink } from '../display/change-link.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { FactTable } from '../display/fact-table.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
+import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
@@ -22,6 +23,11 @@ export function FeatureViewPage() {
   return (
     <Page
       title={name}
+      parent={
+        <PageLink to="/features" size="sm">
+          Features
+        </PageLink>
+      }
       marks={view.data && <Badge tone="active">{view.data.kind}</Badge>}
       subtitle={view.data?.description}
       actions={

@@ -1,5 +1,5 @@
 import { Box, Grid, Group, SimpleGrid, Skeleton, Stack, Text } from '@mantine/core';
-import { IconInbox } from '@tabler/icons-react';
+import { IconChartBar, IconInbox } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { kpisQuery, runsQuery, tasksQuery } from '../api/queries.ts';
@@ -23,10 +23,20 @@ export function HomePage() {
       <Answer query={kpis} loading={<Figures />}>
         {(figures) => <Figures kpis={figures} />}
       </Answer>
-      <Grid gap="md">
+      <Grid gap="md" className="level">
         <Grid.Col span={{ base: 12, md: 8 }}>
           <Panel title="Started in the last hour" aside={<PerMinute kpis={kpis.data} />}>
-            <Answer query={kpis}>{({ series }) => <RateChart series={series.runsPerMinute} />}</Answer>
+            <Answer query={kpis}>
+              {({ series }) =>
+                series.runsPerMinute.some(({ count: runs }) => runs > 0) ? (
+                  <RateChart series={series.runsPerMinute} />
+                ) : (
+                  <Empty title="Nothing started in the last hour" icon={<IconChartBar size={28} />}>
+                    Runs are counted here by the minute as they start.
+                  </Empty>
+                )
+              }
+            </Answer>
           </Panel>
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 4 }}>
@@ -37,9 +47,12 @@ export function HomePage() {
             title="Latest"
             padded={false}
             aside={
-              <PageLink to="/runs" size="sm">
-                All runs
-              </PageLink>
+              <Group gap="md">
+                <FailedRuns kpis={kpis.data} />
+                <PageLink to="/runs" size="sm">
+                  All runs
+                </PageLink>
+              </Group>
             }
           >
             <Answer query={runs}>
@@ -49,6 +62,17 @@ export function HomePage() {
         </Grid.Col>
       </Grid>
     </Page>
+  );
+}
+
+/** To what failed, where anything did. */
+function FailedRuns({ kpis }: { kpis: Kpis | undefined }) {
+  const failed = kpis?.runs.byStatus.failed ?? 0;
+  if (failed === 0) return null;
+  return (
+    <PageLink to="/runs" search={{ status: 'failed' }} size="sm" c="var(--bad-fg)">
+      {count(failed)} failed
+    </PageLink>
   );
 }
 

@@ -34,10 +34,17 @@ export function showContext(context: JsonObject): ShownContext {
   return shown;
 }
 
+/** Below it digits tell a person nothing: a purchase a second ago was 0.0000174 days ago. */
+const READ_MIN = 0.001;
+
+function readNumber(value: number): string {
+  return value > 0 && value < READ_MIN ? `< ${READ_MIN}` : plainNumber(value);
+}
+
 function textOf(value: Json): string | undefined {
   if (value === null) return 'not known';
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  if (typeof value === 'number') return plainNumber(value);
+  if (typeof value === 'number') return readNumber(value);
   if (typeof value !== 'string' || value.length > TEXT_CHARS) return undefined;
   if (/^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(value))
     return new Date(value).toLocaleString('en-GB');

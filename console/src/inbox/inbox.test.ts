@@ -36,6 +36,7 @@ it('shows why a person is asked, then facts, then what has a shape of its own', 
     price: null,
     lines: [1],
     stillHeld: 0.5,
+    daysSincePurchase: 0.0000174,
   });
   expect(shown.why).toBe('Too many.');
   expect(shown.facts).toEqual([
@@ -43,6 +44,7 @@ it('shows why a person is asked, then facts, then what has a shape of its own', 
     { name: 'Known', value: 'yes' },
     { name: 'Price', value: 'not known' },
     { name: 'Still held', value: '0.5' },
+    { name: 'Days since purchase', value: '< 0.001' },
   ]);
   expect(shown.rest).toEqual({ lines: [1] });
 });

@@ -6,7 +6,8 @@ import { arrow, GraphChart } from '../display/graph-chart.tsx';
 import { placeLineage } from './lineage-layout.ts';
 
 const HEIGHT_MIN = 220;
-const HEIGHT_MAX = 640;
+/** Sixteen rows at full size: a model with its features. */
+const HEIGHT_MAX = 940;
 type NodeOfChart = Node<{ node: LineageNode; selected: boolean }, 'lineage'>;
 const nodeTypes = { lineage: Card };
 const ARROW = arrow('var(--quiet-line)', 14);

@@ -6,8 +6,9 @@ import { type LineageDirection, type LineageGraph, lineageQuery } from '../api/l
 import { CopyAs } from '../display/copy-as.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, Empty } from '../display/states.tsx';
+import { Answer } from '../display/states.tsx';
 import { LineageChart } from './lineage-chart.tsx';
+import { LineageStarts } from './lineage-starts.tsx';
 
 const route = getRouteApi('/lineage');
 const DIRECTIONS = [
@@ -66,9 +67,7 @@ export function LineagePage() {
         />
       </Group>
       {node === '' ? (
-        <Empty title="Name a node">
-          Such as field:order.placed#total, feature:customer-orders.spend_30d, model:return-risk or run:….
-        </Empty>
+        <LineageStarts />
       ) : (
         <Answer query={graph}>
           {(found) => (
@@ -100,7 +99,7 @@ function Chooser({ node, onChoose }: { node: string; onChoose: (node: string) =>
           label="Node"
           w={340}
           value={text}
-          placeholder="kind:name"
+          placeholder="Such as model:return-risk"
           onChange={(event) => setText(event.currentTarget.value)}
         />
         <Button type="submit" variant="default">

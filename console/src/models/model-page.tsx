@@ -12,6 +12,7 @@ import { CopyAs } from '../display/copy-as.tsx';
 import { bytes, count, duration, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { LineageLink } from '../display/lineage-link.tsx';
+import { PageLink } from '../display/link.tsx';
 import { Markdown } from '../display/markdown.tsx';
 import { Page, Panel } from '../display/page.tsx';
 import { Answer, Empty, Loading } from '../display/states.tsx';
@@ -49,6 +50,11 @@ export function ModelPage() {
   return (
     <Page
       title={shown.name}
+      parent={
+        <PageLink to="/models" size="sm">
+          Models
+        </PageLink>
+      }
       marks={Object.entries(shown.aliases).map(([alias, number]) => (
         <Badge key={alias} tone="good">
           {alias} v{number}

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { meQuery } from '../api/queries.ts';
 import { modelPath, rolloutsQuery } from '../api/rollouts.ts';
 import type { Model } from '../api/shapes.ts';
+import { Badge } from '../display/badge.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { Dialog } from '../display/overlay.tsx';
 import { ProblemView } from '../display/states.tsx';
@@ -25,9 +26,9 @@ export function PromoteButton({ model, version }: { model: Model; version: numbe
   const isBack = current === version;
   const mayPromote = me.data?.permissions.includes('models.promote') ?? false;
   // A dialog that is open stays, also when somebody else was faster: it says so.
-  if (!opened && active?.challenger === version) return <Text size="xs">is tried</Text>;
+  if (!opened && active?.challenger === version) return <Badge tone="active">in rollout</Badge>;
   if (!mayPromote || (active && !opened) || (isBack && model.versions.length === 1))
-    return isBack ? <Text size="xs">serves now</Text> : null;
+    return isBack ? <Badge tone="good">serving</Badge> : null;
   return (
     <>
       <Button
@@ -38,7 +39,7 @@ export function PromoteButton({ model, version }: { model: Model; version: numbe
           modal.open();
         }}
       >
-        {isBack ? 'Roll back' : 'Use …'}
+        {isBack ? 'Roll back …' : 'Promote …'}
       </Button>
       {/* A click in what floats above the row is no click on the row. */}
       {/* biome-ignore lint/a11y: it only keeps clicks from the row */}

@@ -42,6 +42,7 @@ export function QualityPage() {
           {!queues.isSuccess || names.length > 0 ? (
             <NativeSelect
               aria-label="Queue"
+              w={{ base: '100%', xs: 260 }}
               data={names}
               value={queue ?? ''}
               onChange={(event) => show({ queue: event.currentTarget.value })}

@@ -2,9 +2,9 @@ import { Graph, layout } from '@dagrejs/dagre';
 import type { Run, Step } from '../api/shapes.ts';
 import { failedStepId } from './failed-step.ts';
 
-const NODE_WIDTH = 158;
-const NODE_HEIGHT = 58;
-const END_WIDTH = 48;
+const NODE_WIDTH = 136;
+const NODE_HEIGHT = 56;
+const END_WIDTH = 40;
 
 export interface PlacedNode {
   id: string;
@@ -46,7 +46,7 @@ export function placeGraph(
   direction: 'LR' | 'TB',
 ): PlacedGraph {
   const graph = new Graph({ multigraph: true });
-  graph.setGraph({ rankdir: direction, nodesep: 22, ranksep: 34, marginx: 16, marginy: 16 });
+  graph.setGraph({ rankdir: direction, nodesep: 20, ranksep: 22, marginx: 16, marginy: 16 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { id, kind } of run.graph.nodes)
     graph.setNode(id, { width: isEnd(kind) && kind === 'end' ? END_WIDTH : NODE_WIDTH, height: NODE_HEIGHT });

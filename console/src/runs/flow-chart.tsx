@@ -10,8 +10,12 @@ import { type PlacedNode, placeGraph } from './chart-layout.ts';
 import { FlowEdge } from './flow-edge.tsx';
 import { StepIcon } from './step-icon.tsx';
 
-const HEIGHT_MIN = 200;
+const HEIGHT_MIN = 170;
 const HEIGHT_MAX = 420;
+/** A flow of ten steps, top down, at a size that a phone can show. */
+const HEIGHT_DOWN_MAX = 680;
+/** Below it the names of steps are under 8 px: such a flow is shown in part, and moved. */
+const FIT_ZOOM_MIN = 0.6;
 type StepNode = Node<
   { node: PlacedNode; down: boolean; selected: boolean; note: string | undefined },
   'step'
@@ -52,7 +56,7 @@ export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowCh
     [placed, down, selected, isDrawing],
   );
   const edges = useMemo(() => placed.edges.map(edgeOf), [placed]);
-  const height = down ? 460 : Math.min(HEIGHT_MAX, Math.max(HEIGHT_MIN, placed.height + 40));
+  const height = Math.min(down ? HEIGHT_DOWN_MAX : HEIGHT_MAX, Math.max(HEIGHT_MIN, placed.height + 40));
   return (
     <GraphChart
       key={down ? 'down' : 'across'}
@@ -63,7 +67,7 @@ export function FlowChart({ run, selected, onSelect, isDrawing = false }: FlowCh
       nodeTypes={nodeTypes}
       edgeTypes={edgeTypes}
       minZoom={0.2}
-      fitZoomMin={0.2}
+      fitZoomMin={FIT_ZOOM_MIN}
       onNodeClick={(_, { data }) => data.node.step && onSelect(data.node.step.key)}
     />
   );
@@ -97,6 +101,12 @@ function noteOf({ kind, primitive, status, step }: PlacedNode, isDrawing: boolea
   return step?.durationMs === undefined ? status : duration(step.durationMs);
 }
 
+/** A name that breaks between its parts, as in `return.requested`, before it breaks within one. */
+function Breakable({ text }: { text: string }) {
+  const parts = text.split(/(?<=[._:-])/);
+  return parts.flatMap((part, at) => (at === 0 ? part : [<wbr key={parts.slice(0, at).join('')} />, part]));
+}
+
 function StepCard({ data: { node, down, selected, note } }: NodeProps<StepNode>) {
   const { kind, label, primitive, status, step, times } = node;
   const [into, out] = down ? [Position.Top, Position.Bottom] : [Position.Left, Position.Right];
@@ -115,7 +125,7 @@ function StepCard({ data: { node, down, selected, note } }: NodeProps<StepNode>)
       {kind !== 'end' && (
         <span className="step-text">
           <span className="step-name">
-            {label}
+            <Breakable text={label} />
             {times > 1 ? ` ×${times}` : ''}
           </span>
           {note && <span className="step-note">{note}</span>}

@@ -29,17 +29,14 @@ export function QueuesPage() {
   return (
     <Page
       title="Queues of runs"
+      parent={
+        <PageLink to="/runs" size="sm">
+          Runs
+        </PageLink>
+      }
       subtitle="Runs wait here for their turn. A pause lets what has begun go on, and nothing more begins."
       actions={
-        <>
-          <PageLink to="/runs" size="sm">
-            Runs
-          </PageLink>
-          <CopyAs
-            what="This list"
-            command={{ method: 'GET', path: '/api/v1/run-queues', cli: 'run-queues' }}
-          />
-        </>
+        <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/run-queues', cli: 'run-queues' }} />
       }
     >
       {change.error && <ProblemView error={change.error} />}

@@ -5,6 +5,7 @@ import { shortId } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
 import { Panel } from '../display/page.tsx';
 import { Time } from '../display/time.tsx';
+import { Who } from '../display/who.tsx';
 
 /** Where a run comes from and what became of it before: earlier attempts, the run it was forked from, its forks. Nothing for most. */
 export function RunHistory({ run, shown }: { run: Run; shown: string | undefined }) {
@@ -20,8 +21,8 @@ export function RunHistory({ run, shown }: { run: Run; shown: string | undefined
               Attempt {attempt}
             </PageLink>
             <StatusBadge status={status} />
-            <Text size="sm" c="dimmed">
-              ended <Time at={endedAt} />; {nextBy} had it done again{' '}
+            <Text size="sm" c="dimmed" component="div">
+              ended <Time at={endedAt} />; <Who id={nextBy} /> had it done again{' '}
               {nextStep === '' ? 'from where it stood' : `from “${nextStep}”`}
             </Text>
           </Group>

@@ -1,6 +1,6 @@
 import { Button, Grid, Group, Stack, Text, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { IconPlayerPause, IconPlayerPlay, IconX } from '@tabler/icons-react';
+import { IconPlayerPause, IconPlayerPlay, IconRotate, IconX } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useRunFeed } from '../api/live.ts';
@@ -8,6 +8,7 @@ import { meQuery, runQuery } from '../api/queries.ts';
 import { act } from '../api/request.ts';
 import type { Run } from '../api/shapes.ts';
 import { Badge, OutcomeBadge, StatusBadge } from '../display/badge.tsx';
+import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { CopyAs } from '../display/copy-as.tsx';
 import { duration, money, shortId } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
@@ -41,6 +42,11 @@ export function RunPage() {
   return (
     <Page
       title={shown.subject ?? shortId(shown.id)}
+      parent={
+        <PageLink to="/runs" size="sm">
+          Runs
+        </PageLink>
+      }
       marks={
         <>
           <StatusBadge status={shown.status} />
@@ -85,25 +91,30 @@ function RunBody({ run }: { run: Run }) {
   const navigate = route.useNavigate();
   const select = (step: string) =>
     void navigate({ search: (before) => ({ ...before, step }), replace: true, resetScroll: false });
+  const failedId = failedStepId(run);
+  const failed =
+    run.steps.find(({ key }) => key === selected) ?? run.steps.findLast(({ status }) => status === 'failed');
+  // Where a run failed at a step without a record, no other step stands in its place.
   const step =
-    run.steps.find(({ key }) => key === selected) ??
-    run.steps.findLast(({ status }) => status === 'failed') ??
-    run.steps.findLast(({ primitive }) => primitive) ??
-    run.steps.at(-1);
+    failed ??
+    (failedId === undefined
+      ? (run.steps.findLast(({ primitive }) => primitive) ?? run.steps.at(-1))
+      : undefined);
+  const unrecorded = step ? undefined : run.graph.nodes.find(({ id }) => id === failedId)?.label;
   return (
     <Stack gap="md">
       <RunAttributes run={run} />
       <RunHistory run={run} shown={attempt} />
       {run.error && <RunError run={run} error={run.error} />}
       <Panel padded={false}>
-        <FlowChart run={run} selected={step?.id} onSelect={select} />
+        <FlowChart run={run} selected={step?.id ?? failedId} onSelect={select} />
       </Panel>
       <Grid gap="md">
         <Grid.Col span={{ base: 12, md: 6 }}>
           <Timeline run={run} selected={step?.key} onSelect={select} />
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 6 }}>
-          <StepPanel run={run} step={step} past={attempt !== undefined} />
+          <StepPanel run={run} step={step} unrecorded={unrecorded} past={attempt !== undefined} />
         </Grid.Col>
       </Grid>
       <TrainingLog run={run} />
@@ -138,6 +149,31 @@ function RunError({ run, error }: { run: Run; error: NonNullable<Run['error']> }
   );
 }
 
+/** The run once more from the step at which it failed. */
+function Retry({ run }: { run: Run }) {
+  const id = failedStepId(run);
+  const step = run.graph.nodes.find((node) => node.id === id)?.label;
+  return (
+    <ConfirmedButton
+      label="Retry"
+      question="Retry this run?"
+      command={{
+        method: 'POST',
+        path: `/api/v1/runs/${run.id}/retry`,
+        body: {},
+        cli: `runs retry ${run.id}`,
+      }}
+      changes={runQuery(run.id).queryKey}
+      icon={<IconRotate size={16} />}
+      size="sm"
+      isPrimary
+    >
+      It goes on at {step ? `the step “${step}”` : 'the step'} where it failed; what came before is kept. To
+      give a step another input, choose it below and press “Again from here”.
+    </ConfirmedButton>
+  );
+}
+
 function Actions({ run }: { run: Run }) {
   const me = useQuery(meQuery);
   const queries = useQueryClient();
@@ -155,9 +191,11 @@ function Actions({ run }: { run: Run }) {
     ask.close();
   };
   const ended = ['completed', 'failed', 'canceled'].includes(run.status);
-  const may = me.data?.permissions.includes('runs.control') && !ended;
+  const mayControl = me.data?.permissions.includes('runs.control') ?? false;
+  const may = mayControl && !ended;
   return (
     <>
+      {mayControl && run.status === 'failed' && <Retry run={run} />}
       {may && run.status === 'paused' && (
         <Button
           variant="default"

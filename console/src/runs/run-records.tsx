@@ -1,5 +1,6 @@
-import { Grid, Text } from '@mantine/core';
-import type { Pin, Run } from '../api/shapes.ts';
+import { Grid, Stack, Text } from '@mantine/core';
+import type { Run } from '../api/shapes.ts';
+import { DefinitionLink } from '../display/definition-link.tsx';
 import { money, plainNumber } from '../display/format.ts';
 import { Id } from '../display/id.tsx';
 import { JsonView } from '../display/json-view.tsx';
@@ -10,28 +11,26 @@ import { Empty } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { Who } from '../display/who.tsx';
 
-/** What is kept of a run: the versions it was made from, its costs, its audit entries, what came in and went out. */
+/** What is kept of a run: the versions it was made from, its audit entries and costs; beside them what went out and came in. */
 export function RunRecords({ run }: { run: Run }) {
   return (
     <Grid gap="md">
       <Grid.Col span={{ base: 12, md: 6 }}>
-        <Lineage run={run} />
+        <Stack gap="md">
+          <Lineage run={run} />
+          <AuditEntries run={run} />
+          <Costs run={run} />
+        </Stack>
       </Grid.Col>
       <Grid.Col span={{ base: 12, md: 6 }}>
-        <Costs run={run} />
-      </Grid.Col>
-      <Grid.Col span={12}>
-        <AuditEntries run={run} />
-      </Grid.Col>
-      <Grid.Col span={{ base: 12, md: 6 }}>
-        <Panel title={run.event ? 'The event' : 'Input'}>
-          <JsonView value={run.event ?? run.input} label="Input of the run" />
-        </Panel>
-      </Grid.Col>
-      <Grid.Col span={{ base: 12, md: 6 }}>
-        <Panel title="Output">
-          <JsonView value={run.output} label="Output of the run" />
-        </Panel>
+        <Stack gap="md">
+          <Panel title="Output">
+            <JsonView value={run.output} label="Output of the run" />
+          </Panel>
+          <Panel title={run.event ? 'The event' : 'Input'}>
+            <JsonView value={run.event ?? run.input} label="Input of the run" />
+          </Panel>
+        </Stack>
       </Grid.Col>
     </Grid>
   );
@@ -57,7 +56,7 @@ function Lineage({ run }: { run: Run }) {
                   </Text>
                 </td>
                 <td>
-                  <PinName kind={kind} name={name} version={version} />
+                  <DefinitionLink kind={kind} name={name} version={version} />
                 </td>
                 <td className="number">v{version}</td>
                 <td className="wide-only end">{digest && <Id value={digest} />}</td>
@@ -67,23 +66,6 @@ function Lineage({ run }: { run: Run }) {
         </table>
       )}
     </Panel>
-  );
-}
-
-/** The name of what a run used, which leads to its page where it has one. */
-function PinName({ kind, name, version }: Pick<Pin, 'kind' | 'name' | 'version'>) {
-  const params = { name };
-  if (kind === 'model')
-    return (
-      <PageLink to="/models/$name" params={params} search={{ version }} size="sm">
-        {name}
-      </PageLink>
-    );
-  if (kind !== 'contract' && kind !== 'feature-view') return <span className="anywhere">{name}</span>;
-  return (
-    <PageLink to={kind === 'contract' ? '/contracts/$name' : '/features/$name'} params={params} size="sm">
-      {name}
-    </PageLink>
   );
 }
 
@@ -144,11 +126,10 @@ function AuditEntries({ run }: { run: Run }) {
               <th>What</th>
               <th>By</th>
               <th className="wide-only">When</th>
-              <th className="wide-only">Digest</th>
             </tr>
           </thead>
           <tbody>
-            {run.audit.map(({ index, kind, action, actor, at, payloadDigest }) => (
+            {run.audit.map(({ index, kind, action, actor, at }) => (
               <tr key={index}>
                 <td className="number">
                   <PageLink to="/audit" search={{ entry: String(index) }} size="sm">
@@ -169,9 +150,6 @@ function AuditEntries({ run }: { run: Run }) {
                 </td>
                 <td className="wide-only">
                   <Time at={at} />
-                </td>
-                <td className="wide-only">
-                  <Id value={payloadDigest} />
                 </td>
               </tr>
             ))}

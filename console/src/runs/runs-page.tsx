@@ -1,13 +1,14 @@
-import { CloseButton, Group, Select, TextInput } from '@mantine/core';
+import { Button, CloseButton, Group, Select, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
+import { IconRoute, IconSearch } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import { meQuery, type RunFilters, runsPath, runsQuery, workflowsQuery } from '../api/queries.ts';
+import { kpisQuery, meQuery, type RunFilters, runsPath, runsQuery, workflowsQuery } from '../api/queries.ts';
 import { withQuery } from '../api/request.ts';
 import { RUN_STATUSES } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
+import { count } from '../display/format.ts';
 import { PageLink } from '../display/link.tsx';
 import { MoreButton } from '../display/more-button.tsx';
 import { Page, Panel } from '../display/page.tsx';
@@ -123,7 +124,10 @@ export function RunsPage() {
                 me.data?.permissions.includes('runs.control') ? pickingOf(selection, select) : undefined
               }
               empty={
-                <Empty title={filtered ? 'No run fits these filters' : 'Nothing has run yet'}>
+                <Empty
+                  icon={<IconRoute size={32} />}
+                  title={filtered ? 'No run fits these filters' : 'Nothing has run yet'}
+                >
                   {filtered ? 'Remove one of them.' : 'A run starts with an event, or by a call of the API.'}
                 </Empty>
               }
@@ -172,7 +176,24 @@ function Filters() {
         clearable
         w={{ base: '48%', xs: 160 }}
       />
+      <FailedOnly shown={search.status === 'failed'} onChange={(status) => change({ status })} />
     </Group>
+  );
+}
+
+/** The filter that is asked for most, with what it would show. */
+function FailedOnly({ shown, onChange }: { shown: boolean; onChange: (status: string | undefined) => void }) {
+  const failed = useQuery(kpisQuery).data?.runs.byStatus.failed ?? 0;
+  if (failed === 0 && !shown) return null;
+  return (
+    <Button
+      variant="default"
+      aria-pressed={shown}
+      className="filter tone-bad"
+      onClick={() => onChange(shown ? undefined : 'failed')}
+    >
+      {count(failed)} failed
+    </Button>
   );
 }
 
@@ -192,7 +213,7 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
       rightSection={typed && <CloseButton size="sm" aria-label="Clear the search" onClick={() => set('')} />}
       value={typed}
       onChange={(event) => set(event.currentTarget.value)}
-      w={{ base: '100%', xs: 260 }}
+      w={{ base: '100%', xs: 320 }}
     />
   );
 }

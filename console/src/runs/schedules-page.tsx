@@ -36,14 +36,14 @@ export function SchedulesPage() {
   return (
     <Page
       title="Schedules"
+      parent={
+        <PageLink to="/runs" size="sm">
+          Runs
+        </PageLink>
+      }
       subtitle="Flows that start by time. A pause stops what is to come; runs under way go on."
       actions={
-        <>
-          <PageLink to="/runs" size="sm">
-            Runs
-          </PageLink>
-          <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/schedules', cli: 'schedules' }} />
-        </>
+        <CopyAs what="This list" command={{ method: 'GET', path: '/api/v1/schedules', cli: 'schedules' }} />
       }
     >
       {change.error && <ProblemView error={change.error} />}

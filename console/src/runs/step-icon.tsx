@@ -37,7 +37,7 @@ const ICONS: Readonly<Record<string, typeof IconBolt>> = {
 export function StepIcon({
   kind,
   primitive,
-  size = 18,
+  size = 16,
 }: {
   kind: string;
   primitive?: string | undefined;

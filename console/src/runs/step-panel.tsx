@@ -12,8 +12,25 @@ import { Empty } from '../display/states.tsx';
 import { GoBack } from './go-back.tsx';
 import { whyOf } from './why.ts';
 
+interface StepPanelProps {
+  run: Run;
+  step: Step | undefined;
+  /** The name of the step that failed, where that is known by the error alone. */
+  unrecorded: string | undefined;
+  past: boolean;
+}
+
 /** One step: what went in, what came out, and why. */
-export function StepPanel({ run, step, past }: { run: Run; step: Step | undefined; past: boolean }) {
+export function StepPanel({ run, step, unrecorded, past }: StepPanelProps) {
+  if (unrecorded !== undefined)
+    return (
+      <Panel title={unrecorded} aside={<StatusBadge status="failed" />}>
+        <Text size="sm">
+          It failed before it left a record: a step that computes or raises an error has no effect to keep.
+          Why stands above.
+        </Text>
+      </Panel>
+    );
   if (!step)
     return (
       <Panel title="Step">

@@ -24,12 +24,14 @@ export function VersionsPage() {
   return (
     <Page
       title="Versions in use"
+      parent={
+        <PageLink to="/runs" size="sm">
+          Runs
+        </PageLink>
+      }
       subtitle="A run ends on the version that it began with. Here is what still runs on which."
       actions={
         <>
-          <PageLink to="/runs" size="sm">
-            Runs
-          </PageLink>
           {workflow && <ChangeLink kind="workflow" name={workflow} />}
           <CopyAs
             what="This report"

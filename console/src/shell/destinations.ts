@@ -15,10 +15,18 @@ import {
   IconTable,
 } from '@tabler/icons-react';
 
-/** Where one can go; the navigation and the command palette show the same. */
+/** Where one can go, by the kind of work it belongs to; the navigation and the command palette show the same. */
 export const DESTINATIONS = [
-  { to: '/', label: 'Home', about: 'What happens now', icon: IconHome, permission: 'runs.read' },
   {
+    group: 'Operations',
+    to: '/',
+    label: 'Home',
+    about: 'What happens now',
+    icon: IconHome,
+    permission: 'runs.read',
+  },
+  {
+    group: 'Operations',
     to: '/runs',
     label: 'Runs',
     about: 'Every case, searched and filtered',
@@ -26,6 +34,7 @@ export const DESTINATIONS = [
     permission: 'runs.read',
   },
   {
+    group: 'Operations',
     to: '/inbox',
     label: 'Inbox',
     about: 'What waits for a person',
@@ -33,6 +42,7 @@ export const DESTINATIONS = [
     permission: 'tasks.read',
   },
   {
+    group: 'Operations',
     to: '/quality',
     label: 'Quality',
     about: 'How far people agree, with each other and with suggestions',
@@ -40,6 +50,7 @@ export const DESTINATIONS = [
     permission: 'quality.read',
   },
   {
+    group: 'Machine learning',
     to: '/models',
     label: 'Models',
     about: 'Versions, cards and promotion',
@@ -47,6 +58,7 @@ export const DESTINATIONS = [
     permission: 'models.read',
   },
   {
+    group: 'Machine learning',
     to: '/experiments',
     label: 'Experiments',
     about: 'Trainings side by side: parameters and metrics',
@@ -54,6 +66,7 @@ export const DESTINATIONS = [
     permission: 'models.read',
   },
   {
+    group: 'Machine learning',
     to: '/budgets',
     label: 'Budgets',
     about: 'Tokens and money that language models may use',
@@ -61,6 +74,7 @@ export const DESTINATIONS = [
     permission: 'costs.read',
   },
   {
+    group: 'Data',
     to: '/events',
     label: 'Events',
     about: 'What came in, and what could not be handled',
@@ -68,6 +82,7 @@ export const DESTINATIONS = [
     permission: 'events.read',
   },
   {
+    group: 'Data',
     to: '/contracts',
     label: 'Contracts',
     about: 'What events hold, who owns them, and what is measured',
@@ -75,6 +90,7 @@ export const DESTINATIONS = [
     permission: 'definitions.read',
   },
   {
+    group: 'Data',
     to: '/features',
     label: 'Features',
     about: 'What is known of an entity, and how fresh it is',
@@ -82,6 +98,7 @@ export const DESTINATIONS = [
     permission: 'features.read',
   },
   {
+    group: 'Data',
     to: '/datasets',
     label: 'Datasets',
     about: 'What models were trained on, and what it looks like',
@@ -89,6 +106,7 @@ export const DESTINATIONS = [
     permission: 'datasets.read',
   },
   {
+    group: 'Governance',
     to: '/lineage',
     label: 'Lineage',
     about: 'What a number is made of, and what is made of it',
@@ -96,6 +114,7 @@ export const DESTINATIONS = [
     permission: 'audit.read',
   },
   {
+    group: 'Governance',
     to: '/audit',
     label: 'Audit',
     about: 'The log, verified in this browser',
@@ -103,6 +122,7 @@ export const DESTINATIONS = [
     permission: 'audit.read',
   },
   {
+    group: 'Governance',
     to: '/keys',
     label: 'Keys',
     about: 'Who may do what, and until when',
