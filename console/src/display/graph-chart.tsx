@@ -24,6 +24,9 @@ interface GraphChartProps<NodeType extends Node> extends Pick<ReactFlowProps<Nod
   fitZoomMin: number;
 }
 
+/** Around a graph in its frame, as a part of it: the nodes bring a margin of their own. */
+const FIT_PADDING = 0.03;
+
 /**
  * A graph that is looked at and chosen from, not edited: it fits its frame and leaves scrolling to the page.
  * Whoever draws it places the nodes.
@@ -39,7 +42,8 @@ export function GraphChart<NodeType extends Node>({
   const { ref, width } = useElementSize();
   // A frame of another width, such as that of a phone that is turned, is fitted again.
   useEffect(() => {
-    if (width > 0 && height > 0) void flow?.fitView({ padding: 0.06, minZoom: fitZoomMin, maxZoom: 1.05 });
+    if (width > 0 && height > 0)
+      void flow?.fitView({ padding: FIT_PADDING, minZoom: fitZoomMin, maxZoom: 1.05 });
   }, [flow, width, height, fitZoomMin]);
   return (
     <section ref={ref} style={{ height }} aria-label={label}>
@@ -47,7 +51,7 @@ export function GraphChart<NodeType extends Node>({
         {...shown}
         colorMode={scheme}
         fitView
-        fitViewOptions={{ padding: 0.06, minZoom: fitZoomMin, maxZoom: 1.05 }}
+        fitViewOptions={{ padding: FIT_PADDING, minZoom: fitZoomMin, maxZoom: 1.05 }}
         onInit={setFlow}
         nodesDraggable={false}
         nodesConnectable={false}

@@ -72,10 +72,13 @@ export function LineagePage() {
         <Answer query={graph}>
           {(found) => (
             <Stack gap="md">
-              <Panel title="Graph">
-                <LineageChart graph={found} onSelect={(chosen) => show({ node: chosen })} />
-                {found.truncated && <Text size="sm">There is more: look less far.</Text>}
-              </Panel>
+              {/* A phone would show a corner of it, in letters that nobody reads: there, the list says the same. */}
+              <div className="wide-only">
+                <Panel title="Graph">
+                  <LineageChart graph={found} onSelect={(chosen) => show({ node: chosen })} />
+                </Panel>
+              </div>
+              {found.truncated && <Text size="sm">There is more: look less far.</Text>}
               <Nodes graph={found} />
             </Stack>
           )}
