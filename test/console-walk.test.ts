@@ -159,6 +159,7 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     const boxes = (...texts: string[]) =>
       Promise.all(texts.map((text) => page.locator(text).first().boundingBox()));
     await page.goto(new URL(`/models/${long}`, page.url()).href);
+    await page.getByRole('region', { name: 'Versions' }).waitFor();
     const [title, actions] = await boxes('h1', '.page-actions');
     expect(actions!.x).toBeGreaterThan(title!.x + title!.width - 1); // beside it, not below
     const [heading, cell] = await boxes(

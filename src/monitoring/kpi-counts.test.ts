@@ -36,6 +36,10 @@ class Runs {
   readonly clock = new ManualClock(START_MS);
   readonly processes = [new KpiCounts(database.db, this.clock), new KpiCounts(database.db, this.clock)];
   readonly #open: string[] = [];
+  /** Those that ended, with the time when they did. */
+  readonly #ended = new Map<string, number>();
+  /** Those of which the first commit took long. */
+  readonly #late = new Set<string>();
   #seed = 7;
 
   random(below: number): number {
@@ -46,6 +50,7 @@ class Runs {
   async start(lateMs: number): Promise<void> {
     const nowMs = this.clock.now();
     const id = newId('run', nowMs - lateMs);
+    if (lateMs > 1_000) this.#late.add(id);
     const ends = this.random(3) > 0;
     const outcome = ends ? ['pay', 'refuse', null][this.random(3)] : null;
     await database.db.query(
@@ -64,7 +69,8 @@ class Runs {
       `insert into cost_entries (run_id, step_key, service, resource, quantity, unit, amount_micro_usd, at) values ($1, 's', 'x', 'y', 1, 'call', $2, $3)`,
       [id, this.random(100), iso(nowMs)],
     );
-    if (!ends) {
+    if (ends) this.#ended.set(id, nowMs);
+    else {
       this.#open.push(id);
       await database.db.query(
         `insert into tasks (id, run_id, step_key, queue, queue_version, title, priority, context, context_digest, created_at)
@@ -83,6 +89,33 @@ class Runs {
       `update workflow_runs set status = $2, outcome = 'pay', updated_at = $3 where id = $1`,
       [id, status, iso(this.clock.now())],
     );
+    this.#ended.set(id, this.clock.now());
+    this.#ended.set(id, this.clock.now());
+    this.#tell(id);
+  }
+
+  /** A run that ended goes back: it waits again, costs more, and ends again later. One that came late does so once all passes after its end are over. */
+  async goBack(passedMs: number): Promise<void> {
+    const may = [...this.#ended].filter(([id, atMs]) => !this.#late.has(id) || atMs < passedMs - 6_000);
+    const [id] = may[this.random(Math.max(1, may.length))] ?? [];
+    if (!id) return;
+    this.#ended.delete(id);
+    this.#open.push(id);
+    this.clock.advanceBy(1); // what it comes to now is later than what it was
+    const at = iso(this.clock.now());
+    await database.db.query(
+      `insert into workflow_attempts
+       select id, attempt, status, result, origin, '[]', updated_at, '', 'ann', $2, outcome from workflow_runs where id = $1`,
+      [id, at],
+    );
+    await database.db.query(
+      `update workflow_runs set status = 'waiting', outcome = null, attempt = attempt + 1, updated_at = $2 where id = $1`,
+      [id, at],
+    );
+    await database.db.query(
+      `insert into cost_entries (run_id, step_key, service, resource, quantity, unit, amount_micro_usd, at) values ($1, $2, 'x', 'y', 1, 'call', 1000, $3)`,
+      [id, `s ${at}`, at],
+    );
     this.#tell(id);
   }
 
@@ -92,14 +125,19 @@ class Runs {
   }
 }
 
-it('agrees with a count of everything, whatever waits, ends late or comes late, and whoever counts', async () => {
+it('agrees with a count of everything, whatever waits, ends late, comes late or goes back, and whoever counts', async () => {
   const runs = new Runs();
+  const passedMs = [0, 0];
   for (let round = 0; round < 60; round++) {
     for (let i = runs.random(6); i > 0; i--)
       await runs.start(runs.random(4) === 0 ? runs.random(90_000) : runs.random(1_000));
     for (let i = runs.random(4); i > 0; i--) await runs.endOne();
+    if (runs.random(2) > 0) await runs.goBack(Math.min(...passedMs));
     runs.clock.advanceBy(runs.random(4_000));
-    if (runs.random(3) > 0) await runs.processes[runs.random(2)]!.advance();
+    if (runs.random(3) === 0) continue;
+    const process = runs.random(2);
+    await runs.processes[process]!.advance();
+    passedMs[process] = runs.clock.now();
   }
   runs.clock.advanceBy(60_000);
   for (const process of runs.processes) await process.advance();
@@ -111,7 +149,7 @@ it('agrees with a count of everything, whatever waits, ends late or comes late, 
   );
   expect(tail).toEqual({ runs: 0 });
   const [pending] = await database.db.query<{ runs: number; open: number }>(
-    `select count(*) as runs, (select count(*) from workflow_runs where status = 'waiting') as open from kpi_pending where counted_at is null`,
+    `select count(*) as runs, (select count(*) from workflow_runs where status = 'waiting' and attempt = 1) as open from kpi_pending where counted_at is null`,
   );
   expect(pending!.runs).toBe(pending!.open);
   const minutes = await runs.processes[0]!.perMinute();

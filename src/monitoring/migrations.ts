@@ -17,6 +17,10 @@ export const kpiMigrations: Migration[] = [
       );
       create index kpi_pending_open on kpi_pending (run_id) where counted_at is null;
       comment on column kpi_pending.counted_at is 'Kept for a while after it was counted: another process may still bring its note of it.';
+      create table kpi_again (
+        run_id text primary key
+      );
+      comment on table kpi_again is 'Runs that went back to an earlier step: they are in no count, and are read as they are.';
       create table kpi_counts (
         workflow text not null,
         status text not null,

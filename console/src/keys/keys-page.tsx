@@ -106,8 +106,8 @@ function KeysInForce() {
 function Expiring({ keys }: { keys: readonly Key[] }) {
   if (keys.length === 0) return null;
   return (
-    <Group className="panel tone-attention notice" role="status" gap="xs" px="md" py="xs">
-      <IconKey size={16} aria-hidden />
+    <Group className="panel tone-attention notice" role="status" gap="xs" px="md" py="xs" wrap="nowrap">
+      <IconKey size={16} style={{ flex: 'none' }} aria-hidden />
       <Text size="sm">
         {keys.length === 1 ? 'One key expires' : `${count(keys.length)} keys expire`} within {EXPIRING_DAYS}{' '}
         days. An expired key does not come back: make another one in time.

@@ -124,6 +124,7 @@ export const workflowMigrations: Migration[] = [
         next_step text not null,
         next_by text not null,
         next_at timestamptz not null,
+        outcome text,
         primary key (run_id, attempt)
       );
       comment on table workflow_attempts is 'What a run had come to before it went back to an earlier step.';`,

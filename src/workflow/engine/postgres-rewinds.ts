@@ -44,7 +44,7 @@ async function rewindOne(tx: Queryable, item: RunRewind): Promise<Refused | unde
   const before = await journalOf(tx, runId);
   await tx.query(
     `insert into workflow_attempts
-     select id, attempt, status, result, origin, $2::json, updated_at, $3, $4, $5 from workflow_runs where id = $1`,
+     select id, attempt, status, result, origin, $2::json, updated_at, $3, $4, $5, outcome from workflow_runs where id = $1`,
     [runId, JSON.stringify(before), step, by, at],
   );
   await tx.query(
