@@ -186,6 +186,22 @@ describe('a sink of files', () => {
     await Promise.all(sinks.map((sink) => sink.close?.()));
   });
 
+  it('gives files names of their own, though two databases finish theirs in one moment', async () => {
+    for (let round = 0; round < 20; round++) {
+      const path = await folder();
+      const parts = ['a', 'b', 'c'].map(
+        (space) => new PartFile(path, { folder: path, space, partition: 3, format: 'json-lines' }),
+      );
+      await Promise.all(parts.map((part, value) => part.append([{ offset: 0, period: FIRST_MS, value }])));
+      await Promise.all(parts.map((part) => part.finishBefore(FIRST_MS + 1)));
+      expect((await readdir(join(path, '2026-01-01T0500'))).sort()).toEqual([
+        '3-000000000000000-000000000000000-2.jsonl',
+        '3-000000000000000-000000000000000-3.jsonl',
+        '3-000000000000000-000000000000000.jsonl',
+      ]);
+    }
+  });
+
   it('writes Parquet that is read as the same events', async () => {
     const path = await folder();
     const clock = new ManualClock(FIRST_MS);

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { access, type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isObject, type Json, type JsonObject } from '../../../../kernel/json.ts';
@@ -134,15 +134,19 @@ export class PartFile {
     await this.#publish(target, last);
   }
 
-  /** Offsets of two databases may be the same. */
+  /** Offsets of two databases may be the same, and their hours end in one moment: who claims a name has it alone until its file is there. */
   async #freeName(name: string, end: string): Promise<string> {
+    const { folder } = this.#options;
     for (let count = 1; ; count++) {
       const target = `${name}${count === 1 ? '' : `-${count}`}.${end}`;
-      const isTaken = await access(join(this.#options.folder, target)).then(
+      const claim = claimOf(folder, target);
+      if (!(await isMade(claim))) continue;
+      const isTaken = await access(join(folder, target)).then(
         () => true,
         () => false,
       );
       if (!isTaken) return target;
+      await rm(claim, { force: true });
     }
   }
 
@@ -177,6 +181,7 @@ export class PartFile {
     await rename(this.#staged, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error; // it was renamed before a crash; a reader may have taken it away since
     });
+    await rm(claimOf(folder, target), { force: true });
     await syncFolder(dirname(path));
     await syncFolder(folder);
     const empty = `${this.#path}.empty`;
@@ -196,6 +201,22 @@ export class PartFile {
     } finally {
       if (busy.get(this.#path) === done) busy.delete(this.#path);
     }
+  }
+}
+
+/** Readers leave names with a dot alone. */
+function claimOf(folder: string, target: string): string {
+  return join(folder, `.${target.replaceAll('/', '-')}.claim`);
+}
+
+/** False where it was there already. */
+async function isMade(path: string): Promise<boolean> {
+  try {
+    await (await open(path, 'wx')).close();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 
