@@ -157,7 +157,7 @@ async function mosquitto(): Promise<Broker | undefined> {
         );
       await publisher.endAsync();
       return {
-        source: { mqtt: { broker, topics: [topic] } },
+        source: { mqtt: { broker, topics: [topic], clientId: session.clientId } },
         sink: { mqtt: { broker, topic } },
         folders: [],
       };

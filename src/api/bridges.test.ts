@@ -59,6 +59,11 @@ describe('the API of bridges', () => {
     const position = { topic: 't', topicId: 'i', offsets: { '0': 5 } };
     expect((await call('PUT', '/topic/position', { position })).position).toEqual(position);
     expect((await call('PUT', '/topic/position', { position: null })).position).toBeUndefined();
+    await call('PUT', '/sent', { name: 'sent', to: { kafka } });
+    const space = '11111111-2222-4333-8444-555555555555';
+    expect((await call('PUT', '/sent/position', { position: { space } })).position).toEqual({ space });
+    expect((await call('PUT', '/sent/position', { position: null })).position).not.toEqual({ space });
+    expect((await call('PUT', '/sent/position', { position })).code).toBe('request.invalid');
     for (const wrong of [5, { offsets: { '0': -1 } }])
       expect((await call('PUT', '/topic/position', { position: wrong })).code).toBe('request.invalid');
     // Entries are put in order a moment after their commit.

@@ -26,7 +26,8 @@ const View = Type.Object({
     Type.Unsafe<object>({
       type: 'object',
       additionalProperties: true,
-      description: 'The place of a source on the other side',
+      description:
+        'The place of a source on the other side; of a sink the name (`space`) that its places there go under',
     }),
   ),
   lag: Type.Optional(Type.Integer({ description: 'Events of the log that a sink has not passed' })),
@@ -39,7 +40,7 @@ const View = Type.Object({
 const Position = Type.Object({
   position: Type.Union([AnyObject, Type.Null()], {
     description:
-      'As the bridge has shown it; null for where it begins without one (`start`), of a sink for the place of its consumer group',
+      'As a bridge has shown it; null for where it begins without one (`start`), of a sink for the place of its consumer group',
   }),
 });
 const tag = 'bridges';
@@ -89,7 +90,7 @@ export function bridgeRoutes({ bridges }: Dependencies): (server: FastifyInstanc
       url: '/api/v1/bridges/:name/position',
       permission: 'bridges.control',
       summary:
-        'Let a source go on from another place; events that the log has already are known by their ids. With null a sink forgets its place on the other side',
+        'Let a bridge go on from another place. Events that a source brings again are known by their ids; a sink leaves out what was sent up to the places of the `space`',
       tag,
       params: NameParams,
       body: Position,

@@ -65,7 +65,10 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
       ['--pause', 'stop it until it is resumed; it keeps its place'],
       ['--resume', 'let it go on where it was'],
       ['--restart', 'open it anew in every process, with secrets as they are now'],
-      ['--position <json>', 'let a source go on from a place that it has shown'],
+      [
+        '--position <json>',
+        'let it go on from a place that a bridge has shown: of a source, or the space of a sink',
+      ],
       [
         '--reset',
         'let a source begin anew, or a sink forget its place on the other side; what the log has is not taken twice',

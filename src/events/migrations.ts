@@ -171,7 +171,7 @@ export const eventMigrations: Migration[] = [
         space uuid not null default gen_random_uuid()
       ) with (fillfactor = 10);
       comment on column bridges.restarts is 'How often a restart was asked for: a process that opened the bridge at another count opens it anew.';
-      comment on column bridges.space is 'Goes with the places that a sink leaves on the other side, so that those of another database are not taken for its own.';
+      comment on column bridges.space is 'What a bridge leaves on the other side goes under it, so that another database with a bridge of this name neither takes it for its own nor writes over it.';
       comment on table bridges is 'What is known of each bridge: the place of a source, who reads it, how it fares. Problems end with the next batch; a notice stays.';
       -- A message that a bridge put aside was never in the log.
       alter table dead_letters alter column partition drop not null, alter column log_offset drop not null;`,

@@ -61,7 +61,7 @@ export const EVENT_ERRORS = {
   'bridges.place_not_here': row(
     409,
     'The place of the bridge is not kept here',
-    'Of AMQP and MQTT the broker keeps the place: let it deliver the messages again. A sink that is to send what came before is a bridge of another name with `start: earliest`.',
+    'Of AMQP and MQTT the broker keeps the place of a source: let it deliver the messages again. A sink that is to send what came before is a bridge of another name with `start: earliest`.',
   ),
   'bridges.place_ahead': row(
     409,

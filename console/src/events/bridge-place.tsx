@@ -1,15 +1,15 @@
 import { Group, Stack, Text, Textarea } from '@mantine/core';
 import { IconArrowBackUp, IconMapPin } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { type Bridge, bridgePath, bridgesQuery } from '../api/bridges.ts';
 import { meQuery } from '../api/queries.ts';
 import type { JsonObject } from '../api/shapes.ts';
 import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { JsonView } from '../display/json-view.tsx';
 
-/** Where a source stands on the other side, and how to let it go on from elsewhere; nothing where the other side keeps the place. */
-export function BridgePlace({ bridge: { name, position } }: { bridge: Bridge }) {
+/** Where a source stands on the other side, or under what name a sink keeps its place there, and how to let it go on from elsewhere; nothing where the other side keeps the place of a source. */
+export function BridgePlace({ bridge: { name, direction, position } }: { bridge: Bridge }) {
   const me = useQuery(meQuery);
   if (!position) return null;
   return (
@@ -20,8 +20,8 @@ export function BridgePlace({ bridge: { name, position } }: { bridge: Bridge }) 
       <JsonView value={position} label={`Place of ${name}`} />
       {me.data?.permissions.includes('bridges.control') && (
         <Group gap="xs">
-          <Move name={name} position={position} />
-          <Reset name={name} />
+          <Move name={name} position={position} {...TEXTS[direction]} />
+          <Reset name={name} {...TEXTS[direction]} />
         </Group>
       )}
     </Stack>
@@ -30,7 +30,29 @@ export function BridgePlace({ bridge: { name, position } }: { bridge: Bridge }) 
 
 const AGAIN = 'Events that are in the log already are known by their ids and are not taken twice.';
 
-function Move({ name, position }: { name: string; position: JsonObject }) {
+interface Texts {
+  moving: ReactNode;
+  resetting: ReactNode;
+}
+const TEXTS: Readonly<Record<Bridge['direction'], Texts>> = {
+  source: {
+    moving: <>{AGAIN} What lies between is skipped when it goes forward.</>,
+    resetting: (
+      <>
+        It forgets its place and begins where its definition says (<code className="mono">start</code>).{' '}
+        {AGAIN}
+      </>
+    ),
+  },
+  sink: {
+    moving:
+      'The other side keeps how far the bridge came under this name. With another one it goes on from what is there: events up to that place are left out as sent.',
+    resetting:
+      'It forgets what the other side knows of it and goes on from its consumer group: what was sent lately may come again.',
+  },
+};
+
+function Move({ name, position, moving }: { name: string; position: JsonObject } & Texts) {
   // What is typed stays while the bridge moves on below it.
   const [text, setText] = useState<string>();
   const written = text ?? JSON.stringify(position, null, 2);
@@ -51,7 +73,7 @@ function Move({ name, position }: { name: string; position: JsonObject }) {
       icon={<IconMapPin size={14} aria-hidden />}
     >
       <Stack gap="sm">
-        {AGAIN} What lies between is skipped when it goes forward.
+        {moving}
         <Textarea
           label="Place"
           description="As the bridge shows it"
@@ -68,7 +90,7 @@ function Move({ name, position }: { name: string; position: JsonObject }) {
   );
 }
 
-function Reset({ name }: { name: string }) {
+function Reset({ name, resetting }: { name: string } & Texts) {
   return (
     <ConfirmedButton
       label="Begin anew"
@@ -85,7 +107,7 @@ function Reset({ name }: { name: string }) {
       changes={bridgesQuery.queryKey}
       icon={<IconArrowBackUp size={14} aria-hidden />}
     >
-      It forgets its place and begins where its definition says (<code className="mono">start</code>). {AGAIN}
+      {resetting}
     </ConfirmedButton>
   );
 }

@@ -59,6 +59,8 @@ interface BridgeEgress {
 export interface BridgeContext {
   /** The bridge's name. */
   readonly name: string;
+  /** What it leaves on the other side goes under this name, too: another database has bridges of the same name, and other offsets. */
+  readonly space: string;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly egress: BridgeEgress;
@@ -80,8 +82,6 @@ export interface SourceContext extends BridgeContext {
 export interface SinkContext extends BridgeContext {
   /** Its consumer group. */
   readonly group: string;
-  /** Of the log: a place on the other side counts where it names the same. Another database has the same names and other offsets. */
-  readonly space: string;
   /**
    * Holds a place that the other side has to the log, before events are left out for it: one that the log has not reached is of a log that went on and was lost.
    *

@@ -16,7 +16,7 @@ import type { SinkContext } from './protocol.ts';
 /** The other side of a sink, as its test has it. */
 export interface Receiver {
   /** The sink as a process makes it, for a group of this name. */
-  open(group: string, context?: Partial<Pick<SinkContext, 'checkPlace'>>): EventSink;
+  open(group: string, context?: Partial<Pick<SinkContext, 'checkPlace' | 'space'>>): EventSink;
   /** What has arrived, per partition in order. */
   received(): Promise<{ partition: number; offset: number; id: string }[]>;
 }
@@ -99,6 +99,29 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
       await one.deliver(events.slice(8, 15));
       await expectOnceInOrder(receiver, 20);
       await Promise.all([one.close?.(), other.close?.()]);
+    });
+
+    it('keeps its place apart from that of another database with a bridge of its name', async () => {
+      const receiver = await create();
+      const open: EventSink[] = [];
+      const hand = async (space: string, from: number, to: number) => {
+        const sink = receiver.open('namesake', { space });
+        open.push(sink);
+        const events = Array.from({ length: to - from }, (_, n): LoggedEvent => {
+          const offset = from + n;
+          return { partition: 3, offset, timeMs: 0, recordedAtMs: 0, event: event(`${space}-${offset}`) };
+        });
+        await sink.deliver(events);
+      };
+      await hand('one', 0, 10);
+      await hand('other', 0, 4);
+      await hand('one', 5, 12); // 5 to 9 went out before the other wrote
+      await hand('other', 2, 6);
+      const ids = (await receiver.received()).map(({ id }) => id);
+      const of = (space: string, count: number) => Array.from({ length: count }, (_, n) => `${space}-${n}`);
+      expect(ids.filter((id) => id.startsWith('one'))).toEqual(of('one', 12));
+      expect(ids.filter((id) => id.startsWith('other'))).toEqual(of('other', 6));
+      await Promise.all(open.map((sink) => sink.close?.()));
     });
 
     it('leaves nothing out for a place that the log has not reached', async () => {

@@ -15,6 +15,7 @@ export function bridgeContext(
     reports?: AiosError[];
     batchMax?: () => number;
     checkPlace?: SinkContext['checkPlace'];
+    space?: string;
     egress?: Partial<SourceContext['egress']>;
   } = {},
 ): SourceContext & SinkContext {
@@ -26,13 +27,14 @@ export function bridgeContext(
     reports = [],
     batchMax = () => Number.POSITIVE_INFINITY,
     checkPlace = async () => {},
+    space = 'of-the-test',
     egress,
   } = more;
   return {
     ...{
       name,
       group: `bridge:${name}`,
-      space: 'of-the-test',
+      space,
       clock: systemClock,
       limits,
       start,

@@ -16,6 +16,7 @@ interface Options {
   /** Messages of one batch at most. */
   readonly batchMax?: () => number;
   readonly checkPlace?: SinkContext['checkPlace'];
+  readonly space?: string;
   readonly clock?: Clock;
   /** Those that are allowed. */
   readonly folders?: readonly string[];

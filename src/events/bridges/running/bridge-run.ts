@@ -33,7 +33,7 @@ export async function openBridge(
   definition: BridgeDefinition,
   surroundings: Surroundings,
 ): Promise<RunningBridge> {
-  const { protocols, fill, told, noticed, answered, addresses, folders, clock, limits } = surroundings;
+  const { protocols, fill, told, noticed, answered, addresses, folders, clock, limits, db } = surroundings;
   const { name } = definition;
   const secrets: string[] = [];
   const parts: FilledText[] = [];
@@ -46,6 +46,7 @@ export async function openBridge(
   const allowPrivate = (definition.allowPrivate ?? []).map((text) => fill(text).text);
   const context: BridgeContext = {
     name,
+    space: await spaceOf(db, name),
     clock,
     limits,
     egress: {
@@ -105,7 +106,7 @@ async function openSink(
   const encode = messageWriter(formatOf(definition.format), protocol.attributePrefixes[0]!);
   const sink = await protocol.sink!.open(
     {
-      ...{ ...context, group, space: await spaceOf(db, name), encode },
+      ...{ ...context, group, encode },
       async checkPlace(partition, offset) {
         const head = (await log.head())[partition]!;
         if (offset < head) return;

@@ -21,12 +21,14 @@ export interface BridgeRow {
   noticeAt: number | null;
   /** How often a restart was asked for. */
   restarts: number;
+  /** What it leaves on the other side is known by. */
+  space: string;
 }
 
 export function readBridges(db: Queryable): Promise<BridgeRow[]> {
   return db.query<BridgeRow>(
     `select name, position, passed, rejected, moved_at as "movedAt", owner, coalesce(lease_until > clock_timestamp(), false) as "isHeld",
-       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt", restarts from bridges`,
+       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt", restarts, space from bridges`,
   );
 }
 
@@ -34,16 +36,26 @@ export async function registerBridges(db: Queryable, names: readonly string[]): 
   await db.query('insert into bridges (name) select unnest($1::text[]) on conflict do nothing', [names]);
 }
 
-/** What a sink's places on the other side are known by. */
+/** What a bridge leaves on the other side is known by. */
 export async function spaceOf(db: Queryable, name: string): Promise<string> {
   await registerBridges(db, [name]);
   const [row] = await db.query<{ space: string }>('select space from bridges where name = $1', [name]);
   return row!.space;
 }
 
-/** Lets a sink forget its places on the other side: they are of the space before. */
-export async function resetSpace(tx: Queryable, name: string): Promise<void> {
-  await tx.query('update bridges set space = gen_random_uuid() where name = $1', [name]);
+/** Lets a sink go on from the places of another space; null for a new one, which has none. @returns the space before, and the one from now on */
+export async function setSpace(
+  tx: Queryable,
+  name: string,
+  space: string | null,
+): Promise<{ from: string; to: string }> {
+  const [row] = await tx.query<{ from: string; to: string }>(
+    `update bridges b set space = coalesce($2::uuid, gen_random_uuid())
+     from (select space from bridges where name = $1 for update) as before
+     where b.name = $1 returning before.space as "from", b.space as "to"`,
+    [name, space],
+  );
+  return row!;
 }
 
 /** @returns whether that was not so before */

@@ -10,8 +10,8 @@ export function bridgeGroup(name: string): string {
 
 /** A bridge as people look at it. Times are milliseconds since the epoch. */
 export interface BridgeView
-  extends Pick<BridgeRow, 'name' | 'passed' | 'rejected' | 'movedAt' | 'notice' | 'noticeAt'>,
-    Partial<Pick<BridgeRow, 'position' | 'problem' | 'problemAt'>> {
+  extends Pick<BridgeRow, 'name' | 'position' | 'passed' | 'rejected' | 'movedAt' | 'notice' | 'noticeAt'>,
+    Partial<Pick<BridgeRow, 'problem' | 'problemAt'>> {
   readonly version: number;
   readonly direction: 'source' | 'sink';
   readonly protocol: string;
@@ -42,7 +42,8 @@ export function viewOf(
     state,
     passed: row?.passed ?? 0,
     rejected: row?.rejected ?? 0,
-    ...(direction === 'from' ? { position: row?.position ?? null } : { lag: group?.lag ?? 0 }),
+    position: direction === 'from' ? (row?.position ?? null) : row ? { space: row.space } : null,
+    ...(direction === 'to' ? { lag: group?.lag ?? 0 } : {}),
     movedAt: row?.movedAt ?? null,
     ...(isPaused ? {} : { problem: row?.problem ?? null, problemAt: row?.problemAt ?? null }),
     notice: row?.notice ?? null,

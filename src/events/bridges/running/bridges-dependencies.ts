@@ -49,8 +49,8 @@ export interface FilledText {
 
 /** What somebody did to a bridge. */
 export type BridgeChange = { readonly name: string; readonly by: Actor } & (
-  | { readonly action: 'paused' | 'resumed' | 'restarted' | 'reset' }
-  | { readonly action: 'moved'; readonly from: JsonObject | null; readonly to: JsonObject | null }
+  | { readonly action: 'paused' | 'resumed' | 'restarted' }
+  | { readonly action: 'moved' | 'reset'; readonly from: JsonObject | null; readonly to: JsonObject | null }
 );
 
 export type Actor = { kind: string; id: string };

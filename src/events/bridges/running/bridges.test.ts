@@ -97,10 +97,6 @@ describe('bridges', () => {
       { action: 'moved', name: 'moving', by, from: { next: 2 }, to: null },
     ]);
     await expect(bridges.move('moving', { last: 1 }, by)).rejects.toMatchObject({ code: 'request.invalid' });
-    await test.define('unmoving', { to: { memory: { topic: 'r' } } });
-    await expect(bridges.move('unmoving', { next: 1 }, by)).rejects.toMatchObject({
-      code: 'bridges.place_not_here',
-    });
   });
 
   it('pause and go on where they were, on record, and follow a new version', async () => {
@@ -166,10 +162,27 @@ describe('bridges', () => {
     );
     const arrived = () => new Set(sent.filter(({ topic }) => topic === 'ahead').map(({ id }) => id));
     expect(arrived().size).toBe(0);
+    const { position } = await bridges.get('restored');
     await bridges.move('restored', null, by);
     await until(() => expect(arrived()).toEqual(new Set(['a1', 'a2'])));
     await until(async () => expect((await bridges.get('restored')).state).toBe('running'));
-    expect(test.records).toEqual([{ action: 'reset', name: 'restored', by }]);
+    const { position: fresh } = await bridges.get('restored');
+    expect(fresh).toEqual({ space: expect.any(String) });
+    // The place that it left can be taken over again, and any other one that is there.
+    await bridges.move('restored', position, by);
+    await test.log.append([event('a3', { type: 'ahead' })]);
+    await until(async () =>
+      expect((await bridges.get('restored')).problem).toMatchObject({ code: 'bridges.place_ahead' }),
+    );
+    expect(test.records.splice(0)).toEqual([
+      { action: 'reset', name: 'restored', by, from: position, to: fresh },
+      { action: 'moved', name: 'restored', by, from: fresh, to: position },
+    ]);
+    for (const wrong of [{ space: 'mine' }, { next: 1 }])
+      await expect(bridges.move('restored', wrong, by)).rejects.toMatchObject({ code: 'request.invalid' });
+    await bridges.move('restored', fresh, by);
+    await until(() => expect(arrived()).toEqual(new Set(['a1', 'a2', 'a3'])));
+    test.records.splice(0);
   });
 
   it('send what they are to send, later where the other side is away, and put aside only what it refuses', async () => {

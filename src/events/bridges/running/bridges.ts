@@ -11,17 +11,32 @@ import {
   addRestart,
   readBridges,
   registerBridges,
-  resetSpace,
   setNotice,
   setPaused,
   setPosition,
   setProblem,
+  setSpace,
 } from './bridge-store.ts';
 import { type BridgeView, bridgeGroup, viewOf } from './bridge-view.ts';
 import type { Actor, BridgeChange, BridgesDependencies } from './bridges-dependencies.ts';
 import { letterHandler } from './letters.ts';
 
 type Bridge = { readonly version: number; readonly definition: BridgeDefinition };
+
+/** The places of a sink, as people may move it. */
+const SPACE: JsonObject = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['space'],
+  properties: { space: { type: 'string', format: 'uuid' } },
+};
+
+/** The space that a sink leaves is on record: it can be gone back to. */
+async function movedSpace(tx: Queryable, name: string, place: JsonObject | null) {
+  const { from, to } = await setSpace(tx, name, place && String(place.space));
+  const action: 'moved' | 'reset' = place ? 'moved' : 'reset';
+  return { action, from: { space: from }, to: { space: to } };
+}
 
 /** A bridge as it is to run: another version or another count of restarts is opened anew. */
 type Wanted = Bridge & { readonly restarts: number };
@@ -117,32 +132,24 @@ export class Bridges {
 
   /**
    * Lets a source go on from another place: one that its status has shown, or null for where it begins without one (`start`). Events that the log has already are
-   * known by their ids. A sink forgets its place on the other side with null, and goes on from that of its consumer group.
+   * known by their ids. The places of a sink on the other side are of one space: with another one it goes on from what was left under that name, with null from the place of
+   * its consumer group.
    *
    * @throws AiosError `bridges.unknown`, `bridges.place_not_here`, `request.invalid` for what is no place of its protocol
    */
   async move(name: string, to: JsonObject | null, by: Actor): Promise<BridgeView> {
     const { protocols } = this.#dependencies;
     const { direction, protocol } = protocolOf(this.#require(name), protocols);
-    if (direction === 'to' && to === null) {
-      await this.#change(name, async (tx) => {
-        await resetSpace(tx, name);
-        await addRestart(tx, name);
-        return { action: 'reset', name, by };
-      });
-      return this.get(name);
-    }
-    const schema = direction === 'from' ? protocol.source?.position : undefined;
+    const schema = direction === 'from' ? protocol.source?.position : SPACE;
     if (!schema)
-      throw new AiosError('bridges.place_not_here', {
-        detail: `${name} is ${direction === 'to' ? 'a sink' : `a source of ${protocol.name}`}.`,
-      });
+      throw new AiosError('bridges.place_not_here', { detail: `${name} is a source of ${protocol.name}.` });
     const issues = to === null ? [] : compileSchema(schema)(to);
     if (issues.length > 0) throw new AiosError('request.invalid', { issues });
-    const { position: from = null } = await this.get(name);
+    const { position: from } = await this.get(name);
     await this.#change(name, async (tx) => {
-      await setPosition(tx, name, to);
       await addRestart(tx, name);
+      if (direction === 'to') return { ...(await movedSpace(tx, name, to)), name, by };
+      await setPosition(tx, name, to);
       return { action: 'moved', name, by, from, to };
     });
     return this.get(name);

@@ -20,7 +20,7 @@ export class PlacesOfSink {
   readonly #known = new Map<number, number>();
   readonly #declared = new Set<number>();
 
-  /** @param space of the log whose offsets these are; what another one left counts for nothing */
+  /** @param space of the log whose offsets these are: another database has queues of its own */
   constructor(reader: Channel, group: string, space: string) {
     this.#reader = reader;
     this.#group = group;
@@ -38,7 +38,7 @@ export class PlacesOfSink {
       const message = await this.#reader.get(queue);
       if (message) {
         this.#reader.reject(message, true); // back to where it was
-        const offset = offsetOf(message.content, this.#space);
+        const offset = offsetOf(message.content);
         this.#known.set(partition, offset);
         return offset;
       }
@@ -50,18 +50,17 @@ export class PlacesOfSink {
   /** Joins the transaction of the channel. */
   write(channel: Channel, partition: number, offset: number): void {
     this.#known.set(partition, offset);
-    const content = Buffer.from(JSON.stringify({ space: this.#space, offset }));
+    const content = Buffer.from(JSON.stringify({ offset }));
     const properties = { persistent: true, contentType: 'application/json' };
     channel.sendToQueue(this.#queueOf(partition), content, properties);
   }
 
   #queueOf(partition: number): string {
-    return `aios-${this.#group}-${partition}`;
+    return `aios-${this.#group}-${this.#space}-${partition}`;
   }
 }
 
-function offsetOf(content: Buffer, space: string): number {
+function offsetOf(content: Buffer): number {
   const place = JSON.parse(content.toString('utf8')) as Json;
-  if (!isObject(place) || place.space !== space || typeof place.offset !== 'number') return -1;
-  return place.offset;
+  return isObject(place) && typeof place.offset === 'number' ? place.offset : -1;
 }

@@ -12,7 +12,7 @@ const server = {
 };
 const placeInBroker = {
   description:
-    'Whether queues of the bridge (aios-bridge:<name>-<partition>) keep its place, so that nothing is sent again after a crash; true when left out.',
+    'Whether queues of the bridge (aios-bridge:<name>-<space>-<partition>) keep its place, so that nothing is sent again after a crash; true when left out.',
   type: 'boolean',
 };
 const name = { type: 'string', minLength: 1, maxLength: 255 };

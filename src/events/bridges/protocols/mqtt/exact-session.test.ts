@@ -62,8 +62,8 @@ describe.skipIf(!debian)(
       if (isSent) await Promise.race([isThere, process.publishAsync(name, sent, options).then(() => never)]);
       process.on('error', () => {});
       process.stream.destroy();
-      const text = JSON.stringify({ space: 'of-the-test', ...place });
-      await client.publishAsync(`aios-bridge:${name}/0`, text, { qos: 1, retain: true });
+      const text = JSON.stringify(place);
+      await client.publishAsync(`aios-bridge:${name}/of-the-test/0`, text, { qos: 1, retain: true });
     };
     const delivered = async (name: string, offsets: number[]) => {
       const reader = await connect();
@@ -106,8 +106,8 @@ describe.skipIf(!debian)(
     });
 
     it('goes out again where the broker has lost the session', async () => {
-      const text = JSON.stringify({ space: 'of-the-test', offset: 1, releasing: [[1, PACKET_ID]] });
-      await client.publishAsync('aios-bridge:lost/0', text, { qos: 1, retain: true });
+      const text = JSON.stringify({ offset: 1, releasing: [[1, PACKET_ID]] });
+      await client.publishAsync('aios-bridge:lost/of-the-test/0', text, { qos: 1, retain: true });
       expect(await delivered('lost', [0, 1, 2])).toEqual(['e1', 'e2']);
     });
   },

@@ -264,6 +264,44 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     expect(ids).toHaveLength(5);
   });
 
+  it('has a session apart from that of another database with a bridge of its name', async () => {
+    const topic = `t${topics++}`;
+    const open = (space: string, more: object = {}) =>
+      openSource(
+        mqttProtocol,
+        { broker: address(), topics: [`${topic}/#`] },
+        { name: topic, space, ...more },
+      );
+    const ended = new AbortController();
+    const subscribedBy = (space: string) =>
+      new Promise<void>((answered, fail) => {
+        const reading = open(space, { answered }).read(undefined, ended.signal)[Symbol.asyncIterator]();
+        reading.next().catch(fail);
+      });
+    await Promise.all([subscribedBy('one'), subscribedBy('other')]);
+    ended.abort();
+    const events = Array.from({ length: 20 }, (_, n) => event(`both${n}`));
+    await put(topic)(events);
+    const ids = async (space: string) =>
+      (await take(open(space), 20, undefined, true)).events.map(({ id }) => id);
+    const [one, other] = await Promise.all([ids('one'), ids('other')]);
+    expect(one).toEqual(events.map(({ id }) => id));
+    expect(other).toEqual(one);
+  });
+
+  it('subscribes anew where its place is of another session', async () => {
+    const topic = `t${topics++}`;
+    const open = (clientId: string) =>
+      openSource(mqttProtocol, { broker: address(), topics: [`${topic}/#`], clientId }, { name: topic });
+    await client.publishAsync(`${topic}/a`, JSON.stringify(event('kept')), { qos: 1, retain: true });
+    const { position } = await take(open(`${topic}-one`), 1, undefined, true);
+    const other = { clientId: `${topic}-other`, clean: false, properties: { sessionExpiryInterval: 60 } };
+    const session = await mqtt.connectAsync(broker(), { protocolVersion: 5, ...other });
+    await session.endAsync();
+    const { events } = await take(open(other.clientId), 1, position);
+    expect(events.map(({ id }) => id)).toEqual(['kept']);
+  });
+
   it('reads many that wait for it', async () => {
     const topic = `t${topics++}`;
     const open = await session({ name: topic, topics: [`${topic}/#`] });
@@ -285,7 +323,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     expect([...first.events, ...second.events].map(({ data }) => data)).toEqual([{ n: 1 }, { n: 2 }]);
     expect(reports).toEqual([]);
     const other = await mqtt.connectAsync(broker(), {
-      clientId: `aios-${topic}`,
+      clientId: `aios-${topic}-of-the-test`,
       protocolVersion: 5,
       clean: true,
     });

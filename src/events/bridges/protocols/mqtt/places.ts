@@ -18,22 +18,20 @@ interface Place extends InSession {
 }
 
 /**
- * How far each partition of the log was sent, as the broker has it: a retained message at `aios-<group>/<partition>`. A broker takes what comes over a connection in
+ * How far each partition of the log was sent, as the broker has it: a retained message at `aios-<group>/<space>/<partition>`. A broker takes what comes over a connection in
  * order, so that a place is there only with all that was sent before it.
  *
  * @example await places.open(client); if (offset > places.of(3)) …; places.sent(client, 3, offset)
  */
 export class PlacesOfSink {
   readonly #topic: string;
-  readonly #space: string;
   readonly #last = new Map<number, Place>();
   readonly #untold = new Map<number, number>();
   readonly #reads = new Map<string, () => void>();
 
-  /** @param space of the log whose offsets these are; what another one left counts for nothing */
+  /** @param space of the log whose offsets these are: another database has topics of its own */
   constructor(group: string, space: string) {
-    this.#topic = `aios-${group}`;
-    this.#space = space;
+    this.#topic = `aios-${group}/${space}`;
   }
 
   /** The last offset that the broker has; -1 where it has none. */
@@ -88,12 +86,12 @@ export class PlacesOfSink {
   }
 
   message(partition: number, place: Place): [topic: string, payload: string] {
-    return [`${this.#topic}/${partition}`, JSON.stringify({ space: this.#space, ...place })];
+    return [`${this.#topic}/${partition}`, JSON.stringify(place)];
   }
 
   #take(partition: number, payload: Buffer): void {
     const place = parsed(payload);
-    if (!isObject(place) || place.space !== this.#space || typeof place.offset !== 'number') return;
+    if (!isObject(place) || typeof place.offset !== 'number') return;
     const { offset, sending, releasing } = place as unknown as Place;
     if (offset >= this.of(partition))
       this.#last.set(partition, { offset, ...(sending && { sending }), ...(releasing && { releasing }) });

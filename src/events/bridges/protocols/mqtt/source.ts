@@ -11,7 +11,7 @@ import { HeldAcknowledgements } from './held-acknowledgements.ts';
 export interface MqttSourceSettings extends MqttServer {
   /** Filters, with `+` and `#`. */
   readonly topics: readonly string[];
-  /** The session at the broker; `aios-` and the bridge's name when left out. */
+  /** The session at the broker; `aios-`, the bridge's name and its space when left out. */
   readonly clientId?: string;
   /** How long the broker keeps messages for a bridge that is away (MQTT 5). */
   readonly sessionExpirySeconds?: number;
@@ -28,6 +28,8 @@ const FAILED = 0x80;
 type Taken = [packetId: number, digest: string][];
 
 interface Place {
+  /** The session that the rest is of. */
+  readonly clientId?: string;
   readonly topics?: string[];
   readonly taken?: Taken;
 }
@@ -62,6 +64,7 @@ export function mqttSource(context: SourceContext, settings: MqttSourceSettings)
 class SessionReader {
   readonly #context: SourceContext;
   readonly #settings: MqttSourceSettings;
+  readonly #clientId: string;
   readonly #from: Place | undefined;
   readonly #arrived: IPublishPacket[] = [];
   readonly #held = new HeldAcknowledgements();
@@ -73,12 +76,15 @@ class SessionReader {
   constructor(context: SourceContext, settings: MqttSourceSettings, from: JsonObject | undefined) {
     this.#context = context;
     this.#settings = settings;
-    this.#from = from as Place | undefined;
+    this.#clientId = settings.clientId ?? `aios-${context.name}-${context.space}`;
+    // What was taken of another session says nothing of this one, nor what that one had subscribed to.
+    this.#from = from?.clientId === this.#clientId ? (from as Place) : undefined;
   }
 
   async open(): Promise<void> {
-    const { name, report } = this.#context;
-    const { clientId = `aios-${name}`, broker } = this.#settings;
+    const { report } = this.#context;
+    const { broker } = this.#settings;
+    const clientId = this.#clientId;
     const { client, connack, ended } = await connectMqtt(
       this.#settings,
       this.#context,
@@ -159,7 +165,11 @@ class SessionReader {
       if (this.#taken.size <= kept) break;
       this.#taken.delete(packetId);
     }
-    const position = { topics: [...this.#settings.topics], taken: [...this.#taken] };
+    const position = {
+      clientId: this.#clientId,
+      topics: [...this.#settings.topics],
+      taken: [...this.#taken],
+    };
     const acknowledged = packets.filter(({ qos }) => qos > 0).length;
     return {
       ...decodedBatch(this.#context, messages, position),
