@@ -1,6 +1,7 @@
 import type { IClientPublishOptions, MqttClient, Packet } from 'mqtt';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { SinkContext } from '../../port/protocol.ts';
+import { hurryAnswers } from './awaited-answers.ts';
 import { connectMqtt, isVersion5, type MqttServer } from './connection.ts';
 import type { PacketIds, PlacesOfSink } from './places.ts';
 
@@ -77,7 +78,6 @@ export class ExactSession {
   readonly #hanging = new Map<number, number>();
   readonly #waiting = new Map<string, (answer: Answer) => void>();
   #lastId = 0;
-  #isNudging = false;
   isOver = false;
 
   private constructor(parts: Parts, client: MqttClient, ids: GivenIds, ended: Promise<unknown>) {
@@ -90,6 +90,7 @@ export class ExactSession {
     });
     this.#lost.catch(() => {}); // told to who waits
     client.on('packetreceive', (packet: Packet) => this.#answered(packet as Answer));
+    hurryAnswers(client, parts.places.nobody, () => this.#waiting.size > 0);
   }
 
   /** @throws what `connectMqtt` does */
@@ -210,22 +211,7 @@ export class ExactSession {
   #answered(packet: Answer): void {
     const key = `${packet.cmd} ${packet.messageId}`;
     this.#waiting.get(key)?.(packet);
-    if (!this.#waiting.delete(key) || this.#waiting.size === 0 || this.#isNudging) return;
-    this.#isNudging = true;
-    setImmediate(() => {
-      this.#isNudging = false;
-      if (this.#waiting.size > 0 && !this.isOver) this.#nudge();
-    });
-  }
-
-  /**
-   * A broker that leaves its answers to Nagle's algorithm, as mosquitto does, holds those of a batch back until our kernel acknowledges the ones before, 40 ms later, or with
-   * whatever we send: a message for nobody, to which there is no answer. It is twenty times as fast by it.
-   */
-  #nudge(): void {
-    const { partition, places } = this.#parts;
-    const [topic] = places.message(partition, { offset: 0 });
-    this.#client.publish(`${topic}/ack`, '', { qos: 0 }, () => {});
+    this.#waiting.delete(key);
   }
 
   #unlessLost<Result>(work: Promise<Result>): Promise<Result> {

@@ -17,6 +17,9 @@ interface Place extends InSession {
   readonly offset: number;
 }
 
+/** Topics of what is sent only to come back. */
+const READ = 'read/';
+
 /**
  * How far each partition of the log was sent, as the broker has it: a retained message at `aios-<group>/<space>/<partition>`. A broker takes what comes over a connection in
  * order, so that a place is there only with all that was sent before it.
@@ -34,6 +37,11 @@ export class PlacesOfSink {
     this.#topic = `aios-${group}/${space}`;
   }
 
+  /** A topic that nobody reads. */
+  get nobody(): string {
+    return `${this.#topic}/to/nobody`;
+  }
+
   /** The last offset that the broker has; -1 where it has none. */
   of(partition: number): number {
     return this.#last.get(partition)?.offset ?? -1;
@@ -47,10 +55,14 @@ export class PlacesOfSink {
   async open(client: MqttClient): Promise<void> {
     client.on('message', (topic, payload) => {
       const name = topic.slice(this.#topic.length + 1);
-      if (name === 'read') this.#reads.get(payload.toString())?.();
+      if (name.startsWith(READ)) this.#reads.get(name.slice(READ.length))?.();
       else this.#take(Number(name), payload);
     });
-    await client.subscribeAsync(`${this.#topic}/+`, { qos: 1 });
+    // What this connection tells does not come back to it, where the broker can be told so (MQTT 5).
+    await client.subscribeAsync({
+      [`${this.#topic}/+`]: { qos: 1, nl: true },
+      [`${this.#topic}/${READ}+`]: { qos: 1 },
+    });
     await this.read(client);
   }
 
@@ -58,7 +70,7 @@ export class PlacesOfSink {
   async read(client: MqttClient): Promise<void> {
     const marker = randomUUID();
     const read = new Promise<void>((done) => this.#reads.set(marker, done));
-    await client.publishAsync(`${this.#topic}/read`, marker, { qos: 1 });
+    await client.publishAsync(`${this.#topic}/${READ}${marker}`, '', { qos: 1 });
     await read;
     this.#reads.delete(marker);
   }

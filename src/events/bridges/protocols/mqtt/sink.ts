@@ -5,6 +5,7 @@ import { AiosError } from '../../../../kernel/errors.ts';
 import { compileExpression } from '../../../../kernel/expressions.ts';
 import type { Delivered, EventSink } from '../../port/event-source.ts';
 import type { OutgoingMessage, SinkContext } from '../../port/protocol.ts';
+import { hurryAnswers } from './awaited-answers.ts';
 import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
 import { ExactSession, type OutgoingPacket } from './exact-session.ts';
 import { PlacesOfSink } from './places.ts';
@@ -101,6 +102,8 @@ class Publisher {
   readonly #topicOf: (event: LoggedEvent['event']) => unknown;
   readonly #places: PlacesOfSink;
   #opened: Promise<Opened> | undefined;
+  /** Messages on their way over the connection. */
+  #unanswered = 0;
   /** With QoS 2, by partition. */
   readonly #sessions = new Map<number, Promise<ExactSession>>();
 
@@ -184,6 +187,8 @@ class Publisher {
   async #open(): Promise<Opened> {
     const { client, ended } = await connectMqtt(this.#settings, this.#context, { clean: true });
     const opened: Opened = { client, end: undefined, lose: () => {} };
+    this.#unanswered = 0;
+    if (this.#keepsPlace) hurryAnswers(client, this.#places.nobody, () => this.#unanswered > 0);
     void ended.then((error) => {
       opened.end = { error };
       opened.lose(error);
@@ -199,10 +204,7 @@ class Publisher {
     return opened;
   }
 
-  /**
-   * As many on their way as the broker takes, and another with each that it answers: a broker that leaves its answers to Nagle's algorithm, as mosquitto does, would hold
-   * all but the first of a window back until our kernel acknowledges that one, 40 ms later.
-   */
+  /** As many on their way as the broker takes, and another with each that it answers. */
   async #publishAll(
     client: MqttClient,
     events: readonly LoggedEvent[],
@@ -319,7 +321,9 @@ class Publisher {
 
   async #send(client: MqttClient, logged: LoggedEvent): Promise<void> {
     const { topic, value, options } = this.#packetOf(logged, client);
+    this.#unanswered++;
     await client.publishAsync(topic, value, options);
+    this.#unanswered--;
   }
 
   /** Whether nothing is passed on twice. */
