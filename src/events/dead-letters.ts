@@ -52,6 +52,16 @@ export async function countOpenLetters(db: Queryable, group: string, max: number
   return row!.count;
 }
 
+/** Of each group that has any, in one look. */
+export async function openLetters(db: Queryable, groups: readonly string[]): Promise<Map<string, number>> {
+  const rows = await db.query<{ group: string; count: number }>(
+    `select consumer_group as "group", count(*) as count from dead_letters
+     where consumer_group = any($1::text[]) and status = 'open' group by 1`,
+    [groups],
+  );
+  return new Map(rows.map(({ group, count }) => [group, count]));
+}
+
 interface RefusedEvent {
   readonly group: string;
   readonly event: CloudEvent;

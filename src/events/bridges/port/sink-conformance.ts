@@ -8,6 +8,7 @@ import { EventConsumers } from '../../consumers.ts';
 import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
+import { bridgeCounters } from '../running/bridge-metrics.ts';
 import { bridgeConsumer } from '../running/sink-consumer.ts';
 import { TOLERANT } from '../running/tolerance-under-test.ts';
 import type { EventSink } from './event-source.ts';
@@ -65,6 +66,7 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
           bridgeConsumer(flaky, {
             ...{ start: 'latest', batchMax: 32, batchBytesMax: 1_000_000, isSelected: () => true },
             tolerance: TOLERANT,
+            counters: bridgeCounters('conformance', 'test'),
             count: async () => {},
             onError: () => {},
           }),

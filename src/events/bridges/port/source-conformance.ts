@@ -9,6 +9,7 @@ import { createTestDatabase, type TestDatabase } from '../../../testing/database
 import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
+import { bridgeCounters } from '../running/bridge-metrics.ts';
 import { Pace, SourceRunner } from '../running/source-runner.ts';
 import { TOLERANT } from '../running/tolerance-under-test.ts';
 import type { EventSource } from './event-source.ts';
@@ -52,6 +53,7 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
         }),
         tolerance: TOLERANT,
         pace: new Pace(),
+        counters: bridgeCounters('conformance', 'test'),
         onError: () => {},
         ...more,
       });

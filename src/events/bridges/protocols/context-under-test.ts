@@ -17,6 +17,7 @@ export function bridgeContext(
     checkPlace?: SinkContext['checkPlace'];
     space?: string;
     egress?: Partial<SourceContext['egress']>;
+    behind?: SourceContext['behind'];
   } = {},
 ): SourceContext & SinkContext {
   const limits = limitsFrom();
@@ -29,6 +30,7 @@ export function bridgeContext(
     checkPlace = async () => {},
     space = 'of-the-test',
     egress,
+    behind = () => {},
   } = more;
   return {
     ...{
@@ -39,6 +41,7 @@ export function bridgeContext(
       limits,
       start,
       batchMax,
+      behind,
       checkPlace,
     },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },

@@ -17,6 +17,7 @@ interface Options {
   readonly batchMax?: () => number;
   readonly checkPlace?: SinkContext['checkPlace'];
   readonly space?: string;
+  readonly behind?: SourceContext['behind'];
   readonly clock?: Clock;
   /** Those that are allowed. */
   readonly folders?: readonly string[];

@@ -4,6 +4,7 @@ import { compileSelection } from '../../selection.ts';
 import { type BridgeDefinition, filled, formatOf, protocolOf } from '../definition/bridge-kind.ts';
 import { messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeContext } from '../port/protocol.ts';
+import type { BridgeCounters } from './bridge-metrics.ts';
 import { countSent, spaceOf } from './bridge-store.ts';
 import { bridgeGroup } from './bridge-view.ts';
 import type { BridgesDependencies, FilledText } from './bridges-dependencies.ts';
@@ -18,6 +19,9 @@ export interface RunningBridge {
 }
 
 interface Surroundings extends BridgesDependencies {
+  counters: BridgeCounters;
+  /** How many messages the other side has that a source has not read. */
+  behind(messages: number): void;
   told(error: AiosError, secrets: readonly string[]): void;
   noticed(error: AiosError, secrets: readonly string[]): void;
   /** The other side answers. */
@@ -81,7 +85,8 @@ async function openSource(
   const start = definition.start ?? 'earliest';
   const pace = new Pace();
   const batchMax = () => pace.batchMax();
-  const source = await protocol.source!.open({ ...context, start, decode, batchMax }, settings);
+  const { behind } = surroundings;
+  const source = await protocol.source!.open({ ...context, start, decode, batchMax, behind }, settings);
   const runner = new SourceRunner(source, {
     ...surroundings,
     pace,
@@ -97,7 +102,7 @@ async function openSink(
   definition: BridgeDefinition,
   settings: JsonObject,
   context: BridgeContext,
-  { protocols, limits, consumers, db, log }: Surroundings,
+  { protocols, limits, consumers, db, log, counters }: Surroundings,
   told: (error: AiosError) => void,
 ): Promise<RunningBridge> {
   const { name, types, filter, start = 'latest' } = definition;
@@ -124,6 +129,7 @@ async function openSink(
       batchMax: limits.bridgeBatchMax,
       batchBytesMax: limits.bridgeBatchBytesMax,
       tolerance: new Tolerance(definition, { db, limits }),
+      counters,
       count: (tx, sent, isStanding) => countSent(tx, name, sent, isStanding),
       onError: told,
     }),

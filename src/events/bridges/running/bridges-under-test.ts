@@ -32,7 +32,7 @@ const memory: BridgeProtocol = {
   source: {
     settings,
     position: { type: 'object', required: ['next'] },
-    open: ({ name, decode, answered, batchMax }, told) => ({
+    open: ({ name, decode, answered, batchMax, behind }, told) => ({
       name,
       async *read(from, signal) {
         const reading = readers.get(topicOf(told)) ?? { now: 0, most: 0 };
@@ -47,6 +47,7 @@ const memory: BridgeProtocol = {
             answered();
             const messages = (topics.get(topicOf(told)) ?? []).slice(next, next + Math.min(10, batchMax()));
             const decoded = messages.map(decode);
+            behind((topics.get(topicOf(told)) ?? []).length - next);
             next += messages.length;
             if (messages.length > 0)
               yield {

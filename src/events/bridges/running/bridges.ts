@@ -4,8 +4,10 @@ import { compileSchema } from '../../../kernel/schema.ts';
 import type { Queryable } from '../../../store/database.ts';
 import type { Definition } from '../../../store/definitions.ts';
 import { writeInTransaction } from '../../../store/write-in-transaction.ts';
+import { openLetters } from '../../dead-letters.ts';
 import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
 import { SourceShare } from '../sharing/source-share.ts';
+import { bridgeCounters, type ObservedBridge, observeBridges } from './bridge-metrics.ts';
 import { openBridge, type RunningBridge } from './bridge-run.ts';
 import {
   addRestart,
@@ -54,6 +56,9 @@ export class Bridges {
   readonly #running = new Map<string, Pick<Wanted, 'version' | 'restarts'> & { bridge: RunningBridge }>();
   /** What was logged of a bridge since it last went well: it is tried again every two seconds, for days where nobody looks. */
   readonly #logged = new Map<string, string>();
+  /** What the other side of a source has that was not read yet, of those that run here and know it. */
+  readonly #behind = new Map<string, number>();
+  #unobserve = () => {};
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isEnding = false;
@@ -73,12 +78,14 @@ export class Bridges {
     const { takesPart, limits } = this.#dependencies;
     if (!takesPart) return;
     await this.#look();
+    this.#unobserve = observeBridges(() => this.#observed());
     this.#timer = setInterval(() => void this.#look(), limits.bridgePollMs).unref();
   }
 
   /** Finishes the batches under way, and leaves the sources to the others. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#unobserve();
     this.#isEnding = true;
     await this.#looking;
     await this.#end([...this.#running.keys()]);
@@ -238,11 +245,20 @@ export class Bridges {
 
   async #begin({ version, restarts, definition }: Wanted): Promise<void> {
     const { name } = definition;
+    const counters = bridgeCounters(name, protocolOf(definition, this.#dependencies.protocols).protocol.name);
     try {
       const bridge = await openBridge(definition, {
         ...this.#dependencies,
-        told: (error, secrets) => this.#told(name, error, secrets),
-        noticed: (error, secrets) => this.#noticed(name, error, secrets),
+        counters,
+        behind: (messages) => void this.#behind.set(name, messages),
+        told: (error, secrets) => {
+          counters.failed(error.code);
+          this.#told(name, error, secrets);
+        },
+        noticed: (error, secrets) => {
+          counters.failed(error.code);
+          this.#noticed(name, error, secrets);
+        },
         answered: () => {
           this.#logged.delete(name);
           setProblem(this.#dependencies.db, name, null).catch(() => {});
@@ -250,14 +266,32 @@ export class Bridges {
       });
       this.#running.set(name, { version, restarts, bridge });
     } catch (error) {
-      this.#told(name, toAiosError(error), []);
+      const problem = toAiosError(error);
+      counters.failed(problem.code);
+      this.#told(name, problem, []);
     }
+  }
+
+  /** As metrics tell it. */
+  async #observed(): Promise<ObservedBridge[]> {
+    const bridges = await this.list();
+    const letters = await openLetters(
+      this.#dependencies.db,
+      bridges.map(({ name }) => bridgeGroup(name)),
+    );
+    return bridges.map((bridge) => ({
+      ...{ ...bridge, lag: bridge.lag ?? this.#behind.get(bridge.name) },
+      openLetters: letters.get(bridgeGroup(bridge.name)) ?? 0,
+    }));
   }
 
   async #end(names: readonly string[], isReleased: (name: string) => boolean = () => true): Promise<void> {
     if (names.length === 0) return;
     await Promise.all(names.map((name) => this.#running.get(name)?.bridge.stop()));
-    for (const name of names) this.#running.delete(name);
+    for (const name of names) {
+      this.#running.delete(name);
+      this.#behind.delete(name);
+    }
     const released = names.filter(isReleased);
     if (released.length > 0) await this.#share.release(released);
   }

@@ -8,6 +8,7 @@ import { EventConsumers } from '../../consumers.ts';
 import { event } from '../../event-under-test.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
+import { bridgeCounters } from './bridge-metrics.ts';
 import { bridgeConsumer } from './sink-consumer.ts';
 import { TOLERANT } from './tolerance-under-test.ts';
 
@@ -28,6 +29,7 @@ describe('the batches of a sink', () => {
         ...{ start: 'earliest', batchMax, batchBytesMax, isSelected: () => true },
         count: async () => {},
         tolerance: TOLERANT,
+        counters: bridgeCounters('out', 'test'),
         onError: () => {},
       },
     );

@@ -5,6 +5,7 @@ import type { ConsumerDefinition } from '../../consumer-definition.ts';
 import { buryEvent } from '../../dead-letters.ts';
 import { backOffMs } from '../../groups/retries.ts';
 import type { Delivered, EventSink } from '../port/event-source.ts';
+import type { BridgeCounters } from './bridge-metrics.ts';
 import type { Tolerance } from './tolerance.ts';
 
 interface Surroundings {
@@ -14,6 +15,7 @@ interface Surroundings {
   readonly batchMax: number;
   readonly batchBytesMax: number;
   readonly tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
+  readonly counters: Pick<BridgeCounters, 'sent' | 'deadLetter' | 'retried'>;
   /** In the transaction that moves the group. */
   count(tx: Queryable, sent: number, isStanding: boolean): Promise<void>;
   onError(error: AiosError): void;
@@ -36,7 +38,8 @@ function sampledBytes(events: readonly LoggedEvent[]): number {
  * side refuses for what it is becomes a dead letter, as far as that is tolerated: past it, its partition waits behind the event.
  */
 export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): ConsumerDefinition {
-  const { types, start, batchMax, batchBytesMax, isSelected, count, onError, tolerance } = surroundings;
+  const { types, start, batchMax, batchBytesMax, isSelected, count, onError, tolerance, counters } =
+    surroundings;
   let room = Math.min(batchMax, FIRST_BATCH);
   let failures = 0;
   let awayUntilMs = 0;
@@ -56,11 +59,13 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
       room = Math.min(batchMax, Math.max(1, Math.floor(batchBytesMax / sampledBytes(events))));
       const selected = events.filter(({ event }) => isSelected(event));
       if (selected.length === 0) return { undone: [], write: async () => {} };
+      if (failures > 0) counters.retried();
       try {
         const room = await tolerance.room(selected.length);
         const delivered = await sink.deliver(selected, room < selected.length ? 'strict' : undefined);
         const { letters, held, undone } = tolerated(delivered, room);
         const sent = selected.length - undone.length - letters.length;
+        counters.sent(sent);
         if (held) {
           const { partition, offset, event } = held.event;
           onError(tolerance.stop(`the event ${event.id}, ${partition}/${offset} of the log`, held.error));
@@ -72,6 +77,7 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
             await count(tx, sent, held !== undefined);
             for (const { event, error } of letters) await buryEvent(tx, sink.group, event, error, 1);
             tolerance.putAside(letters.length);
+            for (const { error } of letters) counters.deadLetter(error.code);
           },
         };
       } catch (error) {

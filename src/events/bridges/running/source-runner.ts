@@ -9,6 +9,7 @@ import { backOffMs } from '../../groups/retries.ts';
 import type { EventLog } from '../../log.ts';
 import { messageOf } from '../messages/message-mapping.ts';
 import type { EventSource, SourceBatch } from '../port/event-source.ts';
+import type { BridgeCounters } from './bridge-metrics.ts';
 import type { Aside } from './letters.ts';
 import type { Tolerance } from './tolerance.ts';
 
@@ -23,6 +24,7 @@ interface Dependencies {
   tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
   /** Whose `batchMax` the source asks. */
   pace: Pace;
+  counters: Pick<BridgeCounters, 'consumed' | 'deadLetter' | 'retried'>;
   onError: (source: string, error: AiosError) => void;
 }
 
@@ -126,6 +128,7 @@ export class SourceRunner {
   async #run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       try {
+        if (failures > 0) this.#dependencies.counters.retried();
         let place = await this.#place();
         for await (const batch of this.#source.read(place.position, signal)) {
           await this.#take(batch, place.revision);
@@ -186,11 +189,13 @@ export class SourceRunner {
     revision: number,
     refused?: ReadonlyMap<string, AiosError>,
   ): Promise<void> {
-    const { commit, tolerance } = this.#dependencies;
+    const { commit, tolerance, counters } = this.#dependencies;
     const { writes, letters } = this.#taking(batch, revision, refused);
     if (letters.length > 0) await this.#tolerate(batch, letters);
     await commit.commit([...writes]);
     tolerance.putAside(letters.length);
+    counters.consumed(batch.events.length + (batch.rejected?.length ?? 0));
+    for (const { error } of letters) counters.deadLetter(error.code);
   }
 
   async #tolerate({ events, rejected = [] }: SourceBatch, letters: Taking['letters']): Promise<void> {

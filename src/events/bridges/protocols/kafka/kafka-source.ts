@@ -59,6 +59,8 @@ class TopicReader {
   readonly #topic: string;
   readonly #context: SourceContext;
   #place: Place = { topic: '', topicId: '', offsets: new Map() };
+  /** Where what may be read of each partition ends. */
+  readonly #ends = new Map<number, bigint>();
 
   constructor(consumer: Consumer, topic: string, context: SourceContext) {
     this.#consumer = consumer;
@@ -133,6 +135,9 @@ class TopicReader {
     const responses = await Promise.all(
       [...byLeader].flatMap(([node, offsets]) => (node < 0 ? [] : [this.#fetchFrom(node, offsets, waits)])),
     );
+    for (const { partitionIndex, lastStableOffset } of responses.flat())
+      this.#ends.set(partitionIndex, lastStableOffset);
+    this.#tellBehind();
     for (const partition of responses.flat()) {
       const { partitionIndex } = partition;
       const from = this.#place.offsets.get(partitionIndex)!;
@@ -142,10 +147,19 @@ class TopicReader {
         start += taken.length;
         this.#place.offsets.set(partitionIndex, taken.at(-1)!.next);
         yield this.#batch(taken.map(({ message }) => message));
+        this.#tellBehind();
       }
       // Ends of transactions and what was aborted are passed with the next batch.
       this.#place.offsets.set(partitionIndex, next);
     }
+    this.#tellBehind();
+  }
+
+  #tellBehind(): void {
+    let behind = 0;
+    for (const [partition, end] of this.#ends)
+      behind += Math.max(0, Number(end - (this.#place.offsets.get(partition) ?? end)));
+    this.#context.behind(behind);
   }
 
   #fetchFrom(node: number, offsets: readonly [number, bigint][], waitMs: number) {

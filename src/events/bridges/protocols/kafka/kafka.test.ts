@@ -82,6 +82,27 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     return { put: (events) => put(topic, events.map(wrapped)), open: (more) => source(topic, more) };
   });
 
+  it('tells how far it is behind', async () => {
+    const topic = await topicOf(2);
+    await put(
+      topic,
+      Array.from({ length: 5 }, (_, n) => ({ key: Buffer.from(`k${n}`), ...wrapped(event(`behind${n}`)) })),
+    );
+    const told: number[] = [];
+    const ids: string[] = [];
+    const ended = new AbortController();
+    const behind = (messages: number) => {
+      told.push(messages);
+      if (messages === 0) ended.abort();
+    };
+    const from = source(topic, { batchMax: () => 2, behind });
+    for await (const { events } of from.read(undefined, ended.signal))
+      ids.push(...events.map(({ id }) => id));
+    expect(ids).toHaveLength(5);
+    expect([told[0], told.at(-1)]).toEqual([5, 0]);
+    expect(told).toEqual([...told].sort((a, b) => b - a));
+  });
+
   sinkConformance('kafka', async () => {
     const topic = await topicOf();
     const places = new Map<string, LoggedEvent>();

@@ -81,6 +81,31 @@ describe.skipIf(!debian)(`NATS JetStream${debian ? '' : ' (skipped: nats-server 
     };
   });
 
+  it('tells how far it is behind', async () => {
+    const name = await stream();
+    await put(
+      name,
+      Array.from({ length: 5 }, (_, n) => event(`behind${n}`)),
+    );
+    const told: number[] = [];
+    const ids: string[] = [];
+    const ended = new AbortController();
+    const behind = (messages: number) => {
+      told.push(messages);
+      if (messages === 0) ended.abort();
+    };
+    const from = openSource(
+      natsProtocol,
+      { servers: servers(), stream: name },
+      { batchMax: () => 2, behind },
+    );
+    for await (const { events } of from.read(undefined, ended.signal))
+      ids.push(...events.map(({ id }) => id));
+    expect(ids).toHaveLength(5);
+    expect([told[0], told.at(-1)]).toEqual([5, 0]);
+    expect(told).toEqual([...told].sort((a, b) => b - a));
+  });
+
   sinkConformance('nats', async () => {
     const name = await stream();
     const subject = `${name}.out`;

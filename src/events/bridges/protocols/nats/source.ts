@@ -60,7 +60,8 @@ class StreamReader {
     const manager = await jetstreamManager(this.#connection);
     const info = await manager.streams.info(stream);
     const start = this.#start(info, from);
-    const { name } = await this.#consumer(manager, start + 1);
+    const { name, num_pending } = await this.#consumer(manager, start + 1);
+    this.#context.behind(num_pending);
     const consumer = await jetstream(this.#connection).consumers.get(stream, name);
     this.#context.answered();
     for await (const { messages, sequence, previous } of this.#batches(consumer, info, start)) {
@@ -124,7 +125,10 @@ class StreamReader {
           position: { stream, sequence },
         });
         if (fetched.getPending() > 0) continue;
+        const { pending } = message.info;
+        this.#context.behind(pending + messages.length);
         yield { messages, sequence, previous };
+        this.#context.behind(pending);
         previous = sequence;
         messages = [];
       }
