@@ -20,6 +20,7 @@ import { contractMigrations } from './contracts/migrations.ts';
 import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
 import type { FeatureFunctions } from './features/computed-features.ts';
+import { heldNotices } from './features/held-views.ts';
 import { featureMigrations } from './features/migrations.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
@@ -308,8 +309,10 @@ function serverOptions(
       can: port.can,
       kpis: () => kpis.read(),
       stats: () => kpis.read(),
-      warningsOf: (planned) =>
-        warningsOf(planned, { ...stations, registered: (kind) => registered(stations, kind) }),
+      warningsOf: (planned) => [
+        ...warningsOf(planned, { ...stations, registered: (kind) => registered(stations, kind) }),
+        ...heldNotices(planned, stations),
+      ],
       apply: (files, { kind, id }, dryRun) => applyProject(stations, files, { kind, id }, dryRun),
     }),
   };

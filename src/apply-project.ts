@@ -1,4 +1,6 @@
+import { tooManyHeld } from './features/held-views.ts';
 import { digestOf } from './kernel/canonical.ts';
+import { AiosError } from './kernel/errors.ts';
 import { Slots } from './kernel/slots.ts';
 import type { NewVersion } from './models/candidate.ts';
 import { retryConflicts } from './models/conflicts.ts';
@@ -6,6 +8,9 @@ import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import type { Stations } from './stations.ts';
 import { inOrderOfAsking } from './stations-ensembles.ts';
 import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
+
+/** Kinds whose change makes versions of views come or go. */
+const HOLDS_VIEWS = ['feature-view', 'feature-service', 'dataset'];
 
 interface ChangedModel {
   readonly label: string;
@@ -65,7 +70,7 @@ export async function applyProject(
     await models.applyDefinition(wanted, alias);
     if (models.get(wanted.name).aliases.champion) await serving.load(wanted.name); // its first version may wait for approvals
   }
-  if (changed.some(({ kind }) => kind === 'feature-view')) await views.sync();
+  if (changed.some(({ kind }) => HOLDS_VIEWS.includes(kind))) await views.sync();
   return planned;
 }
 
@@ -76,6 +81,8 @@ async function planAndCommit(
   const { definitions, kinds, commit, auditLog, models, clock } = stations;
   const snapshot = await definitions.snapshot();
   const planned = await planProject(files, kinds, definitions);
+  const issues = tooManyHeld(planned, stations, stations.limits.featureViewVersionsMax);
+  if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   const changed = planned.filter(({ action }) => action !== 'unchanged');
   for (const { wanted, label, isLate } of modelsOf(changed, files, by)) {
     const digest = digestOf(changed.find(({ document }) => document.file === label)!.body);

@@ -23,7 +23,7 @@ import { lineageOfEvent } from './ledger/openlineage/inbound.ts';
 import { modelLineage, modelVersionLineage } from './models/model-lineage.ts';
 import type { Ground } from './stations.ts';
 import type { createOpenLineage } from './stations-openlineage.ts';
-import type { Definition, Definitions } from './store/definitions.ts';
+import { type Definition, type Definitions, findIn, versionKey } from './store/definitions.ts';
 import type { Write } from './store/group-commit.ts';
 import type { PlannedDefinition } from './store/project.ts';
 import { queueLineage } from './tasks/queue-lineage.ts';
@@ -93,7 +93,7 @@ export function createLineage(
         'select source, version from lineage_sources',
       );
       const known = new Map(rows.map(({ source, version }) => [source, version]));
-      const find: FindBody = (kind, name) => definitions.latest(kind, name)?.body;
+      const find = findIn(definitions);
       const writes = allOf(definitions).flatMap(({ kind, name, version, body }) => {
         const source = `${kind}:${name}`;
         return (known.get(source) ?? 0) >= version
@@ -146,8 +146,14 @@ function changedLineage(planned: readonly PlannedDefinition[], definitions: Defi
     planned.filter(({ action }) => action !== 'unchanged').map((each) => [`${each.kind}/${each.name}`, each]),
   );
   if (changed.size === 0) return [];
-  const before: FindBody = (kind, name) => definitions.latest(kind, name)?.body;
-  const after: FindBody = (kind, name) => changed.get(`${kind}/${name}`)?.body ?? before(kind, name);
+  const before = findIn(definitions);
+  const after: FindBody = (kind, name, version) => {
+    const own = changed.get(`${kind}/${name}`);
+    if (own && (version === undefined || version === own.toVersion)) return own.body;
+    const held =
+      version === undefined ? undefined : planned[0]?.held.get(versionKey({ kind, name, version }));
+    return before(kind, name, version) ?? held?.body;
+  };
   const own = [...changed.values()].flatMap(({ kind, name, body, toVersion: version }): PlannedLineage[] => {
     const read = LINEAGE_READERS[kind];
     if (!read) return [];

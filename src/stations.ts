@@ -20,6 +20,7 @@ import { EventLog } from './events/log.ts';
 import type { FeatureFunctions } from './features/computed-features.ts';
 import { datasetKind } from './features/datasets/dataset-kind.ts';
 import { entityKind, featureServiceKind, featureViewKind } from './features/definitions.ts';
+import { heldViewsOf } from './features/held-views.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { CloudEvent } from './kernel/cloudevent.ts';
 import type { Limits } from './kernel/limits.ts';
@@ -123,7 +124,7 @@ export async function createStations(ground: Ground) {
   const { db, limits } = ground;
   const ledger = await createLedger(ground);
   const { auditLog, costs, lineage } = ledger;
-  const definitions = new Definitions(db);
+  const definitions = new Definitions(db, heldViewsOf);
   const events = createEvents(ground, definitions, auditLog);
   const registered = createContracts(ground, { definitions, auditLog, log: events.log });
   const { contracts } = registered;

@@ -20,6 +20,7 @@ const Mode = Type.Union([Type.Literal('full'), Type.Literal('incremental')]);
 const Pass = Type.Object({
   ...PASS,
   view: Type.String(),
+  version: Type.Integer({ description: 'The version of the view that it brings online' }),
   mode: Mode,
   status: Type.String({ enum: ['running', 'done', 'failed'] }),
   from: Type.Optional(moment),
@@ -68,7 +69,8 @@ function startRoute(server: FastifyInstance, { materializations, clock, auditLog
     method: 'POST',
     url: '/api/v1/feature-views/:name/materialize',
     permission: 'features.control',
-    summary: 'Bring the newest rows of a batch view online: all, or what came in since the last time',
+    summary:
+      'Bring the newest rows of a batch view online: all, or what came in since the last time; with it those of older versions that somebody is held to, by passes of their own',
     tag,
     params: NameParams,
     body: Type.Object({ mode: Type.Optional(Mode) }, { additionalProperties: false }),

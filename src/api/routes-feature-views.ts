@@ -28,6 +28,18 @@ const View = Type.Object({
     description:
       'Whether the newest version is served: a stream view may be built from the log still, a batch view wait for its first materialization',
   }),
+  served: Type.Array(
+    Type.Object({
+      version: Type.Integer(),
+      status: Type.String({ enum: ['ready', 'building', 'not-materialized'] }),
+      inForce: Type.Boolean({ description: 'Whoever is held to no version takes this one' }),
+      heldBy: Type.Array(Type.String({ description: 'What is held to it: feature-service return-risk' })),
+    }),
+    {
+      description:
+        'The versions that are served or will be: the one in force, those that definitions are held to, the newest',
+    },
+  ),
   features: Type.Array(
     Type.Object({
       ...described,

@@ -18,6 +18,7 @@ interface View {
   newest?: string;
   lateEvents: number;
   services: string[];
+  served: { version: number; status: string; inForce: boolean; heldBy: string[] }[];
 }
 
 interface Service {
@@ -94,6 +95,7 @@ export const show: Action = async (options, [name]) => {
       `${view.name} ${view.version} (${[view.kind, view.status].join(', ')})${view.description ? `: ${view.description}` : ''}`,
       `entity ${view.entity ?? 'none'}, owner ${view.owner ?? 'none'}, newest ${relativeTime(view.newest) || 'none'}, late ${view.lateEvents}`,
       `services ${view.services.join(', ') || 'none'}`,
+      ...versionsOf(view),
       '',
       table(
         ['feature', 'type', 'description'],
@@ -103,6 +105,16 @@ export const show: Action = async (options, [name]) => {
   );
   return EXIT.ok;
 };
+
+/** Where more than one version is served, or the newest is not yet: who gets which. */
+function versionsOf({ name, served }: View): string[] {
+  if (served.length === 1 && served[0]!.heldBy.length === 0 && served[0]!.status === 'ready') return [];
+  return served.map(({ version, status, inForce, heldBy }) => {
+    const told = [inForce ? 'in force' : '', status === 'ready' ? '' : status, heldBy.join(', ')];
+    const next = status === 'not-materialized' ? `: aios features materialize ${name}` : '';
+    return `version ${version} ${told.filter(Boolean).join(', ')}${next}`;
+  });
+}
 
 /** The features of an entity now, or of a list of them. */
 export const online: Action = async (options, [service, ...keys]) => {

@@ -206,8 +206,8 @@ function retyped({ features }: PushViewBody, before: PushViewBody): Issue[] {
 function inputIssues(view: OnDemandViewBody, surroundings: Surroundings): Issue[] {
   const { source } = view;
   const computed = source.views.flatMap((listed, index) => {
-    const { view } = projectionOf(listed);
-    const found = surroundings.find('feature-view', view) as unknown as FeatureViewBody | undefined;
+    const { view, version } = projectionOf(listed);
+    const found = surroundings.find('feature-view', view, version) as unknown as FeatureViewBody | undefined;
     return found && kindOfView(found) === 'on-demand'
       ? [
           {
@@ -220,7 +220,7 @@ function inputIssues(view: OnDemandViewBody, surroundings: Surroundings): Issue[
   if (computed.length > 0) return computed;
   const path = '/source/views';
   const issues = [...labelIssues(source, path), ...listedIssues(source, path, surroundings)];
-  const features = listedFeatures(source, (view) => featuresOfView(view, surroundings.find));
+  const features = listedFeatures(source, (input) => featuresOfView(input, surroundings.find));
   for (const { name, projection } of features)
     if (Object.hasOwn(source.request ?? {}, name))
       issues.push({
@@ -285,7 +285,7 @@ function serviceIssues(service: FeatureServiceBody, surroundings: Surroundings):
   const issues = [...labelIssues(service, '/views'), ...listedIssues(service, '/views', surroundings)];
   if (issues.length > 0) return issues;
   const { derived = {}, features = [], defaults = {} } = service;
-  const listed = listedFeatures(service, (view) => featuresOfView(view, surroundings.find));
+  const listed = listedFeatures(service, (each) => featuresOfView(each, surroundings.find));
   const known = new Map(listed.map(({ name, projection }) => [name, labelOf(projection)]));
   for (const name of Object.keys(derived)) {
     const view = known.get(name);

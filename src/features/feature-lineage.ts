@@ -9,7 +9,13 @@ import { referencesOf } from '../kernel/expression-references.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import { featuresOfView } from './listed-views.ts';
-import { type ListedFeature, type ListedViews, listedFeatures, projectionOf } from './projections.ts';
+import {
+  type ListedFeature,
+  type ListedViews,
+  listedFeatures,
+  type Projection,
+  projectionOf,
+} from './projections.ts';
 import {
   type BatchViewBody,
   type FeatureViewBody,
@@ -99,20 +105,43 @@ function onDemandEdges(
   find: FindBody,
 ): void {
   const known = featuresOf(source, find);
-  for (const listed of source.views) builder.edge(viewId(projectionOf(listed).view), viewId(name));
+  viewEdges(builder, source, viewId(name), find);
   for (const [feature, { expression }] of Object.entries(features)) {
     const read =
       expression === undefined ? [...known.keys()] : referencesOf(expression).map(([first]) => first!);
     for (const each of read) {
       const of = known.get(each);
-      if (of) builder.edge(featureId(of.projection.view, of.feature), featureId(name, feature));
+      if (of) builder.edge(featureId(labelOfView(of.projection), of.feature), featureId(name, feature));
     }
+  }
+}
+
+/** A version that somebody is held to is a source of its own (`weather@2`): what the newest becomes does not reach who is held to another. */
+function labelOfView({ view, version }: Projection): string {
+  return version === undefined ? view : `${view}@${version}`;
+}
+
+/** The listed views as sources of a definition; of those that it is held to also what they read. */
+export function viewEdges(
+  builder: LineageBuilder,
+  { views }: Pick<ListedViews, 'views'>,
+  to: string,
+  find: FindBody,
+): void {
+  for (const projection of views.map(projectionOf)) {
+    const { view, version } = projection;
+    const name = labelOfView(projection);
+    builder.edge(viewId(name), to);
+    const held = version === undefined ? undefined : find('feature-view', view, version);
+    // Nodes have one owner, and several may be held to one version: it is named by edges alone.
+    for (const { from, to } of held ? featureViewLineage({ ...held, name }, find).edges : [])
+      builder.edge(from, to);
   }
 }
 
 /** The features of listed views by what they are called there. */
 function featuresOf(listed: ListedViews, find: FindBody): Map<string, ListedFeature> {
-  const features = listedFeatures(listed, (view) => featuresOfView(view, find));
+  const features = listedFeatures(listed, (each) => featuresOfView(each, find));
   return new Map(features.map((each) => [each.name, each]));
 }
 
@@ -123,7 +152,7 @@ export const featureServiceLineage: LineageReader = (body, find) => {
   const builder = new LineageBuilder();
   const id = builder.node({ id: nodeId('feature-service', name) });
   const known = featuresOf(service, find);
-  for (const listed of views) builder.edge(viewId(projectionOf(listed).view), id);
+  viewEdges(builder, { views }, id, find);
   const answered = features ?? [...known.keys(), ...Object.keys(derived)];
   const needed = new Set(answered);
   for (const feature of needed) {
@@ -140,7 +169,10 @@ export const featureServiceLineage: LineageReader = (body, find) => {
     for (const each of read) {
       const source = known.get(each);
       if (source)
-        builder.edge(featureId(source.projection.view, source.feature), serviceFeatureId(name, feature));
+        builder.edge(
+          featureId(labelOfView(source.projection), source.feature),
+          serviceFeatureId(name, feature),
+        );
       else if (each in derived && each !== feature) {
         needed.add(each); // the set is walked while it grows
         builder.edge(serviceFeatureId(name, each), serviceFeatureId(name, feature));
@@ -151,7 +183,7 @@ export const featureServiceLineage: LineageReader = (body, find) => {
 };
 
 function typeOfFeature(of: ListedFeature | undefined, find: FindBody): string {
-  const features = (of && find('feature-view', of.projection.view)?.features) as
+  const features = (of && find('feature-view', of.projection.view, of.projection.version)?.features) as
     | Record<string, JsonObject>
     | undefined;
   return String((of && features?.[of.feature]?.type) ?? 'number');

@@ -11,6 +11,7 @@ import { CachedOnlineStore } from './cached-online-store.ts';
 import { FeatureStore, type StreamProgress } from './feature-store.ts';
 import { FeatureFreshness } from './freshness.ts';
 import { FunctionModules } from './functions/function-modules.ts';
+import { heldViewsOf } from './held-views.ts';
 import { featureMigrations } from './migrations.ts';
 import { PostgresOnlineStore } from './online-store.ts';
 import { FeaturePush } from './push.ts';
@@ -100,7 +101,7 @@ export class FeaturesUnderTest {
     progress: StreamProgress = { passed: async () => {}, continuity: () => 0, offset: () => 0 },
   ): Promise<FeatureProcess> {
     const { db, limits } = this.database;
-    const definitions = new Definitions(db);
+    const definitions = new Definitions(db, heldViewsOf);
     await definitions.reload();
     const errors: AiosError[] = [];
     const views = new FeatureViews({

@@ -94,11 +94,20 @@ export async function readOffsets(tx: Queryable, group: string, lock: '' | 'for 
   return offsets.map((row) => row.log_offset);
 }
 
-/** Versions that a newer one has replaced; their state goes once no process can be serving it any more. */
-export async function retireViews(db: Queryable): Promise<void> {
+/**
+ * Versions that a newer one has replaced and that nobody is held to, and generations that a newer one of their version has replaced; their state goes once no
+ * process can be serving it any more.
+ */
+export async function retireViews(
+  db: Queryable,
+  held: readonly { name: string; version: number }[],
+): Promise<void> {
   await db.query(
     `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
-     and exists (select from feature_views n where n.name = v.name and (n.version, n.id) > (v.version, v.id) and n.status = 'ready')`,
+     and exists (select from feature_views n where n.name = v.name and n.status = 'ready' and (
+       n.version = v.version and n.id > v.id or n.version > v.version
+         and (v.name, v.version) not in (select * from unnest($1::text[], $2::int[]))))`,
+    [held.map(({ name }) => name), held.map(({ version }) => version)],
   );
   await db.query(
     `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),

@@ -16,7 +16,7 @@ import { type FeatureViewBody, kindOfView, type OnDemandViewBody } from './view-
 /** What listed views are looked up in. */
 interface Known {
   readonly find: FindBody;
-  /** The version in force of a definition, or that a plan makes. */
+  /** The newest version of a definition, or that a plan makes. */
   readonly versionOf: (kind: string, name: string) => number | undefined;
 }
 
@@ -24,25 +24,30 @@ const IDENTIFIER = new RegExp(identifier);
 
 /** What a request calls the join keys of listed views, and of those that computed ones among them read: in their order, each once. */
 export function joinKeysOf(views: readonly ListedView[], find: FindBody): string[] {
-  return renamed(views, (view) => keysOfView(view, find));
+  return renamed(views, (projection) => keysOfView(projection, find));
 }
 
-function renamed(views: readonly ListedView[], keysOf: (view: string) => readonly string[]): string[] {
+function renamed(
+  views: readonly ListedView[],
+  keysOf: (projection: Projection) => readonly string[],
+): string[] {
   const keys = views.flatMap((listed) => {
     const projection = projectionOf(listed);
-    return keysOf(projection.view).map((key) => keyNameOf(projection, key));
+    return keysOf(projection).map((key) => keyNameOf(projection, key));
   });
   return [...new Set(keys)];
 }
 
-function keysOfView(name: string, find: FindBody): readonly string[] {
-  const view = find('feature-view', name) as unknown as FeatureViewBody | undefined;
+function bodyOf({ view, version }: Projection, find: FindBody): FeatureViewBody | undefined {
+  return find('feature-view', view, version) as unknown as FeatureViewBody | undefined;
+}
+
+function keysOfView(projection: Projection, find: FindBody): readonly string[] {
+  const view = bodyOf(projection, find);
   if (!view || kindOfView(view) !== 'on-demand') return storedKeys(view, find);
   const { source } = view as OnDemandViewBody;
   // What it reads is stored; a view that reads computed ones is refused for that.
-  return renamed(source.views, (input) =>
-    storedKeys(find('feature-view', input) as unknown as FeatureViewBody | undefined, find),
-  );
+  return renamed(source.views, (input) => storedKeys(bodyOf(input, find), find));
 }
 
 function storedKeys(view: FeatureViewBody | undefined, find: FindBody): readonly string[] {
@@ -51,9 +56,9 @@ function storedKeys(view: FeatureViewBody | undefined, find: FindBody): readonly
   return entity?.joinKeys ?? [];
 }
 
-/** The names of a view's features. */
-export function featuresOfView(name: string, find: FindBody): string[] {
-  return Object.keys((find('feature-view', name) as unknown as FeatureViewBody | undefined)?.features ?? {});
+/** The names of a listed view's features, in the version that it is held to. */
+export function featuresOfView(projection: Projection, find: FindBody): string[] {
+  return Object.keys(bodyOf(projection, find)?.features ?? {});
 }
 
 /**
@@ -71,7 +76,9 @@ export function listedIssues(listed: ListedViews, path: string, known: Known): I
 function projectionIssues(projection: Projection, path: string, { find, versionOf }: Known): Issue[] {
   const { view, joinKeyMap = {}, features = [], version } = projection;
   const issues: Issue[] = [];
-  const keys = keysOfView(view, find);
+  if (version !== undefined && bodyOf(projection, find) === undefined)
+    return [unknownVersion(projection, path, versionOf('feature-view', view))];
+  const keys = keysOfView(projection, find);
   for (const key of Object.keys(joinKeyMap)) {
     if (keys.includes(key)) continue;
     const message = `the view ${view} has no such join key`;
@@ -84,7 +91,7 @@ function projectionIssues(projection: Projection, path: string, { find, versionO
       path: `${path}/joinKeyMap`,
       message: `two join keys of ${view} would be called “${twice}”`,
     });
-  const had = featuresOfView(view, find);
+  const had = featuresOfView(projection, find);
   for (const [at, feature] of features.entries()) {
     if (had.includes(feature)) continue;
     const message = `the view ${view} has no such feature`;
@@ -95,16 +102,15 @@ function projectionIssues(projection: Projection, path: string, { find, versionO
       expected: `one of ${had.join(', ')}`,
     });
   }
-  const inForce = versionOf('feature-view', view);
-  if (version !== undefined && version !== inForce) {
-    issues.push({
-      path: `${path}/version`,
-      message: `it is held to version ${version} of ${view}, and the newest is ${inForce}: look at who takes its values, then say ${inForce} here; or give the changed view another name`,
-      found: String(version),
-      expected: String(inForce),
-    });
-  }
   return issues;
+}
+
+function unknownVersion({ view, version }: Projection, path: string, newest: number | undefined): Issue {
+  const message =
+    newest !== undefined && version! < newest
+      ? `version ${version} of ${view} is kept while a feature service is held to it, and none is; the newest is ${newest}`
+      : `there is no version ${version} of ${view}; the newest is ${newest}`;
+  return { path: `${path}/version`, message, found: String(version), expected: String(newest) };
 }
 
 /** Where expressions name features in full: views whose names they cannot hold. */
@@ -122,7 +128,7 @@ export function labelIssues({ views, fullFeatureNames = false }: ListedViews, pa
 /** Two features of one name, told at the second view. */
 function nameIssues(listed: ListedViews, path: string, find: FindBody): Issue[] {
   const known = new Map<string, string>();
-  return listedFeatures(listed, (view) => featuresOfView(view, find)).flatMap((each): Issue[] => {
+  return listedFeatures(listed, (projection) => featuresOfView(projection, find)).flatMap((each): Issue[] => {
     const label = labelOf(each.projection);
     const other = known.get(each.name);
     known.set(each.name, label);

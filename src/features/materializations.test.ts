@@ -197,7 +197,7 @@ describe('materializations', () => {
     const id = await passes.start({ view: 'many', mode: 'full', by: 'ann' }, []);
     const written = async () => {
       const [found] = await features.database.db.query<{ count: number }>(
-        "select count(*) as count from feature_online where view = 'many'",
+        "select count(*) as count from feature_online where view = 'many@1'",
       );
       return found!.count;
     };
@@ -226,7 +226,7 @@ describe('materializations', () => {
       { timeout: 60_000, interval: 100 },
     );
     const [sum] = await features.database.db.query<{ rows: number; units: number }>(
-      "select count(*) as rows, sum((feature_values->>'units')::bigint)::bigint as units from feature_online where view = 'many'",
+      "select count(*) as rows, sum((feature_values->>'units')::bigint)::bigint as units from feature_online where view = 'many@1'",
     );
     expect(sum).toEqual({ rows: 4_000, units: (3_999 * 4_000) / 2 });
   });

@@ -13,11 +13,13 @@ import type { FeatureFreshness } from './freshness.ts';
 import { type Pass, PassTable } from './passes.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
+import { BROUGHT, type ServedRows } from './served-rows.ts';
 import type { FeatureViews } from './views.ts';
 
 /** One pass over a table or over files: the newest row of each entity goes to the online store. */
 export interface Materialization extends Pass {
   readonly view: string;
+  readonly version: number;
   readonly mode: 'full' | 'incremental';
   /** Only what came in, or was closed, after this; all when null. */
   readonly fromMs: number | null;
@@ -38,26 +40,30 @@ interface Item {
   by: string;
   at: number;
   overlapMs: number;
+  /** A version that is brought along: a pass of it that is under way is no fault. */
+  isAlong: boolean;
 }
 
-/** A gate: one at a time for a view. An incremental one begins some time before the last one of the same version of the view ended: a row may be committed after its time. */
+/** A gate: one at a time for a version of a view. An incremental one begins some time before the last one of the same version of the view ended: a row may be committed after its time. */
 const lane: Lane<Item> = {
   name: 'materializations of features',
   order: 44,
   gate: true,
   async write(tx, items) {
     const results: (Refused | undefined)[] = [];
-    for (const { id, view, version, mode, toMs, by, at, overlapMs } of items) {
+    for (const { id, view, version, mode, toMs, by, at, overlapMs, isAlong } of items) {
       await tx.query(
         `insert into feature_materializations (id, view, version, mode, from_ms, to_ms, requested_by, requested_at)
          select $1, $2, $3, $4, case when $4 = 'incremental' then
-           (select max(to_ms) - $8::bigint from feature_materializations where view = $2 and version = $3 and status = 'done') end, $5, $6, $7
+           (select max(to_ms) - $8::bigint from feature_materializations where view = $2 and version = $3 and ${BROUGHT}) end, $5, $6, $7
          on conflict do nothing`,
         [id, view, version, mode, toMs, by, timestamp(at), overlapMs],
       );
       const [own] = await tx.query('select from feature_materializations where id = $1', [id]);
-      const detail = `The view “${view}” is being materialized.`;
-      results.push(own ? undefined : new Refused(new AiosError('features.materializing', { detail })));
+      const detail = `Version ${version} of the view “${view}” is being materialized.`;
+      results.push(
+        own || isAlong ? undefined : new Refused(new AiosError('features.materializing', { detail })),
+      );
     }
     return results as Refused[];
   },
@@ -66,19 +72,20 @@ const lane: Lane<Item> = {
 /** Passes by when they ended, but for the one of each version of a view that the next incremental pass goes on from. */
 export const materializationRecords = {
   table: 'feature_materializations',
-  over: `status <> 'running' and ended_at < $1 and (status <> 'done' or exists (select from feature_materializations newer
+  over: `status <> 'running' and ended_at < $1 and (status <> 'done' or dropped_at is not null or exists (select from feature_materializations newer
     where newer.view = feature_materializations.view and newer.version = feature_materializations.version and newer.status = 'done'
       and (newer.to_ms, newer.id) > (feature_materializations.to_ms, feature_materializations.id)))`,
 };
 
-const COLUMNS = 'view, mode, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs"';
+const COLUMNS =
+  'view, version, mode, from_ms as "fromMs", to_ms as "toMs", entities, total, newest_ms as "newestMs"';
 
-type Running = Materialization & { cursor: string[] | null; version: number };
+type Running = Materialization & { cursor: string[] | null };
 
 interface Dependencies {
   db: Database;
   commit: Committer;
-  views: Pick<FeatureViews, 'rowView' | 'reload'>;
+  views: Pick<FeatureViews, 'brought'> & { readonly rows: Pick<ServedRows, 'toBring' | 'version'> };
   rows: Pick<RowStores, 'online' | 'tables'>;
   clock: Pick<Clock, 'now'>;
   freshness: Pick<FeatureFreshness, 'note'>;
@@ -121,15 +128,17 @@ export class Materializations {
   }
 
   /**
-   * Asks for a pass, committed with `records`; some process begins it at once.
+   * Asks for a pass over the newest version of a view, committed with `records`; some process begins it at once. Older versions that somebody is held to
+   * are brought along, each by a pass of its own.
    *
+   * @returns the id of the pass over the newest version
    * @throws AiosError `features.unknown_view`, `features.not_materialized`, `features.materializing`
    */
   async start(
     { view: name, mode, by }: { view: string; mode: 'full' | 'incremental'; by: string },
     records: readonly Write[],
   ): Promise<string> {
-    const view = this.#deps.views.rowView(name);
+    const [view, ...held] = this.#deps.views.rows.toBring(name);
     if (!view) throw new AiosError('features.unknown_view', { detail: `There is no batch view “${name}”.` });
     if (view.push !== undefined || !view.isOnline) {
       throw new AiosError('features.not_materialized', {
@@ -138,11 +147,14 @@ export class Materializations {
     }
     const now = this.#deps.clock.now();
     const { featureMaterializeOverlapMs: overlapMs } = this.#deps.limits;
-    const id = newId('mat');
-    const item: Item = { id, view: name, version: view.version, mode, toMs: now, by, at: now, overlapMs };
-    await this.#deps.commit.commit([write(lane, item), ...records]);
+    const passOf = ({ version }: RowView): Item => ({
+      ...{ id: newId('mat'), view: name, version, mode, toMs: now, by, at: now, overlapMs },
+      isAlong: version !== view.version,
+    });
+    const passes = [view, ...held.filter(({ isOnline }) => isOnline)].map(passOf);
+    await this.#deps.commit.commit([...passes.map((pass) => write(lane, pass)), ...records]);
     this.#poller.wake();
-    return id;
+    return passes[0]!.id;
   }
 
   /** The newest passes first, of one view or of all. */
@@ -171,12 +183,12 @@ export class Materializations {
     try {
       const told = await this.#deps.db.transaction(async (tx) => {
         [pass] = await tx.query<Running>(
-          `select ${this.#table.columns}, cursor, version from feature_materializations where status = 'running'
+          `select ${this.#table.columns}, cursor from feature_materializations where status = 'running'
            order by requested_at, id limit 1 for update skip locked`,
         );
         return pass && (await this.#page(tx, pass));
       });
-      told?.();
+      await told?.();
       return told !== undefined;
     } catch (error) {
       const failure = classify(error);
@@ -186,18 +198,9 @@ export class Materializations {
     }
   }
 
-  /** Another process may have applied a version that is not known here yet. */
-  async #viewOf({ view: name, version }: Running): Promise<RowView | undefined> {
-    const { views } = this.#deps;
-    const known = views.rowView(name);
-    if (known && known.version >= version) return known;
-    await views.reload();
-    return views.rowView(name);
-  }
-
-  async #page(tx: Queryable, pass: Running): Promise<() => void> {
-    const { rows, limits } = this.#deps;
-    const view = await this.#viewOf(pass);
+  async #page(tx: Queryable, pass: Running): Promise<() => Promise<void>> {
+    const { rows, limits, views } = this.#deps;
+    const view = await views.rows.version(pass.view, pass.version);
     if (!view || view.push !== undefined)
       throw new AiosError('features.unknown_view', {
         detail: `There is no batch view “${pass.view}” any more.`,
@@ -211,28 +214,28 @@ export class Materializations {
     const [told] = await Promise.all([
       rows.online.write(
         tx,
-        view.name,
+        view.kept,
         // A row whose key is an empty text is nobody's: what names no entity would find it.
         page
           .map(({ keys, ...row }) => ({ ...row, entity: entityOf(view, keys) }))
           .filter(({ entity }) => entity !== ''),
       ),
       tx.query(
-        `update feature_materializations set total = $2, entities = entities + $3, newest_ms = $4, cursor = $5,
-           status = $6, ended_at = case when $6 = 'done' then now() end where id = $1`,
+        `update feature_materializations set total = $2, entities = entities + $3, newest_ms = $4,
+           cursor = $5${isLast ? ", status = 'done', ended_at = now()" : ''} where id = $1`,
         [
           pass.id,
           total,
           page.length,
           newestMs === 0 ? null : newestMs,
           JSON.stringify(page.at(-1)?.keys ?? pass.cursor),
-          isLast ? 'done' : 'running',
         ],
       ),
     ]);
-    return () => {
+    return async () => {
       told();
       if (newestMs > 0) this.#deps.freshness.note(view.name, newestMs);
+      if (isLast) await views.brought(view);
     };
   }
 }

@@ -3,6 +3,7 @@ import { limitsFrom } from '../kernel/limits.ts';
 import { openDatabase } from '../store/database.ts';
 import { Definitions } from '../store/definitions.ts';
 import { GroupCommit } from '../store/group-commit.ts';
+import { heldViewsOf } from './held-views.ts';
 import { Materializations } from './materializations.ts';
 import { PostgresOnlineStore } from './online-store.ts';
 import { TableSources } from './table-source.ts';
@@ -12,7 +13,7 @@ import { FeatureViews } from './views.ts';
 const [connectionString = '', rows = '100'] = process.argv.slice(2);
 const db = await openDatabase({ connectionString }, 2);
 const limits = limitsFrom(`featureMaterializeRowsMax=${rows}`);
-const definitions = new Definitions(db);
+const definitions = new Definitions(db, heldViewsOf);
 await definitions.reload();
 const materializations = new Materializations({
   db,

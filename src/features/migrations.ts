@@ -79,6 +79,7 @@ export const featureMigrations: Migration[] = [
         primary key (view, entity)
       ) with (fillfactor = 70);
       comment on table feature_online is 'The newest row of each entity in the batch and push views.';
+      comment on column feature_online.view is 'Of a batch view with the version that the row is of: prices@2.';
       create index feature_online_written on feature_online (written);
       comment on column feature_online.written is 'The transaction that wrote it: other processes look here for what they keep in memory.';
       create table feature_online_epochs (
@@ -137,10 +138,13 @@ export const featureMigrations: Migration[] = [
         requested_by text not null,
         requested_at timestamptz not null,
         ended_at timestamptz,
+        retired_at timestamptz,
+        dropped_at timestamptz,
         problem json
       );
+      comment on column feature_materializations.retired_at is 'From when on the rows that it brought online are not read any more: they go some time after, and have gone at dropped_at.';
       comment on table feature_materializations is 'Passes over the tables of batch views; the lock of a running row is held by the process that writes its next page.';
-      create unique index feature_materializations_running on feature_materializations (view) where status = 'running';
+      create unique index feature_materializations_running on feature_materializations (view, version) where status = 'running';
       create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);
       create table feature_joins (
         id text primary key,
@@ -166,7 +170,7 @@ export const featureMigrations: Migration[] = [
       create unique index feature_joins_out on feature_joins (out_file) where status = 'running';
       create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';
       ${tells('feature_views', 'insert or delete or update of status')}
-      ${tells('feature_materializations', 'insert')}
+      ${tells('feature_materializations', 'insert or update of status')}
       ${tells('feature_joins', 'insert or update of owner')}`,
   },
   datasetMigration,

@@ -1,12 +1,14 @@
 import type { FindBody } from '../kernel/definition-lineage.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
-import type { Definition, Definitions } from '../store/definitions.ts';
+import { type Definition, type Definitions, findIn } from '../store/definitions.ts';
 import type { FeatureServiceBody } from './definitions.ts';
 import type { Described } from './document-parts.ts';
 import type { FeatureFreshness } from './freshness.ts';
+import { type HeldView, heldIn } from './held-views.ts';
 import { featuresOfView, joinKeysOf } from './listed-views.ts';
 import { type ListedView, listedFeatures, projectionOf } from './projections.ts';
+import { BROUGHT } from './served-rows.ts';
 import {
   type BatchViewBody,
   type FeatureViewBody,
@@ -24,6 +26,18 @@ interface FeatureSummary extends Described {
   type: string;
 }
 
+type VersionStatus = 'ready' | 'building' | 'not-materialized';
+
+/** A version of a view, and who takes it. */
+interface ServedVersion {
+  version: number;
+  status: VersionStatus;
+  /** Whoever is held to no version takes this one. */
+  inForce: boolean;
+  /** What is held to it, as `feature-service return-risk`. */
+  heldBy: string[];
+}
+
 /** A view as it stands: what it is, and how fresh. */
 export interface ViewSummary extends Described {
   name: string;
@@ -37,7 +51,9 @@ export interface ViewSummary extends Described {
    * Whether the newest version is served (`ready`): of a stream view it may still be being built from the log (`building`), of a batch view no pass may have
    * brought it online yet (`not-materialized`): until then it answers nothing, or what the version before it held.
    */
-  status: 'ready' | 'building' | 'not-materialized';
+  status: VersionStatus;
+  /** The versions that are served or will be: the one in force, those that definitions are held to, the newest. */
+  served: ServedVersion[];
   /** The newest event or row; null before there is one. */
   newestMs: number | null;
   /** Events that came later than the view bears and were set aside. */
@@ -65,6 +81,11 @@ export interface LateEvent {
   lateMs: number;
 }
 
+/** The kinds of definitions that may be held to a version of a view. */
+const HOLDERS = ['feature-service', 'feature-view', 'dataset'];
+/** Of each stream view what is served to those who are held to no version, as a relation. */
+const IN_FORCE = `(select distinct on (name) id, name from feature_views where status = 'ready' order by name, version desc, id desc)`;
+
 interface Dependencies {
   db: Database;
   definitions: Definitions;
@@ -78,7 +99,7 @@ export class FeatureOverview {
 
   constructor(dependencies: Dependencies) {
     this.#deps = dependencies;
-    this.#find = (kind, name) => dependencies.definitions.latest(kind, name)?.body;
+    this.#find = findIn(dependencies.definitions);
   }
 
   /** All views by name. */
@@ -87,21 +108,29 @@ export class FeatureOverview {
     const [newest, built, brought, late] = await Promise.all([
       freshness.newest(),
       db.query<{ name: string; version: number }>(
-        "select name, max(version)::int as version from feature_views where status = 'ready' group by name",
+        "select distinct name, version from feature_views where status = 'ready'",
       ),
       db.query<{ name: string; version: number }>(
-        "select view as name, max(version)::int as version from feature_materializations where status = 'done' group by view",
+        `select distinct view as name, version from feature_materializations where ${BROUGHT}`,
       ),
       db.query<{ name: string; count: number }>(
-        "select v.name, count(*) as count from feature_late_events l join feature_views v on v.id = l.view where v.status = 'ready' group by v.name",
+        `select v.name, count(*) as count from feature_late_events l join ${IN_FORCE} v on v.id = l.view group by v.name`,
       ),
     ]);
-    const ready = new Map([...built, ...brought].map(({ name, version }) => [name, version]));
+    const ready = Map.groupBy([...built, ...brought], ({ name }) => name);
+    const held = heldIn(
+      [...HOLDERS.flatMap((kind) => definitions.list(kind)), ...definitions.held()],
+      (name) => definitions.latest('feature-view', name)!.version + 1, // of the newest, too
+    );
     const lateOf = new Map(late.map(({ name, count }) => [name, count]));
     return definitions
       .list('feature-view')
       .map((definition) => ({
-        ...summaryOf(definition, ready.get(definition.name)),
+        ...summaryOf(
+          definition,
+          (ready.get(definition.name) ?? []).map(({ version }) => version),
+          held.filter(({ name }) => name === definition.name),
+        ),
         joinKeys: joinKeysOf([definition.name], this.#find),
         newestMs: newest.get(definition.name) ?? null,
         lateEvents: lateOf.get(definition.name) ?? 0,
@@ -130,9 +159,10 @@ export class FeatureOverview {
 
   #serviceOf(version: number, service: FeatureServiceBody): ServiceSummary {
     const { name, views, derived = {}, features } = service;
-    const listed = listedFeatures(service, (view) => featuresOfView(view, this.#find));
+    const listed = listedFeatures(service, (each) => featuresOfView(each, this.#find));
     const asked = views.flatMap((each) => {
-      const view = this.#find('feature-view', projectionOf(each).view) as unknown as FeatureViewBody;
+      const { view: named, version } = projectionOf(each);
+      const view = this.#find('feature-view', named, version) as unknown as FeatureViewBody;
       return kindOfView(view) === 'on-demand' ? [(view as OnDemandViewBody).source.request ?? {}] : [];
     });
     return {
@@ -149,8 +179,8 @@ export class FeatureOverview {
     await this.view(name);
     return this.#deps.db.query(
       `select l.partition, l.log_offset as "offset", l.time_ms as "timeMs", l.late_ms as "lateMs"
-       from feature_late_events l join feature_views v on v.id = l.view
-       where v.name = $1 and v.status = 'ready' order by l.time_ms desc, l.partition, l.log_offset desc limit $2`,
+       from feature_late_events l join ${IN_FORCE} v on v.id = l.view
+       where v.name = $1 order by l.time_ms desc, l.partition, l.log_offset desc limit $2`,
       [name, countMax],
     );
   }
@@ -167,7 +197,8 @@ export class FeatureOverview {
 
 function summaryOf(
   { name, version, body }: Definition,
-  ready: number | undefined,
+  ready: readonly number[],
+  held: readonly HeldView[],
 ): Omit<ViewSummary, 'newestMs' | 'lateEvents' | 'services' | 'joinKeys'> {
   const view = body as unknown as FeatureViewBody;
   const kind = kindOfView(view);
@@ -178,7 +209,8 @@ function summaryOf(
     kind,
     entity: kind === 'on-demand' ? null : (view as StreamViewBody).entity,
     features: featuresOf(view),
-    status: statusOf(view, ready === version),
+    status: statusOf(view, ready.includes(version)),
+    served: servedOf(view, version, ready, held),
   };
 }
 
@@ -187,6 +219,25 @@ function statusOf(view: FeatureViewBody, isNewest: boolean): ViewSummary['status
   if (isNewest || (kind !== 'stream' && kind !== 'batch')) return 'ready';
   if (kind === 'stream') return 'building';
   return (view as BatchViewBody).online === false ? 'ready' : 'not-materialized';
+}
+
+function servedOf(
+  view: FeatureViewBody,
+  newest: number,
+  ready: readonly number[],
+  held: readonly HeldView[],
+): ServedVersion[] {
+  const isDirect = statusOf(view, false) === 'ready'; // neither built nor brought: the newest is there at once
+  const inForce = isDirect || ready.length === 0 ? newest : Math.max(...ready);
+  const versions = [...new Set([...held.map(({ version }) => version), inForce, newest])];
+  return versions
+    .sort((a, b) => a - b)
+    .map((version) => ({
+      version,
+      status: statusOf(view, ready.includes(version)),
+      inForce: version === inForce,
+      heldBy: [...(held.find((of) => of.version === version)?.by ?? [])],
+    }));
 }
 
 function featuresOf({ features }: FeatureViewBody): FeatureSummary[] {

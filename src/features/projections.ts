@@ -9,7 +9,7 @@ export interface Projection {
   readonly joinKeyMap?: Readonly<Record<string, string>>;
   /** Those of its features that are taken, in this order; all when left out. */
   readonly features?: readonly string[];
-  /** The version of the view that this was made for: no other one is answered. */
+  /** The version of the view that this was made for: that one is answered, and kept for it beside newer ones. */
   readonly version?: number;
 }
 
@@ -78,14 +78,14 @@ export interface ListedFeature {
   readonly projection: Projection;
 }
 
-/** The features of listed views in their order, by what they are called. `featuresOf` answers with those of a view, by its name. */
+/** The features of listed views in their order, by what they are called. `featuresOf` answers with those of a view. */
 export function listedFeatures(
   { views, fullFeatureNames = false }: ListedViews,
-  featuresOf: (view: string, index: number) => readonly string[],
+  featuresOf: (projection: Projection, index: number) => readonly string[],
 ): ListedFeature[] {
   return views.flatMap((listed, index) => {
     const projection = projectionOf(listed);
-    const { features = featuresOf(projection.view, index) } = projection;
+    const { features = featuresOf(projection, index) } = projection;
     return features.map((feature) => ({
       name: featureNameOf(projection, feature, fullFeatureNames),
       feature,

@@ -7,9 +7,9 @@ import { keyOf } from './historical.ts';
 import type { NewRow } from './online-store.ts';
 import type { RowStores } from './row-features.ts';
 import type { RowView } from './row-view.ts';
+import type { ServedRows } from './served-rows.ts';
 import { readingOf } from './service-views.ts';
 import { typedValue } from './values.ts';
-import type { FeatureViews } from './views.ts';
 import type { FeatureValue } from './windows/state.ts';
 
 /** The member of a pushed row that holds its time. */
@@ -17,7 +17,7 @@ const TIME = 'timestamp';
 
 interface Dependencies {
   db: Database;
-  views: Pick<FeatureViews, 'pushViews'>;
+  views: { readonly rows: Pick<ServedRows, 'pushed'> };
   rows: Pick<RowStores, 'online' | 'pushed'>;
   clock: Pick<Clock, 'now'>;
   freshness: Pick<FeatureFreshness, 'note'>;
@@ -41,7 +41,7 @@ export class FeaturePush {
    * @throws AiosError `features.unknown_push`, `features.missing_key`, `features.invalid_key`, `features.invalid_value`
    */
   async push(push: string, rows: readonly JsonObject[]): Promise<{ views: string[]; rows: number }> {
-    const views = this.#deps.views.pushViews(push);
+    const views = this.#deps.views.rows.pushed(push);
     if (views.length === 0)
       throw new AiosError('features.unknown_push', { detail: `No view takes what is pushed as “${push}”.` });
     checkMembers(views, rows);

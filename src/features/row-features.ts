@@ -3,7 +3,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { OnlineRow, OnlineStore } from './online-store.ts';
 import type { PushedRows } from './pushed-rows.ts';
 import type { RowSource, Wanted } from './row-source.ts';
-import { type RowView, rowValues } from './row-view.ts';
+import { firstPass, type RowView, rowValues } from './row-view.ts';
 import type { Reading } from './service-views.ts';
 import type { AsOf, FeatureValue } from './windows/state.ts';
 
@@ -34,7 +34,7 @@ export class RowFeatures {
   /**
    * Of many entities, all as of one time; at once when all are in memory. A row that is newer than that time gives way to the one before it, which history knows.
    *
-   * @throws AiosError `features.offline_only`, and what history refuses
+   * @throws AiosError `features.offline_only`, `features.first_pass`, and what history refuses
    */
   current(
     reading: Reading<RowView>,
@@ -54,7 +54,8 @@ export class RowFeatures {
         reading,
         entities.map((_, at) => asked(at)),
       );
-    const rows = this.#stores.online.read(view.name, entities);
+    if (reading.isAwaited) throw firstPass(view);
+    const rows = this.#stores.online.read(view.kept, entities);
     const finish = (found: readonly (OnlineRow | undefined)[]) =>
       this.#finish(reading, found, asked, asOf.timeMs);
     return rows instanceof Promise ? rows.then(finish) : finish(rows);

@@ -23,6 +23,8 @@ interface RowFeature {
 export interface RowView {
   readonly name: string;
   readonly version: number;
+  /** What the online store keeps its rows under: of a batch view those of each version apart, of a push view what was pushed, whatever its version. */
+  readonly kept: string;
   readonly joinKeys: readonly string[];
   readonly keyTypes: EntityBody['types'];
   readonly features: readonly RowFeature[];
@@ -52,6 +54,7 @@ export function compileRowView(
   return {
     name,
     version,
+    kept: 'push' in source ? name : `${name}@${version}`,
     joinKeys,
     keyTypes: types,
     features: Object.entries(features).map(([feature, { type, column }]) => ({
@@ -87,6 +90,13 @@ export function rowValues(
   row.decoded = values;
   row.decodedFor = view;
   return values;
+}
+
+/** Of a version of a batch view that is asked for and that no pass has brought online. */
+export function firstPass({ name, version }: Pick<RowView, 'name' | 'version'>): AiosError {
+  return new AiosError('features.first_pass', {
+    detail: `Version ${version} of the view “${name}” waits for its first pass: aios features materialize ${name}.`,
+  });
 }
 
 /** The columns of a batch view that say when a row counts. */

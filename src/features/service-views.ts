@@ -11,6 +11,8 @@ export interface Reading<View extends CompiledView | RowView = CompiledView | Ro
   readonly keys: readonly string[];
   /** By these names. */
   readonly keyTypes: EntityBody['types'];
+  /** A version of a batch view that no pass has brought online yet, and that is asked for by its number: it answers of the past alone. */
+  readonly isAwaited?: boolean;
 }
 
 /** A view whose values are computed when they are read. */
@@ -38,7 +40,7 @@ export interface ServiceViews {
 /** A version of a view, by what keeps it. */
 export type FoundView =
   | { readonly stream: CompiledView }
-  | { readonly row: RowView }
+  | { readonly row: RowView; readonly isAwaited?: boolean }
   | { readonly onDemand: OnDemandView };
 
 type Rename = (key: string) => string;
@@ -74,7 +76,7 @@ export function resolveViews(
     const named = (key: string) => rename(keyNameOf(projection, key));
     return 'stream' in found
       ? once(streams, readingOf(found.stream, named))
-      : once(rows, readingOf(found.row, named));
+      : once(rows, { ...readingOf(found.row, named), isAwaited: found.isAwaited === true });
   };
   const listed = views.map((each) => {
     const projection = projectionOf(each);
@@ -97,7 +99,7 @@ function once<View extends CompiledView | RowView>(
   known: Map<string, Reading<View>>,
   reading: Reading<View>,
 ): Reading<View> {
-  const by = [reading.view.name, ...reading.keys].join(' ');
+  const by = [reading.view.name, reading.view.version, ...reading.keys].join(' ');
   const first = known.get(by);
   if (first) return first;
   known.set(by, reading);

@@ -115,7 +115,9 @@ export function pinsOf(service: CompiledService): FeaturePin[] {
   let known = pins.get(service);
   if (!known) {
     const { name, version, digest, streams, rows, onDemand } = service;
-    const views = new Map([...streams, ...rows, ...onDemand].map(({ view }) => [view.name, view]));
+    const views = new Map(
+      [...streams, ...rows, ...onDemand].map(({ view }) => [`${view.name}@${view.version}`, view]),
+    );
     known = [
       ...(version === 0
         ? []

@@ -35,12 +35,12 @@ export async function sampleView(
   countMax: number,
 ): Promise<Sample> {
   const timeMs = clock.now();
-  const rowView = views.rowView(name);
+  const rowView = views.rows.at(name);
   if (rowView) {
     const rows = await db.query<OnlineRow>(
       `select time_ms as "timeMs", created_ms as "createdMs", valid_to_ms as "validToMs", feature_values as "values"
        from feature_online where view = $1 order by entity limit $2`,
-      [name, countMax],
+      [rowView.kept, countMax],
     );
     const names = rowView.features.map((feature) => feature.name);
     return { names, rows: rows.map((row) => rowValues(rowView, row, timeMs)) };

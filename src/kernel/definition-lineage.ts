@@ -23,8 +23,8 @@ export interface DefinitionLineage {
   readonly edges: readonly LineageEdge[];
 }
 
-/** The body of another definition, as it is or as a plan will have it. */
-export type FindBody = (kind: string, name: string) => JsonObject | undefined;
+/** The body of another definition, as it is or as a plan will have it: of its newest version, or of one that somebody is held to. */
+export type FindBody = (kind: string, name: string, version?: number) => JsonObject | undefined;
 
 /** Reads what a definition brings; the module that owns the kind has it. */
 export type LineageReader = (body: JsonObject, find: FindBody) => DefinitionLineage;

@@ -12,6 +12,11 @@ export const FEATURE_ERRORS = {
     'A feature view is still being built from the log',
     'Try again in a moment; the build goes on by itself.',
   ),
+  'features.first_pass': again(
+    503,
+    'A version of a batch view waits for its first materialization',
+    'Materialize the view (aios features materialize, or POST /api/v1/feature-views/{name}/materialize), then ask again; of the past it answers now.',
+  ),
   'features.missing_key': row(
     422,
     'A join key is missing',

@@ -11,6 +11,10 @@ export const FEATURE_LIMITS = {
     100_000,
     'entities per batch or push view whose newest row is kept in memory, at about 400 bytes each',
   ),
+  featureViewVersionsMax: limit(
+    4,
+    'versions of one feature view that are kept beside each other, the newest and those that services, computed views or datasets are held to: the state of each is kept, and kept up to date, apart',
+  ),
   featureMaterializeRowsMax: limit(
     2_000,
     'entities of a page of a materialization: one transaction, of which a process that dies loses the last',

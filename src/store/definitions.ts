@@ -1,4 +1,5 @@
 import { digestOf } from '../kernel/canonical.ts';
+import type { FindBody } from '../kernel/definition-lineage.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { tells } from './changes.ts';
@@ -65,6 +66,16 @@ interface DefinitionRow {
 
 const COLUMNS = 'kind, name, version, digest, body, source, created_at, created_by';
 
+/** A version of a definition that another one names. */
+export interface HeldVersion {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: number;
+}
+
+/** What says of a body which versions of others it is held to. */
+export type HeldBy = (kind: string, body: JsonObject) => readonly HeldVersion[];
+
 /** All definitions at one time, as a plan looks at them: what is put by it is refused once any of them has changed. */
 export interface DefinitionsSnapshot {
   /** By the table `definitions_revision`. */
@@ -125,6 +136,15 @@ const definitionLane: Lane<PutItem, number> = {
 
 const keyOf = ({ kind, name }: { kind: string; name: string }) => `${kind}/${name}`;
 
+/** The body of a definition as it is in force, or of a version that one in force is held to. */
+export function findIn(definitions: Pick<Definitions, 'latest' | 'at'>): FindBody {
+  return (kind, name, version) =>
+    (version === undefined ? definitions.latest(kind, name) : definitions.at(kind, name, version))?.body;
+}
+
+/** What a version is found by among those that are held. */
+export const versionKey = ({ version, ...of }: HeldVersion) => `${keyOf(of)}/${version}`;
+
 async function newestOf(tx: Queryable, items: readonly PutItem[]): Promise<Map<string, Newest>> {
   const rows = await tx.query<Newest & { kind: string; name: string }>(
     `select distinct on (kind, name) kind, name, version, digest from definitions
@@ -154,17 +174,20 @@ async function insert(tx: Queryable, items: readonly (PutItem & { version: numbe
 
 /**
  * The definitions in force, read from memory; `reload` after a change. What a version holds never changes, so a reader that
- * keeps `(kind, name, version)` keeps the truth.
+ * keeps `(kind, name, version)` keeps the truth. Older versions that one in force is held to are in memory, too.
  */
 export class Definitions {
   readonly #db: Queryable;
-  readonly #latest = new Map<string, Definition>();
+  readonly #heldBy: HeldBy;
+  #latest: ReadonlyMap<string, Definition> = new Map();
+  #held: ReadonlyMap<string, Definition> = new Map();
   #revision = 0;
   #reloading: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(changed: readonly Definition[]) => void | Promise<void>>();
 
-  constructor(db: Database) {
+  constructor(db: Database, heldBy: HeldBy = () => []) {
     this.#db = db;
+    this.#heldBy = heldBy;
   }
 
   /**
@@ -198,13 +221,18 @@ export class Definitions {
       `select distinct on (kind, name) ${COLUMNS} from definitions order by kind, name, version desc`,
     );
     const changed: Definition[] = [];
+    const latest = new Map(this.#latest);
     for (const row of rows) {
-      const key = `${row.kind}/${row.name}`;
-      if (this.#latest.get(key)?.version === row.version) continue;
+      const key = keyOf(row);
+      if (latest.get(key)?.version === row.version) continue;
       const definition = fromRow(row);
-      this.#latest.set(key, definition);
+      latest.set(key, definition);
       changed.push(definition);
     }
+    // Both at once: whoever is held to a version finds it, also where a newer one has come with it.
+    const held = await this.heldBy([...latest.values()]);
+    this.#latest = latest;
+    this.#held = held;
     if (changed.length > 0) for (const listener of this.#listeners) await listener(changed);
     this.#revision = revised!.revision;
   }
@@ -218,13 +246,53 @@ export class Definitions {
     return this.#latest.get(`${kind}/${name}`);
   }
 
+  /** A version that is in force, or that a definition in force is held to; undefined for others, which `version` reads. */
+  at(kind: string, name: string, version: number): Definition | undefined {
+    const latest = this.latest(kind, name);
+    return latest?.version === version ? latest : this.#held.get(versionKey({ kind, name, version }));
+  }
+
+  /** The versions that definitions in force are held to, and those that these name in turn. */
+  held(): Definition[] {
+    return [...this.#held.values()];
+  }
+
+  /** The versions of a definition that others in force are held to. */
+  heldVersions(kind: string, name: string): number[] {
+    return this.held()
+      .filter((held) => held.kind === kind && held.name === name)
+      .map(({ version }) => version)
+      .sort((a, b) => a - b);
+  }
+
+  /** The versions that bodies name, and those that these name in turn, by `versionKey`; one that was never applied is left out. */
+  async heldBy(
+    bodies: Iterable<{ readonly kind: string; readonly body: JsonObject }>,
+  ): Promise<ReadonlyMap<string, Definition>> {
+    const held = new Map<string, Definition>();
+    const open = [...bodies];
+    for (let next = open.pop(); next; next = open.pop()) {
+      for (const named of this.#heldBy(next.kind, next.body)) {
+        const key = versionKey(named);
+        if (held.has(key)) continue;
+        const found = this.at(named.kind, named.name, named.version) ?? (await this.#read(named));
+        if (!found) continue;
+        held.set(key, found);
+        open.push(found);
+      }
+    }
+    return held;
+  }
+
   list(kind: string): Definition[] {
     return [...this.#latest.values()].filter((definition) => definition.kind === kind);
   }
 
   async version(kind: string, name: string, version: number): Promise<Definition | undefined> {
-    const latest = this.latest(kind, name);
-    if (latest?.version === version) return latest;
+    return this.at(kind, name, version) ?? this.#read({ kind, name, version });
+  }
+
+  async #read({ kind, name, version }: HeldVersion): Promise<Definition | undefined> {
     const [row] = await this.#db.query<DefinitionRow>(
       `select ${COLUMNS} from definitions where kind = $1 and name = $2 and version = $3`,
       [kind, name, version],

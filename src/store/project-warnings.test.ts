@@ -12,7 +12,7 @@ function warned(mention: Mention, members: JsonObject = { book: {} }, registered
   const document = readDocument(TEXT, 'pages/page.yaml');
   const planned: PlannedDefinition = {
     ...{ kind: 'page', name: 'page', body: document.value, document },
-    ...{ action: 'create', fromVersion: 0, toVersion: 1 },
+    ...{ action: 'create', fromVersion: 0, toVersion: 1, held: new Map() },
   };
   const shelf = { name: 'shelf', body: { books: members } };
   const definitions = {

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
-import type { Definitions } from './definitions.ts';
+import { type Definition, type Definitions, versionKey } from './definitions.ts';
 import type { Mention } from './project-warnings.ts';
 
 /** A file of a project folder; paths are relative to it, with slashes. */
@@ -46,7 +46,8 @@ export interface DefinitionKind {
 
 /** What a definition will stand among once the project is applied. */
 export interface Surroundings {
-  find(kind: string, name: string): JsonObject | undefined;
+  /** The newest body, or that of a version that a definition is held to; undefined when there is none. */
+  find(kind: string, name: string, version?: number): JsonObject | undefined;
   /** The version that will be in force; undefined when there is none of that name. */
   versionOf(kind: string, name: string): number | undefined;
   /** The newest version that is applied already. */
@@ -69,6 +70,8 @@ export interface PlannedDefinition {
   /** 0 when it is new. */
   readonly fromVersion: number;
   readonly toVersion: number;
+  /** The versions that definitions are held to once the plan is applied, by `versionKey`; the same for all of a plan. */
+  readonly held: ReadonlyMap<string, Definition>;
 }
 
 /** The folder of files that definitions name: documents of interfaces, schemas, scripts, functions. */
@@ -104,7 +107,7 @@ export async function planProject(
 ): Promise<PlannedDefinition[]> {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const faults: AiosError[] = [];
-  const planned: (PlannedDefinition & { of: DefinitionKind })[] = [];
+  const planned: (Planned & { of: DefinitionKind })[] = [];
   for (const file of files.filter(({ path }) => /\.(ya?ml|json)$/.test(path))) {
     try {
       const kind = kindOf(file.path, kinds);
@@ -115,14 +118,17 @@ export async function planProject(
     }
   }
   faults.push(...missingReferences(planned, definitions), ...duplicates(planned));
+  const held = new Map<string, Definition>();
   if (faults.length === 0) {
-    const after = surroundingsOf(planned, definitions);
+    for (const [key, definition] of await definitions.heldBy(standing(planned, kinds, definitions)))
+      held.set(key, definition);
+    const after = surroundingsOf(planned, definitions, held);
     faults.push(...misfits(planned, definitions, after), ...leftBehind(planned, kinds, definitions, after));
   }
   if (faults.length > 0) throw combined(faults);
   return planned
     .sort((a, b) => kinds.indexOf(a.of) - kinds.indexOf(b.of))
-    .map(({ of: _, ...definition }) => definition);
+    .map(({ of: _, ...definition }) => ({ ...definition, held }));
 }
 
 function kindOf(path: string, kinds: readonly DefinitionKind[]): DefinitionKind | undefined {
@@ -148,7 +154,7 @@ async function plan(
   of: DefinitionKind,
   files: ReadonlyMap<string, ProjectFile>,
   definitions: Definitions,
-): Promise<PlannedDefinition & { of: DefinitionKind }> {
+): Promise<Planned & { of: DefinitionKind }> {
   const written = readDocument(new TextDecoder().decode(file.bytes), file.path);
   const document = (await of.prepare?.(written, files)) ?? written;
   const { name, body } = of.parse(document, files);
@@ -186,7 +192,7 @@ async function checkChange(
 }
 
 function missingReferences(
-  planned: readonly (PlannedDefinition & { of: DefinitionKind })[],
+  planned: readonly (Planned & { of: DefinitionKind })[],
   definitions: Definitions,
 ): AiosError[] {
   const here = new Set(planned.map(({ kind, name }) => `${kind}/${name}`));
@@ -200,20 +206,43 @@ function missingReferences(
   );
 }
 
+type Body = Pick<Definition, 'kind' | 'name' | 'body'>;
+type Planned = Omit<PlannedDefinition, 'held'>;
+
+/** All definitions as a plan will leave them. */
+export function standing(
+  planned: readonly Planned[],
+  kinds: readonly Pick<DefinitionKind, 'kind'>[],
+  definitions: Definitions,
+): Body[] {
+  const here = new Set(planned.map(({ kind, name }) => `${kind}/${name}`));
+  const applied = kinds.flatMap(({ kind }): Body[] => definitions.list(kind));
+  return [...planned, ...applied.filter(({ kind, name }) => !here.has(`${kind}/${name}`))];
+}
+
 type Around = Omit<Surroundings, 'previous'>;
 
 /** What is applied, with what a plan puts in its place. */
-function surroundingsOf(planned: readonly PlannedDefinition[], definitions: Definitions): Around {
+function surroundingsOf(
+  planned: readonly Planned[],
+  definitions: Definitions,
+  held: ReadonlyMap<string, Definition>,
+): Around {
   const here = new Map(planned.map((definition) => [`${definition.kind}/${definition.name}`, definition]));
   return {
-    find: (kind, name) => (here.get(`${kind}/${name}`) ?? definitions.latest(kind, name))?.body,
+    find(kind, name, version) {
+      const planned = here.get(`${kind}/${name}`);
+      if (version === undefined || version === planned?.toVersion)
+        return (planned ?? definitions.latest(kind, name))?.body;
+      return (definitions.at(kind, name, version) ?? held.get(versionKey({ kind, name, version })))?.body;
+    },
     versionOf: (kind, name) =>
       here.get(`${kind}/${name}`)?.toVersion ?? definitions.latest(kind, name)?.version,
   };
 }
 
 function misfits(
-  planned: readonly (PlannedDefinition & { of: DefinitionKind })[],
+  planned: readonly (Planned & { of: DefinitionKind })[],
   definitions: Definitions,
   after: Around,
 ): AiosError[] {
@@ -234,13 +263,13 @@ function misfits(
 
 /** What is applied and fits, and would not any more: told in the file of the change, since nobody is to find out by a request that fails. */
 function leftBehind(
-  planned: readonly PlannedDefinition[],
+  planned: readonly Planned[],
   kinds: readonly DefinitionKind[],
   definitions: Definitions,
   after: Around,
 ): AiosError[] {
   const here = new Map(planned.map((definition) => [`${definition.kind}/${definition.name}`, definition]));
-  const before = surroundingsOf([], definitions);
+  const before = surroundingsOf([], definitions, new Map());
   const followers = kinds.filter(({ followsReferences }) => followsReferences);
   return followers.flatMap((of) =>
     definitions.list(of.kind).flatMap(({ kind, name, body }) => {
@@ -264,7 +293,7 @@ function leftBehind(
   );
 }
 
-function duplicates(planned: readonly PlannedDefinition[]): AiosError[] {
+function duplicates(planned: readonly Planned[]): AiosError[] {
   const first = new Map<string, string>();
   return planned.flatMap(({ kind, name, document: { file } }) => {
     const known = first.get(`${kind}/${name}`);

@@ -19,6 +19,7 @@ export interface FeatureView extends Described {
   newest?: string;
   lateEvents: number;
   services: string[];
+  served: { version: number; status: FeatureView['status']; inForce: boolean; heldBy: string[] }[];
 }
 
 /** A view that a service lists: its name, or what is other about it there. */

@@ -61,6 +61,7 @@ export function FeatureViewPage() {
 
 function State({ view }: { view: FeatureView }) {
   const { version, status, entity, joinKeys, owner, tags = {}, newest, lateEvents, services } = view;
+  const others = view.served.filter((each) => each.version !== version);
   const named = Object.entries(tags).map(([tag, value]) => `${tag}: ${value}`);
   return (
     <Panel title="State" padded={false}>
@@ -70,6 +71,11 @@ function State({ view }: { view: FeatureView }) {
           Entity: `${entity ?? 'none'} (${joinKeys.join(', ')})`,
           Owner: owner,
           Tags: named.join(', '),
+          'Served beside it': others
+            .map(({ version, inForce, heldBy }) =>
+              [`${version}`, ...(inForce ? ['in force'] : []), ...heldBy].join(', '),
+            )
+            .join('; '),
           Services: services.join(', '),
           'Events that came too late': lateEvents === 0 ? '' : String(lateEvents),
           Newest: newest ? <Time at={newest} /> : 'nothing yet',

@@ -6,7 +6,7 @@ import {
   nodeId,
 } from '../../kernel/definition-lineage.ts';
 import { referencesOf } from '../../kernel/expression-references.ts';
-import { projectionOf } from '../projections.ts';
+import { viewEdges } from '../feature-lineage.ts';
 import type { DatasetBody } from './dataset-kind.ts';
 
 const datasetId = (name: string, version?: number) =>
@@ -17,7 +17,7 @@ const datasetId = (name: string, version?: number) =>
  *
  * @example datasetLineage({ name: 'd', service: 's' }, find).edges // [{ from: 'feature-service:s', to: 'dataset:d' }]
  */
-export const datasetLineage: LineageReader = (body) => {
+export const datasetLineage: LineageReader = (body, find) => {
   const {
     name,
     service,
@@ -36,7 +36,7 @@ export const datasetLineage: LineageReader = (body) => {
     ]),
   });
   if (service !== undefined) builder.edge(nodeId('feature-service', service), id);
-  for (const listed of views) builder.edge(nodeId('feature-view', projectionOf(listed).view), id);
+  viewEdges(builder, { views }, id, find);
   if (entities) {
     const { type, filter, keys, values = {} } = entities.events;
     builder.edge(nodeId('event-type', type), id);

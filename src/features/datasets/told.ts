@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../kernel/json.ts';
 import type { Definitions } from '../../store/definitions.ts';
 import type { FeatureServiceBody } from '../definitions.ts';
-import { type ListedViews, listedFeatures } from '../projections.ts';
+import { type ListedViews, listedFeatures, type Projection } from '../projections.ts';
 import type { FeatureViewBody } from '../view-documents.ts';
 import { croissantOf, type Told } from './croissant.ts';
 import type { DatasetBody } from './dataset-kind.ts';
@@ -51,7 +51,8 @@ async function descriptionsOf(
   for (const { kind, name, version } of pins) {
     const found = (await definitions.version(kind, name, Number(version)))?.body;
     if (!found) continue;
-    if (kind === 'feature-view') bodies.set(name, found as unknown as FeatureViewBody);
+    if (kind === 'feature-view')
+      for (const key of [name, `${name}@${version}`]) bodies.set(key, found as unknown as FeatureViewBody);
     else {
       const service = found as unknown as FeatureServiceBody;
       listed = service;
@@ -61,12 +62,14 @@ async function descriptionsOf(
   const versions = new Map(
     pins.flatMap(({ kind, name, version }) => (kind === 'feature-view' ? [[name, version]] : [])),
   );
-  const features = listedFeatures(listed, (view) => Object.keys(bodies.get(view)?.features ?? {}));
+  const bodyOf = ({ view, version }: Projection) =>
+    bodies.get(version === undefined ? view : `${view}@${version}`);
+  const features = listedFeatures(listed, (each) => Object.keys(bodyOf(each)?.features ?? {}));
   return new Map([
-    ...features.map(({ name, feature, projection: { view } }): [string, string] => [
+    ...features.map(({ name, feature, projection }): [string, string] => [
       name,
-      bodies.get(view)?.features[feature]?.description ??
-        `A feature of ${view}, version ${versions.get(view)}.`,
+      bodyOf(projection)?.features[feature]?.description ??
+        `A feature of ${projection.view}, version ${projection.version ?? versions.get(projection.view)}.`,
     ]),
     ...Object.entries(derived).map(([name, source]): [string, string] => [name, `Computed: ${source}`]),
   ]);

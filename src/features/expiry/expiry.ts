@@ -5,6 +5,7 @@ import type { Database, Queryable } from '../../store/database.ts';
 import { Poller } from '../../store/poller.ts';
 import type { CompiledView } from '../compiled.ts';
 import type { RowView } from '../row-view.ts';
+import { BROUGHT, type ServedRows } from '../served-rows.ts';
 import type { FeatureHorizons } from './horizons.ts';
 import { dropPushed } from './pushed-expiry.ts';
 
@@ -18,6 +19,9 @@ const dropped = metrics.getMeter('aios.features').createCounter('aios.features.e
   unit: '{row}',
 });
 
+/** How long a process may still answer with a version that was retired: as long as streams (`retireViews`). */
+const SERVED_AFTER = "interval '10 minutes'";
+
 interface Progress {
   keptFromMs: number | null;
   announcedMs: number;
@@ -27,7 +31,7 @@ interface Progress {
 
 interface Dependencies {
   db: Database;
-  views: { streams(): CompiledView[]; rowViews(): RowView[] };
+  views: { streams(): CompiledView[]; readonly rows: Pick<ServedRows, 'all'> };
   horizons: FeatureHorizons;
   clock: Pick<Clock, 'now'>;
   limits: Pick<Limits, 'featureRetentionMs' | 'featureExpireRowsMax' | 'featureExpirePollMs'>;
@@ -65,10 +69,11 @@ export class FeatureExpiry {
     let more = false;
     for (const view of views.streams())
       if (Number.isFinite(view.reachMs)) more = (await this.#state(view)) || more;
-    for (const view of views.rowViews())
+    for (const view of longestOf(views.rows.all(), this.#deps.limits.featureRetentionMs)) {
       if (Number.isFinite(view.ttlMs)) more = (await this.#online(view)) || more;
-    for (const view of views.rowViews())
       if (view.push !== undefined) more = (await this.#pushed(view)) || more;
+    }
+    more = (await this.#retired()) || more;
     await this.#deps.horizons.refresh();
     return more;
   }
@@ -136,16 +141,40 @@ export class FeatureExpiry {
   }
 
   /** Newest rows that have counted for nothing since `retention` after their `ttl`: entities that were not seen for long. */
-  async #online({ name, ttlMs, retentionMs }: RowView): Promise<boolean> {
+  async #online({ name, kept, ttlMs, retentionMs }: RowView): Promise<boolean> {
     const { db, clock, limits } = this.#deps;
     const beforeMs = clock.now() - ttlMs - (retentionMs ?? limits.featureRetentionMs);
     const gone = await db.query(
       `delete from feature_online where ctid = any(array(
          select ctid from feature_online where view = $1 and time_ms < $2 limit $3 for update skip locked)) returning 1`,
-      [name, beforeMs, limits.featureExpireRowsMax],
+      [kept, beforeMs, limits.featureExpireRowsMax],
     );
     dropped.add(gone.length, { view: name });
     return gone.length === limits.featureExpireRowsMax;
+  }
+
+  /** Rows of versions of batch views that no process reads any more, unless a pass brings them online again. */
+  async #retired(): Promise<boolean> {
+    const { db, limits } = this.#deps;
+    const [gone] = await db.query<{ view: string; version: number }>(
+      `select view, version from feature_materializations m where retired_at < now() - ${SERVED_AFTER} and dropped_at is null
+         and not exists (select from feature_materializations o where o.view = m.view and o.version = m.version
+           and (o.status = 'running' or ${BROUGHT})) limit 1`,
+    );
+    if (!gone) return false;
+    const { view, version } = gone;
+    const rows = await db.query(
+      `delete from feature_online where ctid = any(array(
+         select ctid from feature_online where view = $1 limit $2 for update skip locked)) returning 1`,
+      [`${view}@${version}`, limits.featureExpireRowsMax],
+    );
+    dropped.add(rows.length, { view });
+    if (rows.length === limits.featureExpireRowsMax) return true;
+    await db.query(
+      'update feature_materializations set dropped_at = now() where view = $1 and version = $2 and retired_at is not null',
+      [view, version],
+    );
+    return true;
   }
 
   /** What was pushed, but for the newest row of each entity from before the time that may still be asked for. */
@@ -161,4 +190,13 @@ export class FeatureExpiry {
     dropped.add(gone, { view: name });
     return more;
   }
+}
+
+/** Of versions that read the same rows (push views), how long any of them needs these. */
+function longestOf(views: readonly RowView[], defaultMs: number): RowView[] {
+  return [...Map.groupBy(views, ({ kept }) => kept).values()].map((same) => ({
+    ...same[0]!,
+    ttlMs: Math.max(...same.map(({ ttlMs }) => ttlMs)),
+    retentionMs: Math.max(...same.map(({ retentionMs = defaultMs }) => retentionMs)),
+  }));
 }

@@ -1,0 +1,91 @@
+import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import { type AiosError, toAiosError } from '../kernel/errors.ts';
+import type { Database } from '../store/database.ts';
+import type { CompiledView } from './compiled.ts';
+import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
+
+/** A generation of a version of a stream view, as its row says it. */
+export interface ViewRow {
+  id: number;
+  name: string;
+  version: number;
+  status: 'requested' | 'copied' | 'building' | 'ready' | 'retired';
+  /** Per log partition: the offset from which the stream keeps the view. */
+  joined: number[];
+  /** Of a generation that builds a range anew: the offsets before which it holds the rest already. */
+  copied: number[] | null;
+  rangeFrom: number;
+  rangeTo: number;
+  includeLate: boolean;
+  joinNumber: number;
+}
+
+export interface BuildingFromLog {
+  db: Database;
+  readLog(partition: number, offset: number, countMax: number): Promise<LoggedEvent[]>;
+  /** Told of events of the past that a view cannot be built from: they are left out of it. */
+  onError?: ((error: AiosError) => void) | undefined;
+}
+
+const BACKFILL_BATCH = 500;
+
+/** Goes on where an earlier try ended, beside another process that builds the same view, too. */
+export async function buildFromLog(
+  building: BuildingFromLog,
+  row: ViewRow,
+  view: CompiledView,
+): Promise<void> {
+  for (const partition of row.joined.keys()) while (await buildBatch(building, row, view, partition));
+  await building.db.query(
+    "update feature_views set status = 'ready', ready_at = now() where id = $1 and status = 'building'",
+    [row.id],
+  );
+}
+
+/** Each batch moves `built` in its own transaction, under the lock of the view's row: tiles must not be added twice. */
+function buildBatch(
+  { db, readLog, onError }: BuildingFromLog,
+  row: ViewRow,
+  view: CompiledView,
+  partition: number,
+): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const [at] = await tx.query<{ next: number; end: number }>(
+      'select built[$2::int] as next, joined[$2::int] as end from feature_views where id = $1 for update',
+      [view.id, partition + 1],
+    );
+    if (!at || at.next >= at.end) return false;
+    // Where segments were dropped there are fewer offsets than numbers: what is past the end is the stream's.
+    const read = await readLog(partition, at.next, Math.min(BACKFILL_BATCH, at.end - at.next));
+    const events = read.filter(({ offset }) => offset < at.end);
+    if (events.length === 0) return false;
+    const collected = nothingCollected();
+    for (const logged of events) {
+      try {
+        if (logged.event.type === view.eventType) collectPast(row, view, logged, collected);
+      } catch (error) {
+        onError?.(toAiosError(error)); // the stream puts such an event aside as a dead letter
+      }
+    }
+    await writeCollected(tx, collected);
+    await tx.query('update feature_views set built[$2::int] = $3 where id = $1', [
+      view.id,
+      partition + 1,
+      events.at(-1)!.offset + 1,
+    ]);
+    return true;
+  });
+}
+
+/** What an event of the past means to a view: to a generation that holds all but a range already, only the range. */
+function collectPast(
+  { copied, rangeFrom, rangeTo, includeLate }: ViewRow,
+  view: CompiledView,
+  logged: LoggedEvent,
+  collected: Collected,
+): void {
+  if (copied && logged.offset < copied[logged.partition]!) {
+    if (logged.timeMs < rangeFrom || logged.timeMs >= rangeTo) return;
+    collect(view, logged, collected, includeLate);
+  } else collect(view, logged, collected);
+}

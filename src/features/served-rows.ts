@@ -1,0 +1,152 @@
+import type { Database, Queryable } from '../store/database.ts';
+import type { Definition, Definitions } from '../store/definitions.ts';
+import type { EntityBody } from './definitions.ts';
+import { compileRowView, type RowView } from './row-view.ts';
+import { type BatchViewBody, type FeatureViewBody, kindOfView } from './view-documents.ts';
+
+const VIEW = 'feature-view';
+
+/** The versions of a batch view that a pass has brought online and whose rows are kept, as SQL over `feature_materializations`. */
+export const BROUGHT = "status = 'done' and retired_at is null";
+
+/**
+ * The versions of batch and push views that are served. Of a batch view the newest one that a pass has brought online is in force: rows are kept for each
+ * version apart, so that no vector has values of two. Versions that somebody is held to are served beside it.
+ */
+export class ServedRows {
+  readonly #db: Database;
+  readonly #definitions: Definitions;
+  /** By view: the versions that passes have brought online, in their order. */
+  #brought: ReadonlyMap<string, readonly number[]> = new Map();
+  /** By view: the newest of these, also once a newer one was applied. */
+  #inForce: ReadonlyMap<string, Definition> = new Map();
+  readonly #compiled = new Map<string, RowView>();
+
+  constructor(db: Database, definitions: Definitions) {
+    this.#db = db;
+    this.#definitions = definitions;
+  }
+
+  /** Sees what passes have brought online. */
+  async reload(): Promise<void> {
+    const brought = await this.#read();
+    const inForce = new Map<string, Definition>();
+    for (const [name, versions] of brought) {
+      const found = await this.#definitions.version(VIEW, name, versions.at(-1)!);
+      if (found) inForce.set(name, found);
+    }
+    this.#brought = brought;
+    this.#inForce = inForce;
+  }
+
+  /** Whether passes have brought something else online than is known here. */
+  async isStale(): Promise<boolean> {
+    return fingerprintOf(await this.#read()) !== fingerprintOf(this.#brought);
+  }
+
+  async #read(): Promise<Map<string, number[]>> {
+    const rows = await this.#db.query<{ view: string; versions: number[] }>(
+      `select view, array_agg(distinct version order by version) as versions from feature_materializations
+       where ${BROUGHT} group by view order by view`,
+    );
+    return new Map(rows.map(({ view, versions }) => [view, versions]));
+  }
+
+  /** A version of a batch or push view that somebody is held to, or else the one in force; undefined when there is none of that name. */
+  at(name: string, version?: number): RowView | undefined {
+    const newest = this.#definitions.latest(VIEW, name);
+    if (version !== undefined) return this.#compile(this.#definitions.at(VIEW, name, version));
+    if (!newest || this.#isBrought(newest) || !isBrought(newest)) return this.#compile(newest);
+    return this.#compile(this.#inForce.get(name) ?? newest);
+  }
+
+  /** Whether `online` has rows of this version, or needs none. */
+  isReady({ name, version, isOnline, push }: RowView): boolean {
+    return push !== undefined || !isOnline || (this.#brought.get(name)?.includes(version) ?? false);
+  }
+
+  /** The newest version of a view, and those that others are held to: what a pass brings online. */
+  toBring(name: string): RowView[] {
+    const newest = this.#compile(this.#definitions.latest(VIEW, name));
+    return newest ? [newest, ...this.#heldOf(newest)] : [];
+  }
+
+  /** All that are served, each once: of a view the one in force and those that somebody is held to. */
+  all(): RowView[] {
+    return this.#definitions.list(VIEW).flatMap(({ name }) => {
+      const inForce = this.at(name);
+      return inForce ? [inForce, ...this.#heldOf(inForce)] : [];
+    });
+  }
+
+  /**
+   * The views that take what is pushed under a name. All versions of a view read the same rows: what is kept of one has the features of those that
+   * somebody is held to, too.
+   */
+  pushed(push: string): RowView[] {
+    return this.#definitions.list(VIEW).flatMap(({ name }) => {
+      const view = this.at(name);
+      if (view?.push !== push) return [];
+      const features = new Map(
+        [...this.#heldOf(view), view].flatMap((of) => of.features.map((each) => [each.name, each])),
+      );
+      return [{ ...view, features: [...features.values()] }];
+    });
+  }
+
+  #heldOf({ name, version }: RowView): RowView[] {
+    return this.#definitions
+      .heldVersions(VIEW, name)
+      .flatMap((held) => (held === version ? [] : (this.at(name, held) ?? [])));
+  }
+
+  /** A version, whether it is served or not: a pass brings the one that it was asked for. */
+  async version(name: string, version: number): Promise<RowView | undefined> {
+    const definition = await this.#definitions.version(VIEW, name, version);
+    const entity = definition && (definition.body as unknown as BatchViewBody).entity;
+    // Another process may have applied both.
+    if (entity !== undefined && !this.#definitions.latest('entity', entity)) await this.#definitions.reload();
+    return this.#compile(definition);
+  }
+
+  /** Marks the rows of versions that are neither in force nor held as gone: they are dropped some time after. */
+  async retire(tx: Queryable): Promise<void> {
+    for (const [name, versions] of this.#brought) {
+      const served = [this.at(name)?.version, ...this.#definitions.heldVersions(VIEW, name)];
+      const gone = versions.filter((version) => !served.includes(version));
+      if (gone.length > 0)
+        await tx.query(
+          `update feature_materializations set retired_at = now() where view = $1 and version = any($2::int[]) and ${BROUGHT}`,
+          [name, gone],
+        );
+    }
+  }
+
+  #isBrought({ name, version }: Definition): boolean {
+    return this.#brought.get(name)?.includes(version) ?? false;
+  }
+
+  #compile(definition: Definition | undefined): RowView | undefined {
+    if (!definition) return undefined;
+    const { name, version, body } = definition;
+    const kind = kindOfView(body as unknown as FeatureViewBody);
+    if (kind !== 'batch' && kind !== 'push') return undefined;
+    const known = this.#compiled.get(`${name}@${version}`);
+    if (known) return known;
+    const view = body as unknown as BatchViewBody;
+    const entity = this.#definitions.latest('entity', view.entity)!.body as unknown as EntityBody;
+    const compiled = compileRowView(version, view, entity);
+    this.#compiled.set(`${name}@${version}`, compiled);
+    return compiled;
+  }
+}
+
+/** Whether a view is one that passes bring online. */
+function isBrought({ body }: Definition): boolean {
+  const view = body as unknown as BatchViewBody;
+  return kindOfView(view) === 'batch' && view.online !== false;
+}
+
+function fingerprintOf(brought: ReadonlyMap<string, readonly number[]>): string {
+  return JSON.stringify([...brought]);
+}
