@@ -144,6 +144,14 @@ describe('a range that is built anew', () => {
     await expect(backfills(process).start(range('none', 0, 1), [])).rejects.toMatchObject({
       code: 'features.unknown_view',
     });
+    for (const [from, to] of [
+      [2, 1],
+      [1, 1],
+    ] as const)
+      await expect(backfills(process).start(range('tiled', from, to), [])).rejects.toMatchObject({
+        code: 'request.invalid',
+        issues: [{ path: '/to' }],
+      });
     retained = [HOUR];
     await expect(backfills(process).start(range('tiled', 0, 1), [])).rejects.toMatchObject({
       code: 'features.backfill_gone',

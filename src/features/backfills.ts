@@ -63,7 +63,7 @@ export class FeatureBackfills {
   /**
    * Commits the request with `records` and begins; resolves when it is asked for. The range is widened to whole tiles.
    *
-   * @throws AiosError `features.unknown_view`, `features.building`, `features.backfill_gone`
+   * @throws AiosError `features.unknown_view`, `features.building`, `features.backfill_gone`, `request.invalid` of an empty range
    */
   async start(request: BackfillRequest, records: readonly Write[]): Promise<BackfillRequest> {
     const view = this.#deps.views.streamView(request.view);
@@ -71,6 +71,16 @@ export class FeatureBackfills {
       throw new AiosError('features.unknown_view', {
         detail: `There is no stream view “${request.view}” in force.`,
       });
+    }
+    if (request.fromMs >= request.toMs) {
+      const text = (ms: number) => new Date(ms).toISOString();
+      const issue = {
+        path: '/to',
+        message: 'the range is empty: it ends before it begins',
+        found: text(request.toMs),
+        expected: `after ${text(request.fromMs)}`,
+      };
+      throw new AiosError('request.invalid', { issues: [issue] });
     }
     const tileMs = view.plan?.tileMs ?? 1;
     const range = {

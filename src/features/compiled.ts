@@ -130,13 +130,18 @@ function wholeNumber(value: Json): string {
 /** A key that comes as a number or as its digits is the same key. */
 function checkKey(view: string, key: string, type: KeyType | undefined, value: Json): void {
   const isFit =
-    type === undefined ||
-    (type === 'string' ? typeof value === 'string' : /^-?\d{1,19}$/.test(String(value)));
+    type === undefined || (type === 'string' ? typeof value === 'string' : isInt64(String(value)));
   if (!isFit) {
     throw new AiosError('features.invalid_key', {
       detail: `The view “${view}”: the join key ${key} is of type ${type} and was given ${JSON.stringify(value).slice(0, 100)}.`,
     });
   }
+}
+
+/** As a table has them: of a longer number it says that it is none, and so does `online`. */
+function isInt64(text: string): boolean {
+  if (!/^-?\d{1,19}$/.test(text)) return false;
+  return text.length < 19 || BigInt.asIntN(64, BigInt(text)) === BigInt(text);
 }
 
 export function compileView(

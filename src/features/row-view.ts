@@ -12,6 +12,9 @@ import type {
 } from './view-documents.ts';
 import type { FeatureValue } from './windows/state.ts';
 
+/** The time that stands for `infinity`, as what holds for ever has it; its opposite for `-infinity`. The last one that JavaScript has. */
+export const FOREVER_MS = 8_640_000_000_000_000;
+
 interface RowFeature {
   readonly name: string;
   readonly type: ValueType;

@@ -166,6 +166,7 @@ describe('views over rows', () => {
       { customer: 2 ** 53 + 2, product: 'p' },
       'features.invalid_key',
     ],
+    ['a key past int64', 'scores', { customer: '9223372036854775808', product: 'p' }, 'features.invalid_key'],
     ['a key of another type', 'scores', { customer: 'one', product: 'p' }, 'features.invalid_key'],
     [
       'a value of another type',

@@ -2,7 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { OnlineRow } from './online-store.ts';
 import type { KeyedRow, Page, RowSource, Wanted } from './row-source.ts';
-import { checkCreated, type RowView, unfit } from './row-view.ts';
+import { checkCreated, FOREVER_MS, type RowView, unfit } from './row-view.ts';
 import { typedValue } from './values.ts';
 import type { FeatureValue } from './windows/state.ts';
 
@@ -15,6 +15,7 @@ interface Statements {
 
 const KEY_TYPES = /^(text|character varying|character|uuid|smallint|integer|bigint|boolean)(\(|$)/;
 const TIME_TYPES = /^(timestamp|date)/;
+const FRACTIONS = /^(numeric|real|double)/;
 
 /** Batch views over tables of the same database, in the schemas that the operator allows. */
 export class TableSources implements RowSource {
@@ -29,15 +30,20 @@ export class TableSources implements RowSource {
 
   async history(view: RowView, wanted: readonly Wanted[]): Promise<(OnlineRow | undefined)[]> {
     if (wanted.some(({ asOf }) => asOf.recordedByMs !== undefined)) checkCreated(view);
-    const { history } = await this.#of(view);
-    const rows = await this.#db
-      .queryDynamic<OnlineRow & { index: number }>(history, [
+    const ask = async () =>
+      this.#db.queryDynamic<OnlineRow & { index: number }>((await this.#of(view)).history, [
         wanted.map((_, index) => index),
         wanted.map(({ asOf }) => asOf.timeMs),
         wanted.map(({ asOf }) => asOf.recordedByMs ?? null),
         ...view.keyColumns.map((_, at) => wanted.map(({ keys }) => keys[at] ?? null)),
-      ])
-      .catch((error: unknown) => told(view, error));
+      ]);
+    const rows = await ask()
+      .catch((error: unknown) => {
+        if (!isAnother(error)) throw error;
+        this.#statements.delete(view); // the table is not the one that was looked at
+        return ask();
+      })
+      .catch((error: unknown) => told(view, error, wanted));
     const found = new Array<OnlineRow | undefined>(wanted.length);
     for (const { index, ...row } of rows) found[index] = typedRow(view, row);
     return found;
@@ -57,9 +63,12 @@ export class TableSources implements RowSource {
     view: RowView,
     { fromMs, toMs }: Pick<Page, 'fromMs' | 'toMs'>,
   ): Promise<number> {
+    this.#statements.delete(view); // a pass begins: the table may be another one than at the last
     const { count } = await this.#of(view);
     const values = fromMs === undefined ? [toMs] : [toMs, fromMs];
-    const [row] = await tx.query<{ count: number }>(count(fromMs !== undefined), values);
+    const [row] = await tx
+      .query<{ count: number }>(count(fromMs !== undefined), values)
+      .catch((error: unknown) => told(view, error));
     return row!.count;
   }
 
@@ -87,6 +96,7 @@ export class TableSources implements RowSource {
        where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped`,
       [schema, table],
     );
+    if (found.length === 0) throw unfit(view, 'there is no such table');
     const types = new Map(found.map(({ name, type }) => [name, type]));
     const { timestamp, created, validFrom, validTo } = source;
     const columns = [...view.keyColumns, ...view.features.map(({ column }) => column)];
@@ -128,19 +138,22 @@ function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statem
   const column = (name: string) => `t."${name}"`;
   const isTime = (name: string) => types.get(name) !== 'bigint';
   // Rounded up: a row of 12:00:00.0005 counts at 12:00:00.001 in either form.
+  const finiteMs = (name: string) => `ceil(extract(epoch from ${column(name)}) * 1000)::bigint`;
   const msOf = (name: string) =>
-    isTime(name) ? `ceil(extract(epoch from ${column(name)}) * 1000)::bigint` : column(name);
+    isTime(name)
+      ? `case when isfinite(${column(name)}) then ${finiteMs(name)} when ${column(name)} < 'epoch' then ${-FOREVER_MS} when ${column(name)} > 'epoch' then ${FOREVER_MS} end`
+      : column(name);
   const at = (name: string, ms: string) =>
     isTime(name) ? `timestamptz 'epoch' + ${ms} * interval '1 millisecond'` : ms;
   const time = timestamp ?? validFrom!;
   const values = `json_build_object(${view.features
     .map(
       ({ name, type, column: from }) =>
-        `'${name}', ${columnValue(type, column(from), msOf(from), isTime(from) && TIME_TYPES.test(types.get(from)!))}`,
+        `'${name}', ${columnValue(type, column(from), types.get(from)!, finiteMs(from))}`,
     )
     .join(', ')})`;
   const row = `${msOf(time)} as "timeMs", ${created ? `coalesce(${msOf(created)}, 0)` : '0::bigint'} as "createdMs",
-    ${validTo ? msOf(validTo) : 'null::bigint'} as "validToMs", ${values} as "values"`;
+    ${validTo ? `nullif(${msOf(validTo)}, ${FOREVER_MS})` : 'null::bigint'} as "validToMs", ${values} as "values"`;
   const newest = `order by ${column(time)} desc, ${created ? `${column(created)} desc nulls last, ` : ''}${values}::text collate "C" desc limit 1`;
   const keys = view.keyColumns.map(column);
   const keyTypes = view.keyColumns.map((name) => types.get(name)!);
@@ -181,16 +194,21 @@ function quoted(table: string): string {
     .join('.');
 }
 
-function columnValue(type: string, column: string, ms: string, isTime: boolean): string {
+function columnValue(type: string, column: string, found: string, finiteMs: string): string {
   switch (type) {
     case 'boolean':
       return `${column}::boolean`;
-    case 'int64':
-      return `${column}::bigint`;
+    case 'int64': // 3.7 as it is, which is refused: a cast would make 4 of it
+      return FRACTIONS.test(found)
+        ? `case when ${column} in ('NaN', 'Infinity', '-Infinity') then null
+            when ${column} = trunc(${column}) then to_json(${column}::bigint) else to_json(${column}) end`
+        : `${column}::bigint`;
     case 'float64': // what JSON cannot hold is nothing
       return `case when ${column}::float8 in ('NaN', 'Infinity', '-Infinity') then null else ${column}::float8 end`;
     case 'timestamp':
-      return isTime ? ms : `${column}::bigint`;
+      return TIME_TYPES.test(found)
+        ? `case when isfinite(${column}) then ${finiteMs} end`
+        : `${column}::bigint`;
     default:
       return `${column}::text`;
   }
@@ -198,15 +216,26 @@ function columnValue(type: string, column: string, ms: string, isTime: boolean):
 
 function typedRow<Row extends OnlineRow>(view: RowView, row: Row): OnlineRow {
   const values: Record<string, FeatureValue> = {};
-  for (const { name, type } of view.features)
-    values[name] = typedValue(`${view.name}.${name}`, type, row.values[name]);
+  for (const { name, type, column } of view.features) {
+    try {
+      values[name] = typedValue(column, type, row.values[name]);
+    } catch (error) {
+      throw unfit(view, (error as Error).message.replace(/\.$/, ''), error);
+    }
+  }
   return { timeMs: row.timeMs, createdMs: row.createdMs, validToMs: row.validToMs, values };
 }
 
-/** SQLSTATE 22: a value does not fit its type, here a key; 42: the table is not what it was. */
-function told(view: RowView, error: unknown): never {
-  const code = String((error as { code?: unknown }).code);
-  if (code.startsWith('42')) throw unfit(view, (error as Error).message);
+/** SQLSTATE 42: the table is not what it was. */
+function isAnother(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith('42');
+}
+
+/** SQLSTATE 22: a value does not fit its type, of a key that was asked for or of the table. */
+function told(view: RowView, error: unknown, wanted: readonly Wanted[] = []): never {
+  const { code, message } = error as { code?: unknown; message: string };
+  const isKey = wanted.some(({ keys }) => keys.some((key) => key !== null && message.includes(`"${key}"`)));
+  if (isAnother(error) || (String(code).startsWith('22') && !isKey)) throw unfit(view, message, error);
   if (code === '22P02' || code === '22003') {
     throw new AiosError('features.invalid_key', {
       detail: `The view “${view.name}”: ${(error as Error).message}.`,

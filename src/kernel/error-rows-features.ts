@@ -30,7 +30,7 @@ export const FEATURE_ERRORS = {
   'features.no_cutoff': row(
     422,
     'A view cannot tell what had been recorded by a time',
-    'Give the tiled view that the detail names a “lateness”, leave its “tile” out, or ask without the cut-off.',
+    'Give the view that the detail names a “created” column, or, where it has a “tile”, a “lateness”; or ask without the cut-off.',
   ),
   'features.unknown_view': row(
     404,
@@ -120,7 +120,7 @@ export const FEATURE_ERRORS = {
   'features.entities_unfit': row(
     422,
     'The file of entities is not what a historical join needs',
-    'Give it a column for each join key and one with the time of each row: the detail says what is missing.',
+    'Name a file that is there, with a column for each join key and one with the time of each row: the detail says what is missing.',
   ),
   'features.file_exists': row(
     409,

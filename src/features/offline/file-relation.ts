@@ -1,5 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { type RowView, timesOf, unfit } from '../row-view.ts';
+import { FOREVER_MS, type RowView, timesOf, unfit } from '../row-view.ts';
 import type { ValueType } from '../view-documents.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 
@@ -22,6 +22,7 @@ type KeySql = 'bigint' | 'varchar';
 const INTEGERS = /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/;
 const TEXTS = /^(VARCHAR|UUID|BOOLEAN|ENUM)/;
 const TIMES = /^(TIMESTAMP|DATE)/;
+const FOREVER_US = FOREVER_MS * 1000;
 
 /** What a feature of a type is in DuckDB and Parquet. */
 export const SQL_TYPES: Record<ValueType, string> = {
@@ -62,7 +63,7 @@ export async function fileRelation(duck: DuckDb, view: RowView, path: string): P
     ...view.keyColumns.map((column, at) => `${identifier(column)}::${keyTypes[at]} as k${at}`),
     `${time(timestamp ?? validFrom!)} as t`,
     `${created ? time(created) : 'null::bigint'} as c`,
-    `${validTo ? time(validTo) : 'null::bigint'} as e`,
+    `${validTo ? `nullif(${time(validTo)}, ${FOREVER_US})` : 'null::bigint'} as e`,
     ...view.features.map(
       ({ type, column }, at) => `${featureValue(view, type, column, types.get(column)!)} as f${at}`,
     ),
@@ -106,16 +107,21 @@ function keyType(view: RowView, column: string, at: number, type: string): KeySq
 export function micros(name: string, type: string, isText: boolean): string | undefined {
   const column = identifier(name);
   if (type === 'TIMESTAMP_NS') return roundedUp(`epoch_ns(${column})`);
-  if (TIMES.test(type)) return `epoch_us(${type === 'DATE' ? `${column}::timestamp` : column})`;
+  if (TIMES.test(type)) return microsOf(type === 'DATE' ? `${column}::timestamp` : column);
   if (INTEGERS.test(type)) return `${column}::bigint * 1000`;
   if (type !== 'VARCHAR' || !isText) return undefined;
-  return `case when regexp_full_match(${column}, '-?[0-9]+') then ${column}::bigint * 1000 else epoch_us(${column}::timestamptz) end`;
+  return `case when regexp_full_match(${column}, '-?[0-9]+') then ${column}::bigint * 1000 else ${microsOf(`${column}::timestamptz`)} end`;
 }
 
 function timeOf(view: RowView, name: string, type: string): string {
   const sql = micros(name, type, view.files!.csv !== undefined);
   if (sql === undefined) throw unfit(view, `${name} is of type ${type}, no time`);
   return sql;
+}
+
+/** Of a time that may be `infinity`. */
+function microsOf(time: string): string {
+  return `case when isfinite(${time}) then epoch_us(${time}) when ${time} < 'epoch' then ${-FOREVER_US} when ${time} > 'epoch' then ${FOREVER_US} end`;
 }
 
 /** A thousandth, rounded up. */
@@ -130,10 +136,26 @@ function featureValue(view: RowView, type: ValueType, name: string, found: strin
     case 'float64': // what JSON cannot hold is nothing
       return `case when isfinite(${column}::double) then ${column}::double end`;
     case 'timestamp':
-      return INTEGERS.test(found) ? `${column}::bigint` : roundedUp(timeOf(view, name, found));
+      return INTEGERS.test(found) ? `${column}::bigint` : finite(roundedUp(timeOf(view, name, found)));
+    case 'int64':
+      return wholeNumber(column, found);
     default:
       return `${column}::${SQL_TYPES[type]}`;
   }
+}
+
+/** Null for what has no end. */
+function finite(ms: string): string {
+  return `case when abs(${ms}) < ${FOREVER_MS} then ${ms} end`;
+}
+
+/** DuckDB would make 4 of 3.7, of a number as of a text. */
+function wholeNumber(column: string, found: string): string {
+  if (INTEGERS.test(found)) return `${column}::bigint`;
+  const [isThere, isWhole] = TEXTS.test(found)
+    ? [`${column} is not null`, `regexp_full_match(${column}, '\\s*[-+]?[0-9]+(\\.0*)?\\s*')`]
+    : [`isfinite(${column}::double)`, `${column} = trunc(${column})`];
+  return `case when ${isThere} then case when ${isWhole} then ${column}::bigint else error('it holds ' || ${column}::varchar || ', no whole number, in ' || ${literal(column)}) end end`;
 }
 
 /** `{"name" : value, …}` as json_build_object of Postgres writes it: a whole number has no “.0” there. */

@@ -190,6 +190,11 @@ export function invalidKey(view: RowView, error: unknown): unknown {
     : error;
 }
 
+/** Of microseconds; those of `infinity` are past what a number tells apart. */
+function msOf(us: number | bigint): number {
+  return Math.ceil(Number(us) / 1000);
+}
+
 function onlineRow(view: RowView, row: FileRow): OnlineRow {
   const values: Record<string, FeatureValue> = {};
   for (const [at, { name, type }] of view.features.entries()) {
@@ -201,9 +206,9 @@ function onlineRow(view: RowView, row: FileRow): OnlineRow {
     );
   }
   return {
-    timeMs: Math.ceil(row.t / 1000),
-    createdMs: row.c === null ? 0 : Math.ceil(row.c / 1000),
-    validToMs: row.e === null ? null : Math.ceil(row.e / 1000),
+    timeMs: msOf(row.t),
+    createdMs: row.c === null ? 0 : msOf(row.c),
+    validToMs: row.e === null ? null : msOf(row.e),
     values,
   };
 }

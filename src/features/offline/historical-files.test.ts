@@ -260,6 +260,12 @@ describe('historical joins of files', () => {
     expect(existsSync(join(folder, 'failed.parquet'))).toBe(false);
   });
 
+  it('say of a file that is not there just that', async () => {
+    await expect(
+      files.run({ service: 'files', entities: 'absent.csv', out: 'failed.parquet' }),
+    ).rejects.toThrow(`There is no file ${join(folder, 'absent.csv')}.`);
+  });
+
   it('end when they are canceled', async () => {
     const ended = new AbortController();
     const joining = files.run(

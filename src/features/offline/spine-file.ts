@@ -34,9 +34,10 @@ export async function readEntities(
   try {
     return await read(duck, service, file);
   } catch (error) {
-    throw error instanceof AiosError && error.code === 'features.offline_failed'
-      ? new AiosError('features.entities_unfit', { detail: error.message, cause: error })
-      : error;
+    if (!(error instanceof AiosError) || error.code !== 'features.offline_failed') throw error;
+    const isThere = !error.message.includes('No files found');
+    const detail = isThere ? error.message : `There is no file ${file.path}.`;
+    throw new AiosError('features.entities_unfit', { detail, cause: error });
   }
 }
 
