@@ -7,10 +7,10 @@ import { limitsFrom } from '../src/kernel/limits.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
 
-const python = await pythonEnvironment(['confluent-kafka[schemaregistry,json]==2.15.1']);
+const python = await pythonEnvironment(['confluent-kafka[schemaregistry,json,avro]==2.15.1']);
 
 describe.skipIf(!python)(
-  `Confluent’s stock registry client and JSON serializer${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`,
+  `Confluent’s stock registry client and its serializers${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`,
   () => {
     let app: App;
     let database: TestDatabase;
@@ -57,6 +57,21 @@ describe.skipIf(!python)(
       });
     });
 
+    it('write and read Avro, each version as the other has it', () => {
+      expect(seen).toMatchObject({
+        avro: {
+          read: { total: 1.5, at: '2026-01-02T03:04:05.678000+00:00' },
+          sameId: true,
+          type: 'AVRO',
+          evolved: { total: 1.5, at: '2026-01-02T03:04:05.678000+00:00', note: '-' },
+          incompatible: [409, 409],
+          compatible: [true, false],
+          referred: { amount: 5 },
+          versions: [1, 2],
+        },
+      });
+    });
+
     it('delete what is not in use, and have it back', () => {
       expect(seen).toMatchObject({
         deleted: [[1], 'JSON', false, true, [404, 40401], [1], [404, 40403], true],
@@ -68,7 +83,7 @@ describe.skipIf(!python)(
       expect(seen).toMatchObject({
         incompatible: [409, 409],
         forbidden: [403, 40301],
-        avro: [422, 42201],
+        protobuf: [422, 42201],
         unknownVersion: [404, 40402],
       });
     });

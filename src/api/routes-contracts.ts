@@ -5,6 +5,7 @@ import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
 import { untilFirst } from './overtaken.ts';
@@ -178,7 +179,8 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
     params: NameParams,
     body: Type.Object(
       {
-        schema: AnyObject,
+        schema: Type.Optional(AnyObject),
+        avro: Type.Optional(Type.Unknown({ description: 'An Avro schema as JSON, in place of `schema`' })),
         compatibility: Type.Optional(Mode),
         contentModel: Type.Optional(ContentModel),
         against: Type.Optional(
@@ -188,8 +190,13 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
       { additionalProperties: false },
     ),
     answer: AssessmentShape,
-    handle: ({ params: { name }, body: { against, ...change } }) =>
-      dependencies.contractRegistry.assess(name, change as Partial<ContractBody>, against),
+    handle: ({ params: { name }, body: { against, ...change } }) => {
+      if (change.schema === undefined && change.avro === undefined)
+        throw new AiosError('request.invalid', {
+          issues: [{ path: '/schema', message: 'schema is required, or avro' }],
+        });
+      return dependencies.contractRegistry.assess(name, change as Partial<ContractBody>, against);
+    },
   });
   route(server, {
     method: 'GET',

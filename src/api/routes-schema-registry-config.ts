@@ -51,7 +51,7 @@ function compatibilityRoutes(
     against?: string,
   ) => {
     const schema = await subjects.read(sent);
-    const { isCompatible, findings } = await registry.assess(subject, { schema }, against);
+    const { isCompatible, findings } = await registry.assess(subject, schema, against);
     const messages = findings.map(({ path, code, message }) => `${path || '/'}: ${message} (${code})`);
     return { is_compatible: isCompatible, ...(isSet(verbose) ? { messages } : {}) };
   };

@@ -18,7 +18,7 @@ import {
   VersionParams,
   whichOf,
 } from './schema-registry-shapes.ts';
-import { RegistrySubjects, versionToJson } from './schema-registry-subjects.ts';
+import { RegistrySubjects, schemaOf, versionToJson } from './schema-registry-subjects.ts';
 import { RegistryWriter } from './schema-registry-writing.ts';
 
 interface Dependencies extends Omit<ConfigDependencies, 'subjects' | 'writer'>, RegistryDeleterDependencies {
@@ -38,7 +38,7 @@ const IdParams = Type.Object({ id: Type.String({ description: 'A positive intege
 const tag = 'schema registry';
 
 /**
- * Confluent's Schema Registry over contracts, for its clients: schemas of type JSON, versions by number, ids that never change. What is registered
+ * Confluent's Schema Registry over contracts, for its clients: schemas of type AVRO and JSON, versions by number, ids that never change. What is registered
  * here is applied as a contract.
  */
 export function schemaRegistryRoutes(dependencies: Dependencies): (server: FastifyInstance) => void {
@@ -151,7 +151,7 @@ function versionRoutes(server: FastifyInstance, { subjects, writer }: Parts): vo
     params: VersionParams,
     query: Deleted,
     handle: async ({ params, query }) =>
-      (await subjects.version(params.subject, params.version, whichOf(query))).version.body.schema,
+      schemaOf(await subjects.version(params.subject, params.version, whichOf(query))),
   });
   route(server, {
     method: 'GET',
@@ -205,7 +205,7 @@ function schemaRoutes(server: FastifyInstance, subjects: RegistrySubjects): void
     permission: 'definitions.read',
     summary: 'The types of schemas',
     tag,
-    handle: () => ['JSON'],
+    handle: () => ['JSON', 'AVRO'],
   });
   route(server, {
     method: 'GET',
@@ -215,8 +215,8 @@ function schemaRoutes(server: FastifyInstance, subjects: RegistrySubjects): void
     tag,
     params: IdParams,
     handle: async ({ params: { id } }) => {
-      const { schema, schemaType } = versionToJson(await subjects.byId(id));
-      return { schema, schemaType };
+      const { subject: _, version: __, id: ___, ...schema } = versionToJson(await subjects.byId(id));
+      return schema;
     },
   });
   route(server, {
@@ -226,7 +226,7 @@ function schemaRoutes(server: FastifyInstance, subjects: RegistrySubjects): void
     summary: 'The schema alone, by its id',
     tag,
     params: IdParams,
-    handle: async ({ params: { id } }) => (await subjects.byId(id)).version.body.schema,
+    handle: async ({ params: { id } }) => schemaOf(await subjects.byId(id)),
   });
   route(server, {
     method: 'GET',

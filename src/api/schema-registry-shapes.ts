@@ -9,13 +9,15 @@ export const VersionParams = Type.Object({
 });
 export const SchemaBody = Type.Object({
   schema: Type.String(),
-  schemaType: Type.Optional(Type.String({ description: '`JSON`; `AVRO` is meant where it is left out' })),
+  schemaType: Type.Optional(
+    Type.String({ description: '`AVRO`, which is meant where it is left out, or `JSON`' }),
+  ),
   references: Type.Optional(
     Type.Union([
       Type.Null(),
       Type.Array(
         Type.Object({
-          name: Type.String({ description: 'What `$ref` calls it' }),
+          name: Type.String({ description: 'What `$ref` calls it; of Avro, the full name of its type' }),
           subject: Type.Optional(Type.String()),
           version: Type.Optional(Type.Integer({ description: 'Its number; -1 for the latest' })),
         }),

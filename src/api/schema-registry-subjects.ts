@@ -1,14 +1,15 @@
+import { avroContract, type SchemaOf, sameSchema } from '../contracts/avro-contract.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Deletion, RegistryDeletions } from '../contracts/registry-deletions.ts';
 import type { VersionName } from '../contracts/schema-ids.ts';
 import { canonicalize } from '../kernel/canonical.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { registryError } from './schema-registry-errors.ts';
-import { bundled, type ResolvedReference } from './schema-registry-references.ts';
+import { bundled, bundledAvro, type ResolvedReference } from './schema-registry-references.ts';
 import type { SentSchema } from './schema-registry-shapes.ts';
 
 /** Ids are integers of four bytes in the messages. */
@@ -107,12 +108,12 @@ export class RegistrySubjects {
   }
 
   /** The newest version of a subject that has this very schema, whatever became of it; `undefined` when none has, or there is no such subject. */
-  async versionOf(subject: string, schema: JsonObject): Promise<NumberedVersion | undefined> {
+  async versionOf(subject: string, schema: SchemaOf): Promise<NumberedVersion | undefined> {
     const contract = this.contractOf(subject);
     if (!this.#registry.list().some(({ name }) => name === contract)) return undefined;
-    const wanted = canonicalize(schema);
+    const wanted = canonicalize(sameSchema(schema));
     const versions = await this.#all(contract);
-    const same = versions.filter(({ version }) => canonicalize(version.body.schema) === wanted);
+    const same = versions.filter(({ version }) => canonicalize(sameSchema(version.body)) === wanted);
     return same.findLast(({ deletion }) => deletion === undefined) ?? same.at(-1);
   }
 
@@ -162,15 +163,16 @@ export class RegistrySubjects {
   }
 
   /**
-   * A schema as it comes, JSON in a text, with those that it refers to (`bundled`).
+   * A schema as it comes, JSON in a text, with those that it refers to (`bundled`, `bundledAvro`).
    *
    * @throws AiosError by Confluent's code 42201, `request.too_deep`
    */
-  async read({ schema: text, schemaType = 'AVRO', references }: SentSchema): Promise<JsonObject> {
-    if (schemaType !== 'JSON')
+  async read({ schema: text, schemaType, references }: SentSchema): Promise<SchemaOf> {
+    const type = schemaType ?? 'AVRO';
+    if (type !== 'JSON' && type !== 'AVRO')
       throw registryError(
         'invalidSchema',
-        `Schemas of type ${schemaType.slice(0, 40)} are not kept here; send a JSON Schema with schemaType JSON.`,
+        `Schemas of type ${type.slice(0, 40)} are not kept here; send one with schemaType AVRO or JSON.`,
       );
     let schema: Json | undefined;
     try {
@@ -178,12 +180,19 @@ export class RegistrySubjects {
     } catch {
       schema = undefined;
     }
+    if (schema !== undefined) requireDepth(schema, this.#limits.jsonDepthMax);
+    if (type === 'AVRO') {
+      if (schema === undefined) throw registryError('invalidSchema', 'The Avro schema is no JSON.');
+      return readAvro(bundledAvro(schema, await this.#referred(references ?? [], type)), schemaType);
+    }
     if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is no JSON object.');
-    requireDepth(schema, this.#limits.jsonDepthMax);
-    return bundled(schema, await this.#referred(references ?? []));
+    return { schema: bundled(schema, await this.#referred(references ?? [], type)) };
   }
 
-  async #referred(references: NonNullable<SentSchema['references']>): Promise<ResolvedReference[]> {
+  async #referred(
+    references: NonNullable<SentSchema['references']>,
+    type: 'AVRO' | 'JSON',
+  ): Promise<ResolvedReference[]> {
     const { schemaReferencesMax } = this.#limits;
     if (references.length > schemaReferencesMax)
       throw registryError(
@@ -194,7 +203,9 @@ export class RegistrySubjects {
     for (const { name, subject, version } of references) {
       try {
         const { body } = (await this.version(subject ?? '', String(version))).version;
-        found.push({ name, schema: body.schema });
+        if (typeOf(body) !== type)
+          throw new AiosError('request.invalid', { detail: `It is of type ${typeOf(body)}.` });
+        found.push({ name, schema: body.schema, avro: body.avro });
       } catch (error) {
         const why = error instanceof AiosError ? ` ${error.message}` : '';
         throw registryError(
@@ -213,7 +224,28 @@ export class RegistrySubjects {
   }
 }
 
-/** A version as Confluent's clients read it. */
-export function versionToJson({ subject, number, id, version }: NumberedVersion) {
-  return { subject, version: number, id, schemaType: 'JSON', schema: JSON.stringify(version.body.schema) };
+function readAvro(avro: Json, schemaType: string | undefined): SchemaOf {
+  try {
+    return avroContract(avro);
+  } catch (error) {
+    if (!(error instanceof AiosError) || error.code !== 'definition.invalid') throw error;
+    const hint = schemaType ? '' : ' Without schemaType it is taken for one of Avro; JSON is the other.';
+    throw registryError('invalidSchema', `${error.message}${hint}`);
+  }
+}
+
+function typeOf({ avro }: SchemaOf): 'AVRO' | 'JSON' {
+  return avro === undefined ? 'JSON' : 'AVRO';
+}
+
+/** The schema of a version as it was registered. */
+export function schemaOf({ version: { body } }: NumberedVersion): Json {
+  return body.avro ?? body.schema;
+}
+
+/** A version as Confluent's clients read it: without a type it is of Avro. */
+export function versionToJson(version: NumberedVersion) {
+  const { subject, number, id } = version;
+  const schemaType = typeOf(version.version.body) === 'JSON' ? { schemaType: 'JSON' } : {};
+  return { subject, version: number, id, ...schemaType, schema: JSON.stringify(schemaOf(version)) };
 }

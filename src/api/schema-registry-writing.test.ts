@@ -156,6 +156,26 @@ describe('what Confluent’s registry refuses', () => {
     ['POST', '/subjects/a/versions', '{"schemaType":"JSON","schema":"{\\"type\\":\\"x\\"}"}', 422, 42201],
     ['POST', '/subjects/a/versions', JSON.stringify({ schema }), 422, 42201],
     ['POST', '/subjects/a/versions', JSON.stringify({ schema, schemaType: 'PROTOBUF' }), 422, 42201],
+    ['POST', '/subjects/a/versions', JSON.stringify({ schema: 'string' }), 422, 42201],
+    ['POST', '/subjects/a/versions', JSON.stringify({ schema: '{"type":"record","name":"R"}' }), 422, 42201],
+    ['POST', '/subjects/a/versions', JSON.stringify({ schema: '["null","null"]' }), 422, 42201],
+    [
+      'POST',
+      '/subjects/a/versions',
+      JSON.stringify({ schema: `${'['.repeat(200)}${']'.repeat(200)}` }),
+      422,
+      42201,
+    ],
+    [
+      'POST',
+      '/subjects/a/versions',
+      JSON.stringify({
+        schema: '"n.Money"',
+        references: [{ name: 'n.Money', subject: 'return.requested', version: 1 }],
+      }),
+      422,
+      42201,
+    ],
     [
       'POST',
       '/subjects/a/versions',
@@ -167,7 +187,7 @@ describe('what Confluent’s registry refuses', () => {
     ['PUT', '/config/return.requested', '{"compatibility":"SIDEWAYS"}', 422, 42203],
     ['PUT', '/config/nothing', '{"compatibility":"FULL"}', 404, 40401],
     ['POST', '/subjects/return.requested', JSON.stringify({ schema }), 422, 42201],
-    ['POST', '/compatibility/subjects/a/versions', JSON.stringify({ schema: '"string"' }), 422, 42201],
+    ['POST', '/compatibility/subjects/a/versions', JSON.stringify({ schema: '"text"' }), 422, 42201],
     [
       'POST',
       '/subjects/a/versions',

@@ -1,8 +1,8 @@
+import type { SchemaOf } from '../contracts/avro-contract.ts';
 import type { CompatibilityMode } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry } from '../contracts/registry.ts';
 import { AiosError } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
 import { untilFirst } from './overtaken.ts';
 import { type AccessPort, type Caller, requirePermission } from './routes.ts';
 import type { ApplyProject } from './routes-definitions.ts';
@@ -31,9 +31,9 @@ export class RegistryWriter {
    * The version of a subject that a schema is, made now where there is none: 1.0.0 of a new contract, which its caller owns, or the next
    * version by what changes. One that was deleted is there again, with its number and its id. Whoever may not change definitions gets what is there.
    *
-   * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's code 42201 for what is no JSON Schema
+   * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's code 42201 for what is no schema
    */
-  async register(subject: string, schema: JsonObject, caller: Caller): Promise<NumberedVersion> {
+  async register(subject: string, schema: SchemaOf, caller: Caller): Promise<NumberedVersion> {
     const known = await this.#subjects.versionOf(subject, schema);
     if (known && known.deletion === undefined) return known;
     requirePermission(this.#dependencies.access, caller, 'definitions.write');
@@ -52,7 +52,7 @@ export class RegistryWriter {
     throw new AiosError('store.conflict', { detail: `${body.name} was changed again meanwhile.` });
   }
 
-  #bringBack(subject: string, schema: JsonObject, caller: Caller): Promise<NumberedVersion> {
+  #bringBack(subject: string, schema: SchemaOf, caller: Caller): Promise<NumberedVersion> {
     return untilFirst(async () => {
       const version = (await this.#subjects.versionOf(subject, schema))!;
       if (version.deletion !== undefined) await this.#dependencies.deleter.bringBack(version, caller);
@@ -70,10 +70,10 @@ export class RegistryWriter {
     await this.#apply({ ...body, ...(compatibility && { compatibility }) }, caller);
   }
 
-  async #next(name: string, schema: JsonObject, caller: Caller): Promise<ContractBody> {
+  async #next(name: string, schema: SchemaOf, caller: Caller): Promise<ContractBody> {
     const newest = this.#subjects.newest(name);
-    if (!newest) return { name, version: '1.0.0', owner: caller.name, schema };
-    const assessed = await this.#dependencies.contractRegistry.assess(name, { schema });
+    if (!newest) return { name, version: '1.0.0', owner: caller.name, ...schema };
+    const assessed = await this.#dependencies.contractRegistry.assess(name, schema);
     if (!assessed.isCompatible) {
       const findings = assessed.findings.map(
         ({ path, code, message }) => `${path || '/'}: ${message} (${code})`,
@@ -82,7 +82,8 @@ export class RegistryWriter {
         detail: `Schema being registered is incompatible with an earlier schema for subject "${name}", in the mode ${assessed.mode}: ${findings.join('; ')}.`,
       });
     }
-    return { ...newest, version: assessed.suggestedVersion, schema };
+    const { avro: _, ...kept } = newest;
+    return { ...kept, version: assessed.suggestedVersion, ...schema };
   }
 
   async #apply(body: ContractBody, caller: Caller): Promise<void> {

@@ -62,7 +62,7 @@ describe('Confluent’s registry routes over contracts', () => {
     expect(await get('/config')).toEqual({ compatibilityLevel: 'BACKWARD' });
     expect(await get('/config/order')).toEqual({ compatibilityLevel: 'BACKWARD' });
     expect(await get('/mode')).toEqual({ mode: 'READWRITE' });
-    expect(await get('/schemas/types')).toEqual(['JSON']);
+    expect(await get('/schemas/types')).toEqual(['JSON', 'AVRO']);
   });
 
   it('change the mode of contracts that name none, for every process, with one audit entry for each change', async () => {

@@ -116,14 +116,16 @@ export const diff: Action = async (options, [name, from, to = 'latest']) => {
 
 /** What a contract file would come to as the next version (exit code 1 when it breaks its promise). */
 export const check: Action = async (options, [file]) => {
-  const { name, schema, compatibility, contentModel } = parse(await readFile(file!, 'utf8')) as JsonObject;
+  const { name, schema, avro, compatibility, contentModel } = parse(
+    await readFile(file!, 'utf8'),
+  ) as JsonObject;
   const client = await openClient(options);
   const answer = await client.request<Assessment>(
     'POST',
     `/api/v1/contracts/${encodeURIComponent(String(name))}/compatibility`,
     {
       body: {
-        schema: schema as Json,
+        ...(avro === undefined ? { schema: schema as Json } : { avro }),
         ...(compatibility === undefined ? {} : { compatibility }),
         ...(contentModel === undefined ? {} : { contentModel }),
         ...(options.against === undefined ? {} : { against: String(options.against) }),

@@ -1,14 +1,10 @@
 import { canonicalize, digestOf } from '../kernel/canonical.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import {
-  type CompatibilityMode,
-  type ContentModel,
-  compatibilityFindings,
-  type Finding,
-  isSameMeaning,
-} from './compatibility.ts';
+import { sameSchema } from './avro-contract.ts';
+import { type CompatibilityMode, type ContentModel, type Finding, isSameMeaning } from './compatibility.ts';
 import type { ContractBody } from './contract-kind.ts';
 import { isMeasured } from './quality-rules.ts';
+import { versionFindings } from './version-findings.ts';
 
 const DEFAULT_CONTENT_MODEL: ContentModel = 'declared';
 
@@ -26,7 +22,7 @@ export interface Assessment {
   suggestedVersion: string;
 }
 
-type Changing = Pick<ContractBody, 'schema' | 'compatibility' | 'contentModel' | 'quality'>;
+type Changing = Pick<ContractBody, 'schema' | 'avro' | 'compatibility' | 'contentModel' | 'quality'>;
 
 /**
  * Holds a changed contract against its accepted versions.
@@ -46,10 +42,10 @@ export function assess(
   const versions = new Map(accepted.toReversed().map((contract) => [contract.version, contract])); // reworded ones count once
   const all = [...versions.values()].reverse();
   const against = mode === 'NONE' ? [] : mode.endsWith('_TRANSITIVE') ? all : all.slice(0, 1);
-  const findings = against.flatMap(({ version, schema }) =>
-    compatibilityFindings(mode, schema, next.schema, contentModel).map((finding) => ({
+  const findings = against.flatMap((previous) =>
+    versionFindings(mode, previous, next, contentModel).map((finding) => ({
       ...finding,
-      version,
+      version: previous.version,
     })),
   );
   const base = {
@@ -73,7 +69,7 @@ function changeOf(
   if (isBreaking) return 'major';
   if (digestOf(meaningOf(newest)) === digestOf(meaningOf(next))) return 'none';
   // Under NONE nothing is promised, but readers of the newest version still want to know.
-  const breaks = () => compatibilityFindings('BACKWARD', newest.schema, next.schema, contentModel).length > 0;
+  const breaks = () => versionFindings('BACKWARD', newest, next, contentModel).length > 0;
   if (mode === 'NONE' && breaks()) return 'major';
   const hasSameRules = canonicalize(rulesOf(newest)) === canonicalize(rulesOf(next));
   return hasSameRules && isSameMeaning(newest.schema, next.schema) ? 'patch' : 'minor';
@@ -88,7 +84,7 @@ function raised(version: string, change: Assessment['change']): string {
 
 /** What a version promises: once accepted it stays. Owner, description, measured quality and service levels may be reworded. */
 export function meaningOf(contract: Changing): JsonObject {
-  return { schema: contract.schema, rules: rulesOf(contract) };
+  return { ...sameSchema(contract), rules: rulesOf(contract) };
 }
 
 function rulesOf({ quality = [] }: Changing): string[] {

@@ -1,3 +1,4 @@
+import type { AvroMismatchCode } from '../kernel/avro/avro-resolution.ts';
 import { explain, type FindingCode, type Refused } from './inclusion/finding.ts';
 import { inclusionFindings } from './inclusion/inclusion.ts';
 import { type Schema, SchemaDocument } from './inclusion/node.ts';
@@ -25,7 +26,7 @@ export type ContentModel = (typeof CONTENT_MODELS)[number];
 /** Why a version breaks its promise towards another one. */
 export interface Finding {
   /** Stable; the names of Confluent's registry where it has one. */
-  code: FindingCode;
+  code: FindingCode | AvroMismatchCode | 'SCHEMA_TYPE_CHANGED';
   /** `backward`: the new version refuses data of the old one; `forward`: the old one refuses data of the new one. */
   direction: 'backward' | 'forward';
   /** JSON Pointer in the version that refuses (the new one when backward) and in the one whose data it refuses. */
@@ -53,12 +54,25 @@ export function compatibilityFindings(
 ): Finding[] {
   const isLenient = contentModel === 'declared';
   const [older, newer] = [new SchemaDocument(previous).root, new SchemaDocument(next).root];
-  const backward = /^(BACKWARD|FULL)/.test(mode) ? inclusionFindings(older, newer, isLenient) : [];
-  const forward = /^(FORWARD|FULL)/.test(mode) ? inclusionFindings(newer, older, isLenient) : [];
+  return directionsOf(mode).flatMap((direction) => {
+    const [writer, reader] = direction === 'backward' ? [older, newer] : [newer, older];
+    return inclusionFindings(writer, reader, isLenient).map((found) => toFinding(found, direction));
+  });
+}
+
+/** In which directions a mode promises something. */
+export function directionsOf(mode: CompatibilityMode): Finding['direction'][] {
   return [
-    ...backward.map((found) => toFinding(found, 'backward')),
-    ...forward.map((found) => toFinding(found, 'forward')),
+    ...(/^(BACKWARD|FULL)/.test(mode) ? (['backward'] as const) : []),
+    ...(/^(FORWARD|FULL)/.test(mode) ? (['forward'] as const) : []),
   ];
+}
+
+/** What is wrong, with whose data it is. */
+export function findingMessage(direction: Finding['direction'], what: string): string {
+  const whose =
+    direction === 'backward' ? 'of the previous version' : 'of the new version, read with the previous one';
+  return `Data ${whose}: ${what}.`;
 }
 
 /** Whether two schemas allow the same values, as far as that can be shown. */
@@ -70,14 +84,12 @@ function toFinding(
   { code, reader, writer, keyword, message }: Refused,
   direction: Finding['direction'],
 ): Finding {
-  const whose =
-    direction === 'backward' ? 'of the previous version' : 'of the new version, read with the previous one';
   return {
     code,
     direction,
     path: keyword ? `${reader.pointer}/${keyword}` : reader.pointer,
     otherPath: writer?.pointer ?? '',
-    message: `Data ${whose}: ${message}.`,
+    message: findingMessage(direction, message),
     ...explain(code),
   };
 }

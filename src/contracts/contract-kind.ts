@@ -1,8 +1,10 @@
+import { canonicalize } from '../kernel/canonical.ts';
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
+import { avroContract } from './avro-contract.ts';
 import { CONTENT_MODELS, type CompatibilityMode, type ContentModel, MODES } from './compatibility.ts';
 import { isMeasured, measuredRule, QUALITY_SCHEMA, type QualityRule } from './quality-rules.ts';
 import {
@@ -24,8 +26,10 @@ export interface ContractBody {
   compatibility?: CompatibilityMode;
   /** What an object is taken to hold besides its declared properties when versions are compared. */
   contentModel?: ContentModel;
-  /** JSON Schema 2020-12 of the event's `data`. */
+  /** JSON Schema 2020-12 of the event's `data`. With `avro` it follows from that. */
   schema: JsonObject;
+  /** Avro schema of the event's `data`, as JSON: how it is written where bytes are written, and what its versions are compared by. */
+  avro?: Json;
   quality?: QualityRule[];
   /** What is done with an event that does not fit the schema: `refuse` when left out. */
   onInvalid?: 'refuse' | 'quarantine';
@@ -38,7 +42,7 @@ const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
 const validate = compileSchema({
   type: 'object',
   additionalProperties: false,
-  required: ['name', 'version', 'owner', 'schema'],
+  required: ['name', 'version', 'owner'],
   properties: {
     name: { type: 'string', minLength: 1 },
     version: { type: 'string', pattern: SEMANTIC },
@@ -47,6 +51,7 @@ const validate = compileSchema({
     compatibility: { enum: [...MODES] },
     contentModel: { enum: [...CONTENT_MODELS] },
     schema: { type: 'object' },
+    avro: { type: ['string', 'object', 'array'] },
     quality: {
       type: 'array',
       items: QUALITY_SCHEMA,
@@ -64,8 +69,8 @@ const validate = compileSchema({
  */
 export function parseContract(document: SourceDocument): { name: string; body: JsonObject } {
   validateDocument(document, validate);
-  const body = document.value as unknown as ContractBody;
   const locate = (issue: Issue) => locateIssue(document, issue);
+  const body = withSchema(document.value as unknown as ContractBody, locate);
   compileAt('/schema', () => compileSchema(body.schema), locate);
   const names = new Set(serviceLevelRules(body.slaProperties ?? []).map(({ name }) => name));
   for (const [index, rule] of (body.quality ?? []).entries()) {
@@ -80,7 +85,29 @@ export function parseContract(document: SourceDocument): { name: string; body: J
     }
     names.add(name);
   }
-  return { name: body.name, body: document.value };
+  return { name: body.name, body: body as unknown as JsonObject };
+}
+
+/** With the JSON Schema that follows from an Avro schema; one that stands beside it is that one, as it is where a contract was read back. */
+function withSchema(body: ContractBody, locate: (issue: Issue) => Issue): ContractBody {
+  const { avro } = body;
+  const invalid = (issues: Issue[]) => new AiosError('definition.invalid', { issues: issues.map(locate) });
+  if (avro === undefined) {
+    if (body.schema !== undefined) return body;
+    throw invalid([{ path: '', message: 'schema is required, or avro', expected: 'schema' }]);
+  }
+  let derived: JsonObject;
+  try {
+    derived = avroContract(avro).schema;
+  } catch (error) {
+    if (!(error instanceof AiosError)) throw error;
+    throw invalid(error.issues.map((issue) => ({ ...issue, path: `/avro${issue.path}` })));
+  }
+  if (body.schema !== undefined && canonicalize(body.schema) !== canonicalize(derived)) {
+    const message = 'follows from `avro`; leave it out. What Avro cannot say is a quality rule';
+    throw invalid([{ path: '/schema', message }]);
+  }
+  return { ...body, schema: derived };
 }
 
 function compileAt(path: string, compileIt: () => unknown, locate: (issue: Issue) => Issue): void {

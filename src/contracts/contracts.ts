@@ -134,7 +134,9 @@ export class Contracts {
     );
     const extensions = { suggestedVersion, checkedAgainst, findings: findings as unknown as Json };
     if (findings.length > 0) {
-      const issues = findings.map(toIssue);
+      const issues = findings.map((finding) =>
+        toIssue(finding, next.avro === undefined ? '/schema' : '/avro'),
+      );
       const detail = `${name} ${next.version} is not ${mode} compatible: ${issues.map(({ path, message }) => `${path}: ${message}`).join(' ')} Publish it as a type of its own, or as ${suggestedVersion} with compatibility NONE.`;
       throw new AiosError('contracts.incompatible', { detail, issues, extensions });
     }
@@ -149,17 +151,12 @@ export class Contracts {
 }
 
 /** A finding at its place in the new version. */
-function toIssue({
-  direction,
-  path,
-  otherPath,
-  message,
-  hint,
-  code,
-  version,
-}: Assessment['findings'][number]): Issue {
+function toIssue(
+  { direction, path, otherPath, message, hint, code, version }: Assessment['findings'][number],
+  member: string,
+): Issue {
   const place = direction === 'backward' ? path : otherPath;
-  return { path: `/schema${place}`, message: `${message} ${hint}`, found: `${code}, against ${version}` };
+  return { path: `${member}${place}`, message: `${message} ${hint}`, found: `${code}, against ${version}` };
 }
 
 /** Why a rule does not hold for an event; a rule that cannot work on the data does not hold, either. */

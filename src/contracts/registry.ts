@@ -5,12 +5,14 @@ import type { Database } from '../store/database.ts';
 import type { Definition, Definitions } from '../store/definitions.ts';
 import { type Write, write } from '../store/group-commit.ts';
 import { type Assessment, assess } from './assessment.ts';
-import { type CompatibilityMode, compatibilityFindings, type Finding } from './compatibility.ts';
+import { avroContract } from './avro-contract.ts';
+import type { CompatibilityMode, Finding } from './compatibility.ts';
 import type { ContractBody } from './contract-kind.ts';
 import type { DefaultCompatibility } from './default-compatibility.ts';
 import { type Deprecation, deprecationLane } from './deprecations.ts';
 import { RegistryDeletions } from './registry-deletions.ts';
 import { SchemaIds } from './schema-ids.ts';
+import { versionFindings } from './version-findings.ts';
 
 /** A version of a contract as the registry keeps it. */
 export interface ContractVersion {
@@ -134,14 +136,17 @@ export class ContractRegistry {
   /**
    * What a changed contract would come to; nothing is changed.
    *
-   * @param change the new schema; members left out are those of the newest version
+   * @param change the new schema, of JSON or of Avro; other members left out are those of the newest version
    * @param against one version instead of those that the mode names
    * @throws AiosError `definition.not_found`, `contracts.unknown_version`, `definition.invalid` when the schema is none
    */
   async assess(name: string, change: Partial<ContractBody>, against?: string): Promise<Assessment> {
     const versions = await this.versions(name);
     const accepted = against ? [await this.version(name, against)] : versions;
-    const next = { ...versions[0]!.body, ...change };
+    const { schema, avro, ...rest } = versions[0]!.body;
+    const { avro: wanted = change.schema ? undefined : avro } = change;
+    const said = wanted === undefined ? { schema: change.schema ?? schema } : avroContract(wanted);
+    const next = { ...rest, ...change, ...said };
     compileSchema(next.schema);
     return assess(
       accepted.map(({ body }) => body),
@@ -159,7 +164,7 @@ export class ContractRegistry {
       from: before.version,
       to: after.version,
       changes,
-      findings: compatibilityFindings('FULL', before.body.schema, after.body.schema, after.body.contentModel),
+      findings: versionFindings('FULL', before.body, after.body, after.body.contentModel),
     };
   }
 

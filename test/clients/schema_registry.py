@@ -1,8 +1,10 @@
-"""Registers and reads schemas by Confluent's stock client and its JSON serializer, in their default mode: address, key of an operator, key of a viewer."""
+"""Registers and reads schemas by Confluent's stock client and its serializers, in their default mode: address, key of an operator, key of a viewer."""
 import json
 import sys
+from datetime import datetime, timezone
 
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -63,7 +65,43 @@ deleted = [writer.delete_subject("drafts-value"), client(reading).get_schema(dra
            refused(lambda: reader.get_versions("drafts-value"))]
 deleted += [writer.delete_subject("drafts-value", permanent=True), refused(lambda: client(reading).get_schema(draft_id)),
             client(writing).register_schema("drafts-value", draft) == draft_id]
+# Avro: registered by the serializer, read with a later version, refused where that does not read it, and by reference.
+def record(*fields):
+    return json.dumps({"type": "record", "name": "Paid", "namespace": "com.acme", "fields": list(fields)})
+
+
+total, moment = {"name": "total", "type": "double"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}
+paid = record(total, moment)
+noted = record(total, moment, {"name": "note", "type": "string", "default": "-"})
+demanding = record(total, moment, {"name": "shop", "type": "string"})
+paid_context = SerializationContext("payments", MessageField.VALUE)
+value = {"total": 1.5, "at": datetime(2026, 1, 2, 3, 4, 5, 678000, timezone.utc)}
+paid_bytes = AvroSerializer(writer, paid)(value, paid_context)
+writer.register_schema("payments-value", Schema(noted, "AVRO"))
+money_type = json.dumps({"type": "record", "name": "com.acme.Money", "fields": [{"name": "amount", "type": "int"}]})
+writer.register_schema("amounts-value", Schema(money_type, "AVRO"))
+bill = Schema(json.dumps({"type": "array", "items": "com.acme.Money"}), "AVRO", [SchemaReference("com.acme.Money", "amounts-value", 1)])
+bill_context = SerializationContext("bills", MessageField.VALUE)
+bill_bytes = AvroSerializer(writer, bill)([{"amount": 5}], bill_context)
+
+
+def plain(found):
+    return {name: part.isoformat() if isinstance(part, datetime) else part for name, part in found.items()}
+
+
+avro = {
+    "read": plain(AvroDeserializer(client(reading))(paid_bytes, paid_context)),
+    "sameId": paid_bytes[:5] == AvroSerializer(reader, paid)(value, paid_context)[:5],
+    "type": client(reading).get_schema(int.from_bytes(paid_bytes[1:5], "big")).schema_type,
+    "evolved": plain(AvroDeserializer(client(reading), noted)(paid_bytes, paid_context)),
+    "incompatible": refused(lambda: writer.register_schema("payments-value", Schema(demanding, "AVRO"))),
+    "compatible": [writer.test_compatibility("payments-value", Schema(noted, "AVRO")),
+                   writer.test_compatibility("payments-value", Schema(demanding, "AVRO"))],
+    "referred": AvroDeserializer(client(reading))(bill_bytes, bill_context)[0],
+    "versions": reader.get_versions("payments-value"),
+}
 print(json.dumps({
+    "avro": avro,
     "read": read,
     "sameId": sent[:5] == again[:5],
     "registered": [registered.version, registered.schema_id == id_of_first],
@@ -77,7 +115,7 @@ print(json.dumps({
     ],
     "incompatible": refused(lambda: writer.register_schema("orders-value", Schema(narrow, "JSON"))),
     "forbidden": refused(lambda: reader.register_schema("others-value", Schema(first, "JSON"))),
-    "avro": refused(lambda: writer.register_schema("others-value", Schema('"string"', "AVRO"))),
+    "protobuf": refused(lambda: writer.register_schema("others-value", Schema('syntax = "proto3";', "PROTOBUF"))),
     "unknownVersion": refused(lambda: reader.get_version("orders-value", 9)),
     "price": price_read,
     "deleted": deleted,
