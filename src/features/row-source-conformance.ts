@@ -3,10 +3,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Queryable } from '../store/database.ts';
 import type { KeyedRow, RowSource, Wanted } from './row-source.ts';
 import { passes } from './row-source-conformance-passes.ts';
+import { values } from './row-source-conformance-values.ts';
 import { compileRowView, type RowView, rowValues } from './row-view.ts';
 import type { BatchViewBody, ValueType } from './view-documents.ts';
 
-type ColumnType = 'text' | 'bigint' | 'double precision' | 'boolean' | 'timestamptz' | 'timestamp';
+export type ColumnType = 'text' | 'bigint' | 'double precision' | 'boolean' | 'timestamptz' | 'timestamp';
 
 /** Rows as texts, null for nothing; each source keeps them in its own way. */
 export interface GivenRows {
@@ -40,7 +41,12 @@ const FEATURES = {
   active: { type: 'boolean' },
   label: { type: 'string' },
 } as const;
-const HELD = { customer: 'bigint', valid_from: 'timestamp', valid_to: 'timestamp', plan: 'text' } as const;
+export const HELD = {
+  customer: 'bigint',
+  valid_from: 'timestamp',
+  valid_to: 'timestamp',
+  plan: 'text',
+} as const;
 
 /** A key, a time and a cut-off. */
 type Asker = readonly [string | null, number, (number | undefined)?];
@@ -58,8 +64,7 @@ export function rowSourceConformance(name: string, open: () => Promise<SourceUnd
     rowsOfOneTime(world);
     rowsInZones(world);
     rowsThatEnd(world);
-    rowsForEver(world);
-    valuesOfOtherTypes(world);
+    values(world);
     manyRows(world);
     passes(world);
     faults(world);
@@ -259,78 +264,6 @@ function rowsThatEnd(world: World): void {
   });
 }
 
-function rowsForEver(world: World): void {
-  it('may begin or end at infinity: what ends there holds for good, what begins there never does', async () => {
-    const day = (n: number) => time(n * 86_400_000).slice(0, -1);
-    const view = await world.view(
-      {
-        name: 'endless',
-        columns: { ...HELD, since: 'timestamptz' },
-        keys: ['customer'],
-        rows: [
-          ['1', '-infinity', day(1), 'first', '-infinity'],
-          ['1', day(1), 'infinity', 'second', 'infinity'],
-          ['2', 'infinity', null, 'never', null],
-          ['3', day(1), '-infinity', 'over', day(1)],
-        ],
-      },
-      { validFrom: 'valid_from', validTo: 'valid_to' },
-      { plan: { type: 'string' }, since: { type: 'timestamp' } },
-      { types: { customer: 'int64' } },
-    );
-    const farMs = Date.parse('9999-12-31T00:00:00Z');
-    expect(
-      await world.past(view, ['1', 0], ['1', 86_400_000], ['1', farMs], ['2', farMs], ['3', farMs]),
-    ).toEqual([
-      ['first', null],
-      ['second', null],
-      ['second', null],
-      [null, null],
-      [null, null],
-    ]);
-    const { total, rows } = await world.pages(view, { toMs: farMs }, 10);
-    expect([total, rows.map(({ keys, validToMs }) => [...keys, validToMs === null])]).toEqual([
-      2,
-      [
-        ['1', true],
-        ['3', false],
-      ],
-    ]);
-    const found = await world.pages(view, { toMs: 1 }, 10);
-    expect(found.rows.map(({ values }) => values.plan)).toEqual(['first']);
-  });
-}
-
-function valuesOfOtherTypes(world: World): void {
-  const stock = (type: ColumnType, value: string) =>
-    world.view(
-      {
-        name: `typed_${type.replaceAll(' ', '_')}`,
-        columns: { sku: 'text', at: 'timestamptz', stock: type },
-        keys: ['sku'],
-        rows: [['p', time(1), value]],
-      },
-      { timestamp: 'at' },
-      { stock: { type: 'int64' } },
-    );
-
-  it.each([
-    ['a fraction', 'double precision', '3.7', /3\.7/],
-    ['a word', 'text', 'many', /many/],
-  ] as const)('refuse %s for a whole number, as a fault of the source', async (_, type, value, words) => {
-    const view = await stock(type, value);
-    for (const ask of [() => world.past(view, ['p', 1_000]), () => world.pages(view, { toMs: 1_000 }, 10)]) {
-      const asked = ask();
-      await expect(asked).rejects.toMatchObject({ code: 'features.source_unfit' });
-      await expect(asked).rejects.toThrow(words);
-    }
-  });
-
-  it.each(['double precision', 'text'] as const)('take a whole number from a column of %s', async (type) => {
-    expect(await world.past(await stock(type, '4'), ['p', 1_000])).toEqual([[4]]);
-  });
-}
-
 interface Drawn {
   sku: number;
   at: number;
@@ -406,7 +339,12 @@ function manyRows(world: World): void {
 
 function faults(world: World): void {
   it.each([
-    ['without a column of a feature', 'absent', 'at', /it has no column absent/],
+    [
+      'without a column of a feature',
+      'absent',
+      'at',
+      /it has no column absent; it has sku, at, written, price/,
+    ],
     ['whose time is none', 'price', 'price', /no time|invalid timestamp/],
   ])('refuse a source %s', async (_, column, timestamp, words) => {
     const view = await world.view(

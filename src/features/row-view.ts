@@ -127,3 +127,19 @@ export function unfit(view: RowView, reason: string, cause?: unknown): AiosError
     cause,
   });
 }
+
+/** Columns that are told of a source: a row of data that is taken for the names of a CSV file is seen at once. */
+const COLUMNS_TOLD = 12;
+
+/** A source that lacks columns which its view names. */
+export function withoutColumns(
+  view: RowView,
+  missing: readonly string[],
+  found: readonly string[],
+): AiosError {
+  const told = found
+    .slice(0, COLUMNS_TOLD)
+    .map((name) => (name.length > 40 ? `${name.slice(0, 40)}…` : name));
+  const more = found.length > told.length ? `, and ${found.length - told.length} more` : '';
+  return unfit(view, `it has no column ${missing.join(', ')}; it has ${told.join(', ') || 'none'}${more}`);
+}

@@ -2,7 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import type { OnlineRow } from './online-store.ts';
 import type { KeyedRow, Page, RowSource, Wanted } from './row-source.ts';
-import { checkCreated, FOREVER_MS, type RowView, unfit } from './row-view.ts';
+import { checkCreated, FOREVER_MS, type RowView, unfit, withoutColumns } from './row-view.ts';
 import { typedValue } from './values.ts';
 import type { FeatureValue } from './windows/state.ts';
 
@@ -102,7 +102,7 @@ export class TableSources implements RowSource {
     const columns = [...view.keyColumns, ...view.features.map(({ column }) => column)];
     const times = [timestamp, created, validFrom, validTo].flatMap((name) => name ?? []);
     const missing = [...columns, ...times].filter((name) => !types.has(name));
-    if (missing.length > 0) throw unfit(view, `it has no column ${missing.join(', ')}`);
+    if (missing.length > 0) throw withoutColumns(view, missing, [...types.keys()]);
     const strange = view.keyColumns.filter((name) => !KEY_TYPES.test(types.get(name)!));
     if (strange.length > 0) throw unfit(view, `the key ${strange[0]} is of type ${types.get(strange[0]!)}`);
     const timeless = times.filter(

@@ -1,5 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { FOREVER_MS, type RowView, timesOf, unfit } from '../row-view.ts';
+import { FOREVER_MS, type RowView, timesOf, unfit, withoutColumns } from '../row-view.ts';
 import type { ValueType } from '../view-documents.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
 
@@ -56,7 +56,7 @@ export async function fileRelation(duck: DuckDb, view: RowView, path: string): P
   const missing = [...view.keyColumns, ...times, ...view.features.map(({ column }) => column)].filter(
     (name) => !types.has(name),
   );
-  if (missing.length > 0) throw unfit(view, `it has no column ${missing.join(', ')}`);
+  if (missing.length > 0) throw withoutColumns(view, missing, [...types.keys()]);
   const keyTypes = view.keyColumns.map((column, at) => keyType(view, column, at, types.get(column)!));
   const time = (name: string) => timeOf(view, name, types.get(name)!);
   const columns = [
