@@ -93,6 +93,14 @@ export const LIMITS = {
     10_000,
     'dead letters of a bridge that nobody has dealt with: with so many it stops; its definition may say fewer',
   ),
+  bridgeAnswerMs: limit(
+    30_000,
+    'how long a broker may leave a batch of a bridge unanswered before that is told; it is waited for all the same',
+  ),
+  bridgeStopMs: limit(
+    2_000,
+    'how long a bridge that ends waits for its batch; then its connection is cut, and the batch comes again',
+  ),
   bridgePollMs: limit(
     1_000,
     'how often a process looks for bridges that changed, and renews what it holds of them',

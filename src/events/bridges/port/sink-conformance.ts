@@ -64,7 +64,13 @@ export const sinkConformance = (name: string, create: () => Promise<Receiver>): 
         };
         consumers.add(
           bridgeConsumer(flaky, {
-            ...{ start: 'latest', batchMax: 32, batchBytesMax: 1_000_000, isSelected: () => true },
+            ...{
+              start: 'latest',
+              batchMax: 32,
+              batchBytesMax: 1_000_000,
+              answerMs: 60_000,
+              isSelected: () => true,
+            },
             tolerance: TOLERANT,
             counters: bridgeCounters('conformance', 'test'),
             count: async () => {},

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { compileSelection } from '../../selection.ts';
@@ -128,6 +129,7 @@ async function openSink(
       isSelected: compileSelection({ filter }),
       batchMax: limits.bridgeBatchMax,
       batchBytesMax: limits.bridgeBatchBytesMax,
+      answerMs: limits.bridgeAnswerMs,
       tolerance: new Tolerance(definition, { db, limits }),
       counters,
       count: (tx, sent, isStanding) => countSent(tx, name, sent, isStanding),
@@ -136,7 +138,11 @@ async function openSink(
   );
   return {
     async stop() {
-      await consumers.remove(group);
+      const removed = consumers.remove(group);
+      const isLate = sleep(limits.bridgeStopMs, true, { ref: false });
+      // What the broker does not answer comes again.
+      if (await Promise.race([removed, isLate])) await sink.close?.();
+      await removed;
       await sink.close?.();
     },
   };

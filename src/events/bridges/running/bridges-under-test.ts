@@ -23,7 +23,11 @@ export const broker = {
   isAway: false,
   takesLarge: false,
   spaceAhead: undefined as string | undefined,
+  /** Takes what it is sent and says nothing, until its connection is cut, or not even then. */
+  silence: undefined as 'until cut' | 'for good' | undefined,
 };
+/** How the connection to a topic is cut. */
+const cuts = new Map<string, (error: AiosError) => void>();
 const topicOf = (settings: JsonObject) => String(settings.topic);
 const settings = { type: 'object', required: ['topic'], properties: { topic: { type: 'string' } } };
 const memory: BridgeProtocol = {
@@ -67,7 +71,12 @@ const memory: BridgeProtocol = {
     settings,
     open: ({ group, answered, space, checkPlace }, told) => ({
       group,
+      async close() {
+        if (broker.silence === 'until cut') cuts.get(topicOf(told))?.(new AiosError('bridges.unreachable'));
+      },
       async deliver(events: readonly LoggedEvent[], handing) {
+        if (broker.silence && topicOf(told) === 'silent')
+          await new Promise((_, fail) => cuts.set(topicOf(told), fail));
         if (broker.isAway) throw new AiosError('connectors.unreachable');
         if (topicOf(told) === 'ahead') {
           broker.spaceAhead ??= space;
@@ -124,7 +133,7 @@ export class BridgesUnderTest {
     return new BridgesUnderTest(
       await createTestDatabase(
         [...definitionMigrations, ...eventMigrations],
-        'bridgePollMs=20,consumerLeaseMs=1500,consumerPollMs=20,consumerPauseMs=1',
+        'bridgePollMs=20,bridgeStopMs=100,bridgeAnswerMs=200,consumerLeaseMs=1500,consumerPollMs=20,consumerPauseMs=1',
       ),
     );
   }
@@ -163,6 +172,11 @@ export class BridgesUnderTest {
     await bridges.start();
     this.open.push({ bridges, consumers });
     return { bridges, consumers };
+  }
+
+  /** Ends a connection that hangs. */
+  async cut(topic: string): Promise<void> {
+    cuts.get(topic)?.(new AiosError('bridges.unreachable'));
   }
 
   async define(name: string, body: JsonObject): Promise<void> {

@@ -185,6 +185,44 @@ describe('bridges', () => {
     test.records.splice(0);
   });
 
+  it('tell of a broker that says nothing, and end without its answer', async () => {
+    const { bridges } = test.open[0]!;
+    await test.define('silent', { to: { memory: { topic: 'silent' } }, types: ['unheard'] });
+    await until(async () => expect((await bridges.get('silent')).state).toBe('running'));
+    broker.silence = 'until cut';
+    await test.log.append([event('u1', { type: 'unheard' })]);
+    await until(async () =>
+      expect((await bridges.get('silent')).problem).toMatchObject({
+        code: 'bridges.unreachable',
+        detail: expect.stringContaining('none of 1 events'),
+      }),
+    );
+    expect((await bridges.pause('silent', by)).state).toBe('paused');
+    broker.silence = undefined;
+    await bridges.resume('silent', by);
+    const arrived = () => sent.filter(({ topic }) => topic === 'silent').map(({ id }) => id);
+    await until(() => expect(arrived()).toEqual(['u1']));
+    await until(async () => expect((await bridges.get('silent')).problem).toBeNull());
+  });
+
+  it('that do not come to their end hold up no other', async () => {
+    const { bridges } = test.open[0]!;
+    broker.silence = 'for good';
+    await test.log.append([event('u2', { type: 'unheard' })]);
+    await until(async () => expect((await bridges.get('silent')).state).toBe('failing'));
+    await bridges.pause('silent', by);
+    await bridges.resume('silent', by);
+    await test.define('beside', { to: { memory: { topic: 'beside' } }, types: ['beside'] });
+    await until(async () => expect((await bridges.get('beside')).state).toBe('running'));
+    expect((await bridges.pause('beside', by)).state).toBe('paused');
+    broker.silence = 'until cut';
+    await test.cut('silent');
+    broker.silence = undefined;
+    await until(() => expect(sent.some(({ id }) => id === 'u2')).toBe(true));
+    expect(sent.filter(({ id }) => id === 'u2')).toHaveLength(1);
+    test.records.splice(0);
+  });
+
   it('send what they are to send, later where the other side is away, and put aside only what it refuses', async () => {
     const { bridges, consumers } = test.open[0]!;
     await test.define('out', {

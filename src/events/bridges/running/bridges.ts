@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { compileSchema } from '../../../kernel/schema.ts';
@@ -53,6 +54,8 @@ type Wanted = Bridge & { readonly restarts: number };
 export class Bridges {
   readonly #dependencies: BridgesDependencies;
   readonly #share: SourceShare;
+  /** Ends under way, which a broker that says nothing may hold up: none of these is begun anew before. */
+  readonly #ending = new Map<string, Promise<void>>();
   readonly #running = new Map<string, Pick<Wanted, 'version' | 'restarts'> & { bridge: RunningBridge }>();
   /** What was logged of a bridge since it last went well: it is tried again every two seconds, for days where nobody looks. */
   readonly #logged = new Map<string, string>();
@@ -88,7 +91,8 @@ export class Bridges {
     this.#unobserve();
     this.#isEnding = true;
     await this.#looking;
-    await this.#end([...this.#running.keys()]);
+    void this.#end([...this.#running.keys()]);
+    await Promise.all(this.#ending.values());
     await this.#share.leave();
   }
 
@@ -205,7 +209,7 @@ export class Bridges {
   }
 
   async #follow(): Promise<void> {
-    const { db, protocols } = this.#dependencies;
+    const { db, protocols, limits } = this.#dependencies;
     const defined = this.#defined();
     if (defined.length === 0) return;
     const rows = await readBridges(db);
@@ -237,9 +241,16 @@ export class Bridges {
           (one) => one.definition.name === name && one.version === version && one.restarts === restarts,
         ),
     );
-    await this.#end([...new Set([...over.map(([name]) => name), ...given])], (name) => !held.has(name));
+    const ended = this.#end(
+      [...new Set([...over.map(([name]) => name), ...given])],
+      (name) => !held.has(name),
+    );
+    // One that does not come to its end holds up no other.
+    await Promise.race([ended, sleep(limits.bridgeStopMs, undefined, { ref: false })]);
     await Promise.all(
-      wanted.filter(({ definition: { name } }) => !this.#running.has(name)).map((one) => this.#begin(one)),
+      wanted
+        .filter(({ definition: { name } }) => !this.#running.has(name) && !this.#ending.has(name))
+        .map((one) => this.#begin(one)),
     );
   }
 
@@ -285,15 +296,26 @@ export class Bridges {
     }));
   }
 
+  /** Resolves when those have ended that had not begun to. */
   async #end(names: readonly string[], isReleased: (name: string) => boolean = () => true): Promise<void> {
-    if (names.length === 0) return;
-    await Promise.all(names.map((name) => this.#running.get(name)?.bridge.stop()));
-    for (const name of names) {
-      this.#running.delete(name);
-      this.#behind.delete(name);
-    }
-    const released = names.filter(isReleased);
-    if (released.length > 0) await this.#share.release(released);
+    const ends = names
+      .filter((name) => !this.#ending.has(name))
+      .map((name) => {
+        const ended = this.#endOne(name, isReleased(name))
+          .catch((error: unknown) => this.#dependencies.onError(name, error))
+          .finally(() => this.#ending.delete(name));
+        this.#ending.set(name, ended);
+        return ended;
+      });
+    await Promise.all(ends);
+  }
+
+  async #endOne(name: string, isReleased: boolean): Promise<void> {
+    const bridge = this.#running.get(name)?.bridge;
+    this.#running.delete(name);
+    await bridge?.stop();
+    this.#behind.delete(name);
+    if (isReleased) await this.#share.release([name]);
   }
 
   /** What goes wrong stands in the status of the bridge until it goes well. */

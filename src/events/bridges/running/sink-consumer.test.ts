@@ -26,7 +26,7 @@ describe('the batches of a sink', () => {
         },
       },
       {
-        ...{ start: 'earliest', batchMax, batchBytesMax, isSelected: () => true },
+        ...{ start: 'earliest', batchMax, batchBytesMax, answerMs: 60_000, isSelected: () => true },
         count: async () => {},
         tolerance: TOLERANT,
         counters: bridgeCounters('out', 'test'),

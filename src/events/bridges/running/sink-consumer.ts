@@ -1,5 +1,5 @@
 import type { CloudEvent, LoggedEvent } from '../../../kernel/cloudevent.ts';
-import { type AiosError, toAiosError } from '../../../kernel/errors.ts';
+import { AiosError, toAiosError } from '../../../kernel/errors.ts';
 import type { Queryable } from '../../../store/database.ts';
 import type { ConsumerDefinition } from '../../consumer-definition.ts';
 import { buryEvent } from '../../dead-letters.ts';
@@ -14,6 +14,8 @@ interface Surroundings {
   readonly start: 'earliest' | 'latest';
   readonly batchMax: number;
   readonly batchBytesMax: number;
+  /** A batch that is not taken for so long is told of; it is waited for all the same. */
+  readonly answerMs: number;
   readonly tolerance: Pick<Tolerance, 'room' | 'putAside' | 'stop'>;
   readonly counters: Pick<BridgeCounters, 'sent' | 'deadLetter' | 'retried'>;
   /** In the transaction that moves the group. */
@@ -38,7 +40,7 @@ function sampledBytes(events: readonly LoggedEvent[]): number {
  * side refuses for what it is becomes a dead letter, as far as that is tolerated: past it, its partition waits behind the event.
  */
 export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): ConsumerDefinition {
-  const { types, start, batchMax, batchBytesMax, isSelected, count, onError, tolerance, counters } =
+  const { types, start, batchMax, batchBytesMax, isSelected, count, onError, tolerance, counters, answerMs } =
     surroundings;
   let room = Math.min(batchMax, FIRST_BATCH);
   let failures = 0;
@@ -60,6 +62,7 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
       const selected = events.filter(({ event }) => isSelected(event));
       if (selected.length === 0) return { undone: [], write: async () => {} };
       if (failures > 0) counters.retried();
+      const late = setTimeout(() => onError(unanswered(selected.length, answerMs)), answerMs);
       try {
         const room = await tolerance.room(selected.length);
         const delivered = await sink.deliver(selected, room < selected.length ? 'strict' : undefined);
@@ -85,9 +88,17 @@ export function bridgeConsumer(sink: EventSink, surroundings: Surroundings): Con
         onError(problem);
         awayUntilMs = performance.now() + backOffMs(++failures);
         return { undone: events, write: async () => {} };
+      } finally {
+        clearTimeout(late);
       }
     },
   };
+}
+
+/** A broker that is alive may take nothing: RabbitMQ where its memory or its disk is used up. */
+function unanswered(count: number, answerMs: number): AiosError {
+  const detail = `It has taken none of ${count} events for ${answerMs / 1000} s, and has not refused them either.`;
+  return new AiosError('bridges.unreachable', { detail });
 }
 
 /** What becomes of events that the other side refuses: as many as there is room for are put aside, the others and what comes behind them in their partitions come again. */

@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelModel } from 'amqplib';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { BridgeContext } from '../../port/protocol.ts';
@@ -15,7 +17,9 @@ export interface AmqpServer {
 }
 
 const CONNECT_MS = 10_000;
-const HEARTBEAT_S = 20;
+/** One that says nothing for two of these is gone. */
+const HEARTBEAT_S = 10;
+const CLOSE_MS = 2_000;
 
 /**
  * A connection to an address that was checked. A certificate without a user name logs in by itself (SASL EXTERNAL). What goes wrong with it later is told by its channels and its end.
@@ -47,6 +51,15 @@ export async function connectAmqp(
   } catch (error) {
     throw amqpFailure(error, `${host}:${port}`, tls);
   }
+}
+
+/** Ends a connection, whether or not the broker answers. */
+export async function closeAmqp(connection: ChannelModel): Promise<void> {
+  const closed = connection.close().catch(() => {}); // it may be gone
+  await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
+  (connection.connection as unknown as { stream: Duplex }).stream.destroy(
+    new Error('The connection was closed.'),
+  );
 }
 
 /** What the library threw, as AIOS tells it. */

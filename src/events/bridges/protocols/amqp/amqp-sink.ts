@@ -5,7 +5,7 @@ import { derivedId } from '../../../../kernel/ids.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSink } from '../../port/event-source.ts';
 import type { SinkContext } from '../../port/protocol.ts';
-import { type AmqpServer, amqpFailure, connectAmqp } from './amqp-connection.ts';
+import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp } from './amqp-connection.ts';
 import { PlacesOfSink } from './amqp-place.ts';
 
 interface Settings extends AmqpServer {
@@ -106,13 +106,13 @@ class Publisher {
         publisher.#routed.add(settings.queue);
       return publisher;
     } catch (error) {
-      await connection.close().catch(() => {});
+      await closeAmqp(connection);
       throw error;
     }
   }
 
   async close(): Promise<void> {
-    await this.#connection.close();
+    await closeAmqp(this.#connection);
   }
 
   /** Without a place: dead letters, and where the broker is to keep none. */

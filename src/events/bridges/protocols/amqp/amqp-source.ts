@@ -4,7 +4,7 @@ import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
-import { type AmqpServer, amqpFailure, connectAmqp } from './amqp-connection.ts';
+import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp } from './amqp-connection.ts';
 
 interface Settings extends AmqpServer {
   readonly queue: string;
@@ -29,7 +29,7 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
       } catch (error) {
         throw amqpFailure(error, server.queue, server.tls);
       } finally {
-        await connection.close().catch(() => {}); // it may be gone
+        await closeAmqp(connection);
       }
     },
   };

@@ -33,11 +33,14 @@ export function kafkaSource(context: SourceContext, settings: JsonObject): Event
     name: context.name,
     async *read(from, signal) {
       const consumer = await clients.consumer(`aios-${context.name}`);
+      const end = () => void consumer.close(true).catch(() => {}); // what it waits for ends with it
+      signal.addEventListener('abort', end, { once: true });
       try {
         yield* new TopicReader(consumer, clients.topic, context).read(placeOf(from), signal);
       } catch (error) {
-        throw clients.failureOf(error);
+        if (!signal.aborted) throw clients.failureOf(error);
       } finally {
+        signal.removeEventListener('abort', end);
         await consumer.close(true).catch(() => {}); // its connections may be gone
       }
     },

@@ -24,6 +24,8 @@ export interface MqttConnection {
 }
 
 const CONNECT_MS = 5_000;
+/** One that says nothing for one and a half of these is gone. */
+const KEEPALIVE_S = 20;
 /** Reason codes of CONNACK, PUBACK and SUBACK that trying again alone will not mend: credentials and rights (4 and 5 are those of 3.1.1). */
 const REFUSED = new Set([4, 5, 0x80, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8f, 0x90, 0xa2]);
 
@@ -56,6 +58,7 @@ export async function connectMqtt(
       reconnectPeriod: 0,
       resubscribe: false,
       connectTimeout: CONNECT_MS,
+      keepalive: KEEPALIVE_S,
       ...options,
     },
   );
