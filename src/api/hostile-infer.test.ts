@@ -112,7 +112,7 @@ describe('the inference door under hostile clients', () => {
         onFault: () => {},
       },
     );
-    const close = listenLean(server, [inner], { requestMs: 200, keepAliveMs: 200 });
+    const close = listenLean(server, [inner], { requestIdCharsMax: 128, requestMs: 200, keepAliveMs: 200 });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const late = new Wire(port).write(message({}).subarray(0, -5));

@@ -36,6 +36,26 @@ describe('the id of a request', () => {
       for (const id of await idsOf(wrong)) expect(id).toMatch(OURS);
   });
 
+  it('is cut out of a head for whom it is another one each time, and is left to node where there are two', async () => {
+    const urls: string[] = [];
+    const note = ({ url }: { url?: string }) => void urls.push(url!);
+    door.server.server.on('request', note);
+    const wire = new Wire(door.port);
+    for (const name of ['x-request-id', 'X-Request-ID', 'X-REQUEST-ID', 'X-Request-Id'])
+      for (const id of ['one', 'two']) {
+        const answer = (await wire.write(message({ headers: { [name]: id } })).answer())!;
+        expect([answer.status, answer.headers['x-request-id']]).toEqual([200, id]);
+      }
+    expect(urls).toEqual([]);
+    const twice = (await wire
+      .write(message({ headers: { 'x-request-id': 'a', 'X-REQUEST-ID': 'two' } }))
+      .answer())!;
+    expect([twice.status, twice.headers['x-request-id']]).toEqual([200, expect.stringMatching(OURS)]);
+    expect(urls).toEqual(['/v2/models/double/infer']);
+    door.server.server.off('request', note);
+    wire.socket.destroy();
+  });
+
   it('is another one for each request of a connection', async () => {
     const wire = new Wire(door.port);
     const ids = new Set<string | undefined>();

@@ -18,5 +18,30 @@ export const newRequestId: () => string = idMaker('req');
  */
 export function givenRequestId(headers: IncomingHttpHeaders, charsMax: number): string | undefined {
   const id = headers[REQUEST_ID];
-  return typeof id === 'string' && id.length <= charsMax && ID.test(id) ? id : undefined;
+  return typeof id === 'string' && isTaken(id, charsMax) ? id : undefined;
+}
+
+function isTaken(id: string, charsMax: number): boolean {
+  return id.length <= charsMax && ID.test(id);
+}
+
+/** As clients and proxies write it; another spelling is read with the rest of its head. */
+const SPELLINGS = ['x-request-id', 'X-Request-Id', 'X-Request-ID'].map((name) => `\r\n${name}: `);
+
+/**
+ * Takes the line of the id out of a head: a gateway gives each request another one, and heads that are the same but for it are read once.
+ *
+ * @returns undefined when there is none, or none that can be taken
+ * @example cutRequestId('POST / HTTP/1.1\r\nx-request-id: a\r\n\r\n', 128) // { head: 'POST / HTTP/1.1\r\n\r\n', id: 'a' }
+ */
+export function cutRequestId(head: string, charsMax: number): { head: string; id: string } | undefined {
+  for (const spelling of SPELLINGS) {
+    const at = head.indexOf(spelling);
+    if (at === -1) continue;
+    const from = at + spelling.length;
+    const to = head.indexOf('\r\n', from);
+    const id = head.slice(from, to);
+    return isTaken(id, charsMax) ? { head: head.slice(0, at) + head.slice(to), id } : undefined;
+  }
+  return undefined;
 }

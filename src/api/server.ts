@@ -113,8 +113,9 @@ export async function createServer(options: ServerOptions): Promise<FastifyInsta
   );
   const doors = leanDoors(options, intake, cors);
   if (doors.length > 0) {
+    const { requestIdCharsMax } = limits;
     const times = { requestMs: REQUEST_MS, keepAliveMs: KEEP_ALIVE_MS };
-    const close = listenLean(server.server, doors, times);
+    const close = listenLean(server.server, doors, { requestIdCharsMax, ...times });
     server.addHook('preClose', async () => close());
   }
   if (options.consoleDir && existsSync(options.consoleDir)) await serveConsole(server, options.consoleDir);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { newRequestId, REQUEST_ID } from '../request-id.ts';
+import { cutRequestId, newRequestId, REQUEST_ID } from '../request-id.ts';
 import { type Admission, type Handling, handlingFor, type LeanDoor, type Reply } from './door.ts';
 import { readHead } from './head.ts';
 
@@ -15,6 +15,7 @@ export interface ConnectionShop {
   readonly doors: readonly LeanDoor[];
   /** Heads that were read before, by their text: a client sends the same few again and again. */
   readonly heads: Map<string, TakenHead>;
+  readonly requestIdCharsMax: number;
   /** Headers of every answer, the date among them. */
   commonHeaders(): string;
   /** Gives the connection to node:http, for good, with what has come and is not answered. */
@@ -150,14 +151,17 @@ export class LeanConnection implements Reply {
   #start(chunk: Buffer): void {
     const end = chunk.indexOf(HEAD_END);
     const isOurs = end > 0 && end < HEAD_BYTES_MAX && START.compare(chunk, 0, START.length) === 0;
-    const head = isOurs ? this.#headOf(chunk.toString('latin1', 0, end + 4)) : undefined;
-    if (!head) {
+    const text = isOurs ? chunk.toString('latin1', 0, end + 4) : '';
+    const cut = cutRequestId(text, this.#shop.requestIdCharsMax);
+    const head = isOurs ? this.#headOf(cut?.head ?? text) : undefined;
+    // Two ids are node's to join.
+    if (!head || (cut && head.requestId !== undefined)) {
       this.#handOver(chunk);
       return;
     }
     this.#head = head;
     this.#headerLines = head.headerLines;
-    this.requestId = head.requestId ?? newRequestId();
+    this.requestId = cut?.id ?? head.requestId ?? newRequestId();
     const from = end + 4;
     const bytes = chunk.length - from;
     if (bytes === head.bodyBytes) this.#answer(head, chunk.subarray(from));

@@ -7,7 +7,9 @@ import { plainHead } from './head.ts';
 
 const SWEEP_MS = 1_000;
 
-interface ListenerTimes {
+interface ListenerOptions {
+  /** Characters of an id that is taken from its caller. */
+  readonly requestIdCharsMax: number;
   /** A whole request arrives within it. */
   readonly requestMs: number;
   /** A connection without a request is closed after it. */
@@ -19,9 +21,9 @@ interface ListenerTimes {
  * such a request is taken from node:http before the framework sees it.
  *
  * @returns closes the idle connections and lets the others answer first
- * @example const close = listenLean(fastify.server, [inferDoor], { requestMs: 120_000, keepAliveMs: 72_000 })
+ * @example const close = listenLean(fastify.server, [inferDoor], { requestIdCharsMax: 128, requestMs: 120_000, keepAliveMs: 72_000 })
  */
-export function listenLean(server: Server, doors: readonly LeanDoor[], times: ListenerTimes): () => void {
+export function listenLean(server: Server, doors: readonly LeanDoor[], options: ListenerOptions): () => void {
   const ordinaryRequests = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
     const handling = handlingOf(doors, request);
@@ -34,7 +36,8 @@ export function listenLean(server: Server, doors: readonly LeanDoor[], times: Li
   const shop: ConnectionShop = {
     doors,
     heads: new Map(),
-    commonHeaders: commonHeaders(times.keepAliveMs),
+    requestIdCharsMax: options.requestIdCharsMax,
+    commonHeaders: commonHeaders(options.keepAliveMs),
     handOver(connection, socket, received) {
       lean.delete(connection);
       socket.unshift(received);
@@ -46,7 +49,7 @@ export function listenLean(server: Server, doors: readonly LeanDoor[], times: Li
     if (isClosed) socket.destroy();
     else lean.add(new LeanConnection(shop, socket));
   });
-  const sweeper = setInterval(() => sweep(lean, times), SWEEP_MS).unref();
+  const sweeper = setInterval(() => sweep(lean, options), SWEEP_MS).unref();
   return () => {
     isClosed = true;
     clearInterval(sweeper);
@@ -55,7 +58,7 @@ export function listenLean(server: Server, doors: readonly LeanDoor[], times: Li
 }
 
 /** Ends connections on which a body stays away, or nothing is asked. One timer for all: a timer each would cost 1 µs a request. */
-function sweep(lean: Iterable<LeanConnection>, { requestMs, keepAliveMs }: ListenerTimes): void {
+function sweep(lean: Iterable<LeanConnection>, { requestMs, keepAliveMs }: ListenerOptions): void {
   const nowMs = performance.now();
   for (const connection of lean) {
     if (connection.waitingSinceMs > 0) {
