@@ -70,10 +70,28 @@ describe('the tests of a project’s flows', () => {
       'mocks: { look: [ { output: { amount: 7 } } ] }, input: { customer: c-1 }',
       'pay calls connector, and the test has no answer for it: mocks: { pay: [ { output: … } ] }',
     ],
+    [
+      `mocks: { look: [ { output: { amount: 7 } } ], connecter: [ { output: 1 } ], pay: [ { output: 2 } ] }, input: { customer: c-1 }`,
+      'mocks: “connecter” is no step of the flow, and nothing that it calls; did you mean connector?',
+    ],
   ])('say what differs, and where: %s', async (test, fault) => {
     expect(await faultsOf(test)).toContainEqual(
       typeof fault === 'string' ? fault : expect.stringMatching(fault),
     );
+  });
+
+  it('take answers for the steps of a flow that the flow runs', async () => {
+    const run = '{ run: { workflow: { namespace: test, name: pay, version: latest, input: {} } } }';
+    const outer = `document: { dsl: 1.0.3, namespace: test, name: outer, version: 1.0.0 }\ndo: [ { sub: ${run} } ]`;
+    const [report] = await testFlows([
+      { path: 'workflows/outer.yaml', text: outer },
+      { path: 'workflows/pay.yaml', text: FLOW.replace('input.customer', 'input.?customer') },
+      {
+        path: 'tests/outer.yaml',
+        text: `[ { name: it pays, workflow: outer, ${MOCKS}, output: { id: p-1 } } ]`,
+      },
+    ]);
+    expect(report!.faults).toEqual([]);
   });
 
   it('say which flows there are when there is not the one they name', async () => {
@@ -84,6 +102,17 @@ describe('the tests of a project’s flows', () => {
     ];
     const [report] = await testFlows(files);
     expect(report!.faults).toEqual(['there is no flow “paid” in workflows/; there are pay']);
+  });
+
+  it.each([
+    ['- { name: a, workflow: pay, outptu: 1 }', '/0/outptu', '“output”'],
+    ['- { name: a, workflow: pay, inputs: {} }', '/0/inputs', '“input”'],
+    ['- { name: a, workflow: pay, mocks: { pay: [ { otput: 1 } ] } }', '/0/mocks/pay/0/otput', '“output”'],
+  ])('are refused when they name what nobody reads: %s', async (text, path, meant) => {
+    await expect(testFlows([{ path: 'tests/pay.yaml', text }])).rejects.toMatchObject({
+      code: 'definition.invalid',
+      issues: [{ file: 'tests/pay.yaml', path, meant }],
+    });
   });
 
   it.each(['{ not: a list }', '- { name: without a flow }', '[ unclosed'])(

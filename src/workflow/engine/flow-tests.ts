@@ -1,10 +1,13 @@
 import { parse } from 'yaml';
+import { closestName } from '../../kernel/closest-name.ts';
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { readDocument } from '../../kernel/document.ts';
 import { parseDuration } from '../../kernel/duration.ts';
 import { AiosError, describeIssue } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { compileSchema } from '../../kernel/schema.ts';
 import { type Lane, write } from '../../store/group-commit.ts';
+import type { WorkflowEngine } from './engine.ts';
 import { type CaseStore, type FlowCase, FlowCaseRun } from './flow-case.ts';
 import { MemoryRunStore } from './memory-store.ts';
 
@@ -51,6 +54,37 @@ const SPECIFIED = [
   'a2a',
   'a2a-read',
 ];
+const text = { type: 'string' };
+const list = { type: 'array' };
+const object = { type: 'object' };
+/** A member that nobody reads would be a test that cannot fail. */
+const validateTests = compileSchema({
+  type: 'array',
+  minItems: 1,
+  items: {
+    ...object,
+    required: ['name', 'workflow'],
+    additionalProperties: false,
+    properties: {
+      ...{ name: text, workflow: text, startsAt: text, took: text },
+      ...{ input: true, event: object, flows: object, resources: object, events: list },
+      mocks: {
+        ...object,
+        additionalProperties: {
+          ...list,
+          minItems: 1,
+          items: {
+            ...object,
+            minProperties: 1,
+            additionalProperties: false,
+            properties: { output: true, error: object, never: text, ended: text },
+          },
+        },
+      },
+      ...{ output: true, fails: object, calls: list, emits: list, steps: list },
+    },
+  },
+});
 /** A text that a fault quotes is cut there. */
 const QUOTED_CHARS_MAX = 200;
 const START = '2026-01-01T00:00:00Z';
@@ -85,19 +119,9 @@ function testsOf(path: string, text: string): FlowTest[] {
       issues: [{ path: '', message: (error as Error).message, file: path }],
     });
   }
-  const list = Array.isArray(value) ? (value as Json[]) : [];
-  const wrong = list.findIndex(
-    (each) => !isObject(each) || typeof each.name !== 'string' || typeof each.workflow !== 'string',
-  );
-  if (list.length === 0 || wrong >= 0) {
-    const issue = {
-      path: wrong >= 0 ? `/${wrong}` : '',
-      message: 'a test has a name and says its workflow',
-      expected: 'a list of { name, workflow, … }',
-    };
-    throw new AiosError('definition.invalid', { issues: [{ ...issue, file: path }] });
-  }
-  return list as unknown as FlowTest[];
+  const issues = validateTests(value).map((issue) => ({ ...issue, file: path }));
+  if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
+  return value as FlowTest[];
 }
 
 async function runTest(
@@ -137,6 +161,7 @@ async function runTest(
       tookMs,
       steps: report.steps,
     });
+    report.faults.push(...(await unasked(test, tested.engine, Object.keys(flows), calls)));
     for (const { step, called } of tested.unanswered) {
       report.faults.push(
         `${step} calls ${called}, and the test has no answer for it: mocks: { ${step}: [ { output: … } ] }`,
@@ -147,6 +172,24 @@ async function runTest(
   }
   report.tookMs = Math.round(performance.now() - fromMs);
   return report;
+}
+
+/** Answers under names that no step and no call has, of the flow and those that it may run: nobody asks for them. */
+async function unasked(
+  { mocks = {} }: FlowTest,
+  engine: WorkflowEngine,
+  flows: readonly string[],
+  calls: readonly string[],
+): Promise<string[]> {
+  const graphs = await Promise.all(flows.map((name) => engine.runs.graph(name)));
+  const steps = graphs.flatMap(({ graph }) => graph.nodes.map(({ id }) => id));
+  const known = [...steps, ...calls.map((called) => called.replace(/:.*$/, ''))];
+  return Object.keys(mocks)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const meant = closestName(name, known);
+      return `mocks: “${name}” is no step of the flow, and nothing that it calls${meant ? `; did you mean ${meant}?` : ''}`;
+    });
 }
 
 function told(error: unknown): string[] {

@@ -25,6 +25,7 @@ it('finds what a flow names, wherever it stands, and leaves out what an expressi
       { j: primitive('human-task', { queue: '${ context.queue }' }) },
       { k: { call: 'http', with: { model: 'none', endpoint: 'x' } } },
       { l: { set: { with: { model: 'none' } } } },
+      { n: { emit: { event: { with: { source: 'urn:x', type: 'order.sent' } } } } },
       { m: { listen: { to: { all: [{ with: { type: 'io.serverlessworkflow.task.started.v1' } }] } } } },
     ],
   } as never);
@@ -44,6 +45,7 @@ it('finds what a flow names, wherever it stands, and leaves out what an expressi
     ['connector', 'shop.operations.refund', '/do/2/f/do/0/g/with/operation'],
     ['contract', 'order.paid', '/do/3/h/listen/to/one/with/type'],
     ['workflow', 'child', '/do/4/i/run/workflow/name'],
+    ['contract', 'order.sent', '/do/8/n/emit/event/with/type'],
     ['model', 'risk', '/use/functions/risk/with/model'],
   ]);
 });

@@ -40,6 +40,7 @@ function walk(value: Json | undefined, path: string, mentions: Mention[]): void 
   if (isObject(value.run) && isObject(value.run.workflow))
     mention('workflow', value.run.workflow.name, `${path}/run/workflow/name`, mentions);
   if (isObject(value.listen)) eventTypes(value.listen.to, `${path}/listen/to`, mentions);
+  if (isObject(value.emit)) eventTypes(value.emit, `${path}/emit`, mentions);
   for (const [name, inner] of Object.entries(value))
     if (name !== 'with') walk(inner, `${path}/${escapePointer(name)}`, mentions);
 }
@@ -54,7 +55,7 @@ function asked(call: string, given: JsonObject, path: string, mentions: Mention[
       mention(kind, given[member], `${path}/input/${escapePointer(input)}`, mentions, ['inputs', input]);
 }
 
-/** The types of the filters of a strategy (`one`, `any`, `all`). */
+/** The types of the filters of a strategy (`one`, `any`, `all`), and of an `event` that is emitted. */
 function eventTypes(strategy: Json | undefined, path: string, mentions: Mention[]): void {
   if (!isObject(strategy)) return;
   for (const [how, filters] of Object.entries(strategy))
