@@ -24,7 +24,6 @@ import { TableSources } from './features/table-source.ts';
 import { FeatureViews } from './features/views.ts';
 import type { Ground } from './stations.ts';
 import type { Definitions } from './store/definitions.ts';
-import { log as logger } from './telemetry/logger.ts';
 
 const GROUP = 'features';
 
@@ -120,12 +119,11 @@ function createRowStores(ground: Ground, jobs: OfflineJobs) {
 }
 
 /** Postgres, and Redis over it where the operator has one (`AIOS_REDIS_URL`). */
-function onlineStore({ db, limits, closers }: Ground): OnlineStore {
+function onlineStore({ db, limits, troubles, closers }: Ground): OnlineStore {
   const inner = new PostgresOnlineStore(db);
   const url = process.env.AIOS_REDIS_URL;
   if (!url) return inner;
-  const onError = (error: unknown) =>
-    logger.warn('Redis does not answer: features are read from Postgres', error);
+  const onError = troubles.of('Redis does not answer: features are read from Postgres');
   const redis = new RedisOnlineStore({ inner, db, url, limits, onError });
   closers.push(() => redis.close());
   return redis;

@@ -15,7 +15,7 @@ const BATCH_COUNT_MAX = 100;
  * Climbs the ladders of the queues: what nobody has answered becomes more pressing, is for more people, or is told to others. The times are columns of the tasks,
  * so they outlive every process; the task's row decides which process climbs, so that each rung is climbed once.
  *
- * @example tasks.escalations.start((error) => log.warn('…', error)); … await tasks.escalations.stop()
+ * @example tasks.escalations.start(troubles.of('Tasks could not be escalated')); … await tasks.escalations.stop()
  */
 export class TaskEscalations {
   readonly #desk: TaskDesk;
