@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { ROLES } from '../src/access/permissions.ts';
 import { runCommand } from './command-line.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -65,4 +66,10 @@ it('would find one that is not there', async () => {
   expect(await faultsOf('nothing --here')).toEqual(['there is no command nothing']);
   expect(await faultsOf('runs retry ID --steps a')).toEqual(['--steps']);
   expect(await faultsOf('runs retry ID --step a --json')).toEqual([]);
+});
+
+it('the help of keys names every role that a key may have', async () => {
+  const words = (await help(['keys'])).replace(/\s+/g, ' ');
+  expect(words).toContain(`--roles <names> of the new key: `);
+  expect(ROLES.filter((role) => !new RegExp(`of the new key: [^(]*\\b${role}\\b`).test(words))).toEqual([]);
 });
