@@ -115,6 +115,7 @@ async function passAll(broker: Broker, direction: Direction, server: ConnectionT
       ],
     } as never,
     takesPart: true,
+    schemaRegistry: () => ({ byId: async () => undefined, latest: async () => undefined }),
     addresses: async (host) => [{ address: host, family: 4 }],
     folders: place.folders,
     fill: (text) => ({ text, secrets: [], check: () => {} }),

@@ -5,6 +5,7 @@ import { redact } from './connectors/secrets.ts';
 import { compileTemplate, type Variables } from './connectors/template.ts';
 import type { Contracts } from './contracts/contracts.ts';
 import { isQuarantined, type Quarantine } from './contracts/quarantine.ts';
+import type { ContractRegistry } from './contracts/registry.ts';
 import { bridgeKind } from './events/bridges/definition/bridge-kind.ts';
 import { BRIDGE_PROTOCOLS } from './events/bridges/protocols/protocols.ts';
 import { Bridges } from './events/bridges/running/bridges.ts';
@@ -13,6 +14,7 @@ import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
+import { bridgeRegistries } from './stations-registry.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Committer } from './store/group-commit.ts';
 
@@ -21,6 +23,7 @@ export interface BridgeSurroundings {
   consumers: EventConsumers;
   definitions: Definitions;
   contracts: Contracts;
+  contractRegistry: ContractRegistry;
   quarantine: Quarantine;
   auditLog: AuditLog;
   outgoing: Outgoing;
@@ -61,8 +64,9 @@ export function createBridges(
     troubles,
     takesRuns,
   }: Pick<Ground, 'db' | 'clock' | 'limits' | 'troubles' | 'takesRuns'> & { commit: Committer },
-  { log, consumers, definitions, contracts, quarantine, auditLog, outgoing, variables }: BridgeSurroundings,
+  surroundings: BridgeSurroundings,
 ): Bridges {
+  const { log, consumers, definitions, contracts, quarantine, auditLog, outgoing, variables } = surroundings;
   return new Bridges({
     ...{ db, commit, clock, limits, log, consumers, definitions },
     protocols: BRIDGE_PROTOCOLS,
@@ -77,6 +81,7 @@ export function createBridges(
         allowPrivate.some((name) => namesHost(name.toLowerCase(), host, port));
       return guardedAddresses(host, isAllowed, outgoing.resolve);
     },
+    schemaRegistry: bridgeRegistries(surroundings.contractRegistry, outgoing, limits),
     fill: (text) => filledText(text, variables),
     redact,
     check: (event) => contracts.check(event),

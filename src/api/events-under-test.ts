@@ -3,6 +3,7 @@ import { Outgoing } from '../connectors/outgoing.ts';
 import { connectorVariables } from '../connectors/secrets.ts';
 import type { Contracts } from '../contracts/contracts.ts';
 import type { Quarantine } from '../contracts/quarantine.ts';
+import type { ContractRegistry } from '../contracts/registry.ts';
 import type { EventConsumers } from '../events/consumers.ts';
 import type { EventLog } from '../events/log.ts';
 import { Replays } from '../events/replay/replays.ts';
@@ -28,6 +29,7 @@ interface Modules {
   commit: Committer;
   definitions: Definitions;
   contracts: Contracts;
+  contractRegistry: ContractRegistry;
   quarantine: Quarantine;
 }
 

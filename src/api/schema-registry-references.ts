@@ -1,4 +1,3 @@
-import { definitionsIn, normalizedAvro } from '../kernel/avro/avro-names.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { escapePointer } from '../kernel/schema.ts';
 import { registryError } from './schema-registry-errors.ts';
@@ -9,20 +8,6 @@ export interface ResolvedReference {
   readonly schema: JsonObject;
   /** Where it is a schema of Avro. */
   readonly avro?: Json | undefined;
-}
-
-/**
- * An Avro schema with the types that it refers to, each defined at the first place that names it: whole, as a contract holds it. With references it is written with full names, because
- * each of the schemas may have a namespace of its own.
- *
- * @example bundledAvro({ type: 'array', items: 'n.Money' }, [{ name: 'n.Money', schema, avro: { type: 'fixed', name: 'n.Money', size: 8 } }])
- * // { type: 'array', items: { type: 'fixed', name: 'n.Money', size: 8 } }
- */
-export function bundledAvro(schema: Json, references: readonly ResolvedReference[]): Json {
-  if (references.length === 0) return schema;
-  const known = new Map<string, JsonObject>();
-  for (const { avro = null } of references) definitionsIn(normalizedAvro(avro), known);
-  return normalizedAvro(schema, known);
 }
 
 /** Keywords whose values are data: a `$ref` in them refers to nothing. */

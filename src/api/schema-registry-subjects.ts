@@ -3,13 +3,14 @@ import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Deletion, RegistryDeletions } from '../contracts/registry-deletions.ts';
 import type { VersionName } from '../contracts/schema-ids.ts';
+import { bundledAvro } from '../kernel/avro/avro-names.ts';
 import { canonicalize } from '../kernel/canonical.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { registryError } from './schema-registry-errors.ts';
-import { bundled, bundledAvro, type ResolvedReference } from './schema-registry-references.ts';
+import { bundled, type ResolvedReference } from './schema-registry-references.ts';
 import type { SentSchema } from './schema-registry-shapes.ts';
 
 /** Ids are integers of four bytes in the messages. */
@@ -183,7 +184,12 @@ export class RegistrySubjects {
     if (schema !== undefined) requireDepth(schema, this.#limits.jsonDepthMax);
     if (type === 'AVRO') {
       if (schema === undefined) throw registryError('invalidSchema', 'The Avro schema is no JSON.');
-      return readAvro(bundledAvro(schema, await this.#referred(references ?? [], type)), schemaType);
+      const referred = await this.#referred(references ?? [], type);
+      const whole = bundledAvro(
+        schema,
+        referred.map(({ avro = null }) => avro),
+      );
+      return readAvro(whole, schemaType);
     }
     if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is no JSON object.');
     return { schema: bundled(schema, await this.#referred(references ?? [], type)) };

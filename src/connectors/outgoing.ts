@@ -36,6 +36,16 @@ export class Outgoing {
     return this.#allowed.some((name) => namesHost(name, hostname, port));
   }
 
+  /** The same guard with connections of its own, for more hosts that may be reached although their addresses are private. */
+  allowing(more: readonly string[]): Outgoing {
+    const { limits, resolve } = this;
+    return new Outgoing({
+      limits,
+      allowPrivate: [...this.#allowed, ...more],
+      ...(resolve ? { resolve } : {}),
+    });
+  }
+
   /** Waits for what is under way, then closes the connections. */
   close(): Promise<void> {
     return this.agent.close();

@@ -78,6 +78,31 @@ export const EVENT_ERRORS = {
     'The broker refuses the message',
     'See the detail: its size, mostly. The event is a dead letter of the bridge; the others go on.',
   ),
+  'bridges.value_invalid': row(
+    422,
+    'The value of the message cannot be read by its schema',
+    'See the detail: the registry does not have the id, or the bytes are no value of that schema. When the registry has it, or the bridge names the right one, replay the dead letters.',
+  ),
+  'bridges.value_unfit': row(
+    422,
+    'The data of the event is no value of the schema',
+    'See the detail for the member and what it was held to. Register a version that takes it and replay the dead letter, or let `types` and `filter` leave such events out.',
+  ),
+  'bridges.schema_missing': row(
+    422,
+    'The registry has no schema for the bridge',
+    'See the detail: register a schema of Avro or JSON for the subject, or name another one in `schemas.subject`. The bridge tries again by itself.',
+  ),
+  'bridges.registry_unreachable': again(
+    502,
+    'The schema registry does not answer as one',
+    'Look at its address in `schemas.registry` and whether it runs; the bridge tries again by itself, and nothing is lost meanwhile.',
+  ),
+  'bridges.registry_refused': row(
+    502,
+    'The schema registry refuses the bridge',
+    'Look at the credentials in `schemas.registry`, and at what they may read. The bridge tries again by itself.',
+  ),
   'bridges.stopped': row(
     422,
     'The bridge stands at a message that it cannot take over',

@@ -105,6 +105,11 @@ export const LIMITS = {
     1_000,
     'how often a process looks for bridges that changed, and renews what it holds of them',
   ),
+  bridgeSchemasMax: limit(1_000, 'schemas of values that a bridge keeps at hand, by their ids'),
+  bridgeSchemaLatestMs: limit(
+    60_000,
+    'how long a bridge goes by the newest schema of a subject before it asks again',
+  ),
   webhookDisableMs: limit(
     5 * 86_400_000,
     'how long every delivery of a webhook has failed before it is disabled',

@@ -35,7 +35,7 @@ function isNamedDefinition(schema: JsonObject): boolean {
  *
  * Types that the schema names and does not define are put in whole at the first place that names them, where `known` has them.
  *
- * @param known normalized definitions by full name (`definitionsIn`)
+ * @param known normalized definitions by full name
  * @example normalizedAvro({ type: 'record', name: 'A', namespace: 'n', fields: [] }) // { type: 'record', name: 'n.A', fields: [] }
  */
 export function normalizedAvro(schema: Json, known: ReadonlyMap<string, JsonObject> = new Map()): Json {
@@ -97,11 +97,22 @@ class Normalizer {
   }
 }
 
+/**
+ * A schema with the types of others that it names, each defined at the first place that names it: whole, whatever becomes of the others. With others it is written with full names,
+ * because each may have a namespace of its own.
+ *
+ * @example bundledAvro({ type: 'array', items: 'n.Money' }, [{ type: 'fixed', name: 'n.Money', size: 8 }])
+ * // { type: 'array', items: { type: 'fixed', name: 'n.Money', size: 8 } }
+ */
+export function bundledAvro(schema: Json, others: readonly Json[]): Json {
+  if (others.length === 0) return schema;
+  const known = new Map<string, JsonObject>();
+  for (const other of others) definitionsIn(normalizedAvro(other), known);
+  return normalizedAvro(schema, known);
+}
+
 /** The definitions in a normalized schema, by full name. */
-export function definitionsIn(
-  normalized: Json,
-  found = new Map<string, JsonObject>(),
-): Map<string, JsonObject> {
+function definitionsIn(normalized: Json, found = new Map<string, JsonObject>()): Map<string, JsonObject> {
   if (Array.isArray(normalized)) for (const branch of normalized) definitionsIn(branch, found);
   if (!isObject(normalized)) return found;
   if (isNamedDefinition(normalized)) {

@@ -49,7 +49,7 @@ export interface AvroField extends Described {
 }
 
 /** Made when all names are known. */
-export interface DefaultValue {
+interface DefaultValue {
   readonly json: Json;
 }
 
@@ -58,12 +58,12 @@ export interface AvroRecord extends Named {
   readonly fields: readonly AvroField[];
 }
 
-export interface AvroArray {
+interface AvroArray {
   readonly kind: 'array';
   readonly items: AvroType;
 }
 
-export interface AvroMap {
+interface AvroMap {
   readonly kind: 'map';
   readonly values: AvroType;
 }

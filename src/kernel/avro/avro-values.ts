@@ -33,7 +33,7 @@ export function primitiveRead(kind: AvroPrimitive['kind'], logical: Logical | un
   }
 }
 
-export function textRead(from: AvroBytes): string {
+function textRead(from: AvroBytes): string {
   const text = from.string();
   from.spend(text.length + 2);
   return text;

@@ -136,7 +136,10 @@ function issuesOf(definition: BridgeDefinition, { protocols, checkTemplate }: Su
   const side = direction === 'from' ? protocol.source : protocol.sink;
   issues.push(
     ...textsOf(settings).flatMap(({ path, text }) => issueOf(base + path, () => checkTemplate(text))),
-    ...(side?.check?.(settings) ?? []).map(({ path, message }) => ({ path: base + path, message })),
+    ...(side?.check?.(settings, formatOf(format)) ?? []).map(({ path, message }) => ({
+      path: base + path,
+      message,
+    })),
   );
   if (to && protocol.formats && !protocol.formats.includes(formatOf(format)))
     issues.push({

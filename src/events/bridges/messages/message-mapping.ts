@@ -39,6 +39,10 @@ export function messageReader({ bridge, prefixes, events, limits, nowMs }: Readi
     try {
       if (message.fault !== undefined)
         throw new AiosError('bridges.message_invalid', { detail: `${message.topic}: ${message.fault}` });
+      if (message.unpacked && 'fault' in message.unpacked)
+        throw new AiosError('bridges.value_invalid', {
+          detail: `${message.topic}: ${message.unpacked.fault}.`,
+        });
       const headers = new Map(
         Object.entries(message.headers).map(([name, value]) => [name.toLowerCase(), value]),
       );
@@ -58,8 +62,13 @@ function compileAttribute([name, source]: [string, string]): [string, Expression
   return [name, compileExpression(source)];
 }
 
+/** Its value as it is read: by its schema where it has one. */
+function bodyValue({ value, unpacked }: IncomingMessage): IncomingMessage['value'] {
+  return unpacked && 'json' in unpacked ? unpacked : value;
+}
+
 function binaryEvent(
-  { value, contentType }: IncomingMessage,
+  message: IncomingMessage,
   headers: ReadonlyMap<string, string>,
   prefixes: readonly string[],
 ): JsonObject | undefined {
@@ -73,8 +82,12 @@ function binaryEvent(
   }
   delete event.data;
   delete event.data_base64;
-  if (contentType) event.datacontenttype = contentType;
+  const { contentType, unpacked } = message;
+  if (unpacked)
+    event.datacontenttype = 'application/json'; // whatever it was written as
+  else if (contentType) event.datacontenttype = contentType;
   const type = mediaTypeOf(contentType ?? '');
+  const value = bodyValue(message);
   return { ...event, ...(value instanceof Uint8Array ? dataOf(type, value) : { data: value.json }) };
 }
 
@@ -82,7 +95,7 @@ function binaryEvent(
 function structuredEvent(message: IncomingMessage, isMapped: boolean): JsonObject | undefined {
   const type = mediaTypeOf(message.contentType ?? '');
   if (type !== STRUCTURED && isMapped) return undefined;
-  const value = message.value instanceof Uint8Array ? contentOf(message.value) : message.value.json;
+  const value = jsonOf(message);
   if (isObject(value) && (type === STRUCTURED || value.specversion !== undefined)) return value;
   if (type !== STRUCTURED) return undefined;
   throw new AiosError('events.invalid', { issues: [{ path: '', message: 'an event is an object' }] });
@@ -98,7 +111,7 @@ function mappedEvent(
       detail: `${message.topic}: the message is no CloudEvent, and the bridge has no \`events\` that make it one.`,
     });
   const time = new Date(message.timeMs ?? Date.now()).toISOString();
-  const value = message.value instanceof Uint8Array ? contentOf(message.value) : message.value.json;
+  const value = jsonOf(message);
   const scope: Record<string, unknown> = Object.assign(Object.create(null), {
     key: message.key ?? null,
     value,
@@ -122,6 +135,11 @@ function keyed(event: JsonObject, { key }: IncomingMessage): JsonObject {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function jsonOf(message: IncomingMessage): Json {
+  const value = bodyValue(message);
+  return value instanceof Uint8Array ? contentOf(value) : value.json;
+}
 
 /** JSON where it is JSON, the text where it is text, base64 else. */
 function contentOf(bytes: Uint8Array): Json {
@@ -154,10 +172,12 @@ function letterOf(message: IncomingMessage, source: string, nowMs: number): Clou
 
 function bodyOf(value: IncomingMessage['value']): JsonObject {
   if (!(value instanceof Uint8Array)) return { json: value.json };
+  const base64 = { base64: Buffer.from(value).toString('base64') };
+  if (value.includes(0)) return base64; // which no text of the database holds
   try {
     return { text: utf8.decode(value) };
   } catch {
-    return { base64: Buffer.from(value).toString('base64') };
+    return base64;
   }
 }
 

@@ -5,6 +5,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../../kernel/json.ts';
 import type { Limits } from '../../../kernel/limits.ts';
 import type { EventSink, EventSource, RejectedMessage } from './event-source.ts';
+import type { RegistryAddress, SchemaRegistry } from './schema-registry.ts';
 
 /**
  * How an event is written in a message, by the protocol bindings of CloudEvents 1.0: all of it in the body (`structured`), its attributes in headers (`binary`),
@@ -26,11 +27,16 @@ export interface IncomingMessage {
   readonly topic: string;
   /** Milliseconds since the epoch; the time of reading when left out. */
   readonly timeMs?: number | undefined;
+  /** What the value says by the schema that it was written with, or why that cannot be read; `value` stays as it came. */
+  readonly unpacked?: { readonly json: Json } | { readonly fault: string } | undefined;
   /** Why it cannot be read: it is put aside as it is. */
   readonly fault?: string | undefined;
   /** Where it stands there, as people are told of it. */
   readonly position: JsonObject;
 }
+
+/** Messages with their values read by the schemas that they were written with. Throws where the registry does not answer. */
+export type Unpacker = (messages: readonly IncomingMessage[]) => Promise<readonly IncomingMessage[]>;
 
 /** An event as a message. */
 export interface OutgoingMessage {
@@ -64,6 +70,8 @@ export interface BridgeContext {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly egress: BridgeEgress;
+  /** The schema registry at an address; the one of this installation when left out. */
+  schemaRegistry(address?: RegistryAddress): SchemaRegistry;
   /** Tells the operator of something that does not end the bridge: a gap of what the other side kept. */
   report(error: AiosError): void;
   /** Tells that the other side answers: what was wrong before is over. */
@@ -113,12 +121,15 @@ export interface BridgeProtocol {
     readonly settings: JsonObject;
     /** What the schema cannot say, as issues with paths inside the settings; nothing where all is well. */
     check?(settings: JsonObject): readonly { path: string; message: string }[];
+    /** What reads values by their schemas before messages are decoded, also those of dead letters; nothing where the settings name no registry. */
+    unpacker?(context: BridgeContext, settings: JsonObject): Unpacker | undefined;
     /** @param settings with the values of variables and secrets */
     open(context: SourceContext, settings: JsonObject): EventSource | Promise<EventSource>;
   };
   readonly sink?: {
     readonly settings: JsonObject;
-    check?(settings: JsonObject): readonly { path: string; message: string }[];
+    /** @param format of the bridge */
+    check?(settings: JsonObject, format: MessageFormat): readonly { path: string; message: string }[];
     open(context: SinkContext, settings: JsonObject): EventSink | Promise<EventSink>;
   };
 }

@@ -3,6 +3,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import { limitsFrom } from '../../../kernel/limits.ts';
 import { messageReader, messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeProtocol, MessageFormat, SinkContext, SourceContext } from '../port/protocol.ts';
+import type { RegisteredSchema } from '../port/schema-registry.ts';
 
 /** What the tests of a protocol give its bridges; addresses are taken as they are. */
 export function bridgeContext(
@@ -18,6 +19,10 @@ export function bridgeContext(
     space?: string;
     egress?: Partial<SourceContext['egress']>;
     behind?: SourceContext['behind'];
+    /** What the registry has, by subject. */
+    schemas?: ReadonlyMap<string, RegisteredSchema>;
+    /** What the registry throws when it is asked. */
+    registryFault?: () => AiosError | undefined;
   } = {},
 ): SourceContext & SinkContext {
   const limits = limitsFrom();
@@ -31,7 +36,14 @@ export function bridgeContext(
     space = 'of-the-test',
     egress,
     behind = () => {},
+    schemas = new Map(),
+    registryFault,
   } = more;
+  const asked = async (find: (one: [string, RegisteredSchema]) => boolean) => {
+    const fault = registryFault?.();
+    if (fault) throw fault;
+    return [...schemas].find(find)?.[1];
+  };
   return {
     ...{
       name,
@@ -45,6 +57,10 @@ export function bridgeContext(
       checkPlace,
     },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
+    schemaRegistry: () => ({
+      byId: (id) => asked(([, one]) => one.id === id),
+      latest: (subject) => asked(([name]) => name === subject),
+    }),
     report: (error) => void reports.push(error),
     answered: () => {},
     decode: messageReader({ bridge: name, prefixes: attributePrefixes, events, limits, nowMs: Date.now }),

@@ -104,6 +104,7 @@ start: earliest`,
     const bridges = new Bridges({
       ...{ ...database, log, consumers, definitions, clock: systemClock, takesPart: true },
       ...{ protocols: BRIDGE_PROTOCOLS, folders: [folder] },
+      schemaRegistry: () => ({ byId: async () => undefined, latest: async () => undefined }),
       addresses: async (host) => [{ address: host, family: 4 }],
       fill: (text) => ({ text, secrets: [], check: () => {} }),
       redact: (text) => text,

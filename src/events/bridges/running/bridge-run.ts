@@ -2,13 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import { compileSelection } from '../../selection.ts';
-import { type BridgeDefinition, filled, formatOf, protocolOf } from '../definition/bridge-kind.ts';
+import { type BridgeDefinition, formatOf, protocolOf } from '../definition/bridge-kind.ts';
 import { messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeContext } from '../port/protocol.ts';
+import { bridgeOpening } from './bridge-context.ts';
 import type { BridgeCounters } from './bridge-metrics.ts';
-import { countSent, spaceOf } from './bridge-store.ts';
+import { countSent } from './bridge-store.ts';
 import { bridgeGroup } from './bridge-view.ts';
-import type { BridgesDependencies, FilledText } from './bridges-dependencies.ts';
+import type { BridgesDependencies } from './bridges-dependencies.ts';
 import { putAside, readerOf } from './letters.ts';
 import { bridgeConsumer } from './sink-consumer.ts';
 import { Pace, SourceRunner } from './source-runner.ts';
@@ -38,35 +39,13 @@ export async function openBridge(
   definition: BridgeDefinition,
   surroundings: Surroundings,
 ): Promise<RunningBridge> {
-  const { protocols, fill, told, noticed, answered, addresses, folders, clock, limits, db } = surroundings;
-  const { name } = definition;
-  const secrets: string[] = [];
-  const parts: FilledText[] = [];
-  const settings = filled(protocolOf(definition, protocols).settings, (text) => {
-    const part = fill(text);
-    secrets.push(...part.secrets);
-    parts.push(part);
-    return part.text;
-  }) as JsonObject;
-  const allowPrivate = (definition.allowPrivate ?? []).map((text) => fill(text).text);
-  const context: BridgeContext = {
-    name,
-    space: await spaceOf(db, name),
-    clock,
-    limits,
-    egress: {
-      async addresses(host, port) {
-        // A cluster names its brokers itself: what may be sent to each is known only here.
-        for (const part of parts) part.check(host, port);
-        return addresses(host, port, allowPrivate);
-      },
-      folders,
-    },
-    report: (error) => noticed(error, secrets),
+  const { told, noticed, answered } = surroundings;
+  let isStanding = false;
+  const { settings, context, secrets } = await bridgeOpening(definition, surroundings, {
+    report: noticed,
     // That the broker answers mends nothing where the bridge stands at a message; the next commit does.
     answered: () => isStanding || answered(),
-  };
-  let isStanding = false;
+  });
   const open = definition.from ? openSource : openSink;
   return open(definition, settings, context, surroundings, (error) => {
     isStanding = isStopped(error);

@@ -10,6 +10,7 @@ import type { Committer, Write } from '../../../store/group-commit.ts';
 import type { EventConsumers } from '../../consumers.ts';
 import type { EventLog } from '../../log.ts';
 import type { BridgeProtocol } from '../port/protocol.ts';
+import type { RegistryAddress, SchemaRegistry } from '../port/schema-registry.ts';
 
 /** What bridges are run with; all that is of other modules comes by it. */
 export interface BridgesDependencies {
@@ -26,6 +27,11 @@ export interface BridgesDependencies {
   /** Checked addresses of a host (`BridgeEgress`); private ones where the list names the host. */
   addresses(host: string, port: number, allowPrivate: readonly string[]): Promise<readonly LookupAddress[]>;
   folders: readonly string[];
+  /** A schema registry, of this installation where no address is given. @param address with what checks where its secrets may go */
+  schemaRegistry(
+    address: (RegistryAddress & Pick<FilledText, 'check'>) | undefined,
+    allowPrivate: readonly string[],
+  ): SchemaRegistry;
   /**
    * Fills the variables and secrets of a text in, and tells which values are secret.
    *

@@ -9,8 +9,10 @@ import { createTestDatabase, type TestDatabase } from '../../../testing/database
 import { EventConsumers } from '../../consumers.ts';
 import { EventLog } from '../../log.ts';
 import { eventMigrations } from '../../migrations.ts';
+import { WireReader } from '../messages/wire-format.ts';
 import type { RejectedMessage } from '../port/event-source.ts';
 import type { BridgeProtocol, IncomingMessage } from '../port/protocol.ts';
+import type { RegisteredSchema } from '../port/schema-registry.ts';
 import { Bridges } from './bridges.ts';
 
 /** A broker in memory: topics are lists. */
@@ -36,7 +38,12 @@ const memory: BridgeProtocol = {
   source: {
     settings,
     position: { type: 'object', required: ['next'] },
-    open: ({ name, decode, answered, batchMax, behind }, told) => ({
+    unpacker: ({ schemaRegistry, limits }, told) => {
+      if (!told.schemas) return undefined;
+      const reader = new WireReader({ registry: schemaRegistry(), limits });
+      return (messages) => reader.unpack(messages);
+    },
+    open: ({ name, decode, answered, batchMax, behind, ...context }, told) => ({
       name,
       async *read(from, signal) {
         const reading = readers.get(topicOf(told)) ?? { now: 0, most: 0 };
@@ -49,7 +56,9 @@ const memory: BridgeProtocol = {
           while (!signal.aborted) {
             if (broker.isAway) throw new AiosError('connectors.unreachable', { detail: `no ${told.secret}` });
             answered();
-            const messages = (topics.get(topicOf(told)) ?? []).slice(next, next + Math.min(10, batchMax()));
+            const came = (topics.get(topicOf(told)) ?? []).slice(next, next + Math.min(10, batchMax()));
+            const unpack = memory.source!.unpacker!({ name, answered, ...context }, told);
+            const messages = unpack ? await unpack(came) : came;
             const decoded = messages.map(decode);
             behind((topics.get(topicOf(told)) ?? []).length - next);
             next += messages.length;
@@ -119,6 +128,8 @@ export class BridgesUnderTest {
   readonly faults: string[] = [];
   /** Ids that went into quarantine. */
   readonly apart: string[] = [];
+  /** What the schema registry has. */
+  readonly schemas: RegisteredSchema[] = [];
   /** Types that their contract refuses. */
   readonly unfit = new Set(['unfit']);
   readonly open: { bridges: Bridges; consumers: EventConsumers }[] = [];
@@ -152,6 +163,10 @@ export class BridgesUnderTest {
     const bridges = new Bridges({
       ...database,
       ...{ log, consumers, definitions, clock: systemClock, protocols: [memory], takesPart: true },
+      schemaRegistry: () => ({
+        byId: async (id) => this.schemas.find((one) => one.id === id),
+        latest: async () => undefined,
+      }),
       addresses: async () => [],
       folders: [],
       fill: (text) => ({ text: text.replace('${secrets.S}', 'hush'), secrets: ['hush'], check: () => {} }),

@@ -76,6 +76,26 @@ describe('bridges', () => {
     expect(readers.get('b')).toEqual({ now: 1, most: 1 });
   });
 
+  it('put aside a value whose schema the registry does not have, and read it when it has', async () => {
+    const { bridges, consumers } = test.open[0]!;
+    const value = Buffer.concat([Buffer.from([0, 0, 0, 0, 7]), Buffer.from([2])]);
+    topics.set('v', [{ ...message('v0', ''), value, key: 'v' }]);
+    const events = { type: "'counted'", data: '{"count": value}' };
+    await test.define('values', { from: { memory: { topic: 'v', schemas: {} } }, events });
+    await until(async () => expect(await bridges.get('values')).toMatchObject({ rejected: 1 }));
+    const letters = async () =>
+      (await consumers.deadLetters.list({ group: 'bridge:values', limit: 10 })).items;
+    const [letter] = await letters();
+    expect(letter).toMatchObject({ event: { id: 'v0', data: { base64: value.toString('base64') } } });
+    await expect(consumers.deadLetters.replay(letter!.id)).rejects.toMatchObject({
+      code: 'bridges.value_invalid',
+    });
+    test.schemas.push({ id: 7, type: 'AVRO', schema: 'int' });
+    await consumers.deadLetters.replay(letter!.id);
+    expect(await test.logged('v')).toMatchObject([{ id: 'v0', type: 'counted', data: { count: 1 } }]);
+    expect(await letters()).toMatchObject([{ status: 'replayed' }]);
+  });
+
   it('are opened anew and go on from another place, on record; what the log has is not taken twice', async () => {
     const { bridges } = test.open[0]!;
     const one = (n: number) => message(`r${n}`, event(`r${n}`, { source: 'urn:r', partitionkey: 'r' }));

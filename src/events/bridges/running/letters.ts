@@ -6,10 +6,24 @@ import type { ConsumerDefinition } from '../../consumer-definition.ts';
 import { refusedEvent } from '../../dead-letters.ts';
 import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
 import { messageOf, messageReader } from '../messages/message-mapping.ts';
+import type { IncomingMessage } from '../port/protocol.ts';
+import { bridgeOpening } from './bridge-context.ts';
 import { bridgeGroup } from './bridge-view.ts';
 import type { BridgesDependencies } from './bridges-dependencies.ts';
 
-type Surroundings = Pick<BridgesDependencies, 'protocols' | 'limits' | 'clock' | 'check' | 'log'>;
+type Surroundings = Pick<
+  BridgesDependencies,
+  | 'protocols'
+  | 'limits'
+  | 'clock'
+  | 'check'
+  | 'log'
+  | 'fill'
+  | 'addresses'
+  | 'folders'
+  | 'schemaRegistry'
+  | 'db'
+>;
 
 /** What is written of a message that was put aside. */
 export interface Aside {
@@ -49,12 +63,23 @@ export function readerOf(
  */
 export function letterHandler(definition: BridgeDefinition, surroundings: Surroundings): ConsumerDefinition {
   const read = readerOf(definition, surroundings);
-  const { check, log } = surroundings;
+  const { check, log, protocols } = surroundings;
+  const { unpacker } = protocolOf(definition, protocols).protocol.source!;
+  const unpacked = async (messages: readonly (IncomingMessage | undefined)[]) => {
+    if (!unpacker) return messages;
+    const { context, settings } = await bridgeOpening(definition, surroundings, {
+      report() {},
+      answered() {},
+    });
+    const unpack = unpacker(context, settings);
+    return Promise.all(messages.map(async (one) => (one && unpack ? (await unpack([one]))[0] : one)));
+  };
   return {
     group: bridgeGroup(definition.name),
-    handle: (letters, tx) => {
-      const writes = letters.map(({ event: letter }) => {
-        const message = messageOf(letter);
+    handle: async (letters, tx) => {
+      const messages = await unpacked(letters.map(({ event }) => messageOf(event)));
+      const writes = letters.map(({ event: letter }, index) => {
+        const message = messages[index];
         const event = message ? read(message) : letter;
         if ('error' in event && 'letter' in event) throw event.error;
         check(event as CloudEvent);

@@ -1,5 +1,27 @@
+import { isObject, type Json, type JsonObject } from '../../../../kernel/json.ts';
 import type { BridgeProtocol } from '../../port/protocol.ts';
 import { TLS_SETTING } from '../client-certificate.ts';
+import { kafkaUnpacker } from './kafka-schemas.ts';
+
+// A definition is kept and shown for ever: it names the secret.
+const SECRET = { type: 'string', pattern: '\\$\\{secrets\\.' };
+const registry = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['url'],
+  properties: {
+    url: { type: 'string', pattern: '^(https?://|\\$\\{)' },
+    username: { type: 'string', minLength: 1 },
+    password: SECRET,
+    token: SECRET,
+  },
+};
+const subject = { type: 'string', minLength: 1 };
+const schemasOf = (more: JsonObject) => ({
+  type: 'object',
+  additionalProperties: false,
+  properties: { registry, subject, ...more },
+});
 
 const settings = {
   type: 'object',
@@ -16,19 +38,24 @@ const settings = {
       properties: {
         mechanism: { enum: ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] },
         username: { type: 'string', minLength: 1 },
-        // A definition is kept and shown for ever: it names the secret.
-        password: { type: 'string', pattern: '\\$\\{secrets\\.' },
+        password: SECRET,
       },
     },
   },
 };
+const withSchemas = (schemas: JsonObject): JsonObject => ({
+  ...settings,
+  properties: { ...settings.properties, schemas },
+});
 
 /** Kafka, by the Kafka protocol binding of CloudEvents 1.0. The place of a source is the offset of each partition; a sink writes transactions. */
 export const kafkaProtocol: BridgeProtocol = {
   name: 'kafka',
   attributePrefixes: ['ce_'],
   source: {
-    settings,
+    settings: withSchemas(schemasOf({ readAs: { enum: ['written', 'latest'] } })),
+    check: ({ schemas }) => registryIssues(schemas),
+    unpacker: kafkaUnpacker,
     position: {
       type: 'object',
       additionalProperties: false,
@@ -46,7 +73,29 @@ export const kafkaProtocol: BridgeProtocol = {
     open: async (context, told) => (await import('./kafka-source.ts')).kafkaSource(context, told),
   },
   sink: {
-    settings,
+    settings: withSchemas(schemasOf({})),
+    check: ({ schemas }, format) => [
+      ...(schemas && format === 'structured'
+        ? [
+            {
+              path: '/schemas',
+              message: 'values in the wire format are the data alone: `format: binary` or `raw`',
+            },
+          ]
+        : []),
+      ...registryIssues(schemas),
+    ],
     open: async (context, told) => (await import('./kafka-sink.ts')).kafkaSink(context, told),
   },
 };
+
+function registryIssues(schemas: Json | undefined): { path: string; message: string }[] {
+  const at = isObject(schemas) && isObject(schemas.registry) ? schemas.registry : {};
+  if (at.token !== undefined && (at.username ?? at.password) !== undefined)
+    return [
+      { path: '/schemas/registry/token', message: 'a registry has a token or a username and password' },
+    ];
+  if (at.password !== undefined && at.username === undefined)
+    return [{ path: '/schemas/registry/password', message: 'belongs to a username' }];
+  return [];
+}

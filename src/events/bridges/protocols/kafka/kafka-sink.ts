@@ -6,6 +6,7 @@ import type { Delivered, EventSink, Handing } from '../../port/event-source.ts';
 import type { SinkContext } from '../../port/protocol.ts';
 import { KafkaClients } from './kafka-client.ts';
 import { isKafkaError } from './kafka-failure.ts';
+import { withValues } from './kafka-schemas.ts';
 
 type Outgoing = MessageToProduce<Buffer, Buffer, Buffer, Buffer>;
 
@@ -28,6 +29,10 @@ const TOO_LARGE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
  * with `isolation.level=read_committed` see each event once.
  */
 export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink {
+  return withValues(context, settings, (encoding) => transactionalSink(encoding, settings));
+}
+
+function transactionalSink(context: SinkContext, settings: JsonObject): EventSink {
   const clients = new KafkaClients(context, settings);
   const writers = new Map<number, Promise<PartitionWriter>>();
   const writerOf = (partition: number) => {

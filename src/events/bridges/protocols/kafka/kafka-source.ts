@@ -4,11 +4,12 @@ import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event-source.ts';
-import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
+import type { IncomingMessage, SourceContext, Unpacker } from '../../port/protocol.ts';
 import { KafkaClients } from './kafka-client.ts';
 import { isKafkaError } from './kafka-failure.ts';
 import { fetchPartitions } from './kafka-fetch.ts';
 import { readPartition } from './kafka-records.ts';
+import { kafkaUnpacker } from './kafka-schemas.ts';
 
 /** The offsets that come next, and of which topic: one that was deleted and made again has another id. */
 interface Place {
@@ -29,6 +30,7 @@ const [LATEST, EARLIEST] = [-1n, -2n];
  */
 export function kafkaSource(context: SourceContext, settings: JsonObject): EventSource {
   const clients = new KafkaClients(context, settings);
+  const unpack = kafkaUnpacker(context, settings);
   return {
     name: context.name,
     async *read(from, signal) {
@@ -36,7 +38,7 @@ export function kafkaSource(context: SourceContext, settings: JsonObject): Event
       const end = () => void consumer.close(true).catch(() => {}); // what it waits for ends with it
       signal.addEventListener('abort', end, { once: true });
       try {
-        yield* new TopicReader(consumer, clients.topic, context).read(placeOf(from), signal);
+        yield* new TopicReader(consumer, clients.topic, context, unpack).read(placeOf(from), signal);
       } catch (error) {
         if (!signal.aborted) throw clients.failureOf(error);
       } finally {
@@ -61,11 +63,13 @@ class TopicReader {
   readonly #consumer: Consumer;
   readonly #topic: string;
   readonly #context: SourceContext;
+  readonly #unpack: Unpacker | undefined;
   #place: Place = { topic: '', topicId: '', offsets: new Map() };
   /** Where what may be read of each partition ends. */
   readonly #ends = new Map<number, bigint>();
 
-  constructor(consumer: Consumer, topic: string, context: SourceContext) {
+  constructor(consumer: Consumer, topic: string, context: SourceContext, unpack: Unpacker | undefined) {
+    this.#unpack = unpack;
     this.#consumer = consumer;
     this.#topic = topic;
     this.#context = context;
@@ -149,7 +153,8 @@ class TopicReader {
         const taken = messages.slice(start, start + Math.min(BATCH_MAX, this.#context.batchMax()));
         start += taken.length;
         this.#place.offsets.set(partitionIndex, taken.at(-1)!.next);
-        yield this.#batch(taken.map(({ message }) => message));
+        const came = taken.map(({ message }) => message);
+        yield this.#batch(this.#unpack ? await this.#unpack(came) : came);
         this.#tellBehind();
       }
       // Ends of transactions and what was aborted are passed with the next batch.

@@ -368,7 +368,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     await expect(take(unreachable, 1)).rejects.toMatchObject({ code: 'bridges.unreachable' });
     const wrong = openSource(mqttProtocol, { broker: address(), topics: ['a/#/b'] });
     await expect(take(wrong, 1)).rejects.toMatchObject({ code: expect.stringMatching(/^bridges\./) });
-    const [problem] = mqttProtocol.sink!.check!({ broker: address(), topicOf: 'event.(' });
+    const [problem] = mqttProtocol.sink!.check!({ broker: address(), topicOf: 'event.(' }, 'raw');
     expect(problem).toMatchObject({ path: '/topicOf' });
     const sink = openSink(
       mqttProtocol,

@@ -1,0 +1,209 @@
+import { LRUCache } from 'lru-cache';
+import { AvroFault } from '../../../kernel/avro/avro-bytes.ts';
+import { avroReader } from '../../../kernel/avro/avro-reading.ts';
+import { parseAvro } from '../../../kernel/avro/avro-schema.ts';
+import type { AvroType } from '../../../kernel/avro/avro-type.ts';
+import { avroBytes } from '../../../kernel/avro/avro-writing.ts';
+import { AiosError } from '../../../kernel/errors.ts';
+import type { Json } from '../../../kernel/json.ts';
+import { requireDepth } from '../../../kernel/json-depth.ts';
+import type { Limits } from '../../../kernel/limits.ts';
+import type { IncomingMessage } from '../port/protocol.ts';
+import type { RegisteredSchema, SchemaRegistry } from '../port/schema-registry.ts';
+
+/*
+ * The wire format of Confluent's serializers: a byte 0, the id of a schema in four bytes, the highest first, and the value as the schema writes it.
+ */
+const MAGIC = 0;
+const HEADER_BYTES = 5;
+
+/** Of a registry that answers, with what is no schema. All else is the registry's fault, and holds the bridge up. */
+const NO_SCHEMA: readonly string[] = [
+  'definition.invalid',
+  'request.too_deep',
+  'connectors.response_too_large',
+];
+
+type WireLimits = Pick<
+  Limits,
+  'bridgeSchemasMax' | 'bridgeSchemaLatestMs' | 'eventBytesMax' | 'jsonDepthMax'
+>;
+
+interface ReaderSettings {
+  readonly registry: SchemaRegistry;
+  /** Whose newest version values of Avro are read as; they are read as they were written when left out. */
+  readonly readAs?: string | undefined;
+  readonly limits: WireLimits;
+}
+
+/** A value, or why it cannot be read. */
+type Unpacked = NonNullable<IncomingMessage['unpacked']>;
+type ReadValue = (body: Uint8Array) => Json;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Reads values in the wire format. What cannot be read is a fault of that message alone; a registry that does not answer is one of all, which come again.
+ *
+ * @example await new WireReader({ registry, limits }).unpack(messages) // with `unpacked: { json: { total: 1.5 } }`
+ */
+export class WireReader {
+  readonly #settings: ReaderSettings;
+  /** By the id of the writer's schema and of the reader's: neither changes. */
+  readonly #readers: LRUCache<string, ReadValue>;
+  readonly #latest: LatestSchema | undefined;
+
+  constructor(settings: ReaderSettings) {
+    this.#settings = settings;
+    this.#readers = new LRUCache({ max: settings.limits.bridgeSchemasMax });
+    const { registry, readAs, limits } = settings;
+    this.#latest = readAs === undefined ? undefined : new LatestSchema(registry, readAs, limits);
+  }
+
+  /** @throws AiosError `bridges.registry_unreachable`, `bridges.registry_refused`, `bridges.schema_missing` for the one that all are read as */
+  async unpack(messages: readonly IncomingMessage[]): Promise<IncomingMessage[]> {
+    const readAs = await this.#latest?.schema();
+    const readers = new Map<number, ReadValue | string>();
+    const unpacked: IncomingMessage[] = [];
+    for (const message of messages) {
+      // Without a value: what says that the key is gone.
+      if (!(message.value instanceof Uint8Array)) unpacked.push(message);
+      else unpacked.push({ ...message, unpacked: await this.#read(message.value, readAs, readers) });
+    }
+    return unpacked;
+  }
+
+  async #read(
+    bytes: Uint8Array,
+    readAs: RegisteredSchema | undefined,
+    readers: Map<number, ReadValue | string>,
+  ): Promise<Unpacked> {
+    if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC)
+      return { fault: 'the value does not begin with the byte 0 and the id of a schema' };
+    const id = Buffer.from(bytes.buffer, bytes.byteOffset).readUInt32BE(1);
+    const read = readers.get(id) ?? (await this.#reader(id, readAs));
+    readers.set(id, read); // an unknown id is asked for once a batch
+    if (typeof read === 'string') return { fault: read };
+    try {
+      return { json: read(bytes.subarray(HEADER_BYTES)) };
+    } catch (error) {
+      if (!(error instanceof AvroFault || error instanceof TypeError || error instanceof SyntaxError))
+        throw error;
+      const place = error instanceof AvroFault && error.path ? `${error.path}: ` : '';
+      return { fault: `by the schema ${id}: ${place}${error.message}` };
+    }
+  }
+
+  /** @returns a text that says why there is none */
+  async #reader(id: number, readAs: RegisteredSchema | undefined): Promise<ReadValue | string> {
+    const key = `${id} ${readAs?.id ?? ''}`;
+    const known = this.#readers.get(key);
+    if (known) return known;
+    try {
+      const found = await this.#settings.registry.byId(id);
+      if (!found) return `no schema of the registry has the id ${id}`;
+      const made = this.#readerOf(found, readAs);
+      if (typeof made !== 'string') this.#readers.set(key, made);
+      return made;
+    } catch (error) {
+      if (error instanceof AiosError && NO_SCHEMA.includes(error.code))
+        return `the schema ${id}: ${error.message}`;
+      throw error;
+    }
+  }
+
+  #readerOf(
+    { id, type, schema }: RegisteredSchema,
+    readAs: RegisteredSchema | undefined,
+  ): ReadValue | string {
+    const { eventBytesMax: jsonBytesMax, jsonDepthMax: depthMax } = this.#settings.limits;
+    if (type === 'JSON') return (body) => JSON.parse(utf8.decode(body)) as Json;
+    if (type !== 'AVRO') return `the schema ${id} is of type ${type}, which is not read: AVRO and JSON are`;
+    const reader = readAs?.type === 'AVRO' ? parsed(readAs.schema, depthMax) : undefined;
+    const read = avroReader(parsed(schema, depthMax), reader);
+    return (body) => read(body, { jsonBytesMax, depthMax });
+  }
+}
+
+function parsed(schema: Json, depthMax: number): AvroType {
+  requireDepth(schema, depthMax);
+  return parseAvro(schema);
+}
+
+/** The newest version of a subject, asked for now and then. */
+class LatestSchema {
+  readonly #registry: SchemaRegistry;
+  readonly #subject: string;
+  readonly #limits: WireLimits;
+  #known: { schema: RegisteredSchema; untilMs: number } | undefined;
+
+  constructor(registry: SchemaRegistry, subject: string, limits: WireLimits) {
+    this.#registry = registry;
+    this.#subject = subject;
+    this.#limits = limits;
+  }
+
+  /** @throws AiosError `bridges.schema_missing` */
+  async schema(): Promise<RegisteredSchema> {
+    if (this.#known && performance.now() < this.#known.untilMs) return this.#known.schema;
+    const schema = await this.#registry.latest(this.#subject);
+    if (!schema)
+      throw new AiosError('bridges.schema_missing', {
+        detail: `The registry has no subject “${this.#subject}”.`,
+      });
+    this.#known = { schema, untilMs: performance.now() + this.#limits.bridgeSchemaLatestMs };
+    return schema;
+  }
+}
+
+/** A value in the wire format. @throws AiosError `bridges.value_unfit` */
+export type WriteValue = (data: Json | undefined) => Buffer;
+
+/**
+ * Writes values in the wire format, by the newest version of a subject.
+ *
+ * @example (await new WireWriter(registry, 'orders-value', limits).writer())({ total: 1.5 }) // <Buffer 00 00 00 00 07 …>
+ */
+export class WireWriter {
+  readonly #latest: LatestSchema;
+  readonly #limits: WireLimits;
+  #known: { id: number; write: WriteValue } | undefined;
+
+  constructor(registry: SchemaRegistry, subject: string, limits: WireLimits) {
+    this.#latest = new LatestSchema(registry, subject, limits);
+    this.#limits = limits;
+  }
+
+  /** @throws AiosError `bridges.registry_unreachable`, `bridges.registry_refused`, `bridges.schema_missing` */
+  async writer(): Promise<WriteValue> {
+    const schema = await this.#latest.schema();
+    if (this.#known?.id !== schema.id) this.#known = { id: schema.id, write: this.#writeOf(schema) };
+    return this.#known.write;
+  }
+
+  #writeOf({ id, type, schema }: RegisteredSchema): WriteValue {
+    const header = Buffer.alloc(HEADER_BYTES);
+    header.writeUInt32BE(id, 1);
+    if (type === 'JSON')
+      return (data) => Buffer.concat([header, Buffer.from(JSON.stringify(required(data)))]);
+    if (type !== 'AVRO')
+      throw new AiosError('bridges.schema_missing', {
+        detail: `The schema ${id} is of type ${type}, which is not written: AVRO and JSON are.`,
+      });
+    const avro = parsed(schema, this.#limits.jsonDepthMax);
+    return (data) => {
+      try {
+        return Buffer.concat([header, avroBytes(avro, required(data))]);
+      } catch (error) {
+        if (!(error instanceof AvroFault)) throw error;
+        const detail = `By the schema ${id}: /data${error.path}: ${error.message}.`;
+        throw new AiosError('bridges.value_unfit', { detail, cause: error });
+      }
+    };
+  }
+}
+
+function required(data: Json | undefined): Json {
+  if (data !== undefined) return data;
+  throw new AiosError('bridges.value_unfit', { detail: 'The event has no `data`.' });
+}
