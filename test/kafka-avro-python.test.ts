@@ -43,8 +43,8 @@ describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock s
     );
   const dataOf = async (type: string) => {
     const { body } = await api(`/events?type=${type}&limit=20`);
-    const { items } = body as { items: { event: { id: string; data: { id?: string } } }[] };
-    return items.map(({ event }) => event.data).sort((a, b) => (String(a.id) < String(b.id) ? -1 : 1));
+    const { items } = body as { items: { data: { id?: string } }[] };
+    return items.map(({ data }) => data).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
   };
   const bridge = async (name: string, body: object) => {
     const text = JSON.stringify({ name, ...body });
@@ -106,12 +106,9 @@ describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock s
     const to = place('copies', { subject: 'orders-value' });
     await bridge('orders-out', { to, types: ['orders'], format: 'raw', start: 'earliest', allowPrivate });
     const found = (await client('read', 'copies', 3)) as { id: string }[];
-    const python = ORDERS.map(({ at, exact, serial, ...one }) => ({
-      ...{ ...one, serial: 9007199254740993n.toString() },
-      at: at.replace('.678Z', '.678000+00:00'),
-      exact: exact.replace('Z', '+00:00'),
+    const python = ORDERS.map((one) => ({
+      ...{ ...one, at: one.at.replace('.678Z', '.678000+00:00'), exact: one.exact.replace('Z', '+00:00') },
     }));
-    const texts = found.map((one) => ({ ...one, serial: '9007199254740993' }));
-    expect(texts.sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual(python);
+    expect(found.sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual(python);
   });
 });

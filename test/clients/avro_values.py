@@ -47,7 +47,8 @@ def order(number):
 def plain(value):
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
-    if isinstance(value, (Decimal, uuid.UUID)):
+    # Numbers that JavaScript would round go as texts, as AIOS has them.
+    if isinstance(value, (Decimal, uuid.UUID)) or (isinstance(value, int) and abs(value) > 2**53):
         return str(value)
     return value.isoformat() if isinstance(value, date) else value
 

@@ -87,9 +87,8 @@ export class WireReader {
     try {
       return { json: read(bytes.subarray(HEADER_BYTES)) };
     } catch (error) {
-      if (!(error instanceof AvroFault || error instanceof TypeError || error instanceof SyntaxError))
-        throw error;
-      const place = error instanceof AvroFault && error.path ? `${error.path}: ` : '';
+      if (!(error instanceof AvroFault)) throw error;
+      const place = error.path ? `${error.path}: ` : '';
       return { fault: `by the schema ${id}: ${place}${error.message}` };
     }
   }
@@ -117,11 +116,19 @@ export class WireReader {
     readAs: RegisteredSchema | undefined,
   ): ReadValue | string {
     const { eventBytesMax: jsonBytesMax, jsonDepthMax: depthMax } = this.#settings.limits;
-    if (type === 'JSON') return (body) => JSON.parse(utf8.decode(body)) as Json;
+    if (type === 'JSON') return jsonValue;
     if (type !== 'AVRO') return `the schema ${id} is of type ${type}, which is not read: AVRO and JSON are`;
     const reader = readAs?.type === 'AVRO' ? parsed(readAs.schema, depthMax) : undefined;
     const read = avroReader(parsed(schema, depthMax), reader);
     return (body) => read(body, { jsonBytesMax, depthMax });
+  }
+}
+
+function jsonValue(body: Uint8Array): Json {
+  try {
+    return JSON.parse(utf8.decode(body)) as Json;
+  } catch (error) {
+    throw new AvroFault(`no JSON: ${(error as Error).message}`);
   }
 }
 
