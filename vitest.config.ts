@@ -9,5 +9,6 @@ export default defineConfig({
     // Several times what the slowest test takes on a quiet machine (23 s on two cores): a busy one is slow, not wrong.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
   },
 });

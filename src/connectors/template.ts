@@ -45,7 +45,7 @@ export function compileTemplate(text: string, sources: readonly ('env' | 'secret
         const [, source, name] = REFERENCE.exec(inner) as unknown as [string, 'env' | 'secrets', string];
         const value = variables(source, name);
         if (value !== undefined) return value;
-        const variable = `${source === 'env' ? 'AIOS_VAR' : 'AIOS_SECRET'}_${name}`;
+        const variable = source === 'env' ? `AIOS_VAR_${name}` : `AIOS_SECRET_${name}`;
         throw new AiosError('connectors.variable_unset', { detail: `\${${inner}}: ${variable} is not set.` });
       }),
   };
