@@ -54,10 +54,11 @@ describe('the API of bridges', () => {
     expect((await call('POST', '/orders/restart')).name).toBe('orders');
     expect((await call('POST', '/orders/restart', undefined, 'viewer')).code).toBe('access.forbidden');
     expect((await call('PUT', '/orders/position', { position: null })).code).toBe('bridges.place_not_here');
+    expect(await call('GET', '/orders')).toMatchObject({ movable: false });
     const kafka = { brokers: ['127.0.0.1:1'], topic: 't' };
     await call('PUT', '/topic', { name: 'topic', from: { kafka } });
     const position = { topic: 't', topicId: 'i', offsets: { '0': 5 } };
-    expect((await call('PUT', '/topic/position', { position })).position).toEqual(position);
+    expect(await call('PUT', '/topic/position', { position })).toMatchObject({ position, movable: true });
     expect((await call('PUT', '/topic/position', { position: null })).position).toBeUndefined();
     await call('PUT', '/sent', { name: 'sent', to: { kafka } });
     const space = '11111111-2222-4333-8444-555555555555';

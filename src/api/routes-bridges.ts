@@ -30,6 +30,10 @@ const View = Type.Object({
         'The place of a source on the other side; of a sink the name (`space`) that its places there go under',
     }),
   ),
+  movable: Type.Boolean({
+    description:
+      'Whether it can be told to go on from another place: not where the other side keeps that of a source',
+  }),
   lag: Type.Optional(Type.Integer({ description: 'Events of the log that a sink has not passed' })),
   movedAt: Type.Optional(moment),
   problem: Type.Optional(AnyObject),

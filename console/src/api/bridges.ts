@@ -15,6 +15,8 @@ export interface Bridge {
   rejected: number;
   /** Of a source: its place on the other side. */
   position?: JsonObject;
+  /** Whether it can be told to go on from another place. */
+  movable: boolean;
   /** Of a sink: events of the log that it has not passed. */
   lag?: number;
   movedAt?: string;

@@ -9,7 +9,7 @@ import { ConfirmedButton } from '../display/confirmed-button.tsx';
 import { JsonView } from '../display/json-view.tsx';
 
 /** Where a source stands on the other side, or under what name a sink keeps its place there, and how to let it go on from elsewhere; nothing where the other side keeps the place of a source. */
-export function BridgePlace({ bridge: { name, direction, position } }: { bridge: Bridge }) {
+export function BridgePlace({ bridge: { name, direction, position, movable } }: { bridge: Bridge }) {
   const me = useQuery(meQuery);
   if (!position) return null;
   return (
@@ -18,7 +18,7 @@ export function BridgePlace({ bridge: { name, direction, position } }: { bridge:
         Its place on the other side
       </Text>
       <JsonView value={position} label={`Place of ${name}`} />
-      {me.data?.permissions.includes('bridges.control') && (
+      {movable && me.data?.permissions.includes('bridges.control') && (
         <Group gap="xs">
           <Move name={name} position={position} {...TEXTS[direction]} />
           <Reset name={name} {...TEXTS[direction]} />

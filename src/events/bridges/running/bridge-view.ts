@@ -17,6 +17,8 @@ export interface BridgeView
   readonly protocol: string;
   /** `waiting`: no process runs it at the moment. */
   readonly state: 'running' | 'paused' | 'failing' | 'waiting';
+  /** Whether it can be told to go on from another place: not where the other side keeps that of a source. */
+  readonly movable: boolean;
   /** Events of the log that a sink has not passed. */
   readonly lag?: number;
 }
@@ -42,6 +44,7 @@ export function viewOf(
     state,
     passed: row?.passed ?? 0,
     rejected: row?.rejected ?? 0,
+    movable: direction === 'to' || protocol?.source?.position !== undefined,
     position: direction === 'from' ? (row?.position ?? null) : row ? { space: row.space } : null,
     ...(direction === 'to' ? { lag: group?.lag ?? 0 } : {}),
     movedAt: row?.movedAt ?? null,
