@@ -14,6 +14,7 @@ import type { Ground } from '../src/stations.ts';
 import { createRollouts } from '../src/stations-rollouts.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { type Lane, write } from '../src/store/group-commit.ts';
+import { Troubles } from '../src/telemetry/troubles.ts';
 import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 
 const by = { kind: 'key', id: 'key_test' };
@@ -50,7 +51,8 @@ describe('a challenger is taken back by itself, from real calls', () => {
     const limits = limitsFrom('rolloutPollMs=20,rolloutCountMs=50');
     const definitions = new Definitions(db);
     const name = `model-${++models}`;
-    const ground = { db, commit, clock: systemClock, limits } as unknown as Ground;
+    const troubles = new Troubles(limits);
+    const ground = { db, commit, clock: systemClock, limits, troubles } as unknown as Ground;
     const nothing: Lane<unknown> = { name: 'audit of the test', order: 50, write: async () => undefined };
     const auditLog = { entry: () => write(nothing, {}) } as unknown as AuditLog;
     const registry = createModels({
