@@ -98,6 +98,7 @@ describe('a secret that lists its hosts', () => {
       definition as never,
       {
         ...{ protocols: [protocol], limits, folders: [], addresses: async () => [] },
+        db: { query: async () => [{ space: 'of-the-test' }] },
         fill: (text: string) => filledText(text, variables),
       } as never,
     );
