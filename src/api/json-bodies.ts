@@ -2,7 +2,10 @@ import type { FastifyInstance } from 'fastify';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 
-/** Reads bodies of JSON under these content types, as fastify does by itself, to a bounded depth. */
+/**
+ * Reads bodies of JSON under these content types, as fastify does by itself, to a bounded depth. No bytes are no body, whatever type a client
+ * gives all that it sends.
+ */
 export function readJsonBodies(
   server: FastifyInstance,
   contentTypes: string | string[],
@@ -10,6 +13,7 @@ export function readJsonBodies(
 ): void {
   const parse = server.getDefaultJsonParser('error', 'error');
   server.addContentTypeParser<string>(contentTypes, { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') return done(null, undefined);
     parse(request, text, (error: Error | null, value: unknown) => {
       if (error) return done(error);
       try {

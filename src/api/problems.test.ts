@@ -27,6 +27,16 @@ describe('a request that does not fit', () => {
     ]);
   });
 
+  it('may say that its body is JSON and have none: it is missed where there must be one', async () => {
+    const send = (url: string) =>
+      api.server.inject({
+        ...{ method: 'POST', url, payload: '' },
+        headers: { authorization: `Bearer ${api.keys.admin}`, 'content-type': 'application/json' },
+      });
+    expect((await send('/api/v1/audit/verify')).statusCode).toBe(200);
+    expect((await send('/api/v1/apply')).json()).toMatchObject({ status: 400, code: 'request.invalid' });
+  });
+
   it('is told of 20 faults at most, however many there are', async () => {
     const files = Array.from({ length: 1000 }, () => ({ path: '' }));
     expect(await issues('POST', '/api/v1/apply', { files })).toHaveLength(20);

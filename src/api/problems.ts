@@ -152,7 +152,6 @@ function fromFramework(error: FastifyError, limits: Limits, request: FastifyRequ
   }
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
       return new AiosError('request.malformed', { detail: error.message, cause: error });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return tooLarge(limits, request.routeOptions.bodyLimit);
