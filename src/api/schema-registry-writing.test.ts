@@ -149,7 +149,7 @@ describe('what Confluent’s registry refuses', () => {
     ['GET', '/schemas/ids/0', '', 404, 40403],
     ['GET', '/nothing', '', 404, 404],
     ['POST', '/subjects/a/versions', '{"schema":', 400, 400],
-    ['POST', '/subjects/a/versions', '', 400, 400],
+    ['POST', '/subjects/a/versions', '', 422, 422],
     ['POST', '/subjects/a/versions', '{}', 422, 422],
     ['POST', '/subjects/a/versions', '[]', 422, 422],
     ['POST', '/subjects/a/versions', '{"schemaType":"JSON","schema":"{"}', 422, 42201],
