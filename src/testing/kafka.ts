@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from './free-port.ts';
+import { madeOnce } from './made-once.ts';
 
 /*
  * Apache Kafka itself against our clients: its jars from Maven Central lie in a temporary folder and are used again by the next run; a broker is one JVM in KRaft
@@ -28,12 +28,7 @@ const JVM = ['-Xmx384m', '-Xms128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialG
  * @example const jars = await kafkaJars(); describe.skipIf(!jars)(`Kafka${jars ? '' : ' (skipped: no java and mvn here, or no Maven Central)'}`, …)
  */
 export async function kafkaJars(): Promise<string | undefined> {
-  const parent = join(tmpdir(), `aios-kafka-${process.getuid?.() ?? 'user'}`);
-  const folder = join(parent, VERSION);
-  if (existsSync(folder)) return folder;
-  await mkdir(parent, { recursive: true, mode: 0o700 });
-  const building = await mkdtemp(join(parent, 'building-'));
-  try {
+  const folder = await madeOnce('kafka', [VERSION], async (building) => {
     await run(JAVA, ['-version'], { timeout: FETCH_MS });
     const dependency = `<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${VERSION}</version>`;
     await writeFile(
@@ -46,16 +41,8 @@ export async function kafkaJars(): Promise<string | undefined> {
       cwd: building,
       timeout: FETCH_MS,
     });
-    // Complete or not there: two tests may fetch them at once, and the first to end wins.
-    await rename(join(building, 'jars'), folder).catch((error: unknown) => {
-      if (!existsSync(folder)) throw error;
-    });
-    return folder;
-  } catch {
-    return undefined;
-  } finally {
-    await rm(building, { recursive: true, force: true });
-  }
+  });
+  return folder && join(folder, 'jars');
 }
 
 export interface KafkaUnderTest {
