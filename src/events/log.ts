@@ -33,11 +33,10 @@ export class EventLog {
   readonly #db: Database;
   readonly #commit: Committer;
   readonly #clock: Clock;
-  readonly #scanMax: number;
+  readonly #limits: Limits;
   readonly #lane: Lane<EventItem, Appended>;
   readonly #tail: Tail;
   readonly #head = new LogHead();
-  readonly #keysMax: number;
   #isIndexing = false;
   readonly #listeners = new Set<(events: readonly LoggedEvent[]) => void>();
 
@@ -45,9 +44,11 @@ export class EventLog {
     this.#db = db;
     this.#commit = commit;
     this.#clock = clock;
-    this.#scanMax = limits.eventScanMax;
-    this.#keysMax = limits.eventKeysRecentMax;
-    this.#tail = new Tail(PARTITIONS, limits.eventTailCountMax);
+    this.#limits = limits;
+    this.#tail = new Tail(PARTITIONS, {
+      countMax: limits.eventTailCountMax,
+      bytesMax: limits.eventTailBytesMax,
+    });
     this.#lane = {
       name: 'events',
       order: 30,
@@ -103,22 +104,25 @@ export class EventLog {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The events of a partition from an offset on: from memory when they are there. */
+  /** The events of a partition from an offset on, `countMax` at most and fewer where they are large (`eventReadBytesMax`): from memory when they are there. */
   async read(
     partition: number,
     offset: number,
     countMax: number,
     tx: Queryable = this.#db,
   ): Promise<LoggedEvent[]> {
-    const known = this.#tail.from(partition, offset, countMax);
+    const bytesMax = this.#limits.eventReadBytesMax;
+    const known = this.#tail.from(partition, offset, countMax, bytesMax);
     if (known) return known;
     const rows = await tx.query<BatchRow>(
-      // Segments that end before the offset are left out when the plan starts, whatever their number.
-      `select partition, first_offset, recorded_at, events from event_batches
-       where partition = $1 and first_offset > $2::bigint - ${BATCH_COUNT_MAX} and first_offset < $3 and first_offset + count > $2
-         and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and ends[$1::int + 1] <= $2)
-       order by first_offset`,
-      [partition, offset, offset + countMax],
+      // Segments that end before the offset are left out when the plan starts, whatever their number. The length of a text is known without reading it.
+      `select partition, first_offset, recorded_at, events from (
+         select partition, first_offset, recorded_at, events, sum(octet_length(events)) over (order by first_offset) - octet_length(events) as before
+         from event_batches
+         where partition = $1 and first_offset > $2::bigint - ${BATCH_COUNT_MAX} and first_offset < $3 and first_offset + count > $2
+           and segment >= (select coalesce(max(number), 0) + 1 from event_segments where kind = 'events' and ends[$1::int + 1] <= $2)) batch
+       where before < $4 order by first_offset`,
+      [partition, offset, offset + countMax, bytesMax],
     );
     return eventsOf(rows, offset, offset + countMax);
   }
@@ -137,25 +141,27 @@ export class EventLog {
    * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax` for a filter that is none
    */
   search(filter: EventFilter): Promise<EventPage> {
-    return searchEvents(this.#db, filter, this.#scanMax);
+    return searchEvents(this.#db, filter, this.#limits);
   }
 
   #committed(items: readonly EventItem[], places: readonly Appended[]): void {
     const recordedAtMs = this.#head.committed(items);
     const logged: LoggedEvent[] = [];
-    for (const [index, { event }] of items.entries()) {
+    for (const [index, { event, json }] of items.entries()) {
       const { partition, offset, duplicate } = places[index]!;
-      if (!duplicate) logged.push({ partition, offset, event, timeMs: instantMs(event.time), recordedAtMs });
+      if (duplicate) continue;
+      const one = { partition, offset, event, timeMs: instantMs(event.time), recordedAtMs };
+      logged.push(one);
+      this.#tail.add(one, json.length);
     }
-    for (const event of logged) this.#tail.add(event);
     if (logged.length > 0) for (const listener of this.#listeners) listener(logged);
-    if (this.#head.keyCount > this.#keysMax && !this.#isIndexing) this.#indexKeys();
+    if (this.#head.keyCount > this.#limits.eventKeysRecentMax && !this.#isIndexing) this.#indexKeys();
   }
 
   /** Beside the appends. Where it fails, which is no fault of theirs, the next one tries again. */
   #indexKeys(): void {
     this.#isIndexing = true;
-    aloneWithLog(this.#db, (tx) => indexKeys(tx, this.#keysMax))
+    aloneWithLog(this.#db, (tx) => indexKeys(tx, this.#limits.eventKeysRecentMax))
       .catch(() => {})
       .finally(() => {
         this.#isIndexing = false;

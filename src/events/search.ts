@@ -1,6 +1,7 @@
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { instantMs } from '../kernel/instant.ts';
+import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
 import { timestamp } from '../store/rows.ts';
 import { PARTITIONS } from './partitions.ts';
@@ -24,10 +25,19 @@ interface EventRow {
   partition: number;
   log_offset: number;
   recorded_at: number;
-  event: CloudEvent;
+  bytes: number;
+  /** Null where those before it in its partition are as much as is read at once. */
+  event: CloudEvent | null;
 }
 
-function fromRow({ partition, log_offset: offset, recorded_at: recordedAtMs, event }: EventRow): LoggedEvent {
+type FoundRow = EventRow & { event: CloudEvent };
+
+function loggedOf({
+  partition,
+  log_offset: offset,
+  recorded_at: recordedAtMs,
+  event,
+}: FoundRow): LoggedEvent {
   return { partition, offset, event, timeMs: instantMs(event.time), recordedAtMs };
 }
 
@@ -57,6 +67,8 @@ export interface EventPage {
   isBounded: boolean;
 }
 
+type SearchLimits = Pick<Limits, 'eventScanMax' | 'eventReadBytesMax'>;
+
 /** How many events are read at once for a filter in CEL. */
 const SCAN_COUNT = 500;
 /** Times are taken by each process when it writes, segments are closed a little later: a segment within this of a bound is read, too. */
@@ -64,27 +76,39 @@ const SKEW_MS = 60_000;
 
 /**
  * The log backwards, page by page. Type, source, subject and time are compared in SQL, those in a filter too where it is their conjunction (`pushed-down.ts`), the time by
- * segments first; the rest of a filter is tried here, on no more than `scanMax` events: the page then says so, and its cursor goes on from there.
+ * segments first; the rest of a filter is tried here, on no more than `eventScanMax` events: the page then says so, and its cursor goes on from there. Where events are
+ * large a page has fewer than were asked for.
  *
  * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax`
  */
-export async function searchEvents(db: Database, filter: EventFilter, scanMax: number): Promise<EventPage> {
+export async function searchEvents(
+  db: Database,
+  filter: EventFilter,
+  { eventScanMax: scanMax, eventReadBytesMax: bytesMax }: SearchLimits,
+): Promise<EventPage> {
   const reached = filter.before == null ? undefined : readCursor(filter.before);
   if (filter.filter === undefined) {
-    const { items, nextCursor } = page(await readBackwards(db, filter, reached, filter.limit), filter.limit);
-    return { items, nextCursor, scanned: items.length, isBounded: false };
+    const { found, nextCursor } = page(
+      await readBackwards(db, filter, reached, filter.limit, bytesMax),
+      filter.limit,
+    );
+    return { items: found.map(loggedOf), nextCursor, scanned: found.length, isBounded: false };
   }
   const isSelected = compileSelection({ filter: filter.filter });
   const narrowed = { ...pushedDown(filter.filter), ...filter };
   const items: LoggedEvent[] = [];
+  let bytes = 0;
   let from = reached;
   for (let scanned = 0; ; ) {
-    const rows = await readBackwards(db, narrowed, from, SCAN_COUNT);
+    const rows = await readBackwards(db, narrowed, from, SCAN_COUNT, bytesMax);
     const candidates = page(rows, SCAN_COUNT);
-    for (const [index, logged] of candidates.items.entries()) {
+    for (const [index, row] of candidates.found.entries()) {
       scanned++;
-      if (isSelected(logged.event)) items.push(logged);
-      if (items.length < filter.limit) continue;
+      const logged = loggedOf(row);
+      if (!isSelected(logged.event)) continue;
+      items.push(logged);
+      bytes += row.bytes;
+      if (items.length < filter.limit && bytes < PARTITIONS * bytesMax) continue;
       const { nextCursor } = page(rows, index + 1);
       return { items, nextCursor, scanned, isBounded: false };
     }
@@ -105,8 +129,9 @@ function readBackwards(
   filter: EventFilter,
   reached: readonly number[] | undefined,
   count: number,
+  bytesMax: number,
 ): Promise<EventRow[]> {
-  const values: unknown[] = [count + 1];
+  const values: unknown[] = [count + 1, bytesMax];
   const parameter = (value: unknown) => values.push(value);
   // Of a batch, and of an event in it.
   const batch = ['partition = p.number'];
@@ -131,36 +156,37 @@ function readBackwards(
     line.push(`first_offset + nth - 1 < ${end}`);
   }
   return db.queryDynamic<EventRow>(
-    `select e.partition, e.log_offset, e.recorded_at, e.event::json as event from generate_series(0, ${PARTITIONS - 1}) as p(number) cross join lateral (
+    `select e.partition, e.log_offset, e.recorded_at, octet_length(e.event) as bytes, case when e.before < $2 then e.event::json end as event from generate_series(0, ${PARTITIONS - 1}) as p(number) cross join lateral (
+       select *, sum(octet_length(event)) over (order by log_offset desc) - octet_length(event) as before from (
        select partition, first_offset + nth - 1 as log_offset, recorded_at, event
        from (select * from event_batches where ${batch.join(' and ')}) b
          cross join lateral string_to_table(events, e'\\n') with ordinality as line(event, nth)
-       where ${['true', ...line].join(' and ')} order by first_offset desc, nth desc limit $1) e
+       where ${['true', ...line].join(' and ')} order by first_offset desc, nth desc limit $1) newest) e
      order by e.partition, e.log_offset desc`,
     values,
   );
 }
 
 /** Takes the newest head again and again; within a partition the order is that of the offsets, whatever its clock did. */
-function page(rows: readonly EventRow[], limit: number): { items: LoggedEvent[]; nextCursor: string | null } {
+function page(rows: readonly EventRow[], limit: number): { found: FoundRow[]; nextCursor: string | null } {
   const heads: EventRow[][] = Array.from({ length: PARTITIONS }, () => []);
   for (const row of rows) heads[row.partition]!.push(row);
   // A partition that this page takes nothing from is held where it stands now: what comes later belongs to no page of this walk.
   const reached = heads.map(([head]) => (head ? head.log_offset + 1 : 0));
   const next = new Array<number>(PARTITIONS).fill(0);
-  const items: LoggedEvent[] = [];
-  while (items.length < limit) {
+  const found: FoundRow[] = [];
+  while (found.length < limit) {
     let newest: EventRow | undefined;
     for (const [partition, run] of heads.entries()) {
       const row = run[next[partition]!];
       if (row && (!newest || row.recorded_at > newest.recorded_at)) newest = row;
     }
-    if (!newest) break;
+    if (!newest?.event) break;
     next[newest.partition]!++;
     reached[newest.partition] = newest.log_offset;
-    items.push(fromRow(newest));
+    found.push(newest as FoundRow);
   }
-  return { items, nextCursor: items.length < rows.length ? reached.map(String).join('.') : null };
+  return { found, nextCursor: found.length < rows.length ? reached.map(String).join('.') : null };
 }
 
 /** The offsets in a cursor. @throws AiosError `request.invalid` */
