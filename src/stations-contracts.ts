@@ -42,6 +42,7 @@ export function createContracts({ db, commit, clock, limits }: Store, { definiti
       db,
       commit,
       clock,
+      limits,
       check: (event) => contracts.check(event),
       append: (event) => log.write(event),
       record: ({ action, id, by, at, reason }) =>

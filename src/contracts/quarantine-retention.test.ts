@@ -33,6 +33,7 @@ describe('the retention of quarantine', () => {
       db,
       commit,
       clock,
+      limits,
       check: () => undefined,
       append: () => write({ name: 'appended', order: 98, write: async () => undefined }, {}),
       record: () => write({ name: 'recorded', order: 97, write: async () => undefined }, {}),

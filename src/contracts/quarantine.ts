@@ -3,8 +3,10 @@ import type { Clock } from '../kernel/clock.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Problem } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
+import type { Limits } from '../kernel/limits.ts';
 import type { Database } from '../store/database.ts';
 import { type Committer, plannedLane, type Write, write } from '../store/group-commit.ts';
+import { type LargePage, largePage } from '../store/large-pages.ts';
 import { columns, timestamp } from '../store/rows.ts';
 
 /** An event that its contract keeps apart: not in the log, seen by no consumer, not lost. */
@@ -82,6 +84,7 @@ interface Dependencies {
   db: Database;
   commit: Committer;
   clock: Clock;
+  limits: Pick<Limits, 'pageBytesMax'>;
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;
   /** The write that appends an event to the log. */
@@ -132,22 +135,23 @@ export class Quarantine {
     });
   }
 
-  /** Newest first; `before` is the cursor of the last page. */
-  async list(filter: {
+  /** Newest first; `before` is the cursor of the last page, which is shorter where events are large (`pageBytesMax`). */
+  list(filter: {
     contract?: string | undefined;
     status?: string | undefined;
     before?: string | undefined;
     limit: number;
-  }): Promise<{ items: QuarantinedEvent[]; nextCursor: string | null }> {
-    const items = await this.#dependencies.db.query<QuarantinedEvent>(
-      `select ${COLUMNS} from quarantined_events
+  }): Promise<LargePage<QuarantinedEvent>> {
+    const { db, limits } = this.#dependencies;
+    return largePage<QuarantinedEvent>(db, {
+      select: `select ${COLUMNS} from quarantined_events
        where ($1::text is null or contract = $1) and ($2::text is null or status = $2)
          and ($3::text is null or arrival < (select arrival from quarantined_events where id = $3))
-       order by arrival desc limit $4`,
-      [filter.contract ?? null, filter.status ?? null, filter.before ?? null, filter.limit + 1],
-    );
-    const page = items.slice(0, filter.limit);
-    return { items: page, nextCursor: items.length > filter.limit ? page.at(-1)!.id : null };
+       order by arrival desc`,
+      values: [filter.contract ?? null, filter.status ?? null, filter.before ?? null],
+      limit: filter.limit,
+      bytesMax: limits.pageBytesMax,
+    });
   }
 
   /** Those of these ids that are there, in the order in which they came; others behind them. */

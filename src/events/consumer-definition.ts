@@ -56,7 +56,12 @@ export interface ConsumerDependencies {
   changes?: Changes | undefined;
   limits: Pick<
     Limits,
-    'consumerBatchMax' | 'consumerPauseMs' | 'consumerPollMs' | 'consumerAttemptsMax' | 'consumerLeaseMs'
+    | 'consumerBatchMax'
+    | 'consumerPauseMs'
+    | 'consumerPollMs'
+    | 'consumerAttemptsMax'
+    | 'consumerLeaseMs'
+    | 'pageBytesMax'
   >;
   onError?: (group: string, error: AiosError) => void;
 }

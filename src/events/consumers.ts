@@ -41,6 +41,7 @@ export class EventConsumers {
     this.deadLetters = new DeadLetters(
       dependencies.db,
       async (group) => this.definition(group) ?? this.onUnknownGroup(group),
+      dependencies.limits,
     );
   }
 

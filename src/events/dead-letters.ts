@@ -1,8 +1,10 @@
 import type { CloudEvent, LoggedEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Problem, toAiosError } from '../kernel/errors.ts';
 import { derivedId } from '../kernel/ids.ts';
+import type { Limits } from '../kernel/limits.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { plannedLane, type Write, write } from '../store/group-commit.ts';
+import { type LargePage, largePage } from '../store/large-pages.ts';
 import { columns } from '../store/rows.ts';
 import type { ConsumerDefinition } from './consumer-definition.ts';
 
@@ -101,28 +103,34 @@ export class DeadLetters {
   readonly #db: Database;
   readonly #definitionOf: (group: string) => Promise<ConsumerDefinition | undefined>;
 
-  constructor(db: Database, definitionOf: (group: string) => Promise<ConsumerDefinition | undefined>) {
+  readonly #pageBytesMax: number;
+
+  constructor(
+    db: Database,
+    definitionOf: (group: string) => Promise<ConsumerDefinition | undefined>,
+    { pageBytesMax }: Pick<Limits, 'pageBytesMax'>,
+  ) {
     this.#db = db;
     this.#definitionOf = definitionOf;
+    this.#pageBytesMax = pageBytesMax;
   }
 
-  /** Newest first; `before` is the cursor of the last page. */
-  async list(filter: {
+  /** Newest first; `before` is the cursor of the last page, which is shorter where events are large (`pageBytesMax`). */
+  list(filter: {
     group?: string | undefined;
     status?: string | undefined;
     before?: string | undefined;
     limit: number;
-  }) {
-    const items = await this.#db.query<DeadLetter>(
-      `select ${COLUMNS} from dead_letters
+  }): Promise<LargePage<DeadLetter>> {
+    return largePage<DeadLetter>(this.#db, {
+      select: `select ${COLUMNS} from dead_letters
        where ($1::text is null or consumer_group = $1) and ($2::text is null or status = $2)
          and ($3::text is null or (failed_at, id) < (select failed_at, id from dead_letters where id = $3))
-       order by failed_at desc, id desc limit $4`,
-      [filter.group ?? null, filter.status ?? null, filter.before ?? null, filter.limit + 1],
-    );
-    const more = items.length > filter.limit;
-    const page = items.slice(0, filter.limit);
-    return { items: page, nextCursor: more ? page.at(-1)!.id : null };
+       order by failed_at desc, id desc`,
+      values: [filter.group ?? null, filter.status ?? null, filter.before ?? null],
+      limit: filter.limit,
+      bytesMax: this.#pageBytesMax,
+    });
   }
 
   /**

@@ -19,6 +19,10 @@ export const LIMITS = {
     5_000,
     'how often a process looks for what the database tells it of by itself, or nobody else could have left it: the safety net under the messages',
   ),
+  pageBytesMax: limit(
+    16 * 1024 * 1024,
+    'bytes of the events on one page of dead letters or of the quarantine, one event at the least',
+  ),
   jsonDepthMax: limit(
     200,
     'arrays and objects inside one another in the JSON of a request or an event, and in a definition; a schema, an expression or a mapping goes through it by recursion',
