@@ -10,7 +10,7 @@ import type { Lineage } from '../ledger/lineage.ts';
 import type { WorkflowEngine } from '../workflow/engine/engine.ts';
 import type { RunDetail, StepView } from '../workflow/engine/reading.ts';
 import type { RunState } from '../workflow/engine/run-state.ts';
-import { ENDED, type StoredRun } from '../workflow/engine/run-store.ts';
+import { ENDED, type ListedRun } from '../workflow/engine/run-store.ts';
 import { openEventStream } from './event-stream.ts';
 import { actorOf, route } from './routes.ts';
 import { attemptToJson, operationRoutes } from './routes-operations.ts';
@@ -217,7 +217,7 @@ function actionRoutes(server: FastifyInstance, dependencies: RunDependencies): v
   });
 }
 
-export function summaryOf(run: StoredRun | RunState) {
+export function summaryOf(run: ListedRun | RunState) {
   const { workflow, version, status, waitingFor, subject, outcome, updatedAtMs } = run;
   return {
     id: 'id' in run ? run.id : run.runId,

@@ -18,7 +18,8 @@ const every = (overlap: string, flow: string, missed = 'skip') => ({
 
 async function runsOf(engine: WorkflowEngine, workflow: string): Promise<StoredRun[]> {
   const { items } = await engine.runs.list({ workflow }, undefined, 200);
-  return [...items].sort((a, b) => a.origin.scheduledMs! - b.origin.scheduledMs!);
+  const runs = await Promise.all(items.map(({ id }) => engine.runs.get(id)));
+  return runs.sort((a, b) => a.origin.scheduledMs! - b.origin.scheduledMs!);
 }
 
 /** Due times of the runs in minutes since the start, with their states. */

@@ -180,7 +180,10 @@ do: [ { note: { set: { id: '\${ event.id }', size: '\${ input[0].data.size }' } 
     for (const { event } of events) event.subject = 'big';
     await world().consume(engine, ...events, world().event('order.other', {}));
     const { items } = await engine.runs.list({ workflow: 'big' });
-    expect(items.map(outputOf)).toEqual([{ id: 'size-50', size: 50 }]);
+    // What may be large is not read for a list.
+    for (const part of ['origin', 'result']) expect(items[0]).not.toHaveProperty(part);
+    const runs = await Promise.all(items.map(({ id }) => engine.runs.get(id)));
+    expect(runs.map(outputOf)).toEqual([{ id: 'size-50', size: 50 }]);
     expect(engine.startTypes()).toEqual(['order.big']);
   });
 

@@ -336,7 +336,10 @@ export function reaches(
   runId: string,
   status: StoredRun['status'],
 ): Promise<StoredRun> {
-  const find = async () => (await engine.runs.list({ text: runId })).items[0];
+  const find = async () => {
+    const [run] = (await engine.runs.list({ text: runId })).items;
+    return run && engine.runs.get(run.id);
+  };
   return until(async () => {
     const run = await find();
     return run?.status === status ? run : undefined;

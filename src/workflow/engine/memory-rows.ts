@@ -1,6 +1,6 @@
 import type { RunAttribute } from './attributes.ts';
 import type { RunAttempt } from './operation-store.ts';
-import type { Entry, RunChange, StoredRun } from './run-store.ts';
+import type { Entry, ListedRun, RunChange, StoredRun } from './run-store.ts';
 
 /** A barrier and those before it. Never changed: a row that is rolled back to still has its own, and a run of 10,000 effects copies nothing. */
 export interface KeptBarrier {
@@ -45,6 +45,11 @@ export function entriesOf(row: Row | undefined): Entry[] {
   for (let at = row?.barriers; at; at = at.before) barriers.push(at);
   barriers.sort((a, b) => a.seq - b.seq);
   return structuredClone(barriers.flatMap(({ entries }) => entries));
+}
+
+export function listed(row: Row): ListedRun {
+  const { origin: _, result: __, ...run } = stored(row);
+  return run;
 }
 
 export function stored({ worker: _, barriers: __, ...run }: Row): StoredRun {

@@ -5,7 +5,7 @@ import type { BulkStore } from './bulk-store.ts';
 import { memoryBulks } from './memory-bulk.ts';
 import { memoryOperations } from './memory-operations.ts';
 import { MemoryQueues } from './memory-queues.ts';
-import { askedMeanwhile, entriesOf, type Row, stored, withBarrier } from './memory-rows.ts';
+import { askedMeanwhile, entriesOf, listed, type Row, stored, withBarrier } from './memory-rows.ts';
 import { MemorySchedules } from './memory-schedules.ts';
 import { searchRows } from './memory-search.ts';
 import type { OperationStore } from './operation-store.ts';
@@ -13,6 +13,7 @@ import {
   type ClaimedRun,
   ENDED,
   type Entry,
+  type ListedRun,
   type RunChange,
   type RunFilters,
   type RunStore,
@@ -254,10 +255,10 @@ export class MemoryRunStore implements RunStore {
     return 0;
   }
 
-  async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
+  async list(filters: RunFilters, before: string | undefined, limit: number): Promise<ListedRun[]> {
     return searchRows([...this.#rows.values()], filters, before)
       .slice(0, limit)
-      .map(stored);
+      .map(listed);
   }
 
   async count(): Promise<{ [status: string]: number }> {

@@ -16,7 +16,7 @@ export type StoredOrigin = Origin & { inputRef?: PayloadRef };
 export type StoredResult = RunResult & { outputRef?: PayloadRef };
 
 /** A row of runs as Postgres gives it. */
-export interface RunRow {
+export interface ListedRow {
   id: string;
   workflow: string;
   version: number;
@@ -27,19 +27,25 @@ export interface RunRow {
   request: string | null;
   waiting_for: string | null;
   wake_at: number | null;
-  origin: StoredOrigin;
   idempotency_key: string | null;
   started_at: number;
   updated_at: number;
-  result: StoredResult | null;
   subject: string | null;
   outcome: string | null;
+}
+
+export interface RunRow extends ListedRow {
+  origin: StoredOrigin;
+  result: StoredResult | null;
   entries: Entry[];
 }
 
-/** Its columns, without the journal. */
-export const READ =
-  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.attempt, r.request, r.waiting_for, r.wake_at, r.origin, r.idempotency_key, r.started_at, r.updated_at, r.result, r.subject, r.outcome';
+/** The columns of a row in a list. */
+export const LISTED =
+  'r.id, r.workflow, r.version, r.epoch, r.status, r.requested, r.attempt, r.request, r.waiting_for, r.wake_at, r.idempotency_key, r.started_at, r.updated_at, r.subject, r.outcome';
+
+/** Those of a run, without the journal. */
+export const READ = `${LISTED}, r.origin, r.result`;
 
 /** Runs as they were before large values were put apart. */
 export async function wholeRuns(db: Database, rows: readonly RunRow[]): Promise<StoredRun[]> {
@@ -65,11 +71,14 @@ export function wholeValues(
   return { origin, result: { ...others, output: bodies.get(outputRef.digest) as Json } };
 }
 
-function fromRow(row: RunRow, bodies: ReadonlyMap<string, unknown>): StoredRun {
-  const { waiting_for, wake_at, idempotency_key, started_at, updated_at, entries: _, ...rest } = row;
+function fromRow({ entries: _, ...row }: RunRow, bodies: ReadonlyMap<string, unknown>): StoredRun {
+  return { ...listedRun(row), ...wholeValues(row, bodies) };
+}
+
+export function listedRun<Row extends ListedRow>(row: Row) {
+  const { waiting_for, wake_at, idempotency_key, started_at, updated_at, ...rest } = row;
   return {
     ...rest,
-    ...wholeValues(row, bodies),
     waitingFor: waiting_for,
     wakeAtMs: wake_at,
     idempotencyKey: idempotency_key,

@@ -1,7 +1,7 @@
 import { firstId } from '../../kernel/ids.ts';
 import { timestamp } from '../../store/rows.ts';
 import { type AttributeFilter, type Comparison, meanings } from './attributes.ts';
-import { READ } from './postgres-rows.ts';
+import { LISTED } from './postgres-rows.ts';
 import type { RunFilters } from './run-store.ts';
 
 const OPERATORS: { readonly [comparison in Comparison]: string } = {
@@ -31,7 +31,7 @@ export function searchRuns(
   filters: RunFilters,
   before: string | undefined,
   limit: number,
-  columns = READ,
+  columns = LISTED,
 ): { text: string; values: unknown[] } {
   const values = new Values();
   const conditions = conditionsOf(filters, before, values);

@@ -28,12 +28,13 @@ import {
 } from './postgres-lanes.ts';
 import { postgresOperations } from './postgres-operations.ts';
 import { PostgresQueues } from './postgres-queues.ts';
-import { READ, type RunRow, wholeRuns } from './postgres-rows.ts';
+import { type ListedRow, listedRun, READ, type RunRow, wholeRuns } from './postgres-rows.ts';
 import { PostgresSchedules } from './postgres-schedules.ts';
 import { searchRuns } from './postgres-search.ts';
 import type {
   ClaimedRun,
   Entry,
+  ListedRun,
   RunChange,
   RunFilters,
   RunStore,
@@ -146,9 +147,9 @@ export class PostgresRunStore implements RunStore {
     return [...(row?.entries ?? []), ...later.flatMap(({ entries }) => entries)];
   }
 
-  async list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]> {
+  async list(filters: RunFilters, before: string | undefined, limit: number): Promise<ListedRun[]> {
     const { text, values } = searchRuns(filters, before, limit);
-    return wholeRuns(this.#db, await this.#db.queryDynamic<RunRow>(text, values));
+    return (await this.#db.queryDynamic<ListedRow>(text, values)).map(listedRun);
   }
 
   async count(): Promise<{ [status: string]: number }> {

@@ -11,6 +11,7 @@ import { EDITED } from './recorder.ts';
 import {
   ENDED,
   type Entry,
+  type ListedRun,
   type PayloadRef,
   type RunFilters,
   type RunStore,
@@ -63,7 +64,7 @@ export interface RunDetail extends StoredRun {
 }
 
 export interface RunPage {
-  readonly items: readonly StoredRun[];
+  readonly items: readonly ListedRun[];
   readonly nextCursor: string | undefined;
 }
 

@@ -121,7 +121,8 @@ export interface Subscription {
   correlate: readonly Json[];
 }
 
-export interface StoredRun {
+/** A run as a list shows it: without what may be large. */
+export interface ListedRun {
   readonly id: string;
   readonly workflow: string;
   readonly version: number;
@@ -134,13 +135,16 @@ export interface StoredRun {
   readonly request: string | null;
   readonly waitingFor: string | null;
   readonly wakeAtMs: number | null;
-  readonly origin: Origin;
   readonly idempotencyKey: string | null;
   readonly startedAtMs: number;
   readonly updatedAtMs: number;
-  readonly result: RunResult | null;
   readonly subject: string | null;
   readonly outcome: string | null;
+}
+
+export interface StoredRun extends ListedRun {
+  readonly origin: Origin;
+  readonly result: RunResult | null;
 }
 
 /** A run to go on with: its entries in order, the number of the next barrier, and the signals that wait for it. */
@@ -198,7 +202,7 @@ export interface RunStore {
   payload(runId: string, digest: string): Promise<Json | undefined>;
   /** Deletes large values that no run refers to any more; answers with how many. */
   sweepPayloads(): Promise<number>;
-  list(filters: RunFilters, before: string | undefined, limit: number): Promise<StoredRun[]>;
+  list(filters: RunFilters, before: string | undefined, limit: number): Promise<ListedRun[]>;
   count(): Promise<{ [status: string]: number }>;
 
   /** Takes those of the runs that are waiting; their epoch grows. */
