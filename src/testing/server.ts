@@ -61,6 +61,11 @@ export class ServerUnderTest {
     }
   }
 
+  /** Lets it read its settings again. */
+  reload(): void {
+    this.#process?.kill('SIGHUP');
+  }
+
   /** As a crash ends it. */
   async kill(): Promise<void> {
     const child = this.#process;

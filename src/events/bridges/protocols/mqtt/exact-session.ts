@@ -4,6 +4,7 @@ import type { SinkContext } from '../../port/protocol.ts';
 import { hurryAnswers } from './awaited-answers.ts';
 import { connectMqtt, isVersion5, type MqttServer } from './connection.ts';
 import type { PacketIds, PlacesOfSink } from './places.ts';
+import { isOfMessage } from './refused-message.ts';
 
 /** An event as it is published. */
 export interface OutgoingPacket {
@@ -119,7 +120,7 @@ export class ExactSession {
     return this.#client;
   }
 
-  /** @returns those that the broker refuses, with its reason; what comes behind one of them goes out with the next call where the place has to stay before it */
+  /** @returns those that the broker refuses, with its reason; what comes behind one that the place has to stay before goes out with the next call */
   async write(
     packets: readonly OutgoingPacket[],
     window: number,
@@ -129,7 +130,7 @@ export class ExactSession {
     const size = isStrict ? 1 : Math.max(1, window - 1); // the place is a message, too
     for (let from = 0; from < packets.length; from += size) {
       refused.push(...(await this.#unlessLost(this.#batch(packets.slice(from, from + size), isStrict))));
-      if (isStrict && refused.length > 0) break;
+      if (refused.some((one) => isHolding(one, isStrict))) break;
     }
     return refused;
   }
@@ -137,7 +138,8 @@ export class ExactSession {
   async #batch(packets: readonly OutgoingPacket[], isStrict: boolean): Promise<RefusedPacket[]> {
     const { partition, places } = this.#parts;
     const before = places.of(partition);
-    const last = packets.at(-1)!.logged.offset;
+    const offsets = packets.map(({ logged }) => logged.offset);
+    const last = offsets.at(-1)!;
     for (const { logged } of packets)
       if (!this.#hanging.has(logged.offset)) this.#hanging.set(logged.offset, this.#freeId());
     this.#tell({ offset: before, sending: [...this.#hanging] });
@@ -146,10 +148,13 @@ export class ExactSession {
       reasonCode < FAILED ? [] : [{ logged: packets[at]!.logged, reasonCode }],
     );
     for (const { logged } of refused) this.#hanging.delete(logged.offset);
-    const offset = isStrict && refused.length > 0 ? before : last;
+    // What is refused for now comes again, and all behind it.
+    const held = refused.find((one) => isHolding(one, isStrict))?.logged.offset;
+    const offset = held === undefined ? last : (offsets.findLast((one) => one < held) ?? before);
     // Also what an earlier definition had selected, and this one has not.
-    const releasing = [...this.#hanging].filter(([one]) => one <= last);
-    await this.#tellSafely({ offset, releasing });
+    const releasing = [...this.#hanging].filter(([one]) => one <= offset);
+    const sending = [...this.#hanging].filter(([one]) => one > offset);
+    await this.#tellSafely({ offset, releasing, sending });
     await this.#release(releasing);
     for (const [one] of releasing) this.#hanging.delete(one);
     places.taken(partition, offset);
@@ -217,6 +222,11 @@ export class ExactSession {
   #unlessLost<Result>(work: Promise<Result>): Promise<Result> {
     return Promise.race([work, this.#lost]);
   }
+}
+
+/** Whether what comes behind it has to wait: the broker refuses it for now, or for what it is where nothing may be passed over. */
+function isHolding({ reasonCode }: RefusedPacket, isStrict: boolean): boolean {
+  return isStrict || !isOfMessage(reasonCode);
 }
 
 /** The way of every packet that a client sends; the library has no other place to say when a message is to be passed on. */

@@ -9,6 +9,7 @@ import { hurryAnswers } from './awaited-answers.ts';
 import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
 import { ExactSession, type OutgoingPacket } from './exact-session.ts';
 import { PlacesOfSink } from './places.ts';
+import { refusal, refusedFor } from './refused-message.ts';
 
 export interface MqttSinkSettings extends MqttServer {
   /** Where events go, without wildcards. */
@@ -66,8 +67,6 @@ const WINDOW_MAX = 100;
 /** Left for the topic and the headers of a message, which count. */
 const HEADER_BYTES = 4096;
 const TOPIC_BYTES_MAX = 65_535;
-/** Reason codes that are of the one message: its topic, its size, its form. */
-const MESSAGE_REFUSED = new Set([0x90, 0x95, 0x99]);
 
 /**
  * Publishes events in order, each safe when the broker has it, and behind them the place in the log that they lead to (`PlacesOfSink`): who comes after a crash
@@ -104,6 +103,8 @@ class Publisher {
   #opened: Promise<Opened> | undefined;
   /** Messages on their way over the connection. */
   #unanswered = 0;
+  /** Whether the broker has refused a batch for what is not of one message: then no place is told before the answer to what is before it. */
+  #isWary = false;
   /** With QoS 2, by partition. */
   readonly #sessions = new Map<number, Promise<ExactSession>>();
 
@@ -212,13 +213,14 @@ class Publisher {
   ): Promise<Delivered> {
     const outcome = new Outcome(isStrict);
     const tells = isPlaced && this.#keepsPlace;
-    const window = isStrict ? 1 : windowOf(client);
+    const isWaiting = isStrict || this.#isWary;
+    const window = isWaiting ? 1 : windowOf(client);
     const answers: (Promise<void> | undefined)[] = [];
     for (const [index, event] of events.entries()) {
       while (answers.length < events.length && answers.length - index < window) {
         const next = events[answers.length]!;
         const answer = outcome.isStopped(next) ? undefined : this.#send(client, next);
-        if (tells && !isStrict) this.#places.sent(client, next.partition, next.offset);
+        if (tells && !isWaiting) this.#places.sent(client, next.partition, next.offset);
         answer?.catch(() => {}); // told in its turn
         answers.push(answer);
       }
@@ -230,14 +232,40 @@ class Publisher {
         await answers[index];
       } catch (error) {
         const problem = refusal(error);
-        if (!problem) throw error;
+        if (!problem) {
+          if (tells && !isWaiting) await this.#takeBack(client, events, answers);
+          this.#isWary = true;
+          throw error;
+        }
         outcome.refuse(event, problem);
         if (isStrict) continue; // the place stays before it
       }
       if (isPlaced) this.#places.taken(event.partition, event.offset);
-      if (tells && isStrict) this.#places.sent(client, event.partition, event.offset);
+      if (tells && isWaiting) this.#places.sent(client, event.partition, event.offset);
     }
+    this.#isWary = false;
     return outcome;
+  }
+
+  /** Sets the places back that were told with events which the broker refuses for now: what is behind a place counts as sent. */
+  async #takeBack(
+    client: MqttClient,
+    events: readonly LoggedEvent[],
+    answers: readonly (Promise<void> | undefined)[],
+  ): Promise<void> {
+    const settled = await Promise.allSettled(answers);
+    const isOpen = (index: number) => {
+      const answer = settled[index];
+      return answer === undefined || (answer.status === 'rejected' && !refusal(answer.reason));
+    };
+    const open = events.filter((_, index) => isOpen(index));
+    for (const [partition, run] of Map.groupBy(events, (event) => event.partition)) {
+      const first = run.findIndex((event) => open.includes(event));
+      if (first < 0) continue;
+      const offset = run[first - 1]?.offset ?? this.#places.of(partition);
+      await client.publishAsync(...this.#places.message(partition, { offset }), { qos: 1, retain: true });
+      this.#places.back(partition, offset); // when what was told before has come back, too
+    }
   }
 
   async #publishExactly(
@@ -345,15 +373,4 @@ class Publisher {
 /** Messages on their way at once. */
 function windowOf({ serverProperties }: MqttClient): number {
   return Math.min(WINDOW_MAX, serverProperties?.receiveMaximum ?? WINDOW_MAX);
-}
-
-function refusedFor(detail: string, cause?: unknown): AiosError {
-  return new AiosError('bridges.message_refused', { detail, cause });
-}
-
-/** Of the one message; nothing where it is of the connection. */
-function refusal(error: unknown): AiosError | undefined {
-  if (error instanceof AiosError) return error.code === 'bridges.message_refused' ? error : undefined;
-  const { code, message } = error as { code?: unknown; message: string };
-  return typeof code === 'number' && MESSAGE_REFUSED.has(code) ? refusedFor(message, error) : undefined;
 }
