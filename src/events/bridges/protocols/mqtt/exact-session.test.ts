@@ -11,6 +11,10 @@ import { mqttProtocol } from './mqtt-protocol.ts';
 
 const debian = await debianPackages(['mosquitto']);
 const PACKET_ID = 5;
+/** Packet ids that a sink does not begin with. */
+const FIRST_ID = 101;
+/** What mosquitto takes at once, less the place. */
+const FULL = 19;
 
 describe.skipIf(!debian)(
   `what a process left in the session of QoS 2${debian ? '' : ' (skipped: mosquitto needs Debian)'}`,
@@ -65,6 +69,31 @@ describe.skipIf(!debian)(
       const text = JSON.stringify(place);
       await client.publishAsync(`aios-bridge:${name}/of-the-test/0`, text, { qos: 1, retain: true });
     };
+    /** As many as mosquitto takes at once, which were not to be passed on: its session has no room for others. */
+    const fill = async (name: string, count: number) => {
+      let id = FIRST_ID - 1;
+      const ids = { allocate: () => ++id, getLastAllocated: () => id, register: () => true };
+      const process = await connect({
+        ...{ clientId: `aios-bridge:${name}-of-the-test-0`, clean: false, reconnectPeriod: 0 },
+        properties: { sessionExpiryInterval: 600 },
+        messageIdProvider: { ...ids, deallocate: () => {}, clear: () => {} },
+      });
+      const sending = process as unknown as { _sendPacket(packet: Packet, ...more: unknown[]): void };
+      const send = sending._sendPacket.bind(process);
+      let taken = 0;
+      sending._sendPacket = (packet, ...more) => (packet.cmd === 'pubrel' ? taken++ : send(packet, ...more));
+      for (let n = 0; n < count; n++)
+        process.publish(name, JSON.stringify(event(`e${n}`)), { qos: 2 }, () => {});
+      await expect.poll(() => taken).toBe(count);
+      process.on('error', () => {});
+      process.stream.destroy();
+    };
+    const tell = (name: string, place: object) =>
+      client.publishAsync(`aios-bridge:${name}/of-the-test/0`, JSON.stringify(place), {
+        qos: 1,
+        retain: true,
+      });
+    const filled = (count: number) => Array.from({ length: count }, (_, n) => [n, FIRST_ID + n]);
     const delivered = async (name: string, offsets: number[]) => {
       const reader = await connect();
       const ids: string[] = [];
@@ -109,6 +138,43 @@ describe.skipIf(!debian)(
       const text = JSON.stringify({ offset: 1, releasing: [[1, PACKET_ID]] });
       await client.publishAsync('aios-bridge:lost/of-the-test/0', text, { qos: 1, retain: true });
       expect(await delivered('lost', [0, 1, 2])).toEqual(['e1', 'e2']);
+    });
+
+    it('leaves room where another definition selects none of it', async () => {
+      await fill('unselected', FULL);
+      await tell('unselected', { offset: -1, sending: filled(FULL) });
+      const offsets = Array.from({ length: 2 * FULL }, (_, n) => 100 + n);
+      const ids = await delivered('unselected', offsets);
+      expect(ids).toEqual(offsets.map((offset) => `e${offset}`));
+    });
+
+    it('is known to whoever comes after one that sent a part of it', async () => {
+      await fill('part', FULL);
+      await tell('part', { offset: -1, sending: filled(FULL) });
+      expect(await delivered('part', [0, 1, 2])).toEqual(['e0', 'e1', 'e2']);
+      const offsets = Array.from({ length: 2 * FULL }, (_, n) => n);
+      const ids = await delivered('part', offsets);
+      expect(ids).toEqual(offsets.slice(3).map((offset) => `e${offset}`));
+    });
+
+    it('is left alone where the broker was started again with an older state', async () => {
+      const settings = { broker: `127.0.0.1:${server.port}`, topic: 'older', qos: 2 };
+      const sink = openSink(mqttProtocol, settings, { name: 'older' });
+      const [before, after] = [0, 3 * FULL].map((from) =>
+        Array.from({ length: 3 * FULL }, (_, n) => logged(from + n)),
+      ) as [LoggedEvent[], LoggedEvent[]];
+      await sink.deliver(before);
+      await fill('older', FULL + 1); // which ends the connection of the sink
+      await tell('older', { offset: 0 });
+      const reader = await connect();
+      const ids: string[] = [];
+      reader.on('message', (_, payload) => ids.push((JSON.parse(payload.toString()) as CloudEvent).id));
+      await reader.subscribeAsync('older', { qos: 2 });
+      const deliver = () => sink.deliver(after).catch((error: Error) => error.message);
+      await expect.poll(deliver, { timeout: 10_000 }).toEqual({ undone: [], refused: [] });
+      await expect.poll(() => ids).toEqual(after.map(({ event: { id } }) => id));
+      await sink.close?.();
+      await reader.endAsync(true);
     });
   },
 );

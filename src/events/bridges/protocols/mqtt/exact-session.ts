@@ -2,7 +2,7 @@ import type { IClientPublishOptions, MqttClient, Packet } from 'mqtt';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { SinkContext } from '../../port/protocol.ts';
 import { hurryAnswers } from './awaited-answers.ts';
-import { connectMqtt, isVersion5, type MqttServer } from './connection.ts';
+import { connectMqtt, endMqtt, isVersion5, type MqttServer } from './connection.ts';
 import type { PacketIds, PlacesOfSink } from './places.ts';
 import { isOfMessage } from './refused-message.ts';
 
@@ -96,28 +96,65 @@ export class ExactSession {
 
   /** @throws what `connectMqtt` does */
   static async open(parts: Parts): Promise<ExactSession> {
-    const { settings, context, partition, places, reader } = parts;
+    const { partition, places, reader } = parts;
+    let { session, isKept } = await ExactSession.#connect(parts);
+    // From here on nobody else moves the place: their connection has ended, and what they told came before.
+    await session.#unlessLost(places.read(reader));
+    // What the session of an older state holds goes by packet ids that nobody knows any more, and takes the room of others.
+    if (isKept && places.isOutdated(partition)) {
+      await session.#drop();
+      ({ session, isKept } = await ExactSession.#connect(parts));
+    }
+    await session.#takeOver(isKept);
+    return session;
+  }
+
+  /** @returns whether the broker had kept the session */
+  static async #connect(parts: Parts) {
+    const { settings, context, partition } = parts;
     const ids = new GivenIds();
     const { client, connack, ended } = await connectMqtt(
       settings,
       context,
       {
-        clientId: `aios-${context.group}-${context.space}-${partition}`,
+        clientId: sessionOf(parts.context, partition),
         clean: false,
         messageIdProvider: ids,
         ...(isVersion5(settings) ? { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } } : {}),
       },
       keepReleases,
     );
-    const session = new ExactSession(parts, client, ids, ended);
-    // From here on nobody else moves the place: their connection has ended, and what they told came before.
-    await session.#unlessLost(places.read(reader));
-    await session.#takeOver(connack.sessionPresent);
-    return session;
+    return { session: new ExactSession(parts, client, ids, ended), isKept: connack.sessionPresent };
   }
 
   get client(): MqttClient {
     return this.#client;
+  }
+
+  /** Whether the broker has room for the first of them beside what it may have from before: one that is sent more than it takes at once ends the connection. */
+  hasRoomFor(packets: readonly OutgoingPacket[], window: number, isStrict: boolean): boolean {
+    const first = packets.slice(0, batchMax(window, isStrict)).map(({ logged }) => logged.offset);
+    return new Set([...this.#hanging.keys(), ...first]).size <= batchMax(window, false);
+  }
+
+  /** A session without what this one holds: that was not to be passed on yet, and what of it is still to be sent goes out anew. */
+  async renewed(): Promise<ExactSession> {
+    const { partition, places, reader } = this.#parts;
+    const place = { offset: places.of(partition) };
+    // Whoever comes next finds no session, which is no loss then.
+    await reader.publishAsync(...places.message(partition, place), { qos: 1, retain: true });
+    places.back(partition, place.offset);
+    await this.#drop();
+    return ExactSession.open(this.#parts);
+  }
+
+  /** Ends the session with the connection. */
+  async #drop(): Promise<void> {
+    const { settings, context, partition } = this.#parts;
+    endMqtt(this.#client);
+    const clientId = sessionOf(context, partition);
+    const { client } = await connectMqtt(settings, context, { clientId, clean: true });
+    endMqtt(client);
   }
 
   /** @returns those that the broker refuses, with its reason; what comes behind one that the place has to stay before goes out with the next call */
@@ -127,7 +164,7 @@ export class ExactSession {
     isStrict: boolean,
   ): Promise<RefusedPacket[]> {
     const refused: RefusedPacket[] = [];
-    const size = isStrict ? 1 : Math.max(1, window - 1); // the place is a message, too
+    const size = batchMax(window, isStrict);
     for (let from = 0; from < packets.length; from += size) {
       refused.push(...(await this.#unlessLost(this.#batch(packets.slice(from, from + size), isStrict))));
       if (refused.some((one) => isHolding(one, isStrict))) break;
@@ -222,6 +259,15 @@ export class ExactSession {
   #unlessLost<Result>(work: Promise<Result>): Promise<Result> {
     return Promise.race([work, this.#lost]);
   }
+}
+
+/** How many go out at once: the place is a message, too. */
+function batchMax(window: number, isStrict: boolean): number {
+  return isStrict ? 1 : Math.max(1, window - 1);
+}
+
+function sessionOf({ group, space }: SinkContext, partition: number): string {
+  return `aios-${group}-${space}-${partition}`;
 }
 
 /** Whether what comes behind it has to wait: the broker refuses it for now, or for what it is where nothing may be passed over. */

@@ -29,6 +29,8 @@ const READ = 'read/';
 export class PlacesOfSink {
   readonly #topic: string;
   readonly #last = new Map<number, Place>();
+  /** What the broker said last; this process may know better. */
+  readonly #said = new Map<number, number>();
   readonly #untold = new Map<number, number>();
   readonly #reads = new Map<string, () => void>();
 
@@ -51,8 +53,14 @@ export class PlacesOfSink {
     return this.#last.get(partition) ?? {};
   }
 
+  /** Whether the broker has gone back behind what it had: it was started again with an older state, its sessions among it. */
+  isOutdated(partition: number): boolean {
+    return (this.#said.get(partition) ?? -1) < this.of(partition);
+  }
+
   /** Reads what is there, and from then on what other processes tell. */
   async open(client: MqttClient): Promise<void> {
+    this.#said.clear();
     client.on('message', (topic, payload) => {
       const name = topic.slice(this.#topic.length + 1);
       if (name.startsWith(READ)) this.#reads.get(name.slice(READ.length))?.();
@@ -83,11 +91,13 @@ export class PlacesOfSink {
 
   /** The broker has said that it has it. */
   taken(partition: number, offset: number): void {
+    this.#said.set(partition, offset);
     if (offset > this.of(partition)) this.#last.set(partition, { offset });
   }
 
-  /** Sets a place back: the broker has lost what was said to be in its session. */
+  /** Sets a place back, or what is in the session: the broker has lost that, or never took it. */
   back(partition: number, offset: number): void {
+    this.#said.set(partition, offset);
     this.#last.set(partition, { offset });
   }
 
@@ -105,6 +115,7 @@ export class PlacesOfSink {
     const place = parsed(payload);
     if (!isObject(place) || typeof place.offset !== 'number') return;
     const { offset, sending, releasing } = place as unknown as Place;
+    this.#said.set(partition, offset);
     if (offset >= this.of(partition))
       this.#last.set(partition, { offset, ...(sending && { sending }), ...(releasing && { releasing }) });
   }

@@ -185,6 +185,20 @@ class Publisher {
     return opening;
   }
 
+  /** With room for them. */
+  async #sessionFor(
+    partition: number,
+    packets: readonly OutgoingPacket[],
+    client: MqttClient,
+    isStrict: boolean,
+  ): Promise<ExactSession> {
+    const session = await this.#session(partition);
+    if (session.hasRoomFor(packets, windowOf(client), isStrict)) return session;
+    const renewing = session.renewed();
+    this.#sessions.set(partition, renewing);
+    return renewing;
+  }
+
   async #open(): Promise<Opened> {
     const { client, ended } = await connectMqtt(this.#settings, this.#context, { clean: true });
     const opened: Opened = { client, end: undefined, lose: () => {} };
@@ -284,7 +298,7 @@ class Publisher {
           if (!problem) throw error;
           outcome.refuse(logged, problem);
         }
-      const session = await this.#session(partition);
+      const session = await this.#sessionFor(partition, packets, client, isStrict);
       for (const { logged, reasonCode } of await session.write(packets, windowOf(client), isStrict)) {
         const problem = refusal({
           code: reasonCode,
