@@ -10,7 +10,7 @@ import { withValues } from './kafka-schemas.ts';
 
 type Outgoing = MessageToProduce<Buffer, Buffer, Buffer, Buffer>;
 
-/** A record batch is refused whole when it is over `max.message.bytes`, by default 1 MiB. */
+/** A record batch is refused whole when it is over `max.message.bytes`, by default 1 MiB; less where a topic has refused one. */
 const SEND_BYTES = 512 * 1024;
 /** Another process took the partition over. */
 const FENCED = [
@@ -22,6 +22,26 @@ const FENCED = [
 ];
 
 const TOO_LARGE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
+/** What is wrong with a message itself: one without a key in a topic that is compacted, one that a check of the broker refuses. */
+const INVALID = ['INVALID_RECORD', 'INVALID_TIMESTAMP'];
+
+/** Messages that a broker refuses together for what they are. */
+class RefusedChunk extends Error {
+  readonly events: readonly LoggedEvent[];
+  readonly bytes: number;
+
+  constructor({ events, bytes }: Chunk, cause: unknown) {
+    super('The broker refuses messages.', { cause });
+    this.events = events;
+    this.bytes = bytes;
+  }
+}
+
+interface Chunk {
+  readonly events: LoggedEvent[];
+  readonly messages: Outgoing[];
+  bytes: number;
+}
 
 /**
  * Writes events to a topic in transactions. Each partition of the log is a transactional producer of its own, whose transactions hold its messages and, as committed
@@ -35,10 +55,11 @@ export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink
 function transactionalSink(context: SinkContext, settings: JsonObject): EventSink {
   const clients = new KafkaClients(context, settings);
   const writers = new Map<number, Promise<PartitionWriter>>();
+  let sendBytes = SEND_BYTES;
   const writerOf = (partition: number) => {
     const known = writers.get(partition);
     if (known) return known;
-    const opening = openWriter(clients, context, partition);
+    const opening = openWriter(clients, context, partition, () => sendBytes);
     writers.set(partition, opening);
     return opening;
   };
@@ -69,20 +90,44 @@ function transactionalSink(context: SinkContext, settings: JsonObject): EventSin
       return { undone: [] };
     } catch (error) {
       const failure = clients.failureOf(error);
-      if (!isKafkaError(error, ...TOO_LARGE)) throw failure;
-      if (events.length === 1) {
-        const { message: detail } = failure;
-        const problem = new AiosError('bridges.message_refused', { detail, cause: error });
-        return { undone: [], refused: [{ event: events[0]!, error: problem }] };
+      if (!(error instanceof RefusedChunk)) throw failure;
+      const [one, other] = error.events as [LoggedEvent, LoggedEvent?];
+      const at = events.indexOf(one);
+      if (other === undefined) {
+        const problem = new AiosError('bridges.message_refused', { detail: failure.message, cause: error });
+        return inParts(partition, [events.slice(0, at), events.slice(at + 1)], handing, {
+          ...{ event: one, error: problem },
+        });
       }
-      // The halves, down to the event: the producer's numbers are out of step after a refusal, so that each begins with a new one.
-      const middle = Math.ceil(events.length / 2);
-      const [before, behind] = [events.slice(0, middle), events.slice(middle)];
-      const { undone, refused = [] } = await deliverPartition(partition, before, handing);
-      if (handing === 'strict' && refused.length > 0) return { undone: [...undone, ...behind], refused };
-      const after = await deliverPartition(partition, behind, handing);
-      return { undone: after.undone, refused: [...refused, ...(after.refused ?? [])] };
+      if (isKafkaError(error, ...TOO_LARGE)) {
+        sendBytes = Math.floor(error.bytes / 2);
+        return deliverPartition(partition, events, handing);
+      }
+      // Any of them: the halves, down to the event.
+      const middle = at + Math.ceil(error.events.length / 2);
+      return inParts(partition, [events.slice(0, middle), events.slice(middle)], handing);
     }
+  };
+  /** What is before and behind something that is refused, and that. The numbers of a producer are out of step after a refusal, so that each part begins with a new one. */
+  const inParts = async (
+    partition: number,
+    [before, behind]: readonly [readonly LoggedEvent[], readonly LoggedEvent[]],
+    handing: Handing | undefined,
+    between?: NonNullable<Delivered['refused']>[number],
+  ): Promise<Delivered> => {
+    const first: Delivered =
+      before.length > 0 ? await deliverPartition(partition, before, handing) : { undone: [] };
+    const firstRefused = first.refused ?? [];
+    if (handing === 'strict' && firstRefused.length > 0)
+      return {
+        undone: [...first.undone, ...(between ? [between.event] : []), ...behind],
+        refused: firstRefused,
+      };
+    const refused = [...firstRefused, ...(between ? [between] : [])];
+    if (handing === 'strict' && between) return { undone: [...first.undone, ...behind], refused };
+    const after: Delivered =
+      behind.length > 0 ? await deliverPartition(partition, behind, handing) : { undone: [] };
+    return { undone: [...first.undone, ...after.undone], refused: [...refused, ...(after.refused ?? [])] };
   };
   return {
     group: context.group,
@@ -117,6 +162,7 @@ async function openWriter(
   clients: KafkaClients,
   { group, space, encode, checkPlace }: SinkContext,
   partition: number,
+  sendBytes: () => number,
 ): Promise<PartitionWriter> {
   // With the space: a bridge of this name in another database would fence this one, and take its place for its own.
   const id = `aios-${group}-${space}-${partition < 0 ? 'again' : partition}`;
@@ -132,7 +178,8 @@ async function openWriter(
     const coordinatorId = await consumer.findGroupCoordinator();
     const next = Number(committed.get(clients.topic)?.[0] ?? -1n);
     if (next > 0 && partition >= 0) await checkPlace(partition, next - 1);
-    return new PartitionWriter(producer, encode, { group: id, topic: clients.topic, coordinatorId, next });
+    const place = { group: id, topic: clients.topic, coordinatorId, next };
+    return new PartitionWriter(producer, encode, place, sendBytes);
   } catch (error) {
     await producer.close(true).catch(() => {});
     throw error;
@@ -147,6 +194,7 @@ class PartitionWriter {
   readonly #group: string;
   readonly #topic: string;
   readonly #coordinatorId: number;
+  readonly #sendBytes: () => number;
   /** The offset of the log that comes next, as the topic knows it; -1 where it knows of none. */
   #next: number;
 
@@ -154,7 +202,9 @@ class PartitionWriter {
     producer: Producer,
     encode: SinkContext['encode'],
     place: { group: string; topic: string; coordinatorId: number; next: number },
+    sendBytes: () => number,
   ) {
+    this.#sendBytes = sendBytes;
     this.#producer = producer;
     this.#encode = encode;
     this.#group = place.group;
@@ -167,13 +217,15 @@ class PartitionWriter {
     const fresh = isAgain ? events : events.filter(({ offset }) => offset >= this.#next);
     if (fresh.length === 0) return;
     const transaction = await this.#producer.beginTransaction();
-    try {
-      for (const messages of this.#chunks(fresh)) await transaction.send({ messages });
-    } catch (error) {
-      // Left open it would hold up the readers until its time is over, or until the next producer of that name.
-      if (isKafkaError(error, ...TOO_LARGE)) await transaction.abort();
-      throw error;
-    }
+    for (const chunk of this.#chunks(fresh))
+      try {
+        await transaction.send({ messages: chunk.messages });
+      } catch (error) {
+        if (!isKafkaError(error, ...TOO_LARGE, ...INVALID)) throw error;
+        // Left open it would hold up the readers until its time is over, or until the next producer of that name.
+        await transaction.abort();
+        throw new RefusedChunk(chunk, error);
+      }
     if (!isAgain) {
       const consumer = {
         groupId: this.#group,
@@ -194,20 +246,20 @@ class PartitionWriter {
     if (!isAgain) this.#next = fresh.at(-1)!.offset + 1;
   }
 
-  *#chunks(events: readonly LoggedEvent[]): Generator<Outgoing[]> {
-    let messages: Outgoing[] = [];
-    let bytes = 0;
-    for (const { event } of events) {
-      const message = this.#messageOf(event);
-      bytes += message.value!.byteLength;
-      if (messages.length > 0 && bytes > SEND_BYTES) {
-        yield messages;
-        messages = [];
-        bytes = message.value!.byteLength;
+  *#chunks(events: readonly LoggedEvent[]): Generator<Chunk> {
+    let chunk: Chunk = { events: [], messages: [], bytes: 0 };
+    for (const event of events) {
+      const message = this.#messageOf(event.event);
+      const bytes = message.value!.byteLength;
+      if (chunk.messages.length > 0 && chunk.bytes + bytes > this.#sendBytes()) {
+        yield chunk;
+        chunk = { events: [], messages: [], bytes: 0 };
       }
-      messages.push(message);
+      chunk.events.push(event);
+      chunk.messages.push(message);
+      chunk.bytes += bytes;
     }
-    yield messages;
+    yield chunk;
   }
 
   #messageOf(event: LoggedEvent['event']): Outgoing {

@@ -1,0 +1,169 @@
+import { Admin, type MessageToProduce, Producer } from '@platformatic/kafka';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
+import type { AiosError } from '../../../../kernel/errors.ts';
+import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
+import { event } from '../../../event-under-test.ts';
+import type { EventSink } from '../../port/event-source.ts';
+import { bridgeContext } from '../context-under-test.ts';
+import { type Following, follow } from '../following-under-test.ts';
+import { kafkaProtocol } from './kafka-protocol.ts';
+import { kafkaSink } from './kafka-sink.ts';
+import { kafkaSource } from './kafka-source.ts';
+
+const jars = await kafkaJars();
+const reason = jars ? '' : ' (skipped: no java and mvn here, or no Maven Central)';
+const WAIT = { timeout: 40_000, interval: 100 };
+
+describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
+  let kafka: KafkaUnderTest;
+  let admin: Admin;
+  let producer: Producer;
+  beforeAll(async () => {
+    kafka = await startKafka(jars!);
+    const bootstrapBrokers = [kafka.address];
+    admin = new Admin({ clientId: 'test', bootstrapBrokers });
+    producer = new Producer({ clientId: 'test', bootstrapBrokers, metadataMaxAge: 200 });
+  }, 120_000);
+  afterAll(async () => {
+    await Promise.allSettled([admin.close(), producer.close(true)]);
+    await kafka?.close();
+  });
+  let made = 0;
+  const topicOf = async (partitions = 1, configs: { name: string; value: string }[] = []) => {
+    const topic = `changing-${++made}`;
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs });
+    return topic;
+  };
+  const settings = (topic: string) => ({ brokers: [kafka.address], topic });
+  const put = async (topic: string, messages: Partial<MessageToProduce>[]) => {
+    await producer.send({ acks: -1, messages: messages.map((one) => ({ topic, ...one })) });
+  };
+  const text = (value: string) => ({ value: Buffer.from(value) });
+  const source = (topic: string, more = {}) =>
+    kafkaSource(bridgeContext('in', kafkaProtocol, { events: { type: "'t'" }, ...more }), settings(topic));
+  const logged = (offset: number, one = event(`e${offset}`)): LoggedEvent => ({
+    ...{ partition: 0, offset, event: one, timeMs: 0, recordedAtMs: 0 },
+  });
+  const told = (sink: EventSink, events: readonly LoggedEvent[]) =>
+    sink.deliver(events).then(
+      ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
+      ({ code }: AiosError) => code,
+    );
+  const ids = ({ events }: Following) => events.map(({ id }) => id);
+
+  it('brings what is written to partitions that come while it runs', async () => {
+    const topic = await topicOf();
+    const following = follow(source(topic));
+    await put(topic, [text('a')]);
+    await expect.poll(() => following.events, WAIT).toHaveLength(1);
+    await admin.createPartitions({ topics: [{ name: topic, count: 2, assignments: [{ brokerIds: [1] }] }] });
+    const later = [{ partition: 1, ...text('b') }];
+    await expect.poll(() => put(topic, later).then(() => 'put', String), WAIT).toBe('put');
+    await expect.poll(() => following.events, WAIT).toHaveLength(2);
+    expect(following.faults).toEqual([]);
+    await following.stop();
+  }, 60_000);
+
+  it('goes on by itself with a topic that was deleted, and is made again with more partitions', async () => {
+    const topic = await topicOf();
+    const reports: AiosError[] = [];
+    const following = follow(source(topic, { reports }));
+    await put(topic, [text('a'), text('b')]);
+    await expect.poll(() => following.events, WAIT).toHaveLength(2);
+    await admin.deleteTopics({ topics: [topic] });
+    await expect.poll(() => following.faults, WAIT).toEqual(['bridges.failed']);
+    expect(await admin.listTopics()).not.toContain(topic); // reading makes none
+    const again = () => admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 });
+    await expect.poll(() => again().then(() => 'made', String), WAIT).toBe('made');
+    const both = [0, 1].map((partition) => ({ partition, ...text(`c${partition}`) }));
+    await expect.poll(() => put(topic, both).then(() => 'put', String), WAIT).toBe('put');
+    await expect.poll(() => following.events, WAIT).toHaveLength(4);
+    expect(reports).toMatchObject([{ code: 'bridges.gap' }]);
+    await following.stop();
+  }, 120_000);
+
+  it('sends what is left to a topic that was deleted, and is made again', async () => {
+    const topic = await topicOf();
+    const sink = kafkaSink(bridgeContext('out', kafkaProtocol), settings(topic));
+    await sink.deliver([logged(0), logged(1)]);
+    await admin.deleteTopics({ topics: [topic] });
+    expect(await told(sink, [logged(2)])).toBe('bridges.failed');
+    expect(await admin.listTopics()).not.toContain(topic);
+    await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
+    await expect.poll(() => told(sink, [logged(2), logged(3)]), WAIT).toEqual([]);
+    await sink.close?.();
+    const following = follow(kafkaSource(bridgeContext('in', kafkaProtocol), settings(topic)));
+    await expect.poll(() => ids(following), WAIT).toEqual(['e2', 'e3']);
+    await following.stop();
+  }, 120_000);
+
+  it('puts the event aside that a compacted topic refuses because it has no key', async () => {
+    const topic = await topicOf(1, [{ name: 'cleanup.policy', value: 'compact' }]);
+    const sink = kafkaSink(bridgeContext('compacted', kafkaProtocol), settings(topic));
+    const keyed = (offset: number) => logged(offset, event(`e${offset}`, { subject: `k${offset}` }));
+    expect(await told(sink, [keyed(0), logged(1), keyed(2), keyed(3), logged(4)])).toEqual([1, 4]);
+    const behind = [logged(5), keyed(6)];
+    expect(await sink.deliver(behind, 'strict')).toMatchObject({
+      refused: [{ event: { offset: 5 } }],
+      undone: [{ offset: 6 }],
+    });
+    await sink.close?.();
+    const following = follow(kafkaSource(bridgeContext('in', kafkaProtocol), settings(topic)));
+    await expect.poll(() => ids(following), WAIT).toEqual(['e0', 'e2', 'e3']);
+    await following.stop();
+  }, 60_000);
+
+  it('sends no more at once than a topic takes, once that is known', async () => {
+    const topic = await topicOf(1, [{ name: 'max.message.bytes', value: '20000' }]);
+    const sink = kafkaSink(bridgeContext('small', kafkaProtocol), settings(topic));
+    const batch = (from: number) =>
+      Array.from({ length: 250 }, (_, n) =>
+        logged(from + n, event(`e${from + n}`, { data: 'x'.repeat(300) })),
+      );
+    expect([await told(sink, batch(0)), await told(sink, batch(250))]).toEqual([[], []]);
+    await sink.close?.();
+    const [end] = await admin.listOffsets({
+      topics: [{ name: topic, partitions: [{ partitionIndex: 0, timestamp: -1n }] }],
+    });
+    // Each transaction leaves a mark.
+    const marks = Number(end!.partitions[0]!.offset) - 500;
+    expect(marks).toBeLessThan(12);
+  }, 60_000);
+
+  it('is held up by no message, whatever it is', async () => {
+    const topic = await topicOf();
+    const deep = '['.repeat(100_000);
+    const attributes = Object.entries({ specversion: '1.0', id: '1', source: 's', type: 't' });
+    const named = (...more: [string, string | Buffer][]) =>
+      new Map(
+        [...attributes.map(([name, one]) => [`ce_${name}`, one] as const), ...more].map(([name, one]) => [
+          Buffer.from(name),
+          Buffer.from(one),
+        ]),
+      );
+    await put(topic, [
+      { key: Buffer.from('gone') },
+      { value: Buffer.alloc(0) },
+      { value: Buffer.from([0xff, 0xfe]) },
+      text(deep),
+      text(deep + ']'.repeat(deep.length)),
+      text('{"a":"\\u0000"}'),
+      { key: Buffer.from([0, 0xff]), ...text('{}') },
+      {
+        ...text('{"n":1}'),
+        headers: named(['ce_subject', 'one'], ['ce_subject', 'other'], ['h', Buffer.from([0, 0xff])]),
+      },
+      { ...text('{"n":'), headers: named(['content-type', 'application/json']) },
+      text('last'),
+    ]);
+    const following = follow(source(topic));
+    await expect.poll(() => following.events.at(-1)?.data, WAIT).toBe('last');
+    expect(following.rejected).toEqual(['request.too_deep', 'request.malformed']);
+    const data = following.events.map((one) => one.data);
+    expect(data).toEqual([null, '', '//4=', deep, { a: '\0' }, {}, { n: 1 }, 'last']);
+    expect(following.events[6]).toMatchObject({ subject: 'other' }); // the last of a name
+    expect(following.faults).toEqual([]);
+    await following.stop();
+  }, 60_000);
+});
