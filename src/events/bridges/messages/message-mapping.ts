@@ -13,6 +13,9 @@ const STRUCTURED = 'application/cloudevents+json';
 /** Attributes of a CloudEvent that are not written as headers: the first is the content type of the message. */
 const NO_HEADERS = new Set(['datacontenttype', 'data', 'data_base64']);
 
+/** RFC 3339 has four digits for the year. */
+const LAST_TIME_MS = Date.UTC(10_000, 0) - 1;
+
 /** A text that may be an attribute: keys may be bytes of anything. */
 const KEY = /^[^\p{Cc}\p{Cs}\ufffd]+$/u;
 
@@ -50,7 +53,7 @@ export function messageReader({ bridge, prefixes, events, limits, nowMs }: Readi
       const event =
         binaryEvent(message, headers, prefixes) ??
         structuredEvent(message, mapping !== undefined) ??
-        mappedEvent(message, mapping, source);
+        mappedEvent(message, mapping, { source, nowMs: nowMs() });
       return checkEvent(keyed(event, message), nowMs(), size, limits);
     } catch (error) {
       return { error: toAiosError(error), letter: letterOf(message, source, nowMs()) };
@@ -104,13 +107,13 @@ function structuredEvent(message: IncomingMessage, isMapped: boolean): JsonObjec
 function mappedEvent(
   message: IncomingMessage,
   mapping: readonly [string, Expression][] | undefined,
-  source: string,
+  { source, nowMs }: { source: string; nowMs: number },
 ): JsonObject {
   if (!mapping)
     throw new AiosError('bridges.message_invalid', {
       detail: `${message.topic}: the message is no CloudEvent, and the bridge has no \`events\` that make it one.`,
     });
-  const time = new Date(message.timeMs ?? Date.now()).toISOString();
+  const time = timeOf(message, nowMs);
   const value = jsonOf(message);
   const scope: Record<string, unknown> = Object.assign(Object.create(null), {
     key: message.key ?? null,
@@ -132,6 +135,11 @@ function mappedEvent(
 function keyed(event: JsonObject, { key }: IncomingMessage): JsonObject {
   if (!key || event.partitionkey !== undefined || !KEY.test(key)) return event;
   return { ...event, partitionkey: key };
+}
+
+/** Its senders say it, in seconds or nanoseconds, too: one that no time of an event can be is that of reading. */
+function timeOf({ timeMs = Number.NaN }: IncomingMessage, nowMs: number): string {
+  return new Date(timeMs >= 0 && timeMs <= LAST_TIME_MS ? timeMs : nowMs).toISOString();
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -158,7 +166,7 @@ function contentOf(bytes: Uint8Array): Json {
 
 /** The message itself as an event, to be looked at and tried again (`messageOf`). */
 function letterOf(message: IncomingMessage, source: string, nowMs: number): CloudEvent {
-  const { id, key, value, headers, contentType, topic, timeMs, fault, position } = message;
+  const { id, key, value, headers, contentType, topic, fault, position } = message;
   const data: JsonObject = {
     ...{ headers: { ...headers }, topic, position },
     ...(key === undefined ? {} : { key }),
@@ -166,7 +174,7 @@ function letterOf(message: IncomingMessage, source: string, nowMs: number): Clou
     ...(fault === undefined ? {} : { fault }),
     ...bodyOf(value),
   };
-  const time = new Date(timeMs ?? nowMs).toISOString();
+  const time = timeOf(message, nowMs);
   return { specversion: '1.0', id, source, type: MESSAGE_TYPE, time, data };
 }
 
