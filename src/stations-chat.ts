@@ -3,6 +3,7 @@ import type { Outgoing } from './connectors/outgoing.ts';
 import { sentTo } from './connectors/secret-hosts.ts';
 import type { Variables } from './connectors/template.ts';
 import { destinationOf } from './kernel/destination.ts';
+import { newId } from './kernel/ids.ts';
 import type { Limits } from './kernel/limits.ts';
 import { Budgets } from './ledger/budgets.ts';
 import type { Costs } from './ledger/costs.ts';
@@ -112,24 +113,23 @@ function resolveSplit(models: Models, router: RolloutRouter, name: string, refer
 /** Embedding models that run on tensors, asked for as many rows at a time as they take. */
 function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
   return {
-    async embed({ model: asked, inputs, by, signal, deadlineMs }) {
+    async embed({ model: asked, inputs, by, stickyKey: given, signal, deadlineMs, onQuota }) {
       const [model, ref] = splitReference(asked);
       const { signature, serving: options } = models.resolve(model, ref);
       const parts: (typeof inputs)[] = [];
       for (let from = 0; from < inputs.length; from += options.batchMax)
         parts.push(inputs.slice(from, from + options.batchMax));
+      // Vectors of two versions cannot be compared: under a rollout all parts have one key.
+      const stickyKey = given ?? (parts.length > 1 ? newId('req') : undefined);
+      const shared = { model, ref, caller: by, stickyKey, signal, deadlineMs, onQuota };
       const answers = await Promise.all(
-        parts.map(async (part) => {
-          const tensors = embeddingInputs(signature, part);
-          const answer = await serving.infer({ model, ref, inputs: tensors, caller: by, signal, deadlineMs });
-          const { costMicroUsd, quota } = answer;
-          return { vectors: embeddingVectors(answer.outputs, part), costMicroUsd, quota };
-        }),
+        parts.map((part) => serving.infer({ ...shared, inputs: embeddingInputs(signature, part) })),
       );
+      const { model: name, version, digest } = answers[0]!;
       return {
-        vectors: answers.flatMap(({ vectors }) => vectors),
+        ...{ model: name, version, digest },
+        vectors: answers.flatMap(({ outputs }, index) => embeddingVectors(outputs, parts[index]!)),
         costMicroUsd: answers.reduce((sum, answer) => sum + answer.costMicroUsd, 0),
-        quota: answers.at(-1)?.quota, // each part is counted, the last one last
       };
     },
   };

@@ -209,6 +209,17 @@ describe('language models in operation', () => {
     expect(await failure(500)).toEqual([502, 'chat.upstream_failed', '90']);
   });
 
+  it('say what is left of a limit with an error that comes after it, too', async () => {
+    const text = modelYaml(upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 9 } }');
+    await aios.api('POST', '/api/v1/apply', { files: [{ path: 'models/from-project/model.yaml', text }] });
+    upstream.next({ kind: 'status', status: 400 });
+    const error = (await ask('from-project', { seed: 4 }).catch((thrown: unknown) => thrown)) as InstanceType<
+      typeof OpenAI.APIError
+    >;
+    expect([error.status, error.headers!.get('x-ratelimit-limit-requests')]).toEqual([400, '9']);
+    expect(error.headers!.get('ratelimit')).toMatch(/^"requests";r=\d;t=\d+$/);
+  });
+
   it('are not asked with tensors', async () => {
     const { status, body } = await aios.api('POST', '/v2/models/hostile/infer', { inputs: [] });
     expect([status, body]).toMatchObject([400, { code: 'serving.no_tensors' }]);

@@ -10,7 +10,8 @@ import { GrpcMessages } from './grpc-messages.ts';
 
 /** Asks who may send a message: throws, or rejects, for who may not. */
 type Admit = (metadata: Metadata) => unknown;
-type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
+/** The status that a call ends with. */
+export type Status = Parameters<ServerInterceptingCallInterface['sendStatus']>[0];
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
 /**
  * What of grpc-js' own call is set here: who puts its messages together, and how large one may become that is compressed. Private in its types; the version is
@@ -28,6 +29,8 @@ export interface AdmissionOptions {
   admitOf(path: string): Admit | undefined;
   /** An error as the status that the call ends with. */
   statusOf(error: unknown, path: string, metadata: Metadata): Status;
+  /** A status with what is told of every call, where grpc-js ends one by itself. */
+  identified(status: Status, metadata: Metadata): Status;
   /** Holds large messages, from their head to their answer. */
   readonly intake: BodyIntake;
   readonly messageBytesMax: number;
@@ -50,7 +53,8 @@ export function messagesOf(metadata: Metadata): GrpcMessages | undefined {
  * @example new Server({ interceptors: [createAdmission({ admitOf: (path) => permissions.get(path), … })] })
  */
 export function createAdmission(options: AdmissionOptions): ServerInterceptor {
-  const { admitOf, statusOf, intake, messageBytesMax: bytesMax, openMessageMs = OPEN_MESSAGE_MS } = options;
+  const { admitOf, statusOf, identified, intake, openMessageMs = OPEN_MESSAGE_MS } = options;
+  const { messageBytesMax: bytesMax } = options;
   const bounds = { bytesMax, intake };
   const openBounds = { bytesMax: OPEN_MESSAGE_BYTES_MAX, intake: undefined };
   return ({ path, requestStream }, given) => {
@@ -58,6 +62,7 @@ export function createAdmission(options: AdmissionOptions): ServerInterceptor {
     const admit = admitOf(path);
     // Its own object goes on: what the library wraps around a call is paid for by every message that is sent, too.
     const start = call.start.bind(call);
+    const sendStatus = call.sendStatus.bind(call);
     call.start = (next) => {
       const refuse = (error: unknown) => call.sendStatus(statusOf(error, path, listener.metadata!));
       const messages = new GrpcMessages(admit ? bounds : openBounds, refuse);
@@ -66,6 +71,10 @@ export function createAdmission(options: AdmissionOptions): ServerInterceptor {
       const listener: CallListener = admit
         ? new AdmittedListener(next, messages, refuse, admit, requestStream)
         : new OpenListener(next, messages, refuse, openMessageMs);
+      call.sendStatus = (status) => {
+        const { metadata } = listener;
+        sendStatus(status.code === 0 || !metadata ? status : identified(status, metadata));
+      };
       start(listener);
     };
     return call;

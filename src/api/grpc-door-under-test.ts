@@ -4,6 +4,7 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   type ClientUnaryCall,
+  compressionAlgorithms,
   credentials,
   Metadata,
   makeClientConstructor,
@@ -65,6 +66,8 @@ const functions: Record<string, FunctionModel> = {
   ...Object.fromEntries(DATATYPES.map((datatype) => [`echo-${datatype.toLowerCase()}`, echo(datatype)])),
   // Passes its warm-up with zeros.
   never: { ...echo('FP32'), run: ([x]) => (firstOf(x) === 0 ? copied(x) : new Promise(() => {})) },
+  limited: echo('FP32'),
+  'limited-too': echo('FP32'),
   failing: {
     ...echo('FP32'),
     run: ([x]) => {
@@ -72,6 +75,11 @@ const functions: Record<string, FunctionModel> = {
       return copied(x);
     },
   },
+};
+/** Two calls at once of one key, then one in 100 s. */
+const GUARDED: Readonly<Record<string, object>> = {
+  limited: { rateLimit: { perSecond: 0.01, burst: 2 } },
+  'limited-too': { rateLimit: { perSecond: 0.01, burst: 2 } },
 };
 const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
 
@@ -100,7 +108,7 @@ function modelsUnderTest() {
         version: 3,
         digest: 'd',
         signature: { inputs, outputs },
-        serving: { ...SERVING_DEFAULTS, timeoutMs: 60_000 },
+        serving: { ...SERVING_DEFAULTS, timeoutMs: 60_000, ...GUARDED[name] },
         runtime: 'function',
       },
     ]),
@@ -137,6 +145,7 @@ export async function openGrpcUnderTest(
   const models = modelsUnderTest();
   const serving = createServing({ models, runtimes: { function: createFunctionRuntime(functions) }, limits });
   await serving.load('echo-fp32');
+  const faultIds: (string | undefined)[] = [];
   const state = { isReady: true, isRevoked: false };
   const door = await openGrpcDoor({
     port: 0,
@@ -151,20 +160,39 @@ export async function openGrpcUnderTest(
     version: '1.2.3',
     access: accessOf(state),
     isReady: async () => state.isReady,
-    onFault: () => {},
+    onFault: (_, requestId) => void faultIds.push(requestId),
   });
+  const clients = await clientsOf(door.port, channel);
+  return {
+    serving,
+    state,
+    /** Of the calls that met a fault of the server. */
+    faultIds,
+    door,
+    ...clients,
+    async close() {
+      clients.closeAll();
+      await door.close();
+      serving.close();
+    },
+  };
+}
+
+/** Clients of grpc-js, for all that they can ask. */
+async function clientsOf(port: number, channel: ChannelCredentials) {
   const services = await loadGrpcServices();
-  const open = (service: object): Client =>
-    new (makeClientConstructor(service as never, ''))(`127.0.0.1:${door.port}`, channel);
+  const open = (service: object, options: object = {}): Client =>
+    new (makeClientConstructor(service as never, ''))(`127.0.0.1:${port}`, channel, options);
   const [client, health] = [open(services.inference), open(services.health)];
+  // Its calls are answered by grpc-js.
+  const compressing = open(services.inference, {
+    'grpc.default_compression_algorithm': compressionAlgorithms.gzip,
+  });
   const method = <Method>(on: Client, name: string): Method => {
     const methods = on as unknown as Record<string, (...given: unknown[]) => unknown>;
     return methods[name]!.bind(on) as Method;
   };
   return {
-    serving,
-    state,
-    door,
     start: (name: string, request: object, done: Parameters<Unary>[3]) =>
       method<Unary>(client, name)(request, keyOf(), {}, done),
     call: (name: string, request: object, metadata = keyOf(), options: object = {}): Promise<GrpcAnswer> =>
@@ -176,6 +204,19 @@ export async function openGrpcUnderTest(
           (error, answer) => (error ? fail(error) : done(answer)),
         ),
       ),
+    /** As `call`, with the metadata: that before the answer, and that of the status. */
+    async told(name: string, request: object, metadata: Metadata, { isCompressed = false } = {}) {
+      let initial: Metadata | undefined;
+      const trailing = await new Promise<Metadata>((done) => {
+        const on = HEALTH.has(name) ? health : isCompressed ? compressing : client;
+        const asked = method<Unary>(on, name)(request, metadata, {}, () => {});
+        asked.on('metadata', (found) => {
+          initial = found;
+        });
+        asked.on('status', (status) => done(status.metadata));
+      });
+      return { initial: initial?.getMap() ?? {}, trailing: trailing.getMap() };
+    },
     stream: (metadata: Metadata) =>
       method<(metadata: Metadata) => ClientDuplexStream<object, GrpcAnswer>>(
         client,
@@ -183,11 +224,8 @@ export async function openGrpcUnderTest(
       )(metadata),
     watch: (service: string) =>
       method<(request: object) => ClientReadableStream<GrpcAnswer>>(health, 'Watch')({ service }),
-    async close() {
-      client.close();
-      health.close();
-      await door.close();
-      serving.close();
+    closeAll() {
+      for (const each of [client, compressing, health]) each.close();
     },
   };
 }

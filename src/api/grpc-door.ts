@@ -6,7 +6,6 @@ import type {
   ServerWritableStream,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import type { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { loadGrpcServices } from '../serving/protocol/grpc-services.ts';
 import { serverMetadata } from '../serving/protocol/open-inference.ts';
@@ -21,6 +20,7 @@ import { answerLean, type GrpcServerInside } from './grpc-lean.ts';
 import { type ConfigMessage, GrpcModels, type GrpcModelsDependencies } from './grpc-models.ts';
 import { GrpcReflection } from './grpc-reflection.ts';
 import type { GrpcSettings, GrpcTls } from './grpc-settings.ts';
+import type { OnFault } from './problems.ts';
 
 const INFERENCE = 'inference.GRPCInferenceService';
 /** What each method needs; those that are not here are open to all. */
@@ -51,6 +51,7 @@ export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
     | 'inferenceStreamsMax'
     | 'grpcCallsMax'
     | 'doorConnectionsMax'
+    | 'requestIdCharsMax'
   >;
   readonly access: GrpcAccess;
   readonly serving: GrpcModelsDependencies['serving'] & Pick<Serving, 'infer'>;
@@ -61,7 +62,7 @@ export interface GrpcDoorOptions extends GrpcModelsDependencies, GrpcSettings {
   readonly openMessageMs?: number | undefined;
   /** Whether traffic may come. */
   isReady(): Promise<boolean>;
-  onFault(error: AiosError): void;
+  onFault: OnFault;
 }
 
 /** The open gRPC door. */
@@ -83,7 +84,7 @@ export interface GrpcDoor {
 export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> {
   const { host, port, limits } = options;
   const [library, services] = await Promise.all([import('@grpc/grpc-js'), loadGrpcServices()]);
-  const calls = new GrpcCalls(library, options.access, options.onFault);
+  const calls = new GrpcCalls(library, options.access, options.onFault, limits.requestIdCharsMax);
   const intake = options.intake ?? new BodyIntake(limits);
   const inference = new GrpcInference(options.serving, calls, limits.inferenceStreamsMax);
   const health = new GrpcHealth(options.isReady, [INFERENCE], limits.streamsMax);
@@ -98,7 +99,8 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
     interceptors: [
       createAdmission({
         admitOf: admissions(calls),
-        statusOf: (...refused) => calls.refusalOf(...refused),
+        identified: (status, metadata) => calls.identified(status, metadata),
+        statusOf: (error, path, metadata) => calls.refusalOf(error, path, metadata, calls.headOf(metadata)),
         intake,
         messageBytesMax: limits.requestBytesMax,
         openMessageMs: options.openMessageMs,
@@ -109,16 +111,16 @@ export async function openGrpcDoor(options: GrpcDoorOptions): Promise<GrpcDoor> 
   const reflection = new GrpcReflection(services.describe, limits.streamsMax);
   for (const service of services.reflection)
     server.addService(service, {
-      ServerReflectionInfo: (call: Parameters<typeof reflection.answer>[0]) => {
-        reflection.answer(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
-      },
+      ServerReflectionInfo: calls.streaming((call: Parameters<typeof reflection.answer>[0]) =>
+        reflection.answer(call),
+      ),
     });
   server.addService(services.health, {
     Check: calls.unary('public', (request: { service: string }) => health.check(request)),
     List: calls.unary('public', () => health.list()),
-    Watch: (call: ServerWritableStream<{ service: string }, { status: number }>) => {
-      health.watch(call).catch((error: unknown) => call.emit('error', calls.faultOf(error)));
-    },
+    Watch: calls.streaming((call: ServerWritableStream<{ service: string }, { status: number }>) =>
+      health.watch(call),
+    ),
   });
   // Looked at first: the library writes a line of its own on each port that it does not get.
   const wanted = options.isPortDefault && !(await isFree(host, port)) ? 0 : port;

@@ -7,13 +7,14 @@ import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { messagesOf } from './grpc-admission.ts';
 import type { GrpcCalls, ReadMetadata } from './grpc-call.ts';
+import type { GrpcHead } from './grpc-head.ts';
 import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
-import { endSpan, parentOf, type TracedCall, withSpan } from './grpc-tracing.ts';
+import { endSpan, parentOf, withSpan } from './grpc-tracing.ts';
 import type { Caller } from './routes.ts';
 
-type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata'> & {
+type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata' | 'getPath'> & {
   on(event: 'cancelled', listener: () => void): unknown;
-} & TracedCall;
+};
 
 /** Inferences by gRPC: one call, or a stream of them whose answers come in the order of the requests. */
 export class GrpcInference {
@@ -34,16 +35,19 @@ export class GrpcInference {
     caller: Caller,
   ): Promise<ModelInferResponse> => {
     const patience = new Patience(call);
-    const answer = await this.answer(request, call, caller, patience.signal);
+    const { signal } = patience;
+    const answer = await this.answer(request, call, caller, signal, this.#calls.headOf(call.metadata));
     patience.isAnswered = true;
     return answer;
   };
 
   readonly stream = (call: InferenceCall): void => {
-    const fail = (error: unknown) => call.emit('error', this.#calls.faultOf(error));
+    const head = this.#calls.headOf(call.metadata);
+    const fail = (error: unknown) => call.emit('error', this.#calls.faultOf(error, head));
     const read = () => {
       if (call.cancelled) return; // gone while its key was looked up
       this.#places.take(call);
+      this.#calls.begin(call);
       this.#read(call, fail);
     };
     try {
@@ -78,7 +82,8 @@ export class GrpcInference {
   #answerTraced(request: ModelInferRequest, call: Cancelable, signal: AbortSignal): Promise<StreamAnswer> {
     const parent = this.#calls.isTraced ? parentOf(call.metadata) : undefined;
     if (parent === undefined) return this.#answer(request, call, signal);
-    return withSpan(parent, call, (span) => this.#answer(request, call, signal, span));
+    const { requestId } = this.#calls.headOf(call.metadata);
+    return withSpan(parent, call.getPath(), requestId, (span) => this.#answer(request, call, signal, span));
   }
 
   /** Who asks is looked at with every message, as with every call: a key that was revoked ends the stream. */
@@ -92,13 +97,13 @@ export class GrpcInference {
     try {
       const found = this.#caller(call);
       caller = found instanceof Promise ? await found : found;
-      const infer_response = await this.answer(request, call, caller, signal);
+      const infer_response = await this.answer(request, call, caller, signal, undefined);
       if (span) endSpan(span, 0);
       return { error_message: '', infer_response };
     } catch (error) {
       const isShutOut = !caller && error instanceof AiosError && error.code.startsWith('access.');
       // The stream lives on: the fault is that of one request.
-      const { code, details } = this.#calls.faultOf(error);
+      const { code, details } = this.#calls.faultOf(error, this.#calls.headOf(call.metadata));
       if (span) endSpan(span, code);
       if (isShutOut) throw error;
       const { id, model_name, model_version } = request;
@@ -110,12 +115,14 @@ export class GrpcInference {
    * One inference, however its call came.
    *
    * @param call its deadline, and its metadata where a sticky key may stand
+   * @param head told what the caller has left; undefined for a message of a stream, whose metadata has been sent
    */
   async answer(
     request: ModelInferRequest,
     call: Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline'> & { readonly metadata: ReadMetadata },
     caller: Caller,
     signal: AbortSignal,
+    head: GrpcHead | undefined,
   ): Promise<ModelInferResponse> {
     const asked = inferFromGrpc(request);
     const { model, ref, inputs, timeoutMs, priority } = asked;
@@ -129,6 +136,7 @@ export class GrpcInference {
       signal,
       priority,
       caller,
+      onQuota: head?.onQuota,
       stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });

@@ -41,6 +41,7 @@ async function call(session: ClientHttp2Session, headers: object, bytes: Buffer,
     ':path': PATH,
     te: 'trailers',
     authorization: 'Bearer good',
+    'x-request-id': 'mine',
     ...headers,
   });
   stream.on('error', () => {});
@@ -65,6 +66,7 @@ async function call(session: ClientHttp2Session, headers: object, bytes: Buffer,
     code: Number(told['grpc-status']),
     details: told['grpc-message'],
     aiosCode: told['aios-code'],
+    requestId: told['x-request-id'],
     answer: answer.length > 5 ? (responseDeserialize(answer.subarray(5)) as { id: string }) : undefined,
     isByLibrary: told['grpc-encoding'] !== undefined,
   };
@@ -90,6 +92,7 @@ describe('a plain call of ModelInfer', () => {
     expect([lean.isByLibrary, library.isByLibrary]).toEqual([false, true]);
     expect(lean).toEqual({ ...library, isByLibrary: false });
     expect(lean).toMatchObject({ code: status.OK, answer: { id: 'r1', model_version: '3' } });
+    expect(lean.requestId).toBe('mine');
   });
 
   it('may come in pieces', async () => {
@@ -187,6 +190,7 @@ describe('a call that is not as plain', () => {
       const refused = { code: status.UNAUTHENTICATED, details: 'no', metadata: undefined };
       const calls = {
         isTraced: true,
+        newHead: () => ({ requestId: 'mine', tell: () => {} }),
         caller: () => {
           throw new Error('nobody comes in here');
         },

@@ -5,6 +5,7 @@ import type { GrpcMethod } from '../serving/protocol/grpc-services.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import type { BodyIntake } from './body-intake.ts';
 import type { GrpcCalls, GrpcFault, ReadMetadata } from './grpc-call.ts';
+import type { GrpcHead } from './grpc-head.ts';
 import { GIVEN_UP, type GrpcInference } from './grpc-inference.ts';
 import { GrpcMessages } from './grpc-messages.ts';
 import { endSpan, withSpan } from './grpc-tracing.ts';
@@ -40,11 +41,12 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 const TIMER_MS_MAX = 2 ** 31 - 1;
-const ANSWER_HEAD = {
-  ':status': 200,
-  'content-type': 'application/grpc+proto',
-  'grpc-accept-encoding': 'identity,deflate,gzip',
-};
+/** Name, value, …: node sends such a list for 0.8 µs less than the same as an object, which is half of what the id of a request costs. */
+const ANSWER_HEAD = [
+  ...[':status', '200', 'content-type', 'application/grpc+proto'],
+  ...['grpc-accept-encoding', 'identity,deflate,gzip'],
+];
+const WITH_TRAILERS = { waitForTrailers: true };
 const ANSWERED = { 'grpc-status': '0', 'grpc-message': 'OK' };
 
 /**
@@ -88,6 +90,7 @@ class LeanCall {
   readonly #stream: ServerHttp2Stream;
   readonly #deadline: number;
   readonly #options: LeanGrpcOptions;
+  readonly #head: GrpcHead;
   readonly #gone = new AbortController();
   readonly #messages: GrpcMessages;
   #message: Buffer | undefined;
@@ -108,16 +111,13 @@ class LeanCall {
     this.#stream = stream;
     this.#deadline = deadline;
     this.#options = options;
+    this.#head = options.calls.newHead(this.metadata);
     const { intake, messageBytesMax: bytesMax } = options;
     this.#messages = new GrpcMessages({ bytesMax, intake }, (error) => this.#refuse(error));
   }
 
   getDeadline(): number {
     return this.#deadline;
-  }
-
-  getPath(): string {
-    return this.#options.method.path;
   }
 
   /** The key first: until then HTTP/2 lets in 64 KiB of the message. */
@@ -165,8 +165,10 @@ class LeanCall {
   #taken(caller: Caller): void {
     const request = this.#request();
     if (!request) return;
-    const parent = this.#options.calls.isTraced ? sampleAhead() : undefined;
-    if (parent) withSpan(parent, this, (span) => void this.#infer(request, caller, span));
+    const { calls, method } = this.#options;
+    const parent = calls.isTraced ? sampleAhead() : undefined;
+    const { requestId } = this.#head;
+    if (parent) withSpan(parent, method.path, requestId, (span) => void this.#infer(request, caller, span));
     else void this.#infer(request, caller);
   }
 
@@ -189,11 +191,11 @@ class LeanCall {
   async #infer(request: ModelInferRequest, caller: Caller, span?: Span): Promise<void> {
     const { inference, calls } = this.#options;
     try {
-      const answer = await inference.answer(request, this, caller, this.#gone.signal);
+      const answer = await inference.answer(request, this, caller, this.#gone.signal, this.#head);
       this.#answer(answer);
       if (span) endSpan(span, 0);
     } catch (error) {
-      const fault = calls.faultOf(error);
+      const fault = calls.faultOf(error, this.#head);
       this.#end(fault);
       if (span) endSpan(span, fault.code);
     }
@@ -208,14 +210,18 @@ class LeanCall {
     message.copy(framed, HEAD_BYTES);
     this.#isAnswered = true;
     const stream = this.#stream;
-    stream.respond(ANSWER_HEAD, { waitForTrailers: true });
+    const head = [...ANSWER_HEAD];
+    this.#head.tell((name, value) => void head.push(name, value));
+    stream.respond(head as unknown as OutgoingHttpHeaders, WITH_TRAILERS); // a list since Node 24.7, which its types do not say
     stream.on('wantTrailers', () => stream.sendTrailers(ANSWERED));
     stream.end(framed);
   }
 
   /** Ended by its head, or by more than may come. */
   #refuse(error: unknown): void {
-    if (!this.#isAnswered) this.#end(this.#options.calls.refusalOf(error, this.getPath(), this.metadata));
+    if (this.#isAnswered) return;
+    const { calls, method } = this.#options;
+    this.#end(calls.refusalOf(error, method.path, this.metadata, this.#head));
   }
 
   /** A status in the place of an answer; what still comes is passed over. */
@@ -229,6 +235,10 @@ class LeanCall {
       'grpc-message': encodeURI(details.toWellFormed()),
       ...metadata?.toHttp2Headers(),
     };
+    if (!metadata)
+      this.#head.tell((name, value) => {
+        head[name] = value;
+      });
     this.#stream.respond(head, { endStream: true });
     this.#messages.end();
     this.#stream.resume();

@@ -30,6 +30,7 @@ describe('the trace of a call by gRPC', () => {
   const from = (flags: string, metadata = keyOf()) => {
     metadata.set('traceparent', `00-${TRACE}-${CALLER}-${flags}`);
     metadata.set('tracestate', 'vendor=1');
+    metadata.set('x-request-id', 'mine');
     return metadata;
   };
   const OF_SERVING = 'serving.infer';
@@ -52,6 +53,7 @@ describe('the trace of a call by gRPC', () => {
       'rpc.service': 'inference.GRPCInferenceService',
       'rpc.method': method,
       'rpc.grpc.status_code': code,
+      'rpc.grpc.response.metadata.x-request-id': ['mine'],
     },
   });
   const ofCaller = { traceId: TRACE, parent: CALLER, state: 'vendor=1' };
@@ -74,8 +76,10 @@ describe('the trace of a call by gRPC', () => {
 
   it('is drawn by the ratio where the caller has none', async () => {
     setSampleRatio(1);
-    await door.call('ModelInfer', good);
-    await door.call('ServerLive', {});
+    const metadata = keyOf();
+    metadata.set('x-request-id', 'mine');
+    await door.call('ModelInfer', good, metadata);
+    await door.call('ServerLive', {}, metadata);
     expect(spans()).toMatchObject([named('ModelInfer', 0), named('ServerLive', 0)]);
     expect(new Set(spans().map(({ traceId }) => traceId)).size).toBe(2);
   });

@@ -22,12 +22,6 @@ const UNKNOWN = 2;
 /** Statuses for which the server is to blame: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS (OpenTelemetry, "Semantic conventions for gRPC"). */
 const SERVER_FAULTS = new Set([UNKNOWN, 4, 12, 13, 14, 15]);
 
-/** What of a call is read for its span. */
-export interface TracedCall {
-  /** `/service/method` */
-  getPath(): string;
-}
-
 /** Whether anything records spans: asked once, when the door opens. */
 export function recordsSpans(): boolean {
   return isSpanContextValid(tracer.startSpan('probe').spanContext());
@@ -40,16 +34,26 @@ export function parentOf(metadata: ReadMetadata): Context | undefined {
   return parent === ROOT_CONTEXT ? undefined : parent;
 }
 
-/** Starts the span of a call, or of a message in a stream, and does the work under it. Who does the work ends it with `endSpan`. */
-export function withSpan<Result>(parent: Context, call: TracedCall, work: (span: Span) => Result): Result {
-  const path = call.getPath().slice(1);
-  const at = path.lastIndexOf('/');
+/**
+ * Starts the span of a call, or of a message in a stream, and does the work under it. Who does the work ends it with `endSpan`.
+ *
+ * @param path `/service/method`
+ */
+export function withSpan<Result>(
+  parent: Context,
+  path: string,
+  requestId: string,
+  work: (span: Span) => Result,
+): Result {
+  const name = path.slice(1);
+  const at = name.lastIndexOf('/');
   const attributes = {
     'rpc.system': 'grpc',
-    'rpc.service': path.slice(0, at),
-    'rpc.method': path.slice(at + 1),
+    'rpc.service': name.slice(0, at),
+    'rpc.method': name.slice(at + 1),
+    'rpc.grpc.response.metadata.x-request-id': [requestId],
   };
-  const span = tracer.startSpan(path, { kind: SpanKind.SERVER, attributes }, parent);
+  const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
   return context.with(trace.setSpan(parent, span), work, undefined, span);
 }
 

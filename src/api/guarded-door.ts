@@ -10,6 +10,7 @@ import {
 } from '@opentelemetry/api';
 import type { Problem } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
+import type { Quota } from '../kernel/quota.ts';
 import { sampleAhead } from '../telemetry/sampling.ts';
 import { type BodyIntake, UNASKED_BODY_BYTES_MAX } from './body-intake.ts';
 import type { Cors } from './cors.ts';
@@ -85,9 +86,10 @@ export abstract class GuardedDoor<Address> implements LeanDoor {
   /** The body of an answer that tells a problem. */
   protected abstract problemText(problem: Problem): string;
 
-  protected refuse(error: unknown, reply: Reply): void {
+  /** @param quota of the limit that had counted the request */
+  protected refuse(error: unknown, reply: Reply, quota?: Quota): void {
     const { requestId } = reply;
-    const { problem, headers } = problemAnswer(error as Error, this.#onFault, requestId);
+    const { problem, headers } = problemAnswer(error as Error, this.#onFault, requestId, quota);
     reply.send(problem.status, headers, this.problemText(identified(problem, requestId)));
   }
 

@@ -56,6 +56,7 @@ describe('the inference door', () => {
     ['an id that is not ASCII', { body: JSON.stringify({ id: 'größer 语', ...JSON.parse(inferOf([3])) }) }],
     ['binary tensors', binary()],
     ['a key that is looked up first', { key: 'slowly-may' }],
+    ['a call that its limit had counted and that fails', { url: '/v2/models/limited-full/infer' }],
     ['no key', { key: '' }],
     ['a wrong key', { key: 'wrong' }],
     ['a key without the permission', { key: 'other' }],
@@ -112,16 +113,16 @@ describe('the inference door', () => {
     },
   );
 
-  it('tells what is left of a rate limit, to who is refused too, and nothing where there is none', async () => {
+  it('tells what is left of a rate limit, to who is refused or fails too, and nothing where there is none', async () => {
     const wire = new Wire(door.port);
     const told: (string | undefined)[] = [];
-    for (const model of ['limited', 'refuses', 'double']) {
+    for (const model of ['limited', 'refuses', 'limited-full', 'double']) {
       const answer = (await wire.write(message({ url: `/v2/models/${model}/infer` })).answer())!;
       told.push(answer.headers.ratelimit, answer.headers['ratelimit-policy']);
     }
     wire.socket.destroy();
     const left = ['"requests";r=4;t=1', '"requests";q=5;w=1'];
-    expect(told).toEqual([...left, ...left, undefined, undefined]);
+    expect(told).toEqual([...left, ...left, ...left, undefined, undefined]);
   });
 
   it('tells the model who asks and for how long, by every way', async () => {

@@ -1,4 +1,5 @@
 import type { Problem } from '../kernel/errors.ts';
+import type { Quota } from '../kernel/quota.ts';
 import { HEADER_LENGTH, readInference, writeInference } from '../serving/protocol/infer-http.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import { withError } from '../serving/protocol/open-inference.ts';
@@ -57,21 +58,24 @@ export class InferDoor extends GuardedDoor<InferAddress> {
     const { inputs, timeoutMs: deadlineMs, priority } = request;
     const stickyKey = request.stickyKey ?? (headers[STICKY_HEADER] as string | undefined);
     const { signal } = reply;
-    const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller, signal };
+    let quota: Quota | undefined;
+    const onQuota = (left: Quota) => {
+      quota = left;
+    };
+    const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller, signal, onQuota };
     this.#serving.infer(call).then(
       (answered) => {
         try {
           const answer = writeInference(request, answered);
-          const { quota } = answered;
           const of = (headers: readonly string[]) =>
             quota ? [...headers, ...quotaHeaders([quota])] : headers;
           if (answer.headerBytes === undefined) reply.send(200, of(JSON_HEADERS), answer.json);
           else reply.send(200, of(binaryHeaders(answer.headerBytes)), answer.bytes);
         } catch (error) {
-          this.refuse(error, reply);
+          this.refuse(error, reply, quota);
         }
       },
-      (error: unknown) => this.refuse(error, reply),
+      (error: unknown) => this.refuse(error, reply, quota),
     );
   }
 

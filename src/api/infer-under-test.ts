@@ -54,8 +54,9 @@ export async function openInferUnderTest(
   let release = Promise.withResolvers<void>();
   const infer = async (call: InferCall) => {
     calls.push(call);
+    if (['limited', 'limited-full'].includes(call.model)) call.onQuota?.(QUOTA);
     if (call.model === 'hangs') await release.promise;
-    if (call.model === 'full')
+    if (call.model.endsWith('full'))
       throw new AiosError('request.overloaded', { extensions: { retryAfterMs: 2500 } });
     if (call.model === 'broken') throw new Error('connect ECONNREFUSED 10.0.0.5:5432');
     if (call.model === 'refuses')
@@ -74,7 +75,6 @@ export async function openInferUnderTest(
       model: call.model,
       version: 3,
       digest: '',
-      quota: call.model === 'limited' ? QUOTA : undefined,
     };
   };
   const serving = { infer } as unknown as Serving;

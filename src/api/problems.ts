@@ -45,7 +45,7 @@ export function setHeaders(reply: FastifyReply, headers: readonly string[]): voi
 }
 
 /** What a caller has left of the limit that refused the call, where that counts requests or tokens. */
-function quotaOf({ extensions }: AiosError): Quota | undefined {
+export function quotaOf({ extensions }: AiosError): Quota | undefined {
   return extensions.quota as Quota | undefined;
 }
 
@@ -99,21 +99,23 @@ export function identified(problem: AiosError, requestId: string): Problem {
   return { ...problem.toProblem(), requestId, ...traceId };
 }
 
-/** What an error is answered with: the problem, and its headers as name, value, name, value, … */
+/**
+ * What an error is answered with: the problem, and its headers as name, value, name, value, …
+ *
+ * @param counted what is left of the limit that had counted the request, where that did not refuse it
+ */
 export function problemAnswer(
   error: Error,
   onFault: OnFault,
   requestId: string,
+  counted?: Quota,
 ): { problem: AiosError; headers: string[] } {
   const problem = valueFault(error) ?? toAiosError(error);
   if (problem.status >= 500) onFault(problem, requestId);
   const headers = ['content-type', 'application/problem+json'];
-  const { retryAfterMs: told } = problem.extensions; // also by a server behind us that failed, with whatever status
-  if (problem.status === 429 || problem.status === 503 || told !== undefined) {
-    const afterMs = Number(told ?? 1000);
-    headers.push('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))));
-  }
-  const quota = quotaOf(problem);
+  const afterSeconds = retryAfterSeconds(problem);
+  if (afterSeconds !== undefined) headers.push('retry-after', String(afterSeconds));
+  const quota = quotaOf(problem) ?? counted;
   if (quota) headers.push(...quotaHeaders([quota]));
   // Waiting seconds does not help, and OpenAI's clients try again by themselves: they go by this.
   if (problem.code === 'budgets.exceeded') headers.push('x-should-retry', 'false');
@@ -121,6 +123,13 @@ export function problemAnswer(
   if (problem.status === 405) headers.push('allow', (problem.extensions.allow as string[]).join(', '));
   // What was not foreseen may name tables, paths or addresses: it goes to the log, not to the caller.
   return { problem: problem.code === 'internal' ? new AiosError('internal') : problem, headers };
+}
+
+/** When it is worth while to ask again, in whole seconds; undefined for what no waiting helps. */
+export function retryAfterSeconds({ status, extensions }: AiosError): number | undefined {
+  const { retryAfterMs: told } = extensions; // also by a server behind us that failed, with whatever status
+  if (status !== 429 && status !== 503 && told === undefined) return undefined;
+  return Math.max(1, Math.ceil(Number(told ?? 1000) / 1000));
 }
 
 /** Sends an error as the clients of that address read it. */

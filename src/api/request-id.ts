@@ -17,12 +17,12 @@ export const newRequestId: () => string = idMaker('req');
  * @example givenRequestId({ 'x-request-id': 'trace-7' }, 128) // 'trace-7'
  */
 export function givenRequestId(headers: IncomingHttpHeaders, charsMax: number): string | undefined {
-  const id = headers[REQUEST_ID];
-  return typeof id === 'string' && isTaken(id, charsMax) ? id : undefined;
+  return takenRequestId(headers[REQUEST_ID], charsMax);
 }
 
-function isTaken(id: string, charsMax: number): boolean {
-  return id.length <= charsMax && ID.test(id);
+/** The id itself, where it can be taken. @example takenRequestId('a b', 128) // undefined */
+export function takenRequestId(id: unknown, charsMax: number): string | undefined {
+  return typeof id === 'string' && id.length <= charsMax && ID.test(id) ? id : undefined;
 }
 
 /** As clients and proxies write it; another spelling is read with the rest of its head. */
@@ -41,7 +41,8 @@ export function cutRequestId(head: string, charsMax: number): { head: string; id
     const from = at + spelling.length;
     const to = head.indexOf('\r\n', from);
     const id = head.slice(from, to);
-    return isTaken(id, charsMax) ? { head: head.slice(0, at) + head.slice(to), id } : undefined;
+    if (takenRequestId(id, charsMax) === undefined) return undefined;
+    return { head: head.slice(0, at) + head.slice(to), id };
   }
   return undefined;
 }

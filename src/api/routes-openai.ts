@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import type { Quota } from '../kernel/quota.ts';
 import type { Models } from '../models/models.ts';
 import { embeddingsAsBase64 } from '../serving/chat/embeddings.ts';
 import type { AnsweredBy, LanguageCall, LanguageModels } from '../serving/chat/language-models.ts';
@@ -151,13 +152,23 @@ function callOf(
     stickyKey: request.headers[STICKY_HEADER] as string | undefined,
     deadlineMs: deadline > 0 ? deadline : undefined,
     isFresh: /no-(cache|store)/.test(request.headers['cache-control'] ?? ''),
+    onQuota: quotaTeller(reply),
   };
 }
 
-function tell({ model, version, cache, quotas }: AnsweredBy, reply: FastifyReply): void {
+/** Sets what is left of each limit at once: an error that comes after keeps it. */
+function quotaTeller(reply: FastifyReply): (quota: Quota) => void {
+  const told = new Map<string, Quota>(); // by name: each part of a request may be counted
+  return (quota) => {
+    told.set(quota.name, quota);
+    const quotas = [...told.values()];
+    setHeaders(reply, [...quotaHeaders(quotas), ...openAiQuotaHeaders(quotas)]);
+  };
+}
+
+function tell({ model, version, cache }: AnsweredBy, reply: FastifyReply): void {
   reply.header('x-aios-model', `${model}@${version}`);
   if (cache) reply.header('x-aios-cache', cache);
-  setHeaders(reply, [...quotaHeaders(quotas), ...openAiQuotaHeaders(quotas)]);
 }
 
 /** Faults before the first chunk are answers like any other; later ones are the last event of the stream. */

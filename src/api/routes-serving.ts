@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Limits } from '../kernel/limits.ts';
+import type { Quota } from '../kernel/quota.ts';
 import {
   HEADER_LENGTH,
   readInference,
@@ -136,9 +137,10 @@ function inferRoute(
           : readInference(bytes, header);
       const { inputs, timeoutMs: deadlineMs, priority } = asked;
       const stickyKey = asked.stickyKey ?? (request.headers[STICKY_HEADER] as string | undefined);
-      const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller };
+      // Set at once: an error that comes after keeps them.
+      const onQuota = (quota: Quota) => setHeaders(reply, quotaHeaders([quota]));
+      const call = { model: name, ref, inputs, deadlineMs, priority, stickyKey, caller, onQuota };
       const answered = await serving.infer(call);
-      if (answered.quota) setHeaders(reply, quotaHeaders([answered.quota]));
       return sendInference(reply, writeInference(asked, answered), request.headers['accept-encoding']);
     },
   });

@@ -48,7 +48,10 @@ export class ChatUnderTest {
       },
       upstream: new Upstream({ dispatcher: this.#agent, limits, secret: (name) => secrets[name] }),
       tensors: {
-        embed: async ({ inputs }) => ({ vectors: inputs.map((input) => [input.length]), costMicroUsd: 5 }),
+        embed: async ({ model, inputs }) => ({
+          ...{ model, version: 1, digest: 'sha256:0' },
+          ...{ vectors: inputs.map((input) => [input.length]), costMicroUsd: 5 },
+        }),
       },
       admit: (_, callerId) => {
         if (callerId === 'limited') throw new AiosError('serving.rate_limited');

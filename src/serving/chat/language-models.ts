@@ -72,6 +72,8 @@ export interface LanguageCall {
   readonly step?: CallingStep | undefined;
   /** True for an answer that is not to come from what was kept. */
   readonly isFresh?: boolean | undefined;
+  /** Told what the caller has left of each limit over the call, as soon as that counts it: also of calls that then fail. */
+  readonly onQuota?: ((quota: Quota) => void) | undefined;
 }
 
 /** Which version answered, and whether from what was kept. */
@@ -81,8 +83,6 @@ export interface AnsweredBy {
   readonly digest: string;
   /** Undefined when answers to such requests are not kept. */
   readonly cache: 'hit' | 'miss' | undefined;
-  /** What the caller has left of the limits over the call. */
-  readonly quotas: readonly Quota[];
 }
 
 type WholeAnswer = AnsweredBy & { readonly body: JsonObject };
@@ -122,9 +122,13 @@ export class LanguageModels {
     checkRequest('embeddings', call.request);
     const scope = this.#open(call);
     try {
-      const answer = await embeddedByTensors(this.#deps, call, found, scope.signal);
-      const { name: model, version, digest } = found;
-      return { ...answer, model, version, digest, cache: undefined };
+      const answer = await embeddedByTensors(
+        this.#deps,
+        { ...call, stickyKey: keyOf(call) },
+        found,
+        scope.signal,
+      );
+      return { ...answer, cache: undefined };
     } finally {
       scope.end();
     }
@@ -160,8 +164,8 @@ export class LanguageModels {
   }
 
   async #streaming(call: LanguageCall, prepared: PreparedCall): Promise<Streaming> {
-    const { model, version, digest, quotas } = prepared;
-    const by = { model, version, digest, quotas };
+    const { model, version, digest } = prepared;
+    const by = { model, version, digest };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     try {
@@ -189,7 +193,7 @@ export class LanguageModels {
   }
 
   #prepare(call: LanguageCall, task: LanguageModel['task']): PreparedCall {
-    const { model: asked, request, by, step } = call;
+    const { model: asked, request, by, step, onQuota } = call;
     const found = this.#languageModel(asked, keyOf(call));
     const { name, version, digest, endpoint, trial } = found;
     const languageModel = parseEndpoint(endpoint);
@@ -197,6 +201,7 @@ export class LanguageModels {
       throw new AiosError('chat.wrong_model', { detail: `${asked} is a model for ${languageModel.task}.` });
     checkRequest(task, request);
     const quota = step ? undefined : this.#deps.admit(found, by.id);
+    if (quota) onQuota?.(quota);
     return {
       operation: task,
       model: name,
@@ -210,7 +215,7 @@ export class LanguageModels {
       fallbacks: languageModel.fallbacks.flatMap((fallback) => this.#targetsOf(fallback)),
       question: questionOf(request, languageModel),
       validator: task === 'chat' ? this.#structured.validatorOf(request) : undefined,
-      quotas: quota ? [quota] : [],
+      onQuota,
       record: this.#draw(found, call, task),
     };
   }
@@ -261,8 +266,8 @@ export class LanguageModels {
     prepared: PreparedCall,
     work: (open: OpenCall) => Promise<JsonObject>,
   ): Promise<WholeAnswer> {
-    const { model, version, digest, asked, quotas } = prepared;
-    const by = { model, version, digest, quotas };
+    const { model, version, digest, asked } = prepared;
+    const by = { model, version, digest };
     const scope = this.#open(call);
     let leader: Leader | undefined;
     let body: JsonObject | undefined;
@@ -302,7 +307,7 @@ export class LanguageModels {
     const outputTokensMax = languageModel.outputTokensMax ?? this.#deps.limits.chatOutputTokensMax;
     const most = mostOf(question, operation, [...languageModel.targets, ...fallbacks], outputTokensMax);
     const bill = await openBill(this.#deps, prepared, most);
-    if (bill.quota) prepared.quotas.push(bill.quota);
+    if (bill.quota) prepared.onQuota?.(bill.quota);
     prepared.record?.opened(bill);
     const { route, slots } = this.#routeOf(languageModel);
     try {

@@ -17,8 +17,8 @@ export interface PreparedCall extends MeteredCall {
   readonly question: JsonObject;
   /** What the answer is held to. */
   readonly validator: Validator | undefined;
-  /** What the caller has left of the limits over the call: those of calls at once, those of tokens when the call is paid for. */
-  readonly quotas: Quota[];
+  /** Told what the caller has left of each limit over the call: of calls at once, of tokens when the call is paid for. */
+  readonly onQuota: ((quota: Quota) => void) | undefined;
   /** There when the call was drawn for the request log. */
   readonly record: CallRecord | undefined;
 }

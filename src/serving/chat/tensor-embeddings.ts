@@ -14,36 +14,44 @@ export interface TensorPort {
     model: string;
     inputs: readonly (string | readonly number[])[];
     by: { readonly kind: string; readonly id: string };
+    /** One version answers all inputs; under a rollout the one of this key. */
+    stickyKey: string | undefined;
     signal: AbortSignal;
     deadlineMs: number | undefined;
-  }): Promise<{ vectors: number[][]; costMicroUsd: MicroUsd; quota?: Quota | undefined }>;
+    onQuota: ((quota: Quota) => void) | undefined;
+  }): Promise<AnsweringVersion & { vectors: number[][]; costMicroUsd: MicroUsd }>;
+}
+
+interface AnsweringVersion {
+  readonly model: string;
+  readonly version: number;
+  readonly digest: string;
 }
 
 /** Embeddings of a model that runs on tensors: paid as its inferences are, its tokens as they are given, else estimated. */
 export async function embeddedByTensors(
   dependencies: MeteringDependencies & { tensors: TensorPort },
-  { model, request, by, step, deadlineMs }: LanguageCall,
-  version: RegisteredVersion,
+  { model: asked, request, by, step, stickyKey, deadlineMs, onQuota }: LanguageCall,
+  found: RegisteredVersion,
   signal: AbortSignal,
-): Promise<{ body: JsonObject; quotas: Quota[] }> {
+): Promise<AnsweringVersion & { body: JsonObject }> {
   const inputs = inputsOf(request);
   const inputTokens = estimateInput({ input: request.input ?? null });
-  const call = { operation: 'embeddings' as const, model: version.name, version: version.version, by, step };
+  const call = { operation: 'embeddings' as const, model: found.name, version: found.version, by, step };
   const bill = await openBill(dependencies, call, { tokens: inputTokens, amountMicroUsd: 0 });
   let fault: unknown;
   try {
-    const { vectors, costMicroUsd, quota } = await dependencies.tensors.embed({
-      model,
-      inputs,
-      by,
-      signal,
-      deadlineMs,
+    if (bill.quota) onQuota?.(bill.quota);
+    const { vectors, costMicroUsd, model, version, digest } = await dependencies.tensors.embed({
+      ...{ model: asked, inputs, by, stickyKey },
+      ...{ signal, deadlineMs, onQuota },
     });
+    call.version = version; // under a rollout the bill is that of the version which answered
     const estimated = inputs.some((input) => typeof input === 'string');
     bill.charge({ ...NO_USAGE, inputTokens, estimated }, costMicroUsd);
     checkDimensions(vectors, request.dimensions);
-    const quotas = [quota, bill.quota].filter((one) => one !== undefined);
-    return { body: embeddingsToJson(vectors, model, usageToJson(bill.usage)), quotas };
+    const body = embeddingsToJson(vectors, asked, usageToJson(bill.usage));
+    return { body, model, version, digest };
   } catch (error) {
     fault = error;
     throw error;

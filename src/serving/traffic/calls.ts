@@ -43,6 +43,8 @@ export interface InferCall {
   priority?: number | undefined;
   /** Who asks: rate limits count by its id, request logs name it. Nothing for AIOS itself. */
   caller?: { readonly kind: string; readonly id: string } | undefined;
+  /** Told what the caller has left of the model's rate limit, where it has one, as soon as the call is counted: also of calls that then fail. */
+  onQuota?: ((quota: Quota) => void) | undefined;
   /** A copy whose answer is compared and given to nobody: no rate limit counts it, no fallback answers it, no log keeps it. */
   isCopy?: boolean | undefined;
   /** How many models asked each other before this call; none when left out. */
@@ -77,6 +79,4 @@ export interface AnsweredBy {
   readonly degraded?: Degraded | undefined;
   /** The same as `parameters` of the Open Inference Protocol; set with either. */
   readonly parameters?: Readonly<Record<string, string | boolean>> | undefined;
-  /** What the caller has left of the model's rate limit, where it has one. */
-  readonly quota?: Quota | undefined;
 }

@@ -104,13 +104,14 @@ export function guarded<C extends InferCall | ScoreCall, A extends Answer>(
   const guards = hosted.guards!;
   const startedAtMs = performance.now();
   if (call.isCopy) return attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
-  const quota =
-    guards.rateLimit && call.caller && guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
+  if (guards.rateLimit && call.caller) {
+    const quota = guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
+    call.onQuota?.(quota);
+  }
   const { hostOf, requestLog } = surroundings;
   const log = guards.log;
   // Where there is nothing but the log, a call that comes here has been drawn.
-  const asking = answered(hosted, asked, call, startedAtMs + deadlineMs, hostOf);
-  const answer = quota ? asking.then((found) => ({ ...found, quota })) : asking;
+  const answer = answered(hosted, asked, call, startedAtMs + deadlineMs, hostOf);
   if (!log || !requestLog || !(guards.onlyLogs || guards.draw())) return answer;
   return logged({ hosted, call, startedAtMs, hostOf, requestLog }, answer);
 }

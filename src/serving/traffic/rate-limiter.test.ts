@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type { Quota } from '../../kernel/quota.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { servingUnderTest } from './traffic-under-test.ts';
 
@@ -94,20 +95,39 @@ describe('a rate limit', () => {
   it('holds for a key over all versions of a model, and not for AIOS itself', async () => {
     const options = { rateLimit: { perSecond: 0.001, burst: 2 } };
     const { serving } = servingUnderTest({ 'risk/1': { options }, 'risk/2': { options } });
-    const call = (id: string, ref: number) =>
-      serving
-        .score({ model: 'risk', ref, features: { a: 2, b: 2 }, caller: { kind: 'key', id } })
-        .then(({ version, quota }) => [version, quota?.remaining])
+    const call = (id: string, ref: number) => {
+      let left: number | undefined;
+      const onQuota = ({ remaining }: Quota) => {
+        left = remaining;
+      };
+      return serving
+        .score({ model: 'risk', ref, features: { a: 2, b: 2 }, caller: { kind: 'key', id }, onQuota })
+        .then(({ version }) => [version, left])
         .catch(({ code }) => code);
+    };
     expect([await call('k1', 1), await call('k1', 2), await call('k1', 1), await call('k2', 1)]).toEqual([
       [1, 1],
       [2, 0],
       'serving.rate_limited',
       [1, 1],
     ]);
+    const told = vi.fn();
     for (let i = 0; i < 5; i++)
-      expect((await serving.score({ model: 'risk', features: { a: 2, b: 2 } })).quota).toBeUndefined();
+      await serving.score({ model: 'risk', features: { a: 2, b: 2 }, onQuota: told });
+    expect(told).not.toHaveBeenCalled();
     expect(serving.statistics()['risk/1']!.rateLimited).toBe(1);
+    serving.close();
+  });
+
+  it('tells what is left before it is known how the call ends', async () => {
+    const { serving } = servingUnderTest({
+      'risk/1': { options: { rateLimit: { perSecond: 1, burst: 2 } } },
+    });
+    const told = vi.fn();
+    const features = { a: 'no number' };
+    const call = { model: 'risk', features, caller: { kind: 'key', id: 'k1' }, onQuota: told };
+    await expect(serving.score(call)).rejects.toMatchObject({ code: 'serving.feature_invalid' });
+    expect(told).toHaveBeenCalledWith(expect.objectContaining({ remaining: 1 }));
     serving.close();
   });
 });
