@@ -78,6 +78,24 @@ describe('what a plan warns of', () => {
     expect(JSON.parse(applied.said)).toMatchObject({ applied: true, warnings: { length: warned.length } });
   });
 
+  it('are slips in the keywords of schemas, and not the words of other vocabularies', async () => {
+    const schema =
+      '{ type: object, requird: [id], properties: { id: { type: string, unit: kg, example: a } } }';
+    await put(
+      'contracts/parcel.yaml',
+      `name: parcel.weighed\nversion: 1.0.0\nowner: post\nschema: ${schema}\n`,
+    );
+    const connector = 'name: scales\ntype: http\nbaseUrl: http://127.0.0.1:9';
+    const operation = '{ method: GET, path: /, input: { type: object, propertis: {} } }';
+    await put('connectors/scales.yaml', `${connector}\noperations:\n  weigh: ${operation}\n`);
+    const { said } = await aios('plan', folder);
+    const none = 'is no keyword of JSON Schema, so nothing is held to it';
+    expect(said.split('\n').filter((line) => line.includes('keyword'))).toEqual([
+      `! connectors/scales.yaml:5:57 /operations/weigh/input/propertis: “propertis” ${none} (did you mean “properties”?)`,
+      `! contracts/parcel.yaml:4:25 /schema/requird: “requird” ${none} (did you mean “required”?)`,
+    ]);
+  });
+
   it('are files that a slip keeps from being read', async () => {
     await put('workflow/one.yaml', FLOW);
     await put('workflows/two.txt', FLOW);

@@ -87,6 +87,18 @@ const WRONG: [what: string, path: string, text: string, told: RegExp][] = [
     /:3:\d+ \/form\/required\/1: the form asks for “reason” and has no such field \(expected outcome\)/,
   ],
   [
+    'a slip in a keyword of a form',
+    'queues/q.yaml',
+    `${QUEUE}form:\n  type: object\n  properties:\n    reason: { type: string, minLenght: 3 }\n`,
+    /:6:\d+ \/form\/properties\/reason\/minLenght: “minLenght” is no keyword of JSON Schema \(did you mean “minLength”\?\)/,
+  ],
+  [
+    'a word in a form that another tool reads',
+    'queues/q.yaml',
+    `${QUEUE}form: { type: object, properties: { reason: { type: string, widget: large } } }\n`,
+    /:3:\d+ \/form\/properties\/reason\/widget: “widget” is no keyword of JSON Schema \(expected a keyword, or a name that begins with x-\)/,
+  ],
+  [
     'small letters for a variable',
     'connectors/c.yaml',
     `${CONNECTOR}baseUrl: '\${env.url}'\n`,

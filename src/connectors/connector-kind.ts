@@ -1,7 +1,7 @@
 import { locateIssue, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { compileSchema, DEFINITION_NAME } from '../kernel/schema.ts';
+import { compileSchema, DEFINITION_NAME, escapePointer } from '../kernel/schema.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { ConnectorFault, compileConnector } from './connector.ts';
 
@@ -77,6 +77,11 @@ export const connectorKind: DefinitionKind = {
   kind: 'connector',
   folder: 'connectors',
   parse: (document) => parseConnector(document),
+  schemas: ({ operations }) =>
+    Object.entries(operations as { [name: string]: { input?: JsonObject } }).map(([name, { input = {} }]) => [
+      `/operations/${escapePointer(name)}/input`,
+      input,
+    ]),
 };
 
 /**

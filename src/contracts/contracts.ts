@@ -42,6 +42,7 @@ export class Contracts {
       kind: 'contract',
       folder: 'contracts',
       parse: parseContract,
+      schemas: ({ avro, schema }) => (avro === undefined ? [['/schema', schema!]] : []),
       checkChange: (name, body) => this.#checkChange(name, body as unknown as ContractBody),
     };
   }

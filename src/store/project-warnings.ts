@@ -1,7 +1,8 @@
 import { closestName } from '../kernel/closest-name.ts';
 import { locateIssue } from '../kernel/document.ts';
 import type { Issue } from '../kernel/errors.ts';
-import { isObject, type JsonObject } from '../kernel/json.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { unknownKeywords } from '../kernel/schema-keywords.ts';
 import type { Definitions } from './definitions.ts';
 import type { DefinitionKind, PlannedDefinition } from './project.ts';
 
@@ -23,8 +24,8 @@ interface Surroundings {
 }
 
 /**
- * What a plan may do and most likely should not: definitions that name what is neither in the project nor applied. No fault, since it may still come; a run
- * that gets there before fails.
+ * What a plan may do and most likely should not: definitions that name what is neither in the project nor applied (no fault, since it may still come; a run
+ * that gets there before fails), and words of their schemas that are nearly keywords.
  *
  * @returns issues with file, line and the name that was meant
  * @example warningsOf(planned, { kinds, definitions, registered: () => [] })
@@ -41,14 +42,22 @@ export function warningsOf(
     ...registered(kind),
   ];
   return planned.flatMap(({ kind, body, document }) => {
-    const mentions = kinds.find((one) => one.kind === kind)?.mentions?.(body) ?? [];
-    return mentions.flatMap((mention) => {
+    const ofKind = kinds.find((one) => one.kind === kind);
+    const unfound = (ofKind?.mentions?.(body) ?? []).flatMap((mention) => {
       const found =
         here.get(`${mention.kind}/${mention.name}`) ?? definitions.latest(mention.kind, mention.name)?.body;
-      const issue = warning(mention, found, namesOf);
-      return issue ? [locateIssue(document, issue)] : [];
+      return warning(mention, found, namesOf) ?? [];
     });
+    const slips = (ofKind?.schemas?.(body) ?? []).flatMap(([path, schema]) => slipsIn(schema, path));
+    return [...unfound, ...slips].map((issue) => locateIssue(document, issue));
   });
+}
+
+/** What is near to no keyword is an annotation of its author's (`unit`, `connect.type`), which JSON Schema allows. */
+function slipsIn(schema: Json, path: string): Issue[] {
+  return unknownKeywords(schema, path)
+    .filter(({ meant }) => meant !== undefined)
+    .map((issue) => ({ ...issue, message: `${issue.message}, so nothing is held to it` }));
 }
 
 function warning(

@@ -2,7 +2,7 @@ import { digestOf } from '../kernel/canonical.ts';
 import { locateIssue, readDocument, type SourceDocument, validateDocument } from '../kernel/document.ts';
 import type { ErrorCode } from '../kernel/error-codes.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { type Definition, type Definitions, versionKey } from './definitions.ts';
 import type { Mention } from './project-warnings.ts';
@@ -36,6 +36,8 @@ export interface DefinitionKind {
   references?(body: JsonObject): readonly Reference[];
   /** Names in the body that are looked for when it is used: one that is not there is a warning (`warningsOf`). */
   mentions?(body: JsonObject): readonly Mention[];
+  /** The JSON Schemas in the body, by JSON Pointer: a word in one that is nearly a keyword is a warning (`warningsOf`). */
+  schemas?(body: JsonObject): readonly (readonly [path: string, schema: Json])[];
   /** Whether a new body may follow the newest version; throws when it may not (compatibility of contracts). */
   checkChange?(name: string, body: JsonObject): Promise<void> | void;
   /** Whether a body fits what it refers to; asked once all its references are there. @throws AiosError with issues, where `definition.invalid` is not the code */

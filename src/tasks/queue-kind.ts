@@ -4,6 +4,7 @@ import { AiosError, type Issue } from '../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { type MicroUsd, microUsd } from '../kernel/money.ts';
 import { compileSchema, DEFINITION_NAME, type Validator } from '../kernel/schema.ts';
+import { unknownKeywords } from '../kernel/schema-keywords.ts';
 import type { DefinitionKind } from '../store/project.ts';
 import { type Length, workingTimeOf } from './dates.ts';
 import {
@@ -152,6 +153,7 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   validateDocument(document, validate);
   const body = document.value;
   const queue = at(document, '/form', () => compileQueue(body));
+  checkKeywords(document, body.form as JsonObject);
   checkRequired(document, body.form as JsonObject);
   checkLengths(document, body as unknown as QueueDefinition);
   if ('onDeadline' in body) {
@@ -170,6 +172,15 @@ export function parseQueue(document: SourceDocument): { name: string; body: Json
   );
   if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   return { name: queue.name, body };
+}
+
+/** A form is ours to draw and to hold an answer to: a word in it that nobody reads is a slip, and the form would take any answer. */
+function checkKeywords(document: SourceDocument, form: JsonObject): void {
+  const expected = 'a keyword, or a name that begins with x-';
+  const issues = unknownKeywords(form, '/form').map((issue) =>
+    locateIssue(document, issue.meant === undefined ? { ...issue, expected } : issue),
+  );
+  if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
 }
 
 /** A field that the form asks for and does not have is shown to nobody, and without it no answer is taken. */
