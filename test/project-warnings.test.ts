@@ -91,8 +91,8 @@ describe('what a plan warns of', () => {
     const { said } = await aios('plan', folder);
     const none = 'is no keyword of JSON Schema, so nothing is held to it';
     expect(said.split('\n').filter((line) => line.includes('keyword'))).toEqual([
-      `! connectors/scales.yaml:5:57 /operations/weigh/input/propertis: “propertis” ${none} (did you mean “properties”?)`,
       `! contracts/parcel.yaml:4:25 /schema/requird: “requird” ${none} (did you mean “required”?)`,
+      `! connectors/scales.yaml:5:57 /operations/weigh/input/propertis: “propertis” ${none} (did you mean “properties”?)`,
     ]);
   });
 
