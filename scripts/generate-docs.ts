@@ -2,48 +2,29 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PERMISSIONS_OF, PERMITTED, ROLES } from '../src/access/permissions.ts';
-import { ERRORS } from '../src/kernel/error-codes.ts';
+import { ERRORS, type ErrorCode } from '../src/kernel/error-codes.ts';
+import { errorPage } from '../src/kernel/error-pages.ts';
 import { LIMITS } from '../src/kernel/limits.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** Where a part of AIOS is described, by what its codes begin with. */
-const PAGES: Readonly<Record<string, string>> = {
-  access: 'access.md',
-  bridges: 'bridges.md',
-  connectors: 'connectors.md',
-  contracts: 'contracts.md',
-  datasets: 'datasets.md',
-  decisions: 'decisions.md',
-  events: 'events.md',
-  expression: 'flows.md#expressions',
-  features: 'features.md',
-  ledger: 'proof.md',
-  lineage: 'lineage.md',
-  models: 'serving.md',
-  start: 'operations.md#when-it-does-not-start',
-  tasks: 'tasks.md',
-  training: 'training.md',
-  workflow: 'flows.md',
-};
-
 function errorTable(): string {
-  const rows = Object.entries(ERRORS).map(
-    ([code, { status, retryable, title, hint }]) =>
-      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} | ${hint} |`,
-  );
-  const pages = Object.entries(PAGES).map(([prefix, page]) => `[\`${prefix}\`](${page})`);
+  const rows = Object.entries(ERRORS).map(([code, { status, retryable, title, hint }]) => {
+    const page = errorPage(code as ErrorCode);
+    const more = page ? ` [${page.replace(/^.*?([a-zA-Z]+)\.md.*$/, '$1')}](${page})` : '';
+    // The anchor: GitHub makes them of headings alone.
+    return `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${title} | ${hint} |${more} <a id="${code}"></a> |`;
+  });
   return `# Errors
 
 Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem with a stable \`code\`: match on the code, never on the text. *Again* says whether
 the same call may succeed later without a change. Faults in a document or body stand in \`issues\`, each with its path, and with file, line and column where there is a file.
-
-How things are meant to be, by the first part of a code: ${pages.join(', ')}.
+\`type\` is \`/errors/CODE\`: asked of the server, it answers with the row of this table, as a page in a browser and as JSON elsewhere.
 
 Written from \`src/kernel/error-codes.ts\` by \`npm run docs\`.
 
-| code | status | again | what happened | the way forward |
-| --- | --- | --- | --- | --- |
+| code | status | again | what happened | the way forward | how it is meant to be |
+| --- | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
 }

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ERRORS, type ErrorCode } from '../kernel/error-codes.ts';
+import { errorType } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
 
@@ -25,6 +27,26 @@ describe('a request that does not fit', () => {
         meant: '“groupBy”',
       },
     ]);
+  });
+
+  it('is answered with a type that leads to what its code means, for programs and for people', async () => {
+    const { type, code, title, hint } = (
+      await api.request({ url: '/api/v1/tasks/tsk_none', role: 'admin' })
+    ).json();
+    const row = await api.server.inject({ url: type }); // whoever has a problem in hand, without a key
+    expect(row.json()).toEqual({
+      ...{ type, code, title, hint, status: 404, retryable: false },
+      docs: 'docs/tasks.md',
+    });
+    const page = await api.server.inject({ url: type, headers: { accept: 'text/html,*/*' } });
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(page.payload).toContain(`<h1>${title}</h1>`);
+    expect((await api.server.inject({ url: '/errors/tasks.unknwon' })).json()).toMatchObject({
+      code: 'request.not_found',
+      detail: 'There is no error “tasks.unknwon”; did you mean tasks.unknown?',
+    });
+    for (const known of Object.keys(ERRORS) as ErrorCode[])
+      expect((await api.server.inject({ url: errorType(known) })).json()).toMatchObject({ code: known });
   });
 
   it('may say that its body is JSON and have none: it is missed where there must be one', async () => {

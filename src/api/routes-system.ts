@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { route } from './routes.ts';
+import { errorRoutes } from './routes-errors.ts';
 
 interface Dependencies {
   /** What must work before traffic may come, by name; an error's text for what does not. */
@@ -16,6 +17,7 @@ const tag = 'system';
 /** What orchestrators and scrapers ask: alive, ready, measured. */
 export function systemRoutes({ checks, metrics }: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
+    errorRoutes(server);
     route(server, {
       method: 'GET',
       url: '/healthz',

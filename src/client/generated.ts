@@ -584,6 +584,8 @@ export interface Operations {
   'GET /api/v1/workflows/{name}/versions': { params: { name: string }; answer: { items: Array<{ kind: string; name: string; version: number; digest: string; body: { [name: string]: Json }; source: string; createdAt: string; createdBy: string }>; nextCursor: string | null } };
   /** Versions of a flow with runs that have not ended: how many, since when, and where they stand. Permission: `runs.read`. */
   'GET /api/v1/workflows/{name}/versions-in-use': { params: { name: string }; answer: { items: Array<{ version: number; current: boolean; runs: number; oldestStartedAt?: string | undefined; oldestRunId?: string | undefined; stands: Array<{ status: string; waitingFor?: string | undefined; runs: number; oldestStartedAt: string }> }>; nextCursor: string | null } };
+  /** What an error means and the way forward; `type` of a problem is this address. */
+  'GET /errors/{code}': { params: { code: string }; answer: { type: string; code: string; status: number; retryable: boolean; title: string; hint: string; docs?: string | undefined } };
   /** Whether the process lives. */
   'GET /healthz': { answer: { status: string } };
   /** Turn the one-time token of a login link into a session of the console. */

@@ -17,6 +17,7 @@ export interface Issue {
 
 /** RFC 9457 problem details, with the stable `code` and a way forward. */
 export interface Problem {
+  /** Leads to the row of the code (`errorType`). */
   type: string;
   title: string;
   status: number;
@@ -70,7 +71,7 @@ export class AiosError extends Error {
     const { title, status, hint } = ERRORS[this.code];
     return {
       ...this.extensions,
-      type: `https://aios.dev/errors/${this.code}`,
+      type: errorType(this.code),
       title,
       status,
       code: this.code,
@@ -79,6 +80,15 @@ export class AiosError extends Error {
       ...(this.issues.length > 0 ? { issues: [...this.issues] } : {}),
     };
   }
+}
+
+/**
+ * The `type` of problems with a code (RFC 9457): a path of the server that answers, the same everywhere, where it tells what the code means.
+ *
+ * @example errorType('tasks.unknown') // '/errors/tasks.unknown'
+ */
+export function errorType(code: ErrorCode): string {
+  return `/errors/${code}`;
 }
 
 /** `file:line:column path: message`, as compilers print it, so that editors make it a link. */

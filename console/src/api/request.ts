@@ -1,5 +1,7 @@
 /** What the API answers when it refuses (RFC 9457), and what to do about it. */
 export interface Problem {
+  /** Where the server tells what the code means; a fault of the way there has none. */
+  type?: string;
   status: number;
   code: string;
   title: string;

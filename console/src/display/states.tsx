@@ -1,7 +1,7 @@
-import { Box, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
+import { Anchor, Box, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle, IconRefresh } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
-import { ProblemError } from '../api/request.ts';
+import { type Problem, ProblemError } from '../api/request.ts';
 
 /** What went wrong, and the way forward. */
 export function ProblemView({ error, retry }: { error: Error; retry?: () => void }) {
@@ -35,9 +35,7 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
             </Text>
           ))}
           {problem?.hint && <Text size="sm">{problem.hint}</Text>}
-          <Text size="xs" c="dimmed" className="mono">
-            {problem?.code}
-          </Text>
+          {problem && <ErrorCode {...problem} />}
           {retry && (
             <Button
               variant="default"
@@ -52,6 +50,17 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
         </Stack>
       </Group>
     </Box>
+  );
+}
+
+/** The code, as a link to what it means where the server said so. */
+function ErrorCode({ code, type }: Problem) {
+  const look = { size: 'xs', c: 'dimmed', className: 'mono', w: 'fit-content' } as const;
+  if (type === undefined) return <Text {...look}>{code}</Text>;
+  return (
+    <Anchor {...look} href={type} target="_blank">
+      {code}
+    </Anchor>
   );
 }
 
