@@ -3,7 +3,7 @@ import { basename, extname } from 'node:path';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { EXIT, numberOf, print, relativeTime, table, timeOf } from './output.ts';
+import { EXIT, numberOf, numberText, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
 import { openClient } from './session.ts';
@@ -168,7 +168,7 @@ async function save(client: AiosClient, taskId: string, name: string, to: string
 function describe({ title, status, claimedBy, owner, context }: Task): string {
   const shown = Object.entries(context).map(([name, value]) => [
     name,
-    typeof value === 'string' ? value : JSON.stringify(value),
+    typeof value === 'string' ? value : typeof value === 'number' ? numberText(value) : JSON.stringify(value),
   ]);
   const hands = claimedBy ? ` by ${claimedBy}${owner ? ` for ${owner}` : ''}` : '';
   return `${title}  (${status}${hands})\n${table(['what is known', ''], shown)}`;

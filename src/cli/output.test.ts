@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { describeError, errorAsJson, numberOf, table, timeOf } from './output.ts';
+import { describeError, errorAsJson, numberOf, numberText, table, timeOf } from './output.ts';
 import { runCli } from './program.ts';
 
 describe('what the command line prints', () => {
@@ -17,6 +17,37 @@ describe('what the command line prints', () => {
     ]);
     expect(table(['name'], [])).toBe('nothing');
   });
+
+  it('is as wide as the terminal: long texts are cut, the last columns left out, ids stay whole', () => {
+    const id = `run_${'0'.repeat(26)}`;
+    const headings = ['run', 'flow', 'status', 'title', 'of'];
+    const rows = [[id, 'returns 1', 'completed', 'a title that is longer than there is room', `run:${id}`]];
+    const lines = (charsMax: number) => table(headings, rows, charsMax).split('\n');
+    expect(lines(131)[1]).toBe(`${rows[0]!.join('  ')}`);
+    expect(lines(108)).toEqual([
+      expect.stringMatching(/ OF$/),
+      `${id}  returns 1  completed  a title that is l…  run:${id}`,
+    ]);
+    const narrow = lines(80);
+    expect(narrow.slice(1)).toEqual([
+      `${id}  returns 1  completed  a title that is longer th…`,
+      'No room for of: a wider window or --json shows all.',
+    ]);
+    expect(narrow.every(({ length }) => length <= 80)).toBe(true);
+    const known = [['why', 'a reason that is longer than the line has room for']];
+    expect(table(['what', ''], known, 20)).toContain(known[0]![1]); // what is known of one thing is told whole
+  });
+
+  it.each([
+    [42, '42'],
+    [12_345_678, '12345678'],
+    [11.75, '11.75'],
+    [0.0000174, '< 0.001  (0.0000174)'],
+    [-1e-7, '> -0.001  (-1e-7)'],
+    [0.06851154565811157, '0.0685  (0.06851154565811157)'],
+    [30.000000011574073, '30  (30.000000011574073)'],
+    [12_345_678.901, '12,345,678.9  (12345678.901)'],
+  ])('shows the number %d as %s', (value, said) => expect(numberText(value)).toBe(said));
 
   it.each([
     [

@@ -1,6 +1,7 @@
 import { ProblemError } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, describeIssue } from '../kernel/errors.ts';
+import { fittedColumns } from './fitted-columns.ts';
 
 /** Exit codes of the command line: a script can tell a plan with changes from a failure. */
 export const EXIT = { ok: 0, failed: 1, changes: 2, approval: 3, usage: 64 } as const;
@@ -24,26 +25,66 @@ export function numberOf(name: string, text: unknown): number {
   throw new AiosError('request.invalid', { detail: `${name} takes a number; “${text}” is none.` });
 }
 
+/** Below it digits tell a person nothing: a purchase a second ago was 0.0000174 days ago. */
+const READ_MIN = 0.001;
+
 /**
- * Rows under headings, columns as wide as their content; columns of figures stand at the right.
+ * A number as a person reads it, two digits after the point or three that count below one, with the exact one behind it where that is another.
+ * Whole numbers stay as they are: many are ids.
+ *
+ * @example numberText(30.000000011574073) // '30  (30.000000011574073)'
+ */
+export function numberText(value: number): string {
+  const exact = String(value);
+  const read = readNumber(value);
+  return read === exact ? exact : `${read}  (${exact})`;
+}
+
+function readNumber(value: number): string {
+  const size = Math.abs(value);
+  if (Number.isInteger(value)) return String(value);
+  if (size < READ_MIN) return value > 0 ? `< ${READ_MIN}` : `> -${READ_MIN}`;
+  return size < 1 ? String(Number(value.toPrecision(3))) : Number(value.toFixed(2)).toLocaleString('en');
+}
+
+/** What the next command takes: it must be there whole. */
+const ID = /^\S*[a-z]+_[0-9a-z]{26}/;
+
+/**
+ * Rows under headings, columns as wide as their content; columns of figures stand at the right. On a terminal that is too narrow long texts are
+ * cut, and the last columns are left out and named below; a pipe or a file gets all.
  *
  * @example table(['id', 'status'], [['run_1', 'completed']])
  */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  charsMax = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY,
+): string {
   if (rows.length === 0) return 'nothing';
+  const cellsOf = headings.map((_, i) => rows.map((row) => row[i] ?? ''));
   const widths = headings.map((heading, i) =>
-    Math.max(heading.length, ...rows.map((row) => (row[i] ?? '').length)),
+    Math.max(heading.length, ...cellsOf[i]!.map(({ length }) => length)),
   );
-  const isFigure = headings.map((_, i) => {
-    const filled = rows.flatMap((row) => (row[i] ? [row[i]] : []));
+  const isFigure = cellsOf.map((cells) => {
+    const filled = cells.filter((cell) => cell !== '');
     return filled.length > 0 && filled.every((cell) => FIGURE.test(cell));
   });
+  const isCut = cellsOf.map((cells, i) => i > 0 && !isFigure[i] && !cells.some((cell) => ID.test(cell)));
+  const { columns, leftOut } = fittedColumns(headings, widths, isCut, charsMax);
   const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, i) => (isFigure[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+    columns
+      .map(({ at, width }) => {
+        const cell = cells[at] ?? '';
+        const fits = cell.length > width ? `${cell.slice(0, width - 1)}…` : cell;
+        return isFigure[at] ? fits.padStart(width) : fits.padEnd(width);
+      })
       .join('  ')
       .trimEnd();
-  return [line(headings.map((heading) => heading.toUpperCase())), ...rows.map(line)].join('\n');
+  const shown = [line(headings.map((heading) => heading.toUpperCase())), ...rows.map(line)];
+  if (leftOut.length > 0)
+    shown.push(`No room for ${leftOut.join(', ')}: a wider window or --json shows all.`);
+  return shown.join('\n');
 }
 
 /**

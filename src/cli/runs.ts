@@ -99,15 +99,15 @@ export const runs: Action = async (options, [id]) => {
   });
   print(page, options.json, () =>
     table(
-      ['run', 'flow', 'status', 'outcome', 'subject', 'started', 'cost'],
+      ['run', 'flow', 'status', 'outcome', 'started', 'cost', 'subject'],
       page.items.map((item) => [
         item.id,
         `${item.workflow} ${item.version}`,
         item.status,
         item.outcome ?? '',
-        item.subject ?? '',
         relativeTime(item.startedAt),
         item.costMicroUsd === undefined ? '' : formatUsd(item.costMicroUsd),
+        item.subject ?? '',
       ]),
     ),
   );

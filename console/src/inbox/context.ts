@@ -4,6 +4,8 @@ import { label, plainNumber } from '../display/format.ts';
 interface Fact {
   name: string;
   value: string;
+  /** As the flow said it, where less of it is shown. */
+  exact?: string;
 }
 
 /** What a task shows, for people: why they are asked, the facts, and what is neither text nor number. */
@@ -29,7 +31,7 @@ export function showContext(context: JsonObject): ShownContext {
     if (name === whyName) continue;
     const text = textOf(value);
     if (text === undefined) shown.rest[name] = value;
-    else shown.facts.push({ name: label(name), value: text });
+    else shown.facts.push({ name: label(name), value: text, ...exactOf(value, text) });
   }
   return shown;
 }
@@ -38,7 +40,13 @@ export function showContext(context: JsonObject): ShownContext {
 const READ_MIN = 0.001;
 
 function readNumber(value: number): string {
-  return value > 0 && value < READ_MIN ? `< ${READ_MIN}` : plainNumber(value);
+  if (value === 0 || Math.abs(value) >= READ_MIN) return plainNumber(value);
+  return value > 0 ? `< ${READ_MIN}` : `> −${READ_MIN}`;
+}
+
+function exactOf(value: Json, text: string): { exact?: string } {
+  const isShort = typeof value === 'number' && String(value) !== text;
+  return isShort ? { exact: String(value) } : {};
 }
 
 function textOf(value: Json): string | undefined {

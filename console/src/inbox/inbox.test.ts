@@ -37,6 +37,8 @@ it('shows why a person is asked, then facts, then what has a shape of its own', 
     lines: [1],
     stillHeld: 0.5,
     daysSincePurchase: 0.0000174,
+    drift: -1e-7,
+    turnover: 12_345_678.901,
   });
   expect(shown.why).toBe('Too many.');
   expect(shown.facts).toEqual([
@@ -44,7 +46,9 @@ it('shows why a person is asked, then facts, then what has a shape of its own', 
     { name: 'Known', value: 'yes' },
     { name: 'Price', value: 'not known' },
     { name: 'Still held', value: '0.5' },
-    { name: 'Days since purchase', value: '< 0.001' },
+    { name: 'Days since purchase', value: '< 0.001', exact: '0.0000174' },
+    { name: 'Drift', value: '> −0.001', exact: '-1e-7' },
+    { name: 'Turnover', value: '12,345,678.9', exact: '12345678.901' },
   ]);
   expect(shown.rest).toEqual({ lines: [1] });
 });

@@ -42,10 +42,12 @@ export function TaskDetail({ task, me, onAnswered }: TaskDetailProps) {
           </Box>
         )}
         <dl className="facts">
-          {shown.facts.map(({ name, value }) => (
+          {shown.facts.map(({ name, value, exact }) => (
             <div key={name} className={value.length > 60 ? 'long' : undefined}>
               <dt>{name}</dt>
-              <dd className="number">{value}</dd>
+              <dd className="number" title={exact}>
+                {value}
+              </dd>
             </div>
           ))}
         </dl>
