@@ -73,3 +73,29 @@ it('the help of keys names every role that a key may have', async () => {
   expect(words).toContain(`--roles <names> of the new key: `);
   expect(ROLES.filter((role) => !new RegExp(`of the new key: [^(]*\\b${role}\\b`).test(words))).toEqual([]);
 });
+
+/** The names of commands as a help lists them. */
+const listed = (text: string) =>
+  [...text.replace(/\nExample:.*/s, '').matchAll(/^ {2}([a-z][a-z-]*)(?= |$)/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => name !== 'help');
+
+it('the help of each command has an example that it takes, in lines of 80 characters', async () => {
+  const faults: string[] = [];
+  let examples = 0;
+  const look = async (words: readonly string[]): Promise<void> => {
+    const text = await help(words);
+    const [, example] = /\nExample:\n {2}aios (.+)\n/.exec(text) ?? [];
+    const inside = listed(text);
+    if (example !== undefined) {
+      examples++;
+      if (!example.startsWith(words.join(' '))) faults.push(`${words.join(' ')}: ${example}`);
+      for (const fault of await faultsOf(example)) faults.push(`${example}: ${fault}`);
+    } else if (inside.length === 0) faults.push(`${words.join(' ')} has no example`);
+    for (const line of text.split('\n')) if (line.length > 80) faults.push(line);
+    if (words.length < 2) for (const name of inside) await look([...words, name]);
+  };
+  await look([]);
+  expect(faults).toEqual([]);
+  expect(examples).toBeGreaterThan(60);
+});

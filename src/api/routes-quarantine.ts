@@ -11,6 +11,7 @@ interface Dependencies {
   qualityMonitor: Pick<QualityMonitor, 'windows' | 'states'>;
 }
 
+const Status = Type.Enum(['open', 'released', 'discarded']);
 const QuarantinedShape = Type.Object({
   id: Type.String(),
   contract: Type.String(),
@@ -18,7 +19,7 @@ const QuarantinedShape = Type.Object({
   event: AnyObject,
   problem: AnyObject,
   arrivedAt: Type.String({ format: 'date-time' }),
-  status: Type.Union(['open', 'released', 'discarded'].map((status) => Type.Literal(status))),
+  status: Status,
   resolvedAt: Type.Optional(Type.String({ format: 'date-time' })),
   resolvedBy: Type.Optional(Type.String()),
   reason: Type.Optional(Type.String()),
@@ -85,7 +86,7 @@ function listRoute(server: FastifyInstance, { quarantine }: Dependencies): void 
     permission: 'events.read',
     summary: 'Events that their contract keeps apart, newest first',
     tag,
-    query: pageQuery({ contract: Type.Optional(Type.String()), status: Type.Optional(Type.String()) }),
+    query: pageQuery({ contract: Type.Optional(Type.String()), status: Type.Optional(Status) }),
     answer: pageOf(QuarantinedShape),
     handle: async ({ query: { contract, status, cursor, limit = 50 } }) => {
       const page = await quarantine.list({ contract, status, before: cursor, limit });

@@ -45,6 +45,7 @@ export const audit: Action = async (options, [index]) => {
   const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', {
     query: { limit, object },
   });
+  if (page.items.length === 0 && object !== undefined) await requireObject(client, object);
   const by = options.json ? new Map<string, string>() : await namesOf(client, page.items);
   print(page, options.json, () =>
     table(
@@ -60,6 +61,21 @@ export const audit: Action = async (options, [index]) => {
   );
   return EXIT.ok;
 };
+
+/** Things of which no entry tells until something is decided about them. */
+const OBJECTS: Readonly<Record<string, string>> = { run: '/api/v1/runs', task: '/api/v1/tasks' };
+
+/** Of what has no entry: it must be written as the log does, and a run or task be there. @throws AiosError, ProblemError of what is not */
+async function requireObject(client: AiosClient, object: string): Promise<void> {
+  const colon = object.indexOf(':');
+  if (colon < 0)
+    throw new AiosError('request.invalid', {
+      detail: `“${object}” is no object of the log: write kind:name, as in run:run_… or model:NAME.`,
+    });
+  const path = OBJECTS[object.slice(0, colon)];
+  if (path !== undefined)
+    await client.request('GET', `${path}/${encodeURIComponent(object.slice(colon + 1))}`);
+}
 
 /** What the keys of entries are called, revoked ones too: an id alone tells nobody who it was. */
 async function namesOf(client: AiosClient, entries: readonly AuditEntry[]): Promise<Map<string, string>> {

@@ -1,5 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { formatUsd, microUsd } from '../kernel/money.ts';
+import { unknownName } from './known-names.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -24,8 +25,15 @@ export const budgets: Action = async (options, [name]) => {
     await client.request('PUT', path, { body: bodyOf(options) });
   const page = await client.request<{ items: Budget[] }>('GET', '/api/v1/budgets');
   const shown = page.items.filter((budget) => name === undefined || options.remove || budget.name === name);
+  if (name !== undefined && shown.length === 0 && !options.remove)
+    throw unknownName(
+      'budgets.unknown',
+      'budget',
+      name,
+      page.items.map((budget) => budget.name),
+    );
   print({ items: shown }, options.json, () => describe(shown));
-  return name !== undefined && shown.length === 0 && !options.remove ? EXIT.failed : EXIT.ok;
+  return EXIT.ok;
 };
 
 function bodyOf({ forKey, forModel, period = 'month', tokens, usd }: Record<string, unknown>) {

@@ -6,18 +6,21 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     under: 'contracts',
     name: 'list',
     description: 'every contract with its newest version',
+    example: 'aios contracts list',
     load: async () => (await import('./contracts.ts')).list,
   },
   {
     under: 'contracts',
     name: 'show <type>',
     description: 'the versions of a contract, and which definitions name its type',
+    example: 'aios contracts show order.placed',
     load: async () => (await import('./contracts.ts')).show,
   },
   {
     under: 'contracts',
     name: 'diff <type> <from> [to]',
     description: 'how two versions differ, and what each would refuse of the other’s data',
+    example: 'aios contracts diff order.placed 1.0.0 1.1.0',
     load: async () => (await import('./contracts.ts')).diff,
   },
   {
@@ -25,6 +28,7 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     name: 'check <file>',
     description:
       'what a contract file would come to as the next version (exit code 1 when it breaks its promise)',
+    example: 'aios contracts check contracts/order.placed.yaml',
     options: [['--against <version>', 'hold it against this version alone']],
     load: async () => (await import('./contracts.ts')).check,
   },
@@ -32,6 +36,7 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     under: 'contracts',
     name: 'deprecate <type> <version>',
     description: 'tell producers to leave a version, which stays usable',
+    example: 'aios contracts deprecate order.placed 1.0.0 --sunset 2027-01-01T00:00:00Z',
     options: [
       ['--message <text>', 'what to use instead', 'Use the newest version.'],
       ['--sunset <time>', 'until when it will be taken'],
@@ -43,24 +48,28 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     under: 'contracts',
     name: 'default-compatibility [mode]',
     description: 'the mode of contracts that name none; with a mode, change it',
+    example: 'aios contracts default-compatibility FULL',
     load: async () => (await import('./contracts.ts')).defaultCompatibility,
   },
   {
     under: 'contracts',
     name: 'asyncapi',
     description: 'what the system takes and sends, as an AsyncAPI 3.0 document (--json for JSON)',
+    example: 'aios contracts asyncapi',
     load: async () => (await import('./contracts.ts')).asyncapi,
   },
   {
     under: 'contracts',
     name: 'quality <type>',
     description: 'how the measured quality rules of a contract stand (exit code 1 while one fails)',
+    example: 'aios contracts quality order.placed',
     load: async () => (await import('./quarantine.ts')).quality,
   },
   {
     name: 'quarantine [ids...]',
     description:
       'events that their contract keeps apart; with ids, or --release and --type, release those that fit by now, in the order in which they came',
+    example: 'aios quarantine --type order.placed --release',
     options: [
       ['--type <type>', 'of this contract'],
       ['--status <status>', 'open, released or discarded', 'open'],

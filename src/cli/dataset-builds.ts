@@ -5,6 +5,7 @@ import type { Problem } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { awaitPass } from './await-pass.ts';
 import { pathOf, type Version } from './datasets.ts';
+import { requireKnown } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -70,6 +71,7 @@ export const create: Action = async (options, [name]) => {
 export const builds: Action = async (options, [dataset]) => {
   const client = await openClient(options);
   const page = await client.request<{ items: Build[] }>('GET', BUILDS, { query: { dataset } });
+  if (page.items.length === 0) await requireKnown(client, 'dataset', dataset);
   print(page, options.json, () =>
     table(
       ['build', 'dataset', 'status', 'rows', 'version', 'asked for', 'by', ''],

@@ -8,12 +8,14 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     under: 'datasets',
     name: 'list',
     description: 'every dataset with its newest version',
+    example: 'aios datasets list',
     load: async () => (await import('./datasets.ts')).list,
   },
   {
     under: 'datasets',
     name: 'show <name>',
     description: 'a dataset: its versions, and the columns of one with how they lie',
+    example: 'aios datasets show return-requests',
     options: [OF_VERSION],
     load: async () => (await import('./datasets.ts')).show,
   },
@@ -21,6 +23,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     under: 'datasets',
     name: 'create <name>',
     description: 'make a version, of the events that the definition names or of a file of entity rows',
+    example: 'aios datasets create return-requests --from 2026-01-01T00:00:00Z',
     options: [
       ['--file <file>', 'entity rows with keys, a timestamp and labels (.csv, .jsonl, .parquet)'],
       ['--from <time>', 'only events of this time or later'],
@@ -34,12 +37,14 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     under: 'datasets',
     name: 'builds [name]',
     description: 'the versions that were asked for, of a dataset or of all, with their progress',
+    example: 'aios datasets builds return-requests',
     load: async () => (await import('./dataset-builds.ts')).builds,
   },
   {
     under: 'datasets',
     name: 'cancel <build>',
     description: 'end the making of a version: none comes of it',
+    example: 'aios datasets cancel BUILD',
     load: async () => (await import('./dataset-builds.ts')).cancel,
   },
   {
@@ -47,6 +52,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     name: 'export <name> <target>',
     description:
       'write the data to a file (.parquet, .csv, .jsonl), the metadata to .json (Croissant) or .md (datasheet), or all into a folder',
+    example: 'aios datasets export return-requests rows.parquet',
     options: [OF_VERSION],
     load: async () => (await import('./datasets-export.ts')).exportTo,
   },
@@ -54,12 +60,14 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     under: 'datasets',
     name: 'diff <name> <from> <to>',
     description: 'what is not the same in two versions (exit code 2 when something is)',
+    example: 'aios datasets diff return-requests 1 2',
     load: async () => (await import('./datasets-diff.ts')).diff,
   },
   {
     under: 'datasets',
     name: 'delete <name> <version>',
     description: 'delete the data of a version that no model names',
+    example: 'aios datasets delete return-requests 1',
     load: async () => (await import('./datasets.ts')).remove,
   },
 ];

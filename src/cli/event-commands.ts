@@ -7,6 +7,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     name: 'replay',
     description:
       'give a part of the log to a consumer group or a flow again; without --yes, say how many events',
+    example: 'aios events replay --workflow returns --from 2026-01-01T00:00:00Z --yes',
     options: [
       ['--consumer <group>', 'a consumer group that may be given events again'],
       ['--workflow <name>', 'a flow: it starts runs marked as replayed'],
@@ -24,6 +25,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     under: 'events',
     name: 'search',
     description: 'search the log, newest first',
+    example: "aios events search --type order.placed --filter 'data.total > 100.0'",
     options: [
       [
         '--filter <expression>',
@@ -42,6 +44,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     under: 'events',
     name: 'replays [id]',
     description: 'list replays; with an id, show one',
+    example: 'aios events replays REPLAY --cancel',
     options: [['--cancel', 'end it; what it has handed over stays']],
     load: async () => (await import('./events.ts')).replays,
   },
@@ -49,18 +52,21 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     under: 'events',
     name: 'groups',
     description: 'list consumer groups: how far behind each is, and how many processes work on it',
+    example: 'aios events groups',
     load: async () => (await import('./events.ts')).groups,
   },
   {
     under: 'events',
     name: 'segments',
     description: 'list the parts that the log is kept in and dropped by, and which groups have not read each',
+    example: 'aios events segments',
     load: async () => (await import('./events.ts')).segments,
   },
   {
     name: 'bridges [name]',
     description:
       'list bridges to other systems: how each fares; with a name, show one, pause it, let it go on, open it anew or move its place',
+    example: 'aios bridges orders --pause',
     options: [
       ['--pause', 'stop it until it is resumed; it keeps its place'],
       ['--resume', 'let it go on where it was'],
@@ -79,6 +85,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
   {
     name: 'webhooks [id]',
     description: 'list webhooks; with an id, show the deliveries that failed, or change it',
+    example: 'aios webhooks --create https://example.com/hook --type return.decided',
     options: [
       ['--create <url>', 'send events there from now on; the secret is shown once'],
       ['--type <name...>', 'with --create: only events of these types'],

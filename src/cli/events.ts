@@ -1,4 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
+import { requireKnown } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -93,6 +94,9 @@ export const search: Action = async (options) => {
   const found = await client.request<Found>('GET', '/api/v1/events', {
     query: { filter, type, source, subject, since: timeOf(from), until: timeOf(until), limit },
   });
+  // Events that tell of runs have no contract.
+  if (found.items.length === 0 && !type?.startsWith('io.serverlessworkflow.'))
+    await requireKnown(client, 'contract', type);
   print(found, options.json, () => {
     const rows = found.items.map(({ recordedAt, type, source, id, partition, offset }) => [
       recordedAt,

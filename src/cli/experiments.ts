@@ -87,6 +87,7 @@ export const logs: Action = async (options, [run]) => {
       if (options.json) print(page, true, () => '');
       else for (const { stream, text } of page.items) process[stream].write(text);
     }
+    if (cursor === '0') await client.request('GET', `/api/v1/runs/${id}`); // nothing came: is there such a run?
     if (hasEnded) return EXIT.ok;
     await sleep(FOLLOW_MS);
   }

@@ -10,24 +10,28 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'list',
     description: 'every feature view with its kind and how fresh it is',
+    example: 'aios features list',
     load: async () => (await import('./features.ts')).list,
   },
   {
     under: 'features',
     name: 'services',
     description: 'every feature service with the keys that it is asked by and the features that it answers',
+    example: 'aios features services',
     load: async () => (await import('./features.ts')).services,
   },
   {
     under: 'features',
     name: 'show <view>',
     description: 'a feature view with its features',
+    example: 'aios features show customer-orders',
     load: async () => (await import('./features.ts')).show,
   },
   {
     under: 'features',
     name: 'online <service> <keys...>',
     description: 'the features of an entity now, its keys as name=value; a list of them as JSON or @file',
+    example: 'aios features online return-risk customer=C-17 product=22009D',
     options: [
       ['--as-of <time>', 'at this time instead of now'],
       ['--request <json>', 'values that only the request knows'],
@@ -39,6 +43,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'historical [service] [file]',
     description: `the features of many entities at times in the past; ${SPINE}. With --out, files of the server of any size are joined`,
+    example: 'aios features historical return-risk rows.csv',
     options: [
       ['--created-before <time>', 'only what had been recorded by then'],
       FULL_NAMES,
@@ -55,6 +60,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     name: 'joins [id]',
     description:
       'list historical joins of files with how far each is; with an id, show one, and why it failed',
+    example: 'aios features joins JOIN --cancel',
     options: [['--cancel', 'end it; it leaves no file']],
     load: async () => (await import('./feature-joins.ts')).joins,
   },
@@ -62,12 +68,14 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'push <source> <file>',
     description: `send rows to the views of a push source; ${SPINE.replace('keys and a timestamp', 'keys, columns and a timestamp')}`,
+    example: 'aios features push prices rows.csv',
     load: async () => (await import('./features.ts')).push,
   },
   {
     under: 'features',
     name: 'materialize <view>',
     description: 'bring the newest rows of a batch view online, and wait until that is done',
+    example: 'aios features materialize products --full',
     options: [
       ['--full', 'all rows, not only what came in since the last time'],
       ['--no-wait', 'return at once'],
@@ -78,6 +86,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'backfill <view>',
     description: 'build a range of event times of a stream view from the log anew, beside the stream',
+    example: 'aios features backfill customer-orders --from 2026-01-01T00:00:00Z',
     options: [
       ['--from <time>', 'the begin of the range'],
       ['--to <time>', 'its end, exclusive; now when left out'],
@@ -90,6 +99,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     name: 'profile <name>',
     description:
       'save how a view, or a service at times in the past, lies; without a source, show what was saved',
+    example: 'aios features profile orders-today --view customer-orders',
     options: [
       ['--view <view>', 'a view as it is now'],
       ['--service <service>', 'a service, with --spine'],
@@ -101,6 +111,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'validate <name>',
     description: 'hold features to a saved profile (exit code 1 when they have moved)',
+    example: 'aios features validate orders-today',
     options: [
       ['--view <view>', 'a view as it is now; left out, that of the profile'],
       ['--service <service>', 'a service, with --spine'],

@@ -3,6 +3,7 @@ import { basename, extname } from 'node:path';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import { requireKnown } from './known-names.ts';
 import { EXIT, numberOf, numberText, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
@@ -97,6 +98,7 @@ async function list(client: AiosClient, asJson: boolean, queue: string | undefin
   const page = await client.request<{ items: Task[] }>('GET', '/api/v1/tasks', {
     query: { queue, status: 'waiting', ...(all ? {} : { forMe: true }) },
   });
+  if (page.items.length === 0) await requireKnown(client, 'queue', queue);
   print(page, asJson, () =>
     table(
       ['task', 'queue', 'title', 'priority', 'waits since', 'due', 'with'],

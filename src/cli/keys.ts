@@ -1,3 +1,4 @@
+import { unknownName } from './known-names.ts';
 import { EXIT, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -41,10 +42,19 @@ export const keys: Action = async (options, [id]) => {
   const ended = options.ended === true;
   const query = ended ? { state: 'ended', limit: ENDED_SHOWN } : {};
   const page = await client.request<{ items: Key[] }>('GET', path, { query });
-  print(page, options.json, () =>
+  const isLook = id !== undefined && !options.revoke && groups === undefined;
+  const items = isLook ? page.items.filter((key) => key.id === id || key.name === id) : page.items;
+  if (isLook && items.length === 0)
+    throw unknownName(
+      'access.unknown_key',
+      'key',
+      id,
+      page.items.flatMap((key) => [key.id, key.name]),
+    );
+  print({ ...page, items }, options.json, () =>
     table(
       ['key', 'name', 'roles', 'groups', 'used', ended ? 'ended' : 'expires'],
-      page.items.map((key) => [
+      items.map((key) => [
         key.id,
         key.name,
         key.roles.join(', '),

@@ -3,6 +3,7 @@ import type { AiosClient } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
+import { requireKnown } from './known-names.ts';
 import { activeRollout, describeRollout, type Rollout, reasonOf } from './models.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -36,6 +37,7 @@ export const rollout: Action = async (options, [name, action]) => {
     return shown(await client.request<Rollout>('POST', path, { body }), options);
   }
   const active = await activeRollout(client, name!, alias);
+  if (!active) await requireKnown(client, 'model', name);
   if (!active)
     throw new AiosError('models.no_rollout', { detail: `${alias} of ${name} is under no rollout.` });
   const own = `${path}/${active.id}`;

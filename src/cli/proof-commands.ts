@@ -5,6 +5,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   {
     name: 'audit [index]',
     description: 'list audit entries, or show one with its proof of inclusion',
+    example: 'aios audit --of run:RUN',
     options: [
       ['--limit <count>', 'how many', '20'],
       [
@@ -22,6 +23,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   {
     name: 'verify',
     description: 'verify the whole audit log here: the signature, every entry, a sample of proofs',
+    example: 'aios verify --from log --log-key log.vkey',
     options: [
       ['--from <folder>', 'a copy of the log (aios audit --export) instead of the server'],
       [
@@ -34,6 +36,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   {
     name: 'costs',
     description: 'what things cost: sums, or every charge as CSV in the columns of FOCUS (FinOps)',
+    example: 'aios costs --by workflow --since 2026-01-01T00:00:00Z',
     options: [
       ['--by <group>', 'service, resource, workflow, day, or by (who asked)', 'service'],
       ['--since <time>', 'charges at this time or later'],

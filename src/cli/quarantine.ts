@@ -1,5 +1,6 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
+import { requireKnown } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -57,6 +58,8 @@ export const quarantine: Action = async (options, ids) => {
       ids.length > 0
         ? await client.request<Released>('POST', '/api/v1/quarantine/release', { body: { ids } })
         : await releaseAll(client, String(options.type));
+    if (answer.released === 0 && ids.length === 0)
+      await requireKnown(client, 'contract', String(options.type));
     print(answer, options.json, () =>
       [
         `${answer.released} released`,
@@ -68,6 +71,7 @@ export const quarantine: Action = async (options, ids) => {
   const { items } = await client.request<{ items: Quarantined[] }>('GET', '/api/v1/quarantine', {
     query: { status: String(options.status), ...(options.type ? { contract: String(options.type) } : {}) },
   });
+  if (items.length === 0) await requireKnown(client, 'contract', options.type as string | undefined);
   print({ items }, options.json, () =>
     table(
       ['id', 'contract', 'event', 'arrived', 'reason'],
@@ -90,6 +94,7 @@ export const quality: Action = async (options, [name]) => {
     'GET',
     `/api/v1/contracts/${encodeURIComponent(name!)}/quality`,
   );
+  if (answer.rules.length === 0) await requireKnown(client, 'contract', name);
   print(answer, options.json, () =>
     [
       table(

@@ -3,7 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import { EXIT, numberOf, print } from './output.ts';
 import type { Action } from './program.ts';
-import { describeRun, type Run, readJson, selection } from './runs.ts';
+import { describeRun, type Run, readJson, requireSelected, selection } from './runs.ts';
 import { openClient } from './session.ts';
 
 type Options = { readonly [option: string]: unknown };
@@ -87,6 +87,7 @@ async function onMany(
     });
   const body = { action, filter, ...(action === 'retry' ? await back(options) : {}) };
   const prepared = await client.request<Bulk>('POST', '/api/v1/bulk-operations', { body });
+  if (prepared.count === 0) await requireSelected(client, options);
   if (!options.yes) {
     print(prepared, options.json, () => `${prepared.count} runs fit. With --yes: ${action} them.`);
     return EXIT.changes;

@@ -1,3 +1,4 @@
+import { unknownName } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -23,8 +24,15 @@ export const runQueues: Action = async (options, [name]) => {
   }
   const { items } = await client.request<{ items: RunQueue[] }>('GET', '/api/v1/run-queues');
   const shown = items.filter((queue) => name === undefined || queue.name === name);
+  if (name !== undefined && shown.length === 0)
+    throw unknownName(
+      'definition.not_found',
+      'queue of runs',
+      name,
+      items.map((queue) => queue.name),
+    );
   print({ items: shown }, options.json, () => describe(shown));
-  return name !== undefined && shown.length === 0 ? EXIT.failed : EXIT.ok;
+  return EXIT.ok;
 };
 
 function describe(queues: readonly RunQueue[]): string {

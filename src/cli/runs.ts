@@ -3,6 +3,7 @@ import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
+import { requireKnown, unknownName } from './known-names.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -30,9 +31,36 @@ export function selection(options: { [option: string]: unknown }): { [name: stri
     const at = pair.indexOf('=');
     if (at < 1)
       throw new AiosError('request.invalid', { detail: `--attr ${pair}: name=value was expected.` });
-    return [`attr.${pair.slice(0, at)}`, pair.slice(at + 1)];
+    return [`${ATTRIBUTE}${pair.slice(0, at)}`, pair.slice(at + 1)];
   });
   return { workflow, version: ofVersion, status, ...Object.fromEntries(attributes) };
+}
+
+/**
+ * Where no run fits: the flow that was named must be there, and the attributes be some flow's.
+ *
+ * @throws AiosError `workflow.not_found`, `request.invalid`
+ */
+export async function requireSelected(
+  client: AiosClient,
+  options: { [option: string]: unknown },
+): Promise<void> {
+  const { workflow } = options as { workflow?: string };
+  await requireKnown(client, 'flow', workflow);
+  const asked = Object.keys(selection(options)).filter((name) => name.startsWith(ATTRIBUTE));
+  if (asked.length === 0) return;
+  const { items } = await client.request<{ items: Flow[] }>('GET', '/api/v1/workflows');
+  const flows = items.filter(({ name }) => workflow === undefined || name === workflow);
+  const known = flows.flatMap(({ body }) => Object.keys(body.document.metadata?.aios?.attributes ?? {}));
+  for (const name of asked.map((one) => one.slice(ATTRIBUTE.length)))
+    if (!known.includes(name)) throw unknownName('request.invalid', 'attribute', name, known);
+}
+
+const ATTRIBUTE = 'attr.';
+
+interface Flow {
+  name: string;
+  body: { document: { metadata?: { aios?: { attributes?: object } } } };
 }
 
 export interface Run extends RunSummary {
@@ -97,6 +125,7 @@ export const runs: Action = async (options, [id]) => {
   const page = await client.request<{ items: RunSummary[] }>('GET', '/api/v1/runs', {
     query: { ...selection(options), limit: options.limit as string },
   });
+  if (page.items.length === 0) await requireSelected(client, options);
   print(page, options.json, () =>
     table(
       ['run', 'flow', 'status', 'outcome', 'started', 'cost', 'subject'],

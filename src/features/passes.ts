@@ -56,7 +56,7 @@ export class PassTable<Row extends Pass> {
       `select ${this.columns} from ${this.name} where id = $1`,
       [id],
     );
-    if (!found) throw new AiosError(this.#options.unknown, { detail: `There is no ${id}.` });
+    if (!found) throw new AiosError(this.#options.unknown, { detail: `There is no “${id}”.` });
     return found;
   }
 

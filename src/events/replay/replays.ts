@@ -283,9 +283,10 @@ export class Replays {
     }
     const definition = this.#dependencies.consumers.definition(target.consumer);
     if (definition?.isRepeatable) return;
-    const names = this.#dependencies.consumers.repeatable().join(', ') || 'none';
+    const names = this.#dependencies.consumers.repeatable().join(', ');
+    const told = names === '' ? 'no group may be given events again' : `those that may are ${names}`;
     throw new AiosError('events.unknown_consumer', {
-      detail: `“${target.consumer}” is none of ${names}.`,
+      detail: `“${target.consumer}” is not given events again: ${told}.`,
     });
   }
 }

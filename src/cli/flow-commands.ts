@@ -1,0 +1,145 @@
+import type { CommandRow } from './program.ts';
+
+const BACK: CommandRow['options'] = [
+  ['--step <key>', 'the step to go back to; left out, where it failed'],
+  ['--from-start', 'all of it anew'],
+  ['-i, --input <json>', 'what the step is given instead (with --from-start, the run); @file reads it'],
+];
+
+const MANY: CommandRow['options'] = [
+  ['--workflow <name>', 'runs of this flow'],
+  ['--of-version <number>', 'runs of this version of the flow'],
+  ['--status <status>', 'runs in this status'],
+  ['--attr <name=value...>', 'runs with this attribute of their flow'],
+  ['--from <time>', 'runs started at this time or later'],
+  ['--to <time>', 'runs started before this time'],
+  ['--yes', 'do it; without it they are only counted'],
+];
+
+const ACTIONS = {
+  cancel: 'cancel a run',
+  pause: 'stop a run before its next step',
+  resume: 'let a paused run go on',
+  retry: 'let an ended run go back to where it failed, or to a step, and on from there',
+  delete: 'delete an ended run and its journal (its audit entries and costs stay)',
+} as const;
+
+const ACTION_EXAMPLES = {
+  cancel: 'aios runs cancel --workflow returns --status waiting',
+  pause: 'aios runs pause RUN',
+  resume: 'aios runs resume RUN',
+  retry: 'aios runs retry RUN --step score',
+  delete: 'aios runs delete RUN',
+} as const;
+
+/** What people do with flows and their runs. */
+export const FLOW_COMMANDS: readonly CommandRow[] = [
+  {
+    name: 'run <workflow>',
+    description: 'start a run and wait for its result',
+    example: `aios run greet --input '{"name":"Ada"}'`,
+    options: [
+      ['-i, --input <json>', 'the input, {} when left out; @file reads it from a file'],
+      ['-e, --event <json>', 'a CloudEvent for a flow that events start; @file reads it'],
+      ['-w, --wait <duration>', 'how long to wait, such as 30s; 0s returns at once', '30s'],
+      ['--idempotency-key <key>', 'the same key gives the same run'],
+    ],
+    load: async () => (await import('./runs.ts')).run,
+  },
+  {
+    name: 'runs [id]',
+    description: 'list runs, or show one with its steps',
+    example: 'aios runs --workflow returns --status failed',
+    options: [
+      ['--workflow <name>', 'only runs of this flow'],
+      ['--status <status>', 'running, waiting, paused, completed, failed or canceled'],
+      ['--of-version <number>', 'only runs of this version of the flow'],
+      ['--attr <name=value...>', 'only runs with this attribute of their flow'],
+      ['--limit <count>', 'how many', '20'],
+    ],
+    load: async () => (await import('./runs.ts')).runs,
+  },
+  ...(['cancel', 'pause', 'resume', 'retry', 'delete'] as const).map(
+    (action): CommandRow => ({
+      under: 'runs',
+      example: ACTION_EXAMPLES[action],
+      name: `${action} [id]`,
+      description: `${ACTIONS[action]}; with a filter instead of an id, all that fit, after their count`,
+      options: action === 'retry' ? [...BACK, ...MANY] : MANY,
+      load: async () => (await import('./run-operations.ts'))[action],
+    }),
+  ),
+  {
+    under: 'runs',
+    name: 'signal <id>',
+    description: 'end a wait of a run now, or answer a step that a program of yours answers',
+    example: `aios runs signal RUN --step wait-for-parcel --payload '{"arrived":true}'`,
+    options: [
+      ['--step <key>', 'the step, as aios runs ID shows it'],
+      ['--payload <json>', 'the answer, null when left out; @file reads it'],
+    ],
+    load: async () => (await import('./run-operations.ts')).signal,
+  },
+  {
+    under: 'workflows',
+    name: 'versions <workflow>',
+    description: 'which versions of a flow still have runs that have not ended, and where they stand',
+    example: 'aios workflows versions returns',
+    load: async () => (await import('./versions.ts')).versions,
+  },
+  {
+    under: 'runs',
+    name: 'fork <id>',
+    description: 'start a new run from what this one had when it came to a step',
+    example: 'aios runs fork RUN --step score',
+    options: BACK,
+    load: async () => (await import('./run-operations.ts')).fork,
+  },
+  {
+    name: 'schedules [workflow]',
+    description: 'what starts by time; with a flow, show, pause, resume or back-fill its schedule',
+    example: 'aios schedules nightly --backfill --from 2026-01-01 --until 2026-02-01',
+    options: [
+      ['--pause', 'start nothing by time until it is resumed'],
+      ['--discard', 'with --pause: forget the due times that wait'],
+      ['--resume', 'start by time again, from now on'],
+      ['--backfill', 'start the runs of a past range, --from to --until, once each'],
+      ['--from <time>', 'the first time of the range, as in 2026-01-31T06:00:00Z'],
+      ['--until <time>', 'the end of the range, itself left out'],
+    ],
+    load: async () => (await import('./schedules.ts')).schedules,
+  },
+  {
+    name: 'run-queues [name]',
+    description: 'queues of runs: how many wait, how many hold a slot; pause one or let it go on',
+    example: 'aios run-queues exports --pause',
+    options: [
+      ['--pause', 'what holds a slot goes on, nothing more begins'],
+      ['--resume', 'let it go on'],
+    ],
+    load: async () => (await import('./run-queues.ts')).runQueues,
+  },
+  {
+    under: 'workflows',
+    name: 'test [folder]',
+    description: 'run the tests of a project’s flows, in tests/*.yaml: no server, nothing outside is called',
+    example: 'aios workflows test shop',
+    load: async () => (await import('./workflows.ts')).test,
+  },
+  {
+    under: 'workflows',
+    name: 'record <run>',
+    description: 'make a test of a run; what looks personal or secret is replaced',
+    example: 'aios workflows record RUN --out tests/returns.yaml',
+    options: [['--out <file>', 'where to write it; standard output when left out']],
+    load: async () => (await import('./workflows.ts')).record,
+  },
+  {
+    under: 'workflows',
+    name: 'graph <name>',
+    description: 'draw a flow',
+    example: 'aios workflows graph returns',
+    options: [['--format <format>', 'mermaid or json', 'mermaid']],
+    load: async () => (await import('./workflows.ts')).graph,
+  },
+];
