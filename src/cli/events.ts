@@ -101,11 +101,11 @@ export const search: Action = async (options) => {
     const rows = found.items.map(({ recordedAt, type, source, id, partition, offset }) => [
       recordedAt,
       type,
-      source,
       id,
+      source,
       `${partition}/${offset}`,
     ]);
-    const listed = table(['recorded', 'type', 'source', 'id', 'place'], rows);
+    const listed = table(['recorded', 'type', 'id', 'source', 'place'], rows);
     return found.isBounded
       ? `${listed}\n${found.scanned} events were looked at; older ones were not: narrow the time`
       : listed;

@@ -1,5 +1,5 @@
 /** A text cut shorter tells nothing. */
-const CHARS_MIN = 12;
+const CHARS_MIN = 10;
 const GAP = 2;
 
 /** Of a table of more columns than this the cells are cut: two are names with what is said of each. */

@@ -101,14 +101,14 @@ async function list(client: AiosClient, asJson: boolean, queue: string | undefin
   if (page.items.length === 0) await requireKnown(client, 'queue', queue);
   print(page, asJson, () =>
     table(
-      ['task', 'queue', 'title', 'priority', 'waits since', 'due', 'with'],
+      ['task', 'queue', 'title', 'due', 'priority', 'waits since', 'with'],
       page.items.map((task) => [
         task.id,
         task.queue,
         task.title,
+        relativeTime(task.dueAt ?? task.deadlineAt),
         String(task.priority),
         relativeTime(task.createdAt),
-        relativeTime(task.dueAt ?? task.deadlineAt),
         task.claimedBy ?? '',
       ]),
     ),

@@ -47,8 +47,8 @@ function readNumber(value: number): string {
   return size < 1 ? String(Number(value.toPrecision(3))) : Number(value.toFixed(2)).toLocaleString('en');
 }
 
-/** What the next command takes: it must be there whole. */
-const ID = /^\S*[a-z]+_[0-9a-z]{26}/;
+/** An id is what the next command takes, and a time without its end is none: they are there whole. */
+const WHOLE = /^(?:\S*[a-z]+_[0-9a-z]{26}|\d{4}-\d\d-\d\dT)/;
 
 /**
  * Rows under headings, columns as wide as their content; columns of figures stand at the right. On a terminal that is too narrow long texts are
@@ -70,7 +70,7 @@ export function table(
     const filled = cells.filter((cell) => cell !== '');
     return filled.length > 0 && filled.every((cell) => FIGURE.test(cell));
   });
-  const isCut = cellsOf.map((cells, i) => i > 0 && !isFigure[i] && !cells.some((cell) => ID.test(cell)));
+  const isCut = cellsOf.map((cells, i) => i > 0 && !isFigure[i] && !cells.some((cell) => WHOLE.test(cell)));
   const { columns, leftOut } = fittedColumns(headings, widths, isCut, charsMax);
   const line = (cells: readonly string[]) =>
     columns
