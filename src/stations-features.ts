@@ -69,7 +69,7 @@ export function createFeatures(
     views,
     features,
     featurePush: new FeaturePush({ db, views, rows, clock, freshness }),
-    featureOverview: new FeatureOverview({ db, definitions, freshness }),
+    featureOverview: new FeatureOverview({ db, definitions, freshness, rows: views.rows }),
     featureProfiles: new FeatureProfiles({ db, commit, clock, views, features, limits }),
     featureBackfills: new FeatureBackfills({
       commit,

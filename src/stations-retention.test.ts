@@ -30,10 +30,10 @@ const ROWS = `
     values ('done', '{}', '{}', '{}', '{}', 'completed', 'x', ${OLD}, ${OLD}), ('running stays', '{}', '{}', '{}', '{}', 'running', 'x', ${OLD}, null);
   insert into feature_joins (id, service, entities, out_file, status, requested_by, requested_at, ended_at)
     values ('done', 's', 'e', 'o', 'done', 'x', ${OLD}, ${OLD}), ('running stays', 's', 'e', 'o', 'running', 'x', ${OLD}, null);
-  insert into feature_materializations (id, view, version, mode, status, to_ms, requested_by, requested_at, ended_at)
-    values ('failed', 'v', 1, 'full', 'failed', 9, 'x', ${OLD}, ${OLD}), ('done before', 'v', 1, 'full', 'done', 1, 'x', ${OLD}, ${OLD}),
-      ('newest done stays', 'v', 1, 'full', 'done', 2, 'x', ${OLD}, ${OLD}), ('of another version stays', 'v', 2, 'full', 'done', 1, 'x', ${OLD}, ${OLD}),
-      ('running stays', 'v', 2, 'full', 'running', 3, 'x', ${OLD}, null);
+  insert into feature_materializations (id, view, version, kept, mode, status, to_ms, requested_by, requested_at, ended_at)
+    values ('failed', 'v', 1, 'v@1', 'full', 'failed', 9, 'x', ${OLD}, ${OLD}), ('done before', 'v', 1, 'v@1', 'full', 'done', 1, 'x', ${OLD}, ${OLD}),
+      ('newest done stays', 'v', 1, 'v@1', 'full', 'done', 2, 'x', ${OLD}, ${OLD}), ('of another version stays', 'v', 2, 'v@2', 'full', 'done', 1, 'x', ${OLD}, ${OLD}),
+      ('running stays', 'v', 2, 'v@2', 'full', 'running', 3, 'x', ${OLD}, null);
   insert into dataset_builds (id, dataset, definition_version, status, requested_by, requested_kind, requested_at, ended_at)
     values ('done', 'd', 1, 'done', 'x', 'user', ${OLD}, ${OLD}), ('canceled', 'd', 1, 'canceled', 'x', 'user', ${OLD}, ${OLD}),
       ('young stays', 'd', 1, 'done', 'x', 'user', ${OLD}, now()), ('running stays', 'd', 1, 'running', 'x', 'user', ${OLD}, null);

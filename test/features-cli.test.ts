@@ -276,5 +276,9 @@ fullFeatureNames: true`;
         .code,
     ).toBe(0);
     expect((await aios('profile', 'nothing')).said).toMatch(/features\.unknown_profile/);
+    await database.db.queryDynamic("delete from shop.stock where customer = 'c0'");
+    expect((await aios('materialize', 'stock', '--full')).said).toMatch(
+      /full, done, 2499 entities, 1 that are gone from the source/,
+    );
   });
 });

@@ -27,6 +27,9 @@ const Pass = Type.Object({
   to: moment,
   entities: Type.Integer({ description: 'Entities so far' }),
   total: Type.Optional(Type.Integer({ description: 'All there are to go through, once they are counted' })),
+  removed: Type.Integer({
+    description: 'Entities that went offline: the source, of which it read all, has no row of them any more',
+  }),
   newest: Type.Optional(moment),
 });
 const tag = 'features';
@@ -139,12 +142,10 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
 }
 
 function toJson(pass: Materialization) {
-  const { view, mode, entities, total, fromMs, toMs, newestMs } = pass;
+  const { view, version, mode, entities, total, removed, fromMs, toMs, newestMs } = pass;
   return {
     ...passToJson(pass),
-    view,
-    mode,
-    entities,
+    ...{ view, version, mode, entities, removed },
     to: iso(toMs),
     ...(fromMs === null ? {} : { from: iso(fromMs) }),
     ...(total === null ? {} : { total }),

@@ -41,6 +41,7 @@ interface Pass {
   status: string;
   entities: number;
   total?: number;
+  removed: number;
   problem?: { title: string; detail: string; hint: string };
 }
 
@@ -179,8 +180,9 @@ export const materialize: Action = async (options, [view]) => {
       process.stderr.write(`\r${pass.entities} of ${pass.total ?? '?'} entities`);
   }
   print(pass, options.json, () => {
-    const { problem } = pass;
-    const state = `${pass.id}: ${pass.mode}, ${pass.status}, ${pass.entities} entities`;
+    const { problem, removed } = pass;
+    const gone = removed === 0 ? '' : `, ${removed} that are gone from the source`;
+    const state = `${pass.id}: ${pass.mode}, ${pass.status}, ${pass.entities} entities${gone}`;
     return problem ? [state, problem.detail || problem.title, problem.hint].join('\n') : state;
   });
   return pass.status === 'failed' ? EXIT.failed : EXIT.ok;

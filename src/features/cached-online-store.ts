@@ -1,7 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
-import type { NewRow, OnlineRow, OnlineStore } from './online-store.ts';
+import {
+  type NewRow,
+  type OnlineRow,
+  type OnlineStore,
+  REMOVED_KEPT_MS,
+  type Removed,
+  type UnseenPage,
+} from './online-store.ts';
 
 /** An entity without a row is known, too: asking again for what is not there costs nothing. */
 const ABSENT: OnlineRow = { timeMs: 0, createdMs: 0, validToMs: 0, values: {} };
@@ -55,6 +62,17 @@ export class CachedOnlineStore implements OnlineStore {
     };
   }
 
+  async removeUnseen(tx: Queryable, view: string, page: UnseenPage): Promise<Removed> {
+    const removed = await this.#inner.removeUnseen(tx, view, page);
+    return {
+      ...removed,
+      told: () => {
+        removed.told();
+        this.#forget(view, removed.entities);
+      },
+    };
+  }
+
   #known(
     view: string,
     entities: readonly string[],
@@ -101,7 +119,9 @@ export class CachedOnlineStore implements OnlineStore {
 
   async #lookNow(): Promise<void> {
     const askedAtMs = performance.now();
-    if (this.#views.size === 0 || this.#seen === '') {
+    // What is left of removed rows may have gone since then.
+    const isLongAgo = askedAtMs - this.#lookedAtMs > REMOVED_KEPT_MS / 2;
+    if (this.#views.size === 0 || this.#seen === '' || isLongAgo) {
       const [row] = await this.#db.query<{ seen: string }>(
         'select pg_snapshot_xmin(pg_current_snapshot())::text as seen',
       );

@@ -48,8 +48,12 @@ describe('versions of a view that somebody is held to', () => {
   };
   const spend = async (process: FeatureProcess, service: string) =>
     (await featuresOf(process, service, 'c', 3 * DAY)).spend;
-  const servedOf = async ({ definitions, freshness }: FeatureProcess, view: string) =>
-    (await new FeatureOverview({ db: features.database.db, definitions, freshness }).view(view)).served;
+  const servedOf = async ({ definitions, freshness, views }: FeatureProcess, view: string) =>
+    (
+      await new FeatureOverview({
+        ...{ db: features.database.db, definitions, freshness, rows: views.rows },
+      }).view(view)
+    ).served;
 
   it('of a stream view are fed and served beside the newest, until nobody names them', async () => {
     await features.put(featureViewKind, PURCHASES('item.amount'));
@@ -178,6 +182,38 @@ describe('versions of a view that somebody is held to', () => {
       expect(rows).toEqual([[119]]);
     });
 
+    it('share their rows where only words about them have changed: no pass has to come first, and one brings both', async () => {
+      const other = await features.start();
+      await materialize();
+      await features.put(featureServiceKind, held('old', 'prices', 1));
+      await features.put(
+        featureViewKind,
+        `${PRICES('net')}\ndescription: As of the last evening\nowner: sales`,
+      );
+      for (const each of [process, other]) await each.views.sync();
+      expect(await servedOf(process, 'prices')).toEqual([
+        { version: 1, status: 'ready', inForce: false, heldBy: ['feature-service old'] },
+        { version: 2, status: 'ready', inForce: true, heldBy: [] },
+      ]);
+      for (const each of [process, other]) expect(await prices(each, 'new')).toEqual([100, 200, '2']);
+      await features.database.db.queryDynamic('update shop.prices set net = net + 1');
+      const before = (await passes.list('prices')).length;
+      const full = await passes.start({ view: 'prices', mode: 'full', by: 'ann' }, []);
+      while (await passes.step());
+      expect(await passes.get(full)).toMatchObject({ version: 2, status: 'done', entities: 2 });
+      expect(await passes.list('prices')).toHaveLength(before + 1);
+      expect(await prices(process, 'new')).toEqual([101, 201, '2']);
+      expect(await prices(process, 'old')).toEqual([101, 201, '1']);
+      // The next incremental pass goes on from where the one of the version before ended.
+      await features.put(featureViewKind, `${PRICES('net')}\nowner: finance`);
+      await process.views.sync();
+      expect(await passes.get(await materialize())).toMatchObject({ version: 3, fromMs: expect.any(Number) });
+      // A version with other rows waits for its pass; until then the newest that there are rows of is in force.
+      await features.put(featureViewKind, PRICES('gross'));
+      await process.views.sync();
+      expect(await prices(process, 'new')).toEqual([101, 201, '3']);
+    });
+
     it('are brought online together, and go some time after nobody names them', async () => {
       await materialize();
       await features.put(featureServiceKind, held('old', 'prices', 1));
@@ -206,16 +242,18 @@ describe('versions of a view that somebody is held to', () => {
         clock: { now: () => DAY },
       });
       const kept = async () =>
-        (await db.query<{ view: string }>('select distinct view from feature_online order by view')).map(
-          ({ view }) => view,
-        );
+        (
+          await db.query<{ version: number }>(
+            'select distinct version from feature_materializations m join feature_online o on o.view = m.kept order by version',
+          )
+        ).map(({ version }) => version);
       await features.put(featureServiceKind, held('old', 'prices', 2));
       await process.views.sync();
       while (await expiry.step());
-      expect(await kept()).toEqual(['prices@1', 'prices@2']);
+      expect(await kept()).toEqual([1, 2]);
       await db.query("update feature_materializations set retired_at = retired_at - interval '10 minutes'");
       while (await expiry.step());
-      expect(await kept()).toEqual(['prices@2']);
+      expect(await kept()).toEqual([2]);
       expect(await prices(process, 'old')).toEqual([357, 238, '2']);
       // Held again it has to be brought online again, from the begin.
       await features.put(featureServiceKind, held('old', 'prices', 1));

@@ -75,11 +75,13 @@ export const featureMigrations: Migration[] = [
         created_ms bigint not null,
         valid_to_ms bigint,
         feature_values json not null,
+        pass bigint not null default 0,
         written xid8 not null default pg_current_xact_id(),
         primary key (view, entity)
       ) with (fillfactor = 70);
-      comment on table feature_online is 'The newest row of each entity in the batch and push views.';
-      comment on column feature_online.view is 'Of a batch view with the version that the row is of: prices@2.';
+      comment on table feature_online is 'The newest row of each entity in the batch and push views. One that holds for no time (valid_to_ms is not after time_ms) was removed at created_ms.';
+      comment on column feature_online.view is 'Of a batch view with the digest of what it means, which versions may share: prices@5d41402abc4b2a76.';
+      comment on column feature_online.pass is 'The number of the pass that wrote it; 0 of what was pushed. What a later pass says counts, whatever the times of its row.';
       create index feature_online_written on feature_online (written);
       comment on column feature_online.written is 'The transaction that wrote it: other processes look here for what they keep in memory.';
       create table feature_online_epochs (
@@ -123,10 +125,13 @@ export const featureMigrations: Migration[] = [
         newest_ms bigint not null
       );
       comment on table feature_freshness is 'The newest event or row of each view, as far as some process has written it down.';
+      create sequence feature_pass_numbers;
       create table feature_materializations (
         id text primary key,
         view text not null,
         version int not null,
+        kept text not null,
+        number bigint,
         mode text not null,
         status text not null default 'running',
         from_ms bigint,
@@ -134,6 +139,8 @@ export const featureMigrations: Migration[] = [
         cursor json,
         entities bigint not null default 0,
         total bigint,
+        removed bigint not null default 0,
+        removed_to text,
         newest_ms bigint,
         requested_by text not null,
         requested_at timestamptz not null,
@@ -142,9 +149,12 @@ export const featureMigrations: Migration[] = [
         dropped_at timestamptz,
         problem json
       );
+      comment on column feature_materializations.kept is 'What its rows are kept under in feature_online: versions that mean the same share them.';
+      comment on column feature_materializations.number is 'Taken with its first page: of two passes over the same rows the later one has the greater.';
+      comment on column feature_materializations.removed_to is 'Once all of the source was gone through: the entity up to which rows that it has no more went offline.';
       comment on column feature_materializations.retired_at is 'From when on the rows that it brought online are not read any more: they go some time after, and have gone at dropped_at.';
       comment on table feature_materializations is 'Passes over the tables of batch views; the lock of a running row is held by the process that writes its next page.';
-      create unique index feature_materializations_running on feature_materializations (view, version) where status = 'running';
+      create unique index feature_materializations_running on feature_materializations (kept) where status = 'running';
       create index feature_materializations_requested on feature_materializations (requested_at desc, id desc);
       create table feature_joins (
         id text primary key,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { featureMigrations } from './migrations.ts';
-import type { NewRow, OnlineStore } from './online-store.ts';
+import { type NewRow, type OnlineStore, REMOVED_KEPT_MS, type UnseenPage } from './online-store.ts';
 
 const at = (entity: string, timeMs: number, createdMs: number, score: number | null): NewRow => ({
   entity,
@@ -54,6 +54,8 @@ export function onlineStoreConformance(name: string, open: (database: TestDataba
     beforeEach(() => world.nextView());
     rowsOfOneProcess(world);
     rowsOfOthers(world);
+    rowsOfPasses(world);
+    rowsTakenOffline(world);
   });
 }
 
@@ -125,5 +127,97 @@ function rowsOfOthers(world: World): void {
     told();
     await world.wait();
     expect(await world.scores('a')).toEqual([2]);
+  });
+}
+
+const ofPass = (pass: number, ...rows: readonly NewRow[]) => rows.map((row) => ({ ...row, pass }));
+
+/** All pages. @returns who went offline */
+async function remove(world: World, pass: number, countMax = 10, from = world.store): Promise<string[]> {
+  const gone: string[] = [];
+  let after: string | undefined = '';
+  while (after !== undefined) {
+    const page: UnseenPage = { pass, after, countMax };
+    const removed = await world.database.db.transaction((tx) => from.removeUnseen(tx, world.view, page));
+    removed.told();
+    gone.push(...removed.entities);
+    after = removed.last;
+  }
+  return gone.sort();
+}
+
+function rowsOfPasses(world: World): void {
+  it('takes what a later pass says, whatever the times of its row, and never goes back to an earlier one', async () => {
+    for (const isRead of [true, false]) {
+      world.nextView();
+      await world.write(ofPass(3, at('a', 5, 5, 9)));
+      if (isRead) expect(await world.scores('a')).toEqual([9]);
+      await world.write(ofPass(4, at('a', 5, 5, 1)));
+      if (isRead) expect(await world.scores('a')).toEqual([1]);
+      await world.write(ofPass(5, at('a', 2, 2, 2)));
+      await world.write(ofPass(4, at('a', 9, 9, 3)));
+      expect(await world.scores('a')).toEqual([2]);
+    }
+  });
+
+  it('takes offline what a pass has not come by, page by page, and nothing else', async () => {
+    const names = Array.from({ length: 7 }, (_, index) => `e${index}`);
+    await world.write(ofPass(1, ...names.map((name) => at(name, 5, 5, 1))));
+    expect(await world.scores(...names)).toEqual(names.map(() => 1));
+    await world.write(ofPass(2, ...names.slice(2, 5).map((name) => at(name, 5, 5, 2))));
+    expect(await remove(world, 2, 2)).toEqual(['e0', 'e1', 'e5', 'e6']);
+    const rows = await world.store.read(world.view, names);
+    const counts = rows.map((row) => row !== undefined && (row.validToMs ?? 9) > row.timeMs);
+    expect(counts).toEqual([false, false, true, true, true, false, false]);
+    expect(rows.map((row) => row?.values.score)).toEqual([
+      undefined,
+      undefined,
+      2,
+      2,
+      2,
+      undefined,
+      undefined,
+    ]);
+    expect(await remove(world, 2, 2)).toEqual([]);
+    await world.write(ofPass(3, at('e0', 4, 4, 3)));
+    expect(await world.scores('e0', 'e1')).toEqual([3, undefined]);
+  });
+}
+
+function rowsTakenOffline(world: World): void {
+  it('sees what another process took offline within the bound, and nothing of what was rolled back', async () => {
+    const other = world.open(world.database);
+    await world.write(ofPass(1, at('a', 5, 5, 1), at('b', 5, 5, 1)));
+    expect(await world.scores('a', 'b')).toEqual([1, 1]);
+    const failed = world.database.db.transaction(async (tx) => {
+      await other.removeUnseen(tx, world.view, { pass: 2, after: '', countMax: 10 });
+      throw new Error('rolled back');
+    });
+    await expect(failed).rejects.toThrow('rolled back');
+    await world.wait();
+    expect(await world.scores('a', 'b')).toEqual([1, 1]);
+    await world.write(ofPass(2, at('b', 5, 5, 2)), other);
+    expect(await remove(world, 2, 10, other)).toEqual(['a']);
+    await world.wait();
+    expect(await world.scores('a', 'b')).toEqual([undefined, 2]);
+  });
+
+  it('keeps nothing of a removed row once that is long ago', async () => {
+    const left = async () => {
+      const query = 'select entity from feature_online where view = $1 order by entity';
+      return (await world.database.db.query<{ entity: string }>(query, [world.view])).map(
+        ({ entity }) => entity,
+      );
+    };
+    await world.write(ofPass(1, at('a', 5, 5, 1), at('b', 5, 5, 1)));
+    expect(await remove(world, 2)).toEqual(['a', 'b']);
+    expect([await remove(world, 3), await left()]).toEqual([[], ['a', 'b']]);
+    await world.database.db.query('update feature_online set created_ms = created_ms - $2 where view = $1', [
+      world.view,
+      REMOVED_KEPT_MS,
+    ]);
+    await world.write(ofPass(4, at('b', 6, 6, 4)));
+    expect([await remove(world, 4), await left()]).toEqual([[], ['b']]);
+    expect(await world.scores('b')).toEqual([4]);
   });
 }

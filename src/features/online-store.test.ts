@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Queryable } from '../store/database.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { CachedOnlineStore } from './cached-online-store.ts';
 import { featureMigrations } from './migrations.ts';
-import { type NewRow, PostgresOnlineStore } from './online-store.ts';
+import { type NewRow, PostgresOnlineStore, REMOVED_KEPT_MS } from './online-store.ts';
 import { onlineStoreConformance } from './online-store-conformance.ts';
 
 onlineStoreConformance('Postgres', ({ db }) => new PostgresOnlineStore(db));
@@ -46,6 +46,19 @@ describe('rows in memory', () => {
     const again = store.read('v', ['a', 'nobody']);
     expect(again).not.toBeInstanceOf(Promise);
     expect(asked).toBe(1);
+  });
+
+  it('are forgotten by a process that has not been asked for so long that what is left of removed rows may be gone', async () => {
+    const store = new CachedOnlineStore(new PostgresOnlineStore(database.db), database.db, database.limits);
+    await database.db.query('delete from feature_online');
+    await write(store, 1);
+    await store.read('v', ['a']);
+    await store.read('v', ['a']);
+    await database.db.query('delete from feature_online');
+    const laterMs = performance.now() + REMOVED_KEPT_MS / 2;
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => laterMs);
+    expect(await store.read('v', ['a'])).toEqual([undefined]);
+    now.mockRestore();
   });
 
   it('are not kept when they were read before a write and came after it', async () => {

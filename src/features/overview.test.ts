@@ -61,6 +61,7 @@ features: { lines: { aggregate: count, description: of all orders } }`,
     const overview = new FeatureOverview({
       db,
       definitions: other.definitions,
+      rows: other.views.rows,
       freshness: new FeatureFreshness({ db, clock: systemClock, limits }),
     });
     expect(await overview.views()).toEqual([

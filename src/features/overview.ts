@@ -8,7 +8,8 @@ import type { FeatureFreshness } from './freshness.ts';
 import { type HeldView, heldIn } from './held-views.ts';
 import { featuresOfView, joinKeysOf } from './listed-views.ts';
 import { type ListedView, listedFeatures, projectionOf } from './projections.ts';
-import { BROUGHT } from './served-rows.ts';
+import type { RowView } from './row-view.ts';
+import type { ServedRows } from './served-rows.ts';
 import {
   type BatchViewBody,
   type FeatureViewBody,
@@ -90,6 +91,7 @@ interface Dependencies {
   db: Database;
   definitions: Definitions;
   freshness: FeatureFreshness;
+  rows: Pick<ServedRows, 'at' | 'isReady'>;
 }
 
 /** What the definitions of features and the state behind them say together. */
@@ -105,19 +107,16 @@ export class FeatureOverview {
   /** All views by name. */
   async views(): Promise<ViewSummary[]> {
     const { db, definitions, freshness } = this.#deps;
-    const [newest, built, brought, late] = await Promise.all([
+    const [newest, built, late] = await Promise.all([
       freshness.newest(),
       db.query<{ name: string; version: number }>(
         "select distinct name, version from feature_views where status = 'ready'",
-      ),
-      db.query<{ name: string; version: number }>(
-        `select distinct view as name, version from feature_materializations where ${BROUGHT}`,
       ),
       db.query<{ name: string; count: number }>(
         `select v.name, count(*) as count from feature_late_events l join ${IN_FORCE} v on v.id = l.view group by v.name`,
       ),
     ]);
-    const ready = Map.groupBy([...built, ...brought], ({ name }) => name);
+    const ready = Map.groupBy(built, ({ name }) => name);
     const held = heldIn(
       [...HOLDERS.flatMap((kind) => definitions.list(kind)), ...definitions.held()],
       (name) => definitions.latest('feature-view', name)!.version + 1, // of the newest, too
@@ -128,7 +127,10 @@ export class FeatureOverview {
       .map((definition) => ({
         ...summaryOf(
           definition,
-          (ready.get(definition.name) ?? []).map(({ version }) => version),
+          [
+            ...(ready.get(definition.name) ?? []).map(({ version }) => version),
+            ...this.#brought(definition, held),
+          ],
           held.filter(({ name }) => name === definition.name),
         ),
         joinKeys: joinKeysOf([definition.name], this.#find),
@@ -137,6 +139,14 @@ export class FeatureOverview {
         services: this.#servicesOf(definition.name),
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The versions of a batch view that passes have brought online. */
+  #brought({ name, version }: Definition, held: readonly HeldView[]): number[] {
+    const { rows } = this.#deps;
+    const versions = [undefined, version, ...held.flatMap((of) => (of.name === name ? [of.version] : []))];
+    const found = versions.flatMap((of): RowView | [] => rows.at(name, of) ?? []);
+    return found.filter((view) => view.isOnline && rows.isReady(view)).map((view) => view.version);
   }
 
   /** @throws AiosError `features.unknown_view` */

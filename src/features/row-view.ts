@@ -1,5 +1,7 @@
+import { digestOf } from '../kernel/canonical.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { EntityBody } from './definitions.ts';
 import type { OnlineRow } from './online-store.ts';
 import type {
@@ -26,7 +28,10 @@ interface RowFeature {
 export interface RowView {
   readonly name: string;
   readonly version: number;
-  /** What the online store keeps its rows under: of a batch view those of each version apart, of a push view what was pushed, whatever its version. */
+  /**
+   * What the online store keeps its rows under: of a batch view its name and what it means, which versions may share; of a push view what was pushed,
+   * whatever its version.
+   */
   readonly kept: string;
   readonly joinKeys: readonly string[];
   readonly keyTypes: EntityBody['types'];
@@ -57,7 +62,7 @@ export function compileRowView(
   return {
     name,
     version,
-    kept: 'push' in source ? name : `${name}@${version}`,
+    kept: 'push' in source ? name : `${name}@${meaningOf(body as BatchViewBody)}`,
     joinKeys,
     keyTypes: types,
     features: Object.entries(features).map(([feature, { type, column }]) => ({
@@ -74,6 +79,17 @@ export function compileRowView(
     keyColumns: joinKeys.map((key) => keys[key] ?? key),
     nothing: Object.keys(features).map(() => null),
   };
+}
+
+/** What a batch view means, as a short text: another description, owner or tag changes nothing of its rows. */
+function meaningOf({ entity, source, keys = {}, ttl, retention, features }: BatchViewBody): string {
+  const columns = Object.entries(features).map(([name, { type, column = name }]) => [name, [type, column]]);
+  const named = Object.entries(keys).filter(([key, column]) => key !== column);
+  const meaning = {
+    ...{ entity, source, keys: Object.fromEntries(named), features: Object.fromEntries(columns) },
+    ...{ ttl: ttl ?? null, retention: retention ?? null },
+  };
+  return digestOf(meaning as unknown as JsonObject).slice('sha256:'.length, 'sha256:'.length + 16);
 }
 
 /** The values of a row that counts at a time; nothing of one that is older than the view's `ttl` or holds no more. */

@@ -6,20 +6,20 @@ import { type BatchViewBody, type FeatureViewBody, kindOfView } from './view-doc
 
 const VIEW = 'feature-view';
 
-/** The versions of a batch view that a pass has brought online and whose rows are kept, as SQL over `feature_materializations`. */
+/** Passes whose rows are online and kept, as SQL over `feature_materializations`. */
 export const BROUGHT = "status = 'done' and retired_at is null";
 
 /**
- * The versions of batch and push views that are served. Of a batch view the newest one that a pass has brought online is in force: rows are kept for each
- * version apart, so that no vector has values of two. Versions that somebody is held to are served beside it.
+ * The versions of batch and push views that are served. Of a batch view the newest one whose rows a pass has brought online is in force: rows are kept apart
+ * for all versions that mean something else, so that no vector has values of two. Versions that somebody is held to are served beside it.
  */
 export class ServedRows {
   readonly #db: Database;
   readonly #definitions: Definitions;
-  /** By view: the versions that passes have brought online, in their order. */
-  #brought: ReadonlyMap<string, readonly number[]> = new Map();
-  /** By view: the newest of these, also once a newer one was applied. */
-  #inForce: ReadonlyMap<string, Definition> = new Map();
+  /** By view: what passes have brought online (`kept` of its versions). */
+  #brought: ReadonlyMap<string, ReadonlySet<string>> = new Map();
+  /** By view: the newest version of these rows, also once a newer one was applied. */
+  #inForce: ReadonlyMap<string, RowView> = new Map();
   readonly #compiled = new Map<string, RowView>();
 
   constructor(db: Database, definitions: Definitions) {
@@ -30,9 +30,11 @@ export class ServedRows {
   /** Sees what passes have brought online. */
   async reload(): Promise<void> {
     const brought = await this.#read();
-    const inForce = new Map<string, Definition>();
-    for (const [name, versions] of brought) {
-      const found = await this.#definitions.version(VIEW, name, versions.at(-1)!);
+    const inForce = new Map<string, RowView>();
+    for (const [name, kept] of brought) {
+      let version = this.#definitions.latest(VIEW, name)?.version ?? 0;
+      let found = await this.version(name, version);
+      while (found && !kept.has(found.kept)) found = await this.version(name, --version);
       if (found) inForce.set(name, found);
     }
     this.#brought = brought;
@@ -44,31 +46,30 @@ export class ServedRows {
     return fingerprintOf(await this.#read()) !== fingerprintOf(this.#brought);
   }
 
-  async #read(): Promise<Map<string, number[]>> {
-    const rows = await this.#db.query<{ view: string; versions: number[] }>(
-      `select view, array_agg(distinct version order by version) as versions from feature_materializations
+  async #read(): Promise<Map<string, ReadonlySet<string>>> {
+    const rows = await this.#db.query<{ view: string; kept: string[] }>(
+      `select view, array_agg(distinct kept order by kept) as kept from feature_materializations
        where ${BROUGHT} group by view order by view`,
     );
-    return new Map(rows.map(({ view, versions }) => [view, versions]));
+    return new Map(rows.map(({ view, kept }) => [view, new Set(kept)]));
   }
 
   /** A version of a batch or push view that somebody is held to, or else the one in force; undefined when there is none of that name. */
   at(name: string, version?: number): RowView | undefined {
-    const newest = this.#definitions.latest(VIEW, name);
+    const newest = this.#compile(this.#definitions.latest(VIEW, name));
     if (version !== undefined) return this.#compile(this.#definitions.at(VIEW, name, version));
-    if (!newest || this.#isBrought(newest) || !isBrought(newest)) return this.#compile(newest);
-    return this.#compile(this.#inForce.get(name) ?? newest);
+    return !newest || this.isReady(newest) ? newest : (this.#inForce.get(name) ?? newest);
   }
 
-  /** Whether `online` has rows of this version, or needs none. */
-  isReady({ name, version, isOnline, push }: RowView): boolean {
-    return push !== undefined || !isOnline || (this.#brought.get(name)?.includes(version) ?? false);
+  /** Whether `online` has the rows of this version, or needs none. */
+  isReady({ name, kept, isOnline, push }: RowView): boolean {
+    return push !== undefined || !isOnline || (this.#brought.get(name)?.has(kept) ?? false);
   }
 
   /** The newest version of a view, and those that others are held to: what a pass brings online. */
   toBring(name: string): RowView[] {
     const newest = this.#compile(this.#definitions.latest(VIEW, name));
-    return newest ? [newest, ...this.#heldOf(newest)] : [];
+    return newest ? apart([newest, ...this.#heldOf(newest)]) : [];
   }
 
   /** All that are served, each once: of a view the one in force and those that somebody is held to. */
@@ -102,6 +103,8 @@ export class ServedRows {
 
   /** A version, whether it is served or not: a pass brings the one that it was asked for. */
   async version(name: string, version: number): Promise<RowView | undefined> {
+    const known = this.#compiled.get(`${name}@${version}`);
+    if (known) return known;
     const definition = await this.#definitions.version(VIEW, name, version);
     const entity = definition && (definition.body as unknown as BatchViewBody).entity;
     // Another process may have applied both.
@@ -111,19 +114,16 @@ export class ServedRows {
 
   /** Marks the rows of versions that are neither in force nor held as gone: they are dropped some time after. */
   async retire(tx: Queryable): Promise<void> {
-    for (const [name, versions] of this.#brought) {
-      const served = [this.at(name)?.version, ...this.#definitions.heldVersions(VIEW, name)];
-      const gone = versions.filter((version) => !served.includes(version));
+    for (const [name, brought] of this.#brought) {
+      const inForce = this.at(name);
+      const served = inForce ? [inForce, ...this.#heldOf(inForce)] : [];
+      const gone = [...brought].filter((kept) => !served.some((view) => view.isOnline && view.kept === kept));
       if (gone.length > 0)
         await tx.query(
-          `update feature_materializations set retired_at = now() where view = $1 and version = any($2::int[]) and ${BROUGHT}`,
-          [name, gone],
+          `update feature_materializations set retired_at = now() where kept = any($1::text[]) and ${BROUGHT}`,
+          [gone],
         );
     }
-  }
-
-  #isBrought({ name, version }: Definition): boolean {
-    return this.#brought.get(name)?.includes(version) ?? false;
   }
 
   #compile(definition: Definition | undefined): RowView | undefined {
@@ -141,12 +141,11 @@ export class ServedRows {
   }
 }
 
-/** Whether a view is one that passes bring online. */
-function isBrought({ body }: Definition): boolean {
-  const view = body as unknown as BatchViewBody;
-  return kindOfView(view) === 'batch' && view.online !== false;
+/** The first of those that share their rows. */
+function apart(views: readonly RowView[]): RowView[] {
+  return [...Map.groupBy(views, ({ kept }) => kept).values()].map(([first]) => first!);
 }
 
-function fingerprintOf(brought: ReadonlyMap<string, readonly number[]>): string {
-  return JSON.stringify([...brought]);
+function fingerprintOf(brought: ReadonlyMap<string, ReadonlySet<string>>): string {
+  return JSON.stringify([...brought].map(([name, kept]) => [name, ...kept]));
 }

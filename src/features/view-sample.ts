@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
 import { valuesOf } from './historical.ts';
-import type { OnlineRow } from './online-store.ts';
+import { type OnlineRow, REMOVED } from './online-store.ts';
 import { rowValues } from './row-view.ts';
 import { readStates } from './storage.ts';
 import type { FeatureViews } from './views.ts';
@@ -39,7 +39,7 @@ export async function sampleView(
   if (rowView) {
     const rows = await db.query<OnlineRow>(
       `select time_ms as "timeMs", created_ms as "createdMs", valid_to_ms as "validToMs", feature_values as "values"
-       from feature_online where view = $1 order by entity limit $2`,
+       from feature_online where view = $1 and (${REMOVED}) is not true order by entity limit $2`,
       [rowView.kept, countMax],
     );
     const names = rowView.features.map((feature) => feature.name);

@@ -51,6 +51,8 @@ export interface Materialization {
   to: string;
   entities: number;
   total?: number;
+  /** Entities that went offline: the source has no row of them any more. */
+  removed: number;
   requestedBy: string;
   requestedAt: string;
   problem?: Problem;

@@ -78,7 +78,7 @@ function Passes({ passes }: { passes: readonly Materialization[] }) {
         </tr>
       </thead>
       <tbody>
-        {passes.map(({ id, mode, status, entities, total, requestedAt, problem }) => (
+        {passes.map(({ id, mode, status, entities, total, removed, requestedAt, problem }) => (
           <tr key={id}>
             <td>
               <StatusBadge status={status === 'done' ? 'completed' : status} label={status} />
@@ -94,6 +94,7 @@ function Passes({ passes }: { passes: readonly Materialization[] }) {
                 <Text size="sm">
                   {count(entities)}
                   {total !== undefined && ` of ${count(total)}`}
+                  {removed > 0 && `, ${count(removed)} gone`}
                 </Text>
                 {status === 'running' && total !== undefined && total > 0 && (
                   <Progress value={(entities / total) * 100} aria-label={`Progress of ${id}`} />

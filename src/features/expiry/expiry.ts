@@ -156,23 +156,23 @@ export class FeatureExpiry {
   /** Rows of versions of batch views that no process reads any more, unless a pass brings them online again. */
   async #retired(): Promise<boolean> {
     const { db, limits } = this.#deps;
-    const [gone] = await db.query<{ view: string; version: number }>(
-      `select view, version from feature_materializations m where retired_at < now() - ${SERVED_AFTER} and dropped_at is null
-         and not exists (select from feature_materializations o where o.view = m.view and o.version = m.version
+    const [gone] = await db.query<{ view: string; kept: string }>(
+      `select view, kept from feature_materializations m where retired_at < now() - ${SERVED_AFTER} and dropped_at is null
+         and not exists (select from feature_materializations o where o.kept = m.kept
            and (o.status = 'running' or ${BROUGHT})) limit 1`,
     );
     if (!gone) return false;
-    const { view, version } = gone;
+    const { view, kept } = gone;
     const rows = await db.query(
       `delete from feature_online where ctid = any(array(
          select ctid from feature_online where view = $1 limit $2 for update skip locked)) returning 1`,
-      [`${view}@${version}`, limits.featureExpireRowsMax],
+      [kept, limits.featureExpireRowsMax],
     );
     dropped.add(rows.length, { view });
     if (rows.length === limits.featureExpireRowsMax) return true;
     await db.query(
-      'update feature_materializations set dropped_at = now() where view = $1 and version = $2 and retired_at is not null',
-      [view, version],
+      'update feature_materializations set dropped_at = now() where kept = $1 and retired_at is not null',
+      [kept],
     );
     return true;
   }

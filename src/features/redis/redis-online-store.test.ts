@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '../../testing/database.ts
 import { redisProgram, startRedis } from '../../testing/redis.ts';
 import { CachedOnlineStore } from '../cached-online-store.ts';
 import { featureMigrations } from '../migrations.ts';
-import { type NewRow, PostgresOnlineStore } from '../online-store.ts';
+import { type NewRow, type OnlineStore, PostgresOnlineStore } from '../online-store.ts';
 import { onlineStoreConformance } from '../online-store-conformance.ts';
 import { RedisOnlineStore } from './redis-online-store.ts';
 
@@ -92,6 +92,35 @@ describe.skipIf(!program)(`newest rows in Redis${why}`, () => {
     expect(await scores('a')).toEqual([5]);
     await kept('a');
     expect(await scores('a')).toEqual([5]);
+  });
+
+  it('are not those of an earlier pass that were read before a later one and come after it', async () => {
+    const taken = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const inner = new PostgresOnlineStore(database.db);
+    const slow: OnlineStore = {
+      async read(of, entities) {
+        const rows = await inner.read(of, entities);
+        taken.resolve();
+        await released.promise;
+        return rows;
+      },
+      write: (...all) => inner.write(...all),
+      removeUnseen: (...all) => inner.removeUnseen(...all),
+    };
+    const { db, limits } = database;
+    const reader = new RedisOnlineStore({ inner: slow, db, url: redis!.url, limits });
+    opened.push(reader);
+    await database.db.transaction((tx) => inner.write(tx, view, [{ ...row('a', 5), pass: 1 }])); // Redis knows nothing of it
+    const early = reader.read(view, ['a']);
+    await taken.promise;
+    await write([{ ...row('a', 3), pass: 2 }]);
+    await kept('a');
+    released.resolve();
+    expect((await early)[0]?.values.score).toBe(5);
+    await reader.read(view, ['a']); // behind what it has brought to Redis
+    await kept('a');
+    expect(await scores('a')).toEqual([3]);
   });
 
   it('are asked of Postgres while they are written, and when the writer died between commit and Redis', async () => {

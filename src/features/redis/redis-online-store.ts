@@ -2,7 +2,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { metrics } from '@opentelemetry/api';
 import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
-import { type NewRow, type OnlineRow, type OnlineStore, PostgresOnlineStore } from '../online-store.ts';
+import {
+  type NewRow,
+  type OnlineRow,
+  type OnlineStore,
+  PostgresOnlineStore,
+  type Removed,
+  type UnseenPage,
+} from '../online-store.ts';
 import { RedisConnection } from './redis-connection.ts';
 
 type StoreLimits = Pick<
@@ -101,9 +108,23 @@ export class RedisOnlineStore implements OnlineStore {
   }
 
   async write(tx: Queryable, view: string, rows: readonly NewRow[]): Promise<() => void> {
-    const written = await this.#inner.write(tx, view, rows);
-    if (rows.length === 0) return written;
-    const entities = [...new Set(rows.map(({ entity }) => entity))];
+    const told = await this.#inner.write(tx, view, rows);
+    return this.#changing(tx, view, [...new Set(rows.map(({ entity }) => entity))], told);
+  }
+
+  async removeUnseen(tx: Queryable, view: string, page: UnseenPage): Promise<Removed> {
+    const removed = await this.#inner.removeUnseen(tx, view, page);
+    return { ...removed, told: await this.#changing(tx, view, removed.entities, removed.told) };
+  }
+
+  /** Rows that the caller's transaction has changed. */
+  async #changing(
+    tx: Queryable,
+    view: string,
+    entities: readonly string[],
+    told: () => void,
+  ): Promise<() => void> {
+    if (entities.length === 0) return told;
     // The rows that were written are locked until the commit: what the transaction reads now is what all will read then.
     const [newest] = await Promise.all([new PostgresOnlineStore(tx).read(view, entities), this.refresh()]);
     const space = this.#current();
@@ -112,12 +133,12 @@ export class RedisOnlineStore implements OnlineStore {
     if (!space || !(await this.#mark(space, keys, token))) {
       await beginEpoch(tx);
       return () => {
-        written();
+        told();
         this.#lookedAtMs = Number.NEGATIVE_INFINITY;
       };
     }
     return () => {
-      written();
+      told();
       const settled = keys.map((key, at) => ({ key, text: newest[at] ? packed(newest[at]) : '-' }));
       void this.#settle(space, token, settled).catch(this.#onError);
     };
@@ -207,20 +228,20 @@ function chunks<T>(list: readonly T[]): T[][] {
   );
 }
 
-function packed({ timeMs, createdMs, validToMs, values }: OnlineRow): string {
-  return `=${timeMs} ${createdMs} ${validToMs ?? '-'} ${JSON.stringify(values)}`;
+function packed({ pass = 0, timeMs, createdMs, validToMs, values }: OnlineRow): string {
+  return `=${pass} ${timeMs} ${createdMs} ${validToMs ?? '-'} ${JSON.stringify(values)}`;
 }
 
 function unpacked(text: string): OnlineRow {
-  const created = text.indexOf(' ');
-  const validTo = text.indexOf(' ', created + 1);
-  const values = text.indexOf(' ', validTo + 1);
-  const until = text.slice(validTo + 1, values);
+  const ends = [0];
+  for (let n = 0; n < 4; n++) ends.push(text.indexOf(' ', ends[n]! + 1));
+  const [pass, time, created, until] = ends.slice(1).map((end, n) => text.slice(ends[n]! + 1, end));
   return {
-    timeMs: Number(text.slice(1, created)),
-    createdMs: Number(text.slice(created + 1, validTo)),
+    pass: Number(pass),
+    timeMs: Number(time),
+    createdMs: Number(created),
     validToMs: until === '-' ? null : Number(until),
-    values: JSON.parse(text.slice(values + 1)),
+    values: JSON.parse(text.slice(ends[4]! + 1)),
   };
 }
 

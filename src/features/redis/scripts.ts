@@ -1,5 +1,5 @@
 /*
- * What is kept for an entity is one text: `=TIME CREATED VALID_TO JSON` for its newest row, `-` where Postgres has none, and while a transaction writes it
+ * What is kept for an entity is one text: `=PASS TIME CREATED VALID_TO JSON` for its newest row, `-` where Postgres has none, and while a transaction writes it
  * `!TOKEN UNTIL` and, on the next line, what was there before: whoever reads that asks Postgres. All times are those of the Redis server.
  */
 const COMMON = `
@@ -27,9 +27,10 @@ end
 local function newest(a, b)
   if not a or a == '-' then return b or a end
   if not b or b == '-' or a == b then return a end
-  local atime, acreated, _, avalues = string.match(a, '^=(%-?%d+) (%-?%d+) (%S+) (.*)$')
-  local btime, bcreated, _, bvalues = string.match(b, '^=(%-?%d+) (%-?%d+) (%S+) (.*)$')
-  local order = tonumber(atime) - tonumber(btime)
+  local apass, atime, acreated, _, avalues = string.match(a, '^=(%d+) (%-?%d+) (%-?%d+) (%S+) (.*)$')
+  local bpass, btime, bcreated, _, bvalues = string.match(b, '^=(%d+) (%-?%d+) (%-?%d+) (%S+) (.*)$')
+  local order = tonumber(apass) - tonumber(bpass)
+  if order == 0 then order = tonumber(atime) - tonumber(btime) end
   if order == 0 then order = tonumber(acreated) - tonumber(bcreated) end
   if order == 0 then order = compare(avalues, bvalues) end
   if order == 0 then return nil end
