@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
+import type { Database } from '../store/database.ts';
 import { definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { event } from './event-under-test.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 import { pushedDown } from './pushed-down.ts';
+import { searchEvents } from './search.ts';
 
 describe('what of a filter is compared in SQL', () => {
   it.each([
@@ -83,5 +85,38 @@ describe('a search with a filter', () => {
     await expect(log.search({ filter: 'data.', limit: 1 })).rejects.toMatchObject({
       code: 'expression.syntax',
     });
+  });
+});
+
+describe('a page of a type', () => {
+  const BATCHES = 40;
+  const COUNT = 100;
+
+  it('is read from the newest batches alone, before Postgres has counted the rows, too', async () => {
+    const database = await createTestDatabase([...definitionMigrations, ...eventMigrations]);
+    const log = new EventLog({ ...database, clock: systemClock });
+    for (let batch = 0; batch < BATCHES; batch++)
+      await log.append(
+        Array.from({ length: COUNT }, (_, n) => event(`e${batch}-${n}`, { partitionkey: `k${n}` })),
+      );
+    let asked: [string, readonly unknown[] | undefined] | undefined;
+    const db: Database = {
+      ...database.db,
+      queryDynamic: (text, values) => {
+        asked = [text, values];
+        return database.db.queryDynamic(text, values);
+      },
+    };
+    const page = await searchEvents(db, { type: 'thing.happened', limit: 10 }, database.limits);
+    expect(page.items).toHaveLength(10);
+    const [row] = await database.db.queryDynamic<{ 'QUERY PLAN': object }>(
+      `explain (analyze, format json) ${asked![0]}`,
+      asked![1],
+    );
+    const lines = JSON.stringify(row!['QUERY PLAN']).match(
+      /"Function Name":"string_to_table".*?"Actual Loops":(\d+)/,
+    )!;
+    expect(Number(lines[1])).toBeLessThan(8 * 5); // of 8 partitions with 40 batches each
+    await database.close();
   });
 });
