@@ -39,10 +39,14 @@ interface RabbitCertificate {
   readonly clientAuthority?: string | undefined;
 }
 
-/** @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close() */
+/**
+ * @param more lines of its settings
+ * @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close()
+ */
 export async function startRabbit(
   packages: DebianPackages,
   certificate?: RabbitCertificate,
+  more: readonly string[] = [],
 ): Promise<RabbitUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-rabbitmq-'));
   const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
@@ -50,7 +54,7 @@ export async function startRabbit(
   const erlang = join(packages.root, 'usr/lib/erlang');
   await mkdir(join(folder, 'log'));
   await writeFile(join(folder, 'plugins'), '[rabbitmq_auth_mechanism_ssl].');
-  await configure(folder, tlsPort, certificate);
+  await configure(folder, { tlsPort, certificate, more });
   // Debian's own says where Erlang is installed, and it is not.
   const bin = join(erlang, (await readdir(erlang)).find((name) => name.startsWith('erts-'))!, 'bin');
   await mkdir(join(folder, 'bin'));
@@ -103,7 +107,14 @@ export async function startRabbit(
   };
 }
 
-async function configure(folder: string, tlsPort: number, certificate?: RabbitCertificate) {
+async function configure(
+  folder: string,
+  {
+    tlsPort,
+    certificate,
+    more,
+  }: { tlsPort: number; certificate: RabbitCertificate | undefined; more: readonly string[] },
+) {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const authority = join(folder, 'clients.pem');
   const lines = certificate
@@ -126,7 +137,7 @@ async function configure(folder: string, tlsPort: number, certificate?: RabbitCe
     await writeFile(cert, certificate.cert);
     if (certificate.clientAuthority) await writeFile(authority, certificate.clientAuthority);
   }
-  await writeFile(join(folder, 'rabbitmq.conf'), `${lines.join('\n')}\n`);
+  await writeFile(join(folder, 'rabbitmq.conf'), `${[...lines, ...more].join('\n')}\n`);
 }
 
 async function ended(child: ChildProcess | undefined): Promise<void> {

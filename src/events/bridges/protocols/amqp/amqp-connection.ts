@@ -62,6 +62,11 @@ export async function closeAmqp(connection: ChannelModel): Promise<void> {
   );
 }
 
+/** Whether RabbitMQ has carried a transaction out but for what a queue has refused. */
+export function isPartial(error: unknown): boolean {
+  return /partial tx completion/.test((error as Error).message ?? '');
+}
+
 /** What the library threw, as AIOS tells it. */
 export function amqpFailure(error: unknown, place: string, tls: TlsSetting | undefined): AiosError {
   if (error instanceof AiosError) return error;
@@ -69,7 +74,12 @@ export function amqpFailure(error: unknown, place: string, tls: TlsSetting | und
   if (untrusted) return untrusted;
   const { message = String(error), code } = error as { message?: string; code?: unknown };
   const detail = `${place}: ${message || String(code)}`;
-  if (/exclusive use/.test(message)) return new AiosError('bridges.failed', { detail, cause: error });
+  if (isPartial(error)) {
+    const full = `${place}: a queue takes no more, and refuses what comes (x-overflow: reject-publish).`;
+    return new AiosError('bridges.failed', { detail: full, cause: error });
+  }
+  if (/exclusive use|\b404\b|\b406\b/.test(message))
+    return new AiosError('bridges.failed', { detail, cause: error });
   if (/ACCESS[_-]REFUSED|403/.test(message))
     return new AiosError('bridges.refused', { detail, cause: error });
   if (typeof code === 'string' || /closed|ended|timed? ?out|heartbeat/i.test(message))
