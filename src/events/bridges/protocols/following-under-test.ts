@@ -15,10 +15,10 @@ export interface Following {
 }
 
 /** @example const following = follow(source); await expect.poll(() => following.events).toHaveLength(3); await following.stop() */
-export function follow(source: EventSource): Following {
+export function follow(source: EventSource, from?: JsonObject): Following {
   const ended = new AbortController();
   const [events, rejected, faults]: [CloudEvent[], string[], string[]] = [[], [], []];
-  let place: JsonObject | undefined;
+  let place = from;
   const run = async () => {
     while (!ended.signal.aborted) {
       try {

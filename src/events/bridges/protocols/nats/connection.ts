@@ -71,13 +71,14 @@ export function natsError(error: unknown, what: string): AiosError {
 
 /** What trying again alone will not mend: credentials, rights, and what JetStream's API answers with a number. */
 function isRefusal(error: unknown): boolean {
-  const { name, code } = error as { name?: string; code?: unknown };
+  const { name, code, cause } = error as { name?: string; code?: unknown; cause?: unknown };
   return (
     ['AuthorizationError', 'PermissionViolationError', 'UserAuthenticationExpiredError'].includes(
       name ?? '',
     ) ||
     name === 'JetStreamNotEnabled' ||
-    typeof code === 'number'
+    typeof code === 'number' ||
+    (cause instanceof Error && isRefusal(cause))
   );
 }
 

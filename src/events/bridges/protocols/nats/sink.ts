@@ -40,7 +40,7 @@ const OTHERS = 'Aios-Others';
 /** A database that was thrown away stands there, too. */
 const OTHERS_MAX = 16;
 const PUBLISH_MS = 10_000;
-/** Left for the headers of a message, which count. */
+/** Left for the headers of the bridge, which count. */
 const HEADER_BYTES = 4096;
 /** What JetStream answers when another message came first: `wrong last sequence` and `wrong last msg ID`. */
 const OVERTAKEN = new Set([10071, 10070]);
@@ -151,9 +151,10 @@ class StreamWriter {
         continue;
       }
       const message = context.encode(event.event);
-      if (message.value.byteLength + HEADER_BYTES <= bytesMax) fitting.push({ ...event, message });
+      const bytes = message.value.byteLength + headerBytes(message);
+      if (bytes + HEADER_BYTES <= bytesMax) fitting.push({ ...event, message });
       else {
-        const detail = `${message.value.byteLength} bytes; the stream takes ${bytesMax} with the headers.`;
+        const detail = `${bytes} bytes; the stream takes ${bytesMax}, with ${HEADER_BYTES} for the headers of the bridge.`;
         refused.push({ event, error: new AiosError('bridges.message_refused', { detail }) });
       }
     }
@@ -286,6 +287,14 @@ function placesIn(header: MsgHdrs, space: string): Pick<Last, 'offset' | 'others
 
 function isOvertaken(error: unknown): boolean {
   return OVERTAKEN.has((error as { code: number }).code);
+}
+
+/** With a colon, a space and the end of the line. */
+function headerBytes({ headers }: OutgoingMessage): number {
+  return Object.entries(headers).reduce(
+    (sum, [name, text]) => sum + name.length + encoded(text).length + 4,
+    0,
+  );
 }
 
 /** Section 3.1.3 of the binding: percent-encoded where it is not plain. */

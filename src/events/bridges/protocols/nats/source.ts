@@ -73,8 +73,13 @@ class StreamReader {
   /** The last sequence number of this stream that was taken, or that is left out. */
   #start(info: StreamInfo, from: JsonObject | undefined): number {
     if (!from) return this.#context.start === 'latest' ? info.state.last_seq : 0;
-    if (from.created === info.created) return Number(from.sequence);
-    const detail = `The stream ${this.#settings.stream} was made anew on ${info.created}: it is read from its beginning.`;
+    const { last_seq: last } = info.state;
+    const isSame = from.created === info.created;
+    if (isSame && Number(from.sequence) <= last) return Number(from.sequence);
+    const what = isSame
+      ? `ends at ${last}, and was read up to ${from.sequence}: it was set back to an older state, and`
+      : `was made anew on ${info.created}: it`;
+    const detail = `The stream ${this.#settings.stream} ${what} is read from its beginning.`;
     this.#context.report(new AiosError('bridges.gap', { detail }));
     return 0;
   }
@@ -116,7 +121,8 @@ class StreamReader {
         const sequence = message.seq;
         const headers = headersOf(message.headers);
         messages.push({
-          id: `${stream}:${made}:${sequence}`,
+          // With the time: in a stream that was set back to an older state, others come under the same numbers.
+          id: `${stream}:${made}:${sequence}:${message.timestampNanos}`,
           topic: message.subject,
           value: message.data,
           headers,

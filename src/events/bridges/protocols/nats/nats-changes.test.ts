@@ -1,0 +1,206 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
+import type { AiosError } from '../../../../kernel/errors.ts';
+import type { JsonObject } from '../../../../kernel/json.ts';
+import { debianPackages } from '../../../../testing/debian.ts';
+import { ServerUnderTest } from '../../../../testing/server.ts';
+import { event } from '../../../event-under-test.ts';
+import type { EventSink } from '../../port/event-source.ts';
+import { type Following, follow } from '../following-under-test.ts';
+import { openSink, openSource } from '../protocol-under-test.ts';
+import { natsProtocol } from './nats-protocol.ts';
+
+const debian = await debianPackages(['nats-server']);
+const ALL = '{ user: bridge, password: bridge }';
+const OTHER_PASSWORD = '{ user: bridge, password: other }';
+const WITHOUT_OUT =
+  '{ user: bridge, password: bridge, permissions: { publish: { allow: ">", deny: "*.out.*" } } }';
+const WAIT = { timeout: 25_000, interval: 50 };
+
+describe.skipIf(!debian)(
+  `NATS JetStream that changes${debian ? '' : ' (skipped: nats-server needs Debian)'}`,
+  () => {
+    let server: ServerUnderTest;
+    let connection: NatsConnection;
+    let manager: JetStreamManager;
+    const settingsFile = (one: ServerUnderTest, bridge: string) =>
+      writeFile(
+        join(one.folder, 'nats.conf'),
+        [
+          ...[`port: ${one.port}`, 'host: 127.0.0.1', `jetstream: { store_dir: "${one.folder}" }`],
+          `authorization: { users: [ { user: test, password: test }, ${bridge} ] }`,
+        ].join('\n'),
+      );
+    const allow = async (bridge: string) => {
+      await settingsFile(server, bridge);
+      server.reload();
+    };
+    beforeAll(async () => {
+      server = await ServerUnderTest.start(
+        ({ folder }) => [join(debian!.root, 'usr/sbin/nats-server'), '-c', join(folder, 'nats.conf')],
+        debian!.env,
+        (one) => settingsFile(one, ALL),
+      );
+      connection = await connect({ servers: `127.0.0.1:${server.port}`, user: 'test', pass: 'test' });
+      manager = await jetstreamManager(connection);
+    });
+    afterAll(async () => {
+      await connection?.close();
+      await server?.close();
+    });
+    let streams = 0;
+    const stream = async (more: object = {}, name = `s${streams++}`) => {
+      await manager.streams.add({ name, subjects: [`${name}.>`], ...more });
+      return name;
+    };
+    const settings = (more: JsonObject): JsonObject => ({
+      servers: [`127.0.0.1:${server.port}`],
+      user: 'bridge',
+      password: 'bridge',
+      ...more,
+    });
+    const put = async (name: string, ...texts: string[]) => {
+      for (const one of texts) await jetstream(connection).publish(`${name}.in`, one);
+    };
+    const source = (name: string, reports: AiosError[] = []) =>
+      openSource(natsProtocol, settings({ stream: name }), {
+        name: 'in',
+        events: { type: "'t'" },
+        reports,
+      });
+    const data = ({ events }: Following) => events.map((one) => one.data);
+    const logged = (offset: number, one = event(`e${offset}`)): LoggedEvent => ({
+      ...{ partition: 0, offset, event: one, timeMs: 0, recordedAtMs: 0 },
+    });
+    const told = (sink: EventSink, events: readonly LoggedEvent[]) =>
+      sink.deliver(events).then(
+        ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
+        ({ code }: AiosError) => code,
+      );
+    const batch = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => logged(from + n));
+    const stored = async (name: string) => {
+      const { state } = await manager.streams.info(name);
+      const found: string[] = [];
+      for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+        const message = await manager.streams.getMessage(name, { seq });
+        if (message) found.push(message.json<CloudEvent>().id);
+      }
+      return found;
+    };
+
+    it('goes on by itself where its consumer was deleted', async () => {
+      const name = await stream();
+      const following = follow(source(name));
+      await put(name, 'a');
+      await expect.poll(() => data(following), WAIT).toEqual(['a']);
+      for await (const one of manager.consumers.list(name)) await manager.consumers.delete(name, one.name);
+      await put(name, 'b');
+      await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+      await following.stop();
+    }, 60_000);
+
+    it.each([true, false])(
+      'reads a stream that was deleted and made again, at once: %s',
+      async (isAtOnce) => {
+        const name = await stream();
+        const reports: AiosError[] = [];
+        const following = follow(source(name, reports));
+        await put(name, 'a', 'b');
+        await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+        await manager.streams.delete(name);
+        if (!isAtOnce) await expect.poll(() => following.faults, WAIT).toEqual(['bridges.refused']);
+        await stream({}, name);
+        await put(name, 'c');
+        await expect.poll(() => data(following), WAIT).toEqual(['a', 'b', 'c']);
+        expect(reports).toMatchObject([{ code: 'bridges.gap' }]);
+        await following.stop();
+      },
+      60_000,
+    );
+
+    it('goes on with a stream that was emptied', async () => {
+      const name = await stream();
+      const following = follow(source(name));
+      await put(name, 'a');
+      await expect.poll(() => data(following), WAIT).toEqual(['a']);
+      await manager.streams.purge(name);
+      await put(name, 'b');
+      await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+      expect(following.faults).toEqual([]);
+      await following.stop();
+    }, 60_000);
+
+    it('reads a stream from its beginning that was set back to an older state, and tells of it', async () => {
+      const name = await stream();
+      await put(name, 'a', 'b');
+      const { created } = await manager.streams.info(name);
+      const reports: AiosError[] = [];
+      const following = follow(source(name, reports), { created, sequence: 5 });
+      await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+      await put(name, 'c');
+      await expect.poll(() => data(following), WAIT).toEqual(['a', 'b', 'c']);
+      expect(reports).toMatchObject([{ code: 'bridges.gap' }]);
+      // With the time: what comes under this number in another state has another id.
+      expect(following.events[0]!.id).toMatch(/:1:\d{19}$/);
+      await following.stop();
+    }, 60_000);
+
+    it('reads on where its password is taken, and given back', async () => {
+      const name = await stream();
+      const following = follow(source(name));
+      await put(name, 'a');
+      await expect.poll(() => data(following), WAIT).toEqual(['a']);
+      await allow(OTHER_PASSWORD);
+      await expect.poll(() => following.faults, WAIT).toContain('bridges.refused');
+      await put(name, 'b');
+      await allow(ALL);
+      await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+      await following.stop();
+    }, 60_000);
+
+    it('sends what is left where its stream or its rights go, and come back', async () => {
+      const name = await stream();
+      const sink = openSink(natsProtocol, settings({ subject: `${name}.out` }), { name: 'out' });
+      expect(await told(sink, batch(0, 2))).toEqual([]);
+      await manager.streams.delete(name);
+      expect(await told(sink, batch(2, 3))).toBe('bridges.refused');
+      await stream({}, name);
+      expect(await told(sink, batch(2, 3))).toEqual([]);
+      for (const [rights, from] of [
+        [WITHOUT_OUT, 3],
+        [OTHER_PASSWORD, 4],
+      ] as const) {
+        await allow(rights);
+        const next = batch(from, from + 1);
+        await expect.poll(() => told(sink, next), WAIT).toBe('bridges.refused');
+        expect(await told(sink, next)).toBe('bridges.refused');
+        await allow(ALL);
+        await expect.poll(() => told(sink, next), WAIT).toEqual([]);
+      }
+      expect(await stored(name)).toEqual(['e2', 'e3', 'e4']);
+      await sink.close?.();
+    }, 60_000);
+
+    it('waits where a stream takes no more, and puts aside what is too large with its headers', async () => {
+      const full = await stream({ max_msgs: 2, discard: 'new' });
+      const waiting = openSink(natsProtocol, settings({ subject: `${full}.out` }), { name: 'full' });
+      expect(await told(waiting, batch(0, 4))).toBe('bridges.refused');
+      expect(await told(waiting, batch(0, 4))).toBe('bridges.refused');
+      expect(await stored(full)).toEqual(['e0', 'e1']);
+      await manager.streams.purge(full);
+      expect(await told(waiting, batch(0, 4))).toEqual([]);
+      expect(await stored(full)).toEqual(['e2', 'e3']);
+      await waiting.close?.();
+      const name = await stream();
+      const more = { name: 'large', format: 'binary' } as const;
+      const sink = openSink(natsProtocol, settings({ subject: `${name}.out` }), more);
+      const large = event('e1', { subject: 'ä'.repeat(400_000) });
+      expect(await told(sink, [logged(0), logged(1, large), logged(2)])).toEqual([1]);
+      await sink.close?.();
+    }, 60_000);
+  },
+);
