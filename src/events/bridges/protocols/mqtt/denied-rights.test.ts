@@ -28,7 +28,7 @@ describe.skipIf(!debian)(
         async ({ port, folder }) => {
           await writeFile(join(folder, 'rights'), 'topic readwrite #');
           const lines = ['user root', `listener ${port} 127.0.0.1`, 'allow_anonymous true'];
-          lines.push(`acl_file ${join(folder, 'rights')}`);
+          lines.push(`acl_file ${join(folder, 'rights')}`, 'max_packet_size 100000');
           await writeFile(join(folder, 'mosquitto.conf'), lines.join('\n'));
         },
       );
@@ -92,6 +92,29 @@ describe.skipIf(!debian)(
       await expect.poll(() => told(sink.deliver(batch))).toBe('sent');
       await expect.poll(() => [...new Set(arrived)].sort()).toEqual(ids);
       if (qos === 2) expect(arrived).toHaveLength(60);
+      await sink.close?.();
+    });
+
+    it('are one thing; what MQTT or the broker never takes is put aside', async () => {
+      const more = { name: 'large', format: 'binary' } as const;
+      const settings = { broker: `127.0.0.1:${server.port}`, topic: 'large' };
+      const sink = openSink(mqttProtocol, settings, more);
+      const of = (offset: number, attributes: object): LoggedEvent => ({
+        ...logged(offset),
+        event: { ...event(`e${offset}`), ...attributes },
+      });
+      const long = 'x'.repeat(60_000);
+      const batch = [
+        logged(0),
+        of(1, { subject: `${long}${long}` }),
+        of(2, { subject: long, partitionkey: long }),
+        of(3, { data: `${long}${long}` }),
+        logged(4),
+      ];
+      const { refused = [] } = await sink.deliver(batch);
+      expect(refused.map(({ event: { offset }, error: { code } }) => [offset, code])).toEqual(
+        [1, 2, 3].map((offset) => [offset, 'bridges.message_refused']),
+      );
       await sink.close?.();
     });
   },

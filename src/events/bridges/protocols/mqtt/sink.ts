@@ -9,7 +9,7 @@ import { hurryAnswers } from './awaited-answers.ts';
 import { connectMqtt, endMqtt, isVersion5, type MqttServer, mqttError } from './connection.ts';
 import { ExactSession, type OutgoingPacket } from './exact-session.ts';
 import { PlacesOfSink } from './places.ts';
-import { refusal, refusedFor } from './refused-message.ts';
+import { refusal, refusedFor, requireSize, requireTopic } from './refused-message.ts';
 
 export interface MqttSinkSettings extends MqttServer {
   /** Where events go, without wildcards. */
@@ -64,9 +64,6 @@ class Outcome {
 const PLACES_MS = 5_000;
 /** Messages on their way at once, where the broker does not say less. */
 const WINDOW_MAX = 100;
-/** Left for the topic and the headers of a message, which count. */
-const HEADER_BYTES = 4096;
-const TOPIC_BYTES_MAX = 65_535;
 
 /**
  * Publishes events in order, each safe when the broker has it, and behind them the place in the log that they lead to (`PlacesOfSink`): who comes after a crash
@@ -321,12 +318,9 @@ class Publisher {
   /** @throws AiosError `bridges.message_refused` for a topic or a size that no broker, or this one, takes */
   #messageOf({ event }: LoggedEvent, client: MqttClient): { topic: string } & OutgoingMessage {
     const topic = this.#topicFor(event);
-    if (typeof topic !== 'string' || topic === '' || /[+#\0]/.test(topic) || topic.length > TOPIC_BYTES_MAX)
-      throw refusedFor(`${JSON.stringify(topic)} is no topic.`);
+    requireTopic(topic);
     const message = this.#context.encode(event);
-    const bytesMax = client.serverProperties?.maximumPacketSize ?? Number.POSITIVE_INFINITY;
-    if (message.value.byteLength + HEADER_BYTES > bytesMax)
-      throw refusedFor(`${message.value.byteLength} bytes; the broker takes ${bytesMax} with the headers.`);
+    requireSize(message, client.serverProperties?.maximumPacketSize);
     return { topic, ...message };
   }
 
