@@ -81,7 +81,7 @@ export interface BridgeContext {
 export interface SourceContext extends BridgeContext {
   /** Where a source without a place begins; a protocol that has no such notion leaves it aside. */
   readonly start: 'earliest' | 'latest';
-  /** Tells how many messages the other side has beyond those that were handed over, where it says so. */
+  /** Tells how many messages (of a folder: files) the other side has beyond those that were taken, where it says so. */
   behind(messages: number): void;
   /** Messages of one batch at most, asked before each; while one of them holds the bridge up it is 1, so that those before it get through. */
   batchMax(): number;

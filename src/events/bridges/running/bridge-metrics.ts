@@ -44,7 +44,7 @@ const openLetters = meter.createObservableGauge('aios.bridge.dead_letters.open',
 });
 const lag = meter.createObservableGauge('aios.bridge.lag', {
   description:
-    'What a bridge has still to pass: a sink the events of the log, a source of Kafka or NATS the messages there, as far as the process knows that runs it',
+    'What a bridge has still to pass: a sink the events of the log, a source the messages there (files of a folder), where the other side says it',
   unit: '{message}',
 });
 const GAUGES = [state, lastEvent, openLetters, lag];

@@ -50,6 +50,7 @@ describe.skipIf(!packages)(`AMQP, whose queues change${reason}`, () => {
       ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
       ({ code }: AiosError) => code,
     );
+  const left = async (queue: string) => (await channel.checkQueue(queue)).messageCount;
   const drained = async (queue: string) => {
     const ids: string[] = [];
     for (;;) {
@@ -70,6 +71,17 @@ describe.skipIf(!packages)(`AMQP, whose queues change${reason}`, () => {
     await channel.assertQueue(queue, { durable: true });
     channel.sendToQueue(queue, Buffer.from('b'));
     await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
+    await following.stop();
+  }, 60_000);
+
+  it('tells how many messages wait in a queue', async () => {
+    const queue = await queueOf();
+    for (let n = 0; n < 5; n++) channel.sendToQueue(queue, Buffer.from(`${n}`));
+    await expect.poll(() => left(queue), WAIT).toBe(5);
+    const waiting: number[] = [];
+    const more = { events: { type: "'t'" }, behind: (count: number) => void waiting.push(count) };
+    const following = follow(amqpSource(bridgeContext('in', amqpProtocol, more), settings({ queue })));
+    await expect.poll(() => waiting, WAIT).toEqual([5, 0]);
     await following.stop();
   }, 60_000);
 

@@ -12,6 +12,8 @@ interface Settings extends AmqpServer {
 }
 
 const PREFETCH = 500;
+/** How often the broker is asked how many messages wait. */
+const DEPTH_MS = 2_000;
 
 /**
  * A queue. A message is acknowledged once its event is committed: what was read before a crash comes again, and the log knows it by the id of the event, or of the
@@ -25,7 +27,9 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
       const connection = await connectAmqp(context, server);
       try {
         const channel = await connection.createChannel();
-        yield* new QueueReader(channel, server, context).read(signal);
+        const reader = new QueueReader(channel, server, context);
+        await reader.askDepth(await connection.createChannel());
+        yield* reader.read(signal);
       } catch (error) {
         throw amqpFailure(error, server.queue, server.tls);
       } finally {
@@ -41,12 +45,25 @@ class QueueReader {
   readonly #context: SourceContext;
   #waiting: ConsumeMessage[] = [];
   #fault: unknown;
+  /** Messages that the broker has handed over and that are not acknowledged. */
+  #unacknowledged = 0;
   #wake: () => void = () => {};
 
   constructor(channel: Channel, settings: Settings, context: SourceContext) {
     this.#channel = channel;
     this.#settings = settings;
     this.#context = context;
+  }
+
+  /** Tells how many messages the queue holds, now and then, until the channel ends: the broker may not say it to everybody. */
+  async askDepth(channel: Channel): Promise<void> {
+    const ask = async () => {
+      const { messageCount } = await channel.checkQueue(this.#settings.queue);
+      this.#context.behind(messageCount + this.#unacknowledged);
+    };
+    const asking = setInterval(() => void ask().catch(() => clearInterval(asking)), DEPTH_MS).unref();
+    channel.on('error', () => {}).on('close', () => clearInterval(asking));
+    await ask().catch(() => clearInterval(asking));
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
@@ -61,6 +78,7 @@ class QueueReader {
     const take = (message: ConsumeMessage | null) => {
       if (message === null) return end(new Error('the queue was deleted'));
       this.#waiting.push(message);
+      this.#unacknowledged++;
       this.#wake();
     };
     // The broker shares a queue out among its readers: with a second one, its order would be lost.
@@ -89,6 +107,7 @@ class QueueReader {
       acknowledge: async () => {
         if (this.#fault) throw this.#fault;
         this.#channel.ack(messages.at(-1)!, true); // and all before it
+        this.#unacknowledged -= messages.length;
       },
     };
   }

@@ -8,6 +8,7 @@ import type { JsonObject } from '../../../../kernel/json.ts';
 import { event } from '../../../event-under-test.ts';
 import type { EventSource, SourceBatch } from '../../port/event-source.ts';
 import { sourceConformance } from '../../port/source-conformance.ts';
+import { follow } from '../following-under-test.ts';
 import { contextOf } from '../protocol-under-test.ts';
 import { fileSource } from './file-source.ts';
 import { filesProtocol } from './files-protocol.ts';
@@ -232,5 +233,19 @@ describe('a source of files', () => {
       await expect(take(open(path, settings, { folders }), 1)).rejects.toMatchObject({
         code: 'bridges.refused',
       });
+  });
+
+  it.each(['move', 'keep'])('tells how many files are left (after: %s)', async (after) => {
+    const path = await folder();
+    for (const name of ['a', 'b', 'c']) await drop(path, `${name}.jsonl`, lines([event(name)]));
+    const left: number[] = [];
+    const following = follow(open(path, { after }, { behind: (files: number) => void left.push(files) }));
+    await expect.poll(() => following.events).toHaveLength(3);
+    await expect.poll(() => left.at(-1)).toBe(0);
+    await drop(path, 'd.jsonl', lines([event('d')]));
+    await expect.poll(() => following.events).toHaveLength(4);
+    await expect.poll(() => left.at(-1)).toBe(0);
+    await following.stop();
+    expect(left.filter((count, at) => count !== left[at - 1])).toEqual([3, 2, 1, 0, 1, 0]);
   });
 });

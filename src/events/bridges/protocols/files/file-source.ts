@@ -86,6 +86,8 @@ class FolderReader {
   readonly #settings: FileSourceSettings;
   readonly #folder: DropFolder;
   #place: Place;
+  /** Files that are still to be read. */
+  #left = 0;
 
   constructor(
     context: SourceContext,
@@ -105,6 +107,7 @@ class FolderReader {
       throw new AiosError('bridges.refused', {
         detail: `${files.length} files are kept in ${this.#folder.path}; at most ${KEPT_MAX} are told apart. Move those that were read.`,
       });
+    this.#tellLeft(files.filter((file) => !this.#isKnown(file)).length);
     const isCurrent = ({ name }: FoundFile) => this.#place.current?.file === name;
     for (const found of [...files.filter(isCurrent), ...files.filter((one) => !isCurrent(one))]) {
       const file = await this.#folder.identified(found);
@@ -116,6 +119,16 @@ class FolderReader {
 
   #isTaken({ name, size, digest }: DroppedFile): boolean {
     return this.#place.taken.some((one) => one[0] === name && one[1] === size && one[2] === digest);
+  }
+
+  /** As far as it is known without its content. */
+  #isKnown({ name, size }: FoundFile): boolean {
+    return this.#place.taken.some((one) => one[0] === name && one[1] === size);
+  }
+
+  #tellLeft(files: number): void {
+    this.#left = Math.max(0, files);
+    this.#context.behind(this.#left);
   }
 
   async #finish(file: DroppedFile): Promise<void> {
@@ -167,6 +180,7 @@ class FolderReader {
     const taken: Taken[] = [...this.#place.taken, [name, size, digest]];
     const batch = this.#decoded(file, rows, { taken: taken.slice(-TAKEN_MAX) });
     const acknowledge = async () => {
+      this.#tellLeft(this.#left - 1);
       if (!fault) return this.#finish(file);
       const reason = `${name}: ${fault.message}`;
       this.#context.report(new AiosError('bridges.file_invalid', { detail: reason }));
