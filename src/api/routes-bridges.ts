@@ -34,7 +34,12 @@ const View = Type.Object({
     description:
       'Whether it can be told to go on from another place: not where the other side keeps that of a source',
   }),
-  lag: Type.Optional(Type.Integer({ description: 'Events of the log that a sink has not passed' })),
+  lag: Type.Optional(
+    Type.Integer({
+      description:
+        'Events of the log that a sink has not passed; messages (of a folder: files) that a source has not taken, where the other side says it',
+    }),
+  ),
   movedAt: Type.Optional(moment),
   problem: Type.Optional(AnyObject),
   problemAt: Type.Optional(moment),

@@ -167,9 +167,11 @@ export const eventMigrations: Migration[] = [
         problem_at timestamptz,
         notice json,
         notice_at timestamptz,
+        behind bigint,
         restarts int not null default 0,
         space uuid not null default gen_random_uuid()
       ) with (fillfactor = 10);
+      comment on column bridges.behind is 'What the other side has of a source that was not taken yet, as the process that reads it last knew; null where that is not known.';
       comment on column bridges.restarts is 'How often a restart was asked for: a process that opened the bridge at another count opens it anew.';
       comment on column bridges.space is 'What a bridge leaves on the other side goes under it, so that another database with a bridge of this name neither takes it for its own nor writes over it.';
       comment on table bridges is 'What is known of each bridge: the place of a source, who reads it, how it fares. Problems end with the next batch; a notice stays.';

@@ -52,6 +52,13 @@ it('a source tells what it took and put aside, how far it is behind, and what we
   broker.isAway = false;
 });
 
+it('a source says in every process how far it is behind, as long as one reads it', async () => {
+  const { bridges } = await test.process();
+  await until(async () => expect(await bridges.get('measured')).toMatchObject({ state: 'running', lag: 0 }));
+  await bridges.pause('measured', { kind: 'key', id: 'k' });
+  await until(async () => expect((await bridges.get('measured')).lag).toBeUndefined());
+});
+
 it('a sink tells what it sent, and what nobody will take', async () => {
   const { bridges } = test.open[0]!;
   await test.define('sending', { to: { memory: { topic: 'sent' } }, types: ['measured'] });

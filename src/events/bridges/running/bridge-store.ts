@@ -1,6 +1,7 @@
 import type { Problem } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Queryable } from '../../../store/database.ts';
+import { columns } from '../../../store/rows.ts';
 
 /** What is known of a bridge beside its definition. Times are milliseconds since the epoch. */
 export interface BridgeRow {
@@ -19,6 +20,8 @@ export interface BridgeRow {
   problemAt: number | null;
   notice: Problem | null;
   noticeAt: number | null;
+  /** What a source has still to take; null where that is not known. */
+  behind: number | null;
   /** How often a restart was asked for. */
   restarts: number;
   /** What it leaves on the other side is known by. */
@@ -28,7 +31,7 @@ export interface BridgeRow {
 export function readBridges(db: Queryable): Promise<BridgeRow[]> {
   return db.query<BridgeRow>(
     `select name, position, passed, rejected, moved_at as "movedAt", owner, coalesce(lease_until > clock_timestamp(), false) as "isHeld",
-       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt", restarts, space from bridges`,
+       is_paused as "isPaused", problem, problem_at as "problemAt", notice, notice_at as "noticeAt", behind, restarts, space from bridges`,
   );
 }
 
@@ -96,6 +99,17 @@ export async function setNotice(db: Queryable, name: string, notice: Problem): P
     name,
     JSON.stringify(notice),
   ]);
+}
+
+/** Tells what sources have still to take; null of one that this process reads no more. */
+export async function setBehind(
+  db: Queryable,
+  sources: readonly { readonly name: string; readonly behind: number | null }[],
+): Promise<void> {
+  await db.query(
+    `update bridges b set behind = t.behind from unnest($1::text[], $2::bigint[]) as t(name, behind) where b.name = t.name`,
+    columns(sources, ({ name, behind }) => [name, behind]),
+  );
 }
 
 /** Counts what a sink sent, in the transaction that moves its place. @param isStanding whether another event holds it up: that problem stays */

@@ -19,7 +19,7 @@ export interface BridgeView
   readonly state: 'running' | 'paused' | 'failing' | 'waiting';
   /** Whether it can be told to go on from another place: not where the other side keeps that of a source. */
   readonly movable: boolean;
-  /** Events of the log that a sink has not passed. */
+  /** Events of the log that a sink has not passed; what the other side has of a source (messages, or files of a folder), where it says so. */
   readonly lag?: number;
 }
 
@@ -46,10 +46,19 @@ export function viewOf(
     rejected: row?.rejected ?? 0,
     movable: direction === 'to' || protocol?.source?.position !== undefined,
     position: direction === 'from' ? (row?.position ?? null) : row ? { space: row.space } : null,
-    ...(direction === 'to' ? { lag: group?.lag ?? 0 } : {}),
+    ...lagOf(direction, row, group),
     movedAt: row?.movedAt ?? null,
     ...(isPaused ? {} : { problem: row?.problem ?? null, problemAt: row?.problemAt ?? null }),
     notice: row?.notice ?? null,
     noticeAt: row?.noticeAt ?? null,
   };
+}
+
+function lagOf(
+  direction: 'from' | 'to',
+  row: BridgeRow | undefined,
+  group: GroupProgress | undefined,
+): Pick<BridgeView, 'lag'> {
+  if (direction === 'to') return { lag: group?.lag ?? 0 };
+  return row?.isHeld && row.behind !== null ? { lag: row.behind } : {};
 }

@@ -14,6 +14,7 @@ import {
   addRestart,
   readBridges,
   registerBridges,
+  setBehind,
   setNotice,
   setPaused,
   setPosition,
@@ -61,6 +62,8 @@ export class Bridges {
   readonly #logged = new Map<string, string>();
   /** What the other side of a source has that was not read yet, of those that run here and know it. */
   readonly #behind = new Map<string, number>();
+  /** What of that the others were told. */
+  readonly #toldBehind = new Map<string, number>();
   #unobserve = () => {};
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -229,6 +232,7 @@ export class Bridges {
       .filter(({ definition }) => definition.from)
       .map(({ definition: { name } }) => name);
     const { held, given } = await this.#share.hold(sources);
+    await this.#tellBehind();
     const wanted = active
       .filter(({ definition: { name, to } }) => to || held.has(name))
       .map((one) => ({
@@ -283,6 +287,17 @@ export class Bridges {
     }
   }
 
+  /** To those that look at bridges in another process. */
+  async #tellBehind(): Promise<void> {
+    const news = [...this.#behind].filter(([name, behind]) => this.#toldBehind.get(name) !== behind);
+    if (news.length === 0) return;
+    await setBehind(
+      this.#dependencies.db,
+      news.map(([name, behind]) => ({ name, behind })),
+    );
+    for (const [name, behind] of news) this.#toldBehind.set(name, behind);
+  }
+
   /** As metrics tell it. */
   async #observed(): Promise<ObservedBridge[]> {
     const bridges = await this.list();
@@ -291,7 +306,7 @@ export class Bridges {
       bridges.map(({ name }) => bridgeGroup(name)),
     );
     return bridges.map((bridge) => ({
-      ...{ ...bridge, lag: bridge.lag ?? this.#behind.get(bridge.name) },
+      ...{ ...bridge, lag: bridge.direction === 'sink' ? bridge.lag : this.#behind.get(bridge.name) },
       openLetters: letters.get(bridgeGroup(bridge.name)) ?? 0,
     }));
   }
@@ -315,6 +330,7 @@ export class Bridges {
     this.#running.delete(name);
     await bridge?.stop();
     this.#behind.delete(name);
+    if (this.#toldBehind.delete(name)) await setBehind(this.#dependencies.db, [{ name, behind: null }]);
     if (isReleased) await this.#share.release([name]);
   }
 
