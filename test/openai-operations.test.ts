@@ -220,6 +220,13 @@ describe('language models in operation', () => {
     expect(error.headers!.get('ratelimit')).toMatch(/^"requests";r=\d;t=\d+$/);
   });
 
+  it.each(['soon', '-1', '0', ''])('refuse a deadline that is no time: “%s”', async (deadline) => {
+    const messages = [{ role: 'user' as const, content: 'hello' }];
+    const headers = { 'x-aios-deadline-ms': deadline };
+    const asked = client.chat.completions.create({ model: 'hostile', messages }, { headers });
+    await expect(asked).rejects.toMatchObject({ status: 400, code: 'request.invalid' });
+  });
+
   it('are not asked with tensors', async () => {
     const { status, body } = await aios.api('POST', '/v2/models/hostile/infer', { inputs: [] });
     expect([status, body]).toMatchObject([400, { code: 'serving.no_tensors' }]);

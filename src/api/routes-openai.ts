@@ -143,17 +143,25 @@ function callOf(
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) gone.abort();
   });
-  const deadline = Number(request.headers[DEADLINE]);
   return {
     model: body.model,
     request: body as unknown as JsonObject,
     by: actorOf(caller),
     signal: gone.signal,
     stickyKey: request.headers[STICKY_HEADER] as string | undefined,
-    deadlineMs: deadline > 0 ? deadline : undefined,
+    deadlineMs: deadlineOf(request),
     isFresh: /no-(cache|store)/.test(request.headers['cache-control'] ?? ''),
     onQuota: quotaTeller(reply),
   };
+}
+
+/** @throws AiosError `request.invalid` for what is no time: taken for none, its caller would wait longer than it says */
+function deadlineOf({ headers }: FastifyRequest): number | undefined {
+  const given = headers[DEADLINE];
+  if (given === undefined) return undefined;
+  const deadlineMs = Number(given);
+  if (deadlineMs > 0) return deadlineMs;
+  throw new AiosError('request.invalid', { detail: `${DEADLINE} is a number of milliseconds above 0.` });
 }
 
 /** Sets what is left of each limit at once: an error that comes after keeps it. */

@@ -35,6 +35,8 @@ export class ProcessUnderTest {
   /** Set to let a version fail to start here. */
   unprepared: Error | undefined;
   readonly errors: unknown[] = [];
+  /** Of the versions that are registered. */
+  tensors = TENSORS;
   readonly models;
   readonly promotions;
   readonly rollouts;
@@ -61,7 +63,7 @@ export class ProcessUnderTest {
     this.models = createModels({
       ...ground,
       runtimes: { onnx: {} },
-      verify: async () => ({ ok: true, ...TENSORS }),
+      verify: async () => ({ ok: true, ...this.tensors }),
       record: ({ kind, ...change }) => record({ action: kind, ...change }),
     });
     const traffic = {

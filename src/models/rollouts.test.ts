@@ -273,6 +273,17 @@ describe('rollouts', () => {
     });
   });
 
+  it('refuse a challenger that the calls of the champion do not fit, a shadow too', async () => {
+    await setUp();
+    one.tensors = { ...one.tensors, inputs: [{ name: 'z', datatype: 'FP32', shape: [-1, 1] }] };
+    const challenger = await one.register(name, 'of another form');
+    for (const kind of ['canary', 'shadow'] as const)
+      await expect(start({ challenger, kind, percent: undefined })).rejects.toMatchObject({
+        code: 'models.rollout_invalid',
+        issues: [{ path: '/inputs/z' }, { path: '/inputs/x' }],
+      });
+  });
+
   it('refuse the version that the alias means, one that is not there, and a rollout that is not there', async () => {
     await setUp();
     await expect(start({ challenger: 1 })).rejects.toMatchObject({ code: 'models.rollout_invalid' });

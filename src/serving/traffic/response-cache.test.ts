@@ -114,6 +114,26 @@ describe('the response cache', () => {
     expect(new Set(answers.map(({ outputs }) => outputs.total))).toEqual(new Set([104]));
   });
 
+  it('lets nobody wait for a call that is less urgent', async () => {
+    const { run, running } = held();
+    const { serving } = servingUnderTest({
+      'risk/1': { run, options: { cache: { ttlMs: 60_000 }, replicas: 2 } },
+    });
+    open.push(serving);
+    const ask = (priority?: number) => serving.score({ model: 'risk', features: { a: 2, b: 3 }, priority });
+    const low = ask(5);
+    await running(1);
+    const middle = ask();
+    const both = await running(2);
+    const followers = [ask(5), ask(3)];
+    both[1]!();
+    expect(await middle).not.toHaveProperty('cached');
+    for (const answer of await Promise.all(followers)) expect(answer.cached).toBe('shared');
+    both[0]!();
+    expect(await low).not.toHaveProperty('cached');
+    expect((await ask()).cached).toBe('hit');
+  });
+
   it('tells those who waited why it failed, and computes anew for who comes later', async () => {
     const { run, running } = held();
     const { serving, runs } = cached(run);
@@ -170,6 +190,7 @@ describe('the response cache', () => {
     const waiting = (ms: number, signal?: AbortSignal) => ({
       rows: 1,
       deadlineAtMs: performance.now() + ms,
+      level: 2,
       signal,
     });
     const ask = (ms: number, signal?: AbortSignal) =>

@@ -24,16 +24,19 @@ export interface CacheStatistics {
   readonly bytes: number;
 }
 
-/** A call that is being computed, and until when its caller waits. */
+/** A call that is being computed, until when its caller waits, and how urgent it is. */
 interface Running {
   readonly answering: Promise<Answer>;
   readonly deadlineAtMs: number;
+  readonly level: number;
 }
 
 interface Waiting {
   readonly rows: number;
   readonly deadlineAtMs: number;
   readonly signal: AbortSignal | undefined;
+  /** Its priority: 0 is the highest. */
+  readonly level: number;
 }
 
 const EXACT_BYTES_MAX = 256; // up to this the input is its own key: a digest costs 0.6 µs
@@ -68,7 +71,7 @@ export class ResponseCache {
   }
 
   /**
-   * The answer to a call that is not kept: shared with a call under way, at no cost, or computed.
+   * The answer to a call that is not kept: shared with a call under way that is as urgent, at no cost, or computed.
    *
    * @throws AiosError `serving.timeout`, `serving.canceled` while it waits for another call, and what `compute` throws
    */
@@ -78,6 +81,8 @@ export class ResponseCache {
     compute: () => Promise<A>,
   ): Promise<A & { cached?: 'hit' | 'shared' }> {
     for (let running = this.#running.get(key); running; running = this.#running.get(key)) {
+      // What is less urgent stands further back in the queue; copies of a rollout stand behind everything.
+      if (running.level > waiting.level) break;
       const answer = await within(running, waiting);
       if (!answer) continue;
       this.#shared++;
@@ -86,13 +91,14 @@ export class ResponseCache {
     }
     this.#misses++;
     const answering = compute();
-    this.#running.set(key, { answering, deadlineAtMs: waiting.deadlineAtMs });
+    const own: Running = { answering, deadlineAtMs: waiting.deadlineAtMs, level: waiting.level };
+    this.#running.set(key, own);
     try {
       const answer = await answering;
       if (!answer.degraded) this.#keep(key, answer);
       return answer;
     } finally {
-      this.#running.delete(key);
+      if (this.#running.get(key) === own) this.#running.delete(key);
     }
   }
 

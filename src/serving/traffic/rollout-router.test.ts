@@ -237,6 +237,25 @@ describe('a shadow', () => {
     expect(sum(drained.map(({ challenger }) => challenger.copiesMicroUsd))).toBe(10);
   });
 
+  it('says nothing of the version by a copy that its cache answered, and compares it', async () => {
+    const { score, rollouts } = setUp(shadow, adds(2), { cache: { ttlMs: 60_000 } });
+    const counts = { champion: 0, challenger: 0, compared: 0 };
+    for (let i = 0; i < 6; i++) {
+      await score(5);
+      await expect
+        .poll(() => {
+          for (const { champion, challenger } of rollouts.drain()) {
+            counts.champion += champion.requests;
+            counts.challenger += challenger.requests;
+            counts.compared += challenger.compared;
+          }
+          return counts.compared;
+        })
+        .toBe(i + 1);
+    }
+    expect(counts).toEqual({ champion: 1, challenger: 1, compared: 6 });
+  });
+
   it('neither delays nor fails an answer, whatever becomes of the copy, and leaves out what it has no room for', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {

@@ -147,7 +147,7 @@ export class RolloutRouter {
       // And it has all the time that there is: the patience of the caller is for what came first.
       const own = { signal: undefined, deadlineMs: undefined, isCopy: true, priority: PRIORITY_LEVELS };
       const copy = await run({ ...call, ...own, ref });
-      if (plan.shadow) split.succeeded(other, performance.now() - startedMs);
+      if (plan.shadow && copy.cached === undefined) split.succeeded(other, performance.now() - startedMs);
       split.compared(
         agreementOf(answer.outputs, copy.outputs, plan.comparison?.tolerance ?? 0),
         copy.costMicroUsd,
