@@ -194,7 +194,12 @@ describe('the path, from the event to the action', () => {
       payload: {
         ...{ input: { score: 0.4, amount: 20 }, rule: 'r1', version: 7 },
         // What the score was made with stands under the tree with the decision.
-        madeWith: ['feature-service/return-risk@3', 'model/return-risk@2#sha256:m'],
+        madeWith: [
+          'feature-service/return-risk@3',
+          'model/return-risk@2#sha256:m',
+          expect.stringMatching(/^workflow\/returns@1#sha256:/),
+        ],
+        event: { source: 'urn:shop', id: 'r-1' }, // the case it was, when the run and the event are gone
       },
     });
     const { event, pins } = of.rows.at(-1) as unknown as {

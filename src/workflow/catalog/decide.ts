@@ -17,8 +17,8 @@ export interface DecidePort {
 }
 
 /**
- * `call: decide:1@default`: evaluates a decision table; the answer, the input it was given, the rule that gave it and the versions behind the input
- * (features, models) are an audit entry: what a run was made with can be proved by the log, not only be looked up.
+ * `call: decide:1@default`: evaluates a decision table; the answer, the input it was given, the rule that gave it, the versions behind the input
+ * (features, models), the flow and the event that it was for are an audit entry: what a run was made with can be proved by the log, not only be looked up.
  * `subject` names the person whose data the input holds.
  *
  * Output: `{ output: {…the table's answer}, rule, reason, decision, version }`.
@@ -51,6 +51,7 @@ export function decidePrimitive(decisions: DecidePort, audit: AuditPort): CallPr
         payload: {
           ...{ decision: name, version, digest, input: input!, output, rule, reason },
           madeWith: told(context),
+          ...eventOf(context),
         },
       });
       return {
@@ -60,6 +61,13 @@ export function decidePrimitive(decisions: DecidePort, audit: AuditPort): CallPr
       };
     },
   };
+}
+
+/** Which case it was, once the run and the event are gone: who brought the event knows it by these. */
+function eventOf({ event: logged }: StepContext): { event?: { source: string; id: string } } {
+  if (!logged) return {};
+  const { source, id } = logged.event;
+  return { event: { source, id } };
 }
 
 /** In one text each: what is kept for ever is kept small. @example ['model/return-risk@3#sha256:…'] */

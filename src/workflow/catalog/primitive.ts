@@ -58,7 +58,7 @@ export interface StepContext {
   readonly workflow: string;
   /** 1, and one more each time the run went back to an earlier step: what a step opens is another thing then. */
   readonly attempt: number;
-  /** What the steps of this run before were made with: contracts, features, models, each with its version and digest. */
+  /** What the run was made with so far: features and models of the steps before, and its flow, each with its version and digest. */
   readonly madeWith: readonly Pin[];
   /** Business time in milliseconds: that of the event in a replay. */
   readonly nowMs: number;

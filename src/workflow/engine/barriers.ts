@@ -10,6 +10,7 @@ import type { Held, Patch } from './held.ts';
 import { lifecycleOf } from './lifecycle.ts';
 import type { Unwritten } from './recorder.ts';
 import type { RunChange, RunStore } from './run-store.ts';
+import { flowPin } from './step-context.ts';
 
 /** Adds the writes that record what a run was made with, and how it ended; called when it comes to wait, too, with what there is so far. */
 export type LineagePort = (
@@ -166,13 +167,7 @@ export class Barriers {
 }
 
 function lineageOf({ run, event, recorder }: Execution): Parameters<LineagePort>[0] {
-  const flow: Pin = {
-    kind: 'workflow',
-    name: run.workflow,
-    version: String(run.version),
-    digest: run.digest,
-  };
-  const pins = [...recorder.pins.values(), flow];
+  const pins = [...recorder.pins.values(), flowPin(run)];
   if (!event) return { runId: run.id, pins };
   return { runId: run.id, event: event.event, pins };
 }

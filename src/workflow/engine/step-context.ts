@@ -17,6 +17,11 @@ export interface RunIdentity {
   readonly startedAtMs: number;
 }
 
+/** The flow itself, as what a run is made with names it. */
+export function flowPin({ workflow, version, digest }: RunIdentity): Pin {
+  return { kind: 'workflow', name: workflow, version: String(version), digest };
+}
+
 /** Made for each step: its AbortSignal only when the step asks for it (an AbortController costs as much as a small step). */
 export class LiveContext implements StepContext {
   readonly #run: RunIdentity;
@@ -57,7 +62,7 @@ export class LiveContext implements StepContext {
   }
 
   get madeWith(): readonly Pin[] {
-    return [...this.#pins.values()];
+    return [...this.#pins.values(), flowPin(this.#run)];
   }
 
   get attempt(): number {
