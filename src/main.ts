@@ -29,6 +29,8 @@ process.stdout.on('error', () => process.exit());
 
 process.exitCode = await runCli(process.argv.slice(2), start, {
   testFlows: async (files) => (await import('./workflow/engine/flow-tests.ts')).testFlows(files),
+  evaluateTable: async (body, input) =>
+    (await import('./decisions/table.ts')).compileTable(body).evaluate(input),
 });
 
 /** `aios start`: runs until a signal ends it; everything that it started is stopped with it. */

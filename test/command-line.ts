@@ -1,5 +1,6 @@
 import { vi } from 'vitest';
 import { runCli } from '../src/cli/program.ts';
+import { compileTable } from '../src/decisions/table.ts';
 
 /**
  * Runs the command line in this process.
@@ -17,7 +18,10 @@ export async function runCommand(argv: readonly string[]): Promise<{ code: numbe
     vi.spyOn(stream, 'write').mockImplementation(hear),
   );
   try {
-    const code = await runCli(argv, async () => 1);
+    const code = await runCli(argv, async () => 1, {
+      testFlows: async () => [],
+      evaluateTable: async (body, input) => compileTable(body).evaluate(input),
+    });
     return { code, said };
   } finally {
     for (const spy of spies) spy.mockRestore();

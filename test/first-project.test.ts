@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../src/cli/program.ts';
 import { readProject } from '../src/cli/projects.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
+import { compileTable } from '../src/decisions/table.ts';
 import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
@@ -54,7 +55,12 @@ describe('a first project', () => {
   });
 
   it('has tests that pass', async () => {
-    expect(await runCli(['--json', 'workflows', 'test', folder()], async () => 1, { testFlows })).toBe(0);
+    expect(
+      await runCli(['--json', 'workflows', 'test', folder()], async () => 1, {
+        testFlows,
+        evaluateTable: async (body, input) => compileTable(body).evaluate(input),
+      }),
+    ).toBe(0);
   });
 
   it('tells what to type, each file that it names among them', async () => {

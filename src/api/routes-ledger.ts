@@ -98,11 +98,23 @@ function entryRoutes(server: FastifyInstance, { audit, can }: Dependencies): voi
     permission: 'audit.read',
     summary: 'Audit entries, newest first',
     tag,
-    query: pageQuery({ object: Type.Optional(Type.String()), kind: Type.Optional(Type.String()) }),
+    query: pageQuery({
+      object: Type.Optional(Type.String()),
+      kind: Type.Optional(Type.String()),
+      payloads: Type.Optional(
+        Type.Boolean({ description: 'Each with its payload; needs audit.payload, and not with object' }),
+      ),
+    }),
     answer: pageOf(AnyObject),
-    handle: async ({ query: { object, kind, cursor, limit = 50 } }) => {
+    handle: async ({ query: { object, kind, payloads = false, cursor, limit = 50 }, caller }) => {
+      if (payloads && !can(caller, 'audit.payload'))
+        throw new AiosError('access.forbidden', { detail: 'Payloads need the permission audit.payload.' });
+      if (payloads && object !== undefined)
+        throw new AiosError('request.invalid', {
+          detail: 'Ask for payloads of all entries, or of one by its index.',
+        });
       if (object !== undefined) return { items: (await audit.about(object)).reverse(), nextCursor: null };
-      return pageOfEntries(audit, kind, cursor, limit);
+      return pageOfEntries(audit, { kind, withPayloads: payloads }, cursor, limit);
     },
   });
   route(server, {
@@ -186,7 +198,7 @@ const SCAN = 500;
 /** Entries of a kind, newest first. The tree is in order of time, not of kind, so that it is scanned. */
 async function pageOfEntries(
   audit: AuditReader,
-  kind: string | undefined,
+  { kind, withPayloads }: { kind: string | undefined; withPayloads: boolean },
   cursor: string | undefined,
   limit: number,
 ): Promise<{ items: IndexedEntry[]; nextCursor: string | null }> {
@@ -197,7 +209,7 @@ async function pageOfEntries(
     });
   const items: IndexedEntry[] = [];
   for (let scanned = 0; items.length < limit && scanned < SCANNED_MAX; scanned += SCAN) {
-    const entries = await audit.list({ before, limit: kind === undefined ? limit : SCAN });
+    const entries = await audit.list({ before, limit: kind === undefined ? limit : SCAN, withPayloads });
     for (const entry of entries) {
       before = entry.index;
       if (kind === undefined || entry.kind === kind) items.push(entry);

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { HASH_BYTES, TILE_WIDTH, TiledTree, tilePath } from '../kernel/merkle.ts';
+import { HASH_BYTES, splitBundle, TILE_WIDTH, TiledTree, tilePath } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
 
 /** Where the parts of a log are read: a server, or a folder that `writeLog` wrote. Paths are those of C2SP tlog-tiles. */
@@ -52,6 +52,22 @@ export function folderLog(folder: string): LogSource {
       return tree.inclusionProof(index, size);
     },
   };
+}
+
+/** The bytes of every entry of a tree of a size, in their order. */
+export async function* entriesOf(log: LogSource, size: number): AsyncGenerator<Uint8Array> {
+  for (let number = 0; number * TILE_WIDTH < size; number++)
+    yield* splitBundle(await log.bytes(partPath('entries', number, size)));
+}
+
+export async function entryOf(log: LogSource, index: number, size: number): Promise<Uint8Array> {
+  const bundle = await log.bytes(partPath('entries', Math.floor(index / TILE_WIDTH), size));
+  return splitBundle(bundle)[index % TILE_WIDTH]!;
+}
+
+/** The key that somebody kept, or the one that comes with the log and proves no more than it. */
+export async function verifierOf(log: LogSource, keyFile: string | undefined): Promise<string> {
+  return keyFile === undefined ? log.verifier() : (await readFile(keyFile, 'utf8')).trim();
 }
 
 function hashesIn(tile: Uint8Array): Uint8Array[] {

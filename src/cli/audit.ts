@@ -1,56 +1,40 @@
-import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
 import { writeLog } from './audit-copy.ts';
-import { EXIT, print, table } from './output.ts';
+import {
+  type AuditEntry,
+  type AuditSource,
+  copySource,
+  type Decision,
+  serverSource,
+} from './audit-sources.ts';
+import { payloadDigest as payloadDigestOf, writeEvidence } from './evidence.ts';
+import { EXIT, numberOf, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
-
-interface AuditEntry {
-  index: number;
-  id: string;
-  kind: string;
-  action: string;
-  actor: { kind: string; id: string };
-  object: string;
-  at: string;
-  payloadDigest: string;
-  payload?: unknown;
-  payloadText?: string;
-  payloadSalt?: string;
-  erased?: boolean;
-}
-
-interface Proof {
-  index: number;
-  size: number;
-  leafHash: string;
-  hashes: string[];
-}
 
 /** No more are named at once: `keyNamesMax` of the server is 200. */
 const NAMES_ASKED = 100;
 
-export const audit: Action = async (options, [index]) => {
-  const { limit, of: object, export: folder } = options as Record<string, string | undefined>;
-  const client = await openClient(options);
-  if (index !== undefined) return one(client, index, options.json, options.again === true);
-  if (folder !== undefined) {
-    const copied = await writeLog(client, folder, (told) => process.stderr.write(`${told}\n`));
-    print(copied, options.json, () => `${copied.size} entries in ${folder}: aios verify --from ${folder}`);
-    return EXIT.ok;
-  }
-  const page = await client.request<{ items: AuditEntry[] }>('GET', '/api/v1/audit/entries', {
-    query: { limit, object },
-  });
-  if (page.items.length === 0 && object !== undefined) await requireObject(client, object);
-  const by = options.json ? new Map<string, string>() : await namesOf(client, page.items);
+export const audit: Action = async (options, [index], host) => {
+  const { limit, of: object, export: folder, from, logKey } = options as Record<string, string | undefined>;
+  const client = from === undefined ? await openClient(options) : undefined;
+  const source = client
+    ? serverSource(client)
+    : await copySource(from!, logKey, (body, input) => host.evaluateTable(body, input));
+  const namesIn = async (entries: readonly AuditEntry[]) =>
+    client && !options.json ? await namesOf(client, entries) : new Map<string, string>();
+  if (index !== undefined) return one(source, indexOf(index), options, namesIn);
+  if (folder !== undefined) return copy(options, folder);
+  const page = await source.list({ object, limit: numberOf('--limit', limit) });
+  const { items } = page;
+  if (client && items.length === 0 && object !== undefined) await requireObject(client, object);
+  const by = await namesIn(items);
   print(page, options.json, () =>
     table(
       ['index', 'at', 'what', 'of', 'by'],
-      page.items.map((entry) => [
+      items.map((entry) => [
         String(entry.index),
         entry.at,
         `${entry.kind} ${entry.action}`,
@@ -61,6 +45,18 @@ export const audit: Action = async (options, [index]) => {
   );
   return EXIT.ok;
 };
+
+/** Copies the log, and with `--payloads` what opens it. */
+async function copy(options: Parameters<Action>[0], folder: string): Promise<number> {
+  const client = await openClient(options);
+  const copied = await writeLog(client, folder, (told) => process.stderr.write(`${told}\n`));
+  const evidence = options.payloads ? await writeEvidence(client, folder, copied.size) : undefined;
+  print({ ...copied, ...evidence }, options.json, () => {
+    const more = evidence && ` with ${evidence.payloads} payloads and ${evidence.definitions} definitions`;
+    return `${copied.size} entries${more ?? ''} in ${folder}: aios verify --from ${folder}`;
+  });
+  return EXIT.ok;
+}
 
 /** Things of which no entry tells until something is decided about them. */
 const OBJECTS: Readonly<Record<string, string>> = { run: '/api/v1/runs', task: '/api/v1/tasks' };
@@ -97,21 +93,35 @@ function actorOf({ actor: { kind, id } }: AuditEntry, names: ReadonlyMap<string,
   return name === undefined ? `${kind} ${id}` : `${kind} ${name} (${id})`;
 }
 
-async function one(client: AiosClient, index: string, asJson: boolean, again: boolean): Promise<number> {
-  if (!/^\d+$/.test(index))
-    throw new AiosError('request.invalid', {
-      detail: `“${index}” is no index of an entry; \`aios audit\` lists them, \`aios verify\` verifies the log.`,
-    });
-  const entry = await client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`);
-  const proof = await client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } });
+function indexOf(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new AiosError('request.invalid', {
+    detail: `“${text}” is no index of an entry; \`aios audit\` lists them, \`aios verify\` verifies the log.`,
+  });
+}
+
+async function one(
+  source: AuditSource,
+  index: number,
+  options: Parameters<Action>[0],
+  namesIn: (entries: readonly AuditEntry[]) => Promise<Map<string, string>>,
+): Promise<number> {
+  const entry = await source.entry(index);
+  const proof = await source.proof(index);
   const agrees = payloadAgrees(entry);
-  const names = asJson ? new Map<string, string>() : await namesOf(client, [entry]);
-  const decided = again ? await decideAgain(client, entry) : undefined;
-  print({ entry, proof, payloadAgrees: agrees, ...(decided && { again: decided }) }, asJson, () =>
+  const names = await namesIn([entry]);
+  const decided = options.again === true ? await decideAgain(source, entry) : undefined;
+  print({ entry, proof, payloadAgrees: agrees, ...(decided && { again: decided }) }, options.json, () =>
     [
       `${entry.kind} ${entry.action}  ${entry.object}  by ${actorOf(entry, names)}  ${entry.at}`,
       ...(agrees === undefined
-        ? [entry.erased ? 'payload erased' : 'payload not shown to this key']
+        ? [
+            entry.erased
+              ? 'payload erased'
+              : options.from
+                ? 'payload not in this copy'
+                : 'payload not shown to this key',
+          ]
         : [
             JSON.stringify(entry.payload, null, 2),
             `payload ${agrees ? 'agrees' : 'does NOT agree'} with the digest in the entry`,
@@ -127,31 +137,21 @@ async function one(client: AiosClient, index: string, asJson: boolean, again: bo
   return agrees === false || decided?.same === false ? EXIT.failed : EXIT.ok;
 }
 
-interface Decision {
-  decision: string;
-  version: number;
-  input: Json;
-  output: Json;
-  rule?: string;
-}
-
 /** The version of the table that decided is given what it was given. @throws AiosError `request.invalid` for an entry of something else */
-async function decideAgain(client: AiosClient, { kind, index, payload }: AuditEntry) {
-  const { decision, version, input, output, rule } = (payload ?? {}) as Decision;
-  if (kind !== 'decision' || decision === undefined)
+async function decideAgain(source: AuditSource, { kind, index, payload }: AuditEntry) {
+  const decision = (payload ?? {}) as Decision;
+  if (kind !== 'decision' || decision.decision === undefined)
     throw new AiosError('request.invalid', {
-      detail: `Entry ${index} holds no decision of a table that this key may see.`,
+      detail: `Entry ${index} holds no decision of a table that can be seen here.`,
     });
-  const found = await client.request<Decision>('POST', `/api/v1/decisions/${decision}/evaluate`, {
-    body: { input, version },
-  });
-  const same = isDeepStrictEqual(found.output, output) && found.rule === rule;
+  const found = await source.decide(decision);
+  const { version, output, rule } = decision;
+  const same = isDeepStrictEqual(found.output, output) && (found.rule ?? null) === (rule ?? null);
   return { version, output: found.output, rule: found.rule ?? null, same };
 }
 
 /** Recomputed here: the digest is of the salt and the text. Undefined where the payload is not shown. */
 function payloadAgrees({ payloadText, payloadSalt, payloadDigest }: AuditEntry): boolean | undefined {
   if (payloadText === undefined || payloadSalt === undefined) return undefined;
-  const digest = createHash('sha256').update(Buffer.from(payloadSalt, 'base64')).update(payloadText);
-  return digest.digest('hex') === payloadDigest;
+  return payloadDigestOf(payloadSalt, payloadText) === payloadDigest;
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { AiosError } from '../kernel/errors.ts';
+import type { EvaluateTable } from './audit-sources.ts';
 import { CONTRACT_COMMANDS } from './contract-commands.ts';
 import { DATASET_COMMANDS } from './dataset-commands.ts';
 import { EVENT_COMMANDS } from './event-commands.ts';
@@ -21,9 +22,10 @@ export type Action = (
   host: Host,
 ) => Promise<number>;
 
-/** What the process hands in besides `start`: it alone may know the engine. */
+/** What the process hands in besides `start`: it alone may know the engine and the decision tables. */
 export interface Host {
   readonly testFlows: TestFlows;
+  readonly evaluateTable: EvaluateTable;
 }
 
 export interface CommandRow {
@@ -164,6 +166,12 @@ function commandNamed(program: Command, name: string): Command {
   return known ?? program.command(name).description(GROUPS[name] ?? '');
 }
 
+/** Of a process that hands in neither: there are no flows to test, and nothing decides again. */
+const ALONE: Host = {
+  testFlows: async () => [],
+  evaluateTable: () => Promise.reject(new Error('This process has no decision tables.')),
+};
+
 /** The options of `aios start`. */
 export interface StartOptions {
   project?: string;
@@ -174,12 +182,12 @@ export interface StartOptions {
 /**
  * Runs the command line; resolves with the exit code (0 ok, 1 failed, 2 the plan has changes, 3 needs approval, 64 usage).
  *
- * @example process.exitCode = await runCli(process.argv.slice(2), start, { testFlows })
+ * @example process.exitCode = await runCli(process.argv.slice(2), start, { testFlows, evaluateTable })
  */
 export async function runCli(
   argv: readonly string[],
   start: (options: StartOptions) => Promise<number>,
-  host: Host = { testFlows: async () => [] },
+  host: Host = ALONE,
 ): Promise<number> {
   let code: number = EXIT.ok;
   // A usage that is wrong is found before `--json` is read as an option.

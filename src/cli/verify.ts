@@ -1,14 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import {
-  leafHash,
-  splitBundle,
-  TILE_WIDTH,
-  TreeFrontier,
-  tilePath,
-  verifyInclusion,
-} from '../kernel/merkle.ts';
+import { leafHash, TreeFrontier, verifyInclusion } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
-import { folderLog, serverLog } from './audit-copy.ts';
+import { entriesOf, folderLog, serverLog, verifierOf } from './audit-copy.ts';
+import { PayloadCheck } from './evidence.ts';
 import { EXIT, print } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -22,21 +15,20 @@ const SAMPLES = 20;
 export const verify: Action = async (options) => {
   const { logKey: keyFile, from: folder } = options as Record<string, string | undefined>;
   const log = folder === undefined ? serverLog(await openClient(options)) : folderLog(folder);
-  const verifier = keyFile ? (await readFile(keyFile, 'utf8')).trim() : await log.verifier();
+  const verifier = await verifierOf(log, keyFile);
   const note = await log.checkpoint();
   const { origin, size, root } = openCheckpoint(note, verifier);
   const frontier = new TreeFrontier();
   const sampled: { index: number; hash: Buffer }[] = [];
-  for (let number = 0; number * TILE_WIDTH < size; number++) {
-    const width = Math.min(TILE_WIDTH, size - number * TILE_WIDTH);
-    for (const entry of splitBundle(await log.bytes(tilePath('entries', number, width)))) {
-      const hash = leafHash(entry);
-      if (frontier.size % Math.max(1, Math.floor(size / SAMPLES)) === 0)
-        sampled.push({ index: frontier.size, hash });
-      frontier.add(hash);
-    }
+  const payloads = folder === undefined ? undefined : await PayloadCheck.open(folder);
+  for await (const entry of entriesOf(log, size)) {
+    const hash = leafHash(entry);
+    if (frontier.size % Math.max(1, Math.floor(size / SAMPLES)) === 0)
+      sampled.push({ index: frontier.size, hash });
+    payloads?.hold(frontier.size, entry);
+    frontier.add(hash);
   }
-  const problems: string[] = [];
+  const problems: string[] = [...(payloads?.problems ?? [])];
   if (frontier.size !== size) problems.push(`the checkpoint says ${size} entries; ${frontier.size} came`);
   if (Buffer.compare(frontier.root(), root) !== 0)
     problems.push('the root of the entries is not the one that was signed');
@@ -51,12 +43,13 @@ export const verify: Action = async (options) => {
     size,
     root: Buffer.from(root).toString('base64'),
     proofsChecked: sampled.length,
+    ...(payloads && { payloads: payloads.agreeing, erased: payloads.erased }),
     key: verifier,
     problems,
   };
   print(answer, options.json, () =>
     answer.valid
-      ? `The log ${origin} holds: ${size} entries, root ${answer.root}, signature good, ${sampled.length} proofs checked.\nKey: ${verifier}${keyFile ? '' : `  (told by the ${folder ? 'copy' : 'server'}; keep it, and give it next time with --log-key FILE)`}`
+      ? `The log ${origin} holds: ${size} entries, root ${answer.root}, signature good, ${sampled.length} proofs checked.${payloads ? `\n${payloads.agreeing} payloads agree with their entries; ${payloads.erased} were erased.` : ''}\nKey: ${verifier}${keyFile ? '' : `  (told by the ${folder ? 'copy' : 'server'}; keep it, and give it next time with --log-key FILE)`}`
       : `The log does NOT hold:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
   );
   return answer.valid ? EXIT.ok : EXIT.failed;

@@ -41,6 +41,9 @@ interface Payload {
   payloadSalt: string;
 }
 
+/** An entry, and its payload where that was asked for and its subject was not erased. */
+type ShownEntry = IndexedEntry & Partial<Payload> & { erased?: boolean };
+
 interface EntryRow {
   xid: string;
   seq: number;
@@ -120,12 +123,23 @@ export class AuditReader {
     );
   }
 
-  /** Newest first; `before` is an index. */
-  async list({ before, limit }: { before?: number | undefined; limit: number }): Promise<IndexedEntry[]> {
+  /** Newest first; `before` is an index. With payloads, those that can be opened have theirs. */
+  async list({
+    before,
+    limit,
+    withPayloads = false,
+  }: {
+    before?: number | undefined;
+    limit: number;
+    withPayloads?: boolean;
+  }): Promise<ShownEntry[]> {
     const end = Math.min(before ?? Number.MAX_SAFE_INTEGER, await this.size());
     const first = Math.max(0, end - limit);
     const rows = await this.#rows(first, end - first);
-    return rows.map(({ entry }, i) => indexed(first + i, entry)).reverse();
+    const entries = withPayloads
+      ? await Promise.all(rows.map((row, i) => this.#opened(first + i, row)))
+      : rows.map(({ entry }, i) => indexed(first + i, entry));
+    return entries.reverse();
   }
 
   /** The entries about an object, oldest first; one that is not in the tree yet has no index and is left out. */
@@ -146,14 +160,14 @@ export class AuditReader {
    *
    * @throws AiosError `ledger.not_found`
    */
-  async entry(
-    index: number,
-    withPayload: boolean,
-  ): Promise<IndexedEntry & Partial<Payload> & { erased?: boolean }> {
+  async entry(index: number, withPayload: boolean): Promise<ShownEntry> {
     const [row] = index < (await this.size()) ? await this.#rows(index, 1) : [];
     if (!row) throw notFound(`There is no entry ${index}.`);
+    return withPayload ? this.#opened(index, row) : indexed(index, row.entry);
+  }
+
+  async #opened(index: number, row: EntryRow): Promise<ShownEntry> {
     const entry = indexed(index, row.entry);
-    if (!withPayload) return entry;
     const plain = await this.#keys.decrypt(this.#db, row.subject, row.payload);
     if (!plain) return { ...entry, erased: true };
     const payloadText = plain.subarray(SALT_BYTES).toString();

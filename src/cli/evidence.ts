@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { AiosClient } from '../client/client.ts';
+import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+
+/** What opens an entry of the log, as a copy keeps it: a line of JSON each. */
+export interface CopiedPayload {
+  readonly index: number;
+  /** Base64. */
+  readonly payloadSalt?: string;
+  readonly payloadText?: string;
+  readonly erased?: true;
+}
+
+/** A version of a definition that a payload names. */
+export interface CopiedDefinition {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly body: JsonObject;
+}
+
+const PAYLOADS = 'payloads.jsonl';
+/** Entries in one question: `PAGE_COUNT_MAX` of the server. */
+const PAGE = 500;
+
+/** Where the versions of what decisions are made with are listed. A model is a file, and its digest is that of the file. */
+const COLLECTIONS: Readonly<Record<string, string>> = {
+  decision: 'decisions',
+  workflow: 'workflows',
+  'feature-view': 'feature-views',
+  'feature-service': 'feature-services',
+};
+
+/**
+ * Writes beside a copy of the log what its entries commit to (`payloads.jsonl`), and the definitions that these name (`definitions/`).
+ *
+ * @param size how many entries the copy has; later ones are left out
+ * @returns how many payloads are there, and how many were erased
+ * @throws ProblemError `access.forbidden` for a key that may not see payloads
+ */
+export async function writeEvidence(
+  client: AiosClient,
+  folder: string,
+  size: number,
+): Promise<{ payloads: number; erased: number; definitions: number }> {
+  await mkdir(folder, { recursive: true });
+  const named = new Set<string>();
+  const counted = { payloads: 0, erased: 0 };
+  async function* lines() {
+    const entries = client.items<CopiedPayload & { payload?: Json }>('/api/v1/audit/entries', {
+      payloads: true,
+      limit: PAGE,
+    });
+    for await (const { index, payloadSalt, payloadText, payload, erased } of entries) {
+      if (index >= size) continue;
+      counted[erased ? 'erased' : 'payloads']++;
+      for (const name of namesIn(payload)) named.add(name);
+      yield `${JSON.stringify(erased ? { index, erased } : { index, payloadSalt, payloadText })}\n`;
+    }
+  }
+  await pipeline(Readable.from(lines()), createWriteStream(join(folder, PAYLOADS)));
+  return { ...counted, definitions: await writeDefinitions(client, folder, named) };
+}
+
+/** `decision/return-policy@3`: what a decision was made by and with. */
+function namesIn(payload: Json | undefined): string[] {
+  if (!isObject(payload)) return [];
+  const { decision, version, madeWith = [] } = payload;
+  const texts = Array.isArray(madeWith) ? madeWith.filter((one) => typeof one === 'string') : [];
+  return [
+    ...(typeof decision === 'string' ? [`decision/${decision}@${String(version)}`] : []),
+    ...texts.map((text) => text.replace(/#.*$/, '')),
+  ];
+}
+
+async function writeDefinitions(
+  client: AiosClient,
+  folder: string,
+  named: ReadonlySet<string>,
+): Promise<number> {
+  const subjects = new Set([...named].map((name) => name.slice(0, name.lastIndexOf('@'))));
+  let written = 0;
+  for (const subject of subjects) {
+    const [kind = '', name = ''] = subject.split('/');
+    const collection = COLLECTIONS[kind];
+    if (collection === undefined) continue;
+    const { items } = await client.request<{ items: CopiedDefinition[] }>(
+      'GET',
+      `/api/v1/${collection}/${encodeURIComponent(name)}/versions`,
+    );
+    for (const item of items.filter(({ version }) => named.has(`${subject}@${version}`))) {
+      const path = definitionPath(folder, item);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, `${JSON.stringify(item, null, 2)}\n`);
+      written++;
+    }
+  }
+  return written;
+}
+
+function definitionPath(
+  folder: string,
+  { kind, name, version }: Pick<CopiedDefinition, 'kind' | 'name' | 'version'>,
+): string {
+  return join(folder, 'definitions', kind, `${encodeURIComponent(name)}@${version}.json`);
+}
+
+/** A definition of a copy; undefined where the copy has none. */
+export async function copiedDefinition(
+  folder: string,
+  named: Pick<CopiedDefinition, 'kind' | 'name' | 'version'>,
+): Promise<CopiedDefinition | undefined> {
+  const path = definitionPath(folder, named);
+  return existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as CopiedDefinition) : undefined;
+}
+
+/** The payloads of a copy, none where it was made without. */
+export async function* copiedPayloads(folder: string): AsyncGenerator<CopiedPayload> {
+  const path = join(folder, PAYLOADS);
+  if (!existsSync(path)) return;
+  for await (const line of createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  }))
+    if (line !== '') yield JSON.parse(line) as CopiedPayload;
+}
+
+/** The digest of a payload in hex, as its entry holds it: over the salt and the text. */
+export function payloadDigest(payloadSalt: string, payloadText: string): string {
+  return createHash('sha256').update(Buffer.from(payloadSalt, 'base64')).update(payloadText).digest('hex');
+}
+
+/** Holds the payloads of a copy to the entries of its log. */
+export class PayloadCheck {
+  readonly problems: string[] = [];
+  agreeing = 0;
+  erased = 0;
+  /** By index; null of one that was erased. */
+  readonly #digests = new Map<number, string | null>();
+
+  /** Undefined for a copy without payloads. */
+  static async open(folder: string): Promise<PayloadCheck | undefined> {
+    const check = new PayloadCheck();
+    for await (const { index, payloadSalt, payloadText } of copiedPayloads(folder))
+      check.#digests.set(
+        index,
+        payloadSalt === undefined || payloadText === undefined
+          ? null
+          : payloadDigest(payloadSalt, payloadText),
+      );
+    return check.#digests.size > 0 ? check : undefined;
+  }
+
+  hold(index: number, entry: Uint8Array): void {
+    const digest = this.#digests.get(index);
+    if (digest === undefined) this.problems.push(`the copy has no payload of entry ${index}`);
+    else if (digest === null) this.erased++;
+    else if (
+      digest === (JSON.parse(Buffer.from(entry).toString()) as { payloadDigest: string }).payloadDigest
+    )
+      this.agreeing++;
+    else this.problems.push(`the payload of entry ${index} is not the one it commits to`);
+  }
+}
