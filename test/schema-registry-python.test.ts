@@ -53,7 +53,18 @@ describe.skipIf(!python)(
         price: { price: 2.5 },
         subjects: true,
         compatible: [true, false],
-        config: ['BACKWARD', 'NONE', 'NONE'],
+        config: [[404, 40408], 'FULL', 'FULL', 'FULL', 'BACKWARD', 'NONE', 'NONE'],
+        mode: [
+          'READWRITE',
+          [404, 40409],
+          'READONLY',
+          'READONLY',
+          [422, 42205],
+          'JSON',
+          'READONLY',
+          'READWRITE',
+          ['.'],
+        ],
       });
     });
 
@@ -66,6 +77,7 @@ describe.skipIf(!python)(
           evolved: { total: 1.5, at: '2026-01-02T03:04:05.678000+00:00', note: '-' },
           incompatible: [409, 409],
           compatible: [true, false],
+          referredBy: [true, [422, 42206]],
           referred: { amount: 5 },
           versions: [1, 2],
         },
@@ -98,7 +110,7 @@ describe.skipIf(!python)(
       const entries = await database.db.query(
         `select from audit_entries where entry like '%contract:orders"%'`,
       );
-      expect(entries).toHaveLength(4); // two versions, the first one deleted, and a mode
+      expect(entries).toHaveLength(6); // two versions, the first one deleted, and a mode three times
     });
   },
 );

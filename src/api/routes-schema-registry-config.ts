@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { type CompatibilityMode, MODES } from '../contracts/compatibility.ts';
 import { BUILT_IN } from '../contracts/default-compatibility.ts';
 import type { ContractRegistry } from '../contracts/registry.ts';
@@ -27,17 +27,12 @@ export interface ConfigDependencies extends DefaultCompatibilityPort {
 const tag = 'schema registry';
 const Verbose = Type.Object({ verbose: Flag });
 const Level = Type.Object({ compatibility: Type.String() });
-const Mode = Type.Object({ mode: Type.String() });
-const READWRITE = { mode: 'READWRITE' };
-/** Confluent's. */
-const OTHER_MODES = ['READONLY', 'READONLY_OVERRIDE', 'IMPORT'];
 
 /** Whether schemas are compatible, and what they are held to: of all contracts, and of one. */
 export function registryConfigRoutes(server: FastifyInstance, dependencies: ConfigDependencies): void {
   compatibilityRoutes(server, dependencies);
   defaultRoutes(server, dependencies);
   subjectConfigRoutes(server, dependencies);
-  modeRoutes(server);
 }
 
 function compatibilityRoutes(
@@ -88,7 +83,7 @@ function compatibilityRoutes(
 }
 
 function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies): void {
-  const { contractRegistry: registry } = dependencies;
+  const { contractRegistry: registry, subjects } = dependencies;
   route(server, {
     method: 'GET',
     url: `${root}/config`,
@@ -106,6 +101,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     body: Level,
     handle: async ({ body, caller }) => {
       const compatibility = modeOf(body.compatibility);
+      await subjects.requireWritable('');
       await setDefaultCompatibility(dependencies, compatibility, caller);
       return { compatibility };
     },
@@ -116,74 +112,9 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     permission: 'definitions.write',
     summary: 'Hold contracts that name no mode to BACKWARD again; answers the mode that was before',
     tag,
-    handle: async ({ caller }) => ({
-      compatibilityLevel: await setDefaultCompatibility(dependencies, BUILT_IN, caller),
-    }),
-  });
-}
-
-/** Schemas can be registered, by whoever has the permission: there is no other mode. */
-function modeRoutes(server: FastifyInstance): void {
-  const notConfigured = (subject: string) =>
-    registryError('noSubjectLevelMode', `Subject '${subject}' does not have subject-level mode configured`);
-  const change = ({ mode }: Static<typeof Mode>) => {
-    if (mode === READWRITE.mode) return READWRITE;
-    if (OTHER_MODES.includes(mode))
-      throw registryError(
-        'notPermitted',
-        `The mode ${mode} is not offered: give keys that must not register schemas the permission definitions.read alone.`,
-      );
-    throw registryError('invalidMode', `Invalid mode. Valid values are ${READWRITE.mode}`);
-  };
-  route(server, {
-    method: 'GET',
-    url: `${root}/mode`,
-    permission: 'definitions.read',
-    summary: 'That schemas can be registered',
-    tag,
-    handle: () => READWRITE,
-  });
-  route(server, {
-    method: 'PUT',
-    url: `${root}/mode`,
-    permission: 'definitions.write',
-    summary: 'The mode: READWRITE, and no other',
-    tag,
-    body: Mode,
-    handle: ({ body }) => change(body),
-  });
-  route(server, {
-    method: 'GET',
-    url: `${root}/mode/:subject`,
-    permission: 'definitions.read',
-    summary: 'The mode of a subject: none has one of its own',
-    tag,
-    params: SubjectParams,
-    query: Type.Object({ defaultToGlobal: Flag }),
-    handle: ({ params: { subject }, query: { defaultToGlobal } }) => {
-      if (isSet(defaultToGlobal)) return READWRITE;
-      throw notConfigured(subject);
-    },
-  });
-  route(server, {
-    method: 'PUT',
-    url: `${root}/mode/:subject`,
-    permission: 'definitions.write',
-    summary: 'The mode of a subject: READWRITE, and no other',
-    tag,
-    params: SubjectParams,
-    body: Mode,
-    handle: ({ body }) => change(body),
-  });
-  route(server, {
-    method: 'DELETE',
-    url: `${root}/mode/:subject`,
-    permission: 'definitions.write',
-    summary: 'Take the mode of a subject back: none has one of its own',
-    tag,
-    params: SubjectParams,
-    handle: ({ params: { subject } }) => {
-      throw notConfigured(subject);
+    handle: async ({ caller }) => {
+      await subjects.requireWritable('');
+      return { compatibilityLevel: await setDefaultCompatibility(dependencies, BUILT_IN, caller) };
     },
   });
 }
@@ -194,19 +125,14 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     method: 'GET',
     url,
     permission: 'definitions.read',
-    summary: 'The mode of a contract: its own, else that of all',
+    summary:
+      'The mode of a contract: its own, or an error of the code 40408; with `defaultToGlobal`, else that of all',
     tag,
     params: SubjectParams,
-    query: Type.Object({
-      defaultToGlobal: Type.Optional(
-        Type.String({
-          description: 'With `false`, a contract that names none is an error of the code 40408',
-        }),
-      ),
-    }),
-    handle: async ({ params: { subject }, query }) => {
+    query: Type.Object({ defaultToGlobal: Flag }),
+    handle: async ({ params: { subject }, query: { defaultToGlobal } }) => {
       const { version } = await subjects.inForce(subject);
-      if (query.defaultToGlobal?.toLowerCase() === 'false') requireOwn(subject, version.body.compatibility);
+      if (!isSet(defaultToGlobal)) requireOwn(subject, version.body.compatibility);
       return { compatibilityLevel: version.compatibility };
     },
   });

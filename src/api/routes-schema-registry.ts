@@ -7,6 +7,7 @@ import { readJsonBodies } from './json-bodies.ts';
 import { route } from './routes.ts';
 import type { ApplyProject } from './routes-definitions.ts';
 import { type ConfigDependencies, registryConfigRoutes } from './routes-schema-registry-config.ts';
+import { registryModeRoutes } from './routes-schema-registry-modes.ts';
 import { RegistryDeleter, type RegistryDeleterDependencies } from './schema-registry-deleting.ts';
 import { registryError } from './schema-registry-errors.ts';
 import {
@@ -61,6 +62,7 @@ export function schemaRegistryRoutes(dependencies: Dependencies): (server: Fasti
       deletionRoutes(scope, parts);
       schemaRoutes(scope, subjects);
       registryConfigRoutes(scope, { ...dependencies, subjects, writer });
+      registryModeRoutes(scope, { ...dependencies, subjects });
     });
   };
 }
@@ -157,12 +159,14 @@ function versionRoutes(server: FastifyInstance, { subjects, writer }: Parts): vo
     method: 'GET',
     url: `${url}/:version/referencedby`,
     permission: 'definitions.read',
-    summary: 'Ids of schemas that refer to a version: none, as each is kept whole',
+    summary: 'Ids of the schemas that were registered with a reference to a version, without deleted ones',
     tag,
     params: VersionParams,
     handle: async ({ params }) => {
-      await subjects.version(params.subject, params.version, 'deleted');
-      return [];
+      const referring = await subjects.referring(
+        await subjects.version(params.subject, params.version, 'deleted'),
+      );
+      return referring.map(({ id }) => id).sort((a, b) => a - b);
     },
   });
 }

@@ -136,8 +136,19 @@ describe('Confluent’s registry routes', () => {
       200,
       { is_compatible: true },
     ]);
+    expect(await ask('GET', '/subjects/money/versions/1/referencedby')).toEqual([200, [id]]);
+    // Without the schema that refers to it, it may go; what is left means the same.
+    const [status, { error_code, message }] = await ask('DELETE', '/subjects/money');
+    expect([status, error_code, message]).toEqual([
+      422,
+      42206,
+      expect.stringMatching(/subject=money,version=1\}: from version 1 of invoice/),
+    ]);
+    expect(await refused('DELETE', '/subjects/money/versions/1')).toEqual([422, 42206]);
+    expect(await ask('DELETE', '/subjects/invoice')).toEqual([200, [1]]);
     expect(await ask('GET', '/subjects/money/versions/1/referencedby')).toEqual([200, []]);
     expect(await ask('DELETE', '/subjects/money')).toEqual([200, [1]]);
+    expect((await ask('GET', `/schemas/ids/${id}`))[1].schema).toBe(schema);
     expect(await send('i1', 'invoice', { total: { in: 'EUR' }, unit: 'USD' })).toMatchObject({
       accepted: 1,
     });
@@ -147,9 +158,93 @@ describe('Confluent’s registry routes', () => {
     expect(gone).toMatchObject([422, { error_code: 42201, message: expect.stringMatching(/"money".*1/) }]);
   });
 
-  it('have one mode and one context', async () => {
+  it('say of each version by which it is referred to, as it was registered last', async () => {
+    const [unit, other] = [{ enum: ['EUR'] }, { enum: ['EUR', 'USD'] }];
+    await register('unit', unit);
+    await register('unit', other);
+    const ids = [];
+    for (const [version, subject] of [
+      [1, 'first'],
+      [2, 'second'],
+      [-1, 'third'],
+    ] as const)
+      ids.push(
+        (
+          await register(subject, objectOf({ u: { $ref: 'u' } }), [
+            { name: 'u', subject: 'unit-value', version },
+          ])
+        ).id,
+      );
+    const referring = async (version: number) =>
+      (await ask('GET', `/subjects/unit/versions/${version}/referencedby`))[1];
+    const both = [ids[1], ids[2]].sort((a, b) => a - b);
+    expect([await referring(1), await referring(2)]).toEqual([[ids[0]], both]);
+    expect(
+      (await api.request({ url: '/api/v1/contracts/third', role: 'viewer' })).json().body.references,
+    ).toEqual([{ name: 'u', contract: 'unit', version: '1.1.0' }]);
+    // The next version of one refers to what it was registered with, and the one before stays.
+    await register('first', objectOf({ u: { $ref: 'u' }, n: { type: 'number' } }));
+    expect(await referring(1)).toEqual([ids[0]]);
+    expect(await ask('DELETE', '/subjects/first/versions/1')).toEqual([200, 1]);
+    expect([await referring(1), await referring(2)]).toEqual([[], both]);
+    expect(await ask('DELETE', '/subjects/unit/versions/1')).toEqual([200, 1]);
+    expect(await refused('DELETE', '/subjects/unit')).toEqual([422, 42206]);
+    expect(await refused('GET', '/subjects/unit/versions/9/referencedby')).toEqual([404, 40402]);
+    // Registered again it refers to it again, and that is not deleted for good.
+    for (const subject of ['second', 'third'])
+      expect((await ask('DELETE', `/subjects/${subject}`))[0]).toBe(200);
+    expect(await ask('DELETE', '/subjects/unit')).toEqual([200, [2]]);
+    const { schema } = (await ask('GET', `/schemas/ids/${ids[1]}`))[1];
+    expect((await register('second', JSON.parse(schema))).id).toBe(ids[1]);
+    expect(await refused('DELETE', '/subjects/unit?permanent=true')).toEqual([422, 42206]);
+  });
+
+  it('change nothing of a subject that is read-only, alone or with all others, until it is set back', async () => {
+    await register('moded', number);
+    const READONLY = { mode: 'READONLY' };
+    const changes = async () => {
+      const [status, { error_code }] = await ask('POST', '/subjects/moded-value/versions', bodyOf(nullable));
+      return [
+        [status, error_code],
+        await refused('DELETE', '/subjects/moded/versions/1'),
+        await refused('DELETE', '/subjects/moded'),
+        await ask('PUT', '/config/moded', { compatibility: 'FULL' }).then(([code, body]) => [
+          code,
+          body.error_code,
+        ]),
+      ];
+    };
+    const refusedAll = Array.from({ length: 4 }, () => [422, 42205]);
+    expect((await ask('PUT', '/mode/moded', READONLY, 'viewer'))[0]).toBe(403);
+    expect(await ask('PUT', '/mode/moded-value', READONLY)).toEqual([200, READONLY]);
+    expect(await ask('PUT', '/mode/moded', READONLY)).toEqual([200, READONLY]);
+    expect(await ask('GET', '/mode/moded')).toEqual([200, READONLY]);
+    expect(await ask('GET', '/mode')).toEqual([200, { mode: 'READWRITE' }]);
+    expect(await changes()).toEqual(refusedAll);
+    expect((await register('moded', number)).version).toBe(1); // what is there is answered
+    expect((await register('unmoded', number)).version).toBe(1);
+    // A mode of its own comes before that of all.
+    expect(await ask('PUT', '/mode', READONLY)).toEqual([200, READONLY]);
+    expect(await ask('PUT', '/mode/unmoded', { mode: 'READWRITE' })).toEqual([200, { mode: 'READWRITE' }]);
+    expect((await register('unmoded', nullable)).version).toBe(2);
+    expect(await ask('DELETE', '/mode/moded')).toEqual([200, READONLY]);
+    expect(await refused('DELETE', '/mode/moded')).toEqual([404, 40409]);
+    expect(await ask('GET', '/mode/moded?defaultToGlobal=true')).toEqual([200, READONLY]);
+    expect(await changes()).toEqual(refusedAll);
+    for (const method of ['PUT', 'DELETE'] as const)
+      expect((await ask(method, '/config', { compatibility: 'FULL' }))[1]).toMatchObject({
+        error_code: 42205,
+      });
     expect(await ask('PUT', '/mode', { mode: 'READWRITE' })).toEqual([200, { mode: 'READWRITE' }]);
     expect(await ask('GET', '/mode/gone?defaultToGlobal=true')).toEqual([200, { mode: 'READWRITE' }]);
+    expect((await register('moded', nullable)).version).toBe(2);
+    const entries = await database.db.query(
+      "select from audit_entries where entry like '%registry-mode-changed%'",
+    );
+    expect(entries).toHaveLength(5); // one was set twice
+  });
+
+  it('have one context', async () => {
     expect(await ask('GET', '/contexts')).toEqual([200, ['.']]);
   });
 });

@@ -22,7 +22,7 @@ export class RegistryDeleter {
 
   /**
    * @returns the numbers of the versions that were deleted
-   * @throws AiosError by Confluent's codes 40401, 40404, 40405, 42206
+   * @throws AiosError by Confluent's codes 40401, 40404, 40405, 42205, 42206
    */
   subject(subject: string, isPermanent: boolean, caller: Caller): Promise<number[]> {
     return untilFirst(async () => {
@@ -44,7 +44,7 @@ export class RegistryDeleter {
 
   /**
    * @param wanted a number from 1, `latest` or `-1`
-   * @throws AiosError by Confluent's codes 40401, 40402, 40406, 40407, 42202, 42206
+   * @throws AiosError by Confluent's codes 40401, 40402, 40406, 40407, 42202, 42205, 42206
    */
   version(subject: string, wanted: string, isPermanent: boolean, caller: Caller): Promise<number> {
     return untilFirst(async () => {
@@ -67,6 +67,8 @@ export class RegistryDeleter {
   }
 
   async #delete(versions: readonly NumberedVersion[], wanted: Deletion, caller: Caller): Promise<number[]> {
+    await this.#subjects.requireWritable(versions[0]!.subject);
+    for (const version of versions) await this.#requireUnreferred(version, versions);
     if (wanted === 'soft') for (const version of versions) await this.#requireUnused(version);
     await this.#change(versions, wanted, caller);
     return versions.map(({ number }) => number);
@@ -101,6 +103,20 @@ export class RegistryDeleter {
         },
       }),
     ]);
+  }
+
+  /** Clients count on what a schema refers to being there. Those that go with it do not. */
+  async #requireUnreferred(version: NumberedVersion, going: readonly NumberedVersion[]): Promise<void> {
+    const referring = (await this.#subjects.referring(version)).filter(
+      ({ id }) => !going.some((each) => each.id === id),
+    );
+    if (referring.length === 0) return;
+    const { subject, number } = version;
+    const from = referring.map((each) => `version ${each.number} of ${each.subject}`).join(', ');
+    throw registryError(
+      'referenceExists',
+      `One or more references exist to the schema {subject=${subject},version=${number}}: from ${from}.`,
+    );
   }
 
   /** The version that events are held to is in force as long as anything sends or reads them, or the log has some. */

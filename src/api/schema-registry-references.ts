@@ -1,10 +1,10 @@
+import type { SchemaReference } from '../contracts/contract-kind.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { escapePointer } from '../kernel/schema.ts';
 import { registryError } from './schema-registry-errors.ts';
 
 /** What a schema calls another one, and which that is. */
-export interface ResolvedReference {
-  readonly name: string;
+export interface ResolvedReference extends SchemaReference {
   readonly schema: JsonObject;
   /** Where it is a schema of Avro. */
   readonly avro?: Json | undefined;

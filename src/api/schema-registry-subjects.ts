@@ -2,6 +2,7 @@ import { avroContract, type SchemaOf, sameSchema } from '../contracts/avro-contr
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Deletion, RegistryDeletions } from '../contracts/registry-deletions.ts';
+import type { RegistryModes } from '../contracts/registry-modes.ts';
 import type { VersionName } from '../contracts/schema-ids.ts';
 import { bundledAvro } from '../kernel/avro/avro-names.ts';
 import { canonicalize } from '../kernel/canonical.ts';
@@ -47,6 +48,19 @@ export class RegistrySubjects {
 
   get deletions(): RegistryDeletions {
     return this.#registry.registryDeletions;
+  }
+
+  get modes(): RegistryModes {
+    return this.#registry.registryModes;
+  }
+
+  /** @throws AiosError by Confluent's code 42205 where a subject is not to be changed, or '' where all that have no mode of their own are not */
+  async requireWritable(subject: string): Promise<void> {
+    if ((await this.modes.of(this.contractOf(subject))) === 'READWRITE') return;
+    throw registryError(
+      'notPermitted',
+      `${subject === '' ? 'The registry' : `Subject '${subject}'`} is in read-only mode`,
+    );
   }
 
   /** The contract of a subject: of its name, or of its name without the `-value` that serializers add to a topic. */
@@ -126,6 +140,18 @@ export class RegistrySubjects {
     throw registryError('schemaNotFound', 'Schema not found');
   }
 
+  /** The versions that took something of this one's schema when they were registered, without those that were deleted. */
+  async referring({ subject, version: { version } }: NumberedVersion): Promise<NumberedVersion[]> {
+    const names = await this.#registry.referring({ name: subject, version });
+    const found = await Promise.all(
+      [...Map.groupBy(names, ({ name }) => name)].map(async ([name, same]) => {
+        const wanted = new Set(same.map((each) => each.version));
+        return (await this.#all(name)).filter((each) => wanted.has(each.version.version));
+      }),
+    );
+    return found.flat().filter(({ deletion }) => deletion === undefined);
+  }
+
   /** The version that events of a subject are held to, whose mode counts. @throws AiosError as `versions` */
   async inForce(subject: string): Promise<NumberedVersion> {
     await this.versions(subject);
@@ -189,10 +215,11 @@ export class RegistrySubjects {
         schema,
         referred.map(({ avro = null }) => avro),
       );
-      return readAvro(whole, schemaType);
+      return { ...readAvro(whole, schemaType), ...referencesOf(referred) };
     }
     if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is no JSON object.');
-    return { schema: bundled(schema, await this.#referred(references ?? [], type)) };
+    const referred = await this.#referred(references ?? [], type);
+    return { schema: bundled(schema, referred), ...referencesOf(referred) };
   }
 
   async #referred(
@@ -205,13 +232,15 @@ export class RegistrySubjects {
         'invalidSchema',
         `${references.length} references; at most ${schemaReferencesMax} (schemaReferencesMax).`,
       );
-    const found: ResolvedReference[] = [];
+    const resolved: ResolvedReference[] = [];
     for (const { name, subject, version } of references) {
       try {
-        const { body } = (await this.version(subject ?? '', String(version))).version;
+        const found = await this.version(subject ?? '', String(version));
+        const { body, version: of } = found.version;
         if (typeOf(body) !== type)
           throw new AiosError('request.invalid', { detail: `It is of type ${typeOf(body)}.` });
-        found.push({ name, schema: body.schema, avro: body.avro });
+        const { schema, avro } = body;
+        resolved.push({ name, contract: found.subject, version: of, schema, avro });
       } catch (error) {
         const why = error instanceof AiosError ? ` ${error.message}` : '';
         throw registryError(
@@ -220,7 +249,7 @@ export class RegistrySubjects {
         );
       }
     }
-    return found;
+    return resolved;
   }
 
   /** The newest body of a contract, or nothing. */
@@ -228,6 +257,12 @@ export class RegistrySubjects {
     const contract = this.contractOf(subject);
     return this.#registry.list().find(({ name }) => name === contract)?.body;
   }
+}
+
+/** What a contract says of what its schema was taken from. */
+function referencesOf(referred: readonly ResolvedReference[]): Pick<SchemaOf, 'references'> {
+  if (referred.length === 0) return {};
+  return { references: referred.map(({ name, contract, version }) => ({ name, contract, version })) };
 }
 
 function readAvro(avro: Json, schemaType: string | undefined): SchemaOf {

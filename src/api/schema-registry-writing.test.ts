@@ -83,10 +83,7 @@ describe('registering schemas as Confluent’s clients do', () => {
 
   it('holds a contract to a mode of its own, and to that of all again', async () => {
     await register('moded', number);
-    expect(await ask('GET', '/config/moded?defaultToGlobal=false')).toMatchObject([
-      404,
-      { error_code: 40408 },
-    ]);
+    expect(await ask('GET', '/config/moded')).toMatchObject([404, { error_code: 40408 }]);
     expect(await ask('PUT', '/config/moded', { compatibility: 'NONE' })).toEqual([
       200,
       { compatibility: 'NONE' },
@@ -95,7 +92,10 @@ describe('registering schemas as Confluent’s clients do', () => {
     expect(await register('moded', integer)).toMatchObject([200, { version: 2 }]);
     expect((await contract('moded')).body).toMatchObject({ version: '2.0.0', compatibility: 'NONE' });
     expect(await ask('DELETE', '/config/moded')).toEqual([200, { compatibilityLevel: 'NONE' }]);
-    expect(await ask('GET', '/config/moded')).toEqual([200, { compatibilityLevel: 'BACKWARD' }]);
+    expect(await ask('GET', '/config/moded?defaultToGlobal=true')).toEqual([
+      200,
+      { compatibilityLevel: 'BACKWARD' },
+    ]);
     expect((await ask('DELETE', '/config/moded'))[1]).toMatchObject({ error_code: 40408 });
     expect((await ask('PUT', '/config/moded', { compatibility: 'FULL' }, 'viewer'))[0]).toBe(403);
   });
@@ -199,8 +199,9 @@ describe('what Confluent’s registry refuses', () => {
       42201,
     ],
     ['PUT', '/mode', '{"mode":"SIDEWAYS"}', 422, 42204],
-    ['PUT', '/mode', '{"mode":"READONLY"}', 422, 42205],
+    ['PUT', '/mode', '{"mode":"READONLY_OVERRIDE"}', 422, 42205],
     ['PUT', '/mode/return.requested', '{"mode":"IMPORT"}', 422, 42205],
+    ['PUT', '/mode/return.requested', '{"mode":"toString"}', 422, 42204],
     ['GET', '/mode/return.requested', '', 404, 40409],
     ['DELETE', '/mode/return.requested', '', 404, 40409],
     ['DELETE', '/subjects/nothing', '', 404, 40401],

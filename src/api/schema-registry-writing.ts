@@ -31,12 +31,13 @@ export class RegistryWriter {
    * The version of a subject that a schema is, made now where there is none: 1.0.0 of a new contract, which its caller owns, or the next
    * version by what changes. One that was deleted is there again, with its number and its id. Whoever may not change definitions gets what is there.
    *
-   * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's code 42201 for what is no schema
+   * @throws AiosError `access.forbidden`, `contracts.incompatible`, by Confluent's codes 42201 for what is no schema, 42205 in read-only mode
    */
   async register(subject: string, schema: SchemaOf, caller: Caller): Promise<NumberedVersion> {
     const known = await this.#subjects.versionOf(subject, schema);
     if (known && known.deletion === undefined) return known;
     requirePermission(this.#dependencies.access, caller, 'definitions.write');
+    await this.#subjects.requireWritable(subject);
     if (known) return this.#bringBack(subject, schema, caller);
     const body = await this.#next(this.#subjects.contractOf(subject), schema, caller);
     try {
@@ -60,13 +61,14 @@ export class RegistryWriter {
     });
   }
 
-  /** Holds a contract to a mode of its own from now on, or to that of all when none is given. @throws AiosError `definition.not_found` */
+  /** Holds a contract to a mode of its own from now on, or to that of all when none is given. @throws AiosError `definition.not_found`, by Confluent's code 42205 */
   async setCompatibility(
     subject: string,
     compatibility: CompatibilityMode | undefined,
     caller: Caller,
   ): Promise<void> {
     const { compatibility: _, ...body } = (await this.#subjects.inForce(subject)).version.body;
+    await this.#subjects.requireWritable(subject);
     await this.#apply({ ...body, ...(compatibility && { compatibility }) }, caller);
   }
 
@@ -82,7 +84,7 @@ export class RegistryWriter {
         detail: `Schema being registered is incompatible with an earlier schema for subject "${name}", in the mode ${assessed.mode}: ${findings.join('; ')}.`,
       });
     }
-    const { avro: _, ...kept } = newest;
+    const { avro: _, references: __, ...kept } = newest;
     return { ...kept, version: assessed.suggestedVersion, ...schema };
   }
 

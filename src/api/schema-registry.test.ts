@@ -60,7 +60,7 @@ describe('Confluent’s registry routes over contracts', () => {
     });
     expect(await post(path, second)).toEqual({ is_compatible: true });
     expect(await get('/config')).toEqual({ compatibilityLevel: 'BACKWARD' });
-    expect(await get('/config/order')).toEqual({ compatibilityLevel: 'BACKWARD' });
+    expect(await get('/config/order?defaultToGlobal=true')).toEqual({ compatibilityLevel: 'BACKWARD' });
     expect(await get('/mode')).toEqual({ mode: 'READWRITE' });
     expect(await get('/schemas/types')).toEqual(['JSON', 'AVRO']);
   });
@@ -100,7 +100,7 @@ describe('Confluent’s registry routes over contracts', () => {
       expect((await put(mode)).json()).toEqual({ compatibility: mode });
       expect((await put(mode)).json()).toEqual({ compatibility: mode });
       expect(await get('/config')).toEqual({ compatibilityLevel: mode });
-      expect(await get('/config/order')).toEqual({ compatibilityLevel: mode });
+      expect(await get('/config/order?defaultToGlobal=true')).toEqual({ compatibilityLevel: mode });
       expect([mode, [await plan(wide), await plan(narrow)]]).toEqual([mode, expected]);
       // Another process, with nothing in memory of this one.
       expect(await new DefaultCompatibility(database.db).mode()).toBe(mode);

@@ -604,7 +604,7 @@ export interface Operations {
   'PUT /schema-registry/config': { body: { compatibility: string }; answer: Json };
   /** Hold contracts that name no mode to BACKWARD again; answers the mode that was before. Permission: `definitions.write`. */
   'DELETE /schema-registry/config': { answer: Json };
-  /** The mode of a contract: its own, else that of all. Permission: `definitions.read`. */
+  /** The mode of a contract: its own, or an error of the code 40408; with `defaultToGlobal`, else that of all. Permission: `definitions.read`. */
   'GET /schema-registry/config/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: string | undefined }; answer: Json };
   /** Hold a contract to a mode of its own. Permission: `definitions.write`. */
   'PUT /schema-registry/config/{subject}': { params: { subject: string }; body: { compatibility: string }; answer: Json };
@@ -612,15 +612,15 @@ export interface Operations {
   'DELETE /schema-registry/config/{subject}': { params: { subject: string }; answer: Json };
   /** The contexts of subjects: there is one. Permission: `definitions.read`. */
   'GET /schema-registry/contexts': { answer: Json };
-  /** That schemas can be registered. Permission: `definitions.read`. */
+  /** Whether subjects without a mode of their own can be changed (READWRITE) or not (READONLY). Permission: `definitions.read`. */
   'GET /schema-registry/mode': { answer: Json };
-  /** The mode: READWRITE, and no other. Permission: `definitions.write`. */
+  /** Set the mode of subjects without one of their own: READWRITE or READONLY. Permission: `definitions.write`. */
   'PUT /schema-registry/mode': { body: { mode: string }; answer: Json };
-  /** The mode of a subject: none has one of its own. Permission: `definitions.read`. */
+  /** The mode of a subject: its own, or an error of the code 40409. Permission: `definitions.read`. */
   'GET /schema-registry/mode/{subject}': { params: { subject: string }; query?: { defaultToGlobal?: string | undefined }; answer: Json };
-  /** The mode of a subject: READWRITE, and no other. Permission: `definitions.write`. */
+  /** Set the mode of a subject: READWRITE or READONLY. Permission: `definitions.write`. */
   'PUT /schema-registry/mode/{subject}': { params: { subject: string }; body: { mode: string }; answer: Json };
-  /** Take the mode of a subject back: none has one of its own. Permission: `definitions.write`. */
+  /** Take the mode of a subject back; answers the one that it had. Permission: `definitions.write`. */
   'DELETE /schema-registry/mode/{subject}': { params: { subject: string }; answer: Json };
   /** A schema by its id. Permission: `definitions.read`. */
   'GET /schema-registry/schemas/ids/{id}': { params: { id: string }; answer: Json };
@@ -646,7 +646,7 @@ export interface Operations {
   'GET /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };
   /** Delete one version in the registry: softly, or for good. The one in force is not. Permission: `definitions.write`. */
   'DELETE /schema-registry/subjects/{subject}/versions/{version}': { params: { subject: string; version: string }; query?: { permanent?: string | undefined }; answer: Json };
-  /** Ids of schemas that refer to a version: none, as each is kept whole. Permission: `definitions.read`. */
+  /** Ids of the schemas that were registered with a reference to a version, without deleted ones. Permission: `definitions.read`. */
   'GET /schema-registry/subjects/{subject}/versions/{version}/referencedby': { params: { subject: string; version: string }; answer: Json };
   /** The schema alone. Permission: `definitions.read`. */
   'GET /schema-registry/subjects/{subject}/versions/{version}/schema': { params: { subject: string; version: string }; query?: { deleted?: string | undefined; deletedOnly?: string | undefined }; answer: Json };

@@ -5,7 +5,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { ContractBody } from './contract-kind.ts';
 
 /** What a version says of data: a JSON Schema, or an Avro schema with the JSON Schema that follows from it. */
-export type SchemaOf = Pick<ContractBody, 'schema' | 'avro'>;
+export type SchemaOf = Pick<ContractBody, 'schema' | 'avro' | 'references'>;
 
 /**
  * What an Avro schema says of data, as a contract holds it: the schema as it was written, and the JSON Schema of what is read by it, to which events are held however they come.
@@ -13,7 +13,7 @@ export type SchemaOf = Pick<ContractBody, 'schema' | 'avro'>;
  * @throws AiosError `definition.invalid` with the place in the Avro schema
  * @example avroContract('string') // { avro: 'string', schema: { type: 'string' } }
  */
-export function avroContract(avro: Json): Required<SchemaOf> {
+export function avroContract(avro: Json): Required<Omit<SchemaOf, 'references'>> {
   return { avro, schema: jsonSchemaOfAvro(parseAvro(avro)) };
 }
 

@@ -30,12 +30,21 @@ export interface ContractBody {
   schema: JsonObject;
   /** Avro schema of the event's `data`, as JSON: how it is written where bytes are written, and what its versions are compared by. */
   avro?: Json;
+  /** What of the schema was taken from versions of other contracts when it was registered: the schema itself is whole. */
+  references?: SchemaReference[];
   quality?: QualityRule[];
   /** What is done with an event that does not fit the schema: `refuse` when left out. */
   onInvalid?: 'refuse' | 'quarantine';
   /** Who answers for it, besides the owner. */
   team?: TeamMember[];
   slaProperties?: ServiceLevel[];
+}
+
+/** A version of another contract, and what a schema calls it. */
+export interface SchemaReference {
+  name: string;
+  contract: string;
+  version: string;
 }
 
 const SEMANTIC = '^\\d+\\.\\d+\\.\\d+$';
@@ -52,6 +61,19 @@ const validate = compileSchema({
     contentModel: { enum: [...CONTENT_MODELS] },
     schema: { type: 'object' },
     avro: { type: ['string', 'object', 'array'] },
+    references: {
+      type: 'array',
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['name', 'contract', 'version'],
+        properties: {
+          name: { type: 'string', minLength: 1 },
+          contract: { type: 'string', minLength: 1 },
+          version: { type: 'string', pattern: SEMANTIC },
+        },
+      },
+    },
     quality: {
       type: 'array',
       items: QUALITY_SCHEMA,

@@ -32,6 +32,12 @@ export const contractMigrations: Migration[] = [
         primary key (contract, version)
       );
       comment on table contract_registry_deletions is 'Versions that clients of the schema registry have deleted there: it does not list them. The contracts stay.';
+      create table contract_registry_modes (
+        subject text primary key,
+        mode text not null
+      );
+      comment on table contract_registry_modes is 'Whether clients of the schema registry may change a subject there: READWRITE or READONLY.';
+      comment on column contract_registry_modes.subject is 'A contract; empty for all that have no mode of their own.';
       create table quarantined_events (
         id text primary key,
         arrival bigint generated always as identity,

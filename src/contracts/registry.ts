@@ -11,7 +11,8 @@ import type { ContractBody } from './contract-kind.ts';
 import type { DefaultCompatibility } from './default-compatibility.ts';
 import { type Deprecation, deprecationLane } from './deprecations.ts';
 import { RegistryDeletions } from './registry-deletions.ts';
-import { SchemaIds } from './schema-ids.ts';
+import { RegistryModes } from './registry-modes.ts';
+import { SchemaIds, type VersionName } from './schema-ids.ts';
 import { versionFindings } from './version-findings.ts';
 
 /** A version of a contract as the registry keeps it. */
@@ -64,6 +65,8 @@ export class ContractRegistry {
   readonly schemaIds: SchemaIds;
   /** What clients of the schema registry have deleted there. */
   readonly registryDeletions: RegistryDeletions;
+  /** Which subjects clients of the schema registry may change there. */
+  readonly registryModes: RegistryModes;
 
   constructor(
     db: Database,
@@ -73,6 +76,7 @@ export class ContractRegistry {
     this.#db = db;
     this.schemaIds = new SchemaIds(db);
     this.registryDeletions = new RegistryDeletions(db);
+    this.registryModes = new RegistryModes(db);
     this.defaultCompatibility = defaultCompatibility;
     this.#definitions = definitions;
   }
@@ -85,9 +89,20 @@ export class ContractRegistry {
   }
 
   /** Every version of every contract by its name alone, the oldest first, in one question. */
-  async versionNames(): Promise<{ name: string; version: string }[]> {
-    return this.#db.query<{ name: string; version: string }>(
+  async versionNames(): Promise<VersionName[]> {
+    return this.#db.query<VersionName>(
       `select name, body->>'version' as version from definitions where kind = 'contract' group by 1, 2 order by min(created_at), 1, 2`,
+    );
+  }
+
+  /** The versions of contracts whose schema was taken in part from a version of this one, each by what it says now. */
+  async referring({ name, version }: VersionName): Promise<VersionName[]> {
+    return this.#db.query<VersionName>(
+      `select name, version from (
+         select distinct on (name, body->>'version') name, body->>'version' as version, body->'references' as listed
+         from definitions where kind = 'contract' order by name, body->>'version', definitions.version desc) d
+       where exists (select from json_array_elements(listed) r where r->>'contract' = $1 and r->>'version' = $2) order by 1, 2`,
+      [name, version],
     );
   }
 

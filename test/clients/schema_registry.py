@@ -3,7 +3,7 @@ import json
 import sys
 from datetime import datetime, timezone
 
-from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
+from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig, Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
@@ -97,6 +97,8 @@ avro = {
     "incompatible": refused(lambda: writer.register_schema("payments-value", Schema(demanding, "AVRO"))),
     "compatible": [writer.test_compatibility("payments-value", Schema(noted, "AVRO")),
                    writer.test_compatibility("payments-value", Schema(demanding, "AVRO"))],
+    "referredBy": [reader.get_referenced_by("amounts-value", 1) == [int.from_bytes(bill_bytes[1:5], "big")],
+                   refused(lambda: writer.delete_subject("amounts-value"))],
     "referred": AvroDeserializer(client(reading))(bill_bytes, bill_context)[0],
     "versions": reader.get_versions("payments-value"),
 }
@@ -121,8 +123,23 @@ print(json.dumps({
     "deleted": deleted,
     "oldVersion": [writer.delete_version("orders-value", 1), reader.get_versions("orders-value")],
     "config": [
-        writer.get_compatibility("orders-value"),
+        refused(lambda: writer.get_compatibility("orders-value")),
+        writer.set_config("orders-value", ServerConfig(compatibility=ConfigCompatibilityLevel.FULL))["compatibility"],
+        reader.get_config("orders-value").compatibility_level,
+        writer.delete_config("orders-value").compatibility_level,
+        reader.get_config().compatibility_level,
         writer.set_compatibility("orders-value", "NONE")["compatibility"],
         client(reading).get_compatibility("orders-value"),
+    ],
+    "mode": [
+        reader.get_global_mode(),
+        refused(lambda: reader.get_mode("drafts-value")),
+        writer.update_mode("drafts-value", "READONLY"),
+        reader.get_mode("drafts-value"),
+        refused(lambda: writer.register_schema("drafts-value", Schema(schema({"other": {"type": "string"}}), "JSON"))),
+        client(reading).get_schema(draft_id).schema_type,
+        writer.delete_mode("drafts-value"),
+        writer.update_global_mode("READWRITE"),
+        reader.get_contexts(),
     ],
 }))
