@@ -1,22 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 describe('a name that a command filters by and that is not there', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url = '';
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const aios = (...args: string[]) => runCommand(['--url', url, '--key', api.keys.admin, ...args]);
 

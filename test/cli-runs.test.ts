@@ -1,25 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  returnRequested,
-} from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { returnRequested } from '../src/api/api-under-test.ts';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 describe('aios runs', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url = '';
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   /** Runs the command line as an admin; its exit code and what it printed as JSON. */

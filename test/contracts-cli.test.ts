@@ -2,21 +2,17 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 const contract = (version: string, total: string) =>
   `name: order.placed\nversion: ${version}\nowner: shop\nonInvalid: quarantine\nschema: { type: object, properties: { total: { type: ${total} } } }\n`;
 
 describe('aios contracts and aios quarantine', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url = '';
   let folder = '';
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
     folder = await mkdtemp(join(tmpdir(), 'aios-contracts-'));
     for (const [version, total] of [
@@ -30,8 +26,6 @@ describe('aios contracts and aios quarantine', () => {
     }
   });
   afterAll(async () => {
-    await api.close();
-    await database.close();
     await rm(folder, { recursive: true });
   });
 

@@ -2,18 +2,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  returnRequested,
-} from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { returnRequested } from '../src/api/api-under-test.ts';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 describe('the command line works tasks', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url: string;
   let folder: string;
   let taskId: string;
@@ -25,8 +19,6 @@ describe('the command line works tasks', () => {
   }
 
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
     folder = await mkdtemp(join(tmpdir(), 'inbox-cli-'));
     await api.request({
@@ -42,8 +34,6 @@ describe('the command line works tasks', () => {
     });
   });
   afterAll(async () => {
-    await api.close();
-    await database.close();
     await rm(folder, { recursive: true });
   });
 

@@ -2,8 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 const FLOW = `document: { dsl: 1.0.0, namespace: test, name: shipping, version: 1.0.0 }
@@ -23,19 +22,14 @@ do:
 `;
 
 describe('what a plan warns of', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url: string;
   let folder: string;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
     folder = await mkdtemp(join(tmpdir(), 'aios-project-'));
   });
   afterAll(async () => {
-    await api.close();
-    await database.close();
     await rm(folder, { recursive: true });
   });
   const aios = (...args: string[]) => runCommand(['--url', url, '--key', api.keys.admin, ...args]);

@@ -7,13 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  returnRequested,
-} from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { returnRequested } from '../src/api/api-under-test.ts';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 const RUNS = 5;
@@ -22,8 +17,7 @@ const sha256 = (...parts: (Uint8Array | string)[]) =>
 
 /** What an auditor holds in hand: exports alone, read by code that shares nothing with the server's. */
 describe('what an auditor takes away', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi();
   let url: string;
   let folder: string;
   const runIds: string[] = [];
@@ -33,8 +27,6 @@ describe('what an auditor takes away', () => {
   };
 
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
     folder = await mkdtemp(join(tmpdir(), 'aios-exports-'));
     for (let i = 0; i < RUNS; i++) {
@@ -49,8 +41,6 @@ describe('what an auditor takes away', () => {
     }, 15_000);
   });
   afterAll(async () => {
-    await api.close();
-    await database.close();
     await rm(folder, { recursive: true });
   });
 

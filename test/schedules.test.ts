@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from '../src/api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { openedApi } from '../src/api/opened-api.ts';
 import { runCommand } from './command-line.ts';
 
 const HOURLY = `
@@ -11,12 +10,9 @@ do: [ { a: { set: { b: 1 } } } ]
 `;
 
 describe('aios schedules', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let url: string;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     const files = [{ path: 'workflows/hourly.yaml', text: HOURLY }];
     await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body: { files } });
     await vi.waitFor(async () => {
@@ -24,10 +20,6 @@ describe('aios schedules', () => {
       expect(items[0].nextAt).toBeDefined();
     });
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   const aios = (...args: string[]) => {

@@ -1,35 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { PERMISSIONS } from '../access/permissions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { LIMITS } from '../kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-  returnRequested,
-} from './api-under-test.ts';
+import { type RequestOptions, returnRequested } from './api-under-test.ts';
+import { openedApi, problemOf } from './opened-api.ts';
 
 describe('the API', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  const problem = async (options: RequestOptions) => {
-    const response = await api.request(options);
-    expect(response.headers['content-type']).toContain('application/problem+json');
-    const body = response.json() as { status: number };
-    expect(body).toMatchObject({ status: response.statusCode, hint: expect.any(String) });
-    return body;
-  };
-
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'requestBytesMax=100000');
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api } = openedApi('requestBytesMax=100000');
+  const problem = (options: RequestOptions) => problemOf(api, options);
 
   describe('guards', () => {
     it('every route by exactly one permission that exists, and shows it in the document', async () => {

@@ -1,38 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
-import type { JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-} from './api-under-test.ts';
+import { openedApi, requestsBelow } from './opened-api.ts';
 
 describe('the API of bridges', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'bridgePollMs=20,consumerPollMs=20');
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
-  const call = async (
-    method: NonNullable<RequestOptions['method']>,
-    path: string,
-    body?: JsonObject,
-    role: RequestOptions['role'] = 'operator',
-  ) => {
-    const response = await api.request({
-      method,
-      url: `/api/v1/bridges${path}`,
-      role,
-      ...(body ? { body } : {}),
-    });
-    return { ...response.json(), http: response.statusCode };
+  const { api } = openedApi('bridgePollMs=20,consumerPollMs=20');
+  const ask = requestsBelow(api, '/api/v1/bridges');
+  const call = async (...asked: Parameters<typeof ask>) => {
+    const [http, answer] = await ask(...asked);
+    return { ...answer, http };
   };
   const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
   // Nothing listens there, and the address is private: the guard of what leaves refuses it first.

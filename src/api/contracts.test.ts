@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const contract = (version: string, schema: string, more = '') =>
   `name: order.placed\nversion: ${version}\nowner: shop\n${more}schema: ${schema}\n`;
@@ -12,19 +11,12 @@ const SECOND =
 const BREAKING = '{ type: object, required: [total], properties: { total: { type: integer } } }';
 
 describe('the registry of contracts', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi();
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     for (const text of [contract('1.0.0', FIRST), contract('1.1.0', SECOND)]) {
       const answer = await apply(text);
       expect(answer.statusCode).toBe(200);
     }
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const apply = (text: string, dryRun = false) =>
     api.request({

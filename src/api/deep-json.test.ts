@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest, returnRequested } from './api-under-test.ts';
+import { describe, expect, it } from 'vitest';
+import { returnRequested } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const DEEP = 20_000; // what overflows the stack in a few recursive functions
 const nested = `${'{"a":'.repeat(DEEP)}1${'}'.repeat(DEEP)}`;
 
 describe('JSON that is nested too deep', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api } = openedApi();
   const send = async (method: 'POST' | 'PUT', url: string, text: string, type = 'application/json') => {
     const headers = { authorization: `Bearer ${api.keys.operator}`, 'content-type': type };
     return api.server.inject({ method, url, headers, payload: text });

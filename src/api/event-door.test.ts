@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest, returnRequested } from './api-under-test.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { returnRequested } from './api-under-test.ts';
 import { type Asked, message, Wire } from './infer-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const STRUCTURED = { 'content-type': 'application/cloudevents+json' };
 const ID = { 'x-request-id': 'ask-1' };
@@ -16,17 +16,10 @@ const SHARED_HEADERS = [
 ];
 
 describe('the event door', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi('eventBytesMax=20000,requestBytesMax=200000');
   let port: number;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'eventBytesMax=20000,requestBytesMax=200000');
-    api = await openApiUnderTest(database);
     port = Number(new URL(await api.server.listen({ host: '127.0.0.1', port: 0 })).port);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   /** `{way}` in a body: each way sends events of its own. */

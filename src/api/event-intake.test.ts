@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { AiosClient } from '../client/client.ts';
 import { Intake } from '../events/intake.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest, returnRequested } from './api-under-test.ts';
+import { returnRequested } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const BYTES_MAX = 1_000_000;
 const FIT = BYTES_MAX / 20_000 + 1; // events of 20 KB
@@ -28,17 +28,10 @@ describe('what producers may have under way', () => {
 });
 
 describe('producers of events before a database that stands still', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi(`eventIntakeBytesMax=${BYTES_MAX}`);
   let url: string;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, `eventIntakeBytesMax=${BYTES_MAX}`);
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const post = (id: string) =>
     fetch(`${url}/api/v1/events`, {

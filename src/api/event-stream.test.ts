@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest, returnRequested } from './api-under-test.ts';
+import { returnRequested } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 interface Told {
   id: string;
@@ -11,17 +11,10 @@ interface Told {
 }
 
 describe('the log as server-sent events', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi('consumerPollMs=20,streamHeartbeatMs=50');
   let url: string;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'consumerPollMs=20,streamHeartbeatMs=50');
-    api = await openApiUnderTest(database);
     url = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const post = async (from: number, count: number, note = '') => {
     const events = Array.from({ length: count }, (_, n) => ({

@@ -1,27 +1,19 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { limitsFrom } from '../kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 import { route } from './routes.ts';
 import { createServer } from './server.ts';
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 describe('the API under hostile requests', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi('streamsMax=2,streamHeartbeatMs=50,accessCacheMs=10');
   let address: string;
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'streamsMax=2,streamHeartbeatMs=50,accessCacheMs=10');
-    api = await openApiUnderTest(database);
     address = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   const lists = ['runs', 'tasks', 'tasks?status=waiting', 'events', 'dead-letters', 'audit/entries'];

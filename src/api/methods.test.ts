@@ -2,10 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apiDocument } from '../../scripts/generate-client.ts';
 import { limitsFrom } from '../kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
 import { AllowedMethods } from './allowed-methods.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 import { createServer } from './server.ts';
 
 describe('the methods of the routes of the API', () => {
@@ -120,16 +119,7 @@ describe('the document of the API', () => {
 });
 
 describe('HEAD', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api } = openedApi();
 
   it('answers as GET does, without the body', async () => {
     for (const url of ['/api/v1/workflows', '/api/v1/runs/run_none', '/healthz', '/metrics']) {

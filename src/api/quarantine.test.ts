@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const contract = (version: string, type: string) => `
 name: order.placed
@@ -16,16 +15,9 @@ schema: { type: object, required: [total], properties: { total: { type: ${type} 
 `;
 
 describe('the quarantine over the API', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi();
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     await apply('1.0.0', 'number');
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const apply = async (version: string, type: string) => {
     const body = { files: [{ path: 'contracts/order.yaml', text: contract(version, type) }] };

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-  returnRequested,
-} from './api-under-test.ts';
+import { type RequestOptions, returnRequested } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 describe('the API of replays', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi('replayPollMs=50,consumerPollMs=20');
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS, 'replayPollMs=50,consumerPollMs=20');
-    api = await openApiUnderTest(database);
     const events = [1, 2, 3, 20, 30].map((amount) => returnRequested(`r-${amount}`, amount));
     await api.request({
       method: 'POST',
@@ -25,10 +16,6 @@ describe('the API of replays', () => {
       headers: { 'content-type': 'application/cloudevents-batch+json' },
     });
     await vi.waitFor(async () => expect(await runs()).toHaveLength(5));
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   const runs = async (): Promise<{ id: string; status: string }[]> =>

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const FORM = `
 title: Limits
@@ -41,13 +40,10 @@ interface Shown {
 }
 
 describe('the API of cases that several people answer', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   const keys: Record<string, string> = {};
 
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     for (const name of ['ann', 'bob', 'cem', 'lea'])
       keys[name] = (await api.access.createKey(name, [name === 'lea' ? 'lead' : 'reviewer'], 'test')).key;
     const applied = await api.request({
@@ -57,10 +53,6 @@ describe('the API of cases that several people answer', () => {
       body: { files: FILES.map(([path, text]) => ({ path, text })) },
     });
     expect([applied.statusCode, applied.body]).toMatchObject([200, expect.any(String)]);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   const as = async (name: string, method: 'GET' | 'POST', url: string, body?: Json) => {

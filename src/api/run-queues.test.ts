@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { openedApi } from './opened-api.ts';
 
 const QUEUE = 'name: orders\nconcurrency: 1\nfairness: key\n';
 const flow = (queue: string) => `
@@ -10,16 +9,7 @@ do: [ { hello: { set: { hello: '\${ input.name }' } } } ]
 `;
 
 describe('queues of runs over the API', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api } = openedApi();
   const apply = (files: Record<string, string>) =>
     api.request({
       method: 'POST',

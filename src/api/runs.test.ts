@@ -1,36 +1,14 @@
 import { request } from 'undici';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-  returnRequested,
-} from './api-under-test.ts';
+import { type RequestOptions, returnRequested } from './api-under-test.ts';
+import { openedApi, problemOf } from './opened-api.ts';
 
 const CLOUD_EVENT = { 'content-type': 'application/cloudevents+json' };
 
 describe('the API runs flows', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  const problem = async (options: RequestOptions) => {
-    const response = await api.request(options);
-    expect(response.headers['content-type']).toContain('application/problem+json');
-    const body = response.json() as { status: number };
-    expect(body).toMatchObject({ status: response.statusCode, hint: expect.any(String) });
-    return body;
-  };
-
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api } = openedApi();
+  const problem = (options: RequestOptions) => problemOf(api, options);
 
   const start = (name: string, query: string, body: Json, headers = {}) =>
     api.request({

@@ -1,12 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-} from './api-under-test.ts';
+import type { RequestOptions } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const NIGHTLY = `
 document: { dsl: '1.0.3', namespace: test, name: nightly, version: '1.0.0', metadata: { aios: { schedule: { timezone: Europe/Berlin, overlap: queue } } } }
@@ -16,17 +11,10 @@ do: [ { seen: { set: { until: '\${ input.scheduledAt }' } } } ]
 `;
 
 describe('the API of schedules', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi();
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     const files = [{ path: 'workflows/nightly.yaml', text: NIGHTLY }];
     await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body: { files } });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   const act = (action: string, body?: Json, role: RequestOptions['role'] = 'operator', name = 'nightly') =>

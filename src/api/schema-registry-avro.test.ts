@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi, requestsBelow } from './opened-api.ts';
 
 const record = (fields: Json[], more: JsonObject = {}): JsonObject => ({
   ...{ type: 'record', name: 'Order', namespace: 'com.acme', fields },
@@ -14,27 +13,8 @@ const second = record([total, note]);
 const demanding = record([total, { name: 'shop', type: 'string' }]);
 
 describe('schemas of Avro in Confluent’s registry', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
-  type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
-  const ask = async (method: Method, path: string, body?: Json) => {
-    const url = `/schema-registry${path}`;
-    const response = await api.request({
-      method,
-      url,
-      role: 'operator',
-      ...(body === undefined ? {} : { body }),
-    });
-    return [response.statusCode, response.json()];
-  };
+  const { api } = openedApi();
+  const ask = requestsBelow(api, '/schema-registry');
   /** As serializers send it: without a type. */
   const avro = (schema: Json, references?: Json) => ({
     schema: JSON.stringify(schema),

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../kernel/json.ts';
+import { openedApi, requestsBelow } from './opened-api.ts';
 
 const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object', properties });
 const number = objectOf({ total: { type: 'number' } });
@@ -9,21 +8,8 @@ const nullable = objectOf({ total: { type: ['number', 'null'] } });
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 describe('Confluent’s registry routes', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
-  const ask = async (method: Method, path: string, body?: Json, role: 'viewer' | 'operator' = 'operator') => {
-    const url = `/schema-registry${path}`;
-    const response = await api.request({ method, url, role, ...(body === undefined ? {} : { body }) });
-    return [response.statusCode, response.json()];
-  };
+  const { api, database } = openedApi();
+  const ask = requestsBelow(api, '/schema-registry');
   const bodyOf = (schema: JsonObject, references: JsonObject[] = []) => ({
     ...{ schemaType: 'JSON', schema: JSON.stringify(schema), references },
   });

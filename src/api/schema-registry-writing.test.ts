@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Json, JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../kernel/json.ts';
+import { openedApi, requestsBelow } from './opened-api.ts';
 
 const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object', properties });
 const number = objectOf({ total: { type: 'number' } });
@@ -10,26 +9,8 @@ const integer = objectOf({ total: { type: 'integer' } });
 type Role = 'viewer' | 'operator';
 
 describe('registering schemas as Confluent’s clients do', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
-  const ask = async (
-    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
-    path: string,
-    body?: Json,
-    role: Role = 'operator',
-  ) => {
-    const url = `/schema-registry${path}`;
-    const response = await api.request({ method, url, role, ...(body === undefined ? {} : { body }) });
-    return [response.statusCode, response.json()];
-  };
+  const { api, database } = openedApi();
+  const ask = requestsBelow(api, '/schema-registry');
   const bodyOf = (schema: JsonObject) => ({ schemaType: 'JSON', schema: JSON.stringify(schema) });
   const register = (subject: string, schema: JsonObject, role?: Role) =>
     ask('POST', `/subjects/${subject}/versions`, bodyOf(schema), role);
@@ -129,16 +110,7 @@ describe('registering schemas as Confluent’s clients do', () => {
 });
 
 describe('what Confluent’s registry refuses', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
-  beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
-  });
+  const { api, database } = openedApi();
 
   const schema = JSON.stringify(number);
   it.each<['GET' | 'POST' | 'PUT' | 'DELETE', string, string, number, number]>([

@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { DefaultCompatibility } from '../contracts/default-compatibility.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import { API_MIGRATIONS, type ApiUnderTest, openApiUnderTest } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const first: JsonObject = { type: 'object', properties: { total: { type: 'number' } } };
 const second: JsonObject = { type: 'object', properties: { total: { type: ['number', 'null'] } } };
 
 describe('Confluent’s registry routes over contracts', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api, database } = openedApi();
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     for (const [version, schema] of [
       ['1.0.0', first],
       ['1.1.0', second],
@@ -21,10 +17,6 @@ describe('Confluent’s registry routes over contracts', () => {
       const body = { files: [{ path: 'contracts/order.json', text }] };
       await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
     }
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const get = async (path: string) =>
     (await api.request({ method: 'GET', url: `/schema-registry${path}`, role: 'viewer' })).json();

@@ -1,12 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-  returnRequested,
-} from './api-under-test.ts';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { type RequestOptions, returnRequested } from './api-under-test.ts';
+import { openedApi } from './opened-api.ts';
 
 const ASKING = {
   name: 'asking',
@@ -34,8 +28,7 @@ do:
 // biome-ignore-end lint/suspicious/noTemplateCurlyInString: as above
 
 describe('the API of tasks in hand', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let task: { id: string; contextDigest: string };
 
   const send = async (options: RequestOptions) => (await api.request(options)).json();
@@ -47,18 +40,12 @@ describe('the API of tasks in hand', () => {
   };
 
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     await send({ method: 'POST', url: '/api/v1/events', role: 'operator', body: returnRequested('t-1') });
     task = await vi.waitFor(async () => {
       const [first] = (await send({ url: '/api/v1/tasks', role: 'viewer' })).items;
       expect(first).toBeDefined();
       return first;
     });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
 
   it('hands tasks on: delegated, handed back, assigned by who may', async () => {

@@ -2,19 +2,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
-import type { Json } from '../kernel/json.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  type RequestOptions,
-  returnRequested,
-} from './api-under-test.ts';
+import { returnRequested } from './api-under-test.ts';
+import { openedApi, requestsBelow } from './opened-api.ts';
 
 describe('the API of webhooks', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi('webhookPollMs=30,consumerPollMs=20');
   let status = 200;
   const received: string[] = [];
   const receiver = createServer((request, response) => {
@@ -25,27 +17,12 @@ describe('the API of webhooks', () => {
   beforeAll(async () => {
     await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
     url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
-    database = await createTestDatabase(API_MIGRATIONS, 'webhookPollMs=30,consumerPollMs=20');
-    api = await openApiUnderTest(database);
   });
-  afterAll(async () => {
-    await api.close();
-    receiver.close();
-    await database.close();
-  });
-  const call = async (
-    method: NonNullable<RequestOptions['method']>,
-    path: string,
-    body?: Json,
-    role: RequestOptions['role'] = 'operator',
-  ) => {
-    const response = await api.request({
-      method,
-      url: `/api/v1/webhooks${path}`,
-      role,
-      ...(body === undefined ? {} : { body }),
-    });
-    return { ...response.json(), http: response.statusCode };
+  afterAll(() => void receiver.close());
+  const ask = requestsBelow(api, '/api/v1/webhooks');
+  const call = async (...asked: Parameters<typeof ask>) => {
+    const [http, answer] = await ask(...asked);
+    return { ...answer, http };
   };
 
   it('makes, shows, changes and deletes them, and tells the secret once', async () => {

@@ -2,15 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { apiDocument, clientSource } from '../../scripts/generate-client.ts';
-import {
-  API_MIGRATIONS,
-  type ApiUnderTest,
-  openApiUnderTest,
-  returnRequested,
-} from '../api/api-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
+import { type ApiUnderTest, returnRequested } from '../api/api-under-test.ts';
+import { openedApi } from '../api/opened-api.ts';
 import { AiosClient } from './client.ts';
 
 describe('the generated client', () => {
@@ -21,18 +16,11 @@ describe('the generated client', () => {
 });
 
 describe('a client', () => {
-  let database: TestDatabase;
-  let api: ApiUnderTest;
+  const { api } = openedApi();
   let baseUrl: string;
   const as = (role: keyof ApiUnderTest['keys']) => new AiosClient({ baseUrl, key: api.keys[role] });
   beforeAll(async () => {
-    database = await createTestDatabase(API_MIGRATIONS);
-    api = await openApiUnderTest(database);
     baseUrl = await api.server.listen({ host: '127.0.0.1', port: 0 });
-  });
-  afterAll(async () => {
-    await api.close();
-    await database.close();
   });
   const start = (id: string) =>
     as('operator').call('POST /api/v1/workflows/{name}/runs', {
