@@ -31,6 +31,7 @@ export const workflowMigrations: Migration[] = [
       create index workflow_runs_worker on workflow_runs (worker) where worker is not null;
       create index workflow_runs_wake_at on workflow_runs (wake_at) where wake_at is not null;
       create index workflow_runs_status on workflow_runs (status, id) where status <> 'completed';
+      create index workflow_runs_workflow on workflow_runs (workflow, id);
       create unique index workflow_runs_key on workflow_runs (workflow, idempotency_key) where idempotency_key is not null;
       comment on column workflow_runs.epoch is 'The fencing token: a write with another epoch is refused.';
       comment on column workflow_runs.entries is 'The first barrier of the journal; later ones are rows of workflow_journal.';

@@ -4,6 +4,7 @@ import { sortedId } from '../../kernel/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { World } from './engine-conformance.ts';
 import { workflowMigrations } from './migrations.ts';
+import { searchRuns } from './postgres-search.ts';
 import { PostgresRunStore } from './postgres-store.ts';
 import type { RunChange } from './run-store.ts';
 import { notes } from './stores-under-test.ts';
@@ -157,6 +158,24 @@ describe('the Postgres store', () => {
     ]);
     expect(await ids({ workflow, text: '2_%' }, undefined, 9)).toEqual([idOf(8), idOf(5), idOf(2)]);
     expect((await store.count()).failed).toBeGreaterThanOrEqual(4);
+  });
+
+  it('finds the few runs of a flow among the many of another without looking at those', async () => {
+    await database.db.query(
+      `insert into workflow_runs (id, workflow, version, epoch, status, origin, started_at, updated_at, entries)
+       select 'run_among' || lpad(n::text, 5, '0'), case when n % 2000 = 1 then 'of-few' else 'of-many' end, 1, 1, 'completed', '{}', now(), now(), '[]'
+       from generate_series(1, 6000) as n`,
+    );
+    await database.db.queryDynamic('analyze workflow_runs');
+    for (const [filters, count] of [
+      [{ workflow: 'of-few' }, 3],
+      [{ workflow: 'of-none' }, 0],
+    ] as const) {
+      expect(await store.list(filters, undefined, 9)).toHaveLength(count);
+      const { text, values } = searchRuns(filters, undefined, 9);
+      const [row] = await database.db.queryDynamic(`explain (analyze, format json) ${text}`, values);
+      expect(JSON.stringify(row)).not.toMatch(/"Rows Removed by Filter":\s*[1-9]/);
+    }
   });
 
   it('writes a run of pure steps that an event starts as one row, once', async () => {
