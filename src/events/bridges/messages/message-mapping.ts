@@ -1,3 +1,4 @@
+import { canonicalize } from '../../../kernel/canonical.ts';
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
 import { compileExpression, type Expression } from '../../../kernel/expressions.ts';
@@ -16,7 +17,7 @@ const NO_HEADERS = new Set(['datacontenttype', 'data', 'data_base64']);
 /** RFC 3339 has four digits for the year. */
 const LAST_TIME_MS = Date.UTC(10_000, 0) - 1;
 
-/** A text that may be an attribute: keys may be bytes of anything. */
+/** A text that may be an attribute: keys may hold anything. */
 const KEY = /^[^\p{Cc}\p{Cs}\ufffd]+$/u;
 
 interface Reading {
@@ -42,10 +43,7 @@ export function messageReader({ bridge, prefixes, events, limits, nowMs }: Readi
     try {
       if (message.fault !== undefined)
         throw new AiosError('bridges.message_invalid', { detail: `${message.topic}: ${message.fault}` });
-      if (message.unpacked && 'fault' in message.unpacked)
-        throw new AiosError('bridges.value_invalid', {
-          detail: `${message.topic}: ${message.unpacked.fault}.`,
-        });
+      requireRead(message);
       const headers = new Map(
         Object.entries(message.headers).map(([name, value]) => [name.toLowerCase(), value]),
       );
@@ -59,6 +57,15 @@ export function messageReader({ bridge, prefixes, events, limits, nowMs }: Readi
       return { error: toAiosError(error), letter: letterOf(message, source, nowMs()) };
     }
   };
+}
+
+function requireRead({ topic, unpacked, unpackedKey }: IncomingMessage): void {
+  for (const [what, read] of [
+    ['value', unpacked],
+    ['key', unpackedKey],
+  ] as const)
+    if (read && 'fault' in read)
+      throw new AiosError('bridges.value_invalid', { detail: `${topic}, the ${what}: ${read.fault}.` });
 }
 
 function compileAttribute([name, source]: [string, string]): [string, Expression] {
@@ -116,7 +123,7 @@ function mappedEvent(
   const time = timeOf(message, nowMs);
   const value = jsonOf(message);
   const scope: Record<string, unknown> = Object.assign(Object.create(null), {
-    key: message.key ?? null,
+    key: keyOf(message),
     value,
     headers: message.headers,
     topic: message.topic,
@@ -131,10 +138,18 @@ function mappedEvent(
   return event;
 }
 
+/** As expressions see it: base64 where it is no text. */
+function keyOf({ key, unpackedKey }: IncomingMessage): Json {
+  if (unpackedKey && 'json' in unpackedKey) return unpackedKey.json;
+  return key instanceof Uint8Array ? Buffer.from(key).toString('base64') : (key ?? null);
+}
+
 /** The key of a message orders it there: it does here, where the event says no other. */
-function keyed(event: JsonObject, { key }: IncomingMessage): JsonObject {
-  if (!key || event.partitionkey !== undefined || !KEY.test(key)) return event;
-  return { ...event, partitionkey: key };
+function keyed(event: JsonObject, message: IncomingMessage): JsonObject {
+  const key = keyOf(message);
+  if (key === null || event.partitionkey !== undefined) return event;
+  const partitionkey = typeof key === 'string' ? key : canonicalize(key);
+  return KEY.test(partitionkey) ? { ...event, partitionkey } : event;
 }
 
 /** Its senders say it, in seconds or nanoseconds, too: one that no time of an event can be is that of reading. */
@@ -169,7 +184,8 @@ function letterOf(message: IncomingMessage, source: string, nowMs: number): Clou
   const { id, key, value, headers, contentType, topic, fault, position } = message;
   const data: JsonObject = {
     ...{ headers: { ...headers }, topic, position },
-    ...(key === undefined ? {} : { key }),
+    ...(typeof key === 'string' ? { key } : {}),
+    ...(key instanceof Uint8Array ? { keyBase64: Buffer.from(key).toString('base64') } : {}),
     ...(contentType === undefined ? {} : { contentType }),
     ...(fault === undefined ? {} : { fault }),
     ...bodyOf(value),
@@ -192,13 +208,14 @@ function bodyOf(value: IncomingMessage['value']): JsonObject {
 /** The message that a dead letter holds; nothing where it holds an event. */
 export function messageOf({ type, id, time, data }: CloudEvent): IncomingMessage | undefined {
   if (type !== MESSAGE_TYPE || !isObject(data)) return undefined;
-  const { headers, topic, position, key, contentType, fault, text, base64, json } = data;
+  const { headers, topic, position, key, keyBase64, contentType, fault, text, base64, json } = data;
   let value: IncomingMessage['value'] = { json: json ?? null };
   if (typeof text === 'string') value = Buffer.from(text);
   else if (typeof base64 === 'string') value = Buffer.from(base64, 'base64');
   return {
     id,
-    key: typeof key === 'string' ? key : undefined,
+    ...(typeof key === 'string' ? { key } : {}),
+    ...(typeof keyBase64 === 'string' ? { key: Buffer.from(keyBase64, 'base64') } : {}),
     value,
     headers: headers as Record<string, string>,
     contentType: typeof contentType === 'string' ? contentType : undefined,

@@ -8,7 +8,7 @@ import { AiosError } from '../../../kernel/errors.ts';
 import type { Json } from '../../../kernel/json.ts';
 import { requireDepth } from '../../../kernel/json-depth.ts';
 import type { Limits } from '../../../kernel/limits.ts';
-import type { IncomingMessage } from '../port/protocol.ts';
+import type { IncomingMessage, Unpacked } from '../port/protocol.ts';
 import type { RegisteredSchema, SchemaRegistry } from '../port/schema-registry.ts';
 
 /*
@@ -36,8 +36,6 @@ interface ReaderSettings {
   readonly limits: WireLimits;
 }
 
-/** A value, or why it cannot be read. */
-type Unpacked = NonNullable<IncomingMessage['unpacked']>;
 type ReadValue = (body: Uint8Array) => Json;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -73,13 +71,25 @@ export class WireReader {
     return unpacked;
   }
 
+  /** The keys, as `unpack` reads the values. */
+  async unpackKeys(messages: readonly IncomingMessage[]): Promise<IncomingMessage[]> {
+    const readers = new Map<number, ReadValue | string>();
+    const unpacked: IncomingMessage[] = [];
+    for (const message of messages) {
+      const { key } = message;
+      if (key === undefined) unpacked.push(message);
+      else unpacked.push({ ...message, unpackedKey: await this.#read(Buffer.from(key), undefined, readers) });
+    }
+    return unpacked;
+  }
+
   async #read(
     bytes: Uint8Array,
     readAs: RegisteredSchema | undefined,
     readers: Map<number, ReadValue | string>,
   ): Promise<Unpacked> {
     if (bytes.length < HEADER_BYTES || bytes[0] !== MAGIC)
-      return { fault: 'the value does not begin with the byte 0 and the id of a schema' };
+      return { fault: 'it does not begin with the byte 0 and the id of a schema' };
     const id = Buffer.from(bytes.buffer, bytes.byteOffset).readUInt32BE(1);
     const read = readers.get(id) ?? (await this.#reader(id, readAs));
     readers.set(id, read); // an unknown id is asked for once a batch

@@ -13,11 +13,17 @@ import type { RegistryAddress, SchemaRegistry } from './schema-registry.ts';
  */
 export type MessageFormat = 'structured' | 'binary' | 'raw';
 
+/** What a value or a key says, or why it cannot be read. */
+export type Unpacked = { readonly json: Json } | { readonly fault: string };
+
 /** A message of another system, before it is known to be an event. */
 export interface IncomingMessage {
   /** Unique there and the same when it is read again: the id of an event that brings none. */
   readonly id: string;
-  readonly key?: string | undefined;
+  /** Bytes where it is no text. */
+  readonly key?: string | Uint8Array | undefined;
+  /** What the key says where it is no plain text by the settings, or why that cannot be read; `key` stays as it came. */
+  readonly unpackedKey?: Unpacked | undefined;
   /** The body as bytes, or what a reader of rows has parsed already. */
   readonly value: Uint8Array | { readonly json: Json };
   /** Names as they came; for CloudEvents their case does not count. */
@@ -28,14 +34,14 @@ export interface IncomingMessage {
   /** Milliseconds since the epoch; the time of reading when left out. */
   readonly timeMs?: number | undefined;
   /** What the value says by the schema that it was written with, or why that cannot be read; `value` stays as it came. */
-  readonly unpacked?: { readonly json: Json } | { readonly fault: string } | undefined;
+  readonly unpacked?: Unpacked | undefined;
   /** Why it cannot be read: it is put aside as it is. */
   readonly fault?: string | undefined;
   /** Where it stands there, as people are told of it. */
   readonly position: JsonObject;
 }
 
-/** Messages with their values read by the schemas that they were written with. Throws where the registry does not answer. */
+/** Messages with their values and keys read as the settings say, by the schemas that they were written with. Throws where the registry does not answer. */
 export type Unpacker = (messages: readonly IncomingMessage[]) => Promise<readonly IncomingMessage[]>;
 
 /** An event as a message. */

@@ -43,18 +43,28 @@ const settings = {
     },
   },
 };
-const withSchemas = (schemas: JsonObject): JsonObject => ({
+const withMore = (more: JsonObject): JsonObject => ({
   ...settings,
-  properties: { ...settings.properties, schemas },
+  properties: { ...settings.properties, ...more },
 });
+const keys = {
+  description:
+    'How keys are written: text (when left out; base64 where it is none), json, or schema: in the wire format of a schema registry.',
+  enum: ['text', 'json', 'schema'],
+};
 
 /** Kafka, by the Kafka protocol binding of CloudEvents 1.0. The place of a source is the offset of each partition; a sink writes transactions. */
 export const kafkaProtocol: BridgeProtocol = {
   name: 'kafka',
   attributePrefixes: ['ce_'],
   source: {
-    settings: withSchemas(schemasOf({ readAs: { enum: ['written', 'latest'] } })),
-    check: ({ schemas }) => registryIssues(schemas),
+    settings: withMore({ keys, schemas: schemasOf({ readAs: { enum: ['written', 'latest'] } }) }),
+    check: ({ schemas, keys }) => [
+      ...(keys === 'schema' && schemas === undefined
+        ? [{ path: '/keys', message: '`schema` needs `schemas`, which says the registry' }]
+        : []),
+      ...registryIssues(schemas),
+    ],
     unpacker: kafkaUnpacker,
     position: {
       type: 'object',
@@ -73,7 +83,7 @@ export const kafkaProtocol: BridgeProtocol = {
     open: async (context, told) => (await import('./kafka-source.ts')).kafkaSource(context, told),
   },
   sink: {
-    settings: withSchemas(schemasOf({})),
+    settings: withMore({ schemas: schemasOf({}) }),
     check: ({ schemas }, format) => [
       ...(schemas && format === 'structured'
         ? [

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from '../../port/protocol.ts';
 import type { FetchedPartition } from './kafka-fetch.ts';
 
@@ -65,7 +66,7 @@ function messageOf(
   return {
     // The id of the topic, not its name: one that is made anew begins at 0 again.
     id: `${topicId}:${partition}:${offset}`,
-    key: key?.toString('utf8'),
+    key: key ? (isUtf8(key) && !key.includes(0) ? key.toString('utf8') : key) : undefined,
     value: value ?? { json: null },
     headers: named,
     contentType: named['content-type'],

@@ -45,6 +45,12 @@ describe('the settings of Kafka for a schema registry', () => {
     expect(told.map(({ path }) => path)).toEqual(paths);
   });
 
+  it('say where the schemas of keys come from', () => {
+    const told = (more: JsonObject) =>
+      kafkaProtocol.source!.check!({ ...place, keys: 'schema', ...more }).map(({ path }) => path);
+    expect([told({}), told({ schemas: {} })]).toEqual([['/keys'], []]);
+  });
+
   it('write the data alone', () => {
     const told = (format: 'structured' | 'binary' | 'raw') =>
       kafkaProtocol.sink!.check!({ ...place, schemas: {} }, format).map(({ path }) => path);
@@ -83,11 +89,14 @@ describe.skipIf(!jars)(`Kafka with values in the wire format${reason}`, () => {
     ...{ brokers: [kafka.address], topic, schemas: more },
   });
   type More = Parameters<typeof bridgeContext>[2];
-  const read = async (topic: string, end: number, more: More = {}, told: JsonObject = {}) => {
+  const read = (topic: string, end: number, more: More = {}, told: JsonObject = {}) =>
+    readWith(topic, end, more, { schemas: told });
+  const readWith = async (topic: string, end: number, more: More, told: JsonObject) => {
     const context = bridgeContext('in', kafkaProtocol, { events: { type: "'order'" }, schemas, ...more });
     const ending = new AbortController();
     const batches: SourceBatch[] = [];
-    for await (const batch of kafkaSource(context, settings(topic, told)).read(undefined, ending.signal)) {
+    const reading = kafkaSource(context, { ...settings(topic), ...told });
+    for await (const batch of reading.read(undefined, ending.signal)) {
       batches.push(batch);
       if (batches.flatMap(({ events, rejected = [] }) => [...events, ...rejected]).length >= end) break;
     }
@@ -97,6 +106,42 @@ describe.skipIf(!jars)(`Kafka with values in the wire format${reason}`, () => {
       rejected: batches.flatMap(({ rejected = [] }) => rejected),
     };
   };
+
+  it('reads keys as text, as JSON or by their schemas, and orders by what they say', async () => {
+    const topic = await topicOf();
+    const keys = [
+      Buffer.from('one'),
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from('{"b":1,"a":2}'),
+      avro(1, { total: 3 }),
+      avro(9, { total: 3 }),
+    ];
+    const value = avro(1, { total: 1 });
+    await producer.send({ acks: -1, messages: keys.map((key) => ({ topic, key, value })) });
+    const events = { type: "'keyed'", data: 'key' };
+    const of = async (told: 'text' | 'json' | 'schema') => {
+      const { events: read, rejected } = await readWith(topic, keys.length, { events }, { keys: told });
+      return {
+        keys: read.map(({ data, partitionkey }) => [data, partitionkey]),
+        faults: rejected.map(({ error }) => error.message.slice(error.message.indexOf('the key'))),
+        letters: rejected.map(({ letter }) => (letter.data as JsonObject).keyBase64),
+      };
+    };
+    const base64 = keys.map((key) => key.toString('base64'));
+    expect((await of('text')).keys).toEqual([
+      ['one', 'one'],
+      [base64[1], base64[1]],
+      ['{"b":1,"a":2}', '{"b":1,"a":2}'],
+      [base64[3], base64[3]],
+      [base64[4], base64[4]],
+    ]);
+    const json = await of('json');
+    expect(json.keys).toEqual([[{ b: 1, a: 2 }, '{"a":2,"b":1}']]);
+    expect(json.letters).toEqual([undefined, base64[1], base64[3], base64[4]]);
+    const bySchema = await of('schema');
+    expect(bySchema.keys).toEqual([[{ total: 3 }, '{"total":3}']]);
+    expect(bySchema.faults.at(-1)).toBe('the key: no schema of the registry has the id 9.');
+  });
 
   it('reads Avro and JSON, and puts aside what it cannot read', async () => {
     const topic = await topicOf();

@@ -1,9 +1,9 @@
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
-import type { JsonObject } from '../../../../kernel/json.ts';
+import type { Json, JsonObject } from '../../../../kernel/json.ts';
 import { WireReader, WireWriter } from '../../messages/wire-format.ts';
 import type { Delivered, EventSink, Handing } from '../../port/event-source.ts';
-import type { BridgeContext, SinkContext, Unpacker } from '../../port/protocol.ts';
+import type { BridgeContext, IncomingMessage, SinkContext, Unpacker } from '../../port/protocol.ts';
 import type { RegistryAddress } from '../../port/schema-registry.ts';
 
 /** The setting `schemas`: values are in the wire format of a schema registry. */
@@ -18,19 +18,34 @@ interface SchemaSettings {
 interface Settings {
   readonly topic: string;
   readonly schemas?: SchemaSettings;
+  /** How the keys of a source are written; `text` when left out. */
+  readonly keys?: 'text' | 'json' | 'schema';
 }
 
-/** What reads the values of a source; nothing where they are in no wire format. */
+/** What reads the values and keys of a source; nothing where it takes them as they are. */
 export function kafkaUnpacker(
   { schemaRegistry, limits }: Pick<BridgeContext, 'schemaRegistry' | 'limits'>,
   settings: JsonObject,
 ): Unpacker | undefined {
-  const { topic, schemas } = settings as unknown as Settings;
-  if (!schemas) return undefined;
+  const { topic, schemas, keys = 'text' } = settings as unknown as Settings;
+  if (!schemas) return keys === 'json' ? async (messages) => messages.map(withJsonKey) : undefined;
   const registry = schemaRegistry(schemas.registry);
   const readAs = schemas.readAs === 'latest' ? subjectOf(topic, schemas) : undefined;
-  const reader = new WireReader({ registry, readAs, limits });
-  return (messages) => reader.unpack(messages);
+  const values = new WireReader({ registry, readAs, limits });
+  if (keys === 'text') return (messages) => values.unpack(messages);
+  if (keys === 'json') return async (messages) => (await values.unpack(messages)).map(withJsonKey);
+  const ofKeys = new WireReader({ registry, limits });
+  return async (messages) => ofKeys.unpackKeys(await values.unpack(messages));
+}
+
+function withJsonKey(message: IncomingMessage): IncomingMessage {
+  const { key } = message;
+  if (key === undefined) return message;
+  try {
+    return { ...message, unpackedKey: { json: JSON.parse(Buffer.from(key).toString('utf8')) as Json } };
+  } catch (error) {
+    return { ...message, unpackedKey: { fault: `no JSON: ${(error as Error).message}` } };
+  }
 }
 
 type Deliver = EventSink['deliver'];
