@@ -157,7 +157,7 @@ function propertiesOf(
     'transaction.state.log.min.isr=1',
     'transaction.state.log.num.partitions=4',
     'group.initial.rebalance.delay.ms=0',
-    ...(user ? loginOf(user) : []),
+    ...(user ? [...loginOf(user), ...RIGHTS] : []),
     ...(certificate
       ? [
           'listener.name.secured.ssl.keystore.type=PEM',
@@ -173,6 +173,13 @@ function propertiesOf(
       : []),
   ];
 }
+
+/** Who does not log in may do all, and gives and takes the rights of the user, who has them unless something is said. */
+const RIGHTS = [
+  'authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  'super.users=User:ANONYMOUS',
+  'allow.everyone.if.no.acl.found=true',
+];
 
 function loginOf({ name, password }: NonNullable<Settings['user']>): string[] {
   const modules = 'org.apache.kafka.common.security';

@@ -1,4 +1,12 @@
-import { Admin, type MessageToProduce, Producer } from '@platformatic/kafka';
+import {
+  AclOperations,
+  AclPermissionTypes,
+  Admin,
+  type MessageToProduce,
+  Producer,
+  ResourcePatternTypes,
+  ResourceTypes,
+} from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
@@ -20,7 +28,7 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
   let admin: Admin;
   let producer: Producer;
   beforeAll(async () => {
-    kafka = await startKafka(jars!);
+    kafka = await startKafka(jars!, { user: { name: 'aios', password: 'pass-word' } });
     const bootstrapBrokers = [kafka.address];
     admin = new Admin({ clientId: 'test', bootstrapBrokers });
     producer = new Producer({ clientId: 'test', bootstrapBrokers, metadataMaxAge: 200 });
@@ -166,4 +174,35 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
     expect(following.faults).toEqual([]);
     await following.stop();
   }, 60_000);
+
+  it('reads and sends what is left where its rights are taken, and given back', async () => {
+    const topic = await topicOf();
+    const denial = {
+      ...{ resourceType: ResourceTypes.TOPIC, resourceName: topic, principal: 'User:aios', host: '*' },
+      ...{ resourcePatternType: ResourcePatternTypes.LITERAL, operation: AclOperations.ALL },
+      permissionType: AclPermissionTypes.DENY,
+    };
+    const told = (more: object) => ({
+      ...{ topic, brokers: [kafka.loginAddress] },
+      sasl: { mechanism: 'PLAIN', username: 'aios', password: 'pass-word' },
+      ...more,
+    });
+    const following = follow(kafkaSource(bridgeContext('in', kafkaProtocol), told({})));
+    const sink = kafkaSink(bridgeContext('rights', kafkaProtocol), told({}));
+    const send = (offset: number) =>
+      sink.deliver([logged(offset)]).then(
+        () => 'sent',
+        ({ code }: AiosError) => code,
+      );
+    expect(await send(0)).toBe('sent');
+    await expect.poll(() => ids(following), WAIT).toEqual(['e0']);
+    await admin.createAcls({ creations: [denial] });
+    await expect.poll(() => following.faults, WAIT).toEqual(['bridges.refused']);
+    expect([await send(1), await send(1)]).toEqual(['bridges.refused', 'bridges.refused']);
+    await admin.deleteAcls({ filters: [denial] });
+    await expect.poll(() => send(1), WAIT).toBe('sent');
+    await expect.poll(() => ids(following), WAIT).toEqual(['e0', 'e1']);
+    await sink.close?.();
+    await following.stop();
+  }, 90_000);
 });
