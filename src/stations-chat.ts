@@ -123,7 +123,9 @@ function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
       const stickyKey = given ?? (parts.length > 1 ? newId('req') : undefined);
       const shared = { model, ref, caller: by, stickyKey, signal, deadlineMs, onQuota };
       const answers = await Promise.all(
-        parts.map((part) => serving.infer({ ...shared, inputs: embeddingInputs(signature, part) })),
+        parts.map((part, index) =>
+          serving.infer({ ...shared, inputs: embeddingInputs(signature, part), isPart: index > 0 }),
+        ),
       );
       const { model: name, version, digest } = answers[0]!;
       return {

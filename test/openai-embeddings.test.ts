@@ -71,6 +71,19 @@ describe('embeddings of a model with tensors that has a canary', () => {
     expect(seen.size).toBe(2);
   });
 
+  it('are one call for the rate limit, however many parts they are asked for in', async () => {
+    const text = 'name: tokens\nfile: a.onnx\nserving: { rateLimit: { perSecond: 0.001, burst: 2 } }\n';
+    const files = [
+      { path: 'models/tokens/model.yaml', text },
+      { path: 'models/tokens/a.onnx', base64: tokenModel(['c', 'd']) },
+    ];
+    expect((await aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
+    const ask = () => client.embeddings.create({ model: 'tokens', input }).withResponse();
+    for (const left of ['1', '0'])
+      expect((await ask()).response.headers.get('x-ratelimit-remaining-requests')).toBe(left);
+    await expect(ask()).rejects.toMatchObject({ status: 429, code: 'serving.rate_limited' });
+  });
+
   it('are paid for as those of the version that answered', async () => {
     await eventually(async () => {
       const { body } = await aios.api('GET', '/api/v1/costs?groupBy=resource');

@@ -35,6 +35,8 @@ export class ModelHost implements Unloadable {
   /** The most rows of one request. */
   readonly rowsMax: number;
   lastUsedAtMs = performance.now();
+  /** True while one replica has to stay up though nobody asks and the options let the last one end. */
+  staysWarm: () => boolean = () => false;
   readonly #model: RuntimeModel;
   readonly #capacity: Capacity;
   readonly #pool: ReplicaPool;
@@ -385,7 +387,8 @@ export class ModelHost implements Unloadable {
     const idleMs = this.idle ? nowMs - this.lastUsedAtMs : 0;
     const queueDelayMs = Math.max(load.queueDelayMs, waitedMs);
     const busy = load.busyReplicas / Math.max(1, ready);
-    const range = replicaRange(this.#options.replicas);
+    const { min, ...rest } = replicaRange(this.#options.replicas);
+    const range = { ...rest, min: min === 0 && this.staysWarm() ? 1 : min };
     const next = this.#autoscaler.look({ nowMs, ready, wanted, queueDelayMs, busy, idleMs }, range);
     if (next === 0 && wanted > 0) this.unload();
     else if (next < wanted) void this.#pool.scale(next);

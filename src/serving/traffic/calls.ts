@@ -45,6 +45,8 @@ export interface InferCall {
   caller?: { readonly kind: string; readonly id: string } | undefined;
   /** Told what the caller has left of the model's rate limit, where it has one, as soon as the call is counted: also of calls that then fail. */
   onQuota?: ((quota: Quota) => void) | undefined;
+  /** A further part of a call that has been counted: no rate limit counts it. */
+  isPart?: boolean | undefined;
   /** A copy whose answer is compared and given to nobody: no rate limit counts it, no fallback answers it, no log keeps it. */
   isCopy?: boolean | undefined;
   /** How many models asked each other before this call; none when left out. */

@@ -104,7 +104,7 @@ export function guarded<C extends InferCall | ScoreCall, A extends Answer>(
   const guards = hosted.guards!;
   const startedAtMs = performance.now();
   if (call.isCopy) return attempt(hosted, asked.kind, asked.request(hosted, call, deadlineMs));
-  if (guards.rateLimit && call.caller) {
+  if (guards.rateLimit && call.caller && !call.isPart) {
     const quota = guards.limiter.take(call.caller.id, guards.rateLimit, startedAtMs);
     call.onQuota?.(quota);
   }

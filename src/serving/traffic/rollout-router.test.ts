@@ -66,6 +66,7 @@ function setUp(
   challenger: FunctionModel['run'] = adds(2),
   more: Partial<ServedModel['serving']> = {},
   copiesMax = 8,
+  limits = '',
 ) {
   const runtimes = [adds(1), challenger].map((run) =>
     createFunctionRuntime({ risk: { inputs, outputs, run } }),
@@ -90,7 +91,7 @@ function setUp(
     },
     runtimes: { r: runtime },
     rollouts,
-    limits: limitsFrom(),
+    limits: limitsFrom(limits),
   });
   open.push(serving);
   const score = (x: number, stickyKey?: string) =>
@@ -217,6 +218,25 @@ describe('an idle version', () => {
   });
 });
 
+describe('a version whose last replica may end', () => {
+  it('keeps it as long as it is under a rollout', async () => {
+    const more = { replicas: { min: 0, max: 1 } };
+    const { serving, rollouts } = setUp(
+      { percent: 1 },
+      adds(2),
+      more,
+      8,
+      'replicaIdleMs=40,replicaScaleMs=20',
+    );
+    for (const version of [1, 2]) await serving.load('risk', version);
+    const up = () => Object.values(serving.statistics()).map(({ replicas }) => replicas);
+    await sleep(300);
+    expect(up()).toEqual([1, 1]);
+    rollouts.put([]);
+    await expect.poll(up).toEqual([0, 0]);
+  });
+});
+
 describe('a shadow', () => {
   const shadow = { shadow: true, comparison: { share: 1, tolerance: 1.5 } };
 
@@ -309,6 +329,16 @@ describe('a shadow', () => {
       { ref: 1, priority: 1, isCopy: undefined },
       { ref: 2, priority: 5, isCopy: true },
     ]);
+  });
+
+  it('neither counts nor copies what a copy of an ensemble asks', async () => {
+    const { serving, rollouts } = setUp({ ...shadow, percent: 100 });
+    const call = { model: 'risk', features: { x: 3 }, isCopy: true };
+    expect((await serving.score(call)).version).toBe(2);
+    await sleep(50);
+    expect(rollouts.drain()).toEqual([]);
+    expect((await serving.score({ ...call, isCopy: false })).version).toBe(2);
+    await expect.poll(() => rollouts.drain().length).toBe(1);
   });
 
   it('copies a share of the requests', async () => {

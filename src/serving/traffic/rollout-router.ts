@@ -77,6 +77,13 @@ export class RolloutRouter {
     ]);
   }
 
+  /** Whether a version is one of a split. */
+  holds(model: string, version: number): boolean {
+    for (const { plan } of this.#byModel.get(model)?.values() ?? [])
+      if (plan.champion === version || plan.challenger === version) return true;
+    return false;
+  }
+
   /** What was counted since the last call, of each split that has counted anything. */
   drain(): SplitCounts[] {
     const ended = this.#ended;
@@ -91,6 +98,8 @@ export class RolloutRouter {
     run: Run<Call, Answer>,
   ): Promise<Answer> {
     const side = split.sideOf(call.stickyKey ?? call.step?.runId);
+    // Asked by a copy of an ensemble: nobody waits for it, it stands behind all requests, and it is a comparison already.
+    if (call.isCopy) return run({ ...call, ref: split.plan[side] });
     const startedMs = performance.now();
     let answer: Answer;
     try {

@@ -235,7 +235,7 @@ export class Serving {
     const described = { name, digest, load, endpoint, signature };
     const host: Host = runtime.concurrent
       ? new ConcurrentHost(label, described, runtime, model.serving, this.#limits)
-      : new ModelHost(label, described, runtime, model.serving, this.#capacity);
+      : this.#modelHost(label, described, runtime, model);
     const started = host.start();
     started.catch(() => {}); // the requests that wait are told; so is who asked for the load
     const guards = this.#guardsOf(model, known);
@@ -244,6 +244,18 @@ export class Serving {
     if (guards) this.#hostFallbacksOf(guards);
     if (known) void started.finally(() => known.host.drain()).catch(() => {});
     return hosted;
+  }
+
+  #modelHost(
+    label: string,
+    described: RuntimeModel,
+    runtime: Runtime,
+    { name, version, serving }: ServedModel,
+  ) {
+    const host = new ModelHost(label, described, runtime, serving, this.#capacity);
+    // A cold start would be told as the time of the version, and a rare key would wait for it.
+    host.staysWarm = () => this.#rollouts?.holds(name, version) ?? false;
+    return host;
   }
 
   #fallbackKeys(): Set<string> {
