@@ -79,6 +79,7 @@ export function modelRoutes({
         return versionToJson(version);
       },
     });
+    fileRoute(server, models);
     route(server, {
       method: 'POST',
       url: '/api/v1/decisions/:name/evaluate',
@@ -97,6 +98,27 @@ export function modelRoutes({
           : decisions.evaluateVersion(name, version, input as JsonObject),
     });
   };
+}
+
+function fileRoute(server: FastifyInstance, models: Models): void {
+  route(server, {
+    method: 'GET',
+    url: '/api/v1/models/:name/versions/:version/file',
+    permission: 'models.read',
+    summary:
+      'The bytes that the digest of a version is of: its file, or the canonical JSON of the endpoint that runs it',
+    tag,
+    params: Type.Object({ name: Type.String({ minLength: 1 }), version: VersionNumber }),
+    handle: async ({ params: { name, version }, reply }) => {
+      const { digest } = models.version(name, version);
+      const bytes = await models.artifact(digest);
+      return reply
+        .type('application/octet-stream')
+        .header('content-disposition', 'attachment')
+        .header('etag', `"${digest.slice('sha256:'.length)}"`)
+        .send(Buffer.from(bytes));
+    },
+  });
 }
 
 function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: string) => unknown): void {

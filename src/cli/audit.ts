@@ -52,7 +52,9 @@ async function copy(options: Parameters<Action>[0], folder: string): Promise<num
   const copied = await writeLog(client, folder, (told) => process.stderr.write(`${told}\n`));
   const evidence = options.payloads ? await writeEvidence(client, folder, copied.size) : undefined;
   print({ ...copied, ...evidence }, options.json, () => {
-    const more = evidence && ` with ${evidence.payloads} payloads and ${evidence.definitions} definitions`;
+    const more =
+      evidence &&
+      ` with ${evidence.payloads} payloads, ${evidence.definitions} definitions and ${evidence.models} models`;
     return `${copied.size} entries${more ?? ''} in ${folder}: aios verify --from ${folder}`;
   });
   return EXIT.ok;

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
 import type { AiosClient } from '../client/client.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 
@@ -30,7 +31,7 @@ const PAYLOADS = 'payloads.jsonl';
 /** Entries in one question: `PAGE_COUNT_MAX` of the server. */
 const PAGE = 500;
 
-/** Where the versions of what decisions are made with are listed. A model is a file, and its digest is that of the file. */
+/** Where the versions of what decisions are made with are listed. */
 const COLLECTIONS: Readonly<Record<string, string>> = {
   decision: 'decisions',
   workflow: 'workflows',
@@ -39,7 +40,8 @@ const COLLECTIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Writes beside a copy of the log what its entries commit to (`payloads.jsonl`), and the definitions that these name (`definitions/`).
+ * Writes beside a copy of the log what its entries commit to (`payloads.jsonl`), and what these name: definitions (`definitions/`) and the files of
+ * models (`models/`), whose digests are those of the files.
  *
  * @param size how many entries the copy has; later ones are left out
  * @returns how many payloads are there, and how many were erased
@@ -49,7 +51,7 @@ export async function writeEvidence(
   client: AiosClient,
   folder: string,
   size: number,
-): Promise<{ payloads: number; erased: number; definitions: number }> {
+): Promise<{ payloads: number; erased: number; definitions: number; models: number }> {
   await mkdir(folder, { recursive: true });
   const named = new Set<string>();
   const counted = { payloads: 0, erased: 0 };
@@ -66,7 +68,26 @@ export async function writeEvidence(
     }
   }
   await pipeline(Readable.from(lines()), createWriteStream(join(folder, PAYLOADS)));
-  return { ...counted, definitions: await writeDefinitions(client, folder, named) };
+  return {
+    ...counted,
+    definitions: await writeDefinitions(client, folder, named),
+    models: await writeModels(client, folder, named),
+  };
+}
+
+async function writeModels(client: AiosClient, folder: string, named: ReadonlySet<string>): Promise<number> {
+  let written = 0;
+  for (const one of named) {
+    const [, model, version] = /^model\/(.+)@(\d+)$/.exec(one) ?? [];
+    if (model === undefined) continue;
+    const name = encodeURIComponent(model);
+    const bytes = await client.download(`/api/v1/models/${name}/versions/${version}/file`);
+    const path = join(folder, 'models', `${name}@${version}`);
+    await mkdir(dirname(path), { recursive: true });
+    await pipeline(Readable.fromWeb(bytes as ReadableStream<Uint8Array>), createWriteStream(path));
+    written++;
+  }
+  return written;
 }
 
 /** `decision/return-policy@3`: what a decision was made by and with. */

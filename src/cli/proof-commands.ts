@@ -17,7 +17,10 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
         '--export <folder>',
         'copy the whole log there, as C2SP tlog-tiles, to be verified without the server',
       ],
-      ['--payloads', 'with --export: what the entries commit to as well, and the tables and flows they name'],
+      [
+        '--payloads',
+        'with --export: what the entries commit to as well, and the tables, flows and models that they name',
+      ],
       ['--from <folder>', 'read such a copy instead of the server'],
       ['--log-key <file>', "with --from: the log's verifier key, kept from earlier"],
     ],

@@ -143,7 +143,7 @@ export interface Operations {
   /** The newest checkpoint: a signed note. Permission: `audit.read`. */
   'GET /api/v1/audit/checkpoint': { answer: Json };
   /** Audit entries, newest first. Permission: `audit.read`. */
-  'GET /api/v1/audit/entries': { query?: { object?: string | undefined; kind?: string | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
+  'GET /api/v1/audit/entries': { query?: { object?: string | undefined; kind?: string | undefined; payloads?: boolean | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ [name: string]: Json }>; nextCursor: string | null } };
   /** One audit entry; with its payload for those who may see it. Permission: `audit.read`. */
   'GET /api/v1/audit/entries/{index}': { params: { index: number }; answer: { [name: string]: Json } };
   /** The public key that checkpoints are verified with. Permission: `audit.read`. */
@@ -442,6 +442,8 @@ export interface Operations {
   'POST /api/v1/models/{name}/versions': { params: { name: string }; body: { runtime?: string | undefined; onnxBase64?: string | undefined; endpoint?: { [name: string]: Json } | undefined; signature?: { [name: string]: Json } | undefined; card?: { [name: string]: Json } | undefined; metadata?: { [name: string]: Json } | undefined; datasets?: Array<{ name: string; version: number }> | undefined }; answer: { [name: string]: Json } };
   /** Approve or reject a version for an alias; the last approval that a promotion waits for promotes. Permission: `models.approve`. */
   'POST /api/v1/models/{name}/versions/{version}/approvals': { params: { name: string; version: number }; body: { alias: string; decision: "approve" | "reject"; reason?: string | undefined }; answer: { promoted: boolean; waitsFor?: { alias: string; version: number; isAllowed: boolean; approvalsNeeded: number; approvalsMissing: number; of?: Array<string> | undefined; fourEyes: boolean; approvals: Array<{ person: string; name: string; decision: "approve" | "reject"; reason?: string | undefined; at: string }>; checks: Array<{ check: string; passed: boolean; detail?: string | undefined }> } | undefined } };
+  /** The bytes that the digest of a version is of: its file, or the canonical JSON of the endpoint that runs it. Permission: `models.read`. */
+  'GET /api/v1/models/{name}/versions/{version}/file': { params: { name: string; version: number }; answer: Json };
   /** Register a version with weights of 8 bits, measured beside its parent; the same parent and options give the version that exists (200). Permission: `models.write`. */
   'POST /api/v1/models/{name}/versions/{version}/quantize': { params: { name: string; version: number }; body: { perChannel?: boolean | undefined; reduceRange?: boolean | undefined; operators?: Array<string> | undefined; weightBytesMin?: number | undefined; agreementMin?: number | undefined; rows?: Array<{ [name: string]: Json }> | undefined; label?: string | undefined; dryRun?: boolean | undefined }; answer: { version: { [name: string]: Json } | null; isNew: boolean; quantization: { [name: string]: Json } } };
   /** Events that their contract keeps apart, newest first. Permission: `events.read`. */
