@@ -115,6 +115,22 @@ describe('a decision, years later', () => {
       await writeFile(key, await readFile(join(copy, 'log.vkey')));
     });
 
+    it('goes on from a checkpoint that was kept, or says that it does not', async () => {
+      const kept = join(folder, 'kept.checkpoint');
+      await writeFile(kept, await readFile(join(copy, 'checkpoint')));
+      await json('keys', '--create', 'later'); // one more entry
+      await vi.waitFor(async () => {
+        const found = await json('verify', '--log-key', key, '--checkpoint', kept);
+        expect(Number(found.size)).toBeGreaterThan(Number(found.continues));
+      });
+      const { said } = await aios('verify', '--log-key', key, '--checkpoint', kept);
+      expect(said).toContain('It goes on from the ');
+      const earlier = join(folder, 'earlier');
+      await json('audit', '--export', earlier); // now the longer one is what was kept
+      const shorter = await offline('verify', '--checkpoint', join(earlier, 'checkpoint'));
+      expect(shorter).toEqual({ code: 1, said: expect.stringContaining('it does not go on from the') });
+    });
+
     it('has the file of the model, by its digest', async () => {
       const file = await readFile(join(copy, 'models', 'return-risk@1'));
       const { said } = await offline('audit', String(index));

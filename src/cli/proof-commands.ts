@@ -36,6 +36,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
         '--log-key <file>',
         "the log's verifier key, kept from earlier; asked from the server or read from the copy when left out",
       ],
+      ['--checkpoint <file>', 'a checkpoint of the log, kept from earlier: it must go on from there'],
     ],
     load: async () => (await import('./verify.ts')).verify,
   },
