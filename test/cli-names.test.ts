@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openedApi } from '../src/api/opened-api.ts';
+import { openedApi } from '../src/api/opened-api-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 describe('a name that a command filters by and that is not there', () => {

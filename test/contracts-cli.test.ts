@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openedApi } from '../src/api/opened-api.ts';
+import { openedApi } from '../src/api/opened-api-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 const contract = (version: string, total: string) =>

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
+import { runCommand } from './command-line.ts';
 
 const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 const DAY = 86_400_000;
@@ -30,9 +29,9 @@ entities: { events: { type: order, keys: { customer: data.customer }, values: { 
 };
 
 describe('datasets at the doors', () => {
-  let database: TestDatabase;
   let folder: string;
   let app: App;
+  let close: OpenedApp['close'];
   const time = (day: number) => new Date(Date.UTC(2026, 0, 1) + day * DAY).toISOString();
   const publish = (from: number, to: number) =>
     app.publish(
@@ -47,46 +46,14 @@ describe('datasets at the doors', () => {
     );
 
   beforeAll(async () => {
-    database = await createTestDatabase([]);
-    folder = await mkdtemp(join(tmpdir(), 'aios-datasets-'));
-    app = await createApp({
-      dataDir: folder,
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      port: 0,
-      limits: limitsFrom(),
-    });
-    app.ready();
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    ({ app, dataDir: folder, close } = await openApp({ project: PROJECT }));
     await publish(0, 20);
     await app.stations.consumers.idle();
   });
-  afterAll(async () => {
-    await app?.stop();
-    await database.close();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => close());
 
-  const aios = async (...args: string[]): Promise<{ code: number; said: string }> => {
-    let said = '';
-    const hear = (text: unknown) => {
-      said += String(text);
-      return true;
-    };
-    const spies = [process.stdout, process.stderr].map((stream) =>
-      vi.spyOn(stream, 'write').mockImplementation(hear),
-    );
-    try {
-      const code = await runCli(
-        ['--url', app.url, '--key', app.adminKey, 'datasets', ...args],
-        async () => 1,
-      );
-      return { code, said };
-    } finally {
-      for (const spy of spies) spy.mockRestore();
-    }
-  };
+  const aios = (...args: string[]) =>
+    runCommand(['--url', app.url, '--key', app.adminKey, 'datasets', ...args]);
   const http = (path: string, init: RequestInit = {}) =>
     fetch(`${app.url}/api/v1/datasets${path}`, {
       ...init,

@@ -1,15 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import { readProject } from '../src/cli/projects.ts';
 import { Remote } from '../src/connectors/remote-under-test.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
 import { planProject } from '../src/store/project.ts';
 import { warningsOf } from '../src/store/project-warnings.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 import { testFlows } from '../src/workflow/engine/flow-tests.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';
 import { projectOf } from './docs-project.ts';
 
@@ -22,24 +18,17 @@ const definitionsOf = (document: string) =>
     .map(({ path, text }) => ({ path, bytes: new TextEncoder().encode(text) }));
 
 describe('the examples in documents', () => {
-  let database: TestDatabase;
-  let folder: string;
   let app: App;
+  let close: OpenedApp['close'];
   const remote = new Remote();
   beforeAll(async () => {
-    database = await createTestDatabase([]);
     await remote.listen();
     vi.stubEnv('AIOS_VAR_SHOP_URL', `http://127.0.0.1:${remote.port}`);
     vi.stubEnv('AIOS_SECRET_SHOP_TOKEN', 'for-the-shop');
-    folder = await mkdtemp(join(tmpdir(), 'aios-docs-'));
-    const door = { dataDir: folder, databaseUrl: database.url, host: '127.0.0.1', port: 0 };
-    app = await createApp({ ...door, limits: limitsFrom() });
-    app.ready();
+    ({ app, close } = await openApp());
   });
   afterAll(async () => {
-    await app?.stop();
-    await database.close();
-    await rm(folder, { recursive: true });
+    await close();
     remote.close();
     vi.unstubAllEnvs();
   });

@@ -1,18 +1,15 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newSecret } from '../src/access/key-format.ts';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
+import type { App } from '../src/app.ts';
 import { loadGrpcServices } from '../src/serving/protocol/grpc-services.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const folder = join(import.meta.dirname, '..', 'examples', 'ensembles');
 let app: App;
-let database: TestDatabase;
-let dataDir: string;
+let close: OpenedApp['close'];
 const adminKey = newSecret('key');
 
 async function project() {
@@ -24,27 +21,11 @@ async function project() {
 }
 
 beforeAll(async () => {
-  database = await createTestDatabase([]);
-  dataDir = await mkdtemp(join(tmpdir(), 'aios-ensembles-'));
-  const { user, password, host, port } = inject('postgres');
-  const [row] = await database.db.query<{ name: string }>('select current_database() as name');
-  const databaseUrl = `postgres://${user}:${password}@${host}:${port}/${row!.name}`;
-  app = await createApp({
-    dataDir,
-    databaseUrl,
-    host: '127.0.0.1',
-    port: 0,
-    grpc: { port: 0 },
-    adminKey,
-    limits: limitsFrom(),
-  });
-  app.ready();
+  ({ app, close } = await openApp({ grpc: { port: 0 }, adminKey }));
   await app.apply(await project());
 });
 afterAll(async () => {
-  await app?.stop();
-  await database.close();
-  await rm(dataDir, { recursive: true });
+  await close();
 });
 
 const headers = { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' };

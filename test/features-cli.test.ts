@@ -1,12 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import { DuckDb } from '../src/features/offline/duckdb.ts';
 import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 const PROJECT = {
@@ -37,28 +37,27 @@ describe('aios features', () => {
   let database: TestDatabase;
   let folder: string;
   let app: App;
+  let close: OpenedApp['close'];
   beforeAll(async () => {
     vi.stubEnv('AIOS_FEATURE_SCHEMAS', 'warehouse, shop');
-    database = await createTestDatabase([]);
-    await database.db.queryDynamic(
-      `create schema shop; create table shop.stock (customer text, at timestamptz, units int, primary key (customer, at));
-       insert into shop.stock select 'c' || n, now() - interval '1 hour', n from generate_series(0, 2499) n`,
-    );
-    folder = await mkdtemp(join(tmpdir(), 'aios-features-'));
-    vi.stubEnv('AIOS_FEATURE_FOLDERS', folder);
-    app = await createApp({
+    ({
+      app,
+      database,
       dataDir: folder,
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      port: 0,
-      limits: limitsFrom(),
+      close,
+    } = await openApp({
+      project: PROJECT,
+      before: ({ db }, dataDir) => {
+        vi.stubEnv('AIOS_FEATURE_FOLDERS', dataDir);
+        return db.queryDynamic(
+          `create schema shop; create table shop.stock (customer text, at timestamptz, units int, primary key (customer, at));
+       insert into shop.stock select 'c' || n, now() - interval '1 hour', n from generate_series(0, 2499) n`,
+        );
+      },
       featureFunctions: {
         double: ({ features: { score } }) => (score === null ? null : Number(score) * 2),
       },
-    });
-    app.ready();
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    }));
     await app.publish(
       [1, 2, 3].map((amount) => ({
         specversion: '1.0',
@@ -72,9 +71,7 @@ describe('aios features', () => {
     await app.stations.consumers.idle();
   });
   afterAll(async () => {
-    await app?.stop();
-    await database.close();
-    await rm(folder, { recursive: true });
+    await close();
     vi.unstubAllEnvs();
   });
 

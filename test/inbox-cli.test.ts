@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { returnRequested } from '../src/api/api-under-test.ts';
-import { openedApi } from '../src/api/opened-api.ts';
+import { openedApi } from '../src/api/opened-api-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 describe('the command line works tasks', () => {

@@ -1,10 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { App } from '../src/app.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 const CONTRACT = `name: order
@@ -50,19 +49,9 @@ describe('lineage of a project', () => {
   let database: TestDatabase;
   let folder: string;
   let app: App;
+  let close: OpenedApp['close'];
   beforeAll(async () => {
-    database = await createTestDatabase([]);
-    folder = await mkdtemp(join(tmpdir(), 'aios-lineage-'));
-    app = await createApp({
-      dataDir: folder,
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      port: 0,
-      limits: limitsFrom(),
-    });
-    app.ready();
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    ({ app, database, dataDir: folder, close } = await openApp({ project: PROJECT }));
     await app.publish([
       {
         specversion: '1.0',
@@ -74,11 +63,7 @@ describe('lineage of a project', () => {
       },
     ]);
   });
-  afterAll(async () => {
-    await app?.stop();
-    await database.close();
-    await rm(folder, { recursive: true });
-  });
+  afterAll(() => close());
 
   const aios = (...args: string[]) => runCommand([...args, '--url', app.url, '--key', app.adminKey]);
   const project = async (changes: Record<string, string>): Promise<string> => {

@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { App } from '../src/app.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const python = await pythonEnvironment([
   'mlflow-skinny==3.17.2',
@@ -20,27 +18,14 @@ describe.skipIf(!python)(
   () => {
     let app: App;
     let database: TestDatabase;
-    let dataDir: string;
+    let close: OpenedApp['close'];
     let seen: Record<string, unknown>;
     beforeAll(async () => {
-      dataDir = await mkdtemp(join(tmpdir(), 'aios-mlflow-'));
-      database = await createTestDatabase([]);
-      app = await createApp({
-        dataDir,
-        databaseUrl: database.url,
-        host: '127.0.0.1',
-        port: 0,
-        limits: limitsFrom(),
-      });
-      app.ready();
+      ({ app, database, close } = await openApp());
       const script = join(import.meta.dirname, 'clients', 'mlflow_more.py');
       seen = (await runPython(python!, script, app.url, app.adminKey)) as typeof seen;
     }, 150_000);
-    afterAll(async () => {
-      await app?.stop();
-      await database?.close();
-      await rm(dataDir, { recursive: true, force: true });
-    });
+    afterAll(() => close());
 
     it('sends large files in parts or as a whole, tables, texts and empty files', async () => {
       expect(seen).toMatchObject({

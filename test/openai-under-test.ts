@@ -1,11 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import type { Json } from '../src/kernel/json.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase } from '../src/testing/database.ts';
+import { openApp } from './app-under-test.ts';
 
 export interface Aios {
   readonly app: App;
@@ -26,16 +22,7 @@ export const eventually = (check: () => void | Promise<void>) =>
 /** The real app on a database of its own; servers on this machine may be called. */
 export async function openAios(limits = ''): Promise<Aios> {
   process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
-  const dataDir = await mkdtemp(join(tmpdir(), 'aios-openai-'));
-  const database = await createTestDatabase([]);
-  const app = await createApp({
-    dataDir,
-    databaseUrl: database.url,
-    host: '127.0.0.1',
-    port: 0,
-    limits: limitsFrom(limits),
-  });
-  app.ready();
+  const { app, close } = await openApp({ limits });
   const api: Aios['api'] = async (method, path, body) => {
     const response = await fetch(`${app.url}${path}`, {
       method,
@@ -59,10 +46,6 @@ export async function openAios(limits = ''): Promise<Aios> {
       const moved = await api('PUT', `/api/v1/models/${model}/aliases/champion`, { version });
       if (moved.status !== 200) throw new Error(JSON.stringify(moved.body));
     },
-    async stop() {
-      await app.stop();
-      await database.close();
-      await rm(dataDir, { recursive: true, force: true });
-    },
+    stop: close,
   };
 }

@@ -1,11 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { App } from '../src/app.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const PROJECT = {
   'contracts/order.yaml': `name: order
@@ -27,31 +24,21 @@ const unavailable = python ? '' : ' (skipped: no python3 here, or no PyPI)';
 
 describe.skipIf(!python)(`the stock OpenLineage client of Python${unavailable}`, () => {
   let database: TestDatabase;
-  let folder: string;
+  let close: OpenedApp['close'];
   let app: App;
   beforeAll(async () => {
     vi.stubEnv('AIOS_FEATURE_SCHEMAS', 'shop');
     vi.stubEnv('AIOS_LINEAGE_DATABASES', 'postgres://db.example.org:5432/shop');
-    database = await createTestDatabase([]);
-    await database.db.queryDynamic(
-      'create schema shop; create table shop.stock (customer text, at timestamptz, units bigint, primary key (customer, at))',
-    );
-    folder = await mkdtemp(join(tmpdir(), 'aios-openlineage-'));
-    app = await createApp({
-      dataDir: folder,
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      port: 0,
-      limits: limitsFrom(),
-    });
-    app.ready();
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    ({ app, database, close } = await openApp({
+      project: PROJECT,
+      before: ({ db }) =>
+        db.queryDynamic(
+          'create schema shop; create table shop.stock (customer text, at timestamptz, units bigint, primary key (customer, at))',
+        ),
+    }));
   });
   afterAll(async () => {
-    await app?.stop();
-    await database.close();
-    await rm(folder, { recursive: true });
+    await close();
     vi.unstubAllEnvs();
   });
   const idsOf = async (node: string, direction: 'up' | 'down') =>

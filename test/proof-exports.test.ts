@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { returnRequested } from '../src/api/api-under-test.ts';
-import { openedApi } from '../src/api/opened-api.ts';
+import { openedApi } from '../src/api/opened-api-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 const RUNS = 5;

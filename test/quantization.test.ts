@@ -1,14 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { App } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
 import { constant, numbers } from '../src/models/quantization/quantize-under-test.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
 import { onnxModel } from '../src/testing/onnx.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const FEATURES = ['a', 'b', 'c', 'd'];
 const ROWS = 200;
@@ -50,29 +48,19 @@ interface Answer {
 }
 
 describe('a quantized version', () => {
-  let database: TestDatabase;
   let folder: string;
   let app: App;
+  let close: OpenedApp['close'];
 
   beforeAll(async () => {
-    database = await createTestDatabase([]);
-    folder = await mkdtemp(join(tmpdir(), 'aios-quantization-'));
-    const { user, password, host, port } = inject('postgres');
-    const [row] = await database.db.query<{ name: string }>('select current_database() as name');
-    const databaseUrl = `postgres://${user}:${password}@${host}:${port}/${row!.name}`;
-    app = await createApp({ dataDir: folder, databaseUrl, host: '127.0.0.1', port: 0, limits: limitsFrom() });
-    app.ready();
+    ({ app, dataDir: folder, close } = await openApp());
     const onnxBase64 = Buffer.from(perceptron()).toString('base64');
     const signature = { features: FEATURES, results: { risk: { output: 'score', column: 0 } } };
     const card = { task: 'binary classification', auc: 0.75, owner: 'returns' };
     await call('POST', '/api/v1/models/risk/versions', { onnxBase64, signature, card });
     await call('PUT', '/api/v1/models/risk/aliases/champion', { version: 1 });
   }, 60_000);
-  afterAll(async () => {
-    await app.stop();
-    await database.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => close());
 
   async function call(
     method: string,

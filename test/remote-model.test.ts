@@ -1,45 +1,26 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { newSecret } from '../src/access/key-format.ts';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { App } from '../src/app.ts';
 import { logisticModel } from '../src/testing/onnx.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 /** One AIOS that serves a file, and two models of which it says that another server runs them: itself, over HTTP and over gRPC. */
 let app: App;
-let database: TestDatabase;
 let dataDir: string;
+let close: OpenedApp['close'];
 const adminKey = newSecret('key');
 beforeAll(async () => {
   process.env.AIOS_SECRET_SELF = adminKey;
   process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
-  database = await createTestDatabase([]);
-  dataDir = await mkdtemp(join(tmpdir(), 'aios-remote-'));
-  const { user, password, host, port } = inject('postgres');
-  const [row] = await database.db.query<{ name: string }>('select current_database() as name');
-  const databaseUrl = `postgres://${user}:${password}@${host}:${port}/${row!.name}`;
-  const ports = { port: 0, grpc: { port: 0 } };
-  app = await createApp({
-    dataDir,
-    databaseUrl,
-    host: '127.0.0.1',
-    ...ports,
-    adminKey,
-    limits: limitsFrom(),
-  });
-  app.ready();
+  ({ app, dataDir, close } = await openApp({ grpc: { port: 0 }, adminKey }));
 });
 afterAll(async () => {
-  await app.stop();
+  await close();
   delete process.env.AIOS_SECRET_SELF;
   delete process.env.AIOS_HTTP_ALLOW_PRIVATE;
-  await database.close();
-  await rm(dataDir, { recursive: true });
 });
 
 const file = (path: string, content: string | Uint8Array) => ({

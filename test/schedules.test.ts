@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { openedApi } from '../src/api/opened-api.ts';
+import { openedApi } from '../src/api/opened-api-under-test.ts';
 import { runCommand } from './command-line.ts';
 
 const HOURLY = `

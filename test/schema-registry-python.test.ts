@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { App } from '../src/app.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
 import { pythonEnvironment, runPython } from '../src/testing/python.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const python = await pythonEnvironment(['confluent-kafka[schemaregistry,json,avro]==2.15.1']);
 
@@ -14,33 +12,20 @@ describe.skipIf(!python)(
   () => {
     let app: App;
     let database: TestDatabase;
-    let dataDir: string;
+    let close: OpenedApp['close'];
     let seen: Record<string, unknown>;
     const api = async (path: string, init?: RequestInit) => {
       const headers = { authorization: `Bearer ${app.adminKey}`, 'content-type': 'application/json' };
       return (await (await fetch(`${app.url}/api/v1${path}`, { ...init, headers })).json()) as never;
     };
     beforeAll(async () => {
-      dataDir = await mkdtemp(join(tmpdir(), 'aios-registry-'));
-      database = await createTestDatabase([]);
-      app = await createApp({
-        dataDir,
-        databaseUrl: database.url,
-        host: '127.0.0.1',
-        port: 0,
-        limits: limitsFrom(),
-      });
-      app.ready();
+      ({ app, database, close } = await openApp());
       const body = JSON.stringify({ name: 'reader', roles: ['viewer'] });
       const { key } = (await api('/keys', { method: 'POST', body })) as { key: string };
       const script = join(import.meta.dirname, 'clients', 'schema_registry.py');
       seen = (await runPython(python!, script, app.url, app.adminKey, key)) as typeof seen;
     }, 150_000);
-    afterAll(async () => {
-      await app?.stop();
-      await database?.close();
-      await rm(dataDir, { recursive: true, force: true });
-    });
+    afterAll(() => close());
 
     it('register in their default mode, and read what was registered', () => {
       expect(seen).toMatchObject({

@@ -1,11 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const document = (name: string) =>
   `document: { dsl: 1.0.0, namespace: test, name: ${name}, version: 1.0.0 }\nevaluate: { language: cel }`;
@@ -29,22 +27,18 @@ do: [ { tell: { emit: { event: { with: { type: retrain, postedby: somebody } } }
 };
 
 let app: App;
-let database: TestDatabase;
-let folder: string;
+let close: OpenedApp['close'];
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'aios-starters-'));
-  const trainers = { trainers: { nowhere: { command: ['no-such-command'] } } };
-  await writeFile(join(folder, 'trainers.yaml'), JSON.stringify(trainers));
-  vi.stubEnv('AIOS_TRAINERS', join(folder, 'trainers.yaml'));
-  database = await createTestDatabase([]);
-  const options = { dataDir: folder, databaseUrl: database.url, host: '127.0.0.1', port: 0 };
-  app = await createApp({ ...options, limits: limitsFrom('') });
-  app.ready();
+  ({ app, close } = await openApp({
+    async before(_, folder) {
+      const trainers = { trainers: { nowhere: { command: ['no-such-command'] } } };
+      await writeFile(join(folder, 'trainers.yaml'), JSON.stringify(trainers));
+      vi.stubEnv('AIOS_TRAINERS', join(folder, 'trainers.yaml'));
+    },
+  }));
 }, 60_000);
 afterAll(async () => {
-  await app?.stop();
-  await database?.close();
-  await rm(folder, { recursive: true, force: true });
+  await close();
   vi.unstubAllEnvs();
 });
 

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type App, createApp } from '../src/app.ts';
+import type { App } from '../src/app.ts';
 import { runCli } from '../src/cli/program.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
-import { limitsFrom } from '../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import type { TestDatabase } from '../src/testing/database.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
 
 const FLOW = `
 document: { dsl: 1.0.0, namespace: test, name: learn, version: 1.0.0 }
@@ -38,6 +38,7 @@ const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 
 
 describe('the train step', () => {
   let app: App;
+  let close: OpenedApp['close'];
   let database: TestDatabase;
   let folder: string;
   beforeAll(async () => {
@@ -57,17 +58,10 @@ describe('the train step', () => {
     await writeFile(join(folder, 'trainers.yaml'), JSON.stringify(trainers));
     vi.stubEnv('AIOS_TRAINERS', join(folder, 'trainers.yaml'));
     vi.stubEnv('AIOS_SECRET_FETCH', 'abcdefgh');
-    database = await createTestDatabase([]);
-    app = await createApp({
-      dataDir: folder,
-      databaseUrl: database.url,
-      host: '127.0.0.1',
-      port: 0,
-      limits: limitsFrom('trainingLogBytesMax=20000,trainingsActiveMax=1'),
-    });
-    app.ready();
-    const bytes = (text: string) => new TextEncoder().encode(text);
-    await app.apply(Object.entries(PROJECT).map(([path, text]) => ({ path, bytes: bytes(text) })));
+    ({ app, database, close } = await openApp({
+      limits: 'trainingLogBytesMax=20000,trainingsActiveMax=1',
+      project: PROJECT,
+    }));
     const rows = [{ customer: 'c-0', timestamp: '2026-01-01T00:00:00Z' }];
     const { datasetBuilds } = app.stations;
     const by = { kind: 'key', id: 'ann' };
@@ -77,8 +71,7 @@ describe('the train step', () => {
     );
   }, 60_000);
   afterAll(async () => {
-    await app?.stop();
-    await database?.close();
+    await close();
     await rm(folder, { recursive: true, force: true });
     vi.unstubAllEnvs();
   });

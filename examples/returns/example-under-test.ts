@@ -1,41 +1,16 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type App, createApp } from '../../src/app.ts';
 import { readProject } from '../../src/cli/projects.ts';
-import { limitsFrom } from '../../src/kernel/limits.ts';
-import { createTestDatabase, type TestDatabase } from '../../src/testing/database.ts';
+import { type OpenedApp, openApp } from '../../test/app-under-test.ts';
 
 /** The real app with the example applied, on a database and a data folder of its own. */
-export async function openExample(): Promise<{
-  app: App;
-  database: TestDatabase;
-  dataDir: string;
-  close(): Promise<void>;
-}> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'aios-example-'));
-  const database = await createTestDatabase([]);
-  const app = await createApp({
-    dataDir,
-    databaseUrl: database.url,
-    host: '127.0.0.1',
-    port: 0,
-    limits: limitsFrom(),
-  });
+export async function openExample(): Promise<OpenedApp> {
+  const opened = await openApp();
   const paths = (await readProject(import.meta.dirname)).map(({ path }) => path);
-  await app.apply(
+  await opened.app.apply(
     await Promise.all(
       paths.map(async (path) => ({ path, bytes: await readFile(join(import.meta.dirname, path)) })),
     ),
   );
-  return {
-    app,
-    database,
-    dataDir,
-    async close() {
-      await app.stop();
-      await database.close();
-      await rm(dataDir, { recursive: true, force: true });
-    },
-  };
+  return opened;
 }

@@ -3,7 +3,7 @@ import { PERMISSIONS } from '../access/permissions.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { LIMITS } from '../kernel/limits.ts';
 import { type RequestOptions, returnRequested } from './api-under-test.ts';
-import { openedApi, problemOf } from './opened-api.ts';
+import { openedApi, problemOf } from './opened-api-under-test.ts';
 
 describe('the API', () => {
   const { api } = openedApi('requestBytesMax=100000');

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
-import { openedApi, requestsBelow } from './opened-api.ts';
+import { openedApi, requestsBelow } from './opened-api-under-test.ts';
 
 describe('the API of bridges', () => {
   const { api } = openedApi('bridgePollMs=20,consumerPollMs=20');

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { JsonObject } from '../kernel/json.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const contract = (version: string, schema: string, more = '') =>
   `name: order.placed\nversion: ${version}\nowner: shop\n${more}schema: ${schema}\n`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { returnRequested } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const DEEP = 20_000; // what overflows the stack in a few recursive functions
 const nested = `${'{"a":'.repeat(DEEP)}1${'}'.repeat(DEEP)}`;

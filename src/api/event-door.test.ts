@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { returnRequested } from './api-under-test.ts';
 import { type Asked, message, Wire } from './infer-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const STRUCTURED = { 'content-type': 'application/cloudevents+json' };
 const ID = { 'x-request-id': 'ask-1' };

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { AiosClient } from '../client/client.ts';
 import { Intake } from '../events/intake.ts';
 import { returnRequested } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const BYTES_MAX = 1_000_000;
 const FIT = BYTES_MAX / 20_000 + 1; // events of 20 KB

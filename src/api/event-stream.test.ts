@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
 import { returnRequested } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 interface Told {
   id: string;

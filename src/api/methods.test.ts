@@ -4,7 +4,7 @@ import { apiDocument } from '../../scripts/generate-client.ts';
 import { limitsFrom } from '../kernel/limits.ts';
 import { type ApiDependencies, allRoutes, COLLECTIONS } from './all-routes.ts';
 import { AllowedMethods } from './allowed-methods.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 import { createServer } from './server.ts';
 
 describe('the methods of the routes of the API', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ERRORS, type ErrorCode } from '../kernel/error-codes.ts';
 import { errorType } from '../kernel/errors.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 describe('a request that does not fit', () => {
   const { api } = openedApi();

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { type RequestOptions, returnRequested } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 describe('the API of replays', () => {
   const { api, database } = openedApi('replayPollMs=50,consumerPollMs=20');

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const QUEUE = 'name: orders\nconcurrency: 1\nfairness: key\n';
 const flow = (queue: string) => `

@@ -2,7 +2,7 @@ import { request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
 import { type RequestOptions, returnRequested } from './api-under-test.ts';
-import { openedApi, problemOf } from './opened-api.ts';
+import { openedApi, problemOf } from './opened-api-under-test.ts';
 
 const CLOUD_EVENT = { 'content-type': 'application/cloudevents+json' };
 

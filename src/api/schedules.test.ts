@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../kernel/json.ts';
 import type { RequestOptions } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const NIGHTLY = `
 document: { dsl: '1.0.3', namespace: test, name: nightly, version: '1.0.0', metadata: { aios: { schedule: { timezone: Europe/Berlin, overlap: queue } } } }

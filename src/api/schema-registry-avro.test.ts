@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { openedApi, requestsBelow } from './opened-api.ts';
+import { openedApi, requestsBelow } from './opened-api-under-test.ts';
 
 const record = (fields: Json[], more: JsonObject = {}): JsonObject => ({
   ...{ type: 'record', name: 'Order', namespace: 'com.acme', fields },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../kernel/json.ts';
-import { openedApi, requestsBelow } from './opened-api.ts';
+import { openedApi, requestsBelow } from './opened-api-under-test.ts';
 
 const objectOf = (properties: JsonObject): JsonObject => ({ type: 'object', properties });
 const number = objectOf({ total: { type: 'number' } });

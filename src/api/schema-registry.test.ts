@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { DefaultCompatibility } from '../contracts/default-compatibility.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const first: JsonObject = { type: 'object', properties: { total: { type: 'number' } } };
 const second: JsonObject = { type: 'object', properties: { total: { type: ['number', 'null'] } } };

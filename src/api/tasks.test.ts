@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RequestOptions, returnRequested } from './api-under-test.ts';
-import { openedApi } from './opened-api.ts';
+import { openedApi } from './opened-api-under-test.ts';
 
 const ASKING = {
   name: 'asking',

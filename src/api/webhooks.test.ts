@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli } from '../cli/program.ts';
 import { returnRequested } from './api-under-test.ts';
-import { openedApi, requestsBelow } from './opened-api.ts';
+import { openedApi, requestsBelow } from './opened-api-under-test.ts';
 
 describe('the API of webhooks', () => {
   const { api } = openedApi('webhookPollMs=30,consumerPollMs=20');

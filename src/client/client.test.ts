@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { apiDocument, clientSource } from '../../scripts/generate-client.ts';
 import { type ApiUnderTest, returnRequested } from '../api/api-under-test.ts';
-import { openedApi } from '../api/opened-api.ts';
+import { openedApi } from '../api/opened-api-under-test.ts';
 import { AiosClient } from './client.ts';
 
 describe('the generated client', () => {
