@@ -128,7 +128,8 @@ async function banner(
   { dataDir, host, publicUrl }: StartSettings,
   notice: string | undefined,
 ): Promise<string> {
-  const bold = process.stderr.isTTY ? (text: string) => `\u001b[1m${text}\u001b[22m` : (text: string) => text;
+  const isPlain = !process.stderr.isTTY || Boolean(process.env.NO_COLOR);
+  const bold = isPlain ? (text: string) => text : (text: string) => `\u001b[1m${text}\u001b[22m`;
   const hasConsole = existsSync(CONSOLE_DIR);
   const rows: [string, string][] = [
     ...(hasConsole

@@ -22,7 +22,7 @@ export interface AuditEntry {
   erased?: boolean;
 }
 
-export interface Proof {
+interface Proof {
   index: number;
   size: number;
   leafHash: string;

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { AiosError } from '../kernel/errors.ts';
 import { formatUsd } from '../kernel/money.ts';
-import { EXIT, print, table } from './output.ts';
+import { EXIT, pastTime, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -16,7 +16,8 @@ interface Sum {
 
 /** Sums of charges, or with `--focus` every charge as CSV in the columns of FOCUS. */
 export const costs: Action = async (options) => {
-  const { by, since, until, ofRun, focus } = options as Record<string, string | undefined>;
+  const { by, ofRun, focus, ...period } = options as Record<string, string | undefined>;
+  const [since, until] = [pastTime(period.since), pastTime(period.until)];
   const client = await openClient(options);
   if (focus !== undefined) {
     const csv = await client.download('/api/v1/costs/focus.csv', { since, until, run: ofRun });

@@ -6,7 +6,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import { awaitPass } from './await-pass.ts';
 import { pathOf, type Version } from './datasets.ts';
 import { requireKnown } from './known-names.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -102,7 +102,7 @@ export const cancel: Action = async (options, [id]) => {
 function timesOf({ from, to, createdBefore }: { [option: string]: unknown }): JsonObject {
   return Object.fromEntries(
     Object.entries({ from, to, createdBefore }).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, new Date(String(value)).toISOString()]],
+      value === undefined ? [] : [[name, pastTime(String(value))]],
     ),
   );
 }

@@ -23,7 +23,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
     under: 'datasets',
     name: 'create <name>',
     description: 'make a version, of the events that the definition names or of a file of entity rows',
-    example: 'aios datasets create return-requests --from 2026-01-01T00:00:00Z',
+    example: 'aios datasets create return-requests --from 2026-01-01',
     options: [
       ['--file <file>', 'entity rows with keys, a timestamp and labels (.csv, .jsonl, .parquet)'],
       ['--from <time>', 'only events of this time or later'],

@@ -7,7 +7,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     name: 'replay',
     description:
       'give a part of the log to a consumer group or a flow again; without --yes, say how many events',
-    example: 'aios events replay --workflow returns --from 2026-01-01T00:00:00Z --yes',
+    example: 'aios events replay --workflow returns --from 2026-01-01 --yes',
     options: [
       ['--consumer <group>', 'a consumer group that may be given events again'],
       ['--workflow <name>', 'a flow: it starts runs marked as replayed'],

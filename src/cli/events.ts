@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { requireKnown } from './known-names.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -92,7 +92,7 @@ export const search: Action = async (options) => {
   const { filter, type, source, subject, from, until, limit } = options as Record<string, string | undefined>;
   const client = await openClient(options);
   const found = await client.request<Found>('GET', '/api/v1/events', {
-    query: { filter, type, source, subject, since: timeOf(from), until: timeOf(until), limit },
+    query: { filter, type, source, subject, since: pastTime(from), until: pastTime(until), limit },
   });
   // Events that tell of runs have no contract.
   if (found.items.length === 0 && !type?.startsWith('io.serverlessworkflow.'))
@@ -162,15 +162,7 @@ export const segments: Action = async (options) => {
 };
 
 function placed(name: 'from' | 'until', time: unknown) {
-  return time === undefined ? {} : { [name]: { time: timeOf(String(time)) } };
-}
-
-function timeOf(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new AiosError('request.invalid', { detail: `“${text}” is no time: 2026-01-31T06:00:00Z.` });
-  return new Date(ms).toISOString();
+  return time === undefined ? {} : { [name]: { time: pastTime(String(time)) } };
 }
 
 function offsetsOf(text: string): number[] {

@@ -86,7 +86,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'backfill <view>',
     description: 'build a range of event times of a stream view from the log anew, beside the stream',
-    example: 'aios features backfill customer-orders --from 2026-01-01T00:00:00Z',
+    example: 'aios features backfill customer-orders --from 2026-01-01',
     options: [
       ['--from <time>', 'the begin of the range'],
       ['--to <time>', 'its end, exclusive; now when left out'],

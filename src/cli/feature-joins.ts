@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { awaitPass } from './await-pass.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -31,7 +31,7 @@ export const joinFiles: Action = async (options) => {
       entities: String(entities),
       out: String(out),
       ...(timestamp === undefined ? {} : { timestamp: String(timestamp) }),
-      ...(createdBefore === undefined ? {} : { createdBefore: String(createdBefore) }),
+      ...(createdBefore === undefined ? {} : { createdBefore: pastTime(String(createdBefore)) }),
     },
   });
   const { id } = join;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { readRows } from './rows.ts';
 import { openClient } from './session.ts';
@@ -126,7 +126,7 @@ export const online: Action = async (options, [service, ...keys]) => {
     body: {
       service: service!,
       entities,
-      ...(asOf === undefined ? {} : { asOf: String(asOf) }),
+      ...(asOf === undefined ? {} : { asOf: pastTime(String(asOf)) }),
       ...(request === undefined ? {} : { request: objectOf('--request', String(request)) }),
       ...(fullFeatureNames === true ? { fullFeatureNames } : {}),
     },
@@ -147,7 +147,7 @@ export const historical: Action = async (options, [service, file], host) => {
     body: {
       service: service!,
       spine: await readRows(file!),
-      ...(createdBefore === undefined ? {} : { createdBefore: String(createdBefore) }),
+      ...(createdBefore === undefined ? {} : { createdBefore: pastTime(String(createdBefore)) }),
       ...(fullFeatureNames === true ? { fullFeatureNames } : {}),
     },
   });
@@ -197,8 +197,8 @@ export const backfill: Action = async (options, [view]) => {
     `/api/v1/feature-views/${encodeURIComponent(view!)}/backfill`,
     {
       body: {
-        from: timeOf(options.from),
-        to: options.to === undefined ? new Date().toISOString() : timeOf(options.to),
+        from: pastTime(String(options.from)),
+        to: options.to === undefined ? new Date().toISOString() : pastTime(String(options.to)),
         includeLate: options.includeLate === true,
       },
     },
@@ -206,12 +206,6 @@ export const backfill: Action = async (options, [view]) => {
   print(range, options.json, () => `${range.view} is being built from ${range.from} to ${range.to}`);
   return EXIT.ok;
 };
-
-function timeOf(text: unknown): string {
-  const ms = Date.parse(String(text));
-  if (Number.isNaN(ms)) throw invalid(`“${text}” is no time.`);
-  return new Date(ms).toISOString();
-}
 
 function describe({ names, rows }: Vectors): string {
   if (rows.length === 1)

@@ -1,4 +1,4 @@
-import { EXIT, print } from './output.ts';
+import { EXIT, pastTime, print } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -31,7 +31,7 @@ export const lineage: Action = async (options, [node = '']) => {
           direction,
           depth: depth as string,
           kinds: kinds as string,
-          asOf: asOf as string,
+          asOf: pastTime(asOf as string | undefined),
           cursor,
           limit: 5000,
         },

@@ -1,4 +1,4 @@
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { answeredText, askedText, type ToldRequest } from './request-text.ts';
 import { openClient } from './session.ts';
@@ -20,7 +20,11 @@ const TEXT_CHARS_MAX = 60;
 /** Lists the sampled requests of a model, the newest first. */
 export const modelRequests: Action = async (options, [model]) => {
   const client = await openClient(options);
-  const { ofVersion, status, caller, trace, run, from, to, limit } = options as Record<string, string>;
+  const { ofVersion, status, caller, trace, run, limit, ...period } = options as Record<
+    string,
+    string | undefined
+  >;
+  const [from, to] = [pastTime(period.from), pastTime(period.to)];
   const page = await client.request<{ items: SampledRequest[] }>(
     'GET',
     `/api/v1/models/${encodeURIComponent(model!)}/requests`,

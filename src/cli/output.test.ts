@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { describeError, errorAsJson, numberOf, numberText, table, timeOf } from './output.ts';
+import { describeError, errorAsJson, numberOf, numberText, pastTime, table, timeOf } from './output.ts';
 import { runCli } from './program.ts';
 
 describe('what the command line prints', () => {
@@ -113,6 +113,15 @@ describe('what the command line prints', () => {
     expect(timeOf('2027-01-31T00:00:00+01:00')).toBe('2027-01-30T23:00:00.000Z');
     for (const wrong of ['soon', '2027-99-01', '9999999999d'])
       expect(() => timeOf(wrong)).toThrow(expect.objectContaining({ code: 'definition.duration' }));
+  });
+
+  it('is given a time of the past as a date or as how long ago', () => {
+    expect(pastTime('2026-01-31')).toBe('2026-01-31T00:00:00.000Z');
+    expect(pastTime('2027-01-31T00:00:00+01:00')).toBe('2027-01-30T23:00:00.000Z');
+    expect(Date.now() - Date.parse(pastTime('7d'))).toBeGreaterThan(6.9 * 86_400_000);
+    expect(pastTime(undefined)).toBeUndefined();
+    for (const wrong of ['yesterday', '2027-99-01', '5', '99999999999d'])
+      expect(() => pastTime(wrong)).toThrow(`“${wrong}” is no time: write 2026-01-31`);
   });
 
   it('is help in which each command stands in a part, with what it is for', async () => {

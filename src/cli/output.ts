@@ -100,6 +100,23 @@ export function timeOf(text: string): string {
   return new Date(at).toISOString();
 }
 
+/**
+ * A time of the past that was given on the command line: a date (its first moment, UTC), a date and time, or how long ago; nothing of nothing.
+ *
+ * @throws AiosError `request.invalid` for what is none
+ * @example pastTime('2026-01-31') // '2026-01-31T00:00:00.000Z'
+ */
+export function pastTime<Text extends string | undefined>(text: Text): Text {
+  if (text === undefined) return text;
+  try {
+    const ms = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - parseDuration(text);
+    return new Date(ms).toISOString() as Text;
+  } catch (cause) {
+    const detail = `“${text}” is no time: write 2026-01-31, 2026-01-31T06:00:00Z, or 7d for seven days ago.`;
+    throw new AiosError('request.invalid', { detail, cause });
+  }
+}
+
 /** `3 min ago`, `in 2 h`: how far a time lies from now. */
 export function relativeTime(time: string | undefined, nowMs = Date.now()): string {
   if (!time) return '';

@@ -29,7 +29,7 @@ export const PEOPLE_COMMANDS: readonly CommandRow[] = [
   {
     name: 'quality <queue>',
     description: 'how far the people of a queue agree, with each other and with what was suggested',
-    example: 'aios quality return-review --from 2026-01-01T00:00:00Z',
+    example: 'aios quality return-review --from 2026-01-01',
     options: [
       ['--from <time>', 'the beginning of the period; 30 days back when left out'],
       ['--to <time>', 'its end'],

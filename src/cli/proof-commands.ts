@@ -43,7 +43,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
   {
     name: 'costs',
     description: 'what things cost: sums, or every charge as CSV in the columns of FOCUS (FinOps)',
-    example: 'aios costs --by workflow --since 2026-01-01T00:00:00Z',
+    example: 'aios costs --by workflow --since 30d',
     options: [
       ['--by <group>', 'service, resource, workflow, day, or by (who asked)', 'service'],
       ['--since <time>', 'charges at this time or later'],

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../kernel/json.ts';
-import { EXIT, print, table } from './output.ts';
+import { EXIT, pastTime, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -29,7 +29,7 @@ export const quality: Action = async (options, [queue]) => {
   const client = await openClient(options);
   const { from, to } = options as Record<string, string | undefined>;
   const found = await client.request<Quality>('GET', `/api/v1/queues/${queue}/quality`, {
-    query: { from, to },
+    query: { from: pastTime(from), to: pastTime(to) },
   });
   print(found, options.json, () => {
     const { reviewers, suggestion, routes, answers } = found;
@@ -67,7 +67,7 @@ export const labels: Action = async (options, [verb]) => {
     const page: { items: JsonObject[]; nextCursor: string | null } = await client.request(
       'GET',
       `/api/v1/queues/${queue}/labels`,
-      { query: { from, to, cursor, limit: 500 } },
+      { query: { from: pastTime(from), to: pastTime(to), cursor, limit: 500 } },
     );
     for (const label of page.items) process.stdout.write(`${JSON.stringify(label)}\n`);
     cursor = page.nextCursor ?? undefined;

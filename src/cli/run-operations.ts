@@ -1,7 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
-import { EXIT, numberOf, print } from './output.ts';
+import { EXIT, numberOf, pastTime, print } from './output.ts';
 import type { Action } from './program.ts';
 import { describeRun, type Run, readJson, requireSelected, selection } from './runs.ts';
 import { openClient } from './session.ts';
@@ -105,7 +105,7 @@ async function onMany(
 
 function filterOf(options: Options): { [name: string]: Json } {
   const { from, to } = options as { from?: string; to?: string };
-  const given = Object.entries({ ...selection(options), from, to });
+  const given = Object.entries({ ...selection(options), from: pastTime(from), to: pastTime(to) });
   const named = given.filter((entry): entry is [string, string] => entry[1] !== undefined);
   const attributes = named.filter(([name]) => name.startsWith('attr.'));
   const others = named.filter(([name]) => !name.startsWith('attr.'));

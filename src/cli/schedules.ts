@@ -1,5 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -38,7 +38,7 @@ export const schedules: Action = async (options, [workflow]) => {
   if (action === 'backfill') {
     if (from === undefined || until === undefined)
       throw new AiosError('request.invalid', { detail: '--backfill needs --from and --until.' });
-    const body = { from: timeOf(from), until: timeOf(until) };
+    const body = { from: pastTime(from), until: pastTime(until) };
     const filled = await client.request<Backfill>('POST', url, { body });
     const { times, alreadyRun } = filled;
     print(filled, options.json, () => `${times} runs are started, ${alreadyRun} were there already`);
@@ -53,14 +53,6 @@ export const schedules: Action = async (options, [workflow]) => {
 interface Backfill {
   times: number;
   alreadyRun: number;
-}
-
-/** `2026-01-01` is its first moment, UTC. */
-function timeOf(text: string): string {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms))
-    throw new AiosError('request.invalid', { detail: `“${text}” is no time: 2026-01-31T06:00:00Z.` });
-  return new Date(ms).toISOString();
 }
 
 function describe(items: readonly Schedule[]): string {
