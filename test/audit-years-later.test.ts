@@ -122,7 +122,7 @@ describe('a decision, years later', () => {
       await vi.waitFor(async () => {
         const found = await json('verify', '--log-key', key, '--checkpoint', kept);
         expect(Number(found.size)).toBeGreaterThan(Number(found.continues));
-      });
+      }, 20_000);
       const { said } = await aios('verify', '--log-key', key, '--checkpoint', kept);
       expect(said).toContain('It goes on from the ');
       const earlier = join(folder, 'earlier');
