@@ -119,6 +119,9 @@ describe('what an auditor takes away', () => {
       String(entry.index),
     ]);
     expect(other.said).not.toMatch(/payloadText|payloadSalt|does NOT/);
+    const asViewer = ['--url', url, '--key', api.keys.viewer];
+    const all = await runCommand([...asViewer, 'audit', '--export', join(folder, 'others'), '--payloads']);
+    expect(all).toEqual({ code: 1, said: expect.stringContaining('access.forbidden') });
   });
 
   it('are charges in the columns of FOCUS, which DuckDB reads and adds up to what aios says', async () => {

@@ -28,6 +28,7 @@ describe('the API', () => {
         'The version of MLflow whose API is answered',
         'Turn an API key into a session of the console',
         'Turn the one-time token of a login link into a session of the console',
+        'What an error means and the way forward; `type` of a problem is this address',
         'What keys are called, revoked ones too, by the ids that records name',
         'What this server can do beyond the rest of the API (MLflow)',
         'Whether the inference server is live',
