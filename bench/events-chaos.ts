@@ -5,8 +5,8 @@ import { seededRandom } from '../examples/returns/simulator.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
 import { ending, type OnEnd } from './ending.ts';
 import { KilledProduct } from './kills.ts';
+import { Posters } from './posters.ts';
 import { freePort, type Product, temporaryFolder } from './product.ts';
-import { returnRequest } from './requests.ts';
 
 const CONTRACT_FILE = join(import.meta.dirname, '../examples/returns/contracts/return.requested.yaml');
 /** One run for an event, whose outcome says of which, and of which replay. */
@@ -48,7 +48,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
       ],
     },
   });
-  const producers = new Producers(product.current);
+  const producers = producersOf(product.current);
   onEnd(() => producers.abandon());
   const replays = new Map<string, number>();
   for (let round = 1; round <= rounds; round++) {
@@ -67,61 +67,18 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   return { figures: { rounds, seed, replays: replays.size, ...figures }, held };
 }
 
-/** Send batches as long as the chaos lasts; what gets no answer is sent again, as producers do. */
-class Producers {
-  /** Ids of events whose 202 came. */
-  readonly accepted = new Set<string>();
-  readonly #url: string;
-  readonly #key: string;
-  #next = 0;
-  #ends = false;
-  #isAbandoned = false;
-  readonly #posters: Promise<void>[];
-
-  constructor({ port, key }: Product) {
-    this.#url = `http://127.0.0.1:${port}/api/v1/events`;
-    this.#key = key;
-    this.#posters = Array.from({ length: POSTERS }, () => this.#post());
-  }
-
-  async stop(): Promise<void> {
-    this.#ends = true;
-    await Promise.all(this.#posters);
-  }
-
-  /** Without an answer to what was sent last. */
-  async abandon(): Promise<void> {
-    this.#isAbandoned = true;
-    await this.stop();
-  }
-
-  async #post(): Promise<void> {
-    while (!this.#ends) {
-      const batch = Array.from({ length: BATCH }, () => returnRequest(this.#next++));
-      while (!(await this.#send(batch).catch(() => false))) {
-        if (this.#isAbandoned) return;
-        await sleep(50); // killed, or not up again yet
-      }
-      for (const { id } of batch) this.accepted.add(String(id));
-      await sleep(20);
-    }
-  }
-
-  /** Whether all of the batch is acknowledged. */
-  async #send(batch: readonly Record<string, unknown>[]): Promise<boolean> {
-    const response = await fetch(this.#url, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${this.#key}`,
-        'content-type': 'application/cloudevents-batch+json',
-      },
-      body: JSON.stringify(batch),
-      signal: AbortSignal.timeout(10_000),
-    });
-    if (response.status !== 202) return false;
-    const { rejected } = (await response.json()) as { rejected: unknown[] };
-    return rejected.length === 0;
-  }
+/** Send batches; an event is acknowledged when none of its batch is refused. */
+function producersOf({ port, key }: Product): Posters {
+  const url = `http://127.0.0.1:${port}/api/v1/events`;
+  return new Posters({
+    ...{ posters: POSTERS, batch: BATCH, pauseMs: 20, key },
+    target: () => ({ url, contentType: 'application/cloudevents-batch+json' }),
+    async isAcknowledged(response) {
+      if (response.status !== 202) return false;
+      const { rejected } = (await response.json()) as { rejected: unknown[] };
+      return rejected.length === 0;
+    },
+  });
 }
 
 /** Asked with one key until it is answered: it is one replay. */

@@ -4,8 +4,9 @@ import { startRefunds, startWarehouse } from '../examples/returns/systems.ts';
 import type { ChaosOptions, ChaosResult } from './chaos.ts';
 import { ending, type OnEnd } from './ending.ts';
 import { KilledProduct } from './kills.ts';
+import { Posters } from './posters.ts';
 import { freePort, type Product, temporaryFolder } from './product.ts';
-import { ORDERS, orderOf, returnRequest } from './requests.ts';
+import { ORDERS, orderOf } from './requests.ts';
 
 type Refunds = Awaited<ReturnType<typeof startRefunds>>;
 
@@ -37,7 +38,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
       Array.from({ length: 500 }, (_, i) => orderOf(from + i)),
     );
   }
-  const posting = new Posting(port, product.current.key);
+  const posting = postersOf(product.current);
   onEnd(() => posting.abandon());
   for (let round = 1; round <= rounds; round++) {
     const victim = await product.killWithin(300, 1500);
@@ -49,61 +50,20 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   return { figures: { rounds, seed, ...figures }, held };
 }
 
-/** Posts requests as long as the chaos lasts: half as events, half as synchronous starts. What gets no answer is sent again, as clients do. */
-class Posting {
-  /** Ids of return requests whose 202 or 200 came: these must be decided, whatever happens. */
-  readonly accepted = new Set<string>();
-  readonly #url: string;
-  readonly #key: string;
-  #next = 0;
-  #ends = false;
-  #isAbandoned = false;
-  readonly #posters: Promise<void>[];
-
-  constructor(port: number, key: string) {
-    this.#url = `http://127.0.0.1:${port}`;
-    this.#key = key;
-    this.#posters = Array.from({ length: 4 }, () => this.#post());
-  }
-
-  async stop(): Promise<void> {
-    this.#ends = true;
-    await Promise.all(this.#posters);
-  }
-
-  /** Without an answer to what was sent last. */
-  async abandon(): Promise<void> {
-    this.#isAbandoned = true;
-    await this.stop();
-  }
-
-  async #post(): Promise<void> {
-    while (!this.#ends) {
-      const number = this.#next++;
-      const request = returnRequest(number);
-      const path = number % 2 === 0 ? '/api/v1/workflows/returns/runs?wait=5s' : '/api/v1/events';
-      for (let answered = false; !answered; ) {
-        answered = await this.#send(path, request).then(
-          () => true,
-          () => false,
-        );
-        if (this.#isAbandoned) return;
-        if (!answered) await sleep(50); // killed, or not up again yet
-      }
-      this.accepted.add(String(request.id));
-    }
-  }
-
-  async #send(path: string, request: Record<string, unknown>): Promise<void> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/cloudevents+json' },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(10_000),
-    });
-    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-    await response.arrayBuffer();
-  }
+/** Half as events, half as synchronous starts: those whose 202 or 200 came must be decided. */
+function postersOf({ port, key }: Product): Posters {
+  const paths = ['/api/v1/workflows/returns/runs?wait=5s', '/api/v1/events'];
+  return new Posters({
+    ...{ posters: 4, batch: 1, pauseMs: 0, key },
+    target: (number) => ({
+      url: `http://127.0.0.1:${port}${paths[number % 2]}`,
+      contentType: 'application/cloudevents+json',
+    }),
+    async isAcknowledged(response) {
+      await response.arrayBuffer();
+      return response.ok;
+    },
+  });
 }
 
 async function publish({ client }: Product, events: readonly Record<string, unknown>[]): Promise<void> {

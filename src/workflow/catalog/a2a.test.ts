@@ -1,7 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serveAgent } from '../../connectors/a2a-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
 import { compileFlow } from '../language/compile.ts';
 import { runJq } from '../language/jq-evaluator.ts';
@@ -12,7 +11,6 @@ describe.each([
   ['the Postgres store', postgresFixture, '1.0'],
 ] as const)('call: a2a over %s, of an agent that speaks %3$s', (_store, open, spoken) => {
   let agent: Awaited<ReturnType<typeof serveAgent>>;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const flow = (
     members: string,
@@ -24,13 +22,10 @@ describe.each([
 
   beforeAll(async () => {
     agent = await serveAgent(spoken);
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
-    await subject.begin();
+    subject = await CallsUnderTest.open(open);
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     agent.close();
   });
   beforeEach(() => {
@@ -87,7 +82,7 @@ describe.each([
   });
 
   it('no answer is of unknown outcome; an address that is not there is one that nothing was sent to', async () => {
-    const slow = new CallsUnderTest(fixture, [], 'a2aCallMs=200');
+    const slow = new CallsUnderTest(subject.fixture, [], 'a2aCallMs=200');
     await slow.begin();
     expect((await slow.run(flow(message('hang')))).result!.error).toMatchObject({
       code: 'connectors.outcome_unknown',

@@ -1,8 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocketRemote } from '../../connectors/websocket-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
 const DOCUMENT = (port: number) => ({
@@ -22,12 +21,8 @@ const DOCUMENT = (port: number) => ({
   },
 });
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('call: asyncapi with WebSocket over %s', (_, open) => {
+describe.each(STORES)('call: asyncapi with WebSocket over %s', (_, open) => {
   const remote = new WebSocketRemote();
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const call = (operation: string, members: string) =>
     `do: [ { a: { call: asyncapi, with: { document: { endpoint: resources/chat.json }, operation: ${operation}, ${members} } } } ]`;
@@ -36,14 +31,11 @@ describe.each([
 
   beforeAll(async () => {
     await remote.listen();
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
+    subject = await CallsUnderTest.open(open);
     subject.files['resources/chat.json'] = JSON.stringify(DOCUMENT(remote.port));
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {

@@ -4,8 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { Aedes } from 'aedes';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { json, Remote } from '../../connectors/remote-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
 const V3 = (mqtt: number, http: number) => ({
@@ -48,10 +47,7 @@ const V2 = (mqtt: number) => ({
   channels: { 'greetings/all': { publish: { bindings: { mqtt: { qos: 0 } } }, subscribe: {} } },
 });
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('call: asyncapi over %s', (_, open) => {
+describe.each(STORES)('call: asyncapi over %s', (_, open) => {
   const remote = new Remote();
   const published: { topic: string; payload: string; qos: number; retain: boolean }[] = [];
   const logins: [unknown, unknown][] = [];
@@ -59,7 +55,6 @@ describe.each([
   let broker: Aedes;
   let server: Server;
   let port: number;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const flow = (operation: string, members: string, document = 'resources/v3.json') =>
     `do: [ { a: { call: asyncapi, with: { document: { endpoint: ${document} }, ${operation}, ${members} } } } ]`;
@@ -108,15 +103,12 @@ describe.each([
     server.listen(0, '127.0.0.1');
     await Promise.all([once(server, 'listening'), remote.listen()]);
     ({ port } = server.address() as { port: number });
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
+    subject = await CallsUnderTest.open(open);
     subject.files['resources/v3.json'] = JSON.stringify(V3(port, remote.port));
     subject.files['resources/v2.json'] = JSON.stringify(V2(port));
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
     await new Promise<void>((done) => broker.close(done));
     server.close();
@@ -221,7 +213,7 @@ describe.each([
 
   it('a message that the broker does not confirm is of unknown outcome', async () => {
     mute = true;
-    const slow = new CallsUnderTest(fixture, [], 'httpCallMs=200');
+    const slow = new CallsUnderTest(subject.fixture, [], 'httpCallMs=200');
     Object.assign(slow.files, subject.files);
     await slow.begin();
     const { result } = await slow.run(greet('message: { payload: 1 }'));

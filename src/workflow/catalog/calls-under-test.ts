@@ -49,6 +49,7 @@ export class CallsUnderTest {
   readonly catalog: Catalog;
   /** Of the project. */
   readonly files: { [uri: string]: string } = {};
+  readonly fixture: StoreFixture;
   readonly #outgoing: Outgoing;
   readonly #reader: ResourceReader;
   readonly #engine: WorkflowEngine;
@@ -61,6 +62,7 @@ export class CallsUnderTest {
     overrides = '',
     processes?: ProcessSettings,
   ) {
+    this.fixture = fixture;
     const limits = limitsFrom(`${CALL_LIMITS},${overrides}`);
     this.#outgoing = new Outgoing({ limits, allowPrivate: ['127.0.0.1'] });
     const env = Object.fromEntries([
@@ -107,6 +109,23 @@ export class CallsUnderTest {
       limits,
       findDefinition: async () => undefined,
     });
+  }
+
+  /** One that has begun, over a store of its own: it ends by `close`. */
+  static async open(
+    openFixture: () => Promise<StoreFixture>,
+    commands?: readonly string[],
+    overrides?: string,
+    processes?: ProcessSettings,
+  ): Promise<CallsUnderTest> {
+    const subject = new CallsUnderTest(await openFixture(), commands, overrides, processes);
+    await subject.begin();
+    return subject;
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await this.fixture.close();
   }
 
   begin(): Promise<void> {

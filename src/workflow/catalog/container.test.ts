@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { memoryFixture } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
@@ -23,23 +22,19 @@ function hasDocker(): boolean {
 
 describe.skipIf(!hasDocker())(`containers by a real engine (needs a docker daemon and ${IMAGE})`, () => {
   const suffix = `${process.pid}`;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const run = async (members: string, of = '') =>
     (await subject.run(`do: [ { s: { run: { container: { image: '${IMAGE}', ${members} }, ${of} } } } ]`))
       .result!;
 
   beforeAll(async () => {
-    fixture = await memoryFixture();
-    subject = new CallsUnderTest(fixture, [], 'processMs=60000', {
+    subject = await CallsUnderTest.open(memoryFixture, [], 'processMs=60000', {
       isShellAllowed: false,
       containerEngine: 'docker',
     });
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     docker('volume', 'rm', '--force', `aios-test-${suffix}`);
   });
 

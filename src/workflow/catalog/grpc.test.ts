@@ -1,30 +1,22 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: flows hold expressions in ${ … }
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PROTOS, serveOrders } from '../../connectors/grpc-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('call: grpc over %s', (_, open) => {
+describe.each(STORES)('call: grpc over %s', (_, open) => {
   let remote: Awaited<ReturnType<typeof serveOrders>>;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const flow = (method: string, members = '', service = `host: 127.0.0.1, port: ${remote.port}`) =>
     `do: [ { g: { call: grpc, with: { proto: { endpoint: resources/shop/orders.proto }, service: { name: shop.Orders, ${service} }, method: ${method}, ${members} } } } ]`;
 
   beforeAll(async () => {
     remote = await serveOrders();
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
+    subject = await CallsUnderTest.open(open);
     Object.assign(subject.files, PROTOS);
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {
@@ -88,7 +80,7 @@ describe.each([
     expect(
       (await subject.run(flow('Place', 'arguments: { customer_name: busy }'))).result!.error,
     ).toMatchObject({ status: 503 });
-    const slow = new CallsUnderTest(fixture, [], 'httpCallMs=200');
+    const slow = new CallsUnderTest(subject.fixture, [], 'httpCallMs=200');
     Object.assign(slow.files, PROTOS);
     await slow.begin();
     const { result } = await slow.run(flow('Place', 'arguments: { customer_name: never }'));

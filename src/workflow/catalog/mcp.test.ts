@@ -2,21 +2,16 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serveMcp, type ToolCall } from '../../connectors/mcp-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { compileFlow } from '../language/compile.ts';
 import { runJq } from '../language/jq-evaluator.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('call: mcp over %s', (_, open) => {
+describe.each(STORES)('call: mcp over %s', (_, open) => {
   const called: ToolCall[] = [];
   let closed: number;
   let refusal: number | undefined;
   let remote: Awaited<ReturnType<typeof serveMcp>>;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const flow = (members: string, transport = `http: { endpoint: 'http://127.0.0.1:${remote.port}/mcp' }`) =>
     `do: [ { m: { call: mcp, with: { ${members}, transport: { ${transport} } } } } ]`;
@@ -28,13 +23,10 @@ describe.each([
     closed = gone.port;
     gone.close();
     remote = await serveMcp(called, () => refusal);
-    fixture = await open();
-    subject = new CallsUnderTest(fixture, [process.execPath]);
-    await subject.begin();
+    subject = await CallsUnderTest.open(open, [process.execPath]);
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {
@@ -159,7 +151,7 @@ describe.each([
   });
 
   it('where no command is allowed, stdio is refused with the way forward', async () => {
-    const other = new CallsUnderTest(fixture);
+    const other = new CallsUnderTest(subject.fixture);
     const text = flow(tool('echo'), 'stdio: { command: npx }');
     expect(() => compileFlow(subject.flowOf(text), other.catalog, runJq)).toThrow(
       expect.objectContaining({

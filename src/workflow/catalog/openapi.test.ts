@@ -2,8 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { json, Remote } from '../../connectors/remote-under-test.ts';
 import type { JsonObject } from '../../kernel/json.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 import { openApiRequest } from './openapi-request.ts';
 
@@ -69,12 +68,8 @@ const V2 = {
   },
 };
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('call: openapi over %s', (_, open) => {
+describe.each(STORES)('call: openapi over %s', (_, open) => {
   const remote = new Remote();
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const base = () => `http://127.0.0.1:${remote.port}`;
   const flow = (operationId: string, members = '', document = 'v3') =>
@@ -83,13 +78,10 @@ describe.each([
 
   beforeAll(async () => {
     await remote.listen();
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
-    await subject.begin();
+    subject = await CallsUnderTest.open(open);
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {

@@ -2,18 +2,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { json, Remote } from '../../connectors/remote-under-test.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { compileFlow } from '../language/compile.ts';
 import { runJq } from '../language/jq-evaluator.ts';
 import { CallsUnderTest, SECRETS } from './calls-under-test.ts';
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('secrets and credentials of calls over %s', (_, open) => {
+describe.each(STORES)('secrets and credentials of calls over %s', (_, open) => {
   const remote = new Remote();
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const http = (members: string) => `do: [ { get: { call: http, with: { ${members} } } } ]`;
   const address = () => `http://127.0.0.1:${remote.port}/rates`;
@@ -21,13 +16,10 @@ describe.each([
 
   beforeAll(async () => {
     await remote.listen();
-    fixture = await open();
-    subject = new CallsUnderTest(fixture);
-    await subject.begin();
+    subject = await CallsUnderTest.open(open);
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {
@@ -36,7 +28,7 @@ describe.each([
   });
 
   const withoutSecrets = async (kept: string) => {
-    const everything = kept + (await fixture.readNotes()).join();
+    const everything = kept + (await subject.fixture.readNotes()).join();
     for (const value of ['s3cret-token', 's3cret-word', 's3cret-client', btoa(SECRETS.LOGIN!)])
       expect(everything).not.toContain(value);
     expect(kept).toContain('{secrets.');

@@ -33,21 +33,20 @@ const PROTO = 'syntax = "proto3"; package shop; message O {} service Orders { rp
 
 describe('a secret of a flow that lists its hosts', () => {
   const remote = new Remote();
-  let fixture: Awaited<ReturnType<typeof memoryFixture>>;
   let subject: CallsUnderTest;
 
   beforeAll(async () => {
     await remote.listen();
-    fixture = await memoryFixture();
-    subject = new CallsUnderTest(fixture, ['node'], '', { isShellAllowed: true, containerEngine: undefined });
+    subject = await CallsUnderTest.open(memoryFixture, ['node'], '', {
+      isShellAllowed: true,
+      containerEngine: undefined,
+    });
     subject.files['resources/openapi.json'] = OPENAPI(remote.port);
     subject.files['resources/asyncapi.json'] = ASYNCAPI(remote.port);
     subject.files['resources/shop.proto'] = PROTO;
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     remote.close();
   });
   beforeEach(() => {

@@ -3,8 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
-import { memoryFixture, postgresFixture } from '../engine/stores-under-test.ts';
+import { STORES } from '../engine/stores-under-test.ts';
 import { compileFlow } from '../language/compile.ts';
 import { runJq } from '../language/jq-evaluator.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
@@ -21,13 +20,9 @@ env | grep -v PWD | sort > "$(dirname "$0")/env"
 cat; echo " from a container"
 `;
 
-describe.each([
-  ['the memory store', memoryFixture],
-  ['the Postgres store', postgresFixture],
-])('shells and containers over %s', (_, open) => {
+describe.each(STORES)('shells and containers over %s', (_, open) => {
   const folder = mkdtempSync(join(tmpdir(), 'aios-engine-'));
   const engine = join(folder, 'engine');
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   const shell = (members: string, run = '') => `do: [ { s: { run: { shell: { ${members} }, ${run} } } } ]`;
   const container = (members: string, run = '') =>
@@ -37,18 +32,15 @@ describe.each([
   beforeAll(async () => {
     writeFileSync(engine, ENGINE);
     chmodSync(engine, 0o755);
-    fixture = await open();
     const limits = 'processMs=500,processOutputBytesMax=1000';
-    subject = new CallsUnderTest(fixture, [], limits, {
+    subject = await CallsUnderTest.open(open, [], limits, {
       isShellAllowed: true,
       containerEngine: engine,
       containerFolders: ['/srv/in/'],
     });
-    await subject.begin();
   });
   afterAll(async () => {
-    await subject.stop();
-    await fixture.close();
+    await subject.close();
     rmSync(folder, { recursive: true });
   });
   beforeEach(() => {
@@ -170,7 +162,7 @@ describe.each([
   });
 
   it('an engine that is not installed is told by its setting', async () => {
-    const other = new CallsUnderTest(fixture, [], '', {
+    const other = new CallsUnderTest(subject.fixture, [], '', {
       isShellAllowed: false,
       containerEngine: '/nowhere/docker',
     });
@@ -235,7 +227,7 @@ describe.each([
   });
 
   it('where they are not turned on, both are refused with the setting', async () => {
-    const other = new CallsUnderTest(fixture);
+    const other = new CallsUnderTest(subject.fixture);
     for (const [text, setting] of [
       [shell('command: ls'), 'AIOS_RUN_SHELL=true'],
       [container('image: alpine'), 'AIOS_RUN_CONTAINER'],

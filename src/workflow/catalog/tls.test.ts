@@ -10,7 +10,6 @@ import { trustAuthorities } from '../../connectors/authorities.ts';
 import { PROTOS, serveOrders } from '../../connectors/grpc-under-test.ts';
 import { testAuthority } from '../../connectors/tls-under-test.ts';
 import { WebSocketRemote } from '../../connectors/websocket-under-test.ts';
-import type { StoreFixture } from '../engine/engine-conformance.ts';
 import { memoryFixture } from '../engine/stores-under-test.ts';
 import { CallsUnderTest } from './calls-under-test.ts';
 
@@ -23,7 +22,6 @@ describe.skipIf(!authority)('calls over TLS to servers of an authority of one’
   let orders: Awaited<ReturnType<typeof serveOrders>>;
   let broker: Aedes;
   let tcp: Server;
-  let fixture: StoreFixture;
   let subject: CallsUnderTest;
   let files: { [uri: string]: string } = {};
   const published: string[] = [];
@@ -52,7 +50,6 @@ describe.skipIf(!authority)('calls over TLS to servers of an authority of one’
     tcp.listen(0, '127.0.0.1');
     web.listen(0, '127.0.0.1');
     await Promise.all([once(tcp, 'listening'), once(web, 'listening'), sockets.listen()]);
-    fixture = await memoryFixture();
     files = { ...PROTOS };
     files['resources/async.json'] = JSON.stringify({
       asyncapi: '3.0.0',
@@ -72,13 +69,12 @@ describe.skipIf(!authority)('calls over TLS to servers of an authority of one’
   });
   // What is trusted counts from the start of a process.
   beforeEach(async () => {
-    subject = new CallsUnderTest(fixture);
+    subject = await CallsUnderTest.open(memoryFixture);
     Object.assign(subject.files, files);
-    await subject.begin();
   });
   afterEach(() => subject.stop());
   afterAll(async () => {
-    await fixture.close();
+    await subject.fixture.close();
     orders.close();
     sockets.close();
     web.close();

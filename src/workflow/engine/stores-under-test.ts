@@ -93,3 +93,9 @@ export async function postgresFixture(): Promise<StoreFixture> {
     close: () => database.close(),
   };
 }
+
+/** Every store, for `describe.each`. */
+export const STORES = [
+  ['the memory store', memoryFixture],
+  ['the Postgres store', postgresFixture],
+] as const;
