@@ -12,8 +12,9 @@ const PRODUCTS = 6_000;
 const CHANGES = 2_000;
 /** Small pages: a pass is many transactions, and the kill falls between and into them. */
 const PAGE = 50;
-/** Every third pass reads the whole table. */
+/** Every third pass reads the whole table, from which so many products have gone. */
 const FULL_EVERY = 3;
+const GONE = 400;
 const ENTITY = 'name: product\njoinKeys: [product]\n';
 const VIEW = `name: stock
 entity: product
@@ -30,7 +31,7 @@ interface Pass {
   total: number | null;
 }
 
-/** Passes over the table of a batch view under kill -9, of the server and of Postgres: each ends, every newest row is online, and no entity is counted twice. */
+/** Passes over the table of a batch view under kill -9, of the server and of Postgres: each ends, every newest row is online and none that is gone, and no entity is counted twice. */
 export function chaos(options: ChaosOptions): Promise<ChaosResult> {
   return ending((onEnd) => run(options, onEnd));
 }
@@ -62,6 +63,7 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   for (let round = 1; round <= rounds; round++) {
     const mode = round % FULL_EVERY === 1 ? 'full' : 'incremental';
     const changed = await table.change(round === 1 ? PRODUCTS : CHANGES);
+    if (mode === 'full' && round > 1) await table.lose(GONE);
     const begun = await product.persist((client) =>
       client.request<Pass>('POST', '/api/v1/feature-views/stock/materialize', {
         headers: { 'idempotency-key': `chaos-${seed}-${round}` },
@@ -71,12 +73,12 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
     const victim = await product.killWithin(0, 400);
     const atKill = await product.persist((client) => passOf(client, begun.id));
     const pass = await ended(product, begun.id);
-    const wrong = await wrongRows(product, table.newest);
+    const wrong = await wrongRows(product, table.newest, mode === 'full' ? table.gone : []);
     figures.passes++;
     if (atKill.status === 'running') figures.interrupted++;
     if (pass.status !== 'done') figures.unended++;
     figures.wrong += wrong;
-    if (pass.entities !== (mode === 'full' ? PRODUCTS : changed)) figures.doubled++;
+    if (pass.entities !== (mode === 'full' ? table.newest.size : changed)) figures.doubled++;
     say(
       `round ${round}: killed ${victim} in a pass (${mode}) that had ${atKill.entities} of ${atKill.total} entities: ${pass.status} with ${pass.entities}; ${wrong} rows wrong`,
     );
@@ -94,6 +96,8 @@ interface Stock {
 class Table {
   /** What must be online once the last change was brought there. */
   readonly newest = new Map<string, Stock>();
+  /** What a full pass must have taken offline. */
+  gone: readonly string[] = [];
   readonly #dataDir: string;
   readonly #random: () => number;
 
@@ -130,6 +134,14 @@ class Table {
     return count;
   }
 
+  /** Deletes all rows of so many products. */
+  async lose(count: number): Promise<void> {
+    const first = Math.floor(this.#random() * PRODUCTS);
+    this.gone = Array.from({ length: count }, (_, at) => `sku-${(first + at) % PRODUCTS}`);
+    for (const sku of this.gone) this.newest.delete(sku);
+    await this.#run('delete from shop.stock where sku = any($1::text[])', [this.gone]);
+  }
+
   /** Between kills only: a statement is not sent twice. */
   async #run(text: string, values: unknown[]): Promise<void> {
     const db = await openDatabase(await joinEmbeddedPostgres(this.#dataDir), 1);
@@ -153,9 +165,16 @@ async function ended(product: KilledProduct, id: string): Promise<Pass> {
   }
 }
 
-/** How many entities are not online as their newest row says. */
-async function wrongRows(product: KilledProduct, newest: ReadonlyMap<string, Stock>): Promise<number> {
-  const all = [...newest];
+/** How many entities are not online as their newest row says, or are there though they are gone. */
+async function wrongRows(
+  product: KilledProduct,
+  newest: ReadonlyMap<string, Stock>,
+  gone: readonly string[],
+): Promise<number> {
+  const all: (readonly [string, Stock | undefined])[] = [
+    ...newest,
+    ...gone.map((sku) => [sku, undefined] as const),
+  ];
   let wrong = 0;
   for (let from = 0; from < all.length; from += 500) {
     const part = all.slice(from, from + 500);
@@ -166,7 +185,8 @@ async function wrongRows(product: KilledProduct, newest: ReadonlyMap<string, Sto
     );
     const [price, onHand] = [names.indexOf('price'), names.indexOf('on_hand')];
     for (const [at, [, stock]] of part.entries())
-      if (rows[at]![price] !== stock.price || rows[at]![onHand] !== stock.onHand) wrong++;
+      if (rows[at]![price] !== (stock?.price ?? null) || rows[at]![onHand] !== (stock?.onHand ?? null))
+        wrong++;
   }
   return wrong;
 }

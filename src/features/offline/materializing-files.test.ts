@@ -73,6 +73,13 @@ it('files come online page by page, what came in since is added, and one that is
   await csv(...old, 'b,150000,7', 'f,150001,8');
   expect(await finish('stock', 'incremental', open())).toMatchObject({ fromMs: 100_000, entities: 2 });
   expect(await units('a', 'b', 'f')).toEqual([3, 7, 8]);
+
+  // What the file has no more stays until a pass has read all of it.
+  await csv('a,1000,1', 'b,150000,7', 'f,150001,9');
+  expect(await finish('stock', 'incremental')).toMatchObject({ removed: 0 });
+  expect(await units('a', 'c', 'd', 'f')).toEqual([3, 4, 5, 8]);
+  expect(await finish('stock', 'full', open())).toMatchObject({ entities: 3, removed: 2 });
+  expect(await units('a', 'b', 'c', 'd', 'f')).toEqual([1, 7, null, null, 9]);
   expect(await finish('elsewhere', 'full')).toMatchObject({
     status: 'failed',
     problem: { code: 'features.source_not_allowed' },
