@@ -3,6 +3,8 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Definition, Definitions, HeldVersion } from '../store/definitions.ts';
 import { type DefinitionKind, type PlannedDefinition, standing } from '../store/project.ts';
 import { type ListedView, projectionOf } from './projections.ts';
+import { keptOf } from './row-view.ts';
+import { type BatchViewBody, kindOfView } from './view-documents.ts';
 
 const VIEW = 'feature-view';
 
@@ -91,6 +93,24 @@ export function tooManyHeld(
   });
 }
 
+/** The bodies of versions of views once a plan is applied, as far as they are known. */
+function bodiesAfter(planned: readonly PlannedDefinition[], { definitions }: Surroundings) {
+  const held = [...(planned[0]?.held.values() ?? definitions.held())];
+  return (name: string, version: number): JsonObject | undefined =>
+    planned.find((of) => of.kind === VIEW && of.name === name && of.toVersion === version)?.body ??
+    definitions.at(VIEW, name, version)?.body ??
+    held.find((of) => of.kind === VIEW && of.name === name && of.version === version)?.body;
+}
+
+/** Whether two versions of a view read the same rows, as those of push views do, and of a batch view those that mean the same. */
+function haveSameRows(...bodies: readonly (JsonObject | undefined)[]): boolean {
+  const [one, other] = bodies.map((body) => {
+    const view = body as unknown as BatchViewBody | undefined;
+    return view && ['batch', 'push'].includes(kindOfView(view)) ? keptOf(view) : undefined;
+  });
+  return one !== undefined && one === other;
+}
+
 /** What a plan leads to where versions of a view begin to be kept beside each other, or stop to be. */
 export function heldNotices(planned: readonly PlannedDefinition[], surroundings: Surroundings): Issue[] {
   const [after, before] = [heldAfter(planned, surroundings), heldAfter([], surroundings)];
@@ -102,13 +122,15 @@ export function heldNotices(planned: readonly PlannedDefinition[], surroundings:
     const file = causeIn(planned, name);
     return file === undefined ? [] : [{ path: '', file, message }];
   };
+  const bodyOf = bodiesAfter(planned, surroundings);
   return [
-    ...without(after, before).flatMap(({ name, version, newest, by }) =>
-      told(
-        name,
-        `version ${version} of the feature view “${name}” stays beside version ${newest} (${by.join(', ')}): its state is kept a second time, and fed, until nobody names it`,
-      ),
-    ),
+    ...without(after, before).flatMap(({ name, version, newest, by }) => {
+      const cost = haveSameRows(bodyOf(name, version), bodyOf(name, newest))
+        ? 'they share their rows'
+        : 'its state is kept a second time, and fed, until nobody names it';
+      const message = `version ${version} of the feature view “${name}” stays beside version ${newest} (${by.join(', ')}): ${cost}`;
+      return told(name, message);
+    }),
     ...without(before, after).flatMap(({ name, version }) =>
       told(
         name,

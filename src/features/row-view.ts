@@ -62,7 +62,7 @@ export function compileRowView(
   return {
     name,
     version,
-    kept: 'push' in source ? name : `${name}@${meaningOf(body as BatchViewBody)}`,
+    kept: keptOf(body),
     joinKeys,
     keyTypes: types,
     features: Object.entries(features).map(([feature, { type, column }]) => ({
@@ -81,15 +81,22 @@ export function compileRowView(
   };
 }
 
-/** What a batch view means, as a short text: another description, owner or tag changes nothing of its rows. */
-function meaningOf({ entity, source, keys = {}, ttl, retention, features }: BatchViewBody): string {
+/**
+ * What the rows of a view are kept under. Of a batch view it is what it means: another description, owner or tag changes nothing of them.
+ *
+ * @example keptOf({ name: 'scores', entity: 'customer', source: { push: 'scores' }, features: {} }) // 'scores'
+ */
+export function keptOf(body: BatchViewBody | PushViewBody): string {
+  if ('push' in body.source) return body.name;
+  const { name, entity, source, keys = {}, ttl, retention, features } = body as BatchViewBody;
   const columns = Object.entries(features).map(([name, { type, column = name }]) => [name, [type, column]]);
   const named = Object.entries(keys).filter(([key, column]) => key !== column);
   const meaning = {
     ...{ entity, source, keys: Object.fromEntries(named), features: Object.fromEntries(columns) },
     ...{ ttl: ttl ?? null, retention: retention ?? null },
   };
-  return digestOf(meaning as unknown as JsonObject).slice('sha256:'.length, 'sha256:'.length + 16);
+  const digest = digestOf(meaning as unknown as JsonObject).slice('sha256:'.length);
+  return `${name}@${digest.slice(0, 16)}`;
 }
 
 /** The values of a row that counts at a time; nothing of one that is older than the view's `ttl` or holds no more. */
