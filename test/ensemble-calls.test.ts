@@ -1,10 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Tensor } from '../src/serving/tensors/tensor.ts';
-import type { Serving } from '../src/serving/traffic/serving.ts';
 import {
   elements,
-  ensemblesUnderTest,
+  ensemblesOfTests,
   flow,
   infer,
   rows,
@@ -12,15 +11,7 @@ import {
   SIGNATURE,
 } from './ensembles-under-test.ts';
 
-const open: Serving[] = [];
-afterEach(() => {
-  for (const serving of open.splice(0)) serving.close();
-});
-const under = (...given: Parameters<typeof ensemblesUnderTest>) => {
-  const made = ensemblesUnderTest(...given);
-  open.push(made.serving);
-  return made;
-};
+const under = ensemblesOfTests();
 const sum = { row: ([a, b]: readonly [number, number]) => a + b };
 const through = flow([{ ask: infer('risk') }]);
 

@@ -1,21 +1,12 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { runtimeConformance } from '../src/serving/runtimes/runtime-conformance.ts';
 import type { Signature } from '../src/serving/tensors/signature.ts';
 import type { Tensor } from '../src/serving/tensors/tensor.ts';
-import type { Serving } from '../src/serving/traffic/serving.ts';
-import { elements, ensemblesUnderTest, flow, infer, rows } from './ensembles-under-test.ts';
+import { elements, ensemblesOfTests, ensemblesUnderTest, flow, infer, rows } from './ensembles-under-test.ts';
 
-const open: Serving[] = [];
-afterEach(() => {
-  for (const serving of open.splice(0)) serving.close();
-});
-const under = (...given: Parameters<typeof ensemblesUnderTest>) => {
-  const made = ensemblesUnderTest(...given);
-  open.push(made.serving);
-  return made;
-};
+const under = ensemblesOfTests();
 const sum = { row: ([a, b]: readonly [number, number]) => a + b };
 const through = flow([{ ask: infer('risk') }]);
 const steps = (text: string) => flow(parse(text));

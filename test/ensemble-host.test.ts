@@ -1,22 +1,13 @@
 import { trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import type { Tensor } from '../src/serving/tensors/tensor.ts';
 import { RolloutRouter } from '../src/serving/traffic/rollout-router.ts';
-import type { Serving } from '../src/serving/traffic/serving.ts';
 import { sampleAhead, setSampleRatio } from '../src/telemetry/sampling.ts';
 import { startTelemetry } from '../src/telemetry/telemetry.ts';
-import { elements, ensemblesUnderTest, flow, infer, rows, type Served } from './ensembles-under-test.ts';
+import { elements, ensemblesOfTests, flow, infer, rows, type Served } from './ensembles-under-test.ts';
 
-const open: Serving[] = [];
-afterEach(() => {
-  for (const serving of open.splice(0)) serving.close();
-});
-const under = (...given: Parameters<typeof ensemblesUnderTest>) => {
-  const made = ensemblesUnderTest(...given);
-  open.push(made.serving);
-  return made;
-};
+const under = ensemblesOfTests();
 const through = flow([{ ask: infer('risk') }]);
 
 /** A model that answers what it is let answer, in the order of coming; zeros and ones are its warm-up's. */

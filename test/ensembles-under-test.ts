@@ -1,3 +1,4 @@
+import { afterEach } from 'vitest';
 import { canonicalize, digestOf } from '../src/kernel/canonical.ts';
 import { AiosError } from '../src/kernel/errors.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
@@ -265,3 +266,20 @@ const byRow =
     const values = Float32Array.from({ length: count }, (_, i) => of([data[2 * i]!, data[2 * i + 1]!]));
     return [{ name: 'y', datatype: 'FP32', shape: [count, 1], data: values }];
   };
+
+/**
+ * The same for the tests of a file: what they open is closed after each of them.
+ *
+ * @example const under = ensemblesOfTests(); it('…', () => { const { serving } = under({ 'risk/1': sum }, {}); })
+ */
+export function ensemblesOfTests(): typeof ensemblesUnderTest {
+  const open: Serving[] = [];
+  afterEach(() => {
+    for (const serving of open.splice(0)) serving.close();
+  });
+  return (...given) => {
+    const made = ensemblesUnderTest(...given);
+    open.push(made.serving);
+    return made;
+  };
+}
