@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { type DebianPackages, debianPackages } from './debian.ts';
 import { freePort } from './free-port.ts';
 
@@ -11,6 +12,7 @@ import { freePort } from './free-port.ts';
  * RabbitMQ itself against our client, from Debian's packages: an Erlang VM and its port mapper, both children of the test, on free ports of the loopback, with their
  * data in a folder that goes with them.
  */
+const run = promisify(execFile);
 const START_MS = 90_000;
 
 /** The packages; nothing where they cannot be had: then the test is skipped, with the reason in its name. */
@@ -27,6 +29,8 @@ export interface RabbitUnderTest {
   kill(): Promise<void>;
   /** Starts it again with its data. */
   start(): Promise<void>;
+  /** Has it do what `rabbitmqctl` is told. */
+  control(...told: string[]): Promise<void>;
   /** Ends it and puts its data away. */
   close(): Promise<void>;
 }
@@ -84,10 +88,10 @@ export async function startRabbit(
     ...{ env, cwd: folder, stdio },
   });
   const [release] = await readdir(join(packages.root, 'usr/lib/rabbitmq/lib'));
-  const server = join(packages.root, 'usr/lib/rabbitmq/lib', release!, 'sbin/rabbitmq-server');
+  const program = (name: string) => join(packages.root, 'usr/lib/rabbitmq/lib', release!, 'sbin', name);
   let broker: ChildProcess | undefined;
   const start = async () => {
-    broker = spawn(server, [], { env, cwd: folder, stdio });
+    broker = spawn(program('rabbitmq-server'), [], { env, cwd: folder, stdio });
     await answering(port, broker);
   };
   const kill = async () => {
@@ -98,12 +102,15 @@ export async function startRabbit(
     await Promise.all([kill(), ended(mapper)]);
     await rm(folder, { recursive: true, force: true });
   };
+  const control = async (...told: string[]) => {
+    await run(program('rabbitmqctl'), told, { env, cwd: folder });
+  };
   await start().catch(async (error: unknown) => {
     await close();
     throw error;
   });
   return {
-    ...{ host: '127.0.0.1', port, tlsPort, kill, start, close },
+    ...{ host: '127.0.0.1', port, tlsPort, kill, start, control, close },
   };
 }
 

@@ -175,4 +175,41 @@ describe.skipIf(!packages)(`AMQP, whose queues change${reason}`, () => {
     expect(await told(binary, [logged(0), longSubject, logged(2)])).toEqual([1]);
     await Promise.all([byType, toQueue, binary].map((sink) => sink.close?.()));
   }, 60_000);
+
+  it('reads and sends what is left where its rights or its user go, and come back', async () => {
+    const [queue, out] = [await queueOf(), await queueOf()];
+    const giveAll = () => rabbit.control('set_permissions', 'bridge', '.*', '.*', '.*');
+    await rabbit.control('add_user', 'bridge', 'pass-word');
+    await giveAll();
+    const login = { username: 'bridge', password: 'pass-word' };
+    const more = { events: { type: "'t'" } };
+    const following = follow(
+      amqpSource(bridgeContext('in', amqpProtocol, more), settings({ queue, ...login })),
+    );
+    const sink = amqpSink(bridgeContext('rights', amqpProtocol), settings({ queue: out, ...login }));
+    const pass = async (one: string, offset: number) => {
+      channel.sendToQueue(queue, Buffer.from(one));
+      await expect.poll(() => data(following).at(-1), WAIT).toBe(one);
+      await expect.poll(() => told(sink, batch(offset, offset + 1)), WAIT).toEqual([]);
+    };
+    const expectRefused = async (offset: number) => {
+      await expect.poll(() => following.faults.at(-1), WAIT).toBe('bridges.refused');
+      await expect.poll(() => told(sink, batch(offset, offset + 1)), WAIT).toBe('bridges.refused');
+    };
+    await pass('a', 0);
+    await rabbit.control('clear_permissions', 'bridge');
+    await rabbit.control('close_all_user_connections', 'bridge', 'test');
+    await expectRefused(1);
+    await giveAll();
+    await pass('b', 1);
+    await rabbit.control('delete_user', 'bridge');
+    await expectRefused(2);
+    await rabbit.control('add_user', 'bridge', 'pass-word');
+    await giveAll();
+    await pass('c', 2);
+    expect(data(following)).toEqual(['a', 'b', 'c']);
+    expect(await drained(out)).toEqual(['e0', 'e1', 'e2']);
+    await following.stop();
+    await sink.close?.();
+  }, 120_000);
 });

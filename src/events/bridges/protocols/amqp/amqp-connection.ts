@@ -20,6 +20,8 @@ const CONNECT_MS = 10_000;
 /** One that says nothing for two of these is gone. */
 const HEARTBEAT_S = 10;
 const CLOSE_MS = 2_000;
+/** All that the library says where the broker answers the opening of a virtual host with the end of the connection. */
+const VHOST_REFUSED = /ConnectionOpenOk.*ConnectionClose/;
 
 /**
  * A connection to an address that was checked. A certificate without a user name logs in by itself (SASL EXTERNAL). What goes wrong with it later is told by its channels and its end.
@@ -80,7 +82,11 @@ export function amqpFailure(error: unknown, place: string, tls: TlsSetting | und
   }
   if (/exclusive use|\b404\b|\b406\b/.test(message))
     return new AiosError('bridges.failed', { detail, cause: error });
-  if (/ACCESS[_-]REFUSED|403/.test(message))
+  if (VHOST_REFUSED.test(message)) {
+    const denied = `${place}: the broker refuses the virtual host: there is none of this name, or the user has no right to it.`;
+    return new AiosError('bridges.refused', { detail: denied, cause: error });
+  }
+  if (/ACCESS[_-]REFUSED|\b403\b/.test(message))
     return new AiosError('bridges.refused', { detail, cause: error });
   if (typeof code === 'string' || /closed|ended|timed? ?out|heartbeat/i.test(message))
     return new AiosError('bridges.unreachable', { detail, cause: error });
