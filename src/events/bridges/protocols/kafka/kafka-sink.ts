@@ -53,96 +53,125 @@ export function kafkaSink(context: SinkContext, settings: JsonObject): EventSink
 }
 
 function transactionalSink(context: SinkContext, settings: JsonObject): EventSink {
-  const clients = new KafkaClients(context, settings);
-  const writers = new Map<number, Promise<PartitionWriter>>();
-  let sendBytes = SEND_BYTES;
-  const writerOf = (partition: number) => {
-    const known = writers.get(partition);
-    if (known) return known;
-    const opening = openWriter(clients, context, partition, () => sendBytes);
-    writers.set(partition, opening);
-    return opening;
-  };
-  const forget = async (partition: number) => {
-    const gone = writers.get(partition);
-    writers.delete(partition);
-    await gone?.then((writer) => writer.close()).catch(() => {});
-  };
-  const send = async (partition: number, events: readonly LoggedEvent[], isAgain: boolean) => {
-    try {
-      return await (await writerOf(partition)).write(events, isAgain);
-    } catch (error) {
-      await forget(partition); // a transaction that is open is aborted by the next producer of that name
-      throw error;
-    }
-  };
-  const deliverPartition = async (
-    partition: number,
-    events: readonly LoggedEvent[],
-    handing: Handing | undefined,
-  ): Promise<Delivered> => {
-    const isAgain = handing === 'again';
-    try {
-      await send(partition, events, isAgain).catch((error: unknown) => {
-        if (isKafkaError(error, ...FENCED)) return send(partition, events, isAgain);
-        throw error;
-      });
-      return { undone: [] };
-    } catch (error) {
-      const failure = clients.failureOf(error);
-      if (!(error instanceof RefusedChunk)) throw failure;
-      const [one, other] = error.events as [LoggedEvent, LoggedEvent?];
-      const at = events.indexOf(one);
-      if (other === undefined) {
-        const problem = new AiosError('bridges.message_refused', { detail: failure.message, cause: error });
-        return inParts(partition, [events.slice(0, at), events.slice(at + 1)], handing, {
-          ...{ event: one, error: problem },
-        });
-      }
-      if (isKafkaError(error, ...TOO_LARGE)) {
-        sendBytes = Math.floor(error.bytes / 2);
-        return deliverPartition(partition, events, handing);
-      }
-      // Any of them: the halves, down to the event.
-      const middle = at + Math.ceil(error.events.length / 2);
-      return inParts(partition, [events.slice(0, middle), events.slice(middle)], handing);
-    }
-  };
-  /** What is before and behind something that is refused, and that. The numbers of a producer are out of step after a refusal, so that each part begins with a new one. */
-  const inParts = async (
-    partition: number,
-    [before, behind]: readonly [readonly LoggedEvent[], readonly LoggedEvent[]],
-    handing: Handing | undefined,
-    between?: NonNullable<Delivered['refused']>[number],
-  ): Promise<Delivered> => {
-    const first: Delivered =
-      before.length > 0 ? await deliverPartition(partition, before, handing) : { undone: [] };
-    const firstRefused = first.refused ?? [];
-    if (handing === 'strict' && firstRefused.length > 0)
-      return {
-        undone: [...first.undone, ...(between ? [between.event] : []), ...behind],
-        refused: firstRefused,
-      };
-    const refused = [...firstRefused, ...(between ? [between] : [])];
-    if (handing === 'strict' && between) return { undone: [...first.undone, ...behind], refused };
-    const after: Delivered =
-      behind.length > 0 ? await deliverPartition(partition, behind, handing) : { undone: [] };
-    return { undone: [...first.undone, ...after.undone], refused: [...refused, ...(after.refused ?? [])] };
-  };
+  const topic = new TopicWriter(context, settings);
   return {
     group: context.group,
     async deliver(events, handing) {
       const byPartition = Map.groupBy(events, ({ partition }) => (handing === 'again' ? -1 : partition));
       const settled = await Promise.allSettled(
-        [...byPartition].map(([partition, run]) => deliverPartition(partition, run, handing)),
+        [...byPartition].map(([partition, run]) => topic.deliver(partition, run, handing)),
       );
       context.answered();
       return outcomeOf(settled, [...byPartition.values()]);
     },
-    async close() {
-      await Promise.all([...writers.keys()].map(forget));
-    },
+    close: () => topic.close(),
   };
+}
+
+type Refused = NonNullable<Delivered['refused']>[number];
+
+/** The producers of a topic, one for each partition of the log. */
+class TopicWriter {
+  readonly #context: SinkContext;
+  readonly #clients: KafkaClients;
+  readonly #writers = new Map<number, Promise<PartitionWriter>>();
+  /** What the topic takes at once, as far as it has refused more. */
+  #sendBytes = SEND_BYTES;
+
+  constructor(context: SinkContext, settings: JsonObject) {
+    this.#context = context;
+    this.#clients = new KafkaClients(context, settings);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#writers.keys()].map((partition) => this.#forget(partition)));
+  }
+
+  /** @throws AiosError for what is of the broker, rather than of one event */
+  async deliver(
+    partition: number,
+    events: readonly LoggedEvent[],
+    handing: Handing | undefined,
+  ): Promise<Delivered> {
+    const isAgain = handing === 'again';
+    try {
+      await this.#send(partition, events, isAgain).catch((error: unknown) => {
+        if (isKafkaError(error, ...FENCED)) return this.#send(partition, events, isAgain);
+        throw error;
+      });
+      return { undone: [] };
+    } catch (error) {
+      const failure = this.#clients.failureOf(error);
+      if (!(error instanceof RefusedChunk)) throw failure;
+      return this.#deliverAround(partition, events, handing, { chunk: error, failure });
+    }
+  }
+
+  async #deliverAround(
+    partition: number,
+    events: readonly LoggedEvent[],
+    handing: Handing | undefined,
+    { chunk, failure }: { chunk: RefusedChunk; failure: AiosError },
+  ): Promise<Delivered> {
+    const [one, other] = chunk.events as [LoggedEvent, LoggedEvent?];
+    const at = events.indexOf(one);
+    if (other === undefined) {
+      const error = new AiosError('bridges.message_refused', { detail: failure.message, cause: chunk });
+      const around = [events.slice(0, at), events.slice(at + 1)] as const;
+      return this.#inParts(partition, around, handing, { event: one, error });
+    }
+    if (isKafkaError(chunk, ...TOO_LARGE)) {
+      this.#sendBytes = Math.floor(chunk.bytes / 2);
+      return this.deliver(partition, events, handing);
+    }
+    // Any of them: the halves, down to the event.
+    const middle = at + Math.ceil(chunk.events.length / 2);
+    return this.#inParts(partition, [events.slice(0, middle), events.slice(middle)], handing);
+  }
+
+  /** What is before and behind something that is refused, and that. The numbers of a producer are out of step after a refusal, so that each part begins with a new one. */
+  async #inParts(
+    partition: number,
+    [before, behind]: readonly [readonly LoggedEvent[], readonly LoggedEvent[]],
+    handing: Handing | undefined,
+    between?: Refused,
+  ): Promise<Delivered> {
+    const deliver = async (part: readonly LoggedEvent[]): Promise<Delivered> =>
+      part.length > 0 ? this.deliver(partition, part, handing) : { undone: [] };
+    const first = await deliver(before);
+    const isHeld = handing === 'strict' && (first.refused ?? []).length > 0;
+    if (isHeld) {
+      const waiting = between ? [between.event, ...behind] : behind;
+      return { undone: [...first.undone, ...waiting], refused: first.refused! };
+    }
+    const refused = [...(first.refused ?? []), ...(between ? [between] : [])];
+    if (handing === 'strict' && between) return { undone: [...first.undone, ...behind], refused };
+    const after = await deliver(behind);
+    return { undone: [...first.undone, ...after.undone], refused: [...refused, ...(after.refused ?? [])] };
+  }
+
+  async #send(partition: number, events: readonly LoggedEvent[], isAgain: boolean): Promise<void> {
+    try {
+      await (await this.#writerOf(partition)).write(events, isAgain);
+    } catch (error) {
+      await this.#forget(partition); // a transaction that is open is aborted by the next producer of that name
+      throw error;
+    }
+  }
+
+  #writerOf(partition: number): Promise<PartitionWriter> {
+    const known = this.#writers.get(partition);
+    if (known) return known;
+    const opening = openWriter(this.#clients, this.#context, partition, () => this.#sendBytes);
+    this.#writers.set(partition, opening);
+    return opening;
+  }
+
+  async #forget(partition: number): Promise<void> {
+    const gone = this.#writers.get(partition);
+    this.#writers.delete(partition);
+    await gone?.then((writer) => writer.close()).catch(() => {});
+  }
 }
 
 /** What failed comes again; all of it, and the failure is thrown. */
