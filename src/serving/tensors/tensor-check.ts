@@ -37,6 +37,14 @@ export function checkInputs(
   return { tensors, rows };
 }
 
+/** Whether a shape is one that a signature takes. @example shapeFits([-1, 3], [2, 3]) // true */
+export function shapeFits(taken: readonly number[], shape: readonly number[]): boolean {
+  return (
+    shape.length === taken.length &&
+    taken.every((dimension, axis) => dimension === -1 || dimension === shape[axis])
+  );
+}
+
 function checkTensor(spec: TensorSpec, inputs: readonly Tensor[]): Tensor {
   const { name, datatype, shape } = spec;
   const given = inputs.filter((input) => input.name === name);
@@ -51,10 +59,7 @@ function checkTensor(spec: TensorSpec, inputs: readonly Tensor[]): Tensor {
       detail: `Input “${name}” is ${datatype}; ${tensor.datatype} was given.`,
     });
   }
-  const fits =
-    tensor.shape.length === shape.length &&
-    shape.every((dimension, axis) => dimension === -1 || dimension === tensor.shape[axis]);
-  if (!fits) {
+  if (!shapeFits(shape, tensor.shape)) {
     throw new AiosError('serving.tensor_shape', {
       detail: `Input “${name}” has the shape ${shapeText(shape)} (-1: any); ${shapeText(tensor.shape)} was given.`,
     });

@@ -85,6 +85,17 @@ describe('what is kept of a sampled request', () => {
     expect(whole.request.inputs).toMatchObject([{ data: '[redacted]' }]);
   });
 
+  it.each<[string, Partial<Tensor>]>([
+    ['of another name', { name: 'X' }],
+    ['with a column more', { shape: [1, 4], data: Float32Array.of(1, 41, 2, 3) }],
+    ['without rows', { shape: [3] }],
+  ])('hides a tensor whole whose columns nobody knows: one %s', (_, wrong) => {
+    const tensor = { ...matrix(41, 2, 3), ...wrong } as Tensor;
+    const kept = (redact: string[]) => sample({ input: { inputs: [tensor] }, redact }).request;
+    expect(kept(['age'])).toMatchObject({ inputs: [{ name: tensor.name, data: '[redacted]' }] });
+    expect(kept([])).toMatchObject({ inputs: [{ data: [...(tensor.data as Float32Array)] }] });
+  });
+
   it('never holds a value that is hidden, whatever else it is asked with', () => {
     const secret = 'S3CR3T-4711';
     const names = fc.subarray(['age', 'orders', 'spend'], { minLength: 1 });

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { ScoreOutputs } from '../hosting/score.ts';
 import type { Signature } from '../tensors/signature.ts';
 import { elementOf, type Tensor } from '../tensors/tensor.ts';
+import { shapeFits } from '../tensors/tensor-check.ts';
 
 const TEXT_CHARS_MAX = 1_000;
 
@@ -42,11 +43,7 @@ export function sampleOf({ input, outputs, error, asked, answered, redact, bytes
   const request: JsonObject =
     'features' in input
       ? { features: featuresOf(input.features, asked, hidden, requestRoom) }
-      : {
-          inputs: input.inputs.map((tensor) =>
-            tensorOf(tensor, inputColumns(asked, hidden), hidden, requestRoom),
-          ),
-        };
+      : { inputs: inputsOf(input.inputs, asked, hidden, requestRoom) };
   const answer = outputs === undefined ? null : { outputs: outputsOf(outputs, answered, hidden, answerRoom) };
   return {
     request,
@@ -99,6 +96,22 @@ function plain(value: unknown): Json {
 
 function textLength(value: Json): number {
   return typeof value === 'string' ? value.length + 4 : 12;
+}
+
+/** What is hidden stands where the signature says. Nobody knows what a tensor of another name or form holds: such requests are refused, and kept as well. */
+function inputsOf(
+  inputs: readonly Tensor[],
+  asked: Signature,
+  hidden: ReadonlySet<string>,
+  room: Room,
+): JsonObject[] {
+  const columns = inputColumns(asked, hidden);
+  return inputs.map((tensor) => {
+    const isKnown =
+      hidden.size === 0 ||
+      asked.inputs.some(({ name, shape }) => name === tensor.name && shapeFits(shape, tensor.shape));
+    return tensorOf(tensor, columns, isKnown ? hidden : new Set([tensor.name]), room);
+  });
 }
 
 /** Which columns of which tensor are hidden. */
