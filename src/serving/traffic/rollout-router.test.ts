@@ -1,13 +1,12 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { AiosError } from '../../kernel/errors.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import { limitsFrom } from '../../kernel/limits.ts';
 import { createFunctionRuntime, type FunctionModel } from '../runtimes/function-runtime.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import type { Signature } from '../tensors/signature.ts';
-import { elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
-import { agreementOf } from './agreement.ts';
+import { elementOf, type TensorSpec } from '../tensors/tensor.ts';
 import { RolloutRouter } from './rollout-router.ts';
 import { ActiveSplit, type SplitCounts, type TrafficSplit } from './rollout-split.ts';
 import { createServing, type ServedModel, type Serving } from './serving.ts';
@@ -205,6 +204,40 @@ describe('traffic under a rollout', () => {
   });
 });
 
+describe('a call that the challenger does not take', () => {
+  const asked: object[] = [];
+  const ask = async (takenBy: readonly number[]) => {
+    const router = new RolloutRouter(8);
+    router.put([{ ...SPLIT, percent: 100 }]);
+    asked.length = 0;
+    const run = async ({ ref, isPart }: { ref?: string | number; isPart?: boolean }) => {
+      asked.push({ ref, isPart });
+      if (!takenBy.includes(Number(ref))) throw new AiosError('serving.feature_invalid');
+      return { outputs: { y: Number(ref) }, costMicroUsd: 0 };
+    };
+    const answering = router.route(router.find('risk', undefined)!, {}, run);
+    const outcome = await answering.then(
+      ({ outputs }) => outputs,
+      ({ code }: AiosError) => code,
+    );
+    return { outcome, counted: router.drain().map(({ challenger }) => challenger) };
+  };
+
+  it('is answered by the champion, once for the rate limit, and is a failure of the challenger', async () => {
+    const { outcome, counted } = await ask([1]);
+    expect(outcome).toEqual({ y: 1 });
+    expect(counted).toMatchObject([{ requests: 1, errors: 1 }]);
+    expect(asked).toEqual([
+      { ref: 2, isPart: undefined },
+      { ref: 1, isPart: true },
+    ]);
+  });
+
+  it('is wrong where the champion does not take it either, and counts for nothing', async () => {
+    expect(await ask([])).toEqual({ outcome: 'serving.feature_invalid', counted: [] });
+  });
+});
+
 describe('an idle version', () => {
   it('stays loaded as long as it is under a rollout', async () => {
     const { serving, rollouts } = setUp({ percent: 1 });
@@ -357,41 +390,5 @@ describe('a shadow', () => {
       })
       .toBeGreaterThanOrEqual(9);
     expect(compared).toBeLessThanOrEqual(11);
-  });
-});
-
-describe('agreement', () => {
-  const tensor = (datatype: 'FP32' | 'INT32', width: number, values: number[]): Tensor => ({
-    name: datatype,
-    datatype,
-    shape: [values.length / width, width],
-    data: datatype === 'FP32' ? Float32Array.from(values) : Int32Array.from(values),
-  });
-
-  it('is of the class where there is one, else of the greatest column, else of the amount', () => {
-    const labelled = (label: number) => [tensor('FP32', 2, [0.5, 0.25]), tensor('INT32', 1, [label])];
-    expect(agreementOf(labelled(1), labelled(1), 0)).toMatchObject({ rows: 1, agreed: 1, differences: 2 });
-    expect(agreementOf(labelled(1), labelled(2), 9)).toMatchObject({ agreed: 0, differenceSum: 0 });
-    const columns = (...values: number[]) => [tensor('FP32', 2, values)];
-    expect(agreementOf(columns(0.5, 0.25, 0, 1), columns(0.75, 0.5, 1, 0), 0)).toEqual({
-      rows: 2,
-      agreed: 1,
-      differences: 4,
-      differenceSum: 2.5,
-      differenceMax: 1,
-    });
-    expect(agreementOf({ score: 0.25 }, { score: 0.5 }, 0.25)).toMatchObject({ rows: 1, agreed: 1 });
-    expect(agreementOf({ score: 0.25 }, { score: 0.5 }, 0.2)).toMatchObject({
-      agreed: 0,
-      differenceMax: 0.25,
-    });
-    expect(agreementOf({ fraud: true }, { fraud: false }, 1)).toMatchObject({ agreed: 0, differences: 0 });
-  });
-
-  it('is none between answers of different shapes; two NaN agree', () => {
-    expect(agreementOf({ a: 1 }, { b: 1 }, 9)).toMatchObject({ rows: 1, agreed: 0 });
-    expect(agreementOf({ a: [1, 2] }, { a: 1 }, 9)).toMatchObject({ agreed: 0 });
-    expect(agreementOf({ a: Number.NaN }, { a: Number.NaN }, 0)).toMatchObject({ agreed: 1, differences: 0 });
-    expect(agreementOf({ a: Number.NaN }, { a: 1 }, 9)).toMatchObject({ agreed: 0 });
   });
 });

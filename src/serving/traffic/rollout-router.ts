@@ -15,6 +15,7 @@ interface RoutedCall {
   readonly signal?: AbortSignal | undefined;
   readonly deadlineMs?: number | undefined;
   readonly isCopy?: boolean | undefined;
+  readonly isPart?: boolean | undefined;
   readonly priority?: number | undefined;
 }
 
@@ -31,6 +32,15 @@ interface RoutedAnswer {
 type Run<Call, Answer> = (call: Call) => Promise<Answer>;
 
 const DEFAULT_ALIAS = 'champion';
+/** Refusals of what a call holds, before it is run. */
+const MISFITS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'serving.unknown_input',
+  'serving.missing_input',
+  'serving.tensor_type',
+  'serving.tensor_shape',
+  'serving.feature_invalid',
+  'serving.no_features',
+]);
 
 /**
  * Sends the calls of an alias under a rollout to one version or the other, counts what both do, and gives copies to the other where they are to be
@@ -105,6 +115,7 @@ export class RolloutRouter {
     try {
       answer = await run({ ...call, ref: split.plan[side] });
     } catch (error) {
+      if (side === 'challenger' && isMisfit(error)) return this.#insteadOf(split, call, error, run);
       split.failed(side, error);
       throw error;
     }
@@ -117,6 +128,18 @@ export class RolloutRouter {
     // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
     if (answer.cached === undefined) split.succeeded(side, performance.now() - startedMs);
     if (split.isCopied()) this.#copy(split, side, call, answer, run);
+    return answer;
+  }
+
+  /** What the champion takes is right: that the challenger does not take it is its own failure. What neither takes is its caller's, and counts for nothing. */
+  async #insteadOf<Call extends RoutedCall, Answer extends RoutedAnswer>(
+    split: ActiveSplit,
+    call: Call,
+    refused: AiosError,
+    run: Run<Call, Answer>,
+  ): Promise<Answer> {
+    const answer = await run({ ...call, ref: split.plan.champion, isPart: true });
+    split.failed('challenger', new AiosError('serving.model_failed', { cause: refused }));
     return answer;
   }
 
@@ -169,4 +192,8 @@ export class RolloutRouter {
   *#active(): Iterable<ActiveSplit> {
     for (const ofModel of this.#byModel.values()) yield* ofModel.values();
   }
+}
+
+function isMisfit(error: unknown): error is AiosError {
+  return error instanceof AiosError && MISFITS.has(error.code);
 }
