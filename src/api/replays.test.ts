@@ -109,6 +109,6 @@ describe('the API of replays', () => {
     expect(printed[2]).toMatch(/flow returns +completed +2 +0/);
     expect(printed[3]).toMatch(/workflows +0 +1/);
     expect(printed[4]).toMatch(/^SEGMENT +SINCE +MIB +NOT READ BY\n +1 .*0\.0/);
-    expect(printed[5]).toMatch(/return\.requested +urn:shop +r-3 +\d\/\d+\n$/);
+    expect(printed[5]).toMatch(/return\.requested +r-3 +urn:shop +\d\/\d+\n$/);
   });
 });
