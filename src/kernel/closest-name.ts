@@ -20,8 +20,12 @@ export function closestName(name: string, known: readonly string[]): string | un
   return best;
 }
 
-/** The distance of Damerau and Levenshtein (optimal string alignment). */
-function slipsBetween(a: string, b: string): number {
+/**
+ * How many slips make one text of the other: the distance of Damerau and Levenshtein (optimal string alignment).
+ *
+ * @example slipsBetween('reveiw', 'review') // 1
+ */
+export function slipsBetween(a: string, b: string): number {
   let before: number[] = [];
   let above = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,3 +1,5 @@
+import { slipsBetween } from '../../kernel/closest-name.ts';
+
 /** Of names, those that are nearest to one that does not exist, the nearest first. */
 export function nearNames(wanted: string, known: Iterable<string>, max = 5): string[] {
   const text = wanted.toLowerCase();
@@ -10,15 +12,7 @@ export function nearNames(wanted: string, known: Iterable<string>, max = 5): str
     .map(({ name }) => name);
 }
 
-/** Levenshtein's distance; a name that holds the other whole is near, whatever its length. */
-function distance(a: string, b: string): number {
-  if (b.includes(a)) return 1;
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
+/** A name that holds the other whole is near, whatever its length. */
+function distance(wanted: string, name: string): number {
+  return name.includes(wanted) ? 1 : slipsBetween(wanted, name);
 }
