@@ -15,7 +15,7 @@ const FILES = {
 const MODEL = join(import.meta.dirname, '../examples/returns/models/return-risk/return-risk.onnx');
 
 /** So many rows are long under way: it is canceled before. */
-const MANY_ROWS = 1_000_000;
+const MANY_ROWS = 2_000_000; // one million was made while the page was looked over
 
 describeConsole('datasets in the console', ({ open, send, apply, product }) => {
   beforeAll(async () => {
@@ -92,7 +92,7 @@ describeConsole('datasets in the console', ({ open, send, apply, product }) => {
     await upload(`client,timestamp\n${'c-1,2026-01-02T00:00:00Z\n'.repeat(MANY_ROWS)}`);
     const row = page.getByRole('row', { name: /^running/ });
     await row.getByRole('progressbar', { name: 'Progress of unmade' }).waitFor();
-    await row.getByText(/ of 1M/).waitFor();
+    await row.getByText(/ of 2M/).waitFor();
     await row.getByRole('button', { name: 'Cancel unmade' }).click();
     const question = page.getByRole('dialog', { name: 'Cancel this version?' });
     await question.getByRole('button', { name: 'Cancel the version' }).waitFor();

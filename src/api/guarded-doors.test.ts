@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { inferToGrpc } from '../serving/protocol/grpc-infer.ts';
 import { readInference, writeInference } from '../serving/protocol/infer-http.ts';
 import { rows, servingUnderTest } from '../serving/traffic/traffic-under-test.ts';
+import { headOf } from './grpc-head.ts';
 import { GrpcInference } from './grpc-inference.ts';
 import type { Caller } from './routes.ts';
 
@@ -51,7 +52,8 @@ describe('a degraded answer', () => {
 });
 
 it('the rate of a key is counted at the door of gRPC', async () => {
-  const grpc = new GrpcInference(serving, {} as never, 1);
+  const calls = { headOf: (metadata: Metadata) => headOf(metadata, 128) };
+  const grpc = new GrpcInference(serving, calls as never, 1);
   const call = { getDeadline: () => Number.POSITIVE_INFINITY, on: () => {}, metadata: new Metadata() };
   const message = {
     model_name: 'limited',
