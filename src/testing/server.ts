@@ -18,6 +18,8 @@ export class ServerUnderTest {
   readonly #command: Command;
   readonly #env: Record<string, string>;
   #process: ChildProcess | undefined;
+  /** The end of what it printed. */
+  #output = '';
 
   private constructor(port: number, folder: string, command: Command, env: Record<string, string>) {
     this.port = port;
@@ -45,25 +47,28 @@ export class ServerUnderTest {
   /** Starts it, and waits until it takes connections. */
   async start(): Promise<void> {
     const [program, ...args] = this.#command(this);
-    let output = '';
+    this.#output = '';
     const child = spawn(program!, args, {
       env: { ...process.env, ...this.#env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (text) => {
-        output = `${output}${text}`.slice(-4000);
+        this.#output = `${this.#output}${text}`.slice(-4000);
       });
     this.#process = child;
     for (const end = performance.now() + ANSWER_MS; !(await answers(this.port)); await sleep(20)) {
       if (child.exitCode !== null || performance.now() > end)
-        throw new Error(`${program} does not answer: ${output}`);
+        throw new Error(`${program} does not answer: ${this.#output}`);
     }
   }
 
-  /** Lets it read its settings again. */
-  reload(): void {
+  /** Lets it read its settings again, and waits until it says so. */
+  async reload(said: RegExp): Promise<void> {
+    this.#output = '';
     this.#process?.kill('SIGHUP');
+    for (const end = performance.now() + ANSWER_MS; !said.test(this.#output); await sleep(10))
+      if (performance.now() > end) throw new Error(`It does not read its settings again: ${this.#output}`);
   }
 
   /** As a crash ends it. */

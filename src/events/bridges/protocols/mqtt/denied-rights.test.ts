@@ -19,7 +19,7 @@ describe.skipIf(!debian)(
     const allow = async (...denied: string[]) => {
       const lines = [...denied.map((topic) => `topic deny ${topic}`), 'topic readwrite #'];
       await writeFile(join(server.folder, 'rights'), lines.join('\n'));
-      server.reload();
+      await server.reload(/Reloading config/);
     };
     beforeAll(async () => {
       server = await ServerUnderTest.start(

@@ -37,7 +37,7 @@ describe.skipIf(!debian)(
       );
     const allow = async (bridge: string) => {
       await settingsFile(server, bridge);
-      server.reload();
+      await server.reload(/Reloaded server configuration/);
     };
     beforeAll(async () => {
       server = await ServerUnderTest.start(
