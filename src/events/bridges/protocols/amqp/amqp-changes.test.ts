@@ -1,13 +1,12 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
-import type { AiosError } from '../../../../kernel/errors.ts';
+import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import { type RabbitUnderTest, rabbitPackages, startRabbit } from '../../../../testing/rabbitmq.ts';
 import { event } from '../../../event-under-test.ts';
-import type { EventSink } from '../../port/event-source.ts';
 import type { MessageFormat } from '../../port/protocol.ts';
 import { bridgeContext } from '../context-under-test.ts';
 import { type Following, follow } from '../following-under-test.ts';
+import { logged, told } from '../told-under-test.ts';
 import { amqpProtocol } from './amqp-protocol.ts';
 import { amqpSink } from './amqp-sink.ts';
 import { amqpSource } from './amqp-source.ts';
@@ -42,14 +41,6 @@ describe.skipIf(!packages)(`AMQP, whose queues change${reason}`, () => {
   const source = (queue: string) =>
     amqpSource(bridgeContext('in', amqpProtocol, { events: { type: "'t'" } }), settings({ queue }));
   const data = ({ events }: Following) => events.map((one) => one.data);
-  const logged = (offset: number, one = event(`e${offset}`)): LoggedEvent => ({
-    ...{ partition: 0, offset, event: one, timeMs: 0, recordedAtMs: 0 },
-  });
-  const told = (sink: EventSink, events: readonly LoggedEvent[]) =>
-    sink.deliver(events).then(
-      ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
-      ({ code }: AiosError) => code,
-    );
   const left = async (queue: string) => (await channel.checkQueue(queue)).messageCount;
   const drained = async (queue: string) => {
     const ids: string[] = [];

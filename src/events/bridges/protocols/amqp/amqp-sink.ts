@@ -3,8 +3,9 @@ import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import { derivedId } from '../../../../kernel/ids.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
-import type { Delivered, EventSink } from '../../port/event-source.ts';
+import type { EventSink } from '../../port/event-source.ts';
 import type { OutgoingMessage, SinkContext } from '../../port/protocol.ts';
+import { fittingOf, type Written } from '../fitting.ts';
 import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp, isPartial } from './amqp-connection.ts';
 import { PlacesOfSink } from './amqp-place.ts';
 
@@ -24,11 +25,6 @@ interface Known {
   isWary: boolean;
   /** Places that were kept without all of the events before them, by partition: they are to be set back. */
   readonly ahead: Map<number, { readonly told: number; readonly before: number }>;
-}
-
-/** An event with the message that it is. */
-interface Written extends LoggedEvent {
-  readonly message: OutgoingMessage;
 }
 
 /** A short string of AMQP: a routing key. */
@@ -63,11 +59,11 @@ export function amqpSink(context: SinkContext, settings: JsonObject): EventSink 
     await gone?.then((publisher) => publisher.close()).catch(() => {});
   };
   const deliver: EventSink['deliver'] = async (events, handing) => {
-    const { fitting, ...rest } = fittingOf(
-      events,
-      { context, settings: server, known },
-      handing === 'strict',
-    );
+    const { fitting, ...rest } = fittingOf(events, {
+      encode: context.encode,
+      isStrict: handing === 'strict',
+      faultOf: (message, event) => faultOf(message, routingKeyOf(server, event), known),
+    });
     try {
       const publisher = await open();
       await (handing === 'again' ? publisher.publish(fitting) : publisher.publishUnsent(fitting));
@@ -86,32 +82,7 @@ export function amqpSink(context: SinkContext, settings: JsonObject): EventSink 
   return { group: context.group, deliver, close: forget };
 }
 
-/**
- * The events as messages, and those that AMQP or this broker never takes.
- *
- * @param isStrict whether what comes behind one of those in its partition is undone
- */
-function fittingOf(
-  events: readonly LoggedEvent[],
-  of: { readonly context: SinkContext; readonly settings: Settings; readonly known: Known },
-  isStrict: boolean,
-): { fitting: Written[] } & Delivered {
-  const fitting: Written[] = [];
-  const undone: LoggedEvent[] = [];
-  const refused: { event: LoggedEvent; error: AiosError }[] = [];
-  for (const event of events) {
-    if (isStrict && refused.some((one) => one.event.partition === event.partition)) {
-      undone.push(event);
-      continue;
-    }
-    const message = of.context.encode(event.event);
-    const detail = faultOf(message, routingKeyOf(of.settings, event), of.known);
-    if (detail === undefined) fitting.push({ ...event, message });
-    else refused.push({ event, error: new AiosError('bridges.message_refused', { detail }) });
-  }
-  return { fitting, undone, refused };
-}
-
+/** Why AMQP or this broker never takes a message. */
 function faultOf({ value, headers }: OutgoingMessage, routingKey: string, { bytesMax }: Known) {
   if (value.byteLength > bytesMax) return `${value.byteLength} bytes; the broker takes ${bytesMax}.`;
   const keyBytes = Buffer.byteLength(routingKey);

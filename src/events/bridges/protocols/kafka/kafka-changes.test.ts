@@ -8,13 +8,12 @@ import {
   ResourceTypes,
 } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
 import { event } from '../../../event-under-test.ts';
-import type { EventSink } from '../../port/event-source.ts';
 import { bridgeContext } from '../context-under-test.ts';
 import { type Following, follow } from '../following-under-test.ts';
+import { logged, told } from '../told-under-test.ts';
 import { kafkaProtocol } from './kafka-protocol.ts';
 import { kafkaSink } from './kafka-sink.ts';
 import { kafkaSource } from './kafka-source.ts';
@@ -50,14 +49,6 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
   const text = (value: string) => ({ value: Buffer.from(value) });
   const source = (topic: string, more = {}) =>
     kafkaSource(bridgeContext('in', kafkaProtocol, { events: { type: "'t'" }, ...more }), settings(topic));
-  const logged = (offset: number, one = event(`e${offset}`)): LoggedEvent => ({
-    ...{ partition: 0, offset, event: one, timeMs: 0, recordedAtMs: 0 },
-  });
-  const told = (sink: EventSink, events: readonly LoggedEvent[]) =>
-    sink.deliver(events).then(
-      ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
-      ({ code }: AiosError) => code,
-    );
   const ids = ({ events }: Following) => events.map(({ id }) => id);
 
   it('brings what is written to partitions that come while it runs', async () => {

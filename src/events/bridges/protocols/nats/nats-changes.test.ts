@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
+import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
 import { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
-import type { EventSink } from '../../port/event-source.ts';
 import { type Following, follow } from '../following-under-test.ts';
 import { openSink, openSource } from '../protocol-under-test.ts';
+import { logged, told } from '../told-under-test.ts';
 import { natsProtocol } from './nats-protocol.ts';
 
 const debian = await debianPackages(['nats-server']);
@@ -73,14 +73,6 @@ describe.skipIf(!debian)(
         reports,
       });
     const data = ({ events }: Following) => events.map((one) => one.data);
-    const logged = (offset: number, one = event(`e${offset}`)): LoggedEvent => ({
-      ...{ partition: 0, offset, event: one, timeMs: 0, recordedAtMs: 0 },
-    });
-    const told = (sink: EventSink, events: readonly LoggedEvent[]) =>
-      sink.deliver(events).then(
-        ({ refused = [] }) => refused.map(({ event: { offset } }) => offset),
-        ({ code }: AiosError) => code,
-      );
     const batch = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => logged(from + n));
     const stored = async (name: string) => {
       const { state } = await manager.streams.info(name);

@@ -2,8 +2,9 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
-import type { Delivered, EventSink } from '../../port/event-source.ts';
+import type { EventSink } from '../../port/event-source.ts';
 import type { OutgoingMessage, SinkContext } from '../../port/protocol.ts';
+import { fittingOf, type Written } from '../fitting.ts';
 import { connectNats, type NatsServers, natsError } from './connection.ts';
 
 export interface NatsSinkSettings extends NatsServers {
@@ -19,11 +20,6 @@ interface Last {
   readonly offset: number;
   /** Of other databases with a bridge of this name, as they stand in its header. */
   readonly others: readonly string[];
-}
-
-/** An event with the message that it is. */
-interface Written extends LoggedEvent {
-  readonly message: OutgoingMessage;
 }
 
 interface Run {
@@ -69,7 +65,11 @@ export function natsSink(context: SinkContext, settings: NatsSinkSettings): Even
       opened ??= StreamWriter.open(context, settings);
       try {
         const writer = await opened;
-        const { fitting, ...rest } = writer.encode(events, handing === 'strict');
+        const { fitting, ...rest } = fittingOf(events, {
+          encode: context.encode,
+          isStrict: handing === 'strict',
+          faultOf: (message) => writer.faultOf(message),
+        });
         await (handing === 'again' ? writer.writeAgain(fitting) : writer.write(fitting));
         context.answered();
         return rest;
@@ -135,30 +135,12 @@ class StreamWriter {
     return this.#parts.connection.close();
   }
 
-  /**
-   * The events as messages, and those that are larger than the server or the stream takes.
-   *
-   * @param isStrict whether what comes behind one of those in its partition is undone
-   */
-  encode(events: readonly LoggedEvent[], isStrict: boolean): { fitting: Written[] } & Delivered {
-    const { context, bytesMax } = this.#parts;
-    const fitting: Written[] = [];
-    const undone: LoggedEvent[] = [];
-    const refused: { event: LoggedEvent; error: AiosError }[] = [];
-    for (const event of events) {
-      if (isStrict && refused.some((one) => one.event.partition === event.partition)) {
-        undone.push(event);
-        continue;
-      }
-      const message = context.encode(event.event);
-      const bytes = message.value.byteLength + headerBytes(message);
-      if (bytes + HEADER_BYTES <= bytesMax) fitting.push({ ...event, message });
-      else {
-        const detail = `${bytes} bytes; the stream takes ${bytesMax}, with ${HEADER_BYTES} for the headers of the bridge.`;
-        refused.push({ event, error: new AiosError('bridges.message_refused', { detail }) });
-      }
-    }
-    return { fitting, undone, refused };
+  /** Why this stream never takes a message: it is too large for the server or for the stream. */
+  faultOf(message: OutgoingMessage): string | undefined {
+    const { bytesMax } = this.#parts;
+    const bytes = message.value.byteLength + headerBytes(message);
+    if (bytes + HEADER_BYTES <= bytesMax) return undefined;
+    return `${bytes} bytes; the stream takes ${bytesMax}, with ${HEADER_BYTES} for the headers of the bridge.`;
   }
 
   async write(events: readonly Written[]): Promise<void> {
