@@ -8,6 +8,7 @@ import { describeError, EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
 import { closeAll } from './close-all.ts';
+import { growHeap } from './heap.ts';
 import { AiosError } from './kernel/errors.ts';
 import { requireFolder, requireFreePort, startFault } from './start-faults.ts';
 import { type StartSettings, startSettings } from './start-settings.ts';
@@ -41,6 +42,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     });
   }
   const settings = startSettings(process.env, role);
+  growHeap(settings.limits);
   const grpc = role === 'worker' ? undefined : grpcSettings(process.env, settings.port);
   const folder = example ? await exampleFolder(example) : project;
   const files = folder === undefined ? undefined : await readProject(folder); // a wrong folder is told before anything is started

@@ -194,6 +194,10 @@ export const LIMITS = {
     25_000,
     'how long a process that is told to stop waits for its parts: supervisors kill after 30 s by habit. What is left goes on with the next start',
   ),
+  heapGrowthPercent: limit(
+    100,
+    'how much the heap of a process grows between two major collections, in percent of what is in use; 0: V8 decides',
+  ),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
   scheduleIntervalMs: limit(1_000, 'the least `every` and `after` of a schedule'),
