@@ -196,7 +196,7 @@ export const LIMITS = {
   ),
   heapGrowthPercent: limit(
     100,
-    'how much the heap of a process grows between two major collections, in percent of what is in use; 0: V8 decides',
+    'how much the heap of a process grows between two major collections, in percent of what is in use; V8 takes 10 to 300',
   ),
   runDrainMs: limit(10_000, 'how long a stopping process lets its runs go on'),
   eventInlineMs: limit(250, 'how long the transaction of an event consumer waits for the runs it starts'),
