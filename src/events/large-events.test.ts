@@ -29,6 +29,14 @@ describe('the newest events in memory', () => {
     expect(offsets(byLength.from(0, 4, 10, 1000))).toEqual([4]);
   });
 
+  it('are fewer while nobody asks for them, and as many again once somebody does', () => {
+    const tail = tailOf(new Array(200).fill(1), { countMax: 32, bytesMax: 1000 });
+    expect(offsets(tail.from(0, 198, 10, 1000))).toEqual([198, 199]);
+    expect(tail.from(0, 195, 10, 1000)).toBeUndefined();
+    for (let offset = 200; offset < 232; offset++) tail.add(logged(offset), 1);
+    expect(tail.from(0, 200, 100, 1000)).toHaveLength(32);
+  });
+
   it('leave one out that is longer than all of them may be, and go on after it', () => {
     const tail = tailOf([10, 100], { countMax: 100, bytesMax: 40 });
     expect(tail.from(0, 1, 10, 1000)).toBeUndefined();

@@ -14,6 +14,9 @@ export interface TailBounds {
   readonly bytesMax: number;
 }
 
+/** Events that nobody asks for are kept in a small part of the tail, once it would have been filled so often: what is kept is copied by the collector, 5 % of an event's ingest. */
+const UNASKED = { fills: 4, share: 1 / 16 };
+
 /**
  * The newest events of each partition in memory, so that consumers beside the producer read no row and parse no JSON. A
  * partition's run is always gapless: an event that another process appended in between empties it.
@@ -22,11 +25,15 @@ export class Tail {
   readonly #partitions: Run[];
   readonly #countMax: number;
   readonly #lengthMax: number;
+  /** Events that were added since somebody asked for some, of all partitions. */
+  #unasked = 0;
+  readonly #unaskedMax: number;
 
   constructor(partitions: number, { countMax, bytesMax }: TailBounds) {
     this.#partitions = Array.from({ length: partitions }, () => ({ events: [], lengths: [], length: 0 }));
     this.#countMax = Math.ceil(countMax / partitions);
     this.#lengthMax = Math.ceil(bytesMax / partitions);
+    this.#unaskedMax = UNASKED.fills * countMax;
   }
 
   /** Adds a committed event; the ones of a partition must come in the order of their offsets. */
@@ -38,11 +45,14 @@ export class Tail {
     run.events.push(event);
     run.lengths.push(length);
     run.length += length;
-    if (run.events.length > 2 * this.#countMax || run.length > 2 * this.#lengthMax) this.#shorten(run);
+    const share = ++this.#unasked > this.#unaskedMax ? UNASKED.share : 1;
+    const [count, bytes] = [Math.ceil(share * this.#countMax), Math.ceil(share * this.#lengthMax)];
+    if (run.events.length > 2 * count || run.length > 2 * bytes) shorten(run, count, bytes);
   }
 
   /** The events from an offset on, as many as stay below `bytesMax` and one at least; undefined when the run does not hold that offset. */
   from(partition: number, offset: number, countMax: number, bytesMax: number): LoggedEvent[] | undefined {
+    this.#unasked = 0;
     const { events, lengths } = this.#partitions[partition]!;
     const first = events[0];
     if (!first || offset < first.offset || offset > events.at(-1)!.offset) return undefined;
@@ -52,15 +62,15 @@ export class Tail {
     for (let length = 0; end < endMax && length < bytesMax; end++) length += lengths[end]!;
     return events.slice(start, end);
   }
+}
 
-  /** To half of what it may hold at most: dropping from the front moves all the others. */
-  #shorten(run: Run): void {
-    let count = Math.max(0, run.events.length - this.#countMax);
-    let { length } = run;
-    for (let i = 0; i < count; i++) length -= run.lengths[i]!;
-    while (length > this.#lengthMax) length -= run.lengths[count++]!;
-    drop(run, count);
-  }
+/** To half of what it may hold at most: dropping from the front moves all the others. */
+function shorten(run: Run, countMax: number, lengthMax: number): void {
+  let count = Math.max(0, run.events.length - countMax);
+  let { length } = run;
+  for (let i = 0; i < count; i++) length -= run.lengths[i]!;
+  while (length > lengthMax) length -= run.lengths[count++]!;
+  drop(run, count);
 }
 
 function drop(run: Run, count: number): void {
