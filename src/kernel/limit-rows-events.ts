@@ -70,6 +70,10 @@ export const EVENT_LIMITS = {
     16 * 1024 * 1024,
     'bytes of the events that a bridge hands over at once, as far as those of the batch before tell',
   ),
+  bridgeReadBytesMax: limit(
+    2 * 1024 * 1024,
+    'bytes of messages that a source of a bridge holds before they are in the log, and one message more: a batch of 500 of a megabyte each would be all the memory of a process',
+  ),
   bridgeDeadLettersMax: limit(
     10_000,
     'dead letters of a bridge that nobody has dealt with: with so many it stops; its definition may say fewer',

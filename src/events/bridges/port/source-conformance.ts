@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../kernel/clock.ts';
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../kernel/errors.ts';
+import { limitsFrom } from '../../../kernel/limits.ts';
 import { definitionMigrations } from '../../../store/definitions.ts';
 import { type Committer, GroupCommit, write } from '../../../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../../../testing/database.ts';
@@ -22,6 +23,12 @@ export interface OtherSide {
   /** The source as a process makes it. */
   open(context?: Partial<Pick<SourceContext, 'batchMax'>>): EventSource;
 }
+
+const { bridgeReadBytesMax: READ_BYTES_MAX } = limitsFrom();
+const LARGE_BYTES = 300_000;
+const LARGE_COUNT = 24;
+/** How long a commit takes in which more arrives than may be held. */
+const SLOW_COMMIT_MS = 300;
 
 /** What every source must do, whatever it reads: each event of the other side is in the log once. */
 export const sourceConformance = (name: string, create: () => Promise<OtherSide>): void => {
@@ -137,6 +144,30 @@ export const sourceConformance = (name: string, create: () => Promise<OtherSide>
       await runner.stop();
       expect(await logged('d')).toEqual(['d0', 'd2']);
       expect(rejected).toEqual(['d1']);
+    });
+
+    it('holds a bounded number of bytes, and one message more, while a commit takes its time', async () => {
+      const side = await create();
+      for (const one of events('f', LARGE_COUNT)) await side.put([{ ...one, data: 'x'.repeat(LARGE_BYTES) }]);
+      const source = side.open();
+      const held: number[] = [];
+      async function* weighed(...from: Parameters<EventSource['read']>) {
+        for await (const batch of source.read(...from)) {
+          held.push(Buffer.byteLength(JSON.stringify(batch.events)));
+          yield batch;
+        }
+      }
+      const slow: Committer = {
+        async commit(writes) {
+          await sleep(SLOW_COMMIT_MS);
+          return database.commit.commit(writes);
+        },
+      };
+      const runner = run({ name: source.name, read: weighed }, slow);
+      await until('f', LARGE_COUNT);
+      await runner.stop();
+      expect(await logged('f')).toEqual(ids('f', LARGE_COUNT));
+      expect(Math.max(...held)).toBeLessThan(READ_BYTES_MAX + LARGE_BYTES + 10_000);
     });
 
     it('stands at the first event that may not be put aside, with all before it taken, and goes on when it fits', async () => {

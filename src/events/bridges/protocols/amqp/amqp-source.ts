@@ -4,7 +4,7 @@ import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
-import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp } from './amqp-connection.ts';
+import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp, HeldReading } from './amqp-connection.ts';
 
 interface Settings extends AmqpServer {
   readonly queue: string;
@@ -17,7 +17,7 @@ const DEPTH_MS = 2_000;
 
 /**
  * A queue. A message is acknowledged once its event is committed: what was read before a crash comes again, and the log knows it by the id of the event, or of the
- * message. No more is read than was acknowledged, but for `prefetch` messages.
+ * message. No more is read than was acknowledged, but for `prefetch` messages, and for `bridgeReadBytesMax` of them and one message more.
  */
 export function amqpSource(context: SourceContext, settings: JsonObject): EventSource {
   const server = settings as unknown as Settings;
@@ -25,14 +25,16 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
     name: context.name,
     async *read(_from, signal) {
       const connection = await connectAmqp(context, server);
+      const reading = new HeldReading(connection);
       try {
         const channel = await connection.createChannel();
-        const reader = new QueueReader(channel, server, context);
+        const reader = new QueueReader(channel, server, context, reading);
         await reader.askDepth(await connection.createChannel());
         yield* reader.read(signal);
       } catch (error) {
         throw amqpFailure(error, server.queue, server.tls);
       } finally {
+        reading.end();
         await closeAmqp(connection);
       }
     },
@@ -43,13 +45,17 @@ class QueueReader {
   readonly #channel: Channel;
   readonly #settings: Settings;
   readonly #context: SourceContext;
+  readonly #reading: HeldReading;
   #waiting: ConsumeMessage[] = [];
   #fault: unknown;
   /** Messages that the broker has handed over and that are not acknowledged. */
   #unacknowledged = 0;
+  /** Of their bodies. */
+  #unacknowledgedBytes = 0;
   #wake: () => void = () => {};
 
-  constructor(channel: Channel, settings: Settings, context: SourceContext) {
+  constructor(channel: Channel, settings: Settings, context: SourceContext, reading: HeldReading) {
+    this.#reading = reading;
     this.#channel = channel;
     this.#settings = settings;
     this.#context = context;
@@ -79,6 +85,8 @@ class QueueReader {
       if (message === null) return end(new Error('the queue was deleted'));
       this.#waiting.push(message);
       this.#unacknowledged++;
+      this.#unacknowledgedBytes += message.content.byteLength;
+      if (this.#isFull()) this.#reading.hold();
       this.#wake();
     };
     // The broker shares a queue out among its readers: with a second one, its order would be lost.
@@ -92,6 +100,10 @@ class QueueReader {
           this.#wake = done;
         });
     }
+  }
+
+  #isFull(): boolean {
+    return this.#unacknowledgedBytes >= this.#context.limits.bridgeReadBytesMax;
   }
 
   #batch(messages: readonly ConsumeMessage[]): SourceBatch {
@@ -108,6 +120,8 @@ class QueueReader {
         if (this.#fault) throw this.#fault;
         this.#channel.ack(messages.at(-1)!, true); // and all before it
         this.#unacknowledged -= messages.length;
+        for (const { content } of messages) this.#unacknowledgedBytes -= content.byteLength;
+        if (!this.#isFull()) this.#reading.goOn();
       },
     };
   }

@@ -128,6 +128,19 @@ describe('a source of files', () => {
     expect(all).toEqual(rows.map((row) => ({ ...row, when: '2026-01-02T03:04:05.000000Z' })));
   });
 
+  it('hands over rows of Parquet in batches of a bounded number of bytes', async () => {
+    const path = await folder();
+    const rows = Array.from({ length: 12 }, () => ({ t: 'x'.repeat(300_000) }));
+    await writeFile(join(path, 'rows.values'), lines(rows));
+    await writeParquet(join(path, 'rows.values'), join(path, 'rows.parquet'));
+    const counts: number[] = [];
+    await take(open(path, { pattern: '*.parquet' }, mapping), 12, undefined, ({ events }) => {
+      counts.push(events.length);
+      return false;
+    });
+    expect(counts).toEqual([7, 5]); // the seventh is the one that passes 2 MiB
+  });
+
   it('puts aside rows that are larger than an event may be, of every format', async () => {
     const path = await folder();
     const large = { t: 'x'.repeat(1_100_000) };

@@ -35,7 +35,6 @@ interface Place {
 const LOOK_MS = 500;
 const SETTLE_SECONDS = 2;
 const BATCH_ROWS = 500;
-const BATCH_BYTES = 1024 * 1024;
 /** Files that are known by name, size and digest. */
 const TAKEN_MAX = 1000;
 /** Fewer, so that none that is still there is forgotten for others that are not. */
@@ -139,17 +138,18 @@ class FolderReader {
     const { current } = this.#place;
     const isBegun = current?.file === file.name && current.digest === file.digest;
     let rows: Row[] = [];
-    let begin = isBegun ? current.byte : 0;
+    let bytes = 0;
     let fault: Error | undefined;
+    const bytesMax = this.#context.limits.bridgeReadBytesMax;
     try {
       const from = isBegun ? current : FILE_START;
       for await (const row of rowsOf(this.#folder.pathOf(file.name), from, this.#rowOptions(file.name))) {
         rows.push(row);
         const rowsMax = Math.min(BATCH_ROWS, this.#context.batchMax());
-        if (rows.length < rowsMax && row.next.byte - begin < BATCH_BYTES) continue;
+        bytes += row.bytes;
+        if (rows.length < rowsMax && bytes < bytesMax) continue;
         yield this.#batch(file, rows);
-        begin = row.next.byte;
-        rows = [];
+        [rows, bytes] = [[], 0];
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // another process has read and moved it

@@ -60,11 +60,12 @@ export async function* parquetRows(
     for (const [text] of rows) {
       const next = { byte: 0, line: line + 1 };
       const row = Buffer.from(String(text));
+      const bytes = Math.min(row.byteLength, rowBytesMax);
       if (row.byteLength <= rowBytesMax)
-        yield { value: { json: JSON.parse(String(text)) as Json }, line, next };
+        yield { value: { json: JSON.parse(String(text)) as Json }, line, bytes, next };
       else {
         const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
-        yield { value: row.subarray(0, rowBytesMax), line, next, fault };
+        yield { value: row.subarray(0, rowBytesMax), line, bytes, next, fault };
       }
       line++;
     }

@@ -12,6 +12,8 @@ export interface Row {
   /** Its line in the file, or its number in a file without lines, from 1. */
   readonly line: number;
   readonly fault?: string;
+  /** Of its text; in a file without lines, of its JSON. */
+  readonly bytes: number;
   /** Where the next row begins. */
   readonly next: RowPlace;
 }
@@ -53,8 +55,9 @@ async function* jsonLines(path: string, from: RowPlace, { rowBytesMax }: RowOpti
     for await (const { text, line, end, nextLine, fault } of textRecords(handle, from, reading)) {
       if (text.length === 0) continue;
       const next = { byte: end, line: nextLine };
-      if (fault !== undefined) yield { value: text, line, next, fault };
-      else yield { ...readRow(text, (one) => JSON.parse(one) as Json), line, next };
+      const bytes = text.byteLength;
+      if (fault !== undefined) yield { value: text, line, bytes, next, fault };
+      else yield { ...readRow(text, (one) => JSON.parse(one) as Json), line, bytes, next };
     }
   } finally {
     await handle.close();
@@ -73,8 +76,10 @@ async function* csvRows(path: string, from: RowPlace, options: RowOptions): Asyn
     for await (const { text, line, end, nextLine, fault } of textRecords(handle, place, reading)) {
       if (text.length === 0) continue;
       const next = { byte: end, line: nextLine };
-      if (fault !== undefined) yield { value: text, line, next, fault };
-      else yield { ...readRow(text, (one) => recordOf(columns, csvFields(one, delimiter))), line, next };
+      const bytes = text.byteLength;
+      if (fault !== undefined) yield { value: text, line, bytes, next, fault };
+      else
+        yield { ...readRow(text, (one) => recordOf(columns, csvFields(one, delimiter))), line, bytes, next };
     }
   } finally {
     await handle.close();

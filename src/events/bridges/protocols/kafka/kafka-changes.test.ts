@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
 import { event } from '../../../event-under-test.ts';
+import type { SourceBatch } from '../../port/event-source.ts';
 import { bridgeContext } from '../context-under-test.ts';
 import { type Following, follow } from '../following-under-test.ts';
 import { logged, told } from '../told-under-test.ts';
@@ -83,6 +84,52 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
     expect(reports).toMatchObject([{ code: 'bridges.gap' }]);
     await following.stop();
   }, 120_000);
+
+  it('goes on behind what is deleted ahead of it while it runs, and tells of it once', async () => {
+    const topic = await topicOf();
+    const reports: AiosError[] = [];
+    const ending = new AbortController();
+    const batches = source(topic, { reports }).read(undefined, ending.signal)[Symbol.asyncIterator]();
+    const until = async (last: string) => {
+      for (;;) {
+        const { value, done } = await batches.next();
+        if (done) return undefined;
+        const data = (value as SourceBatch).events.map((one) => one.data);
+        if (data.at(-1) === last) return data;
+      }
+    };
+    const dropUpTo = (offset: bigint) =>
+      admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset }] }] });
+    await put(topic, [text('a')]);
+    expect(await until('a')).toEqual(['a']);
+    await put(topic, [text('b'), text('c')]);
+    await dropUpTo(2n);
+    expect(await until('c')).toEqual(['c']);
+    await dropUpTo(3n); // what was taken is gone, and nothing else
+    await put(topic, [text('d')]);
+    expect(await until('d')).toEqual(['d']);
+    await put(topic, [text('e')]);
+    await dropUpTo(5n); // all of it
+    await put(topic, [text('f')]);
+    expect(await until('f')).toEqual(['f']);
+    expect(reports).toMatchObject([
+      { code: 'bridges.gap', extensions: { offset: 1, first: 2 } },
+      { code: 'bridges.gap', extensions: { offset: 4, first: 5 } },
+    ]);
+    ending.abort();
+    await batches.return?.();
+  }, 60_000);
+
+  it('lets no partition wait for the end of another', async () => {
+    const topic = await topicOf(2);
+    const large = 'x'.repeat(300_000);
+    for (let n = 0; n < 20; n++) await put(topic, [{ partition: 0, ...text(large) }]);
+    await put(topic, [{ partition: 1, ...text('other') }]);
+    const following = follow(source(topic));
+    await expect.poll(() => following.events, WAIT).toHaveLength(21);
+    expect(following.events.findIndex(({ data }) => data === 'other')).toBeLessThan(10);
+    await following.stop();
+  }, 60_000);
 
   it('sends what is left to a topic that was deleted, and is made again', async () => {
     const topic = await topicOf();

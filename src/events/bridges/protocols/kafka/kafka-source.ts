@@ -18,7 +18,6 @@ interface Place {
   readonly offsets: Map<number, bigint>;
 }
 
-const FETCH_BYTES = 1024 * 1024;
 const FETCH_WAIT_MS = 500;
 /** Messages of one commit at most. */
 const BATCH_MAX = 500;
@@ -137,10 +136,13 @@ class TopicReader {
   async *#fetch(): AsyncGenerator<SourceBatch> {
     const { partitions } = await this.#metadata();
     const byLeader = Map.groupBy(this.#place.offsets, ([partition]) => partitions[partition]?.leader ?? -1);
+    const bytes = Math.ceil(this.#context.limits.bridgeReadBytesMax / byLeader.size);
     const waits = byLeader.size > 1 ? FETCH_WAIT_MS / 5 : FETCH_WAIT_MS;
     if (byLeader.has(-1)) await sleep(FETCH_WAIT_MS); // has no leader at the moment
     const responses = await Promise.all(
-      [...byLeader].flatMap(([node, offsets]) => (node < 0 ? [] : [this.#fetchFrom(node, offsets, waits)])),
+      [...byLeader].flatMap(([node, offsets]) =>
+        node < 0 ? [] : [this.#fetchFrom(node, offsets, { waitMs: waits, bytes })],
+      ),
     );
     for (const { partitionIndex, lastStableOffset } of responses.flat())
       this.#ends.set(partitionIndex, lastStableOffset);
@@ -157,7 +159,8 @@ class TopicReader {
         yield this.#batch(this.#unpack ? await this.#unpack(came) : came);
         this.#tellBehind();
       }
-      // Ends of transactions and what was aborted are passed with the next batch.
+      // Ends of transactions and what was aborted are passed with the next batch. A broker fills its answer in the order in which it is asked: the others come first then.
+      if (next > from) this.#place.offsets.delete(partitionIndex);
       this.#place.offsets.set(partitionIndex, next);
     }
     this.#tellBehind();
@@ -170,9 +173,9 @@ class TopicReader {
     this.#context.behind(behind);
   }
 
-  #fetchFrom(node: number, offsets: readonly [number, bigint][], waitMs: number) {
+  #fetchFrom(node: number, offsets: readonly [number, bigint][], more: { waitMs: number; bytes: number }) {
     const { topic, topicId } = this.#place;
-    return fetchPartitions(this.#consumer, { node, topic, topicId, offsets, waitMs, bytes: FETCH_BYTES });
+    return fetchPartitions(this.#consumer, { node, topic, topicId, offsets, ...more });
   }
 
   /** What the topic keeps no more cannot be read; told once, because the place is committed at once. */

@@ -70,7 +70,10 @@ class SessionReader {
   readonly #held = new HeldAcknowledgements();
   #taken = new Map<number, string>();
   #client: MqttClient | undefined;
-  #ended: Promise<unknown> = Promise.resolve();
+  /** What ended the reading; what has arrived before is taken. */
+  #fault: { readonly error: unknown } | undefined;
+  /** Those that the session is known to have. */
+  #topics: readonly string[] = [];
   #wake = () => {};
 
   constructor(context: SourceContext, settings: MqttSourceSettings, from: JsonObject | undefined) {
@@ -91,14 +94,17 @@ class SessionReader {
       { clientId, clean: false, ...this.#sessionOptions() },
       (made) => {
         this.#client = made;
-        this.#held.attach(made);
+        this.#held.attach(made, {
+          messages: UNACKNOWLEDGED_MAX,
+          bytes: this.#context.limits.bridgeReadBytesMax,
+        });
         made.on('message', (_topic, _payload, packet) => {
           this.#arrived.push(packet);
           this.#wake();
         });
       },
     );
-    this.#ended = ended;
+    void ended.then((error) => this.#fail(error));
     if (connack.sessionPresent) this.#taken = new Map(this.#from?.taken ?? []);
     else if (this.#from)
       report(
@@ -106,9 +112,20 @@ class SessionReader {
           detail: `${broker} no longer has the session ${clientId}: what was published since the bridge was away is lost to it.`,
         }),
       );
-    await this.#subscribe(client, connack.sessionPresent ? (this.#from?.topics ?? []) : []);
-    this.#held.bind(UNACKNOWLEDGED_MAX);
-    this.#context.answered();
+    this.#topics = connack.sessionPresent ? (this.#from?.topics ?? []) : [];
+    // What the session holds may come before the answers: it is taken meanwhile.
+    void this.#subscribe(client).then(
+      () => this.#context.answered(),
+      (error: unknown) => {
+        this.#fail(error);
+        this.end();
+      },
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#fault ??= { error };
+    this.#wake();
   }
 
   #sessionOptions(): IClientOptions {
@@ -120,14 +137,18 @@ class SessionReader {
   }
 
   /** A session that has its topics is not told again: brokers answer a subscription with their retained messages. */
-  async #subscribe(client: MqttClient, subscribed: readonly string[]): Promise<void> {
+  async #subscribe(client: MqttClient): Promise<void> {
     const { topics } = this.#settings;
-    const gone = subscribed.filter((topic) => !topics.includes(topic));
+    const gone = this.#topics.filter((topic) => !topics.includes(topic));
     if (gone.length > 0) await client.unsubscribeAsync(gone);
-    const fresh = topics.filter((topic) => !subscribed.includes(topic));
-    if (fresh.length === 0) return;
+    const fresh = topics.filter((topic) => !this.#topics.includes(topic));
+    if (fresh.length > 0) await this.#subscribeTo(client, fresh);
+    this.#topics = topics;
+  }
+
+  async #subscribeTo(client: MqttClient, topics: readonly string[]): Promise<void> {
     const options = isVersion5(this.#settings) ? ({ qos: 1, rh: 1 } as const) : ({ qos: 1 } as const);
-    const granted = await client.subscribeAsync([...fresh], options);
+    const granted = await client.subscribeAsync([...topics], options);
     const refused = granted.filter(({ qos }) => qos >= FAILED).map(({ topic }) => topic);
     if (refused.length > 0)
       throw new AiosError('bridges.refused', {
@@ -136,15 +157,9 @@ class SessionReader {
   }
 
   async *read(): AsyncGenerator<SourceBatch> {
-    let end: { error: unknown } | undefined;
-    // Once: a race with it at each wait would keep them all until the connection ends.
-    void this.#ended.then((error) => {
-      end = { error };
-      this.#wake();
-    });
     for (;;) {
       while (this.#arrived.length === 0) {
-        if (end) throw end.error;
+        if (this.#fault) throw this.#fault.error;
         await new Promise<void>((done) => {
           this.#wake = done;
         });
@@ -167,13 +182,12 @@ class SessionReader {
     }
     const position = {
       clientId: this.#clientId,
-      topics: [...this.#settings.topics],
+      topics: [...this.#topics],
       taken: [...this.#taken],
     };
-    const acknowledged = packets.filter(({ qos }) => qos > 0).length;
     return {
       ...decodedBatch(this.#context, messages, position),
-      acknowledge: async () => this.#held.release(acknowledged),
+      acknowledge: async () => this.#held.release(packets),
     };
   }
 

@@ -10,9 +10,10 @@ import { debianPackages } from '../../../../testing/debian.ts';
 import { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
 import { type Following, follow } from '../following-under-test.ts';
-import { openSink, openSource } from '../protocol-under-test.ts';
+import { contextOf, openSink, openSource } from '../protocol-under-test.ts';
 import { logged, told } from '../told-under-test.ts';
 import { natsProtocol } from './nats-protocol.ts';
+import { natsSource } from './source.ts';
 
 const debian = await debianPackages(['nats-server']);
 const ALL = '{ user: bridge, password: bridge }';
@@ -93,6 +94,27 @@ describe.skipIf(!debian)(
       await put(name, 'b');
       await expect.poll(() => data(following), WAIT).toEqual(['a', 'b']);
       await following.stop();
+    }, 60_000);
+
+    it('takes a message alone that is larger than what may be held at once', async () => {
+      const name = await stream();
+      const texts = ['a', 'x'.repeat(5_000), 'b', 'c', 'y'.repeat(600), 'z'.repeat(600)];
+      await put(name, ...texts);
+      const context = contextOf(natsProtocol, { events: { type: "'t'" } });
+      const limits = { ...context.limits, bridgeReadBytesMax: 1_000 };
+      const ending = new AbortController();
+      const taken: unknown[][] = [];
+      const counts: number[] = [];
+      const reading = natsSource({ ...context, limits }, settings({ stream: name }) as never);
+      for await (const { events } of reading.read(undefined, ending.signal)) {
+        taken.push(events.map((one) => one.data));
+        for await (const { delivered } of manager.consumers.list(name)) counts.push(delivered.consumer_seq);
+        if (taken.flat().length === texts.length) break;
+      }
+      ending.abort();
+      expect(taken.flat()).toEqual(texts);
+      expect(taken.map((one) => one.length)).toEqual([1, 1, 3, 1]);
+      expect(counts).toEqual([1, 2, 5, 6]); // the server has sent nothing ahead of it
     }, 60_000);
 
     it.each([true, false])(

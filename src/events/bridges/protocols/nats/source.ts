@@ -1,4 +1,4 @@
-import type { Consumer, JetStreamManager, StreamInfo } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
@@ -6,6 +6,7 @@ import { decodedBatch } from '../../messages/decoded.ts';
 import type { EventSource, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
 import { connectNats, type NatsServers, natsError } from './connection.ts';
+import { type Pulled, Pulls } from './pulls.ts';
 
 export interface NatsSourceSettings extends NatsServers {
   readonly stream: string;
@@ -14,7 +15,6 @@ export interface NatsSourceSettings extends NatsServers {
 }
 
 const FETCH_MAX = 500;
-const FETCH_MS = 5_000;
 /** The server forgets the consumer of a process that is gone after this. */
 const IDLE_NS = 60_000_000_000;
 
@@ -55,16 +55,17 @@ class StreamReader {
   }
 
   async *read(from: JsonObject | undefined): AsyncGenerator<SourceBatch> {
-    const { jetstream, jetstreamManager } = await import('@nats-io/jetstream');
+    const { jetstreamManager } = await import('@nats-io/jetstream');
+    const { createInbox } = await import('@nats-io/transport-node');
     const { stream } = this.#settings;
     const manager = await jetstreamManager(this.#connection);
     const info = await manager.streams.info(stream);
     const start = this.#start(info, from);
     const { name, num_pending } = await this.#consumer(manager, start + 1);
     this.#context.behind(num_pending);
-    const consumer = await jetstream(this.#connection).consumers.get(stream, name);
+    const pulls = new Pulls(this.#connection, stream, name, createInbox);
     this.#context.answered();
-    for await (const { messages, sequence, previous } of this.#batches(consumer, info, start)) {
+    for await (const { messages, sequence, previous } of this.#batches(pulls, info, start)) {
       if (sequence - previous > messages.length) this.#tellGap(previous, await manager.streams.info(stream));
       yield decodedBatch(this.#context, messages, { created: info.created, sequence });
     }
@@ -104,42 +105,40 @@ class StreamReader {
     });
   }
 
-  /** What has arrived, as it arrives. No more than one fetch is asked for before it is taken. Ends when a message was lost on the way. */
-  async *#batches(consumer: Consumer, info: StreamInfo, start: number) {
-    const stream = info.config.name;
-    const made = Date.parse(info.created);
+  /** What has arrived, as it arrives. No more than one pull is asked for before it is taken. Ends when a message was lost on the way. */
+  async *#batches(pulls: Pulls, info: StreamInfo, start: number) {
     let [previous, delivered] = [start, 0];
     for (;;) {
-      const fetched = await consumer.fetch({
-        max_messages: Math.min(FETCH_MAX, this.#context.batchMax()),
-        expires: FETCH_MS,
-      });
-      let messages: IncomingMessage[] = [];
-      for await (const message of fetched) {
-        // Nothing is acknowledged, so one that came after its fetch had timed out would not come again.
-        if (message.info.deliverySequence !== ++delivered) return;
-        const sequence = message.seq;
-        const headers = headersOf(message.headers);
-        messages.push({
-          // With the time: in a stream that was set back to an older state, others come under the same numbers.
-          id: `${stream}:${made}:${sequence}:${message.timestampNanos}`,
-          topic: message.subject,
-          value: message.data,
-          headers,
-          contentType: headers['content-type'],
-          timeMs: Number(message.timestampNanos / 1_000_000n),
-          position: { stream, sequence },
-        });
-        if (fetched.getPending() > 0) continue;
-        const { pending } = message.info;
-        this.#context.behind(pending + messages.length);
-        yield { messages, sequence, previous };
+      const count = Math.min(FETCH_MAX, this.#context.batchMax());
+      const bytes = this.#context.limits.bridgeReadBytesMax;
+      for await (const arrived of pulls.pull({ count, bytes })) {
+        // Nothing is acknowledged: what does not arrive does not come again.
+        if (arrived.some((one) => one.delivered !== ++delivered)) return;
+        const { sequence, pending } = arrived.at(-1)!;
+        this.#context.behind(pending + arrived.length);
+        yield { messages: arrived.map((one) => messageOf(info, one)), sequence, previous };
         this.#context.behind(pending);
         previous = sequence;
-        messages = [];
       }
     }
   }
+}
+
+function messageOf(
+  { config: { name: stream }, created }: StreamInfo,
+  { message, sequence, timestampNanos }: Pulled,
+): IncomingMessage {
+  const headers = headersOf(message.headers);
+  return {
+    // With the time: in a stream that was set back to an older state, others come under the same numbers.
+    id: `${stream}:${Date.parse(created)}:${sequence}:${timestampNanos}`,
+    topic: message.subject,
+    value: message.data,
+    headers,
+    contentType: headers['content-type'],
+    timeMs: Number(timestampNanos / 1_000_000n),
+    position: { stream, sequence },
+  };
 }
 
 function headersOf(headers: MsgHdrs | undefined): Record<string, string> {
