@@ -156,6 +156,22 @@ describeConsole('models in the console', ({ open, ask, send }) => {
     await panel.waitFor({ state: 'hidden' });
   });
 
+  it('a version that takes other inputs is promoted only by who says so again', async () => {
+    const onnxBase64 = Buffer.from(logisticModel([0.2, 0.4, 0.1], 0)).toString('base64');
+    await send('/api/v1/models/credit/versions', { onnxBase64 });
+    const page = await open('/models/credit');
+    await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('All', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Promote v2', exact: true }).click();
+    await dialog.getByRole('alert').getByText('models.signature_changed').waitFor();
+    await dialog.getByRole('alert').getByText('callers send another form').waitFor();
+    expect(await violations(page)).toEqual([]);
+    await dialog.getByRole('button', { name: 'Promote v2 all the same' }).click();
+    const panel = page.getByRole('region', { name: 'v2 waits to become champion' });
+    await panel.getByText(/Calls of “champion” do not fit it: .*callers send another form/).waitFor();
+  });
+
   it('a quantized version shows how it did beside its parent', async () => {
     const w = { shape: [2, 256], data: Float32Array.from({ length: 512 }, (_, i) => (i % 17) / 17) };
     const onnx = onnxModel({

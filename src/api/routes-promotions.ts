@@ -25,6 +25,15 @@ const StandingShape = Type.Object({
       at: Type.String(),
     }),
   ),
+  misfits: Type.Array(
+    Type.Object({
+      path: Type.String(),
+      message: Type.String(),
+      found: Type.Optional(Type.String()),
+      expected: Type.Optional(Type.String()),
+    }),
+    { description: 'Why calls of the alias would be refused by the version' },
+  ),
   checks: Type.Array(
     Type.Object({ check: Type.String(), passed: Type.Boolean(), detail: Type.Optional(Type.String()) }),
   ),
@@ -45,11 +54,19 @@ export function promotionRoutes({ promotions }: Dependencies): (server: FastifyI
         'Point an alias at a version, once that is warm and approved; 202 with what it waits for until then',
       tag,
       params: AliasParams,
-      body: Type.Object({ version: VersionNumber }),
+      body: Type.Object({
+        version: VersionNumber,
+        force: Type.Optional(
+          Type.Boolean({
+            description:
+              'Also where the calls of the alias do not fit the version; approvals and checks are needed all the same',
+          }),
+        ),
+      }),
       answer: Outcome,
-      handle: async ({ params: { name, alias }, body: { version }, caller, reply }) => {
+      handle: async ({ params: { name, alias }, body: { version, force }, caller, reply }) => {
         const target = { model: name, alias, version };
-        const outcome = await promotions.promote({ ...target, by: actorOf(caller) });
+        const outcome = await promotions.promote({ ...target, force, by: actorOf(caller) });
         if (!outcome.isPromoted) reply.code(202);
         return outcomeToJson(outcome);
       },
@@ -131,9 +148,11 @@ function standingToJson({
   approvals,
   approvalsMissing,
   checks,
+  misfits,
 }: Standing) {
   return {
     ...{ alias, version, isAllowed, approvalsMissing, checks },
+    misfits: misfits.map(({ path, message, found, expected }) => ({ path, message, found, expected })),
     approvalsNeeded: policy.approvals,
     of: policy.of,
     fourEyes: policy.fourEyes !== false,

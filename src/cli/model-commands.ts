@@ -38,7 +38,7 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
     name: 'promote <name> <version>',
     description: 'point an alias at a version (exit code 3 when it waits for approvals)',
     example: 'aios models promote return-risk 2',
-    options: [ALIAS],
+    options: [ALIAS, ['--force', 'also where those who call by the alias would be refused']],
     load: async () => (await import('./models.ts')).promote,
   },
   {

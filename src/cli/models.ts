@@ -1,4 +1,5 @@
 import type { AiosClient } from '../client/client.ts';
+import { describeIssue, type Issue } from '../kernel/errors.ts';
 import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -43,6 +44,7 @@ interface Standing {
   approvalsMissing: number;
   of?: string[];
   approvals: { name: string; decision: string; reason?: string }[];
+  misfits: Issue[];
 }
 
 interface Outcome {
@@ -106,7 +108,7 @@ export const promote: Action = async (options, [name, version]) => {
   const client = await openClient(options);
   const path = `/api/v1/models/${name}/aliases/${options.alias}`;
   const outcome = await client.request<Outcome>('PUT', path, {
-    body: { version: numberOf('The version', version) },
+    body: { version: numberOf('The version', version), ...(options.force === true && { force: true }) },
   });
   return tell(outcome, options.json, `${options.alias} of ${name} means version ${version} now`);
 };
@@ -194,6 +196,7 @@ function describeWaiting({
   approvalsMissing,
   of,
   approvals,
+  misfits,
 }: Standing): string {
   const said = approvals.map(
     ({ name, decision, reason }) =>
@@ -204,7 +207,8 @@ function describeWaiting({
     approvalsMissing === 0
       ? `version ${version} has the approvals for ${alias}`
       : `version ${version} waits for ${approvalsMissing} of ${approvalsNeeded} approvals${who} to become ${alias}`;
-  return [missing, ...said].join('\n');
+  const refused = misfits.map((misfit) => `  calls of ${alias} do not fit it: ${describeIssue(misfit)}`);
+  return [missing, ...said, ...refused].join('\n');
 }
 
 function tell(outcome: Outcome, asJson: boolean, done: string): number {

@@ -87,6 +87,11 @@ export const PATH_ERRORS = {
     'The rollout does not fit',
     'See `issues` or the detail; docs/rollouts.md shows a plan of each kind.',
   ),
+  'models.signature_changed': row(
+    409,
+    'The version does not take the calls of the version before',
+    'Those who call by the alias would be refused: see `issues`. Register it as a model of another name; or change the callers and promote it all the same: aios models promote {name} {version} --force (`force` in the API).',
+  ),
   'models.approval_needed': row(
     409,
     'The version needs approvals before it gets traffic',

@@ -25,6 +25,7 @@ export const approvalMigration: Migration = {
       version int not null,
       requested_by json not null,
       requested_at timestamptz not null,
+      is_forced boolean not null,
       primary key (model, alias)
     );
     comment on table model_promotions is 'Promotions that wait for approvals.';`,
@@ -85,7 +86,7 @@ export interface WaitingItem {
   alias: string;
   version: number;
   /** Nothing when it no longer waits. */
-  waits: { requestedBy: object; requestedAt: number } | undefined;
+  waits: { requestedBy: object; requestedAt: number; isForced: boolean } | undefined;
 }
 
 /** The promotion that an alias waits for; one asked for later takes its place. */
@@ -96,10 +97,17 @@ export const waitingLane: Lane<WaitingItem> = plannedLane({
     statements: items.map(({ model, alias, version, waits }) =>
       waits
         ? {
-            text: `insert into model_promotions (model, alias, version, requested_by, requested_at) values ($1, $2, $3, $4, $5)
+            text: `insert into model_promotions (model, alias, version, requested_by, requested_at, is_forced) values ($1, $2, $3, $4, $5, $6)
               on conflict (model, alias) do update set version = excluded.version, requested_by = excluded.requested_by,
-                requested_at = excluded.requested_at`,
-            values: [model, alias, version, JSON.stringify(waits.requestedBy), timestamp(waits.requestedAt)],
+                requested_at = excluded.requested_at, is_forced = excluded.is_forced`,
+            values: [
+              model,
+              alias,
+              version,
+              JSON.stringify(waits.requestedBy),
+              timestamp(waits.requestedAt),
+              waits.isForced,
+            ],
           }
         : {
             text: 'delete from model_promotions where model = $1 and alias = $2 and version = $3',

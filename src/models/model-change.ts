@@ -25,4 +25,6 @@ export type ModelChange =
       alias: string;
       from: number;
       reason?: string | null;
+      /** Set where the calls of the version before do not fit the new one. */
+      forced?: boolean;
     };

@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Queryable } from '../store/database.ts';
@@ -16,13 +16,15 @@ import {
 } from './candidate.ts';
 import { retryConflicts } from './conflicts.ts';
 import { type DatasetsOfModels, type ModelDataset, NO_DATASETS } from './datasets.ts';
-import { FILES_RUNTIME, unservable } from './kept-files.ts';
+import { unservable } from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import type { ModelChange } from './model-change.ts';
 import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
 import { type AliasRow, ServedAliases } from './served-aliases.ts';
 import type { Signature } from './signature.ts';
+import { signatureMisfits } from './signature-misfits.ts';
+import { VERSION_COLUMNS, type VersionRow, versionFromRow } from './version-row.ts';
 
 /** The alias that a reference without version means. */
 const DEFAULT_ALIAS = 'champion';
@@ -32,6 +34,8 @@ export interface Promotion {
   alias: string;
   version: number;
   by: Actor;
+  /** Also where the calls of the alias do not fit the version: their callers change with it. */
+  force?: boolean | undefined;
   /** The rollout that this promotion ends. */
   rollout?: string;
   /** Set when the alias goes back to what it meant before. */
@@ -94,23 +98,6 @@ export interface ModelsDependencies {
   prepare?(name: string, version: number): Promise<void>;
   /** True when a version answers without having to start. */
   isReady?(name: string, version: number): boolean;
-}
-
-interface VersionRow {
-  name: string;
-  version: number;
-  runtime: string;
-  digest: string;
-  endpoint: JsonObject | null;
-  fingerprint: string;
-  size_bytes: number;
-  signature: Signature;
-  card: JsonObject;
-  metadata: JsonObject;
-  datasets: ModelDataset[];
-  created_at: number;
-  created_by: string;
-  started_by: string | null;
 }
 
 interface Entry {
@@ -197,10 +184,20 @@ export class Models {
   /**
    * Moves an alias to a version, warmed before. Where it stands already, nothing happens. Whether it may move is `Promotions`' to say.
    *
-   * @throws AiosError `models.unknown_model`, `models.unknown_version`, `models.invalid`, `models.rollout_active`
+   * @throws AiosError `models.unknown_model`, `models.unknown_version`, `models.invalid`, `models.rollout_active`, `models.signature_changed` where callers would be refused
+   * and it is neither forced nor a rollback
    * @example await models.promote({ name: 'return-risk', alias: 'champion', version: 2, by })
    */
-  async promote({ name, alias, version, by, rollout, rollback, writes = [] }: Promotion): Promise<void> {
+  async promote({
+    name,
+    alias,
+    version,
+    by,
+    force,
+    rollout,
+    rollback,
+    writes = [],
+  }: Promotion): Promise<void> {
     if (!namePattern.test(alias) || /^\d+$/.test(alias)) {
       throw new AiosError('models.invalid', {
         detail: `“${alias}” is no alias: small letters, digits, dots and dashes, not digits alone.`,
@@ -213,9 +210,20 @@ export class Models {
       if (from === version) return;
       const fault = unservable(target);
       if (fault && from > 0 && !unservable(this.version(name, from))) throw fault;
+      const isForced = force && this.misfits(name, alias, version).length > 0;
+      if (!rollback && !force) this.refuseMisfits(name, alias, version);
       if (!fault) await this.#deps.prepare?.(name, version);
       const at = this.#deps.clock.now();
-      const moved = { name, version, digest: target.digest, by, at, alias, from };
+      const moved = {
+        name,
+        version,
+        digest: target.digest,
+        by,
+        at,
+        alias,
+        from,
+        ...(isForced && { forced: true }),
+      };
       const change: ModelChange = rollback
         ? { kind: 'model.rolled-back', ...moved, ...rollback }
         : { kind: 'model.promoted', ...moved };
@@ -226,6 +234,30 @@ export class Models {
         ...writes,
       ]);
       await this.reload();
+    });
+  }
+
+  /**
+   * Why calls of an alias would be refused once it means another version. Nothing where it means none that answers.
+   *
+   * @throws AiosError `models.unknown_model`, `models.unknown_version`
+   * @example models.misfits('return-risk', 'champion', 2) // [{ path: '/inputs/x', message: 'callers do not send it' }]
+   */
+  misfits(name: string, alias: string, version: number): Issue[] {
+    const now = this.version(name, version);
+    const from = this.#entry(name).aliases[alias];
+    if (from === undefined || from === version) return [];
+    const before = this.version(name, from);
+    return unservable(before) || unservable(now) ? [] : signatureMisfits(before.signature, now.signature);
+  }
+
+  /** @throws AiosError `models.signature_changed` where `misfits` finds something, beside what it throws */
+  refuseMisfits(name: string, alias: string, version: number): void {
+    const issues = this.misfits(name, alias, version);
+    if (issues.length === 0) return;
+    throw new AiosError('models.signature_changed', {
+      detail: `${alias} of ${name} means version ${this.get(name).aliases[alias]}, whose calls version ${version} does not take.`,
+      issues,
     });
   }
 
@@ -307,8 +339,7 @@ export class Models {
   /** Reads versions and aliases that other processes may have made. */
   async reload(): Promise<void> {
     const rows = await this.#deps.db.query<VersionRow>(
-      `select name, version, runtime, digest, endpoint, fingerprint, size_bytes, signature, card, metadata, datasets, created_at, created_by, started_by
-       from model_versions order by name, version`,
+      `select ${VERSION_COLUMNS} from model_versions order by name, version`,
     );
     for (const row of rows) {
       let entry = this.#entries.get(row.name);
@@ -316,7 +347,7 @@ export class Models {
         entry = { versions: new Map(), aliases: {}, served: {}, resolved: new Map() };
         this.#entries.set(row.name, entry);
       }
-      if (!entry.versions.has(row.version)) entry.versions.set(row.version, fromRow(row));
+      if (!entry.versions.has(row.version)) entry.versions.set(row.version, versionFromRow(row));
     }
     const turn = ++this.#turn;
     const aliases = await this.#deps.db.query<AliasRow>(
@@ -350,17 +381,4 @@ export class Models {
     const found = [...versions].find((each) => each.fingerprint === fingerprint);
     return found && this.version(name, found.version);
   }
-}
-
-function fromRow(row: VersionRow): ModelVersion & { fingerprint: string } {
-  const {
-    size_bytes: sizeBytes,
-    created_at: createdAt,
-    created_by: createdBy,
-    started_by: startedBy,
-    endpoint,
-    ...rest
-  } = row;
-  const status = row.runtime === FILES_RUNTIME ? 'files' : 'ready';
-  return { ...rest, ...(endpoint && { endpoint }), sizeBytes, createdAt, createdBy, startedBy, status };
 }

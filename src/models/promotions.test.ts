@@ -154,6 +154,70 @@ describe('the promotion of a version', () => {
     });
   });
 
+  describe('of a version that takes other inputs', () => {
+    const other = { name: 'z', datatype: 'FP32', shape: [-1, 1] } as const;
+    const setUpOther = async (policy: PromotionPolicy) => {
+      await setUp(policy);
+      const { tensors } = process;
+      process.tensors = { ...tensors, inputs: [other] };
+      const version = await process.register(name, 'other inputs', {}, { kind: 'key', id: ann.id });
+      process.tensors = tensors;
+      return { ...target(), version };
+    };
+    const refusal = {
+      code: 'models.signature_changed',
+      message: expect.stringContaining('means version 1, whose calls version 3 does not take'),
+      issues: [
+        { path: '/inputs/z', message: 'callers do not send it' },
+        { path: '/inputs/x', message: 'callers send it, and it is not taken' },
+      ],
+    };
+
+    it('is refused, in the registry too, unless it is forced, which the audit log tells', async () => {
+      const wanted = await setUpOther({ approvals: 0 });
+      await expect(process.promotions.promote({ ...wanted, by: BY })).rejects.toMatchObject(refusal);
+      await expect(process.models.promote({ name, ...wanted, by: BY })).rejects.toMatchObject(refusal);
+      expect(champion()).toBe(1);
+      await process.promotions.promote({ ...wanted, force: true, by: BY });
+      expect(champion()).toBe(3);
+      expect(shared.told.at(-1)).toMatchObject({ action: 'model.promoted', forced: true });
+      await process.promotions.rollBack({ ...wanted, by: BY }); // back to what callers know
+      expect(champion()).toBe(1);
+      await process.promotions.promote({ ...target(), force: true, by: BY });
+      expect(shared.told.at(-1)).not.toHaveProperty('forced'); // it fits: nothing was forced
+    });
+
+    it('is free where the alias means nothing yet', async () => {
+      const wanted = await setUpOther({ approvals: 0 });
+      await process.promotions.promote({ ...wanted, alias: 'beta', by: BY });
+      expect(process.models.resolve(name, 'beta').version).toBe(3);
+    });
+
+    it('leaves no word for approvers unless it is forced, and tells them what does not fit', async () => {
+      const wanted = await setUpOther({ approvals: 1 });
+      await expect(process.promotions.promote({ ...wanted, by: BY })).rejects.toMatchObject(refusal);
+      expect(await process.promotions.waiting(name)).toEqual([]);
+      const forced = await process.promotions.promote({ ...wanted, force: true, by: BY });
+      expect(forced).toMatchObject({ isPromoted: false, standing: { misfits: refusal.issues } });
+      await process.promotions.decide(wanted, { by: ben, decision: 'approve' });
+      expect(champion()).toBe(3);
+    });
+
+    it('is not brought by the last approval where the alias came to mean another version meanwhile', async () => {
+      const wanted = await setUpOther({ approvals: 1 });
+      await process.promotions.promote({ ...wanted, alias: 'beta', by: BY });
+      await process.models.promote({ name, alias: 'beta', version: 1, by: BY });
+      const decided = process.promotions.decide(
+        { ...wanted, alias: 'beta' },
+        { by: ben, decision: 'approve' },
+      );
+      await expect(decided).rejects.toMatchObject({ code: 'models.signature_changed' });
+      expect(process.models.resolve(name, 'beta').version).toBe(1);
+      await process.promotions.promote({ ...wanted, alias: 'beta', force: true, by: BY });
+      expect(process.models.resolve(name, 'beta').version).toBe(3);
+    });
+  });
+
   it('of a first version waits as well: a definition with a policy gives no alias by itself', async () => {
     name = `model-${++models}`;
     await setPolicy(shared, name, { approvals: 1 });

@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/clock.ts';
-import { AiosError } from '../kernel/errors.ts';
+import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { Queryable } from '../store/database.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { type Committer, type Write, write } from '../store/group-commit.ts';
@@ -34,12 +34,16 @@ export interface Standing {
   readonly approvals: readonly Approval[];
   readonly approvalsMissing: number;
   readonly checks: readonly CheckOutcome[];
+  /** Why calls of the alias would be refused by the version; they stand in the way of a promotion that is not forced. */
+  readonly misfits: readonly Issue[];
   readonly isAllowed: boolean;
 }
 
 export interface WaitingPromotion {
   readonly requestedBy: Actor;
   readonly requestedAt: number;
+  /** It comes also where calls of the alias do not fit the version. */
+  readonly isForced: boolean;
   readonly standing: Standing;
 }
 
@@ -91,26 +95,34 @@ export class Promotions {
   /**
    * Moves an alias, or leaves word that it shall move once the approvals are there.
    *
+   * @param force also where the calls of the alias do not fit the version; approvals and checks are needed all the same
    * @throws AiosError those of `Models.promote`, and `models.check_failed`
    */
   async promote({
     by,
+    force = false,
     ...target
-  }: Target & { by: Actor }): Promise<{ isPromoted: boolean; standing: Standing }> {
+  }: Target & { by: Actor; force?: boolean | undefined }): Promise<{
+    isPromoted: boolean;
+    standing: Standing;
+  }> {
     const { models, clock, commit } = this.#deps;
     await models.reload();
     const standing = await this.standing(target, null);
     const { model, alias, version } = target;
     if (standing.isAllowed || models.get(model).aliases[alias] === version) {
-      await this.#move(target, by);
+      await this.#move(target, by, force);
       return { isPromoted: true, standing };
     }
     throwFailedChecks(target, standing);
+    if (!force) models.refuseMisfits(model, alias, version);
     const now = clock.now();
     const waits = await this.waiting(model);
-    if (!waits.some(({ standing: other }) => other.alias === alias && other.version === version)) {
+    const isSame = ({ standing: other, isForced }: WaitingPromotion) =>
+      other.alias === alias && other.version === version && (isForced || !force);
+    if (!waits.some(isSame)) {
       await commit.commit([
-        write(waitingLane, { ...target, waits: { requestedBy: by, requestedAt: now } }),
+        write(waitingLane, { ...target, waits: { requestedBy: by, requestedAt: now, isForced: force } }),
         ...this.#record('promotion-requested', target, by, now, null),
       ]);
     }
@@ -159,7 +171,7 @@ export class Promotions {
     const waiting = await this.waiting(model);
     const asked = waiting.find(({ standing: other }) => other.alias === alias && other.version === version);
     if (!asked || !standing.isAllowed) return { isPromoted: false, standing };
-    await this.#move(target, asked.requestedBy);
+    await this.#move(target, asked.requestedBy, asked.isForced);
     return { isPromoted: true, standing };
   }
 
@@ -224,14 +236,16 @@ export class Promotions {
       version: number;
       requested_by: Actor;
       requested_at: number;
+      is_forced: boolean;
     }>(
-      'select alias, version, requested_by, requested_at from model_promotions where model = $1 order by alias',
+      'select alias, version, requested_by, requested_at, is_forced from model_promotions where model = $1 order by alias',
       [model],
     );
     return Promise.all(
-      rows.map(async ({ alias, version, requested_by, requested_at }) => ({
+      rows.map(async ({ alias, version, requested_by, requested_at, is_forced }) => ({
         requestedBy: requested_by,
         requestedAt: requested_at,
+        isForced: is_forced,
         standing: await this.standing({ model, alias, version }, null),
       })),
     );
@@ -260,12 +274,13 @@ export class Promotions {
     const checks = runChecks(policy.checks ?? [], scope);
     const isRejected = approvals.some(({ decision }) => decision === 'reject');
     const isAllowed = approvalsMissing === 0 && !isRejected && checks.every(({ passed }) => passed);
-    return { alias, version, policy, approvals, approvalsMissing, checks, isAllowed };
+    const misfits = this.#deps.models.misfits(model, alias, version);
+    return { alias, version, policy, approvals, approvalsMissing, checks, misfits, isAllowed };
   }
 
-  async #move({ model, alias, version }: Target, by: Actor): Promise<void> {
+  async #move({ model, alias, version }: Target, by: Actor, force: boolean): Promise<void> {
     const writes = [write(waitingLane, { model, alias, version, waits: undefined })];
-    await this.#deps.models.promote({ name: model, alias, version, by, writes });
+    await this.#deps.models.promote({ name: model, alias, version, by, force, writes });
   }
 
   #record(

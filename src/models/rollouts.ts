@@ -21,7 +21,6 @@ import {
   rolloutLane,
 } from './rollout-lanes.ts';
 import { type PlanRequest, settlePlan } from './rollout-plan.ts';
-import { signatureMisfits } from './rollout-signatures.ts';
 import { type ArmSums, lookAt, type TestLook } from './sequential-test.ts';
 
 /** What traffic is asked to do: a split of the calls of an alias. */
@@ -137,7 +136,8 @@ export class Rollouts {
               ? `${model} has no alias “${alias}”: promote a version to it first.`
               : `${alias} of ${model} means version ${challenger} already.`,
         });
-      refuseMisfits(models, model, champion, challenger);
+      const issues = models.misfits(model, alias, challenger);
+      if (issues.length > 0) throw new AiosError('models.rollout_invalid', { issues });
       if (plan.kind !== 'shadow') await approvals.allow(model, alias, challenger, null);
       await traffic.prepare(model, challenger);
       const now = clock.now();
@@ -387,11 +387,4 @@ export function splitOf({ id, model, alias, champion, challenger, percent, plan 
 
 function hasEnded({ id, status }: Rollout): AiosError {
   return new AiosError('models.rollout_ended', { detail: `${id} was ${status.replace('-', ' ')}.` });
-}
-
-/** @throws AiosError `models.rollout_invalid` for a challenger that the calls of the champion do not fit */
-function refuseMisfits(models: Models, model: string, champion: number, challenger: number): void {
-  const of = (version: number) => models.version(model, version).signature;
-  const issues = signatureMisfits(of(champion), of(challenger));
-  if (issues.length > 0) throw new AiosError('models.rollout_invalid', { issues });
 }

@@ -72,6 +72,8 @@ interface Standing {
   approvalsMissing: number;
   of?: string[];
   approvals: { person: string; name: string; decision: 'approve' | 'reject'; reason?: string }[];
+  /** Why calls of the alias would be refused by the version. */
+  misfits: { path: string; message: string }[];
 }
 
 export interface WaitingPromotion {

@@ -1,7 +1,7 @@
 import { Button, Group, SegmentedControl, Stack, Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { act } from '../api/request.ts';
+import { act, ProblemError } from '../api/request.ts';
 import { modelPath } from '../api/rollouts.ts';
 import type { Json, Model } from '../api/shapes.ts';
 import { CopyAs } from '../display/copy-as.tsx';
@@ -60,7 +60,12 @@ export function UseVersion({ model, version, onClose }: VersionChoice) {
   const use = useTrafficChange(model.name, onClose);
   const faults = faultsOf(way, draft);
   const isWhole = Object.keys(faults).length === 0;
-  const { request, cli } = changeTo(way, model, version, draft);
+  // It was refused since callers would be: asked again, they are known to change with it.
+  const isForced =
+    way === 'all' &&
+    use.error instanceof ProblemError &&
+    use.error.problem.code === 'models.signature_changed';
+  const { request, cli } = changeTo(way, { model, version, draft, isForced });
   const form = { draft, faults: isAsked ? faults : NO_FAULTS, onChange: setDraft };
   const change = (next: string) => {
     setWay(next as Way);
@@ -97,8 +102,8 @@ export function UseVersion({ model, version, onClose }: VersionChoice) {
           <Button variant="default" onClick={onClose}>
             Leave it
           </Button>
-          <Button type="submit" loading={use.isPending}>
-            {way === 'all' ? `Promote v${version}` : START[way]}
+          <Button type="submit" loading={use.isPending} color={isForced ? 'red.8' : undefined}>
+            {way === 'all' ? `Promote v${version}${isForced ? ' all the same' : ''}` : START[way]}
           </Button>
         </Group>
       </Stack>
@@ -108,17 +113,26 @@ export function UseVersion({ model, version, onClose }: VersionChoice) {
 
 const NO_FAULTS = {};
 
+interface ChangeAsked {
+  model: Model;
+  version: number;
+  draft: PlanDraft;
+  isForced: boolean;
+}
+
 function changeTo(
   way: Way,
-  { name }: Model,
-  version: number,
-  draft: PlanDraft,
+  { model: { name }, version, draft, isForced }: ChangeAsked,
 ): { request: TrafficChange; cli: string } {
   const base = modelPath(name);
   if (way === 'all')
     return {
-      request: { method: 'PUT', path: `${base}/aliases/${ALIAS}`, body: { version } },
-      cli: `models promote ${name} ${version}`,
+      request: {
+        method: 'PUT',
+        path: `${base}/aliases/${ALIAS}`,
+        body: { version, ...(isForced && { force: true }) },
+      },
+      cli: `models promote ${name} ${version}${isForced ? ' --force' : ''}`,
     };
   const { body, cli } = requestOf(way, { model: name, version, draft });
   return { request: { method: 'POST', path: `${base}/rollouts`, body }, cli };

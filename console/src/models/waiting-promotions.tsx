@@ -20,7 +20,7 @@ export function WaitingPromotions({ model }: { model: string }) {
 function Waiting({ model, promotion }: { model: string; promotion: WaitingPromotion }) {
   const me = useQuery(meQuery);
   const queries = useQueryClient();
-  const { alias, version, approvals, approvalsMissing, approvalsNeeded, of } = promotion.waitsFor;
+  const { alias, version, approvals, approvalsMissing, approvalsNeeded, of, misfits } = promotion.waitsFor;
   const decide = useMutation({
     mutationFn: (decision: 'approve' | 'reject') =>
       act('POST', `${modelPath(model)}/versions/${version}/approvals`, { alias, decision }),
@@ -45,6 +45,11 @@ function Waiting({ model, promotion }: { model: string; promotion: WaitingPromot
               {reason && `: ${reason}`}
             </Text>
           </Group>
+        ))}
+        {misfits.map(({ path, message }) => (
+          <Text key={path} size="sm" className="anywhere">
+            Calls of “{alias}” do not fit it: <span className="mono">{path}</span> {message}
+          </Text>
         ))}
         {decide.error && <ProblemView error={decide.error} />}
         {mayDecide && (

@@ -2,8 +2,8 @@ import type { Issue } from '../kernel/errors.ts';
 import type { Signature, TensorSpec } from './signature.ts';
 
 /**
- * Why a challenger could not answer the calls of an alias that its champion answers. Their refusals would count as faults of the callers, whom nobody told, and
- * no guard would speak. Where both take features by name, other columns are another matrix and no misfit: a version learns from more features than the one before.
+ * Why a version could not answer the calls of an alias that another, its champion, answers. Their refusals would count as faults of the callers, whom nobody told,
+ * and no guard of a rollout would speak. Where both take features by name, other columns are another matrix and no misfit: a version learns from more features than the one before.
  *
  * @returns nothing when it can; paths are those of the challenger's signature
  * @example signatureMisfits(champion.signature, challenger.signature) // [{ path: '/inputs/x', message: 'callers do not send it' }]

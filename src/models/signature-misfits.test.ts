@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { signatureMisfits } from './rollout-signatures.ts';
 import type { Signature, TensorSpec } from './signature.ts';
+import { signatureMisfits } from './signature-misfits.ts';
 
 const tensor = (name: string, shape: number[], datatype: TensorSpec['datatype'] = 'FP32'): TensorSpec => ({
   ...{ name, datatype, shape },
