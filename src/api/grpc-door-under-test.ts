@@ -41,6 +41,7 @@ export interface GrpcAnswer {
   readonly models: readonly object[];
   readonly status: number;
   readonly error_message: string;
+  readonly parameters: Readonly<Record<string, { readonly string_param?: string }>>;
   readonly infer_response: GrpcAnswer & { readonly id: string };
 }
 type Unary = (
@@ -68,6 +69,7 @@ const functions: Record<string, FunctionModel> = {
   never: { ...echo('FP32'), run: ([x]) => (firstOf(x) === 0 ? copied(x) : new Promise(() => {})) },
   limited: echo('FP32'),
   'limited-too': echo('FP32'),
+  'limited-stream': echo('FP32'),
   failing: {
     ...echo('FP32'),
     run: ([x]) => {
@@ -80,6 +82,7 @@ const functions: Record<string, FunctionModel> = {
 const GUARDED: Readonly<Record<string, object>> = {
   limited: { rateLimit: { perSecond: 0.01, burst: 2 } },
   'limited-too': { rateLimit: { perSecond: 0.01, burst: 2 } },
+  'limited-stream': { rateLimit: { perSecond: 0.01, burst: 2 } },
 };
 const caller = (roles: string[]): Caller => ({ id: 'k', name: 'k', kind: 'key', roles, groups: [] });
 

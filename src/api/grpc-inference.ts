@@ -1,15 +1,21 @@
-import type { ServerUnaryCall } from '@grpc/grpc-js';
+import type { Metadata, ServerUnaryCall } from '@grpc/grpc-js';
 import type { Span } from '@opentelemetry/api';
 import { AiosError } from '../kernel/errors.ts';
+import type { Quota } from '../kernel/quota.ts';
 import { inferFromGrpc, inferToGrpc } from '../serving/protocol/grpc-infer.ts';
-import type { ModelInferRequest, ModelInferResponse } from '../serving/protocol/grpc-messages.ts';
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+} from '../serving/protocol/grpc-messages.ts';
 import { STICKY_HEADER } from '../serving/protocol/infer-parameters.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { messagesOf } from './grpc-admission.ts';
 import type { GrpcCalls, ReadMetadata } from './grpc-call.ts';
-import type { GrpcHead } from './grpc-head.ts';
 import { answerInOrder, type InferenceCall, type StreamAnswer, StreamPlaces } from './grpc-stream.ts';
 import { endSpan, parentOf, withSpan } from './grpc-tracing.ts';
+import { quotaHeaders } from './quota-headers.ts';
+import { REQUEST_ID } from './request-id.ts';
 import type { Caller } from './routes.ts';
 
 type Cancelable = Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline' | 'metadata' | 'getPath'> & {
@@ -36,7 +42,13 @@ export class GrpcInference {
   ): Promise<ModelInferResponse> => {
     const patience = new Patience(call);
     const { signal } = patience;
-    const answer = await this.answer(request, call, caller, signal, this.#calls.headOf(call.metadata));
+    const answer = await this.answer(
+      request,
+      call,
+      caller,
+      signal,
+      this.#calls.headOf(call.metadata).onQuota,
+    );
     patience.isAnswered = true;
     return answer;
   };
@@ -94,20 +106,27 @@ export class GrpcInference {
     span?: Span,
   ): Promise<StreamAnswer> {
     let caller: Caller | undefined;
+    let quota: Quota | undefined;
+    const onQuota = (left: Quota) => {
+      quota = left;
+    };
     try {
       const found = this.#caller(call);
       caller = found instanceof Promise ? await found : found;
-      const infer_response = await this.answer(request, call, caller, signal, undefined);
+      const answer = await this.answer(request, call, caller, signal, onQuota);
       if (span) endSpan(span, 0);
-      return { error_message: '', infer_response };
+      if (!quota) return { error_message: '', infer_response: answer };
+      const parameters = { ...answer.parameters, ...quotaParameters(quota) };
+      return { error_message: '', infer_response: { ...answer, parameters } };
     } catch (error) {
       const isShutOut = !caller && error instanceof AiosError && error.code.startsWith('access.');
       // The stream lives on: the fault is that of one request.
-      const { code, details } = this.#calls.faultOf(error, this.#calls.headOf(call.metadata));
+      const { code, details, metadata } = this.#calls.faultOf(error, this.#calls.headOf(call.metadata));
       if (span) endSpan(span, code);
       if (isShutOut) throw error;
       const { id, model_name, model_version } = request;
-      return { error_message: details, infer_response: { id, model_name, model_version } };
+      const parameters = { ...(quota && quotaParameters(quota)), ...faultParameters(metadata) };
+      return { error_message: details, infer_response: { id, model_name, model_version, parameters } };
     }
   }
 
@@ -115,14 +134,14 @@ export class GrpcInference {
    * One inference, however its call came.
    *
    * @param call its deadline, and its metadata where a sticky key may stand
-   * @param head told what the caller has left; undefined for a message of a stream, whose metadata has been sent
+   * @param onQuota told what the caller has left, where the model has a rate limit
    */
   async answer(
     request: ModelInferRequest,
     call: Pick<ServerUnaryCall<unknown, unknown>, 'getDeadline'> & { readonly metadata: ReadMetadata },
     caller: Caller,
     signal: AbortSignal,
-    head: GrpcHead | undefined,
+    onQuota: (quota: Quota) => void,
   ): Promise<ModelInferResponse> {
     const asked = inferFromGrpc(request);
     const { model, ref, inputs, timeoutMs, priority } = asked;
@@ -136,12 +155,26 @@ export class GrpcInference {
       signal,
       priority,
       caller,
-      onQuota: head?.onQuota,
+      onQuota,
       stickyKey: asked.stickyKey ?? call.metadata.get(STICKY_HEADER)[0]?.toString(),
       deadlineMs: deadlineMs === Number.POSITIVE_INFINITY ? undefined : deadlineMs,
     });
     return inferToGrpc(asked, answer);
   }
+}
+
+/** A message of a stream has no metadata of its own: what a call says there stands in the parameters of its answer. */
+function quotaParameters(quota: Quota): Record<string, InferParameter> {
+  const headers = quotaHeaders([quota]);
+  const parameters: Record<string, InferParameter> = {};
+  for (let i = 0; i < headers.length; i += 2) parameters[headers[i]!] = { string_param: headers[i + 1]! };
+  return parameters;
+}
+
+/** The same of a fault: its code, and when to ask again. The request id is that of the stream, which has told it. */
+function faultParameters(metadata: Metadata): Record<string, InferParameter> {
+  const told = Object.entries(metadata.getMap()).filter(([name]) => name !== REQUEST_ID);
+  return Object.fromEntries(told.map(([name, value]) => [name, { string_param: String(value) }]));
 }
 
 /** A deadline of gRPC is a moment of the wall clock, or infinitely late. */

@@ -191,7 +191,7 @@ class LeanCall {
   async #infer(request: ModelInferRequest, caller: Caller, span?: Span): Promise<void> {
     const { inference, calls } = this.#options;
     try {
-      const answer = await inference.answer(request, this, caller, this.#gone.signal, this.#head);
+      const answer = await inference.answer(request, this, caller, this.#gone.signal, this.#head.onQuota);
       this.#answer(answer);
       if (span) endSpan(span, 0);
     } catch (error) {

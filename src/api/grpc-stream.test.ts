@@ -61,6 +61,37 @@ it('ends an open stream with the next request of a key that was revoked', async 
   infer.mockRestore();
 });
 
+it('tells with each answer what is left, and of a fault its code and when to ask again', async () => {
+  const stream = door.stream(keyOf());
+  const { answers, ended } = read(stream);
+  const limited = { ...request('limited'), model_name: 'limited-stream' };
+  stream.write({ ...limited, inputs: [], raw_input_contents: [] }); // counted, and then refused
+  stream.write(limited);
+  stream.write(limited);
+  stream.write(request('free'));
+  stream.end();
+  expect(await ended).toBeUndefined();
+  const told = answers.map(({ infer_response: { parameters } }) =>
+    Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, value.string_param])),
+  );
+  const policy = '"requests";q=2;w=200';
+  const left = (r: number, t: number) => ({
+    ratelimit: `"requests";r=${r};t=${t}`,
+    'ratelimit-policy': policy,
+  });
+  expect(told).toEqual([
+    { ...left(1, 100), 'aios-code': 'serving.missing_input' },
+    left(0, 200),
+    {
+      ...left(0, 200),
+      'aios-code': 'serving.rate_limited',
+      'retry-after': '100',
+      'grpc-retry-pushback-ms': expect.stringMatching(/^9\d{4}$|^100000$/),
+    },
+    {},
+  ]);
+});
+
 it('answers by a key that is looked up anew with each request', async () => {
   const stream = door.stream(keyOf('later'));
   const { answers, ended } = read(stream);
