@@ -19,6 +19,7 @@ import { closeAll } from './close-all.ts';
 import { contractMigrations } from './contracts/migrations.ts';
 import { openGrpc } from './doors.ts';
 import { eventMigrations } from './events/migrations.ts';
+import { fallbackWarnings, fallbackWarningsOf } from './fallback-warnings.ts';
 import type { FeatureFunctions } from './features/computed-features.ts';
 import { heldNotices } from './features/held-views.ts';
 import { featureMigrations } from './features/migrations.ts';
@@ -312,7 +313,9 @@ function serverOptions(
       warningsOf: (planned) => [
         ...warningsOf(planned, { ...stations, registered: (kind) => registered(stations, kind) }),
         ...heldNotices(planned, stations),
+        ...fallbackWarnings(planned, stations),
       ],
+      fallbackWarningsOf: (model) => fallbackWarningsOf(model, stations),
       apply: (files, { kind, id }, dryRun) => applyProject(stations, files, { kind, id }, dryRun),
     }),
   };

@@ -365,6 +365,7 @@ const ABSENT = {} as Pick<
   | 'requestLog'
   | 'decisions'
   | 'promotions'
+  | 'fallbackWarningsOf'
   | 'quantizations'
   | 'experiments'
   | 'trainingRuns'

@@ -122,7 +122,7 @@ function applyRoute(server: FastifyInstance, { apply, impactOf, warningsOf }: De
       applied: Type.Boolean(),
       warnings: Type.Array(Warning, {
         description:
-          'Names that are neither in the project nor applied, and are asked for when a run comes there',
+          'What is allowed and most likely a slip: names that are neither in the project nor applied, words that are nearly keywords, fallbacks that do not take the calls',
       }),
       impact: Type.Optional(Type.Array(ImpactShape)),
     }),

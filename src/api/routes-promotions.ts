@@ -1,13 +1,22 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import type { Issue } from '../kernel/errors.ts';
 import type { Promotions, Standing } from '../models/promotions.ts';
 import { actorOf, route } from './routes.ts';
 import { iso, NameParams, pageOf, VersionNumber } from './shapes.ts';
 
 interface Dependencies {
   promotions: Promotions;
+  /** What of the fallback chains around a model does not fit any more. */
+  fallbackWarningsOf(model: string): readonly Issue[];
 }
 
+const MisfitShape = Type.Object({
+  path: Type.String(),
+  message: Type.String(),
+  found: Type.Optional(Type.String()),
+  expected: Type.Optional(Type.String()),
+});
 const StandingShape = Type.Object({
   alias: Type.String(),
   version: Type.Integer(),
@@ -25,27 +34,33 @@ const StandingShape = Type.Object({
       at: Type.String(),
     }),
   ),
-  misfits: Type.Array(
-    Type.Object({
-      path: Type.String(),
-      message: Type.String(),
-      found: Type.Optional(Type.String()),
-      expected: Type.Optional(Type.String()),
-    }),
-    { description: 'Why calls of the alias would be refused by the version' },
-  ),
+  misfits: Type.Array(MisfitShape, { description: 'Why calls of the alias would be refused by the version' }),
   checks: Type.Array(
     Type.Object({ check: Type.String(), passed: Type.Boolean(), detail: Type.Optional(Type.String()) }),
   ),
 });
-const Outcome = Type.Object({ promoted: Type.Boolean(), waitsFor: Type.Optional(StandingShape) });
+const Outcome = Type.Object({
+  promoted: Type.Boolean(),
+  waitsFor: Type.Optional(StandingShape),
+  warnings: Type.Optional(
+    Type.Array(MisfitShape, {
+      description:
+        'Fallback chains, of the model and of those that fall back to it, whose steps do not take the calls now',
+    }),
+  ),
+});
 const AliasParams = Type.Object({ name: Type.String(), alias: Type.String() });
 const Reason = Type.Optional(Type.String({ maxLength: 2_000 }));
 const tag = 'models';
 
 /** Promotions of versions to aliases, the approvals that they wait for, and the way back. */
-export function promotionRoutes({ promotions }: Dependencies): (server: FastifyInstance) => void {
+export function promotionRoutes({
+  promotions,
+  fallbackWarningsOf,
+}: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
+    const told = (model: string, outcome: PromotionOutcome) =>
+      outcomeToJson(outcome, outcome.isPromoted ? fallbackWarningsOf(model) : []);
     route(server, {
       method: 'PUT',
       url: '/api/v1/models/:name/aliases/:alias',
@@ -68,7 +83,7 @@ export function promotionRoutes({ promotions }: Dependencies): (server: FastifyI
         const target = { model: name, alias, version };
         const outcome = await promotions.promote({ ...target, force, by: actorOf(caller) });
         if (!outcome.isPromoted) reply.code(202);
-        return outcomeToJson(outcome);
+        return told(name, outcome);
       },
     });
     route(server, {
@@ -85,11 +100,15 @@ export function promotionRoutes({ promotions }: Dependencies): (server: FastifyI
         return { alias, version };
       },
     });
-    approvalRoutes(server, promotions);
+    approvalRoutes(server, promotions, told);
   };
 }
 
-function approvalRoutes(server: FastifyInstance, promotions: Promotions): void {
+function approvalRoutes(
+  server: FastifyInstance,
+  promotions: Promotions,
+  told: (model: string, outcome: PromotionOutcome) => ReturnType<typeof outcomeToJson>,
+): void {
   route(server, {
     method: 'POST',
     url: '/api/v1/models/:name/versions/:version/approvals',
@@ -108,7 +127,7 @@ function approvalRoutes(server: FastifyInstance, promotions: Promotions): void {
       const { roles, groups } = caller;
       const by = { ...actorOf(caller), name: caller.name, roles, groups };
       const target = { model: name, alias, version };
-      return outcomeToJson(await promotions.decide(target, { decision, reason, by }));
+      return told(name, await promotions.decide(target, { decision, reason, by }));
     },
   });
   route(server, {
@@ -136,8 +155,18 @@ function approvalRoutes(server: FastifyInstance, promotions: Promotions): void {
   });
 }
 
-function outcomeToJson({ isPromoted, standing }: { isPromoted: boolean; standing: Standing }) {
-  return isPromoted ? { promoted: true } : { promoted: false, waitsFor: standingToJson(standing) };
+interface PromotionOutcome {
+  readonly isPromoted: boolean;
+  readonly standing: Standing;
+}
+
+function outcomeToJson({ isPromoted, standing }: PromotionOutcome, warnings: readonly Issue[]) {
+  const warned = warnings.length > 0 && { warnings: warnings.map(misfitToJson) };
+  return isPromoted ? { promoted: true, ...warned } : { promoted: false, waitsFor: standingToJson(standing) };
+}
+
+function misfitToJson({ path, message, found, expected }: Issue) {
+  return { path, message, found, expected };
 }
 
 function standingToJson({
@@ -152,7 +181,7 @@ function standingToJson({
 }: Standing) {
   return {
     ...{ alias, version, isAllowed, approvalsMissing, checks },
-    misfits: misfits.map(({ path, message, found, expected }) => ({ path, message, found, expected })),
+    misfits: misfits.map(misfitToJson),
     approvalsNeeded: policy.approvals,
     of: policy.of,
     fourEyes: policy.fourEyes !== false,

@@ -50,6 +50,7 @@ interface Standing {
 interface Outcome {
   promoted: boolean;
   waitsFor?: Standing;
+  warnings?: Issue[];
 }
 
 /** `aios models list` */
@@ -126,7 +127,7 @@ export const approve: Action = async (options, [name, version]) => {
   );
   print(outcome, options.json, () =>
     outcome.promoted
-      ? `${options.alias} of ${name} means version ${version} now`
+      ? describePromoted(outcome, `${options.alias} of ${name} means version ${version} now`)
       : describeWaiting(outcome.waitsFor!),
   );
   return EXIT.ok;
@@ -211,7 +212,13 @@ function describeWaiting({
   return [missing, ...said, ...refused].join('\n');
 }
 
+function describePromoted({ warnings = [] }: Outcome, done: string): string {
+  return [done, ...warnings.map((warning) => `! ${describeIssue(warning)}`)].join('\n');
+}
+
 function tell(outcome: Outcome, asJson: boolean, done: string): number {
-  print(outcome, asJson, () => (outcome.promoted ? done : describeWaiting(outcome.waitsFor!)));
+  print(outcome, asJson, () =>
+    outcome.promoted ? describePromoted(outcome, done) : describeWaiting(outcome.waitsFor!),
+  );
   return outcome.promoted ? EXIT.ok : EXIT.approval;
 }

@@ -1,0 +1,96 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { logisticModel } from '../src/testing/onnx.ts';
+import { type OpenedApp, openApp } from './app-under-test.ts';
+import { runCommand } from './command-line.ts';
+
+const RISK = `name: risk
+file: model.onnx
+serving:
+  fallback:
+    - { model: rules }
+    - { model: gone }
+    - { ref: 1 }
+    - default: { outputs: { probability: [1] } }
+`;
+const NAMED = `name: named
+file: model.onnx
+signature: { features: [a, b] }
+serving: { fallback: [{ model: more }, { model: filled }, { default: { results: { probabilities: 0.5 } } }] }
+`;
+const more = (name: string, fill: string) =>
+  `name: ${name}\nfile: model.onnx\nsignature: { features: [a, b, c]${fill} }\n`;
+
+describe('fallback chains that could not answer', () => {
+  let opened: OpenedApp;
+  let folder: string;
+  beforeAll(async () => {
+    opened = await openApp();
+    folder = await mkdtemp(join(tmpdir(), 'aios-fallbacks-'));
+    await model('risk', RISK, [1, 2]);
+    await model('rules', 'name: rules\nfile: model.onnx\n', [1, 2, 3]);
+    await model('named', NAMED, [1, 2]);
+    await model('more', more('more', ''), [1, 2, 3]);
+    await model('filled', more('filled', ', fill: { c: 0 }'), [1, 2, 3]);
+  });
+  afterAll(async () => {
+    await opened?.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const model = async (name: string, text: string, weights: number[]) => {
+    const path = join(folder, 'models', name);
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, 'model.yaml'), text);
+    await writeFile(join(path, 'model.onnx'), logisticModel(weights, 0));
+  };
+  const aios = async (...args: string[]) => {
+    const { url, adminKey } = opened.app;
+    const { code, said } = await runCommand(['--url', url, '--key', adminKey, ...args]);
+    return { code, said, warned: said.split('\n').filter((line) => line.startsWith('! ')) };
+  };
+
+  const RULES =
+    'champion of risk (version 1) falls back to rules/1, which does not take its calls or answer as it does: /inputs/features: callers send another form (found FP32 [-1, 2]; expected FP32 [-1, 3])';
+  const GONE = (version: number) =>
+    `champion of risk (version ${version}) falls back to what is not there: There is no model “gone”.`;
+  const DEFAULT = (version: number) =>
+    `champion of risk (version ${version}) has a default answer that is not whole: The default answer of risk/${version}: the output “probabilities” is not written down.`;
+  const MORE =
+    'champion of named (version 1) falls back to more/1, which does not take its calls or answer as it does: /features/c: callers need not name it';
+
+  it('are told with their lines once both versions are known', async () => {
+    expect((await aios('plan', folder)).warned).toEqual([]);
+    const warned = [
+      `! models/named/model.yaml:4:23 /serving/fallback/0: ${MORE}`,
+      `! models/risk/model.yaml:5:7 /serving/fallback/0: ${RULES}`,
+      `! models/risk/model.yaml:6:7 /serving/fallback/1: ${GONE(1)}`,
+      `! models/risk/model.yaml:8:7 /serving/fallback/3: ${DEFAULT(1)}`,
+    ];
+    expect((await aios('apply', folder)).warned).toEqual(warned);
+    expect((await aios('plan', folder)).warned).toEqual(warned);
+  });
+
+  it('are told again when an alias moves, of the chains that name the model, too', async () => {
+    await model('risk', RISK, [1, 2, 3]);
+    await aios('apply', folder);
+    const refused = await aios('models', 'promote', 'risk', '2');
+    expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('models.signature_changed') });
+    expect(refused.said).toContain('--force');
+    const forced = await aios('models', 'promote', 'risk', '2', '--force');
+    expect(forced).toMatchObject({ code: 0, said: expect.stringContaining('means version 2 now') });
+    const back =
+      'champion of risk (version 2) falls back to risk/1, which does not take its calls or answer as it does: /inputs/features: callers send another form (found FP32 [-1, 3]; expected FP32 [-1, 2])';
+    expect(forced.warned).toEqual([
+      `! /serving/fallback/1: ${GONE(2)}`,
+      `! /serving/fallback/2: ${back}`,
+      `! /serving/fallback/3: ${DEFAULT(2)}`,
+    ]);
+    await model('more', more('more', ', fill: 0'), [1, 2, 3]);
+    await aios('apply', folder);
+    expect((await aios('models', 'promote', 'more', '2')).warned).toEqual([]);
+    expect((await aios('models', 'promote', 'more', '1')).warned).toEqual([`! /serving/fallback/0: ${MORE}`]);
+  });
+});
