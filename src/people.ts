@@ -69,8 +69,10 @@ export function createTasks(
 export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPort['resume']): AnswerPort {
   return {
     resume,
-    record: (task, { by, result, atMs, minutes, costMicroUsd, chargedTo, returned }, decided) => {
-      const { id, queue, runId, context, contextDigest, suggestion, subject, owner } = task;
+    record: (task, answer, decided) => {
+      const { by, result, atMs, minutes, costMicroUsd, chargedTo, queueDigest, returned } = answer;
+      const { id, queue, queueVersion, runId, context, contextDigest, suggestion, subject, owner } = task;
+      const { deadlineAt } = task;
       return [
         auditLog.entry({
           kind: 'task',
@@ -81,7 +83,8 @@ export function createAnswers(auditLog: AuditLog, costs: Costs, resume: AnswerPo
           at: atMs,
           payload: {
             task: id,
-            queue,
+            ...{ queue, queueVersion, queueDigest },
+            deadlineAt: deadlineAt === null ? null : new Date(deadlineAt).toISOString(),
             shown: context,
             contextDigest,
             suggestion: suggestion ?? null,

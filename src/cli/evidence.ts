@@ -31,9 +31,10 @@ const PAYLOADS = 'payloads.jsonl';
 /** Entries in one question: `PAGE_COUNT_MAX` of the server. */
 const PAGE = 500;
 
-/** Where the versions of what decisions are made with are listed. */
+/** Where the versions of what decisions are made with, and of what people answer under, are listed. */
 const COLLECTIONS: Readonly<Record<string, string>> = {
   decision: 'decisions',
+  queue: 'queues',
   workflow: 'workflows',
   'feature-view': 'feature-views',
   'feature-service': 'feature-services',
@@ -90,13 +91,14 @@ async function writeModels(client: AiosClient, folder: string, named: ReadonlySe
   return written;
 }
 
-/** `decision/return-policy@3`: what a decision was made by and with. */
+/** `decision/return-policy@3`, `queue/return-review@1`: what a decision was made by and with, what a person answered under. */
 function namesIn(payload: Json | undefined): string[] {
   if (!isObject(payload)) return [];
-  const { decision, version, madeWith = [] } = payload;
+  const { decision, version, queue, queueVersion, madeWith = [] } = payload;
   const texts = Array.isArray(madeWith) ? madeWith.filter((one) => typeof one === 'string') : [];
   return [
     ...(typeof decision === 'string' ? [`decision/${decision}@${String(version)}`] : []),
+    ...(typeof queueVersion === 'number' ? [`queue/${String(queue)}@${queueVersion}`] : []),
     ...texts.map((text) => text.replace(/#.*$/, '')),
   ];
 }

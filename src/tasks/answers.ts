@@ -3,7 +3,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { write } from '../store/group-commit.ts';
 import type { Person } from './candidates.ts';
-import type { Queue } from './queue-kind.ts';
+import type { QueueVersion } from './queues.ts';
 import type { ReviewCounting } from './review-counting.ts';
 import type { Task, TaskDesk } from './task-desk.ts';
 import { changeLane } from './task-lanes.ts';
@@ -45,26 +45,26 @@ export class TaskAnswers {
   complete(answer: CompleteTask): Promise<Task> {
     return this.#counted('task answer', async () => {
       const { result, contextDigest } = answer;
-      const { task, queue } = await this.#begin(answer);
-      const issues = queue.validate(result);
+      const { task, under } = await this.#begin(answer);
+      const issues = under.queue.validate(result);
       if (issues.length > 0) throw new AiosError('tasks.result_invalid', { issues });
       const { id, by, atMs, minutes } = this.#work(task, answer);
       const item = { id, action: 'complete', by, atMs, contextDigest, result, minutes } as const;
-      return await this.#end(task, queue, item, { result });
+      return await this.#end(task, under, item, { result });
     });
   }
 
   returnToRequester(question: ReturnTask): Promise<Task> {
     return this.#counted('task return', async () => {
       const { message, contextDigest } = question;
-      const { task, queue } = await this.#begin(question);
+      const { task, under } = await this.#begin(question);
       if (!task.mayReturn)
         throw new AiosError('tasks.return_not_allowed', {
-          detail: `${queue.name} does not say allowReturn.`,
+          detail: `${task.queue} does not say allowReturn.`,
         });
       const { id, by, atMs, minutes } = this.#work(task, question);
       const item = { id, action: 'return', by, atMs, contextDigest, message, minutes } as const;
-      return await this.#end(task, queue, item, { returned: true, message });
+      return await this.#end(task, under, item, { returned: true, message });
     });
   }
 
@@ -82,12 +82,12 @@ export class TaskAnswers {
     });
   }
 
-  async #begin({ id, by, contextDigest }: Shown): Promise<{ task: Task; queue: Queue }> {
+  async #begin({ id, by, contextDigest }: Shown): Promise<{ task: Task; under: QueueVersion }> {
     const task = await this.#desk.get(id);
     this.#desk.requireCandidate(task, by);
     if (task.status !== 'open' && task.status !== 'claimed') throw notOpen(id, task.status);
     if (task.contextDigest !== contextDigest) throw contextChanged(id);
-    return { task, queue: (await this.#desk.queues.of(task)).queue };
+    return { task, under: await this.#desk.queues.of(task) };
   }
 
   #work(task: Task, { id, by, minutes }: Shown) {
@@ -97,7 +97,7 @@ export class TaskAnswers {
     return { id, by, atMs, minutes: Math.min(minutes ?? measured, taskMinutesMax) };
   }
 
-  async #end(task: Task, queue: Queue, item: Ending, said: JsonObject): Promise<Task> {
+  async #end(task: Task, { queue, digest }: QueueVersion, item: Ending, said: JsonObject): Promise<Task> {
     const { answers, commit } = this.#desk.dependencies;
     const { id, by, atMs, minutes } = item;
     const costMicroUsd = Math.round(minutes * queue.costPerMinuteMicroUsd);
@@ -113,7 +113,10 @@ export class TaskAnswers {
       write(changeLane, item),
       ...answers.record(
         task,
-        { by, result, atMs, minutes, costMicroUsd, chargedTo, ...(returned ? { returned } : {}) },
+        {
+          ...{ by, result, atMs, minutes, costMicroUsd, chargedTo, queueDigest: digest },
+          ...(returned ? { returned } : {}),
+        },
         summary,
       ),
       ...(counted.resumes ? [answers.resume(task, payload)] : []),

@@ -41,6 +41,8 @@ interface Answer {
   readonly costMicroUsd: MicroUsd;
   /** The step that it is charged to; a step is charged once for a resource, so the work of each further person of a case has a key under it. */
   readonly chargedTo: string;
+  /** Of the version of the queue that the task was opened under: its form is the one that the answer was held to. */
+  readonly queueDigest: string;
   /** A question back to the requester is no answer: `result` holds it as `{ message }`. */
   readonly returned?: boolean;
 }

@@ -6,10 +6,16 @@ import { type HumanTaskPort, humanTaskPrimitive } from './human-task.ts';
 import type { StepContext } from './primitive.ts';
 
 const lane: Lane<object> = { name: 'any', order: 1, write: async () => undefined };
+const routing = { route: 'auto', band: 0, confidence: 0.9, reason: 'sure', sampled: false };
 const context = { runId: 'run_1', stepKey: 'ask', nowMs: 5, workflow: 'w' } as StepContext;
 const input = { queue: 'q', title: 't', context: { a: 1 } };
 
-function primitive(answered?: Awaited<ReturnType<HumanTaskPort['expire']>>) {
+function primitive(answered?: Awaited<ReturnType<HumanTaskPort['expire']>>, settled?: Json) {
+  const entries: object[] = [];
+  const audit = (entry: object) => {
+    entries.push(entry);
+    return write(lane, entry);
+  };
   const opened: JsonObject[] = [];
   const port: HumanTaskPort = {
     open(task) {
@@ -22,14 +28,14 @@ function primitive(answered?: Awaited<ReturnType<HumanTaskPort['expire']>>) {
         version: 3,
         digest: 'd',
         reviewed: false,
-        routing: undefined,
-        settled: undefined,
+        routing: settled === undefined ? undefined : routing,
+        settled,
       };
     },
     close: (taskId, status) => write(lane, { taskId, status }),
     expire: async () => answered,
   };
-  return { opened, task: humanTaskPrimitive(port, (entry) => write(lane, entry)) };
+  return { opened, entries, task: humanTaskPrimitive(port, audit) };
 }
 
 describe('human-task', () => {
@@ -89,5 +95,18 @@ describe('human-task', () => {
   ])('at the deadline goes on with %s', async (_, answered, output) => {
     const { task } = primitive(answered);
     expect((await task.complete({ kind: 'deadline' }, state, input, context)).output).toEqual(output);
+  });
+
+  it('tells the audit log which version of the queue it settled or expired under', async () => {
+    const under = { queue: 'q', queueVersion: 3, queueDigest: 'd' };
+    const waited = primitive();
+    const { state } = (await waited.task.open(input, context)) as { state: JsonObject };
+    await waited.task.complete({ kind: 'deadline' }, state, input, context);
+    const sure = primitive(undefined, { outcome: 'pay' });
+    await sure.task.open(input, context);
+    expect([...waited.entries, ...sure.entries]).toMatchObject([
+      { action: 'expired', payload: { task: 'tsk_1', ...under, result: { outcome: 'refuse' } } },
+      { action: 'settled', payload: { ...routing, ...under, result: { outcome: 'pay' } } },
+    ]);
   });
 });

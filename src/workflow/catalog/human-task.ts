@@ -66,8 +66,15 @@ interface Routing {
   readonly sampled: boolean;
 }
 
+/** Which version of the queue a step was asked under: whoever reads the log finds its form, its deadline and its safe outcome by it. */
+interface AskedUnder {
+  readonly queue: string;
+  readonly queueVersion: number;
+  readonly queueDigest: string;
+}
+
 /** What the journal keeps of a step that waits for people. */
-interface Asking {
+interface Asking extends AskedUnder {
   taskId: string;
   onDeadline: Json;
   reviewed?: boolean;
@@ -154,7 +161,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
         const decided = audit({
           ...recordOf(context, input),
           action: 'settled',
-          payload: { queue: input.queue ?? null, ...routing, result: settled },
+          payload: { ...askedUnder(input, opened), ...routing, result: settled },
         });
         const output = {
           result: settled,
@@ -168,6 +175,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       }
       const state = {
         taskId,
+        ...askedUnder(input, opened),
         onDeadline: input.onDeadline ?? opened.onDeadline ?? null,
         ...(reviewed ? { reviewed } : {}),
         ...(routing ? { routing: { ...routing } } : {}),
@@ -175,7 +183,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       return { state, deadlineMs: opened.deadlineAtMs, writes, pins };
     },
     async complete(outcome, state, input, context) {
-      const { taskId, onDeadline, reviewed = false, routing } = state as unknown as Asking;
+      const { taskId, onDeadline, reviewed = false, routing, ...under } = state as unknown as Asking;
       const told = { taskId, ...(routing ? { routing: { ...routing } } : {}) };
       if (outcome.kind === 'signal') {
         const payload = isObject(outcome.payload) ? outcome.payload : {};
@@ -195,7 +203,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
       const expired = audit({
         ...recordOf(context, input),
         action: 'expired',
-        payload: { task: taskId, queue: input.queue ?? null, result: onDeadline },
+        payload: { task: taskId, ...under, result: onDeadline },
       });
       return {
         output: { result: onDeadline, decidedBy: null, expired: true, returned: false, ...told },
@@ -219,6 +227,10 @@ function recordOf(context: StepContext, { subject }: JsonObject) {
     ...(typeof subject === 'string' ? { subject } : {}),
     at: context.nowMs,
   };
+}
+
+function askedUnder({ queue }: JsonObject, opened: ReturnType<HumanTaskPort['open']>): AskedUnder {
+  return { queue: queue as string, queueVersion: opened.version, queueDigest: opened.digest };
 }
 
 type Asked = Omit<Parameters<HumanTaskPort['open']>[0], 'runId' | 'stepKey' | 'nowMs'>;
