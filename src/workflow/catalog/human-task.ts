@@ -164,11 +164,7 @@ export function humanTaskPrimitive(tasks: HumanTaskPort, audit: AuditPort): Wait
           payload: { ...askedUnder(input, opened), ...routing, result: settled },
         });
         const output = {
-          result: settled,
-          decidedBy: null,
-          expired: false,
-          returned: false,
-          taskId: null,
+          ...{ result: settled, decidedBy: null, expired: false, returned: false, taskId: null },
           routing: { ...routing },
         };
         return { output, writes: [...writes, decided], pins };
