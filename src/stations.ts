@@ -27,8 +27,7 @@ import type { Limits } from './kernel/limits.ts';
 import { AuditLog } from './ledger/audit.ts';
 import { AuditReader } from './ledger/audit-reader.ts';
 import { Costs } from './ledger/costs.ts';
-import { checkIdentity } from './ledger/identity.ts';
-import { openLedgerKeys } from './ledger/key-files.ts';
+import { openIdentity } from './ledger/identity.ts';
 import { Lineage } from './ledger/lineage.ts';
 import { lineageSinkKind } from './ledger/openlineage/sink-kind.ts';
 import { Sequencer } from './ledger/sequencer.ts';
@@ -249,9 +248,7 @@ export function kindsOf(
 }
 
 async function createLedger({ db, changes, clock, limits, troubles, dataDir }: Ground) {
-  const ledgerKeys = await openLedgerKeys(dataDir);
-  await checkIdentity(db, ledgerKeys);
-  const { master, privateKey, publicKey } = ledgerKeys;
+  const { master, privateKey, publicKey } = await openIdentity(db, dataDir);
   const keys = new SubjectKeys(master);
   const sequencer = new Sequencer({
     db,

@@ -162,7 +162,7 @@ export const GROUND_ERRORS = {
   'ledger.other_keys': row(
     500,
     'The keys in the data folder are not those that this database was begun with',
-    'Give every process over one database the same ledger-master.key and ledger-signing.pem (AIOS_DATA_DIR): copy both from the first.',
+    'Give every process over one database the same ledger-master.key and ledger-signing.pem (AIOS_DATA_DIR): copy both from the first, or from their backup.',
   ),
   'ledger.master_key': row(
     500,

@@ -1,22 +1,26 @@
 import { createHash } from 'node:crypto';
 import { AiosError } from '../kernel/errors.ts';
 import type { Database } from '../store/database.ts';
-import type { LedgerKeys } from './key-files.ts';
+import { type LedgerKeys, openLedgerKeys } from './key-files.ts';
 
 /**
- * Holds a data folder's keys to the database that it is used with: with other keys the payloads there could not be opened, and a second signer would
- * continue the log. The first that comes is kept.
+ * The keys of a data folder, held to the database that it is used with: with other keys the payloads there could not be opened, and a second signer would
+ * continue the log. The first that come are kept; a folder that lacks those of a database that has some is left as it is.
  *
  * @throws AiosError `ledger.other_keys`
+ * @example const { master } = await openIdentity(db, '.aios')
  */
-export async function checkIdentity(db: Database, { master, publicKey }: LedgerKeys): Promise<void> {
+export async function openIdentity(db: Database, folder: string): Promise<LedgerKeys> {
+  const read = async () =>
+    (await db.query<{ fingerprint: string }>('select fingerprint from ledger_identity'))[0];
+  const keys = await openLedgerKeys(folder, (await read()) !== undefined);
   const fingerprint = createHash('sha256')
-    .update(master)
-    .update(publicKey.export({ format: 'der', type: 'spki' }))
+    .update(keys.master)
+    .update(keys.publicKey.export({ format: 'der', type: 'spki' }))
     .digest('hex');
   await db.query('insert into ledger_identity (fingerprint) values ($1) on conflict do nothing', [
     fingerprint,
   ]);
-  const [known] = await db.query<{ fingerprint: string }>('select fingerprint from ledger_identity');
-  if (known?.fingerprint !== fingerprint) throw new AiosError('ledger.other_keys');
+  if ((await read())?.fingerprint !== fingerprint) throw new AiosError('ledger.other_keys');
+  return keys;
 }

@@ -8,6 +8,7 @@ import {
 import { existsSync } from 'node:fs';
 import { chmod, link, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AiosError } from '../kernel/errors.ts';
 
 export interface LedgerKeys {
   /** Wraps the data keys of subjects. */
@@ -16,10 +17,24 @@ export interface LedgerKeys {
   publicKey: KeyObject;
 }
 
-/** The keys of a data folder, made at the first start, readable by their owner only. */
-export async function openLedgerKeys(folder: string): Promise<LedgerKeys> {
-  const master = await keep(join(folder, 'ledger-master.key'), () => randomBytes(32).toString('base64'));
-  const pem = await keep(join(folder, 'ledger-signing.pem'), () =>
+const MASTER = 'ledger-master.key';
+const SIGNING = 'ledger-signing.pem';
+
+/**
+ * The keys of a data folder, made at the first start, readable by their owner only.
+ *
+ * @param areKept the database was begun with keys: one that is missing here is not made, as no other would open what is there
+ * @throws AiosError `ledger.other_keys` for such a one
+ * @example const { publicKey } = await openLedgerKeys('.aios')
+ */
+export async function openLedgerKeys(folder: string, areKept = false): Promise<LedgerKeys> {
+  const missing = [MASTER, SIGNING].filter((name) => !existsSync(join(folder, name)));
+  if (areKept && missing.length > 0)
+    throw new AiosError('ledger.other_keys', {
+      detail: `${folder} has no ${missing.join(' and no ')}, and the audit log of this database was begun with keys.`,
+    });
+  const master = await keep(join(folder, MASTER), () => randomBytes(32).toString('base64'));
+  const pem = await keep(join(folder, SIGNING), () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   );
   const privateKey = createPrivateKey(pem);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { AuditLog } from './audit.ts';
 import { AuditReader } from './audit-reader.ts';
 import { Costs } from './costs.ts';
-import { checkIdentity } from './identity.ts';
+import { openIdentity } from './identity.ts';
 import { openLedgerKeys } from './key-files.ts';
 import { Lineage } from './lineage.ts';
 import { ledgerMigrations } from './migrations.ts';
@@ -258,13 +258,25 @@ describe('costs and lineage', () => {
   });
 });
 
-it('a database belongs to the keys that it was begun with', async () => {
+it('a database belongs to the keys that it was begun with, and no others are made for it', async () => {
   const database = await createTestDatabase(ledgerMigrations);
-  const folders = await Promise.all([0, 1].map(() => mkdtemp(join(tmpdir(), 'aios-ledger-'))));
-  const [ours, others] = await Promise.all(folders.map((folder) => openLedgerKeys(folder)));
-  await checkIdentity(database.db, ours!);
-  await checkIdentity(database.db, ours!);
-  await expect(checkIdentity(database.db, others!)).rejects.toMatchObject({ code: 'ledger.other_keys' });
+  const [first, second, empty] = await Promise.all(
+    [0, 1, 2].map(() => mkdtemp(join(tmpdir(), 'aios-ledger-'))),
+  );
+  const refused = (folder: string, detail: string) =>
+    expect(openIdentity(database.db, folder)).rejects.toMatchObject({
+      code: 'ledger.other_keys',
+      message: expect.stringContaining(detail),
+    });
+  await openLedgerKeys(second!);
+  await openIdentity(database.db, first!);
+  await openIdentity(database.db, first!);
+  await refused(second!, 'not those that this database was begun with');
+  await refused(empty!, 'has no ledger-master.key and no ledger-signing.pem');
+  expect(await readdir(empty!)).toEqual([]);
+  await rm(join(first!, 'ledger-master.key'));
+  await refused(first!, 'has no ledger-master.key, and');
+  expect(await readdir(first!)).toEqual(['ledger-signing.pem']);
   await database.close();
-  await Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  await Promise.all([first, second, empty].map((folder) => rm(folder!, { recursive: true })));
 });
