@@ -13,6 +13,7 @@ import { Publisher } from './api/publisher.ts';
 import { createAccessPort } from './api/routes-access.ts';
 import { systemRoutes } from './api/routes-system.ts';
 import { createServer } from './api/server.ts';
+import { applyExample, type KeptOfExample } from './apply-example.ts';
 import { applyProject } from './apply-project.ts';
 import { begin } from './begin.ts';
 import { closeAll } from './close-all.ts';
@@ -104,6 +105,8 @@ export interface App {
   readonly stations: Stations;
   /** Applies a project as the system itself. */
   apply(files: readonly ProjectFile[]): Promise<readonly PlannedDefinition[]>;
+  /** What somebody has changed since the example put it stays. */
+  applyExample(example: string, files: readonly ProjectFile[]): Promise<KeptOfExample>;
   /** Checks and appends events, as the HTTP door does. @throws AiosError of the first that is refused */
   publish(events: readonly CloudEvent[]): Promise<void>;
   /** A one-time link that logs in to the console. */
@@ -173,6 +176,7 @@ async function start(
     adminKey,
     stations,
     apply: (files) => applyProject(stations, files, { kind: 'system', id: 'aios' }, false),
+    applyExample: (example, files) => applyExample(stations, example, files),
     publish: (events) => publish(stations, events),
     async loginUrl() {
       const admin = await access.authenticate(`Bearer ${adminKey}`, undefined);

@@ -7,7 +7,12 @@ import { retryConflicts } from './models/conflicts.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
 import type { Stations } from './stations.ts';
 import { inOrderOfAsking } from './stations-ensembles.ts';
-import { type PlannedDefinition, type ProjectFile, planProject } from './store/project.ts';
+import {
+  type KeepsDefinition,
+  type PlannedDefinition,
+  type ProjectFile,
+  planProject,
+} from './store/project.ts';
 
 /** Kinds whose change makes versions of views come or go. */
 const HOLDS_VIEWS = ['feature-view', 'feature-service', 'dataset'];
@@ -24,6 +29,7 @@ interface Wanted {
   readonly files: readonly ProjectFile[];
   readonly by: { kind: string; id: string };
   readonly dryRun: boolean;
+  readonly keeps: KeepsDefinition | undefined;
   /** Digests of the models that have run. */
   readonly verified: Set<string>;
 }
@@ -37,6 +43,7 @@ const ONE = { concurrencyMax: 1, queueMax: Number.POSITIVE_INFINITY };
  * between the plan and the commit makes the plan void, and it is made again of what there is then.
  *
  * @param dryRun plans and verifies, and changes nothing
+ * @param keeps which definitions stay as they are, whatever the files say of them
  * @throws AiosError what the plan finds, `store.conflict` when others were faster again and again
  * @example await applyProject(stations, [{ path: 'contracts/order.yaml', bytes }], { kind: 'key', id: 'key_1' }, false)
  */
@@ -45,12 +52,13 @@ export async function applyProject(
   files: readonly ProjectFile[],
   by: { kind: string; id: string },
   dryRun: boolean,
+  keeps?: KeepsDefinition,
 ): Promise<readonly PlannedDefinition[]> {
   const { definitions, models, serving, views } = stations;
   const verified = new Set<string>();
   let attempts = 0;
   const planned = await retryConflicts(async () => {
-    const wanted = { files, by, dryRun, verified };
+    const wanted = { files, by, dryRun, keeps, verified };
     if (attempts++ === 0) return planAndCommit(stations, wanted);
     const release = await overtaken.take(ONE, 'changes of definitions', new AbortController().signal);
     return planAndCommit(stations, wanted).finally(release);
@@ -76,11 +84,11 @@ export async function applyProject(
 
 async function planAndCommit(
   stations: Stations,
-  { files, by, dryRun, verified }: Wanted,
+  { files, by, dryRun, keeps, verified }: Wanted,
 ): Promise<readonly PlannedDefinition[]> {
   const { definitions, kinds, commit, auditLog, models, clock } = stations;
   const snapshot = await definitions.snapshot();
-  const planned = await planProject(files, kinds, definitions);
+  const planned = await planProject(files, kinds, definitions, keeps);
   const issues = tooManyHeld(planned, stations, stations.limits.featureViewVersionsMax);
   if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   const changed = planned.filter(({ action }) => action !== 'unchanged');

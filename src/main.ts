@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { grpcSettings } from './api/grpc-settings.ts';
 import type { App } from './app.ts';
@@ -63,6 +63,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   const { dataDir } = settings;
   const closers: (() => Promise<void>)[] = [];
+  const notes: string[] = [];
   try {
     const systems = await live?.startSystems(dataDir);
     if (systems) closers.push(() => systems.stop());
@@ -79,7 +80,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     ended.signal.throwIfAborted();
     if (folder && files) {
       progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
-      await app.apply(files.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') })));
+      notes.push(...(await applyFolder(app, files, { folder, example })));
     }
     ended.signal.throwIfAborted();
     const stream = await live?.startStream(app);
@@ -87,6 +88,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     ended.signal.throwIfAborted();
     app.ready();
     progress.end();
+    for (const note of notes) process.stderr.write(`! ${note}\n`);
     process.stderr.write(
       role === 'worker' ? workerBanner(app, dataDir) : await banner(app, settings, stream?.notice),
     );
@@ -104,6 +106,30 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   }
   process.stderr.write('Stopped. Everything that was accepted is in the database.\n');
   return EXIT.ok;
+}
+
+/** Applies what the start was given, and tells what somebody who changed it meanwhile should know. */
+async function applyFolder(
+  app: App,
+  sent: Awaited<ReturnType<typeof readProject>>,
+  { folder, example }: { folder: string; example: string | undefined },
+): Promise<string[]> {
+  const files = sent.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') }));
+  if (example === undefined) {
+    const updated = (await app.apply(files)).filter(({ action }) => action === 'update');
+    return updated.map(
+      ({ kind, name, fromVersion, toVersion }) =>
+        `${kind} ${name} is now as in ${folder}: v${fromVersion} → v${toVersion}`,
+    );
+  }
+  const { kept, misfit } = await app.applyExample(example, files);
+  if (kept.length === 0) return [];
+  return [
+    `Left as you changed it: ${kept.join(', ')}. To have the example’s again: npx aios apply ${relative(process.cwd(), folder) || '.'}`,
+    ...(misfit
+      ? [`The rest of the example does not fit that, and is left as it was. ${describeError(misfit)}`]
+      : []),
+  ];
 }
 
 /** What could not be stopped holds the process no longer. */

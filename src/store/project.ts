@@ -76,6 +76,9 @@ export interface PlannedDefinition {
   readonly held: ReadonlyMap<string, Definition>;
 }
 
+/** Asked of a definition that the files say something else of. */
+export type KeepsDefinition = (newest: Definition) => Promise<boolean>;
+
 /** The folder of files that definitions name: documents of interfaces, schemas, scripts, functions. */
 const RESOURCES = 'resources';
 const validateProject = compileSchema({
@@ -99,6 +102,7 @@ export const projectKind: DefinitionKind = {
  * What applying a project would change, in the order of the kinds. Every fault of every file is found before anything is
  * changed.
  *
+ * @param keeps whether a definition stays as it is, whatever the files say of it: it is no part of the plan then
  * @throws AiosError with the issues of all files
  * @example await planProject([{ path: 'contracts/order.yaml', bytes }], [contractKind], definitions)
  */
@@ -106,6 +110,7 @@ export async function planProject(
   files: readonly ProjectFile[],
   kinds: readonly DefinitionKind[],
   definitions: Definitions,
+  keeps?: KeepsDefinition,
 ): Promise<PlannedDefinition[]> {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const faults: AiosError[] = [];
@@ -113,7 +118,8 @@ export async function planProject(
   for (const file of files.filter(({ path }) => /\.(ya?ml|json)$/.test(path))) {
     try {
       const kind = kindOf(file.path, kinds);
-      if (kind) planned.push(await plan(file, kind, byPath, definitions));
+      const definition = kind && (await plan(file, kind, byPath, definitions, keeps));
+      if (definition) planned.push(definition);
     } catch (error) {
       if (!(error instanceof AiosError)) throw error;
       faults.push(error);
@@ -156,12 +162,14 @@ async function plan(
   of: DefinitionKind,
   files: ReadonlyMap<string, ProjectFile>,
   definitions: Definitions,
-): Promise<Planned & { of: DefinitionKind }> {
+  keeps: KeepsDefinition | undefined,
+): Promise<(Planned & { of: DefinitionKind }) | undefined> {
   const written = readDocument(new TextDecoder().decode(file.bytes), file.path);
   const document = (await of.prepare?.(written, files)) ?? written;
   const { name, body } = of.parse(document, files);
   const latest = definitions.latest(of.kind, name);
   const same = latest?.digest === digestOf(body);
+  if (!same && latest && (await keeps?.(latest))) return undefined;
   if (!same) await checkChange(of, name, body, document);
   const fromVersion = latest?.version ?? 0;
   return {
