@@ -63,7 +63,6 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   const { dataDir } = settings;
   const closers: (() => Promise<void>)[] = [];
-  const notes: string[] = [];
   try {
     const systems = await live?.startSystems(dataDir);
     if (systems) closers.push(() => systems.stop());
@@ -78,10 +77,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     });
     closers.push(() => app.stop());
     ended.signal.throwIfAborted();
-    if (folder && files) {
-      progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
-      notes.push(...(await applyFolder(app, files, { folder, example })));
-    }
+    const notes = folder && files ? await applyFolder(app, files, { folder, example }, progress) : [];
     ended.signal.throwIfAborted();
     const stream = await live?.startStream(app);
     if (stream) closers.push(() => stream.stop());
@@ -113,7 +109,9 @@ async function applyFolder(
   app: App,
   sent: Awaited<ReturnType<typeof readProject>>,
   { folder, example }: { folder: string; example: string | undefined },
+  progress: ReturnType<typeof createProgress>,
 ): Promise<string[]> {
+  progress.say(`Applying ${folder.startsWith(ROOT) ? folder.slice(ROOT.length + 1) : folder}`);
   const files = sent.map(({ path, base64 }) => ({ path, bytes: Buffer.from(base64, 'base64') }));
   if (example === undefined) {
     const updated = (await app.apply(files)).filter(({ action }) => action === 'update');
