@@ -25,8 +25,8 @@ const lane: Lane<Item> = {
     const results: (Refused | undefined)[] = [];
     for (const { id, view, fromMs, toMs, includeLate } of items) {
       await tx.query(
-        `insert into feature_views (name, version, generation, status, joined, built, range_from, range_to, include_late, backfill)
-         select name, version, (select max(generation) + 1 from feature_views g where g.name = v.name and g.version = v.version),
+        `insert into feature_views (name, version, meaning, generation, status, joined, built, range_from, range_to, include_late, backfill)
+         select name, version, meaning, (select max(generation) + 1 from feature_views g where g.name = v.name and g.meaning = v.meaning),
            'requested', '{}', '{}', $3, $4, $5, $1
          from feature_views v where name = $2 and status = 'ready'
            and not exists (select from feature_views o where o.name = v.name and o.status not in ('ready', 'retired'))

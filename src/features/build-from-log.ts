@@ -4,11 +4,14 @@ import type { Database } from '../store/database.ts';
 import type { CompiledView } from './compiled.ts';
 import { type Collected, collect, nothingCollected, writeCollected } from './storage.ts';
 
-/** A generation of a version of a stream view, as its row says it. */
+/** A generation of what versions of a stream view mean, as its row says it. */
 export interface ViewRow {
   id: number;
   name: string;
+  /** The newest version that it is the state of. */
   version: number;
+  /** What versions share it for. */
+  meaning: string;
   status: 'requested' | 'copied' | 'building' | 'ready' | 'retired';
   /** Per log partition: the offset from which the stream keeps the view. */
   joined: number[];

@@ -1,3 +1,4 @@
+import { digestOf } from '../kernel/canonical.ts';
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
@@ -200,6 +201,24 @@ export function compileView(
       return extracted;
     },
   };
+}
+
+/**
+ * What the state of a stream view is made by, as a short text: versions with the same one share their state. Another description, owner or tag changes nothing
+ * of it, nor do words for what holds anyway (`windowType: sliding`, `24h` for `1d`). The order of its features does: that of the values in its rows.
+ *
+ * @example stateMeaningOf(body) === stateMeaningOf({ ...body, owner: 'sales' }) // true
+ */
+export function stateMeaningOf(body: StreamViewBody): string {
+  const { entity, source, keys, tile, lateness, late = 'drop', retention, ttl, features } = body;
+  const ms = (duration: string | undefined) => (duration === undefined ? null : parseDuration(duration));
+  const meaning = {
+    ...{ entity, source, keys, tile: ms(tile), lateness: ms(lateness), late, retention: ms(retention) },
+    features: Object.entries(features).map(([name, { aggregate, of = null, window, windowType }]) => [
+      ...[name, aggregate, of, ms(window ?? ttl), windowType ?? 'sliding'],
+    ]),
+  };
+  return digestOf(meaning as unknown as JsonObject).slice('sha256:'.length, 'sha256:'.length + 16);
 }
 
 /** A tumbling window may have ended as long ago as it lasts. */

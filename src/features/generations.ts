@@ -3,7 +3,7 @@ import { classify, type Database, type Queryable } from '../store/database.ts';
 interface Requested {
   id: number;
   name: string;
-  version: number;
+  meaning: string;
   status: 'requested' | 'copied';
   range_from: number;
   range_to: number;
@@ -12,7 +12,7 @@ interface Requested {
 /** Takes the generations that were asked for to where they are built as new versions are; each step is a transaction, and any process goes on. */
 export async function beginGenerations(db: Database, group: string): Promise<void> {
   const rows = await db.query<Requested>(
-    "select id, name, version, status, range_from, range_to from feature_views where status in ('requested', 'copied') order by id",
+    "select id, name, meaning, status, range_from, range_to from feature_views where status in ('requested', 'copied') order by id",
   );
   for (const row of rows) {
     if (row.status === 'requested') await copyOutside(db, group, row);
@@ -34,8 +34,8 @@ async function copyOutside(db: Database, group: string, row: Requested): Promise
         [row.id],
       );
       const [old] = await tx.query<{ id: number }>(
-        `select id from feature_views where name = $1 and version = $2 and status = 'ready' order by id desc limit 1`,
-        [row.name, row.version],
+        `select id from feature_views where name = $1 and meaning = $2 and status = 'ready' order by id desc limit 1`,
+        [row.name, row.meaning],
       );
       if (!own || !old) return;
       await copyRows(tx, old.id, row.id, range);
@@ -95,19 +95,21 @@ export async function readOffsets(tx: Queryable, group: string, lock: '' | 'for 
 }
 
 /**
- * Versions that a newer one has replaced and that nobody is held to, and generations that a newer one of their version has replaced; their state goes once no
- * process can be serving it any more.
+ * What a newer version has replaced and nobody wants, and generations that a newer one of the same meaning has replaced; their state goes once no process can be
+ * serving it any more.
+ *
+ * @param wanted what the newest versions mean, and those that somebody is held to
  */
 export async function retireViews(
   db: Queryable,
-  held: readonly { name: string; version: number }[],
+  wanted: readonly { name: string; meaning: string }[],
 ): Promise<void> {
   await db.query(
     `update feature_views v set status = 'retired', retired_at = now() where status <> 'retired'
      and exists (select from feature_views n where n.name = v.name and n.status = 'ready' and (
-       n.version = v.version and n.id > v.id or n.version > v.version
-         and (v.name, v.version) not in (select * from unnest($1::text[], $2::int[]))))`,
-    [held.map(({ name }) => name), held.map(({ version }) => version)],
+       n.meaning = v.meaning and n.id > v.id or n.meaning <> v.meaning and n.version > v.version
+         and (v.name, v.meaning) not in (select * from unnest($1::text[], $2::text[]))))`,
+    [wanted.map(({ name }) => name), wanted.map(({ meaning }) => meaning)],
   );
   await db.query(
     `with gone as (delete from feature_views where retired_at < now() - interval '10 minutes' returning id),

@@ -291,7 +291,7 @@ describe('versions of a view that somebody is held to', () => {
       return { planned, around: { kinds: KINDS, definitions } };
     };
 
-    it('are told without a second state where they share their rows', async () => {
+    it('are told without a second state where they share it', async () => {
       await features.put(featureViewKind, PRICES('net'));
       await features.put(featureServiceKind, held('old', 'prices', 1));
       const noticesOf = async (text: string) => {
@@ -299,7 +299,7 @@ describe('versions of a view that somebody is held to', () => {
         return heldNotices(planned, around).map(({ message }) => message);
       };
       const stays = 'version 1 of the feature view “prices” stays beside version 2 (feature-service old)';
-      expect(await noticesOf(`${PRICES('net')}\nowner: sales`)).toEqual([`${stays}: they share their rows`]);
+      expect(await noticesOf(`${PRICES('net')}\nowner: sales`)).toEqual([`${stays}: they share their state`]);
       for (const more of ['ttl: 1d', 'retention: 30d'])
         expect(await noticesOf(`${PRICES('net')}\n${more}`)).toEqual([
           `${stays}: its state is kept a second time, and fed, until nobody names it`,

@@ -2,9 +2,15 @@ import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Definition, Definitions, HeldVersion } from '../store/definitions.ts';
 import { type DefinitionKind, type PlannedDefinition, standing } from '../store/project.ts';
+import { stateMeaningOf } from './compiled.ts';
 import { type ListedView, projectionOf } from './projections.ts';
 import { keptOf } from './row-view.ts';
-import { type BatchViewBody, kindOfView } from './view-documents.ts';
+import {
+  type BatchViewBody,
+  type FeatureViewBody,
+  kindOfView,
+  type StreamViewBody,
+} from './view-documents.ts';
 
 const VIEW = 'feature-view';
 
@@ -102,11 +108,13 @@ function bodiesAfter(planned: readonly PlannedDefinition[], { definitions }: Sur
     held.find((of) => of.kind === VIEW && of.name === name && of.version === version)?.body;
 }
 
-/** Whether two versions of a view read the same rows, as those of push views do, and of a batch view those that mean the same. */
-function haveSameRows(...bodies: readonly (JsonObject | undefined)[]): boolean {
+/** Whether two versions of a view share what is kept, as those of a push view do, and of other views those that mean the same. */
+function shareState(...bodies: readonly (JsonObject | undefined)[]): boolean {
   const [one, other] = bodies.map((body) => {
-    const view = body as unknown as BatchViewBody | undefined;
-    return view && ['batch', 'push'].includes(kindOfView(view)) ? keptOf(view) : undefined;
+    const view = body as unknown as FeatureViewBody | undefined;
+    const kind = view && kindOfView(view);
+    if (kind === 'stream') return stateMeaningOf(view as StreamViewBody);
+    return kind === 'batch' || kind === 'push' ? keptOf(view as BatchViewBody) : undefined;
   });
   return one !== undefined && one === other;
 }
@@ -125,8 +133,8 @@ export function heldNotices(planned: readonly PlannedDefinition[], surroundings:
   const bodyOf = bodiesAfter(planned, surroundings);
   return [
     ...without(after, before).flatMap(({ name, version, newest, by }) => {
-      const cost = haveSameRows(bodyOf(name, version), bodyOf(name, newest))
-        ? 'they share their rows'
+      const cost = shareState(bodyOf(name, version), bodyOf(name, newest))
+        ? 'they share their state'
         : 'its state is kept a second time, and fed, until nobody names it';
       const message = `version ${version} of the feature view “${name}” stays beside version ${newest} (${by.join(', ')}): ${cost}`;
       return told(name, message);

@@ -11,6 +11,7 @@ export const featureMigrations: Migration[] = [
         id int generated always as identity primary key,
         name text not null,
         version int not null,
+        meaning text not null,
         generation int not null default 0,
         status text not null default 'building',
         joined bigint[] not null,
@@ -28,9 +29,11 @@ export const featureMigrations: Migration[] = [
         kept_announced_ms bigint,
         dropped_to_ms bigint,
         dropping json,
-        unique (name, version, generation)
+        unique (name, meaning, generation)
       );
-      comment on column feature_views.generation is 'A version is built anew in a range of event times as its next generation.';
+      comment on column feature_views.version is 'The newest version that it is the state of.';
+      comment on column feature_views.meaning is 'The digest of what the state is made by: versions of which only words differ share it.';
+      comment on column feature_views.generation is 'What is built anew in a range of event times is the next generation.';
       comment on column feature_views.copied is 'Per log partition: the offset before which a generation holds what lies outside of its range.';
       comment on column feature_views.kept_from_ms is 'Announced: state before it is dropped some time after, down to dropped_to_ms; dropping is where the pass is.';
       comment on column feature_views.joined is 'Per log partition: the offset from which the stream keeps the view; what lies before is built from the log.';
@@ -179,7 +182,7 @@ export const featureMigrations: Migration[] = [
       create index feature_joins_requested on feature_joins (requested_at desc, id desc);
       create unique index feature_joins_out on feature_joins (out_file) where status = 'running';
       create index feature_joins_running on feature_joins (requested_at, id) where status = 'running';
-      ${tells('feature_views', 'insert or delete or update of status')}
+      ${tells('feature_views', 'insert or delete or update of status, version')}
       ${tells('feature_materializations', 'insert or update of status')}
       ${tells('feature_joins', 'insert or update of owner')}`,
   },

@@ -1,7 +1,9 @@
 import type { FindBody } from '../kernel/definition-lineage.ts';
 import { AiosError } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Database } from '../store/database.ts';
 import { type Definition, type Definitions, findIn } from '../store/definitions.ts';
+import { stateMeaningOf } from './compiled.ts';
 import type { FeatureServiceBody } from './definitions.ts';
 import type { Described } from './document-parts.ts';
 import type { FeatureFreshness } from './freshness.ts';
@@ -87,6 +89,13 @@ const HOLDERS = ['feature-service', 'feature-view', 'dataset'];
 /** Of each stream view what is served to those who are held to no version, as a relation. */
 const IN_FORCE = `(select distinct on (name) id, name from feature_views where status = 'ready' order by name, version desc, id desc)`;
 
+/** The state of a stream view that is whole: the newest version that it is of, and what that means. */
+interface Built {
+  name: string;
+  version: number;
+  meaning: string;
+}
+
 interface Dependencies {
   db: Database;
   definitions: Definitions;
@@ -109,9 +118,7 @@ export class FeatureOverview {
     const { db, definitions, freshness } = this.#deps;
     const [newest, built, late] = await Promise.all([
       freshness.newest(),
-      db.query<{ name: string; version: number }>(
-        "select distinct name, version from feature_views where status = 'ready'",
-      ),
+      db.query<Built>("select distinct name, version, meaning from feature_views where status = 'ready'"),
       db.query<{ name: string; count: number }>(
         `select v.name, count(*) as count from feature_late_events l join ${IN_FORCE} v on v.id = l.view group by v.name`,
       ),
@@ -128,7 +135,7 @@ export class FeatureOverview {
         ...summaryOf(
           definition,
           [
-            ...(ready.get(definition.name) ?? []).map(({ version }) => version),
+            ...this.#built(definition, ready.get(definition.name) ?? [], held),
             ...this.#brought(definition, held),
           ],
           held.filter(({ name }) => name === definition.name),
@@ -139,6 +146,20 @@ export class FeatureOverview {
         services: this.#servicesOf(definition.name),
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The versions of a stream view whose state is whole: those that mean the same share it. */
+  #built({ name, version, body }: Definition, ready: readonly Built[], held: readonly HeldView[]): number[] {
+    if (ready.length === 0) return []; // of a view of another kind, too
+    const { definitions } = this.#deps;
+    const bodies = held.flatMap((of): [number, JsonObject | undefined][] =>
+      of.name === name ? [[of.version, definitions.at('feature-view', name, of.version)?.body]] : [],
+    );
+    const meanings = new Set(ready.map(({ meaning }) => meaning));
+    const shared = [[version, body] as const, ...bodies].filter(
+      ([, of]) => of !== undefined && meanings.has(stateMeaningOf(of as unknown as StreamViewBody)),
+    );
+    return [...ready.map((of) => of.version), ...shared.map(([of]) => of)];
   }
 
   /** The versions of a batch view that passes have brought online. */

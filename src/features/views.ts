@@ -2,7 +2,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Database, Queryable } from '../store/database.ts';
 import { type Definitions, findIn } from '../store/definitions.ts';
 import { type BuildingFromLog, buildFromLog, type ViewRow } from './build-from-log.ts';
-import { type CompiledView, compileView } from './compiled.ts';
+import { type CompiledView, compileView, stateMeaningOf } from './compiled.ts';
 import { codeAlone, type OnDemandFunctions } from './computed-features.ts';
 import type { EntityBody, FeatureServiceBody } from './definitions.ts';
 import { beginGenerations, readOffsets, retireViews } from './generations.ts';
@@ -38,7 +38,8 @@ const VIEW = 'feature-view';
 
 /**
  * The views and services in force. A new version of a view joins the stream at a known offset of each partition and is built from the log
- * up to there; until that is done the version before it is kept up to date and served, and after that for as long as somebody is held to it.
+ * up to there; until that is done the version before it is kept up to date and served, and after that for as long as somebody is held to it. A version that
+ * means what another does takes the state of that one.
  */
 export class FeatureViews {
   readonly #db: Database;
@@ -48,7 +49,7 @@ export class FeatureViews {
   /** Views that the stream keeps, by id. */
   #known = new Map<number, KnownView>();
   #inForce = new Map<string, KnownView>();
-  /** What is built, by name and version: of a version its newest generation. */
+  /** What is built, by name and meaning: its newest generation. */
   #ready = new Map<string, KnownView>();
   #byType = new Map<string, CompiledView[]>();
   /** What on-demand views may call. */
@@ -78,17 +79,25 @@ export class FeatureViews {
   /** Lets new versions join the stream and builds them from the log; resolves when all are ready. */
   async sync(): Promise<void> {
     await this.#definitions.reload();
-    for (const { name, version, body } of this.#definitions.list(VIEW)) {
-      if (kindOfView(body as unknown as FeatureViewBody) !== 'stream') continue;
-      const held = this.#definitions.heldVersions(VIEW, name).filter((older) => older !== version);
-      for (const wanted of [...held, version]) await this.#join(name, wanted);
-    }
+    for (const wanted of this.#wanted()) await this.#join(wanted);
     await beginGenerations(this.#db, this.#group);
     await this.reload();
     for (const { row, compiled } of this.#known.values())
       if (row.status === 'building') await buildFromLog(this.#building, row, compiled);
     await this.#retire();
     await this.reload();
+  }
+
+  /** Of each stream view the versions that somebody is held to, then the newest, and what they mean. */
+  #wanted(): { name: string; version: number; meaning: string }[] {
+    return this.#definitions.list(VIEW).flatMap(({ name, version: newest, body }) => {
+      if (kindOfView(body as unknown as FeatureViewBody) !== 'stream') return [];
+      const held = this.#definitions.heldVersions(VIEW, name).filter((older) => older !== newest);
+      return [...held, newest].map((version) => ({
+        ...{ name, version },
+        meaning: stateMeaningOf(this.#definitions.at(VIEW, name, version)!.body as unknown as StreamViewBody),
+      }));
+    });
   }
 
   /** What is held is read under the lock of the definitions: who becomes held to a version finds it kept, or has it built anew. */
@@ -100,12 +109,7 @@ export class FeatureViews {
           'select revision from definitions_revision for share',
         );
         if (now!.revision !== this.#definitions.revision) return false;
-        const held = this.#definitions
-          .list(VIEW)
-          .flatMap(({ name }) =>
-            this.#definitions.heldVersions(VIEW, name).map((version) => ({ name, version })),
-          );
-        await Promise.all([retireViews(tx, held), this.rows.retire(tx)]);
+        await Promise.all([retireViews(tx, this.#wanted()), this.rows.retire(tx)]);
         return true;
       });
     }
@@ -125,8 +129,8 @@ export class FeatureViews {
    * moved for `STALLED_LOOKS` is taken up here: whoever began it may be gone.
    */
   async refresh(): Promise<boolean> {
-    const rows = await this.#db.query<Pick<ViewRow, 'id' | 'status'> & { built: string }>(
-      'select id, status, built::text as built from feature_views order by name, version, id',
+    const rows = await this.#db.query<Pick<ViewRow, 'id' | 'status' | 'version'> & { built: string }>(
+      'select id, status, version, built::text as built from feature_views order by name, version, id',
     );
     const joined = rows.filter(({ status }) => status !== 'requested' && status !== 'copied');
     if (fingerprintOf(joined) !== this.#fingerprint || (await this.rows.isStale())) await this.reload();
@@ -146,7 +150,7 @@ export class FeatureViews {
     await this.#definitions.reload();
     await this.rows.reload();
     const rows = await this.#db.query<ViewRow>(
-      `select id, name, version, status, joined::text[] as joined, copied::text[] as copied, range_from as "rangeFrom",
+      `select id, name, version, meaning, status, joined::text[] as joined, copied::text[] as copied, range_from as "rangeFrom",
          range_to as "rangeTo", include_late as "includeLate", join_number as "joinNumber"
        from feature_views where status not in ('requested', 'copied') order by name, version, id`,
     );
@@ -154,9 +158,9 @@ export class FeatureViews {
     // What is not retired is fed, by every process: a gap would stay when somebody becomes held to it.
     for (const row of rows.filter(({ status }) => status !== 'retired')) {
       const kept = this.#known.get(row.id);
-      if (kept?.row.status === row.status) known.set(row.id, kept);
+      if (kept?.row.status === row.status && kept.row.version === row.version) known.set(row.id, kept);
       else {
-        const compiled = kept?.compiled ?? (await this.#compileView(row));
+        const compiled = kept ? asVersion(kept.compiled, row.version) : await this.#compileView(row);
         const { joined, copied } = row;
         known.set(row.id, {
           row: { ...row, joined: joined.map(Number), copied: copied?.map(Number) ?? null },
@@ -174,9 +178,9 @@ export class FeatureViews {
     this.#byType = new Map();
     this.#services.clear();
     for (const view of known.values()) {
-      const { name, version, status } = view.row;
+      const { name, meaning, status } = view.row;
       if (status === 'ready') this.#inForce.set(name, view); // they come in the order of versions and generations
-      if (status === 'ready') this.#ready.set(`${name}@${version}`, view);
+      if (status === 'ready') this.#ready.set(`${name}@${meaning}`, view);
       const type = view.compiled.eventType;
       this.#byType.set(type, [...(this.#byType.get(type) ?? []), view.compiled]);
     }
@@ -220,7 +224,7 @@ export class FeatureViews {
     return compiled;
   }
 
-  /** The stream views that are served: of each the version in force, and those that somebody is held to. */
+  /** The stream views that are served: of each the version in force, and those that somebody is held to; of versions that share their state one. */
   streams(): CompiledView[] {
     return [...this.#ready.values()].map(({ compiled }) => compiled);
   }
@@ -279,9 +283,11 @@ export class FeatureViews {
       const row = this.rows.at(name, held)!;
       return { row, isAwaited: held !== undefined && !this.rows.isReady(row) };
     }
-    const found = held === undefined ? this.#inForce.get(name) : this.#ready.get(`${name}@${held}`);
-    if (!found) throw building(name);
-    return { stream: found.compiled };
+    const own = this.#ready.get(`${name}@${stateMeaningOf(body as unknown as StreamViewBody)}`);
+    if (own) return { stream: asVersion(own.compiled, version) };
+    const before = held === undefined ? this.#inForce.get(name) : undefined;
+    if (!before) throw building(name);
+    return { stream: before.compiled };
   }
 
   #entity(name: string): EntityBody {
@@ -289,21 +295,28 @@ export class FeatureViews {
   }
 
   /** The offset rows are locked while a view joins: no batch is half before and half after. */
-  async #join(name: string, version: number): Promise<void> {
+  async #join({ name, version, meaning }: { name: string; version: number; meaning: string }): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      const known = await tx.query<{ status: string; generation: number }>(
-        'select status, generation from feature_views where name = $1 and version = $2',
-        [name, version],
+      const known = await tx.query<{ status: string; generation: number; version: number }>(
+        'select status, generation, version from feature_views where name = $1 and meaning = $2',
+        [name, meaning],
       );
-      if (known.some(({ status }) => status !== 'retired')) return;
+      const fed = known.filter(({ status }) => status !== 'retired');
+      if (fed.some((of) => of.version < version))
+        await tx.query(
+          "update feature_views set version = $3 where name = $1 and meaning = $2 and status <> 'retired' and version < $3",
+          [name, meaning, version],
+        );
+      if (fed.length > 0) return;
       const generation = Math.max(-1, ...known.map((of) => of.generation)) + 1; // what was retired is not fed: built anew
       const joined = await readOffsets(tx, this.#group, 'for update');
       await tx.query(
-        `insert into feature_views (name, version, generation, joined, built, status)
-         values ($1, $2, $3, $4::bigint[], $5::bigint[], $6) on conflict do nothing`,
+        `insert into feature_views (name, version, meaning, generation, joined, built, status)
+         values ($1, $2, $3, $4, $5::bigint[], $6::bigint[], $7) on conflict do nothing`,
         [
           name,
           version,
+          meaning,
           generation,
           joined,
           joined.map(() => 0),
@@ -330,6 +343,11 @@ export class FeatureViews {
   }
 }
 
-function fingerprintOf(rows: readonly Pick<ViewRow, 'id' | 'status'>[]): string {
-  return rows.map(({ id, status }) => `${id} ${status}`).join();
+function fingerprintOf(rows: readonly Pick<ViewRow, 'id' | 'status' | 'version'>[]): string {
+  return rows.map(({ id, status, version }) => `${id} ${status} ${version}`).join();
+}
+
+/** The same state under the number of another version that means the same. */
+function asVersion(view: CompiledView, version: number): CompiledView {
+  return view.version === version ? view : { ...view, version };
 }
