@@ -90,6 +90,7 @@ describe.skipIf(!python)(
     it('is told that traces are not kept, and trains on', () => {
       expect(seen.trace).toEqual(['ENDPOINT_NOT_FOUND', expect.stringContaining('mlflow.tracing.disable()')]);
       expect(seen.traced).toBe('RUNNING');
+      expect(seen.decorated).toEqual(['FINISHED', { loss: 0.25 }, { after: 'yes' }, [2]]);
     });
   },
 );

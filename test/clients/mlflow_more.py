@@ -140,4 +140,31 @@ with mlflow.start_run(run_name="traced"):
         span.set_inputs({"a": 1})
     mlflow.flush_trace_async_logging()
     seen["traced"] = mlflow.active_run().info.status
+
+
+# A training script that traces by a decorator and logs a model that does: all that it logs is there afterwards.
+class Traced(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: list[float], params=None) -> list[float]:
+        with mlflow.start_span("predict"):
+            return model_input
+
+
+@mlflow.trace
+def train():
+    mlflow.log_metric("loss", 0.25)
+    return mlflow.pyfunc.log_model(name="traced", python_model=Traced(), input_example=[1.0], pip_requirements=[])
+
+
+mlflow.autolog()
+with mlflow.start_run(run_name="decorated") as run:
+    logged = train()
+    mlflow.log_param("after", "yes")
+mlflow.flush_trace_async_logging()
+decorated = client.get_run(run.info.run_id)
+seen["decorated"] = [
+    decorated.info.status,
+    decorated.data.metrics,
+    decorated.data.params,
+    mlflow.pyfunc.load_model(logged.model_uri).predict([2.0]),
+]
 print(json.dumps(seen), file=answers)
