@@ -136,13 +136,18 @@ class SessionReader {
     };
   }
 
-  /** A session that has its topics is not told again: brokers answer a subscription with their retained messages. */
+  /**
+   * All topics, though the session may have them: another client that began it anew under our id has left one without them. Of MQTT 3.1.1 only those that it does not have:
+   * its brokers answer each subscription with their retained messages, those of MQTT 5 only a new one (`rh: 1`).
+   */
   async #subscribe(client: MqttClient): Promise<void> {
     const { topics } = this.#settings;
     const gone = this.#topics.filter((topic) => !topics.includes(topic));
     if (gone.length > 0) await client.unsubscribeAsync(gone);
-    const fresh = topics.filter((topic) => !this.#topics.includes(topic));
-    if (fresh.length > 0) await this.#subscribeTo(client, fresh);
+    const asked = isVersion5(this.#settings)
+      ? topics
+      : topics.filter((topic) => !this.#topics.includes(topic));
+    if (asked.length > 0) await this.#subscribeTo(client, asked);
     this.#topics = topics;
   }
 
