@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { AiosError } from '../../../../kernel/errors.ts';
@@ -49,6 +49,21 @@ export async function allowedFolder(folder: string, allowed: readonly string[]):
   });
 }
 
+/** What the system says of a file or a folder, not what is in it: nothing is wrong with the file. */
+export function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'errno' in error;
+}
+
+/** What the system said, as AIOS tells it; anything else as it is. */
+export function folderFailure(error: unknown): unknown {
+  if (!isOfSystem(error)) return error;
+  const isRefusal = ['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '');
+  return new AiosError(isRefusal ? 'bridges.refused' : 'bridges.failed', {
+    detail: error.message,
+    cause: error,
+  });
+}
+
 /** A folder that is looked at: files that nobody writes any more, in the order of their names. */
 export class DropFolder {
   readonly path: string;
@@ -78,8 +93,8 @@ export class DropFolder {
     const found: FoundFile[] = [];
     const nowMs = performance.now();
     for (const name of names) {
-      const status = await stat(this.pathOf(name)).catch(() => undefined);
-      if (!status) continue; // gone meanwhile
+      const status = await unlessGone(stat(this.pathOf(name)));
+      if (!status) continue;
       const { size, mtimeMs: timeMs } = status;
       const before = this.#looks.get(name);
       const isSame = before?.size === size && before.timeMs === timeMs;
@@ -95,14 +110,21 @@ export class DropFolder {
   /** With the digest of its content; nothing when it is gone. */
   async identified(file: FoundFile): Promise<DroppedFile | undefined> {
     const look = this.#looks.get(file.name);
-    try {
-      const digest = look?.digest ?? (await digestOf(this.pathOf(file.name)));
-      if (look) look.digest = digest;
-      return { ...file, digest };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const digest = look?.digest ?? (await unlessGone(digestOf(this.pathOf(file.name))));
+    if (digest === undefined) return undefined;
+    if (look) look.digest = digest;
+    return { ...file, digest };
+  }
+
+  /**
+   * Whether a file is still there.
+   *
+   * @throws Error of the system where it may not or cannot be opened
+   */
+  async isReadable(name: string): Promise<boolean> {
+    const handle = await unlessGone(open(this.pathOf(name)));
+    await handle?.close();
+    return handle !== undefined;
   }
 
   pathOf(name: string): string {
@@ -128,13 +150,17 @@ export class DropFolder {
       () => false,
     );
     if (isThere) target = join(this.path, folder, `${digest}-${name}`);
-    try {
-      await rename(this.pathOf(name), target);
-      return target;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // by another process
-      throw error;
-    }
+    return unlessGone(rename(this.pathOf(name), target).then(() => target));
+  }
+}
+
+/** Nothing for a file that is not there any more: another process has read and moved it. */
+async function unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isOfSystem(error) && error.code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

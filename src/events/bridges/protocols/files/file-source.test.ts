@@ -1,7 +1,8 @@
+import { chmodSync, renameSync } from 'node:fs';
 import { access, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
@@ -211,6 +212,75 @@ describe('a source of files', () => {
     expect(await readFile(join(path, 'failed', 'b.csv.reason.txt'), 'utf8')).toContain(
       'no name for column 2',
     );
+  });
+
+  describe('whose rights are taken', () => {
+    // No right is taken from the superuser.
+    const isRoot = process.geteuid!() === 0;
+    beforeAll(() => void (isRoot && process.seteuid!(65_534)));
+    afterAll(() => void (isRoot && process.seteuid!(0)));
+    const ids = ({ events }: { events: readonly CloudEvent[] }) => events.map(({ id }) => id);
+
+    it.each([
+      ['of looking into it', 0o000],
+      ['of its files', 0o444],
+      ['of moving what was read', 0o555],
+    ])('goes on when the right %s is given back', async (_what, mode) => {
+      const path = await folder();
+      const following = follow(open(path));
+      await drop(path, 'a.jsonl', lines([event('a')]));
+      await expect.poll(() => ids(following)).toEqual(['a']);
+      await drop(path, '.b.jsonl', lines([event('b')]));
+      await expect.poll(() => readdir(join(path, 'done'))).toEqual(['a.jsonl']);
+      renameSync(join(path, '.b.jsonl'), join(path, 'b.jsonl'));
+      chmodSync(path, mode); // before the source looks again
+      await expect.poll(() => following.faults).toEqual(['bridges.refused']);
+      chmodSync(path, 0o700);
+      await drop(path, 'c.jsonl', lines([event('c')]));
+      await expect.poll(() => ids(following)).toEqual(['a', 'b', 'c']);
+      await following.stop();
+      expect((await readdir(join(path, 'done'))).sort()).toEqual(['a.jsonl', 'b.jsonl', 'c.jsonl']);
+    });
+
+    it.each(['jsonl', 'parquet'])('does not set a file aside that it may not open (%s)', async (format) => {
+      const path = await folder();
+      await writeFile(join(path, '.values'), lines([{ n: 1 }]));
+      if (format === 'parquet') await writeParquet(join(path, '.values'), join(path, 'a.parquet'));
+      else await rename(join(path, '.values'), join(path, 'a.jsonl'));
+      const reports: AiosError[] = [];
+      const context = contextOf(filesProtocol, { folders: [path], reports, ...mapping });
+      let isTaken = true;
+      const before = {
+        ...context,
+        // It is asked for between the digest of a file and its reading.
+        get limits() {
+          if (isTaken) chmodSync(join(path, `a.${format}`), 0o000);
+          return context.limits;
+        },
+      };
+      const following = follow(fileSource(before, { folder: path, settleSeconds: 0 }, 5));
+      await expect.poll(() => following.faults).toEqual(['bridges.refused']);
+      isTaken = false;
+      chmodSync(join(path, `a.${format}`), 0o600);
+      await expect.poll(() => following.events.map(({ data }) => data)).toEqual([{ n: 1 }]);
+      await following.stop();
+      expect([reports, await readdir(join(path, 'done'))]).toEqual([[], [`a.${format}`]]);
+    });
+
+    it('sets a file aside once it may, and not among those that were read', async () => {
+      const path = await folder();
+      const reports: AiosError[] = [];
+      await drop(path, 'a.parquet', 'no parquet');
+      chmodSync(path, 0o555);
+      const following = follow(open(path, {}, { reports }));
+      await expect.poll(() => following.faults).toEqual(['bridges.refused']);
+      expect(reports).toEqual([]);
+      chmodSync(path, 0o700);
+      await expect.poll(() => reports.map(({ code }) => code)).toEqual(['bridges.file_invalid']);
+      await following.stop();
+      expect((await readdir(path)).sort()).toEqual(['failed']);
+      expect(await readdir(join(path, 'failed'))).toContain('a.parquet.reason.txt');
+    });
   });
 
   it('leaves a file that is still written, and one that ends with .part', async () => {

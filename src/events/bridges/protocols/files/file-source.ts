@@ -5,7 +5,14 @@ import type { JsonObject } from '../../../../kernel/json.ts';
 import { decodedBatch } from '../../messages/decoded.ts';
 import type { EventSource, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
-import { allowedFolder, DropFolder, type DroppedFile, type FoundFile } from './drop-folder.ts';
+import {
+  allowedFolder,
+  DropFolder,
+  type DroppedFile,
+  type FoundFile,
+  folderFailure,
+  isOfSystem,
+} from './drop-folder.ts';
 import { FILE_START, type FileFormat, type Row, type RowPlace, rowsOf } from './rows.ts';
 
 export interface FileSourceSettings {
@@ -65,16 +72,20 @@ export function fileSource(
       const { pattern = '*', settleSeconds = SETTLE_SECONDS } = settings;
       const folder = new DropFolder(path, { pattern, settleMs: settleSeconds * 1000 });
       const reader = new FolderReader(context, settings, folder, from);
-      while (!signal.aborted) {
-        const files = await folder.files();
-        context.answered();
-        let isIdle = true;
-        for await (const batch of reader.read(files)) {
-          isIdle = false;
-          yield batch;
-          if (signal.aborted) return;
+      try {
+        while (!signal.aborted) {
+          const files = await folder.files();
+          context.answered();
+          let isIdle = true;
+          for await (const batch of reader.read(files)) {
+            isIdle = false;
+            yield batch;
+            if (signal.aborted) return;
+          }
+          if (isIdle) await sleep(lookMs, undefined, { signal }).catch(() => {});
         }
-        if (isIdle) await sleep(lookMs, undefined, { signal }).catch(() => {});
+      } catch (error) {
+        throw folderFailure(error);
       }
     },
   };
@@ -152,10 +163,12 @@ class FolderReader {
         [rows, bytes] = [[], 0];
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // another process has read and moved it
+      // What the system says is no fault of the file, also where a library says it in words of its own.
+      if (!(await this.#folder.isReadable(file.name))) return;
+      if (isOfSystem(error)) throw error;
       fault = error as Error;
     }
-    yield this.#lastBatch(file, rows, fault);
+    yield fault ? this.#batchBefore(fault, file, rows) : this.#lastBatch(file, rows);
   }
 
   /** @throws Error for a name that says no format */
@@ -175,18 +188,38 @@ class FolderReader {
   }
 
   /** With it the file is read; only then it is moved. */
-  #lastBatch(file: DroppedFile, rows: readonly Row[], fault: Error | undefined): SourceBatch {
+  #lastBatch(file: DroppedFile, rows: readonly Row[]): SourceBatch {
     const { name, size, digest } = file;
     const taken: Taken[] = [...this.#place.taken, [name, size, digest]];
     const batch = this.#decoded(file, rows, { taken: taken.slice(-TAKEN_MAX) });
     const acknowledge = async () => {
       this.#tellLeft(this.#left - 1);
-      if (!fault) return this.#finish(file);
-      const reason = `${name}: ${fault.message}`;
-      this.#context.report(new AiosError('bridges.file_invalid', { detail: reason }));
-      await this.#folder.setAside(file, reason);
+      await this.#moveOut(this.#finish(file));
     };
     return { ...batch, acknowledge };
+  }
+
+  /** The rest of a file that cannot be read further. It is not taken: where it cannot be set aside now, it is later. */
+  #batchBefore(fault: Error, file: DroppedFile, rows: readonly Row[]): SourceBatch {
+    const { name, digest } = file;
+    const { taken, current } = this.#place;
+    const begun = current?.file === name && current.digest === digest ? current : FILE_START;
+    const next = { file: name, digest, ...(rows.at(-1)?.next ?? begun) };
+    const batch = this.#decoded(file, rows, { taken, current: next });
+    const acknowledge = async () => {
+      const reason = `${name}: ${fault.message}`;
+      await this.#moveOut(this.#folder.setAside(file, reason));
+      this.#tellLeft(this.#left - 1);
+      this.#context.report(new AiosError('bridges.file_invalid', { detail: reason }));
+    };
+    return { ...batch, acknowledge };
+  }
+
+  /** Outside of the reading, whose failures are told otherwise. */
+  async #moveOut(moving: Promise<void>): Promise<void> {
+    await moving.catch((error: unknown) => {
+      throw folderFailure(error);
+    });
   }
 
   #decoded(file: DroppedFile, rows: readonly Row[], place: Place): SourceBatch {
