@@ -2,6 +2,8 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { BreakerOptions } from './traffic-options.ts';
 
 const BUCKETS = 10; // a window moves on by a tenth of itself
+/** How soon it is worth while to ask again while a few calls try the version: how long they take is not known. */
+const PROBING_RETRY_MS = 1_000;
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
@@ -69,9 +71,13 @@ export class CircuitBreaker {
       return this.#pass;
     }
     this.#refused++;
-    const retryAfterMs = Math.max(1, Math.ceil(this.#openUntilMs - nowMs));
+    const isTried = this.#state === 'half-open';
+    const retryAfterMs = isTried
+      ? Math.min(this.#openMs, PROBING_RETRY_MS)
+      : Math.max(1, Math.ceil(this.#openUntilMs - nowMs));
+    const next = isTried ? 'a few calls try it now' : `it is tried again in ${retryAfterMs} ms`;
     throw new AiosError('serving.circuit_open', {
-      detail: `${this.#label} failed or was slow too often; it is tried again in ${retryAfterMs} ms.`,
+      detail: `${this.#label} failed or was slow too often; ${next}.`,
       extensions: { retryAfterMs },
     });
   }
