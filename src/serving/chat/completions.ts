@@ -112,7 +112,7 @@ class Written {
         ? []
         : faultsOf(content, validator).map((issue) => ({
             ...issue,
-            path: `/choices/${index}/content${issue.path}`,
+            path: `/choices/${index}/message/content${issue.path}`,
           })),
     );
   }
