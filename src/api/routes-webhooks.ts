@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Webhook, WebhookDelivery } from '../events/webhooks/webhook-store.ts';
 import type { Webhooks } from '../events/webhooks/webhooks.ts';
 import { actorOf, route } from './routes.ts';
-import { AnyObject, IdParams, iso, isoOrUndefined, pageOf } from './shapes.ts';
+import { AnyObject, IdParams, iso, isoOrUndefined, pageOf, pageQuery } from './shapes.ts';
 
 interface Dependencies {
   webhooks: Webhooks;
@@ -150,15 +150,15 @@ function deliveryRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     summary: 'Deliveries that did not succeed at once, the last tried first',
     tag,
     params: IdParams,
-    query: Type.Object({
+    query: pageQuery({
       status: Type.Optional(Type.String({ enum: ['retrying', 'delivered', 'failed'] })),
-      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50 })),
     }),
     answer: pageOf(Delivery),
-    handle: async ({ params: { id }, query: { status, limit = 50 } }) => ({
-      items: (await webhooks.deliveries(id, status, limit)).map(deliveryToJson),
-      nextCursor: null,
-    }),
+    handle: async ({ params: { id }, query: { status, cursor, limit = 50 } }) => {
+      const found = await webhooks.deliveries(id, { status, after: cursor, limit: limit + 1 });
+      const items = found.slice(0, limit).map(deliveryToJson);
+      return { items, nextCursor: found.length > limit ? items.at(-1)!.id : null };
+    },
   });
   route(server, {
     method: 'POST',

@@ -6,6 +6,7 @@ import { leafHash, verifyInclusion } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
 import { entriesOf, entryOf, folderLog, verifierOf } from './audit-copy.ts';
 import { copiedDefinition, copiedPayloads } from './evidence.ts';
+import { readList } from './listing.ts';
 
 export interface AuditEntry {
   index: number;
@@ -57,7 +58,7 @@ export interface AuditSource {
 /** @example await serverSource(client).entry(355) */
 export function serverSource(client: AiosClient): AuditSource {
   return {
-    list: (query) => client.request<Page>('GET', '/api/v1/audit/entries', { query }),
+    list: ({ object, limit }) => readList<Page>(client, '/api/v1/audit/entries', { object }, limit),
     entry: (index) => client.request<AuditEntry>('GET', `/api/v1/audit/entries/${index}`),
     proof: (index) => client.request<Proof>('GET', '/api/v1/audit/proof', { query: { index } }),
     decide: ({ decision, input, version }) =>
@@ -96,12 +97,15 @@ export async function copySource(
     async list({ object, limit }) {
       const found: AuditEntry[] = [];
       let index = 0;
+      let hasMore = false;
       for await (const bytes of entriesOf(log, size)) {
         const entry = entryIn(index++, bytes);
         if (object === undefined || entry.object === object) found.push(entry);
-        if (object === undefined && found.length > limit) found.shift();
+        if (object !== undefined || found.length <= limit) continue;
+        found.shift();
+        hasMore = true;
       }
-      return { items: found.reverse(), nextCursor: null };
+      return { items: found.reverse(), nextCursor: hasMore ? String(found.at(-1)!.index) : null };
     },
     async entry(index) {
       const entry = entryIn(index, await bytesOf(index));

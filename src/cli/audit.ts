@@ -10,7 +10,8 @@ import {
   serverSource,
 } from './audit-sources.ts';
 import { payloadDigest as payloadDigestOf, writeEvidence } from './evidence.ts';
-import { EXIT, numberOf, print, table } from './output.ts';
+import { countOf, listText } from './listing.ts';
+import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -27,20 +28,24 @@ export const audit: Action = async (options, [index], host) => {
     client && !options.json ? await namesOf(client, entries) : new Map<string, string>();
   if (index !== undefined) return one(source, indexOf(index), options, namesIn);
   if (folder !== undefined) return copy(options, folder);
-  const page = await source.list({ object, limit: numberOf('--limit', limit) });
+  const page = await source.list({ object, limit: countOf(limit) });
   const { items } = page;
   if (client && items.length === 0 && object !== undefined) await requireObject(client, object);
   const by = await namesIn(items);
   print(page, options.json, () =>
-    table(
-      ['index', 'at', 'what', 'of', 'by'],
-      items.map((entry) => [
-        String(entry.index),
-        entry.at,
-        `${entry.kind} ${entry.action}`,
-        entry.object,
-        actorOf(entry, by),
-      ]),
+    listText(
+      page,
+      table(
+        ['index', 'at', 'what', 'of', 'by'],
+        items.map((entry) => [
+          String(entry.index),
+          entry.at,
+          `${entry.kind} ${entry.action}`,
+          entry.object,
+          actorOf(entry, by),
+        ]),
+      ),
+      '--of',
     ),
   );
   return EXIT.ok;

@@ -75,6 +75,7 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
       ['--status <status>', 'open, released or discarded', 'open'],
       ['--release', 'with --type: all of that contract that are open'],
       ['--discard <reason>', 'give the events up instead'],
+      ['--limit <count>', 'how many to list', '50'],
     ],
     load: async () => (await import('./quarantine.ts')).quarantine,
   },

@@ -45,7 +45,10 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
     name: 'replays [id]',
     description: 'list replays; with an id, show one',
     example: 'aios events replays REPLAY --cancel',
-    options: [['--cancel', 'end it; what it has handed over stays']],
+    options: [
+      ['--cancel', 'end it; what it has handed over stays'],
+      ['--limit <count>', 'how many', '50'],
+    ],
     load: async () => (await import('./events.ts')).replays,
   },
   {
@@ -95,6 +98,7 @@ export const EVENT_COMMANDS: readonly CommandRow[] = [
       ['--rotate', 'give it a new secret; the one before counts for a day, too'],
       ['--delete', 'end it'],
       ['--retry <delivery>', 'make a delivery once more, now'],
+      ['--limit <count>', 'how many deliveries', '50'],
     ],
     load: async () => (await import('./webhooks.ts')).webhooks,
   },

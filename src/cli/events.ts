@@ -1,5 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import { requireKnown } from './known-names.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -50,17 +51,20 @@ export const replays: Action = async (options, [id]) => {
           ),
         ],
       }
-    : await client.request<{ items: Replay[] }>('GET', url);
+    : await readList<{ items: Replay[] }>(client, url, {}, options.limit);
   print(one ? answer.items[0] : answer, options.json, () =>
-    table(
-      ['replay', 'into', 'status', 'handled', 'left'],
-      answer.items.map(({ id, target, status, handled, remaining }) => [
-        id,
-        target.consumer ?? `flow ${target.workflow}`,
-        status,
-        String(handled),
-        String(remaining),
-      ]),
+    listText(
+      answer,
+      table(
+        ['replay', 'into', 'status', 'handled', 'left'],
+        answer.items.map(({ id, target, status, handled, remaining }) => [
+          id,
+          target.consumer ?? `flow ${target.workflow}`,
+          status,
+          String(handled),
+          String(remaining),
+        ]),
+      ),
     ),
   );
   return EXIT.ok;
@@ -91,9 +95,8 @@ interface Found {
 export const search: Action = async (options) => {
   const { filter, type, source, subject, from, until, limit } = options as Record<string, string | undefined>;
   const client = await openClient(options);
-  const found = await client.request<Found>('GET', '/api/v1/events', {
-    query: { filter, type, source, subject, since: pastTime(from), until: pastTime(until), limit },
-  });
+  const query = { filter, type, source, subject, since: pastTime(from), until: pastTime(until) };
+  const found = await readList<Found>(client, '/api/v1/events', query, limit);
   // Events that tell of runs have no contract.
   if (found.items.length === 0 && !type?.startsWith('io.serverlessworkflow.'))
     await requireKnown(client, 'contract', type);
@@ -108,7 +111,7 @@ export const search: Action = async (options) => {
     const listed = table(['recorded', 'type', 'id', 'source', 'place'], rows);
     return found.isBounded
       ? `${listed}\n${found.scanned} events were looked at; older ones were not: narrow the time`
-      : listed;
+      : listText(found, listed, '--type, --from or --filter');
   });
   return EXIT.ok;
 };

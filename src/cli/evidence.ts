@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import type { AiosClient } from '../client/client.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import { PAGE_ITEMS } from './listing.ts';
 
 /** What opens an entry of the log, as a copy keeps it: a line of JSON each. */
 export interface CopiedPayload {
@@ -28,8 +29,6 @@ export interface CopiedDefinition {
 }
 
 const PAYLOADS = 'payloads.jsonl';
-/** Entries in one question: `PAGE_COUNT_MAX` of the server. */
-const PAGE = 500;
 
 /** Where the versions of what decisions are made with, and of what people answer under, are listed. */
 const COLLECTIONS: Readonly<Record<string, string>> = {
@@ -59,7 +58,7 @@ export async function writeEvidence(
   async function* lines() {
     const entries = client.items<CopiedPayload & { payload?: Json }>('/api/v1/audit/entries', {
       payloads: true,
-      limit: PAGE,
+      limit: PAGE_ITEMS,
     });
     for await (const { index, payloadSalt, payloadText, payload, erased } of entries) {
       if (index >= size) continue;

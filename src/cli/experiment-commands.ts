@@ -7,6 +7,7 @@ export const EXPERIMENT_COMMANDS: readonly CommandRow[] = [
     name: 'list',
     description: 'experiments, the newest first',
     example: 'aios experiments list',
+    options: [['--limit <count>', 'how many', '50']],
     load: async () => (await import('./experiments.ts')).list,
   },
   {

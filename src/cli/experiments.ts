@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AiosClient } from '../client/client.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -25,14 +26,15 @@ const FOLLOW_MS = 1_000;
 /** `aios experiments list` */
 export const list: Action = async (options) => {
   const client = await openClient(options);
-  const page = await client.request<{ items: { id: string; name: string; updatedAt: string }[] }>(
-    'GET',
-    '/api/v1/experiments?limit=500',
-  );
+  type Listed = { items: { id: string; name: string; updatedAt: string }[] };
+  const page = await readList<Listed>(client, '/api/v1/experiments', {}, options.limit);
   print(page, options.json, () =>
-    table(
-      ['experiment', 'name', 'changed'],
-      page.items.map(({ id, name, updatedAt }) => [id, name, relativeTime(updatedAt)]),
+    listText(
+      page,
+      table(
+        ['experiment', 'name', 'changed'],
+        page.items.map(({ id, name, updatedAt }) => [id, name, relativeTime(updatedAt)]),
+      ),
     ),
   );
   return EXIT.ok;
@@ -42,12 +44,9 @@ export const list: Action = async (options) => {
 export const runs: Action = async (options, [name]) => {
   const client = await openClient(options);
   const { filter, order, limit } = options as Record<string, string | undefined>;
-  const query = new URLSearchParams({ limit: limit ?? '50' });
-  if (filter) query.set('filter', filter);
-  if (order) query.set('orderBy', order);
-  const path = `/api/v1/experiments/${encodeURIComponent(name!)}/runs?${query}`;
-  const page = await client.request<{ items: Run[] }>('GET', path);
-  print(page, options.json, () => compared(page.items));
+  const path = `/api/v1/experiments/${encodeURIComponent(name!)}/runs`;
+  const page = await readList<{ items: Run[] }>(client, path, { filter, orderBy: order }, limit);
+  print(page, options.json, () => listText(page, compared(page.items), '--filter'));
   return EXIT.ok;
 };
 

@@ -4,6 +4,7 @@ import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json, JsonObject } from '../kernel/json.ts';
 import { requireKnown } from './known-names.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, numberOf, numberText, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
@@ -75,7 +76,7 @@ const ACTS: readonly [option: string, act: Act][] = [
 export const inbox: Action = async (options, [id]) => {
   const client = await openClient(options);
   const given = options as Record<string, string | undefined>;
-  if (!id) return await list(client, options.json, given.queue, options.all === true);
+  if (!id) return await list(client, options);
   const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
   const shown = await client.request<Task>('GET', path);
   await client.request('POST', `${path}/seen`);
@@ -94,23 +95,27 @@ export const inbox: Action = async (options, [id]) => {
   return EXIT.ok;
 };
 
-async function list(client: AiosClient, asJson: boolean, queue: string | undefined, all: boolean) {
-  const page = await client.request<{ items: Task[] }>('GET', '/api/v1/tasks', {
-    query: { queue, status: 'waiting', ...(all ? {} : { forMe: true }) },
-  });
+async function list(client: AiosClient, options: Parameters<Action>[0]) {
+  const queue = options.queue as string | undefined;
+  const query = { queue, status: 'waiting', ...(options.all === true ? {} : { forMe: true }) };
+  const page = await readList<{ items: Task[] }>(client, '/api/v1/tasks', query, options.limit);
   if (page.items.length === 0) await requireKnown(client, 'queue', queue);
-  print(page, asJson, () =>
-    table(
-      ['task', 'queue', 'title', 'due', 'priority', 'waits since', 'with'],
-      page.items.map((task) => [
-        task.id,
-        task.queue,
-        task.title,
-        relativeTime(task.dueAt ?? task.deadlineAt),
-        String(task.priority),
-        relativeTime(task.createdAt),
-        task.claimedBy ?? '',
-      ]),
+  print(page, options.json, () =>
+    listText(
+      page,
+      table(
+        ['task', 'queue', 'title', 'due', 'priority', 'waits since', 'with'],
+        page.items.map((task) => [
+          task.id,
+          task.queue,
+          task.title,
+          relativeTime(task.dueAt ?? task.deadlineAt),
+          String(task.priority),
+          relativeTime(task.createdAt),
+          task.claimedBy ?? '',
+        ]),
+      ),
+      '--queue',
     ),
   );
   return EXIT.ok;

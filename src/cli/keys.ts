@@ -1,4 +1,5 @@
 import { unknownName } from './known-names.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -12,9 +13,6 @@ interface Key {
   expiresAt?: string;
   revokedAt?: string;
 }
-
-/** Of the keys that have ended, those that did last: what is asked about is seldom older. */
-const ENDED_SHOWN = 100;
 
 const namesOf = (text: string) => text.split(',').flatMap((name) => name.trim() || []);
 
@@ -40,8 +38,9 @@ export const keys: Action = async (options, [id]) => {
       body: { groups: namesOf(groups) },
     });
   const ended = options.ended === true;
-  const query = ended ? { state: 'ended', limit: ENDED_SHOWN } : {};
-  const page = await client.request<{ items: Key[] }>('GET', path, { query });
+  const page = await (ended
+    ? readList<{ items: Key[] }>(client, path, { state: 'ended' }, options.limit)
+    : client.request<{ items: Key[] }>('GET', path));
   const isLook = id !== undefined && !options.revoke && groups === undefined;
   const items = isLook ? page.items.filter((key) => key.id === id || key.name === id) : page.items;
   if (isLook && items.length === 0)
@@ -52,16 +51,19 @@ export const keys: Action = async (options, [id]) => {
       page.items.flatMap((key) => [key.id, key.name]),
     );
   print({ ...page, items }, options.json, () =>
-    table(
-      ['key', 'name', 'roles', 'groups', 'used', ended ? 'ended' : 'expires'],
-      items.map((key) => [
-        key.id,
-        key.name,
-        key.roles.join(', '),
-        key.groups.join(', '),
-        relativeTime(key.lastUsedAt),
-        ended ? endOf(key) : key.expiresAt ? relativeTime(key.expiresAt) : 'never',
-      ]),
+    listText(
+      page,
+      table(
+        ['key', 'name', 'roles', 'groups', 'used', ended ? 'ended' : 'expires'],
+        items.map((key) => [
+          key.id,
+          key.name,
+          key.roles.join(', '),
+          key.groups.join(', '),
+          relativeTime(key.lastUsedAt),
+          ended ? endOf(key) : key.expiresAt ? relativeTime(key.expiresAt) : 'never',
+        ]),
+      ),
     ),
   );
   return EXIT.ok;

@@ -1,3 +1,4 @@
+import { listText, readList } from './listing.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { answeredText, askedText, type ToldRequest } from './request-text.ts';
@@ -25,12 +26,10 @@ export const modelRequests: Action = async (options, [model]) => {
     string | undefined
   >;
   const [from, to] = [pastTime(period.from), pastTime(period.to)];
-  const page = await client.request<{ items: SampledRequest[] }>(
-    'GET',
-    `/api/v1/models/${encodeURIComponent(model!)}/requests`,
-    { query: { version: ofVersion, status, caller, trace, run, from, to, limit } },
-  );
-  print(page, options.json, () => describe(page.items));
+  const path = `/api/v1/models/${encodeURIComponent(model!)}/requests`;
+  const query = { version: ofVersion, status, caller, trace, run, from, to };
+  const page = await readList<{ items: SampledRequest[] }>(client, path, query, limit);
+  print(page, options.json, () => listText(page, describe(page.items), '--status, --from or --run'));
   return EXIT.ok;
 };
 

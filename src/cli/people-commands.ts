@@ -9,6 +9,7 @@ export const PEOPLE_COMMANDS: readonly CommandRow[] = [
     options: [
       ['--queue <name>', 'only this queue'],
       ['--all', 'whoever it is for, and what is put off too'],
+      ['--limit <count>', 'how many', '50'],
       ['--history', 'show what happened to it'],
       ['--claim', 'take it in hand'],
       ['--release', 'give it back'],

@@ -1,6 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { requireKnown } from './known-names.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -68,20 +69,27 @@ export const quarantine: Action = async (options, ids) => {
     );
     return answer.failed.length > 0 ? EXIT.failed : EXIT.ok;
   }
-  const { items } = await client.request<{ items: Quarantined[] }>('GET', '/api/v1/quarantine', {
-    query: { status: String(options.status), ...(options.type ? { contract: String(options.type) } : {}) },
-  });
+  const query = {
+    status: String(options.status),
+    ...(options.type ? { contract: String(options.type) } : {}),
+  };
+  const page = await readList<{ items: Quarantined[] }>(client, '/api/v1/quarantine', query, options.limit);
+  const { items } = page;
   if (items.length === 0) await requireKnown(client, 'contract', options.type as string | undefined);
-  print({ items }, options.json, () =>
-    table(
-      ['id', 'contract', 'event', 'arrived', 'reason'],
-      items.map(({ id, contract, version, event, problem, arrivedAt }) => [
-        id,
-        `${contract} ${version}`,
-        event.id,
-        relativeTime(arrivedAt),
-        problem.detail,
-      ]),
+  print(page, options.json, () =>
+    listText(
+      page,
+      table(
+        ['id', 'contract', 'event', 'arrived', 'reason'],
+        items.map(({ id, contract, version, event, problem, arrivedAt }) => [
+          id,
+          `${contract} ${version}`,
+          event.id,
+          relativeTime(arrivedAt),
+          problem.detail,
+        ]),
+      ),
+      '--type',
     ),
   );
   return EXIT.ok;

@@ -4,6 +4,7 @@ import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
 import { requireKnown, unknownName } from './known-names.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -122,22 +123,29 @@ export const runs: Action = async (options, [id]) => {
     print(one, options.json, () => describeRun(one));
     return EXIT.ok;
   }
-  const page = await client.request<{ items: RunSummary[] }>('GET', '/api/v1/runs', {
-    query: { ...selection(options), limit: options.limit as string },
-  });
+  const page = await readList<{ items: RunSummary[] }>(
+    client,
+    '/api/v1/runs',
+    selection(options),
+    options.limit,
+  );
   if (page.items.length === 0) await requireSelected(client, options);
   print(page, options.json, () =>
-    table(
-      ['run', 'flow', 'status', 'outcome', 'started', 'cost', 'subject'],
-      page.items.map((item) => [
-        item.id,
-        `${item.workflow} ${item.version}`,
-        item.status,
-        item.outcome ?? '',
-        relativeTime(item.startedAt),
-        item.costMicroUsd === undefined ? '' : formatUsd(item.costMicroUsd),
-        item.subject ?? '',
-      ]),
+    listText(
+      page,
+      table(
+        ['run', 'flow', 'status', 'outcome', 'started', 'cost', 'subject'],
+        page.items.map((item) => [
+          item.id,
+          `${item.workflow} ${item.version}`,
+          item.status,
+          item.outcome ?? '',
+          relativeTime(item.startedAt),
+          item.costMicroUsd === undefined ? '' : formatUsd(item.costMicroUsd),
+          item.subject ?? '',
+        ]),
+      ),
+      '--workflow, --status or --attr',
     ),
   );
   return EXIT.ok;

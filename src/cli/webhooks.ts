@@ -1,4 +1,5 @@
 import { AiosError } from '../kernel/errors.ts';
+import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -69,8 +70,8 @@ export const webhooks: Action = async (options, [id]) => {
       );
       return EXIT.ok;
     default: {
-      const answer = await client.request<{ items: Delivery[] }>('GET', `${one}/deliveries`);
-      print(answer, options.json, () => describeDeliveries(answer.items));
+      const answer = await readList<{ items: Delivery[] }>(client, `${one}/deliveries`, {}, options.limit);
+      print(answer, options.json, () => listText(answer, describeDeliveries(answer.items)));
       return EXIT.ok;
     }
   }

@@ -561,7 +561,7 @@ export interface Operations {
   /** A webhook. Permission: `events.read`. */
   'GET /api/v1/webhooks/{id}': { params: { id: string }; answer: { id: string; url: string; description: string; types?: Array<string> | undefined; filter?: string | undefined; status: "active" | "disabled"; disabledReason?: string | undefined; failingSince?: string | undefined; createdAt: string; updatedAt: string } };
   /** Deliveries that did not succeed at once, the last tried first. Permission: `events.read`. */
-  'GET /api/v1/webhooks/{id}/deliveries': { params: { id: string }; query?: { status?: "retrying" | "delivered" | "failed" | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; event: { [name: string]: Json }; status: "retrying" | "delivered" | "failed"; attempts: number; response?: number | undefined; detail: string; nextAt?: string | undefined; firstAt: string; lastAt: string }>; nextCursor: string | null } };
+  'GET /api/v1/webhooks/{id}/deliveries': { params: { id: string }; query?: { status?: "retrying" | "delivered" | "failed" | undefined; cursor?: string | undefined; limit?: number | undefined }; answer: { items: Array<{ id: string; event: { [name: string]: Json }; status: "retrying" | "delivered" | "failed"; attempts: number; response?: number | undefined; detail: string; nextAt?: string | undefined; firstAt: string; lastAt: string }>; nextCursor: string | null } };
   /** Make a delivery once more, now. Permission: `webhooks.manage`. */
   'POST /api/v1/webhooks/{id}/deliveries/{delivery}/retry': { params: { id: string; delivery: string }; body?: Json | Uint8Array; answer: Json };
   /** Give a webhook a new secret; messages carry the signature of the one before for a day, too. Permission: `webhooks.manage`. */

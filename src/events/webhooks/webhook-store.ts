@@ -211,17 +211,25 @@ export async function updateDelivery(tx: Queryable, delivery: WebhookDelivery): 
   );
 }
 
+export interface AskedDeliveries {
+  readonly status?: string | undefined;
+  /** Those behind this one. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
 /** The deliveries of a webhook that did not succeed at once, the last tried first. */
 export function readDeliveries(
   db: Queryable,
   webhook: string,
-  status: string | undefined,
-  limit: number,
+  { status, after, limit }: AskedDeliveries,
 ): Promise<WebhookDelivery[]> {
   return db.query(
-    `select ${DELIVERY} from webhook_deliveries where webhook = $1 and ($2::text is null or status = $2)
-     order by last_at desc, id limit $3`,
-    [webhook, status ?? null, limit],
+    `select ${DELIVERY} from webhook_deliveries where webhook = $1 and ($2::text is null or status = $2) and ($3::text is null or exists (
+       select from webhook_deliveries last where last.webhook = $1 and last.id = $3
+         and (webhook_deliveries.last_at < last.last_at or (webhook_deliveries.last_at = last.last_at and webhook_deliveries.id > last.id))))
+     order by last_at desc, id limit $4`,
+    [webhook, status ?? null, after ?? null, limit],
   );
 }
 

@@ -166,7 +166,7 @@ describe('webhooks', () => {
     const same = { partitionkey: 'p' };
     await log.append([event('bad', same), event('next', same)]);
     await until(() => ids().includes('next'));
-    const retrying = () => webhooks.deliveries(webhook.id, 'retrying', 10);
+    const retrying = () => webhooks.deliveries(webhook.id, { status: 'retrying', limit: 10 });
     await until(async () => (await retrying()).length > 0);
     const [delivery] = await retrying();
     expect(delivery).toMatchObject({ attempts: 1, response: 500, event: { id: 'bad' } });
@@ -175,7 +175,9 @@ describe('webhooks', () => {
     skewMs += 5_001;
     await until(() => ids().includes('bad'));
     expect(received.at(-1)!.headers['webhook-id']).toBe(delivery!.id);
-    await until(async () => (await webhooks.deliveries(webhook.id, 'delivered', 10)).length === 1);
+    await until(
+      async () => (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).length === 1,
+    );
     await webhooks.retry(webhook.id, delivery!.id, by);
     await until(() => ids().filter((id) => id === 'bad').length === 2);
     await expect(webhooks.retry(webhook.id, 'none', by)).rejects.toMatchObject({ code: 'webhooks.unknown' });
@@ -187,7 +189,7 @@ describe('webhooks', () => {
     answer = () => 503;
     await log.append(Array.from({ length: 200 }, (_, n) => event(`e${n}`, { partitionkey: 'one' })));
     await sleep(300);
-    const failed = await webhooks.deliveries(webhook.id, undefined, 500);
+    const failed = await webhooks.deliveries(webhook.id, { limit: 500 });
     expect(failed.length).toBeLessThan(10);
     answer = () => 204;
     await until(() => received.length >= 200 - failed.length);

@@ -9,6 +9,7 @@ import { retryAfterMs, WebhookSender } from './sender.ts';
 import { addressOf, disabledEvent, shownOf } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
+  type AskedDeliveries,
   claimDue,
   deleteWebhook,
   dueInMs,
@@ -168,9 +169,9 @@ export class Webhooks {
   }
 
   /** Deliveries that did not succeed at once, the last tried first. */
-  async deliveries(id: string, status: string | undefined, limit: number): Promise<WebhookDelivery[]> {
+  async deliveries(id: string, asked: AskedDeliveries): Promise<WebhookDelivery[]> {
     await this.get(id);
-    return readDeliveries(this.#dependencies.db, id, status, limit);
+    return readDeliveries(this.#dependencies.db, id, asked);
   }
 
   /** Makes a delivery once more, now. @throws AiosError `webhooks.unknown` */
