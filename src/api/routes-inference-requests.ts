@@ -51,7 +51,7 @@ const SampledRequest = Type.Object(
 const Query = pageQuery({
   version: Type.Optional(VersionNumber),
   status: Type.Optional(Type.String({ enum: ['answered', 'degraded', 'failed'] })),
-  caller: Type.Optional(Type.String({ description: 'The id of a key or a session' })),
+  caller: Type.Optional(Type.String({ description: 'The id of a key: its sessions call by it, too' })),
   trace: Type.Optional(Type.String()),
   run: Type.Optional(Type.String()),
   from: Time,

@@ -5,6 +5,7 @@ import type { JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Lineage } from '../ledger/lineage.ts';
 import type { LineageGraph } from '../ledger/lineage-graph/graph.ts';
+import { nodeKindsOf } from '../ledger/lineage-graph/node-kinds.ts';
 import type { Outbox } from '../ledger/openlineage/outbox.ts';
 import type { Definitions } from '../store/definitions.ts';
 import { route } from './routes.ts';
@@ -59,7 +60,7 @@ function graphRoutes(server: FastifyInstance, { graph, lineage, takeLineage }: D
       if (node === undefined)
         throw new AiosError('request.invalid', { issues: [{ path: '/node', message: 'is missing' }] });
       const answer = await graph.query({
-        ...{ node, direction, kinds: kinds?.split(',').filter(Boolean) },
+        ...{ node, direction, kinds: kinds === undefined ? undefined : nodeKindsOf(kinds) },
         asOf: asOf === undefined ? undefined : Date.parse(asOf),
         ...rest,
       });

@@ -31,6 +31,53 @@ export async function requireKnown(
   throw unknownName(code, called, name, names);
 }
 
+/**
+ * The same of a run that a list is filtered by.
+ *
+ * @throws ProblemError `run.not_found`
+ */
+export async function requireRun(client: AiosClient, id: string | undefined): Promise<void> {
+  if (id !== undefined) await client.request('GET', `/api/v1/runs/${encodeURIComponent(id)}`);
+}
+
+/** Of a version that a list is filtered by: those that there are, when it is none of them. @throws AiosError `request.invalid` */
+export function requireVersion(
+  of: string,
+  version: string | undefined,
+  versions: readonly (number | string)[],
+): void {
+  if (version === undefined || versions.some((one) => String(one) === version)) return;
+  const known = versions.length > 0 ? `; it has ${versions.slice(0, VERSIONS_TOLD).join(', ')}` : '';
+  throw new AiosError('request.invalid', { detail: `There is no version ${version} of ${of}${known}.` });
+}
+
+const VERSIONS_TOLD = 10;
+
+/**
+ * Of who called, by the id of a key (a session calls by that of its key); one that was revoked is known, too.
+ *
+ * @throws AiosError `access.unknown_key`
+ */
+export async function requireCaller(client: AiosClient, id: string | undefined): Promise<void> {
+  if (id === undefined) return;
+  const { items } = await client.request<{ items: unknown[] }>('GET', '/api/v1/key-names', {
+    query: { ids: id },
+  });
+  if (items.length > 0) return;
+  const keys = (await listAt<{ id: string; name: string }>(client, '/api/v1/keys')) ?? [];
+  const named = keys.find(({ name }) => name === id);
+  if (named)
+    throw new AiosError('access.unknown_key', {
+      detail: `The key “${id}” is asked for by its id, ${named.id}.`,
+    });
+  throw unknownName(
+    'access.unknown_key',
+    'key',
+    id,
+    keys.map((key) => key.id),
+  );
+}
+
 /** @example throw unknownName('budgets.unknown', 'budget', 'al', ['all']) // There is no budget “al”; did you mean all? */
 export function unknownName(
   code: ErrorCode,
@@ -44,9 +91,13 @@ export function unknownName(
 }
 
 async function namesAt(client: AiosClient, path: string): Promise<string[] | undefined> {
+  return (await listAt<{ name: string }>(client, path))?.map(({ name }) => name);
+}
+
+/** Undefined for a caller who may not list them. */
+async function listAt<Item>(client: AiosClient, path: string): Promise<Item[] | undefined> {
   try {
-    const { items } = await client.request<{ items: { name: string }[] }>('GET', path);
-    return items.map(({ name }) => name);
+    return (await client.request<{ items: Item[] }>('GET', path)).items;
   } catch (error) {
     if (error instanceof ProblemError && error.problem.code === 'access.forbidden') return undefined;
     throw error;

@@ -1,3 +1,5 @@
+import type { AiosClient } from '../client/client.ts';
+import { requireCaller, requireRun, requireVersion } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -29,9 +31,33 @@ export const modelRequests: Action = async (options, [model]) => {
   const path = `/api/v1/models/${encodeURIComponent(model!)}/requests`;
   const query = { version: ofVersion, status, caller, trace, run, from, to };
   const page = await readList<{ items: SampledRequest[] }>(client, path, query, limit);
+  if (page.items.length === 0) await requireFilters(client, model!, { ofVersion, caller, run });
   print(page, options.json, () => listText(page, describe(page.items), '--status, --from or --run'));
   return EXIT.ok;
 };
+
+/** Where no request fits: what it was filtered by must be there. */
+async function requireFilters(
+  client: AiosClient,
+  model: string,
+  {
+    ofVersion,
+    caller,
+    run,
+  }: { ofVersion?: string | undefined; caller?: string | undefined; run?: string | undefined },
+): Promise<void> {
+  if (ofVersion !== undefined) {
+    const path = `/api/v1/models/${encodeURIComponent(model)}`;
+    const { versions } = await client.request<{ versions: { version: number }[] }>('GET', path);
+    requireVersion(
+      model,
+      ofVersion,
+      versions.map(({ version }) => version),
+    );
+  }
+  await requireRun(client, run);
+  await requireCaller(client, caller);
+}
 
 function describe(requests: readonly SampledRequest[]): string {
   return table(

@@ -61,14 +61,6 @@ describe('what the command line prints', () => {
       /^Name a run\.\nThe command with --help says what it takes\. \(request\.invalid\)$/,
     ],
     [
-      'what is near to what is not there',
-      new AiosError('lineage.unknown_node', {
-        detail: 'The graph has no node “flow:a”.',
-        extensions: { near: ['workflow:a'] },
-      }),
-      /^The graph has no node “flow:a”\.\nNear it are workflow:a\.\n/,
-    ],
-    [
       'each fault of a request with its place',
       new ProblemError(
         new AiosError('request.invalid', { issues: [{ path: '/a', message: 'is odd' }] }).toProblem(),

@@ -144,8 +144,6 @@ export function describeError(error: unknown): string {
   const lines = faults.length > 0 ? [title, ...faults] : [isSentence ? detail : `${title}: ${detail}`];
   const { suggestedVersion } = problem as { suggestedVersion?: unknown }; // of a contract that breaks its promise
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
-  const { near } = problem as { near?: unknown }; // of a node that the lineage graph does not have
-  if (Array.isArray(near) && near.length > 0) lines.push(`Near it are ${near.join(', ')}.`);
   const hint = code === 'request.invalid' ? USAGE_HINT : problem.hint;
   return [...lines, `${hint} (${code})`].join('\n');
 }

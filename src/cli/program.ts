@@ -85,7 +85,7 @@ const COMMANDS: readonly CommandRow[] = [
     options: [
       ['--of-version <number>', 'asked of this version'],
       ['--status <status>', 'answered, degraded or failed'],
-      ['--caller <id>', 'asked by this key or session'],
+      ['--caller <id>', 'asked by this key, or by a session of it'],
       ['--run <id>', 'asked by this run'],
       ['--trace <id>', 'of this trace'],
       ['--from <time>', 'at this time or later'],

@@ -3,7 +3,7 @@ import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
-import { requireKnown, unknownName } from './known-names.ts';
+import { requireKnown, requireVersion, unknownName } from './known-names.ts';
 import { listText, readList } from './listing.ts';
 import { EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
@@ -46,8 +46,17 @@ export async function requireSelected(
   client: AiosClient,
   options: { [option: string]: unknown },
 ): Promise<void> {
-  const { workflow } = options as { workflow?: string };
+  const { workflow, ofVersion } = options as { workflow?: string; ofVersion?: string };
   await requireKnown(client, 'flow', workflow);
+  if (workflow !== undefined && ofVersion !== undefined) {
+    const path = `/api/v1/workflows/${encodeURIComponent(workflow)}/versions`;
+    const { items } = await client.request<{ items: { version: number }[] }>('GET', path);
+    requireVersion(
+      workflow,
+      ofVersion,
+      items.map(({ version }) => version),
+    );
+  }
   const asked = Object.keys(selection(options)).filter((name) => name.startsWith(ATTRIBUTE));
   if (asked.length === 0) return;
   const { items } = await client.request<{ items: Flow[] }>('GET', '/api/v1/workflows');
