@@ -123,7 +123,7 @@ export function entityKey(
 }
 
 /** `007` and `-0` are 7 and 0, as a table of numbers has them: one customer, however its number is written. */
-function wholeNumber(value: Json): string {
+export function wholeNumber(value: Json): string {
   const text = String(value);
   return /^-?0./.test(text) || text === '-0' ? String(BigInt(text)) : text;
 }

@@ -1,5 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { wholeNumber } from './compiled.ts';
 import type { OnlineRow, OnlineStore } from './online-store.ts';
 import type { PushedRows } from './pushed-rows.ts';
 import type { RowSource, Wanted } from './row-source.ts';
@@ -97,14 +98,15 @@ export class RowFeatures {
   }
 
   #history(
-    { view, keys: names }: Reading<RowView>,
+    { view, keys: names, keyTypes }: Reading<RowView>,
     asked: readonly Asked[],
   ): Promise<(OnlineRow | undefined)[]> {
     const wanted = asked.map(
       ({ keys, entity, asOf }): Wanted => ({
         keys: names.map((name) => {
           const value = keys[name] ?? null;
-          return value === null || value === '' ? null : String(value); // an empty key names nobody, as online
+          if (value === null || value === '') return null; // an empty key names nobody, as online
+          return keyTypes?.[name] === 'int64' ? wholeNumber(value) : String(value);
         }),
         entity,
         asOf,

@@ -5,6 +5,28 @@ import { type ColumnType, HELD, time, type World } from './row-source-conformanc
 export function values(world: World): void {
   rowsForEver(world);
   valuesOfOtherTypes(world);
+  keysAsWritten(world);
+}
+
+function keysAsWritten(world: World): void {
+  it('are found by their keys as the source writes them, as online, not by what else their type reads', async () => {
+    const view = await world.view(
+      {
+        name: 'numbered',
+        columns: HELD,
+        keys: ['customer'],
+        rows: [['7', time(0).slice(0, -1), null, 'basic']],
+      },
+      { validFrom: 'valid_from', validTo: 'valid_to' },
+      { plan: { type: 'string' } },
+    );
+    const { rows } = await world.pages(view, { toMs: 1_000 }, 10);
+    const online = new Set(rows.flatMap(({ keys }) => keys));
+    const asked = ['7', '007', '+7', ' 7', '7 '];
+    const found = await world.past(view, ...asked.map((key): [string, number] => [key, 1_000]));
+    expect(found.flat()).toEqual(asked.map((key) => (online.has(key) ? 'basic' : null)));
+    expect(found[0]).toEqual(['basic']);
+  });
 }
 
 function rowsForEver(world: World): void {

@@ -29,7 +29,8 @@ export type KeyedRow = OnlineRow & { keys: string[] };
  */
 export interface RowSource {
   /**
-   * The rows of entities, each as of its own time.
+   * The rows of entities, each as of its own time. A key is found as the source writes it, and in no other form that its type reads (`007` is not 7, nor `A0…`
+   * the UUID `a0…`): online it is that text, too.
    *
    * @throws AiosError `features.source_not_allowed`, `features.source_unfit`, `features.no_cutoff`, `features.invalid_key`
    */

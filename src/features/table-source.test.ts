@@ -68,6 +68,25 @@ describe('a table that changes under its view', () => {
       await expect(ask()).rejects.toMatchObject(unfit('there is no such table'));
   });
 
+  it.each([
+    ['varchar(4)', 'abcd', ['abcde', 'ABCD']],
+    ['char(6)', 'abcd', ['abcd  ', 'abcd!!!']],
+    [
+      'uuid',
+      'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+      ['A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'],
+    ],
+    ['boolean', 'true', ['t', 'yes']],
+  ])(
+    'whose key is a %s has it as it writes it: no other text is cut or read to it',
+    async (type, key, others) => {
+      await remade(`sku ${type}, at timestamptz, price numeric`, `'${key}', 'epoch', 1.5`);
+      expect((await pass()).map(({ keys }) => keys)).toEqual([[key]]);
+      expect(await past(key)).toBe(1.5);
+      for (const other of others) expect(await past(other)).toBeUndefined();
+    },
+  );
+
   it('that holds a word for a number is no fault of a key; a key of another type is', async () => {
     await remade('sku bigint, at timestamptz, price text', "7, 'epoch', 'cheap'");
     for (const ask of [() => past('7'), pass]) await expect(ask()).rejects.toMatchObject(unfit('cheap'));

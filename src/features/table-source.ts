@@ -158,8 +158,12 @@ function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statem
   const keys = view.keyColumns.map(column);
   const keyTypes = view.keyColumns.map((name) => types.get(name)!);
   const wanted = keys.map((_, index) => `k${index}`);
-  const same = (cast: boolean) =>
-    keys.map((key, index) => `${key} = w.k${index}${cast ? `::${keyTypes[index]}` : ''}`).join(' and ');
+  // A cast alone reads `007` as 7, and cuts a text to the length of its column: the key of another entity.
+  const cast = (index: number) => `w.k${index}::${keyTypes[index]}`;
+  const given = keys
+    .map((key, index) => `${key} = ${cast(index)} and ${cast(index)}::text = w.k${index}`)
+    .join(' and ');
+  const same = keys.map((key, index) => `${key} = w.k${index}`).join(' and ');
   const since = (ms: string) =>
     [time, created, validTo]
       .flatMap((name) => (name ? [`${column(name)} > ${at(name, ms)}`] : []))
@@ -169,7 +173,7 @@ function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statem
   return {
     history: `select w.index, r.* from unnest($1::int[], $2::bigint[], $3::bigint[], ${wanted.map((_, i) => `$${i + 4}::text[]`).join(', ')})
         as w(index, time_ms, recorded_ms, ${wanted.join(', ')})
-      cross join lateral (select ${row} from ${table} t where ${same(true)} and ${column(time)} <= ${at(time, 'w.time_ms')}
+      cross join lateral (select ${row} from ${table} t where ${given} and ${column(time)} <= ${at(time, 'w.time_ms')}
         ${created ? `and (w.recorded_ms is null or ${column(created)} <= ${at(created, 'w.recorded_ms')})` : ''} ${newest}) r`,
     page(isIncremental, isLater) {
       const first = isIncremental ? 4 : 3;
@@ -178,7 +182,7 @@ function statementsOf(view: RowView, types: ReadonlyMap<string, string>): Statem
           select distinct ${keys.map((key, index) => `${key} as k${index}`).join(', ')} from ${table} t
           where ${scope(isIncremental, '$3::bigint')} ${isLater ? `and (${keys.join(', ')}) > ${after}` : ''}
           order by ${wanted.join(', ')} limit $2) w
-        cross join lateral (select ${row} from ${table} t where ${same(false)} and ${column(time)} <= ${at(time, '$1::bigint')} ${newest}) r
+        cross join lateral (select ${row} from ${table} t where ${same} and ${column(time)} <= ${at(time, '$1::bigint')} ${newest}) r
         order by ${wanted.map((key) => `w.${key}`).join(', ')}`;
     },
     count: (isIncremental) =>

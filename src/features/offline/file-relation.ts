@@ -19,6 +19,12 @@ export interface FileRelation {
 
 type KeySql = 'bigint' | 'varchar';
 
+/** A key that is asked for as the files have it; null for a text that is no number as it is written (`007`), which is nobody's online, too. */
+export function asWritten(key: string, type: KeySql): string {
+  if (type === 'varchar') return `${key}::varchar`;
+  return `case when typeof(${key}) <> 'VARCHAR' or ${key}::bigint::varchar = ${key}::varchar then ${key}::bigint end`;
+}
+
 const INTEGERS = /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/;
 const TEXTS = /^(VARCHAR|UUID|BOOLEAN|ENUM)/;
 const TIMES = /^(TIMESTAMP|DATE)/;

@@ -6,7 +6,7 @@ import { checkCreated, type RowView, sourceOf, timesOf } from '../row-view.ts';
 import { typedValue } from '../values.ts';
 import type { FeatureValue } from '../windows/state.ts';
 import type { DuckDb } from './duckdb.ts';
-import { type FileRelation, fileError, fileRelation, keysOf } from './file-relation.ts';
+import { asWritten, type FileRelation, fileError, fileRelation, keysOf } from './file-relation.ts';
 import type { OfflineJobs, OpenJob } from './jobs.ts';
 import { joinAsOf } from './point-in-time.ts';
 
@@ -171,7 +171,7 @@ async function writeSpine(
   ]);
   await duck
     .run(
-      `create temp table spine as select w.i as idx, ${keys.map((key, at) => `w.${key}::${keyTypes[at]} as ${key}`).join(', ')}, w.t, w.r
+      `create temp table spine as select w.i as idx, ${keys.map((key, at) => `${asWritten(`w.${key}`, keyTypes[at]!)} as ${key}`).join(', ')}, w.t, w.r
        from (select unnest(from_json($1::json, $2)) as w)`,
       [JSON.stringify(rows), JSON.stringify([shape])],
     )

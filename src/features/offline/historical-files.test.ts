@@ -260,6 +260,36 @@ describe('historical joins of files', () => {
     expect(existsSync(join(folder, 'failed.parquet'))).toBe(false);
   });
 
+  it('find a number by the text that it is, as online: 007 is not 7 where no type says so', async () => {
+    await features.put(entityKind, 'name: part\njoinKeys: [part]');
+    await features.put(
+      featureViewKind,
+      'name: parts\nentity: part\nsource: { parquet: parts.parquet, timestamp: at }\nfeatures: { weight: { type: int64 } }',
+    );
+    await features.put(featureServiceKind, 'name: parts\nviews: [parts]');
+    await process.definitions.reload();
+    await jobs.run((duck) =>
+      duck.run(
+        `copy (select 7::bigint as part, make_timestamptz(0) as at, 5 as weight) to ${literal(join(folder, 'parts.parquet'))} (format parquet)`,
+      ),
+    );
+    await writeFile(join(folder, 'parts.csv'), `part,timestamp\n7,${time(1_000)}\n007,${time(1_000)}\n`);
+    await files.run({ service: 'parts', entities: 'parts.csv', out: 'weights.parquet' });
+    const weights = (await written('weights.parquet')).map((row) => plain(row, ['weight']));
+    const asked = ['7', '007'].map((part) => ({ keys: { part }, asOf: { timeMs: 1_000 } }));
+    const { rows } = await store.historical('parts', asked);
+    expect([weights, rows]).toEqual([
+      [[5], [null]],
+      [[5], [null]],
+    ]);
+    // A file without entities is joined to one without rows, which has its columns.
+    await writeFile(join(folder, 'nobody.csv'), 'part,timestamp\n');
+    expect(await files.run({ service: 'parts', entities: 'nobody.csv', out: 'nobody.parquet' })).toEqual({
+      rows: 0,
+    });
+    expect(await written('nobody.parquet')).toEqual([]);
+  });
+
   it('say of a file that is not there just that', async () => {
     await expect(
       files.run({ service: 'files', entities: 'absent.csv', out: 'failed.parquet' }),

@@ -1,7 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { CompiledService } from '../service.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
-import { type FileRelation, keysOf, micros } from './file-relation.ts';
+import { asWritten, type FileRelation, keysOf, micros } from './file-relation.ts';
 import { invalidKey } from './file-source.ts';
 
 /** The entities of a historical join as the table `given` of DuckDB: the columns of their file, the row's number `aios_row`, its time `aios_time` in microseconds. */
@@ -115,7 +115,10 @@ export async function spineOf(
   recordedByMs: number | undefined,
 ): Promise<void> {
   // An empty key names nobody, whichever door asks.
-  const typed = keyTypes.map((type, at) => `${identifier(names[at]!)}::${type}`);
+  const typed = keyTypes.map((type, at) => {
+    const column = identifier(names[at]!);
+    return view.keyTypes?.[view.joinKeys[at]!] === 'int64' ? `${column}::${type}` : asWritten(column, type);
+  });
   const keys = keysOf(view).map(
     (key, at) => `${keyTypes[at] === 'varchar' ? `nullif(${typed[at]}, '')` : typed[at]} as ${key}`,
   );
