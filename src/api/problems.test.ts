@@ -66,6 +66,20 @@ describe('a request that does not fit', () => {
     ]);
   });
 
+  it('may name no leap second, which no clock here has: it would be no time at all', async () => {
+    const spine = (timestamp: string) => ({ views: ['none'], spine: [{ timestamp }] });
+    const url = '/api/v1/features/historical';
+    for (const at of ['2016-12-31T23:59:60Z', '2017-01-01T00:59:60.5+01:00'])
+      expect(await issues('POST', url, spine(at))).toMatchObject([{ path: '/spine/0/timestamp' }]);
+    const response = await api.request({
+      method: 'POST',
+      url,
+      role: 'admin',
+      body: spine('2016-12-31T23:59:59Z'),
+    });
+    expect(response.json().code).not.toBe('request.invalid');
+  });
+
   it('is told what becomes of traces, by MLflow’s API and by OTLP', async () => {
     for (const url of ['/api/3.0/mlflow/traces', '/api/2.0/mlflow/traces?experiment_ids=1', '/v1/traces']) {
       const response = await api.request({ method: 'POST', url, role: 'admin', body: {} });

@@ -4,7 +4,7 @@ import swaggerPlugin from '@fastify/swagger';
 import { Ajv } from 'ajv';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AiosError } from '../kernel/errors.ts';
-import { addFormats } from '../kernel/formats.ts';
+import { addFormats, onlyInstants } from '../kernel/formats.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { BodyIntake } from './body-intake.ts';
@@ -197,7 +197,7 @@ function keepBodies(server: FastifyInstance): void {
   const [ofBodies, ofText] = [
     addFormats(new Ajv(options)),
     addFormats(new Ajv({ ...options, coerceTypes: true })),
-  ];
+  ].map(onlyInstants) as [Ajv, Ajv];
   server.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? ofBodies : ofText).compile(schema as object),
   );

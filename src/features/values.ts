@@ -1,9 +1,11 @@
 import { AiosError } from '../kernel/errors.ts';
+import { isoMs } from '../kernel/instant.ts';
 import type { ValueType } from './view-documents.ts';
 import type { FeatureValue } from './windows/state.ts';
 
 /**
- * A value as a feature of a type keeps it: a timestamp in milliseconds, null for nothing and for a number that JSON cannot hold.
+ * A value as a feature of a type keeps it: a timestamp (ISO 8601, UTC where it says no zone) in milliseconds, null for nothing and for a number that JSON cannot
+ * hold.
  *
  * @throws AiosError `features.invalid_value` when it is of another type
  */
@@ -12,8 +14,8 @@ export function typedValue(feature: string, type: ValueType, value: unknown): Fe
   if (typeof value === 'number' && !Number.isFinite(value)) return null;
   if (fits(type, value)) return value as FeatureValue;
   if (type === 'timestamp' && typeof value === 'string') {
-    const timeMs = Date.parse(value);
-    if (!Number.isNaN(timeMs)) return timeMs;
+    const timeMs = isoMs(value);
+    if (timeMs !== undefined) return timeMs;
   }
   throw new AiosError('features.invalid_value', {
     detail: `${feature} is of type ${type} and was given ${JSON.stringify(value)?.slice(0, 100)}.`,

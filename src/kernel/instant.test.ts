@@ -3,7 +3,7 @@ import formatsPlugin from 'ajv-formats';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addFormats } from './formats.ts';
-import { instantMs, isPlainInstant } from './instant.ts';
+import { instantMs, isoMs, isPlainInstant } from './instant.ts';
 
 describe('The time of an event', () => {
   it('is what Date.parse says, in the form that Date writes', () => {
@@ -70,5 +70,61 @@ describe('The format date-time', () => {
     expect(
       ['2026-01-31T23:59:59Z', '2026-12-01T00:00:00.000Z', '0001-02-28T12:30:00.1Z'].filter(isPlainInstant),
     ).toHaveLength(3);
+  });
+});
+
+describe('A time of ISO 8601', () => {
+  it.each([
+    ['2026-03-01', '2026-03-01T00:00:00.000Z'],
+    ['2026-03-01T12:00', '2026-03-01T12:00:00.000Z'],
+    ['2026-03-01 12:00:01,5', '2026-03-01T12:00:01.500Z'],
+    ['2026-03-29T02:30:00+01:00', '2026-03-29T01:30:00.000Z'],
+    ['2026-10-25t02:30:00 -0330', '2026-10-25T06:00:00.000Z'],
+    ['2026-03-01T12:00:00.0001z', '2026-03-01T12:00:00.001Z'],
+    ['2024-02-29T23:59:59.999999999+14', '2024-02-29T10:00:00.000Z'],
+    ['0099-12-31', '0099-12-31T00:00:00.000Z'],
+  ])('%s is %s, in whatever zone the machine is', (text, same) => {
+    const zone = process.env.TZ;
+    try {
+      for (process.env.TZ of ['UTC', 'America/New_York', 'Asia/Kolkata'])
+        expect(new Date(isoMs(text)!).toISOString()).toBe(same);
+    } finally {
+      if (zone === undefined) delete process.env.TZ;
+      else process.env.TZ = zone;
+    }
+  });
+
+  it('is what Date.parse says of the texts that Date writes', () => {
+    fc.assert(
+      fc.property(
+        fc.date({ noInvalidDate: true, min: new Date('0000-01-01'), max: new Date('9999-12-31') }),
+        (date) => {
+          expect(isoMs(date.toISOString())).toBe(date.getTime());
+        },
+      ),
+    );
+  });
+
+  it.each([
+    ...[
+      '',
+      '1',
+      'Row 5',
+      '2026',
+      '2026-1-1',
+      'March 1, 2026',
+      '2026-02-30',
+      '2026-13-01',
+      '2025-02-29T00:00Z',
+    ],
+    ...[
+      '2026-01-01T24:00',
+      '2026-01-01T00:60',
+      '2016-12-31T23:59:60Z',
+      '2026-01-01T00:00+24:00',
+      '2026-01-01Z',
+    ],
+  ])('is not “%s”', (text) => {
+    expect(isoMs(text)).toBeUndefined();
   });
 });

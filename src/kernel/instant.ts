@@ -96,3 +96,27 @@ function digit(text: string, at: number): number {
 function twoDigits(text: string, at: number): number {
   return digit(text, at) * 10 + digit(text, at + 1);
 }
+
+const ISO =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?(?:Z|([+-])(\d\d)(?::?(\d\d))?))?)?$/i;
+
+/**
+ * Milliseconds since the epoch of a date or time of ISO 8601, rounded up where it is finer; UTC where it says no zone, whatever zone this machine is in. Undefined for
+ * any other text, and for a day or second that there is not: `Date.parse` reads a year out of “Row 5”, and the 30th of February as the 2nd of March.
+ *
+ * @example isoMs('2026-03-01 12:00+02:00') // Date.UTC(2026, 2, 1, 10)
+ */
+export function isoMs(text: string): number | undefined {
+  const found = ISO.exec(text);
+  if (!found) return undefined;
+  const [year, month, day, hour, minute, second] = found.slice(1, 7).map((part) => Number(part ?? 0));
+  const [fraction = '', sign, hours = '0', minutes = '0'] = found.slice(7);
+  const date = new Date(0);
+  date.setUTCFullYear(year!, month! - 1, day); // Date.UTC takes a year before 100 for one of the last century
+  const isThere = date.getUTCMonth() === month! - 1 && date.getUTCDate() === day;
+  if (!isThere || hour! > 23 || minute! > 59 || second! > 59) return undefined;
+  if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
+  const zoneMs = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === '-' ? -1 : 1);
+  const ms = Math.ceil(Number(fraction.padEnd(9, '0')) / 1_000_000);
+  return date.getTime() + ((hour! * 60 + minute!) * 60 + second!) * 1000 + ms - zoneMs;
+}
