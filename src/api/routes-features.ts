@@ -54,9 +54,13 @@ function vectorRoutes(server: FastifyInstance, features: FeatureStore): void {
     body: Type.Object(
       {
         ...asked,
-        entities: Type.Array(AnyObject, { minItems: 1, maxItems: ENTITIES_MAX }),
+        entities: Type.Array(AnyObject, {
+          minItems: 1,
+          maxItems: ENTITIES_MAX,
+          description: 'Join keys, and the values of the request that are the entity’s own',
+        }),
         asOf: Type.Optional(Time),
-        request: Type.Optional(AnyObject),
+        request: Type.Optional({ ...AnyObject, description: 'Values of the request for all entities' }),
       },
       { additionalProperties: false },
     ),

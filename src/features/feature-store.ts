@@ -37,11 +37,11 @@ export type Wanted = string | ListedViews | CompiledService;
 
 export interface OnlineRequest {
   service: Wanted;
-  /** Values of the join keys of all the service's views. */
+  /** Values of the join keys of all the service's views, and those of the request that are the entity's own: they stand before `request`. */
   entities: readonly JsonObject[];
   /** Now, by the clock, when left out. */
   asOf?: AsOf | undefined;
-  /** Values of the request itself, for derived features. */
+  /** Values of the request itself, for features that are computed: of all entities. */
   request?: JsonObject | undefined;
 }
 
@@ -170,9 +170,14 @@ export class FeatureStore {
       for (const each of fromRows) values.push(each[at]!);
       return values;
     };
+    // As in a spine, where the keys of a row and what a request would bring are one: what is computed of them in the past is computed of them now. Without
+    // anything to compute nobody looks at them.
+    const requestOf = (own: JsonObject) => (service.slots ? request : { ...request, ...own });
     const rows = service.coded
-      ? await service.coded(entities.map((_, at) => ({ values: valuesAt(at), request, nowMs: asOf.timeMs })))
-      : entities.map((_, at) => service.vector(valuesAt(at), request, asOf.timeMs));
+      ? await service.coded(
+          entities.map((own, at) => ({ values: valuesAt(at), request: requestOf(own), nowMs: asOf.timeMs })),
+        )
+      : entities.map((own, at) => service.vector(valuesAt(at), requestOf(own), asOf.timeMs));
     return vectorsOf(service, rows);
   }
 

@@ -187,6 +187,19 @@ describe('views over rows', () => {
     expect(await online('scores', [good], 9_000_000)).toEqual([[null, null]]);
   });
 
+  it('are pushed with times of ISO 8601 alone, of UTC where they say no zone', async () => {
+    const { push } = pushOf(features, process, () => 1_800_000_000_000);
+    const row = (timestamp: string) => ({ customer: 77, product: 'p', score: 1, timestamp });
+    await push.push('scores', [row('2026-03-29 02:30:00')]);
+    const at = Date.UTC(2026, 2, 29, 2, 30);
+    expect(await online('scores', [row('')], at)).toEqual([[1, null]]);
+    expect(await past('scores', row(''), at - 1)).toEqual([null, null]);
+    for (const wrong of ['row 5', '2026-02-30T00:00:00Z', '3'])
+      await expect(push.push('scores', [row(wrong)])).rejects.toMatchObject({
+        code: 'features.invalid_value',
+      });
+  });
+
   it('of a table are joined by time, then by when they were written, with a cut-off, null for what JSON cannot hold', async () => {
     await features.database.db.queryDynamic(`insert into shop.prices values
       ('p', 'epoch'::timestamptz + '10s', 'epoch'::timestamptz + '11s', 1.5, 3, 'epoch'::timestamptz + '1.0005s', true),
@@ -269,6 +282,13 @@ features:
     ]);
     expect(historical.rows).toEqual([[3, 2.5]]);
     expect(historical.pins.map(({ name }) => name)).toEqual(['risk', 'scores', 'risk']);
+    // An entity may bring values of its own, as a row of a spine does.
+    const own = [{ ...keys, amount: 10 }, { ...keys, amount: 20 }, keys];
+    expect(await online('risk', own, 1_000, { amount: 30 })).toEqual([
+      [3, 2.5],
+      [5, 5],
+      [8, 7.5],
+    ]);
     await expect(online('risk', [keys], 1_000)).rejects.toMatchObject({ code: 'features.missing_request' });
     await expect(online('risk', [keys], 1_000, { amount: 'much' })).rejects.toMatchObject({
       code: 'features.invalid_value',
