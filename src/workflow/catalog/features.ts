@@ -28,7 +28,11 @@ export function featuresPrimitive(features: FeaturesPort): CallPrimitive {
       properties: {
         service: { type: 'string', description: 'a feature service' },
         entity: { type: 'object', description: 'the join keys of one entity' },
-        entities: { type: 'array', items: { type: 'object' }, description: 'the join keys of many' },
+        entities: {
+          type: 'array',
+          items: { type: 'object' },
+          description: 'the join keys of many, each with values of the request that are its own',
+        },
         request: { type: 'object', description: 'values that only the request knows' },
       },
       required: ['service'],
