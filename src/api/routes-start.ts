@@ -130,14 +130,16 @@ async function startByEvent(
     const issue = { path: '/type', message: `${workflow} does not start on this event`, found: event.type };
     throw new AiosError('request.invalid', { issues: [issue] });
   }
-  const id = eventRunId(workflow, { event, timeMs: Date.parse(event.time) });
+  let id = eventRunId(workflow, { event, timeMs: Date.parse(event.time) });
   // Watched from before the event is in the log: the run may have ended by the time that the commit is told.
   const ended = waitMs > 0 ? engine.waitFor(id, waitMs, true) : undefined;
   ended?.catch(() => {});
   const [{ partition, offset, duplicate }] = (await commit.commit([log.write(event)])) as [Appended];
-  if (ended && !duplicate) {
-    const [logged] = await log.read(partition, offset, 1); // from memory
-    if (logged) engine.startAhead(workflow, id, logged);
+  if (duplicate || ended) {
+    const [logged] = await log.read(partition, offset, 1); // from memory, as a rule
+    // An event that says no time got that of its coming: the one that came first has begun the run.
+    if (duplicate && logged) id = eventRunId(workflow, logged);
+    else if (logged) engine.startAhead(workflow, id, logged);
   }
   const state = await (ended && duplicate ? engine.waitFor(id, waitMs) : ended);
   const position = { partition, offset, duplicate };

@@ -337,6 +337,17 @@ describe('the API runs flows', () => {
   });
 
   it('met no fault of its own', () => expect(api.faults).toEqual([]));
+
+  it('by an event that says no time, which is the same run each time that it comes', async () => {
+    const { time: _, ...event } = returnRequested('evt-timeless', 3) as { time?: string };
+    const first = (await start('returns', '?wait=5s', event as Json, CLOUD_EVENT)).json();
+    expect(first).toMatchObject({ status: 'completed', position: { duplicate: false } });
+    await new Promise((resolve) => setTimeout(resolve, 5)); // another millisecond, which is another time
+    for (const wait of ['?wait=5s', '']) {
+      const again = (await start('returns', wait, event as Json, CLOUD_EVENT)).json();
+      expect(again).toMatchObject({ id: first.id, position: { duplicate: true } });
+    }
+  });
 });
 
 async function readEvents(url: string, key: string) {
