@@ -41,7 +41,7 @@ export const replays: Action = async (options, [id]) => {
   const url = '/api/v1/events/replays';
   if (id === undefined && options.cancel === true)
     throw new AiosError('request.invalid', { detail: 'Name the replay to cancel.' });
-  const one = id === undefined ? undefined : `${url}/${id}`;
+  const one = id === undefined ? undefined : `${url}/${encodeURIComponent(id)}`;
   const answer = one
     ? {
         items: [

@@ -30,7 +30,7 @@ type Options = Parameters<Action>[0];
 /** `aios models rollout NAME [start|step|pause|resume|promote]`; without an action what is known of it. */
 export const rollout: Action = async (options, [name, action]) => {
   const client = await openClient(options);
-  const path = `/api/v1/models/${name}/rollouts`;
+  const path = `/api/v1/models/${encodeURIComponent(name!)}/rollouts`;
   const alias = options.alias as string;
   if (action === 'start') {
     const body = await planOf(options, alias);

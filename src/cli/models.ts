@@ -76,7 +76,7 @@ export const list: Action = async (options) => {
 /** `aios models show NAME` */
 export const show: Action = async (options, [name]) => {
   const client = await openClient(options);
-  const path = `/api/v1/models/${name}`;
+  const path = `/api/v1/models/${encodeURIComponent(name!)}`;
   const [model, rollouts, promotions] = await Promise.all([
     client.request<Model>('GET', path),
     client.request<{ items: Rollout[] }>('GET', `${path}/rollouts`),
@@ -107,7 +107,7 @@ export const show: Action = async (options, [name]) => {
 /** `aios models promote NAME VERSION` */
 export const promote: Action = async (options, [name, version]) => {
   const client = await openClient(options);
-  const path = `/api/v1/models/${name}/aliases/${options.alias}`;
+  const path = `/api/v1/models/${encodeURIComponent(name!)}/aliases/${options.alias}`;
   const outcome = await client.request<Outcome>('PUT', path, {
     body: { version: numberOf('The version', version), ...(options.force === true && { force: true }) },
   });
@@ -120,7 +120,7 @@ export const approve: Action = async (options, [name, version]) => {
   const decision = options.reject === true ? 'reject' : 'approve';
   const outcome = await client.request<Outcome>(
     'POST',
-    `/api/v1/models/${name}/versions/${version}/approvals`,
+    `/api/v1/models/${encodeURIComponent(name!)}/versions/${version}/approvals`,
     {
       body: { alias: options.alias as string, decision, ...reasonOf(options) },
     },
@@ -139,15 +139,15 @@ export const rollback: Action = async (options, [name]) => {
   const alias = options.alias as string;
   const active = await activeRollout(client, name!, alias);
   if (active) {
-    const path = `/api/v1/models/${name}/rollouts/${active.id}/rollback`;
+    const path = `/api/v1/models/${encodeURIComponent(name!)}/rollouts/${active.id}/rollback`;
     const ended = await client.request<Rollout>('POST', path, { body: reasonOf(options) });
     print(ended, options.json, () => `${alias} of ${name} is version ${ended.champion}'s alone again`);
     return EXIT.ok;
   }
-  const { aliases } = await client.request<Model>('GET', `/api/v1/models/${name}`);
+  const { aliases } = await client.request<Model>('GET', `/api/v1/models/${encodeURIComponent(name!)}`);
   const back = await client.request<{ version: number }>(
     'POST',
-    `/api/v1/models/${name}/aliases/${alias}/rollback`,
+    `/api/v1/models/${encodeURIComponent(name!)}/aliases/${alias}/rollback`,
     { body: { version: aliases[alias] ?? 1, ...reasonOf(options) } },
   );
   print(back, options.json, () => `${alias} of ${name} means version ${back.version} again`);
@@ -160,7 +160,10 @@ export async function activeRollout(
   name: string,
   alias: string,
 ): Promise<Rollout | undefined> {
-  const { items } = await client.request<{ items: Rollout[] }>('GET', `/api/v1/models/${name}/rollouts`);
+  const { items } = await client.request<{ items: Rollout[] }>(
+    'GET',
+    `/api/v1/models/${encodeURIComponent(name!)}/rollouts`,
+  );
   return items.find((rollout) => rollout.alias === alias && rollout.endedAt === undefined);
 }
 

@@ -61,6 +61,11 @@ describe('what the command line prints', () => {
       /^Name a run\.\nThe command with --help says what it takes\. \(request\.invalid\)$/,
     ],
     [
+      'faults that stand above, without the name of the field that holds them',
+      new AiosError('definition.syntax', { issues: [{ path: '', message: 'is odd' }] }),
+      /^[^`]*is odd\nMost often a line stands further in [^`]*\(definition\.syntax\)$/,
+    ],
+    [
       'each fault of a request with its place',
       new ProblemError(
         new AiosError('request.invalid', { issues: [{ path: '/a', message: 'is odd' }] }).toProblem(),

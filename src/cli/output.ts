@@ -144,7 +144,8 @@ export function describeError(error: unknown): string {
   const lines = faults.length > 0 ? [title, ...faults] : [isSentence ? detail : `${title}: ${detail}`];
   const { suggestedVersion } = problem as { suggestedVersion?: unknown }; // of a contract that breaks its promise
   if (suggestedVersion !== undefined) lines.push(`Suggested version: ${String(suggestedVersion)}`);
-  const hint = code === 'request.invalid' ? USAGE_HINT : problem.hint;
+  const hint =
+    code === 'request.invalid' ? USAGE_HINT : faults.length > 0 ? hintBelow(problem.hint) : problem.hint;
   return [...lines, `${hint} (${code})`].join('\n');
 }
 
@@ -178,6 +179,12 @@ function isFileFault(error: unknown): error is FileFault {
 
 function fileFault({ code, path }: FileFault): AiosError {
   return new AiosError('client.file', { detail: `${path}: ${FILE_FAULTS[code]}.` });
+}
+
+/** The hint of the API sends its reader to the field of the faults; here they stand above. */
+function hintBelow(hint: string): string {
+  const rest = hint.replace(/^See `issues`(?:: | for [^;]*; |; )/, '');
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
 /** The hint of the API speaks of its answer. */

@@ -28,12 +28,14 @@ const acting =
     const client = await openClient(options);
     if (id === undefined) return onMany(client, action, options);
     if (action === 'delete') {
-      await client.request('DELETE', `/api/v1/runs/${id}`, {});
+      await client.request('DELETE', `/api/v1/runs/${encodeURIComponent(id!)}`, {});
       print({ id, deleted: true }, options.json, () => `${id} is deleted`);
       return EXIT.ok;
     }
     const body = action === 'retry' ? await back(options) : {};
-    const run = await client.request<Run>('POST', `/api/v1/runs/${id}/${action}`, { body });
+    const run = await client.request<Run>('POST', `/api/v1/runs/${encodeURIComponent(id!)}/${action}`, {
+      body,
+    });
     print(run, options.json, () => describeRun(run));
     return EXIT.ok;
   };
@@ -48,7 +50,9 @@ export { remove as delete };
 
 export const fork: Action = async (options, [id]) => {
   const client = await openClient(options);
-  const run = await client.request<Run>('POST', `/api/v1/runs/${id}/fork`, { body: await back(options) });
+  const run = await client.request<Run>('POST', `/api/v1/runs/${encodeURIComponent(id!)}/fork`, {
+    body: await back(options),
+  });
   print(run, options.json, () => describeRun(run));
   return EXIT.ok;
 };
@@ -61,7 +65,7 @@ export const signal: Action = async (options, [id]) => {
   const payload = typeof options.payload === 'string' ? await readJson(options.payload) : null;
   const client = await openClient(options);
   const body = { name: options.step, payload };
-  const run = await client.request<Run>('POST', `/api/v1/runs/${id}/signal`, { body });
+  const run = await client.request<Run>('POST', `/api/v1/runs/${encodeURIComponent(id!)}/signal`, { body });
   print(run, options.json, () => describeRun(run));
   return EXIT.ok;
 };

@@ -16,7 +16,7 @@ interface RunQueue {
 export const runQueues: Action = async (options, [name]) => {
   const client = await openClient(options);
   if (name !== undefined && (options.pause || options.resume)) {
-    const queue = await client.request<RunQueue>('PATCH', `/api/v1/run-queues/${name}`, {
+    const queue = await client.request<RunQueue>('PATCH', `/api/v1/run-queues/${encodeURIComponent(name)}`, {
       body: { paused: Boolean(options.pause) },
     });
     print(queue, options.json, () => describe([queue]));

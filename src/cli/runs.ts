@@ -12,7 +12,8 @@ import { openClient } from './session.ts';
 interface RunSummary {
   id: string;
   workflow: string;
-  version: string;
+  /** Of one that was just started it may not be known yet. */
+  version?: string;
   status: string;
   startedAt: string;
   outcome?: string;
@@ -102,11 +103,15 @@ export const run: Action = async (options, [workflow]) => {
   };
   if (event === undefined && input === undefined) await requireNoEvent(client, workflow!);
   const body = event ? await readJson(event) : { input: await readJson(input ?? '{}') };
-  const started = await client.request<Run>('POST', `/api/v1/workflows/${workflow}/runs`, {
-    query: { wait },
-    body,
-    headers,
-  });
+  const started = await client.request<Run>(
+    'POST',
+    `/api/v1/workflows/${encodeURIComponent(workflow!)}/runs`,
+    {
+      query: { wait },
+      body,
+      headers,
+    },
+  );
   print(started, options.json, () => describeRun(started));
   return started.status === 'failed' || started.status === 'canceled' ? EXIT.failed : EXIT.ok;
 };
@@ -128,7 +133,7 @@ async function requireNoEvent(client: AiosClient, workflow: string): Promise<voi
 export const runs: Action = async (options, [id]) => {
   const client = await openClient(options);
   if (id) {
-    const one = await client.request<Run>('GET', `/api/v1/runs/${id}`);
+    const one = await client.request<Run>('GET', `/api/v1/runs/${encodeURIComponent(id)}`);
     print(one, options.json, () => describeRun(one));
     return EXIT.ok;
   }
@@ -168,7 +173,8 @@ export function describeRun(one: Run): string {
     step.endedAt ? `${Date.parse(step.endedAt) - Date.parse(step.startedAt)} ms` : '',
     step.attempts > 1 ? `${step.attempts} attempts` : '',
   ]);
-  const head = `${one.id}  ${one.workflow} ${one.version}  ${one.status}`;
+  const flow = one.version === undefined ? one.workflow : `${one.workflow} ${one.version}`;
+  const head = `${one.id}  ${flow}  ${one.status}`;
   return [
     head,
     ...(steps.length > 0 ? [table(['step', 'primitive', 'status', 'took', ''], steps)] : []),
@@ -191,6 +197,8 @@ function resultOf({ id, status, error, output, waitingFor, steps }: Run): string
     return [told, ...(instance ? [`at      ${instance}`] : [])];
   }
   if (status === 'completed') return [`output  ${JSON.stringify(output ?? null)}`];
+  if (status === 'running' || status === 'pending')
+    return steps ? [] : [`It has not ended yet: aios runs ${id} shows how far it is.`];
   if (status !== 'waiting') return [];
   const why = WAITS[waitingFor ?? ''] ?? 'Something is waited for.';
   return [steps ? why : `${why} aios runs ${id} shows the steps.`];
@@ -209,6 +217,8 @@ function recordsOf({ pins = [], costMicroUsd, audit = [] }: Run): string[] {
 
 /** JSON from an argument, or from the file that `@` names. */
 export async function readJson(argument: string): Promise<Json> {
+  if (argument === '@')
+    throw new AiosError('request.invalid', { detail: 'Name a file behind the @, as in @event.json.' });
   const text = argument.startsWith('@') ? await readFile(argument.slice(1), 'utf8') : argument;
   try {
     return JSON.parse(text) as Json;

@@ -34,7 +34,7 @@ export const schedules: Action = async (options, [workflow]) => {
     print(workflow === undefined ? { items } : shown[0], options.json, () => describe(shown));
     return EXIT.ok;
   }
-  const url = `/api/v1/workflows/${workflow}/schedule/${action}`;
+  const url = `/api/v1/workflows/${encodeURIComponent(workflow!)}/schedule/${action}`;
   if (action === 'backfill') {
     if (from === undefined || until === undefined)
       throw new AiosError('request.invalid', { detail: '--backfill needs --from and --until.' });

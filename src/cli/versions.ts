@@ -15,7 +15,7 @@ export const versions: Action = async (options, [name]) => {
   const client = await openClient(options);
   const page = await client.request<{ items: VersionInUse[] }>(
     'GET',
-    `/api/v1/workflows/${name}/versions-in-use`,
+    `/api/v1/workflows/${encodeURIComponent(name!)}/versions-in-use`,
   );
   print(page, options.json, () =>
     table(

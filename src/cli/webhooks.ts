@@ -42,7 +42,7 @@ export const webhooks: Action = async (options, [id]) => {
     print(answer, options.json, () => describe(answer.items));
     return EXIT.ok;
   }
-  const one = `${URL}/${id}`;
+  const one = `${URL}/${encodeURIComponent(id)}`;
   const actions = ['enable', 'disable', 'rotate', 'delete', 'retry'].filter(
     (name) => options[name] !== undefined,
   );

@@ -59,7 +59,7 @@ function describe(reports: readonly FlowTestReport[], folder: string): string {
 export const record: Action = async (options, [id]) => {
   if (!id) throw new AiosError('request.invalid', { detail: 'Which run? aios workflows record RUN_ID' });
   const client = await openClient(options);
-  const run = await client.request<RecordedRun>('GET', `/api/v1/runs/${id}`);
+  const run = await client.request<RecordedRun>('GET', `/api/v1/runs/${encodeURIComponent(id!)}`);
   const { text, replaced } = recordedTest(run);
   const { out } = options as { out?: string };
   if (out) await writeFile(out, text, { flag: 'wx' });
@@ -78,9 +78,13 @@ export const graph: Action = async (options, [name]) => {
   const { format = 'mermaid' } = options as { format?: string };
   const asJson = options.json || format === 'json';
   const query = { format: asJson ? 'json' : 'mermaid' };
-  const answer = await client.request<{ mermaid?: string }>('GET', `/api/v1/workflows/${name}/graph`, {
-    query,
-  });
+  const answer = await client.request<{ mermaid?: string }>(
+    'GET',
+    `/api/v1/workflows/${encodeURIComponent(name!)}/graph`,
+    {
+      query,
+    },
+  );
   print(answer, asJson, () => (answer.mermaid ?? '').trimEnd());
   return EXIT.ok;
 };
