@@ -32,6 +32,8 @@ describe('a name that a command filters by and that is not there', () => {
     ['run ../greet', 'There is no flow “../greet”'],
     ['runs ../keys', 'There is no such run: ../keys'],
     ['run greet --input @', 'Name a file behind the @'],
+    ['inbox --claim', 'Name the task: aios inbox TASK --claim.'],
+    ['inbox --queue review --hand-back', 'Name the task: aios inbox TASK --hand-back.'],
     ['run-queues none', 'There is no queue of runs “none”.'],
     ['audit --of run:run_none', 'There is no such run: run_none'],
     ['audit --of run_none', '“run_none” is no object of the log: write kind:name'],

@@ -76,6 +76,13 @@ const ACTS: readonly [option: string, act: Act][] = [
 export const inbox: Action = async (options, [id]) => {
   const client = await openClient(options);
   const given = options as Record<string, string | undefined>;
+  const without = id
+    ? undefined
+    : [...ACTS.map(([option]) => option), 'history', 'save'].find((one) => given[one] !== undefined);
+  if (without !== undefined)
+    throw new AiosError('request.invalid', {
+      detail: `Name the task: aios inbox TASK --${without.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.`,
+    });
   if (!id) return await list(client, options);
   const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
   const shown = await client.request<Task>('GET', path);
