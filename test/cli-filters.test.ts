@@ -30,6 +30,7 @@ describe('ids, versions and kinds that a command filters by and that are not the
       'lineage model:return-risk --kinds modle,field',
       'The graph has no kind of node “modle”; did you mean model?',
     ],
+    ['events replay --workflow returns --type return.requestd', 'did you mean return.requested?'],
     ['lineage model:return-risk@9', 'Near it: model:return-risk@1'],
   ])('aios %s', async (command, said) => {
     const near = `${keyId.slice(0, -1)}${keyId.endsWith('x') ? 'y' : 'x'}`;

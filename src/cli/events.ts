@@ -1,3 +1,4 @@
+import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { requireKnown } from './known-names.ts';
 import { listText, readList } from './listing.ts';
@@ -27,6 +28,8 @@ export const replay: Action = async (options) => {
   };
   const client = await openClient(options);
   const plan = await client.request<Plan>('POST', '/api/v1/events/replays', { body });
+  if (plan.events === 0 && plan.isExact)
+    for (const one of (type ?? []) as string[]) await requireContract(client, one);
   print(plan, options.json, () => {
     const count = `${plan.isExact ? '' : 'at least '}${plan.events} events`;
     if (options.yes !== true) return `${count} would be replayed; --yes does it`;
@@ -97,9 +100,7 @@ export const search: Action = async (options) => {
   const client = await openClient(options);
   const query = { filter, type, source, subject, since: pastTime(from), until: pastTime(until) };
   const found = await readList<Found>(client, '/api/v1/events', query, limit);
-  // Events that tell of runs have no contract.
-  if (found.items.length === 0 && !type?.startsWith('io.serverlessworkflow.'))
-    await requireKnown(client, 'contract', type);
+  if (found.items.length === 0) await requireContract(client, type);
   print(found, options.json, () => {
     const rows = found.items.map(({ recordedAt, type, source, id, partition, offset }) => [
       recordedAt,
@@ -170,4 +171,9 @@ function placed(name: 'from' | 'until', time: unknown) {
 
 function offsetsOf(text: string): number[] {
   return text.split(',').map(Number);
+}
+
+/** Where no event is of a type: it has a contract, or tells of runs, which have none. */
+async function requireContract(client: AiosClient, type: string | undefined): Promise<void> {
+  if (!type?.startsWith('io.serverlessworkflow.')) await requireKnown(client, 'contract', type);
 }
