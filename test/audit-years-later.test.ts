@@ -139,7 +139,9 @@ describe('a decision, years later', () => {
 
     it('is found, shown, proved and made again', async () => {
       expect((await offline('audit', '--of', `run:${runId}`)).said).toMatch(/decision decided/);
-      expect((await offline('audit', '--limit', '1')).said.split('\n')).toHaveLength(3);
+      const [, , more, ...behind] = (await offline('audit', '--limit', '1')).said.split('\n');
+      expect(more).toContain('There are more than this one: --limit 10 shows more');
+      expect(behind).toEqual(['']);
       const { code, said } = await offline('audit', String(index), '--again');
       expect([code, said]).toEqual([0, expect.stringContaining(`"id": "${event.id}"`)]);
       expect(said).toContain('payload agrees with the digest in the entry');

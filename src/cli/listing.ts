@@ -57,5 +57,6 @@ export function countOf(limit: unknown): number {
 export function listText({ items, nextCursor }: Page, text: string, narrowing?: string): string {
   if (!nextCursor) return text;
   const less = narrowing === undefined ? '' : `, or narrow the list by ${narrowing}`;
-  return `${text}\nThere are more than these ${items.length}: --limit ${items.length * 10} shows more${less}.`;
+  const these = items.length === 1 ? 'this one' : `these ${items.length}`;
+  return `${text}\nThere are more than ${these}: --limit ${items.length * 10} shows more${less}.`;
 }
