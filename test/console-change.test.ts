@@ -77,7 +77,10 @@ describeConsole('the change of a definition in the console', ({ open, ask, apply
     expect(await faultsInAllLooks(page)).toEqual([]);
     await page.getByRole('button', { name: 'Apply' }).click();
     const applied = () => ask<{ body: { code: string } }>('/api/v1/feature-views/doubled');
-    await expect.poll(async () => (await applied()).body.code, { timeout: 20_000 }).toContain('* 3');
+    const told = () => page.getByRole('alert').allInnerTexts(); // why it was not applied
+    await expect
+      .poll(async () => ({ code: (await applied()).body.code, told: await told() }), { timeout: 20_000 })
+      .toEqual({ code: expect.stringContaining('* 3'), told: [] });
 
     // A model names its file and its card: what is missing is told by its path.
     await page.goto(new URL('/models/return-risk', page.url()).href);
