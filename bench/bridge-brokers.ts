@@ -9,6 +9,7 @@ import type { CloudEvent } from '../src/kernel/cloudevent.ts';
 import type { JsonObject } from '../src/kernel/json.ts';
 import { debianPackages } from '../src/testing/debian.ts';
 import { kafkaJars, startKafka } from '../src/testing/kafka.ts';
+import { startMosquitto } from '../src/testing/mosquitto.ts';
 import { rabbitPackages, startRabbit } from '../src/testing/rabbitmq.ts';
 import { ServerUnderTest } from '../src/testing/server.ts';
 import { temporaryFolder } from './product.ts';
@@ -129,15 +130,7 @@ async function nats(): Promise<Broker | undefined> {
 async function mosquitto(): Promise<Broker | undefined> {
   const debian = await debianPackages(['mosquitto']);
   if (!debian) return undefined;
-  const server = await ServerUnderTest.start(
-    ({ folder }) => [join(debian.root, 'usr/sbin/mosquitto'), '-c', join(folder, 'mosquitto.conf')],
-    debian.env,
-    ({ folder, port }) =>
-      writeFile(
-        join(folder, 'mosquitto.conf'),
-        `user root\nlistener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n`,
-      ),
-  );
+  const server = await startMosquitto(debian, () => ['max_queued_messages 0']);
   const broker = `127.0.0.1:${server.port}`;
   return {
     protocol: 'mqtt',

@@ -1,12 +1,12 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import mqtt, { type MqttClient, type Packet } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
-import { ServerUnderTest } from '../../../../testing/server.ts';
+import { startMosquitto } from '../../../../testing/mosquitto.ts';
+import type { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
 import { openSink } from '../protocol-under-test.ts';
+import { logged } from '../told-under-test.ts';
 import { mqttProtocol } from './mqtt-protocol.ts';
 
 const debian = await debianPackages(['mosquitto']);
@@ -22,15 +22,7 @@ describe.skipIf(!debian)(
     let server: ServerUnderTest;
     let client: MqttClient;
     beforeAll(async () => {
-      server = await ServerUnderTest.start(
-        ({ folder }) => [join(debian!.root, 'usr/sbin/mosquitto'), '-c', join(folder, 'mosquitto.conf')],
-        debian!.env,
-        ({ port, folder }) =>
-          writeFile(
-            join(folder, 'mosquitto.conf'),
-            ['user root', `listener ${port} 127.0.0.1`, 'allow_anonymous true'].join('\n'),
-          ),
-      );
+      server = await startMosquitto(debian!);
       client = await connect();
     });
     afterAll(async () => {
@@ -39,9 +31,6 @@ describe.skipIf(!debian)(
     });
     const connect = (more: object = {}) =>
       mqtt.connectAsync(`mqtt://127.0.0.1:${server.port}`, { protocolVersion: 5, ...more });
-    const logged = (offset: number): LoggedEvent => ({
-      ...{ partition: 0, offset, timeMs: 0, recordedAtMs: 0, event: event(`e${offset}`) },
-    });
     /** What a process leaves: one message that the broker has and was not told to pass on, and the place that it told. */
     const leave = async (name: string, place: object, isSent: boolean) => {
       const never = new Promise<never>(() => {});
@@ -107,7 +96,7 @@ describe.skipIf(!debian)(
       await reader.subscribeAsync(name, { qos: 2 });
       const settings = { broker: `127.0.0.1:${server.port}`, topic: name, qos: 2 };
       const sink = openSink(mqttProtocol, settings, { name });
-      await sink.deliver(offsets.map(logged));
+      await sink.deliver(offsets.map((offset) => logged(offset)));
       await sink.close?.();
       await client.publishAsync(name, 'over', { qos: 2 });
       await isOver;

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +5,8 @@ import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
-import { ServerUnderTest } from '../../../../testing/server.ts';
+import { startMosquitto } from '../../../../testing/mosquitto.ts';
+import type { ServerUnderTest } from '../../../../testing/server.ts';
 import { event } from '../../../event-under-test.ts';
 import type { EventSource } from '../../port/event-source.ts';
 import { sinkConformance } from '../../port/sink-conformance.ts';
@@ -33,19 +32,10 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
   let client: MqttClient;
   const readers: MqttClient[] = [];
   beforeAll(async () => {
-    server = await ServerUnderTest.start(
-      ({ folder }) => [join(debian!.root, 'usr/sbin/mosquitto'), '-c', join(folder, 'mosquitto.conf')],
-      debian!.env,
-      ({ port, folder }) =>
-        writeFile(
-          join(folder, 'mosquitto.conf'),
-          [
-            ...['user root', `listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence true'],
-            ...[`persistence_location ${folder}/`, 'autosave_interval 1', 'autosave_on_changes true'],
-            ...['max_queued_messages 100000'],
-          ].join('\n'),
-        ),
-    );
+    server = await startMosquitto(debian!, (folder) => [
+      ...['persistence true', `persistence_location ${folder}/`],
+      ...['autosave_interval 1', 'autosave_on_changes true', 'max_queued_messages 100000'],
+    ]);
     client = await mqtt.connectAsync(broker(), { protocolVersion: 5 });
   });
   afterAll(async () => {

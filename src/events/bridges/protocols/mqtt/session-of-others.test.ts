@@ -1,10 +1,9 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import { debianPackages } from '../../../../testing/debian.ts';
-import { ServerUnderTest } from '../../../../testing/server.ts';
+import { startMosquitto } from '../../../../testing/mosquitto.ts';
+import type { ServerUnderTest } from '../../../../testing/server.ts';
 import { type Following, follow } from '../following-under-test.ts';
 import { openSource } from '../protocol-under-test.ts';
 import { mqttProtocol } from './mqtt-protocol.ts';
@@ -18,15 +17,7 @@ describe.skipIf(!debian)(
     let server: ServerUnderTest;
     let client: MqttClient;
     beforeAll(async () => {
-      server = await ServerUnderTest.start(
-        ({ folder }) => [join(debian!.root, 'usr/sbin/mosquitto'), '-c', join(folder, 'mosquitto.conf')],
-        debian!.env,
-        ({ port, folder }) =>
-          writeFile(
-            join(folder, 'mosquitto.conf'),
-            ['user root', `listener ${port} 127.0.0.1`, 'allow_anonymous true'].join('\n'),
-          ),
-      );
+      server = await startMosquitto(debian!);
       client = await mqtt.connectAsync(`mqtt://127.0.0.1:${server.port}`, { protocolVersion: 5 });
     });
     afterAll(async () => {
