@@ -41,6 +41,9 @@ const SampledRequest = Type.Object(
     error: orNull(AnyObject),
     redacted: Type.Array(Type.String(), { description: 'Names whose values are not kept' }),
     truncated: Type.Boolean({ description: 'Whether something was too long to be kept' }),
+    auditObject: Type.String({
+      description: 'What the audit entry is about that holds the digests of request and answer',
+    }),
     featureViews: Type.Array(AnyObject, {
       description: 'Versions of the feature views and services that the run was made with',
     }),

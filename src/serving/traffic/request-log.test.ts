@@ -25,14 +25,16 @@ afterEach(async () => {
 function logging(options: TrafficOptions, overrides = '', commit: Committer = database.commit) {
   const clock = new ManualClock(1_800_000_000_000);
   const audited: RequestRecord[] = [];
+  const objects: string[] = [];
   const errors: unknown[] = [];
   const requestLog = new RequestLog({
     db: database.db,
     commit,
     clock,
     limits: limitsFrom(overrides),
-    record: (request) => {
-      audited.push(request);
+    record: ({ object, requests }) => {
+      audited.push(...requests);
+      objects.push(object);
       return [];
     },
     onError: (error) => errors.push(error),
@@ -43,20 +45,21 @@ function logging(options: TrafficOptions, overrides = '', commit: Committer = da
     await expect.poll(async () => (await requestLog.read({ model: 'risk' }, 500)).length).toBe(count);
     return requestLog.read({ model: 'risk' }, 500);
   };
-  return { serving, serve, requestLog, clock, audited, errors, kept };
+  return { serving, serve, requestLog, clock, audited, objects, errors, kept };
 }
 const caller = { kind: 'key', id: 'key_1' };
 const features = { a: 2, b: 3 };
 
 describe('the request log', () => {
   it('keeps what was asked, what was answered, by which version, for whom and how long it took', async () => {
-    const { serving, kept, audited, clock } = logging({ log: { sample: 1, redact: ['a'] } });
+    const { serving, kept, audited, objects, clock } = logging({ log: { sample: 1, redact: ['a'] } });
     const step = { runId: 'run_1', stepKey: 'score' };
     await serving.score({ model: 'risk', features, caller, step });
     const [logged] = await kept(1);
     expect(logged).toEqual({
       id: expect.stringMatching(/^inf_/),
       at: clock.now(),
+      auditObject: objects[0],
       runId: 'run_1',
       stepKey: 'score',
       model: 'risk',
@@ -86,7 +89,6 @@ describe('the request log', () => {
         version: 2,
         status: 'answered',
         caller,
-        at: clock.now(),
         requestDigest: digestOf(request as never),
         answerDigest: digestOf(answer as never),
       },
@@ -126,10 +128,10 @@ describe('the request log', () => {
   });
 
   it('keeps its part of the requests, none at 0, and no copies', async () => {
-    const { serving, kept, audited } = logging({ log: { sample: 0.3 } });
+    const { serving, requestLog, kept, audited } = logging({ log: { sample: 0.3 } });
     for (let i = 0; i < 300; i++) await serving.score({ model: 'risk', features });
     await serving.score({ model: 'risk', features, isCopy: true });
-    // As many as had an audit entry made: those that are still being written count too.
+    await requestLog.stop();
     const count = audited.length;
     expect(count).toBeGreaterThan(50);
     expect(count).toBeLessThan(140);
@@ -206,7 +208,7 @@ describe('the request log', () => {
         return database.commit.commit(writes);
       },
     };
-    const { serving, requestLog, kept } = logging(
+    const { serving, requestLog, kept, audited, objects } = logging(
       { log: { sample: 1 } },
       'requestLogPauseMs=60000',
       counting,
@@ -214,8 +216,11 @@ describe('the request log', () => {
     for (let i = 0; i < 20; i++) await serving.score({ model: 'risk', features });
     expect(commits).toEqual([]);
     await requestLog.stop();
-    expect(commits).toEqual([20]);
-    await kept(20);
+    expect(commits).toEqual([1]);
+    const logged = await kept(20);
+    expect(audited.map(({ id }) => id).sort()).toEqual(logged.map(({ id }) => id).sort());
+    expect(objects).toEqual([`inferences:${audited[0]!.id}`]);
+    expect(new Set(logged.map(({ auditObject }) => auditObject))).toEqual(new Set(objects));
   });
 
   it('drops and counts what there is no room for, and fails no call when it cannot write', async () => {

@@ -1,5 +1,5 @@
 import { isSpanContextValid, metrics, trace } from '@opentelemetry/api';
-import { digestOf } from '../../kernel/canonical.ts';
+import { canonicalize, digestOfBytes } from '../../kernel/canonical.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { firstId, newId } from '../../kernel/ids.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
@@ -50,10 +50,17 @@ export interface RequestRecord {
   readonly model: string;
   readonly version: number;
   readonly status: RequestStatus;
-  readonly caller: { readonly kind: string; readonly id: string } | undefined;
-  readonly at: number;
+  readonly caller: { readonly kind: string; readonly id: string } | null;
   readonly requestDigest: string;
   readonly answerDigest: string;
+}
+
+/** What is written together. */
+interface RecordedBatch {
+  /** What its audit entry is about: `inferences:` and the id of its first request. */
+  readonly object: string;
+  readonly at: number;
+  readonly requests: readonly RequestRecord[];
 }
 
 export interface RequestLogDependencies {
@@ -69,8 +76,8 @@ export interface RequestLogDependencies {
     | 'retentionPassMs'
     | 'retentionRowsMax'
   >;
-  /** Writes that are committed with the request's row. */
-  record(request: RequestRecord): readonly Write[];
+  /** Writes that are committed with the rows of a batch. */
+  record(batch: RecordedBatch): readonly Write[];
   onError(error: unknown): void;
 }
 
@@ -88,14 +95,22 @@ export interface RequestFilters {
 export type LoggedRequest = JsonObject & {
   readonly id: string;
   readonly at: number;
+  /** Of the audit entry that holds its digests. */
+  readonly auditObject: string;
   readonly runId?: string;
 };
+
+/** A request that waits for its commit. */
+interface Gathered {
+  readonly row: RequestRow;
+  readonly audited: RequestRecord;
+}
 
 const counter = metrics.getMeter('aios.serving').createCounter('aios.serving.sampled', { unit: '{request}' });
 
 /**
  * Keeps a sample of what models are asked and answer. Nobody waits for it: what there is no room for is dropped and counted. What was drawn within
- * `requestLogPauseMs` is one transaction, rows with their audit entries.
+ * `requestLogPauseMs` is one transaction, with one audit entry for all: one for each was half of what the log cost, and flooded the audit log (decisions/0032).
  *
  * @example log.keep({ call, asked: model, signature: () => model.signature, answer, latencyMs: 3 }, { sample: 0.01, redact: ['age'] })
  */
@@ -104,8 +119,8 @@ export class RequestLog {
   #writing = 0;
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Drawn since the last commit: the writes of each. */
-  #gathered: Write[][] = [];
+  /** Drawn since the last commit. */
+  #gathered: Gathered[] = [];
   #pause: NodeJS.Timeout | undefined;
 
   constructor(dependencies: RequestLogDependencies) {
@@ -124,14 +139,13 @@ export class RequestLog {
 
   /** As `keep`, for what is no request of tensors. `make` is asked only while there is room. */
   add(make: () => RequestEntry): void {
-    const { limits, record, onError } = this.#deps;
+    const { limits, onError } = this.#deps;
     if (this.#writing >= limits.requestLogQueueMax) {
       this.#drop(1);
       return;
     }
     try {
-      const { row, audited } = this.#row(make());
-      this.#gathered.push([write(requestLane, row), ...record(audited)]);
+      this.#gathered.push(this.#row(make()));
       this.#writing++;
       this.#pause ??= setTimeout(() => void this.#flush(), limits.requestLogPauseMs).unref();
     } catch (error) {
@@ -152,9 +166,10 @@ export class RequestLog {
       id: string;
       at: number;
       run_id: string | null;
+      audit_object: string;
       body: JsonObject;
     }>(
-      `select id, at, run_id, body from inference_requests
+      `select id, at, run_id, audit_object, body from inference_requests
        where model = $1 and ($2::int is null or version = $2) and ($3::text is null or status = $3)
          and ($4::text is null or caller_id = $4) and ($5::text is null or trace_id = $5) and ($6::text is null or run_id = $6)
          and ($7::text is null or id >= $7) and ($8::text is null or id < $8)
@@ -171,9 +186,10 @@ export class RequestLog {
         countMax,
       ],
     );
-    return rows.map(({ id, at, run_id, body }) => ({
+    return rows.map(({ id, at, run_id, audit_object, body }) => ({
       id,
       at,
+      auditObject: audit_object,
       ...(run_id !== null && { runId: run_id }),
       ...body,
     }));
@@ -213,10 +229,18 @@ export class RequestLog {
     clearTimeout(this.#pause);
     this.#pause = undefined;
     const gathered = this.#gathered;
-    if (gathered.length === 0) return;
+    const [first] = gathered;
+    if (!first) return;
     this.#gathered = [];
+    const { commit, clock, record } = this.#deps;
+    const object = `inferences:${first.row.id}`;
+    const rows = gathered.map(({ row }) => row);
+    const requests = gathered.map(({ audited }) => audited);
     try {
-      await this.#deps.commit.commit(gathered.flat());
+      await commit.commit([
+        write(requestLane, { auditObject: object, rows }),
+        ...record({ object, at: clock.now(), requests }),
+      ]);
       counter.add(gathered.length, { outcome: 'kept' });
     } catch (error) {
       this.#drop(gathered.length);
@@ -268,14 +292,14 @@ export class RequestLog {
     };
   }
 
-  #row(entry: RequestEntry): { row: RequestRow; audited: RequestRecord } {
+  #row(entry: RequestEntry): Gathered {
     const at = this.#deps.clock.now();
     const span = trace.getActiveSpan()?.spanContext();
     const traceId = span && isSpanContextValid(span) ? span.traceId : undefined;
     const { model, version, digest, status, answeredBy, degraded, cached, caller, step } = entry;
     const { latencyMs, costMicroUsd, redacted, request, answer, error, truncated, further } = entry;
-    const head = { id: newId('inf', at), model, version, status, at };
-    const body = {
+    const head = { id: newId('inf', at), model, version, status };
+    const told = {
       model,
       version,
       digest,
@@ -291,17 +315,21 @@ export class RequestLog {
       latencyMs,
       costMicroUsd: costMicroUsd ?? null,
       redacted: [...redacted],
-      request,
-      answer,
-      error,
       truncated,
       ...further,
     } satisfies { [name: string]: Json };
-    const requestDigest = digestOf(request);
-    const answerDigest = digestOf(answer ?? error);
+    // Each text is written once, for its digest and for the row, and now: in a flush, those of all that were drawn in a pause would hold up every caller at the same time.
+    const texts = {
+      request: canonicalize(request),
+      answer: canonicalize(answer),
+      error: canonicalize(error),
+    };
+    const requestDigest = digestOfBytes(texts.request);
+    const answerDigest = digestOfBytes(answer === null ? texts.error : texts.answer);
+    const body = `${JSON.stringify(told).slice(0, -1)},"request":${texts.request},"answer":${texts.answer},"error":${texts.error}}`;
     return {
-      row: { ...head, callerId: caller?.id, traceId, runId: step?.runId, body },
-      audited: { ...head, caller: body.caller ?? undefined, requestDigest, answerDigest },
+      row: { ...head, at, callerId: caller?.id, traceId, runId: step?.runId, body },
+      audited: { ...head, caller: told.caller, requestDigest, answerDigest },
     };
   }
 }

@@ -1,6 +1,7 @@
 import { AiosError, toAiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { ScoreOutputs } from '../hosting/score.ts';
+import { shortestFloat32 } from '../tensors/float32.ts';
 import type { Signature } from '../tensors/signature.ts';
 import { elementOf, type Tensor } from '../tensors/tensor.ts';
 import { shapeFits } from '../tensors/tensor-check.ts';
@@ -160,7 +161,8 @@ function elementAsJson(tensor: Tensor, index: number): Json {
   const value = elementOf(tensor, index);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string') return value.slice(0, TEXT_CHARS_MAX);
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+  if (typeof value !== 'number' || !Number.isFinite(value)) return null;
+  return tensor.datatype === 'FP32' ? shortestFloat32(value) : value;
 }
 
 function outputsOf(
