@@ -54,7 +54,7 @@ import { warningsOf } from './store/project-warnings.ts';
 import { taskMigrations } from './tasks/migrations.ts';
 import { createFaultLog } from './telemetry/fault-log.ts';
 import { log as logger } from './telemetry/logger.ts';
-import { startTelemetry } from './telemetry/telemetry.ts';
+import { otlpProcessors, startTelemetry } from './telemetry/telemetry.ts';
 import { Troubles } from './telemetry/troubles.ts';
 import type { Primitive } from './workflow/catalog/primitive.ts';
 import { workflowMigrations } from './workflow/engine/migrations.ts';
@@ -142,7 +142,7 @@ async function start(
 ): Promise<App> {
   const { dataDir, host, onProgress = () => {} } = options;
   await mkdir(dataDir, { recursive: true });
-  const telemetry = startTelemetry(VERSION);
+  const telemetry = startTelemetry(VERSION, otlpProcessors(options.limits));
   closers.push(() => telemetry.stop());
   onProgress('Starting the database');
   const stations = await createStations(await openGround(options, closers));

@@ -100,6 +100,10 @@ export const LIMITS = {
     'what a sampled request keeps of its input, and as much of its answer, as JSON text',
   ),
   requestLogPauseMs: limit(250, 'sampled requests of this time are written in one commit'),
+  spanBatchCountMax: limit(
+    128,
+    'OpenTelemetry spans that leave in one request: everything else waits while they are written',
+  ),
   faultLogPauseMs: limit(
     10_000,
     'in the log of the process, what fails again and again tells another reason at most once in this time',
