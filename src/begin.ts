@@ -5,6 +5,7 @@ import { expireDatasets } from './stations-datasets.ts';
 import { expireRecords } from './stations-retention.ts';
 import { collectArtifacts } from './stations-training.ts';
 import { Poller } from './store/poller.ts';
+import { START_GROUP } from './workflow/engine/event-start.ts';
 
 const DEFINITIONS_POLL_MS = 500; // what another process applied is used here within 1 s
 
@@ -89,7 +90,7 @@ function followDefinitions({ definitions, models, views, changes, troubles, clos
 /** Flows that events start, and runs that listen for them. */
 function followWithFlows({ consumers, definitions, engine, takesRuns }: Stations): void {
   const starts = consumers.add({
-    group: 'workflows',
+    group: START_GROUP,
     types: () => engine.startTypes(),
     definitions,
     takesPart: takesRuns, // without it, it still takes its dead letters again

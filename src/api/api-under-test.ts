@@ -34,6 +34,7 @@ import { queueKind } from '../tasks/queue-kind.ts';
 import { humanTaskPrimitive } from '../workflow/catalog/human-task.ts';
 import { catalogOf } from '../workflow/catalog/primitive.ts';
 import { WorkflowEngine } from '../workflow/engine/engine.ts';
+import { START_GROUP } from '../workflow/engine/event-start.ts';
 import { findIn } from '../workflow/engine/flows.ts';
 import { workflowMigrations } from '../workflow/engine/migrations.ts';
 import { PostgresRunStore } from '../workflow/engine/postgres-store.ts';
@@ -247,7 +248,7 @@ function assemble({ db, commit, limits }: Store) {
   });
   feed(engine, definitions);
   consumers.add({
-    group: 'workflows',
+    group: START_GROUP,
     types: () => engine.startTypes(),
     handle: (events, tx) => engine.startFromEvents(events, tx),
   });

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { parseEvents } from '../events/cloudevents-http.ts';
+import type { EventConsumers } from '../events/consumers.ts';
 import type { Appended } from '../events/head.ts';
 import type { EventLog } from '../events/log.ts';
 import { type CloudEvent, postedBy } from '../kernel/cloudevent.ts';
@@ -9,7 +10,7 @@ import { isObject, type Json } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 import type { Committer } from '../store/group-commit.ts';
-import { eventRunId } from '../workflow/engine/event-start.ts';
+import { eventRunId, START_GROUP } from '../workflow/engine/event-start.ts';
 import { route } from './routes.ts';
 import { type RunDependencies, RunSummary, stateToJson, waitMsOf } from './routes-runs.ts';
 import { NameParams } from './shapes.ts';
@@ -18,6 +19,7 @@ import { traced } from './tracing.ts';
 interface StartDependencies extends Pick<RunDependencies, 'engine' | 'clock' | 'limits'> {
   commit: Committer;
   log: Pick<EventLog, 'write' | 'read'>;
+  consumers: Pick<EventConsumers, 'groups'>;
   /** Holds an event to its contract; throws when it does not fit. */
   check(event: CloudEvent): unknown;
 }
@@ -115,12 +117,13 @@ function inputOf({ body, headers }: FastifyRequest, limits: Limits): Json {
 
 /** The event goes into the log as any other; the run that it starts is known by the event, so that the same event twice is the same run. */
 async function startByEvent(
-  { engine, commit, clock, limits, log, check }: StartDependencies,
+  dependencies: StartDependencies,
   workflow: string,
   waitMs: number,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
+  const { engine, commit, clock, limits, log, check } = dependencies;
   const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
   const [parsed] = parseEvents(request.headers, bytes, clock.now(), limits);
   if (parsed === undefined || parsed instanceof AiosError) throw parsed ?? new AiosError('request.malformed');
@@ -141,9 +144,30 @@ async function startByEvent(
     if (duplicate && logged) id = eventRunId(workflow, logged);
     else if (logged) engine.startAhead(workflow, id, logged);
   }
+  if (duplicate) await requireRun(dependencies, workflow, id, { partition, offset });
   const state = await (ended && duplicate ? engine.waitFor(id, waitMs) : ended);
   const position = { partition, offset, duplicate };
   if (state) return { ...stateToJson(state), position };
   reply.code(202);
   return { id, workflow, status: engine.isQueued(workflow) ? 'pending' : 'running', position };
+}
+
+/**
+ * An event that was logged before may have passed the flow by: then there is no run, and none comes that could be waited for.
+ *
+ * @throws AiosError `workflow.event_passed`
+ */
+async function requireRun(
+  { engine, consumers }: StartDependencies,
+  workflow: string,
+  id: string,
+  { partition, offset }: Pick<Appended, 'partition' | 'offset'>,
+): Promise<void> {
+  // The place first: what is passed after this look has its run by the next one.
+  const starts = (await consumers.groups()).find(({ group }) => group === START_GROUP);
+  const place = starts?.partitions.find((one) => one.partition === partition)?.offset ?? 0;
+  if (place <= offset || (await engine.runs.exists(id))) return;
+  throw new AiosError('workflow.event_passed', {
+    detail: `The event was logged before, and ${workflow} has no run of it: it did not start on such events yet, or the run was deleted.`,
+  });
 }

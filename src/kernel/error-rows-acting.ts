@@ -23,6 +23,11 @@ export const ACTING_ERRORS = {
     'A run with this key was started before',
     'Ask for that run: the same key is the same run.',
   ),
+  'workflow.event_passed': row(
+    409,
+    'The event came before, and started no run of this flow that is still there',
+    'Send it with another `id`, which makes it another event; or give the log to the flow again: `aios events replay --workflow NAME --from TIME --yes`.',
+  ),
   'workflow.fenced': again(
     409,
     'Another worker has taken the run over',

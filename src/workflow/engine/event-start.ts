@@ -15,6 +15,9 @@ import type { QueuedRun } from './queue-store.ts';
 import { eventInput, type RunChange, type RunStore, type Signal } from './run-store.ts';
 import type { Worker } from './worker.ts';
 
+/** The consumer group that starts flows by events. */
+export const START_GROUP = 'workflows';
+
 /** The id of the run that an event starts: known before the run is. */
 export function eventRunId(
   workflow: string,

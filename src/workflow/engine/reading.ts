@@ -97,6 +97,10 @@ export class RunReader {
     this.#flows = flows;
   }
 
+  async exists(runId: string): Promise<boolean> {
+    return (await this.#store.find(runId)) !== undefined;
+  }
+
   /** A run with its steps; with `attempt` as it was at the end of an earlier one. @throws AiosError `workflow.run_not_found` */
   async get(runId: string, attempt?: number): Promise<RunDetail> {
     const { operations } = this.#store;
