@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { grpcSettings } from './api/grpc-settings.ts';
@@ -7,6 +7,7 @@ import type { App } from './app.ts';
 import { describeError, EXIT } from './cli/output.ts';
 import { runCli, type StartOptions } from './cli/program.ts';
 import { readProject } from './cli/projects.ts';
+import { ADDRESS_FILE } from './cli/session.ts';
 import { closeAll } from './close-all.ts';
 import { growHeap } from './heap.ts';
 import { AiosError } from './kernel/errors.ts';
@@ -83,6 +84,7 @@ async function start({ project, example, role }: StartOptions): Promise<number> 
     if (stream) closers.push(() => stream.stop());
     ended.signal.throwIfAborted();
     app.ready();
+    if (role !== 'worker') closers.push(await tellAddress(dataDir, app.url));
     progress.end();
     for (const note of notes) process.stderr.write(`! ${note}\n`);
     process.stderr.write(
@@ -128,6 +130,16 @@ async function applyFolder(
       ? [`The rest of the example does not fit that, and is left as it was. ${describeError(misfit)}`]
       : []),
   ];
+}
+
+/** Leaves the address where the command line finds it, beside the key; a start that took the folder over meanwhile keeps its own. */
+async function tellAddress(dataDir: string, url: string): Promise<() => Promise<void>> {
+  const file = join(dataDir, ADDRESS_FILE);
+  await writeFile(file, `${url}\n`);
+  return async () => {
+    const told = await readFile(file, 'utf8').catch(() => '');
+    if (told.trim() === url) await rm(file, { force: true });
+  };
 }
 
 /** What could not be stopped holds the process no longer. */

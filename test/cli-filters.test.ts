@@ -31,6 +31,20 @@ describe('ids, versions and kinds that a command filters by and that are not the
       'The graph has no kind of node “modle”; did you mean model?',
     ],
     ['events replay --workflow returns --type return.requestd', 'did you mean return.requested?'],
+    ['runs --of-version 1', '--of-version goes with --workflow'],
+    ['runs cancel --of-version 1', '--of-version goes with --workflow'],
+    ['runs --workflow returns --of-version x', '--of-version takes a number; “x” is none.'],
+    ['models requests return-risk --trace abc', '--trace takes the id of a trace, 32 hexadecimal digits'],
+    ['models requests return-risk --of-version x', '--of-version takes a number; “x” is none.'],
+    ['models rollout return-risk strat', '“strat” is no action: start, step'],
+    ['events replay --workflow returns --offsets 1,x', '--offsets takes one whole number for each partition'],
+    ['datasets diff return-requests 1 x', '<to> takes a number; “x” is none.'],
+    ['datasets show return-requests --of-version x', '--of-version takes a number; “x” is none.'],
+    // What only the server knows is told by the name of the option, too.
+    ['costs --by moon', '--by: must be one of service, resource, workflow, day, by\n'],
+    ['runs --status bad', '--status: must be one of pending, running'],
+    ['budgets all --usd 5 --period week', '--period: must be one of hour, day, month\nThe command'],
+    ['lineage model:return-risk --depth x', '--depth: must be integer'],
     ['lineage model:return-risk@9', 'Near it: model:return-risk@1'],
   ])('aios %s', async (command, said) => {
     const near = `${keyId.slice(0, -1)}${keyId.endsWith('x') ? 'y' : 'x'}`;
@@ -42,6 +56,7 @@ describe('ids, versions and kinds that a command filters by and that are not the
     'models requests return-risk --of-version 1',
     'models requests return-risk --caller KEY',
     'runs --workflow returns --of-version 1',
+    `models requests return-risk --trace ${'0'.repeat(31)}A`,
     'lineage model:return-risk --up --kinds queue',
   ])('are told apart from those of which there is nothing: aios %s', async (command) => {
     expect(await aios(...command.replace('KEY', keyId).split(' '))).toEqual({
@@ -60,4 +75,10 @@ describe('ids, versions and kinds that a command filters by and that are not the
     );
     expect(told.sort()).toEqual([...NODE_KINDS]);
   });
+});
+
+it('the help begins with what somebody new needs', async () => {
+  const { said } = await runCommand(['--help']);
+  const parts = [...said.matchAll(/^([A-Z][a-z]+):$/gm)].map(([, part]) => part);
+  expect(parts.slice(0, 5)).toEqual(['Options', 'Server', 'Project', 'Flows', 'People']);
 });

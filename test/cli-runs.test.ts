@@ -95,6 +95,9 @@ describe('aios runs', () => {
       expect.stringMatching(/returns starts on return\.requested: give one with --event/),
     ]);
     expect((await aios('runs')).json.items).toHaveLength(before);
+    const { detail } = JSON.parse(text) as { detail: string };
+    const [, example] = /\n {2}aios run returns --event '(.*)'$/.exec(detail)!;
+    expect((await aios('run', 'returns', '--event', example!, '--wait', '5s')).code).toBe(0);
     const missing = await aios('run', 'returns', '--event', '@nowhere.json');
     expect(JSON.parse(missing.text)).toMatchObject({
       code: 'client.file',

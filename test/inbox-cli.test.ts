@@ -37,6 +37,15 @@ describe('the command line works tasks', () => {
     await rm(folder, { recursive: true });
   });
 
+  it('shows what is asked and how to answer it; after the answer, that', async () => {
+    const text = async (...args: string[]) =>
+      (await runCommand(['--url', url, '--key', api.keys.reviewer, 'inbox', taskId, ...args])).said;
+    const shown = await text();
+    expect(shown).toMatch(/^ANSWER +TAKES/m);
+    expect(shown).toContain(`To answer: aios inbox ${taskId} --claim --complete '{"decision":"approve"}'`);
+    expect(shown).not.toContain('The answer:');
+  });
+
   it('hands on, comments, attaches and saves, puts off, and answers', async () => {
     const file = join(folder, 'receipt.txt');
     await writeFile(file, 'paid');
@@ -75,6 +84,9 @@ describe('the command line works tasks', () => {
     );
     const done = await aios('reviewer', 'inbox', taskId, '--complete', '{"decision":"approve"}', '--history');
     expect(done.json).toMatchObject({ status: 'completed', result: { decision: 'approve' } });
+    const after = (await runCommand(['--url', url, '--key', api.keys.reviewer, 'inbox', taskId])).said;
+    expect(after).toContain('The answer: {"decision":"approve"}');
+    expect(after).not.toContain('To answer');
     expect(done.json.history.map(({ kind }: { kind: string }) => kind)).toEqual([
       'opened',
       'seen',

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,6 +72,47 @@ describe('aios start, stopped while it starts', () => {
     expect(told).not.toMatch(/Applying|Console|API/);
     expect(await readdir(folder)).not.toContain('postgres.owner');
     expect(await readdir(join(folder, 'postgres'))).not.toContain('postmaster.pid');
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('aios start, over an example that somebody has changed', () => {
+  it('leaves what was changed, and says so; commands find it by its data folder', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'aios-start-'));
+    await chmod(folder, 0o755); // as root, Postgres runs as another user
+    const project = join(folder, 'mine');
+    await mkdir(join(project, 'queues'), { recursive: true });
+    const queue = join(import.meta.dirname, '..', 'examples', 'returns', 'queues', 'return-review.yaml');
+    const changed = (await readFile(queue, 'utf8')).replace('priority: 50', 'priority: 51');
+    await writeFile(join(project, 'queues', 'return-review.yaml'), changed);
+    const dataDir = join(folder, 'data');
+    const { PATH = '' } = process.env;
+    const env = { PATH, AIOS_DATA_DIR: dataDir, AIOS_PORT: '0', AIOS_GRPC_PORT: 'off' };
+    const aios = promisify(execFile);
+    /** A start, until its banner is told; then the work, then its stop: what it told. */
+    const during = async (work: () => Promise<unknown>): Promise<string> => {
+      const child = spawn(process.execPath, [MAIN, 'start', '--example', 'returns'], {
+        env,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const ended = once(child, 'close');
+      let told = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        told += text;
+      });
+      await expect.poll(() => told, { timeout: 60_000 }).toContain('Ctrl-C stops everything');
+      await work();
+      child.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+      return told;
+    };
+    const first = await during(() => aios(process.execPath, [MAIN, 'apply', project], { env }));
+    expect(first).not.toContain('Left as you changed it');
+    expect(await readdir(dataDir)).not.toContain('server.url');
+    const again = await during(async () => {});
+    expect(again).toMatch(
+      /^! Left as you changed it: queue return-review v2\. To have the example’s again: npx aios apply \S*examples\/returns$/m,
+    );
     await rm(folder, { recursive: true });
   });
 });

@@ -145,18 +145,35 @@ function send(reply: FastifyReply, error: AiosError, { url, id }: FastifyRequest
   return reply.send(isProtocolPath(url) ? withError(problem) : problem);
 }
 
+type Fault = NonNullable<FastifyError['validation']>[number];
+
+/** A union of constants that nothing of fits is one fault, in the place of one for each of them and one for the union. */
+function asChoices(faults: readonly Fault[]): Fault[] {
+  return faults.flatMap((fault): Fault[] => {
+    const here = faults.filter(({ instancePath }) => instancePath === fault.instancePath);
+    const constants = here.filter(({ keyword }) => keyword === 'const');
+    if (constants.length === 0 || here.length !== constants.length + 1) return [fault];
+    const union = here.find(({ keyword }) => keyword === 'anyOf');
+    if (union === undefined) return [fault];
+    const allowedValues = constants.map(({ params }) => String(params.allowedValue));
+    return fault === union ? [{ ...fault, keyword: 'enum', params: { allowedValues } }] : [];
+  });
+}
+
 function fromFramework(error: FastifyError, limits: Limits, request: FastifyRequest): AiosError | undefined {
   if (error.validation) {
-    const issues = error.validation.slice(0, MAX_ISSUES).map((fault): Issue => {
-      const { instancePath: path, message = fault.keyword, params } = fault;
-      if (fault.keyword === 'enum') {
-        const expected = (params.allowedValues as unknown[]).join(', ');
-        return { path, message: `must be one of ${expected}`, expected };
-      }
-      return fault.keyword === 'required' || fault.keyword === 'additionalProperties'
-        ? issueOf(fault)
-        : { path, message };
-    });
+    const issues = asChoices(error.validation)
+      .slice(0, MAX_ISSUES)
+      .map((fault): Issue => {
+        const { instancePath: path, message = fault.keyword, params } = fault;
+        if (fault.keyword === 'enum') {
+          const expected = (params.allowedValues as unknown[]).join(', ');
+          return { path, message: `must be one of ${expected}`, expected };
+        }
+        return fault.keyword === 'required' || fault.keyword === 'additionalProperties'
+          ? issueOf(fault)
+          : { path, message };
+      });
     return new AiosError('request.invalid', { issues });
   }
   switch (error.code) {

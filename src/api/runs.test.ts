@@ -348,27 +348,6 @@ describe('the API runs flows', () => {
       expect(again).toMatchObject({ id: first.id, position: { duplicate: true } });
     }
   });
-
-  it('by no event that was logged before the flow started on it, which is told instead of waited for', async () => {
-    const event = returnRequested('evt-early', 3);
-    await start('returns', '?wait=5s', event, CLOUD_EVENT);
-    const lag = async () =>
-      (await api.request({ url: '/api/v1/consumer-groups', role: 'viewer' }))
-        .json()
-        .items.find(({ group }: { group: string }) => group === 'workflows').lag;
-    await expect.poll(lag).toBe(0);
-    const document = { dsl: '1.0.3', namespace: 'test', name: 'late', version: '1.0.0' };
-    const schedule = { on: { one: { with: { type: 'return.requested' } } } };
-    const body = { document, schedule, do: [{ end: { set: { done: true } } }] };
-    const put = { method: 'PUT', url: '/api/v1/workflows/late', role: 'operator', body } as const;
-    expect((await api.request(put)).statusCode).toBe(200);
-    for (const query of ['?wait=30s', '']) {
-      const refused = await start('late', query, event, CLOUD_EVENT);
-      expect([refused.statusCode, refused.json()]).toMatchObject([409, { code: 'workflow.event_passed' }]);
-    }
-    const next = await start('late', '?wait=5s', returnRequested('evt-on-time', 3), CLOUD_EVENT);
-    expect(next.json()).toMatchObject({ status: 'completed', output: { done: true } });
-  });
 });
 
 async function readEvents(url: string, key: string) {

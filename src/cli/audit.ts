@@ -10,8 +10,8 @@ import {
   serverSource,
 } from './audit-sources.ts';
 import { payloadDigest as payloadDigestOf, writeEvidence } from './evidence.ts';
-import { countOf, listText } from './listing.ts';
-import { EXIT, print, table } from './output.ts';
+import { listText } from './listing.ts';
+import { countOf, EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -28,7 +28,7 @@ export const audit: Action = async (options, [index], host) => {
     client && !options.json ? await namesOf(client, entries) : new Map<string, string>();
   if (index !== undefined) return one(source, indexOf(index), options, namesIn);
   if (folder !== undefined) return copy(options, folder);
-  const page = await source.list({ object, limit: countOf(limit) });
+  const page = await source.list({ object, limit: countOf('--limit', limit) });
   const { items } = page;
   if (client && items.length === 0 && object !== undefined) await requireObject(client, object);
   const by = await namesIn(items);

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../kernel/json.ts';
-import { pathOf } from './datasets.ts';
+import { pathOf, versionText } from './datasets.ts';
 import { EXIT, print, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -34,7 +34,8 @@ interface Diff {
 /** `aios datasets diff NAME FROM TO` */
 export const diff: Action = async (options, [name, from, to]) => {
   const client = await openClient(options);
-  const answer = await client.request<Diff>('GET', `${pathOf(name!)}/diff`, { query: { from, to } });
+  const query = { from: versionText('<from>', from), to: versionText('<to>', to) };
+  const answer = await client.request<Diff>('GET', `${pathOf(name!)}/diff`, { query });
   const isSame =
     answer.rows.added + answer.rows.removed + answer.rows.changed === 0 && schemaOf(answer).length === 0;
   print(answer, options.json, () => describe(name!, answer, isSame));

@@ -4,7 +4,7 @@ import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { AiosClient } from '../client/client.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { pathOf } from './datasets.ts';
+import { pathOf, versionText } from './datasets.ts';
 import { EXIT, print } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
@@ -12,7 +12,7 @@ import { openClient } from './session.ts';
 /** `aios datasets export NAME TARGET`: what is written is said by the ending of the target; into a folder all of it. */
 export const exportTo: Action = async (options, [name, target]) => {
   const client = await openClient(options);
-  const path = `${pathOf(name!)}/versions/${options.ofVersion}`;
+  const path = `${pathOf(name!)}/versions/${versionText('--of-version', options.ofVersion)}`;
   const ending = extname(target!).slice(1).toLowerCase();
   const written = ending === '' ? await exportFolder(client, path, target!) : [target!];
   if (ending === 'json') await croissant(client, path, target!);

@@ -1,4 +1,4 @@
-import { EXIT, numberOf, print, relativeTime, table } from './output.ts';
+import { countOf, EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { openClient } from './session.ts';
 
@@ -32,6 +32,8 @@ interface Dataset {
   newest?: Version;
 }
 
+const TEXT_CHARS_MAX = 60;
+
 /** `aios datasets list` */
 export const list: Action = async (options) => {
   const client = await openClient(options);
@@ -45,7 +47,7 @@ export const list: Action = async (options) => {
         newest ? String(newest.version) : '',
         newest ? newest.rows.toLocaleString('en') : '',
         relativeTime(newest?.createdAt),
-        description.split('\n')[0]!.slice(0, 60),
+        inShort(description),
       ]),
     ),
   );
@@ -57,7 +59,8 @@ export const show: Action = async (options, [name]) => {
   const client = await openClient(options);
   const path = pathOf(name!);
   const { items: versions } = await client.request<{ items: Version[] }>('GET', `${path}/versions`);
-  const shown = versions.length > 0 ? versionOf(versions, String(options.ofVersion)) : undefined;
+  const wanted = versionOf(versions, String(options.ofVersion));
+  const shown = versions.length > 0 ? wanted : undefined;
   const version = shown && (await client.request<Version>('GET', `${path}/versions/${shown}`));
   print(version ?? { versions: [] }, options.json, () =>
     [
@@ -82,18 +85,30 @@ export const show: Action = async (options, [name]) => {
 /** `aios datasets delete NAME VERSION` */
 export const remove: Action = async (options, [name, version]) => {
   const client = await openClient(options);
-  const gone = await client.request<Version>('DELETE', `${pathOf(name!)}/versions/${version}`);
+  const path = `${pathOf(name!)}/versions/${versionText('<version>', version)}`;
+  const gone = await client.request<Version>('DELETE', path);
   print(gone, options.json, () => `The data of ${name} ${version} is deleted.`);
   return EXIT.ok;
 };
+
+/** A version as an option or an argument names it. @throws AiosError `request.invalid` */
+export function versionText(name: string, text: unknown): string {
+  return text === 'latest' ? text : String(countOf(name, text));
+}
+
+/** The first line of a text, as much of it as a list has room for. */
+function inShort(text: string): string {
+  const line = text.split('\n')[0]!;
+  return line.length > TEXT_CHARS_MAX ? `${line.slice(0, TEXT_CHARS_MAX - 1)}…` : line;
+}
 
 export function pathOf(name: string): string {
   return `/api/v1/datasets/${encodeURIComponent(name)}`;
 }
 
-function versionOf(versions: readonly Version[], wanted: string): number {
-  if (wanted !== 'latest') return numberOf('--of-version', wanted);
-  return (versions.find(({ deletedAt }) => !deletedAt) ?? versions[0]!).version;
+function versionOf(versions: readonly Version[], wanted: string): number | undefined {
+  if (wanted !== 'latest') return countOf('--of-version', wanted);
+  return (versions.find(({ deletedAt }) => !deletedAt) ?? versions[0])?.version;
 }
 
 function describe({ version, rows, columns, profile, parts, digest }: Version): string {

@@ -170,7 +170,11 @@ function placed(name: 'from' | 'until', time: unknown) {
 }
 
 function offsetsOf(text: string): number[] {
-  return text.split(',').map(Number);
+  return text.split(',').map((one) => {
+    if (/^\s*\d+\s*$/.test(one)) return Number(one);
+    const detail = `--offsets takes one whole number for each partition, separated by commas; “${one}” is none.`;
+    throw new AiosError('request.invalid', { detail });
+  });
 }
 
 /** Where no event is of a type: it has a contract, or tells of runs, which have none. */

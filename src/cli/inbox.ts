@@ -2,28 +2,22 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import type { Json, JsonObject } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { requireKnown } from './known-names.ts';
 import { listText, readList } from './listing.ts';
-import { EXIT, numberOf, numberText, print, relativeTime, table, timeOf } from './output.ts';
+import { EXIT, numberOf, print, relativeTime, table, timeOf } from './output.ts';
 import type { Action } from './program.ts';
 import { readJson } from './runs.ts';
 import { openClient } from './session.ts';
+import { type ToldTask, taskText } from './task-text.ts';
 
-interface Task {
-  id: string;
+interface Task extends ToldTask {
   queue: string;
-  title: string;
-  status: string;
   priority: number;
   createdAt: string;
   dueAt?: string;
   deadlineAt?: string;
-  claimedBy?: string;
-  owner?: string;
-  context: JsonObject;
   contextDigest: string;
-  suggestion?: Json;
 }
 
 interface Entry {
@@ -97,7 +91,7 @@ export const inbox: Action = async (options, [id]) => {
   print(
     history ? { ...task, history: history.items } : task,
     options.json,
-    () => describe(task) + (history ? `\n${describeHistory(history.items)}` : ''),
+    () => taskText(task) + (history ? `\n${describeHistory(history.items)}` : ''),
   );
   return EXIT.ok;
 };
@@ -177,15 +171,6 @@ async function save(client: AiosClient, taskId: string, name: string, to: string
       detail: `It has ${items.map((item) => item.name).join(', ') || 'no attachment'}.`,
     });
   await writeFile(to ?? basename(found.name), await client.bytes(`${path}/${found.id}`), { flag: 'wx' });
-}
-
-function describe({ title, status, claimedBy, owner, context }: Task): string {
-  const shown = Object.entries(context).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? value : typeof value === 'number' ? numberText(value) : JSON.stringify(value),
-  ]);
-  const hands = claimedBy ? ` by ${claimedBy}${owner ? ` for ${owner}` : ''}` : '';
-  return `${title}  (${status}${hands})\n${table(['what is known', ''], shown)}`;
 }
 
 function describeHistory(entries: readonly Entry[]): string {

@@ -1,6 +1,5 @@
 import type { AiosClient } from '../client/client.ts';
-import { AiosError } from '../kernel/errors.ts';
-import { numberOf } from './output.ts';
+import { countOf } from './output.ts';
 
 /** What the server gives at once: `PAGE_COUNT_MAX` there. */
 export const PAGE_ITEMS = 500;
@@ -25,7 +24,7 @@ export async function readList<Shape extends { items: unknown[] }>(
   query: Readonly<Record<string, string | number | boolean | undefined>>,
   limit: unknown,
 ): Promise<Shape & Page> {
-  const wanted = countOf(limit);
+  const wanted = countOf('--limit', limit);
   const ask = (had: number, cursor?: string) =>
     client.request<Shape & Page>('GET', path, {
       query: { ...query, limit: Math.min(wanted - had, PAGE_ITEMS), cursor },
@@ -37,15 +36,6 @@ export async function readList<Shape extends { items: unknown[] }>(
     items.push(...page.items);
   }
   return { ...page, items };
-}
-
-/** @throws AiosError `request.invalid` */
-export function countOf(limit: unknown): number {
-  const count = numberOf('--limit', limit);
-  if (Number.isInteger(count) && count > 0) return count;
-  throw new AiosError('request.invalid', {
-    detail: `--limit takes a whole number from 1 on; “${String(limit)}” is none.`,
-  });
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { AiosClient } from '../client/client.ts';
+import { AiosError } from '../kernel/errors.ts';
 import { requireCaller, requireRun, requireVersion } from './known-names.ts';
 import { listText, readList } from './listing.ts';
-import { EXIT, pastTime, print, relativeTime, table } from './output.ts';
+import { countOf, EXIT, pastTime, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
 import { answeredText, askedText, type ToldRequest } from './request-text.ts';
 import { openClient } from './session.ts';
@@ -19,6 +20,7 @@ interface SampledRequest extends ToldRequest {
 }
 
 const TEXT_CHARS_MAX = 60;
+const TRACE_ID = /^[0-9a-f]{32}$/i;
 
 /** Lists the sampled requests of a model, the newest first. */
 export const modelRequests: Action = async (options, [model]) => {
@@ -27,9 +29,14 @@ export const modelRequests: Action = async (options, [model]) => {
     string,
     string | undefined
   >;
+  if (trace !== undefined && !TRACE_ID.test(trace))
+    throw new AiosError('request.invalid', {
+      detail: `--trace takes the id of a trace, 32 hexadecimal digits; “${trace}” is none.`,
+    });
+  const version = ofVersion === undefined ? undefined : countOf('--of-version', ofVersion);
   const [from, to] = [pastTime(period.from), pastTime(period.to)];
   const path = `/api/v1/models/${encodeURIComponent(model!)}/requests`;
-  const query = { version: ofVersion, status, caller, trace, run, from, to };
+  const query = { version, status, caller, trace, run, from, to };
   const page = await readList<{ items: SampledRequest[] }>(client, path, query, limit);
   if (page.items.length === 0) await requireFilters(client, model!, { ofVersion, caller, run });
   print(page, options.json, () => listText(page, describe(page.items), '--status, --from or --run'));

@@ -25,6 +25,8 @@ interface Report extends Rollout {
   test?: { difference: number | null; interval: [number, number] | null; pValue: number };
 }
 
+const ACTIONS = ['start', 'step', 'pause', 'resume', 'promote'];
+
 type Options = Parameters<Action>[0];
 
 /** `aios models rollout NAME [start|step|pause|resume|promote]`; without an action what is known of it. */
@@ -36,6 +38,10 @@ export const rollout: Action = async (options, [name, action]) => {
     const body = await planOf(options, alias);
     return shown(await client.request<Rollout>('POST', path, { body }), options);
   }
+  if (action !== undefined && !ACTIONS.includes(action))
+    throw new AiosError('request.invalid', {
+      detail: `“${action}” is no action: ${ACTIONS.join(', ')}; aios models rollback ends it.`,
+    });
   const active = await activeRollout(client, name!, alias);
   if (!active) await requireKnown(client, 'model', name);
   if (!active)
@@ -53,15 +59,11 @@ export const rollout: Action = async (options, [name, action]) => {
     case 'pause':
     case 'resume':
       return shown(await client.request<Rollout>('POST', `${own}/${action}`), options);
-    case 'promote':
+    default: // promote
       return shown(
         await client.request<Rollout>('POST', `${own}/promote`, { body: reasonOf(options) }),
         options,
       );
-    default:
-      throw new AiosError('request.invalid', {
-        detail: `“${action}” is no action: start, step, pause, resume, promote; aios models rollback ends it.`,
-      });
   }
 };
 

@@ -2,6 +2,7 @@ import { ProblemError } from '../client/client.ts';
 import { parseDuration } from '../kernel/duration.ts';
 import { AiosError, describeIssue } from '../kernel/errors.ts';
 import { fittedColumns } from './fitted-columns.ts';
+import { namedByOptions, type Usage } from './option-names.ts';
 
 /** Exit codes of the command line: a script can tell a plan with changes from a failure. */
 export const EXIT = { ok: 0, failed: 1, changes: 2, approval: 3, usage: 64 } as const;
@@ -23,6 +24,20 @@ export function numberOf(name: string, text: unknown): number {
   const number = String(text).trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(number)) return number;
   throw new AiosError('request.invalid', { detail: `${name} takes a number; “${text}” is none.` });
+}
+
+/**
+ * A whole number from 1 on that was given on the command line.
+ *
+ * @throws AiosError `request.invalid` for what is none
+ * @example countOf('--limit', '20') // 20
+ */
+export function countOf(name: string, text: unknown): number {
+  const count = numberOf(name, text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new AiosError('request.invalid', {
+    detail: `${name} takes a whole number from 1 on; “${String(text)}” is none.`,
+  });
 }
 
 /** Below it digits tell a person nothing: a purchase a second ago was 0.0000174 days ago. */
@@ -134,9 +149,14 @@ export function relativeTime(time: string | undefined, nowMs = Date.now()): stri
   return seconds > 0 ? `in ${text}` : `${text} ago`;
 }
 
-/** An error as a newcomer can act on it: what happened, each fault with its place, the way forward, the code to search for. */
-export function describeError(error: unknown): string {
-  const problem = problemOf(error);
+/**
+ * An error as a newcomer can act on it: what happened, each fault with its place, the way forward, the code to search for.
+ *
+ * @param usage of the command that failed
+ */
+export function describeError(error: unknown, usage?: Usage): string {
+  const met = problemOf(error);
+  const problem = met && usage ? namedByOptions(met, usage) : met;
   if (!problem) return `${error instanceof Error ? error.message : error}`;
   const { title, detail, issues = [], code } = problem;
   const faults = issues.map((issue) => `  ${describeIssue(issue)}`);

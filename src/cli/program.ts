@@ -191,23 +191,10 @@ export async function runCli(
   host: Host = ALONE,
 ): Promise<number> {
   let code: number = EXIT.ok;
+  let used: CommandRow | undefined;
   // A usage that is wrong is found before `--json` is read as an option.
   const asJson = argv.includes('--json');
-  const program = new Command('aios')
-    .description('The operating layer for AI automation: events in, decisions out, with proof and cost')
-    .version('0.1.0')
-    .exitOverride()
-    .configureHelp({ minWidthToWrap: 30 }) // by default 40: beside long names nothing was wrapped at 80 columns
-    .configureOutput(asJson ? { writeErr: () => {} } : {})
-    .showHelpAfterError('The command with --help says what it takes.')
-    .addOption(new Option('--url <url>', 'the server').env('AIOS_URL').default('http://127.0.0.1:7700'))
-    .option('--key <key>', 'an API key (AIOS_API_KEY; a local server leaves one in its data folder)')
-    .addOption(
-      new Option('--data-dir <folder>', 'the data folder of a local server')
-        .env('AIOS_DATA_DIR')
-        .default(join(process.cwd(), '.aios')),
-    )
-    .option('--json', 'print JSON; an error too, on standard error', false);
+  const program = createProgram(asJson);
   program
     .command('start')
     .description(
@@ -236,11 +223,15 @@ export async function runCli(
       command.option(flags, description, fallback);
     command.action(async (...received: unknown[]) => {
       const self = received.at(-1) as Command;
+      used = row;
       code = await (await row.load())(self.optsWithGlobals(), self.args, host);
     });
   }
-  for (const [heading, names] of Object.entries(HEADINGS))
-    for (const name of names) commandNamed(program, name).helpGroup(heading);
+  // The help shows the parts in the order in which it comes to the first command of each.
+  const inOrder = Object.entries(HEADINGS).flatMap(([heading, names]) =>
+    names.map((name) => commandNamed(program, name).helpGroup(heading)),
+  );
+  (program.commands as Command[]).sort((a, b) => inOrder.indexOf(a) - inOrder.indexOf(b));
   try {
     await program.parseAsync(argv as string[], { from: 'user' });
   } catch (error) {
@@ -249,10 +240,34 @@ export async function runCli(
       if (asJson) process.stderr.write(`${errorAsJson(usageFault(error))}\n`);
       return EXIT.usage;
     }
-    process.stderr.write(`${asJson ? errorAsJson(error) : describeError(error)}\n`);
+    process.stderr.write(`${asJson ? errorAsJson(error) : describeError(error, used)}\n`);
     return EXIT.failed;
   }
   return code;
+}
+
+/** `aios` with the options that every command takes. */
+function createProgram(asJson: boolean): Command {
+  return new Command('aios')
+    .description('The operating layer for AI automation: events in, decisions out, with proof and cost')
+    .version('0.1.0')
+    .exitOverride()
+    .configureHelp({ minWidthToWrap: 30 }) // by default 40: beside long names nothing was wrapped at 80 columns
+    .configureOutput(asJson ? { writeErr: () => {} } : {})
+    .showHelpAfterError('The command with --help says what it takes.')
+    .addOption(
+      new Option(
+        '--url <url>',
+        'the server; left out, the one whose data folder it is, or http://127.0.0.1:7700',
+      ).env('AIOS_URL'),
+    )
+    .option('--key <key>', 'an API key (AIOS_API_KEY; a local server leaves one in its data folder)')
+    .addOption(
+      new Option('--data-dir <folder>', 'the data folder of a local server')
+        .env('AIOS_DATA_DIR')
+        .default(join(process.cwd(), '.aios')),
+    )
+    .option('--json', 'print JSON; an error too, on standard error', false);
 }
 
 function usageFault({ code, message }: CommanderError): AiosError {

@@ -104,24 +104,26 @@ export const quality: Action = async (options, [name]) => {
   );
   if (answer.rules.length === 0) await requireKnown(client, 'contract', name);
   print(answer, options.json, () =>
-    [
-      table(
-        ['rule', 'status', 'judged until'],
-        answer.rules.map(({ rule, status, judgedUntil }) => [rule, status, judgedUntil]),
-      ),
-      '',
-      table(
-        ['window', 'rule', 'events', 'late', 'value', 'status'],
-        answer.windows.map(({ rule, start, rows, late, value, status }) => [
-          start,
-          rule,
-          String(rows),
-          String(late),
-          String(value ?? ''),
-          status,
-        ]),
-      ),
-    ].join('\n'),
+    answer.rules.length === 0
+      ? `${name} has no measured quality rules.`
+      : [
+          table(
+            ['rule', 'status', 'judged until'],
+            answer.rules.map(({ rule, status, judgedUntil }) => [rule, status, judgedUntil]),
+          ),
+          '',
+          table(
+            ['window', 'rule', 'events', 'late', 'value', 'status'],
+            answer.windows.map(({ rule, start, rows, late, value, status }) => [
+              start,
+              rule,
+              String(rows),
+              String(late),
+              String(value ?? ''),
+              status,
+            ]),
+          ),
+        ].join('\n'),
   );
   return answer.rules.some(({ status }) => status === 'failed') ? EXIT.failed : EXIT.ok;
 };

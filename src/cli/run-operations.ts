@@ -1,7 +1,7 @@
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { Json } from '../kernel/json.ts';
-import { EXIT, numberOf, pastTime, print } from './output.ts';
+import { EXIT, pastTime, print } from './output.ts';
 import type { Action } from './program.ts';
 import { describeRun, type Run, readJson, requireSelected, selection } from './runs.ts';
 import { openClient } from './session.ts';
@@ -114,9 +114,7 @@ function filterOf(options: Options): { [name: string]: Json } {
   const attributes = named.filter(([name]) => name.startsWith('attr.'));
   const others = named.filter(([name]) => !name.startsWith('attr.'));
   return {
-    ...Object.fromEntries(
-      others.map(([name, value]) => [name, name === 'version' ? numberOf('--of-version', value) : value]),
-    ),
+    ...Object.fromEntries(others.map(([name, value]) => [name, name === 'version' ? Number(value) : value])),
     ...(attributes.length > 0
       ? {
           attributes: Object.fromEntries(

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { AiosClient } from '../client/client.ts';
 import { AiosError } from '../kernel/errors.ts';
-import type { Json } from '../kernel/json.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
 import { formatUsd } from '../kernel/money.ts';
 import { requireKnown, requireVersion, unknownName } from './known-names.ts';
 import { listText, readList } from './listing.ts';
-import { EXIT, print, relativeTime, table } from './output.ts';
+import { countOf, EXIT, print, relativeTime, table } from './output.ts';
 import type { Action } from './program.ts';
+import { exampleOfSchema } from './schema-example.ts';
 import { openClient } from './session.ts';
 
 interface RunSummary {
@@ -21,7 +22,7 @@ interface RunSummary {
   costMicroUsd?: number;
 }
 
-/** Which runs are meant: `--workflow`, `--version`, `--status`, `--attr orderId=o-1`. */
+/** Which runs are meant: `--workflow`, `--of-version`, `--status`, `--attr orderId=o-1`. */
 export function selection(options: { [option: string]: unknown }): { [name: string]: string | undefined } {
   const {
     workflow,
@@ -29,13 +30,18 @@ export function selection(options: { [option: string]: unknown }): { [name: stri
     status,
     attr = [],
   } = options as { [option: string]: string } & { attr?: string[] };
+  if (ofVersion !== undefined && workflow === undefined)
+    throw new AiosError('request.invalid', {
+      detail: 'Every flow counts its versions itself: --of-version goes with --workflow.',
+    });
+  const version = ofVersion === undefined ? undefined : String(countOf('--of-version', ofVersion));
   const attributes = attr.map((pair) => {
     const at = pair.indexOf('=');
     if (at < 1)
       throw new AiosError('request.invalid', { detail: `--attr ${pair}: name=value was expected.` });
     return [`${ATTRIBUTE}${pair.slice(0, at)}`, pair.slice(at + 1)];
   });
-  return { workflow, version: ofVersion, status, ...Object.fromEntries(attributes) };
+  return { workflow, version, status, ...Object.fromEntries(attributes) };
 }
 
 /**
@@ -125,9 +131,26 @@ async function requireNoEvent(client: AiosClient, workflow: string): Promise<voi
   if (body?.schedule?.on === undefined) return;
   const types = [...new Set(JSON.stringify(body.schedule.on).match(/(?<="type":")[^"]+/g))];
   const on = types.length > 0 ? types.join(', ') : 'events';
+  const event = types.length > 0 ? await exampleEvent(client, types[0]!) : undefined;
+  const example =
+    event === undefined
+      ? ''
+      : ` One to change:\n  aios run ${workflow} --event '${JSON.stringify(event).replaceAll("'", String.raw`'\''`)}'`;
   throw new AiosError('request.invalid', {
-    detail: `${workflow} starts on ${on}: give one with --event (@file reads it), or --input '{}' to start it without.`,
+    detail: `${workflow} starts on ${on}: give one with --event (@file reads it from a file).${example}`,
   });
+}
+
+/** An event that the contract of its type takes; none where the contract may not be read, or no value is found that fits. */
+async function exampleEvent(client: AiosClient, type: string): Promise<JsonObject | undefined> {
+  const contract = await client
+    .call('GET /api/v1/contracts/{name}', { params: { name: type } })
+    .then((definition) => definition.body as { schema?: JsonObject })
+    .catch(() => undefined);
+  const data = contract?.schema && exampleOfSchema(contract.schema);
+  return data === undefined
+    ? undefined
+    : { specversion: '1.0', id: `try-${Date.now()}`, source: 'urn:me', type, data };
 }
 
 export const runs: Action = async (options, [id]) => {

@@ -5,14 +5,19 @@ import { AiosError } from '../kernel/errors.ts';
 
 /** The options that every command takes. */
 export interface GlobalOptions {
-  url: string;
+  /** Left out: of the server whose data folder it is. */
+  url?: string;
   key?: string;
   json: boolean;
   dataDir: string;
 }
 
+/** Where a server keeps its address while it runs, in its data folder: commands find it there when it is not at the default port. */
+export const ADDRESS_FILE = 'server.url';
+const ADDRESS_DEFAULT = 'http://127.0.0.1:7700';
+
 /**
- * A client for the server that the options name. The key comes from `--key`, `AIOS_API_KEY`, or the admin key that a local server
+ * A client for the server that the options name, or the one that runs over the data folder. The key comes from `--key`, `AIOS_API_KEY`, or the admin key that a local server
  * wrote to its data folder.
  *
  * @throws AiosError `access.unauthenticated` when there is no key
@@ -25,5 +30,6 @@ export async function openClient({ url, key, dataDir }: GlobalOptions): Promise<
       detail: `No key: give --key, set AIOS_API_KEY, or start AIOS here (it writes ${file}).`,
     });
   }
-  return new AiosClient({ baseUrl: url, key: found.trim() });
+  const address = url ?? (await readFile(join(dataDir, ADDRESS_FILE), 'utf8').catch(() => ADDRESS_DEFAULT));
+  return new AiosClient({ baseUrl: address.trim(), key: found.trim() });
 }
