@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CircuitBreakerPolicy } from 'cockatiel';
 import type { Dispatcher } from 'undici';
 import { AiosError } from '../kernel/errors.ts';
+import { retryAfterMs } from '../kernel/retry-after.ts';
 import type { Connector, Operation } from './connector.ts';
 import { type ExchangeRequest, type ExchangeResponse, exchange } from './http-exchange.ts';
 
@@ -110,18 +111,11 @@ export const BODY_SHOWN_LENGTH = 500;
 function check(operation: Operation, response: ExchangeResponse): ExchangeResponse {
   const { status, headers, text } = response;
   if (operation.isSuccess(status)) return response;
-  const retryAfterMs = retryAfter(headers['retry-after']);
+  const waitMs = retryAfterMs(headers['retry-after']);
   throw new AiosError(mayPass(status) ? 'connectors.failed' : 'connectors.refused', {
     detail: `Status ${status}${status >= 300 && status < 400 ? ' (redirects are not followed)' : ''}: ${text.slice(0, BODY_SHOWN_LENGTH)}`,
-    extensions: { remoteStatus: status, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    extensions: { remoteStatus: status, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) },
   });
-}
-
-/** RFC 9110, section 10.2.3: seconds or a date. */
-function retryAfter(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 /** What counts against the breaker: the system is away, not: it says no. */

@@ -178,6 +178,16 @@ export const PATH_ERRORS = {
     'The model failed on these values',
     'The detail is what the runtime said; check the values and shapes.',
   ),
+  'serving.upstream_failed': again(
+    502,
+    'The server that runs the model failed',
+    'Look at that server: the detail is what it said, `upstreamStatus` its status. A fallback in the model definition answers meanwhile.',
+  ),
+  'serving.upstream_limited': again(
+    429,
+    'The server that runs the model takes no more for now',
+    'Wait as long as Retry-After says; a fallback in the model definition answers meanwhile.',
+  ),
   'serving.timeout': again(
     504,
     'The model did not answer in time',

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { AiosError, type ErrorOptions } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { retryAfterMs } from '../../kernel/retry-after.ts';
 import type { Target } from './endpoint.ts';
 import { eventData } from './event-source.ts';
 
@@ -245,15 +246,10 @@ function refusal(
   return new AiosError(status >= 500 ? 'chat.upstream_failed' : 'chat.refused', options);
 }
 
-/** `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), or `retry-after-ms` as OpenAI sends it. */
+/** `Retry-After`, or `retry-after-ms` as OpenAI sends it. */
 function retryAfter(headers: Readonly<Record<string, string | string[] | undefined>>) {
-  const ms = Number(headers['retry-after-ms']);
-  if (ms > 0) return { retryAfterMs: ms };
-  const text = headers['retry-after'];
-  if (typeof text !== 'string') return {};
-  const seconds = Number(text);
-  const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text) - Date.now();
-  return wait > 0 ? { retryAfterMs: Math.ceil(wait) } : {};
+  const ms = Number(headers['retry-after-ms']) || retryAfterMs(headers['retry-after']) || 0;
+  return ms > 0 ? { retryAfterMs: ms } : {};
 }
 
 async function* withFirst<T>(first: T, rest: AsyncGenerator<T, void>): AsyncGenerator<T, void> {

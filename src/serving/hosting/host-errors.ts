@@ -1,4 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
+import { type RunFailed, type ServerBusy, ServerFailed } from '../runtimes/runtime.ts';
 
 const RETRY_AFTER_MS_MIN = 10;
 
@@ -40,4 +41,33 @@ export function unavailable(label: string, reason: Error): AiosError {
     cause: reason,
     ...(own && { extensions: own.extensions }),
   });
+}
+
+/** One request, alone in its batch, to which the model or the server that runs it said no. */
+export function runFailed(label: string, error: RunFailed): AiosError {
+  const detail = `${label}: ${error.message}`;
+  if (!(error instanceof ServerFailed))
+    return new AiosError('serving.model_failed', { detail, cause: error });
+  const { upstreamStatus } = error;
+  return new AiosError('serving.upstream_failed', {
+    detail,
+    cause: error,
+    ...(upstreamStatus !== undefined && { extensions: { upstreamStatus } }),
+  });
+}
+
+/** The server of the model takes no more for now; who waits is told when it wants to be asked again, where it says so. */
+export function upstreamLimited(
+  label: string,
+  { message, upstreamStatus, retryAfterMs }: ServerBusy,
+): AiosError {
+  return new AiosError('serving.upstream_limited', {
+    detail: `${label}: ${message}`,
+    extensions: { upstreamStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) },
+  });
+}
+
+/** The second replica that ended under a request. */
+export function replicaLost(label: string, reason: Error): AiosError {
+  return new AiosError('serving.replica_lost', { detail: `${label}: ${reason.message}`, cause: reason });
 }

@@ -7,12 +7,20 @@ import {
   RunFailed,
   type Runtime,
   type RuntimeModel,
+  ServerBusy,
 } from '../runtimes/runtime.ts';
 import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import { BatchDelay } from './batch-delay.ts';
 import { enoughRows } from './batch-size.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
-import { deadlinePassed, overloaded, unavailable } from './host-errors.ts';
+import {
+  deadlinePassed,
+  overloaded,
+  replicaLost,
+  runFailed,
+  unavailable,
+  upstreamLimited,
+} from './host-errors.ts';
 import { ReplicaPool, type Slot, type Work } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
 import { CostCarry, longestWaitMs, type Pending, rowsOf } from './request.ts';
@@ -325,9 +333,10 @@ export class ModelHost implements Unloadable {
   #failed(slot: Slot, { batch, timedOut }: Work, error: Error): void {
     this.#pool.release(slot);
     const alone = batch.length === 1;
-    const why = { detail: `${this.label}: ${error.message}` };
-    if (error instanceof RunFailed) {
-      if (alone) this.#fail(batch, new AiosError('serving.model_failed', why));
+    if (error instanceof ServerBusy) {
+      this.#fail(batch, upstreamLimited(this.label, error)); // each alone would be more calls of a server that wants fewer
+    } else if (error instanceof RunFailed) {
+      if (alone) this.#fail(batch, runFailed(this.label, error));
       else for (const request of batch) this.#queue.pushAlone(request);
     } else if (timedOut && alone) {
       const { timeoutMs } = this.#options;
@@ -336,7 +345,7 @@ export class ModelHost implements Unloadable {
     } else {
       for (const request of batch) {
         if (request.lost++ === 0) this.#queue.pushAlone(request);
-        else this.#fail([request], new AiosError('serving.replica_lost', why));
+        else this.#fail([request], replicaLost(this.label, error));
       }
     }
     this.#schedule();

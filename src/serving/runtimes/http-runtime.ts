@@ -14,9 +14,10 @@ import {
   RemoteReplica,
   readable,
   tensorsOf,
+  written,
 } from './remote.ts';
 import { answeredBy, ask } from './remote-http.ts';
-import { type Replica, RunFailed, type Runtime } from './runtime.ts';
+import { type Replica, type Runtime, ServerFailed } from './runtime.ts';
 
 /** A model behind any server that takes JSON and answers JSON (BentoML, TorchServe, TensorFlow Serving, one's own). */
 interface HttpEndpoint {
@@ -140,7 +141,7 @@ class HttpReplica extends RemoteReplica {
       tensors.map((tensor) => [tensor.name, nested(dataToJson(tensor), tensor.shape)]),
     );
     const body = await this.#post(
-      JSON.stringify(readable(() => this.#request({ inputs, rows }))),
+      JSON.stringify(written(() => this.#request({ inputs, rows }))),
       withinMs,
       signal,
     );
@@ -166,7 +167,7 @@ function partOf(answer: Json, { name }: TensorSpec, all: readonly TensorSpec[]):
   const part = isObject(answer) ? answer[name] : all.length === 1 ? answer : undefined;
   if (Array.isArray(part)) return part;
   const found = JSON.stringify(part ?? null).slice(0, 100);
-  throw new RunFailed(`the response mapping gives no list for the output “${name}”: ${found}`);
+  throw new ServerFailed(`the response mapping gives no list for the output “${name}”: ${found}`);
 }
 
 /** An output by its declared form; the free dimensions follow from what came: the first from the rows, others from the nesting. */
@@ -183,7 +184,7 @@ function outputOf({ name, datatype, shape: declared }: TensorSpec, data: Json[],
   });
   const fits = isFlat ? elementCount(shape) === sizes[0] : sizes.join() === shape.join();
   if (!fits)
-    throw new RunFailed(
+    throw new ServerFailed(
       `the output “${name}” has the shape [${declared.join(', ')}]; the response mapping gives [${sizes.join(', ')}]`,
     );
   return readable(() => ({ name, datatype, shape, data: jsonData(name, datatype, shape, data) }));

@@ -12,10 +12,17 @@ import {
   type RemoteAccess,
   RemoteReplica,
   readable,
-  ServerBusy,
   tensorsOf,
+  written,
 } from './remote.ts';
-import { ModelRefused, type Replica, RunFailed, type RuntimeModel } from './runtime.ts';
+import {
+  ModelRefused,
+  type Replica,
+  RunFailed,
+  type RuntimeModel,
+  ServerBusy,
+  ServerFailed,
+} from './runtime.ts';
 
 /** Statuses of gRPC (google.rpc.Code). */
 const UNKNOWN = 2;
@@ -27,16 +34,12 @@ const FAILED_PRECONDITION = 9;
 const OUT_OF_RANGE = 11;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
+const DATA_LOSS = 15;
 const UNAUTHENTICATED = 16;
 
-const RUN_REFUSED = new Set([
-  UNKNOWN,
-  INVALID_ARGUMENT,
-  FAILED_PRECONDITION,
-  OUT_OF_RANGE,
-  UNIMPLEMENTED,
-  INTERNAL,
-]);
+const RUN_REFUSED = new Set([INVALID_ARGUMENT, FAILED_PRECONDITION, OUT_OF_RANGE]);
+/** As 500 of HTTP: servers in Python answer with UNKNOWN where the code of a model throws. */
+const RUN_FAILED = new Set([UNKNOWN, UNIMPLEMENTED, INTERNAL, DATA_LOSS]);
 const START_REFUSED = new Set([
   INVALID_ARGUMENT,
   NOT_FOUND,
@@ -69,7 +72,7 @@ export async function startOipGrpc(
     return new OipGrpcReplica(tensors, client, (inputs, withinMs, signal) =>
       call<ModelInferResponse>(
         'ModelInfer',
-        requestToGrpc(name, version, inputs),
+        written(() => requestToGrpc(name, version, inputs)),
         answerMs(endpoint, withinMs),
         signal,
       ),
@@ -103,7 +106,8 @@ class OipGrpcReplica extends RemoteReplica {
   ): Promise<readonly Tensor[]> {
     const answer = await this.#infer(inputs, withinMs, signal).catch((error: ServiceError) => {
       const told = `status ${error.code}: ${error.details}`;
-      if (error.code === RESOURCE_EXHAUSTED) throw new ServerBusy(told);
+      if (error.code === RESOURCE_EXHAUSTED) throw new ServerBusy(told, error.code);
+      if (RUN_FAILED.has(error.code)) throw new ServerFailed(told, { upstreamStatus: error.code });
       throw RUN_REFUSED.has(error.code) ? new RunFailed(told) : new Error(told);
     });
     return readable(() => tensorsFromGrpc('Output', answer.outputs, answer.raw_output_contents));

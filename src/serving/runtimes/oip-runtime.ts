@@ -12,6 +12,7 @@ import {
   RemoteReplica,
   readable,
   tensorsOf,
+  written,
 } from './remote.ts';
 import { answeredBy, ask, describedBy, type HttpQuestion } from './remote-http.ts';
 import type { Replica, Runtime, RuntimeModel } from './runtime.ts';
@@ -134,7 +135,7 @@ class OipHttpReplica extends RemoteReplica {
     withinMs: number | undefined,
     signal: AbortSignal,
   ): Promise<readonly Tensor[]> {
-    const { body, headerBytes } = readable(() => writeOipRequest(inputs, this.#isBinary, withinMs));
+    const { body, headerBytes } = written(() => writeOipRequest(inputs, this.#isBinary, withinMs));
     const headers: Record<string, string> =
       headerBytes === undefined
         ? { 'content-type': 'application/json' }

@@ -1,7 +1,7 @@
 import { type Dispatcher, request } from 'undici';
 import { AiosError } from '../../kernel/errors.ts';
-import { ServerBusy } from './remote.ts';
-import { ModelRefused, RunFailed } from './runtime.ts';
+import { retryAfterMs } from '../../kernel/retry-after.ts';
+import { ModelRefused, RunFailed, ServerBusy, ServerFailed } from './runtime.ts';
 
 const WORDS_MAX = 500; // characters of what a server says about a fault
 
@@ -62,14 +62,15 @@ export function describedBy({ status, body }: HttpAnswer, what: string): Buffer 
   throw REFUSED.has(status) ? new ModelRefused(told) : new Error(told);
 }
 
-/** The answer of a run, when it is one. @throws RunFailed, ServerBusy, or any other Error when the server is lost */
-export function answeredBy({ status, body }: HttpAnswer): Buffer {
+/** The answer of a run, when it is one. @throws RunFailed, ServerFailed, ServerBusy, or any other Error when the server is lost */
+export function answeredBy({ status, headers, body }: HttpAnswer): Buffer {
   if (status >= 200 && status < 300) return body;
   const told = `status ${status}: ${wordsOf(body)}`;
-  if (status === 429) throw new ServerBusy(told);
+  if (status === 429) throw new ServerBusy(told, status, retryAfterMs(headers['retry-after']));
   // 401 and 403 too: the start that follows reads the secrets again.
   const isLost = status < 400 || [401, 403, 404, 408, 502, 503, 504].includes(status);
-  throw isLost ? new Error(told) : new RunFailed(told);
+  if (isLost) throw new Error(told);
+  throw status >= 500 ? new ServerFailed(told, { upstreamStatus: status }) : new RunFailed(told);
 }
 
 function wordsOf(body: Buffer): string {

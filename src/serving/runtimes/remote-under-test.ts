@@ -132,14 +132,16 @@ export async function serveOverTls({ key, cert }: { readonly key: string; readon
 }
 
 /** A server of JSON: the handler answers with a status and a body. */
-export async function serveJson(handle: (body: string) => { status?: number; body: string } | undefined) {
+export async function serveJson(
+  handle: (body: string) => { status?: number; body: string; headers?: Record<string, string> } | undefined,
+) {
   const server = createHttpServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const answer = handle(Buffer.concat(chunks).toString());
       if (!answer) return; // never answers
-      response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' });
+      response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers });
       response.end(answer.body);
     });
   });

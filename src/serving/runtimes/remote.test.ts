@@ -10,9 +10,15 @@ import { InferRequest } from '../hosting/request.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { createHttpRuntime, HTTP_KIND } from './http-runtime.ts';
 import { createOipRuntime, OIP_KIND } from './oip-runtime.ts';
-import { ServerBusy } from './remote.ts';
 import { access, LOGISTIC, logistic, serveJson, serveModels, serveOverTls } from './remote-under-test.ts';
-import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from './runtime.ts';
+import {
+  ModelRefused,
+  RunFailed,
+  type Runtime,
+  type RuntimeModel,
+  ServerBusy,
+  ServerFailed,
+} from './runtime.ts';
 import { runtimeConformance } from './runtime-conformance.ts';
 
 const options = { access, startMs: 10_000, answerBytesMax: 64 * 1024 * 1024 };
@@ -106,13 +112,13 @@ describe('a model of another server', () => {
 
   it.each([
     ['refuses the values', { status: 422, body: 'no' }, RunFailed, false],
-    ['fails inside', { status: 500, body: 'oops' }, RunFailed, false],
+    ['fails inside', { status: 500, body: 'oops' }, ServerFailed, false],
     ['has no room', { status: 429, body: '' }, ServerBusy, false],
     ['is about to go', { status: 503, body: '' }, Error, true],
-    ['answers what is no JSON', { body: '<html>' }, RunFailed, false],
-    ['answers another shape', { body: '[[1, 2]]' }, RunFailed, false],
-    ['answers another type', { body: '[["a"]]' }, RunFailed, false],
-    ['answers without the output', { body: '{"other": [[1]]}' }, RunFailed, false],
+    ['answers what is no JSON', { body: '<html>' }, ServerFailed, false],
+    ['answers another shape', { body: '[[1, 2]]' }, ServerFailed, false],
+    ['answers another type', { body: '[["a"]]' }, ServerFailed, false],
+    ['answers without the output', { body: '{"other": [[1]]}' }, ServerFailed, false],
     ['never answers', undefined, Error, true],
   ])('says what it is when the server %s', async (_, answer, kind, ends) => {
     const server = await serveJson(() => answer);
@@ -126,6 +132,7 @@ describe('a model of another server', () => {
     const error: unknown = await replica.run([features([0, 0])]).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(kind);
     if (kind === Error) expect(error).not.toBeInstanceOf(RunFailed);
+    if (kind === RunFailed) expect(error).not.toBeInstanceOf(ServerFailed);
     expect(ended).toBe(ends);
     replica.kill();
     await server.close();

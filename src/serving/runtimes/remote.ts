@@ -3,7 +3,14 @@ import type { Issue } from '../../kernel/errors.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { escapePointer } from '../../kernel/schema.ts';
 import { joinRows, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
-import { type BatchAnswer, ModelRefused, type Replica, RunFailed } from './runtime.ts';
+import {
+  type BatchAnswer,
+  ModelRefused,
+  type Replica,
+  RunFailed,
+  ServerBusy,
+  ServerFailed,
+} from './runtime.ts';
 
 /** How the servers of others are reached. Whoever hands it in guards what leaves the process. */
 export interface RemoteAccess {
@@ -60,11 +67,6 @@ export function answerMs({ timeoutMs = ANSWER_MS }: Endpoint, withinMs: number |
   return withinMs === undefined ? timeoutMs : Math.max(1, Math.ceil(Math.min(timeoutMs, withinMs)));
 }
 
-/** The server cannot take more now: neither the model nor the replica is at fault. */
-export class ServerBusy extends Error {
-  override readonly name = 'ServerBusy';
-}
-
 /**
  * A model on another server. One replica is one call under way: several of them are several calls at once. It ends when the server is lost, so
  * that starting it again, which asks for the model and runs it, is what finds the server back.
@@ -109,8 +111,8 @@ export abstract class RemoteReplica implements Replica {
   }
 
   /**
-   * One batch, there and back. Rejects with `RunFailed` when the server refuses the values, with `ServerBusy` when it has no room, with any other error
-   * when it is lost.
+   * One batch, there and back. Rejects with `RunFailed` when the server refuses the values, with `ServerFailed` when it fails or its answer is none, with
+   * `ServerBusy` when it has no room, with any other error when it is lost.
    *
    * @param signal ends the call
    */
@@ -135,16 +137,27 @@ function inOrder(specs: readonly TensorSpec[], answered: readonly Tensor[]): rea
     const output = at?.name === name ? at : answered.find((tensor) => tensor.name === name);
     if (output?.datatype === datatype) return output;
     const found = output ? `is ${output.datatype} there` : 'is not in the answer';
-    throw new RunFailed(`output “${name}” (${datatype}) ${found}`);
+    throw new ServerFailed(`output “${name}” (${datatype}) ${found}`);
   });
 }
 
-/** What cannot be mapped, written or read concerns this batch, not the server's health. */
-export function readable<T>(work: () => T): T {
+/** What is sent. @throws RunFailed where these values cannot be mapped or written: that tells nothing of the server */
+export function written<T>(write: () => T): T {
   try {
-    return work();
+    return write();
   } catch (error) {
-    throw error instanceof RunFailed ? error : new RunFailed((error as Error).message, { cause: error });
+    throw new RunFailed((error as Error).message, { cause: error });
+  }
+}
+
+/** What was answered. @throws ServerFailed where it cannot be read or mapped: the values were taken, so that their sender can mend nothing */
+export function readable<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof ServerFailed
+      ? error
+      : new ServerFailed((error as Error).message, { cause: error });
   }
 }
 

@@ -119,5 +119,34 @@ export class ModelRefused extends Error {
 
 /** The model failed on these values. */
 export class RunFailed extends Error {
-  override readonly name = 'RunFailed';
+  override readonly name: string = 'RunFailed';
+}
+
+/** The server that runs the model failed, or answered with what is no answer: it lives on, and no value of the request is known to be at fault. */
+export class ServerFailed extends RunFailed {
+  override readonly name = 'ServerFailed';
+  /** What it answered with: a status of HTTP, or of gRPC; absent where its answer says that all is well and cannot be read. */
+  readonly upstreamStatus: number | undefined;
+
+  constructor(
+    message: string,
+    { upstreamStatus, ...options }: ErrorOptions & { upstreamStatus?: number } = {},
+  ) {
+    super(message, options);
+    this.upstreamStatus = upstreamStatus;
+  }
+}
+
+/** The server that runs the model takes no more now: neither the model nor the replica is at fault. */
+export class ServerBusy extends Error {
+  override readonly name = 'ServerBusy';
+  readonly upstreamStatus: number;
+  /** When it wants to be asked again; absent where it does not say. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, upstreamStatus: number, retryAfterMs?: number) {
+    super(message);
+    this.upstreamStatus = upstreamStatus;
+    this.retryAfterMs = retryAfterMs;
+  }
 }

@@ -70,15 +70,18 @@ const FALLS_BACK = new Set<string>([
   'serving.memory_exceeded',
   'serving.timeout',
   'serving.replica_lost',
+  'serving.upstream_failed',
+  'serving.upstream_limited',
   'serving.circuit_open',
   'request.overloaded',
 ]);
-/** Those that say that the version is ill. A full queue is not among them: refusing calls would make overload an outage. */
+/** Those that say that the version is ill. A full queue, here or at its server, is not among them: refusing calls would make overload an outage. */
 const ILL = new Set<string>([
   'serving.unavailable',
   'serving.memory_exceeded',
   'serving.timeout',
   'serving.replica_lost',
+  'serving.upstream_failed',
   'serving.model_failed',
 ]);
 

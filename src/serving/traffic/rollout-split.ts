@@ -45,6 +45,8 @@ const OWN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'serving.model_failed',
   'serving.timeout',
   'serving.replica_lost',
+  'serving.upstream_failed',
+  'serving.upstream_limited',
   'serving.unavailable',
   'serving.memory_exceeded',
   'serving.circuit_open',

@@ -48,6 +48,8 @@ const PASSED = new Set<string>([
   'serving.canceled',
   'serving.unavailable',
   'serving.replica_lost',
+  'serving.upstream_failed',
+  'serving.upstream_limited',
   'serving.memory_exceeded',
   'serving.circuit_open',
   'serving.rate_limited',
