@@ -5,6 +5,7 @@ import { Slots } from './kernel/slots.ts';
 import type { NewVersion } from './models/candidate.ts';
 import { retryConflicts } from './models/conflicts.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
+import type { TriedVersion } from './models/models.ts';
 import type { Stations } from './stations.ts';
 import { inOrderOfAsking } from './stations-ensembles.ts';
 import {
@@ -16,6 +17,11 @@ import {
 
 /** Kinds whose change makes versions of views come or go. */
 const HOLDS_VIEWS = ['feature-view', 'feature-service', 'dataset'];
+
+export interface AppliedDefinition extends PlannedDefinition {
+  /** Of a model that changes: the version that ran with the plan. */
+  readonly tried?: TriedVersion | undefined;
+}
 
 interface ChangedModel {
   readonly label: string;
@@ -30,8 +36,8 @@ interface Wanted {
   readonly by: { kind: string; id: string };
   readonly dryRun: boolean;
   readonly keeps: KeepsDefinition | undefined;
-  /** Digests of the models that have run. */
-  readonly verified: Set<string>;
+  /** The versions that have run, by the digest of the definition that brings them. */
+  readonly verified: Map<string, TriedVersion>;
 }
 
 /** Whoever was overtaken goes on one at a time: those who change other things at the same moment would void each other's plans again and again. */
@@ -44,6 +50,7 @@ const ONE = { concurrencyMax: 1, queueMax: Number.POSITIVE_INFINITY };
  *
  * @param dryRun plans and verifies, and changes nothing
  * @param keeps which definitions stay as they are, whatever the files say of them
+ * @returns the plan
  * @throws AiosError what the plan finds, `store.conflict` when others were faster again and again
  * @example await applyProject(stations, [{ path: 'contracts/order.yaml', bytes }], { kind: 'key', id: 'key_1' }, false)
  */
@@ -53,9 +60,9 @@ export async function applyProject(
   by: { kind: string; id: string },
   dryRun: boolean,
   keeps?: KeepsDefinition,
-): Promise<readonly PlannedDefinition[]> {
+): Promise<readonly AppliedDefinition[]> {
   const { definitions, models, serving, views } = stations;
-  const verified = new Set<string>();
+  const verified = new Map<string, TriedVersion>();
   let attempts = 0;
   const planned = await retryConflicts(async () => {
     const wanted = { files, by, dryRun, keeps, verified };
@@ -85,21 +92,27 @@ export async function applyProject(
 async function planAndCommit(
   stations: Stations,
   { files, by, dryRun, keeps, verified }: Wanted,
-): Promise<readonly PlannedDefinition[]> {
+): Promise<readonly AppliedDefinition[]> {
   const { definitions, kinds, commit, auditLog, models, clock } = stations;
   const snapshot = await definitions.snapshot();
   const planned = await planProject(files, kinds, definitions, keeps);
   const issues = tooManyHeld(planned, stations, stations.limits.featureViewVersionsMax);
   if (issues.length > 0) throw new AiosError('definition.invalid', { issues });
   const changed = planned.filter(({ action }) => action !== 'unchanged');
+  const tried = new Map<string, TriedVersion>();
   for (const { wanted, label, isLate } of modelsOf(changed, files, by)) {
+    if (isLate) continue;
     const digest = digestOf(changed.find(({ document }) => document.file === label)!.body);
     // Once for each plan that says the same: a replica takes seconds to start. What asks flows depends on theirs, too.
-    if (isLate || (verified.has(digest) && wanted.runtime !== 'workflow')) continue;
-    await models.verify(wanted, label);
-    verified.add(digest);
+    const known = wanted.runtime === 'workflow' ? undefined : verified.get(digest);
+    const version = known ?? (await models.verify(wanted, label));
+    verified.set(digest, version);
+    tried.set(wanted.name, version);
   }
-  if (dryRun || changed.length === 0) return planned;
+  const outcome = planned.map((each) =>
+    each.kind === 'model' ? { ...each, tried: tried.get(each.name) } : each,
+  );
+  if (dryRun || changed.length === 0) return outcome;
   await commit.commit([
     ...stations.lineageWrites(planned),
     ...changed.flatMap(({ kind, name, body, document, toVersion, action }) => [
@@ -114,7 +127,7 @@ async function planAndCommit(
       }),
     ]),
   ]);
-  return planned;
+  return outcome;
 }
 
 function modelsOf(

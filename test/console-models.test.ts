@@ -162,6 +162,9 @@ describeConsole('models in the console', ({ open, ask, send }) => {
     const page = await open('/models/credit');
     await page.getByRole('row', { name: /^v2/ }).getByRole('button', { name: 'Promote …' }).click();
     const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Start the canary', exact: true }).click();
+    await dialog.getByRole('alert').getByText('models.signature_changed').waitFor();
+    await dialog.getByRole('button', { name: 'Start the canary all the same' }).waitFor();
     await dialog.getByText('All', { exact: true }).click();
     await dialog.getByRole('button', { name: 'Promote v2', exact: true }).click();
     await dialog.getByRole('alert').getByText('models.signature_changed').waitFor();
@@ -170,6 +173,28 @@ describeConsole('models in the console', ({ open, ask, send }) => {
     await dialog.getByRole('button', { name: 'Promote v2 all the same' }).click();
     const panel = page.getByRole('region', { name: 'v2 waits to become champion' });
     await panel.getByText(/Calls of “champion” do not fit it: .*callers send another form/).waitFor();
+  });
+
+  it('fallbacks that could not answer stand on the page, as long as they are so', async () => {
+    const definition = (fallback: string) =>
+      `name: chained\nfile: credit.onnx\nserving: { fallback: ${fallback} }\n`;
+    const apply = async (fallback: string) =>
+      send('/api/v1/apply', {
+        files: [
+          { path: 'models/chained/model.yaml', text: definition(fallback) },
+          {
+            path: 'models/chained/credit.onnx',
+            base64: Buffer.from(logisticModel([1, 2], 0)).toString('base64'),
+          },
+        ],
+      });
+    await apply('[{ model: nobody }]');
+    const page = await open('/models/chained');
+    const panel = page.getByRole('region', { name: 'Fallbacks that could not answer' });
+    await panel.getByText(/champion of chained .* falls back to what is not there: .*“nobody”/).waitFor();
+    expect(await faultsInAllLooks(page)).toEqual([]);
+    await apply('[]');
+    await panel.waitFor({ state: 'hidden' });
   });
 
   it('a quantized version shows how it did beside its parent', async () => {

@@ -61,14 +61,14 @@ describe('fallback chains that could not answer', () => {
   const MORE =
     'champion of named (version 1) falls back to more/1, which does not take its calls or answer as it does: /features/c: callers need not name it';
 
-  it('are told with their lines once both versions are known', async () => {
-    expect((await aios('plan', folder)).warned).toEqual([]);
+  it('are told with their lines before both models are there, when they are applied, and after', async () => {
     const warned = [
       `! models/named/model.yaml:4:23 /serving/fallback/0: ${MORE}`,
       `! models/risk/model.yaml:5:7 /serving/fallback/0: ${RULES}`,
       `! models/risk/model.yaml:6:7 /serving/fallback/1: ${GONE(1)}`,
       `! models/risk/model.yaml:8:7 /serving/fallback/3: ${DEFAULT(1)}`,
     ];
+    expect((await aios('plan', folder)).warned).toEqual(warned);
     expect((await aios('apply', folder)).warned).toEqual(warned);
     expect((await aios('plan', folder)).warned).toEqual(warned);
   });
@@ -88,9 +88,32 @@ describe('fallback chains that could not answer', () => {
       `! /serving/fallback/2: ${back}`,
       `! /serving/fallback/3: ${DEFAULT(2)}`,
     ]);
+    expect((await aios('models', 'show', 'risk')).warned).toEqual(forced.warned);
     await model('more', more('more', ', fill: 0'), [1, 2, 3]);
     await aios('apply', folder);
     expect((await aios('models', 'promote', 'more', '2')).warned).toEqual([]);
     expect((await aios('models', 'promote', 'more', '1')).warned).toEqual([`! /serving/fallback/0: ${MORE}`]);
+  });
+
+  it('that name a version which comes with the plan are held to it; those of a model that waits for approvals, once it answers', async () => {
+    const chain = (name: string, text: string) => `name: ${name}\nfile: model.onnx\n${text}`;
+    await model('next', chain('next', ''), [1, 2]);
+    await model(
+      'held',
+      chain('held', 'promotion: { approvals: 1 }\nserving: { fallback: [{ model: gone }] }\n'),
+      [1],
+    );
+    await aios('apply', folder);
+    await model(
+      'next',
+      chain('next', 'serving: { fallback: [{ ref: 2 }, { ref: 3 }, { model: held }] }\n'),
+      [1, 2, 3],
+    );
+    const said = (await aios('plan', folder)).warned.filter((line) => /next|held/.test(line));
+    expect(said.map((line) => line.split(': ')[1])).toEqual([
+      expect.stringContaining('falls back to next/2, which does not take its calls'),
+      'champion of next (version 1) falls back to what is not there',
+      'champion of next (version 1) falls back to what is not there',
+    ]);
   });
 });

@@ -2,12 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { Access } from '../access/access.ts';
 import type { Decisions } from '../decisions/decisions.ts';
+import type { Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import type { Model, Models, ModelVersion } from '../models/models.ts';
 import type { DeclaredSignature } from '../models/signature.ts';
 import type { Serving } from '../serving/traffic/serving.ts';
 import { actorOf, route } from './routes.ts';
 import { principalOf } from './routes-access.ts';
+import { misfitToJson } from './routes-promotions.ts';
 import { requireSecrets } from './secret-endpoints.ts';
 import { AnyObject, iso, NameParams, pageOf, VersionNumber } from './shapes.ts';
 
@@ -16,6 +18,8 @@ interface Dependencies {
   models: Models;
   serving: Serving;
   decisions: Decisions;
+  /** What of the fallback chains around a model does not fit. */
+  fallbackWarningsOf(model: string): readonly Issue[];
 }
 
 const NewVersion = Type.Object({
@@ -39,13 +43,14 @@ export function modelRoutes({
   models,
   serving,
   decisions,
+  fallbackWarningsOf,
 }: Dependencies): (server: FastifyInstance) => void {
   const describe = (model: Model) => toJson(model, serving);
   return (server) => {
     readRoutes(
       server,
       () => models.list().map(describe),
-      (name) => describe(models.get(name)),
+      (name) => ({ ...describe(models.get(name)), warnings: fallbackWarningsOf(name).map(misfitToJson) }),
     );
     route(server, {
       method: 'POST',
@@ -135,7 +140,8 @@ function readRoutes(server: FastifyInstance, list: () => unknown[], one: (name: 
     method: 'GET',
     url: '/api/v1/models/:name',
     permission: 'models.read',
-    summary: 'One model',
+    summary:
+      'One model; `warnings` are the fallback chains, its own and those that fall back to it, whose steps do not take the calls',
     tag,
     params: NameParams,
     answer: AnyObject,

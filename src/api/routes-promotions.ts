@@ -165,7 +165,8 @@ function outcomeToJson({ isPromoted, standing }: PromotionOutcome, warnings: rea
   return isPromoted ? { promoted: true, ...warned } : { promoted: false, waitsFor: standingToJson(standing) };
 }
 
-function misfitToJson({ path, message, found, expected }: Issue) {
+/** What does not fit, as the API tells it: of what is in force, not of a file. */
+export function misfitToJson({ path, message, found, expected }: Issue) {
   return { path, message, found, expected };
 }
 

@@ -39,6 +39,12 @@ const outcome = {
 const NewRollout = closed({
   alias: Type.Optional(Type.String({ minLength: 1 })),
   challenger: Count,
+  force: Type.Optional(
+    Type.Boolean({
+      description:
+        'Also where the calls of the alias do not fit the challenger; approvals and checks are needed all the same',
+    }),
+  ),
   kind: Kind,
   percent: Type.Optional(Percent),
   steps: Type.Optional(Type.Array(Step, { minItems: 1, maxItems: 50 })),
@@ -96,6 +102,9 @@ const RolloutShape = Type.Object({
   stepStartedAt: Type.String(),
   startedAt: Type.String(),
   startedBy: Actor,
+  forced: Type.Optional(
+    Type.Boolean({ description: 'Started although calls of the alias do not fit the challenger' }),
+  ),
   endedAt: Type.Optional(Type.String()),
   endedBy: Type.Optional(Actor),
   reason: Type.Optional(Type.String()),
@@ -260,6 +269,7 @@ function toJson(rollout: Rollout) {
     ...{ id, model, alias, champion, challenger, plan, status, percent, step, startedBy },
     stepStartedAt: iso(rollout.stepStartedAt),
     startedAt: iso(rollout.startedAt),
+    forced: rollout.isForced || undefined,
     endedAt: isoOrUndefined(endedAt),
     endedBy: endedBy ?? undefined,
     reason: reason ?? undefined,

@@ -70,6 +70,7 @@ export const MODEL_COMMANDS: readonly CommandRow[] = [
       ['--steps <steps>', 'start: shares and how long each lasts, as in 5:10m,25:1h,50'],
       ['--then-promote', 'start: move the alias when the last step has ended'],
       ['--compare <share>', 'start: the share of requests, 0 to 1, that the other version gets a copy of'],
+      ['--force', 'start: also where those who call by the alias would be refused'],
       ['--plan <json>', 'start: all of the plan, as the API takes it; @file reads it'],
       REASON,
     ],

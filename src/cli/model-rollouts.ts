@@ -88,6 +88,7 @@ async function planOf(options: Options, alias: string): Promise<JsonObject> {
     ...(percent === undefined ? {} : { percent: numberOf('--percent', percent) }),
     ...(steps === undefined ? {} : { steps: steps.split(',').map(stepOf) }),
     ...(options.thenPromote === true ? { thenPromote: true } : {}),
+    ...(options.force === true ? { force: true } : {}),
     ...(compare === undefined ? {} : { comparison: { share: numberOf('--compare', compare) } }),
     ...given,
   };

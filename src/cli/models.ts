@@ -21,6 +21,7 @@ interface Model {
     datasets: { name: string; version: number }[];
   }[];
   serving: Serving | null;
+  warnings?: Issue[];
 }
 
 export interface Rollout {
@@ -99,6 +100,7 @@ export const show: Action = async (options, [name]) => {
       ),
       ...active.map(describeRollout),
       ...promotions.items.map(({ waitsFor }) => describeWaiting(waitsFor)),
+      ...describeWarnings(model),
     ].join('\n'),
   );
   return EXIT.ok;
@@ -215,8 +217,13 @@ function describeWaiting({
   return [missing, ...said, ...refused].join('\n');
 }
 
-function describePromoted({ warnings = [] }: Outcome, done: string): string {
-  return [done, ...warnings.map((warning) => `! ${describeIssue(warning)}`)].join('\n');
+function describePromoted(outcome: Outcome, done: string): string {
+  return [done, ...describeWarnings(outcome)].join('\n');
+}
+
+/** Of the fallback chains around a model. */
+function describeWarnings({ warnings = [] }: Pick<Outcome, 'warnings'>): string[] {
+  return warnings.map((warning) => `! ${describeIssue(warning)}`);
 }
 
 function tell(outcome: Outcome, asJson: boolean, done: string): number {

@@ -90,7 +90,7 @@ export const PATH_ERRORS = {
   'models.signature_changed': row(
     409,
     'The version does not take the calls of the version before',
-    'Those who call by the alias would be refused: see `issues`. Register it as a model of another name; or change the callers and promote it all the same: aios models promote {name} {version} --force (`force` in the API).',
+    'Those who call by the alias would be refused: see `issues`. Register it as a model of another name; or change the callers with it and promote it, or try it under a rollout, all the same: aios models promote {name} {version} --force (`force` in the API).',
   ),
   'models.approval_needed': row(
     409,

@@ -27,7 +27,8 @@ import { signatureMisfits } from './signature-misfits.ts';
 import { VERSION_COLUMNS, type VersionRow, versionFromRow } from './version-row.ts';
 
 /** The alias that a reference without version means. */
-const DEFAULT_ALIAS = 'champion';
+/** The alias of a call that names none. */
+export const DEFAULT_ALIAS = 'champion';
 
 export interface Promotion {
   name: string;
@@ -82,6 +83,9 @@ export interface ResolvedModel {
   readonly runtime: string;
   readonly endpoint?: JsonObject | undefined;
 }
+
+/** A version as those see it who call it, whether or not it is registered. */
+export type TriedVersion = Pick<ResolvedModel, 'name' | 'version' | 'signature'>;
 
 export interface ModelsDependencies {
   db: Queryable;
@@ -153,7 +157,7 @@ export class Models {
       await this.reload();
       const present = this.#byFingerprint(name, fingerprint);
       if (present) return present;
-      const version = Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
+      const version = this.#nextVersion(name);
       const { by, startedBy } = wanted;
       const at = this.#deps.clock.now();
       const named = datasets.length > 0 && { datasets: datasets.map((dataset) => ({ ...dataset })) };
@@ -172,13 +176,17 @@ export class Models {
    * Runs once what would be registered, unless it is a version already; nothing is kept.
    *
    * @param label stands before the reason in an error
+   * @returns the version that it is, or would be if it were registered now
    * @throws AiosError as `register` does
    * @example await models.verify({ name: 'return-risk', onnx, by }, 'models/return-risk/model.yaml')
    */
-  async verify(wanted: NewVersion, label = wanted.name): Promise<void> {
+  async verify(wanted: NewVersion, label = wanted.name): Promise<TriedVersion> {
     const candidate = await this.#candidate(wanted);
-    if (this.#byFingerprint(candidate.name, candidate.fingerprint)) return;
-    await verifyCandidate(candidate, this.#deps.verify, label);
+    const { name, fingerprint } = candidate;
+    const known = this.#byFingerprint(name, fingerprint);
+    if (known) return { name, version: known.version, signature: known.signature };
+    const signature = await verifyCandidate(candidate, this.#deps.verify, label);
+    return { name, version: this.#nextVersion(name), signature };
   }
 
   /**
@@ -374,6 +382,10 @@ export class Models {
     const entry = this.#entries.get(name);
     if (!entry) throw new AiosError('models.unknown_model', { detail: `There is no model “${name}”.` });
     return entry;
+  }
+
+  #nextVersion(name: string): number {
+    return Math.max(0, ...(this.#entries.get(name)?.versions.keys() ?? [])) + 1;
   }
 
   #byFingerprint(name: string, fingerprint: string): ModelVersion | undefined {

@@ -1,7 +1,8 @@
 import type { Queryable } from '../store/database.ts';
 import { type Write, write } from '../store/group-commit.ts';
-import { addCounts, type BothCounts, emptyCounts, SIDES } from './rollout-figures.ts';
+import { addCounts, type BothCounts, emptyCounts, SIDES, type Side } from './rollout-figures.ts';
 import { countsLane } from './rollout-lanes.ts';
+import type { ArmSums } from './sequential-test.ts';
 
 /** What one process counted for a rollout since it was asked last. */
 export type CountedSplit = { readonly id: string } & BothCounts;
@@ -106,4 +107,17 @@ export async function readCounts(
 
 export function newCounts(): BothCounts {
   return { champion: emptyCounts(), challenger: emptyCounts() };
+}
+
+/** The outcomes of an A/B test so far, by the version that their keys were given to. */
+export async function readArms(db: Queryable, rollout: string): Promise<Record<Side, ArmSums>> {
+  const rows = await db.query<{ side: Side; count: number; sum: number; sum_of_squares: number }>(
+    'select side, count, sum, sum_of_squares from model_rollout_arms where rollout = $1',
+    [rollout],
+  );
+  const arm = (wanted: Side): ArmSums => {
+    const row = rows.find(({ side }) => side === wanted);
+    return { count: Number(row?.count ?? 0), sum: row?.sum ?? 0, sumOfSquares: row?.sum_of_squares ?? 0 };
+  };
+  return { champion: arm('champion'), challenger: arm('challenger') };
 }

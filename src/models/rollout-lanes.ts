@@ -118,13 +118,24 @@ const CHANGE = `
 function rolloutValues(rollout: Rollout): unknown[] {
   const { id, model, alias, champion, challenger, status, percent, revision, plan, startedAt, endedAt } =
     rollout;
-  const { step, stepStartedAt, stepRequests, startedBy, conclusion, endedBy, reason, figures, change } =
-    rollout;
+  const {
+    step,
+    stepStartedAt,
+    stepRequests,
+    startedBy,
+    isForced,
+    conclusion,
+    endedBy,
+    reason,
+    figures,
+    change,
+  } = rollout;
   const progress = {
     step,
     stepStartedAt,
     stepRequests,
     startedBy,
+    isForced,
     conclusion,
     endedBy,
     reason,
@@ -153,6 +164,7 @@ type Progress = Pick<
   | 'stepStartedAt'
   | 'stepRequests'
   | 'startedBy'
+  | 'isForced'
   | 'conclusion'
   | 'endedBy'
   | 'reason'

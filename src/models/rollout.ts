@@ -82,6 +82,8 @@ export interface Rollout {
   readonly stepRequests: number;
   readonly startedAt: number;
   readonly startedBy: Actor;
+  /** It was started although calls of the alias do not fit the challenger. */
+  readonly isForced: boolean;
   readonly conclusion: Conclusion | null;
   readonly endedAt: number | null;
   readonly endedBy: Actor | null;

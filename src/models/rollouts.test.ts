@@ -273,15 +273,22 @@ describe('rollouts', () => {
     });
   });
 
-  it('refuse a challenger that the calls of the champion do not fit, a shadow too', async () => {
+  it('refuse a challenger that the calls of the champion do not fit, a shadow too, unless somebody says that they change with it', async () => {
     await setUp();
     one.tensors = { ...one.tensors, inputs: [{ name: 'z', datatype: 'FP32', shape: [-1, 1] }] };
     const challenger = await one.register(name, 'of another form');
     for (const kind of ['canary', 'shadow'] as const)
       await expect(start({ challenger, kind, percent: undefined })).rejects.toMatchObject({
-        code: 'models.rollout_invalid',
+        code: 'models.signature_changed',
         issues: [{ path: '/inputs/z' }, { path: '/inputs/x' }],
       });
+    const { id } = await start({ challenger, force: true });
+    expect((await one.rollouts.get(name, id)).isForced).toBe(true);
+    await other.rollouts.promote(name, id, { by: BY });
+    expect(other.models.get(name).aliases).toEqual({ champion: challenger });
+    expect(shared.told.at(-1)).toMatchObject({ action: 'rollout-promoted' });
+    expect(shared.told).toContainEqual(expect.objectContaining({ action: 'model.promoted', forced: true }));
+    expect((await start({ challenger: 2, force: true })).isForced).toBe(true); // back to what they send now is a change, too
   });
 
   it('refuse the version that the alias means, one that is not there, and a rollout that is not there', async () => {

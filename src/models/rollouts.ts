@@ -11,7 +11,7 @@ import { retryConflicts } from './conflicts.ts';
 import type { Models } from './models.ts';
 import type { Rollout } from './rollout.ts';
 import { changed, ended, type RolloutChange, stepped } from './rollout-changes.ts';
-import { type CountedSplit, readCounts } from './rollout-counting.ts';
+import { type CountedSplit, readArms, readCounts } from './rollout-counting.ts';
 import { figuresOf, type RolloutFigures, type Side } from './rollout-figures.ts';
 import {
   outcomeLane,
@@ -21,7 +21,7 @@ import {
   rolloutLane,
 } from './rollout-lanes.ts';
 import { type PlanRequest, settlePlan } from './rollout-plan.ts';
-import { type ArmSums, lookAt, type TestLook } from './sequential-test.ts';
+import { lookAt, type TestLook } from './sequential-test.ts';
 
 /** What traffic is asked to do: a split of the calls of an alias. */
 export interface Split
@@ -64,6 +64,8 @@ export interface NewRollout extends PlanRequest {
   model: string;
   alias?: string | undefined;
   challenger: number;
+  /** Also where calls of the alias do not fit the challenger; approvals and checks are needed all the same. */
+  force?: boolean | undefined;
   by: Actor;
 }
 
@@ -112,15 +114,23 @@ export class Rollouts {
   /**
    * Begins a rollout, once its challenger is warm. The same again, as long as it is active, answers with the one that is.
    *
-   * @throws AiosError `models.rollout_invalid`, `models.rollout_active`, `models.unknown_version`, `models.approval_needed`, `models.check_failed`
+   * @throws AiosError `models.rollout_invalid`, `models.rollout_active`, `models.unknown_version`, `models.signature_changed` where callers would be refused and it is not forced,
+   * `models.approval_needed`, `models.check_failed`
    * @example await rollouts.start({ model: 'return-risk', challenger: 2, kind: 'shadow', comparison: { share: 0.1 }, by })
    */
-  async start({ model, alias = 'champion', challenger, by, ...request }: NewRollout): Promise<Rollout> {
+  async start({
+    model,
+    alias = 'champion',
+    challenger,
+    force,
+    by,
+    ...request
+  }: NewRollout): Promise<Rollout> {
     const { models, traffic, approvals, clock } = this.#deps;
     const plan = settlePlan(request);
     await models.reload();
     models.version(model, challenger);
-    const started = await retryConflicts(async () => {
+    return retryConflicts(async () => {
       const present = await this.#active(model, alias);
       if (present) {
         if (present.challenger === challenger && isDeepStrictEqual(present.plan, plan)) return present;
@@ -136,8 +146,8 @@ export class Rollouts {
               ? `${model} has no alias “${alias}”: promote a version to it first.`
               : `${alias} of ${model} means version ${challenger} already.`,
         });
-      const issues = models.misfits(model, alias, challenger);
-      if (issues.length > 0) throw new AiosError('models.rollout_invalid', { issues });
+      if (!force) models.refuseMisfits(model, alias, challenger);
+      const isForced = models.misfits(model, alias, challenger).length > 0;
       if (plan.kind !== 'shadow') await approvals.allow(model, alias, challenger, null);
       await traffic.prepare(model, challenger);
       const now = clock.now();
@@ -145,7 +155,7 @@ export class Rollouts {
         id: newId('rol'),
         ...{ model, alias, champion, challenger, plan, status: 'running' },
         ...{ percent: plan.steps[0]!.percent, step: 0, stepStartedAt: now, stepRequests: 0 },
-        ...{ startedAt: now, startedBy: by, conclusion: null },
+        ...{ startedAt: now, startedBy: by, isForced, conclusion: null },
         ...{ endedAt: null, endedBy: null, reason: null, figures: null, change: randomUUID(), revision: 1 },
       };
       try {
@@ -156,7 +166,6 @@ export class Rollouts {
       }
       return rollout;
     });
-    return started;
   }
 
   /**
@@ -312,6 +321,7 @@ export class Rollouts {
       if (rollout.endedAt !== null) throw hasEnded(rollout);
       const { figures } = await this.report(rollout);
       const { alias, challenger } = rollout;
+      await models.reload(); // another process may have registered the challenger a moment ago
       if (status === 'promoted') await approvals.allow(model, alias, challenger, figures);
       const how = { by, at: clock.now(), reason, figures };
       const last = ended(rollout, status, how);
@@ -322,7 +332,8 @@ export class Rollouts {
       } else {
         const change: RolloutChange = { action: 'rollout-promoted', rollout: last, ...how };
         const writes = [write(rolloutLane, { rollout: last }), ...this.#deps.record(change)];
-        await models.promote({ name: model, alias, version: challenger, by, rollout: id, writes });
+        const { isForced: force } = rollout;
+        await models.promote({ name: model, alias, version: challenger, by, force, rollout: id, writes });
         await this.#changed();
       }
       return last;
@@ -361,17 +372,7 @@ export class Rollouts {
 
   async #test({ id, plan }: Rollout): Promise<RolloutReport['test']> {
     if (plan.outcome === null) return null;
-    const rows = await this.#deps.db.query<{
-      side: Side;
-      count: number;
-      sum: number;
-      sum_of_squares: number;
-    }>('select side, count, sum, sum_of_squares from model_rollout_arms where rollout = $1', [id]);
-    const arm = (wanted: Side): ArmSums => {
-      const row = rows.find(({ side }) => side === wanted);
-      return { count: Number(row?.count ?? 0), sum: row?.sum ?? 0, sumOfSquares: row?.sum_of_squares ?? 0 };
-    };
-    const [champion, challenger] = [arm('champion'), arm('challenger')];
+    const { champion, challenger } = await readArms(this.#deps.db, id);
     return {
       ...lookAt(champion, challenger, plan.outcome),
       samples: { champion: champion.count, challenger: challenger.count },

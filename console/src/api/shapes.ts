@@ -379,4 +379,6 @@ export interface Model {
   aliases: Record<string, number>;
   versions: ModelVersion[];
   serving: ServingStatistics | null;
+  /** Of one that is asked for by name: fallback chains whose steps could not answer. */
+  warnings?: { path: string; message: string }[];
 }

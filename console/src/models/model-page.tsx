@@ -71,6 +71,7 @@ export function ModelPage() {
     >
       <WaitingPromotions model={name} />
       <Rollouts model={name} />
+      <FallbackWarnings model={shown} />
       <Versions model={shown} selected={version?.version} />
       <PastRollouts model={name} />
       {version && <FlowOfVersion version={version} />}
@@ -93,6 +94,22 @@ function useIsHeadRead(name: string): boolean {
   const drawn = useRef<string>(undefined);
   if (isRead) drawn.current = name;
   return drawn.current === name;
+}
+
+/** As long as they are so: most are made by an alias that moved, perhaps by a schedule that nobody watched. */
+function FallbackWarnings({ model: { warnings = [] } }: { model: Model }) {
+  if (warnings.length === 0) return null;
+  return (
+    <Panel title="Fallbacks that could not answer" aside={<Badge tone="attention">look here</Badge>}>
+      <Stack gap="xs">
+        {warnings.map(({ path, message }) => (
+          <Text key={`${path} ${message}`} size="sm" className="anywhere">
+            {message}
+          </Text>
+        ))}
+      </Stack>
+    </Panel>
+  );
 }
 
 function Versions({ model, selected }: { model: Model; selected: number | undefined }) {

@@ -15,7 +15,7 @@ const steps = (...parts: [StepDraft['percent'], StepDraft['wait'], StepDraft['un
   ...NEW_PLAN,
   steps: parts.map(([percent, wait, unit], id) => ({ id, percent, wait, unit })),
 });
-const of = (draft: PlanDraft) => ({ model: 'risk', version: 2, draft });
+const of = (draft: PlanDraft) => ({ model: 'risk', version: 2, draft, isForced: false });
 
 describe('the schedule of a canary', () => {
   const three = steps([5, 10, 'minutes'], [25, 1.5, 'hours'], [50, 10, 'open']);
@@ -112,6 +112,10 @@ it('copies need nothing', () => {
   expect(requestOf('shadow', of(NEW_PLAN))).toEqual({
     body: { challenger: 2, kind: 'shadow' },
     cli: 'models rollout risk start --challenger 2 --kind shadow',
+  });
+  expect(requestOf('shadow', { ...of(NEW_PLAN), isForced: true })).toEqual({
+    body: { challenger: 2, kind: 'shadow', force: true },
+    cli: 'models rollout risk start --challenger 2 --kind shadow --force',
   });
   expect(faultsOf('shadow', { ...NEW_PLAN, percent: '' })).toEqual({});
 });

@@ -100,11 +100,18 @@ function percentFault(percent: Field, before: StepDraft | undefined): string | u
 /** What the API takes for a rollout, and the same for a terminal, after `aios`. */
 export function requestOf(
   way: Exclude<Way, 'all'>,
-  { model, version, draft }: { model: string; version: number; draft: PlanDraft },
+  asked: { model: string; version: number; draft: PlanDraft; isForced: boolean },
 ): { body: JsonObject; cli: string } {
-  const head = { challenger: version, kind: way };
-  const command = `models rollout ${model} start --challenger ${version} --kind ${way}`;
-  if (way === 'shadow') return { body: head, cli: command };
+  const { model, version, isForced } = asked;
+  const { body, options } = planOf(way, asked.draft);
+  return {
+    body: { challenger: version, kind: way, ...body, ...(isForced && { force: true }) },
+    cli: `models rollout ${model} start --challenger ${version} --kind ${way}${options}${isForced ? ' --force' : ''}`,
+  };
+}
+
+function planOf(way: Exclude<Way, 'all'>, draft: PlanDraft): { body: JsonObject; options: string } {
+  if (way === 'shadow') return { body: {}, options: '' };
   if (way === 'ab') {
     const { percent, outcome, higherIsBetter, effect, samplesMin } = draft;
     const plan: JsonObject = {
@@ -116,13 +123,12 @@ export function requestOf(
         samplesMin: Number(samplesMin),
       },
     };
-    const given = JSON.stringify(plan).replaceAll("'", `'\\''`);
-    return { body: { ...head, ...plan }, cli: `${command} --plan '${given}'` };
+    return { body: plan, options: ` --plan '${JSON.stringify(plan).replaceAll("'", `'\\''`)}'` };
   }
-  const promoted: JsonObject = draft.thenPromote ? { thenPromote: true } : {};
+  const { steps, thenPromote } = draft;
   return {
-    body: { ...head, steps: draft.steps.map(stepOf), ...promoted },
-    cli: `${command} --steps ${draft.steps.map(stepText).join(',')}${draft.thenPromote ? ' --then-promote' : ''}`,
+    body: { steps: steps.map(stepOf), ...(thenPromote && { thenPromote }) },
+    options: ` --steps ${steps.map(stepText).join(',')}${thenPromote ? ' --then-promote' : ''}`,
   };
 }
 

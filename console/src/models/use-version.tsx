@@ -61,10 +61,7 @@ export function UseVersion({ model, version, onClose }: VersionChoice) {
   const faults = faultsOf(way, draft);
   const isWhole = Object.keys(faults).length === 0;
   // It was refused since callers would be: asked again, they are known to change with it.
-  const isForced =
-    way === 'all' &&
-    use.error instanceof ProblemError &&
-    use.error.problem.code === 'models.signature_changed';
+  const isForced = use.error instanceof ProblemError && use.error.problem.code === 'models.signature_changed';
   const { request, cli } = changeTo(way, { model, version, draft, isForced });
   const form = { draft, faults: isAsked ? faults : NO_FAULTS, onChange: setDraft };
   const change = (next: string) => {
@@ -103,7 +100,8 @@ export function UseVersion({ model, version, onClose }: VersionChoice) {
             Leave it
           </Button>
           <Button type="submit" loading={use.isPending} color={isForced ? 'red.8' : undefined}>
-            {way === 'all' ? `Promote v${version}${isForced ? ' all the same' : ''}` : START[way]}
+            {way === 'all' ? `Promote v${version}` : START[way]}
+            {isForced && ' all the same'}
           </Button>
         </Group>
       </Stack>
@@ -134,7 +132,7 @@ function changeTo(
       },
       cli: `models promote ${name} ${version}${isForced ? ' --force' : ''}`,
     };
-  const { body, cli } = requestOf(way, { model: name, version, draft });
+  const { body, cli } = requestOf(way, { model: name, version, draft, isForced });
   return { request: { method: 'POST', path: `${base}/rollouts`, body }, cli };
 }
 

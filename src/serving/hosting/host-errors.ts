@@ -1,5 +1,5 @@
 import { AiosError } from '../../kernel/errors.ts';
-import { type RunFailed, type ServerBusy, ServerFailed } from '../runtimes/runtime.ts';
+import { RunFailed, ServerBusy, ServerFailed } from '../runtimes/runtime.ts';
 
 const RETRY_AFTER_MS_MIN = 10;
 
@@ -43,31 +43,18 @@ export function unavailable(label: string, reason: Error): AiosError {
   });
 }
 
-/** One request, alone in its batch, to which the model or the server that runs it said no. */
-export function runFailed(label: string, error: RunFailed): AiosError {
-  const detail = `${label}: ${error.message}`;
-  if (!(error instanceof ServerFailed))
-    return new AiosError('serving.model_failed', { detail, cause: error });
-  const { upstreamStatus } = error;
-  return new AiosError('serving.upstream_failed', {
-    detail,
-    cause: error,
-    ...(upstreamStatus !== undefined && { extensions: { upstreamStatus } }),
-  });
-}
-
-/** The server of the model takes no more for now; who waits is told when it wants to be asked again, where it says so. */
-export function upstreamLimited(
-  label: string,
-  { message, upstreamStatus, retryAfterMs }: ServerBusy,
-): AiosError {
-  return new AiosError('serving.upstream_limited', {
-    detail: `${label}: ${message}`,
-    extensions: { upstreamStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) },
-  });
-}
-
-/** The second replica that ended under a request. */
-export function replicaLost(label: string, reason: Error): AiosError {
-  return new AiosError('serving.replica_lost', { detail: `${label}: ${reason.message}`, cause: reason });
+/** Why a request is not answered: what the model or its server said to it, or that the second replica ended under it. */
+export function batchFailed(label: string, error: Error): AiosError {
+  const why = { detail: `${label}: ${error.message}`, cause: error };
+  if (error instanceof ServerBusy) {
+    const { upstreamStatus, retryAfterMs } = error;
+    const extensions = { upstreamStatus, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    return new AiosError('serving.upstream_limited', { ...why, extensions });
+  }
+  if (error instanceof ServerFailed) {
+    const { upstreamStatus } = error;
+    const extensions = upstreamStatus === undefined ? {} : { upstreamStatus };
+    return new AiosError('serving.upstream_failed', { ...why, extensions });
+  }
+  return new AiosError(error instanceof RunFailed ? 'serving.model_failed' : 'serving.replica_lost', why);
 }

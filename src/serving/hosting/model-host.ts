@@ -13,14 +13,7 @@ import { Autoscaler, LoadWatch, type RecentLoad } from './autoscaler.ts';
 import { BatchDelay } from './batch-delay.ts';
 import { enoughRows } from './batch-size.ts';
 import type { Capacity, Unloadable } from './capacity.ts';
-import {
-  deadlinePassed,
-  overloaded,
-  replicaLost,
-  runFailed,
-  unavailable,
-  upstreamLimited,
-} from './host-errors.ts';
+import { batchFailed, deadlinePassed, overloaded, unavailable } from './host-errors.ts';
 import { ReplicaPool, type Slot, type Work } from './replica-pool.ts';
 import { startReplica } from './replica-start.ts';
 import { CostCarry, longestWaitMs, type Pending, rowsOf } from './request.ts';
@@ -333,19 +326,17 @@ export class ModelHost implements Unloadable {
   #failed(slot: Slot, { batch, timedOut }: Work, error: Error): void {
     this.#pool.release(slot);
     const alone = batch.length === 1;
-    if (error instanceof ServerBusy) {
-      this.#fail(batch, upstreamLimited(this.label, error)); // each alone would be more calls of a server that wants fewer
-    } else if (error instanceof RunFailed) {
-      if (alone) this.#fail(batch, runFailed(this.label, error));
-      else for (const request of batch) this.#queue.pushAlone(request);
+    if (error instanceof RunFailed && !alone) {
+      for (const request of batch) this.#queue.pushAlone(request);
+    } else if (error instanceof RunFailed || error instanceof ServerBusy) {
+      this.#fail(batch, batchFailed(this.label, error)); // a server that is full wants fewer calls: no try of each alone
     } else if (timedOut && alone) {
-      const { timeoutMs } = this.#options;
-      const detail = `${this.label} ran longer than ${timeoutMs} ms.`;
+      const detail = `${this.label} ran longer than ${this.#options.timeoutMs} ms.`;
       this.#fail(batch, new AiosError('serving.timeout', { detail }));
     } else {
       for (const request of batch) {
         if (request.lost++ === 0) this.#queue.pushAlone(request);
-        else this.#fail([request], replicaLost(this.label, error));
+        else this.#fail([request], batchFailed(this.label, error));
       }
     }
     this.#schedule();
