@@ -37,6 +37,7 @@ import { createModels, type Models } from './models/models.ts';
 import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
 import { WORKFLOW_ENDPOINT } from './serving/runtimes/workflow-runtime.ts';
+import type { CircuitChange } from './serving/traffic/circuit-breaker.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
 import { createServing, type Serving, type ServingDependencies } from './serving/traffic/serving.ts';
 import { BRIDGE_KIND } from './stations-bridges.ts';
@@ -320,7 +321,16 @@ function createInference(
   });
   const requestLog = createRequestLog(ground, auditLog);
   const router = new RolloutRouter(limits.rolloutCopiesMax);
-  const serving: Serving = createServing({ models, runtimes, rollouts: router, requestLog, limits });
+  const onCircuit = ({ label, state, reason }: CircuitChange) =>
+    logger.warn(`The circuit of ${label} ${state === 'open' ? 'opened' : 'closed'}: ${reason}`);
+  const serving: Serving = createServing({
+    models,
+    runtimes,
+    rollouts: router,
+    requestLog,
+    onCircuit,
+    limits,
+  });
   closers.push(async () => serving.close());
   const rollouts = createRollouts(ground, { models, serving, router, definitions, auditLog });
   const quantizations = createQuantizations(limits, { models, requestLog, runtime: runtimes.onnx! });

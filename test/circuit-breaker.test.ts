@@ -35,17 +35,17 @@ describe.skipIf(!python)(
   `a circuit breaker before the stock tritonclient${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`,
   () => {
     let upstream: Awaited<ReturnType<typeof serverOfModel>>;
-    let opened: OpenedApp;
+    let aios: OpenedApp;
     beforeAll(async () => {
       process.env.AIOS_HTTP_ALLOW_PRIVATE = '127.0.0.1';
       upstream = await serverOfModel();
-      opened = await openApp({ grpc: { port: 0 } });
-      await opened.app.apply(filesOf({ 'models/far/model.yaml': modelAt(upstream.url) }));
+      aios = await openApp({ grpc: { port: 0 } });
+      await aios.app.apply(filesOf({ 'models/far/model.yaml': modelAt(upstream.url) }));
     });
     afterAll(async () => {
       vi.restoreAllMocks();
       delete process.env.AIOS_HTTP_ALLOW_PRIVATE;
-      await opened?.close();
+      await aios?.close();
       upstream?.server.close();
     });
 
@@ -58,8 +58,8 @@ signature:
 serving: { replicas: 2, batchMax: 1, breaker: { errorRate: 0.5, callsMin: 4, openMs: ${OPEN_MS}, probes: 2 } }
 `;
     const ask = async (path: string, body?: object) =>
-      fetch(`${opened.app.url}${path}`, {
-        headers: { authorization: `Bearer ${opened.app.adminKey}` },
+      fetch(`${aios.app.url}${path}`, {
+        headers: { authorization: `Bearer ${aios.app.adminKey}` },
         ...(body && { method: 'POST', body: JSON.stringify(body) }),
       });
     const infer = () =>
@@ -68,7 +68,7 @@ serving: { replicas: 2, batchMax: 1, breaker: { errorRate: 0.5, callsMin: 4, ope
       });
     /** What clients are told, and what the statistics and the metrics say then. */
     const look = async () => {
-      const { app } = opened;
+      const { app } = aios;
       const script = join(import.meta.dirname, 'tritonclient', 'circuit_calls.py');
       const doors = [new URL(app.url).host, `127.0.0.1:${app.grpc!.port}`];
       const told = (await runPython(python!, script, ...doors, app.adminKey, 'far')) as {
@@ -89,24 +89,29 @@ serving: { replicas: 2, batchMax: 1, breaker: { errorRate: 0.5, callsMin: 4, ope
       http: expect.objectContaining({ outcome: http, ready: true, fail }),
       grpc: { outcome: grpc, ready: true, success, fail },
     });
+    const opened = {
+      openedAt: expect.any(String),
+      openedBy: '3 of 5 calls failed and 0 were slow within 10000 ms; the last by serving.upstream_failed',
+    };
     const refusal = (what: string) =>
       expect.stringMatching(`far/1 failed or was slow too often; ${what}\\.$`);
 
     it('tells the same by both protocols, the statistics and the metrics, from closed over open to closed', async () => {
       expect(await look()).toEqual({
         ...counted('answered', 'answered', 2, 0),
-        circuit: { state: 'closed', opened: 0, refused: 0 },
+        circuit: { state: 'closed', opened: 0, refused: 0, openedAt: null, openedBy: null, closedAt: null },
         measured: [0, 0, 0],
       });
 
+      const logged = vi.spyOn(process.stderr, 'write');
       const { state } = upstream;
       state.isIll = true;
-      for (let i = 0; i < 3; i++) expect((await infer()).status).toBe(422); // 3 of 5 calls: it opens
+      for (let i = 0; i < 3; i++) expect((await infer()).status).toBe(502); // 3 of 5 calls: it opens
       const { asked } = state;
       const open = 'it is tried again in \\d+ ms';
       expect(await look()).toEqual({
         ...counted(['503', refusal(open)], ['StatusCode.UNAVAILABLE', refusal(open)], 2, 3),
-        circuit: { state: 'open', opened: 1, refused: 2 },
+        circuit: { state: 'open', opened: 1, refused: 2, ...opened, closedAt: null },
         measured: [2, 1, 2],
       });
       expect(state.asked).toBe(asked);
@@ -123,14 +128,21 @@ serving: { replicas: 2, batchMax: 1, breaker: { errorRate: 0.5, callsMin: 4, ope
       const trying = 'a few calls try it now';
       expect(await look()).toEqual({
         ...counted(['503', refusal(trying)], ['StatusCode.UNAVAILABLE', refusal(trying)], 2, 3),
-        circuit: { state: 'half-open', opened: 1, refused: 4 },
+        circuit: { state: 'half-open', opened: 1, refused: 4, ...opened, closedAt: null },
         measured: [1, 1, 4],
       });
       release();
       for (const probe of probes) expect((await probe).status).toBe(200);
+      const lines = logged.mock.calls
+        .map(([line]) => String(line))
+        .filter((line) => line.includes('The circuit'));
+      expect(lines).toEqual([
+        expect.stringContaining(`The circuit of far/1 opened: ${opened.openedBy}`),
+        expect.stringMatching(/The circuit of far\/1 closed: open for \d+ s, calls refused: 4/),
+      ]);
       expect(await look()).toEqual({
         ...counted('answered', 'answered', 6, 3),
-        circuit: { state: 'closed', opened: 1, refused: 4 },
+        circuit: { state: 'closed', opened: 1, refused: 4, ...opened, closedAt: expect.any(String) },
         measured: [0, 1, 4],
       });
     });

@@ -348,7 +348,13 @@ interface ServingStatistics {
   degraded: number;
   rateLimited: number;
   cache: { hits: number; misses: number; shared: number } | null;
-  circuit: { state: string; opened: number } | null;
+  circuit: {
+    state: string;
+    opened: number;
+    openedAt: string | null;
+    openedBy: string | null;
+    closedAt: string | null;
+  } | null;
 }
 
 export interface ModelVersion {

@@ -251,7 +251,24 @@ function Serving({ model, version }: { model: Model; version: ModelVersion }) {
           </div>
         ))}
       </SimpleGrid>
+      <LastOpening circuit={serving.circuit} />
     </Panel>
+  );
+}
+
+/** Of the process that answered. */
+function LastOpening({ circuit }: Pick<NonNullable<ModelVersion['serving']>, 'circuit'>) {
+  if (!circuit?.openedAt) return null;
+  return (
+    <Text size="sm" mt="sm" className="anywhere">
+      The circuit opened <Time at={circuit.openedAt} />: {circuit.openedBy}.
+      {circuit.closedAt && (
+        <>
+          {' '}
+          It closed <Time at={circuit.closedAt} />.
+        </>
+      )}
+    </Text>
   );
 }
 

@@ -275,9 +275,13 @@ async function watched<A>(
     const nowMs = performance.now();
     const elapsedMs = nowMs - startedAtMs;
     const isIll = isFailure(error, elapsedMs, model.serving.timeoutMs);
-    breaker.leave(pass, isIll ? 'failed' : 'neither', elapsedMs, nowMs);
+    breaker.leave(pass, isIll ? 'failed' : 'neither', elapsedMs, nowMs, codeOf(error));
     throw error;
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AiosError ? error.code : 'internal';
 }
 
 /** A caller with a short deadline must not open the circuit for the others: a timeout counts from the model's own time on. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { CircuitBreaker } from './circuit-breaker.ts';
+import { CircuitBreaker, type CircuitChange } from './circuit-breaker.ts';
 import type { Serving } from './serving.ts';
 import { servingUnderTest, sums } from './traffic-under-test.ts';
 
@@ -23,7 +23,7 @@ describe('a circuit breaker', () => {
     feed(breaker, ['answered', 'answered', 'failed', 'failed']);
     expect(breaker.statistics()).toMatchObject({ state: 'closed' });
     feed(breaker, ['failed'], 10_004);
-    expect(breaker.statistics()).toEqual({ state: 'open', opened: 1, refused: 0 });
+    expect(breaker.statistics()).toMatchObject({ state: 'open', opened: 1, refused: 0 });
     expect(() => breaker.enter(10_104)).toThrow(
       expect.objectContaining({ ...refused, extensions: { retryAfterMs: 400 } }),
     );
@@ -66,6 +66,26 @@ describe('a circuit breaker', () => {
     expect(breaker.statistics().state).toBe('closed');
     feed(breaker, ['failed'], 11_210);
     expect(breaker.statistics().state).toBe('closed');
+  });
+
+  it('tells when it opens and why, and when it has closed, not each try in between; the last time of both stays known', () => {
+    const told: CircuitChange[] = [];
+    const breaker = new CircuitBreaker('risk/1', OPTIONS, (change) => told.push(change));
+    expect(breaker.statistics()).toMatchObject({ openedAt: null, openedBy: null, closedAt: null });
+    feed(breaker, ['answered', 'failed', 'failed']);
+    breaker.leave(breaker.enter(10_003), 'failed', 1, 10_003, 'serving.timeout');
+    const why = '3 of 4 calls failed and 0 were slow within 1000 ms; the last by serving.timeout';
+    const at = (ms: number) => new Date(performance.timeOrigin + ms).toISOString();
+    const opening = { openedAt: at(10_003), openedBy: why };
+    expect(breaker.statistics()).toMatchObject({ ...opening, closedAt: null });
+    expect(() => breaker.enter(10_010)).toThrow();
+    feed(breaker, ['failed'], 10_600);
+    feed(breaker, ['answered', 'answered'], 13_000);
+    expect(breaker.statistics()).toMatchObject({ ...opening, opened: 2, closedAt: at(13_001) });
+    expect(told).toEqual([
+      { label: 'risk/1', state: 'open', reason: why },
+      { label: 'risk/1', state: 'closed', reason: 'open for 3 s, calls refused: 1' },
+    ]);
   });
 
   it('gives the place of a try that told nothing to another, and heeds no call from before', () => {

@@ -13,6 +13,21 @@ export interface CircuitStatistics {
   readonly opened: number;
   /** Calls that it refused. */
   readonly refused: number;
+  /** When it opened last, in ISO 8601; null where it never did. */
+  readonly openedAt: string | null;
+  /** Why it opened last. */
+  readonly openedBy: string | null;
+  /** When it closed last after that. */
+  readonly closedAt: string | null;
+}
+
+/** Told once when a circuit opens and once when it has closed; that calls which tried it failed in between is no change. */
+export interface CircuitChange {
+  /** `risk/3` */
+  readonly label: string;
+  readonly state: 'open' | 'closed';
+  /** `12 of 20 calls failed and 0 were slow within 10000 ms; the last by serving.timeout`, or how long it was open and what it refused. */
+  readonly reason: string;
 }
 
 /**
@@ -42,9 +57,15 @@ export class CircuitBreaker {
   #probed = 0;
   #opened = 0;
   #refused = 0;
+  #openedAtMs = 0;
+  #openedBy: string | null = null;
+  #closedAtMs = 0;
+  #refusedBefore = 0;
+  readonly #tell: (change: CircuitChange) => void;
 
-  constructor(label: string, options: BreakerOptions) {
+  constructor(label: string, options: BreakerOptions, tell: (change: CircuitChange) => void = () => {}) {
     this.#label = label;
+    this.#tell = tell;
     this.#errorRate = options.errorRate;
     this.#slowMs = options.slowMs ?? Number.POSITIVE_INFINITY;
     this.#slowRate = options.slowRate ?? 0.5;
@@ -82,33 +103,65 @@ export class CircuitBreaker {
     });
   }
 
-  /** `neither` is a call that tells nothing of the version's health: bad input, a caller that gave up, a full queue. */
-  leave(pass: number, outcome: 'answered' | 'failed' | 'neither', elapsedMs: number, nowMs: number): void {
+  /**
+   * `neither` is a call that tells nothing of the version's health: bad input, a caller that gave up, a full queue.
+   *
+   * @param fault the code of the error that a failed call was told, for whoever asks later why it opened
+   */
+  leave(
+    pass: number,
+    outcome: 'answered' | 'failed' | 'neither',
+    elapsedMs: number,
+    nowMs: number,
+    fault?: string,
+  ): void {
     if (pass !== this.#pass) return;
     const isSlow = elapsedMs > this.#slowMs;
     if (this.#state === 'half-open') {
       this.#probing--;
       if (outcome === 'neither') return;
       if (outcome === 'failed' || isSlow) this.#open(nowMs);
-      else if (++this.#probed >= this.#probes) {
-        this.#become('closed');
-        this.#ticks.fill(0);
-      }
+      else if (++this.#probed >= this.#probes) this.#close(nowMs);
       return;
     }
     if (outcome === 'neither') return;
     this.#count(outcome === 'failed', isSlow, nowMs);
-    if ((outcome === 'failed' || isSlow) && this.#isIll(nowMs)) this.#open(nowMs);
+    if (outcome !== 'failed' && !isSlow) return;
+    const illness = this.#illness(nowMs);
+    if (illness === undefined) return;
+    this.#openedAtMs = nowMs;
+    this.#openedBy = fault === undefined ? illness : `${illness}; the last by ${fault}`;
+    this.#closedAtMs = 0;
+    this.#refusedBefore = this.#refused;
+    this.#open(nowMs);
+    this.#tell({ label: this.#label, state: 'open', reason: this.#openedBy });
   }
 
   statistics(): CircuitStatistics {
-    return { state: this.#state, opened: this.#opened, refused: this.#refused };
+    return {
+      state: this.#state,
+      opened: this.#opened,
+      refused: this.#refused,
+      openedAt: timeOf(this.#openedAtMs),
+      openedBy: this.#openedBy,
+      closedAt: timeOf(this.#closedAtMs),
+    };
   }
 
   #open(nowMs: number): void {
     this.#become('open');
     this.#opened++;
     this.#openUntilMs = nowMs + this.#openMs;
+  }
+
+  #close(nowMs: number): void {
+    this.#become('closed');
+    this.#ticks.fill(0);
+    this.#closedAtMs = nowMs;
+    const seconds = Math.round((nowMs - this.#openedAtMs) / 1000);
+    const refused = this.#refused - this.#refusedBefore;
+    const reason = `open for ${seconds} s, calls refused: ${refused}`;
+    this.#tell({ label: this.#label, state: 'closed', reason });
   }
 
   #become(state: CircuitState): void {
@@ -130,7 +183,8 @@ export class CircuitBreaker {
     if (isSlow) this.#slow[bucket]!++;
   }
 
-  #isIll(nowMs: number): boolean {
+  /** What makes it open: undefined where there are too few calls, or too few of them bad. */
+  #illness(nowMs: number): string | undefined {
     const oldest = Math.floor(nowMs / this.#bucketMs) + 1 - BUCKETS;
     let calls = 0;
     let failed = 0;
@@ -141,7 +195,13 @@ export class CircuitBreaker {
       failed += this.#failed[bucket]!;
       slow += this.#slow[bucket]!;
     }
-    if (calls < this.#callsMin) return false;
-    return failed > this.#errorRate * calls || slow > this.#slowRate * calls;
+    if (calls < this.#callsMin) return undefined;
+    if (failed <= this.#errorRate * calls && slow <= this.#slowRate * calls) return undefined;
+    return `${failed} of ${calls} calls failed and ${slow} were slow within ${Math.round(this.#bucketMs * BUCKETS)} ms`;
   }
+}
+
+/** @param atMs by the monotonic clock; 0 is never */
+function timeOf(atMs: number): string | null {
+  return atMs === 0 ? null : new Date(performance.timeOrigin + atMs).toISOString();
 }

@@ -1,6 +1,6 @@
 import type { Limits } from '../../kernel/limits.ts';
 import type { ServedModel } from './calls.ts';
-import { CircuitBreaker, type CircuitStatistics } from './circuit-breaker.ts';
+import { CircuitBreaker, type CircuitChange, type CircuitStatistics } from './circuit-breaker.ts';
 import { DefaultAnswer } from './default-answer.ts';
 import type { RateLimiter } from './rate-limiter.ts';
 import { type CacheStatistics, ResponseCache } from './response-cache.ts';
@@ -31,6 +31,14 @@ export const UNGUARDED: TrafficStatistics = { degraded: 0, rateLimited: 0, cache
 
 export type GuardLimits = Pick<Limits, 'responseCacheCountMax' | 'responseCacheBytesMax'>;
 
+/** What guards need of the process. */
+export interface GuardSurroundings {
+  readonly limits: GuardLimits;
+  /** That of the model, shared by its versions. */
+  limiter(): RateLimiter;
+  onCircuit(change: CircuitChange): void;
+}
+
 /** What stands around the calls of one version, made from its definition once. */
 export class Guards {
   readonly cache: ResponseCache | undefined;
@@ -44,7 +52,7 @@ export class Guards {
   readonly options: TrafficOptions;
   degraded = 0;
 
-  constructor(model: ServedModel, limits: GuardLimits, limiter: RateLimiter) {
+  constructor(model: ServedModel, { limits, limiter, onCircuit }: GuardSurroundings) {
     this.options = trafficOptions(model.serving);
     const { cache, breaker, fallback = [], rateLimit, log } = this.options;
     const label = `${model.name}/${model.version}`;
@@ -55,11 +63,11 @@ export class Guards {
         entriesMax: cache.entriesMax ?? limits.responseCacheCountMax,
         bytesMax: cache.bytesMax ?? limits.responseCacheBytesMax,
       });
-    this.breaker = breaker && new CircuitBreaker(label, breaker);
+    this.breaker = breaker && new CircuitBreaker(label, breaker, onCircuit);
     this.fallback = fallback.map((step) => stepOf(step, model));
     this.rateLimit = rateLimit;
     this.log = log;
-    this.limiter = limiter;
+    this.limiter = limiter();
     this.onlyLogs = log !== undefined && !cache && !breaker && !rateLimit && fallback.length === 0;
   }
 
@@ -81,14 +89,13 @@ export class Guards {
 /** The guards of a version: none where its definition names none, those that there are where it names the same. */
 export function guardsOf(
   model: ServedModel,
-  limits: GuardLimits,
-  limiter: () => RateLimiter,
+  surroundings: GuardSurroundings,
   known: Guards | undefined,
 ): Guards | undefined {
   const wanted = JSON.stringify(trafficOptions(model.serving));
   if (wanted === '{}') return undefined;
   if (known && JSON.stringify(known.options) === wanted) return known;
-  return new Guards(model, limits, limiter());
+  return new Guards(model, surroundings);
 }
 
 function trafficOptions({ cache, breaker, fallback, rateLimit, log }: TrafficOptions): TrafficOptions {

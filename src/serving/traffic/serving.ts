@@ -13,6 +13,7 @@ import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../run
 import type { TensorSpec } from '../tensors/tensor.ts';
 import type { AnsweredBy, InferCall, ModelReference, ModelSource, ScoreCall, ServedModel } from './calls.ts';
 import { ASKED_RESULTS, ASKED_TENSORS, guarded, type Surroundings } from './chain.ts';
+import type { CircuitChange } from './circuit-breaker.ts';
 import { type GuardLimits, type Guards, guardsOf, type TrafficStatistics, UNGUARDED } from './guards.ts';
 import type { Hosted } from './hosted.ts';
 import { observe } from './metrics.ts';
@@ -35,6 +36,8 @@ export interface ServingDependencies {
   rollouts?: RolloutRouter | undefined;
   /** Nothing for a server that keeps no sample of its requests. */
   requestLog?: RequestLog | undefined;
+  /** Told when the circuit of a version opens, and when it has closed. */
+  onCircuit?: ((change: CircuitChange) => void) | undefined;
   limits: Pick<Limits, 'inferenceWaitMs' | 'modelIdleMs' | 'rateLimitKeysMax' | 'ensembleCallsMax'> &
     GuardLimits &
     Capacity['limits'];
@@ -63,11 +66,13 @@ export class Serving {
   /** By model: a key's calls count whichever version they go to. */
   readonly #limiters = new Map<string, RateLimiter>();
   readonly #surroundings: Surroundings;
+  readonly #onCircuit: (change: CircuitChange) => void;
   readonly #reaper: NodeJS.Timeout;
   readonly #unobserve: () => void;
   #isClosed = false;
 
-  constructor({ models, runtimes, rollouts, requestLog, limits }: ServingDependencies) {
+  constructor({ models, runtimes, rollouts, requestLog, onCircuit, limits }: ServingDependencies) {
+    this.#onCircuit = onCircuit ?? (() => {});
     this.#models = models;
     this.#rollouts = rollouts;
     this.#runtimes = runtimes;
@@ -294,7 +299,7 @@ export class Serving {
       this.#limiters.set(model.name, made);
       return made;
     };
-    return guardsOf(model, this.#limits, limiter, known?.guards);
+    return guardsOf(model, { limits: this.#limits, limiter, onCircuit: this.#onCircuit }, known?.guards);
   }
 
   #runtime(name: string, label: string): Runtime {
