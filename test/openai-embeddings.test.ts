@@ -1,7 +1,6 @@
-import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { onnxModel } from '../src/testing/onnx.ts';
-import { type Aios, eventually, openAios } from './openai-under-test.ts';
+import { describeOpenAi, eventually } from './openai-under-test.ts';
 
 /** An embedding model: of each token its id and its mask, in this order or the other. */
 function tokenModel(order: readonly string[]): string {
@@ -21,28 +20,23 @@ function tokenModel(order: readonly string[]): string {
   return Buffer.from(onnx).toString('base64');
 }
 
-describe('embeddings of a model with tensors that has a canary', () => {
-  let aios: Aios;
-  let client: OpenAI;
+describeOpenAi('embeddings of a model with tensors that has a canary', {}, (stock) => {
   beforeAll(async () => {
-    aios = await openAios();
-    client = new OpenAI({ baseURL: aios.baseURL, apiKey: aios.apiKey, maxRetries: 0 });
     for (const order of [
       ['c', 'd'],
       ['d', 'c'],
     ])
-      await aios.api('POST', '/api/v1/models/tokens/versions', { onnxBase64: tokenModel(order) });
-    await aios.api('PUT', '/api/v1/models/tokens/aliases/champion', { version: 1 });
+      await stock.aios.api('POST', '/api/v1/models/tokens/versions', { onnxBase64: tokenModel(order) });
+    await stock.aios.api('PUT', '/api/v1/models/tokens/aliases/champion', { version: 1 });
     const plan = { kind: 'canary', challenger: 2, steps: [{ percent: 50 }] };
-    expect((await aios.api('POST', '/api/v1/models/tokens/rollouts', plan)).status).toBe(201);
+    expect((await stock.aios.api('POST', '/api/v1/models/tokens/rollouts', plan)).status).toBe(201);
   });
-  afterAll(() => aios?.stop());
 
   // More than `batchMax`, so that they are asked for in parts.
   const input = Array.from({ length: 200 }, () => [7]);
   const embed = async (headers: Record<string, string> = {}, user?: string) => {
     const request = { model: 'tokens', input, encoding_format: 'float' as const, ...(user && { user }) };
-    const { data, response } = await client.embeddings.create(request, { headers }).withResponse();
+    const { data, response } = await stock.client.embeddings.create(request, { headers }).withResponse();
     const versions = new Set(data.data.map(({ embedding: [x, y] }) => (x! > y! ? 1 : 2)));
     return { versions: [...versions], told: response.headers.get('x-aios-model') };
   };
@@ -77,8 +71,8 @@ describe('embeddings of a model with tensors that has a canary', () => {
       { path: 'models/tokens/model.yaml', text },
       { path: 'models/tokens/a.onnx', base64: tokenModel(['c', 'd']) },
     ];
-    expect((await aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
-    const ask = () => client.embeddings.create({ model: 'tokens', input }).withResponse();
+    expect((await stock.aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
+    const ask = () => stock.client.embeddings.create({ model: 'tokens', input }).withResponse();
     for (const left of ['1', '0'])
       expect((await ask()).response.headers.get('x-ratelimit-remaining-requests')).toBe(left);
     await expect(ask()).rejects.toMatchObject({ status: 429, code: 'serving.rate_limited' });
@@ -86,7 +80,7 @@ describe('embeddings of a model with tensors that has a canary', () => {
 
   it('are paid for as those of the version that answered', async () => {
     await eventually(async () => {
-      const { body } = await aios.api('GET', '/api/v1/costs?groupBy=resource');
+      const { body } = await stock.aios.api('GET', '/api/v1/costs?groupBy=resource');
       const resources = (body.items as { key: string }[]).map(({ key }) => key);
       expect(resources).toEqual(expect.arrayContaining(['tokens@1', 'tokens@2']));
     });

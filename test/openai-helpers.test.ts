@@ -1,25 +1,9 @@
-import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { OpenAiServer } from '../src/testing/openai-server.ts';
-import { type Aios, openAios } from './openai-under-test.ts';
+import { expect, it } from 'vitest';
+import { describeOpenAi } from './openai-under-test.ts';
 
 const ask = (content: string) => ({ model: 'assistant', messages: [{ role: 'user' as const, content }] });
 
-describe('the helpers of the stock npm client of OpenAI', () => {
-  let upstream: OpenAiServer;
-  let aios: Aios;
-  let client: OpenAI;
-  beforeAll(async () => {
-    upstream = await OpenAiServer.start();
-    aios = await openAios();
-    client = new OpenAI({ baseURL: aios.baseURL, apiKey: aios.apiKey, maxRetries: 0 });
-    await aios.register('assistant', { url: upstream.url, model: 'echo' });
-  });
-  afterAll(async () => {
-    await aios?.stop();
-    await upstream?.stop();
-  });
-
+describeOpenAi('the helpers of the stock npm client of OpenAI', { assistant: { model: 'echo' } }, (stock) => {
   const called: string[] = [];
   const weather = {
     type: 'function' as const,
@@ -39,8 +23,8 @@ describe('the helpers of the stock npm client of OpenAI', () => {
     called.length = 0;
     const request = { ...ask('weather?'), tools: [weather] };
     const runner = isStreamed
-      ? client.chat.completions.runTools({ ...request, stream: true })
-      : client.chat.completions.runTools(request);
+      ? stock.client.chat.completions.runTools({ ...request, stream: true })
+      : stock.client.chat.completions.runTools(request);
     expect(await runner.finalContent()).toBe('Echo: rain in Paris');
     expect(called).toEqual(['Paris']);
   });
@@ -54,23 +38,23 @@ describe('the helpers of the stock npm client of OpenAI', () => {
         json_schema: { name: 'number', strict: true, schema },
       },
     };
-    upstream.next({ kind: 'content', content: '{"n":4}' });
-    const stream = client.chat.completions.stream(request);
+    stock.upstream.next({ kind: 'content', content: '{"n":4}' });
+    const stream = stock.client.chat.completions.stream(request);
     const deltas: string[] = [];
     stream.on('content.delta', ({ delta }) => void deltas.push(delta));
     expect(await stream.finalContent()).toBe('{"n":4}');
     expect(deltas.join('')).toBe('{"n":4}');
-    upstream.next({ kind: 'content', content: '{"n":"four"}' });
-    await expect(client.chat.completions.stream(request).finalContent()).rejects.toMatchObject({
+    stock.upstream.next({ kind: 'content', content: '{"n":"four"}' });
+    await expect(stock.client.chat.completions.stream(request).finalContent()).rejects.toMatchObject({
       code: 'chat.output_invalid',
       message: expect.stringContaining('/choices/0/message/content/n: must be integer'),
     });
   });
 
   it('ask each page of the models, and read a stream as one of the web and again as a stream of the client', async () => {
-    const listed = await Array.fromAsync(client.models.list());
+    const listed = await Array.fromAsync(stock.client.models.list());
     expect(listed.map(({ id }) => id)).toEqual(['assistant', 'assistant@champion']);
-    const stream = await client.chat.completions.create({ ...ask('a b'), stream: true });
+    const stream = await stock.client.chat.completions.create({ ...ask('a b'), stream: true });
     const { ChatCompletionStream } = await import('openai/lib/ChatCompletionStream');
     const again = ChatCompletionStream.fromReadableStream(stream.toReadableStream());
     expect(await again.finalContent()).toBe('Echo: a b');

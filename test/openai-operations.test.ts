@@ -1,8 +1,7 @@
-import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type OpenAI from 'openai';
+import { expect, it } from 'vitest';
 import type { Json } from '../src/kernel/json.ts';
-import { OpenAiServer } from '../src/testing/openai-server.ts';
-import { type Aios, eventually, openAios } from './openai-under-test.ts';
+import { describeOpenAi, eventually } from './openai-under-test.ts';
 
 const modelYaml = (url: string, price: number, more = '') => `
 name: from-project
@@ -17,53 +16,41 @@ endpoint:
 const quotaOf = (headers: Headers, unit = 'requests') =>
   ['limit', 'remaining', 'reset'].map((what) => headers.get(`x-ratelimit-${what}-${unit}`));
 
-describe('language models in operation', () => {
-  let upstream: OpenAiServer;
-  let aios: Aios;
-  let client: OpenAI;
+const MODELS = { hostile: { model: 'echo' }, 'hostile-vectors': { model: 'vectors', task: 'embeddings' } };
 
-  beforeAll(async () => {
-    upstream = await OpenAiServer.start();
-    aios = await openAios();
-    client = new OpenAI({ baseURL: aios.baseURL, apiKey: aios.apiKey, maxRetries: 0 });
-    await aios.register('hostile', { url: upstream.url, model: 'echo' });
-    await aios.register('hostile-vectors', { url: upstream.url, model: 'vectors', task: 'embeddings' });
-  });
-  afterAll(async () => {
-    await aios?.stop();
-    await upstream?.stop();
-  });
-
+describeOpenAi('language models in operation', MODELS, (stock) => {
   const ask = (model: string, more: object = {}) =>
-    client.chat.completions
+    stock.client.chat.completions
       .create({ model, messages: [{ role: 'user', content: 'hello' }], ...more })
       .withResponse();
 
   it('come with a project; another price is another version, which an alias takes', async () => {
     const apply = (price: number) =>
-      aios.api('POST', '/api/v1/apply', {
-        files: [{ path: 'models/from-project/model.yaml', text: modelYaml(upstream.url, price) }],
+      stock.aios.api('POST', '/api/v1/apply', {
+        files: [{ path: 'models/from-project/model.yaml', text: modelYaml(stock.upstream.url, price) }],
       });
     expect((await apply(1)).status).toBe(200);
     expect((await ask('from-project')).response.headers.get('x-aios-model')).toBe('from-project@1');
     expect((await apply(2)).status).toBe(200);
-    await aios.api('PUT', '/api/v1/models/from-project/aliases/candidate', { version: 2 });
+    await stock.aios.api('PUT', '/api/v1/models/from-project/aliases/candidate', { version: 2 });
     const { data, response } = await ask('from-project@candidate');
     expect([data.model, response.headers.get('x-aios-model')]).toEqual([
       'from-project@candidate',
       'from-project@2',
     ]);
-    expect(await client.models.retrieve('from-project@2')).toMatchObject({
+    expect(await stock.client.models.retrieve('from-project@2')).toMatchObject({
       id: 'from-project@2',
       version: 2,
     });
-    await expect(client.models.retrieve('from-project@3')).rejects.toMatchObject({ status: 404 });
+    await expect(stock.client.models.retrieve('from-project@3')).rejects.toMatchObject({ status: 404 });
     expect((await ask('from-project@2')).response.headers.get('x-aios-model')).toBe('from-project@2');
   });
 
   it('are bounded for each key by the rate of their definition, and their costs are told by who asked', async () => {
-    const text = modelYaml(upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 2 } }');
-    await aios.api('POST', '/api/v1/apply', { files: [{ path: 'models/from-project/model.yaml', text }] });
+    const text = modelYaml(stock.upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 2 } }');
+    await stock.aios.api('POST', '/api/v1/apply', {
+      files: [{ path: 'models/from-project/model.yaml', text }],
+    });
     const { request_id: requestId, response } = await ask('from-project');
     expect(quotaOf(response.headers)).toEqual(['2', '1', expect.stringMatching(/^1m\d+s$/)]);
     expect(response.headers.get('ratelimit-policy')).toBe('"requests";q=2;w=200');
@@ -80,23 +67,27 @@ describe('language models in operation', () => {
     expect(quotaOf(refused.headers!)).toEqual(['2', '0', expect.stringMatching(/^3m\d+s$/)]);
     expect(refused.headers!.get('ratelimit')).toMatch(/^"requests";r=0;t=\d+$/);
     expect(Number(refused.headers!.get('retry-after'))).toBeGreaterThan(90);
-    const { body } = await aios.api('GET', '/api/v1/costs?groupBy=by');
+    const { body } = await stock.aios.api('GET', '/api/v1/costs?groupBy=by');
     expect(body.items).toMatchObject([{ key: expect.stringMatching(/^key:key_/) }]);
   });
 
   it('are sampled for the request log as their definition says, with audit entries', async () => {
-    const text = modelYaml(upstream.url, 2, 'serving: { log: { sample: 1, redact: [messages.content] } }');
+    const text = modelYaml(
+      stock.upstream.url,
+      2,
+      'serving: { log: { sample: 1, redact: [messages.content] } }',
+    );
     const files = [{ path: 'models/from-project/model.yaml', text }];
-    expect((await aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
+    expect((await stock.aios.api('POST', '/api/v1/apply', { files })).status).toBe(200);
     const { response } = await ask('from-project');
-    const stream = await client.chat.completions.create({
+    const stream = await stock.client.chat.completions.create({
       model: 'from-project',
       messages: [{ role: 'user', content: 'streamed' }],
       stream: true,
     });
     for await (const _ of stream);
     await eventually(async () => {
-      const { body } = await aios.api('GET', '/api/v1/models/from-project/requests');
+      const { body } = await stock.aios.api('GET', '/api/v1/models/from-project/requests');
       const told = { status: 'answered', usage: { inputTokens: 1 }, attempts: [{ model: 'echo' }] };
       const message = (content: string) => ({ choices: [{ message: { content } }] });
       const [version] = response.headers.get('x-aios-model')!.split('@').slice(-1);
@@ -106,7 +97,7 @@ describe('language models in operation', () => {
       ]);
       const requests = (body.items as { request: Json }[]).map(({ request }) => JSON.stringify(request));
       for (const request of requests) expect(request).toContain('"content":"[redacted]"');
-      const { body: audited } = await aios.api('GET', '/api/v1/audit/entries?kind=inference');
+      const { body: audited } = await stock.aios.api('GET', '/api/v1/audit/entries?kind=inference');
       const objects = (audited.items as { object: string }[]).map(({ object }) => object);
       for (const { auditObject } of body.items as { auditObject: string }[])
         expect(objects).toContain(auditObject);
@@ -114,11 +105,14 @@ describe('language models in operation', () => {
   });
 
   it('are tried by rollouts: a user keeps the version, and what it does is counted', async () => {
-    await aios.register('tried', { url: upstream.url, model: 'echo', retries: 0 });
-    const second = { runtime: 'openai', endpoint: { url: upstream.url, model: 'echo-2', retries: 0 } };
-    await aios.api('POST', '/api/v1/models/tried/versions', second);
+    await stock.aios.register('tried', { url: stock.upstream.url, model: 'echo', retries: 0 });
+    const second = {
+      runtime: 'openai',
+      endpoint: { url: stock.upstream.url, model: 'echo-2', retries: 0 },
+    };
+    await stock.aios.api('POST', '/api/v1/models/tried/versions', second);
     const plan = { challenger: 2, kind: 'canary', steps: [{ percent: 50 }] };
-    const started = await aios.api('POST', '/api/v1/models/tried/rollouts', plan);
+    const started = await stock.aios.api('POST', '/api/v1/models/tried/rollouts', plan);
     expect([started.status, started.body]).toMatchObject([201, { status: 'running' }]);
     const versionOf = async (user: string, more: object = {}) =>
       (await ask('tried', { user, ...more })).response.headers.get('x-aios-model');
@@ -130,14 +124,14 @@ describe('language models in operation', () => {
     const users = Array.from({ length: 20 }, (_, i) => `user-${i}`);
     const first = await Promise.all(users.map((user) => versionOf(user)));
     expect(await Promise.all(users.map((user) => versionOf(user, { temperature: 0.5 })))).toEqual(first);
-    upstream.next({ kind: 'status', status: 500 });
+    stock.upstream.next({ kind: 'status', status: 500 });
     await expect(versionOf(users[first.indexOf('tried@2')]!)).rejects.toMatchObject({
       code: 'chat.upstream_failed',
     });
     await eventually(async () => {
-      const { body } = await aios.api('GET', '/api/v1/models/tried/rollouts');
+      const { body } = await stock.aios.api('GET', '/api/v1/models/tried/rollouts');
       const [{ id }] = body.items as [{ id: string }];
-      const report = await aios.api('GET', `/api/v1/models/tried/rollouts/${id}`);
+      const report = await stock.aios.api('GET', `/api/v1/models/tried/rollouts/${id}`);
       expect(JSON.stringify(report.body)).toMatch(/"challenger":\{"requests":\d+,"errors":1/);
     });
   });
@@ -184,10 +178,10 @@ describe('language models in operation', () => {
     ['a path that is not there', 'POST', '/v1/completions', '{}', 404, 'request.not_found'],
     ['a model that is not there', 'GET', '/v1/models/%40%40', undefined, 404, 'models.unknown_model'],
   ])('are asked %s: an error in the shape of the protocol', async (_, method, path, body, status, code) => {
-    const response = await fetch(`${aios.app.url}${path}`, {
+    const response = await fetch(`${stock.aios.app.url}${path}`, {
       method,
       headers: {
-        authorization: `Bearer ${aios.apiKey}`,
+        authorization: `Bearer ${stock.aios.apiKey}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body }),
@@ -200,7 +194,7 @@ describe('language models in operation', () => {
   it('say when to come back where their server says it, as a rate limit or as a failure', async () => {
     const headers = { 'retry-after': '90' };
     const failure = async (status: number) => {
-      upstream.next({ kind: 'status', status, headers });
+      stock.upstream.next({ kind: 'status', status, headers });
       const error = (await ask('hostile').catch((thrown: unknown) => thrown)) as InstanceType<
         typeof OpenAI.APIError
       >;
@@ -211,9 +205,11 @@ describe('language models in operation', () => {
   });
 
   it('say what is left of a limit with an error that comes after it, too', async () => {
-    const text = modelYaml(upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 9 } }');
-    await aios.api('POST', '/api/v1/apply', { files: [{ path: 'models/from-project/model.yaml', text }] });
-    upstream.next({ kind: 'status', status: 400 });
+    const text = modelYaml(stock.upstream.url, 2, 'serving: { rateLimit: { perSecond: 0.01, burst: 9 } }');
+    await stock.aios.api('POST', '/api/v1/apply', {
+      files: [{ path: 'models/from-project/model.yaml', text }],
+    });
+    stock.upstream.next({ kind: 'status', status: 400 });
     const error = (await ask('from-project', { seed: 4 }).catch((thrown: unknown) => thrown)) as InstanceType<
       typeof OpenAI.APIError
     >;
@@ -224,22 +220,22 @@ describe('language models in operation', () => {
   it.each(['soon', '-1', '0', ''])('refuse a deadline that is no time: “%s”', async (deadline) => {
     const messages = [{ role: 'user' as const, content: 'hello' }];
     const headers = { 'x-aios-deadline-ms': deadline };
-    const asked = client.chat.completions.create({ model: 'hostile', messages }, { headers });
+    const asked = stock.client.chat.completions.create({ model: 'hostile', messages }, { headers });
     await expect(asked).rejects.toMatchObject({ status: 400, code: 'request.invalid' });
   });
 
   it('are not asked with tensors', async () => {
-    const { status, body } = await aios.api('POST', '/v2/models/hostile/infer', { inputs: [] });
+    const { status, body } = await stock.aios.api('POST', '/v2/models/hostile/infer', { inputs: [] });
     expect([status, body]).toMatchObject([400, { code: 'serving.no_tensors' }]);
   });
 
   it('are measured by the names of the GenAI conventions', async () => {
-    await aios.register('measured', { url: upstream.url, model: 'echo' });
+    await stock.aios.register('measured', { url: stock.upstream.url, model: 'echo' });
     await ask('measured');
     const { data } = await ask('measured', { stream: true });
     for await (const _ of data as unknown as AsyncIterable<unknown>);
     await eventually(async () => {
-      const text = await (await fetch(`${aios.app.url}/metrics`)).text();
+      const text = await (await fetch(`${stock.aios.app.url}/metrics`)).text();
       const lines = text.split('\n').filter((line) => line.includes('gen_ai_request_model="measured"'));
       const found = (name: string, label = '') =>
         lines.find((line) => line.startsWith(name) && line.includes(label))?.split(' ')[1];

@@ -1,6 +1,8 @@
-import { vi } from 'vitest';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, vi } from 'vitest';
 import type { App } from '../src/app.ts';
-import type { Json } from '../src/kernel/json.ts';
+import type { Json, JsonObject } from '../src/kernel/json.ts';
+import { OpenAiServer } from '../src/testing/openai-server.ts';
 import { openApp } from './app-under-test.ts';
 
 export interface Aios {
@@ -48,4 +50,40 @@ export async function openAios(limits = ''): Promise<Aios> {
     },
     stop: close,
   };
+}
+
+/** The stock client of OpenAI, the real app that it asks, and the server of language models that the app asks. */
+export interface Stock {
+  readonly upstream: OpenAiServer;
+  readonly aios: Aios;
+  readonly client: OpenAI;
+}
+
+/**
+ * Tests by the stock client.
+ *
+ * @param models what their endpoints say beside the address of the server, by name
+ * @param tests gets what is there once a test runs
+ */
+export function describeOpenAi(
+  name: string,
+  models: Readonly<Record<string, JsonObject>>,
+  tests: (stock: Stock) => void,
+): void {
+  describe(name, () => {
+    const stock = {} as { -readonly [Part in keyof Stock]: Stock[Part] };
+    beforeAll(async () => {
+      stock.upstream = await OpenAiServer.start();
+      stock.aios = await openAios();
+      const { baseURL, apiKey } = stock.aios;
+      stock.client = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+      for (const [model, endpoint] of Object.entries(models))
+        await stock.aios.register(model, { url: stock.upstream.url, ...endpoint });
+    });
+    afterAll(async () => {
+      await stock.aios?.stop();
+      await stock.upstream?.stop();
+    });
+    tests(stock);
+  });
 }
