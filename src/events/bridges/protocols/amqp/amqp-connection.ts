@@ -55,60 +55,15 @@ export async function connectAmqp(
   }
 }
 
-/** How the library reads frames: it has no other way to let them wait. */
-interface Receiving {
-  readonly stream: Duplex;
-  recvFrame(): unknown;
-  /** Whether anything was read since the last look; two looks without it end the connection. */
-  recvSinceLastCheck: boolean;
-}
-
-/**
- * Holds up what a connection reads: all that the broker sends waits in the network, its answers and heartbeats with it. RabbitMQ bounds what it sends by the number of
- * messages alone, and sends that many at once, whatever their size. It ends a connection of which nothing is read for 30 s (3.10, tried): what was not acknowledged by
- * then comes again.
- *
- * @example const reading = new HeldReading(connection); reading.hold(); … ; reading.goOn()
- */
-export class HeldReading {
-  readonly #receiving: Receiving;
-  #isHeld = false;
-  #isEnded = false;
-
-  constructor({ connection }: ChannelModel) {
-    const receiving = connection as unknown as Receiving;
-    this.#receiving = receiving;
-    const receive = receiving.recvFrame.bind(receiving);
-    receiving.recvFrame = () => (this.#isHeld ? false : receive());
-    let hasRead = receiving.recvSinceLastCheck;
-    Object.defineProperty(receiving, 'recvSinceLastCheck', {
-      get: () => hasRead || this.#isHeld, // a broker is not gone because nobody listens to it
-      set: (now: boolean) => {
-        hasRead = now;
-      },
-    });
-  }
-
-  hold(): void {
-    this.#isHeld = !this.#isEnded;
-  }
-
-  goOn(): void {
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    this.#receiving.stream.emit('readable');
-  }
-
-  /** Reads on for good, up to the broker's last answer. */
-  end(): void {
-    this.#isEnded = true;
-    this.goOn();
-  }
-}
-
-/** Ends a connection, whether or not the broker answers. */
-export async function closeAmqp(connection: ChannelModel): Promise<void> {
-  const closed = connection.close().catch(() => {}); // it may be gone
+/** Ends a connection, after what is to be ended before it, whether or not the broker answers. */
+export async function closeAmqp(
+  connection: ChannelModel,
+  before: Promise<void> = Promise.resolve(),
+): Promise<void> {
+  const closed = before
+    .catch(() => {}) // it may be gone
+    .then(() => connection.close())
+    .catch(() => {});
   await Promise.race([closed, sleep(CLOSE_MS, undefined, { ref: false })]);
   (connection.connection as unknown as { stream: Duplex }).stream.destroy(
     new Error('The connection was closed.'),

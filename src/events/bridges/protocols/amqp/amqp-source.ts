@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Channel, ConsumeMessage } from 'amqplib';
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib';
 import type { CloudEvent } from '../../../../kernel/cloudevent.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
 import type { EventSource, RejectedMessage, SourceBatch } from '../../port/event-source.ts';
 import type { IncomingMessage, SourceContext } from '../../port/protocol.ts';
-import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp, HeldReading } from './amqp-connection.ts';
+import { type AmqpServer, amqpFailure, closeAmqp, connectAmqp } from './amqp-connection.ts';
+import { FittingPrefetch } from './fitting-prefetch.ts';
 
 interface Settings extends AmqpServer {
   readonly queue: string;
@@ -17,7 +18,7 @@ const DEPTH_MS = 2_000;
 
 /**
  * A queue. A message is acknowledged once its event is committed: what was read before a crash comes again, and the log knows it by the id of the event, or of the
- * message. No more is read than was acknowledged, but for `prefetch` messages, and for `bridgeReadBytesMax` of them and one message more.
+ * message. No more is held than was acknowledged, but for `prefetch` messages, and for `bridgeReadBytesMax` of them and one message more: the others are given back.
  */
 export function amqpSource(context: SourceContext, settings: JsonObject): EventSource {
   const server = settings as unknown as Settings;
@@ -25,47 +26,49 @@ export function amqpSource(context: SourceContext, settings: JsonObject): EventS
     name: context.name,
     async *read(_from, signal) {
       const connection = await connectAmqp(context, server);
-      const reading = new HeldReading(connection);
+      const reader = new QueueReader(connection, server, context);
       try {
-        const channel = await connection.createChannel();
-        const reader = new QueueReader(channel, server, context, reading);
         await reader.askDepth(await connection.createChannel());
         yield* reader.read(signal);
       } catch (error) {
         throw amqpFailure(error, server.queue, server.tls);
       } finally {
-        reading.end();
-        await closeAmqp(connection);
+        await closeAmqp(connection, reader.close());
       }
     },
   };
 }
 
 class QueueReader {
-  readonly #channel: Channel;
+  readonly #connection: ChannelModel;
   readonly #settings: Settings;
   readonly #context: SourceContext;
-  readonly #reading: HeldReading;
+  readonly #prefetch: FittingPrefetch;
+  #channel: Channel | undefined;
+  #isChanging = false;
   #waiting: ConsumeMessage[] = [];
+  /** Messages for which there was no room: they go back into the queue. */
+  #surplus = 0;
   #fault: unknown;
-  /** Messages that the broker has handed over and that are not acknowledged. */
-  #unacknowledged = 0;
+  /** Messages that are held and not acknowledged. */
+  #held = 0;
   /** Of their bodies. */
-  #unacknowledgedBytes = 0;
+  #heldBytes = 0;
   #wake: () => void = () => {};
+  #emptied: () => void = () => {};
 
-  constructor(channel: Channel, settings: Settings, context: SourceContext, reading: HeldReading) {
-    this.#reading = reading;
-    this.#channel = channel;
+  constructor(connection: ChannelModel, settings: Settings, context: SourceContext) {
+    this.#connection = connection;
     this.#settings = settings;
     this.#context = context;
+    this.#prefetch = new FittingPrefetch(settings.prefetch ?? PREFETCH, context.limits.bridgeReadBytesMax);
   }
 
   /** Tells how many messages the queue holds, now and then, until the channel ends: the broker may not say it to everybody. */
   async askDepth(channel: Channel): Promise<void> {
     const ask = async () => {
       const { messageCount } = await channel.checkQueue(this.#settings.queue);
-      this.#context.behind(messageCount + this.#unacknowledged);
+      this.#context.behind(messageCount + this.#held + this.#surplus);
     };
     const asking = setInterval(() => void ask().catch(() => clearInterval(asking)), DEPTH_MS).unref();
     channel.on('error', () => {}).on('close', () => clearInterval(asking));
@@ -73,24 +76,8 @@ class QueueReader {
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
-    const { queue, prefetch = PREFETCH } = this.#settings;
-    const end = (error?: unknown) => {
-      this.#fault ??= error ?? new Error('the channel was closed');
-      this.#wake();
-    };
-    this.#channel.on('error', end).on('close', end);
     signal.addEventListener('abort', () => this.#wake(), { once: true });
-    await this.#channel.prefetch(prefetch);
-    const take = (message: ConsumeMessage | null) => {
-      if (message === null) return end(new Error('the queue was deleted'));
-      this.#waiting.push(message);
-      this.#unacknowledged++;
-      this.#unacknowledgedBytes += message.content.byteLength;
-      if (this.#isFull()) this.#reading.hold();
-      this.#wake();
-    };
-    // The broker shares a queue out among its readers: with a second one, its order would be lost.
-    await this.#channel.consume(queue, take, { exclusive: true });
+    await this.#consume(await this.#openChannel());
     this.#context.answered();
     while (!signal.aborted) {
       if (this.#fault) throw this.#fault;
@@ -102,8 +89,70 @@ class QueueReader {
     }
   }
 
-  #isFull(): boolean {
-    return this.#unacknowledgedBytes >= this.#context.limits.bridgeReadBytesMax;
+  /** Behind what was acknowledged: the end of a connection overtakes what its channels send. */
+  async close(): Promise<void> {
+    await this.#channel?.close();
+  }
+
+  #end(error: unknown): void {
+    this.#fault ??= error;
+    this.#wake();
+  }
+
+  async #openChannel(): Promise<Channel> {
+    const channel = await this.#connection.createChannel();
+    const end = (error?: unknown) => {
+      if (channel === this.#channel) this.#end(error ?? new Error('the channel was closed'));
+    };
+    this.#channel = channel.on('error', end).on('close', end);
+    return channel;
+  }
+
+  async #consume(channel: Channel): Promise<void> {
+    await channel.prefetch(this.#prefetch.count);
+    // The broker shares a queue out among its readers: with a second one, its order would be lost.
+    await channel.consume(this.#settings.queue, (message) => this.#take(message), { exclusive: true });
+  }
+
+  /**
+   * The connection is always read, also while a commit takes long: RabbitMQ ends one of which nothing is read for 30 s (3.10, tried), and its answers and heartbeats come
+   * behind the messages. It bounds what it sends by the number of messages alone, whatever their size; so what is too much is read and let go.
+   */
+  #take(message: ConsumeMessage | null): void {
+    if (message === null) this.#end(new Error('the queue was deleted'));
+    else if (this.#isChanging) this.#surplus++;
+    else if (this.#heldBytes >= this.#context.limits.bridgeReadBytesMax) {
+      this.#surplus++;
+      this.#prefetch.overflowed(this.#held);
+      this.#change();
+    } else {
+      this.#waiting.push(message);
+      this.#held++;
+      this.#heldBytes += message.content.byteLength;
+      this.#wake();
+    }
+  }
+
+  /**
+   * A consumer keeps the bound that it began with: once all that is held was acknowledged, another takes its place, on a channel of its own. The end of a channel puts the
+   * others back in their order; a quorum queue puts behind all others what is refused one by one, or is on its way when a consumer is canceled.
+   */
+  #change(): void {
+    if (this.#isChanging) return;
+    this.#isChanging = true;
+    const change = async () => {
+      if (this.#held > 0)
+        await new Promise<void>((done) => {
+          this.#emptied = done;
+        });
+      const ending = this.#channel;
+      const channel = await this.#openChannel();
+      await ending?.close();
+      this.#surplus = 0;
+      this.#isChanging = false;
+      await this.#consume(channel);
+    };
+    change().catch((error: unknown) => this.#end(error));
   }
 
   #batch(messages: readonly ConsumeMessage[]): SourceBatch {
@@ -118,10 +167,12 @@ class QueueReader {
       ...{ events, rejected, position: {} },
       acknowledge: async () => {
         if (this.#fault) throw this.#fault;
-        this.#channel.ack(messages.at(-1)!, true); // and all before it
-        this.#unacknowledged -= messages.length;
-        for (const { content } of messages) this.#unacknowledgedBytes -= content.byteLength;
-        if (!this.#isFull()) this.#reading.goOn();
+        this.#channel!.ack(messages.at(-1)!, true); // and all before it
+        const bytes = messages.reduce((sum, { content }) => sum + content.byteLength, 0);
+        this.#held -= messages.length;
+        this.#heldBytes -= bytes;
+        if (this.#prefetch.passed(messages.length, bytes)) this.#change();
+        if (this.#held === 0) this.#emptied();
       },
     };
   }
