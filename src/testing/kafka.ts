@@ -68,6 +68,9 @@ interface Settings {
   readonly clientAuthority?: string | undefined;
 }
 
+/** For clients of tests: a broker that has just begun says for a while that it is still loading, and to ask again. */
+export const PATIENT = { retries: 100, retryDelay: 200 };
+
 /** @example const kafka = await startKafka(jars); … ; await kafka.close() */
 export async function startKafka(jars: string, settings: Settings = {}): Promise<KafkaUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-kafka-broker-'));

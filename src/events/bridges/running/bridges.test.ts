@@ -63,7 +63,7 @@ describe('bridges', () => {
       );
     topics.set('b', bodies(0, 50));
     await test.define('shared', { from: { memory: { topic: 'b' } } });
-    await test.process();
+    while (test.open.length < 2) await test.process();
     await until(async () => expect(await test.logged('b')).toHaveLength(50));
     topics.get('b')!.push(...bodies(50, 60));
     for (const one of test.open.splice(0, 1)) {

@@ -9,7 +9,7 @@ import {
 } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AiosError } from '../../../../kernel/errors.ts';
-import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
+import { type KafkaUnderTest, kafkaJars, PATIENT, startKafka } from '../../../../testing/kafka.ts';
 import { event } from '../../../event-under-test.ts';
 import type { SourceBatch } from '../../port/event-source.ts';
 import { bridgeContext } from '../context-under-test.ts';
@@ -31,7 +31,7 @@ describe.skipIf(!jars)(`Kafka, whose topics change${reason}`, () => {
     kafka = await startKafka(jars!, { user: { name: 'aios', password: 'pass-word' } });
     const bootstrapBrokers = [kafka.address];
     admin = new Admin({ clientId: 'test', bootstrapBrokers });
-    producer = new Producer({ clientId: 'test', bootstrapBrokers, metadataMaxAge: 200 });
+    producer = new Producer({ clientId: 'test', bootstrapBrokers, metadataMaxAge: 200, ...PATIENT });
   }, 120_000);
   afterAll(async () => {
     await Promise.allSettled([admin.close(), producer.close(true)]);

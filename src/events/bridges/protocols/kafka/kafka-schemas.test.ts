@@ -5,7 +5,7 @@ import { avroBytes } from '../../../../kernel/avro/avro-writing.ts';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../../../kernel/json.ts';
-import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
+import { type KafkaUnderTest, kafkaJars, PATIENT, startKafka } from '../../../../testing/kafka.ts';
 import { event } from '../../../event-under-test.ts';
 import type { SourceBatch } from '../../port/event-source.ts';
 import type { RegisteredSchema } from '../../port/schema-registry.ts';
@@ -67,7 +67,7 @@ describe.skipIf(!jars)(`Kafka with values in the wire format${reason}`, () => {
     kafka = await startKafka(jars!);
     const bootstrapBrokers = [kafka.address];
     admin = new Admin({ clientId: 'test', bootstrapBrokers });
-    producer = new Producer({ clientId: 'test', bootstrapBrokers, idempotent: true });
+    producer = new Producer({ clientId: 'test', bootstrapBrokers, idempotent: true, ...PATIENT });
   }, 120_000);
   afterAll(async () => {
     await Promise.allSettled([admin?.close(), producer?.close(true)]);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageToProduce, Producer } from '@platformatic/kafka';
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
@@ -20,6 +21,17 @@ const FENCED = [
   'INVALID_PRODUCER_ID_MAPPING',
   'TRANSACTION_COORDINATOR_FENCED',
 ];
+
+/** A broker says these for a while after it began, when a transaction of the same name is just then ended, and when partitions move to another broker. */
+const NOT_YET = [
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'CONCURRENT_TRANSACTIONS',
+];
+/** For how long it is asked again before the bridge says that it fails, and how often. */
+const PATIENCE_MS = 10_000;
+const AGAIN_MS = 250;
 
 const TOO_LARGE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
 /** What is wrong with a message itself: one without a key in a topic that is compacted, one that a check of the broker refuses. */
@@ -95,10 +107,7 @@ class TopicWriter {
   ): Promise<Delivered> {
     const isAgain = handing === 'again';
     try {
-      await this.#send(partition, events, isAgain).catch((error: unknown) => {
-        if (isKafkaError(error, ...FENCED)) return this.#send(partition, events, isAgain);
-        throw error;
-      });
+      await this.#sendPatiently(partition, events, isAgain);
       return { undone: [] };
     } catch (error) {
       const failure = this.#clients.failureOf(error);
@@ -148,6 +157,19 @@ class TopicWriter {
     if (handing === 'strict' && between) return { undone: [...first.undone, ...behind], refused };
     const after = await deliver(behind);
     return { undone: [...first.undone, ...after.undone], refused: [...refused, ...(after.refused ?? [])] };
+  }
+
+  /** What is sent anew is known by its place. */
+  async #sendPatiently(partition: number, events: readonly LoggedEvent[], isAgain: boolean): Promise<void> {
+    const untilMs = performance.now() + PATIENCE_MS;
+    for (let wasFenced = false; ; )
+      try {
+        return await this.#send(partition, events, isAgain);
+      } catch (error) {
+        if (isKafkaError(error, ...FENCED) && !wasFenced) wasFenced = true;
+        else if (isKafkaError(error, ...NOT_YET) && performance.now() < untilMs) await sleep(AGAIN_MS);
+        else throw error;
+      }
   }
 
   async #send(partition: number, events: readonly LoggedEvent[], isAgain: boolean): Promise<void> {

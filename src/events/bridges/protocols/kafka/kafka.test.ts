@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CloudEvent, LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import type { AiosError } from '../../../../kernel/errors.ts';
 import type { JsonObject } from '../../../../kernel/json.ts';
-import { type KafkaUnderTest, kafkaJars, startKafka } from '../../../../testing/kafka.ts';
+import { type KafkaUnderTest, kafkaJars, PATIENT, startKafka } from '../../../../testing/kafka.ts';
 import { event } from '../../../event-under-test.ts';
 import { messageWriter } from '../../messages/message-mapping.ts';
 import type { EventSource, SourceBatch } from '../../port/event-source.ts';
@@ -25,7 +25,7 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
     kafka = await startKafka(jars!, { user: { name: 'aios', password: 'pass-word' } });
     const bootstrapBrokers = [kafka.address];
     admin = new Admin({ clientId: 'test', bootstrapBrokers });
-    producer = new Producer({ clientId: 'test', bootstrapBrokers, idempotent: true });
+    producer = new Producer({ clientId: 'test', bootstrapBrokers, idempotent: true, ...PATIENT });
   }, 120_000);
   afterAll(async () => {
     await Promise.allSettled([admin.close(), producer.close(true)]);
@@ -161,6 +161,7 @@ describe.skipIf(!jars)(`Kafka${reason}`, () => {
         bootstrapBrokers: [kafka.address],
         idempotent: true,
         transactionalId: 'taking-back',
+        ...PATIENT,
       },
     });
     for (let round = 0; round < 6; round++) {
