@@ -115,7 +115,12 @@ async function passAll(broker: Broker, direction: Direction, server: ConnectionT
       ],
     } as never,
     takesPart: true,
-    schemaRegistry: () => ({ byId: async () => undefined, latest: async () => undefined }),
+    schemaRegistry: () => ({
+      byId: async () => undefined,
+      latest: async () => undefined,
+      register: async () => 0,
+    }),
+    contractSchema: () => undefined,
     addresses: async (host) => [{ address: host, family: 4 }],
     folders: place.folders,
     fill: (text) => ({ text, secrets: [], check: () => {} }),

@@ -14,7 +14,7 @@ import type { EventConsumers } from './events/consumers.ts';
 import type { EventLog } from './events/log.ts';
 import type { AuditLog } from './ledger/audit.ts';
 import type { Ground } from './stations.ts';
-import { bridgeRegistries } from './stations-registry.ts';
+import { bridgeRegistries, contractSchema } from './stations-registry.ts';
 import type { Definitions } from './store/definitions.ts';
 import type { Committer } from './store/group-commit.ts';
 
@@ -82,6 +82,10 @@ export function createBridges(
       return guardedAddresses(host, isAllowed, outgoing.resolve);
     },
     schemaRegistry: bridgeRegistries(surroundings.contractRegistry, outgoing, limits),
+    contractSchema: (type) => {
+      const contract = surroundings.contractRegistry.newest(type);
+      return contract && contractSchema(contract);
+    },
     fill: (text) => filledText(text, variables),
     redact,
     check: (event) => contracts.check(event),

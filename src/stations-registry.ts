@@ -1,6 +1,7 @@
 import { RegistrySubjects } from './api/schema-registry-subjects.ts';
 import type { Outgoing } from './connectors/outgoing.ts';
 import { RemoteRegistry } from './connectors/remote-registry.ts';
+import type { ContractBody } from './contracts/contract-kind.ts';
 import type { ContractRegistry } from './contracts/registry.ts';
 import type { BridgesDependencies } from './events/bridges/running/bridges-dependencies.ts';
 import { AiosError } from './kernel/errors.ts';
@@ -18,15 +19,23 @@ export function bridgeRegistries(
   const own: ReturnType<Registries> = {
     byId: (id) => found(async () => toRegistered(await subjects.byId(String(id)))),
     latest: (subject) => found(async () => toRegistered(await subjects.version(subject, 'latest'))),
+    async register(subject) {
+      throw new AiosError('bridges.schema_refused', {
+        detail: `${subject}: the contracts of this installation are its schemas; they are applied, not registered.`,
+      });
+    },
   };
   return (address, allowPrivate) =>
     address ? new RemoteRegistry(address, outgoing.allowing(allowPrivate)) : own;
 }
 
+/** The schema of a contract, as a serializer has it. */
+export function contractSchema({ avro, schema }: Pick<ContractBody, 'avro' | 'schema'>) {
+  return avro === undefined ? { type: 'JSON', schema } : { type: 'AVRO', schema: avro };
+}
+
 function toRegistered({ id, version: { body } }: Awaited<ReturnType<RegistrySubjects['byId']>>) {
-  return body.avro === undefined
-    ? { id, type: 'JSON', schema: body.schema }
-    : { id, type: 'AVRO', schema: body.avro };
+  return { id, ...contractSchema(body) };
 }
 
 /** Nothing where there is no such contract, version or id. */

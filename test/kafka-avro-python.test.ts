@@ -24,6 +24,9 @@ const order = (number: number, note: string | number | null) => ({
   ...{ at: '2026-01-02T03:04:05.678Z', exact: '2026-01-02T03:04:05.678901Z' },
 });
 const ORDERS = [order(1, 'x'), order(2, 7), order(3, null)];
+const PYTHON_ORDERS = ORDERS.map((one) => ({
+  ...{ ...one, at: one.at.replace('.678Z', '.678000+00:00'), exact: one.exact.replace('Z', '+00:00') },
+}));
 
 describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock serializers${why}`, () => {
   let app: App;
@@ -63,7 +66,7 @@ describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock s
     app.ready();
     process.env.AIOS_SECRET_REGISTRY = app.adminKey;
     const admin = new Admin({ clientId: 'test', bootstrapBrokers: [kafka.address] });
-    await admin.createTopics({ topics: ['orders', 'paid', 'copies'], partitions: 1, replicas: 1 });
+    await admin.createTopics({ topics: ['orders', 'paid', 'copies', 'kept'], partitions: 1, replicas: 1 });
     await admin.close();
   }, 150_000);
   afterAll(async () => {
@@ -78,6 +81,10 @@ describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock s
     kafka: { brokers: [kafka.address], topic, schemas },
   });
   const allowPrivate = ['127.0.0.1'];
+  const readByPython = async (topic: string) => {
+    const found = (await client('read', topic, 3)) as { id: string }[];
+    return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+  };
 
   it('brings what a producer writes, which registers its schema, as events of that contract', async () => {
     expect(await client('avro', 'orders', 3)).toBe(3);
@@ -105,10 +112,17 @@ describe.skipIf(!python || !jars)(`Kafka’s bridge beside Confluent’s stock s
   it('writes what a consumer reads by the schema of its subject', async () => {
     const to = place('copies', { subject: 'orders-value' });
     await bridge('orders-out', { to, types: ['orders'], format: 'raw', start: 'earliest', allowPrivate });
-    const found = (await client('read', 'copies', 3)) as { id: string }[];
-    const python = ORDERS.map((one) => ({
-      ...{ ...one, at: one.at.replace('.678Z', '.678000+00:00'), exact: one.exact.replace('Z', '+00:00') },
-    }));
-    expect(found.sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual(python);
+    expect(await readByPython('copies')).toEqual(PYTHON_ORDERS);
+  });
+
+  it('registers the schema of a contract at a registry, by which a consumer reads', async () => {
+    const registry = { url: `${app.url}/schema-registry`, token: '${secrets.REGISTRY}' };
+    const to = place('kept', { registry, register: true, subjectStrategy: 'topic-record' });
+    await bridge('orders-kept', { to, types: ['orders'], format: 'raw', start: 'earliest', allowPrivate });
+    expect(await readByPython('kept')).toEqual(PYTHON_ORDERS);
+    const { body } = await api('/contracts/kept-com.acme.Order');
+    expect(body).toMatchObject({
+      body: { version: '1.0.0', avro: { namespace: 'com.acme', name: 'Order' } },
+    });
   });
 });

@@ -254,8 +254,7 @@ export class RegistrySubjects {
 
   /** The newest body of a contract, or nothing. */
   newest(subject: string): ContractBody | undefined {
-    const contract = this.contractOf(subject);
-    return this.#registry.list().find(({ name }) => name === contract)?.body;
+    return this.#registry.newest(this.contractOf(subject));
   }
 }
 

@@ -13,9 +13,12 @@ describe('a schema registry at an address', () => {
   let url: string;
   const answers = new Map<string, [number, unknown]>();
   const asked: { url: string | undefined; authorization: string | undefined }[] = [];
+  const posted: unknown[] = [];
   beforeAll(async () => {
     server = createServer((request, response) => {
       asked.push({ url: request.url, authorization: request.headers.authorization });
+      let sent = '';
+      request.on('data', (bytes) => (sent += bytes)).on('end', () => sent && posted.push(JSON.parse(sent)));
       const [status, body] = answers.get(request.url!) ?? [404, { error_code: 40403, message: 'not found' }];
       response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' });
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
@@ -27,6 +30,7 @@ describe('a schema registry at an address', () => {
   beforeEach(() => {
     answers.clear();
     asked.length = 0;
+    posted.length = 0;
   });
   const limits = limitsFrom();
   const outgoing = new Outgoing({ limits, allowPrivate: [] });
@@ -81,6 +85,31 @@ describe('a schema registry at an address', () => {
       ]);
     await expect(open().byId(1)).rejects.toThrow('schemaReferencesMax');
     expect(asked).toHaveLength(limits.schemaReferencesMax + 1);
+  });
+
+  it('registers a schema, and says why it may not', async () => {
+    const path = '/subjects/a%2Fb-value/versions';
+    const register = (type: string) => open().register('a/b-value', { type, schema: { type: 'string' } });
+    answers.set(path, [200, { id: 12 }]);
+    expect([await register('AVRO'), await register('JSON')]).toEqual([12, 12]);
+    const schema = '{"type":"string"}';
+    expect(posted).toEqual([{ schema }, { schemaType: 'JSON', schema }]);
+    for (const status of [409, 422]) {
+      answers.set(path, [status, { error_code: status, message: 'incompatible: no default' }]);
+      await expect(register('AVRO')).rejects.toMatchObject({
+        ...{ code: 'bridges.schema_refused', message: 'a/b-value: incompatible: no default' },
+      });
+    }
+    answers.set(path, [403, { error_code: 40301, message: 'no' }]);
+    await expect(register('AVRO')).rejects.toMatchObject({ code: 'bridges.registry_refused' });
+    for (const answer of [
+      [200, {}],
+      [404, '<html>'],
+      [500, {}],
+    ] as [number, unknown][]) {
+      answers.set(path, answer);
+      await expect(register('AVRO')).rejects.toMatchObject({ code: 'bridges.registry_unreachable' });
+    }
   });
 
   it('is shown its credentials, and they go nowhere that they may not', async () => {

@@ -22,8 +22,16 @@ interface Found {
 }
 
 const ACCEPT = 'application/vnd.schemaregistry.v1+json, application/json';
+const SENT = 'application/vnd.schemaregistry.v1+json';
 /** Its own codes say which of its own 404s it is; another server at the address has none. */
 const NOT_FOUND = [40401, 40402, 40403];
+/** Not compatible with what is there; no schema, or a subject that may not be changed. */
+const REFUSED = [409, 422];
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
 
 /**
  * A schema registry with Confluent's API, asked over HTTP through the guard of what leaves.
@@ -53,6 +61,23 @@ export class RemoteRegistry {
   async latest(subject: string): Promise<Found | undefined> {
     const found = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/latest`);
     return found && this.#whole(found);
+  }
+
+  /**
+   * The id of a schema under a subject, where it is a version from then on if it was none.
+   *
+   * @throws AiosError `bridges.schema_refused` where it may not be one, and as `byId`
+   */
+  async register(subject: string, { type, schema }: Pick<Found, 'type' | 'schema'>): Promise<number> {
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    // Registries of old know no other type than Avro, and no member that says so.
+    const sent = { ...(type === 'AVRO' ? {} : { schemaType: type }), schema: JSON.stringify(schema) };
+    const answer = await this.#answer(path, sent);
+    const { status, body } = answer;
+    if (status === 200 && isObject(body) && Number.isInteger(body.id)) return Number(body.id);
+    if (REFUSED.includes(status))
+      throw new AiosError('bridges.schema_refused', { detail: `${subject}: ${said(body) || status}` });
+    throw this.#unexpected(path, answer);
   }
 
   async #whole(found: JsonObject): Promise<Found> {
@@ -95,18 +120,23 @@ export class RemoteRegistry {
   }
 
   async #get(path: string): Promise<JsonObject | undefined> {
-    const { status, body } = await this.#answer(path);
+    const answer = await this.#answer(path);
+    const { status, body } = answer;
     if (status === 200 && isObject(body)) return body;
     if (status === 404 && isObject(body) && NOT_FOUND.includes(Number(body.error_code))) return undefined;
-    const said = isObject(body) && typeof body.message === 'string' ? `: ${body.message.slice(0, 200)}` : '';
-    const detail = `${this.#address.url}: ${status} for ${path}${said}`;
-    throw new AiosError(
+    throw this.#unexpected(path, answer);
+  }
+
+  #unexpected(path: string, { status, body }: Answer): AiosError {
+    const message = said(body);
+    const detail = `${this.#address.url}: ${status} for ${path}${message && `: ${message}`}`;
+    return new AiosError(
       status === 401 || status === 403 ? 'bridges.registry_refused' : 'bridges.registry_unreachable',
       { detail },
     );
   }
 
-  async #answer(path: string): Promise<{ status: number; body: unknown }> {
+  async #answer(path: string, sent?: JsonObject): Promise<Answer> {
     const { url, check } = this.#address;
     try {
       const target = new URL(url.replace(/\/+$/, '') + path);
@@ -115,9 +145,10 @@ export class RemoteRegistry {
       const guarded = new GuardedFetch(this.#outgoing, {
         authentication: undefined,
         signal: AbortSignal.timeout(this.#outgoing.limits.httpCallMs),
-        headers: { accept: ACCEPT, ...this.#credentials() },
+        headers: { accept: ACCEPT, ...(sent ? { 'content-type': SENT } : {}), ...this.#credentials() },
       });
-      const response = await guarded.fetch(target).catch((error: unknown) => {
+      const init = sent ? { method: 'POST', body: JSON.stringify(sent) } : {};
+      const response = await guarded.fetch(target, init).catch((error: unknown) => {
         throw guarded.failure ?? error;
       });
       const text = await response.text();
@@ -144,6 +175,10 @@ export class RemoteRegistry {
   #failed(what: string, cause?: unknown): AiosError {
     return new AiosError('bridges.registry_unreachable', { detail: `${this.#address.url}: ${what}`, cause });
   }
+}
+
+function said(body: unknown): string {
+  return isObject(body) && typeof body.message === 'string' ? body.message.slice(0, 200) : '';
 }
 
 function textJson(text: string): unknown {

@@ -88,6 +88,12 @@ export class ContractRegistry {
       .map((definition) => ({ name: definition.name, body: bodyOf(definition), definition }));
   }
 
+  /** The newest version of a contract, which events are held to; nothing where there is none. */
+  newest(name: string): ContractBody | undefined {
+    const definition = this.#definitions.latest('contract', name);
+    return definition && bodyOf(definition);
+  }
+
   /** Every version of every contract by its name alone, the oldest first, in one question. */
   async versionNames(): Promise<VersionName[]> {
     return this.#db.query<VersionName>(

@@ -93,6 +93,11 @@ export const EVENT_ERRORS = {
     'The registry has no schema for the bridge',
     'See the detail: register a schema of Avro or JSON for the subject, or name another one in `schemas.subject`. The bridge tries again by itself.',
   ),
+  'bridges.schema_refused': row(
+    422,
+    'The registry refuses the schema of a contract',
+    'See the detail: mostly it is not compatible with the versions that the subject has there, or another contract goes under the same subject: see `schemas.subjectStrategy`. The bridge tries again by itself.',
+  ),
   'bridges.registry_unreachable': again(
     502,
     'The schema registry does not answer as one',

@@ -7,7 +7,7 @@ import { limitsFrom } from '../../../kernel/limits.ts';
 import type { IncomingMessage } from '../port/protocol.ts';
 import type { RegisteredSchema } from '../port/schema-registry.ts';
 import { messageOf, messageReader } from './message-mapping.ts';
-import { WireReader, WireWriter } from './wire-format.ts';
+import { WireReader } from './wire-format.ts';
 
 const record = (...fields: Json[]): Json => ({ type: 'record', name: 'Order', fields });
 const total = { name: 'total', type: 'double' };
@@ -166,28 +166,5 @@ describe('values in the wire format', () => {
     // What is kept is the value as it came, to be read again.
     const letter = messageOf((rejected as { letter: Parameters<typeof messageOf>[0] }).letter)!;
     expect([letter.value, letter.unpacked]).toEqual([come.value, undefined]);
-  });
-
-  it('are written by the newest version, of Avro and of JSON', async () => {
-    const from = registry();
-    const values = new WireWriter(from, 'orders-value', { ...limits, bridgeSchemaLatestMs: 0 });
-    expect((await values.writer())({ total: 1.5 })).toEqual(avro(2, { total: 1.5, note: '-' }));
-    from.state.newest = schemas[2];
-    expect((await values.writer())({ a: 1 })).toEqual(wire(3, Buffer.from('{"a":1}')));
-    from.state.newest = schemas[3];
-    await expect(values.writer()).rejects.toMatchObject({ code: 'bridges.schema_missing' });
-    from.state.newest = undefined;
-    await expect(values.writer()).rejects.toMatchObject({ code: 'bridges.schema_missing' });
-  });
-
-  it('are refused where the data is none of the schema, with the place', async () => {
-    const write = await new WireWriter(registry(), 'orders-value', limits).writer();
-    expect(() => write({ total: 'x' })).toThrow(
-      expect.objectContaining({
-        code: 'bridges.value_unfit',
-        message: expect.stringContaining('/data/total: "x" is no double'),
-      }),
-    );
-    expect(() => write(undefined)).toThrow(expect.objectContaining({ code: 'bridges.value_unfit' }));
   });
 });

@@ -3,19 +3,26 @@ import { AvroFault } from '../../../kernel/avro/avro-bytes.ts';
 import { avroReader } from '../../../kernel/avro/avro-reading.ts';
 import { parseAvro } from '../../../kernel/avro/avro-schema.ts';
 import type { AvroType } from '../../../kernel/avro/avro-type.ts';
-import { avroBytes } from '../../../kernel/avro/avro-writing.ts';
 import { AiosError } from '../../../kernel/errors.ts';
 import type { Json } from '../../../kernel/json.ts';
 import { requireDepth } from '../../../kernel/json-depth.ts';
 import type { Limits } from '../../../kernel/limits.ts';
 import type { IncomingMessage, Unpacked } from '../port/protocol.ts';
 import type { RegisteredSchema, SchemaRegistry } from '../port/schema-registry.ts';
+import { LatestSchema } from './latest-schema.ts';
 
 /*
  * The wire format of Confluent's serializers: a byte 0, the id of a schema in four bytes, the highest first, and the value as the schema writes it.
  */
 const MAGIC = 0;
 const HEADER_BYTES = 5;
+
+/** What stands before a value that was written by the schema of this id. */
+export function wireHeader(id: number): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt32BE(id, 1);
+  return header;
+}
 
 /** Of a registry that answers, with what is no schema. All else is the registry's fault, and holds the bridge up. */
 const NO_SCHEMA: readonly string[] = [
@@ -24,13 +31,13 @@ const NO_SCHEMA: readonly string[] = [
   'connectors.response_too_large',
 ];
 
-type WireLimits = Pick<
+export type WireLimits = Pick<
   Limits,
   'bridgeSchemasMax' | 'bridgeSchemaLatestMs' | 'eventBytesMax' | 'jsonDepthMax'
 >;
 
 interface ReaderSettings {
-  readonly registry: SchemaRegistry;
+  readonly registry: Pick<SchemaRegistry, 'byId' | 'latest'>;
   /** Whose newest version values of Avro are read as; they are read as they were written when left out. */
   readonly readAs?: string | undefined;
   readonly limits: WireLimits;
@@ -128,8 +135,8 @@ export class WireReader {
     const { eventBytesMax: jsonBytesMax, jsonDepthMax: depthMax } = this.#settings.limits;
     if (type === 'JSON') return jsonValue;
     if (type !== 'AVRO') return `the schema ${id} is of type ${type}, which is not read: AVRO and JSON are`;
-    const reader = readAs?.type === 'AVRO' ? parsed(readAs.schema, depthMax) : undefined;
-    const read = avroReader(parsed(schema, depthMax), reader);
+    const reader = readAs?.type === 'AVRO' ? parsedAvro(readAs.schema, depthMax) : undefined;
+    const read = avroReader(parsedAvro(schema, depthMax), reader);
     return (body) => read(body, { jsonBytesMax, depthMax });
   }
 }
@@ -142,85 +149,8 @@ function jsonValue(body: Uint8Array): Json {
   }
 }
 
-function parsed(schema: Json, depthMax: number): AvroType {
+/** @throws AiosError `definition.invalid`, `request.too_deep` */
+export function parsedAvro(schema: Json, depthMax: number): AvroType {
   requireDepth(schema, depthMax);
   return parseAvro(schema);
-}
-
-/** The newest version of a subject, asked for now and then. */
-class LatestSchema {
-  readonly #registry: SchemaRegistry;
-  readonly #subject: string;
-  readonly #limits: WireLimits;
-  #known: { schema: RegisteredSchema; untilMs: number } | undefined;
-
-  constructor(registry: SchemaRegistry, subject: string, limits: WireLimits) {
-    this.#registry = registry;
-    this.#subject = subject;
-    this.#limits = limits;
-  }
-
-  /** @throws AiosError `bridges.schema_missing` */
-  async schema(): Promise<RegisteredSchema> {
-    if (this.#known && performance.now() < this.#known.untilMs) return this.#known.schema;
-    const schema = await this.#registry.latest(this.#subject);
-    if (!schema)
-      throw new AiosError('bridges.schema_missing', {
-        detail: `The registry has no subject “${this.#subject}”.`,
-      });
-    this.#known = { schema, untilMs: performance.now() + this.#limits.bridgeSchemaLatestMs };
-    return schema;
-  }
-}
-
-/** A value in the wire format. @throws AiosError `bridges.value_unfit` */
-export type WriteValue = (data: Json | undefined) => Buffer;
-
-/**
- * Writes values in the wire format, by the newest version of a subject.
- *
- * @example (await new WireWriter(registry, 'orders-value', limits).writer())({ total: 1.5 }) // <Buffer 00 00 00 00 07 …>
- */
-export class WireWriter {
-  readonly #latest: LatestSchema;
-  readonly #limits: WireLimits;
-  #known: { id: number; write: WriteValue } | undefined;
-
-  constructor(registry: SchemaRegistry, subject: string, limits: WireLimits) {
-    this.#latest = new LatestSchema(registry, subject, limits);
-    this.#limits = limits;
-  }
-
-  /** @throws AiosError `bridges.registry_unreachable`, `bridges.registry_refused`, `bridges.schema_missing` */
-  async writer(): Promise<WriteValue> {
-    const schema = await this.#latest.schema();
-    if (this.#known?.id !== schema.id) this.#known = { id: schema.id, write: this.#writeOf(schema) };
-    return this.#known.write;
-  }
-
-  #writeOf({ id, type, schema }: RegisteredSchema): WriteValue {
-    const header = Buffer.alloc(HEADER_BYTES);
-    header.writeUInt32BE(id, 1);
-    if (type === 'JSON')
-      return (data) => Buffer.concat([header, Buffer.from(JSON.stringify(required(data)))]);
-    if (type !== 'AVRO')
-      throw new AiosError('bridges.schema_missing', {
-        detail: `The schema ${id} is of type ${type}, which is not written: AVRO and JSON are.`,
-      });
-    const avro = parsed(schema, this.#limits.jsonDepthMax);
-    return (data) => {
-      try {
-        return Buffer.concat([header, avroBytes(avro, required(data))]);
-      } catch (error) {
-        if (!(error instanceof AvroFault)) throw error;
-        const detail = `By the schema ${id}: /data${error.path}: ${error.message}.`;
-        throw new AiosError('bridges.value_unfit', { detail, cause: error });
-      }
-    };
-  }
-}
-
-function required(data: Json | undefined): Json {
-  if (data !== undefined) return data;
-  throw new AiosError('bridges.value_unfit', { detail: 'The event has no `data`.' });
 }

@@ -5,7 +5,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../../kernel/json.ts';
 import type { Limits } from '../../../kernel/limits.ts';
 import type { EventSink, EventSource, RejectedMessage } from './event-source.ts';
-import type { RegistryAddress, SchemaRegistry } from './schema-registry.ts';
+import type { RegistryAddress, SchemaRegistry, ValueSchema } from './schema-registry.ts';
 
 /**
  * How an event is written in a message, by the protocol bindings of CloudEvents 1.0: all of it in the body (`structured`), its attributes in headers (`binary`),
@@ -106,6 +106,8 @@ export interface SinkContext extends BridgeContext {
    */
   checkPlace(partition: number, offset: number): Promise<void>;
   encode(event: CloudEvent): OutgoingMessage;
+  /** The schema that the data of events of a type is held to; nothing where the type has no contract. */
+  contractSchema(type: string): ValueSchema | undefined;
 }
 
 /**

@@ -9,12 +9,16 @@ export interface RegistryAddress {
   readonly token?: string;
 }
 
-export interface RegisteredSchema {
-  readonly id: number;
+/** How values are written. */
+export interface ValueSchema {
   /** `AVRO`, `JSON`, or what is not read here. */
   readonly type: string;
   /** Whole: with the types that it refers to. */
   readonly schema: Json;
+}
+
+export interface RegisteredSchema extends ValueSchema {
+  readonly id: number;
 }
 
 /** What bridges ask of a schema registry. A schema never changes under its id. */
@@ -28,4 +32,10 @@ export interface SchemaRegistry {
   byId(id: number): Promise<RegisteredSchema | undefined>;
   /** The newest version of a subject; nothing where there is no such subject. @throws AiosError as `byId` */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
+  /**
+   * The id of a schema under a subject, where it is a version from then on if it was none.
+   *
+   * @throws AiosError `bridges.schema_refused` where it may not be one; of an answer that does not come as `byId`
+   */
+  register(subject: string, schema: ValueSchema): Promise<number>;
 }

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../../../kernel/clock.ts';
 import type { AiosError } from '../../../kernel/errors.ts';
 import { limitsFrom } from '../../../kernel/limits.ts';
 import { messageReader, messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeProtocol, MessageFormat, SinkContext, SourceContext } from '../port/protocol.ts';
-import type { RegisteredSchema } from '../port/schema-registry.ts';
+import type { RegisteredSchema, ValueSchema } from '../port/schema-registry.ts';
 
 /** What the tests of a protocol give its bridges; addresses are taken as they are. */
 export function bridgeContext(
@@ -20,7 +21,9 @@ export function bridgeContext(
     egress?: Partial<SourceContext['egress']>;
     behind?: SourceContext['behind'];
     /** What the registry has, by subject. */
-    schemas?: ReadonlyMap<string, RegisteredSchema>;
+    schemas?: Map<string, RegisteredSchema>;
+    /** Of contracts, by type. */
+    contracts?: ReadonlyMap<string, ValueSchema>;
     /** What the registry throws when it is asked. */
     registryFault?: () => AiosError | undefined;
   } = {},
@@ -36,7 +39,8 @@ export function bridgeContext(
     space = 'of-the-test',
     egress,
     behind = () => {},
-    schemas = new Map(),
+    schemas = new Map<string, RegisteredSchema>(),
+    contracts = new Map<string, ValueSchema>(),
     registryFault,
   } = more;
   const asked = async (find: (one: [string, RegisteredSchema]) => boolean) => {
@@ -60,7 +64,16 @@ export function bridgeContext(
     schemaRegistry: () => ({
       byId: (id) => asked(([, one]) => one.id === id),
       latest: (subject) => asked(([name]) => name === subject),
+      async register(subject, schema) {
+        const known = await asked(
+          ([name, one]) => name === subject && isDeepStrictEqual(one.schema, schema.schema),
+        );
+        const id = known?.id ?? schemas.size + 1;
+        schemas.set(subject, { id, ...schema });
+        return id;
+      },
     }),
+    contractSchema: (type) => contracts.get(type),
     report: (error) => void reports.push(error),
     answered: () => {},
     decode: messageReader({ bridge: name, prefixes: attributePrefixes, events, limits, nowMs: Date.now }),

@@ -104,7 +104,12 @@ start: earliest`,
     const bridges = new Bridges({
       ...{ ...database, log, consumers, definitions, clock: systemClock, takesPart: true },
       ...{ protocols: BRIDGE_PROTOCOLS, folders: [folder] },
-      schemaRegistry: () => ({ byId: async () => undefined, latest: async () => undefined }),
+      schemaRegistry: () => ({
+        byId: async () => undefined,
+        latest: async () => undefined,
+        register: async () => 0,
+      }),
+      contractSchema: () => undefined,
       addresses: async (host) => [{ address: host, family: 4 }],
       fill: (text) => ({ text, secrets: [], check: () => {} }),
       redact: (text) => text,

@@ -31,7 +31,7 @@ it('sends secrets of a schema registry to the registry alone, and all others to 
       addresses: async (host) => [{ address: host, family: 4 }],
       schemaRegistry: (...given) => {
         asked.push(given);
-        return { byId: async () => undefined, latest: async () => undefined };
+        return { byId: async () => undefined, latest: async () => undefined, register: async () => 0 };
       },
       db: { query: async () => [{ space: 'of-the-test' }] } as never,
       ...{ folders: [], clock: systemClock, limits: limitsFrom() },

@@ -82,7 +82,7 @@ async function openSink(
   definition: BridgeDefinition,
   settings: JsonObject,
   context: BridgeContext,
-  { protocols, limits, consumers, db, log, counters }: Surroundings,
+  { protocols, limits, consumers, db, log, counters, contractSchema }: Surroundings,
   told: (error: AiosError) => void,
 ): Promise<RunningBridge> {
   const { name, types, filter, start = 'latest' } = definition;
@@ -91,7 +91,7 @@ async function openSink(
   const encode = messageWriter(formatOf(definition.format), protocol.attributePrefixes[0]!);
   const sink = await protocol.sink!.open(
     {
-      ...{ ...context, group, encode },
+      ...{ ...context, group, encode, contractSchema },
       async checkPlace(partition, offset) {
         const head = (await log.head())[partition]!;
         if (offset < head) return;

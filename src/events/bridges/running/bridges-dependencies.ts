@@ -10,7 +10,7 @@ import type { Committer, Write } from '../../../store/group-commit.ts';
 import type { EventConsumers } from '../../consumers.ts';
 import type { EventLog } from '../../log.ts';
 import type { BridgeProtocol } from '../port/protocol.ts';
-import type { RegistryAddress, SchemaRegistry } from '../port/schema-registry.ts';
+import type { RegistryAddress, SchemaRegistry, ValueSchema } from '../port/schema-registry.ts';
 
 /** What bridges are run with; all that is of other modules comes by it. */
 export interface BridgesDependencies {
@@ -39,6 +39,8 @@ export interface BridgesDependencies {
    */
   fill(text: string): FilledText;
   redact(text: string, secrets: Iterable<string>): string;
+  /** The schema that the data of events of a type is held to; nothing where the type has no contract. */
+  contractSchema(type: string): ValueSchema | undefined;
   /** Holds an event to its contract. @throws AiosError when it does not fit */
   check(event: CloudEvent): unknown;
   /** The write that keeps an event apart, where its contract says so. */

@@ -167,7 +167,9 @@ export class BridgesUnderTest {
       schemaRegistry: () => ({
         byId: async (id) => this.schemas.find((one) => one.id === id),
         latest: async () => undefined,
+        register: async () => 0,
       }),
+      contractSchema: () => undefined,
       addresses: async () => [],
       folders: [],
       fill: (text) => ({ text: text.replace('${secrets.S}', 'hush'), secrets: ['hush'], check: () => {} }),

@@ -17,6 +17,16 @@ const registry = {
   },
 };
 const subject = { type: 'string', minLength: 1 };
+const subjectStrategy = {
+  description:
+    'By what subjects are called: topic (<topic>-value, when left out), record (what the schema calls a value: the name of an Avro record, the title of a JSON Schema, else the type of the event), or topic-record (<topic>-<record>).',
+  enum: ['topic', 'record', 'topic-record'],
+};
+const register = {
+  description:
+    'Whether values are written by the contract of their type, whose schema becomes a version of the subject; by the newest version of the subject when left out.',
+  type: 'boolean',
+};
 const schemasOf = (more: JsonObject) => ({
   type: 'object',
   additionalProperties: false,
@@ -83,7 +93,7 @@ export const kafkaProtocol: BridgeProtocol = {
     open: async (context, told) => (await import('./kafka-source.ts')).kafkaSource(context, told),
   },
   sink: {
-    settings: withMore({ schemas: schemasOf({}) }),
+    settings: withMore({ schemas: schemasOf({ subjectStrategy, register }) }),
     check: ({ schemas }, format) => [
       ...(schemas && format === 'structured'
         ? [
@@ -94,10 +104,26 @@ export const kafkaProtocol: BridgeProtocol = {
           ]
         : []),
       ...registryIssues(schemas),
+      ...subjectIssues(schemas),
     ],
     open: async (context, told) => (await import('./kafka-sink.ts')).kafkaSink(context, told),
   },
 };
+
+function subjectIssues(schemas: Json | undefined): { path: string; message: string }[] {
+  if (!isObject(schemas)) return [];
+  const { subject, subjectStrategy = 'topic', register, registry } = schemas;
+  const issues: { path: string; message: string }[] = [];
+  if (subject !== undefined && subjectStrategy !== 'topic')
+    issues.push({ path: '/schemas/subject', message: 'is one subject, and `subjectStrategy` names others' });
+  if (register === true && registry === undefined)
+    issues.push({
+      path: '/schemas/register',
+      message:
+        'needs `registry`: that of this installation has its contracts already, as subjects of their names',
+    });
+  return issues;
+}
 
 function registryIssues(schemas: Json | undefined): { path: string; message: string }[] {
   const at = isObject(schemas) && isObject(schemas.registry) ? schemas.registry : {};

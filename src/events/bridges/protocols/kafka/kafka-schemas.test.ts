@@ -51,6 +51,16 @@ describe('the settings of Kafka for a schema registry', () => {
     expect([told({}), told({ schemas: {} })]).toEqual([['/keys'], []]);
   });
 
+  it.each<[string, JsonObject, string[]]>([
+    ['contracts', { registry: { url: 'http://r' }, register: true, subjectStrategy: 'topic-record' }, []],
+    ['a subject', { registry: { url: 'http://r' }, register: true, subject: 's' }, []],
+    ['two kinds of subject', { subject: 's', subjectStrategy: 'record' }, ['/schemas/subject']],
+    ['nowhere', { register: true }, ['/schemas/register']],
+  ])('say what a sink may register: %s', (_, schemas, paths) => {
+    const told = kafkaProtocol.sink!.check!({ ...place, schemas }, 'raw');
+    expect(told.map(({ path }) => path)).toEqual(paths);
+  });
+
   it('write the data alone', () => {
     const told = (format: 'structured' | 'binary' | 'raw') =>
       kafkaProtocol.sink!.check!({ ...place, schemas: {} }, format).map(({ path }) => path);
@@ -230,6 +240,23 @@ describe.skipIf(!jars)(`Kafka with values in the wire format${reason}`, () => {
     await sink.close!();
     const { events } = await read(topic, 2, { schemas: known });
     expect(events.map(({ data }) => data)).toEqual(expect.arrayContaining([{ total: 1 }, { total: 3 }]));
+  });
+
+  it('registers the contracts of what it writes, each under its own subject', async () => {
+    const topic = await topicOf();
+    const known = new Map<string, RegisteredSchema>();
+    const contracts = new Map([
+      ['thing.happened', { type: 'AVRO', schema: order }],
+      ['other.thing', { type: 'JSON', schema: { title: 'Other' } }],
+    ]);
+    const context = bridgeContext('reg', kafkaProtocol, { format: 'binary', schemas: known, contracts });
+    const sink = kafkaSink(context, settings(topic, { register: true, subjectStrategy: 'topic-record' }));
+    const other = { ...logged(1, { b: 1 }), event: event('o', { type: 'other.thing', data: { b: 1 } }) };
+    expect(await sink.deliver([logged(0, { total: 1.5 }), other])).toEqual({ undone: [], refused: [] });
+    await sink.close!();
+    expect([...known.keys()]).toEqual([`${topic}-Order`, `${topic}-Other`]);
+    const { events } = await read(topic, 2, { schemas: known });
+    expect(events.map(({ data }) => data)).toEqual([{ total: 1.5 }, { b: 1 }]);
   });
 
   it('writes nothing while there is no schema, and says so', async () => {

@@ -1,7 +1,8 @@
 import type { LoggedEvent } from '../../../../kernel/cloudevent.ts';
 import { AiosError } from '../../../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../../../kernel/json.ts';
-import { WireReader, WireWriter } from '../../messages/wire-format.ts';
+import { WireReader } from '../../messages/wire-format.ts';
+import { WireWriter } from '../../messages/wire-writing.ts';
 import type { Delivered, EventSink, Handing } from '../../port/event-source.ts';
 import type { BridgeContext, IncomingMessage, SinkContext, Unpacker } from '../../port/protocol.ts';
 import type { RegistryAddress } from '../../port/schema-registry.ts';
@@ -13,6 +14,10 @@ interface SchemaSettings {
   /** `<topic>-value` when left out, as serializers name it. */
   readonly subject?: string;
   readonly readAs?: 'written' | 'latest';
+  /** Of a sink: by what its subjects are called; `topic` when left out. */
+  readonly subjectStrategy?: 'topic' | 'record' | 'topic-record';
+  /** Of a sink: whether the schemas of contracts become versions there. */
+  readonly register?: boolean;
 }
 
 interface Settings {
@@ -51,7 +56,7 @@ function withJsonKey(message: IncomingMessage): IncomingMessage {
 type Deliver = EventSink['deliver'];
 
 /**
- * What a sink writes, by the newest schema of its subject: an event whose data is no value of it is refused, as one that is too large. The values are all made before the first is sent.
+ * What a sink writes, by the newest schema of its subject or by its contract, which is registered: an event whose data is no value of it is refused, as one that is too large. The values are all made before the first is sent.
  *
  * @param open makes of an encoder what delivers
  */
@@ -62,8 +67,12 @@ export function withValues(
 ) {
   const { topic, schemas } = settings as unknown as Settings;
   if (!schemas) return open(context);
-  const { schemaRegistry, limits } = context;
-  const writer = new WireWriter(schemaRegistry(schemas.registry), subjectOf(topic, schemas), limits);
+  const { schemaRegistry, contractSchema, limits } = context;
+  const writer = new WireWriter({
+    ...{ contractSchema, limits, registry: schemaRegistry(schemas.registry) },
+    subjectOf: (record) => subjectOf(topic, schemas, record),
+    registers: schemas.register ?? false,
+  });
   const values = new WeakMap<LoggedEvent['event'], Buffer>();
   const sink = open({
     ...context,
@@ -71,11 +80,13 @@ export function withValues(
     encode: (event) => ({ ...context.encode(event), value: values.get(event)!, contentType: undefined }),
   });
   const deliver: Deliver = async (events, handing) => {
-    const write = await writer.writer();
+    const types = [...new Set(events.map(({ event: { type } }) => type))];
+    const writers = new Map<string, Awaited<ReturnType<typeof writer.writer>>>();
+    for (const type of types) writers.set(type, await writer.writer(type));
     const refused: NonNullable<Delivered['refused']>[number][] = [];
     for (const one of events)
       try {
-        values.set(one.event, write(one.event.data));
+        values.set(one.event, writers.get(one.event.type)!(one.event.data));
       } catch (error) {
         if (!(error instanceof AiosError && error.code === 'bridges.value_unfit')) throw error;
         refused.push({ event: one, error });
@@ -112,6 +123,9 @@ function before(
   return { sending, undone };
 }
 
-function subjectOf(topic: string, { subject }: SchemaSettings): string {
+/** As serializers call it, by their strategies of these names. */
+function subjectOf(topic: string, { subject, subjectStrategy }: SchemaSettings, record = ''): string {
+  if (subjectStrategy === 'record') return record;
+  if (subjectStrategy === 'topic-record') return `${topic}-${record}`;
   return subject ?? `${topic}-value`;
 }
