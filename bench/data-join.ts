@@ -14,7 +14,6 @@ const ENTITY_ROWS = 1_000_000;
 const FEATURE_ROWS = 5_000_000;
 const CUSTOMERS = 100_000;
 const HOURS = 365 * 24;
-/** Times of features are whole hours, those of entities half past: none is just as old as this, where Feast counts a row and we do not. */
 const TTL_DAYS = 90;
 const SAMPLES = 10_000;
 const FEAST = ['feast[duckdb]==0.67.0'];
@@ -135,7 +134,7 @@ async function sampleMismatches(duck: DuckDb, folder: string): Promise<number> {
 function newest(rows: readonly FeatureRow[], at: number): FeatureRow | undefined {
   const oldest = at - TTL_DAYS * 86_400_000_000;
   return rows
-    .filter(({ t }) => t <= at && t > oldest)
+    .filter(({ t }) => t <= at && t >= oldest)
     .reduce<FeatureRow | undefined>((best, row) => (best && isNewer(best, row) ? best : row), undefined);
 }
 

@@ -241,7 +241,7 @@ function rowsInZones(world: World): void {
 function rowsThatEnd(world: World): void {
   it('count as long as the view says, and between their two times where they have two', async () => {
     const view = await world.prices('aging', [['p', time(1_000), null, '1', null, null, null, null]], '10s');
-    expect((await world.past(view, ['p', 10_999], ['p', 11_000])).map(([price]) => price)).toEqual([1, null]);
+    expect((await world.past(view, ['p', 11_000], ['p', 11_001])).map(([price]) => price)).toEqual([1, null]);
     const held = await world.view(
       {
         name: 'held',

@@ -36,7 +36,7 @@ export interface RowView {
   readonly joinKeys: readonly string[];
   readonly keyTypes: EntityBody['types'];
   readonly features: readonly RowFeature[];
-  /** How long a row counts after its time. */
+  /** How long a row counts after its time: at the end of it, too. */
   readonly ttlMs: number;
   /** How long before now vectors of the past may be asked for; undefined for the limit of the installation. */
   readonly retentionMs: number | undefined;
@@ -108,7 +108,7 @@ export function rowValues(
   const counts =
     row !== undefined &&
     row.timeMs <= timeMs &&
-    row.timeMs > timeMs - view.ttlMs &&
+    row.timeMs >= timeMs - view.ttlMs &&
     (row.validToMs === null || row.validToMs > timeMs);
   if (!counts) return view.nothing;
   if (row.decodedFor === view) return row.decoded!;

@@ -87,16 +87,17 @@ describe('views over rows', () => {
       [0.7, null],
       [null, null],
     ]);
-    // An hour after its time a row counts no more; before the newest one the older one does, online too.
-    expect(await online('scores', [keys[0]!], 7_600_000)).toEqual([[null, null]]);
+    // A row that is exactly as old as `ttl` counts, an older one does not; before the newest one the older one does, online too.
+    expect(await online('scores', [keys[0]!], 7_600_000)).toEqual([[0.5, 'gold']]);
+    expect(await online('scores', [keys[0]!], 7_600_001)).toEqual([[null, null]]);
     expect(await online('scores', keys, 3_999_999)).toEqual([
       [0.1, 'old'],
       [null, null],
       [null, null],
     ]);
     expect(await past('scores', keys[0]!, 3_999_999)).toEqual([0.1, 'old']);
-    expect(await past('scores', keys[0]!, 7_599_999)).toEqual([0.5, 'gold']);
-    expect(await past('scores', keys[0]!, 7_600_000)).toEqual([null, null]);
+    expect(await past('scores', keys[0]!, 7_600_000)).toEqual([0.5, 'gold']);
+    expect(await past('scores', keys[0]!, 7_600_001)).toEqual([null, null]);
   });
 
   it('give in the past what they gave online, whatever was pushed when', { timeout: 120_000 }, async () => {

@@ -28,6 +28,7 @@ features: { price: { type: float64 }, stock: { type: int64 }, listed: { type: ti
 ];
 const SERVICES = [
   'name: files\nviews: [prices, plans]\ndefaults: { label: none, stock: 0.5, seats: 1 }',
+  'name: aged\nviews: [prices]',
   'name: all\nviews: [prices, plans, orders, scores, tiers, risk]\nderived: { rich: "spent > 100.0", text: "plan == null ? \'none\' : plan + \'!\'" }',
   `name: twice
 views:
@@ -196,6 +197,31 @@ describe('historical joins of files', () => {
       })),
     );
     expect((await written('dated.parquet')).map((row) => plain(row, names))).toEqual(rows);
+  });
+
+  it.each([
+    ['', undefined],
+    [', written by the cut-off', 200_000],
+  ])('count a row that is exactly as old as its `ttl`, and no older one%s', async (_, recordedByMs) => {
+    const [newest] = await jobs.run((duck) =>
+      duck.all<{ ms: number }>(
+        `select epoch_ms(max("at")) as ms from read_parquet(${literal(join(folder, 'prices.parquet'))}) where product = 'p1'`,
+      ),
+    );
+    const oldest = Number(newest!.ms) + 40_000;
+    const stocks: (number | null)[] = [];
+    for (const ms of [oldest, oldest + 1]) {
+      const out = `aged-${ms}-${recordedByMs}.parquet`;
+      await writeFile(join(folder, 'aged.csv'), `product,customer,timestamp\np1,1,${time(ms)}\n`);
+      await files.run({ service: 'aged', entities: 'aged.csv', out, recordedByMs });
+      const { rows } = await store.historical('aged', [
+        { keys: { product: 'p1' }, asOf: { timeMs: ms, recordedByMs } },
+      ]);
+      const [joined] = await written(out);
+      expect(joined!.stock).toBe(rows[0]![1]);
+      stocks.push(rows[0]![1] as number | null);
+    }
+    expect(stocks).toEqual([expect.any(Number), null]);
   });
 
   it('give columns their declared types, wide enough for their defaults', async () => {

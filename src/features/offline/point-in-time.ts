@@ -65,12 +65,12 @@ async function match(
   const { rows, first, last, cutoffs, earliest, latest } = times;
   const keys = keysOf(view);
   const same = keys.map((key) => `s.${key} = b.${key}`).join(' and ');
-  const within = ttlUs === undefined ? '' : ` and b.t > s.t - ${ttlUs}`;
+  const within = ttlUs === undefined ? '' : ` and b.t >= s.t - ${ttlUs}`;
   // Bounds that Parquet skips groups of rows by.
   const bounds = [
     ...(rows <= SPINE_SMALL ? [`(${keys.join(', ')}) in (select (${keys.join(', ')}) from ${spine})`] : []),
     `t <= ${last ?? 0}`,
-    ...(ttlUs === undefined ? [] : [`t > ${(first ?? 0) - ttlUs}`]),
+    ...(ttlUs === undefined ? [] : [`t >= ${(first ?? 0) - ttlUs}`]),
   ];
   if (cutoffs === 0 || (cutoffs === rows && earliest === latest)) {
     const written = cutoffs === 0 ? '' : ` and c <= ${earliest}`;
