@@ -1,22 +1,21 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { splitBundle, TILE_WIDTH, tilePath } from '../src/kernel/merkle.ts';
-import { openCheckpoint } from '../src/kernel/signed-note.ts';
-import { AuditLog } from '../src/ledger/audit.ts';
-import { AuditReader } from '../src/ledger/audit-reader.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openExample } from '../examples/returns/example-under-test.ts';
+import { Simulation } from '../examples/returns/simulator.ts';
+import { openCheckpoint, signCheckpoint } from '../src/kernel/signed-note.ts';
 import { openLedgerKeys } from '../src/ledger/key-files.ts';
-import { ledgerMigrations } from '../src/ledger/migrations.ts';
-import { Sequencer } from '../src/ledger/sequencer.ts';
-import { SubjectKeys } from '../src/ledger/subject-keys.ts';
-import { createTestDatabase, type TestDatabase } from '../src/testing/database.ts';
+import { runCommand } from './command-line.ts';
 
 const run = promisify(execFile);
-const ENTRIES = 1_000;
 const BUILD_MS = 60_000; // with the download of one module
+/** More than a whole tile of the lowest level (256), so that the level above has one, and less than two of them. */
+const ENTRIES_MIN = 300;
+/** They leave about 420 entries. */
+const EVENTS = 1_000;
 
 /** The verifier, built; undefined where there is no Go or its module cannot be had. */
 async function buildVerifier(folder: string): Promise<string | undefined> {
@@ -35,87 +34,81 @@ if (!program) await rm(work, { recursive: true });
 
 // Says in its name why it is skipped.
 describe.skipIf(!program)(
-  `the audit log, held to the code of Go's checksum database${program ? '' : ' (skipped: no Go here, or no module golang.org/x/mod)'}`,
+  `the audit log of a running example, held to the code of Go's checksum database${program ? '' : ' (skipped: no Go here, or no module golang.org/x/mod)'}`,
   () => {
-    let database: TestDatabase;
+    let example: Awaited<ReturnType<typeof openExample>>;
+    const kept = join(work, 'kept');
     const log = join(work, 'log');
-    const verify = () => run(program!, [log]).then(({ stdout }) => stdout.trim());
-    const put = async (path: string, bytes: string | Uint8Array) => {
-      await mkdir(dirname(join(log, path)), { recursive: true });
-      await writeFile(join(log, path), bytes);
+    let sizes: { kept: number; log: number };
+
+    const aios = async (...args: string[]) => {
+      const { code, said } = await runCommand([
+        ...['--url', example.app.url, '--key', example.app.adminKey, '--json'],
+        ...args,
+      ]);
+      expect([args, code, said]).toEqual([args, 0, expect.stringMatching(/^\{/)]);
+      return JSON.parse(said);
     };
+    const exported = async (folder: string, entriesMin: number): Promise<number> => {
+      await vi.waitFor(async () => {
+        const { items } = await aios('audit', '--limit', '1');
+        expect(items[0]?.index ?? 0).toBeGreaterThanOrEqual(entriesMin);
+      }, 30_000);
+      return (await aios('audit', '--export', folder)).size;
+    };
+    const verify = (folder: string, checkpoint = join(kept, 'checkpoint')) =>
+      run(program!, [folder, checkpoint]).then(({ stdout }) => stdout.trim());
 
     beforeAll(async () => {
-      database = await createTestDatabase(ledgerMigrations, 'auditBatchMax=130');
-      const { master, privateKey, publicKey } = await openLedgerKeys(work);
-      const keys = new SubjectKeys(master);
-      const origin = 'aios.test/audit';
-      const { db, commit, limits } = database;
-      const sequencer = new Sequencer({ db, origin, privateKey, limits });
-      const audit = new AuditLog(keys, () => sequencer.notice());
-      const actor = { kind: 'workflow', id: 'returns' };
-      await Promise.all(
-        Array.from({ length: ENTRIES }, (_, i) =>
-          commit.commit([
-            audit.entry({
-              kind: 'decision',
-              action: 'decided',
-              actor,
-              object: `run:${i}`,
-              at: i,
-              payload: { i },
-            }),
-          ]),
-        ),
-      );
-      await sequencer.drain();
-      await exportLog(new AuditReader({ db, keys, origin, publicKey }), put);
-    });
+      example = await openExample();
+      const simulation = new Simulation(7, Date.now);
+      await example.app.publish(simulation.first());
+      sizes = { kept: await exported(kept, 1), log: 0 };
+      await example.app.publish(Array.from({ length: EVENTS }, () => simulation.next()));
+      sizes.log = await exported(log, Math.max(sizes.kept, ENTRIES_MIN));
+      const proofs: Record<string, string[]> = {};
+      for (const index of [0, 1, 255, 256, sizes.log - 1]) {
+        const url = `${example.app.url}/api/v1/audit/proof?index=${index}&size=${sizes.log}`;
+        const answer = await fetch(url, { headers: { authorization: `Bearer ${example.app.adminKey}` } });
+        proofs[index] = ((await answer.json()) as { hashes: string[] }).hashes;
+      }
+      await writeFile(join(log, 'proofs.json'), JSON.stringify(proofs));
+    }, 90_000);
     afterAll(async () => {
-      await database?.close();
+      await example?.close();
       await rm(work, { recursive: true, force: true });
     });
 
-    it('holds: signature, root, tiles, inclusion proofs, consistency with every earlier size', async () => {
-      expect(await verify()).toBe(`${ENTRIES} entries, 7 proofs`);
+    it('holds: signature, root, every tile, the proofs of the server, and that it goes on from a checkpoint kept before', async () => {
+      expect(sizes.kept).toBeLessThan(sizes.log);
+      expect(await verify(log)).toBe(`${sizes.log} entries, 5 proofs, goes on from ${sizes.kept}`);
+      expect(await verify(kept)).toBe(`${sizes.kept} entries, 0 proofs, goes on from ${sizes.kept}`);
     });
 
     it.each([
-      ['an entry was changed', 'entries', 40],
+      ['an entry was changed', 'tile/entries/000', 40],
       ['the checkpoint was changed', 'checkpoint', 20],
-      ['a tile was changed', 'tile/0/001', 40],
+      ['a tile was changed', 'tile/0/000', 40],
+      ['a tile of the level above was changed', 'tile/1/000.p/1', 5],
+      ['a proof was changed', 'proofs.json', 12],
     ])('does not hold when %s', async (_, path, offset) => {
-      const before = await readFile(join(log, path));
-      const changed = Buffer.from(before);
-      changed[offset]! ^= 1;
-      await put(path, changed);
-      await expect(verify()).rejects.toMatchObject({ code: 1 });
-      await put(path, before);
+      const copy = await mkdtemp(join(work, 'changed-'));
+      await cp(log, copy, { recursive: true });
+      const bytes = await readFile(join(copy, path));
+      await writeFile(join(copy, path), bytes.with(offset, bytes[offset]! ^ 1));
+      await expect(verify(copy)).rejects.toMatchObject({ code: 1 });
+    });
+
+    it('does not hold against a checkpoint of another history, though its signature is good', async () => {
+      const note = await readFile(join(kept, 'checkpoint'), 'utf8');
+      const verifier = await readFile(join(kept, 'log.vkey'), 'utf8');
+      const { origin, size, root } = openCheckpoint(note, verifier.trim());
+      const { privateKey } = await openLedgerKeys(example.dataDir, true);
+      const other = join(work, 'other-checkpoint');
+      await writeFile(other, signCheckpoint({ origin, size, root: root.with(0, root[0]! ^ 1) }, privateKey));
+      await expect(verify(log, other)).rejects.toMatchObject({ code: 1 });
+      await writeFile(other, signCheckpoint({ origin, size, root }, privateKey));
+      expect(await verify(log, other)).toContain(`goes on from ${size}`);
     });
   },
 );
-
-/** What a mirror of the log holds, as its readers get it. */
-async function exportLog(
-  reader: AuditReader,
-  put: (path: string, bytes: string | Uint8Array) => Promise<void>,
-): Promise<void> {
-  const checkpoint = (await reader.checkpoint())!;
-  const { size } = openCheckpoint(checkpoint, reader.verifier);
-  await put('key', reader.verifier);
-  await put('checkpoint', checkpoint);
-  const bundles: Uint8Array[] = [];
-  for (let number = 0; number * TILE_WIDTH < size; number++) {
-    const width = Math.min(TILE_WIDTH, size - number * TILE_WIDTH);
-    bundles.push(await reader.bundle(number, width));
-    await put(tilePath(0, number, width), await reader.tile(0, number, width));
-  }
-  expect(bundles.flatMap(splitBundle)).toHaveLength(size);
-  await put('entries', Buffer.concat(bundles));
-  const above = Math.floor(size / TILE_WIDTH);
-  await put(tilePath(1, 0, above), await reader.tile(1, 0, above));
-  const proofs: Record<string, string[]> = {};
-  for (const index of [0, 1, 255, 256, 511, 767, size - 1])
-    proofs[index] = [...(await reader.inclusionProof(index)).hashes];
-  await put('proofs.json', JSON.stringify(proofs));
-}

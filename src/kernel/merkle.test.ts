@@ -4,7 +4,6 @@ import {
   EMPTY_ROOT,
   joinBundle,
   leafHash,
-  nodeHash,
   parseTileIndex,
   rootOfHashes,
   splitBundle,
@@ -80,18 +79,6 @@ describe('the Merkle tree', () => {
           expect(verifyInclusion(leaves[index]!, (index + 1) % size, size, proof, root)).toBe(false);
       }
     }
-  });
-
-  it('proves that it only grew (the consistency proofs of RFC 6962, section 2.1.3)', async () => {
-    const tree = tiledTree(LEAVES.slice(0, 7));
-    const [a, b, c, d, e, f] = LEAVES as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
-    const j = LEAVES[6]!;
-    const [g, h, i] = [nodeHash(a, b), nodeHash(c, d), nodeHash(e, f)];
-    const k = nodeHash(g, h);
-    const l = nodeHash(i, j);
-    expect(await tree.consistencyProof(3, 7)).toEqual([c, d, g, l]);
-    expect(await tree.consistencyProof(4, 7)).toEqual([l]);
-    expect(await tree.consistencyProof(6, 7)).toEqual([i, j, k]);
   });
 
   it('names tiles as tlog-tiles does', () => {

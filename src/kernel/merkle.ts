@@ -15,7 +15,7 @@ export function leafHash(entry: Uint8Array | string): Buffer {
 }
 
 /** Hash of an inner node: SHA-256(0x01 ‖ left ‖ right). */
-export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return createHash('sha256').update('\u0001').update(left).update(right).digest();
 }
 
@@ -92,26 +92,6 @@ export class TiledTree {
       else low = middle;
     }
     return path;
-  }
-
-  /** The proof that the tree of `first` leaves is the beginning of the tree of `second` (RFC 6962, section 2.1.2). */
-  async consistencyProof(first: number, second: number): Promise<Uint8Array[]> {
-    const proof: Uint8Array[] = [];
-    let low = 0;
-    let high = second;
-    let whole = true;
-    while (first !== high) {
-      const middle = low + splitOf(high - low);
-      if (first <= middle) {
-        proof.unshift(await this.#range(middle, high));
-        high = middle;
-      } else {
-        proof.unshift(await this.#range(low, middle));
-        low = middle;
-        whole = false;
-      }
-    }
-    return whole ? proof : [await this.#range(low, high), ...proof];
   }
 
   async #range(low: number, high: number): Promise<Uint8Array> {

@@ -115,14 +115,6 @@ export class AuditReader {
     };
   }
 
-  async consistencyProof(first: number, second: number): Promise<string[]> {
-    if (first > second || second > (await this.size()))
-      throw notFound(`There is no proof from ${first} to ${second} entries.`);
-    return (await tiledTree(this.#db).consistencyProof(first, second)).map((hash) =>
-      Buffer.from(hash).toString('base64'),
-    );
-  }
-
   /** Newest first; `before` is an index. With payloads, those that can be opened have theirs. */
   async list({
     before,
