@@ -4,7 +4,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import { limitsFrom } from '../../../kernel/limits.ts';
 import { messageReader, messageWriter } from '../messages/message-mapping.ts';
 import type { BridgeProtocol, MessageFormat, SinkContext, SourceContext } from '../port/protocol.ts';
-import type { RegisteredSchema, ValueSchema } from '../port/schema-registry.ts';
+import type { RegisteredSchema, SchemaRegistry, ValueSchema } from '../port/schema-registry.ts';
 
 /** What the tests of a protocol give its bridges; addresses are taken as they are. */
 export function bridgeContext(
@@ -43,11 +43,6 @@ export function bridgeContext(
     contracts = new Map<string, ValueSchema>(),
     registryFault,
   } = more;
-  const asked = async (find: (one: [string, RegisteredSchema]) => boolean) => {
-    const fault = registryFault?.();
-    if (fault) throw fault;
-    return [...schemas].find(find)?.[1];
-  };
   return {
     ...{
       name,
@@ -61,22 +56,34 @@ export function bridgeContext(
       checkPlace,
     },
     egress: { addresses: async (host) => [{ address: host, family: 4 }], folders: [], ...egress },
-    schemaRegistry: () => ({
-      byId: (id) => asked(([, one]) => one.id === id),
-      latest: (subject) => asked(([name]) => name === subject),
-      async register(subject, schema) {
-        const known = await asked(
-          ([name, one]) => name === subject && isDeepStrictEqual(one.schema, schema.schema),
-        );
-        const id = known?.id ?? schemas.size + 1;
-        schemas.set(subject, { id, ...schema });
-        return id;
-      },
-    }),
+    schemaRegistry: () => registryOf(schemas, registryFault),
     contractSchema: (type) => contracts.get(type),
     report: (error) => void reports.push(error),
     answered: () => {},
     decode: messageReader({ bridge: name, prefixes: attributePrefixes, events, limits, nowMs: Date.now }),
     encode: messageWriter(format, attributePrefixes[0]!),
+  };
+}
+
+/** A schema registry in memory. */
+function registryOf(
+  schemas: Map<string, RegisteredSchema>,
+  registryFault: (() => AiosError | undefined) | undefined,
+): SchemaRegistry {
+  const asked = async (find: (one: [string, RegisteredSchema]) => boolean) => {
+    const fault = registryFault?.();
+    if (fault) throw fault;
+    return [...schemas].find(find)?.[1];
+  };
+  return {
+    byId: (id) => asked(([, one]) => one.id === id),
+    latest: (subject) => asked(([name]) => name === subject),
+    async register(subject, schema) {
+      const isKnown = ([name, one]: [string, RegisteredSchema]) =>
+        name === subject && isDeepStrictEqual(one.schema, schema.schema);
+      const id = (await asked(isKnown))?.id ?? schemas.size + 1;
+      schemas.set(subject, { id, ...schema });
+      return id;
+    },
   };
 }
