@@ -11,9 +11,9 @@ import { mqttProtocol } from './mqtt-protocol.ts';
 const debian = await debianPackages(['mosquitto']);
 const WAIT = { timeout: 10_000, interval: 20 };
 
-describe.skipIf(!debian)(
-  `an MQTT session that another client uses${debian ? '' : ' (skipped: mosquitto needs Debian)'}`,
-  () => {
+describe.skipIf(!debian).each(['5', '3.1.1'])(
+  `an MQTT session that another client uses, MQTT %s${debian ? '' : ' (skipped: mosquitto needs Debian)'}`,
+  (version) => {
     let server: ServerUnderTest;
     let client: MqttClient;
     beforeAll(async () => {
@@ -27,7 +27,7 @@ describe.skipIf(!debian)(
     const source = (topic: string, reports: AiosError[]) =>
       openSource(
         mqttProtocol,
-        { broker: `127.0.0.1:${server.port}`, topics: [`${topic}/#`], clientId: topic },
+        { broker: `127.0.0.1:${server.port}`, topics: [`${topic}/#`], clientId: topic, version },
         { name: topic, events: { type: "'t'" }, reports },
       );
     const put = (topic: string, text: string, retain = false) =>
@@ -56,8 +56,10 @@ describe.skipIf(!debian)(
       await begunByAnother(topic, expiry);
       const place = { clientId: topic, topics: [`${topic}/#`], taken: [] };
       const after = follow(source(topic, reports), place);
-      // What is retained comes with a subscription that is new.
+      // What is retained comes with a subscription that is new, as the event that it was.
       await expect.poll(() => data(after), WAIT).toEqual(['kept']);
+      expect(after.events[0]!.id).toBe(before.events[0]!.id);
+      expect(before.events[1]!.id).not.toContain('retained');
       await put(topic, 'b');
       await expect.poll(() => data(after), WAIT).toEqual(['kept', 'b']);
       await after.stop();

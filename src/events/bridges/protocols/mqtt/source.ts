@@ -137,17 +137,14 @@ class SessionReader {
   }
 
   /**
-   * All topics, though the session may have them: another client that began it anew under our id has left one without them. Of MQTT 3.1.1 only those that it does not have:
-   * its brokers answer each subscription with their retained messages, those of MQTT 5 only a new one (`rh: 1`).
+   * All topics, though the session may have them: another client that began it anew under our id has left one without them, and no answer of a broker says so. With MQTT 5
+   * retained messages come to a new subscription only (`rh: 1`); with 3.1.1 to each, and are known by their ids.
    */
   async #subscribe(client: MqttClient): Promise<void> {
     const { topics } = this.#settings;
     const gone = this.#topics.filter((topic) => !topics.includes(topic));
     if (gone.length > 0) await client.unsubscribeAsync(gone);
-    const asked = isVersion5(this.#settings)
-      ? topics
-      : topics.filter((topic) => !this.#topics.includes(topic));
-    if (asked.length > 0) await this.#subscribeTo(client, asked);
+    await this.#subscribeTo(client, topics);
     this.#topics = topics;
   }
 
@@ -199,8 +196,7 @@ class SessionReader {
   /** Whether a message is one that was committed, sent again. */
   #isTaken({ messageId, dup, topic, payload }: IPublishPacket): boolean {
     if (messageId === undefined) return false;
-    const digest = createHash('sha256').update(topic).update('\0').update(payload).digest('base64url');
-    const short = digest.slice(0, 11);
+    const short = digestOf(topic, payload).slice(0, 11);
     if (dup && this.#taken.get(messageId) === short) return true;
     this.#taken.delete(messageId); // to the end
     this.#taken.set(messageId, short);
@@ -212,7 +208,8 @@ class SessionReader {
     for (const [name, value] of Object.entries(properties?.userProperties ?? {}))
       headers[name] = Array.isArray(value) ? (value.at(-1) ?? '') : value;
     return {
-      id: randomUUID(),
+      // A retained message comes again with each new subscription, also of a later session.
+      id: retain ? `retained-${digestOf(topic, payload)}` : randomUUID(),
       topic,
       value: typeof payload === 'string' ? Buffer.from(payload) : payload,
       headers,
@@ -220,4 +217,8 @@ class SessionReader {
       position: { topic, qos, retain },
     };
   }
+}
+
+function digestOf(topic: string, payload: string | Buffer): string {
+  return createHash('sha256').update(topic).update('\0').update(payload).digest('base64url');
 }
