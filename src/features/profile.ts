@@ -308,8 +308,10 @@ export function stabilityIndex(
 ): number {
   let psi = 0;
   for (const name of new Set([...Object.keys(expected), ...Object.keys(found)])) {
-    const a = Math.max(expected[name] ?? 0, SHARE_MIN);
-    const b = Math.max(found[name] ?? 0, SHARE_MIN);
+    const [a, b] = [expected, found].map((shares) =>
+      // A category may be called `constructor`.
+      Math.max(Object.hasOwn(shares, name) ? shares[name]! : 0, SHARE_MIN),
+    ) as [number, number];
     psi += (b - a) * Math.log(b / a);
   }
   return psi;

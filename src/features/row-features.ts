@@ -1,6 +1,6 @@
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
-import { wholeNumber } from './compiled.ts';
+import { keyText } from './compiled.ts';
 import type { OnlineRow, OnlineStore } from './online-store.ts';
 import type { PushedRows } from './pushed-rows.ts';
 import type { RowSource, Wanted } from './row-source.ts';
@@ -106,7 +106,7 @@ export class RowFeatures {
         keys: names.map((name) => {
           const value = keys[name] ?? null;
           if (value === null || value === '') return null; // an empty key names nobody, as online
-          return keyTypes?.[name] === 'int64' ? wholeNumber(value) : String(value);
+          return keyText(value, keyTypes?.[name]);
         }),
         entity,
         asOf,

@@ -1,5 +1,5 @@
 import type { CompiledView } from './compiled.ts';
-import type { EntityBody } from './definitions.ts';
+import type { EntityBody, KeyType } from './definitions.ts';
 import { keyNameOf, type ListedViews, type Projection, projectionOf } from './projections.ts';
 import type { RowView } from './row-view.ts';
 import type { OnDemandViewBody } from './view-documents.ts';
@@ -35,6 +35,23 @@ export interface ServiceViews {
   readonly onDemand: readonly OnDemandUse[];
   /** Of each view that the service lists, in their order, what it is read by. */
   readonly listed: readonly (Reading | OnDemandUse)[];
+}
+
+/**
+ * The join keys of all views as the rows of a spine call them, in their order, with their types: `int64` where every view has it so, `string` where one wants text.
+ *
+ * @example joinKeyTypes(service).get('customer') // 'int64'
+ */
+export function joinKeyTypes({ streams, rows }: ServiceViews): Map<string, KeyType | undefined> {
+  const types = new Map<string, KeyType | undefined>();
+  for (const { keys, keyTypes } of [...streams, ...rows]) {
+    for (const key of keys) {
+      const type = keyTypes?.[key];
+      const before = types.has(key) ? types.get(key) : type;
+      types.set(key, before === type ? type : [before, type].find((each) => each === 'string'));
+    }
+  }
+  return types;
 }
 
 /** A version of a view, by what keeps it. */

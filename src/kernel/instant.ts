@@ -101,12 +101,13 @@ const ISO =
   /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?(?:Z|([+-])(\d\d)(?::?(\d\d))?))?)?$/i;
 
 /**
- * Milliseconds since the epoch of a date or time of ISO 8601, rounded up where it is finer; UTC where it says no zone, whatever zone this machine is in. Undefined for
- * any other text, and for a day or second that there is not: `Date.parse` reads a year out of “Row 5”, and the 30th of February as the 2nd of March.
+ * Milliseconds since the epoch of a date or time of ISO 8601; UTC where it says no zone, whatever zone this machine is in. Undefined for any other text, and for a
+ * day or second that there is not: `Date.parse` reads a year out of “Row 5”, and the 30th of February as the 2nd of March.
  *
+ * @param round what becomes of a part of a millisecond; up when left out
  * @example isoMs('2026-03-01 12:00+02:00') // Date.UTC(2026, 2, 1, 10)
  */
-export function isoMs(text: string): number | undefined {
+export function isoMs(text: string, round: (ms: number) => number = Math.ceil): number | undefined {
   const found = ISO.exec(text);
   if (!found) return undefined;
   const [year, month, day, hour, minute, second] = found.slice(1, 7).map((part) => Number(part ?? 0));
@@ -117,6 +118,6 @@ export function isoMs(text: string): number | undefined {
   if (!isThere || hour! > 23 || minute! > 59 || second! > 59) return undefined;
   if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
   const zoneMs = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === '-' ? -1 : 1);
-  const ms = Math.ceil(Number(fraction.padEnd(9, '0')) / 1_000_000);
+  const ms = round(Number(fraction.padEnd(9, '0')) / 1_000_000);
   return date.getTime() + ((hour! * 60 + minute!) * 60 + second!) * 1000 + ms - zoneMs;
 }

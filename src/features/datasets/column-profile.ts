@@ -15,7 +15,7 @@ export interface ColumnProfile {
   readonly deciles?: readonly number[];
   /** Bins of equal width from the smallest value to the largest: 20 counts. */
   readonly histogram?: readonly number[];
-  /** The most frequent values as text, with their counts. */
+  /** The most frequent values as text, with their counts; long ones by their first 200 characters. */
   readonly top?: readonly (readonly [value: string, count: number])[];
 }
 
@@ -119,8 +119,15 @@ function double(value: number): string {
 
 async function topOf(duck: DuckDb, { table, column }: Source): Promise<[string, number][]> {
   const rows = await duck.all<{ value: string; count: number }>(
-    `select ${column}::varchar as value, count(*)::bigint as count from ${table} where ${column} is not null
+    `select ${beginningOf(column)} as value, count(*)::bigint as count from ${table} where ${column} is not null
      group by 1 order by 2 desc, 1 limit ${TOP}`,
   );
-  return rows.map(({ value, count }) => [value.slice(0, 200), count]);
+  return rows.map(({ value, count }) => [value, count]);
+}
+
+const VALUE_CHARACTERS = 200;
+
+/** SQL for a value as a profile tells it: texts by their first characters. */
+export function beginningOf(column: string): string {
+  return `left(${column}::varchar, ${VALUE_CHARACTERS})`;
 }

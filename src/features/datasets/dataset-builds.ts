@@ -11,12 +11,13 @@ import { LEASED_COLUMNS, type LeasedPass, LeasedPasses, type PassWatch } from '.
 import { DuckDb, literal } from '../offline/duckdb.ts';
 import { PassTable } from '../passes.ts';
 import type { CompiledService } from '../service.ts';
+import { joinKeyTypes } from '../service-views.ts';
 import type { FeatureViews } from '../views.ts';
 import { checkSize } from './blob-store.ts';
 import { type BuildSource, inputOf, stageInput } from './build-input.ts';
 import { profileFile } from './column-profile.ts';
 import type { DatasetBody } from './dataset-kind.ts';
-import { serviceOf, textKeysOf } from './dataset-service.ts';
+import { serviceOf } from './dataset-service.ts';
 import { fingerprintOf, type NewVersion, queryOf } from './dataset-version.ts';
 import type { Datasets } from './datasets.ts';
 import { countRows, eventRows, fileRows, type ReadEvents } from './entity-rows.ts';
@@ -275,7 +276,8 @@ export class DatasetBuilds {
     const format = 'file' in source ? source.file : 'jsonl';
     const path = `${duck.folder}/entities.${format}`;
     await datasets.blobs.writeTo(path, inputOf(id));
-    const file = { path, format, texts: textKeysOf(service) };
+    const texts = [...joinKeyTypes(service)].flatMap(([key, type]) => (type === 'string' ? [key] : []));
+    const file = { path, format, texts };
     return {
       rows: fileRows(duck, file, recordedBy),
       total: 'rows' in source ? source.rows : await countRows(duck, file),

@@ -16,16 +16,3 @@ export function serviceOf(
     ? views.serviceOf(`the dataset “${name}”`, { views: listed, fullFeatureNames })
     : views.service(service);
 }
-
-/** What the entity rows call the join keys of all views of a service, in their order. */
-export function joinKeysOf({ streams, rows }: CompiledService): string[] {
-  return [...new Set([...streams, ...rows].flatMap(({ keys }) => keys))];
-}
-
-/** The join keys that their entities declare as text. */
-export function textKeysOf({ streams, rows }: CompiledService): string[] {
-  const texts = [...streams, ...rows].flatMap(({ keys, keyTypes }) =>
-    keys.filter((key) => keyTypes?.[key] === 'string'),
-  );
-  return [...new Set(texts)];
-}

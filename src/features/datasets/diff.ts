@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { type DuckDb, identifier, literal } from '../offline/duckdb.ts';
 import { stabilityIndex } from '../profile.ts';
-import type { ColumnProfile } from './column-profile.ts';
+import { beginningOf, type ColumnProfile } from './column-profile.ts';
 import { type DatasetColumn, SQL_TYPES } from './columns.ts';
 import type { DatasetVersion } from './dataset-version.ts';
 import type { Datasets } from './datasets.ts';
@@ -219,7 +219,8 @@ function binsOf(column: string, a: ColumnProfile, b: ColumnProfile): string | un
   }
   if (a.top && b.top) {
     const named = a.top.map(([value]) => literal(value)).join(', ');
-    return `case when ${column}::varchar in (${named}) then ${column}::varchar else '' end`;
+    const value = beginningOf(column);
+    return `case when ${value} in (${named}) then ${value} else '' end`;
   }
   return undefined;
 }

@@ -1,17 +1,16 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { compileExpression } from '../../kernel/expressions.ts';
+import { isoMs } from '../../kernel/instant.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { SpineRow } from '../historical.ts';
-import { type DuckDb, literal } from '../offline/duckdb.ts';
+import { type DuckDb, identifier, literal } from '../offline/duckdb.ts';
+import { FOREVER_MS } from '../row-view.ts';
 import type { EntityEvents } from './dataset-kind.ts';
 
 /** Files of entity rows that can be read; CSV has a heading, JSON lines an object on each line. */
 export const ROW_FORMATS = ['csv', 'jsonl', 'parquet'] as const;
 export type RowFormat = (typeof ROW_FORMATS)[number];
-
-/** Timestamps as files have them, without a zone: they are in UTC. */
-const PLAIN_TIME = /^\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/;
 
 /** The events of a type, page by page, as they are in the log at the begin of the reading. */
 export type ReadEvents = (selection: {
@@ -43,14 +42,11 @@ export async function* fileRows(
   recordedByMs: number | undefined,
 ): AsyncGenerator<readonly SpineRow[]> {
   let count = 0;
-  const rows = duck.chunks<{ row: string }>(selectOf(file));
   try {
-    for await (const chunk of rows) {
+    for await (const chunk of duck.chunks<{ row: string }>(await selectOf(duck, file))) {
       const from = count;
       count += chunk.length;
-      yield chunk.map(({ row }, index) =>
-        spineRow(JSON.parse(row) as JsonObject, from + index, recordedByMs),
-      );
+      yield chunk.map(({ row }, index) => spineRow(rowOf(row), from + index, recordedByMs));
     }
   } catch (error) {
     throw unreadable(error);
@@ -61,7 +57,7 @@ export async function* fileRows(
 export async function countRows(duck: DuckDb, file: RowFile): Promise<number> {
   try {
     const [found] = await duck.all<{ count: number }>(
-      `select count(*)::bigint as count from (${selectOf(file)})`,
+      `select count(*)::bigint as count from ${tableOf(file)}`,
     );
     return found!.count;
   } catch (error) {
@@ -74,17 +70,51 @@ function unreadable(error: unknown): unknown {
   return new AiosError('datasets.entity_rows', { detail: error.message, cause: error });
 }
 
-function selectOf({ path, format, texts }: RowFile): string {
+function tableOf({ path, format, texts }: RowFile): string {
   const file = literal(path);
-  if (format === 'jsonl')
-    return `select json::varchar as row from read_json_objects(${file}, format = 'newline_delimited')`;
+  if (format === 'jsonl') return `read_json_objects(${file}, format = 'newline_delimited')`;
+  if (format === 'parquet') return `read_parquet(${file})`;
   const types = texts.map((name) => `${literal(name)}: 'VARCHAR'`).join(', ');
-  const table =
-    format === 'parquet'
-      ? `read_parquet(${file})`
-      : // Every row is looked at for the types of its columns: a sample that has only digits says nothing about a key further down.
-        `read_csv(${file}, header = true, sample_size = -1${types === '' ? '' : `, types = {${types}}`})`;
-  return `select to_json(source)::varchar as row from ${table} source`;
+  // Every row is looked at for the types of its columns: a sample that has only digits says nothing about a key further down.
+  return `read_csv(${file}, header = true, sample_size = -1${types === '' ? '' : `, types = {${types}}`})`;
+}
+
+/** Each row as a text of JSON, but for numbers that JSON does not have (`rowOf`). */
+async function selectOf(duck: DuckDb, file: RowFile): Promise<string> {
+  const table = tableOf(file);
+  if (file.format === 'jsonl') return `select json::varchar as row from ${table}`;
+  const texts = (await largeIntegers(duck, table)).map(identifier);
+  const replaced = texts.map((name) => `${name}::varchar as ${name}`).join(', ');
+  const source = replaced === '' ? table : `(select * replace (${replaced}) from ${table})`;
+  return `select to_json(source)::varchar as row from ${source} source`;
+}
+
+/** Types that may hold whole numbers which a number of JSON does not tell apart. */
+const LARGE = /^(U?BIGINT|U?HUGEINT|DECIMAL\(\d+,0\))$/;
+
+/** The columns with whole numbers past 2^53, which are read as text: as a number two ids would be one. */
+async function largeIntegers(duck: DuckDb, table: string): Promise<string[]> {
+  const described = await duck.all<{ column_name: string; column_type: string }>(
+    `describe select * from ${table}`,
+  );
+  const names = described.flatMap((row) => (LARGE.test(row.column_type) ? [row.column_name] : []));
+  if (names.length === 0) return [];
+  const isLarge = names.map(
+    (name, at) =>
+      `bool_or(${identifier(name)} not between ${Number.MIN_SAFE_INTEGER} and ${Number.MAX_SAFE_INTEGER}) as c${at}`,
+  );
+  const [found] = await duck.all<Record<string, boolean | null>>(
+    `select ${isLarge.join(', ')} from ${table}`,
+  );
+  return names.filter((_, at) => found![`c${at}`] === true);
+}
+
+const NOT_JSON = /("(?:[^"\\]|\\.)*")|-?(?:NaN|Infinity)/g;
+
+/** A row as DuckDB writes it; a number that JSON does not have is nothing. */
+function rowOf(text: string): JsonObject {
+  const isJson = !text.includes('NaN') && !text.includes('Infinity');
+  return JSON.parse(isJson ? text : text.replace(NOT_JSON, (_, quoted: string = 'null') => quoted));
 }
 
 function spineRow(row: JsonObject, index: number, recordedByMs: number | undefined): SpineRow {
@@ -102,13 +132,10 @@ function spineRow(row: JsonObject, index: number, recordedByMs: number | undefin
   };
 }
 
-/** A time as text, with its zone or in UTC, or in milliseconds since the epoch. */
+/** A time of ISO 8601, with its zone or in UTC, or in milliseconds since the epoch; a vector is as of a whole millisecond. */
 function timeOf(value: Json | undefined): number | undefined {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return undefined;
-  const text = value.replace(' ', 'T').replace(/(T.*[+-]\d\d)$/, '$1:00');
-  const timeMs = Date.parse(PLAIN_TIME.test(value) && text.includes('T') ? `${text}Z` : text);
-  return Number.isNaN(timeMs) ? undefined : timeMs;
+  if (typeof value === 'string') return isoMs(value, Math.floor);
+  return typeof value === 'number' && Math.abs(value) <= FOREVER_MS ? Math.floor(value) : undefined;
 }
 
 /**

@@ -7,14 +7,17 @@ import { pipeline } from 'node:stream/promises';
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
+import { keyText } from '../compiled.ts';
+import type { KeyType } from '../definitions.ts';
 import type { Vectors } from '../feature-store.ts';
 import type { SpineRow } from '../historical.ts';
 import { type DuckDb, identifier, literal } from '../offline/duckdb.ts';
+import { FOREVER_MS } from '../row-view.ts';
 import type { CompiledService } from '../service.ts';
+import { joinKeyTypes } from '../service-views.ts';
 import type { FeatureValue } from '../windows/state.ts';
 import { type ColumnType, type DatasetColumn, SeenType, SQL_TYPES } from './columns.ts';
 import type { SplitBody } from './dataset-kind.ts';
-import { joinKeysOf } from './dataset-service.ts';
 import { partByHash, partByTime } from './split.ts';
 
 /** What a snapshot is made of. */
@@ -109,7 +112,7 @@ async function* regrouped(rows: SnapshotRequest['rows'], count: number): AsyncGe
 class Staging {
   count = 0;
   readonly #request: SnapshotRequest;
-  readonly #joinKeys: readonly string[];
+  readonly #joinKeys: ReadonlyMap<string, KeyType | undefined>;
   readonly #declared: ReadonlyMap<string, ColumnType>;
   readonly #features: ReadonlySet<string>;
   /** Of the entity rows, by name. */
@@ -119,7 +122,7 @@ class Staging {
 
   constructor(request: SnapshotRequest) {
     this.#request = request;
-    this.#joinKeys = joinKeysOf(request.service);
+    this.#joinKeys = joinKeyTypes(request.service);
     this.#declared = request.service.types;
     this.#features = new Set(request.service.names);
     this.#made = request.service.names.map(() => new SeenType(true));
@@ -152,7 +155,8 @@ class Staging {
   }
 
   #line({ keys, asOf }: SpineRow, vector: readonly FeatureValue[]): JsonObject {
-    const line: JsonObject = { [TIME]: new Date(asOf.timeMs).toISOString() };
+    const line = Object.create(null) as JsonObject; // a column may be called `__proto__`
+    line[TIME] = isoOf(asOf.timeMs);
     for (const [name, value] of Object.entries(keys)) {
       let seen = this.#given.get(name);
       if (!seen) {
@@ -160,7 +164,7 @@ class Staging {
         this.#given.set(name, seen);
       }
       seen.add(value);
-      line[name] = value;
+      line[name] = this.#joinKeys.get(name) === 'int64' ? digitsOf(value) : value;
     }
     for (const [at, name] of this.#request.service.names.entries()) {
       const value = vector[at]!;
@@ -175,13 +179,16 @@ class Staging {
   #admit(name: string): SeenType {
     const { service, split } = this.#request;
     const isNamed = (other: string) => other.toLowerCase() === name.toLowerCase();
-    const reason = service.names.some(isNamed)
-      ? `the service ${service.name} has a feature of that name`
-      : isNamed(TIME) || [...this.#given.keys()].some(isNamed)
-        ? 'another column has that name'
-        : split && isNamed(PART)
-          ? 'the part that a row comes into has that name'
-          : undefined;
+    const reason =
+      name === '' || name.includes('\u0000')
+        ? 'it has no name that a file can hold'
+        : service.names.some(isNamed)
+          ? `the service ${service.name} has a feature of that name`
+          : isNamed(TIME) || [...this.#given.keys()].some(isNamed)
+            ? 'another column has that name'
+            : split && isNamed(PART)
+              ? 'the part that a row comes into has that name'
+              : undefined;
     if (reason)
       throw new AiosError('datasets.entity_rows', {
         detail: `The column “${name}” cannot be kept: ${reason}.`,
@@ -192,13 +199,13 @@ class Staging {
   /** Keys, time, what came with them by name, features in the order of the service, the part. */
   columns(): DatasetColumn[] {
     const { service, labels, split } = this.#request;
-    const others = [...this.#given.keys()].filter((name) => !this.#joinKeys.includes(name)).sort();
+    const others = [...this.#given.keys()].filter((name) => !this.#joinKeys.has(name)).sort();
     const absent = labels.filter((label) => !this.#given.has(label) && !this.#features.has(label));
     if (absent.length > 0)
       throw new AiosError('datasets.entity_rows', { detail: `No row has the label ${absent.join(', ')}.` });
     const given = (name: string): ColumnType => this.#given.get(name)?.type ?? 'string';
     return [
-      ...this.#joinKeys.map((name) => ({ name, type: given(name), role: 'key' as const })),
+      ...[...this.#joinKeys].map(([name, type = given(name)]) => ({ name, type, role: 'key' as const })),
       { name: TIME, type: 'timestamp', role: 'timestamp' },
       ...others.map((name) => ({
         name,
@@ -215,6 +222,12 @@ class Staging {
   }
 }
 
-function isoOf(ms: Json): string | null {
-  return typeof ms === 'number' && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : null;
+/** A key that is a number as one text; an empty one names nobody. */
+function digitsOf(value: Json): string | null {
+  return value === null || value === '' ? null : keyText(value, 'int64');
+}
+
+/** A time as DuckDB reads it: years past 9999 without the sign that ISO 8601 has before them; null for what is past the last one that JavaScript has. */
+function isoOf(ms: number): string | null {
+  return Math.abs(ms) <= FOREVER_MS ? new Date(ms).toISOString().replace(/^\+0*/, '') : null;
 }

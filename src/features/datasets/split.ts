@@ -1,21 +1,26 @@
 import { hash } from 'node:crypto';
 import { canonicalize } from '../../kernel/canonical.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import { keyText } from '../compiled.ts';
+import type { KeyType } from '../definitions.ts';
 import { literal } from '../offline/duckdb.ts';
 import type { SplitBody } from './dataset-kind.ts';
 
 /**
- * Which part a row comes into, by the first 32 bits of the SHA-256 of its keys: rows with the same keys come into one part, in every
- * version of the dataset.
+ * Which part a row comes into, by the first 32 bits of the SHA-256 of its keys: rows of the same entities come into one part, in every
+ * version of the dataset, whether a key is written as a number or as its digits.
  *
- * @example partByHash({ by: 'hash', train: 0.8, test: 0.2 }, ['customer'], { customer: 'c-1' }) // 'train'
+ * @example partByHash({ by: 'hash', train: 0.8, test: 0.2 }, new Map([['customer', 'string']]), { customer: 'c-1' }) // 'train'
  */
 export function partByHash(
   { train, valid = 0, on, seed = '' }: SplitBody,
-  joinKeys: readonly string[],
+  joinKeys: ReadonlyMap<string, KeyType | undefined>,
   row: JsonObject,
 ): 'train' | 'valid' | 'test' {
-  const keys = (on ?? joinKeys).map((key): Json => row[key] ?? null);
+  const keys = (on ?? [...joinKeys.keys()]).map((key): Json => {
+    const value = row[key] ?? null;
+    return value === null || !joinKeys.has(key) ? value : keyText(value, joinKeys.get(key));
+  });
   const digest = hash('sha256', `${seed}${canonicalize(keys)}`, 'hex');
   const share = Number.parseInt(digest.slice(0, 8), 16) / 2 ** 32;
   if (share < train) return 'train';

@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../kernel/json.ts';
 import { HISTORICAL_CHUNK, type HistoricalReader, type SpineRow } from '../historical.ts';
 import type { RowView } from '../row-view.ts';
 import type { Reading } from '../service-views.ts';
+import { typedValue } from '../values.ts';
 import type { FeatureValue } from '../windows/state.ts';
 import { type DuckDb, type DuckRow, literal } from './duckdb.ts';
 import { SQL_TYPES } from './file-relation.ts';
@@ -98,9 +99,10 @@ function line(idx: number, vector: readonly FeatureValue[], types: readonly Colu
 
 function valuesOf({ features }: RowView, table: string, rows: readonly DuckRow[]): FeatureValue[][] {
   return rows.map((row) =>
-    features.map((_, at) => {
+    features.map(({ name, type }, at) => {
       const value = row[`aios_${table}_f${at}`];
-      return (typeof value === 'bigint' ? Number(value) : value) as FeatureValue;
+      // One that is still a bigint is past 2^53: refused, as by every other door.
+      return typeof value === 'bigint' ? typedValue(name, type, Number(value)) : (value as FeatureValue);
     }),
   );
 }
@@ -113,7 +115,8 @@ function spineRow(
 ): SpineRow {
   const values: JsonObject = {};
   for (const name of columns) if (name !== timestamp) values[name] = jsonOf(row[name]);
-  const timeMs = Math.floor((row.aios_time as number) / 1000);
+  const timeUs = row.aios_time as number | bigint; // a bigint past the year 2255; whole milliseconds
+  const timeMs = typeof timeUs === 'bigint' ? Number(timeUs / 1000n) : timeUs / 1000;
   return { keys: values, request: values, asOf: { timeMs, recordedByMs } };
 }
 

@@ -140,7 +140,9 @@ export class DuckDb implements AsyncDisposable {
 
 /** A text as SQL takes it, for the places where nothing can be bound. @example literal("it's") // "'it''s'" */
 export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+  // A statement ends at a zero byte.
+  const parts = text.split('\u0000').map((part) => `'${part.replaceAll("'", "''")}'`);
+  return parts.length === 1 ? parts[0]! : `(${parts.join(' || chr(0) || ')})`;
 }
 
 /** A name as SQL takes it, whatever its letters. @example identifier('a b') // '"a b"' */
@@ -162,10 +164,15 @@ function refuseCanceled(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AiosError('features.offline_canceled');
 }
 
+/** The line that says what is wrong in a CSV file, after one that only says where. */
+const CSV_REASON = /^(Error when converting|Expected Number of Columns)/;
+
 /** The library tells kinds of errors by the first words of their texts. */
 function told(error: unknown): AiosError {
   const text = error instanceof Error ? error.message : String(error);
-  const detail = text.split('\n')[0]!.slice(0, 500);
+  const [first, ...more] = text.split('\n');
+  const reason = more.find((line) => CSV_REASON.test(line));
+  const detail = (reason === undefined ? first! : `${first}: ${reason}`).slice(0, 500);
   if (text.startsWith('Permission Error'))
     return new AiosError('features.file_not_allowed', { detail, cause: error });
   return new AiosError('features.offline_failed', { detail, cause: error });

@@ -28,7 +28,8 @@ export function asWritten(key: string, type: KeySql): string {
 const INTEGERS = /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/;
 const TEXTS = /^(VARCHAR|UUID|BOOLEAN|ENUM)/;
 const TIMES = /^(TIMESTAMP|DATE)/;
-const FOREVER_US = FOREVER_MS * 1000;
+/** What stands for `infinity`, in microseconds. */
+export const FOREVER_US = FOREVER_MS * 1000;
 
 /** What a feature of a type is in DuckDB and Parquet. */
 export const SQL_TYPES: Record<ValueType, string> = {

@@ -224,6 +224,49 @@ describe('historical joins of files', () => {
     expect(stocks).toEqual([expect.any(Number), null]);
   });
 
+  it.each(['files', 'all'])(
+    'reach past the year 2255, where microseconds are no safe numbers, with the service %s',
+    async (service) => {
+      const times = ['2300-01-01T00:00:00.001Z', '9999-12-31T23:59:59.999Z'];
+      const lines = times.map((timestamp) => `p1,1,${timestamp},1.5`);
+      await writeFile(
+        join(folder, 'far.csv'),
+        ['product,customer,timestamp,quantity', ...lines, ''].join('\n'),
+      );
+      const out = `far-${service}.parquet`;
+      expect(await files.run({ service, entities: 'far.csv', out })).toEqual({ rows: 2 });
+      const { names, rows } = await store.historical(
+        service,
+        times.map((timestamp) => ({
+          keys: { product: 'p1', customer: 1 },
+          request: { quantity: 1.5 },
+          asOf: { timeMs: Date.parse(timestamp) },
+        })),
+      );
+      expect((await written(out)).map((row) => plain(row, names))).toEqual(rows);
+    },
+  );
+
+  it('that compute with them refuse whole numbers past 2^53, as `historical` does', async () => {
+    await jobs.run((duck) =>
+      duck.run(
+        `copy (select 'c' as product, make_timestamptz(0) as "at", 9007199254740993::bigint as stock) to ${literal(join(folder, 'large.parquet'))} (format parquet)`,
+      ),
+    );
+    await features.put(
+      featureViewKind,
+      'name: large\nentity: product\nsource: { parquet: large.parquet, timestamp: at }\nfeatures: { stock: { type: int64 } }',
+    );
+    await features.put(featureServiceKind, 'name: computed\nviews: [large]\nderived: { more: "stock + 1" }');
+    await process.definitions.reload();
+    await writeFile(join(folder, 'c.csv'), 'product,timestamp\nc,1000\n');
+    const refused = { code: 'features.invalid_value', message: expect.stringContaining('stock') };
+    const asked = { service: 'computed', entities: 'c.csv', out: 'computed.parquet' };
+    await expect(files.run(asked)).rejects.toMatchObject(refused);
+    const spine = [{ keys: { product: 'c' }, asOf: { timeMs: 1_000 } }];
+    await expect(store.historical('computed', spine)).rejects.toMatchObject(refused);
+  });
+
   it('give columns their declared types, wide enough for their defaults', async () => {
     const types = await jobs.run((duck) =>
       duck.all<{ column_name: string; column_type: string }>(
@@ -258,6 +301,12 @@ describe('historical joins of files', () => {
     ['a file that is not there', 'absent.csv', undefined, 'features.entities_unfit'],
     ['entities without a time', 'timeless.csv', 'product,customer\np1,1\n', 'features.entities_unfit'],
     ['a row without a time', 'gap.csv', 'product,customer,timestamp\np1,1,\n', 'features.entities_unfit'],
+    [
+      'a time without end',
+      'endless.csv',
+      'product,customer,timestamp\np1,1,infinity\n',
+      'features.entities_unfit',
+    ],
     ['a time that is none', 'odd.csv', 'product,customer,timestamp\np1,1,noon\n', 'features.entities_unfit'],
     ['entities without a key', 'keyless.csv', 'product,timestamp\np1,1000\n', 'features.missing_key'],
     [
@@ -265,6 +314,7 @@ describe('historical joins of files', () => {
       'text.csv',
       'product,customer,timestamp\np1,one,1000\n',
       'features.entities_unfit',
+      'Could not convert string "one"',
     ],
     [
       'a column of a feature’s name in other letters',
@@ -278,10 +328,11 @@ describe('historical joins of files', () => {
       'product,customer,timestamp,price\np1,1,1000,2\n',
       'features.entities_unfit',
     ],
-  ])('fail with %s, and leave no file', async (_, entities, text, code) => {
+  ])('fail with %s, and leave no file', async (_, entities, text, code, words = '') => {
     if (text) await writeFile(join(folder, entities), text);
     await expect(files.run({ service: 'files', entities, out: 'failed.parquet' })).rejects.toMatchObject({
       code,
+      message: expect.stringContaining(words),
     });
     expect(existsSync(join(folder, 'failed.parquet'))).toBe(false);
   });

@@ -10,14 +10,15 @@ type SpineTable = string;
 /** Up to here the rows of other entities are left out before they are sorted; past it that costs more than it saves. */
 const SPINE_SMALL = 50_000;
 
+/** In microseconds, those past the year 2255 as bigints. */
 interface Times {
   rows: number;
-  first: number | null;
-  last: number | null;
+  first: number | bigint | null;
+  last: number | bigint | null;
   /** How many rows have a cut-off, and the first and the last of them. */
   cutoffs: number;
-  earliest: number | null;
-  latest: number | null;
+  earliest: number | bigint | null;
+  latest: number | bigint | null;
 }
 
 /**
@@ -70,7 +71,7 @@ async function match(
   const bounds = [
     ...(rows <= SPINE_SMALL ? [`(${keys.join(', ')}) in (select (${keys.join(', ')}) from ${spine})`] : []),
     `t <= ${last ?? 0}`,
-    ...(ttlUs === undefined ? [] : [`t >= ${(first ?? 0) - ttlUs}`]),
+    ...(ttlUs === undefined ? [] : [`t >= ${first ?? 0} - ${ttlUs}`]),
   ];
   if (cutoffs === 0 || (cutoffs === rows && earliest === latest)) {
     const written = cutoffs === 0 ? '' : ` and c <= ${earliest}`;

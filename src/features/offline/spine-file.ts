@@ -1,7 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { CompiledService } from '../service.ts';
+import { joinKeyTypes } from '../service-views.ts';
 import { type DuckDb, identifier, literal } from './duckdb.ts';
-import { asWritten, type FileRelation, keysOf, micros } from './file-relation.ts';
+import { asWritten, type FileRelation, FOREVER_US, keysOf, micros } from './file-relation.ts';
 import { invalidKey } from './file-source.ts';
 
 /** The entities of a historical join as the table `given` of DuckDB: the columns of their file, the row's number `aios_row`, its time `aios_time` in microseconds. */
@@ -57,8 +58,11 @@ async function read(
   const csv = `read_csv(${literal(path)}, header = true, hive_partitioning = false, sample_size = -1`;
   let columns = await columnsOf(isCsv ? `${csv})` : parquet);
   const time = timeColumn(columns, timestamp);
-  const keys = keyTypesOf(service);
-  const missing = [...keys.keys()].filter((key) => !columns.has(key));
+  const keys = [...joinKeyTypes(service)].map(([key, type]): [string, string] => [
+    key,
+    type === 'int64' ? 'bigint' : 'varchar',
+  ]);
+  const missing = keys.map(([key]) => key).filter((key) => !columns.has(key));
   if (missing.length > 0)
     throw new AiosError('features.missing_key', {
       detail: `The entities have no column ${missing.join(', ')}, a join key of the service “${service.name}”.`,
@@ -80,8 +84,10 @@ async function read(
   const rows = await duck.run(
     `create temp table given as select row_number() over () as aios_row, ${wholeMs(micro)} as aios_time, * from ${from}`,
   );
-  const [timeless] = await duck.all('select 1 from given where aios_time is null limit 1');
-  if (timeless) throw entitiesUnfit(`a row has no ${time}`);
+  const [unfit] = await duck.all<{ endless: boolean }>(
+    `select aios_time is not null as endless from given where aios_time is null or abs(aios_time) >= ${FOREVER_US} limit 1`,
+  );
+  if (unfit) throw entitiesUnfit(unfit.endless ? `a row has an infinite ${time}` : `a row has no ${time}`);
   return { rows, columns: [...columns.keys()], timestamp: time };
 }
 
@@ -94,13 +100,6 @@ function timeColumn(columns: ReadonlyMap<string, string>, asked: string | undefi
   const found = (asked === undefined ? TIME_NAMES : [asked]).find((name) => columns.has(name));
   if (found !== undefined) return found;
   throw entitiesUnfit(`they have no column ${asked ?? TIME_NAMES.join(' or ')}`);
-}
-
-function keyTypesOf({ streams, rows }: CompiledService): Map<string, string> {
-  const types = new Map<string, string>();
-  for (const { keys, keyTypes } of [...streams, ...rows])
-    for (const key of keys) types.set(key, keyTypes?.[key] === 'int64' ? 'bigint' : 'varchar');
-  return types;
 }
 
 function entitiesUnfit(reason: string): AiosError {
