@@ -107,6 +107,15 @@ describeConsole('every page of the console, with hard names', ({ open, ask, send
     await page.getByRole('group', { name: 'fails: failed' }).waitFor();
   });
 
+  it('an expression that failed is shown with its mark under the place', async () => {
+    const page = await open('/');
+    const { id } = await send<{ id: string }>('/api/v1/workflows/returns/runs?wait=5s', { input: {} });
+    await page.goto(new URL(`/runs/${id}`, page.url()).href);
+    const error = page.getByRole('region', { name: 'Why the run failed' });
+    expect(await error.locator('pre').textContent()).toMatch(/^>\s+1 \| (.*)\n\s+\^$/);
+    expect(await faultsInAllLooks(page)).toEqual([]);
+  });
+
   it('what failed is one click away, stands at the step where it failed, and is retried from its head', async () => {
     const page = await open('/');
     await page.getByRole('link', { name: 'Failed runs' }).click();

@@ -203,6 +203,7 @@ describeConsole('the console, in a browser', ({ product, open, openStranger, ask
     await page.getByRole('menuitem', { name: 'Take back from Ann Weber' }).click();
     await page.getByText('yours').waitFor();
     await page.keyboard.press('f');
+    await page.locator('button:focus', { hasText: 'In an hour' }).waitFor();
     await page.getByRole('button', { name: 'In a week' }).click();
     await page.getByText('Put off').waitFor();
     await page.waitForURL((url) => url.searchParams.get('task') !== task.id);
@@ -299,5 +300,11 @@ do: [ { done: { set: { done: true } } } ]
     await page.getByText('Without a person').waitFor();
     await page.goto(`${product().url}/runs/run_none`);
     await page.getByRole('alert').getByText('workflow.run_not_found').waitFor();
+    // What is not there is not there a second time: the way out is the list.
+    expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
+    await page.getByRole('navigation', { name: 'Up' }).getByRole('link', { name: 'Runs' }).waitFor();
+    await page.goto(`${product().url}/contracts/none`);
+    await page.getByRole('alert').getByText('There is no contract “none”.').waitFor();
+    expect(await page.getByRole('main').getByRole('link', { name: 'Change', exact: true }).count()).toBe(0);
   });
 });

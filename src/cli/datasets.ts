@@ -33,6 +33,7 @@ interface Dataset {
 }
 
 const TEXT_CHARS_MAX = 60;
+const VALUE_CHARS_MAX = 24;
 
 /** `aios datasets list` */
 export const list: Action = async (options) => {
@@ -47,7 +48,7 @@ export const list: Action = async (options) => {
         newest ? String(newest.version) : '',
         newest ? newest.rows.toLocaleString('en') : '',
         relativeTime(newest?.createdAt),
-        inShort(description),
+        cut(description.split('\n')[0]!, TEXT_CHARS_MAX),
       ]),
     ),
   );
@@ -96,10 +97,9 @@ export function versionText(name: string, text: unknown): string {
   return text === 'latest' ? text : String(countOf(name, text));
 }
 
-/** The first line of a text, as much of it as a list has room for. */
-function inShort(text: string): string {
-  const line = text.split('\n')[0]!;
-  return line.length > TEXT_CHARS_MAX ? `${line.slice(0, TEXT_CHARS_MAX - 1)}…` : line;
+/** As much of a text as a list has room for. */
+function cut(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax - 1)}…` : text;
 }
 
 export function pathOf(name: string): string {
@@ -132,9 +132,10 @@ function describe({ version, rows, columns, profile, parts, digest }: Version): 
 function valuesOf({ min, max, mean, top = [] }: ColumnProfile): string {
   if (mean !== undefined) return `${short(min)} to ${short(max)}, mean ${short(mean)}`;
   if (min !== undefined) return `${min} to ${max}`;
+  if (top.length > 0 && top.every(([, count]) => count === 1)) return 'none twice';
   return top
     .slice(0, 3)
-    .map(([value, count]) => `${value.slice(0, 20)} (${count})`)
+    .map(([value, count]) => `${cut(value, VALUE_CHARS_MAX)} (${count})`)
     .join(', ');
 }
 

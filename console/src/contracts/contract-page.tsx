@@ -35,8 +35,8 @@ export function ContractPage() {
       subtitle={newest?.body.description}
       actions={
         <>
-          <LineageLink node={`contract:${name}`} />
-          <ChangeLink kind="contract" name={name} />
+          {!releases.error && <LineageLink node={`contract:${name}`} />}
+          {!releases.error && <ChangeLink kind="contract" name={name} />}
           <CopyAs
             what="This contract"
             command={{

@@ -4,6 +4,7 @@ import { Panel } from '../display/page.tsx';
 
 const BAR_PX = 5;
 const HEIGHT_PX = 24;
+const VALUE_CHARS = 24;
 
 /** How the columns of a version lie. */
 export function ColumnTable({ version: { columns, profile, rows } }: { version: DatasetVersion }) {
@@ -13,7 +14,7 @@ export function ColumnTable({ version: { columns, profile, rows } }: { version: 
         <thead>
           <tr>
             <th>Column</th>
-            <th>Role</th>
+            <th className="wide-only">Role</th>
             <th className="wide-only">Type</th>
             <th className="end">Nulls</th>
             <th className="wide-only end">Distinct</th>
@@ -26,8 +27,8 @@ export function ColumnTable({ version: { columns, profile, rows } }: { version: 
             const column = profile[name] ?? { nulls: 0, distinct: 0 };
             return (
               <tr key={name}>
-                <td className="mono">{name}</td>
-                <td>{role}</td>
+                <td className="mono names">{name}</td>
+                <td className="wide-only">{role}</td>
                 <td className="wide-only">{type}</td>
                 <td className="end number">
                   {plainNumber(Number(((column.nulls / rows) * 100).toPrecision(3)))} %
@@ -51,10 +52,15 @@ function valuesOf({ min, max, mean, top = [] }: ColumnProfile): string {
     typeof value === 'number' ? plainNumber(Number(value.toPrecision(4))) : (value ?? '').slice(0, 10);
   if (mean !== undefined) return `${short(min)} to ${short(max)}, mean ${short(mean)}`;
   if (min !== undefined) return `${short(min)} to ${short(max)}`;
+  if (top.length > 0 && top.every(([, number]) => number === 1)) return 'none twice';
   return top
     .slice(0, 3)
-    .map(([value, number]) => `${value.slice(0, 20)} (${count(number)})`)
+    .map(([value, number]) => `${cut(value)} (${count(number)})`)
     .join(', ');
+}
+
+function cut(value: string): string {
+  return value.length > VALUE_CHARS ? `${value.slice(0, VALUE_CHARS - 1)}…` : value;
 }
 
 /** Counts in bins of equal width. */

@@ -43,7 +43,7 @@ export function DatasetPage() {
       subtitle={dataset.data?.definition.description}
       actions={
         <>
-          <ChangeLink kind="dataset" name={name} />
+          {!dataset.error && <ChangeLink kind="dataset" name={name} />}
           <CopyAs
             what="This dataset"
             command={{ method: 'GET', path: datasetPath(name), cli: `datasets show ${name}` }}

@@ -19,11 +19,7 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
         />
         <Stack gap={4} miw={0}>
           <Text fw={600}>{title}</Text>
-          {detail !== title && (
-            <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
-              {detail}
-            </Text>
-          )}
+          {detail !== title && <Detail text={detail} />}
           {problem?.issues?.map(({ path, message, file, line }) => (
             <Text size="sm" key={`${file} ${path} ${message}`} className="anywhere">
               <span className="mono">{path}</span> {message}
@@ -36,7 +32,7 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
           ))}
           {problem?.hint && <Text size="sm">{problem.hint}</Text>}
           {problem && <ErrorCode {...problem} />}
-          {retry && (
+          {retry && problem?.status !== 404 && (
             <Button
               variant="default"
               size="xs"
@@ -50,6 +46,19 @@ export function ProblemView({ error, retry }: { error: Error; retry?: () => void
         </Stack>
       </Group>
     </Box>
+  );
+}
+
+/** What is said of a fault. An expression comes with its place behind a blank line, which a mark points at: it keeps its lines. */
+export function Detail({ text }: { text: string }) {
+  const [told, ...place] = text.split('\n\n');
+  return (
+    <>
+      <Text size="sm" className="anywhere">
+        {told}
+      </Text>
+      {place.length > 0 && <pre className="code">{place.join('\n\n').replace(/\s+$/, '')}</pre>}
+    </>
   );
 }
 
@@ -69,7 +78,7 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
     <Stack className="empty" align="center" gap={6} px="md" ta="center">
       {icon && <Box c="dimmed">{icon}</Box>}
       <Text fw={600}>{title}</Text>
-      <Text size="sm" c="dimmed" maw={440} component="div">
+      <Text size="sm" c="dimmed" maw={520} component="div">
         {children}
       </Text>
     </Stack>

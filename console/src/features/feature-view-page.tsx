@@ -32,8 +32,8 @@ export function FeatureViewPage() {
       subtitle={view.data?.description}
       actions={
         <>
-          <LineageLink node={`feature-view:${name}`} />
-          <ChangeLink kind="feature-view" name={name} />
+          {!view.error && <LineageLink node={`feature-view:${name}`} />}
+          {!view.error && <ChangeLink kind="feature-view" name={name} />}
           <CopyAs
             what="This view"
             command={{

@@ -78,7 +78,8 @@ function FailedRuns({ kpis }: { kpis: Kpis | undefined }) {
 function NoRuns() {
   return (
     <Empty title="Nothing has run yet">
-      Apply a project and send it an event: <code className="mono">npx aios apply examples/returns</code>
+      A small project to begin with, and what to do with it:{' '}
+      <code className="mono">npx aios init my-project</code>
     </Empty>
   );
 }
@@ -95,7 +96,7 @@ function Figures({ kpis }: { kpis?: Kpis }) {
       <Figure
         name="Decided"
         value={kpis && count(kpis.decisions.total)}
-        note={<OutcomeShares byOutcome={kpis?.decisions.byOutcome ?? {}} />}
+        note={kpis ? <OutcomeShares byOutcome={kpis.decisions.byOutcome} /> : 'by outcome'}
       />
       <Figure
         name="Without a person"
@@ -142,7 +143,8 @@ function Figure({ name, value, note }: { name: string; value: string | undefined
 }
 
 function PerMinute({ kpis }: { kpis: Kpis | undefined }) {
-  const series = kpis?.series.runsPerMinute ?? [];
+  if (kpis === undefined) return null;
+  const series = kpis.series.runsPerMinute;
   const total = series.reduce((sum, { count: runs }) => sum + runs, 0);
   return (
     <Text size="sm" c="dimmed" className="number">

@@ -111,8 +111,14 @@ function Later({ task, busy, send }: QuestionProps) {
         It is left out of your list until then. What becomes pressing comes back by itself.
       </Text>
       <Group gap="xs">
-        {laterTimes(new Date()).map(({ label, at }) => (
-          <Button key={label} variant="default" disabled={busy} onClick={() => send(until(at))}>
+        {laterTimes(new Date()).map(({ label, at }, index) => (
+          <Button
+            key={label}
+            variant="default"
+            disabled={busy}
+            onClick={() => send(until(at))}
+            {...(index === 0 ? { 'data-autofocus': true } : {})}
+          >
             {label}
           </Button>
         ))}

@@ -1,4 +1,5 @@
 import { Button, Group, Select, Stack, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -109,7 +110,15 @@ function Editor({ kind, name, source, version, kept }: Edited) {
   const plan = useMutation({ mutationFn: () => applyFiles(all, true) });
   const apply = useMutation({
     mutationFn: () => applyFiles(all, false),
-    onSuccess: () => queries.invalidateQueries(),
+    onSuccess: ({ changes }) => {
+      const made = changes.filter(({ action }) => action !== 'unchanged');
+      notifications.show({
+        title: 'Applied',
+        message: made.map((one) => `${one.kind} ${one.name} is now version ${one.toVersion}`).join(', '),
+        color: 'teal',
+      });
+      return queries.invalidateQueries();
+    },
   });
   const problem = apply.error ?? plan.error;
   // Only what was looked at may be applied: what is written on has another report.

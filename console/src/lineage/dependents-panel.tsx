@@ -24,14 +24,14 @@ export function DependentsPanel({ kind, name }: { kind: string; name: string }) 
                   <tr>
                     <th>Kind</th>
                     <th>Name</th>
-                    <th className="end">Edges away</th>
+                    <th className="end">Away</th>
                   </tr>
                 </thead>
                 <tbody>
                   {others.map(({ id, kind: kindOf, name: nameOf, depth }) => (
                     <tr key={id}>
                       <td>{kindOf}</td>
-                      <td>
+                      <td className="anywhere">
                         <PageLink to="/lineage" search={{ node: id }} size="sm">
                           {nameOf}
                         </PageLink>

@@ -78,13 +78,13 @@ function AffectedTable({ affected }: { affected: Impact['affected'] }) {
           <th>What</th>
           <th>What comes of it</th>
           <th>Through</th>
-          <th className="end">Edges away</th>
+          <th className="end">Away</th>
         </tr>
       </thead>
       <tbody>
         {affected.map(({ node, severity, depth, through, writes }) => (
           <tr key={`${node} ${severity}`}>
-            <td>
+            <td className="anywhere">
               <PageLink to="/lineage" search={{ node }} size="sm">
                 {node}
               </PageLink>

@@ -29,6 +29,14 @@ import { WaitingPromotions } from './waiting-promotions.tsx';
 
 const route = getRouteApi('/models/$name');
 
+function Up() {
+  return (
+    <PageLink to="/models" size="sm">
+      Models
+    </PageLink>
+  );
+}
+
 export function ModelPage() {
   const { name } = route.useParams();
   const { version: wanted } = route.useSearch();
@@ -39,7 +47,7 @@ export function ModelPage() {
   const shown = model.data;
   if (shown === undefined || !isRead)
     return (
-      <Page title={name}>
+      <Page title={name} parent={<Up />}>
         <Answer query={model}>{() => <Loading />}</Answer>
       </Page>
     );
@@ -50,11 +58,7 @@ export function ModelPage() {
   return (
     <Page
       title={shown.name}
-      parent={
-        <PageLink to="/models" size="sm">
-          Models
-        </PageLink>
-      }
+      parent={<Up />}
       marks={Object.entries(shown.aliases).map(([alias, number]) => (
         <Badge key={alias} tone="good">
           {alias} v{number}

@@ -15,7 +15,7 @@ import { Id } from '../display/id.tsx';
 import { PageLink } from '../display/link.tsx';
 import { Dialog } from '../display/overlay.tsx';
 import { Page, Panel } from '../display/page.tsx';
-import { Answer, ProblemView } from '../display/states.tsx';
+import { Answer, Detail, ProblemView } from '../display/states.tsx';
 import { Time } from '../display/time.tsx';
 import { failedStepId } from './failed-step.ts';
 import { FlowChart } from './flow-chart.tsx';
@@ -35,18 +35,14 @@ export function RunPage() {
   const shown = run.data;
   if (shown === undefined)
     return (
-      <Page title={shortId(id)}>
+      <Page title={shortId(id)} parent={<Up />}>
         <Answer query={run}>{() => null}</Answer>
       </Page>
     );
   return (
     <Page
       title={shown.subject ?? shortId(shown.id)}
-      parent={
-        <PageLink to="/runs" size="sm">
-          Runs
-        </PageLink>
-      }
+      parent={<Up />}
       marks={
         <>
           <StatusBadge status={shown.status} />
@@ -59,6 +55,14 @@ export function RunPage() {
     >
       <RunBody run={shown} />
     </Page>
+  );
+}
+
+function Up() {
+  return (
+    <PageLink to="/runs" size="sm">
+      Runs
+    </PageLink>
   );
 }
 
@@ -137,9 +141,9 @@ function RunError({ run, error }: { run: Run; error: NonNullable<Run['error']> }
         {error.title ?? 'The run failed'}
       </Title>
       {error.detail && (
-        <Text size="sm" className="anywhere" mt={4}>
-          {error.detail}
-        </Text>
+        <Stack gap={4} mt={4}>
+          <Detail text={error.detail} />
+        </Stack>
       )}
       <Text size="xs" c="dimmed" className="anywhere" mt={4}>
         {step && `At the step “${step}”. `}

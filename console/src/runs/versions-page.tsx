@@ -1,4 +1,5 @@
 import { Group, Select, Text } from '@mantine/core';
+import { IconGitBranch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { versionsQuery, workflowsQuery } from '../api/queries.ts';
@@ -33,21 +34,32 @@ export function VersionsPage() {
       actions={
         <>
           {workflow && <ChangeLink kind="workflow" name={workflow} />}
-          <CopyAs
-            what="This report"
-            command={{ method: 'GET', path, cli: `workflows versions ${workflow}` }}
-          />
+          {workflow && (
+            <CopyAs
+              what="This report"
+              command={{ method: 'GET', path, cli: `workflows versions ${workflow}` }}
+            />
+          )}
         </>
       }
     >
-      <Select
-        aria-label="Flow"
-        data={names}
-        value={workflow ?? null}
-        onChange={(chosen) => void navigate({ search: { workflow: chosen ?? undefined }, replace: true })}
-        w={{ base: '100%', xs: 240 }}
-      />
+      {names.length > 0 && (
+        <Select
+          aria-label="Flow"
+          data={names}
+          value={workflow ?? null}
+          onChange={(chosen) => void navigate({ search: { workflow: chosen ?? undefined }, replace: true })}
+          w={{ base: '100%', xs: 240 }}
+        />
+      )}
       {workflow && <Versions workflow={workflow} />}
+      {workflows.data && names.length === 0 && (
+        <Panel>
+          <Empty title="No flow yet" icon={<IconGitBranch size={32} />}>
+            Put one into <code className="mono">workflows/</code> of a project and apply it.
+          </Empty>
+        </Panel>
+      )}
     </Page>
   );
 }
