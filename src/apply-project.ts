@@ -5,7 +5,7 @@ import { Slots } from './kernel/slots.ts';
 import type { NewVersion } from './models/candidate.ts';
 import { retryConflicts } from './models/conflicts.ts';
 import { type ModelDefinition, pathBeside } from './models/model-kind.ts';
-import type { TriedVersion } from './models/models.ts';
+import type { TriedVersion } from './models/resolved-model.ts';
 import type { Stations } from './stations.ts';
 import { inOrderOfAsking } from './stations-ensembles.ts';
 import {
@@ -140,7 +140,8 @@ function modelsOf(
     .map(({ document, body }) => {
       const { file, alias, ...definition } = body as unknown as ModelDefinition;
       const onnx = file && files.find(({ path }) => path === pathBeside(document.file, file))!.bytes;
-      const wanted = { ...definition, ...(onnx && { onnx }), by };
+      const serving = definition.serving ?? {}; // not as the definition says that is in force until now
+      const wanted = { ...definition, serving, ...(onnx && { onnx }), by };
       return {
         label: document.file,
         alias,

@@ -301,8 +301,8 @@ function createInference(
     definitions,
     runtimes: runtimeKinds,
     datasets: datasetsOfModels(datasets),
-    verify: ({ runtime, artifact, ...model }) =>
-      serving.verify(runtime, { ...model, load: async () => artifact }),
+    verify: ({ runtime, artifact, warmUp, ...model }) =>
+      serving.verify(runtime, { ...model, load: async () => artifact }, warmUp?.inputs),
     prepare: (name, version) => serving.load(name, version),
     // What is kept and not served waits for nothing.
     isReady: (name, version) =>

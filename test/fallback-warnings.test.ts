@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { logisticModel } from '../src/testing/onnx.ts';
+import { logisticModel, onnxModel } from '../src/testing/onnx.ts';
 import { type OpenedApp, openApp } from './app-under-test.ts';
 import { runCommand } from './command-line.ts';
 
@@ -93,6 +93,23 @@ describe('fallback chains that could not answer', () => {
     await aios('apply', folder);
     expect((await aios('models', 'promote', 'more', '2')).warned).toEqual([]);
     expect((await aios('models', 'promote', 'more', '1')).warned).toEqual([`! /serving/fallback/0: ${MORE}`]);
+  });
+
+  it('for a default answer that its output cannot hold, with the element', async () => {
+    const ids = { datatype: 'INT64' as const, shape: ['rows', 1] };
+    const path = join(folder, 'models', 'counted');
+    await mkdir(path, { recursive: true });
+    const text =
+      'name: counted\nfile: model.onnx\nserving: { fallback: [{ default: { outputs: { y: [1.5] } } }] }\n';
+    await writeFile(join(path, 'model.yaml'), text);
+    const onnx = onnxModel({
+      inputs: [{ name: 'x', ...ids }],
+      outputs: [{ name: 'y', ...ids }],
+      nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+    });
+    await writeFile(join(path, 'model.onnx'), onnx);
+    const said = (await aios('plan', folder)).warned.filter((line) => line.includes('counted'));
+    expect(said).toEqual([expect.stringContaining('the output “y”, element 0: 1.5 is no INT64.')]);
   });
 
   it('that name a version which comes with the plan are held to it; those of a model that waits for approvals, once it answers', async () => {

@@ -25,7 +25,7 @@ export const PATH_ERRORS = {
   'models.not_runnable': row(
     422,
     'The model loads but fails its warm-up',
-    'Check that it runs one row of zeros; the detail is what the runtime said.',
+    'The detail is what the runtime said. It runs one row of zeros, or what serving.warmUp of its definition says.',
   ),
   'models.endpoint_unavailable': again(
     503,

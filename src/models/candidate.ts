@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import type { ModelDataset, NamedDataset } from './datasets.ts';
+import type { HostingOptions } from './hosting-options.ts';
 import { FILES_RUNTIME, type KeptFiles } from './kept-files.ts';
 import { NAME_PATTERN } from './model-kind.ts';
 import { checkRuntime, DEFAULT_RUNTIME, type RuntimeKinds } from './runtime-kind.ts';
@@ -29,6 +30,8 @@ export interface NewVersion {
   metadata?: JsonObject | undefined;
   /** What it was trained on. */
   datasets?: readonly NamedDataset[] | undefined;
+  /** How it will be served, as far as that says what it is run on before it is kept: else on zeros. */
+  serving?: Pick<HostingOptions, 'warmUp'> | undefined;
   /** Instead of a file or an endpoint: what no runtime here runs, to be kept all the same. */
   kept?: KeptFiles | undefined;
   by: Actor;
@@ -50,6 +53,8 @@ export interface Candidate {
   readonly card: JsonObject;
   readonly metadata: JsonObject;
   readonly datasets: readonly ModelDataset[];
+  /** What it is run on before it is kept; zeros where it is undefined. No part of the version. */
+  readonly warmUp: HostingOptions['warmUp'];
 }
 
 /** Runs a candidate once in its runtime; answers with the model's own tensors, or why it does not run. */
@@ -81,6 +86,7 @@ export function candidateOf(
     signature = {},
     card = {},
     metadata = {},
+    serving: { warmUp } = {},
   }: NewVersion,
   runtimes: RuntimeKinds,
   limits: Pick<Limits, 'modelBytesMax'>,
@@ -112,7 +118,19 @@ export function candidateOf(
   const digest = digestOfBytes(artifact);
   const named = datasets.length === 0 ? {} : { datasets: datasets as unknown as Json };
   const fingerprint = digestOf({ runtime, digest, card, metadata, signature: signature as Json, ...named });
-  return { name, runtime, artifact, digest, fingerprint, endpoint, signature, card, metadata, datasets };
+  return {
+    name,
+    runtime,
+    artifact,
+    digest,
+    fingerprint,
+    endpoint,
+    signature,
+    card,
+    metadata,
+    datasets,
+    warmUp,
+  };
 }
 
 /**

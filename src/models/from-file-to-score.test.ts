@@ -24,8 +24,8 @@ describe('from a file to a score', () => {
       clock: systemClock,
       definitions: new Definitions(db),
       runtimes: { onnx: {} },
-      verify: ({ runtime, artifact, ...model }) =>
-        serving.verify(runtime, { ...model, load: async () => artifact }),
+      verify: ({ runtime, artifact, warmUp, ...model }) =>
+        serving.verify(runtime, { ...model, load: async () => artifact }, warmUp?.inputs),
       record: () => [],
       prepare: (name, version) => serving.load(name, version),
     });
@@ -78,5 +78,32 @@ describe('from a file to a score', () => {
       code: 'models.not_runnable',
     });
     expect(models.list().map(({ name }) => name)).toEqual(['risk']);
+  });
+
+  it('runs a file once on the input that it is warmed up with: one that zeros do not fit is kept, one that its own input does not fit is not', async () => {
+    const fours = onnxModel({
+      nodes: [{ op: 'Reshape', inputs: ['x', 'four'], outputs: ['y'] }],
+      inputs: [{ name: 'x', datatype: 'FP32', shape: ['rows', 2] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [4] }],
+      constants: { four: { shape: [1], data: BigInt64Array.of(4n) } },
+    });
+    const wanted = { name: 'fours', onnx: fours, by };
+    await expect(models.verify(wanted)).rejects.toMatchObject({ code: 'models.not_runnable' });
+    const served = (data: (number | string)[]) => ({
+      ...wanted,
+      serving: { warmUp: { inputs: [{ name: 'x', shape: [2, 2], data }] } },
+    });
+    await expect(models.verify(served([1, 2, 3]), 'model.yaml')).rejects.toMatchObject({
+      code: 'models.not_runnable',
+      message: 'model.yaml: the warm-up input “x” does not fit the shape [-1, 2]',
+    });
+    await expect(models.verify(served([1, 2, 3, 'b']), 'model.yaml')).rejects.toMatchObject({
+      code: 'models.not_runnable',
+      message: 'model.yaml: the warm-up input “x”, element 3: "b" is no FP32.',
+    });
+    expect(await models.verify(served([1, 2, 3, 4]))).toMatchObject({ name: 'fours', version: 1 });
+    expect(await models.register(served([1, 2, 3, 4]))).toMatchObject({ version: 1 });
+    // Warmed up otherwise, the same version is run again.
+    await expect(models.verify(served([1, 2, 3]))).rejects.toMatchObject({ code: 'models.not_runnable' });
   });
 });

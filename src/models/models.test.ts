@@ -139,6 +139,8 @@ describe('the registry', () => {
     expect(
       [undefined, 'champion', 1, '1'].map((reference) => models.resolve('moved', reference).version),
     ).toEqual([2, 2, 1, 1]);
+    for (const other of ['0x1', '01', '1.0', '1e0', ' 1', ''])
+      expect(() => models.resolve('moved', other)).toThrow(/no version or alias/);
     expect(models.resolve('moved')).toBe(models.resolve('moved', 2));
     expect(models.get('moved')).toMatchObject({
       aliases: { champion: 2 },

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../kernel/clock.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -19,7 +20,8 @@ import { type DatasetsOfModels, type ModelDataset, NO_DATASETS } from './dataset
 import { unservable } from './kept-files.ts';
 import { aliasLane, versionLane } from './lanes.ts';
 import type { ModelChange } from './model-change.ts';
-import { type ModelDefinition, SERVING_DEFAULTS, type ServingOptions } from './model-kind.ts';
+import { type ModelDefinition, SERVING_DEFAULTS } from './model-kind.ts';
+import { type ResolvedModel, type TriedVersion, versionNamed } from './resolved-model.ts';
 import type { RuntimeKinds } from './runtime-kind.ts';
 import { type AliasRow, ServedAliases } from './served-aliases.ts';
 import type { Signature } from './signature.ts';
@@ -27,7 +29,6 @@ import { signatureMisfits } from './signature-misfits.ts';
 import { VERSION_COLUMNS, type VersionRow, versionFromRow } from './version-row.ts';
 
 /** The alias that a reference without version means. */
-/** The alias of a call that names none. */
 export const DEFAULT_ALIAS = 'champion';
 
 export interface Promotion {
@@ -72,20 +73,6 @@ export interface Model {
   readonly versions: readonly ModelVersion[];
   readonly aliases: Readonly<Record<string, number>>;
 }
-
-/** What an inference needs of a version. The same object as long as nothing changed. */
-export interface ResolvedModel {
-  readonly name: string;
-  readonly version: number;
-  readonly digest: string;
-  readonly signature: Signature;
-  readonly serving: ServingOptions;
-  readonly runtime: string;
-  readonly endpoint?: JsonObject | undefined;
-}
-
-/** A version as those see it who call it, whether or not it is registered. */
-export type TriedVersion = Pick<ResolvedModel, 'name' | 'version' | 'signature'>;
 
 export interface ModelsDependencies {
   db: Queryable;
@@ -173,7 +160,7 @@ export class Models {
   }
 
   /**
-   * Runs once what would be registered, unless it is a version already; nothing is kept.
+   * Runs once what would be registered, unless it is a version already and is warmed up as before; nothing is kept.
    *
    * @param label stands before the reason in an error
    * @returns the version that it is, or would be if it were registered now
@@ -184,9 +171,10 @@ export class Models {
     const candidate = await this.#candidate(wanted);
     const { name, fingerprint } = candidate;
     const known = this.#byFingerprint(name, fingerprint);
-    if (known) return { name, version: known.version, signature: known.signature };
+    const isRunAsBefore = isDeepStrictEqual(candidate.warmUp, this.#definitionOf(name)?.serving?.warmUp);
+    if (known && isRunAsBefore) return { name, version: known.version, signature: known.signature };
     const signature = await verifyCandidate(candidate, this.#deps.verify, label);
-    return { name, version: this.#nextVersion(name), signature };
+    return { name, version: known?.version ?? this.#nextVersion(name), signature };
   }
 
   /**
@@ -273,8 +261,7 @@ export class Models {
   async applyDefinition(wanted: NewVersion, alias: string = DEFAULT_ALIAS): Promise<ModelVersion> {
     const { name, by } = wanted;
     const version = await this.register(wanted);
-    const definition = this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
-    const isOpen = !definition?.promotion?.approvals;
+    const isOpen = !this.#definitionOf(name)?.promotion?.approvals;
     if (isOpen && this.#entries.get(name)?.aliases[alias] === undefined)
       await this.promote({ name, alias, version: version.version, by });
     return version;
@@ -288,7 +275,8 @@ export class Models {
    */
   resolve(name: string, reference: string | number = DEFAULT_ALIAS): ResolvedModel {
     const entry = this.#entry(name);
-    const number = typeof reference === 'number' ? reference : (entry.served[reference] ?? Number(reference));
+    const number =
+      typeof reference === 'number' ? reference : (entry.served[reference] ?? versionNamed(reference));
     const resolved = entry.resolved.get(number);
     if (resolved) return resolved;
     const found = entry.versions.get(number);
@@ -299,9 +287,8 @@ export class Models {
     }
     const fault = unservable(found);
     if (fault) throw fault;
-    const definition = this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
     const { version, digest, signature, runtime, endpoint } = found;
-    const serving = { ...SERVING_DEFAULTS, ...definition?.serving };
+    const serving = { ...SERVING_DEFAULTS, ...this.#definitionOf(name)?.serving };
     const made: ResolvedModel = { name, version, digest, signature, serving, runtime, endpoint };
     entry.resolved.set(number, made);
     return made;
@@ -375,7 +362,13 @@ export class Models {
   async #candidate(wanted: NewVersion): Promise<Candidate> {
     const { runtimes, limits, datasets = NO_DATASETS } = this.#deps;
     const settled = wanted.datasets?.length ? await datasets.settle(wanted.datasets) : [];
-    return candidateOf(wanted, runtimes, limits, settled);
+    const serving = wanted.serving ?? this.#definitionOf(wanted.name)?.serving;
+    return candidateOf({ ...wanted, serving }, runtimes, limits, settled);
+  }
+
+  /** The one in force. */
+  #definitionOf(name: string): ModelDefinition | undefined {
+    return this.#deps.definitions.latest('model', name)?.body as ModelDefinition | undefined;
   }
 
   #entry(name: string): Entry {

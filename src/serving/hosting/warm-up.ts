@@ -1,6 +1,7 @@
 import { type Replica, RunFailed } from '../runtimes/runtime.ts';
 import { toBfloat16 } from '../tensors/bfloat16.ts';
 import { ByteStrings } from '../tensors/byte-strings.ts';
+import { dataFromJson } from '../tensors/json-data.ts';
 import {
   type Datatype,
   elementCount,
@@ -68,18 +69,16 @@ function givenInputs(replica: Pick<Replica, 'inputs'>, given: readonly WarmUpTen
       throw new RunFailed(
         `the warm-up input “${name}” ${tensor ? `does not fit the shape [${free.join(', ')}]` : 'is missing'}`,
       );
-    return { name, datatype, shape: tensor.shape, data: dataOf(datatype, tensor.data) };
+    return { name, datatype, shape: tensor.shape, data: dataOf(name, datatype, tensor.data) };
   });
 }
 
-function dataOf(datatype: Datatype, values: WarmUpTensor['data']): TensorData {
-  if (datatype === 'BYTES') return ByteStrings.from(values.map(String));
-  const data = newData(datatype, values.length);
-  for (let i = 0; i < values.length; i++) {
-    if (typeof data[i] === 'bigint') data[i] = BigInt(values[i]!);
-    else data[i] = datatype === 'BF16' ? toBfloat16(Number(values[i])) : Number(values[i]);
+function dataOf(name: string, datatype: Datatype, values: WarmUpTensor['data']): TensorData {
+  try {
+    return dataFromJson(`the warm-up input “${name}”`, datatype, values);
+  } catch (error) {
+    throw new RunFailed((error as Error).message, { cause: error });
   }
-  return data;
 }
 
 /** Other values of the same kind: a model that mixes the rows of a batch gives equal rows the right answers. */

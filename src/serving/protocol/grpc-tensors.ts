@@ -8,7 +8,9 @@ import {
   elementBytes,
   elementCount,
   isDatatype,
+  isShape,
   newData,
+  SHAPE_RULE,
   type Tensor,
   type TensorData,
 } from '../tensors/tensor.ts';
@@ -67,17 +69,9 @@ export function tensorToGrpc({ name, datatype, shape, data }: Tensor): {
 }
 
 function shapeOf(dimensions: InferTensor['shape'], label: string): number[] {
-  const shape: number[] = new Array(dimensions.length);
-  for (let axis = 0; axis < dimensions.length; axis++) {
-    const dimension = dimensions[axis]!;
-    const size = typeof dimension === 'number' ? dimension : dimension.toNumber();
-    if (!Number.isSafeInteger(size) || size < 0)
-      throw new AiosError('serving.tensor_shape', {
-        detail: `${label}: a shape is a list of whole numbers from 0.`,
-      });
-    shape[axis] = size;
-  }
-  return shape;
+  const shape = dimensions.map((size) => (typeof size === 'number' ? size : size.toNumber()));
+  if (isShape(shape)) return shape;
+  throw new AiosError('serving.tensor_shape', { detail: `${label}: ${SHAPE_RULE}.` });
 }
 
 function dataOfRaw(

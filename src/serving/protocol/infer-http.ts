@@ -1,5 +1,6 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from '../tensors/json-data.ts';
 import {
   bytesOf,
   DATATYPES,
@@ -8,6 +9,8 @@ import {
   elementBytes,
   elementCount,
   isDatatype,
+  isShape,
+  SHAPE_RULE,
   type Tensor,
   type TensorData,
 } from '../tensors/tensor.ts';
@@ -20,7 +23,6 @@ import {
   refuseParameters,
   refuseTwice,
 } from './infer-parameters.ts';
-import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from './json-data.ts';
 
 /*
  * Inference over HTTP, as functions without a server: the Open Inference Protocol, version 2 (kserve/open-inference-protocol,
@@ -63,11 +65,9 @@ export type InferenceBody =
   | { readonly bytes: Uint8Array; readonly headerBytes: number };
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
-const RANK_MAX = 255;
-const DIMENSION_MAX = 2 ** 32 - 1; // what a replica is told in 32 bits
 
 /**
- * Reads the body of `POST /v2/models/{name}/infer`. Binary tensors are views of the body where their elements are aligned. What is
+ * Reads the body of `POST /v2/models/{name}/infer`. A member that may be absent may be null: clients that write out every member of a request send it so. Binary tensors are views of the body where their elements are aligned. What is
  * declared is compared with what has come before anything is allocated by it.
  *
  * @param body the whole body, decompressed
@@ -82,13 +82,21 @@ export function readInference(body: Uint8Array, headerLength: string | undefined
   if (!isObject(request) || !Array.isArray(request.inputs))
     throw invalid('/inputs', 'an inference request has a list of inputs');
   const { id } = request;
-  if (id !== undefined && typeof id !== 'string') throw invalid('/id', 'id is a text');
-  const { priority, timeoutMs, binaryOutputs, stickyKey } = readParameters(request.parameters);
+  if (id != null && typeof id !== 'string') throw invalid('/id', 'id is a text');
+  const { priority, timeoutMs, binaryOutputs, stickyKey } = readParameters(request.parameters ?? undefined);
   const reader = new RequestBody(body, headerBytes);
   const inputs: Tensor[] = [];
   for (let i = 0; i < request.inputs.length; i++) inputs.push(readInput(request.inputs[i], i, reader));
   reader.end();
-  return { id, inputs, outputs: readOutputs(request.outputs), priority, timeoutMs, binaryOutputs, stickyKey };
+  return {
+    id: id ?? undefined,
+    inputs,
+    outputs: readOutputs(request.outputs),
+    priority,
+    timeoutMs,
+    binaryOutputs,
+    stickyKey,
+  };
 }
 
 /**
@@ -243,25 +251,26 @@ function readInput(value: Json | undefined, index: number, parts: RequestBody): 
     });
   }
   if (!isShape(shape)) {
-    throw shapeFault(name, `a shape is a list of at most ${RANK_MAX} whole numbers from 0 to 2^32 - 1.`);
+    throw shapeFault(name, `${SHAPE_RULE}.`);
   }
-  const size = parameters === undefined ? undefined : binarySize(parameters, `/inputs/${index}/parameters`);
+  const size = parameters == null ? undefined : binarySize(parameters, `/inputs/${index}/parameters`);
   if (size !== undefined) {
-    if (data !== undefined)
+    if (data != null)
       throw invalid(`/inputs/${index}/data`, 'an input has data or binary_data_size, not both');
     const bytes = parts.take(name, size);
     return { name, datatype, shape, data: readBytes(name, datatype, bytes, elementCount(shape)) };
   }
   if (!Array.isArray(data)) throw invalid(`/inputs/${index}/data`, 'data is a list');
-  let flat = flatten(data, shape, name);
-  if (hasRounded(datatype, flat)) flat = flatten(parts.exactData(index), shape, name);
+  const label = `Input “${name}”`;
+  let flat = flatten(data, shape, label);
+  if (hasRounded(datatype, flat)) flat = flatten(parts.exactData(index), shape, label);
   // The data is counted before anything is allocated by the shape: a shape of [1e9] with two elements is a cheap attack.
   if (flat.length !== elementCount(shape))
     throw shapeFault(
       name,
       `the shape ${shapeText(shape)} holds ${elementCount(shape)} elements; ${flat.length} were given.`,
     );
-  return { name, datatype, shape, data: dataFromJson(name, datatype, flat) };
+  return { name, datatype, shape, data: dataFromJson(label, datatype, flat) };
 }
 
 function readBytes(name: string, datatype: Datatype, bytes: Uint8Array, count: number): TensorData {
@@ -292,7 +301,7 @@ function binarySize(parameters: Json, path: string): number | undefined {
 }
 
 function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
-  if (outputs === undefined) return undefined;
+  if (outputs == null) return undefined;
   if (!Array.isArray(outputs)) throw invalid('/outputs', 'outputs is a list');
   // Clients that ask for all outputs may send an empty list.
   if (outputs.length === 0) return undefined;
@@ -301,7 +310,7 @@ function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
     if (!isObject(output) || typeof output.name !== 'string')
       throw invalid(`${path}/name`, 'an output has a name');
     const { name, parameters } = output;
-    if (parameters === undefined) return { name, binary: undefined };
+    if (parameters == null) return { name, binary: undefined };
     if (!isObject(parameters)) throw invalid(`${path}/parameters`, 'parameters is an object');
     refuseParameters(parameters, `${path}/parameters`);
     const binary = flag(parameters.binary_data, `${path}/parameters/binary_data`);
@@ -310,13 +319,6 @@ function readOutputs(outputs: Json | undefined): RequestedOutput[] | undefined {
   });
   refuseTwice(wanted);
   return wanted;
-}
-
-function isShape(shape: Json | undefined): shape is number[] {
-  if (!Array.isArray(shape) || shape.length > RANK_MAX) return false;
-  return shape.every(
-    (size) => Number.isInteger(size) && (size as number) >= 0 && (size as number) <= DIMENSION_MAX,
-  );
 }
 
 /** A text of any bytes behind its length: how BYTES travel. */

@@ -63,6 +63,14 @@ describe('an inference in JSON', () => {
     expect(elements).toEqual(expected);
   });
 
+  it('takes null for what may be absent: clients that write out every member send it so', () => {
+    const nothing = { parameters: null, outputs: null, id: null };
+    const body = { ...input({ parameters: null }), ...nothing };
+    expect(readJson(body as Json)).toEqual({ ...readJson(input({})), id: undefined });
+    const wanted = { ...input({}), outputs: [{ name: 'y', parameters: null }] };
+    expect(readJson(wanted as Json).outputs).toEqual([{ name: 'y', binary: undefined }]);
+  });
+
   it.each([
     ['a body without inputs', {}, 'request.invalid'],
     ['an id that is no text', { id: 1, inputs: [] }, 'request.invalid'],

@@ -1,4 +1,5 @@
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
+import { dataFromJson, dataToJson, flatten } from '../tensors/json-data.ts';
 import {
   bytesOf,
   dataOfBytes,
@@ -8,7 +9,6 @@ import {
   type Tensor,
   type TensorSpec,
 } from '../tensors/tensor.ts';
-import { dataFromJson, dataToJson, flatten } from './json-data.ts';
 
 /*
  * The other side of the Open Inference Protocol over HTTP: what is sent to a server, and what one answers.
@@ -131,7 +131,8 @@ export function jsonData(
   shape: readonly number[],
   data: Json | undefined,
 ): Tensor['data'] {
-  const flat = flatten(Array.isArray(data) ? data : [data ?? null], shape, name);
+  const label = `Output “${name}”`;
+  const flat = flatten(Array.isArray(data) ? data : [data ?? null], shape, label);
   const absent: number[] = [];
   const isFloat = datatype.startsWith('FP') || datatype === 'BF16';
   const given = isFloat
@@ -141,9 +142,9 @@ export function jsonData(
         return 0;
       })
     : flat;
-  const read = dataFromJson(name, datatype, given);
+  const read = dataFromJson(label, datatype, given);
   if (read.length !== elementCount(shape))
-    throw new Error(`output “${name}”: ${read.length} elements are not [${shape.join(', ')}]`);
+    throw new Error(`${label}: ${read.length} elements are not [${shape.join(', ')}]`);
   for (const index of absent) (read as Float32Array)[index] = datatype === 'BF16' ? 0x7fc0 : Number.NaN;
   return read;
 }

@@ -49,7 +49,7 @@ describe('tensors as values of a flow', () => {
     [{ x: [[1, 2], 3] }, '“x” is not nested evenly: 3 stands beside lists of another length.'],
     [{ x: [[1]] }, '“x” has the shape [-1, 2] (-1: any); [1, 1] was given.'],
     [{ x: 'a' }, '“x” has the shape [-1, 2] (-1: any); [] was given.'],
-    [{ x: [['a', 1]] }, 'Input “x”, element 0: "a" is no FP32.'],
+    [{ x: [['a', 1]] }, '“x”, element 0: "a" is no FP32.'],
   ])('are refused by name when they do not fit: %j', (values, message) => {
     expect(() => tensorsOf(spec(-1, 2), values)).toThrow(message);
   });

@@ -1,8 +1,8 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
+import { dataFromJson, dataToJson, shown } from '../tensors/json-data.ts';
 import { elementCount, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import { shapeText } from '../tensors/tensor-check.ts';
-import { dataFromJson, dataToJson, shown } from './json-data.ts';
 
 /**
  * The tensors that lists came from: a list that is handed on unread needs no reading back, and loses nothing on the way (a NaN has no
@@ -70,7 +70,7 @@ function tensorOf(spec: TensorSpec, value: Json): Tensor {
     const detail = `“${name}” has the shape ${shapeText(spec.shape)} (-1: any); ${shapeText(shape)} was given.`;
     throw new AiosError('serving.tensor_shape', { detail });
   }
-  return { name, datatype, shape, data: dataFromJson(name, datatype, flat) };
+  return { name, datatype, shape, data: dataFromJson(`“${name}”`, datatype, flat) };
 }
 
 function ragged(name: string, part: Json): AiosError {

@@ -2,8 +2,8 @@ import type { Issue } from '../../kernel/errors.ts';
 import { compileExpression, type Expression } from '../../kernel/expressions.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
 import { escapePointer } from '../../kernel/schema.ts';
-import { dataToJson } from '../protocol/json-data.ts';
 import { jsonData } from '../protocol/oip-client.ts';
+import { dataToJson } from '../tensors/json-data.ts';
 import { elementCount, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import type { RemoteRuntimeOptions } from './oip-runtime.ts';
 import {

@@ -30,6 +30,16 @@ export function isDatatype(value: unknown): value is Datatype {
   return value === 'BYTES' || (typeof value === 'string' && Object.hasOwn(ARRAYS, value));
 }
 
+const RANK_MAX = 255;
+const DIMENSION_MAX = 2 ** 32 - 1; // what a replica is told in 32 bits
+export const SHAPE_RULE = `a shape is a list of at most ${RANK_MAX} whole numbers from 0 to 2^32 - 1`;
+
+/** Whether these are the dimensions of a tensor: none of them is free. */
+export function isShape(dimensions: unknown): dimensions is number[] {
+  if (!Array.isArray(dimensions) || dimensions.length > RANK_MAX) return false;
+  return dimensions.every((size) => Number.isInteger(size) && size >= 0 && size <= DIMENSION_MAX);
+}
+
 /** A tensor's name, element type and shape; -1 stands for a dimension that the caller chooses. */
 export interface TensorSpec {
   readonly name: string;

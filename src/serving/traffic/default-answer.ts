@@ -1,12 +1,11 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
 import type { ScoreOutputs, ScorePlan } from '../hosting/score.ts';
-import { toBfloat16 } from '../tensors/bfloat16.ts';
-import { ByteStrings } from '../tensors/byte-strings.ts';
+import { dataFromJson } from '../tensors/json-data.ts';
 import {
   type Datatype,
   elementCount,
-  newData,
+  joinRows,
   type Tensor,
   type TensorData,
   type TensorSpec,
@@ -20,7 +19,7 @@ export class DefaultAnswer {
   readonly #options: DefaultAnswerOptions;
 
   constructor(label: string, outputs: readonly TensorSpec[], options: DefaultAnswerOptions) {
-    this.#label = label;
+    this.#label = `The default answer of ${label}`;
     this.#outputs = outputs;
     this.#options = options;
   }
@@ -37,7 +36,7 @@ export class DefaultAnswer {
   /** @throws AiosError as `tensors` does */
   results(plan: ScorePlan): ScoreOutputs {
     const { results } = this.#options;
-    return results ? (results as ScoreOutputs) : plan.read(this.tensors(1), 0);
+    return results ? structuredClone(results as ScoreOutputs) : plan.read(this.tensors(1), 0);
   }
 
   #tensor({ name, datatype, shape }: TensorSpec, rows: number): Tensor {
@@ -46,27 +45,23 @@ export class DefaultAnswer {
     const row = [given].flat(Number.POSITIVE_INFINITY as 1) as Json[];
     const rest = rowShape(shape.slice(1), row.length);
     if (!rest) throw this.#invalid(name, `has ${row.length} elements, which do not fill a row`);
-    const data = repeated(datatype, row, rows * row.length);
-    return { name, datatype, shape: [rows, ...rest], data };
+    const one = { name, datatype, shape: [1, ...rest], data: this.#elements(name, datatype, row) };
+    return joinRows(Array.from({ length: rows }, () => [one]))[0]!;
+  }
+
+  #elements(name: string, datatype: Datatype, row: readonly Json[]): TensorData {
+    try {
+      return dataFromJson(`${this.#label}: the output “${name}”`, datatype, row);
+    } catch (error) {
+      throw new AiosError('serving.unavailable', { detail: (error as Error).message, cause: error });
+    }
   }
 
   #invalid(name: string, fault: string): AiosError {
     return new AiosError('serving.unavailable', {
-      detail: `The default answer of ${this.#label}: the output “${name}” ${fault}.`,
+      detail: `${this.#label}: the output “${name}” ${fault}.`,
     });
   }
-}
-
-function repeated(datatype: Datatype, row: readonly Json[], count: number): TensorData {
-  const at = (i: number) => row[i % row.length] ?? null;
-  if (datatype === 'BYTES') return ByteStrings.from(Array.from({ length: count }, (_, i) => String(at(i))));
-  const data = newData(datatype, count);
-  const isWide = typeof data[0] === 'bigint';
-  for (let i = 0; i < count; i++) {
-    if (isWide) data[i] = BigInt(at(i) as number);
-    else data[i] = datatype === 'BF16' ? toBfloat16(Number(at(i))) : Number(at(i));
-  }
-  return data;
 }
 
 /** The shape of a row with so many elements; one free dimension takes what is left. */

@@ -136,6 +136,20 @@ describe('a fallback chain', () => {
     expect(none.serving.statistics()['risk/3']!.degraded).toBe(0);
   });
 
+  it('says which element of a default answer is none, and gives nobody an answer that others may change', async () => {
+    const wrong = falling([{ default: { outputs: { sum: ['much'] } } }]);
+    await expect(wrong.serving.score(call)).rejects.toMatchObject({
+      code: 'serving.timeout',
+      extensions: {
+        fallbacks: ['The default answer of risk/3: the output “sum”, element 0: "much" is no FP32.'],
+      },
+    });
+    const { serving } = falling([{ default: { results: { total: 7 } } }]);
+    const first = await serving.score(call);
+    first.outputs.total = 8;
+    expect((await serving.score(call)).outputs).toEqual({ total: 7 });
+  });
+
   it('is not asked for what the caller has at fault, nor for a model that refuses the values', async () => {
     const { serving, runs } = falling([{ ref: 2 }], {
       'risk/3': {

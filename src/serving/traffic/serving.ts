@@ -7,6 +7,7 @@ import type { Host } from '../hosting/host.ts';
 import { ModelHost } from '../hosting/model-host.ts';
 import type { InferAnswer } from '../hosting/request.ts';
 import type { RowAnswer } from '../hosting/score.ts';
+import type { WarmUpTensor } from '../hosting/serving-options.ts';
 import type { ServingStatistics } from '../hosting/statistics.ts';
 import { warmUp } from '../hosting/warm-up.ts';
 import { ModelRefused, RunFailed, type Runtime, type RuntimeModel } from '../runtimes/runtime.ts';
@@ -129,15 +130,24 @@ export class Serving {
     return hosted?.host.ready === true;
   }
 
-  /** Starts a replica of its own for a model, runs it once, and ends it. @throws AiosError for a runtime that is not there, and what a runtime throws as one */
-  async verify(runtimeName: string, model: RuntimeModel): Promise<Verification> {
+  /**
+   * Starts a replica of its own for a model, runs it once, and ends it.
+   *
+   * @param warmUpInputs what it is run on; zeros where they are undefined
+   * @throws AiosError for a runtime that is not there, and what a runtime throws as one
+   */
+  async verify(
+    runtimeName: string,
+    model: RuntimeModel,
+    warmUpInputs?: readonly WarmUpTensor[],
+  ): Promise<Verification> {
     let stage: 'load' | 'run' = 'load';
     try {
       const replica = await this.#runtime(runtimeName, model.name).start(model);
       stage = 'run';
       const timer = setTimeout(() => replica.kill(), this.#limits.inferenceWaitMs);
       try {
-        await warmUp(replica);
+        await warmUp(replica, warmUpInputs);
       } finally {
         clearTimeout(timer);
         replica.kill();

@@ -1,9 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
 import type { Json } from '../../kernel/json.ts';
-import { fromBfloat16, toBfloat16 } from '../tensors/bfloat16.ts';
-import { ByteStrings } from '../tensors/byte-strings.ts';
-import { type Datatype, elementOf, newData, type Tensor, type TensorData } from '../tensors/tensor.ts';
-import { shapeText } from '../tensors/tensor-check.ts';
+import { fromBfloat16, toBfloat16 } from './bfloat16.ts';
+import { ByteStrings } from './byte-strings.ts';
+import { type Datatype, elementOf, newData, type Tensor, type TensorData } from './tensor.ts';
+import { shapeText } from './tensor-check.ts';
 
 const INTEGER_RANGE: Partial<Record<Datatype, readonly [number, number]>> = {
   UINT8: [0, 255],
@@ -17,42 +17,44 @@ const WIDE_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
   UINT64: [0n, 2n ** 64n - 1n],
   INT64: [-(2n ** 63n), 2n ** 63n - 1n],
 };
+
 /**
- * The elements of an input, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
+ * The elements of a tensor, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
  * texts; `exactIntegers` makes them so where a number has lost digits.
  *
+ * @param label names the tensor in the error
  * @throws AiosError `serving.tensor_value` naming the first that is no element
- * @example dataFromJson('x', 'UINT64', [1, '18446744073709551615']) // BigUint64Array
+ * @example dataFromJson('Input “x”', 'UINT64', [1, '18446744073709551615']) // BigUint64Array
  */
-export function dataFromJson(name: string, datatype: Datatype, flat: readonly Json[]): TensorData {
+export function dataFromJson(label: string, datatype: Datatype, flat: readonly Json[]): TensorData {
   if (datatype === 'BYTES') {
     const other = flat.findIndex((value) => typeof value !== 'string');
-    if (other !== -1) throw noElement(name, datatype, other, flat[other]);
+    if (other !== -1) throw noElement(label, datatype, other, flat[other]);
     return ByteStrings.from(flat as readonly string[]);
   }
   const data = newData(datatype, flat.length);
   if (datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16') {
     for (let i = 0; i < flat.length; i++) {
       const value = flat[i];
-      if (typeof value !== 'number') throw noElement(name, datatype, i, value);
+      if (typeof value !== 'number') throw noElement(label, datatype, i, value);
       data[i] = value;
       // What is past the type's range has become infinite.
-      if (!Number.isFinite(data[i])) throw noElement(name, datatype, i, value);
+      if (!Number.isFinite(data[i])) throw noElement(label, datatype, i, value);
     }
     return data;
   }
   const read = readerOf(datatype);
   for (let i = 0; i < flat.length; i++) {
     const element = read(flat[i]);
-    if (element === undefined) throw noElement(name, datatype, i, flat[i]);
+    if (element === undefined) throw noElement(label, datatype, i, flat[i]);
     data[i] = element;
   }
   return data;
 }
 
-function noElement(name: string, datatype: Datatype, index: number, value: Json | undefined): AiosError {
+function noElement(label: string, datatype: Datatype, index: number, value: Json | undefined): AiosError {
   return new AiosError('serving.tensor_value', {
-    detail: `Input “${name}”, element ${index}: ${shown(value)} is no ${datatype}.`,
+    detail: `${label}, element ${index}: ${shown(value)} is no ${datatype}.`,
   });
 }
 
@@ -140,12 +142,12 @@ export function dataToJson(tensor: Tensor): Json[] {
 /**
  * Nested lists as one, in row-major order.
  *
+ * @param label names the tensor in the error
  * @throws AiosError `serving.tensor_shape` when they do not have the shape
  */
-export function flatten(data: Json[], shape: readonly number[], name: string): Json[] {
+export function flatten(data: Json[], shape: readonly number[], label: string): Json[] {
   if (!Array.isArray(data[0]) && !data.some(Array.isArray)) return data;
-  const fault = (detail: string) =>
-    new AiosError('serving.tensor_shape', { detail: `Input “${name}”: ${detail}` });
+  const fault = (detail: string) => new AiosError('serving.tensor_shape', { detail: `${label}: ${detail}` });
   let level: Json[] = data;
   for (let axis = 0; axis < shape.length; axis++) {
     if (axis === 0) {
