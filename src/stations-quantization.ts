@@ -34,6 +34,7 @@ export function createQuantizations(
       rows: chosen.requests,
       batchMax: serving.batchMax,
       threads: serving.threads,
+      warmUp: serving.warmUp,
       timeoutMs: serving.timeoutMs,
       withinMs: limits.quantizationMeasureMs,
     });

@@ -161,7 +161,16 @@ export class RolloutRunner {
       await rollouts.rollBack(model, id, { by: SYSTEM, reason: `${breach.guard}: ${breach.reason}` });
       return;
     }
-    if (test && plan.outcome) await this.#conclude(rollout, plan.outcome, test);
+    const conclusion = rollout.conclusion ?? (await this.#conclude(rollout, test));
+    // Looked at with each judgement: what concluded may have ended before it took the challenger back.
+    if (conclusion?.verdict === 'worse') {
+      const { difference, pValue } = conclusion;
+      await rollouts.rollBack(model, id, {
+        by: SYSTEM,
+        reason: `outcome: ${plan.outcome?.name} differs by ${difference.toPrecision(3)} (p ≤ ${pValue.toPrecision(2)}).`,
+      });
+      return;
+    }
     const requests = figures.challenger.requests;
     const due = dueOf(rollout, requests, clock.now());
     if (due?.kind === 'promote')
@@ -178,24 +187,25 @@ export class RolloutRunner {
       );
   }
 
-  /** Keeps the first finding of an A/B test; a challenger that is worse is taken back, a better one waits to be promoted. */
+  /** Keeps the first finding of an A/B test: a challenger that is worse is taken back, a better one waits to be promoted. */
   async #conclude(
-    rollout: Rollout,
-    { alpha, higherIsBetter, name }: NonNullable<Rollout['plan']['outcome']>,
-    { pValue, difference, interval, samples }: NonNullable<RolloutReport['test']>,
-  ): Promise<void> {
-    const { id, model } = rollout;
-    if (rollout.conclusion !== null || pValue > alpha || difference === null || interval === null) return;
-    const verdict = difference > 0 === higherIsBetter ? 'better' : 'worse';
-    await this.#deps.rollouts.change(model, id, 'rollout-concluded', SYSTEM, (current, at) =>
-      current.conclusion === null
-        ? changed(current, { conclusion: { verdict, difference, interval, pValue, samples, at } })
-        : current,
+    { id, model, plan: { outcome } }: Rollout,
+    test: RolloutReport['test'],
+  ): Promise<Rollout['conclusion']> {
+    if (!test || !outcome || test.pValue > outcome.alpha) return null;
+    const { pValue, difference, interval, samples } = test;
+    if (difference === null || interval === null) return null;
+    const verdict = difference > 0 === outcome.higherIsBetter ? 'better' : 'worse';
+    const concluded = await this.#deps.rollouts.change(
+      model,
+      id,
+      'rollout-concluded',
+      SYSTEM,
+      (current, at) =>
+        current.conclusion === null
+          ? changed(current, { conclusion: { verdict, difference, interval, pValue, samples, at } })
+          : current,
     );
-    if (verdict === 'worse')
-      await this.#deps.rollouts.rollBack(model, id, {
-        by: SYSTEM,
-        reason: `outcome: ${name} differs by ${difference.toPrecision(3)} (p ≤ ${pValue.toPrecision(2)}).`,
-      });
+    return concluded.conclusion;
   }
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Rollout } from './rollout.ts';
 import type { NewRollout } from './rollouts.ts';
 import { answered, BY, ProcessUnderTest, type Shared, share } from './rollouts-under-test.ts';
@@ -238,6 +238,33 @@ describe('rollouts', () => {
       'rollout-concluded',
       'rollout-rolled-back',
     ]);
+  });
+
+  it('take a challenger back that was found worse by a process which ended before it did so', async () => {
+    await setUp();
+    const rollout = await start({
+      kind: 'ab',
+      percent: undefined,
+      outcome: { name: 'accepted', effect: 0.1 },
+    });
+    const outcomes = Array.from({ length: 800 }, (_, i) => ({
+      key: `${i % 2 ? 'old' : 'new'} ${i}`,
+      value: i % 2 && i % 8 !== 7 ? 1 : 0,
+    }));
+    await one.rollouts.reportOutcomes(name, rollout.id, outcomes);
+    const rollBack = vi.spyOn(one.rollouts, 'rollBack').mockRejectedValue(new Error('killed'));
+    await one.runner.judge();
+    expect(rollBack).toHaveBeenCalledOnce();
+    expect(await one.rollouts.get(name, rollout.id)).toMatchObject({
+      status: 'running',
+      conclusion: { verdict: 'worse' },
+    });
+    await other.runner.follow();
+    await other.runner.judge();
+    expect(await one.rollouts.get(name, rollout.id)).toMatchObject({
+      status: 'rolled-back',
+      reason: expect.stringContaining('outcome: accepted differs by -0.7'),
+    });
   });
 
   it('leave a challenger that is better to be promoted', async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { toBfloat16 } from '../tensors/bfloat16.ts';
+import { ByteStrings } from '../tensors/byte-strings.ts';
 import type { Tensor } from '../tensors/tensor.ts';
 import { agreementOf } from './agreement.ts';
 
@@ -28,6 +30,27 @@ describe('agreement', () => {
       differenceMax: 0.25,
     });
     expect(agreementOf({ fraud: true }, { fraud: false }, 1)).toMatchObject({ agreed: 0, differences: 0 });
+  });
+
+  it('is of texts and bytes by what they hold, and of brain floats by what they mean', () => {
+    const texts = (...labels: (string | Uint8Array)[]): Tensor[] => [
+      { name: 'label', datatype: 'BYTES', shape: [labels.length, 1], data: ByteStrings.from(labels) },
+    ];
+    expect(agreementOf(texts('yes', 'no'), texts('yes', 'yes'), 0)).toMatchObject({ rows: 2, agreed: 1 });
+    const [one, other] = [Uint8Array.of(0xff, 1), Uint8Array.of(0xff, 2)]; // no UTF-8
+    expect(agreementOf(texts(one), texts(other), 0)).toMatchObject({ agreed: 0 });
+    expect(agreementOf(texts(one), texts(one), 0)).toMatchObject({ agreed: 1 });
+    const brain = (...values: number[]): Tensor[] => [
+      { name: 'y', datatype: 'BF16', shape: [1, values.length], data: Uint16Array.from(values, toBfloat16) },
+    ];
+    expect(agreementOf(brain(1), brain(1.25), 0.25)).toEqual({
+      rows: 1,
+      agreed: 1,
+      differences: 1,
+      differenceSum: 0.25,
+      differenceMax: 0.25,
+    });
+    expect(agreementOf(brain(-1, 0.5), brain(0, 1), 0)).toMatchObject({ agreed: 1, differenceMax: 1 });
   });
 
   it('is none between answers of different shapes; two NaN agree', () => {

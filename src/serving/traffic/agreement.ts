@@ -1,5 +1,6 @@
 import type { ScoreOutputs } from '../hosting/score.ts';
-import type { Tensor } from '../tensors/tensor.ts';
+import { ByteStrings } from '../tensors/byte-strings.ts';
+import { elementOf, type Tensor } from '../tensors/tensor.ts';
 
 /** How far the answers of two versions to one request agree. */
 export interface Agreement {
@@ -92,10 +93,13 @@ function greatest(column: Column, row: number): number {
 function columnsOf(answer: readonly Tensor[] | ScoreOutputs): { rows: number; columns: Column[] } {
   if (!Array.isArray(answer)) return { rows: 1, columns: Object.entries(answer).map(columnOfResult) };
   const rows = answer[0]?.shape[0] ?? 1;
-  const columns = answer.map(({ name, datatype, data }: Tensor): Column => {
-    const elements = data as unknown as ArrayLike<Element>;
-    const isClass = !AMOUNTS.has(datatype);
-    return { name, width: data.length / (rows || 1), isClass, at: (index) => elements[index]! };
+  const columns = answer.map((tensor: Tensor): Column => {
+    const { name, datatype, data } = tensor;
+    const at =
+      data instanceof ByteStrings
+        ? (index: number) => Buffer.from(data.element(index)).toString('latin1') // texts, or bytes that are none
+        : (index: number) => elementOf(tensor, index)!;
+    return { name, width: data.length / (rows || 1), isClass: !AMOUNTS.has(datatype), at };
   });
   return { rows, columns };
 }

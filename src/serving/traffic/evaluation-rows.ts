@@ -1,13 +1,12 @@
 import { AiosError, type Issue } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { ScorePlan } from '../hosting/score.ts';
-import { toBfloat16 } from '../tensors/bfloat16.ts';
 import { ByteStrings } from '../tensors/byte-strings.ts';
+import { dataFromJson } from '../tensors/json-data.ts';
 import type { Signature } from '../tensors/signature.ts';
 import {
   type Datatype,
   elementCount,
-  newData,
   sliceRows,
   type Tensor,
   type TensorData,
@@ -132,19 +131,37 @@ function fixed(
   return { name, datatype, shape, data: dataOf(name, datatype, elements) };
 }
 
+/** Tables hold numbers and flags as texts. */
 function dataOf(name: string, datatype: Datatype, elements: readonly Json[]): TensorData {
-  if (datatype === 'BYTES') return ByteStrings.from(elements.map(String));
-  const data = newData(datatype, elements.length);
-  for (const [i, element] of elements.entries()) {
-    const isText = typeof element === 'string' && element.trim() !== '';
-    const value = isText || typeof element === 'boolean' ? Number(element) : element;
-    if (typeof value !== 'number' || Number.isNaN(value))
-      throw unfit(`input “${name}” has ${JSON.stringify(element)} where a number is needed`);
-    if (typeof data[i] !== 'bigint') data[i] = datatype === 'BF16' ? toBfloat16(value) : value;
-    else if (isText || Number.isInteger(value)) data[i] = BigInt(isText ? (element as string).trim() : value);
-    else throw unfit(`input “${name}” has ${value} where a whole number is needed`);
+  const label = `input “${name}”`;
+  try {
+    if (datatype === 'BYTES') return ByteStrings.from(elements.map(String));
+    return dataFromJson(
+      label,
+      datatype,
+      elements.map((element) => (datatype === 'BOOL' ? flagOf(element) : numberOf(datatype, element))),
+    );
+  } catch (error) {
+    throw unfit((error as Error).message);
   }
-  return data;
+}
+
+const FLAGS = new Map<Json, boolean>([
+  ...([0, '0', 'false', 'False', 'FALSE'] as const).map((no) => [no, false] as const),
+  ...([1, '1', 'true', 'True', 'TRUE'] as const).map((yes) => [yes, true] as const),
+]);
+
+function flagOf(element: Json): Json {
+  return FLAGS.get(typeof element === 'string' ? element.trim() : element) ?? element;
+}
+
+/** What is no number stays what it is, to be refused as that. */
+function numberOf(datatype: Datatype, element: Json): Json {
+  if (typeof element === 'boolean') return Number(element);
+  const text = typeof element === 'string' ? element.trim() : '';
+  if (text === '' || Number.isNaN(Number(text))) return element;
+  const isWide = datatype === 'INT64' || datatype === 'UINT64';
+  return isWide && /^-?\d+$/.test(text) ? text : Number(text); // a number has not all of their digits
 }
 
 function unfit(detail: string): AiosError {

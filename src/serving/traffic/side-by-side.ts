@@ -1,8 +1,9 @@
 import { AiosError } from '../../kernel/errors.ts';
 import { measureBestBatch } from '../hosting/batch-size.ts';
+import type { ServingOptions } from '../hosting/serving-options.ts';
 import { warmUp } from '../hosting/warm-up.ts';
 import { type Replica, RunFailed, type Runtime } from '../runtimes/runtime.ts';
-import { joinRows, type Tensor } from '../tensors/tensor.ts';
+import { elementOf, joinRows, type Tensor } from '../tensors/tensor.ts';
 import { type Agreement, agreementOf } from './agreement.ts';
 import type { EvaluationRow } from './evaluation-rows.ts';
 
@@ -51,6 +52,7 @@ export interface SideBySideOptions {
   readonly batchMax: number;
   readonly threads?: number | undefined;
   readonly timeoutMs: number;
+  readonly warmUp?: ServingOptions['warmUp'];
   /** All of it: past this both are ended. */
   readonly withinMs: number;
 }
@@ -88,9 +90,10 @@ export async function sideBySide(runtime: Runtime, options: SideBySideOptions): 
 
 async function compared(
   [parent, child]: readonly [Replica, Replica],
-  { rows, batchMax, timeoutMs }: SideBySideOptions,
+  { rows, batchMax, timeoutMs, warmUp: given }: SideBySideOptions,
 ): Promise<SideBySide> {
-  const batchable = { parent: (await warmUp(parent)).batchable, child: (await warmUp(child)).batchable };
+  const isBatchable = async (replica: Replica) => (await warmUp(replica, given?.inputs)).batchable;
+  const batchable = { parent: await isBatchable(parent), child: await isBatchable(child) };
   const best = batchable.parent ? await measureBestBatch(parent, rows[0]!, batchMax, timeoutMs / 2) : 1;
   const answers = {
     parent: await answersOf(parent, rows, best).catch((error: unknown) => {
@@ -142,11 +145,11 @@ function agreementIn({ parent, child }: Pair<readonly Tensor[]>, rows: number) {
   return { rows, agreement: agreed / (compared || 1), outputs: Object.fromEntries(outputs) };
 }
 
-function spreadOf({ data }: Tensor): number {
-  if (!ArrayBuffer.isView(data)) return 0;
+function spreadOf(tensor: Tensor): number {
+  if (tensor.datatype === 'BYTES') return 0;
   let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const element of data as Float32Array) {
-    const value = Number(element);
+  for (let i = 0; i < tensor.data.length; i++) {
+    const value = Number(elementOf(tensor, i));
     if (value < least) least = value;
     if (value > greatest) greatest = value;
   }
