@@ -47,6 +47,21 @@ describe('two models side by side', () => {
     expect(answers.parent[0]!.data).toEqual(Float32Array.from({ length: ROWS }, (_, i) => i));
   });
 
+  it('are warmed up with what their definition says: there are models that zeros do not fit', async () => {
+    const picky = of((value, _, all) => {
+      if (all.every((each) => each === 0)) throw new Error('nothing but zeros');
+      return value;
+    });
+    const runtime = createFunctionRuntime({ parent: picky, child: picky });
+    const asked = {
+      ...{ parent: new Uint8Array(0), child: new Uint8Array(0), rows: rows.slice(1) },
+      ...{ batchMax: 8, timeoutMs: 5_000, withinMs: 20_000 },
+    };
+    await expect(sideBySide(runtime, asked)).rejects.toMatchObject({ code: 'models.not_quantizable' });
+    const warmUp = { inputs: [{ name: 'x', shape: [1, 1], data: [1] }] };
+    expect((await sideBySide(runtime, { ...asked, warmUp })).agreement).toBe(1);
+  });
+
   it('are timed with one row and with the best batch of the first, which a child whose rows depend on each other gets in parts', async () => {
     const slow = of((value, row) => {
       if (row === 0) wait(1);
