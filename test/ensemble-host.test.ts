@@ -119,6 +119,7 @@ describe('an ensemble under a rollout', () => {
       percent: 50,
       revision: 1,
       shadow: false,
+      isForced: false,
       copyPercent: 0,
     };
     rollouts.put([

@@ -25,7 +25,7 @@ import { lookAt, type TestLook } from './sequential-test.ts';
 
 /** What traffic is asked to do: a split of the calls of an alias. */
 export interface Split
-  extends Pick<Rollout, 'id' | 'model' | 'alias' | 'champion' | 'challenger' | 'percent'> {
+  extends Pick<Rollout, 'id' | 'model' | 'alias' | 'champion' | 'challenger' | 'percent' | 'isForced'> {
   readonly comparison: Rollout['plan']['comparison'];
   readonly shadow: boolean;
 }
@@ -381,9 +381,10 @@ export class Rollouts {
 }
 
 /** What a rollout asks of the traffic. */
-export function splitOf({ id, model, alias, champion, challenger, percent, plan }: Rollout): Split {
-  const { comparison, kind } = plan;
-  return { id, model, alias, champion, challenger, percent, comparison, shadow: kind === 'shadow' };
+export function splitOf({ plan: { comparison, kind }, ...rollout }: Rollout): Split {
+  const { id, model, alias, champion, challenger, percent, isForced } = rollout;
+  const shadow = kind === 'shadow';
+  return { id, model, alias, champion, challenger, percent, comparison, shadow, isForced };
 }
 
 function hasEnded({ id, status }: Rollout): AiosError {

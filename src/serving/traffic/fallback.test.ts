@@ -248,6 +248,7 @@ describe('under a rollout', () => {
     percent: 0,
     comparison: null,
     shadow: false,
+    isForced: false,
   };
   const limit = { rateLimit: { perSecond: 0.001, burst: 1 } };
 

@@ -20,6 +20,7 @@ const SPLIT: TrafficSplit = {
   percent: 0,
   comparison: null,
   shadow: false,
+  isForced: false,
 };
 const inputs: TensorSpec[] = [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }];
 const outputs: TensorSpec[] = [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }];

@@ -115,14 +115,18 @@ export class RolloutRouter {
     try {
       answer = await run({ ...call, ref: split.plan[side] });
     } catch (error) {
-      if (side === 'challenger' && isMisfit(error)) return this.#insteadOf(split, call, error, run);
+      if (isMisfit(error)) {
+        const { isForced, percent } = split.plan;
+        // At 0 percent, as in a shadow, the challenger answers nobody.
+        if (isForced && percent > 0) return this.#byTheOther(split, side, call, run);
+        if (side === 'challenger') return this.#insteadOf(split, call, error, run);
+      }
       split.failed(side, error);
       throw error;
     }
     if (answer.degraded) {
       // The caller is served; the version failed all the same, and there is nothing of it to compare.
-      const { reason, deadlineOf } = answer.degraded;
-      split.failed(side, new AiosError(reason, deadlineOf && { extensions: { deadlineOf } }));
+      split.failed(side, failureOf(answer.degraded));
       return answer;
     }
     // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
@@ -141,6 +145,26 @@ export class RolloutRouter {
     const answer = await run({ ...call, ref: split.plan.champion, isPart: true });
     split.failed('challenger', new AiosError('serving.model_failed', { cause: refused }));
     return answer;
+  }
+
+  /** Where callers change with the version, their calls say which of the two they are for: that the other does not take one counts for nothing. */
+  async #byTheOther<Call extends RoutedCall, Answer extends RoutedAnswer>(
+    split: ActiveSplit,
+    refusedBy: Side,
+    call: Call,
+    run: Run<Call, Answer>,
+  ): Promise<Answer> {
+    const side: Side = refusedBy === 'champion' ? 'challenger' : 'champion';
+    const startedMs = performance.now();
+    try {
+      const answer = await run({ ...call, ref: split.plan[side], isPart: true });
+      if (answer.degraded) split.failed(side, failureOf(answer.degraded));
+      else if (answer.cached === undefined) split.succeeded(side, performance.now() - startedMs);
+      return answer;
+    } catch (error) {
+      split.failed(side, error);
+      throw error;
+    }
   }
 
   /** Gives the other version a copy, once the caller has its answer; what comes of it is counted, and nobody waits for it. */
@@ -196,4 +220,8 @@ export class RolloutRouter {
 
 function isMisfit(error: unknown): error is AiosError {
   return error instanceof AiosError && MISFITS.has(error.code);
+}
+
+function failureOf({ reason, deadlineOf }: NonNullable<RoutedAnswer['degraded']>): AiosError {
+  return new AiosError(reason, deadlineOf && { extensions: { deadlineOf } });
 }

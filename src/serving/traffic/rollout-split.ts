@@ -15,6 +15,8 @@ export interface TrafficSplit {
   readonly comparison: { readonly share: number; readonly tolerance: number } | null;
   /** True where the challenger gets nothing but copies: then they are counted as its requests. */
   readonly shadow: boolean;
+  /** The two do not take the same calls, and that is meant: a call goes to the one that takes it. */
+  readonly isForced: boolean;
 }
 
 export type Side = 'champion' | 'challenger';
