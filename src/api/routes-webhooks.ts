@@ -10,12 +10,15 @@ interface Dependencies {
 }
 
 const moment = Type.String({ format: 'date-time' });
+const Types = Type.Array(Type.String({ minLength: 1 }), {
+  minItems: 1,
+  description: 'Event types; all when left out',
+});
+const Filter = Type.String({ description: 'CEL over the attributes of the event and its data' });
 const Wanted = {
   description: Type.Optional(Type.String({ maxLength: 1000 })),
-  types: Type.Optional(
-    Type.Array(Type.String({ minLength: 1 }), { minItems: 1, description: 'Event types; all when left out' }),
-  ),
-  filter: Type.Optional(Type.String({ description: 'CEL over the attributes of the event and its data' })),
+  types: Type.Optional(Types),
+  filter: Type.Optional(Filter),
 };
 const View = Type.Object({
   id: Type.String(),
@@ -108,7 +111,13 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     tag,
     params: IdParams,
     body: Type.Object(
-      { ...Wanted, url: Type.Optional(Type.String()), enabled: Type.Optional(Type.Boolean()) },
+      {
+        description: Wanted.description,
+        types: Type.Optional(Type.Union([Types, Type.Null()], { description: 'Event types; null for all' })),
+        filter: Type.Optional(Type.Union([Filter, Type.Null()], { description: 'CEL; null for none' })),
+        url: Type.Optional(Type.String()),
+        enabled: Type.Optional(Type.Boolean()),
+      },
       { additionalProperties: false },
     ),
     answer: View,

@@ -57,6 +57,10 @@ describe('the API of webhooks', () => {
     expect(delivery).toMatchObject({ response: 500, attempts: 1, event: { id: 'w-2' } });
     expect((await call('POST', `/${made.id}/deliveries/${delivery.id}/retry`)).http).toBe(200);
     await vi.waitFor(() => expect(received).toEqual([received[0], delivery.id]));
+    const selection = { types: ['return.requested'], filter: 'data.amount > 1.0' };
+    expect(await call('PATCH', `/${made.id}`, { filter: selection.filter })).toMatchObject(selection);
+    const all = await call('PATCH', `/${made.id}`, { types: null, filter: null });
+    expect([all.http, all.types, all.filter]).toEqual([200, undefined, undefined]);
     expect(await call('PATCH', `/${made.id}`, { enabled: false })).toMatchObject({ status: 'disabled' });
     expect((await call('DELETE', `/${made.id}`)).http).toBe(200);
     expect((await call('GET', `/${made.id}`)).code).toBe('webhooks.unknown');

@@ -146,7 +146,7 @@ export const eventMigrations: Migration[] = [
         primary key (webhook, id)
       );
       create index webhook_deliveries_last on webhook_deliveries (last_at);
-      create index webhook_deliveries_due on webhook_deliveries (next_at) where status = 'retrying';
+      create index webhook_deliveries_due on webhook_deliveries (webhook, next_at) where status = 'retrying';
       ${tells('webhooks', 'insert or delete or update of status')}
       ${tells('webhook_deliveries', 'insert or update of status')}`,
   },

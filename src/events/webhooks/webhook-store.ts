@@ -128,7 +128,7 @@ export async function markFailing(tx: Queryable, id: string, failingSince: numbe
   );
 }
 
-/** Puts deliveries aside that failed; one that is there already stays as it is. */
+/** Puts deliveries aside that failed; one that waits for its next attempt already stays as it is, one that was over (before a replay) begins anew. */
 export async function insertFailed(
   tx: Queryable,
   webhook: string,
@@ -139,10 +139,12 @@ export async function insertFailed(
   if (failed.length === 0) return;
   await tx.query(
     `insert into webhook_deliveries (id, webhook, partition, log_offset, event, attempts, next_at, status, response, detail, first_at, last_at)
-     select id, $1, partition, log_offset, event, 1, $2, 'retrying', response, detail, $3, $3
+     select distinct on (id) id, $1, partition, log_offset, event, 1, $2::timestamptz, 'retrying', response, detail, $3::timestamptz, $3
      from unnest($4::text[], $5::smallint[], $6::bigint[], $7::json[], $8::int[], $9::text[])
        as t(id, partition, log_offset, event, response, detail)
-     where exists (select from webhooks where webhooks.id = $1) on conflict do nothing`,
+     where exists (select from webhooks where webhooks.id = $1)
+     on conflict (webhook, id) do update set attempts = 1, next_at = excluded.next_at, status = 'retrying', response = excluded.response,
+       detail = excluded.detail, last_at = excluded.last_at where webhook_deliveries.status <> 'retrying'`,
     [
       webhook,
       timestamp(nextAtMs),
@@ -165,30 +167,37 @@ export const webhookDeliveryRecords = {
   over: `last_at < $1 and (status <> 'retrying' or exists (select from webhooks w where w.id = webhook and w.status = 'disabled'))`,
 };
 
-/** Takes deliveries that are due for `holdMs`: a process that dies with them gives them back by that. */
+/** Takes deliveries of these webhooks that are due, so many of each, for `holdMs`: a process that dies with them gives them back by that. */
 export function claimDue(
   db: Queryable,
-  nowMs: number,
-  holdMs: number,
-  countMax: number,
+  {
+    nowMs,
+    holdMs,
+    countMax,
+    webhooks,
+  }: { nowMs: number; holdMs: number; countMax: number; webhooks: readonly string[] },
 ): Promise<WebhookDelivery[]> {
   return db.query(
-    `update webhook_deliveries d set next_at = $2 from (
-       select webhook, id from webhook_deliveries where status = 'retrying' and next_at <= $1
-         and exists (select from webhooks w where w.id = webhook and w.status = 'active')
+    `update webhook_deliveries d set next_at = $2 from webhooks w cross join lateral (
+       select id from webhook_deliveries where webhook = w.id and status = 'retrying' and next_at <= $1
        order by next_at limit $3 for update skip locked) due
-     where d.webhook = due.webhook and d.id = due.id
+     where w.id = any($4) and w.status = 'active' and d.webhook = w.id and d.id = due.id
      returning d.id, d.webhook, d.partition, d.log_offset as "offset", d.event, d.attempts, d.next_at as "nextAt", d.status, d.response,
        d.detail, d.first_at as "firstAt", d.last_at as "lastAt"`,
-    [timestamp(nowMs), timestamp(nowMs + holdMs), countMax],
+    [timestamp(nowMs), timestamp(nowMs + holdMs), countMax, webhooks],
   );
 }
 
-/** In how many milliseconds the next delivery is to be tried again; nothing where none is. */
-export async function dueInMs(db: Queryable, nowMs: number): Promise<number | undefined> {
+/** In how many milliseconds the next delivery is to be tried again, but for those of some webhooks; nothing where none is. */
+export async function dueInMs(
+  db: Queryable,
+  nowMs: number,
+  without: readonly string[],
+): Promise<number | undefined> {
   const [row] = await db.query<{ nextAt: number | null }>(
-    `select min(next_at) as "nextAt" from webhook_deliveries where status = 'retrying'
+    `select min(next_at) as "nextAt" from webhook_deliveries where status = 'retrying' and webhook <> all($1)
      and exists (select from webhooks w where w.id = webhook and w.status = 'active')`,
+    [without],
   );
   return row?.nextAt == null ? undefined : row.nextAt - nowMs;
 }

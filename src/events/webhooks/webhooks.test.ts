@@ -12,6 +12,7 @@ import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { Replays } from '../replay/replays.ts';
+import { insertFailed } from './webhook-store.ts';
 import { Webhooks } from './webhooks.ts';
 import type { WebhookChange } from './webhooks-dependencies.ts';
 
@@ -33,6 +34,9 @@ function verify(secret: string, { headers, body }: Message, nowS = Date.now() / 
     return version === 'v1' && given.length === expected.length && timingSafeEqual(given, expected);
   });
 }
+
+/** No answer at all. */
+const SILENT = 0;
 
 describe('webhooks', () => {
   let database: TestDatabase;
@@ -56,8 +60,8 @@ describe('webhooks', () => {
         const body = Buffer.concat(chunks).toString();
         const message = { headers: request.headers as Record<string, string>, body, event: JSON.parse(body) };
         const status = answer(message);
-        if (status < 300) received.push(message);
-        response.writeHead(status).end();
+        if (status !== SILENT && status < 300) received.push(message);
+        if (status !== SILENT) response.writeHead(status).end();
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -182,6 +186,62 @@ describe('webhooks', () => {
     await until(() => ids().filter((id) => id === 'bad').length === 2);
     await expect(webhooks.retry(webhook.id, 'none', by)).rejects.toMatchObject({ code: 'webhooks.unknown' });
     expect(recorded.map(({ action }) => action)).toEqual(['created', 'retried']);
+  });
+
+  it('try again what failed while another receiver does not answer, however much of its waits', async () => {
+    const [silent, other] = [
+      await webhooks.create({ url, types: ['silent'] }, by),
+      await webhooks.create({ url, types: ['other'] }, by),
+    ];
+    answer = ({ event: { type } }) => (type === 'silent' ? SILENT : 204);
+    const failed = (type: string, count: number, dueMs: number) =>
+      insertFailed(
+        database.db,
+        (type === 'silent' ? silent : other).webhook.id,
+        Array.from({ length: count }, (_, n) => ({
+          ...{ id: `${type}-${n}`, response: 500, detail: '' },
+          logged: {
+            partition: 0,
+            offset: n,
+            event: event(`${type}-${n}`, { type }),
+            timeMs: 0,
+            recordedAtMs: 0,
+          },
+        })),
+        clock.now(),
+        clock.now() + dueMs,
+      );
+    await failed('silent', 100, 0);
+    await failed('other', 25, 100);
+    await until(() => received.length === 25);
+    const waiting = await webhooks.deliveries(silent.webhook.id, { status: 'retrying', limit: 200 });
+    expect(waiting).toHaveLength(100);
+  });
+
+  it('try an event of a replay again that was delivered before and fails now', async () => {
+    const { webhook } = await webhooks.create({ url }, by);
+    const states = async () =>
+      (await webhooks.deliveries(webhook.id, { limit: 10 })).map(({ status }) => status);
+    answer = () => 500;
+    await log.append([event('again')]);
+    await until(async () => (await states())[0] === 'retrying');
+    answer = () => 204;
+    skewMs += 5_001;
+    await until(async () => (await states())[0] === 'delivered');
+    answer = () => 500;
+    const replays = new Replays({
+      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
+      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+      onError: () => {},
+    });
+    const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
+    await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
+    await until(async () => (await states())[0] === 'retrying');
+    answer = () => 204;
+    skewMs += 5_001;
+    await until(() => received.length === 2);
+    expect(ids()).toEqual(['again', 'again']);
+    await replays.stop();
   });
 
   it('leave events in the log while the receiver is away, and bring all of them when it is back', async () => {

@@ -5,22 +5,19 @@ import type { Write } from '../../store/group-commit.ts';
 import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import { compileSelection, type Selection } from '../selection.ts';
-import { retryAfterMs, WebhookSender } from './sender.ts';
+import { WebhookRetrier } from './retrier.ts';
+import { WebhookSender } from './sender.ts';
 import { addressOf, disabledEvent, shownOf } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   type AskedDeliveries,
-  claimDue,
   deleteWebhook,
-  dueInMs,
   insertWebhook,
   lockWebhook,
-  markFailing,
   readDeliveries,
   readWebhook,
   readWebhooks,
   retryNow,
-  updateDelivery,
   updateWebhook,
   type Webhook,
   type WebhookDelivery,
@@ -37,7 +34,11 @@ export interface WebhookWanted extends Selection {
   enabled?: boolean | undefined;
 }
 
-const DUE_MAX = 50;
+/** What may be changed of it; `null` takes away what was selected by. */
+type WebhookChanges = Omit<WebhookWanted, keyof Selection> & {
+  readonly [member in keyof Selection]?: Selection[member] | null;
+};
+
 const END_MS = 2_000;
 
 /**
@@ -54,7 +55,7 @@ export class Webhooks {
   readonly #stopping = new AbortController();
   #isEnding = false;
   readonly #follower: Poller;
-  readonly #retrier: Poller;
+  readonly #retrier: WebhookRetrier;
   #looking: Promise<void> = Promise.resolve();
 
   constructor(dependencies: WebhooksDependencies) {
@@ -66,9 +67,11 @@ export class Webhooks {
       ...{ pollMs: limits.webhookPollMs, changes, tables: ['webhooks'] },
     });
     // Apart from the looks: an answer of a receiver may take long, and nobody who changes a webhook waits for it.
-    this.#retrier = new Poller({
-      look: () => this.#retryDue(),
-      ...{ pollMs: limits.webhookPollMs, changes, tables: ['webhooks', 'webhook_deliveries'] },
+    this.#retrier = new WebhookRetrier({
+      ...dependencies,
+      webhooks: this.#known,
+      senderOf: (id) => this.#senderOf(id),
+      disable: (webhook, reason) => this.#disable(webhook, reason),
       onError: (error) => this.#told(error),
     });
   }
@@ -123,13 +126,13 @@ export class Webhooks {
   /** Changes what is said of it. Enabled again, it begins with what comes from then on; a replay gives it what came before. */
   async update(
     id: string,
-    { url, description, types, filter, enabled }: WebhookWanted,
+    { url, description, types, filter, enabled }: WebhookChanges,
     by: Actor,
   ): Promise<Webhook> {
     const webhook = await this.#change(id, by, 'changed', (known) => {
       const selection = {
-        types: types ?? known.selection.types,
-        filter: filter ?? known.selection.filter,
+        types: types === undefined ? known.selection.types : (types ?? undefined),
+        filter: filter === undefined ? known.selection.filter : (filter ?? undefined),
       };
       compileSelection(selection);
       const isEnabled = enabled ?? known.status === 'active';
@@ -262,51 +265,6 @@ export class Webhooks {
         return delivery;
       },
     });
-  }
-
-  /** @returns in how many milliseconds the next one is due */
-  async #retryDue(): Promise<number | undefined> {
-    const { db, clock, limits } = this.#dependencies;
-    if (this.#isEnding) return undefined;
-    const due = await claimDue(db, clock.now(), 2 * limits.webhookAnswerMs, DUE_MAX);
-    await Promise.all(
-      due.map(async (delivery) => {
-        const webhook = this.#known.get(delivery.webhook);
-        if (webhook) await this.#tryAgain(webhook, delivery);
-      }),
-    );
-    const inMs = due.length === DUE_MAX ? 1 : await dueInMs(db, clock.now());
-    return inMs === undefined || inMs > 0 ? inMs : limits.webhookPollMs; // past: another process has it in hand
-  }
-
-  async #tryAgain(webhook: Webhook, delivery: WebhookDelivery): Promise<void> {
-    const { db, clock, limits } = this.#dependencies;
-    const { isDelivered, response, detail } = await this.#senderOf(webhook.id).attempt(
-      webhook,
-      delivery.event,
-    );
-    const nowMs = clock.now();
-    const attempts = delivery.attempts + 1;
-    const afterMs = isDelivered ? undefined : retryAfterMs(attempts);
-    await db.transaction(async (tx) => {
-      await markFailing(tx, webhook.id, isDelivered ? null : nowMs); // first, as who deletes the webhook locks it
-      await updateDelivery(tx, {
-        ...delivery,
-        attempts,
-        nextAt: afterMs === undefined ? null : nowMs + afterMs,
-        status: isDelivered ? 'delivered' : afterMs === undefined ? 'failed' : 'retrying',
-        response,
-        detail,
-        lastAt: nowMs,
-      });
-    });
-    if (response === 410) return this.#disable(webhook, 'The receiver answered 410 Gone.');
-    const { failingSince } = await this.get(webhook.id);
-    if (failingSince !== null && nowMs - failingSince >= limits.webhookDisableMs)
-      await this.#disable(
-        webhook,
-        `No delivery has succeeded since ${new Date(failingSince).toISOString()}.`,
-      );
   }
 
   /** On record, and told as an event: nobody looks at a webhook that works. */
