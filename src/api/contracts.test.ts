@@ -107,11 +107,25 @@ document: { dsl: '1.0.0', namespace: test, name: relay, version: '1.0.0' }
 schedule: { on: { one: { with: { type: order.placed } } } }
 do: [ { tell: { emit: { event: { with: { source: urn:test, type: order.placed, data: { total: 1 } } } } } } ]
 `;
-    const body = { files: [{ path: 'workflows/relay.yaml', text: flow }] };
+    const place = 'kafka: { brokers: [kafka.example.org], topic: order.placed }';
+    const bridges = {
+      in: `from: { ${place} }\nevents: { type: '"order.placed"' }`,
+      out: `to: { ${place} }\ntypes: [order.placed]`,
+      all: `to: { ${place} }`, // its topic is no type
+    };
+    const files = Object.entries(bridges).map(([name, text]) => ({
+      path: `bridges/${name}.yaml`,
+      text: `name: ${name}\npaused: true\n${text}`,
+    }));
+    const body = { files: [{ path: 'workflows/relay.yaml', text: flow }, ...files] };
     const applied = await api.request({ method: 'POST', url: '/api/v1/apply', role: 'operator', body });
     expect(applied.statusCode).toBe(200);
     expect(await get('/uses')).toMatchObject({
-      items: [{ kind: 'workflow', name: 'relay', roles: ['consumer', 'producer'] }],
+      items: [
+        { kind: 'workflow', name: 'relay', roles: ['consumer', 'producer'] },
+        { kind: 'bridge', name: 'in', roles: ['producer'] },
+        { kind: 'bridge', name: 'out', roles: ['consumer'] },
+      ],
     });
   });
 

@@ -142,6 +142,7 @@ describe('the log as server-sent events', () => {
       (await api.request({ url: `/api/v1/events/stream${query}`, role })).json().code;
     expect(await code('?filter=data.')).toBe('expression.syntax');
     expect(await code('?after=1.2')).toBe('request.invalid');
+    expect(await code(`?after=${new Array(8).fill(1_000_000).join('.')}`)).toBe('request.invalid');
     expect((await api.request({ url: '/api/v1/events/stream' })).statusCode).toBe(401);
   });
 });

@@ -5,6 +5,7 @@ import { asyncApiDocument } from '../contracts/asyncapi.ts';
 import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
+import type { Bridges } from '../events/bridges/running/bridges.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
@@ -14,6 +15,7 @@ import { AnyObject, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts'
 
 interface Dependencies extends DefaultCompatibilityPort {
   contractRegistry: ContractRegistry;
+  bridges?: Pick<Bridges, 'channels'>;
   version?: string;
   /** Where people reach the API, when a proxy stands before it. */
   publicOrigin?: string | undefined;
@@ -145,6 +147,7 @@ function asyncApiRoutes(server: FastifyInstance, dependencies: Dependencies): vo
       version,
       contracts: await Promise.all(contracts),
       systemEvents: SYSTEM_EVENTS,
+      bridges: dependencies.bridges?.channels() ?? [],
     });
   };
   route(server, {

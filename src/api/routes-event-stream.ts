@@ -5,6 +5,7 @@ import type { EventLog } from '../events/log.ts';
 import { readCursor } from '../events/search.ts';
 import { compileSelection } from '../events/selection.ts';
 import type { LoggedEvent } from '../kernel/cloudevent.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { Limits } from '../kernel/limits.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
 import { route } from './routes.ts';
@@ -44,7 +45,8 @@ export function eventStreamRoutes({ log, limits }: Dependencies): (server: Fasti
         const types = type?.split(',').filter(Boolean);
         const isSelected = compileSelection({ types, filter });
         const last = request.headers['last-event-id'] ?? after;
-        const from = typeof last === 'string' && last !== '' ? readCursor(last) : await log.head();
+        const head = await log.head();
+        const from = typeof last === 'string' && last !== '' ? placeOf(last, head) : head;
         const stream = openEventStream(request, reply);
         const ended = new AbortController();
         stream.onClose(() => ended.abort());
@@ -52,6 +54,15 @@ export function eventStreamRoutes({ log, limits }: Dependencies): (server: Fasti
       },
     });
   };
+}
+
+/** Where a reader goes on. A place that the log has not reached is of a log that was set back: there would be nothing for it until the log has grown past it, and what came until then would be left out. */
+function placeOf(id: string, head: readonly number[]): number[] {
+  const place = readCursor(id);
+  if (place.every((offset, partition) => offset <= head[partition]!)) return place;
+  throw new AiosError('request.invalid', {
+    detail: `“${id}” is ahead of the log, which ends at “${head.join('.')}”: it was set back, to a backup mostly. Begin without an id.`,
+  });
 }
 
 /** Nothing is read for a reader who has not taken what was sent: it waits in the log. */

@@ -53,6 +53,7 @@ const tag = 'webhooks';
 export function webhookRoutes({ webhooks }: Dependencies): (server: FastifyInstance) => void {
   return (server) => {
     writeRoutes(server, webhooks);
+    changeRoute(server, webhooks);
     deliveryRoutes(server, webhooks);
     route(server, {
       method: 'GET',
@@ -104,27 +105,6 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     },
   });
   route(server, {
-    method: 'PATCH',
-    url: '/api/v1/webhooks/:id',
-    permission,
-    summary: 'Change, disable or enable a webhook; enabled again, it begins with the events that come then',
-    tag,
-    params: IdParams,
-    body: Type.Object(
-      {
-        description: Wanted.description,
-        types: Type.Optional(Type.Union([Types, Type.Null()], { description: 'Event types; null for all' })),
-        filter: Type.Optional(Type.Union([Filter, Type.Null()], { description: 'CEL; null for none' })),
-        url: Type.Optional(Type.String()),
-        enabled: Type.Optional(Type.Boolean()),
-      },
-      { additionalProperties: false },
-    ),
-    answer: View,
-    handle: async ({ params: { id }, body, caller }) =>
-      toJson(await webhooks.update(id, body, actorOf(caller))),
-  });
-  route(server, {
     method: 'POST',
     url: '/api/v1/webhooks/:id/rotate',
     permission,
@@ -148,6 +128,30 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
       await webhooks.delete(id, actorOf(caller));
       return { id };
     },
+  });
+}
+
+function changeRoute(server: FastifyInstance, webhooks: Webhooks): void {
+  route(server, {
+    method: 'PATCH',
+    url: '/api/v1/webhooks/:id',
+    permission: 'webhooks.manage',
+    summary: 'Change, disable or enable a webhook; enabled again, it begins with the events that come then',
+    tag,
+    params: IdParams,
+    body: Type.Object(
+      {
+        description: Wanted.description,
+        types: Type.Optional(Type.Union([Types, Type.Null()], { description: 'Event types; null for all' })),
+        filter: Type.Optional(Type.Union([Filter, Type.Null()], { description: 'CEL; null for none' })),
+        url: Type.Optional(Type.String()),
+        enabled: Type.Optional(Type.Boolean()),
+      },
+      { additionalProperties: false },
+    ),
+    answer: View,
+    handle: async ({ params: { id }, body, caller }) =>
+      toJson(await webhooks.update(id, body, actorOf(caller))),
   });
 }
 

@@ -1,7 +1,8 @@
-import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
-import { escapePointer } from '../kernel/schema.ts';
+import type { Json, JsonObject } from '../kernel/json.ts';
+import { mapSchemas } from '../kernel/schema-keywords.ts';
 import type { ContractBody } from './contract-kind.ts';
 import type { Deprecation } from './deprecations.ts';
+import { SchemaDocument } from './inclusion/node.ts';
 import { roleAt, type Use } from './registry.ts';
 
 /** A contract as the document tells of it. */
@@ -15,6 +16,16 @@ export interface Described {
 export interface SystemEvent {
   type: string;
   summary: string;
+}
+
+/** Where messages of another system come from, or go to. */
+interface OtherChannel {
+  readonly bridge: string;
+  readonly action: 'receive' | 'send';
+  readonly protocol: string;
+  readonly host: string | undefined;
+  readonly address: string | null;
+  readonly types: readonly string[];
 }
 
 const SCHEMA_FORMAT = 'application/schema+json;version=draft-2020-12';
@@ -41,15 +52,19 @@ export function asyncApiDocument({
   version,
   contracts,
   systemEvents,
+  bridges = [],
 }: {
   origin: string;
   version: string;
   contracts: readonly Described[];
   systemEvents: readonly SystemEvent[];
+  bridges?: readonly OtherChannel[];
 }): JsonObject {
   const { host, protocol, pathname } = new URL(origin);
-  const own = [...CONTRACT_EVENTS, ...systemEvents];
-  const types = [...contracts.map(({ body }) => body.name), ...own.map(({ type }) => type)];
+  const covered = new Set(contracts.map(({ body }) => body.name));
+  const own = [...CONTRACT_EVENTS, ...systemEvents].filter(({ type }) => !covered.has(type));
+  const types = [...covered, ...own.map(({ type }) => type)];
+  const others = bridgesOf(bridges, new Set(types));
   return {
     asyncapi: '3.0.0',
     info: {
@@ -66,9 +81,10 @@ export function asyncApiDocument({
         ...(pathname === '/' ? {} : { pathname }),
         security: [{ $ref: '#/components/securitySchemes/key' }],
       },
+      ...others.servers,
     },
-    channels: channelsOf(contracts, types),
-    operations: operationsOf(contracts, own),
+    channels: { ...channelsOf(contracts, types), ...others.channels },
+    operations: { ...operationsOf(contracts, own), ...others.operations },
     components: {
       messages: Object.fromEntries([
         ...contracts.map((one) => [keyOf(one.body.name), messageOf(one)]),
@@ -79,13 +95,35 @@ export function asyncApiDocument({
           keyOf(body.name),
           {
             schemaFormat: SCHEMA_FORMAT,
-            schema: rebased(body.schema, `#/components/schemas/${keyOf(body.name)}/schema`),
+            schema: rebased(body.schema, `#/components/schemas/${keyOf(body.name)}/schema`, body.name),
           },
         ]),
       ),
       securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'An API key' } },
     },
   };
+}
+
+/** The channels of bridges, each with its broker. */
+function bridgesOf(bridges: readonly OtherChannel[], known: ReadonlySet<string>) {
+  const [servers, channels, operations]: [JsonObject, JsonObject, JsonObject] = [{}, {}, {}];
+  for (const [bridge, all] of Map.groupBy(bridges, (one) => one.bridge))
+    for (const [index, { action, protocol, host, address, types }] of all.entries()) {
+      const server = keyOf(`bridge.${bridge}`);
+      const channel = index === 0 ? server : `${server}.${index + 1}`;
+      const keys = types.filter((type) => known.has(type)).map(keyOf);
+      servers[server] = { host: host ?? 'localhost', protocol };
+      channels[channel] = {
+        ...{ address, title: `The bridge ${bridge}`, servers: [{ $ref: `#/servers/${server}` }] },
+        messages: Object.fromEntries(keys.map((key) => [key, { $ref: `#/components/messages/${key}` }])),
+      };
+      operations[`${channel}.${action}`] = {
+        ...{ action, channel: { $ref: `#/channels/${channel}` } },
+        summary: `The bridge ${bridge} ${action === 'send' ? 'sends to' : 'receives from'} ${address ?? host}`,
+        messages: keys.map((key) => ({ $ref: `#/channels/${channel}/messages/${key}` })),
+      };
+    }
+  return { servers, channels, operations };
 }
 
 function channelsOf(contracts: readonly Described[], types: readonly string[]): JsonObject {
@@ -200,28 +238,18 @@ function envelope(type: string, data: JsonObject): JsonObject {
   };
 }
 
-/** Keys of the document's maps: letters, digits, dots, dashes and underscores. */
+/** Keys of the document's maps: letters, digits, dots, dashes and underscores; no two names have one key. */
 function keyOf(name: string): string {
-  return name.replace(/[^\w.-]/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}`);
+  return name.replace(/[^\w.-]|_(?=[0-9a-f]+_)/g, (letter) => `_${letter.codePointAt(0)!.toString(16)}_`);
 }
 
 /** A schema that stands within another document: its own references begin further down. */
-function rebased(value: Json, base: string): Json {
-  if (Array.isArray(value)) return value.map((part) => rebased(part, base));
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([name, part]): [string, Json][] => {
-      if (name === '$id') return []; // it would move the base of the references
-      if (name === '$ref' && typeof part === 'string' && part.startsWith('#'))
-        return [
-          [
-            name,
-            part.startsWith('#/') || part === '#'
-              ? base + part.slice(1)
-              : `${base}/$defs/${escapePointer(part.slice(1))}`,
-          ],
-        ];
-      return [[name, rebased(part, base)]];
-    }),
-  );
+function rebased(schema: JsonObject, base: string, name: string): Json {
+  const document = new SchemaDocument(schema);
+  // Parts with an `$id` have references of their own: so has the whole then.
+  if (document.hasOtherResources) return { $id: `urn:aios:contract:${encodeURIComponent(name)}`, ...schema };
+  return mapSchemas(schema, ({ $id: _, ...part }) => {
+    const to = typeof part.$ref === 'string' ? document.resolve(part.$ref) : undefined;
+    return to ? { ...part, $ref: base + to.pointer } : part;
+  });
 }

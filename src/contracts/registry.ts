@@ -47,7 +47,7 @@ export interface ContractDiff {
 }
 
 /** Kinds whose bodies are looked through for a type's name. */
-const USERS = ['workflow', 'feature-view', 'entity', 'decision', 'connector', 'queue'];
+const USERS = ['workflow', 'feature-view', 'entity', 'decision', 'connector', 'queue', 'bridge'];
 
 /**
  * What is known of contracts: their versions, who uses them, how versions differ, what a change would come to. Read from the
@@ -194,7 +194,8 @@ export class ContractRegistry {
     return USERS.flatMap((kind) =>
       this.#definitions.list(kind).flatMap((definition) => {
         const paths: string[] = [];
-        find(definition.body, name, '', paths);
+        if (kind === 'bridge') findInBridge(definition.body, name, paths);
+        else find(definition.body, name, '', paths);
         const roles = [...new Set(paths.map(roleAt))].sort();
         return paths.length > 0
           ? [{ kind, name: definition.name, version: definition.version, roles, paths }]
@@ -218,9 +219,9 @@ export class ContractRegistry {
   }
 }
 
-/** What is emitted, or told of a task, is sent; all else that names a type waits for it or reads it. */
+/** What is emitted, told of a task, or made of messages by a bridge, is sent; all else that names a type waits for it or reads it. */
 export function roleAt(path: string): UseRole {
-  return /\/(emit|notify)\//.test(path) ? 'producer' : 'consumer';
+  return /\/(emit|notify)\/|^\/events\/type$/.test(path) ? 'producer' : 'consumer';
 }
 
 function bodyOf({ body }: Definition): ContractBody {
@@ -236,6 +237,13 @@ function compare(before: Json, after: Json, path: string, changes: ContractDiff[
       else compare(before[name]!, after[name]!, place, changes);
     }
   } else if (JSON.stringify(before) !== JSON.stringify(after)) changes.push({ path, before, after });
+}
+
+/** What it calls its topics and itself is no type of event. */
+function findInBridge({ types, events }: JsonObject, wanted: string, paths: string[]): void {
+  if (types !== undefined) find(types, wanted, '/types', paths);
+  const type = isObject(events) ? String(events.type).trim() : '';
+  if (type === `'${wanted}'` || type === `"${wanted}"`) paths.push('/events/type');
 }
 
 function find(value: Json | JsonObject, wanted: string, path: string, paths: string[]): void {

@@ -46,6 +46,25 @@ export function unknownKeywords(schema: Json, path = ''): Issue[] {
   });
 }
 
+/**
+ * A schema where it, and each schema in it, is what `change` makes of it, the inner ones first. Members that are no keywords may hold schemas, too; what is a value
+ * (`enum`, `default`, …) is left as it is.
+ *
+ * @example mapSchemas({ items: { title: 'a' }, default: { title: 'b' } }, ({ title: _, ...schema }) => schema) // { items: {}, default: { title: 'b' } }
+ */
+export function mapSchemas(schema: Json, change: (schema: JsonObject) => JsonObject): Json {
+  if (Array.isArray(schema)) return schema.map((one) => mapSchemas(one, change));
+  if (!isObject(schema)) return schema;
+  const inner = (value: Json) => mapSchemas(value, change);
+  const members = Object.entries(schema).map(([name, value]): [string, Json] => {
+    const holds = KEYWORDS.get(name);
+    if (holds === 'none') return [name, value];
+    if (holds !== 'map' || !isObject(value)) return [name, inner(value)];
+    return [name, Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inner(one)]))];
+  });
+  return change(Object.fromEntries(members));
+}
+
 function within(holds: Holds, value: Json, path: string): Issue[] {
   if (holds === 'one') return unknownKeywords(value, path);
   if (holds === 'none' || typeof value !== 'object' || value === null) return [];

@@ -30,13 +30,14 @@ export class SchemaDocument {
   readonly #nodes = new Map<string, SchemaNode>();
   readonly #anchors = new Map<string, string>();
   readonly #id: string;
-  readonly #hasOtherResources: boolean;
+  /** Whether a part has an `$id` of its own, which moves the base of its references: none is resolved then. */
+  readonly hasOtherResources: boolean;
   readonly #validators = new Map<number, ValidateFunction>();
   #ajv: Ajv2020 | undefined;
 
   constructor(schema: Schema) {
     this.#id = isObject(schema) && typeof schema.$id === 'string' ? schema.$id.replace(/#$/, '') : DEFAULT_ID;
-    this.#hasOtherResources = this.#index(schema, '', true);
+    this.hasOtherResources = this.#index(schema, '', true);
     this.root = this.#node(schema, '');
   }
 
@@ -54,7 +55,7 @@ export class SchemaDocument {
   /** What a `$ref` names; nothing when that lies elsewhere. */
   resolve(reference: string): SchemaNode | undefined {
     const [base, fragment = ''] = reference.split('#') as [string, string?];
-    if ((base !== '' && base !== this.#id) || this.#hasOtherResources) return undefined;
+    if ((base !== '' && base !== this.#id) || this.hasOtherResources) return undefined;
     const text = decodeURIComponent(fragment);
     const pointer = text === '' || text.startsWith('/') ? text : this.#anchors.get(text);
     if (pointer === undefined) return undefined;

@@ -30,13 +30,18 @@ export const bridgeLineage: LineageReader = (body) => {
       if (from) builder.edge(source, id);
       else builder.edge(id, source);
     }
-  const brought = events?.type === undefined ? undefined : LITERAL.exec(events.type)?.[2];
+  const brought = writtenType(events?.type);
   if (from && brought) builder.edge(id, nodeId('event-type', brought));
   if (to) for (const type of types) builder.edge(nodeId('event-type', type), id);
   return builder.done();
 };
 
-function placesOf(settings: JsonObject): string[] {
+/** The type that an expression writes out. */
+export function writtenType(expression: string | undefined): string | undefined {
+  return expression === undefined ? undefined : LITERAL.exec(expression)?.[2];
+}
+
+export function placesOf(settings: JsonObject): string[] {
   return PLACES.flatMap((setting) => settings[setting] ?? [])
     .map((place) => (isObject(place) ? place.name : place))
     .filter((place) => typeof place === 'string');

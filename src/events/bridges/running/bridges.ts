@@ -8,6 +8,7 @@ import { writeInTransaction } from '../../../store/write-in-transaction.ts';
 import { openLetters } from '../../dead-letters.ts';
 import { type BridgeDefinition, protocolOf } from '../definition/bridge-kind.ts';
 import { SourceShare } from '../sharing/source-share.ts';
+import { type BridgeChannel, channelsOf } from './bridge-channels.ts';
 import { bridgeCounters, type ObservedBridge, observeBridges } from './bridge-metrics.ts';
 import { openBridge, type RunningBridge } from './bridge-run.ts';
 import {
@@ -209,6 +210,11 @@ export class Bridges {
       .then(() => this.#follow())
       .catch((error: unknown) => this.#dependencies.onError('', error));
     return this.#looking;
+  }
+
+  /** Where bridges take messages from, and send them. */
+  channels(): BridgeChannel[] {
+    return this.#defined().flatMap(({ definition }) => channelsOf(definition, this.#dependencies.protocols));
   }
 
   async #follow(): Promise<void> {
