@@ -94,7 +94,15 @@ export function parseContract(document: SourceDocument): { name: string; body: J
   const locate = (issue: Issue) => locateIssue(document, issue);
   const body = withSchema(document.value as unknown as ContractBody, locate);
   compileAt('/schema', () => compileSchema(body.schema), locate);
-  const names = new Set(serviceLevelRules(body.slaProperties ?? []).map(({ name }) => name));
+  const names = new Set<string>();
+  for (const [index, level] of (body.slaProperties ?? []).entries())
+    compileAt(
+      `/slaProperties/${index}`,
+      () => {
+        for (const { name } of serviceLevelRules([level])) names.add(name);
+      },
+      locate,
+    );
   for (const [index, rule] of (body.quality ?? []).entries()) {
     const place = `/quality/${index}`;
     if (rule.rule !== undefined) compileAt(`${place}/rule`, () => compileExpression(rule.rule!), locate);

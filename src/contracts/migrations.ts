@@ -70,6 +70,7 @@ export const contractMigrations: Migration[] = [
       create table contract_quality_rules (
         contract text not null,
         rule text not null,
+        window_ms bigint not null,
         begun_at timestamptz not null,
         judged_until timestamptz not null,
         newest_at timestamptz,

@@ -101,7 +101,7 @@ export class QualityMonitor {
         if (rule.isOfLog) continue;
         // An event is new when it comes: one that says it is of the future is no sign of life then.
         const atMs = rule.rule.metric === 'freshness' ? Math.min(timeMs, recordedAtMs) : timeMs;
-        const startMs = atMs - (atMs % rule.windowMs);
+        const startMs = windowOf(rule, atMs);
         const key = `${event.type}\0${rule.name}\0${startMs}`;
         const group = groups.get(key);
         if (group) group.events.push(logged);
@@ -163,7 +163,7 @@ export class QualityMonitor {
   async #judgeRule(contract: string, rule: MeasuredRule): Promise<void> {
     const { db, clock, limits } = this.#dependencies;
     const nowMs = clock.now() - limits.contractQualityLatenessMs;
-    const untilMs = nowMs - (nowMs % rule.windowMs);
+    const untilMs = windowOf(rule, nowMs);
     const told: CloudEvent[] = [];
     await db.transaction(async (tx) => {
       const state = await this.#ruleRow(tx, contract, rule);
@@ -233,18 +233,29 @@ export class QualityMonitor {
     return begin.isDropped || rule.holds(seconds) ? seconds : undefined;
   }
 
-  /** The rule's row, locked; begun with the window of its first event, or with the one that is open now. */
+  /** The rule's row, locked; begun with the window of its first event, or with the one that is open now. Windows of another length begin anew: counts of the others say nothing of them. */
   async #ruleRow(tx: Queryable, contract: string, rule: MeasuredRule): Promise<RuleRow | undefined> {
     const nowMs = this.#dependencies.clock.now();
+    const begun = [timestamp(nowMs), timestamp(windowOf(rule, nowMs)), rule.windowMs];
+    const key = [contract, rule.name];
     await tx.query(
-      `insert into contract_quality_rules (contract, rule, begun_at, judged_until, status)
-       select $1, $2, $3::timestamptz, least(min(window_start), $4), 'passed' from contract_quality_windows where contract = $1 and rule = $2
+      `insert into contract_quality_rules (contract, rule, begun_at, judged_until, window_ms, status)
+       select $1, $2, $3::timestamptz, least(min(window_start), $4), $5, 'passed' from contract_quality_windows where contract = $1 and rule = $2
        on conflict do nothing`,
-      [contract, rule.name, timestamp(nowMs), timestamp(nowMs - (nowMs % rule.windowMs))],
+      [...key, ...begun],
     );
+    const changed = await tx.query(
+      'update contract_quality_rules set begun_at = $3, judged_until = $4, window_ms = $5 where contract = $1 and rule = $2 and window_ms <> $5 returning rule',
+      [...key, ...begun],
+    );
+    if (changed.length > 0)
+      await tx.query(
+        "delete from contract_quality_windows where contract = $1 and rule = $2 and status = 'open'",
+        key,
+      );
     const [row] = await tx.query<RuleRow>(
       'select rule, begun_at, judged_until, newest_at, status, untold from contract_quality_rules where contract = $1 and rule = $2 for update skip locked',
-      [contract, rule.name],
+      key,
     );
     return row;
   }
@@ -294,6 +305,11 @@ export class QualityMonitor {
       [contract, names],
     );
   }
+}
+
+/** Where the window of a moment begins, in milliseconds since the epoch. */
+function windowOf({ windowMs }: MeasuredRule, atMs: number): number {
+  return Math.floor(atMs / windowMs) * windowMs;
 }
 
 /** Events that are missing count only in a window that was measured whole. */

@@ -1,6 +1,7 @@
 import { canonicalize } from '../kernel/canonical.ts';
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { parseDuration } from '../kernel/duration.ts';
+import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
@@ -75,6 +76,8 @@ export interface MeasuredRule {
 }
 
 const DEFAULT_WINDOW = 'PT1H';
+const WINDOW_MIN_MS = 1000;
+const WINDOW_MAX_MS = 366 * 86_400_000;
 
 /** Shape of a rule in a contract's document. */
 export const QUALITY_SCHEMA: JsonObject = {
@@ -117,6 +120,10 @@ export function isMeasured({ metric, onFail }: QualityRule): boolean {
  */
 export function measuredRule(rule: QualityRule): MeasuredRule {
   const windowMs = parseDuration(rule.window ?? DEFAULT_WINDOW);
+  if (!Number.isInteger(windowMs) || windowMs < WINDOW_MIN_MS || windowMs > WINDOW_MAX_MS)
+    throw new AiosError('definition.invalid', {
+      detail: `a window is from 1 s to 366 d, in whole milliseconds; “${rule.window}” is not`,
+    });
   return {
     name: nameOf(rule),
     rule,

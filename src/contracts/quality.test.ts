@@ -50,6 +50,15 @@ describe('distinct values', () => {
 });
 
 describe('a quality rule', () => {
+  it.each(['0s', '999ms', '1500.5ms', '367d'])('has no window of %s', (window) => {
+    expect(() => measuredRule({ metric: 'rowCount', window })).toThrow('a window is from 1 s to 366 d');
+  });
+
+  it.each([1e-9, 1e30])('of a service level has no window of %d years', (value) => {
+    const levels = [{ property: 'frequency', value, unit: 'y' }];
+    expect(() => serviceLevelRules(levels)).toThrow('a window is from 1 s to 366 d');
+  });
+
   const events = [
     event(0, { id: 'a', total: 5, customer: { country: 'DE' } }),
     event(10, { id: 'b', total: -1, customer: { country: null } }),
@@ -264,6 +273,42 @@ describe('the monitor of quality rules', () => {
     expect((await monitor.windows('order', 100)).length).toBe(20); // the newest ten windows of each rule, no others
     await handle(event(3, { id: 'very late' }));
     expect((await monitor.windows('order', 100)).at(-1)).toMatchObject({ rows: 0, late: 1, status: 'empty' });
+  });
+
+  it('begins anew with windows of another length, and fails none of them for what it did not count', async () => {
+    let window = '1h';
+    const shifted = new QualityMonitor({
+      ...{ db: database.db, clock, types: () => ['shifted'], emit: async () => {} },
+      limits: { contractQualityLatenessMs: LATENESS_MS, contractQualityWindowsMax: 100 },
+      rulesOf: () => [measuredRule({ name: 'some', metric: 'rowCount', window })],
+      logBegin: async () => undefined,
+    });
+    clock.advanceTo(START_MS + 300 * HOUR_MS);
+    const beginMs = clock.now();
+    /** An event every minute. */
+    const pass = async (minutes: number) => {
+      for (let minute = 0; minute < minutes; minute++) {
+        const timeMs = clock.now();
+        const one = { ...event(0, {}), type: 'shifted', time: new Date(timeMs).toISOString() };
+        const logged = { event: one, partition: 0, offset: 0, timeMs, recordedAtMs: timeMs };
+        await database.db.transaction((tx) => shifted.handle([logged], tx));
+        clock.advanceBy(60_000);
+        await shifted.judge();
+      }
+    };
+    await pass(85);
+    window = '7m';
+    await pass(60);
+    window = '1h';
+    await pass(200);
+    const windows = await shifted.windows('shifted', 100);
+    expect(windows.filter(({ status }) => status === 'failed')).toEqual([]);
+    const passed = windows.filter(({ status }) => status === 'passed');
+    const lengths = new Set(passed.map(({ startMs, endMs }) => (endMs - startMs) / 60_000));
+    expect(lengths).toEqual(new Set([60, 7]));
+    const whole = passed.filter(({ startMs, endMs }) => startMs > beginMs && endMs - startMs === HOUR_MS);
+    expect(whole.length).toBeGreaterThan(1);
+    expect(windows.filter(({ status }) => status === 'open').length).toBeLessThanOrEqual(2);
   });
 
   it('misses no events in a window that began before the rule', async () => {

@@ -96,8 +96,15 @@ export function serviceLevelRules(levels: readonly ServiceLevel[]): MeasuredRule
       return [{ ...rule, isOfLog: true }];
     }
     if (property === 'frequency')
-      return [measuredRule({ name, metric: 'rowCount', window: `${ms}ms`, mustBeGreaterThan: 0, ...told })];
+      return [
+        measuredRule({ name, metric: 'rowCount', window: windowText(ms), mustBeGreaterThan: 0, ...told }),
+      ];
     const rule = measuredRule({ name, metric: 'invalidValues', mustBe: 0, ...told });
     return [{ ...rule, matches: (event, recordedAtMs) => recordedAtMs - Date.parse(event.time) > ms }];
   });
+}
+
+/** Without an exponent, which no duration has. */
+function windowText(ms: number): string {
+  return `${ms.toLocaleString('en', { useGrouping: false, maximumFractionDigits: 20 })}ms`;
 }
