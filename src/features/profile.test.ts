@@ -32,6 +32,19 @@ describe('a reference profile', () => {
     });
   });
 
+  it('that was made of nothing says so, and nothing else', () => {
+    const findings = compareWithProfile(profileOf(NAMES, []), NAMES, rows());
+    expect(findings).toMatchObject([
+      { check: 'rows', found: 0, message: expect.stringContaining('the reference is of no rows') },
+    ]);
+  });
+
+  it('tells categories apart that are called as what every object has', () => {
+    const of = (tier: string) => rows(([amount], i) => [amount, i % 2 ? tier : 'blue']);
+    const findings = compareWithProfile(profileOf(NAMES, of('constructor')), NAMES, of('__proto__'));
+    expect(findings.map(({ check, found }) => [check, Number.isFinite(found)])).toEqual([['psi', true]]);
+  });
+
   it('finds nothing in vectors that lie alike, in another order or number', () => {
     expect(checks(rows())).toEqual([]);
     expect(checks(rows().toReversed().slice(0, 500))).toEqual([]);

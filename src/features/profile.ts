@@ -154,14 +154,16 @@ export function compareWithProfile(
   changed: Partial<Thresholds> = {},
 ): Finding[] {
   const thresholds = { ...THRESHOLDS, ...changed };
-  if (rows.length < thresholds.rowsMin) {
-    const message = `${rows.length} rows are too few to be judged`;
+  const found = reference.rows === 0 ? 0 : rows.length;
+  if (rows.length < thresholds.rowsMin || reference.rows === 0) {
+    const message =
+      reference.rows === 0 ? 'the reference is of no rows' : `${rows.length} rows are too few to be judged`;
     return [
       {
         feature: '*',
         check: 'rows',
         expected: thresholds.rowsMin,
-        found: rows.length,
+        found,
         threshold: thresholds.rowsMin,
         message,
       },

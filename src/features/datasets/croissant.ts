@@ -68,7 +68,7 @@ export interface Told {
  */
 export function croissantOf(version: DatasetVersion, { body, descriptions, contentUrl }: Told): JsonObject {
   const { dataset, version: number, digest, sizeBytes, columns, createdAt } = version;
-  const keys = columns.filter(({ role }) => role === 'key' || role === 'timestamp');
+  const ids = idsOf(columns);
   const licence = body.licence && licenceUrl(body.licence);
   return {
     '@context': CONTEXT,
@@ -102,8 +102,10 @@ export function croissantOf(version: DatasetVersion, { body, descriptions, conte
         '@id': ROWS,
         name: ROWS,
         description: `${version.rows} rows, each as of its time.`,
-        key: keys.map(({ name }) => ({ '@id': `${ROWS}/${name}` })),
-        field: columns.map((column) => fieldOf(column, descriptions.get(column.name))),
+        key: columns.flatMap(({ role }, at) =>
+          role === 'key' || role === 'timestamp' ? [{ '@id': ids[at]! }] : [],
+        ),
+        field: columns.map((column, at) => fieldOf(ids[at]!, column, descriptions.get(column.name))),
       },
     ],
   };
@@ -115,11 +117,27 @@ function citationOf({ dataset, version, digest, createdAt }: DatasetVersion, { o
   return `@misc{${dataset}-${version}, title = {${dataset}}${author}, year = {${new Date(createdAt).getUTCFullYear()}}, version = {${version}}, note = {${digest}}}`;
 }
 
-function fieldOf({ name, type, role }: DatasetColumn, description: string | undefined): JsonObject {
+/** A part of an IRI for each column; what none may hold (spaces, which readers refuse escaped, too) is written `_`. */
+function idsOf(columns: readonly DatasetColumn[]): string[] {
+  const taken = new Set<string>();
+  return columns.map(({ name }) => {
+    const plain = `${ROWS}/${name.replace(/[^\p{L}\p{N}._-]/gu, '_')}`;
+    let id = plain;
+    for (let number = 2; taken.has(id); number++) id = `${plain}_${number}`;
+    taken.add(id);
+    return id;
+  });
+}
+
+function fieldOf(
+  id: string,
+  { name, type, role }: DatasetColumn,
+  description: string | undefined,
+): JsonObject {
   const dataType: Json = role === 'label' ? [DATA_TYPES[type], 'cr:Label'] : DATA_TYPES[type];
   return {
     '@type': 'cr:Field',
-    '@id': `${ROWS}/${name}`,
+    '@id': id,
     name,
     description: description ?? `A ${role}.`,
     dataType,

@@ -145,7 +145,7 @@ function valuesOf({ min, max, mean, top }: ColumnProfile): string {
   if (min !== undefined) return `${short(min)} to ${short(max)}`;
   return (top ?? [])
     .slice(0, 3)
-    .map(([value]) => `\`${value.slice(0, 30)}\``)
+    .map(([value]) => `\`${Array.from(value).slice(0, 30).join('')}\``)
     .join(', ');
 }
 

@@ -41,7 +41,7 @@ describe('what is told of a version', () => {
   const definitions = () => world.process.definitions;
 
   beforeAll(async () => {
-    world = await DatasetsUnderTest.open([DEFINITION, PAIRS]);
+    world = await DatasetsUnderTest.open([DEFINITION, PAIRS, 'name: odd\nviews: [customer-orders]']);
     ({ version } = await world.create({ name: 'buyers', by }));
   });
   afterAll(() => world.close());
@@ -105,24 +105,41 @@ describe('what is told of a version', () => {
   });
 
   describe.skipIf(!python)(`mlcroissant${python ? '' : ' (skipped: no python3 here, or no PyPI)'}`, () => {
-    test('finds no fault, and reads the rows by it', { timeout: 120_000 }, async () => {
+    const readBack = async (of: DatasetVersion) => {
       const folder = await mkdtemp(join(tmpdir(), 'aios-croissant-'));
       try {
-        const metadata = await croissant(world.datasets, definitions(), version, 'data.parquet');
+        const metadata = await croissant(world.datasets, definitions(), of, 'data.parquet');
         await writeFile(join(folder, 'croissant.json'), JSON.stringify(metadata));
-        await world.datasets.writeTo(join(folder, 'data.parquet'), version);
+        await world.datasets.writeTo(join(folder, 'data.parquet'), of);
         const script = join(import.meta.dirname, '../../../test/clients/croissant_client.py');
-        expect(await runPython(python!, script, join(folder, 'croissant.json'))).toMatchObject({
-          errors: [],
-          warnings: [],
-          count: 40,
-          first: { 'rows/customer': expect.stringContaining('c-0'), 'rows/late': 'True' },
-          name: 'buyers',
-          version: '1.0.0',
-        });
+        return await runPython(python!, script, join(folder, 'croissant.json'));
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
+    };
+
+    test('finds no fault, and reads the rows by it', { timeout: 120_000 }, async () => {
+      expect(await readBack(version)).toMatchObject({
+        errors: [],
+        warnings: [],
+        count: 40,
+        first: { 'rows/customer': expect.stringContaining('c-0'), 'rows/late': 'True' },
+        name: 'buyers',
+        version: '1.0.0',
+      });
+    });
+
+    test('reads columns of any name', { timeout: 120_000 }, async () => {
+      const names = ['a b', 'a_b', 'a/b', 'größe 😀 "x"', "it's", 'x#y', '@id', 'p%20q', 'a.b'];
+      const values = Object.fromEntries(names.map((name, at) => [name, at + 10]));
+      const rows = [{ customer: 'c-0', timestamp: '1970-01-21', ...values }];
+      const { version: odd } = await world.create({ name: 'odd', by, source: { rows } });
+      const read = (await readBack(odd)) as { errors: string[]; first: Record<string, string> };
+      expect(read.errors).toEqual([]);
+      expect(Object.keys(read.first)).toEqual(
+        expect.arrayContaining(['rows/a_b', 'rows/a_b_2', 'rows/a_b_3']),
+      );
+      expect(Object.values(read.first)).toEqual(expect.arrayContaining(Object.values(values).map(String)));
     });
   });
 });
