@@ -9,7 +9,7 @@ export const ACTING_ERRORS = {
   ),
   'workflow.resource_unavailable': again(
     502,
-    'Something that the definition names from elsewhere cannot be had',
+    'A resource outside the definition cannot be read',
     'Nothing was applied. See `issues`: check the address and its credentials; a file of the project lies in its folder `resources/`.',
   ),
   'workflow.not_found': row(
@@ -17,27 +17,27 @@ export const ACTING_ERRORS = {
     'There is no such workflow',
     'Apply the project that defines it; the detail names those that exist.',
   ),
-  'workflow.run_not_found': row(404, 'There is no such run', 'List the runs; an id is never used twice.'),
+  'workflow.run_not_found': row(404, 'There is no such run', 'List the runs; ids are never reused.'),
   'workflow.exists': row(
     409,
     'A run with this key was started before',
-    'Ask for that run: the same key is the same run.',
+    'Ask for that run: the same key always means the same run.',
   ),
   'workflow.event_passed': row(
     409,
-    'The event came before, and started no run of this flow that is still there',
-    'Send it with another `id`, which makes it another event; or give the log to the flow again: `aios events replay --workflow NAME --from TIME --yes`.',
+    'The event was received before, and no run that it started in this flow is still there',
+    'Send it with another `id`, which makes it another event; or replay the log into the flow: `aios events replay --workflow NAME --from TIME --yes`.',
   ),
   'workflow.fenced': again(
     409,
     'Another worker has taken the run over',
-    'Ask for the run by its id: it goes on there.',
+    'Ask for the run by its id: it goes on in that worker.',
   ),
   'workflow.ended': row(409, 'The run has ended', 'Retry it from a step, fork it, or start a new run.'),
   'workflow.not_ended': row(
     409,
     'The run has not ended',
-    'Cancel it first, or wait for its end; to try something else beside it, fork it.',
+    'Cancel it first, or wait for its end; to try something else meanwhile, fork it.',
   ),
   'workflow.bulk_not_found': row(
     404,
@@ -56,13 +56,13 @@ export const ACTING_ERRORS = {
   ),
   'workflow.step_not_reached': row(
     422,
-    'The run never came to this step',
-    'Name the key of a step that the run shows, or leave it out: the step that failed is then meant.',
+    'The run never reached this step',
+    'Name the key of a step that the run shows, or leave it out to mean the step that failed.',
   ),
   'workflow.signal_refused': row(
     409,
     'The step takes no signal',
-    'Answer it where its answer comes from: a task in the inbox, an event by `POST /api/v1/events`, another run by its own end. A signal ends a `wait`, and answers functions of the program that embeds AIOS.',
+    'Answer it where its answer comes from: a task in the inbox, an event by `POST /api/v1/events`, another run when it ends. A signal ends a `wait`, or answers a function of the program that embeds AIOS.',
   ),
   'workflow.not_paused': row(409, 'The run is not paused', 'Look at its status first.'),
   'workflow.payload_missing': row(
@@ -83,12 +83,12 @@ export const ACTING_ERRORS = {
   'workflow.script_failed': row(
     500,
     'The script or process of a step failed or was stopped',
-    'The detail has its error or the limit that it met; with `return: all` the flow gets the code and decides itself.',
+    'The detail has its error or the limit that it hit; with `return: all` the flow gets the exit code and decides itself.',
   ),
   'workflow.outcome_unknown': row(
     504,
-    'A step was given up while it was acting on the world',
-    'Look at the other system, by the idempotency key runId/stepKey, before you repeat it.',
+    'A step was abandoned while it was calling an outside system',
+    'Check in the outside system, by the idempotency key runId/stepKey, before you repeat it.',
   ),
   'workflow.no_event_log': row(
     501,
@@ -119,8 +119,8 @@ export const ACTING_ERRORS = {
   ),
   'tasks.not_claimed': row(
     409,
-    'Nobody has the task in hand',
-    'Claim it first; only what is in hand can be handed on.',
+    'Nobody has claimed the task',
+    'Claim it first; only a claimed task can be handed on.',
   ),
   'tasks.unknown_attachment': row(
     404,
@@ -129,23 +129,23 @@ export const ACTING_ERRORS = {
   ),
   'tasks.media_type': row(
     415,
-    'Files of this type are not taken',
+    'Files of this type are not accepted',
     'Send one of the types that the detail names, a picture or a PDF of it for example.',
   ),
   'tasks.attachments_full': row(
     409,
-    'The task has as many attachments as it may have',
+    'The task has as many attachments as are allowed',
     'Put several files into one, or raise the limit that `limitName` names.',
   ),
   'tasks.history_full': row(
     409,
-    'So much has been said about the task that nothing more is taken',
+    'The task has as many comments and changes as are allowed',
     'Answer it, or raise the limit that `limitName` names.',
   ),
   'tasks.unknown_person': row(
     404,
     'Nobody with this id answers tasks',
-    'Take one of /api/v1/tasks/{id}/candidates.',
+    'Choose one of /api/v1/tasks/{id}/candidates.',
   ),
   'tasks.return_not_allowed': row(
     409,
@@ -155,7 +155,7 @@ export const ACTING_ERRORS = {
   'tasks.no_working_time': row(
     422,
     'The calendar of the queue has too few working hours ahead',
-    'Give it hours, or name a shorter time; `limitName` and `limit` name how far it was looked.',
+    'Give it hours, or name a shorter time; `limitName` and `limit` name how far ahead AIOS looked.',
   ),
   'tasks.result_invalid': row(
     422,
@@ -164,32 +164,32 @@ export const ACTING_ERRORS = {
   ),
   'tasks.requester_missing': row(
     422,
-    'An approval was asked for without saying who asks',
+    'An approval was asked for without saying who asked',
     'Give the step a `requester`: the person who asked, or null when nobody did.',
   ),
   'tasks.unsafe_outcome': row(
     422,
-    'The outcome at the deadline is not one that may count without a person',
+    'The outcome at the deadline may not be decided without a person',
     'Leave `onDeadline` out, or give an answer that the form of the queue accepts and that approves nothing.',
   ),
   'tasks.requester_excluded': row(
     403,
-    'Who asked for it or prepared it does not answer it',
+    'Whoever asked for the task or prepared it may not answer it',
     'Leave it to somebody else.',
   ),
   'tasks.one_answer_each': row(
     409,
-    'The case is answered by different people, each once',
+    'Each answer to this case has to come from a different person',
     'Leave this one to somebody else.',
   ),
   'tasks.not_amendable': row(
     409,
-    'What the task shows may not be put right',
+    'What the task shows may not be corrected',
     'Answer it as it stands, or set `amendable: true` in the queue.',
   ),
   'tasks.context_changed': row(
     409,
-    'The answer is bound to something else than what the task shows',
+    'The answer was given for something other than what the task shows now',
     'Read the task again and answer with its contextDigest.',
   ),
   'connectors.unknown': row(404, 'There is no such connector', 'Apply the project that defines it.'),
@@ -205,7 +205,7 @@ export const ACTING_ERRORS = {
   ),
   'connectors.variable_unset': row(
     422,
-    'A variable of the connector is not set, or is no address',
+    'A variable of the connector is not set, or is not an address',
     'Set the environment variable named in the detail, or put the secret into the secrets file.',
   ),
   'connectors.secret_refused': row(
@@ -215,8 +215,8 @@ export const ACTING_ERRORS = {
   ),
   'connectors.authentication_failed': row(
     401,
-    'The authority of a call gave no credentials for it',
-    'The call itself was not made. Check the policy and the secrets that it names; the detail has the authority’s answer.',
+    'The authorization server gave no credentials for the call',
+    'The call itself was not made. Check the policy and the secrets that it names; the detail has that server’s answer.',
   ),
   'connectors.egress_refused': row(
     403,
@@ -245,17 +245,17 @@ export const ACTING_ERRORS = {
   ),
   'connectors.unavailable': again(
     503,
-    'The outside system failed so often that calls to it pause',
+    'The outside system failed so often that calls to it are paused',
     'Try again later: one call at a time finds out whether it is back.',
   ),
   'connectors.overloaded': again(
     429,
-    'Too many calls wait for the outside system',
+    'Too many calls are waiting for the outside system',
     'Try again later, or raise concurrencyMax in the connector.',
   ),
   'connectors.canceled': again(
     499,
-    'The call was given up before it was sent',
+    'The call was canceled before it was sent',
     'Make it again if it is still wanted.',
   ),
   'connectors.response_invalid': row(

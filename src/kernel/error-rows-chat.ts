@@ -4,7 +4,7 @@ import { again, type ErrorRow, row } from './error-row.ts';
 export const CHAT_ERRORS = {
   'chat.wrong_model': row(
     400,
-    'The model cannot be asked by this door',
+    'The model does not answer at this address',
     'Name a model that does this: /v1/models lists chat and embedding models.',
   ),
   'chat.refused': row(
@@ -14,13 +14,13 @@ export const CHAT_ERRORS = {
   ),
   'chat.misconfigured': row(
     502,
-    'The server of the model does not know us or the model',
+    'The server of the model rejected our credentials, or does not have the model',
     'Look at url, model and secret of the endpoint in the model definition; the detail is what the server said.',
   ),
   'chat.upstream_failed': again(
     502,
     'No server of the model gave an answer',
-    'Try again; the detail says how the last attempt ended. Name fallbacks in the endpoint to have others asked.',
+    'Try again; the detail says how the last attempt ended. Name fallbacks in the endpoint, so that others are asked.',
   ),
   'chat.upstream_limited': again(
     429,
@@ -30,7 +30,7 @@ export const CHAT_ERRORS = {
   'chat.stream_cut': again(
     502,
     'The stream ended before the answer did',
-    'What came until then stands; ask again for a whole answer.',
+    'What was received so far can be used; ask again for a whole answer.',
   ),
   'chat.output_invalid': again(
     502,

@@ -15,26 +15,26 @@ export const DATASET_ERRORS = {
   'datasets.deleted': row(
     410,
     'The version of the dataset was deleted',
-    'What it was made of is still told; make a version anew, or take another one.',
+    'What it was made of can still be read; make a new version, or use another one.',
   ),
   'datasets.in_use': row(
     409,
     'A model version names this version of the dataset',
-    'Keep it: the model could not be made again without it. `models` in the answer says which.',
+    'Keep it: the model could not be reproduced without it. `models` in the answer says which.',
   ),
   'datasets.entity_rows': row(
     422,
     'The entity rows cannot be used',
-    'The detail says why: each row needs its `timestamp`, the join keys of the views and the labels, and no name of a feature.',
+    'The detail says why: each row needs its `timestamp`, the join keys of the views and the labels, and no column may be named like a feature.',
   ),
   'datasets.unknown_build': row(
     404,
-    'Nobody asked for such a version of a dataset',
-    'List those that were asked for at /api/v1/dataset-builds.',
+    'There is no such dataset build',
+    'List the builds at /api/v1/dataset-builds.',
   ),
   'datasets.build_ended': row(
     409,
-    'The version of the dataset is not being made any more',
+    'The dataset build has ended',
     'Ask for another one when it is wanted again.',
   ),
 } as const satisfies Record<string, ErrorRow>;

@@ -14,7 +14,7 @@ export const EVENT_ERRORS = {
   ),
   'events.time_in_future': row(
     422,
-    'The event is from a time that has not come',
+    'The time of the event lies in the future',
     'Look at the unit of `time` (seconds taken for milliseconds) and at the producer’s clock, or leave `time` out: then it is that of arrival. `limitName` and `limit` name the limit.',
   ),
   'events.unknown_dead_letter': row(
@@ -30,7 +30,7 @@ export const EVENT_ERRORS = {
   'events.unknown_replay': row(404, 'There is no such replay', 'List them at /api/v1/events/replays.'),
   'events.position_invalid': row(
     400,
-    'That is no range of the log',
+    'The range of the log is not valid',
     'Give a time or one offset for each partition, the beginning before the end; leave them out for all of the log.',
   ),
   'webhooks.unknown': row(
@@ -40,13 +40,13 @@ export const EVENT_ERRORS = {
   ),
   'webhooks.invalid': row(
     400,
-    'That is no webhook',
-    'See the detail: an address of http or https, and a secret of whsec_ and 24 to 64 bytes in base64.',
+    'The webhook is not valid',
+    'See the detail: a webhook needs an address of http or https, and a secret of whsec_ followed by 24 to 64 bytes in base64.',
   ),
   'bridges.file_invalid': row(
     422,
     'A file cannot be read',
-    'It is in `failed/` of its folder, with the reason beside it. Put it right and into the folder again.',
+    'It is in `failed/` of its folder, with the reason beside it. Correct it and put it into the folder again.',
   ),
   'bridges.unknown': row(
     404,
@@ -61,32 +61,32 @@ export const EVENT_ERRORS = {
   'bridges.place_not_here': row(
     409,
     'The place of the bridge is not kept here',
-    'Of AMQP and MQTT the broker keeps the place of a source: let it deliver the messages again. A sink that is to send what came before is a bridge of another name with `start: earliest`.',
+    'For AMQP and MQTT the broker keeps the place of a source: have it deliver the messages again. To make a sink send earlier events, define a bridge of another name with `start: earliest`.',
   ),
   'bridges.place_ahead': row(
     409,
     'The place of the bridge on the other side is ahead of the log',
-    'The database was set back, to a backup mostly. `aios bridges <name> --reset` lets the bridge go on without that place, from where its consumer group stands: what was sent after the backup may come again.',
+    'The database was set back, most likely to a backup. `aios bridges <name> --reset` lets the bridge go on without that place, from where its consumer group stands: what was sent after the backup may come again.',
   ),
   'bridges.message_invalid': row(
     422,
-    'The message is no event',
-    'Give the bridge `events`: expressions that make one of a message. Then replay its dead letters.',
+    'The message is not an event',
+    'Give the bridge `events`: expressions that make an event from a message. Then replay its dead letters.',
   ),
   'bridges.message_refused': row(
     422,
     'The broker refuses the message',
-    'See the detail: its size, mostly. The event is a dead letter of the bridge; the others go on.',
+    'See the detail: most often the message is too large. The event is a dead letter of the bridge; the others go on.',
   ),
   'bridges.value_invalid': row(
     422,
     'The value of the message cannot be read by its schema',
-    'See the detail: the registry does not have the id, or the bytes are no value of that schema. When the registry has it, or the bridge names the right one, replay the dead letters.',
+    'See the detail: the registry does not have the id, or the bytes are not a value of that schema. When the registry has it, or the bridge names the right one, replay the dead letters.',
   ),
   'bridges.value_unfit': row(
     422,
-    'The data of the event is no value of the schema',
-    'See the detail for the member and what it was held to. Register a version that takes it and replay the dead letter, or let `types` and `filter` leave such events out.',
+    'The data of the event is not a value of the schema',
+    'See the detail for the member and what was expected of it. Register a version that takes it and replay the dead letter, or let `types` and `filter` leave such events out.',
   ),
   'bridges.schema_missing': row(
     422,
@@ -96,11 +96,11 @@ export const EVENT_ERRORS = {
   'bridges.schema_refused': row(
     422,
     'The registry refuses the schema of a contract',
-    'See the detail: mostly it is not compatible with the versions that the subject has there, or another contract goes under the same subject: see `schemas.subjectStrategy`. The bridge tries again by itself.',
+    'See the detail: most often it is not compatible with the versions that the subject has there, or another contract uses the same subject (`schemas.subjectStrategy`). The bridge tries again by itself.',
   ),
   'bridges.registry_unreachable': again(
     502,
-    'The schema registry does not answer as one',
+    'Nothing answers as a schema registry at the address',
     'Look at its address in `schemas.registry` and whether it runs; the bridge tries again by itself, and nothing is lost meanwhile.',
   ),
   'bridges.registry_refused': row(
@@ -110,13 +110,13 @@ export const EVENT_ERRORS = {
   ),
   'bridges.stopped': row(
     422,
-    'The bridge stands at a message that it cannot take over',
-    'Put the definition or the contract right: the bridge looks at the message again by itself. Or let it put such messages aside: `errors: { tolerance: all }`.',
+    'The bridge has stopped at a message that it cannot accept',
+    'Correct the definition or the contract: the bridge tries the message again by itself. Or let it put such messages aside: `errors: { tolerance: all }`.',
   ),
   'bridges.dead_letters_full': row(
     422,
-    'So many messages of the bridge are put aside that it stands',
-    'Find out what is wrong with them, then replay or dismiss its dead letters: it goes on by itself. `limit` is the bound, `errors.deadLettersMax` of the bridge or bridgeDeadLettersMax.',
+    'The bridge has stopped: too many of its messages were put aside',
+    'Find out what is wrong with them, then replay or dismiss its dead letters: the bridge goes on by itself. `limit` is the bound, `errors.deadLettersMax` of the bridge or bridgeDeadLettersMax.',
   ),
   'bridges.unreachable': again(
     502,
@@ -130,18 +130,18 @@ export const EVENT_ERRORS = {
   ),
   'bridges.certificate_refused': row(
     502,
-    'The certificate of the broker does not hold',
+    'The certificate of the broker is not valid',
     'See the detail: name its authority in AIOS_CA_FILE, reach it by a name that the certificate is for, or renew it. The bridge tries again by itself.',
   ),
   'bridges.client_certificate_invalid': row(
     422,
-    'The certificate of the bridge cannot be shown',
-    'See the detail: `certificate` and `key` of `tls` are PEM, of one pair, and not over. Put the secrets right, then restart the bridge.',
+    'The certificate of the bridge cannot be used',
+    'See the detail: `certificate` and `key` of `tls` are PEM, belong together, and have not expired. Correct the secrets, then restart the bridge.',
   ),
   'bridges.client_certificate_refused': row(
     502,
-    'The broker does not take the certificate of the bridge',
-    'Let the broker trust its authority, or give the bridge a certificate that the broker takes: one that is not over, for clients. If it has none, give it one in `tls`. The bridge tries again by itself.',
+    'The broker does not accept the certificate of the bridge',
+    'Let the broker trust its authority, or give the bridge a certificate that the broker accepts: one for clients that has not expired. If it has none, give it one in `tls`. The bridge tries again by itself.',
   ),
   'bridges.client_certificate_required': row(
     502,
@@ -151,7 +151,7 @@ export const EVENT_ERRORS = {
   'bridges.failed': again(502, 'The broker failed', 'See the detail; the bridge tries again by itself.'),
   'bridges.gap': row(
     410,
-    'The other side keeps less than what was to be read',
-    'What it dropped is lost to AIOS; the bridge went on from the oldest that is there. Let it keep more, or read sooner.',
+    'The other side no longer has all that was to be read',
+    'What it dropped is lost to AIOS; the bridge went on from the oldest message that is there. Let the other side keep messages longer, or read them sooner.',
   ),
 } as const satisfies Record<string, ErrorRow>;

@@ -15,7 +15,7 @@ export const FEATURE_ERRORS = {
   'features.first_pass': again(
     503,
     'A version of a batch view waits for its first materialization',
-    'Materialize the view (aios features materialize, or POST /api/v1/feature-views/{name}/materialize), then ask again; of the past it answers now.',
+    'Materialize the view (aios features materialize, or POST /api/v1/feature-views/{name}/materialize), then ask again; questions about the past are answered already.',
   ),
   'features.missing_key': row(
     422,
@@ -24,7 +24,7 @@ export const FEATURE_ERRORS = {
   ),
   'features.invalid_key': row(
     422,
-    'A join key is no plain value',
+    'A join key is not a plain value',
     'Give a text, a number up to 2^53 (longer ones as text) or a boolean as a key, or correct the view’s expression for it.',
   ),
   'features.no_cutoff': row(
@@ -64,7 +64,7 @@ export const FEATURE_ERRORS = {
   ),
   'features.state_gone': row(
     422,
-    'The view keeps no state for vectors of so long ago',
+    'The view no longer keeps the state for vectors that old',
     'Ask for a later time (the detail says from when on the view answers), or give the view a longer “retention” before it is needed.',
   ),
   'features.backfill_gone': row(
@@ -90,7 +90,7 @@ export const FEATURE_ERRORS = {
   'features.unknown_function': row(
     422,
     'A computed feature calls a function that this program does not register',
-    'Hand the function in as `featureFunctions` where the program starts AIOS, in every process; or give the view its functions as TypeScript (“module”).',
+    'Pass the function as `featureFunctions` where the program starts AIOS, in every process; or give the view its functions as TypeScript (“module”).',
   ),
   'features.function_failed': row(
     422,
@@ -114,7 +114,7 @@ export const FEATURE_ERRORS = {
   ),
   'features.file_not_allowed': row(
     403,
-    'The operator does not allow files of that place',
+    'The operator does not allow files in that place',
     'Name the folder in AIOS_FEATURE_FOLDERS (a list separated by commas) and start again.',
   ),
   'features.entities_unfit': row(
@@ -124,8 +124,8 @@ export const FEATURE_ERRORS = {
   ),
   'features.file_exists': row(
     409,
-    'There is a file of that name already',
-    'Name another file to write: none is overwritten.',
+    'A file of that name exists already',
+    'Name another file to write: files are never overwritten.',
   ),
   'features.unknown_join': row(
     404,
@@ -139,8 +139,8 @@ export const FEATURE_ERRORS = {
   ),
   'features.pass_given_up': row(
     500,
-    'Several processes have ended while they worked on it',
-    'Look at why they did, most likely their memory: lower offlineMemoryBytesMax in AIOS_LIMITS, or give them more. Then ask for it again.',
+    'Several processes ended while they worked on it',
+    'Find out why, most likely a lack of memory: lower offlineMemoryBytesMax in AIOS_LIMITS, or give them more. Then ask for it again.',
   ),
   'features.offline_failed': row(
     422,
@@ -149,8 +149,8 @@ export const FEATURE_ERRORS = {
   ),
   'features.offline_canceled': row(
     409,
-    'The job over files was ended before it was done',
-    'Begin it again when it is wanted.',
+    'The job over files was stopped before it was done',
+    'Start it again if it is still wanted.',
   ),
   'features.offline_only': row(
     422,

@@ -4,8 +4,8 @@ import { again, type ErrorRow, row } from './error-row.ts';
 export const GROUND_ERRORS = {
   internal: again(
     500,
-    'Something failed that AIOS did not foresee',
-    'Try again; if it persists, report it with its `requestId`: the log has it beside the cause.',
+    'An unexpected error occurred',
+    'Try again; if it persists, report it with its `requestId`: the log shows the cause under that id.',
   ),
   'request.malformed': row(
     400,
@@ -25,7 +25,7 @@ export const GROUND_ERRORS = {
   'request.too_deep': row(
     400,
     'The JSON is nested too deep',
-    'Send it flatter, or the inner part as a text; `limitName` and `limit` name the limit.',
+    'Flatten it, or send the inner part as a string; `limitName` and `limit` name the limit.',
   ),
   'request.media_type': row(
     415,
@@ -34,7 +34,7 @@ export const GROUND_ERRORS = {
   ),
   'request.range': row(
     416,
-    'The range lies outside of the file',
+    'The range lies outside the file',
     'Ask for bytes that are there: `Content-Range` says how many.',
   ),
   'request.not_found': row(
@@ -45,7 +45,7 @@ export const GROUND_ERRORS = {
   'request.method': row(
     405,
     'The address takes other methods',
-    'Use one of those in `allow`, which the header `Allow` names, too.',
+    'Use one of the methods in `allow` (also in the header `Allow`).',
   ),
   'request.timeout': again(
     504,
@@ -60,7 +60,7 @@ export const GROUND_ERRORS = {
   'definition.syntax': row(
     400,
     'The document is not valid YAML or JSON',
-    'See `issues` for file, line and column; most often a line stands further in or out than its neighbours.',
+    'See `issues` for file, line and column; the usual cause is a line with the wrong indentation.',
   ),
   'definition.invalid': row(
     400,
@@ -99,7 +99,7 @@ export const GROUND_ERRORS = {
   ),
   'store.too_slow': row(
     503,
-    'The question took the database longer than is allowed',
+    'The query took the database longer than is allowed',
     'Narrow it: a shorter time, a flow, a status. The limit is statementMs.',
   ),
   'store.unavailable': again(
@@ -126,12 +126,12 @@ export const GROUND_ERRORS = {
   'access.expired': row(
     401,
     'The key has expired',
-    'Ask an admin for a new one (`aios keys --create`); an expired key does not come back.',
+    'Ask an admin for a new one (`aios keys --create`); an expired key cannot be renewed.',
   ),
   'access.unknown_key': row(404, 'There is no such key', 'List the keys at /api/v1/keys.'),
   'access.key_format': row(
     400,
-    'The key does not have the form of one',
+    'The text is not an AIOS key',
     'Let AIOS make one: leave AIOS_ADMIN_KEY out at the first start.',
   ),
   'access.foreign_host': row(
@@ -152,7 +152,7 @@ export const GROUND_ERRORS = {
   'ledger.entry_too_large': row(
     413,
     'The audit entry is over the limit of the log format',
-    'Shorten what names the object; the payload itself lies outside the entry.',
+    'Shorten the name of the object; the payload itself is kept outside the entry.',
   ),
   'ledger.not_found': row(
     404,
@@ -161,7 +161,7 @@ export const GROUND_ERRORS = {
   ),
   'ledger.other_keys': row(
     500,
-    'The keys in the data folder are not those that this database was begun with',
+    'The keys in the data folder are not those that this database was created with',
     'Give every process over one database the same ledger-master.key and ledger-signing.pem (AIOS_DATA_DIR): copy both from the first, or from their backup.',
   ),
   'ledger.master_key': row(

@@ -10,11 +10,11 @@ export const LINEAGE_ERRORS = {
   'lineage.invalid_event': row(
     400,
     'The event does not fit OpenLineage 2-0-2',
-    'See `issues`: each names a path. Events of runs, jobs and datasets are taken, one in a request.',
+    'See `issues`: each names a path. Events of runs, jobs and datasets are accepted, one in a request.',
   ),
   'lineage.event_too_large': row(
     413,
-    'The event holds more edges, or a longer name, than is taken',
-    'Tell fewer columns in one event; `limitName` and `limit` name the limit.',
+    'The event holds more edges, or a longer name, than is allowed',
+    'Send fewer columns in one event; `limitName` and `limit` name the limit.',
   ),
 } as const satisfies Record<string, ErrorRow>;

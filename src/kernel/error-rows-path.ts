@@ -19,7 +19,7 @@ export const PATH_ERRORS = {
   ),
   'models.not_onnx': row(
     422,
-    'The bytes are no ONNX model that can be loaded',
+    'The bytes are not an ONNX model that can be loaded',
     'Export the model again; the detail is what ONNX Runtime said.',
   ),
   'models.not_runnable': row(
@@ -30,22 +30,22 @@ export const PATH_ERRORS = {
   'models.endpoint_unavailable': again(
     503,
     'The server that runs the model does not answer',
-    'Start it or correct the url of the endpoint, then try again; the detail is what was met.',
+    'Start it or correct the url of the endpoint, then try again; the detail says what happened.',
   ),
   'models.endpoint_refused': row(
     422,
-    'The server that runs the model does not have it as the endpoint says',
+    'The server that runs the model does not serve it as the endpoint describes',
     'Compare model, version and mapping of the endpoint with what that server serves; the detail is what it said.',
   ),
   'models.flow_needs_run': row(
     422,
-    'The flow does what an inference cannot: it acts outside, waits for somebody, or is told of as a run',
-    'Start it as a run (POST /api/v1/workflows/{name}/runs), or leave the steps out that the issues name.',
+    'The flow does what an inference cannot: it acts on outside systems, waits for somebody, or emits lifecycle events of its run',
+    'Start it as a run (POST /api/v1/workflows/{name}/runs), or leave out the steps that the issues name.',
   ),
   'models.flow_cycle': row(
     422,
-    'The ensemble would ask itself',
-    'Follow the models in the detail: one of them is to ask another one.',
+    'The ensemble would call itself',
+    'Follow the models in the detail: one of them has to call another one.',
   ),
   'models.signature_mismatch': row(
     422,
@@ -65,7 +65,7 @@ export const PATH_ERRORS = {
   'models.quantization_disagrees': row(
     422,
     'The quantized model agrees too little with its parent',
-    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it all the same, `dryRun` shows all figures.',
+    'Try scales per channel, or rows that are like the real ones; a lower `agreementMin` keeps it anyway, and `dryRun` shows all figures.',
   ),
   'models.no_rollout': row(
     404,
@@ -74,13 +74,13 @@ export const PATH_ERRORS = {
   ),
   'models.rollout_active': row(
     409,
-    'The alias is under a rollout',
-    'Promote the rollout or roll it back; then the alias may move, or another rollout begin.',
+    'The alias has a rollout under way',
+    'Promote the rollout or roll it back; then the alias may move, or another rollout may begin.',
   ),
   'models.rollout_ended': row(
     409,
     'The rollout has ended',
-    'Its status says how; start another one to try the version again.',
+    'Its status says how it ended; start another one to try the version again.',
   ),
   'models.rollout_invalid': row(
     400,
@@ -89,7 +89,7 @@ export const PATH_ERRORS = {
   ),
   'models.signature_changed': row(
     409,
-    'The version does not take the calls of the version before',
+    'The version does not accept the calls that the version before it did',
     'Those who call by the alias would be refused: see `issues`. Register it as a model of another name; or change the callers with it and promote it, or try it under a rollout, all the same: aios models promote {name} {version} --force (`force` in the API).',
   ),
   'models.approval_needed': row(
@@ -130,7 +130,7 @@ export const PATH_ERRORS = {
   ),
   'serving.tensor_type': row(
     400,
-    'The tensor has another datatype than the model',
+    'The tensor has a different datatype from the one that the model takes',
     'Send the datatype at /v2/models/{name}.',
   ),
   'serving.tensor_shape': row(
@@ -140,7 +140,7 @@ export const PATH_ERRORS = {
   ),
   'serving.tensor_value': row(
     400,
-    'An element is no value of its datatype',
+    'An element is not a value of its datatype',
     'The detail names the input and the element.',
   ),
   'serving.tensor_bytes': row(
@@ -150,13 +150,13 @@ export const PATH_ERRORS = {
   ),
   'serving.parameter_refused': row(
     400,
-    'A parameter asks for what is not served',
+    'A parameter asks for something that is not supported',
     'Leave it out; the detail says what to do instead.',
   ),
   'serving.extension_unserved': row(
     501,
-    'An extension of the protocol is not served',
-    'Do what the detail says instead; the metadata of the server lists the extensions that are served.',
+    'An extension of the protocol is not supported',
+    'Do what the detail says instead; the metadata of the server lists the extensions that are supported.',
   ),
   'serving.raw_input': row(
     400,
@@ -165,7 +165,7 @@ export const PATH_ERRORS = {
   ),
   'serving.feature_invalid': row(
     422,
-    'A feature of the model is absent or no number',
+    'A feature of the model is missing or not a number',
     'Supply it, or give the signature a fill for it; see `issues`.',
   ),
   'serving.no_features': row(
@@ -195,22 +195,22 @@ export const PATH_ERRORS = {
   ),
   'serving.canceled': again(
     499,
-    'The caller gave up the inference',
+    'The caller canceled the inference',
     'Send it again if the answer is still wanted.',
   ),
   'serving.replica_lost': again(
     503,
-    'The process that ran the model ended under the request, twice',
+    'The process that ran the model died during the request, twice',
     'Try again; if it persists, the input or the memory of the machine is the cause.',
   ),
   'serving.unavailable': again(
     503,
     'No replica of the model can be started',
-    'See the detail; starting is tried again by itself.',
+    'See the detail; AIOS keeps trying to start one.',
   ),
   'serving.circuit_open': again(
     503,
-    'The version failed or was slow too often and is left alone for a while',
+    'The version failed or was slow too often, and is not called for a while',
     'Try again after Retry-After; a fallback in the model definition answers meanwhile.',
   ),
   'serving.rate_limited': again(
@@ -220,8 +220,8 @@ export const PATH_ERRORS = {
   ),
   'serving.depth_exceeded': row(
     422,
-    'Ensembles ask each other without end',
-    'An alias was moved into a circle: roll it back, or let the ensemble name a version.',
+    'Ensembles call each other without end',
+    'An alias was moved so that they form a cycle: roll it back, or let the ensemble name a version.',
   ),
   'serving.memory_exceeded': row(
     507,
@@ -262,7 +262,7 @@ export const PATH_ERRORS = {
   'contracts.unknown_version': row(
     422,
     'The contract has no such version',
-    'Leave dataversion out for the newest, or name one that the detail lists.',
+    'Leave out dataversion to use the newest, or name one that the detail lists.',
   ),
   'contracts.data_invalid': row(
     422,

@@ -5,17 +5,17 @@ export const START_ERRORS = {
   'start.setting': row(
     400,
     'A setting of the server cannot be used',
-    'Mend the variable that the detail names: docs/operations.md, “Configuration”, says what each takes.',
+    'Correct the variable that the detail names: docs/operations.md, “Configuration”, says what each accepts.',
   ),
   'start.port_in_use': row(
     409,
-    'Another program has this address',
-    'Stop it, or choose another port with the variable that the detail names; 0 takes a free one.',
+    'Another program uses this address',
+    'Stop it, or choose another port with the variable that the detail names; 0 picks a free one.',
   ),
   'start.database': again(
     503,
     'The database of AIOS_DATABASE_URL cannot be used',
-    'Check its host, port, user, password and name. Without the variable AIOS brings a Postgres of its own.',
+    'Check its host, port, user, password and name. Without the variable AIOS runs a Postgres of its own.',
   ),
   'start.schema': row(
     409,
@@ -24,22 +24,22 @@ export const START_ERRORS = {
   ),
   'start.embedded': row(
     500,
-    'The Postgres that AIOS brings cannot be started',
-    'The detail says why. A Postgres of your own (14 or later) takes its place: set AIOS_DATABASE_URL.',
+    'The Postgres that comes with AIOS cannot be started',
+    'The detail says why. To use a Postgres of your own (14 or later) instead, set AIOS_DATABASE_URL.',
   ),
   'start.folder': row(
     500,
     'The data folder cannot be used',
-    'Set AIOS_DATA_DIR to a folder that this user may write, on a disk with some 500 MB of room.',
+    'Set AIOS_DATA_DIR to a folder that this user may write, on a disk with about 500 MB free.',
   ),
   'stop.unfinished': row(
     500,
-    'A part of the server could not be stopped in order',
+    'A part of the server could not be stopped cleanly',
     'The detail says why; most often its database was away. What was acknowledged is in the database, and the next start goes on from there.',
   ),
   'client.address': row(
     400,
-    'The address of the server is not one',
+    'The address of the server is not valid',
     'Write it with its scheme and port, as in http://127.0.0.1:7700 (--url, AIOS_URL).',
   ),
   'client.unreachable': again(
@@ -50,7 +50,7 @@ export const START_ERRORS = {
   'client.file': row(
     400,
     'The file cannot be used',
-    'Check the path: a relative one begins at the folder that the command is run in.',
+    'Check the path: a relative path starts at the folder in which the command runs.',
   ),
   'client.not_aios': row(
     502,

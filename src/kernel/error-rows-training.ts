@@ -14,23 +14,23 @@ export const TRAINING_ERRORS = {
   ),
   'experiments.exists': row(
     409,
-    'There is an experiment of that name',
-    'Use it, or take another name. One that was deleted keeps its name: restore it.',
+    'An experiment of that name exists already',
+    'Use it, or choose another name. A deleted experiment keeps its name: restore it.',
   ),
   'experiments.deleted': row(
     409,
     'The experiment or training run is deleted',
-    'Restore it first; nothing is logged into what is deleted.',
+    'Restore it first; nothing can be logged to a deleted one.',
   ),
   'experiments.param_kept': row(
     409,
     'A parameter of a training run is written once',
-    'Log the other value into a run of its own: what it was trained with does not change afterwards.',
+    'Log the other value in a run of its own: what a run was trained with does not change afterwards.',
   ),
   'experiments.filter_invalid': row(
     400,
-    'The search does not read as MLflow’s filters do',
-    "Comparisons joined by AND, such as `metrics.auc > 0.8 and params.depth = '6'`; the detail names the place.",
+    'The filter is not one that MLflow’s search accepts',
+    "Write comparisons joined by AND, such as `metrics.auc > 0.8 and params.depth = '6'`; the detail names the place.",
   ),
   'models.not_servable': row(
     409,
@@ -39,13 +39,13 @@ export const TRAINING_ERRORS = {
   ),
   'models.name_taken': row(
     409,
-    'There is a registered model of that name',
-    'Register the next version under it, or take another name: small letters and dashes make the name in AIOS.',
+    'A registered model of that name exists already',
+    'Register the next version under it, or choose another name; in AIOS a name is in lower case with dashes.',
   ),
   'models.kept': row(
     409,
-    'What was registered is kept as it is',
-    'Versions are evidence of what decided, and flows name them. Take an alias away or move it (`aios models promote`) instead; aliases take the place of stages.',
+    'A registered version cannot be changed or deleted',
+    'Versions are evidence of what decided, and flows name them. Take an alias away or move it (`aios models promote`) instead; aliases replace stages.',
   ),
   'training.not_allowed': row(
     422,
@@ -54,8 +54,8 @@ export const TRAINING_ERRORS = {
   ),
   'training.failed': row(
     422,
-    'The training did not come to its end',
-    'The detail has the end of what it wrote; all of it is in the log of the run (`aios logs RUN`).',
+    'The training failed',
+    'The detail has the end of its output; all of it is in the log of the run (`aios logs RUN`).',
   ),
   'training.output_invalid': row(
     422,
