@@ -27,19 +27,19 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
     under: 'contracts',
     name: 'check <file>',
     description:
-      'what a contract file would come to as the next version (exit code 1 when it breaks its promise)',
+      'check a contract file as the next version (exit code 1 when it breaks the promised compatibility)',
     example: 'aios contracts check contracts/order.placed.yaml',
-    options: [['--against <version>', 'hold it against this version alone']],
+    options: [['--against <version>', 'compare it with this version alone']],
     load: async () => (await import('./contracts.ts')).check,
   },
   {
     under: 'contracts',
     name: 'deprecate <type> <version>',
-    description: 'tell producers to leave a version, which stays usable',
+    description: 'tell producers to stop using a version; it stays usable',
     example: 'aios contracts deprecate order.placed 1.0.0 --sunset 2027-01-01T00:00:00Z',
     options: [
       ['--message <text>', 'what to use instead', 'Use the newest version.'],
-      ['--sunset <time>', 'until when it will be taken'],
+      ['--sunset <time>', 'until when it will be accepted'],
       ['--undo', 'take the deprecation back'],
     ],
     load: async () => (await import('./contracts.ts')).deprecate,
@@ -68,13 +68,13 @@ export const CONTRACT_COMMANDS: readonly CommandRow[] = [
   {
     name: 'quarantine [ids...]',
     description:
-      'events that their contract keeps apart; with ids, or --release and --type, release those that fit by now, in the order in which they came',
+      'events in quarantine; with ids, or --release and --type, release those that fit their contract now, in the order in which they came',
     example: 'aios quarantine --type order.placed --release',
     options: [
       ['--type <type>', 'of this contract'],
       ['--status <status>', 'open, released or discarded', 'open'],
-      ['--release', 'with --type: all of that contract that are open'],
-      ['--discard <reason>', 'give the events up instead'],
+      ['--release', 'with --type: all open events of that contract'],
+      ['--discard <reason>', 'discard the events instead'],
       ['--limit <count>', 'how many to list', '50'],
     ],
     load: async () => (await import('./quarantine.ts')).quarantine,

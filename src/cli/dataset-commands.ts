@@ -14,7 +14,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
   {
     under: 'datasets',
     name: 'show <name>',
-    description: 'a dataset: its versions, and the columns of one with how they lie',
+    description: 'a dataset: its versions, and the columns of one with their distributions',
     example: 'aios datasets show return-requests',
     options: [OF_VERSION],
     load: async () => (await import('./datasets.ts')).show,
@@ -22,7 +22,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
   {
     under: 'datasets',
     name: 'create <name>',
-    description: 'make a version, of the events that the definition names or of a file of entity rows',
+    description: 'make a version from the events that the definition names, or from a file of entity rows',
     example: 'aios datasets create return-requests --from 2026-01-01',
     options: [
       ['--file <file>', 'entity rows with keys, a timestamp and labels (.csv, .jsonl, .parquet)'],
@@ -36,14 +36,14 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
   {
     under: 'datasets',
     name: 'builds [name]',
-    description: 'the versions that were asked for, of a dataset or of all, with their progress',
+    description: 'the builds of versions, of one dataset or of all, with their progress',
     example: 'aios datasets builds return-requests',
     load: async () => (await import('./dataset-builds.ts')).builds,
   },
   {
     under: 'datasets',
     name: 'cancel <build>',
-    description: 'end the making of a version: none comes of it',
+    description: 'cancel a build: no version is made',
     example: 'aios datasets cancel BUILD',
     load: async () => (await import('./dataset-builds.ts')).cancel,
   },
@@ -59,7 +59,7 @@ export const DATASET_COMMANDS: readonly CommandRow[] = [
   {
     under: 'datasets',
     name: 'diff <name> <from> <to>',
-    description: 'what is not the same in two versions (exit code 2 when something is)',
+    description: 'compare two versions (exit code 2 when they differ)',
     example: 'aios datasets diff return-requests 1 2',
     load: async () => (await import('./datasets-diff.ts')).diff,
   },

@@ -16,7 +16,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'services',
-    description: 'every feature service with the keys that it is asked by and the features that it answers',
+    description: 'every feature service with its join keys and its features',
     example: 'aios features services',
     load: async () => (await import('./features.ts')).services,
   },
@@ -30,7 +30,8 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'online <service> <keys...>',
-    description: 'the features of an entity now, its keys as name=value; a list of them as JSON or @file',
+    description:
+      'the current features of an entity, its keys as name=value; of many entities with a list as JSON or @file',
     example: 'aios features online return-risk customer=C-17 product=22009D',
     options: [
       ['--as-of <time>', 'at this time instead of now'],
@@ -61,7 +62,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     description:
       'list historical joins of files with how far each is; with an id, show one, and why it failed',
     example: 'aios features joins JOIN --cancel',
-    options: [['--cancel', 'end it; it leaves no file']],
+    options: [['--cancel', 'cancel it; no file is left']],
     load: async () => (await import('./feature-joins.ts')).joins,
   },
   {
@@ -85,12 +86,12 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'backfill <view>',
-    description: 'build a range of event times of a stream view from the log anew, beside the stream',
+    description: 'rebuild a range of event times of a stream view from the log, while the stream goes on',
     example: 'aios features backfill customer-orders --from 2026-01-01',
     options: [
-      ['--from <time>', 'the begin of the range'],
+      ['--from <time>', 'the start of the range'],
       ['--to <time>', 'its end, exclusive; now when left out'],
-      ['--include-late', 'count events that came later than the view bears, too'],
+      ['--include-late', 'also count events that came later than the view allows'],
     ],
     load: async () => (await import('./features.ts')).backfill,
   },
@@ -98,7 +99,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
     under: 'features',
     name: 'profile <name>',
     description:
-      'save how a view, or a service at times in the past, lies; without a source, show what was saved',
+      'save the distribution of a view, or of a service at times in the past; without a source, show what was saved',
     example: 'aios features profile orders-today --view customer-orders',
     options: [
       ['--view <view>', 'a view as it is now'],
@@ -110,7 +111,7 @@ export const FEATURE_COMMANDS: readonly CommandRow[] = [
   {
     under: 'features',
     name: 'validate <name>',
-    description: 'hold features to a saved profile (exit code 1 when they have moved)',
+    description: 'compare features with a saved profile (exit code 1 when they have drifted)',
     example: 'aios features validate orders-today',
     options: [
       ['--view <view>', 'a view as it is now; left out, that of the profile'],

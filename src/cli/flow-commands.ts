@@ -2,7 +2,7 @@ import type { CommandRow } from './program.ts';
 
 const BACK: CommandRow['options'] = [
   ['--step <key>', 'the step to go back to; left out, where it failed'],
-  ['--from-start', 'all of it anew'],
+  ['--from-start', 'from the beginning'],
   ['-i, --input <json>', 'what the step is given instead (with --from-start, the run); @file reads it'],
 ];
 
@@ -20,7 +20,7 @@ const ACTIONS = {
   cancel: 'cancel a run',
   pause: 'stop a run before its next step',
   resume: 'let a paused run go on',
-  retry: 'let an ended run go back to where it failed, or to a step, and on from there',
+  retry: 'continue an ended run from where it failed, or from a step',
   delete: 'delete an ended run and its journal (its audit entries and costs stay)',
 } as const;
 
@@ -90,14 +90,14 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   {
     under: 'runs',
     name: 'fork <id>',
-    description: 'start a new run from what this one had when it came to a step',
+    description: 'start a new run from the state that this one had at a step',
     example: 'aios runs fork RUN --step score',
     options: BACK,
     load: async () => (await import('./run-operations.ts')).fork,
   },
   {
     name: 'schedules [workflow]',
-    description: 'what starts by time; with a flow, show, pause, resume or back-fill its schedule',
+    description: 'flows that start by time; with a flow, show, pause, resume or back-fill its schedule',
     example: 'aios schedules nightly --backfill --from 2026-01-01 --until 2026-02-01',
     options: [
       ['--pause', 'start nothing by time until it is resumed'],
@@ -111,11 +111,11 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'run-queues [name]',
-    description: 'queues of runs: how many wait, how many hold a slot; pause one or let it go on',
+    description: 'queues of runs: how many wait, how many hold a slot; pause or resume one',
     example: 'aios run-queues exports --pause',
     options: [
-      ['--pause', 'what holds a slot goes on, nothing more begins'],
-      ['--resume', 'let it go on'],
+      ['--pause', 'start no more runs; those that hold a slot go on'],
+      ['--resume', 'start runs again'],
     ],
     load: async () => (await import('./run-queues.ts')).runQueues,
   },
@@ -129,7 +129,7 @@ export const FLOW_COMMANDS: readonly CommandRow[] = [
   {
     under: 'workflows',
     name: 'record <run>',
-    description: 'make a test of a run; what looks personal or secret is replaced',
+    description: 'make a test from a run; what looks personal or secret is replaced',
     example: 'aios workflows record RUN --out tests/returns.yaml',
     options: [['--out <file>', 'where to write it; standard output when left out']],
     load: async () => (await import('./workflows.ts')).record,

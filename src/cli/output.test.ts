@@ -63,7 +63,7 @@ describe('what the command line prints', () => {
     [
       'faults that stand above, without the name of the field that holds them',
       new AiosError('definition.syntax', { issues: [{ path: '', message: 'is odd' }] }),
-      /^[^`]*is odd\nMost often a line stands further in [^`]*\(definition\.syntax\)$/,
+      /^[^`]*is odd\nThe usual cause is a line with [^`]*\(definition\.syntax\)$/,
     ],
     [
       'each fault of a request with its place',

@@ -19,7 +19,7 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
       ],
       [
         '--payloads',
-        'with --export: what the entries commit to as well, and the tables, flows and models that they name',
+        'with --export: also the payloads that the entries commit to, and the tables, flows and models that they name',
       ],
       ['--from <folder>', 'read such a copy instead of the server'],
       ['--log-key <file>', "with --from: the log's verifier key, kept from earlier"],
@@ -34,9 +34,9 @@ export const PROOF_COMMANDS: readonly CommandRow[] = [
       ['--from <folder>', 'a copy of the log (aios audit --export) instead of the server'],
       [
         '--log-key <file>',
-        "the log's verifier key, kept from earlier; asked from the server or read from the copy when left out",
+        "the log's verifier key, kept from earlier; taken from the server or the copy when left out",
       ],
-      ['--checkpoint <file>', 'a checkpoint of the log, kept from earlier: it must go on from there'],
+      ['--checkpoint <file>', 'a checkpoint kept from earlier, which the log must extend'],
     ],
     load: async () => (await import('./verify.ts')).verify,
   },
