@@ -23,17 +23,17 @@ describe('the API', () => {
       }
       expect(open.sort()).toEqual([
         'End the session',
-        'Metrics in the text form of Prometheus',
+        'Metrics in the text format of Prometheus',
         'Server metadata',
         'The version of MLflow whose API is answered',
         'Turn an API key into a session of the console',
         'Turn the one-time token of a login link into a session of the console',
         'What an error means and the way forward; `type` of a problem is this address',
-        'What keys are called, revoked ones too, by the ids that records name',
+        'The names of keys by their ids, revoked ones too',
         'What this server can do beyond the rest of the API (MLflow)',
         'Whether the inference server is live',
         'Whether the inference server is ready',
-        'Whether the process lives',
+        'Whether the process is alive',
         'Whether traffic may come; 503 with the reason when not',
         'Who calls, and what they may do',
       ]);

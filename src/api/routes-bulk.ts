@@ -95,7 +95,8 @@ export function bulkRoutes({ engine, can }: BulkDependencies): (server: FastifyI
       method: 'POST',
       url: '/api/v1/bulk-operations/:id/start',
       permission: 'runs.control',
-      summary: 'Start what was counted, in the name of the caller; a second time tells how far it has come',
+      summary:
+        'Start a counted bulk operation in the name of the caller; asked again, it answers with the progress',
       tag,
       params: IdParams,
       body: Type.Object({ token: Type.String() }, { additionalProperties: false }),
@@ -129,7 +130,7 @@ function readRoutes(server: FastifyInstance, engine: WorkflowEngine): void {
     method: 'GET',
     url: '/api/v1/bulk-operations/:id',
     permission: 'runs.read',
-    summary: 'How far a bulk operation has come',
+    summary: 'The progress of a bulk operation',
     tag,
     params: IdParams,
     answer: Bulk,

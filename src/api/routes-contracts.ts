@@ -177,7 +177,7 @@ function compatibilityRoutes(server: FastifyInstance, dependencies: Dependencies
     method: 'POST',
     url: '/api/v1/contracts/:name/compatibility',
     permission: 'definitions.read',
-    summary: 'What a changed schema would come to: findings, and the version to give it. Nothing is changed',
+    summary: 'Check a changed schema: findings, and the version to give it; nothing is changed',
     tag,
     params: NameParams,
     body: Type.Object(
@@ -240,7 +240,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: Dependencies): voi
     method: 'PUT',
     url,
     permission: 'definitions.write',
-    summary: 'Change the mode of contracts that name none, for versions that come from now on',
+    summary: 'Change the mode of contracts that name none, for versions from now on',
     tag,
     body: DefaultMode,
     answer: DefaultMode,
@@ -257,7 +257,7 @@ function deprecationRoutes(server: FastifyInstance, dependencies: Dependencies):
     method: 'PUT',
     url,
     permission: 'definitions.write',
-    summary: 'Deprecate a version: it stays usable, and whoever looks is told until when',
+    summary: 'Deprecate a version: it stays usable, and readers are told until when',
     tag,
     params: VersionParams,
     body: Type.Object(

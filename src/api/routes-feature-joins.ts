@@ -106,7 +106,7 @@ function cancelRoute(server: FastifyInstance, dependencies: Dependencies): void 
     method: 'POST',
     url: '/api/v1/features/joins/:id/cancel',
     permission: 'features.control',
-    summary: 'End a historical join of files that runs: it leaves no file',
+    summary: 'Cancel a historical join of files that is running: no file is left',
     tag,
     params: IdParams,
     answer: Join,

@@ -101,7 +101,7 @@ function backfillRoute(server: FastifyInstance, { featureBackfills, clock, audit
     url: '/api/v1/feature-views/:name/backfill',
     permission: 'features.control',
     summary:
-      'Build a range of event times of a stream view from the log anew, beside the stream; the view is served as it was until that is done',
+      'Rebuild a range of event times of a stream view from the log while the stream goes on; the view is served as it was until that is done',
     tag,
     params: NameParams,
     body: Type.Object(

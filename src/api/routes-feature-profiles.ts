@@ -100,7 +100,8 @@ function saveRoute(server: FastifyInstance, { featureProfiles, clock, auditLog }
     method: 'PUT',
     url: '/api/v1/features/profiles/:name',
     permission: 'features.control',
-    summary: 'Save how a view, or a service at places in the past, lies: the next version of the profile',
+    summary:
+      'Save the distribution of a view, or of a service at places in the past, as the next version of the profile',
     tag,
     params: NameParams,
     body: Source,
@@ -132,7 +133,7 @@ function validateRoute(server: FastifyInstance, featureProfiles: FeatureProfiles
     url: '/api/v1/features/profiles/:name/validate',
     permission: 'features.read',
     summary:
-      'Hold a view, or a service at places in the past, to a reference profile; without either, the view of the profile',
+      'Compare a view, or a service at places in the past, with a reference profile; without either, the view of the profile',
     tag,
     params: NameParams,
     body: Type.Object(

@@ -95,7 +95,7 @@ export function featureViewRoutes({
       method: 'GET',
       url: '/api/v1/features/services',
       permission: 'features.read',
-      summary: 'Feature services with what a request for them brings and what they answer',
+      summary: 'Feature services with the keys and values that they take and the features that they answer',
       tag,
       answer: pageOf(Service),
       // As many as files in the project: no page is cut.

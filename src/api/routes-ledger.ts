@@ -83,7 +83,7 @@ function logRoutes(server: FastifyInstance, { audit }: Dependencies): void {
     url: '/api/v1/audit/verify',
     permission: 'audit.payload',
     summary:
-      'Recompute the tree from every entry and hold every payload to its digest; takes seconds on a large log',
+      'Recompute the tree from every entry and check every payload against its digest; takes seconds on a large log',
     tag,
     answer: AnyObject,
     handle: () => audit.verify(),

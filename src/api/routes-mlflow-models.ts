@@ -62,7 +62,7 @@ function createRoutes(server: FastifyInstance, { loggedModels }: Dependencies): 
     method: 'PATCH',
     path: 'logged-models/:model_id',
     permission: log,
-    summary: 'Say that a logged model is whole, or that its upload failed (MLflow)',
+    summary: 'Mark a logged model as complete, or its upload as failed (MLflow)',
     params: Id,
     body: Type.Object({ status: Text }),
     handle: async ({ params, body }) => ({
@@ -114,7 +114,7 @@ function changeRoutes(server: FastifyInstance, { loggedModels }: Dependencies): 
     method: 'DELETE',
     path: 'logged-models/:model_id',
     permission: log,
-    summary: 'Put a logged model away (MLflow)',
+    summary: 'Delete a logged model (MLflow)',
     params: Id,
     handle: async ({ params }) => {
       await loggedModels.delete(params.model_id);
@@ -136,7 +136,7 @@ function changeRoutes(server: FastifyInstance, { loggedModels }: Dependencies): 
     method: 'DELETE',
     path: 'logged-models/:model_id/tags/:key',
     permission: log,
-    summary: 'Take a tag of a logged model away (MLflow)',
+    summary: 'Remove a tag from a logged model (MLflow)',
     params: Type.Object({ model_id: Text, key: Text }),
     handle: async ({ params }) => {
       await loggedModels.deleteTag(params.model_id, params.key);

@@ -68,7 +68,7 @@ function modelReadRoutes(server: FastifyInstance, registry: RegisteredModels): v
     method: 'POST',
     path: 'registered-models/get-latest-versions',
     permission: read,
-    summary: 'The newest version of a model (MLflow, of old: every version is of the stage None)',
+    summary: 'The newest version of a model (older clients of MLflow; every version has the stage None)',
     body: Type.Object({ name: Text, stages: Type.Optional(Type.Array(Type.String())) }),
     handle: async ({ body }) => {
       const model = await registry.get(body.name);
@@ -87,7 +87,7 @@ function modelChangeRoutes(server: FastifyInstance, registry: RegisteredModels):
     method: 'POST',
     path: 'registered-models/create',
     permission: change,
-    summary: 'Name a model that versions will be registered of (MLflow)',
+    summary: 'Create a registered model (MLflow)',
     body: Type.Object({ name: Text, tags: Pairs, description: MaybeText }),
     handle: async ({ body, caller }) => one(await registry.create({ ...body, by: actorOf(caller) })),
   });
@@ -103,7 +103,7 @@ function modelChangeRoutes(server: FastifyInstance, registry: RegisteredModels):
     method: 'DELETE',
     path: 'registered-models/delete',
     permission: change,
-    summary: 'Take the name of a model back that has no version (MLflow)',
+    summary: 'Delete a registered model that has no version (MLflow)',
     body: Named,
     handle: async ({ body }) => {
       await registry.delete(body.name);
@@ -125,7 +125,7 @@ function modelChangeRoutes(server: FastifyInstance, registry: RegisteredModels):
     method: 'DELETE',
     path: 'registered-models/delete-tag',
     permission: change,
-    summary: 'Take a tag of a registered model away (MLflow)',
+    summary: 'Remove a tag from a registered model (MLflow)',
     body: Type.Object({ name: Text, key: Text }),
     handle: async ({ body }) => {
       await registry.deleteTag(body.name, body.key);
@@ -222,7 +222,7 @@ function versionChangeRoutes(server: FastifyInstance, registry: RegisteredModels
     method: 'DELETE',
     path: 'model-versions/delete-tag',
     permission: change,
-    summary: 'Take a tag of a version away (MLflow)',
+    summary: 'Remove a tag from a version (MLflow)',
     body: Type.Object({ name: Text, version: Text, key: Text }),
     handle: async ({ body: { name, version, key } }) => {
       await registry.changeVersion(name, version, { deletedTag: key });
@@ -237,7 +237,7 @@ function aliasRoutes(server: FastifyInstance, registry: RegisteredModels): void 
     method: 'GET',
     path,
     permission: read,
-    summary: 'The version that an alias means (MLflow)',
+    summary: 'The version that an alias points at (MLflow)',
     query: Type.Object({ name: Text, alias: Text }),
     handle: async ({ query }) => ({
       model_version: registeredVersionJson(await registry.versionOf(query.name, query.alias)),
@@ -258,7 +258,7 @@ function aliasRoutes(server: FastifyInstance, registry: RegisteredModels): void 
     method: 'DELETE',
     path,
     permission: 'models.promote',
-    summary: 'Take an alias away (MLflow)',
+    summary: 'Delete an alias (MLflow)',
     body: Type.Object({ name: Text, alias: Text }),
     handle: async ({ body: { name, alias }, caller }) => {
       await registry.deleteAlias(name, alias, actorOf(caller));

@@ -95,7 +95,7 @@ function experimentChangeRoutes(server: FastifyInstance, { experiments }: Depend
   mlflowRoute(server, {
     ...shared,
     path: 'experiments/create',
-    summary: 'Make an experiment (MLflow)',
+    summary: 'Create an experiment (MLflow)',
     body: Type.Object({ name: Text, artifact_location: MaybeText, tags: Pairs }),
     handle: async ({ body, caller }) => {
       const { id } = await experiments.create({ name: body.name, tags: body.tags, by: caller.id });
@@ -119,7 +119,7 @@ function experimentChangeRoutes(server: FastifyInstance, { experiments }: Depend
   mlflowRoute(server, {
     ...shared,
     path: 'experiments/update',
-    summary: 'Name an experiment anew (MLflow)',
+    summary: 'Rename an experiment (MLflow)',
     body: Type.Object({ experiment_id: Text, new_name: Text }),
     handle: async ({ body }) => {
       await experiments.rename(body.experiment_id, body.new_name);
@@ -139,7 +139,7 @@ function experimentChangeRoutes(server: FastifyInstance, { experiments }: Depend
   mlflowRoute(server, {
     ...shared,
     path: 'experiments/delete-experiment-tag',
-    summary: 'Take a tag of an experiment away (MLflow)',
+    summary: 'Remove a tag from an experiment (MLflow)',
     body: Type.Object({ experiment_id: Text, key: Text }),
     handle: async ({ body }) => {
       await experiments.deleteTag(body.experiment_id, body.key);
@@ -201,7 +201,7 @@ function runChangeRoutes(server: FastifyInstance, { trainingRuns }: Dependencies
   mlflowRoute(server, {
     ...shared,
     path: 'runs/create',
-    summary: 'Begin a training run (MLflow)',
+    summary: 'Start a training run (MLflow)',
     body: Type.Object({
       experiment_id: MaybeText,
       user_id: MaybeText,
@@ -256,7 +256,7 @@ function runChangeRoutes(server: FastifyInstance, { trainingRuns }: Dependencies
   mlflowRoute(server, {
     ...shared,
     path: 'runs/delete-tag',
-    summary: 'Take a tag of a training run away (MLflow)',
+    summary: 'Remove a tag from a training run (MLflow)',
     body: Type.Object({ run_id: Text, key: Text }),
     handle: async ({ body }) => {
       await trainingRuns.deleteTag(body.run_id, body.key);
@@ -315,7 +315,7 @@ function linkRoutes(server: FastifyInstance, { trainingRuns }: Dependencies): vo
   mlflowRoute(server, {
     ...shared,
     path: 'runs/log-inputs',
-    summary: 'Say which datasets and models a training run read (MLflow)',
+    summary: 'Log which datasets and models a training run read (MLflow)',
     body: Type.Object({ run_id: Text, datasets: Objects, models: Objects }),
     handle: async ({ body }) => {
       const { datasets, models } = body as { datasets?: Json[]; models?: Json[] };
@@ -326,7 +326,7 @@ function linkRoutes(server: FastifyInstance, { trainingRuns }: Dependencies): vo
   mlflowRoute(server, {
     ...shared,
     path: 'runs/outputs',
-    summary: 'Say which models a training run made (MLflow)',
+    summary: 'Log which models a training run made (MLflow)',
     body: Type.Object({ run_id: Text, models: Objects }),
     handle: async ({ body }) => {
       await trainingRuns.link(body.run_id, { outputs: body.models as Json[] | undefined });
@@ -336,7 +336,7 @@ function linkRoutes(server: FastifyInstance, { trainingRuns }: Dependencies): vo
   mlflowRoute(server, {
     ...shared,
     path: 'runs/log-model',
-    summary: 'Say which model a training run made, as clients before MLflow 3 do (MLflow)',
+    summary: 'Log which model a training run made, as clients before MLflow 3 do (MLflow)',
     body: Type.Object({ run_id: Text, model_json: Text }),
     handle: async ({ body }) => {
       await trainingRuns.log(body.run_id, {

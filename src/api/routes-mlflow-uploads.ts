@@ -34,7 +34,7 @@ function createRoute(server: FastifyInstance, { artifactUploads, publicOrigin, l
     method: 'POST',
     url: `${UPLOADS}/create/*`,
     permission,
-    summary: 'Begin to send a file in parts (MLflow)',
+    summary: 'Start an upload in parts (MLflow)',
     tag,
     params: Folder,
     body: Type.Object({
@@ -91,7 +91,7 @@ function endRoutes(server: FastifyInstance, { artifactUploads }: Dependencies): 
     method: 'POST',
     url: `${UPLOADS}/complete/*`,
     permission,
-    summary: 'Make a file of the parts that were sent (MLflow)',
+    summary: 'Complete an upload in parts (MLflow)',
     tag,
     params: Folder,
     body: Type.Object({
@@ -109,7 +109,7 @@ function endRoutes(server: FastifyInstance, { artifactUploads }: Dependencies): 
     method: 'POST',
     url: `${UPLOADS}/abort/*`,
     permission,
-    summary: 'Forget the parts that were sent (MLflow)',
+    summary: 'Abort an upload in parts (MLflow)',
     tag,
     params: Folder,
     body: Type.Object({ upload_id: UploadId }),

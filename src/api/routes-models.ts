@@ -111,7 +111,7 @@ function fileRoute(server: FastifyInstance, models: Models): void {
     url: '/api/v1/models/:name/versions/:version/file',
     permission: 'models.read',
     summary:
-      'The bytes that the digest of a version is of: its file, or the canonical JSON of the endpoint that runs it',
+      'The bytes that the digest of a version is computed over: its file, or the canonical JSON of the endpoint that runs it',
     tag,
     params: Type.Object({ name: Type.String({ minLength: 1 }), version: VersionNumber }),
     handle: async ({ params: { name, version }, reply }) => {

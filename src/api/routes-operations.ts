@@ -38,7 +38,7 @@ export function operationRoutes(
     url: '/api/v1/runs/:id/retry',
     permission: 'runs.control',
     summary:
-      'Let an ended run go back to a step: what it had before is kept, the rest is done anew under its next attempt. Idempotency-Key: once for a key',
+      'Retry an ended run from a step: what came before it is kept, the rest is done again as its next attempt. Idempotency-Key: once for a key',
     tag,
     params: IdParams,
     body: Back,
@@ -53,7 +53,7 @@ export function operationRoutes(
     url: '/api/v1/runs/:id/fork',
     permission: 'runs.start',
     summary:
-      'Start a new run from what this one had when it came to a step; this one stays as it is. Idempotency-Key: the same key, the same fork',
+      'Start a new run from the state that this one had at a step; this one stays as it is. Idempotency-Key: the same key, the same fork',
     tag,
     params: IdParams,
     body: Back,

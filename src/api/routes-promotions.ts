@@ -90,7 +90,7 @@ export function promotionRoutes({
       method: 'POST',
       url: '/api/v1/models/:name/aliases/:alias/rollback',
       permission: 'models.promote',
-      summary: 'Take a version from an alias: it means again what it meant before, without approvals',
+      summary: 'Roll an alias back to the version before, without approvals',
       tag,
       params: AliasParams,
       body: Type.Object({ version: VersionNumber, reason: Reason }),

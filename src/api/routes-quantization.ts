@@ -59,7 +59,7 @@ export function quantizationRoutes({ quantizations }: Dependencies): (server: Fa
       url: '/api/v1/models/:name/versions/:version/quantize',
       permission: 'models.write',
       summary:
-        'Register a version with weights of 8 bits, measured beside its parent; the same parent and options give the version that exists (200)',
+        'Register a version with 8-bit weights, compared with its parent; the same parent and options give the version that exists (200)',
       tag: 'models',
       params: Params,
       body: Wanted,

@@ -44,7 +44,7 @@ export function quarantineRoutes(dependencies: Dependencies): (server: FastifyIn
       method: 'GET',
       url: '/api/v1/contracts/:name/quality',
       permission: 'definitions.read',
-      summary: 'How the measured quality rules of a contract stand, and their last windows, newest first',
+      summary: 'The state of the measured quality rules of a contract, and their last windows, newest first',
       tag,
       params: NameParams,
       query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100 })) }),
@@ -84,7 +84,7 @@ function listRoute(server: FastifyInstance, { quarantine }: Dependencies): void 
     method: 'GET',
     url: '/api/v1/quarantine',
     permission: 'events.read',
-    summary: 'Events that their contract keeps apart, newest first',
+    summary: 'Events in quarantine, newest first',
     tag,
     query: pageQuery({ contract: Type.Optional(Type.String()), status: Type.Optional(Status) }),
     answer: pageOf(QuarantinedShape),
@@ -111,7 +111,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
     url: '/api/v1/quarantine/release',
     permission: 'quarantine.resolve',
     summary:
-      'Hold events to their contract again, and append those that fit, in the order in which they came: these, or the open ones of a contract, a page of 500 at a time',
+      'Check events in quarantine against their contract again, and append those that fit, in the order in which they came: these, or the open ones of a contract, a page of 500 at a time',
     tag,
     body: Type.Object(
       {
@@ -152,7 +152,7 @@ function resolveRoutes(server: FastifyInstance, { quarantine }: Dependencies): v
     method: 'POST',
     url: '/api/v1/quarantine/:id/discard',
     permission: 'quarantine.resolve',
-    summary: 'Give an event up: it stays listed, with the reason',
+    summary: 'Discard an event in quarantine: it stays listed, with the reason',
     tag,
     params: IdParams,
     body: Type.Object({ reason: Type.String({ minLength: 1 }) }, { additionalProperties: false }),

@@ -47,7 +47,7 @@ export function runQueueRoutes(dependencies: Dependencies): (server: FastifyInst
       method: 'PATCH',
       url: '/api/v1/run-queues/:name',
       permission: 'runs.control',
-      summary: 'Pause a queue, or let it go on: what holds a slot goes on, nothing more begins',
+      summary: 'Pause or resume a queue: while it is paused, runs that hold a slot go on and no more begin',
       tag,
       params: NameParams,
       body: Type.Object({ paused: Type.Boolean() }, { additionalProperties: false }),

@@ -68,7 +68,8 @@ function compatibilityRoutes(
     method: 'POST',
     url: `${root}/compatibility/subjects/:subject/versions`,
     permission: 'definitions.read',
-    summary: 'Whether a schema could be the next of a subject: held to the versions that its mode names',
+    summary:
+      'Whether a schema could be the next of a subject: compared with the versions that its mode names',
     tag,
     params: SubjectParams,
     query: Verbose,
@@ -110,7 +111,7 @@ function defaultRoutes(server: FastifyInstance, dependencies: ConfigDependencies
     method: 'DELETE',
     url: `${root}/config`,
     permission: 'definitions.write',
-    summary: 'Hold contracts that name no mode to BACKWARD again; answers the mode that was before',
+    summary: 'Reset the mode of contracts that name none to BACKWARD; answers the mode that was before',
     tag,
     handle: async ({ caller }) => {
       await subjects.requireWritable('');
@@ -140,7 +141,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     method: 'PUT',
     url,
     permission: 'definitions.write',
-    summary: 'Hold a contract to a mode of its own',
+    summary: 'Set the mode of a contract',
     tag,
     params: SubjectParams,
     body: Level,
@@ -154,7 +155,7 @@ function subjectConfigRoutes(server: FastifyInstance, { subjects, writer }: Conf
     method: 'DELETE',
     url,
     permission: 'definitions.write',
-    summary: 'Hold a contract to the mode of all again; answers the mode that it had',
+    summary: 'Remove the mode of a contract, so that the global one applies; answers the mode that it had',
     tag,
     params: SubjectParams,
     handle: async ({ params: { subject }, caller }) => {

@@ -84,7 +84,7 @@ function modeOfSubjectRoutes(server: FastifyInstance, dependencies: ModeDependen
     method: 'DELETE',
     url,
     permission: 'definitions.write',
-    summary: 'Take the mode of a subject back; answers the one that it had',
+    summary: 'Remove the mode of a subject; answers the one that it had',
     tag,
     params: SubjectParams,
     handle: async ({ params: { subject }, caller }) => {

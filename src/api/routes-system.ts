@@ -22,7 +22,7 @@ export function systemRoutes({ checks, metrics }: Dependencies): (server: Fastif
       method: 'GET',
       url: '/healthz',
       permission: 'public',
-      summary: 'Whether the process lives',
+      summary: 'Whether the process is alive',
       tag,
       answer: State,
       handle: () => ({ status: 'live' }),
@@ -55,7 +55,7 @@ export function systemRoutes({ checks, metrics }: Dependencies): (server: Fastif
       method: 'GET',
       url: '/metrics',
       permission: 'public',
-      summary: 'Metrics in the text form of Prometheus',
+      summary: 'Metrics in the text format of Prometheus',
       tag,
       handle: async ({ reply }) =>
         reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics()),

@@ -14,7 +14,7 @@ export function taskAmendRoutes({ tasks }: { tasks: Tasks }): (server: FastifyIn
       url: '/api/v1/tasks/:id/amend',
       permission: 'tasks.act',
       summary:
-        'Put right what a case shows: everybody is asked again, and who did it does not answer; the answer is a new task',
+        'Correct what a case shows: everybody is asked again, and whoever corrected it may not answer; returns the new task',
       tag: 'tasks',
       params: IdParams,
       body: Type.Object(

@@ -33,7 +33,7 @@ export function taskAttachmentRoutes({ tasks }: { tasks: Tasks }): (server: Fast
       method: 'GET',
       url: '/api/v1/tasks/:id/attachments',
       permission: 'tasks.read',
-      summary: 'The files beside a task',
+      summary: 'The attachments of a task',
       tag,
       params: IdParams,
       answer: pageOf(AttachmentShape),
@@ -60,7 +60,7 @@ export function taskAttachmentRoutes({ tasks }: { tasks: Tasks }): (server: Fast
       method: 'GET',
       url: '/api/v1/tasks/:id/attachments/:attachment',
       permission: 'tasks.read',
-      summary: 'A file beside a task, to be saved',
+      summary: 'An attachment of a task, as a download',
       tag,
       params: Type.Object({ id: Type.String({ minLength: 1 }), attachment: Type.String({ minLength: 1 }) }),
       handle: async ({ params, reply }) => {

@@ -41,7 +41,7 @@ function personRoutes(server: FastifyInstance, tasks: Tasks): void {
     ...shared,
     method: 'PUT',
     url: '/api/v1/tasks/:id/follow-up',
-    summary: 'Leave a task out of the inbox until a time; null brings it back',
+    summary: 'Defer a task until a time; null brings it back',
     body: Type.Object(
       { at: Type.Union([Type.String({ format: 'date-time' }), Type.Null()]) },
       { additionalProperties: false },
@@ -55,7 +55,7 @@ function personRoutes(server: FastifyInstance, tasks: Tasks): void {
     method: 'GET',
     url: '/api/v1/tasks/:id/candidates',
     permission: 'tasks.read',
-    summary: 'Who may have a task in hand',
+    summary: 'Who may be given a task',
     tag,
     params: IdParams,
     answer: pageOf(
@@ -86,7 +86,7 @@ function leadRoutes(server: FastifyInstance, tasks: Tasks): void {
     ...shared,
     method: 'PUT',
     url: '/api/v1/tasks/:id/priority',
-    summary: 'How pressing a task is: 0 to 100, higher first',
+    summary: 'Set the priority of a task: 0 to 100, higher first',
     body: Type.Object(
       { priority: Type.Integer({ minimum: 0, maximum: 100 }) },
       { additionalProperties: false },

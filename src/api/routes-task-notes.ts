@@ -58,7 +58,7 @@ export function taskNoteRoutes({ tasks }: { tasks: Tasks }): (server: FastifyIns
       method: 'POST',
       url: '/api/v1/tasks/:id/seen',
       permission: 'tasks.read',
-      summary: 'That the caller has looked at a task; the first time counts',
+      summary: 'Record that the caller has looked at a task; the first time counts',
       tag,
       params: IdParams,
       answer: Type.Object({ seen: Type.Boolean() }),

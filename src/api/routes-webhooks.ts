@@ -108,7 +108,7 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'POST',
     url: '/api/v1/webhooks/:id/rotate',
     permission,
-    summary: 'Give a webhook a new secret; messages carry the signature of the one before for a day, too',
+    summary: 'Give a webhook a new secret; for a day, messages carry a signature of the old one, too',
     tag,
     params: IdParams,
     answer: WithSecret,
@@ -121,7 +121,7 @@ function writeRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'DELETE',
     url: '/api/v1/webhooks/:id',
     permission,
-    summary: 'End a webhook and forget its deliveries',
+    summary: 'Delete a webhook and its deliveries',
     tag,
     params: IdParams,
     handle: async ({ params: { id }, caller }) => {
@@ -177,7 +177,7 @@ function deliveryRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     method: 'POST',
     url: '/api/v1/webhooks/:id/deliveries/:delivery/retry',
     permission: 'webhooks.manage',
-    summary: 'Make a delivery once more, now',
+    summary: 'Retry a delivery now',
     tag,
     params: Type.Object({ id: Type.String({ minLength: 1 }), delivery: Type.String({ minLength: 1 }) }),
     handle: async ({ params: { id, delivery }, caller }) => {
