@@ -96,6 +96,15 @@ interface Edited {
   kept: readonly AddedFile[];
 }
 
+function tellApplied(changes: readonly { kind: string; name: string; action: string; toVersion: number }[]) {
+  const made = changes.filter(({ action }) => action !== 'unchanged');
+  notifications.show({
+    title: 'Applied',
+    message: made.map((one) => `${one.kind} ${one.name} is now version ${one.toVersion}`).join(', '),
+    color: 'teal',
+  });
+}
+
 function Editor({ kind, name, source, version, kept }: Edited) {
   const queries = useQueryClient();
   const [text, setText] = useState(source);
@@ -111,12 +120,7 @@ function Editor({ kind, name, source, version, kept }: Edited) {
   const apply = useMutation({
     mutationFn: () => applyFiles(all, false),
     onSuccess: ({ changes }) => {
-      const made = changes.filter(({ action }) => action !== 'unchanged');
-      notifications.show({
-        title: 'Applied',
-        message: made.map((one) => `${one.kind} ${one.name} is now version ${one.toVersion}`).join(', '),
-        color: 'teal',
-      });
+      tellApplied(changes);
       return queries.invalidateQueries();
     },
   });
