@@ -15,7 +15,7 @@ import { splitReference } from './serving/chat/reference.ts';
 import type { TensorPort } from './serving/chat/tensor-embeddings.ts';
 import { Upstream } from './serving/chat/upstream.ts';
 import { verifyEndpoint } from './serving/chat/verify-endpoint.ts';
-import { embeddingInputs, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
+import { embeddingInputs, embeddingParts, embeddingVectors } from './serving/protocol/embedding-tensors.ts';
 import { createOpenAiRuntime } from './serving/runtimes/openai-runtime.ts';
 import { RateLimiter } from './serving/traffic/rate-limiter.ts';
 import type { RequestEntry, RequestLog } from './serving/traffic/request-log.ts';
@@ -116,9 +116,8 @@ function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
     async embed({ model: asked, inputs, by, stickyKey: given, signal, deadlineMs, onQuota }) {
       const [model, ref] = splitReference(asked);
       const { signature, serving: options } = models.resolve(model, ref);
-      const parts: (typeof inputs)[] = [];
-      for (let from = 0; from < inputs.length; from += options.batchMax)
-        parts.push(inputs.slice(from, from + options.batchMax));
+      const places = embeddingParts(inputs, options.batchMax);
+      const parts = places.map((part) => part.map((place) => inputs[place]!));
       // Vectors of two versions cannot be compared: under a rollout all parts have one key.
       const stickyKey = given ?? (parts.length > 1 ? newId('req') : undefined);
       const shared = { model, ref, caller: by, stickyKey, signal, deadlineMs, onQuota };
@@ -128,9 +127,12 @@ function createTensorEmbeddings(models: Models, serving: Serving): TensorPort {
         ),
       );
       const { model: name, version, digest } = answers[0]!;
+      const vectors = new Array<number[]>(inputs.length);
+      for (const [index, { outputs }] of answers.entries())
+        for (const [row, vector] of embeddingVectors(outputs, parts[index]!).entries())
+          vectors[places[index]![row]!] = vector;
       return {
-        ...{ model: name, version, digest },
-        vectors: answers.flatMap(({ outputs }, index) => embeddingVectors(outputs, parts[index]!)),
+        ...{ model: name, version, digest, vectors },
         costMicroUsd: answers.reduce((sum, answer) => sum + answer.costMicroUsd, 0),
       };
     },

@@ -11,6 +11,7 @@ import {
   type Tensor,
   type TensorData,
 } from '../tensors/tensor.ts';
+import { shapeFits } from '../tensors/tensor-check.ts';
 import type { WarmUpTensor } from './serving-options.ts';
 
 // Relative: BLAS kernels may round differently for one row and for two. Half floats have 11 and 8 bits: a few units in the last place.
@@ -61,11 +62,8 @@ export async function warmUp(
 function givenInputs(replica: Pick<Replica, 'inputs'>, given: readonly WarmUpTensor[]): Tensor[] {
   return replica.inputs.map(({ name, datatype, shape: free }) => {
     const tensor = given.find((candidate) => candidate.name === name);
-    const fits =
-      tensor?.shape.length === free.length &&
-      free.every((size, axis) => size === -1 || size === tensor.shape[axis]) &&
-      elementCount(tensor.shape) === tensor.data.length;
-    if (!tensor || !fits)
+    const fits = tensor && shapeFits(free, tensor.shape) && elementCount(tensor.shape) === tensor.data.length;
+    if (!fits)
       throw new RunFailed(
         `the warm-up input “${name}” ${tensor ? `does not fit the shape [${free.join(', ')}]` : 'is missing'}`,
       );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor, TensorSpec } from '../tensors/tensor.ts';
-import { embeddingForm, embeddingInputs, embeddingVectors } from './embedding-tensors.ts';
+import { embeddingForm, embeddingInputs, embeddingParts, embeddingVectors } from './embedding-tensors.ts';
 
 const ids = (name: string): TensorSpec => ({ name, datatype: 'INT64', shape: [-1, -1] });
 const hidden: TensorSpec = { name: 'last_hidden_state', datatype: 'FP32', shape: [-1, -1, 2] };
@@ -39,6 +39,34 @@ describe('an embedding model with tensors', () => {
     ]);
     expect(() => embeddingInputs(tokens, ['a'])).toThrow('token ids');
     expect(() => embeddingInputs({ inputs: [text], outputs: [pooled] }, [[1]])).toThrow('texts');
+  });
+
+  it('runs inputs of like lengths together: one long one does not fill up every short one to its length', () => {
+    expect(embeddingParts([[1, 2, 3], [4], [5]], 2)).toEqual([[1, 2], [0]]);
+    expect(embeddingParts(['long', 'a', 'b'], 2)).toEqual([[0, 1], [2]]);
+    const long = new Array<number>(100_000).fill(7);
+    const inputs = Array.from({ length: 5_000 }, (_, i) => (i % 50 === 0 ? long : [i]));
+    const parts = embeddingParts(inputs, 64);
+    expect(parts.flat().sort((a, b) => a - b)).toEqual(Array.from(inputs.keys()));
+    const filled = parts.map((part) => part.length * Math.max(...part.map((place) => inputs[place]!.length)));
+    const given = inputs.reduce((sum, { length }) => sum + length, 0);
+    expect(filled.reduce((sum, ids) => sum + ids, 0)).toBeLessThan(1.2 * given);
+    expect(Math.max(...filled)).toBeLessThanOrEqual(2 ** 20);
+    expect(embeddingParts([new Array<number>(2 ** 20 + 1).fill(1), [1]], 64)).toEqual([[1], [0]]);
+  });
+
+  it('takes as many inputs as come, and token ids that the type of the tensor holds', () => {
+    const tokens = { inputs: [ids('input_ids')], outputs: [hidden] };
+    expect(embeddingInputs(tokens, new Array(200_000).fill([1]))[0]!.shape).toEqual([200_000, 1]);
+    const narrow = { ...tokens, inputs: [{ ...ids('input_ids'), datatype: 'INT32' as const }] };
+    expect([...(embeddingInputs(narrow, [[5]])[0]!.data as Int32Array)]).toEqual([5]);
+    for (const [form, id] of [
+      [tokens, 1e300],
+      [narrow, 2 ** 31],
+    ] as const)
+      expect(() => embeddingInputs(form, [[id]])).toThrow(
+        expect.objectContaining({ code: 'serving.tensor_value' }),
+      );
   });
 
   it('gives a vector for each input: the mean over its own tokens where there is one for each token', () => {

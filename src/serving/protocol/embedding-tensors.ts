@@ -11,7 +11,8 @@ import { elementOf, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 
 const IDS = 'input_ids';
 const MASK = 'attention_mask';
-const OTHERS = new Set([IDS, MASK, 'token_type_ids', 'position_ids']);
+const POSITIONS = 'position_ids';
+const OTHERS = new Set([IDS, MASK, 'token_type_ids', POSITIONS]);
 
 /** What an embedding model takes; undefined when its signature is of another kind. */
 export function embeddingForm({
@@ -70,21 +71,74 @@ export function embeddingInputs(
   });
 }
 
+/** Token ids of a part, those that it is filled up with among them: 8 MB. A longer input is a part of its own. */
+const PART_IDS_MAX = 2 ** 20;
+
+/**
+ * Which inputs run together, by their places. Token ids go by their lengths: in the order in which they come one long input would have every short one beside it
+ * filled up to its length, which is 60 times the memory of the request, and of the work.
+ *
+ * @param rowsMax inputs of a part
+ * @example embeddingParts([[1, 2, 3], [4], [5]], 2) // [[1, 2], [0]]
+ */
+export function embeddingParts(inputs: readonly (string | readonly number[])[], rowsMax: number): number[][] {
+  const lengthOf = (place: number) => (typeof inputs[place] === 'string' ? 0 : inputs[place]!.length);
+  const places = Array.from(inputs.keys()).sort((a, b) => lengthOf(a) - lengthOf(b));
+  const parts: number[][] = [];
+  let part: number[] = [];
+  for (const place of places) {
+    const isFull = part.length === rowsMax || (part.length + 1) * lengthOf(place) > PART_IDS_MAX;
+    if (part.length > 0 && isFull) {
+      parts.push(part);
+      part = [];
+    }
+    part.push(place);
+  }
+  return part.length > 0 ? [...parts, part] : parts;
+}
+
 function tokenTensors(specs: readonly TensorSpec[], inputs: readonly (readonly number[])[]): Tensor[] {
-  const width = Math.max(...inputs.map(({ length }) => length));
+  let width = 0;
+  for (const ids of inputs) width = Math.max(width, ids.length);
   const shape = [inputs.length, width];
-  const elementFor = (name: string, ids: readonly number[], column: number) => {
-    if (name === IDS) return ids[column] ?? 0;
-    if (name === MASK) return column < ids.length ? 1 : 0;
-    return name === 'position_ids' ? column : 0;
-  };
-  return specs.map(({ name, datatype }) => {
-    const values = inputs.flatMap((ids) =>
-      Array.from({ length: width }, (_, column) => elementFor(name, ids, column)),
-    );
-    const data = datatype === 'INT32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt);
+  return specs.map(({ name, datatype }): Tensor => {
+    const count = inputs.length * width;
+    if (datatype === 'INT32') {
+      const data = new Int32Array(count);
+      fillTokens(name, inputs, width, (at, value) => {
+        data[at] = value;
+        if (data[at] !== value) throw noToken(value, datatype);
+      });
+      return { name, datatype, shape, data };
+    }
+    const data = new BigInt64Array(count);
+    fillTokens(name, inputs, width, (at, value) => {
+      if (!Number.isSafeInteger(value)) throw noToken(value, datatype);
+      data[at] = BigInt(value);
+    });
     return { name, datatype, shape, data };
   });
+}
+
+/** What is not set stays 0: ids behind the end, the mask there, and all types. */
+function fillTokens(
+  name: string,
+  inputs: readonly (readonly number[])[],
+  width: number,
+  set: (at: number, value: number) => void,
+): void {
+  if (name !== IDS && name !== MASK && name !== POSITIONS) return;
+  for (const [row, ids] of inputs.entries()) {
+    const filled = name === POSITIONS ? width : ids.length;
+    for (let column = 0; column < filled; column++) {
+      const value = name === IDS ? ids[column]! : name === MASK ? 1 : column;
+      set(row * width + column, value);
+    }
+  }
+}
+
+function noToken(value: number, datatype: string): AiosError {
+  return new AiosError('serving.tensor_value', { detail: `The token id ${value} is no ${datatype}.` });
 }
 
 /**

@@ -2,7 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import { dataFromJson, dataToJson, shown } from '../tensors/json-data.ts';
 import { elementCount, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
-import { shapeText } from '../tensors/tensor-check.ts';
+import { shapeFits, shapeText } from '../tensors/tensor-check.ts';
 
 /**
  * The tensors that lists came from: a list that is handed on unread needs no reading back, and loses nothing on the way (a NaN has no
@@ -53,7 +53,7 @@ export function tensorsOf(specs: readonly TensorSpec[], values: JsonObject): Ten
 function tensorOf(spec: TensorSpec, value: Json): Tensor {
   const { name, datatype } = spec;
   const origin = typeof value === 'object' && value !== null ? origins.get(value) : undefined;
-  if (origin?.datatype === datatype && fits(spec, origin.shape)) return { ...origin, name };
+  if (origin?.datatype === datatype && shapeFits(spec.shape, origin.shape)) return { ...origin, name };
   const shape: number[] = [];
   for (let part: Json | undefined = value; Array.isArray(part); part = part[0]) shape.push(part.length);
   let flat: Json[] = Array.isArray(value) ? value : [value];
@@ -66,7 +66,7 @@ function tensorOf(spec: TensorSpec, value: Json): Tensor {
   // A list of no rows says nothing of what they would be.
   while (shape[0] === 0 && shape.length < spec.shape.length)
     shape.push(Math.max(0, spec.shape[shape.length]!));
-  if (!fits(spec, shape)) {
+  if (!shapeFits(spec.shape, shape)) {
     const detail = `“${name}” has the shape ${shapeText(spec.shape)} (-1: any); ${shapeText(shape)} was given.`;
     throw new AiosError('serving.tensor_shape', { detail });
   }
@@ -78,10 +78,6 @@ function ragged(name: string, part: Json): AiosError {
   return new AiosError('serving.tensor_shape', {
     detail: `“${name}” is not nested evenly: ${found} stands beside lists of another length.`,
   });
-}
-
-function fits({ shape }: TensorSpec, given: readonly number[]): boolean {
-  return shape.length === given.length && shape.every((size, axis) => size === -1 || size === given[axis]);
 }
 
 function elementsOf(tensor: Tensor): Json[] {

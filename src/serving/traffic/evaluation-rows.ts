@@ -12,6 +12,7 @@ import {
   type TensorData,
   type TensorSpec,
 } from '../tensors/tensor.ts';
+import { shapeFits } from '../tensors/tensor-check.ts';
 
 /** One request of one row, its tensors in the order of the signature. */
 export type EvaluationRow = readonly Tensor[];
@@ -122,11 +123,7 @@ function fixed(
   shape: readonly number[],
   elements: readonly Json[],
 ): Tensor {
-  const fits =
-    shape.length === free.length &&
-    free.every((size, axis) => size === -1 || size === shape[axis]) &&
-    elementCount(shape) === elements.length;
-  if (!fits)
+  if (!shapeFits(free, shape) || elementCount(shape) !== elements.length)
     throw unfit(`input “${name}” has ${elements.length} elements where the model takes [${free.join(', ')}]`);
   return { name, datatype, shape, data: dataOf(name, datatype, elements) };
 }
