@@ -41,6 +41,17 @@ describe('faults of calls in the log', () => {
     ]);
   });
 
+  it('have no place for what somebody wrote: of an answer that does not fit they say where', () => {
+    const { lines, onFault } = faultsUnderTest();
+    const issues = [
+      { path: '/choices/0/message/content', message: 'is no JSON', found: 'Jane Doe, born 1980' },
+    ];
+    onFault(new AiosError('chat.output_invalid', { issues }));
+    expect(lines).toEqual([
+      'warn chat.output_invalid: what was found does not fit at /choices/0/message/content',
+    ]);
+  });
+
   it('leave out what is not served: anybody may ask for that, as often as they like', () => {
     const { lines, onFault } = faultsUnderTest();
     onFault(new AiosError('serving.extension_unserved'));

@@ -1,4 +1,4 @@
-import type { AiosError } from '../kernel/errors.ts';
+import { AiosError } from '../kernel/errors.ts';
 import type { Troubles } from './troubles.ts';
 
 /**
@@ -14,7 +14,15 @@ export function createFaultLog(troubles: Troubles): (fault: AiosError, requestId
     if (fault.status === 501) return; // asked for what is not here: nothing is wrong with this server
     const details = requestId === undefined ? undefined : { request_id: requestId };
     // By the code alone where it is known: the messages of one trouble differ by model, address or time.
-    if (code !== 'internal') troubles.tell({ what: code, details }, fault);
+    if (code !== 'internal') troubles.tell({ what: code, details }, withoutFindings(fault));
     else troubles.tell({ what: message, level: 'error', details }, cause ?? fault);
   };
+}
+
+/** What issues found is somebody's data, the answer of a language model for instance: the caller is told, the log has the places. */
+function withoutFindings(fault: AiosError): AiosError {
+  const { code, issues } = fault;
+  if (issues.length === 0) return fault;
+  const places = issues.map(({ path }) => path || '/').join(', ');
+  return new AiosError(code, { detail: `what was found does not fit at ${places}` });
 }
