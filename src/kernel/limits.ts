@@ -256,6 +256,10 @@ export const LIMITS = {
     4_096,
     'tokens that a budget sets aside for an answer when neither the call nor the definition bounds it',
   ),
+  chatSharedStreamMs: limit(
+    10_000,
+    'how long a stream waits for an equal one, whose caller may read it slowly; then the server is asked once more',
+  ),
   chatCacheMs: limit(
     600_000,
     'how long an answer at temperature 0 is given again when the definition says nothing of it',

@@ -229,6 +229,20 @@ describe('calls of language models', () => {
     ]);
   });
 
+  it('that stream the same wait for each other only so long: who reads slowly holds up nobody else', async () => {
+    const impatient = new ChatUnderTest({ chatSharedStreamMs: 20 });
+    impatient.define('m', endpoint(first, { cache: { ttlMs: 60_000 } }));
+    const same = () => impatient.models.stream(impatient.call('m', 'the same'));
+    const slow = await same();
+    const other = await same();
+    expect([slow.cache, other.cache]).toEqual(['miss', undefined]);
+    expect((await Array.fromAsync(other.chunks)).length).toBeGreaterThan(0);
+    expect(first.taken()).toHaveLength(2);
+    await Array.fromAsync(slow.chunks);
+    expect((await same()).cache).toBe('hit');
+    await impatient.close();
+  });
+
   it('are counted against what their key may ask', async () => {
     chat.define('m', endpoint(first));
     const by = { kind: 'key', id: 'limited' };

@@ -50,7 +50,12 @@ export interface LanguageModelsDependencies extends MeteringDependencies {
   log?: CallLogPort | undefined;
   limits: Pick<
     Limits,
-    'chatAnswerMs' | 'chatOutputTokensMax' | 'chatCacheMs' | 'chatCacheBytesMax' | 'requestLogBytesMax'
+    | 'chatAnswerMs'
+    | 'chatSharedStreamMs'
+    | 'chatOutputTokensMax'
+    | 'chatCacheMs'
+    | 'chatCacheBytesMax'
+    | 'requestLogBytesMax'
   >;
 }
 
@@ -339,8 +344,11 @@ export class LanguageModels {
     const ttlMs = isFresh ? 0 : keptForMs(languageModel, request, this.#deps.limits.chatCacheMs);
     if (ttlMs === 0) return undefined;
     const { encoding_format: _, ...asked } = question;
-    const found = await this.#cache.look(cacheKey(`${model}@${version} ${form}`, asked), ttlMs, signal);
-    if ('answer' in found) countHit(prepared);
+    // A stream is whole when its caller has read it, who may be slow, or never come to its end.
+    const waitMs = form === 'stream' ? this.#deps.limits.chatSharedStreamMs : this.#deps.limits.chatAnswerMs;
+    const key = cacheKey(`${model}@${version} ${form}`, asked);
+    const found = await this.#cache.look(key, { ttlMs, waitMs }, signal);
+    if (found && 'answer' in found) countHit(prepared);
     return found;
   }
 }

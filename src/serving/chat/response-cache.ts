@@ -35,19 +35,22 @@ export class ResponseCache {
   /**
    * The kept answer; or the part of a leader, who has to compute it.
    *
-   * @returns `leader` undefined with `answer` undefined never happens
+   * @param waitMs the longest that the answer of another call is waited for
+   * @returns undefined when that time is over: the call is on its own
    */
   async look(
     key: string,
-    ttlMs: number,
+    { ttlMs, waitMs }: { readonly ttlMs: number; readonly waitMs: number },
     signal: AbortSignal,
-  ): Promise<{ answer: KeptAnswer } | { leader: Leader }> {
+  ): Promise<{ answer: KeptAnswer } | { leader: Leader } | undefined> {
+    const untilMs = performance.now() + waitMs;
     for (;;) {
       const kept = this.#kept.get(key);
       if (kept) return kept;
       const underWay = this.#underWay.get(key);
       if (!underWay) return { leader: this.#lead(key, ttlMs) };
-      const answer = await orAborted(underWay.done, signal);
+      const answer = await inTime(underWay.done, signal, untilMs - performance.now());
+      if (answer === 'late') return undefined;
       if (answer) return { answer };
       // Its leader failed or was canceled: the next one leads.
     }
@@ -67,12 +70,24 @@ export class ResponseCache {
   }
 }
 
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+function inTime<T>(promise: Promise<T>, signal: AbortSignal, waitMs: number): Promise<T | 'late'> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    };
+    const abort = () => {
+      end();
+      reject(signal.reason);
+    };
+    const expire = () => {
+      end();
+      resolve('late');
+    };
+    const timer = setTimeout(expire, Math.max(0, waitMs));
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    promise.then(resolve, reject).finally(end);
   });
 }
 
