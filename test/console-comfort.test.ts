@@ -173,4 +173,20 @@ describeConsole('the console, kind to those who use it', ({ open, ask, send, app
     await page.keyboard.press('j');
     await list.getByRole('button', { name: /^Case 100/ }).waitFor();
   });
+
+  it('finds a model behind a hundred cases that have its name in theirs', async () => {
+    const page = await open('/');
+    const { items } = await ask<{ items: { id: string }[] }>('/api/v1/tasks?limit=1');
+    await page.route(/\/api\/v1\/tasks\?/, (route) => {
+      const task = (at: number) => ({ ...items[0]!, id: `tsk_${at}`, title: `About return-risk ${at}` });
+      return route.fulfill({
+        json: { items: Array.from({ length: 100 }, (_, at) => task(at)), nextCursor: null },
+      });
+    });
+    await page.getByText('Without a person').waitFor();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('textbox', { name: 'Search or go to' }).fill('return-risk');
+    await page.getByRole('button', { name: /^About return-risk 0/ }).waitFor();
+    await page.getByRole('button', { name: /^return-risk/ }).waitFor();
+  });
 });

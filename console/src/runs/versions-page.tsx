@@ -20,6 +20,7 @@ export function VersionsPage() {
   const navigate = route.useNavigate();
   const workflows = useQuery(workflowsQuery);
   const names = workflows.data?.items.map(({ name }) => name) ?? [];
+  const isEmpty = workflows.data !== undefined && names.length === 0;
   const workflow = search.workflow ?? names[0];
   const path = `/api/v1/workflows/${workflow}/versions-in-use`;
   return (
@@ -43,7 +44,7 @@ export function VersionsPage() {
         </>
       }
     >
-      {names.length > 0 && (
+      {!isEmpty && (
         <Select
           aria-label="Flow"
           data={names}
@@ -53,7 +54,7 @@ export function VersionsPage() {
         />
       )}
       {workflow && <Versions workflow={workflow} />}
-      {workflows.data && names.length === 0 && (
+      {isEmpty && (
         <Panel>
           <Empty title="No flow yet" icon={<IconGitBranch size={32} />}>
             Put one into <code className="mono">workflows/</code> of a project and apply it.

@@ -15,7 +15,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { modelsQuery, tasksQuery } from '../api/queries.ts';
 import { get } from '../api/request.ts';
-import type { Me, Page, RunSummary } from '../api/shapes.ts';
+import type { Me, Page, RunSummary, Task } from '../api/shapes.ts';
 import { DESTINATIONS } from './destinations.ts';
 
 /** Ctrl K: go to a page, a run, a model or a task, by a few letters of its name. */
@@ -86,6 +86,7 @@ function usePages(me: Me): SpotlightActionData[] {
 }
 
 const SEARCH_CHARS_MIN = 3;
+const CASES_MAX = 4;
 
 function useFound(me: Me, query: string): SpotlightActionData[] {
   const navigate = useNavigate();
@@ -101,19 +102,19 @@ function useFound(me: Me, query: string): SpotlightActionData[] {
   const tasks = useQuery({ ...tasksQuery('waiting'), enabled: can('tasks.read') });
   if (!asked) return [];
   return [
-    ...(tasks.data?.items ?? []).map(({ id, title, queueTitle }) => ({
-      id,
-      label: title,
-      description: queueTitle,
-      leftSection: <IconInbox size={20} stroke={1.7} />,
-      onClick: () => void navigate({ to: '/inbox', search: { task: id } }),
-    })),
     ...(models.data?.items ?? []).map(({ name }) => ({
       id: `model ${name}`,
       label: name,
       description: 'Model',
       leftSection: <IconBrain size={20} stroke={1.7} />,
       onClick: () => void navigate({ to: '/models/$name', params: { name } }),
+    })),
+    ...named(tasks.data?.items ?? [], query).map(({ id, title, queueTitle }) => ({
+      id,
+      label: title,
+      description: queueTitle,
+      leftSection: <IconInbox size={20} stroke={1.7} />,
+      onClick: () => void navigate({ to: '/inbox', search: { task: id } }),
     })),
     ...(runs.data?.items ?? []).map(({ id, subject, workflow, status, outcome }) => ({
       id,
@@ -124,4 +125,11 @@ function useFound(me: Me, query: string): SpotlightActionData[] {
       onClick: () => void navigate({ to: '/runs/$id', params: { id } }),
     })),
   ];
+}
+
+/** Cases are many: all that fit would leave no room for what else has the name. */
+function named(tasks: readonly Task[], query: string): readonly Task[] {
+  const word = query.toLowerCase();
+  const has = (text: string) => text.toLowerCase().includes(word);
+  return tasks.filter(({ title, queueTitle }) => has(title) || has(queueTitle)).slice(0, CASES_MAX);
 }
