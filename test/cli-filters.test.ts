@@ -65,6 +65,12 @@ describe('ids, versions and kinds that a command filters by and that are not the
     });
   });
 
+  it('a model of which no request is kept says how they would be', async () => {
+    expect((await aios('models', 'requests', 'return-risk')).said).toMatch(
+      /^nothing: no request of this model is kept\. `log: \{ sample: 0\.01 \}`/,
+    );
+  });
+
   it('the kinds are those that the graph has and that the documents tell', async () => {
     const rows = await example.database.db.query<{ kind: string }>('select distinct kind from lineage_nodes');
     expect(NODE_KINDS).toEqual(expect.arrayContaining(rows.map(({ kind }) => kind)));

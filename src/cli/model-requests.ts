@@ -36,12 +36,26 @@ export const modelRequests: Action = async (options, [model]) => {
   const version = ofVersion === undefined ? undefined : countOf('--of-version', ofVersion);
   const [from, to] = [pastTime(period.from), pastTime(period.to)];
   const path = `/api/v1/models/${encodeURIComponent(model!)}/requests`;
-  const query = { version, status, caller, trace, run, from, to };
+  const query = { version, status, caller, trace: trace?.toLowerCase(), run, from, to };
   const page = await readList<{ items: SampledRequest[] }>(client, path, query, limit);
   if (page.items.length === 0) await requireFilters(client, model!, { ofVersion, caller, run });
-  print(page, options.json, () => listText(page, describe(page.items), '--status, --from or --run'));
+  const why = page.items.length === 0 && !(await keepsRequests(client, model!)) ? NONE_KEPT : '';
+  print(page, options.json, () => listText(page, describe(page.items), '--status, --from or --run') + why);
   return EXIT.ok;
 };
+
+const NONE_KEPT =
+  ': no request of this model is kept. `log: { sample: 0.01 }` under `serving` of its definition keeps one in a hundred (docs/model-traffic.md).';
+
+async function keepsRequests(client: AiosClient, model: string): Promise<boolean> {
+  const definition = await client
+    .call('GET /api/v1/model-definitions/{name}', { params: { name: model } })
+    .catch(() => undefined); // registered by a call alone, or not to be read by this key
+  return (
+    definition === undefined ||
+    (definition.body as { serving?: { log?: unknown } }).serving?.log !== undefined
+  );
+}
 
 /** Where no request fits: what it was filtered by must be there. */
 async function requireFilters(
