@@ -64,6 +64,11 @@ describe('the API', () => {
         'request.malformed',
       ],
       [
+        'a number that JSON.parse makes an infinity of',
+        { method: 'POST', url: '/api/v1/keys', role: 'admin', body: '{"name":1e999}' },
+        'request.malformed',
+      ],
+      [
         'another media type',
         {
           method: 'POST',

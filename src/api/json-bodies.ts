@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
+import { requireFinite } from '../kernel/finite-json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
 import type { Limits } from '../kernel/limits.ts';
 
 /**
- * Reads bodies of JSON under these content types, as fastify does by itself, to a bounded depth. No bytes are no body, whatever type a client
+ * Reads bodies of JSON under these content types, as fastify does by itself, to a bounded depth, with numbers that can be kept. No bytes are no body, whatever type a client
  * gives all that it sends.
  */
 export function readJsonBodies(
@@ -17,6 +18,7 @@ export function readJsonBodies(
     parse(request, text, (error: Error | null, value: unknown) => {
       if (error) return done(error);
       try {
+        requireFinite(text, value);
         requireDepth(value, dependencies.limits.jsonDepthMax);
       } catch (fault) {
         return done(fault as Error);

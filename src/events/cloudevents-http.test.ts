@@ -72,6 +72,12 @@ describe('CloudEvents over HTTP', () => {
 
   it.each([
     ['malformed JSON', { 'content-type': 'application/cloudevents+json' }, '{"a":', 'request.malformed'],
+    [
+      'a number that would be kept as null',
+      { 'content-type': 'application/cloudevents+json' },
+      '{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"total":1e400}}',
+      'request.malformed',
+    ],
     ['another content type', { 'content-type': 'text/csv' }, 'a,b', 'request.media_type'],
     ['a batch that is none', { 'content-type': 'application/cloudevents-batch+json' }, {}, 'request.invalid'],
     [

@@ -1,5 +1,6 @@
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError, type Issue } from '../kernel/errors.ts';
+import { parseFiniteJson } from '../kernel/finite-json.ts';
 import { instantMs, isPlainInstant } from '../kernel/instant.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
 import { requireDepth } from '../kernel/json-depth.ts';
@@ -85,8 +86,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function parseJson(body: Uint8Array): Json {
   try {
-    return JSON.parse(utf8.decode(body)) as Json;
+    return parseFiniteJson(utf8.decode(body));
   } catch (cause) {
+    if (cause instanceof AiosError) throw cause;
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
   }
 }

@@ -2,6 +2,7 @@ import { canonicalize } from '../../../kernel/canonical.ts';
 import type { CloudEvent } from '../../../kernel/cloudevent.ts';
 import { AiosError, toAiosError } from '../../../kernel/errors.ts';
 import { compileExpression, type Expression } from '../../../kernel/expressions.ts';
+import { parseFiniteJson } from '../../../kernel/finite-json.ts';
 import { isObject, type Json, type JsonObject } from '../../../kernel/json.ts';
 import type { Limits } from '../../../kernel/limits.ts';
 import { checkEvent, dataOf } from '../../cloudevents-http.ts';
@@ -173,7 +174,7 @@ function contentOf(bytes: Uint8Array): Json {
     return Buffer.from(bytes).toString('base64');
   }
   try {
-    return JSON.parse(text) as Json;
+    return parseFiniteJson(text);
   } catch {
     return text;
   }

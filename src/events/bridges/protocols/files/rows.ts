@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { parseFiniteJson } from '../../../../kernel/finite-json.ts';
 import type { Json } from '../../../../kernel/json.ts';
 import { csvFields } from './csv.ts';
 import { parquetRows } from './parquet.ts';
@@ -57,7 +58,7 @@ async function* jsonLines(path: string, from: RowPlace, { rowBytesMax }: RowOpti
       const next = { byte: end, line: nextLine };
       const bytes = text.byteLength;
       if (fault !== undefined) yield { value: text, line, bytes, next, fault };
-      else yield { ...readRow(text, (one) => JSON.parse(one) as Json), line, bytes, next };
+      else yield { ...readRow(text, parseFiniteJson), line, bytes, next };
     }
   } finally {
     await handle.close();

@@ -1,0 +1,36 @@
+import { AiosError } from './errors.ts';
+import type { Json } from './json.ts';
+
+/** What a number past the range needs: an exponent of three digits, or so many digits before one of two. Texts may hold the like, and are looked through for nothing. */
+const MAYBE_TOO_LARGE = /[\d.][eE]\+?0*\d{3}|\d{200}/;
+
+/**
+ * JSON of a text whose numbers are all in the range of a double (±1.8e308). JSON.parse makes an infinity of others, which no schema of numbers refuses, and which is
+ * written as `null`: what is kept would be something else than what was checked.
+ *
+ * @throws SyntaxError for what is no JSON; AiosError `request.malformed` for such a number
+ * @example parseFiniteJson('[1e308]') // [1e308]; '[1e309]' is refused
+ */
+export function parseFiniteJson(text: string): Json {
+  const value = JSON.parse(text) as Json;
+  requireFinite(text, value);
+  return value;
+}
+
+/**
+ * The same of a value that was parsed from the text already.
+ *
+ * @throws AiosError `request.malformed`
+ */
+export function requireFinite(text: string, value: unknown): void {
+  if (!MAYBE_TOO_LARGE.test(text)) return;
+  // By a list of its own: the value may be as deep as its text is long.
+  for (const open: unknown[] = [value]; open.length > 0; ) {
+    const one = open.pop();
+    if (one === Number.POSITIVE_INFINITY || one === Number.NEGATIVE_INFINITY)
+      throw new AiosError('request.malformed', {
+        detail: 'A number is out of range (±1.8e308); send it as a text.',
+      });
+    if (typeof one === 'object' && one !== null) for (const inner of Object.values(one)) open.push(inner);
+  }
+}
