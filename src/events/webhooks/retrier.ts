@@ -20,7 +20,7 @@ interface Dependencies {
   limits: Pick<Limits, 'webhookAnswerMs' | 'webhookDisableMs' | 'webhookPollMs'>;
   changes?: Changes | undefined;
   /** What this process sends for, by id. */
-  webhooks: ReadonlyMap<string, Webhook>;
+  webhooks: ReadonlyMap<string, unknown>;
   senderOf(id: string): Pick<WebhookSender, 'attempt'>;
   disable(webhook: Webhook, reason: string): Promise<void>;
   onError(error: unknown): void;
@@ -71,7 +71,7 @@ export class WebhookRetrier {
       webhooks: [...webhooks.keys()].filter((id) => !this.#busy.has(id)),
     });
     for (const [id, deliveries] of Map.groupBy(due, ({ webhook }) => webhook)) {
-      const trying = this.#tryAll(webhooks.get(id)!, deliveries)
+      const trying = this.#tryAll(id, deliveries)
         .catch(onError)
         .finally(() => {
           this.#busy.delete(id);
@@ -83,7 +83,9 @@ export class WebhookRetrier {
     return inMs === undefined || inMs > 0 ? inMs : limits.webhookPollMs; // past: another process has it in hand
   }
 
-  async #tryAll(webhook: Webhook, deliveries: readonly WebhookDelivery[]): Promise<void> {
+  async #tryAll(id: string, deliveries: readonly WebhookDelivery[]): Promise<void> {
+    const webhook = await readWebhook(this.#dependencies.db, id);
+    if (webhook?.status !== 'active') return;
     const tried = await Promise.allSettled(deliveries.map((delivery) => this.#tryAgain(webhook, delivery)));
     for (const one of tried) if (one.status === 'rejected') throw one.reason;
   }
