@@ -32,7 +32,7 @@ describe('what kept a process from starting', () => {
       fault('EADDRNOTAVAIL', { syscall: 'listen' }),
       place,
       'start.setting',
-      '127.0.0.1:7700 is no address of this machine (AIOS_HOST, AIOS_PORT).',
+      '127.0.0.1:7700 is not an address of this machine (AIOS_HOST, AIOS_PORT).',
     ],
     [
       'a folder of somebody else',
@@ -117,7 +117,9 @@ describe('the data folder', () => {
       code: 'start.folder',
       message: `${join(folder, 'file', 'x')}: a part of its path is a file.`,
     });
-    await expect(at('file')).rejects.toMatchObject({ message: `${join(folder, 'file')}: it is no folder.` });
+    await expect(at('file')).rejects.toMatchObject({
+      message: `${join(folder, 'file')}: it is not a folder.`,
+    });
     await rm(folder, { recursive: true });
   });
 

@@ -17,8 +17,8 @@ const FILE_FAULTS: Readonly<Record<string, string>> = {
 };
 const FULL = /no space left on device/i;
 const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EADDRNOTAVAIL: 'is no address of this machine',
-  ENOTFOUND: 'is no name that can be found',
+  EADDRNOTAVAIL: 'is not an address of this machine',
+  ENOTFOUND: 'is not a name that can be found',
   EACCES: 'may not be opened by this user',
 };
 
@@ -68,7 +68,7 @@ export async function requireFolder(place: Place): Promise<void> {
         if (error.code !== 'EEXIST') throw error; // another process made it meanwhile
       });
     if (!(await stat(place.dataDir)).isDirectory())
-      throw folderFault(undefined, place.dataDir, 'it is no folder');
+      throw folderFault(undefined, place.dataDir, 'it is not a folder');
     await access(place.dataDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw startFault(error, place);

@@ -42,7 +42,10 @@ describe('the settings of a process', () => {
     ],
     [{ AIOS_CORS_ORIGINS: 'app.example' }, /“app\.example” is not that/],
     [{ AIOS_CORS_ORIGINS: 'HTTPS://App.example' }, /is not that/],
-    [{ AIOS_LIMITS: 'eventBytes=5' }, /AIOS_LIMITS: “eventBytes” is no limit; did you mean eventBytesMax\?/],
+    [
+      { AIOS_LIMITS: 'eventBytes=5' },
+      /AIOS_LIMITS: “eventBytes” is not a limit; did you mean eventBytesMax\?/,
+    ],
   ])('%j is refused with what it takes', (env, told) => {
     const message = typeof told === 'string' ? told : expect.stringMatching(told);
     expect(() => startSettings(env, 'all')).toThrow(

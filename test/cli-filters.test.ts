@@ -36,7 +36,7 @@ describe('ids, versions and kinds that a command filters by and that are not the
     ['runs --workflow returns --of-version x', '--of-version takes a number; “x” is none.'],
     ['models requests return-risk --trace abc', '--trace takes the id of a trace, 32 hexadecimal digits'],
     ['models requests return-risk --of-version x', '--of-version takes a number; “x” is none.'],
-    ['models rollout return-risk strat', '“strat” is no action: start, step'],
+    ['models rollout return-risk strat', '“strat” is not an action: start, step'],
     ['events replay --workflow returns --offsets 1,x', '--offsets takes one whole number for each partition'],
     ['datasets diff return-requests 1 x', '<to> takes a number; “x” is none.'],
     ['datasets show return-requests --of-version x', '--of-version takes a number; “x” is none.'],

@@ -36,7 +36,7 @@ describe('a name that a command filters by and that is not there', () => {
     ['inbox --queue review --hand-back', 'Name the task: aios inbox TASK --hand-back.'],
     ['run-queues none', 'There is no queue of runs “none”.'],
     ['audit --of run:run_none', 'There is no such run: run_none'],
-    ['audit --of run_none', '“run_none” is no object of the log: write kind:name'],
+    ['audit --of run_none', '“run_none” is not an object of the log: write kind:name'],
   ])('aios %s', async (command, said) => {
     expect(await aios(...command.split(' '))).toEqual({ code: 1, said: expect.stringContaining(said) });
     const asJson = await aios('--json', ...command.split(' '));

@@ -60,7 +60,7 @@ describeConsole('bridges in the console', ({ open, apply, ask, send }) => {
     await panel.getByRole('button', { name: 'Move topic' }).click();
     const move = page.getByRole('dialog', { name: 'Let topic go on from another place?' });
     await move.getByLabel('Place').fill('{ "topic": ');
-    await move.getByText('This is no JSON object.').waitFor();
+    await move.getByText('This is not a JSON object.').waitFor();
     expect(await move.getByRole('button', { name: 'Move', exact: true }).isDisabled()).toBe(true);
     await move.getByLabel('Place').fill('{ "offsets": { "0": -1 } }');
     await move.getByRole('button', { name: 'Move', exact: true }).click();

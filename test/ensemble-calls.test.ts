@@ -281,9 +281,9 @@ describe('what fails inside an ensemble', () => {
   it.each([
     ['an output that is missing', { z: 1 }, 'There is no tensor “z”; there are y.'],
     ['an output of another shape', { y: [[1, 2]] }, '“y” has the shape [-1, 1] (-1: any); [1, 2] was given.'],
-    ['an output of another type', { y: [['a']] }, 'element 0: "a" is no FP32'],
+    ['an output of another type', { y: [['a']] }, 'element 0: "a" is not a valid FP32'],
     ['too few rows', { y: [[1]] }, 'its output “y” has the shape [1, 1] for 2 rows of input'],
-    ['no object', 7, 'its output is no object of tensors'],
+    ['no object', 7, 'its output is not an object of tensors'],
   ])('is %s, by name', async (_, y, message) => {
     const steps = flow([
       ...parse(`

@@ -140,7 +140,14 @@ describeOpenAi('language models in operation', MODELS, (stock) => {
     ['no JSON', 'POST', '/v1/chat/completions', '{', 400, 'request.malformed'],
     ['a list', 'POST', '/v1/chat/completions', '[]', 400, 'request.invalid'],
     ['no model', 'POST', '/v1/chat/completions', '{"messages":[]}', 400, 'request.invalid'],
-    ['a model that is no text', 'POST', '/v1/embeddings', '{"model":{},"input":"x"}', 400, 'request.invalid'],
+    [
+      'a model that is not a text',
+      'POST',
+      '/v1/embeddings',
+      '{"model":{},"input":"x"}',
+      400,
+      'request.invalid',
+    ],
     ['no input', 'POST', '/v1/embeddings', '{"model":"hostile-vectors","input":[]}', 400, 'request.invalid'],
     [
       'a mixed input',
@@ -217,7 +224,7 @@ describeOpenAi('language models in operation', MODELS, (stock) => {
     expect(error.headers!.get('ratelimit')).toMatch(/^"requests";r=\d;t=\d+$/);
   });
 
-  it.each(['soon', '-1', '0', ''])('refuse a deadline that is no time: “%s”', async (deadline) => {
+  it.each(['soon', '-1', '0', ''])('refuse a deadline that is not a time: “%s”', async (deadline) => {
     const messages = [{ role: 'user' as const, content: 'hello' }];
     const headers = { 'x-aios-deadline-ms': deadline };
     const asked = stock.client.chat.completions.create({ model: 'hostile', messages }, { headers });

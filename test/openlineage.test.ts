@@ -245,7 +245,7 @@ describe('OpenLineage events', () => {
     );
     await database.db.query(
       `insert into feature_joins (id, service, entities, out_file, status, requested_by, requested_at, ended_at, problem)
-       values ('fjn_x', 'all', 'in.parquet', 'out.parquet', 'failed', 'test', now(), now(), '{"title":"It is no file","detail":"of c7"}')`,
+       values ('fjn_x', 'all', 'in.parquet', 'out.parquet', 'failed', 'test', now(), now(), '{"title":"It is not a file","detail":"of c7"}')`,
     );
     await database.db.query(
       `insert into dataset_builds (id, dataset, definition_version, status, done, requested_by, requested_kind, requested_at, ended_at)
@@ -257,7 +257,7 @@ describe('OpenLineage events', () => {
       expect(of('build:history')).toEqual(['START', 'ABORT']);
     }, WAIT);
     const failed = receiver.events.find(({ eventType }) => eventType === 'FAIL')!;
-    expect(failed.run!.facets!.errorMessage).toMatchObject({ message: 'It is no file' });
+    expect(failed.run!.facets!.errorMessage).toMatchObject({ message: 'It is not a file' });
     expect(failed.inputs).toMatchObject([{ name: 'file:in.parquet' }, { name: 'feature-service:all' }]);
     expect(failed.outputs).toMatchObject([{ name: 'file:out.parquet' }]);
     const filled = receiver.events.find(({ job }) => job!.name === 'backfill:orders')!;

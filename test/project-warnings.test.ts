@@ -83,7 +83,7 @@ describe('what a plan warns of', () => {
     const operation = '{ method: GET, path: /, input: { type: object, propertis: {} } }';
     await put('connectors/scales.yaml', `${connector}\noperations:\n  weigh: ${operation}\n`);
     const { said } = await aios('plan', folder);
-    const none = 'is no keyword of JSON Schema, so nothing is held to it';
+    const none = 'is not a keyword of JSON Schema, so nothing is held to it';
     expect(said.split('\n').filter((line) => line.includes('keyword'))).toEqual([
       `! contracts/parcel.yaml:4:25 /schema/requird: “requird” ${none} (did you mean “required”?)`,
       `! connectors/scales.yaml:5:57 /operations/weigh/input/propertis: “propertis” ${none} (did you mean “properties”?)`,

@@ -44,7 +44,7 @@ describe('aios schedules', () => {
     [['--pause'], /Name one flow/],
     [['hourly', '--pause', '--resume'], /Name one flow/],
     [['hourly', '--backfill', '--from', '2026-01-01'], /needs --from and --until/],
-    [['hourly', '--backfill', '--from', 'soon', '--until', '2026-01-01'], /“soon” is no time/],
+    [['hourly', '--backfill', '--from', 'soon', '--until', '2026-01-01'], /“soon” is not a time/],
     [['greet'], /workflow\.not_scheduled/],
     [['greet', '--pause'], /workflow\.not_scheduled/],
   ])('says what is wrong with %j', async (args, expected) => {

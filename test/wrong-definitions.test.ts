@@ -90,13 +90,13 @@ const WRONG: [what: string, path: string, text: string, told: RegExp][] = [
     'a slip in a keyword of a form',
     'queues/q.yaml',
     `${QUEUE}form:\n  type: object\n  properties:\n    reason: { type: string, minLenght: 3 }\n`,
-    /:6:\d+ \/form\/properties\/reason\/minLenght: “minLenght” is no keyword of JSON Schema \(did you mean “minLength”\?\)/,
+    /:6:\d+ \/form\/properties\/reason\/minLenght: “minLenght” is not a keyword of JSON Schema \(did you mean “minLength”\?\)/,
   ],
   [
     'a word in a form that another tool reads',
     'queues/q.yaml',
     `${QUEUE}form: { type: object, properties: { reason: { type: string, widget: large } } }\n`,
-    /:3:\d+ \/form\/properties\/reason\/widget: “widget” is no keyword of JSON Schema \(expected a keyword, or a name that begins with x-\)/,
+    /:3:\d+ \/form\/properties\/reason\/widget: “widget” is not a keyword of JSON Schema \(expected a keyword, or a name that begins with x-\)/,
   ],
   [
     'small letters for a variable',

@@ -83,7 +83,7 @@ const FAULTS: readonly [id: string, title: string, send: (target: Target) => Pro
   ],
   [
     'header-no-number',
-    'a header length that is no number',
+    'a header length that is not a number',
     async (target) => {
       const { json, parts } = await bodyOf(target);
       return send(target, Buffer.concat([json, ...parts]), 'many');

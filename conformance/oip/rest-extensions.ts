@@ -85,7 +85,7 @@ export const STATISTICS_CASES: readonly Case[] = [
       const { count, ns } = found.inference_stats?.[name] ?? {};
       check(Number.isInteger(count) && Number.isInteger(ns), `${name} is no count with nanoseconds`);
     }
-    check(Array.isArray(found.batch_stats), 'batch_stats is no list');
+    check(Array.isArray(found.batch_stats), 'batch_stats is not a list');
   }),
   statistics('counts', 'counts a request and its rows', async (target) => {
     await target.infer(await target.inputs());

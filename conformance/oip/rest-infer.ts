@@ -137,7 +137,7 @@ type Spoil = (inputs: Tensor[]) => { body?: unknown; path?: string; inputs?: unk
 
 const FAULTS: readonly [id: string, title: string, spoil: Spoil][] = [
   ['unknown-model', 'an unknown model', () => ({ path: '/v2/models/no-such-model-anywhere/infer' })],
-  ['no-json', 'a body that is no JSON', () => ({ body: '{"inputs": [' })],
+  ['no-json', 'a body that is not JSON', () => ({ body: '{"inputs": [' })],
   [
     'nan',
     'NaN among the data',

@@ -22,7 +22,7 @@ export interface Response {
   readonly status: number;
   readonly headers: Headers;
   readonly bytes: Uint8Array;
-  /** Undefined when the body is no JSON. */
+  /** Undefined when the body is not JSON. */
   readonly json: Answer;
 }
 

@@ -41,7 +41,7 @@ it('takes the key that is given, as the only one', async () => {
   expect(ensured).toEqual([[key, true]]);
 });
 
-it('refuses what is no key before anything is written', async () => {
+it('refuses what is not a key before anything is written', async () => {
   const refused = (told: RegExp) => ({ code: 'access.key_format', message: expect.stringMatching(told) });
   await expect(openAdminKey(folder, 'secret', access)).rejects.toMatchObject(refused(/AIOS_ADMIN_KEY/));
   expect(await readdir(folder)).toEqual([]);

@@ -11,7 +11,7 @@ const FORM = 'aios_key_…, checksum included';
  * `AIOS_ADMIN_KEY=` in a compose file is how people leave it out.
  *
  * @param given as `AIOS_ADMIN_KEY` says it; then the keys of earlier starts are revoked
- * @throws AiosError `access.key_format` for one that is given or kept and is no key, before anything is written
+ * @throws AiosError `access.key_format` for one that is given or kept and is not a key, before anything is written
  * @example const key = await openAdminKey('.aios', process.env.AIOS_ADMIN_KEY, access)
  */
 export async function openAdminKey(

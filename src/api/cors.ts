@@ -53,7 +53,7 @@ export class Cors {
     return this.#isOpen ? told : ['vary', 'origin', ...told];
   }
 
-  /** What the answer to a preflight carries besides; undefined for a request that is none, or of a page that may not call. */
+  /** What the answer to a preflight carries besides; undefined for any other request, or one of a page that may not call. */
   preflightOf(url: string, headers: IncomingHttpHeaders): readonly string[] | undefined {
     const asksFor = headers['access-control-request-method'];
     if (asksFor === undefined || !DOORS.test(url) || !this.#allowed(headers.origin)) return undefined;

@@ -74,7 +74,7 @@ export function answerLean(server: GrpcServerInside, options: LeanGrpcOptions): 
   }
 }
 
-/** When a plain call is over, in milliseconds of the wall clock, or infinitely late; undefined for one that is none. */
+/** When a plain call is over, in milliseconds of the wall clock, or infinitely late; undefined for any other call. */
 function deadlineOfPlain(headers: IncomingHttpHeaders, path: string): number | undefined {
   if (headers[':path'] !== path || headers[':method'] !== 'POST') return undefined;
   const { 'content-type': type, 'grpc-encoding': encoding, 'grpc-timeout': timeout } = headers;

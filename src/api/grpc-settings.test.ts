@@ -30,7 +30,9 @@ describe('the settings of the gRPC door', () => {
 
   it('refuse what is no port', () => {
     for (const port of ['none', '-1', '65536', '1.5'])
-      expect(() => grpcSettings({ AIOS_GRPC_PORT: port }, 7700)).toThrow(/AIOS_GRPC_PORT: “.+” is no port/);
+      expect(() => grpcSettings({ AIOS_GRPC_PORT: port }, 7700)).toThrow(
+        /AIOS_GRPC_PORT: “.+” is not a port/,
+      );
   });
 });
 

@@ -52,7 +52,7 @@ export function grpcSettings(env: Environment, httpPort: number): GrpcSettings |
 function portNamed(named: string): number {
   const port = Number(named);
   if (Number.isInteger(port) && port >= 0 && port < 65_536) return port;
-  throw new AiosError('start.setting', { detail: `AIOS_GRPC_PORT: “${named}” is no port; off for none.` });
+  throw new AiosError('start.setting', { detail: `AIOS_GRPC_PORT: “${named}” is not a port; off for none.` });
 }
 
 function tlsOf(env: Environment): GrpcTls | undefined {

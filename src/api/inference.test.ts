@@ -234,8 +234,8 @@ describe('the model repository', () => {
       { body: '{"parameters":{"file:1/model.onnx":"AA=="}}' },
       'serving.parameter_refused',
     ],
-    ['a body that is no JSON', '/v2/repository/index', { body: '{' }, 'request.malformed'],
-    ['a body that is no object', '/v2/repository/index', { body: '[]' }, 'request.invalid'],
+    ['a body that is not JSON', '/v2/repository/index', { body: '{' }, 'request.malformed'],
+    ['a body that is not an object', '/v2/repository/index', { body: '[]' }, 'request.invalid'],
     ['a `ready` that is a text', '/v2/repository/index', { body: '{"ready":"yes"}' }, 'request.invalid'],
     ['a `ready` that is a number', '/v2/repository/index', { body: '{"ready":1}' }, 'request.invalid'],
     [

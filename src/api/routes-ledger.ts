@@ -187,7 +187,7 @@ function parseTilePath(path: string): { level: number | 'entries'; index: number
   const index = parseTileIndex(text);
   const width = partial === undefined ? TILE_WIDTH : Number(partial);
   if (index === undefined || width < 1 || width > TILE_WIDTH)
-    throw new AiosError('request.not_found', { detail: `“${path}” is no path of a tile.` });
+    throw new AiosError('request.not_found', { detail: `“${path}” is not a path of a tile.` });
   return { level: level === 'entries' ? level : Number(level), index, width };
 }
 

@@ -155,7 +155,7 @@ function callOf(
   };
 }
 
-/** @throws AiosError `request.invalid` for what is no time: taken for none, its caller would wait longer than it says */
+/** @throws AiosError `request.invalid` for what is not a time: taken for none, its caller would wait longer than it says */
 function deadlineOf({ headers }: FastifyRequest): number | undefined {
   const given = headers[DEADLINE];
   if (given === undefined) return undefined;

@@ -248,7 +248,7 @@ describe('the API runs flows', () => {
       'request.invalid',
     ],
     ['a media type that is neither', 'greet', 'x', { 'content-type': 'text/plain' }, 'request.media_type'],
-    ['a wait that is no duration', 'greet?', {}, {}, 'definition.duration'],
+    ['a wait that is not a duration', 'greet?', {}, {}, 'definition.duration'],
   ])('never from %s', async (_, name, body, headers, code) => {
     const url = name.endsWith('?')
       ? `/api/v1/workflows/greet/runs?wait=soon`

@@ -209,7 +209,7 @@ export class RegistrySubjects {
     }
     if (schema !== undefined) requireDepth(schema, this.#limits.jsonDepthMax);
     if (type === 'AVRO') {
-      if (schema === undefined) throw registryError('invalidSchema', 'The Avro schema is no JSON.');
+      if (schema === undefined) throw registryError('invalidSchema', 'The Avro schema is not JSON.');
       const referred = await this.#referred(references ?? [], type);
       const whole = bundledAvro(
         schema,
@@ -217,7 +217,7 @@ export class RegistrySubjects {
       );
       return { ...readAvro(whole, schemaType), ...referencesOf(referred) };
     }
-    if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is no JSON object.');
+    if (!isObject(schema)) throw registryError('invalidSchema', 'The schema is not a JSON object.');
     const referred = await this.#referred(references ?? [], type);
     return { schema: bundled(schema, referred), ...referencesOf(referred) };
   }

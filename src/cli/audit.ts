@@ -73,7 +73,7 @@ async function requireObject(client: AiosClient, object: string): Promise<void> 
   const colon = object.indexOf(':');
   if (colon < 0)
     throw new AiosError('request.invalid', {
-      detail: `“${object}” is no object of the log: write kind:name, as in run:run_… or model:NAME.`,
+      detail: `“${object}” is not an object of the log: write kind:name, as in run:run_… or model:NAME.`,
     });
   const path = OBJECTS[object.slice(0, colon)];
   if (path !== undefined)
@@ -103,7 +103,7 @@ function actorOf({ actor: { kind, id } }: AuditEntry, names: ReadonlyMap<string,
 function indexOf(text: string): number {
   if (/^\d+$/.test(text)) return Number(text);
   throw new AiosError('request.invalid', {
-    detail: `“${text}” is no index of an entry; \`aios audit\` lists them, \`aios verify\` verifies the log.`,
+    detail: `“${text}” is not an index of an entry; \`aios audit\` lists them, \`aios verify\` verifies the log.`,
   });
 }
 

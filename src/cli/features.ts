@@ -228,7 +228,7 @@ function entitiesOf(keys: readonly string[]): JsonObject[] {
   }
   const pairs = keys.map((pair): [string, string] => {
     const at = pair.indexOf('=');
-    if (at < 1) throw invalid(`“${pair}” is no key=value`);
+    if (at < 1) throw invalid(`“${pair}” is not key=value`);
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return [Object.fromEntries(pairs)];
@@ -237,7 +237,7 @@ function entitiesOf(keys: readonly string[]): JsonObject[] {
 function objectOf(name: string, text: string): JsonObject {
   const parsed = jsonOf(name, text);
   if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
-    throw invalid(`${name} is no object`);
+    throw invalid(`${name} is not an object`);
   return parsed;
 }
 

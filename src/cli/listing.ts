@@ -15,7 +15,7 @@ interface Page {
 /**
  * The first items of a list, as many as `--limit` says: in pages, where that is more than one of them. `nextCursor` is what goes on behind them.
  *
- * @throws AiosError `request.invalid` for a limit that is no whole number from 1 on
+ * @throws AiosError `request.invalid` for a limit that is not a whole number from 1 on
  * @example const page = await readList<{ items: Run[] }>(client, '/api/v1/runs', { workflow: 'returns' }, '20')
  */
 export async function readList<Shape extends { items: unknown[] }>(

@@ -60,7 +60,7 @@ async function resolve(client: AiosClient, reference: string): Promise<{ name: s
   const [, name, , number, alias] = /^([^:@]+)(:(\d+)|@(.+))?$/.exec(reference) ?? [];
   if (name === undefined)
     throw new AiosError('models.unknown_model', {
-      detail: `“${reference}” is no NAME, NAME:VERSION or NAME@ALIAS.`,
+      detail: `“${reference}” is not a NAME, NAME:VERSION or NAME@ALIAS.`,
     });
   if (number !== undefined) return { name, version: Number(number) };
   const model = await client.request<{ aliases: Record<string, number>; versions: { version: number }[] }>(

@@ -40,7 +40,7 @@ export const rollout: Action = async (options, [name, action]) => {
   }
   if (action !== undefined && !ACTIONS.includes(action))
     throw new AiosError('request.invalid', {
-      detail: `“${action}” is no action: ${ACTIONS.join(', ')}; aios models rollback ends it.`,
+      detail: `“${action}” is not an action: ${ACTIONS.join(', ')}; aios models rollback ends it.`,
     });
   const active = await activeRollout(client, name!, alias);
   if (!active) await requireKnown(client, 'model', name);

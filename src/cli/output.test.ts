@@ -92,8 +92,8 @@ describe('what the command line prints', () => {
   });
 
   it.each([
-    [[], /^“verify” is no index of an entry; `aios audit` lists them/],
-    [['--json'], /^\{.*“verify” is no index.*\}\n$/],
+    [[], /^“verify” is not an index of an entry; `aios audit` lists them/],
+    [['--json'], /^\{.*“verify” is not an index.*\}\n$/],
   ])('an index that is none, with %j', async (more, said) => {
     let told = '';
     const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
@@ -118,7 +118,7 @@ describe('what the command line prints', () => {
     expect(Date.now() - Date.parse(pastTime('7d'))).toBeGreaterThan(6.9 * 86_400_000);
     expect(pastTime(undefined)).toBeUndefined();
     for (const wrong of ['yesterday', '2027-99-01', '5', '99999999999d'])
-      expect(() => pastTime(wrong)).toThrow(`“${wrong}” is no time: write 2026-01-31`);
+      expect(() => pastTime(wrong)).toThrow(`“${wrong}” is not a time: write 2026-01-31`);
   });
 
   it('is help in which each command stands in a part, with what it is for', async () => {
@@ -134,7 +134,7 @@ describe('what the command line prints', () => {
     expect(said).not.toMatch(/^ {2}[a-z-]+(?: \[options\])?$/m); // a name without a description
   });
 
-  it('refuses what is no number, with the option it was given for', () => {
+  it('refuses what is not a number, with the option it was given for', () => {
     expect(numberOf('--tokens', '5e3')).toBe(5000);
     for (const text of ['many', ' ', '', 'Infinity'])
       expect(() => numberOf('--tokens', text)).toThrow(`--tokens takes a number; “${text}” is none.`);

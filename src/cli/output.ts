@@ -17,7 +17,7 @@ const FIGURE = /^\$?(-?\d+(?:\.\d+)?)(?: (?:%|ms|s))?$/;
 /**
  * A number that was given on the command line.
  *
- * @throws AiosError `request.invalid` for what is none
+ * @throws AiosError `request.invalid` for any other text
  * @example numberOf('--tokens', '5000') // 5000
  */
 export function numberOf(name: string, text: unknown): number {
@@ -29,7 +29,7 @@ export function numberOf(name: string, text: unknown): number {
 /**
  * A whole number from 1 on that was given on the command line.
  *
- * @throws AiosError `request.invalid` for what is none
+ * @throws AiosError `request.invalid` for any other text
  * @example countOf('--limit', '20') // 20
  */
 export function countOf(name: string, text: unknown): number {
@@ -118,7 +118,7 @@ export function timeOf(text: string): string {
 /**
  * A time of the past that was given on the command line: a date (its first moment, UTC), a date and time, or how long ago; nothing of nothing.
  *
- * @throws AiosError `request.invalid` for what is none
+ * @throws AiosError `request.invalid` for any other text
  * @example pastTime('2026-01-31') // '2026-01-31T00:00:00.000Z'
  */
 export function pastTime<Text extends string | undefined>(text: Text): Text {
@@ -127,7 +127,7 @@ export function pastTime<Text extends string | undefined>(text: Text): Text {
     const ms = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - parseDuration(text);
     return new Date(ms).toISOString() as Text;
   } catch (cause) {
-    const detail = `“${text}” is no time: write 2026-01-31, 2026-01-31T06:00:00Z, or 7d for seven days ago.`;
+    const detail = `“${text}” is not a time: write 2026-01-31, 2026-01-31T06:00:00Z, or 7d for seven days ago.`;
     throw new AiosError('request.invalid', { detail, cause });
   }
 }

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 /**
  * The rows of a file by its ending: `.csv` (RFC 4180, with a heading), `.jsonl` (an object on each line), `.json` (a list of objects).
  *
- * @throws AiosError `models.quantization_data` for a file that is none of them
+ * @throws AiosError `models.quantization_data` for a file of another kind
  * @example await readRows('returns.csv') // [{ orders: 3, segment: 'a' }]
  */
 export async function readRows(file: string): Promise<JsonObject[]> {
@@ -17,7 +17,7 @@ export async function readRows(file: string): Promise<JsonObject[]> {
     rows.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row))
   )
     return rows as JsonObject[];
-  throw unreadable(file, 'it is no list of objects');
+  throw unreadable(file, 'it is not a list of objects');
 }
 
 function rowsOf(file: string, text: string): Json {

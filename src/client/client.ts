@@ -80,7 +80,7 @@ export class AiosClient {
     return (response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : text) as Result;
   }
 
-  /** The bytes of an answer that is no JSON. @throws ProblemError */
+  /** The bytes of an answer that is not JSON. @throws ProblemError */
   async bytes(path: string): Promise<Uint8Array> {
     return new Uint8Array(await new Response(await this.download(path)).arrayBuffer());
   }

@@ -192,6 +192,6 @@ function addressOf(text: string): URL {
   const url = URL.parse(text);
   if (url && /^https?:$/.test(url.protocol) && !url.username) return url;
   throw new AiosError('connectors.input_invalid', {
-    detail: `“${text.slice(0, 200)}” is no address of http or https without credentials.`,
+    detail: `“${text.slice(0, 200)}” is not an address of http or https without credentials.`,
   });
 }

@@ -35,7 +35,7 @@ export class Authenticator {
    * The value of the `Authorization` header, undefined when there is none to send (digest before it is challenged, nothing left to try after an answer 401).
    *
    * @param challenge `www-authenticate` of an answer 401 to a request with what this answered before
-   * @throws AiosError `connectors.input_invalid` for a policy that is none, `connectors.authentication_failed` when no token can be had
+   * @throws AiosError `connectors.input_invalid` for an invalid policy, `connectors.authentication_failed` when no token can be had
    * @example await authenticator.authorization({ bearer: { token: 't' } }, { method: 'GET', url }) // 'Bearer t'
    */
   async authorization(
@@ -80,7 +80,7 @@ export function secretsOf(authorization: string | undefined): string[] {
  * endpoint that its document names when that is known.
  *
  * @returns the policy that is checked
- * @throws AiosError `connectors.secret_refused`, `connectors.input_invalid` for a policy that is none
+ * @throws AiosError `connectors.secret_refused`, `connectors.input_invalid` for an invalid policy
  */
 export function checkedForTokens(policy: Authentication, audience: SecretAudience): Authentication {
   const scheme = TOKEN_SCHEMES.find((name) => isObject(policy[name]));

@@ -301,7 +301,7 @@ describe('connectors', () => {
         },
       ],
       [
-        'an answer that is no JSON',
+        'an answer that is not JSON',
         'connectors.response_invalid',
         () => {
           remote.respond = (response) =>

@@ -224,7 +224,7 @@ function answer(
     try {
       body = isJson ? (JSON.parse(text) as Json) : text;
     } catch (cause) {
-      const detail = `Status ${status}, and a body that is no JSON: ${text.slice(0, BODY_SHOWN_LENGTH)}`;
+      const detail = `Status ${status}, and a body that is not JSON: ${text.slice(0, BODY_SHOWN_LENGTH)}`;
       throw new AiosError('connectors.response_invalid', { detail, cause });
     }
   }

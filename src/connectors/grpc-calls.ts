@@ -193,7 +193,7 @@ function targetOf({ host: given, port: wanted }: GrpcCall): Target {
   const host = rest.replace(/^\[|\]$/g, '');
   const port = wanted ?? (scheme === 'http' ? 80 : TLS_PORT);
   if (!/^[\w.:-]+$/.test(host) || !(port > 0 && port < 65_536))
-    throw new AiosError('connectors.input_invalid', { detail: `“${given.slice(0, 200)}” is no host.` });
+    throw new AiosError('connectors.input_invalid', { detail: `“${given.slice(0, 200)}” is not a host.` });
   return { host, port, isTls: scheme === 'https' || (scheme === undefined && port === TLS_PORT) };
 }
 

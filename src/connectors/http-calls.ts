@@ -160,7 +160,7 @@ export class HttpCalls {
 function addressOf(text: string): URL {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol))
-    throw invalid(`“${text.slice(0, 200)}” is no address of http or https.`);
+    throw invalid(`“${text.slice(0, 200)}” is not an address of http or https.`);
   if (url.username || url.password)
     throw invalid('An address with credentials in it is refused: use authentication.');
   return url;

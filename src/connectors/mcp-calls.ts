@@ -96,7 +96,7 @@ async function transportOf(transport: McpTransport, guard: GuardedFetch): Promis
   const url = URL.parse(transport.http.uri);
   if (!url || !/^https?:$/.test(url.protocol) || url.username)
     throw new AiosError('connectors.input_invalid', {
-      detail: `“${transport.http.uri.slice(0, 200)}” is no address of http or https without credentials.`,
+      detail: `“${transport.http.uri.slice(0, 200)}” is not an address of http or https without credentials.`,
     });
   return new StreamableHTTPClientTransport(url, {
     fetch: guard.fetch as never,

@@ -254,7 +254,7 @@ function* secretMembers(value: Json): Generator<string> {
 function addressOf(text: string): URL {
   const url = URL.parse(text);
   if (!url || !/^https?:$/.test(url.protocol))
-    throw failed(`“${text.slice(0, 200)}” is no address of http or https.`);
+    throw failed(`“${text.slice(0, 200)}” is not an address of http or https.`);
   return url;
 }
 

@@ -113,7 +113,7 @@ export class RemoteRegistry {
     try {
       schema = JSON.parse(String(text)) as Json;
     } catch {
-      throw this.#invalid('a schema of Avro is no JSON');
+      throw this.#invalid('a schema of Avro is not JSON');
     }
     requireDepth(schema, this.#outgoing.limits.jsonDepthMax);
     return schema;

@@ -101,7 +101,7 @@ export class SecretAudience {
 }
 
 function refusal(name: string, hosts: SecretHosts, to: Destination | undefined): AiosError {
-  const where = to === undefined ? 'an address that is none' : to === PROCESS ? 'a process' : namedAs(to);
+  const where = to === undefined ? 'an invalid address' : to === PROCESS ? 'a process' : namedAs(to);
   return new AiosError('connectors.secret_refused', {
     detail: `The secret “${name}” may not be sent to ${where}: its hosts (AIOS_HOSTS_OF_${name}) are ${hosts}.`,
     extensions: { secret: name },

@@ -67,7 +67,7 @@ describe('a contract with an Avro schema', () => {
     );
   });
 
-  it('tells the line of what is no Avro', () => {
+  it('tells the line of what is not Avro', () => {
     const faulty = ORDER.replace('items: { type: record', 'items: { type: recrod');
     expect(() => parseContract(file(faulty))).toThrow(
       expect.objectContaining({

@@ -45,7 +45,7 @@ export function versionFindings(
     direction,
     path: '',
     otherPath: '',
-    message: findingMessage(direction, next.avro === undefined ? 'Avro is no JSON' : 'JSON is no Avro'),
+    message: findingMessage(direction, next.avro === undefined ? 'Avro is not JSON' : 'JSON is not Avro'),
     hint: 'Publish it as a type of its own.',
     isCertain: true,
   }));

@@ -56,7 +56,7 @@ describe('CloudEvents over HTTP', () => {
     ['a time that is none', { time: '2020' }, '/time'],
     ['an attribute with a capital', { customerId: 'x' }, '/customerId'],
     ['an attribute that is an object', { extra: {} }, '/extra'],
-    ['a subject that is no text', { subject: 5 }, '/subject'],
+    ['a subject that is not a text', { subject: 5 }, '/subject'],
     ['a control character in a type', { type: 'a\u0000' }, '/type'],
     ['half a surrogate pair', { subject: '\ud800' }, '/subject'],
     ['two forms of data', { data_base64: 'YQ==' }, '/data_base64'],

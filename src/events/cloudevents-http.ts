@@ -149,7 +149,7 @@ export function checkEvent(value: Json, nowMs: number, bytes: number, limits: Li
   return (unset ? completed(value, nowMs) : value) as unknown as CloudEvent;
 }
 
-/** In milliseconds since the epoch; NaN where it is no time of RFC 3339. */
+/** In milliseconds since the epoch; NaN where it is not a time of RFC 3339. */
 function timeOf(text: string): number {
   if (isPlainInstant(text)) return instantMs(text);
   return RFC3339.test(text) ? Date.parse(text) : Number.NaN;
@@ -218,7 +218,7 @@ function fromBinary(
  * The data of a body in binary mode, as the JSON format holds it: JSON, text, or base64.
  *
  * @param type the media type, without parameters; `''` counts as JSON
- * @throws AiosError `request.malformed` for JSON that is none
+ * @throws AiosError `request.malformed` for invalid JSON
  */
 export function dataOf(type: string, body: Uint8Array): { data?: Json; data_base64?: string } {
   if (body.byteLength === 0) return {};

@@ -138,7 +138,7 @@ export class EventLog {
   /**
    * Newest first, page by page.
    *
-   * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax` for a filter that is none
+   * @throws AiosError `request.invalid` for an invalid cursor, `expression.syntax` for an invalid filter
    */
   search(filter: EventFilter): Promise<EventPage> {
     return searchEvents(this.#db, filter, this.#limits);

@@ -79,7 +79,7 @@ const SKEW_MS = 60_000;
  * segments first; the rest of a filter is tried here, on no more than `eventScanMax` events: the page then says so, and its cursor goes on from there. Where events are
  * large a page has fewer than were asked for.
  *
- * @throws AiosError `request.invalid` for a cursor that is none, `expression.syntax`
+ * @throws AiosError `request.invalid` for an invalid cursor, `expression.syntax`
  */
 export async function searchEvents(
   db: Database,
@@ -198,7 +198,7 @@ export function readCursor(text: string): number[] {
     !offsets.every((offset) => Number.isSafeInteger(offset) && offset >= 0)
   ) {
     throw new AiosError('request.invalid', {
-      detail: `“${text}” is no cursor of this list: leave it out for the first page, or pass nextCursor on as it came.`,
+      detail: `“${text}” is not a cursor of this list: leave it out for the first page, or pass nextCursor on as it came.`,
     });
   }
   return offsets;

@@ -73,7 +73,7 @@ describe('definitions of features', () => {
 
   it.each([
     ['a feature that nothing gives', 'features: [units', 'features: [unit', '/features/0'],
-    ['a default that is no value', 'units: 0', 'units: [0]', '/defaults/units'],
+    ['a default that is not a value', 'units: 0', 'units: [0]', '/defaults/units'],
     ['a default for no feature', 'units: 0', 'unit: 0', '/defaults/unit'],
     ['a derived feature that hides one of a view', 'share:', 'lines:', '/derived/lines'],
   ])('refuse a service with %s, with its line', async (_, from, to, path) => {

@@ -78,7 +78,7 @@ describe('documents of feature views', () => {
       '/source',
     ],
     ['a table without a schema', 'batch', 'shop.prices', 'prices', '/source/table'],
-    ['a table that is no name', 'batch', 'shop.prices', '"shop.prices; drop table x"', '/source/table'],
+    ['a table that is not a name', 'batch', 'shop.prices', '"shop.prices; drop table x"', '/source/table'],
     ['rows of two places', 'batch', 'table: shop.prices', 'table: shop.prices, csv: a.csv', '/source/csv'],
     ['a way out of a folder', 'batch', 'table: shop.prices', 'parquet: a/../../b.parquet', '/source/parquet'],
     [
@@ -95,7 +95,7 @@ describe('documents of feature views', () => {
       "parquet: a.parquet, delimiter: ';'",
       '/source/delimiter',
     ],
-    ['a column that is no name', 'batch', 'amount', '"a\\"b"', '/features/price/column'],
+    ['a column that is not a name', 'batch', 'amount', '"a\\"b"', '/features/price/column'],
     ['a type that is none', 'batch', 'float64', 'money', '/features/price/type'],
     ['a key that the entity does not have', 'batch', '{ sku: article }', '{ id: article }', '/keys/id'],
     ['a time to live that is none', 'batch', '30d', '1x', '/ttl'],

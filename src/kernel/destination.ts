@@ -4,7 +4,7 @@ export type Destination = { readonly hostname: string; readonly port: number } |
 const PORTS: { readonly [scheme: string]: number } = { 'https:': 443, 'wss:': 443, 'http:': 80, 'ws:': 80 };
 
 /**
- * The server of an address; undefined for a text that is none.
+ * The server of an address; undefined for any other text.
  *
  * @example destinationOf('https://API.example.org/v1') // { hostname: 'api.example.org', port: 443 }
  */

@@ -181,9 +181,9 @@ describe('limits', () => {
   });
 
   it.each([
-    ['nothing=5', 'AIOS_LIMITS: “nothing” is no limit; docs/limits.md lists them'],
-    ['eventByteMax=5', 'AIOS_LIMITS: “eventByteMax” is no limit; did you mean eventBytesMax?'],
-    ['constructor=5', 'AIOS_LIMITS: “constructor” is no limit; docs/limits.md lists them'],
+    ['nothing=5', 'AIOS_LIMITS: “nothing” is not a limit; docs/limits.md lists them'],
+    ['eventByteMax=5', 'AIOS_LIMITS: “eventByteMax” is not a limit; did you mean eventBytesMax?'],
+    ['constructor=5', 'AIOS_LIMITS: “constructor” is not a limit; docs/limits.md lists them'],
     ['eventBytesMax', /eventBytesMax takes a positive number, as in eventBytesMax=\d+; “” is none/],
     ['eventBytesMax=-1', /“-1” is none/],
     ['eventBytesMax=many', /“many” is none/],

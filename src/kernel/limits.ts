@@ -313,7 +313,7 @@ export function limitsFrom(overrides = ''): Limits {
     if (!Object.hasOwn(LIMITS, name)) {
       const meant = closestName(name, Object.keys(LIMITS));
       const advice = meant === undefined ? 'docs/limits.md lists them' : `did you mean ${meant}?`;
-      throw new AiosError('start.setting', { detail: `AIOS_LIMITS: “${name}” is no limit; ${advice}` });
+      throw new AiosError('start.setting', { detail: `AIOS_LIMITS: “${name}” is not a limit; ${advice}` });
     }
     if (!(value > 0)) {
       const detail = `AIOS_LIMITS: ${name} takes a positive number, as in ${name}=${LIMITS[name as LimitName].value}; “${text}” is none.`;

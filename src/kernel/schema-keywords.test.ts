@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { unknownKeywords } from './schema-keywords.ts';
 
-describe('a word in a schema that is no keyword', () => {
+describe('a word in a schema that is not a keyword', () => {
   it.each([
     [{ requird: ['a'] }, '/requird', '“required”'],
     [
@@ -20,7 +20,7 @@ describe('a word in a schema that is no keyword', () => {
     [{ id: 'a' }, '/id', '“$id”'],
   ])('%j', (schema, path, meant) => {
     expect(unknownKeywords(schema)).toEqual([
-      { path, message: expect.stringContaining('is no keyword of JSON Schema'), ...(meant && { meant }) },
+      { path, message: expect.stringContaining('is not a keyword of JSON Schema'), ...(meant && { meant }) },
     ]);
   });
 

@@ -34,7 +34,7 @@ const ANNOTATIONS: ReadonlySet<string> = new Set(['example']);
  * @param path JSON Pointer of the schema
  * @returns an issue for each, with the keyword that was most likely meant where one is near
  * @example unknownKeywords({ type: 'object', requird: ['a'] }, '/form')
- * // [{ path: '/form/requird', message: '“requird” is no keyword of JSON Schema', meant: '“required”' }]
+ * // [{ path: '/form/requird', message: '“requird” is not a keyword of JSON Schema', meant: '“required”' }]
  */
 export function unknownKeywords(schema: Json, path = ''): Issue[] {
   if (!isObject(schema)) return [];
@@ -75,6 +75,6 @@ function within(holds: Holds, value: Json, path: string): Issue[] {
 
 function unknown(name: string, path: string): Issue {
   const meant = closestName(name, [...KEYWORDS.keys()]);
-  const message = `“${name}” is no keyword of JSON Schema`;
+  const message = `“${name}” is not a keyword of JSON Schema`;
   return { path, message, ...(meant !== undefined && { meant: `“${meant}”` }) };
 }

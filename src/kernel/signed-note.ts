@@ -59,7 +59,7 @@ export function openCheckpoint(note: string, verifier: string): Checkpoint {
     });
   if (!good) throw new Error(`no good signature by ${name} (${id})`);
   const [origin = '', size = '', root = ''] = text.split('\n');
-  if (!/^(0|[1-9]\d*)$/.test(size)) throw new Error(`“${size}” is no tree size`);
+  if (!/^(0|[1-9]\d*)$/.test(size)) throw new Error(`“${size}” is not a tree size`);
   return { origin, size: Number(size), root: Buffer.from(root, 'base64') };
 }
 

@@ -94,7 +94,7 @@ export function candidateOf(
 ): Candidate {
   if (!namePattern.test(name)) {
     throw new AiosError('models.invalid', {
-      detail: `“${name}” is no model name: small letters, digits, dots, dashes and underscores, at most 100.`,
+      detail: `“${name}” is not a model name: small letters, digits, dots, dashes and underscores, at most 100.`,
     });
   }
   const issues = [

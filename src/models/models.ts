@@ -196,7 +196,7 @@ export class Models {
   }: Promotion): Promise<void> {
     if (!namePattern.test(alias) || /^\d+$/.test(alias)) {
       throw new AiosError('models.invalid', {
-        detail: `“${alias}” is no alias: small letters, digits, dots and dashes, not digits alone.`,
+        detail: `“${alias}” is not an alias: small letters, digits, dots and dashes, not digits alone.`,
       });
     }
     await retryConflicts(async () => {

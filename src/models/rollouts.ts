@@ -273,7 +273,9 @@ export class Rollouts {
   async reportOutcomes(model: string, id: string, outcomes: readonly Outcome[]): Promise<number> {
     const rollout = await this.get(model, id);
     if (rollout.plan.outcome === null)
-      throw new AiosError('models.rollout_invalid', { detail: `${id} is no A/B test: it has no outcome.` });
+      throw new AiosError('models.rollout_invalid', {
+        detail: `${id} is not an A/B test: it has no outcome.`,
+      });
     if (rollout.endedAt !== null) throw hasEnded(rollout);
     const split = splitOf(rollout);
     const writes = outcomes.map(({ key, value }) =>

@@ -166,7 +166,7 @@ function checkFeatures({ features, fill }: DeclaredSignature, inputs: readonly T
   }
   for (const name of typeof fill === 'object' ? Object.keys(fill) : []) {
     if (!features.includes(name))
-      issues.push({ path: '/signature/fill', message: `“${name}” is no feature` });
+      issues.push({ path: '/signature/fill', message: `“${name}” is not a feature` });
   }
   return issues;
 }

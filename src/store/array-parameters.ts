@@ -73,7 +73,7 @@ export function arrayParametersOf(statement: string): ArrayParameters {
   return parameters;
 }
 
-/** The values as they are sent; what is no array of a known type stays as it is. */
+/** The values as they are sent; what is not an array of a known type stays as it is. */
 export function encodeArrays(parameters: ArrayParameters, values: readonly unknown[]): unknown[] {
   return values.map((value, index) => {
     const type = parameters[index];

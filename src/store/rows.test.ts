@@ -28,7 +28,7 @@ describe('a timestamptz as Postgres writes it', () => {
     );
   });
 
-  it('beyond what JavaScript knows is no number', () => {
+  it('beyond what JavaScript knows is not a number', () => {
     expect(parseTimestamp('infinity')).toBeNaN();
     expect(parseTimestamp('0044-03-15 00:00:00+00 BC')).toBeNaN();
   });

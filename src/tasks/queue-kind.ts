@@ -230,7 +230,7 @@ function checkLengths(document: SourceDocument, queue: QueueDefinition): void {
   }
 }
 
-/** @throws AiosError `definition.invalid` when the form is no JSON Schema */
+/** @throws AiosError `definition.invalid` when the form is not a JSON Schema */
 export function compileQueue(body: JsonObject): Queue {
   const definition = body as unknown as QueueDefinition;
   const { name, title, form, candidateRoles, candidateGroups, calendar, due, deadline } = definition;

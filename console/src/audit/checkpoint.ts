@@ -39,6 +39,6 @@ export async function openCheckpoint(note: string, verifier: string): Promise<Ch
 
 function readBody(text: string): Checkpoint {
   const [origin = '', size = '', root = ''] = text.split('\n');
-  if (!/^(0|[1-9]\d*)$/.test(size)) throw new Error(`“${size}” is no size of a tree.`);
+  if (!/^(0|[1-9]\d*)$/.test(size)) throw new Error(`“${size}” is not a size of a tree.`);
   return { origin, size: Number(size), root: fromBase64(root) };
 }

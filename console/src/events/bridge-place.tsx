@@ -83,7 +83,7 @@ function Move({ name, position, moving }: { name: string; position: JsonObject }
           styles={{ input: { fontFamily: 'var(--mantine-font-family-monospace)' } }}
           value={written}
           onChange={(event) => setText(event.currentTarget.value)}
-          error={to === undefined && 'This is no JSON object.'}
+          error={to === undefined && 'This is not a JSON object.'}
         />
       </Stack>
     </ConfirmedButton>

@@ -50,7 +50,7 @@ it('shows as many columns as fit and counts the others', () => {
   expect([shown[0], shown.length, more]).toEqual(['m10', 12, 2]);
 });
 
-it('draws a line for each run, with gaps where a value is no number, and names that differ', () => {
+it('draws a line for each run, with gaps where a value is not a number, and names that differ', () => {
   const at = '2026-01-01T00:00:00Z';
   const values = [
     { step: 0, value: 0.5, at },

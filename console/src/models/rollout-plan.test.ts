@@ -60,7 +60,7 @@ describe('the schedule of a canary', () => {
 
   it.each<[string, PlanDraft, object]>([
     ['nothing', three, {}],
-    ['a share that is no number', steps(['', 1, 'open']), { 'percent-0': '0 to 100' }],
+    ['a share that is not a number', steps(['', 1, 'open']), { 'percent-0': '0 to 100' }],
     ['a share above all', steps([101, 1, 'open']), { 'percent-0': '0 to 100' }],
     [
       'a share that does not grow',

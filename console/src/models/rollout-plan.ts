@@ -4,7 +4,7 @@ import { plainNumber } from '../display/format.ts';
 /** How a version gets traffic. */
 export type Way = 'shadow' | 'canary' | 'ab' | 'all';
 export type WaitUnit = 'minutes' | 'hours' | 'days' | 'open';
-/** What a number field holds: a text as long as it is no number. */
+/** What a number field holds: a text as long as it is not a number. */
 type Field = number | string;
 
 /** A share of the keys, and for how long. */

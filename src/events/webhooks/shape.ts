@@ -8,7 +8,7 @@ export function addressOf(url: string): string {
   const parsed = URL.parse(url);
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password)
     throw new AiosError('webhooks.invalid', {
-      detail: `“${url.slice(0, 200)}” is no address of http or https without credentials.`,
+      detail: `“${url.slice(0, 200)}” is not an address of http or https without credentials.`,
     });
   return parsed.href;
 }

@@ -93,7 +93,7 @@ describe('entity rows that are odd', () => {
     });
   });
 
-  test('of CSV and Parquet may hold what is no number: nothing', async () => {
+  test('of CSV and Parquet may hold what is not a number: nothing', async () => {
     const csv = `customer,timestamp,v\nc-0,1970-01-21,NaN\nc-0,1970-01-22,1.5\nc-0,1970-01-23,-inf\nNaN,1970-01-24,2\n`;
     const fromCsv = await uploaded(csv, 'csv');
     expect((await read(fromCsv)).map(({ customer, v }) => [customer, v])).toEqual([

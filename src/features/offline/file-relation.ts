@@ -19,7 +19,7 @@ export interface FileRelation {
 
 type KeySql = 'bigint' | 'varchar';
 
-/** A key that is asked for as the files have it; null for a text that is no number as it is written (`007`), which is nobody's online, too. */
+/** A key that is asked for as the files have it; null for a text that is not a number as it is written (`007`), which is nobody's online, too. */
 export function asWritten(key: string, type: KeySql): string {
   if (type === 'varchar') return `${key}::varchar`;
   return `case when typeof(${key}) <> 'VARCHAR' or ${key}::bigint::varchar = ${key}::varchar then ${key}::bigint end`;
@@ -109,7 +109,7 @@ function keyType(view: RowView, column: string, at: number, type: string): KeySq
 
 /**
  * A column's time in microseconds since the epoch, rounded up where it is finer: a row counts no earlier than it says. A text is one of a CSV file: ISO
- * 8601, or milliseconds. Undefined for a type that is no time.
+ * 8601, or milliseconds. Undefined for a type that is not a time.
  */
 export function micros(name: string, type: string, isText: boolean): string | undefined {
   const column = identifier(name);

@@ -55,13 +55,14 @@ export class AvroBytes {
 
   boolean(): boolean {
     const byte = this.#byte();
-    if (byte > 1) throw new AvroFault(`${byte} is no boolean`);
+    if (byte > 1) throw new AvroFault(`${byte} is not a boolean`);
     return byte === 1;
   }
 
   int(): number {
     const value = this.long();
-    if (typeof value === 'bigint' || value !== (value | 0)) throw new AvroFault(`${value} is no int`);
+    if (typeof value === 'bigint' || value !== (value | 0))
+      throw new AvroFault(`${value} is not a valid int`);
     return value;
   }
 
@@ -128,7 +129,7 @@ export class AvroBytes {
 
   #length(): number {
     const length = this.long();
-    if (typeof length === 'bigint' || length < 0) throw new AvroFault(`${length} is no length`);
+    if (typeof length === 'bigint' || length < 0) throw new AvroFault(`${length} is not a valid length`);
     return length;
   }
 

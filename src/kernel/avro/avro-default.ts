@@ -8,7 +8,7 @@ const DEPTH_MAX = 64;
 /**
  * The default of a field, which stands in the schema in Avro's JSON encoding (bytes as the characters U+0000 to U+00FF, no branch of a union named), as JSON of AIOS.
  *
- * @returns nothing where it is no value of the type
+ * @returns nothing where it is not a value of the type
  * @example defaultValue({ kind: 'bytes' }, 'ÿ') // '/w=='
  */
 export function defaultValue(type: AvroType, json: Json, depth = 0): Json | undefined {

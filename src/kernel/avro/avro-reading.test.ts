@@ -59,9 +59,9 @@ describe('values of Avro as JSON', () => {
   });
 
   it.each<[string, Json, Json, string]>([
-    ['a number that is no int', 'int', 2 ** 31, '2147483648 is no int'],
-    ['a fraction', 'long', 1.5, '1.5 is no long'],
-    ['more than a long', 'long', '9223372036854775808', 'is no long'],
+    ['a number that is no int', 'int', 2 ** 31, '2147483648 is not a valid int'],
+    ['a fraction', 'long', 1.5, '1.5 is not a valid long'],
+    ['more than a long', 'long', '9223372036854775808', 'is not a valid long'],
     [
       'more digits than the scale',
       logical('bytes', 'decimal', { precision: 4, scale: 2 }),
@@ -74,20 +74,20 @@ describe('values of Avro as JSON', () => {
       '100.00',
       'decimal',
     ],
-    ['a day that there is not', logical('int', 'date'), '2026-02-30', 'is no date'],
+    ['a day that there is not', logical('int', 'date'), '2026-02-30', 'is not a valid date'],
     [
       'finer than the unit',
       logical('long', 'timestamp-millis'),
       '2026-01-01T00:00:00.0001Z',
-      'is no timestamp',
+      'is not a valid timestamp',
     ],
     [
       'a moment without a zone',
       logical('long', 'timestamp-millis'),
       '2026-01-01T00:00:00',
-      'is no timestamp',
+      'is not a valid timestamp',
     ],
-    ['an unknown symbol', { type: 'enum', name: 'E', symbols: ['A'] }, 'B', 'is no enum E'],
+    ['an unknown symbol', { type: 'enum', name: 'E', symbols: ['A'] }, 'B', 'is not a valid enum E'],
     ['no branch', ['null', 'int'], 'x', '"x" is none of null, int'],
     ['a field that is missing', record('a', 'int'), {}, 'is required'],
   ])('does not write %s', (_, schema, value, why) => {
@@ -122,26 +122,26 @@ describe('bytes that are none of a schema', () => {
   it.each<[string, Json, number[], string]>([
     ['nothing', 'int', [], 'end in the middle'],
     ['a text that goes on', 'string', [20, 65], 'end in the middle'],
-    ['a length below 0', 'bytes', [1], '-1 is no length'],
+    ['a length below 0', 'bytes', [1], '-1 is not a valid length'],
     ['200 million nulls in 6 bytes', nulls, [0x80, 0x88, 0xde, 0xbe, 0x01, 0], 'larger than an event'],
     ['as many nulls as there are numbers', nulls, [...new Array(9).fill(0xff), 1, 0], 'block of'],
-    ['a block whose size is below 0', { type: 'array', items: 'int' }, [1, 3, 0], '-2 is no length'],
+    ['a block whose size is below 0', { type: 'array', items: 'int' }, [1, 3, 0], '-2 is not a valid length'],
     ['more than 64 bits', 'long', [...new Array(9).fill(0xff), 2], 'more than 64 bits'],
     ['a number without an end', 'long', new Array(20).fill(0xff), 'more than 64 bits'],
-    ['a long for an int', 'int', [0x80, 0x80, 0x80, 0x80, 0x10], 'is no int'],
+    ['a long for an int', 'int', [0x80, 0x80, 0x80, 0x80, 0x10], 'is not a valid int'],
     ['a branch that there is not', ['null', 'int'], [4], 'no branch 2'],
     ['a branch below 0', ['null', 'int'], [1], 'no branch -1'],
     ['a symbol that there is not', { type: 'enum', name: 'E', symbols: ['A'] }, [2], 'no symbol 1'],
     ['no UTF-8', 'string', [2, 0xff], 'no UTF-8'],
     ['what is left over', 'int', [2, 2], '1 bytes are left over'],
-    ['a boolean of 2', 'boolean', [2], '2 is no boolean'],
+    ['a boolean of 2', 'boolean', [2], '2 is not a boolean'],
     [
       'a time past the end of a day',
       logical('int', 'time-millis'),
       [0x80, 0xf0, 0xb2, 0x52],
-      'is no time-millis',
+      'is not a valid time-millis',
     ],
-    ['a date past all dates', logical('int', 'date'), [0xfe, 0xff, 0xff, 0xff, 0x0f], 'is no date'],
+    ['a date past all dates', logical('int', 'date'), [0xfe, 0xff, 0xff, 0xff, 0x0f], 'is not a valid date'],
   ])('are told: %s', (_, schema, bytes, why) => {
     expect(() => read(schema, bytes)).toThrow(why);
   });

@@ -226,7 +226,7 @@ class Resolver {
   }
 }
 
-/** Which field of the writer each field of the reader takes: that of its name, else that of an alias which is no name of another field. */
+/** Which field of the writer each field of the reader takes: that of its name, else that of an alias which is not a name of another field. */
 function sourcesOf(writer: AvroRecord, reader: AvroRecord): Map<AvroField, AvroField> {
   const written = new Map(writer.fields.map((field) => [field.name, field]));
   const names = new Set(reader.fields.map(({ name }) => name));

@@ -59,7 +59,7 @@ class Parser {
     for (const { field, json, path } of this.#defaults) {
       const found = defaultValue(field.type, json);
       if (found === undefined)
-        throw fault(path, `the default is no value of ${nameOf(field.type)}`, JSON.stringify(json));
+        throw fault(path, `the default is not a value of ${nameOf(field.type)}`, JSON.stringify(json));
       field.default = { json: found };
     }
   }

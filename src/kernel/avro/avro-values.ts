@@ -124,7 +124,7 @@ function logicalRead(logical: Logical, raw: (from: AvroBytes) => number | bigint
   return (from) => {
     const value = raw(from);
     const text = logicalToJson(logical, value);
-    if (text === undefined) throw new AvroFault(`${String(value)} is no ${logical.name}`);
+    if (text === undefined) throw new AvroFault(`${String(value)} is not a valid ${logical.name}`);
     from.spend(text.length + 2);
     return text;
   };

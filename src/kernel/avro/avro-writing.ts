@@ -163,7 +163,7 @@ function withLength(bytes: Buffer): Buffer {
 
 function unfit(type: AvroType, value: Json, path: string): AvroFault {
   const logical = 'logical' in type ? type.logical?.name : undefined;
-  return new AvroFault(`${preview(value)} is no ${logical ?? nameOf(type)}`, path);
+  return new AvroFault(`${preview(value)} is not a valid ${logical ?? nameOf(type)}`, path);
 }
 
 function fail(type: AvroType, value: Json, path: string): never {

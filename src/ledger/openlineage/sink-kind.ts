@@ -89,7 +89,7 @@ export const lineageSinkKind: DefinitionKind = {
   },
 };
 
-/** Whether a sink is told of something that is no run; all of it when nothing is said. */
+/** Whether a sink is told of something that is not a run; all of it when nothing is said. */
 export function tells({ emit = {} }: LineageSink, kind: ToldKind): boolean {
   return emit[kind] ?? true;
 }

@@ -154,6 +154,6 @@ export function checkArtifactSize(
 export function cleanPath(path: string): string {
   const parts = path.split('/').filter((part) => part !== '');
   if (parts.length === 0 || parts.some((part) => part === '.' || part === '..' || part.includes('\0')))
-    throw new AiosError('request.invalid', { detail: `“${path}” is no path of a file here.` });
+    throw new AiosError('request.invalid', { detail: `“${path}” is not a path of a file here.` });
   return parts.join('/');
 }

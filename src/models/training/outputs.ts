@@ -86,7 +86,7 @@ async function read(
 ): Promise<Uint8Array | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (!found) return undefined;
-  if (!found.isFile()) throw invalid(`${path.split('/').at(-1)} is no file.`);
+  if (!found.isFile()) throw invalid(`${path.split('/').at(-1)} is not a file.`);
   if (found.size > max)
     throw new AiosError('request.too_large', {
       detail: `${path.split('/').at(-1)} has ${found.size} bytes.`,

@@ -38,7 +38,7 @@ describe('calls of language models', () => {
       ['has a fault', { kind: 'status', status: 500 }],
       ['is away', { kind: 'status', status: 503 }],
       ['cuts the connection', { kind: 'cut' }],
-      ['sends what is no JSON', { kind: 'raw', text: '<html>' }],
+      ['sends what is not JSON', { kind: 'raw', text: '<html>' }],
       ['says nothing', { kind: 'hang' }],
     ] as const)('are answered by the fallback when it %s, whole and streamed', async (_, behaviour) => {
       const fallbacks = [{ url: second.url, model: 'echo-2' }];

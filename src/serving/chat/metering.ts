@@ -115,7 +115,7 @@ export async function openBill(
   most: { tokens: number; amountMicroUsd: MicroUsd },
 ): Promise<Bill> {
   const { by, model } = call;
-  // A flow is no key; a budget can be over it by this name.
+  // A flow is not a key; a budget can be over it by this name.
   const key = by.kind === 'workflow' ? `workflow:${by.id}` : by.id;
   const reserved = dependencies.budgets.reserve({ key, model, ...most });
   return new Bill(dependencies, call, reserved instanceof Promise ? await reserved : reserved);

@@ -45,7 +45,7 @@ export class StreamedAnswer {
       if (!isObject(call)) continue;
       const { index: place, ...part } = call;
       const position = Number(place ?? 0);
-      // A server's number, not ours: one that is no place in a list would make one of any length.
+      // A server's number, not ours: one that is not a place in a list would make one of any length.
       if (!(Number.isInteger(position) && position >= 0 && position <= choice.calls.length)) continue;
       choice.calls[position] ??= {};
       append(choice.calls[position] as JsonObject, part);

@@ -15,7 +15,7 @@ export class StructuredOutput {
   /**
    * What checks the answers to a request; undefined when it asks for plain text.
    *
-   * @throws AiosError `request.invalid` for a format that is none
+   * @throws AiosError `request.invalid` for an invalid format
    */
   validatorOf({ response_format: format }: JsonObject): Validator | undefined {
     if (format === undefined || format === null) return undefined;

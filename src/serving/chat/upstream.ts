@@ -293,6 +293,6 @@ function parseObject(text: string): JsonObject {
   const value = tryParse(text);
   if (isObject(value)) return value;
   throw new AiosError('chat.upstream_failed', {
-    detail: `The server of the model sent what is no JSON object: ${text.slice(0, 200)}`,
+    detail: `The server of the model sent what is not a JSON object: ${text.slice(0, 200)}`,
   });
 }

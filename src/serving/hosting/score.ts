@@ -87,7 +87,7 @@ export class ScorePlan {
       if (absent && this.#fills[i] !== undefined) return [];
       const message = absent
         ? `feature “${name}” is absent and has no fill`
-        : `feature “${name}” is no number`;
+        : `feature “${name}” is not a number`;
       return [
         { path: `/${escapePointer(name)}`, message, found: shown(value), expected: 'a number or a boolean' },
       ];

@@ -14,7 +14,7 @@ const CLASSES_MAX = 100;
 /**
  * How many classes of an output are asked for; undefined for its elements.
  *
- * @throws AiosError `request.invalid` for what is no number of classes
+ * @throws AiosError `request.invalid` for an invalid number of classes
  * @example classesOf({ classification: 3 }, '/outputs/0/parameters') // 3
  */
 export function classesOf({ classification: wanted }: JsonObject, path: string): number | undefined {

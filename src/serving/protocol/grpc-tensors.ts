@@ -90,7 +90,7 @@ function dataOfRaw(
     const other = bytes.findIndex((byte) => byte > 1);
     if (other !== -1)
       throw new AiosError('serving.tensor_value', {
-        detail: `${label}, element ${other}: the byte ${bytes[other]} is no BOOL, which is 0 or 1.`,
+        detail: `${label}, element ${other}: the byte ${bytes[other]} is not a BOOL, which is 0 or 1.`,
       });
   }
   return dataOfBytes(datatype, bytes, count, label);
@@ -142,7 +142,7 @@ function dataOfContents(
     // int_contents and uint_contents carry the narrow integers too: what does not fit is no element.
     if (data[i] !== element && Number.isInteger(data[i]) && datatype !== 'FP32')
       throw new AiosError('serving.tensor_value', {
-        detail: `${label}, element ${i}: ${element} is no ${datatype}.`,
+        detail: `${label}, element ${i}: ${element} is not a valid ${datatype}.`,
       });
   }
   return data;

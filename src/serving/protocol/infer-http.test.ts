@@ -113,7 +113,7 @@ describe('an inference in binary', () => {
   it.each<[string, JsonObject, Uint8Array, string | undefined, string, RegExp]>([
     ['a header longer than the body', x(8), eight, '9999', 'request.malformed', /is "9999"/],
     ['a header shorter than the JSON', x(8), eight, '10', 'request.malformed', /10 bytes of JSON/],
-    ['a header that is no number', x(8), eight, '1e2', 'request.malformed', /"1e2"/],
+    ['a header that is not a number', x(8), eight, '1e2', 'request.malformed', /"1e2"/],
     ['a negative header', x(8), eight, '-1', 'request.malformed', /"-1"/],
     ['a header past 2^53', x(8), eight, '99999999999999999999', 'request.malformed', /9999/],
     ['a truncated part', x(8), new Uint8Array(7), undefined, 'serving.tensor_bytes', /7 bytes are left/],
@@ -166,7 +166,7 @@ describe('an inference in binary', () => {
       Uint8Array.of(1, 2),
       undefined,
       'serving.tensor_value',
-      /byte 2 is no BOOL/,
+      /byte 2 is not a BOOL/,
     ],
     [
       'a shape too large for a frame',

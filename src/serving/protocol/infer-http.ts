@@ -285,7 +285,7 @@ function readBytes(name: string, datatype: Datatype, bytes: Uint8Array, count: n
     const other = (data as Uint8Array).findIndex((byte) => byte > 1);
     if (other !== -1)
       throw new AiosError('serving.tensor_value', {
-        detail: `Input “${name}”, element ${other}: the byte ${bytes[other]} is no BOOL, which is 0 or 1.`,
+        detail: `Input “${name}”, element ${other}: the byte ${bytes[other]} is not a BOOL, which is 0 or 1.`,
       });
   }
   return data;

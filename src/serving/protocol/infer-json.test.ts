@@ -73,7 +73,7 @@ describe('an inference in JSON', () => {
 
   it.each([
     ['a body without inputs', {}, 'request.invalid'],
-    ['an id that is no text', { id: 1, inputs: [] }, 'request.invalid'],
+    ['an id that is not a text', { id: 1, inputs: [] }, 'request.invalid'],
     ['an input without a name', { inputs: [{}] }, 'request.invalid'],
     ['an output without a name', { inputs: [], outputs: [1] }, 'request.invalid'],
     ['a datatype that is none', input({ datatype: 'FP8' }), 'serving.tensor_type'],

@@ -100,7 +100,7 @@ export function readOipAnswer(body: Uint8Array, headerLength: string | undefined
   let offset = headerBytes;
   return answer.outputs.map((output): Tensor => {
     if (!isObject(output) || !isDatatype(output.datatype) || !Array.isArray(output.shape))
-      throw new Error(`the answer has an output that is none: ${JSON.stringify(output)?.slice(0, 100)}`);
+      throw new Error(`the answer has an invalid output: ${JSON.stringify(output)?.slice(0, 100)}`);
     const { name, datatype, data, parameters } = output;
     const shape = output.shape.map(Number);
     const size = isObject(parameters) ? parameters.binary_data_size : undefined;

@@ -26,7 +26,7 @@ describe('tensors as values of a flow', () => {
     const [again] = tensorsOf([{ name: 'y', datatype: 'FP32', shape: [-1] }], { y: x! });
     expect(again).toEqual({ ...tensor, name: 'y' });
     expect(again!.data).toBe(tensor.data);
-    expect(() => tensorsOf(spec(-1), { x: [null] })).toThrow('null is no FP32');
+    expect(() => tensorsOf(spec(-1), { x: [null] })).toThrow('null is not a valid FP32');
   });
 
   it('may leave out the last dimension of a column, and have no rows', () => {
@@ -49,7 +49,7 @@ describe('tensors as values of a flow', () => {
     [{ x: [[1, 2], 3] }, '“x” is not nested evenly: 3 stands beside lists of another length.'],
     [{ x: [[1]] }, '“x” has the shape [-1, 2] (-1: any); [1, 1] was given.'],
     [{ x: 'a' }, '“x” has the shape [-1, 2] (-1: any); [] was given.'],
-    [{ x: [['a', 1]] }, '“x”, element 0: "a" is no FP32.'],
+    [{ x: [['a', 1]] }, '“x”, element 0: "a" is not a valid FP32.'],
   ])('are refused by name when they do not fit: %j', (values, message) => {
     expect(() => tensorsOf(spec(-1, 2), values)).toThrow(message);
   });

@@ -115,7 +115,7 @@ describe('a model of another server', () => {
     ['fails inside', { status: 500, body: 'oops' }, ServerFailed, false],
     ['has no room', { status: 429, body: '' }, ServerBusy, false],
     ['is about to go', { status: 503, body: '' }, Error, true],
-    ['answers what is no JSON', { body: '<html>' }, ServerFailed, false],
+    ['answers what is not JSON', { body: '<html>' }, ServerFailed, false],
     ['answers another shape', { body: '[[1, 2]]' }, ServerFailed, false],
     ['answers another type', { body: '[["a"]]' }, ServerFailed, false],
     ['answers without the output', { body: '{"other": [[1]]}' }, ServerFailed, false],

@@ -79,7 +79,7 @@ export function runtimeConformance(name: string, fixture: () => RuntimeFixture):
       if (replica.takesAhead) await answersInTurn(replica);
     });
 
-    it('refuses what is no model of its kind', async () => {
+    it('refuses what is not a model of its kind', async () => {
       await expect(fixture().runtime.start(fixture().refused)).rejects.toBeInstanceOf(ModelRefused);
     });
 

@@ -21,7 +21,7 @@ const onnx = createOnnxRuntime({ startMs: 20_000 });
 runtimeConformance('onnx', () => ({
   runtime: onnx,
   logistic: model('logistic', logisticModel([1, -2], 0.5)),
-  refused: model('text', Buffer.from('this is no model')),
+  refused: model('text', Buffer.from('this is not a model')),
 }));
 runtimeConformance('function', () => ({
   runtime: createFunctionRuntime({ logistic: LOGISTIC }),

@@ -9,7 +9,7 @@ export type Placement = 'cpu' | 'gpu' | 'gpu-preferred';
 export interface RuntimeModel {
   readonly name: string;
   readonly digest: string;
-  /** Where the model is, in the runtime's own form, when it is no file. */
+  /** Where the model is, in the runtime's own form, when it is not a file. */
   readonly endpoint?: JsonObject | undefined;
   /** The tensors that were declared, for a runtime that cannot ask the model itself. */
   readonly signature?:

@@ -127,7 +127,7 @@ class FlowReplica implements ConcurrentReplica {
   }
 
   #outputsOf(output: Json, rows: number | undefined): Tensor[] {
-    if (!isObject(output)) throw failed('its output is no object of tensors');
+    if (!isObject(output)) throw failed('its output is not an object of tensors');
     let tensors: Tensor[];
     try {
       tensors = tensorsOf(this.outputs, output);

@@ -54,7 +54,7 @@ export function dataFromJson(label: string, datatype: Datatype, flat: readonly J
 
 function noElement(label: string, datatype: Datatype, index: number, value: Json | undefined): AiosError {
   return new AiosError('serving.tensor_value', {
-    detail: `${label}, element ${index}: ${shown(value)} is no ${datatype}.`,
+    detail: `${label}, element ${index}: ${shown(value)} is not a valid ${datatype}.`,
   });
 }
 
@@ -127,7 +127,7 @@ export function dataToJson(tensor: Tensor): Json[] {
     const value = elementOf(tensor, i);
     if (value === undefined)
       throw new AiosError('serving.tensor_value', {
-        detail: `Output “${name}”, element ${i} is no UTF-8, which JSON cannot carry: ask for it with binary_data.`,
+        detail: `Output “${name}”, element ${i} is not UTF-8, which JSON cannot carry: ask for it with binary_data.`,
       });
     if (typeof value === 'string') values[i] = value;
     else if (datatype === 'BOOL') values[i] = value !== 0;

@@ -167,14 +167,14 @@ describe('serving', () => {
 
   it.each([
     ['a feature without a fill', { b: 1 }, 'serving.feature_invalid', /“a” is absent/],
-    ['a feature that is text', { a: 'x' }, 'serving.feature_invalid', /“a” is no number/],
+    ['a feature that is text', { a: 'x' }, 'serving.feature_invalid', /“a” is not a number/],
     [
       'a feature that cannot become a text',
       { a: { toString: 1 } },
       'serving.feature_invalid',
-      /“a” is no number.*an object/,
+      /“a” is not a number.*an object/,
     ],
-    ['a feature that is not finite', { a: Number.NaN }, 'serving.feature_invalid', /“a” is no number/],
+    ['a feature that is not finite', { a: Number.NaN }, 'serving.feature_invalid', /“a” is not a number/],
   ])('refuses %s', async (_, features, code, message) => {
     const { serving } = setUp();
     await expect(serving.score({ model: 'sum', features })).rejects.toMatchObject({

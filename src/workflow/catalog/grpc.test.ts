@@ -111,7 +111,7 @@ describe.each(STORES)('call: grpc over %s', (_, open) => {
     [
       'a file that is none',
       flowOf('shop.Orders', 'Place', 'resources/none.proto'),
-      /no file of protocol buffers/,
+      /not a file of protocol buffers/,
     ],
   ])('%s is refused when the flow is applied', async (_what, text, message) => {
     subject.files['resources/none.proto'] = 'servize X {';

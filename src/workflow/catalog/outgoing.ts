@@ -7,7 +7,7 @@ import { type AuditPort, actorOf } from './records.ts';
 
 /** Where a call sends what it is given. */
 export interface CallTarget {
-  /** Undefined for an address that is none. */
+  /** Undefined for an invalid address. */
   readonly to: Destination | undefined;
   /** JSON Pointer of its policy of authentication. */
   readonly policyAt?: string | undefined;

@@ -186,7 +186,7 @@ const FAILURES: [title: string, text: string, input: JsonObject, type: string, d
     /must be number/,
   ],
   [
-    'for over what is no list',
+    'for over what is not a list',
     'do: [ { f: { for: { in: input.x }, do: [ { a: { set: { b: 1 } } } ] } } ]',
     { x: 3 },
     'validation',

@@ -23,7 +23,7 @@ export interface AsyncApiChoice {
 /**
  * The operation of an AsyncAPI document (2.x, 3.x) as calls of it need it: the server and its protocol, the address of the channel, how it is written to.
  *
- * @throws AiosError `definition.invalid` for a document that is none or lacks what is named; `workflow.unsupported` for a protocol that is not spoken
+ * @throws AiosError `definition.invalid` for an invalid document or one that lacks what is named; `workflow.unsupported` for a protocol that is not spoken
  * @example asyncApiOperation(document, { operation: 'greet', isSubscription: false }, uri) // { protocol: 'mqtt', host: 'broker.example.org', port: 1883, … }
  */
 export function asyncApiOperation(document: Json, choice: AsyncApiChoice, uri: string): JsonObject {
@@ -131,7 +131,7 @@ function serverOf(document: JsonObject, of: readonly string[], { server, protoco
     return String(value);
   });
   const address = /^[a-z\d+-]+:\/\//i.test(filled) ? filled : `${spoken}://${filled}`;
-  if (!URL.canParse(address)) throw invalid(`“${address}” is no address of a server.`);
+  if (!URL.canParse(address)) throw invalid(`“${address}” is not an address of a server.`);
   return { url: address, protocol: spoken, version: String(found.value.protocolVersion ?? '') };
 }
 

@@ -23,11 +23,12 @@ export function compileAttributes(compiler: Compiler, declared: Json | undefined
     compiler.fault(path, `${names.length} attributes`, `at most ${ATTRIBUTES_MAX}`);
   return names.flatMap((name) => {
     const at = `${path}/${escapePointer(name)}`;
-    if (!NAME.test(name)) compiler.fault(at, `“${name}” is no name of an attribute`, 'letters, digits and _');
+    if (!NAME.test(name))
+      compiler.fault(at, `“${name}” is not a name of an attribute`, 'letters, digits and _');
     const given = declared[name];
     const { value, type } = isObject(given) ? given : { value: given, type: undefined };
     if (type !== undefined && !TYPES.includes(type as string)) {
-      compiler.fault(`${at}/type`, `“${type}” is no type of an attribute`, TYPES.join(', '));
+      compiler.fault(`${at}/type`, `“${type}” is not a type of an attribute`, TYPES.join(', '));
     }
     if (value === undefined) compiler.fault(at, 'an attribute needs a value', 'value: input.orderId');
     const template = compiler.bare(value, at);

@@ -177,7 +177,7 @@ export class Compiler {
     return this.try(path, () => parseDuration(value as string | DurationParts));
   }
 
-  /** A duration that may be an expression: what it gives is a duration in ISO 8601. It throws `expression.failed` for what is none. */
+  /** A duration that may be an expression: what it gives is a duration in ISO 8601. It throws `expression.failed` for anything else. */
   timeSpan(value: Json | undefined, path: string): TimeSpan | undefined {
     if (typeof value !== 'string' || this.isStatic(value)) return this.duration(value, path);
     const template = this.template(value, path);
@@ -187,7 +187,7 @@ export class Compiler {
         return parseDuration(given as string | DurationParts);
       } catch {
         throw new AiosError('expression.failed', {
-          detail: `${path}: ${JSON.stringify(given)} is no duration (ISO 8601).`,
+          detail: `${path}: ${JSON.stringify(given)} is not a duration (ISO 8601).`,
         });
       }
     };
@@ -247,7 +247,11 @@ export class Compiler {
     const type = patterned ? ANY_TYPE : named;
     const attributes: JsonObject = patterned ? { type: named, ...others } : others;
     if (typeof type !== 'string' || !isStatic(type)) {
-      this.unsupported(`${path}/with/type`, 'the type of an event filter is no expression', 'the event type');
+      this.unsupported(
+        `${path}/with/type`,
+        'the type of an event filter is not an expression',
+        'the event type',
+      );
     }
     const correlate = (filter.correlate ?? {}) as { [name: string]: { from: string; expect?: string } };
     return {

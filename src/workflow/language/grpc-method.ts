@@ -85,7 +85,7 @@ function loaded<T>(load: () => T, uri: string): T {
     return load();
   } catch (error) {
     throw invalid(
-      `${uri} is no file of protocol buffers: ${error instanceof Error ? error.message : String(error)}`,
+      `${uri} is not a file of protocol buffers: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
 }

@@ -11,7 +11,7 @@ const CONTENT_TYPES = [/[/+]json$/, /^application\/x-www-form-urlencoded$/, /^te
  * Small enough to be kept with the flow, so that a call reads no document.
  *
  * @param uri where the document lies: relative addresses of servers count from there
- * @throws AiosError `definition.invalid` for a document that is none, an operation that it lacks, a body that is not sent
+ * @throws AiosError `definition.invalid` for an invalid document, an operation that it lacks, a body that is not sent
  * @example openApiOperation(document, 'findPets', 'https://example.org/openapi.json') // { method: 'GET', url: 'https://example.org/v2/pets', parameters: […] }
  */
 export function openApiOperation(document: Json, operationId: string, uri: string): JsonObject {
@@ -85,7 +85,7 @@ function serverOfV2(document: JsonObject, operation: JsonObject, uri: string): s
 function absolute(url: string, uri: string): string {
   const found = URL.parse(url, URL.canParse(uri) ? uri : undefined);
   if (!found || !/^https?:$/.test(found.protocol))
-    throw invalid(`“${url}” is no address of a server: the document has to name one of http or https.`);
+    throw invalid(`“${url}” is not an address of a server: the document has to name one of http or https.`);
   return found.href;
 }
 

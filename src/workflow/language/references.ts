@@ -6,7 +6,7 @@ import { unescapePointer } from '../../kernel/schema.ts';
 const REFERENCES_MAX = 20;
 
 /**
- * What stands where a member of an OpenAPI or AsyncAPI document says, itself or by `$ref`; empty when it is no object.
+ * What stands where a member of an OpenAPI or AsyncAPI document says, itself or by `$ref`; empty when it is not an object.
  *
  * @throws AiosError `definition.invalid` for a reference out of the document, to nothing, or in a circle
  * @example resolveReference({ a: { $ref: '#/b' }, b: { type: 'text' } }, { $ref: '#/a' }) // { type: 'text' }

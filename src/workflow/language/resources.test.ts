@@ -123,7 +123,7 @@ do: [ { c: { call: f:1.0.0@c } } ]`,
       '/do/0/c/call',
     ],
     [
-      'is no file of the project',
+      'is not a file of the project',
       'do: [ { s: { run: { script: { language: js, source: { endpoint: resources/b.js } } } } } ]',
       'workflow.resource_unavailable',
       '/do/0/s/run/script/source/endpoint',

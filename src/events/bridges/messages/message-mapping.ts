@@ -139,7 +139,7 @@ function mappedEvent(
   return event;
 }
 
-/** As expressions see it: base64 where it is no text. */
+/** As expressions see it: base64 where it is not a text. */
 function keyOf({ key, unpackedKey }: IncomingMessage): Json {
   if (unpackedKey && 'json' in unpackedKey) return unpackedKey.json;
   return key instanceof Uint8Array ? Buffer.from(key).toString('base64') : (key ?? null);

@@ -106,7 +106,7 @@ describe('values are written', () => {
     expect(() => write({ total: 'x' })).toThrow(
       expect.objectContaining({
         code: 'bridges.value_unfit',
-        message: expect.stringContaining('/data/total: "x" is no double'),
+        message: expect.stringContaining('/data/total: "x" is not a valid double'),
       }),
     );
     expect(() => write(undefined)).toThrow(expect.objectContaining({ code: 'bridges.value_unfit' }));

@@ -3,7 +3,7 @@ import type { AiosError } from '../../../kernel/errors.ts';
 import type { JsonObject } from '../../../kernel/json.ts';
 import type { Delivery } from '../../consumer-definition.ts';
 
-/** A message that is no event: it is put aside as a dead letter, and read no more. */
+/** A message that is not an event: it is put aside as a dead letter, and read no more. */
 export interface RejectedMessage {
   readonly error: AiosError;
   /** The message as an event of type `aios.bridge.message`, so that it can be looked at and tried again. */

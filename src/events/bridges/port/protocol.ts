@@ -20,7 +20,7 @@ export type Unpacked = { readonly json: Json } | { readonly fault: string };
 export interface IncomingMessage {
   /** Unique there and the same when it is read again: the id of an event that brings none. */
   readonly id: string;
-  /** Bytes where it is no text. */
+  /** Bytes where it is not a text. */
   readonly key?: string | Uint8Array | undefined;
   /** What the key says where it is no plain text by the settings, or why that cannot be read; `key` stays as it came. */
   readonly unpackedKey?: Unpacked | undefined;

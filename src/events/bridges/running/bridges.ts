@@ -150,7 +150,7 @@ export class Bridges {
    * known by their ids. The places of a sink on the other side are of one space: with another one it goes on from what was left under that name, with null from the place of
    * its consumer group.
    *
-   * @throws AiosError `bridges.unknown`, `bridges.place_not_here`, `request.invalid` for what is no place of its protocol
+   * @throws AiosError `bridges.unknown`, `bridges.place_not_here`, `request.invalid` for what is not a place of its protocol
    */
   async move(name: string, to: JsonObject | null, by: Actor): Promise<BridgeView> {
     const { protocols } = this.#dependencies;

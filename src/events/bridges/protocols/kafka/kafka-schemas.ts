@@ -57,7 +57,7 @@ function withJsonKey(message: IncomingMessage): IncomingMessage {
 type Deliver = EventSink['deliver'];
 
 /**
- * What a sink writes, by the newest schema of its subject or by its contract, which is registered: an event whose data is no value of it is refused, as one that is too large. The values are all made before the first is sent.
+ * What a sink writes, by the newest schema of its subject or by its contract, which is registered: an event whose data is not a value of it is refused, as one that is too large. The values are all made before the first is sent.
  *
  * @param open makes of an encoder what delivers
  */

@@ -156,7 +156,7 @@ describe.skipIf(!debian)(`MQTT 5${debian ? '' : ' (skipped: mosquitto needs Debi
     expect(events).toEqual(sent);
   });
 
-  it('takes a message that is no event once, though its acknowledgement is lost, and again when its commit is', async () => {
+  it('takes a message that is not an event once, though its acknowledgement is lost, and again when its commit is', async () => {
     const topic = `t${topics++}`;
     const events = { type: "'boiler.measured'", subject: 'topic', data: 'value' };
     const open = await session({ name: topic, topics: [`${topic}/#`] });

@@ -28,7 +28,7 @@ export function refusal(error: unknown): AiosError | undefined {
 export function requireTopic(topic: unknown): asserts topic is string {
   const isTopic = typeof topic === 'string' && topic !== '' && !/[+#\0]/.test(topic);
   if (!isTopic || Buffer.byteLength(topic) > TEXT_BYTES_MAX)
-    throw refusedFor(`${JSON.stringify(topic)?.slice(0, 100)} is no topic.`);
+    throw refusedFor(`${JSON.stringify(topic)?.slice(0, 100)} is not a topic.`);
 }
 
 /**
