@@ -109,7 +109,7 @@ describe('fallback chains that could not answer', () => {
     });
     await writeFile(join(path, 'model.onnx'), onnx);
     const said = (await aios('plan', folder)).warned.filter((line) => line.includes('counted'));
-    expect(said).toEqual([expect.stringContaining('the output “y”, element 0: 1.5 is no INT64.')]);
+    expect(said).toEqual([expect.stringContaining('the output “y”, element 0: 1.5 is not a valid INT64.')]);
   });
 
   it('that name a version which comes with the plan are held to it; those of a model that waits for approvals, once it answers', async () => {

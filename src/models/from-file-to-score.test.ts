@@ -99,7 +99,7 @@ describe('from a file to a score', () => {
     });
     await expect(models.verify(served([1, 2, 3, 'b']), 'model.yaml')).rejects.toMatchObject({
       code: 'models.not_runnable',
-      message: 'model.yaml: the warm-up input “x”, element 3: "b" is no FP32.',
+      message: 'model.yaml: the warm-up input “x”, element 3: "b" is not a valid FP32.',
     });
     expect(await models.verify(served([1, 2, 3, 4]))).toMatchObject({ name: 'fours', version: 1 });
     expect(await models.register(served([1, 2, 3, 4]))).toMatchObject({ version: 1 });

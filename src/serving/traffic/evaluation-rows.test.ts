@@ -51,32 +51,32 @@ describe('rows to compare models on', () => {
     ],
     ['no columns', named, {}, /rows have no members; the model takes the features orders, spend/],
     ['an absent feature', named, { spend: 1 }, /\/rows\/0: .*“orders” is absent/],
-    ['a text for a number', matrix, { x: [1, 'one'] }, /“x”, element 1: "one" is no FP32/],
-    ['nothing for a number', matrix, { x: [1, null] }, /“x”, element 1: null is no FP32/],
+    ['a text for a number', matrix, { x: [1, 'one'] }, /“x”, element 1: "one" is not a valid FP32/],
+    ['nothing for a number', matrix, { x: [1, null] }, /“x”, element 1: null is not a valid FP32/],
     ['too many elements', matrix, { x: [1, 2, 3] }, /has 3 elements where the model takes \[-1, 2\]/],
     [
       'half a whole number',
       several,
       { ids: [0.5], mask: [0, 1], text: 'a' },
-      /“ids”, element 0: 0.5 is no INT64/,
+      /“ids”, element 0: 0.5 is not a valid INT64/,
     ],
     [
       'half a whole number as a text',
       several,
       { ids: ['1.5'], mask: [0, 1], text: 'a' },
-      /0: 1.5 is no INT64/,
+      /0: 1.5 is not a valid INT64/,
     ],
     [
       'more than the type holds',
       several,
       { ids: ['9223372036854775808'], mask: [0, 1], text: 'a' },
-      /is no INT64/,
+      /is not a valid INT64/,
     ],
     [
       'a flag that is none',
       several,
       { ids: [1], mask: [0, 2], text: 'a' },
-      /“mask”, element 1: 2 is no BOOL/,
+      /“mask”, element 1: 2 is not a valid BOOL/,
     ],
   ])('are refused with the place and the reason: %s', (_, signature, row, reason) => {
     const read = () => evaluationRows([row as never], signature);

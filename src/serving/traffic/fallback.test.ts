@@ -141,7 +141,7 @@ describe('a fallback chain', () => {
     await expect(wrong.serving.score(call)).rejects.toMatchObject({
       code: 'serving.timeout',
       extensions: {
-        fallbacks: ['The default answer of risk/3: the output “sum”, element 0: "much" is no FP32.'],
+        fallbacks: ['The default answer of risk/3: the output “sum”, element 0: "much" is not a valid FP32.'],
       },
     });
     const { serving } = falling([{ default: { results: { total: 7 } } }]);
