@@ -119,7 +119,7 @@ export interface App {
 }
 
 /**
- * Puts AIOS together. This file, `stations.ts` and `people.ts` are the only ones that name implementations.
+ * Puts AIOS together. This file and those beside it (`stations.ts`, `stations-….ts`, `people.ts`, `doors.ts`) are the only ones that name implementations.
  *
  * @throws AiosError with the way forward when a part cannot start; what was started before it is stopped
  * @example const app = await createApp({ dataDir: '.aios', host: '127.0.0.1', port: 7700, limits: limitsFrom() })
@@ -313,7 +313,6 @@ function serverOptions(
       publisher,
       can: port.can,
       kpis: () => kpis.read(),
-      stats: () => kpis.read(),
       warningsOf: (planned) => [
         ...warningsOf(planned, { ...stations, registered: (kind) => registered(stations, kind) }),
         ...heldNotices(planned, stations),

@@ -339,7 +339,6 @@ function routesOf({ db, commit, limits }: Store, modules: ReturnType<typeof asse
     lineage: modules.lineage,
     can: port.can,
     kpis: async () => ({ tasksOpen: 0 }),
-    stats: async () => ({ waiting: 0 }),
     db,
     version: 'test',
     ...ABSENT,

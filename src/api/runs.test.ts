@@ -314,7 +314,7 @@ describe('the API runs flows', () => {
     const address = await api.server.listen({ host: '127.0.0.1', port: 0 });
     const open = (path: string) => readEvents(`${address}/api/v1/${path}`, api.keys.viewer);
     const live = await open('stream');
-    expect(await live.next()).toMatchObject({ event: 'stats', data: { waiting: 0 } });
+    expect(await live.next()).toMatchObject({ event: 'stats', data: { tasksOpen: 0 } });
     const { id } = (
       await api.request({
         method: 'POST',
