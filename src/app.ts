@@ -40,6 +40,7 @@ import { trainingMigrations } from './models/training/migrations.ts';
 import { KpiCounts } from './monitoring/kpi-counts.ts';
 import { KpiReader } from './monitoring/kpis.ts';
 import { kpiMigrations } from './monitoring/migrations.ts';
+import type { ModelFunctions } from './serving/runtimes/function-runtime.ts';
 import { servingMigrations } from './serving/traffic/request-log-lane.ts';
 import { createStations, type Ground, type Stations } from './stations.ts';
 import { type Changes, DatabaseChanges, POLLED } from './store/changes.ts';
@@ -90,6 +91,8 @@ export interface AppOptions {
   functions?: readonly Primitive[] | undefined;
   /** Functions of that program which on-demand feature views call, by name; they must be pure. */
   featureFunctions?: FeatureFunctions | undefined;
+  /** Functions of that program which are models (`runtime: function`), by name; every process over the database brings the same. */
+  modelFunctions?: ModelFunctions | undefined;
   onProgress?: (stage: string) => void;
 }
 
@@ -208,6 +211,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
     clock = systemClock,
     functions = [],
     featureFunctions = {},
+    modelFunctions = {},
     role = 'all',
     onProgress,
   } = options;
@@ -248,7 +252,7 @@ async function openGround(options: AppOptions, closers: Ground['closers']): Prom
   closers.push(() => commit.close());
   const takesRuns = role !== 'api';
   const shared = { db, commit, changes, clock, limits, troubles, dataDir };
-  return { ...shared, takesRuns, functions, featureFunctions, closers };
+  return { ...shared, takesRuns, functions, featureFunctions, modelFunctions, closers };
 }
 
 /** Under a clock that is moved by hand every loop looks by itself: what is due next cannot be waited for by a timer. */

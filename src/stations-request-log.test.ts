@@ -41,6 +41,7 @@ it('an audit entry proves what the rows of sampled requests keep', async () => {
     takesRuns: true,
     functions: [],
     featureFunctions: {},
+    modelFunctions: {},
     changes: POLLED,
     closers,
   };

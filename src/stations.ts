@@ -36,6 +36,11 @@ import { modelKind } from './models/model-kind.ts';
 import { createModels, type Models } from './models/models.ts';
 import type { RuntimeKinds } from './models/runtime-kind.ts';
 import { createAccess, createAnswers, createTasks } from './people.ts';
+import {
+  createFunctionRuntime,
+  functionKind,
+  type ModelFunctions,
+} from './serving/runtimes/function-runtime.ts';
 import { WORKFLOW_ENDPOINT } from './serving/runtimes/workflow-runtime.ts';
 import type { CircuitChange } from './serving/traffic/circuit-breaker.ts';
 import { RolloutRouter } from './serving/traffic/rollout-router.ts';
@@ -105,6 +110,8 @@ export interface Ground {
   readonly functions: readonly Primitive[];
   /** What on-demand views may call, of the program that embeds AIOS. */
   readonly featureFunctions: FeatureFunctions;
+  /** Models of that program. */
+  readonly modelFunctions: ModelFunctions;
   /** Called in the reverse order at the end. */
   readonly closers: (() => Promise<unknown>)[];
 }
@@ -131,8 +138,14 @@ export async function createStations(ground: Ground) {
   const outside = createConnectors(ground, definitions);
   const { connectors, calls, outgoing, variables } = outside;
   const { openai, upstream } = createOpenAi(ground, outgoing, variables);
-  const ensembles = createEnsembles(ground, definitions, RUNTIMES);
-  const runtimes = { ...createRuntimes(limits, outgoing, variables), openai, workflow: ensembles.runtime };
+  const kinds = { ...RUNTIMES, function: functionKind(ground.modelFunctions) };
+  const ensembles = createEnsembles(ground, definitions, kinds);
+  const runtimes = {
+    ...createRuntimes(limits, outgoing, variables),
+    function: createFunctionRuntime(ground.modelFunctions),
+    openai,
+    workflow: ensembles.runtime,
+  };
   const access = createAccess(ground, auditLog);
   const around = { auditLog, access, variables, ...events };
   const inference = createInference(ground, definitions, around, runtimes, ensembles.kinds);

@@ -1,3 +1,5 @@
+import type { Issue } from '../../kernel/errors.ts';
+import type { JsonObject } from '../../kernel/json.ts';
 import { joinRows, type Tensor, type TensorSpec } from '../tensors/tensor.ts';
 import { type BatchAnswer, ModelRefused, type Replica, RunFailed, type Runtime } from './runtime.ts';
 
@@ -9,18 +11,52 @@ export interface FunctionModel {
   run(inputs: readonly Tensor[]): readonly Tensor[] | Promise<readonly Tensor[]>;
 }
 
+/** Models written in TypeScript, by the names that definitions use. */
+export type ModelFunctions = Readonly<Record<string, FunctionModel>>;
+
 /**
- * Runs functions of this process as models: for rules that are called like a model, and for tests. A function that never yields
- * cannot be interrupted.
+ * What the runtime asks of a definition: `endpoint.function` names one of the program's functions.
+ *
+ * @example functionKind({ double }).check({ function: 'triple' }) // [{ path: '/function', message: 'the program brings no such function', … }]
+ */
+export function functionKind(functions: ModelFunctions): {
+  readonly endpoint: JsonObject;
+  readonly check: (endpoint: JsonObject) => readonly Issue[];
+} {
+  return {
+    endpoint: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['function'],
+      properties: { function: { type: 'string', minLength: 1 } },
+    },
+    check: ({ function: name }) => {
+      if (Object.hasOwn(functions, String(name))) return [];
+      const known = Object.keys(functions).join(', ');
+      return [
+        {
+          path: '/function',
+          message: 'the program brings no such function',
+          found: String(name),
+          expected: known || 'a function that the program which starts AIOS hands in as modelFunctions',
+        },
+      ];
+    },
+  };
+}
+
+/**
+ * Runs functions of this process as models: for rules that are called like a model. Its endpoint names the function; without one it is that of the
+ * model's name. A function that never yields cannot be interrupted.
  *
  * @example createFunctionRuntime({ double: { inputs, outputs, run: ([x]) => [twice(x)] } })
  */
-export function createFunctionRuntime(functions: Readonly<Record<string, FunctionModel>>): Runtime {
+export function createFunctionRuntime(functions: ModelFunctions): Runtime {
   return {
-    async start({ name }) {
-      const model = functions[name];
-      if (!model) throw new ModelRefused(`there is no function “${name}”`);
-      return new FunctionReplica(model);
+    async start({ name: modelName, endpoint }) {
+      const name = String(endpoint?.function ?? modelName);
+      if (!Object.hasOwn(functions, name)) throw new ModelRefused(`there is no function “${name}”`);
+      return new FunctionReplica(functions[name]!);
     },
   };
 }
