@@ -1,8 +1,12 @@
 import { AiosError } from './errors.ts';
 import type { Json } from './json.ts';
 
-/** What a number past the range needs: an exponent of three digits, or so many digits before one of two. Texts may hold the like, and are looked through for nothing. */
-const MAYBE_TOO_LARGE = /[\d.][eE]\+?0*\d{3}|\d{200}/;
+/**
+ * What a number past the range needs: an exponent of three digits, or so many digits before one of two. Texts may hold the like, and are looked through for nothing. By two expressions
+ * (0.2 µs an event of 340 characters, 0.3 by one), the second from the beginning of a number only: from each digit on, 1 MB of numbers of 199 digits held up the process for 340 ms.
+ */
+const LARGE_EXPONENT = /[\d.][eE]\+?0*\d{3}/;
+const MANY_DIGITS = /(?<!\d)\d{200}/;
 
 /**
  * JSON of a text whose numbers are all in the range of a double (±1.8e308). JSON.parse makes an infinity of others, which no schema of numbers refuses, and which is
@@ -23,7 +27,7 @@ export function parseFiniteJson(text: string): Json {
  * @throws AiosError `request.malformed`
  */
 export function requireFinite(text: string, value: unknown): void {
-  if (!MAYBE_TOO_LARGE.test(text)) return;
+  if (!LARGE_EXPONENT.test(text) && !MANY_DIGITS.test(text)) return;
   // By a list of its own: the value may be as deep as its text is long.
   for (const open: unknown[] = [value]; open.length > 0; ) {
     const one = open.pop();
