@@ -271,7 +271,7 @@ it('a database belongs to the keys that it was begun with, and no others are mad
   await openLedgerKeys(second!);
   await openIdentity(database.db, first!);
   await openIdentity(database.db, first!);
-  await refused(second!, 'not those that this database was begun with');
+  await refused(second!, 'not those that this database was created with');
   await refused(empty!, 'has no ledger-master.key and no ledger-signing.pem');
   expect(await readdir(empty!)).toEqual([]);
   await rm(join(first!, 'ledger-master.key'));
