@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { freePort } from './free-port.ts';
  */
 const run = promisify(execFile);
 const START_MS = 90_000;
+const STARTS_MAX = 3;
 
 /** The packages; nothing where they cannot be had: then the test is skipped, with the reason in its name. */
 export function rabbitPackages(): Promise<DebianPackages | undefined> {
@@ -44,6 +45,8 @@ interface RabbitCertificate {
 }
 
 /**
+ * A port that was free may be taken before the broker listens there, beside many other tests: where it ends at once, another one begins on other ports.
+ *
  * @param more lines of its settings
  * @example const rabbit = await startRabbit(packages); … amqp://guest:guest@127.0.0.1:port …; await rabbit.close()
  */
@@ -51,6 +54,22 @@ export async function startRabbit(
   packages: DebianPackages,
   certificate?: RabbitCertificate,
   more: readonly string[] = [],
+): Promise<RabbitUnderTest> {
+  for (let left = STARTS_MAX - 1; ; left--) {
+    try {
+      return await startOnce(packages, certificate, more);
+    } catch (error) {
+      if (left === 0 || !(error instanceof EndedAtOnce)) throw error;
+    }
+  }
+}
+
+class EndedAtOnce extends Error {}
+
+async function startOnce(
+  packages: DebianPackages,
+  certificate: RabbitCertificate | undefined,
+  more: readonly string[],
 ): Promise<RabbitUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'aios-rabbitmq-'));
   const [port, mapperPort, nodePort] = [await freePort(), await freePort(), await freePort()];
@@ -92,7 +111,7 @@ export async function startRabbit(
   let broker: ChildProcess | undefined;
   const start = async () => {
     broker = spawn(program('rabbitmq-server'), [], { env, cwd: folder, stdio });
-    await answering(port, broker);
+    await answering(port, broker, join(folder, 'log'));
   };
   const kill = async () => {
     await ended(broker);
@@ -154,12 +173,19 @@ async function ended(child: ChildProcess | undefined): Promise<void> {
   await gone;
 }
 
+async function lastOf(logs: string): Promise<string> {
+  const files = (await readdir(logs)).map((name) => readFile(join(logs, name), 'utf8'));
+  return (await Promise.all(files)).map((text) => text.slice(-1_000)).join('\n');
+}
+
 /** Answers in its protocol: the port is open a while before. */
-async function answering(port: number, broker: ChildProcess): Promise<void> {
+async function answering(port: number, broker: ChildProcess, logs: string): Promise<void> {
   const lateMs = performance.now() + START_MS;
   while (performance.now() < lateMs) {
     if (broker.exitCode !== null)
-      throw new Error(`RabbitMQ ended with ${broker.exitCode} before it was there.`);
+      throw new EndedAtOnce(
+        `RabbitMQ ended with ${broker.exitCode} before it was there.\n${await lastOf(logs)}`,
+      );
     const isThere = await new Promise<boolean>((done) => {
       const socket = connect(port, '127.0.0.1', () => socket.write('AMQP\u0000\u0000\u0009\u0001'));
       socket.setTimeout(2_000, () => done(false));
