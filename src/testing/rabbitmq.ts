@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ import { freePort } from './free-port.ts';
 const run = promisify(execFile);
 const START_MS = 90_000;
 const STARTS_MAX = 3;
+const SAID_KEPT = 1_500; // characters
 
 /** The packages; nothing where they cannot be had: then the test is skipped, with the reason in its name. */
 export function rabbitPackages(): Promise<DebianPackages | undefined> {
@@ -110,8 +111,8 @@ async function startOnce(
   const program = (name: string) => join(packages.root, 'usr/lib/rabbitmq/lib', release!, 'sbin', name);
   let broker: ChildProcess | undefined;
   const start = async () => {
-    broker = spawn(program('rabbitmq-server'), [], { env, cwd: folder, stdio });
-    await answering(port, broker, join(folder, 'log'));
+    broker = spawn(program('rabbitmq-server'), [], { env, cwd: folder, stdio: 'pipe' });
+    await answering(port, broker);
   };
   const kill = async () => {
     await ended(broker);
@@ -173,19 +174,17 @@ async function ended(child: ChildProcess | undefined): Promise<void> {
   await gone;
 }
 
-async function lastOf(logs: string): Promise<string> {
-  const files = (await readdir(logs)).map((name) => readFile(join(logs, name), 'utf8'));
-  return (await Promise.all(files)).map((text) => text.slice(-1_000)).join('\n');
-}
-
 /** Answers in its protocol: the port is open a while before. */
-async function answering(port: number, broker: ChildProcess, logs: string): Promise<void> {
+async function answering(port: number, broker: ChildProcess): Promise<void> {
+  let said = '';
+  for (const output of [broker.stdout, broker.stderr])
+    output?.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-SAID_KEPT);
+    });
   const lateMs = performance.now() + START_MS;
   while (performance.now() < lateMs) {
     if (broker.exitCode !== null)
-      throw new EndedAtOnce(
-        `RabbitMQ ended with ${broker.exitCode} before it was there.\n${await lastOf(logs)}`,
-      );
+      throw new EndedAtOnce(`RabbitMQ ended with ${broker.exitCode} before it was there.\n${said}`);
     const isThere = await new Promise<boolean>((done) => {
       const socket = connect(port, '127.0.0.1', () => socket.write('AMQP\u0000\u0000\u0009\u0001'));
       socket.setTimeout(2_000, () => done(false));
