@@ -116,32 +116,20 @@ const CHANGE = `
   returning id`;
 
 function rolloutValues(rollout: Rollout): unknown[] {
-  const { id, model, alias, champion, challenger, status, percent, revision, plan, startedAt, endedAt } =
-    rollout;
   const {
-    step,
-    stepStartedAt,
-    stepRequests,
-    startedBy,
-    isForced,
-    conclusion,
-    endedBy,
-    reason,
-    figures,
-    change,
+    id,
+    model,
+    alias,
+    champion,
+    challenger,
+    status,
+    percent,
+    revision,
+    plan,
+    startedAt,
+    endedAt,
+    ...progress
   } = rollout;
-  const progress = {
-    step,
-    stepStartedAt,
-    stepRequests,
-    startedBy,
-    isForced,
-    conclusion,
-    endedBy,
-    reason,
-    figures,
-    change,
-  };
   return [
     id,
     model,
@@ -152,7 +140,7 @@ function rolloutValues(rollout: Rollout): unknown[] {
     percent,
     revision,
     JSON.stringify(plan),
-    JSON.stringify(progress),
+    JSON.stringify(progress satisfies Progress),
     timestamp(startedAt),
     endedAt === null ? null : timestamp(endedAt),
   ];

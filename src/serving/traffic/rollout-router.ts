@@ -124,14 +124,9 @@ export class RolloutRouter {
       split.failed(side, error);
       throw error;
     }
-    if (answer.degraded) {
-      // The caller is served; the version failed all the same, and there is nothing of it to compare.
-      split.failed(side, failureOf(answer.degraded));
-      return answer;
-    }
-    // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
-    if (answer.cached === undefined) split.succeeded(side, performance.now() - startedMs);
-    if (split.isCopied()) this.#copy(split, side, call, answer, run);
+    countAnswer(split, side, answer, startedMs);
+    // Of a version that failed there is nothing to compare.
+    if (!answer.degraded && split.isCopied()) this.#copy(split, side, call, answer, run);
     return answer;
   }
 
@@ -154,12 +149,11 @@ export class RolloutRouter {
     call: Call,
     run: Run<Call, Answer>,
   ): Promise<Answer> {
-    const side: Side = refusedBy === 'champion' ? 'challenger' : 'champion';
+    const side = otherThan(refusedBy);
     const startedMs = performance.now();
     try {
       const answer = await run({ ...call, ref: split.plan[side], isPart: true });
-      if (answer.degraded) split.failed(side, failureOf(answer.degraded));
-      else if (answer.cached === undefined) split.succeeded(side, performance.now() - startedMs);
+      countAnswer(split, side, answer, startedMs);
       return answer;
     } catch (error) {
       split.failed(side, error);
@@ -195,7 +189,7 @@ export class RolloutRouter {
     run: Run<Call, Answer>,
   ): Promise<void> {
     const { plan } = split;
-    const other: Side = answered === 'champion' ? 'challenger' : 'champion';
+    const other = otherThan(answered);
     const startedMs = performance.now();
     try {
       const ref = plan[other];
@@ -220,6 +214,22 @@ export class RolloutRouter {
 
 function isMisfit(error: unknown): error is AiosError {
   return error instanceof AiosError && MISFITS.has(error.code);
+}
+
+function otherThan(side: Side): Side {
+  return side === 'champion' ? 'challenger' : 'champion';
+}
+
+/** For the version that was asked. Where a fallback answered in its place the caller is served; the version failed all the same. */
+function countAnswer(
+  split: ActiveSplit,
+  side: Side,
+  { degraded, cached }: RoutedAnswer,
+  startedMs: number,
+): void {
+  if (degraded) split.failed(side, failureOf(degraded));
+  // What was kept or shared says nothing of how the version is now, and the champion's cache is the fuller one.
+  else if (cached === undefined) split.succeeded(side, performance.now() - startedMs);
 }
 
 function failureOf({ reason, deadlineOf }: NonNullable<RoutedAnswer['degraded']>): AiosError {
