@@ -71,8 +71,10 @@ export class Contracts {
     let isQuarantine = contract.quarantinesInvalid;
     if (issues.length === 0) {
       isQuarantine = true;
+      // Without a prototype, as CEL wants it: not made anew for each rule.
+      const scope = { __proto__: null, data: event.data, event };
       for (const { holds, message, isQuarantine: isKept } of contract.rules) {
-        const fault = faultOf(holds, event);
+        const fault = faultOf(holds, scope);
         if (!fault) continue;
         issues.push({ path: '/data', message, found: fault, expected: holds.source });
         isQuarantine &&= isKept;
@@ -161,9 +163,9 @@ function toIssue(
 }
 
 /** Why a rule does not hold for an event; a rule that cannot work on the data does not hold, either. */
-function faultOf(holds: Expression, event: CloudEvent): string | undefined {
+function faultOf(holds: Expression, scope: Readonly<Record<string, unknown>>): string | undefined {
   try {
-    const result = holds({ data: event.data, event });
+    const result = holds(scope);
     return result === true ? undefined : JSON.stringify(result);
   } catch (error) {
     if (error instanceof AiosError && error.code === 'expression.failed') return error.message;

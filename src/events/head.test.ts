@@ -142,6 +142,43 @@ describe('appending from what a process knows of the log', () => {
     await expectWhole(601);
   });
 
+  it('keeps what a flush brought that a transaction seemed to have overtaken', async () => {
+    await append(log, 'before');
+    const waiting = (count: number) =>
+      expect
+        .poll(() =>
+          database.db.query(
+            "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+          ),
+        )
+        .toHaveLength(count);
+    let overtaking: Promise<unknown> | undefined;
+    let first: Promise<unknown> | undefined;
+    let second: Promise<boolean[]> | undefined;
+    const rollBack = Promise.withResolvers<void>();
+    await database.db.transaction(async (tx) => {
+      await tx.query('select from event_head for update');
+      first = append(log, 'a');
+      await waiting(1);
+      overtaking = database.db.transaction(async (own) => {
+        await writeInTransaction(own, [log.write(event('e0')), log.write(event('gone'))]);
+        await rollBack.promise;
+        throw new Error('changed its mind');
+      });
+      overtaking.catch(() => {});
+      await waiting(2);
+      // So many that the flush is made while the first one is under way; it is sent behind it, and finds the transaction before it.
+      second = duplicates(log, ...ids(0, 600));
+    });
+    await first;
+    await waiting(1);
+    rollBack.resolve();
+    await expect(overtaking).rejects.toThrow('changed its mind');
+    expect(await second).toEqual(new Array(600).fill(false));
+    expect(await duplicates(log, 'gone', ...ids(0, 600))).toEqual([false, ...new Array(600).fill(true)]);
+    await expectWhole(603);
+  });
+
   it('holds no table while it waits for the head: whoever drops one has the head, and waits for the table', async () => {
     await append(log, 'before');
     let appending: Promise<unknown> | undefined;

@@ -25,7 +25,8 @@ interface Step {
   previous: Step | undefined;
   readonly before: Head;
   readonly after: Head;
-  readonly fresh: ReadonlyMap<EventKey, Place>;
+  readonly items: readonly EventItem[];
+  /** Of each item. */
   readonly places: readonly Appended[];
   readonly recordedAtMs: number;
   readonly batches: BatchWriter;
@@ -44,7 +45,8 @@ const CAREFUL_FLUSHES = 64;
  * force: then the head is locked, what others have appended is read, and it is made again. Flushes may be made for the outcome of flushes that are
  * under way: if those fail, so do these.
  *
- * Known is what was committed (`#head`, `#keys`); what may have been is a chain of steps beside it until one of them is told to be: then all before it were.
+ * Known is what was committed (`#head`); what may have been is a chain of steps behind it (`#last`), until one of them is told to be: then all before it were.
+ * `#keys` has the keys of both, and of no others: those of steps that fell out of the chain are taken out again, which is rare, so that an event is looked up and entered at once.
  */
 export class LogHead {
   #head: Head | undefined;
@@ -66,17 +68,17 @@ export class LogHead {
       this.#careful--;
       return undefined;
     }
-    const step = this.#step(items, this.#last?.after ?? this.#head, this.#last);
+    const step = this.#step(items, this.#last?.after ?? this.#head);
     return { statements: [LOCK, statementOf(step)], results: () => step.places };
   }
 
   /** Appends within a transaction, whatever others have appended. */
   async write(tx: Queryable, items: readonly EventItem[]): Promise<readonly Appended[]> {
     const head = await lockHead(tx);
-    const previous = await this.#follow(tx, head);
     const old = isAnyKeyed(head) ? await oldPlaces(tx, items) : undefined;
     if (old && old.size > 0) this.#careful = CAREFUL_FLUSHES;
-    const step = this.#step(items, head, previous, old);
+    this.#turnTo(await this.#follow(tx, head));
+    const step = this.#step(items, head, old);
     const { text, values } = statementOf(step, false);
     await tx.query(text, values);
     return step.places;
@@ -87,10 +89,8 @@ export class LogHead {
     const step = this.#stepOf.get(items)!;
     // Otherwise the log was read since, with them in it.
     if (step.epoch === this.#epoch && !step.isKnown) {
-      for (let one: Step | undefined = step; one && !one.isKnown; one = one.previous) {
-        for (const [key, place] of one.fresh) this.#keys.set(key, place);
-        one.isKnown = true;
-      }
+      if (!chainOf(this.#last).includes(step)) this.#turnTo(step);
+      for (const one of chainOf(step)) one.isKnown = true;
       step.previous = undefined;
       this.#head = step.after;
       if (this.#last === step) this.#last = undefined;
@@ -98,30 +98,39 @@ export class LogHead {
     return step.recordedAtMs;
   }
 
-  #step(
-    items: readonly EventItem[],
-    before: Head,
-    previous: Step | undefined,
-    old?: ReadonlyMap<EventKey, Place>,
-  ): Step {
-    const known = (key: EventKey): Place | undefined => {
-      for (let one = previous; one && !one.isKnown; one = one.previous) {
-        const place = one.fresh.get(key);
-        if (place) return place;
-      }
-      return this.#keys.get(key) ?? old?.get(key);
+  /** Behind the steps in force. */
+  #step(items: readonly EventItem[], before: Head, old?: ReadonlyMap<EventKey, Place>): Step {
+    const step: Step = {
+      ...placed(items, before, this.#keys, old),
+      items,
+      previous: this.#last,
+      before,
+      epoch: this.#epoch,
+      isKnown: false,
     };
-    const step = { ...placed(items, before, known), previous, before, epoch: this.#epoch, isKnown: false };
     this.#last = step;
     this.#stepOf.set(items, step);
     return step;
+  }
+
+  /** Takes this one for the last of the steps whose outcome is not known: none behind it or beside it will be, if it is. */
+  #turnTo(last: Step | undefined): void {
+    const [was, is] = [chainOf(this.#last), chainOf(last)];
+    for (const step of was) if (!is.includes(step)) for (const key of freshKeys(step)) this.#keys.delete(key);
+    for (const step of is) {
+      if (was.includes(step)) continue;
+      for (const [index, { key }] of step.items.entries())
+        if (!step.places[index]!.duplicate) this.#keys.set(key, step.places[index]!);
+    }
+    this.#last = last;
   }
 
   /** Brings what is known up to a head that is locked; answers with the step that made it, where it is not known to be committed. */
   async #follow(tx: Queryable, head: Head): Promise<Step | undefined> {
     if (this.#head?.token === head.token) return undefined;
     // Committed without our being told yet, or written by this very transaction: its rows may not count as known.
-    for (let one = this.#last; one; one = one.previous) if (one.after.token === head.token) return one;
+    const made = chainOf(this.#last).find(({ after }) => after.token === head.token);
+    if (made) return made;
     const known = this.#head;
     if (known?.next.some((next, partition) => next !== head.next[partition])) this.#careful = CAREFUL_FLUSHES;
     const isMoved = !known || known.keyed.some((offset, partition) => offset !== head.keyed[partition]);
@@ -131,8 +140,8 @@ export class LogHead {
        join event_batches b on b.partition = f.number - 1 and b.first_offset >= f.log_offset`,
       [from],
     );
+    this.#turnTo(undefined);
     this.#epoch++;
-    this.#last = undefined;
     if (isMoved) this.#keys = this.#keys.from(head.keyed);
     for (const row of rows) for (const [key, place] of keysOf(row)) this.#keys.set(key, place);
     this.#head = head;
@@ -140,25 +149,39 @@ export class LogHead {
   }
 }
 
-/** Gives each item its place, behind a head. */
-function placed(items: readonly EventItem[], before: Head, known: (key: EventKey) => Place | undefined) {
+/** Those of a step and of the steps before it whose outcome is not known. */
+function chainOf(last: Step | undefined): Step[] {
+  const chain: Step[] = [];
+  for (let step = last; step && !step.isKnown; step = step.previous) chain.push(step);
+  return chain;
+}
+
+/** Those that a step brings. */
+function freshKeys({ items, places }: Step): EventKey[] {
+  return items.filter((_, index) => !places[index]!.duplicate).map(({ key }) => key);
+}
+
+/** Gives each item its place behind a head, and enters the keys of those that are new. */
+function placed(
+  items: readonly EventItem[],
+  before: Head,
+  keys: KeyIndex,
+  old?: ReadonlyMap<EventKey, Place>,
+) {
   const batches = new BatchWriter(before.next);
-  const fresh = new Map<EventKey, Place>();
   const places = new Array<Appended>(items.length);
   let recordedAtMs = 0;
-  for (const [index, item] of items.entries()) {
-    const found = known(item.key) ?? fresh.get(item.key);
-    if (found) {
-      places[index] = { partition: found.partition, offset: found.offset, duplicate: true };
-      continue;
-    }
-    const place = { partition: item.partition, offset: batches.add(item), duplicate: false };
-    places[index] = place;
-    fresh.set(item.key, place);
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]!;
+    const { partition, key } = item;
+    const offset = batches.next[partition]!;
+    const found = old?.get(key) ?? keys.claim(key, partition, offset);
+    places[index] = found ? { ...found, duplicate: true } : { partition, offset, duplicate: false };
+    if (found) continue;
+    batches.add(item);
     recordedAtMs = Math.max(recordedAtMs, item.recordedAtMs);
   }
   return {
-    fresh,
     places,
     recordedAtMs,
     batches,
@@ -170,7 +193,8 @@ function placed(items: readonly EventItem[], before: Head, known: (key: EventKey
 const LOCK = { text: 'select from event_head for no key update', values: [] };
 
 /** Nothing is written, and the statement fails by a division by zero, where the head is another or a key is among the old ones. */
-function statementOf({ before, after, fresh, recordedAtMs, batches }: Step, isChecked = true) {
+function statementOf(step: Step, isChecked = true) {
+  const { before, after, recordedAtMs, batches } = step;
   const looksUp = isChecked && isAnyKeyed(before);
   return {
     text: `with head as (
@@ -187,7 +211,7 @@ function statementOf({ before, after, fresh, recordedAtMs, batches }: Step, isCh
       after.next,
       new Date(recordedAtMs),
       ...batches.columns(),
-      ...(looksUp ? [[...fresh.keys()].map(uuidOf)] : []),
+      ...(looksUp ? [freshKeys(step).map(uuidOf)] : []),
     ],
   };
 }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KEY_BYTES, KeyIndex, type Place } from './key-index.ts';
 
@@ -16,6 +17,42 @@ describe('an index of keys', () => {
     for (let n = 0; n < 20_000; n++) expect(index.get(keyOf(n))).toEqual(placeOf(n));
     index.set(keyOf(7), { partition: 1, offset: 2 ** 45 });
     expect([index.size, index.get(keyOf(7))]).toEqual([20_000, { partition: 1, offset: 2 ** 45 }]);
+  });
+
+  it('enters a key once, and says where it stands', () => {
+    const index = new KeyIndex();
+    for (let n = 0; n < 5_000; n++) expect(index.claim(keyOf(n), n % 8, n)).toBeUndefined();
+    for (let n = 0; n < 5_000; n++)
+      expect(index.claim(keyOf(n), 7, 999_999)).toEqual({ partition: n % 8, offset: n });
+    expect(index.size).toBe(5_000);
+  });
+
+  it('takes keys out as a map does, whatever runs of slots they stand in', () => {
+    // Few homes, so that runs are long, touch each other and go round the end of the arrays.
+    const crowded = fc.tuple(fc.integer({ min: 1020, max: 1027 }), fc.integer({ min: 0, max: 11 }));
+    const keyIn = ([home, number]: [number, number]) =>
+      String.fromCharCode(home & 0xff, (home >> 8) & 3, 0, 0, number, ...new Array(11).fill(0));
+    const steps = fc.array(fc.tuple(fc.boolean(), crowded), { maxLength: 300 });
+    fc.assert(
+      fc.property(steps, (changes) => {
+        const index = new KeyIndex();
+        const map = new Map<string, Place>();
+        for (const [nth, [isEntered, at]] of changes.entries()) {
+          const key = keyIn(at);
+          if (isEntered) {
+            expect(index.claim(key, nth % 8, nth)).toEqual(map.get(key));
+            if (!map.has(key)) map.set(key, { partition: nth % 8, offset: nth });
+          } else {
+            index.delete(key);
+            map.delete(key);
+          }
+        }
+        expect(index.size).toBe(map.size);
+        for (let home = 1020; home <= 1027; home++)
+          for (let number = 0; number <= 11; number++)
+            expect(index.get(keyIn([home, number]))).toEqual(map.get(keyIn([home, number])));
+      }),
+    );
   });
 
   it('keeps what stands behind offsets', () => {

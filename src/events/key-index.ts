@@ -23,11 +23,19 @@ export interface Place {
  */
 export class KeyIndex {
   /** A part of the key, odd; 0 is a free slot. */
-  #marks = new Uint32Array(SLOTS_MIN);
-  #words = new Uint32Array(SLOTS_MIN * WORDS);
+  #marks: Uint32Array;
+  #words: Uint32Array;
   /** As one number, exact up to an offset of 2^50. */
-  #places = new Float64Array(SLOTS_MIN);
+  #places: Float64Array;
   #size = 0;
+
+  /** With room for so many keys, before it grows. */
+  constructor(keyCount = 0) {
+    const slots = Math.max(SLOTS_MIN, 2 ** Math.ceil(Math.log2(keyCount * 2 + 1)));
+    this.#marks = new Uint32Array(slots);
+    this.#words = new Uint32Array(slots * WORDS);
+    this.#places = new Float64Array(slots);
+  }
 
   get size(): number {
     return this.#size;
@@ -36,26 +44,58 @@ export class KeyIndex {
   get(key: EventKey): Place | undefined {
     const slot = this.#slotOf(wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3));
     if (this.#marks[slot] === 0) return undefined;
-    const place = this.#places[slot]!;
-    return { partition: place % PARTITIONS, offset: Math.floor(place / PARTITIONS) };
+    return this.#placeAt(slot);
   }
 
   set(key: EventKey, { partition, offset }: Place): void {
     if (this.#size * 2 >= this.#marks.length) this.#grow();
-    const place = offset * PARTITIONS + partition;
-    this.#put(wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3), place);
+    const [a, b, c, d] = [wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3)];
+    this.#put(this.#slotOf(a, b, c, d), a, b, c, d, offset * PARTITIONS + partition);
+  }
+
+  /** Enters a key that is not there; where it is, answers with its place and changes nothing. One probe for both, which half of the time waits for memory. */
+  claim(key: EventKey, partition: number, offset: number): Place | undefined {
+    if (this.#size * 2 >= this.#marks.length) this.#grow();
+    const a = wordAt(key, 0);
+    const b = wordAt(key, 1);
+    const c = wordAt(key, 2);
+    const d = wordAt(key, 3);
+    const slot = this.#slotOf(a, b, c, d);
+    if (this.#marks[slot] !== 0) return this.#placeAt(slot);
+    this.#put(slot, a, b, c, d, offset * PARTITIONS + partition);
+    return undefined;
+  }
+
+  /** Takes a key out, if it is there. Those behind it in its run of slots move up, so that none of them is cut off by a free one (Knuth, TAOCP 6.4, algorithm R). */
+  delete(key: EventKey): void {
+    const [marks, words, places] = [this.#marks, this.#words, this.#places];
+    const mask = marks.length - 1;
+    let hole = this.#slotOf(wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3));
+    if (marks[hole] === 0) return;
+    for (let slot = (hole + 1) & mask; marks[slot] !== 0; slot = (slot + 1) & mask) {
+      const isBehindHome = ((slot - words[slot * WORDS]!) & mask) >= ((slot - hole) & mask);
+      if (!isBehindHome) continue;
+      marks[hole] = marks[slot]!;
+      places[hole] = places[slot]!;
+      words.copyWithin(hole * WORDS, slot * WORDS, (slot + 1) * WORDS);
+      hole = slot;
+    }
+    marks[hole] = 0;
+    this.#size--;
   }
 
   /** An index of those entries that stand at their partition's offset or behind it. */
   from(offsets: readonly number[]): KeyIndex {
-    const kept = new KeyIndex();
-    for (let slot = 0; slot < this.#marks.length; slot++) {
-      if (this.#marks[slot] === 0) continue;
+    const isKept = (slot: number): boolean => {
       const place = this.#places[slot]!;
-      if (Math.floor(place / PARTITIONS) < offsets[place % PARTITIONS]!) continue;
-      if (kept.#size * 2 >= kept.#marks.length) kept.#grow();
-      kept.#copy(this.#words, slot, place);
-    }
+      return this.#marks[slot] !== 0 && Math.floor(place / PARTITIONS) >= offsets[place % PARTITIONS]!;
+    };
+    // Counted first: growing by doubling would enter each of them twice.
+    let count = 0;
+    for (let slot = 0; slot < this.#marks.length; slot++) if (isKept(slot)) count++;
+    const kept = new KeyIndex(count);
+    for (let slot = 0; slot < this.#marks.length; slot++)
+      if (isKept(slot)) kept.#copy(this.#words, slot, this.#places[slot]!);
     return kept;
   }
 
@@ -71,11 +111,16 @@ export class KeyIndex {
 
   #copy(words: Uint32Array, slot: number, place: number): void {
     const at = slot * WORDS;
-    this.#put(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!, place);
+    const [a, b, c, d] = [words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!];
+    this.#put(this.#slotOf(a, b, c, d), a, b, c, d, place);
   }
 
-  #put(a: number, b: number, c: number, d: number, place: number): void {
-    const slot = this.#slotOf(a, b, c, d);
+  #placeAt(slot: number): Place {
+    const place = this.#places[slot]!;
+    return { partition: place % PARTITIONS, offset: Math.floor(place / PARTITIONS) };
+  }
+
+  #put(slot: number, a: number, b: number, c: number, d: number, place: number): void {
     if (this.#marks[slot] === 0) this.#size++;
     this.#marks[slot] = b | 1;
     this.#places[slot] = place;

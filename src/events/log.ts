@@ -59,15 +59,9 @@ export class EventLog {
   }
 
   /** The write that appends an event in somebody's commit; its result is the place. */
-  write(event: CloudEvent): Write<Appended> {
+  write(event: CloudEvent, recordedAtMs = this.#clock.now()): Write<Appended> {
     const { partition, key } = placeOf(event);
-    return write(this.#lane, {
-      event,
-      key,
-      partition,
-      json: JSON.stringify(event),
-      recordedAtMs: this.#clock.now(),
-    });
+    return write(this.#lane, { event, key, partition, json: JSON.stringify(event), recordedAtMs });
   }
 
   /** Appends an event. @throws AiosError what its commit was refused with */
@@ -89,7 +83,8 @@ export class EventLog {
   /** In one commit, which costs a third of as many; where that is refused, each in its own. */
   async #appendTogether(events: readonly CloudEvent[]): Promise<PromiseSettledResult<Appended>[]> {
     try {
-      const places = await this.#commit.commit(events.map((event) => this.write(event)));
+      const now = this.#clock.now();
+      const places = await this.#commit.commit(events.map((event) => this.write(event, now)));
       return places.map((value) => ({ status: 'fulfilled', value: value as Appended }));
     } catch (reason) {
       const isOfOne = events.length > 1 && !(reason instanceof AiosError && reason.retryable);
