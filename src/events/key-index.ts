@@ -49,7 +49,10 @@ export class KeyIndex {
 
   set(key: EventKey, { partition, offset }: Place): void {
     if (this.#size * 2 >= this.#marks.length) this.#grow();
-    const [a, b, c, d] = [wordAt(key, 0), wordAt(key, 1), wordAt(key, 2), wordAt(key, 3)];
+    const a = wordAt(key, 0);
+    const b = wordAt(key, 1);
+    const c = wordAt(key, 2);
+    const d = wordAt(key, 3);
     this.#put(this.#slotOf(a, b, c, d), a, b, c, d, offset * PARTITIONS + partition);
   }
 
@@ -111,7 +114,10 @@ export class KeyIndex {
 
   #copy(words: Uint32Array, slot: number, place: number): void {
     const at = slot * WORDS;
-    const [a, b, c, d] = [words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!];
+    const a = words[at]!;
+    const b = words[at + 1]!;
+    const c = words[at + 2]!;
+    const d = words[at + 3]!;
     this.#put(this.#slotOf(a, b, c, d), a, b, c, d, place);
   }
 

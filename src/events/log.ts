@@ -142,7 +142,8 @@ export class EventLog {
   #committed(items: readonly EventItem[], places: readonly Appended[]): void {
     const recordedAtMs = this.#head.committed(items);
     const logged: LoggedEvent[] = [];
-    for (const [index, { event, json }] of items.entries()) {
+    for (let index = 0; index < items.length; index++) {
+      const { event, json } = items[index]!;
       const { partition, offset, duplicate } = places[index]!;
       if (duplicate) continue;
       const one = { partition, offset, event, timeMs: instantMs(event.time), recordedAtMs };

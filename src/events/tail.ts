@@ -15,7 +15,7 @@ export interface TailBounds {
 }
 
 /** Events that nobody asks for are kept in a small part of the tail, once it would have been filled so often: what is kept is copied by the collector, 5 % of an event's ingest. */
-const UNASKED = { fills: 4, share: 1 / 16 };
+const UNASKED = { fills: 4, share: 1 / 256 };
 
 /**
  * The newest events of each partition in memory, so that consumers beside the producer read no row and parse no JSON. A
@@ -46,7 +46,8 @@ export class Tail {
     run.lengths.push(length);
     run.length += length;
     const share = ++this.#unasked > this.#unaskedMax ? UNASKED.share : 1;
-    const [count, bytes] = [Math.ceil(share * this.#countMax), Math.ceil(share * this.#lengthMax)];
+    const count = Math.ceil(share * this.#countMax);
+    const bytes = Math.ceil(share * this.#lengthMax);
     if (run.events.length > 2 * count || run.length > 2 * bytes) shorten(run, count, bytes);
   }
 

@@ -58,9 +58,12 @@ function plansOf(lanes: readonly LaneRows[]): Planned[] | undefined {
 
 function byLane(units: readonly Unit[]): LaneRows[] {
   const lanes = new Map<Lane<unknown, unknown>, LaneRows>();
+  let rows: LaneRows | undefined;
   for (const unit of units) {
-    for (const [position, { lane, item }] of unit.writes.entries()) {
-      let rows = lanes.get(lane);
+    const { writes } = unit;
+    for (let position = 0; position < writes.length; position++) {
+      const { lane, item } = writes[position]!;
+      if (rows?.lane !== lane) rows = lanes.get(lane);
       if (!rows) {
         rows = { lane, items: [], results: [], units: [], positions: [] };
         lanes.set(lane, rows);

@@ -328,10 +328,12 @@ function tell(units: readonly Unit[]): void {
 function settle(rows: LaneRows, results: readonly unknown[]): void {
   rows.results = results;
   const refused = new Map<Unit, Error>();
-  for (const [index, unit] of rows.units.entries()) {
+  const { units, positions } = rows;
+  for (let index = 0; index < units.length; index++) {
+    const unit = units[index]!;
     const result = results[index];
     if (result instanceof Refused) refused.set(unit, result.error);
-    else unit.results[rows.positions[index]!] = result;
+    else unit.results[positions[index]!] = result;
   }
   if (refused.size > 0) throw new LeaveOut(refused);
 }
