@@ -22,7 +22,7 @@ export function compileSelection({ types, filter }: Selection): (event: CloudEve
     if (wanted && !wanted.has(event.type)) return false;
     if (!expression) return true;
     try {
-      return expression(Object.assign(Object.create(null), event, { event })) === true;
+      return expression({ ...event, event }) === true;
     } catch (error) {
       if (error instanceof AiosError && error.code === 'expression.failed') return false;
       throw error;

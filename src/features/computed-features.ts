@@ -55,7 +55,7 @@ export function ownScope(
   inputs: Inputs,
   values: readonly (readonly FeatureValue[])[],
 ): Record<string, FeatureValue> {
-  const own: Record<string, FeatureValue> = Object.create(null);
+  const own: Record<string, FeatureValue> = {};
   for (const [input, slot] of inputs) own[input] = valueAt(slot, values);
   return own;
 }

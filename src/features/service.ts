@@ -70,7 +70,7 @@ export function compileService(
     { values, request, nowMs }: VectorInput,
     computed: readonly (readonly [string, FeatureValue])[],
   ) => {
-    const scope: Scope = Object.assign(Object.create(null), request, { now: nowMs });
+    const scope: Scope = { ...request, now: nowMs };
     for (const [name, slot] of slots) scope[name] = valueAt(slot, values);
     for (const [name, value] of computed) scope[name] = value ?? body.defaults?.[name] ?? null;
     for (const { name, inputs, compute } of onDemand) {

@@ -93,6 +93,29 @@ function createEnvironment(unlistedVariablesAreDyn = true): Environment {
   return environment;
 }
 
+/**
+ * A scope as the library asks for its variables: those of the scope itself, not what every object inherits (`constructor`). One for all expressions,
+ * as each is done before the next begins: a copy without a prototype, for each, took 0.4 KB.
+ */
+class Variables extends Map<string, unknown> {
+  #scope: Readonly<Record<string, unknown>> = {};
+
+  during<T>(scope: Readonly<Record<string, unknown>>, work: (variables: this) => T): T {
+    const outer = this.#scope;
+    this.#scope = scope;
+    try {
+      return work(this);
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  override get(name: string): unknown {
+    return Object.hasOwn(this.#scope, name) ? this.#scope[name] : undefined;
+  }
+}
+
+const variables = new Variables();
 const environment = createEnvironment();
 /** A filter of a search is compiled here, too: what nobody asks again must not stay. */
 const COMPILED_MAX = 10_000;
@@ -119,10 +142,7 @@ export function compileExpression(source: string): Expression {
   const expression = Object.assign(
     (scope: Readonly<Record<string, unknown>>): Json => {
       try {
-        // The library wants no prototype; a caller with many expressions on one scope makes it so once.
-        const bare =
-          Object.getPrototypeOf(scope) === null ? scope : Object.assign(Object.create(null), scope);
-        return plain(parsed(bare));
+        return plain(variables.during(scope, parsed));
       } catch (error) {
         if (error instanceof AiosError) throw error;
         const detail = error instanceof Error ? error.message : String(error);

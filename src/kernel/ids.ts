@@ -32,21 +32,26 @@ export type IdKind =
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'; // Crockford base32: no i, l, o, u
 
+const CODES = Buffer.from(ALPHABET, 'latin1');
+const ID_BYTES = 16;
+const encoded = Buffer.alloc(26);
+
 /** 128 bits as 26 characters whose order is the order of the bytes. */
 function encode(bytes: Uint8Array): string {
-  let text = '';
+  let at = 0;
   let bits = 0;
   let value = 0;
-  for (const byte of bytes) {
-    value = (value << 8) | byte;
+  for (let index = 0; index < ID_BYTES; index++) {
+    value = (value << 8) | bytes[index]!;
     bits += 8;
     while (bits >= 5) {
       bits -= 5;
-      text += ALPHABET[(value >>> bits) & 31];
+      encoded[at++] = CODES[(value >>> bits) & 31]!;
     }
     value &= (1 << bits) - 1;
   }
-  return text + ALPHABET[(value << (5 - bits)) & 31];
+  encoded[at] = CODES[(value << (5 - bits)) & 31]!;
+  return encoded.toString('latin1');
 }
 
 // One call to the random source serves 256 ids: randomBytes costs 1 µs a call, whatever its size.
@@ -64,7 +69,7 @@ export function newId(kind: IdKind, nowMs: number = Date.now()): string {
     pool = randomBytes(2560);
     taken = 0;
   }
-  const bytes = new Uint8Array(16);
+  const bytes = new Uint8Array(ID_BYTES);
   writeTime(bytes, nowMs);
   bytes.set(pool.subarray(taken, taken + 10), 6);
   taken += 10;
@@ -98,7 +103,7 @@ export function idMaker(kind: IdKind): () => string {
  * @example derivedId('run', 'returns', 'urn:shop', 'evt-1') === derivedId('run', 'returns', 'urn:shop', 'evt-1')
  */
 export function derivedId(kind: IdKind, ...parts: readonly string[]): string {
-  return `${kind}_${encode(digestOf(parts).subarray(0, 16))}`;
+  return `${kind}_${encode(digestOf(parts, 0))}`;
 }
 
 /**
@@ -108,15 +113,14 @@ export function derivedId(kind: IdKind, ...parts: readonly string[]): string {
  * @example sortedId('run', Date.parse(event.time), 'returns', event.source, event.id)
  */
 export function sortedId(kind: IdKind, nowMs: number, ...parts: readonly string[]): string {
-  const bytes = new Uint8Array(16);
+  const bytes = digestOf(parts, 6);
   writeTime(bytes, nowMs);
-  bytes.set(digestOf(parts).subarray(0, 10), 6);
   return `${kind}_${encode(bytes)}`;
 }
 
 /** The least id of a kind that `newId` and `sortedId` give at a time: where a range of times begins in a key of such ids. */
 export function firstId(kind: IdKind, atMs: number): string {
-  const bytes = new Uint8Array(16);
+  const bytes = new Uint8Array(ID_BYTES);
   writeTime(bytes, atMs);
   return `${kind}_${encode(bytes)}`;
 }
@@ -130,9 +134,12 @@ function writeTime(bytes: Uint8Array, ms: number): void {
   }
 }
 
-/** In one call: a hash object costs 3 µs more. */
-function digestOf(parts: readonly string[]): Buffer {
+/** As many bytes of an id as a digest of the parts fills from a place on. In one call, as a hash object costs 3 µs more, and as text, as a buffer costs 0.5 µs more. */
+function digestOf(parts: readonly string[], from: number): Uint8Array {
   let text = '';
   for (const part of parts) text += `${part.length}:${part}`;
-  return hash('sha256', text, 'buffer');
+  const digest = hash('sha256', text, 'binary');
+  const bytes = new Uint8Array(ID_BYTES);
+  for (let at = from; at < ID_BYTES; at++) bytes[at] = digest.charCodeAt(at - from);
+  return bytes;
 }

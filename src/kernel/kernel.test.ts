@@ -91,6 +91,14 @@ describe('expressions', () => {
     ['"__proto__" in order', false],
   ])('%s', (source, value) => expect(compileExpression(source)(scope)).toEqual(value));
 
+  it('see the members of their scope, not what every object inherits, nor the scope before', () => {
+    for (const name of ['constructor', 'toString', 'hasOwnProperty'])
+      expect(() => compileExpression(name)({ a: 1 })).toThrow(`Unknown variable: ${name}`);
+    expect(compileExpression('constructor + 1')({ constructor: 1 })).toBe(2);
+    expect(() => compileExpression('a + 1')({ b: 1 })).toThrow('Unknown variable: a');
+    expect(compileExpression('a')(Object.assign(Object.create(null), { a: 1 }))).toBe(1);
+  });
+
   it('that do not parse say where', () => {
     expect(() => compileExpression('order.total +')).toThrow(
       expect.objectContaining({ code: 'expression.syntax' }),

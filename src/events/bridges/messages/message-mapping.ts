@@ -123,14 +123,14 @@ function mappedEvent(
     });
   const time = timeOf(message, nowMs);
   const value = jsonOf(message);
-  const scope: Record<string, unknown> = Object.assign(Object.create(null), {
+  const scope = {
     key: keyOf(message),
     value,
     headers: message.headers,
     topic: message.topic,
     time,
     position: message.position,
-  });
+  };
   const event: JsonObject = { specversion: '1.0', id: message.id, source, time, data: value };
   for (const [name, expression] of mapping) {
     const result = expression(scope);
