@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AiosError } from '../kernel/errors.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Definitions, definitionMigrations } from './definitions.ts';
 
@@ -54,6 +55,30 @@ describe('definitions', () => {
     await definitions.reload();
     expect(seen).toEqual(expect.arrayContaining(['c@3', 'e@1']));
     expect(seen).not.toContain('e@2');
+  });
+
+  it('tell one that the database failed again, and the others all the same', async () => {
+    await definitions.reload();
+    const seen: string[][] = [[], [], []];
+    let fault: Error | undefined = new AiosError('store.unavailable');
+    const stops = seen.map((of, index) =>
+      definitions.onChange(async (changed) => {
+        of.push(changed.map(({ name, version }) => `${name}@${version}`).join());
+        if (index < 2 && fault) throw index === 0 ? fault : new Error('it does not compile here');
+      }),
+    );
+    await put('f', { x: 1 });
+    await expect(definitions.reload()).rejects.toBe(fault);
+    await put('g', { x: 1 });
+    fault = undefined;
+    await definitions.reload();
+    await definitions.reload();
+    for (const stop of stops) stop();
+    expect(seen).toEqual([
+      ['f@1', 'f@1,g@1'],
+      ['f@1', 'g@1'],
+      ['f@1', 'g@1'],
+    ]);
   });
 
   it('refuse what was checked before another process or commit changed any of them', async () => {

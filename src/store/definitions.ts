@@ -76,6 +76,8 @@ export interface HeldVersion {
 /** What says of a body which versions of others it is held to. */
 export type HeldBy = (kind: string, body: JsonObject) => readonly HeldVersion[];
 
+type Listener = (changed: readonly Definition[]) => void | Promise<void>;
+
 /** All definitions at one time, as a plan looks at them: what is put by it is refused once any of them has changed. */
 export interface DefinitionsSnapshot {
   /** By the table `definitions_revision`. */
@@ -183,7 +185,8 @@ export class Definitions {
   #held: ReadonlyMap<string, Definition> = new Map();
   #revision = 0;
   #reloading: Promise<void> = Promise.resolve();
-  readonly #listeners = new Set<(changed: readonly Definition[]) => void | Promise<void>>();
+  /** Each with what it is still to be told of, by `keyOf`. */
+  readonly #listeners = new Map<Listener, Map<string, Definition>>();
 
   constructor(db: Database, heldBy: HeldBy = () => []) {
     this.#db = db;
@@ -233,8 +236,30 @@ export class Definitions {
     const held = await this.heldBy([...latest.values()]);
     this.#latest = latest;
     this.#held = held;
-    if (changed.length > 0) for (const listener of this.#listeners) await listener(changed);
+    await this.#tell(changed);
     this.#revision = revised!.revision;
+  }
+
+  /**
+   * A listener that fails keeps the news from no other. Where it failed by what goes by, as a database that is away does, it is told again at the next reading: it would stay
+   * at the version before until somebody changes the definition once more.
+   *
+   * @throws what the first that failed threw
+   */
+  async #tell(changed: readonly Definition[]): Promise<void> {
+    const faults: unknown[] = [];
+    for (const [listener, untold] of this.#listeners) {
+      for (const definition of changed) untold.set(keyOf(definition), definition);
+      if (untold.size === 0) continue;
+      try {
+        await listener([...untold.values()]);
+        untold.clear();
+      } catch (error) {
+        faults.push(error);
+        if (!(error instanceof AiosError && error.retryable)) untold.clear();
+      }
+    }
+    if (faults.length > 0) throw faults[0];
   }
 
   /** How often they had been changed when they were read last, by the table `definitions_revision`. */
@@ -309,8 +334,8 @@ export class Definitions {
   }
 
   /** Called with every new version, at the first load and after each change; returns how to stop. */
-  onChange(listener: (changed: readonly Definition[]) => void | Promise<void>): () => void {
-    this.#listeners.add(listener);
+  onChange(listener: Listener): () => void {
+    this.#listeners.set(listener, new Map());
     return () => this.#listeners.delete(listener);
   }
 }
