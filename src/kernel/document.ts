@@ -11,7 +11,7 @@ import { AiosError, type Issue } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { requireDepth } from './json-depth.ts';
 import { LIMITS } from './limits.ts';
-import { pointerNames, type Validator } from './schema.ts';
+import { escapePointer, pointerNames, type Validator } from './schema.ts';
 
 /** A YAML or JSON definition as its author wrote it: the value, and where each part of it stands. */
 export interface SourceDocument {
@@ -38,28 +38,43 @@ export function readDocument(text: string, file: string): SourceDocument {
     });
     throw new AiosError('definition.syntax', { issues });
   }
-  const value = document.toJS({ maxAliasCount: 100 }) as Json;
-  requireDepth(value, LIMITS.jsonDepthMax.value);
-  if (!isObject(value)) {
-    const issue: Issue = {
-      path: '',
-      message: 'a definition is a mapping',
-      file,
-      line: 1,
-      column: 1,
-      expected: 'object',
-    };
-    throw new AiosError('definition.syntax', { issues: [issue] });
-  }
-  return {
-    file,
-    text,
-    value,
-    locate(path) {
-      const { line, col } = lineCounter.linePos(offsetOf(document.contents as Node | null, path));
-      return { line, column: col };
-    },
+  const locate = (path: string) => {
+    const { line, col } = lineCounter.linePos(offsetOf(document.contents as Node | null, path));
+    return { line, column: col };
   };
+  const refused = (issue: Issue) =>
+    new AiosError('definition.syntax', { issues: [{ ...issue, file, ...locate(issue.path) }] });
+  let value: Json;
+  try {
+    value = document.toJS({ maxAliasCount: 100 }) as Json;
+  } catch (error) {
+    // An alias (`*name`) without its anchor, or so many that a short text would be a huge value.
+    if (!(error instanceof ReferenceError)) throw error;
+    throw refused({ path: '', message: error.message });
+  }
+  requireDepth(value, LIMITS.jsonDepthMax.value);
+  if (!isObject(value)) throw refused({ path: '', message: 'a definition is a mapping', expected: 'object' });
+  const foreign = notJson(value, '');
+  if (foreign) throw refused(foreign);
+  return { file, text, value, locate };
+}
+
+/** YAML knows more than JSON, as which a definition is kept: numbers without an end, bytes, sets, times by their tags. An infinity would be kept as `null`. */
+function notJson(value: unknown, path: string): Issue | undefined {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    const message = 'JSON has no such number';
+    return { path, message, found: String(value), expected: 'a number in the range ±1.8e308' };
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) {
+    const message = 'JSON has no values of this tag';
+    return { path, message, found: value.constructor.name, expected: 'a text, a list or a mapping' };
+  }
+  for (const [name, member] of Object.entries(value)) {
+    const issue = notJson(member, `${path}/${escapePointer(name)}`);
+    if (issue) return issue;
+  }
+  return undefined;
 }
 
 /**

@@ -171,6 +171,28 @@ describe('documents', () => {
     );
   });
 
+  it.each([
+    ['a: 1\nb: [2, .inf]', { line: 2, path: '/b/1', found: 'Infinity' }],
+    ['a: .nan', { line: 1, path: '/a', found: 'NaN' }],
+    ['{"a": 1,\n"b/c": 1e999}', { line: 2, path: '/b~1c', found: 'Infinity' }],
+    ['a: !!binary aGk=', { line: 1, path: '/a', found: 'Buffer' }],
+    ['a: !!set { x }', { line: 1, path: '/a', found: 'Set' }],
+    ['a: *x', { line: 1, path: '', message: expect.stringMatching(/^Unresolved alias.*: x$/) }],
+    [
+      `a: &a [${'x,'.repeat(50)}]\nb: &b [${'*a,'.repeat(50)}]\nc: [${'*b,'.repeat(50)}]`,
+      { line: 1, path: '', message: expect.stringContaining('alias') },
+    ],
+  ])('that JSON cannot hold are refused, with the place: %j', (text, issue) => {
+    const issues = [expect.objectContaining({ ...issue, file: 'x.yaml' })];
+    expect(() => readDocument(text, 'x.yaml')).toThrow(
+      expect.objectContaining({ code: 'definition.syntax', issues }),
+    );
+  });
+
+  it('take an alias for what its anchor stands at', () => {
+    expect(readDocument('a: &x { n: [1] }\nb: *x', 'x.yaml').value).toEqual({ a: { n: [1] }, b: { n: [1] } });
+  });
+
   it('whose schema is none are refused', () => {
     expect(() => compileSchema({ type: 'banana' })).toThrow(
       expect.objectContaining({ code: 'definition.invalid' }),
