@@ -156,18 +156,26 @@ export function compileExpression(source: string): Expression {
   return expression;
 }
 
-/** CEL's results as JSON: ints come as BigInt, maps may be Maps, absent optionals are null. */
+/**
+ * CEL's results as JSON: ints come as BigInt, maps may be Maps, absent optionals are null. A double that JSON cannot hold (1.0 / 0.0) is null, as it would be once it is
+ * written; a duration is its seconds (`90s`), bytes are base64, as the JSON mapping of Protocol Buffers has them.
+ */
 function plain(value: unknown): Json {
+  if (isPlain(value)) return value as Json; // most results are parts of the input: not copied
   if (typeof value === 'bigint') {
     const number = Number(value);
     return Number.isSafeInteger(number) ? number : value.toString();
   }
-  if (value === null || value === undefined) return null;
-  if (typeof value !== 'object') return value as Json;
-  if (isPlain(value)) return value as Json; // most results are parts of the input: not copied
+  if (typeof value !== 'object' || value === null) return null;
   if (Array.isArray(value)) return value.map(plain);
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Optional) return value.hasValue() ? plain(value.value()) : null;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  // Unsigned ints, durations and types: the library exports none of these classes, and each knows its own text.
+  const whole = value.valueOf();
+  if (typeof whole === 'bigint') return plain(whole);
+  if (!(value instanceof Map) && Object.prototype.toString.call(value) !== '[object Object]')
+    return String(value);
   const entries = value instanceof Map ? [...value.entries()] : Object.entries(value);
   return Object.fromEntries(entries.map(([key, member]) => [String(key), plain(member)]));
 }
@@ -175,6 +183,7 @@ function plain(value: unknown): Json {
 /** Whether a value is JSON already, all the way down. */
 function isPlain(value: unknown): boolean {
   if (value === null) return true;
+  if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object') return typeof value !== 'bigint' && value !== undefined;
   if (Array.isArray(value)) return value.every(isPlain);
   const prototype = Object.getPrototypeOf(value);

@@ -89,6 +89,13 @@ describe('expressions', () => {
     ['{"total": order.total, "n": size(order.lines)}', { total: 2, n: 3 }],
     ['[1, 2.5, "x"]', [1, 2.5, 'x']],
     ['"__proto__" in order', false],
+    ['{"share": order.total / 0.0, "of": [0.0 / 0.0, 1.5]}', { share: null, of: [null, 1.5] }],
+    ['mean([])', null],
+    ['timestamp("2026-01-02T00:00:00Z") - timestamp("2026-01-01T23:58:30Z")', '90s'],
+    ['[5u, 9223372036854775807]', [5, '9223372036854775807']],
+    ['{"at": timestamp("2026-01-02T00:00:00Z")}', { at: '2026-01-02T00:00:00.000Z' }],
+    ['bytes("hi")', 'aGk='],
+    ['type(1) == int', true],
   ])('%s', (source, value) => expect(compileExpression(source)(scope)).toEqual(value));
 
   it('see the members of their scope, not what every object inherits, nor the scope before', () => {
