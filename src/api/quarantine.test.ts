@@ -103,6 +103,26 @@ describe('the quarantine over the API', () => {
     expect(count).toBe(1);
   });
 
+  it('takes a discarded event as settled when it comes again, and as a new case with other data', async () => {
+    const [discarded] = await list('discarded');
+    const again = { id: 'negative', data: { total: -1 } };
+    expect(await publish(again)).toMatchObject({ quarantined: 1 });
+    expect(await list('discarded')).toMatchObject([{ id: discarded.id }]);
+    // The same id twice in one request: the first of them is kept.
+    expect(
+      await publish({ id: 'negative', data: { total: -2 } }, { id: 'negative', data: { total: -3 } }),
+    ).toMatchObject({ quarantined: 2 });
+    expect(await list('discarded')).toEqual([]);
+    const [newest] = await list();
+    expect(newest).toMatchObject({
+      id: discarded.id,
+      event: { id: 'negative', data: { total: -2 } },
+    });
+    expect(newest).not.toHaveProperty('reason');
+    const url = `/api/v1/quarantine/${newest.id}/discard`;
+    await api.request({ method: 'POST', url, role: 'operator', body: { reason: 'another test order' } });
+  });
+
   it('appends a released event once, behind what came in the meantime', async () => {
     const later = { id: 'later', data: { total: -5 } };
     await publish(later);

@@ -40,16 +40,24 @@ const counter = metrics.getMeter('aios.contracts').createCounter('aios.contracts
   unit: '{event}',
 });
 
-/** An event that comes again while it is kept is kept once; one that was resolved before is not opened again. */
+/**
+ * An event that comes again while it is kept is kept once, and one that was released is in the log. One that was discarded stays so when it is sent again; with other
+ * data it is for somebody to look at, whatever its id.
+ */
 const arrivalLane = plannedLane<Arrival>({
   name: 'quarantine',
   order: 33,
   plan: (items) => ({
     statements: [
       {
-        text: `insert into quarantined_events (id, contract, version, event, problem, arrived_at, status)
-          select *, 'open' from unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::json[], $6::timestamptz[])
-          on conflict (id) do nothing`,
+        text: `insert into quarantined_events as q (id, contract, version, event, problem, arrived_at, status)
+          select id, contract, version, event, problem, arrived_at, 'open' from (
+            select distinct on (id) * from unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::json[], $6::timestamptz[])
+              with ordinality as t(id, contract, version, event, problem, arrived_at, nth) order by id, nth) arrived
+          order by nth
+          on conflict (id) do update set contract = excluded.contract, version = excluded.version, event = excluded.event, problem = excluded.problem,
+            arrived_at = excluded.arrived_at, arrival = default, status = 'open', resolved_at = null, resolved_by = null, reason = null
+          where q.status = 'discarded' and (q.event -> 'data')::text is distinct from (excluded.event -> 'data')::text`,
         values: columns(items, ({ id, contract, version, event, problem, arrivedAt }) => [
           id,
           contract,

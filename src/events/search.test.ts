@@ -8,6 +8,7 @@ import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 import { pushedDown } from './pushed-down.ts';
 import { searchEvents } from './search.ts';
+import { compileSelection } from './selection.ts';
 
 describe('what of a filter is compared in SQL', () => {
   it.each([
@@ -85,6 +86,22 @@ describe('a search with a filter', () => {
     await expect(log.search({ filter: 'data.', limit: 1 })).rejects.toMatchObject({
       code: 'expression.syntax',
     });
+  });
+
+  it('says that a filter is neither true nor false, where an event would only be left out', async () => {
+    for (const filter of ['data.n', 'data.?n', 'event.subject'])
+      await expect(log.search({ filter, limit: 1 })).rejects.toMatchObject({
+        code: 'expression.failed',
+        message: expect.stringContaining('a filter says true or false'),
+      });
+    expect((await log.search({ filter: 'data.absent', limit: 1 })).items).toEqual([]);
+    expect(compileSelection({ filter: 'data.n' })(event('e1', { data: { n: 1 } }))).toBe(false);
+    for (const filter of ['size(event.type)', "'rare'", '[data.n]', 'null'])
+      expect(() => compileSelection({ filter })).toThrow(
+        expect.objectContaining({ code: 'expression.syntax' }),
+      );
+    for (const filter of ['data.?flag.orValue(false)', 'data.flag', 'data.items.exists(i, i.x > 1.0)'])
+      compileSelection({ filter });
   });
 });
 

@@ -79,7 +79,7 @@ const SKEW_MS = 60_000;
  * segments first; the rest of a filter is tried here, on no more than `eventScanMax` events: the page then says so, and its cursor goes on from there. Where events are
  * large a page has fewer than were asked for.
  *
- * @throws AiosError `request.invalid` for an invalid cursor, `expression.syntax`
+ * @throws AiosError `request.invalid` for an invalid cursor, `expression.syntax`, `expression.failed` where the filter is neither true nor false
  */
 export async function searchEvents(
   db: Database,
@@ -94,7 +94,7 @@ export async function searchEvents(
     );
     return { items: found.map(loggedOf), nextCursor, scanned: found.length, isBounded: false };
   }
-  const isSelected = compileSelection({ filter: filter.filter });
+  const isSelected = compileSelection({ filter: filter.filter }, { isWaiting: true });
   const narrowed = { ...pushedDown(filter.filter), ...filter };
   const items: LoggedEvent[] = [];
   let bytes = 0;

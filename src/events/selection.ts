@@ -1,6 +1,7 @@
 import type { CloudEvent } from '../kernel/cloudevent.ts';
 import { AiosError } from '../kernel/errors.ts';
-import { compileExpression, type Expression } from '../kernel/expressions.ts';
+import { answerTypeOf, compileExpression, type Expression } from '../kernel/expressions.ts';
+import type { Json } from '../kernel/json.ts';
 
 /** Which events somebody wants: of any of these types, for which the expression is true. All when both are left out. */
 export interface Selection {
@@ -9,25 +10,46 @@ export interface Selection {
   readonly filter?: string | undefined;
 }
 
+/** Who asks: a person who waits for the answer is told what an unattended reader leaves out. */
+interface Reader {
+  readonly isWaiting?: boolean;
+}
+
 /**
- * Compiles a selection. An event on which the expression fails, because it has no such field, is not selected: an event log holds events of many shapes.
+ * Compiles a selection. An event on which the expression fails, because it has no such field, is not selected: an event log holds events of many shapes. Nor is one
+ * for which it answers something else than true or false, unless somebody waits.
  *
- * @throws AiosError `expression.syntax`
+ * @throws AiosError `expression.syntax`, also for a filter whose text says that it never answers true or false; by what is returned, for a reader who waits,
+ * `expression.failed` at an event for which it does not
  * @example compileSelection({ types: ['order.placed'], filter: 'data.total > 100.0' })(event) // true
  */
-export function compileSelection({ types, filter }: Selection): (event: CloudEvent) => boolean {
+export function compileSelection(
+  { types, filter }: Selection,
+  { isWaiting = false }: Reader = {},
+): (event: CloudEvent) => boolean {
   const wanted = types && new Set(types);
   const expression = filter === undefined ? undefined : compileFilter(filter);
   return (event) => {
     if (wanted && !wanted.has(event.type)) return false;
     if (!expression) return true;
-    try {
-      return expression({ ...event, event }) === true;
-    } catch (error) {
-      if (error instanceof AiosError && error.code === 'expression.failed') return false;
-      throw error;
+    const answer = answerOf(expression, event);
+    if (isWaiting && answer !== null && typeof answer !== 'boolean') {
+      throw new AiosError('expression.failed', {
+        detail: `${filter} is ${JSON.stringify(answer).slice(0, 60)} for the event ${event.id}, and a filter says true or false: compare it with something.`,
+      });
     }
+    return answer === true;
   };
+}
+
+/** Null where the expression cannot work on the event. */
+function answerOf(expression: Expression, event: CloudEvent): Json {
+  try {
+    return expression({ ...event, event });
+  } catch (error) {
+    if (error instanceof AiosError && error.code === 'expression.failed') return null;
+    throw error;
+  }
 }
 
 /** `type` by itself is a name of CEL (the type of types), so that a comparison with it selects nothing: it is refused rather than never true. */
@@ -37,5 +59,13 @@ function compileFilter(filter: string): Expression {
     throw new AiosError('expression.syntax', {
       detail: `${filter}: \`type\` is a name of CEL itself; write event.type.`,
     });
-  return compileExpression(filter);
+  const expression = compileExpression(filter);
+  const type = answerTypeOf(filter);
+  if (type !== undefined && !MAY_BE_TRUE.test(type))
+    throw new AiosError('expression.syntax', {
+      detail: `${filter}: a filter says true or false, this one is of the type ${type}.`,
+    });
+  return expression;
 }
+
+const MAY_BE_TRUE = /^(bool|dyn|optional<(bool|dyn)>)$/;

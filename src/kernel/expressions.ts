@@ -157,6 +157,16 @@ export function compileExpression(source: string): Expression {
 }
 
 /**
+ * The type of an expression's answer as far as its text says it, in CEL's words: `dyn` where values decide, undefined where branches differ.
+ *
+ * @example answerTypeOf('size(data.lines) > 2') // 'bool'; of 'data.total' 'dyn', of 'size(data.lines)' 'int'
+ */
+export function answerTypeOf(source: string): string | undefined {
+  const { valid, type } = environment.check(source);
+  return valid ? type : undefined;
+}
+
+/**
  * CEL's results as JSON: ints come as BigInt, maps may be Maps, absent optionals are null. A double that JSON cannot hold (1.0 / 0.0) is null, as it would be once it is
  * written; a duration is its seconds (`90s`), bytes are base64, as the JSON mapping of Protocol Buffers has them.
  */
