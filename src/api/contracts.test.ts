@@ -171,10 +171,20 @@ do: [ { tell: { emit: { event: { with: { source: urn:test, type: order.placed, d
   it('gives what is taken and sent as AsyncAPI, in JSON and in YAML', async () => {
     const ask = (form: string) =>
       api.request({ method: 'GET', url: `/api/v1/asyncapi.${form}`, role: 'viewer' });
+    const created = await api.request({
+      method: 'POST',
+      url: '/api/v1/webhooks',
+      role: 'admin',
+      body: { url: 'https://shop.example.org/hooks/of-the-receiver', types: ['order.placed'] },
+    });
+    const { id } = created.json();
     const document = (await ask('json')).json();
+    expect(document.servers[`webhook.${id}`]).toEqual({ host: 'shop.example.org', protocol: 'https' });
+    expect(document.operations[`webhook.${id}.send`]).toMatchObject({ action: 'send' });
+    expect(JSON.stringify(document)).not.toContain('of-the-receiver');
     expect(document).toMatchObject({
       asyncapi: '3.0.0',
-      channels: { ingest: { address: '/api/v1/events' } },
+      channels: { ingest: { address: '/api/v1/events' }, stream: { address: '/api/v1/events/stream' } },
       components: { messages: { 'order.placed': { 'x-aios-version': '1.1.0' } } },
     });
     const yaml = await ask('yaml');

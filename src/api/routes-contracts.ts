@@ -6,6 +6,7 @@ import { CONTENT_MODELS, MODES } from '../contracts/compatibility.ts';
 import type { ContractBody } from '../contracts/contract-kind.ts';
 import type { ContractRegistry, ContractVersion } from '../contracts/registry.ts';
 import type { Bridges } from '../events/bridges/running/bridges.ts';
+import type { Webhooks } from '../events/webhooks/webhooks.ts';
 import { AiosError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { type DefaultCompatibilityPort, setDefaultCompatibility } from './default-compatibility.ts';
@@ -16,6 +17,7 @@ import { AnyObject, iso, isoOrUndefined, NameParams, pageOf } from './shapes.ts'
 interface Dependencies extends DefaultCompatibilityPort {
   contractRegistry: ContractRegistry;
   bridges?: Pick<Bridges, 'channels'>;
+  webhooks?: Pick<Webhooks, 'channels'>;
   version?: string;
   /** Where people reach the API, when a proxy stands before it. */
   publicOrigin?: string | undefined;
@@ -137,7 +139,7 @@ const SYSTEM_EVENTS = [
 
 function asyncApiRoutes(server: FastifyInstance, dependencies: Dependencies): void {
   const document = async (request: FastifyRequest): Promise<JsonObject> => {
-    const { contractRegistry: registry, publicOrigin, version = '0.1.0' } = dependencies;
+    const { contractRegistry: registry, bridges, webhooks, publicOrigin, version = '0.1.0' } = dependencies;
     const contracts = registry.list().map(async ({ name }) => {
       const { body, deprecation } = await registry.version(name, 'latest');
       return { body, deprecation, uses: registry.uses(name) };
@@ -147,7 +149,7 @@ function asyncApiRoutes(server: FastifyInstance, dependencies: Dependencies): vo
       version,
       contracts: await Promise.all(contracts),
       systemEvents: SYSTEM_EVENTS,
-      bridges: dependencies.bridges?.channels() ?? [],
+      others: [...(bridges?.channels() ?? []), ...((await webhooks?.channels()) ?? [])],
     });
   };
   route(server, {

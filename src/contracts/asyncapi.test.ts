@@ -55,20 +55,33 @@ const document = asyncApiDocument({
     },
   ],
   systemEvents: [{ type: 'io.serverlessworkflow.workflow.started.v1', summary: 'A run has begun' }],
-  bridges: [
+  others: [
     {
-      ...{ bridge: 'orders-in', action: 'receive', protocol: 'kafka', host: 'kafka.example.org:9093' },
+      ...{
+        kind: 'bridge',
+        name: 'orders-in',
+        action: 'receive',
+        protocol: 'kafka',
+        host: 'kafka.example.org:9093',
+      },
       ...{ address: 'orders', types: ['order.placed', 'of no contract'] },
     },
     {
-      ...{ bridge: 'plant', action: 'receive', protocol: 'mqtt', host: 'mqtt.example.org' },
+      ...{ kind: 'bridge', name: 'plant', action: 'receive', protocol: 'mqtt', host: 'mqtt.example.org' },
       ...{ address: 'plant/a', types: [] },
     },
     {
-      ...{ bridge: 'plant', action: 'receive', protocol: 'mqtt', host: 'mqtt.example.org' },
+      ...{ kind: 'bridge', name: 'plant', action: 'receive', protocol: 'mqtt', host: 'mqtt.example.org' },
       ...{ address: 'plant/b', types: [] },
     },
-    { bridge: 'archive', action: 'send', protocol: 'file', host: undefined, address: '/srv', types: [] },
+    {
+      ...{ kind: 'bridge', name: 'archive', action: 'send', protocol: 'file', host: undefined },
+      ...{ address: '/srv', types: [] },
+    },
+    {
+      ...{ kind: 'webhook', name: 'whk_1', action: 'send', protocol: 'https', host: 'shop.example.org' },
+      ...{ address: null, types: ['order.placed'] },
+    },
   ],
 });
 
@@ -119,6 +132,7 @@ describe('the AsyncAPI document', () => {
       ),
     ).toEqual([
       'ingest receive 2',
+      'stream send 5',
       'tell send 3',
       'workflow.returns.receive receive 1',
       'feature-view.orders.receive receive 1',
@@ -127,6 +141,7 @@ describe('the AsyncAPI document', () => {
       'bridge.plant.receive receive 0',
       'bridge.plant.2.receive receive 0',
       'bridge.archive.send send 0',
+      'webhook.whk_1.send send 1',
     ]);
     expect(servers!['bridge.orders-in']).toEqual({ host: 'kafka.example.org:9093', protocol: 'kafka' });
     expect(channels!['bridge.plant.2']).toMatchObject({

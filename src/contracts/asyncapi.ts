@@ -20,7 +20,8 @@ export interface SystemEvent {
 
 /** Where messages of another system come from, or go to. */
 interface OtherChannel {
-  readonly bridge: string;
+  readonly kind: 'bridge' | 'webhook';
+  readonly name: string;
   readonly action: 'receive' | 'send';
   readonly protocol: string;
   readonly host: string | undefined;
@@ -41,8 +42,8 @@ const CONTRACT_EVENTS: readonly SystemEvent[] = [
 ];
 
 /**
- * What the system takes and sends, as an AsyncAPI 3.0 document: a message for every contract and every event of the system itself; the channel that
- * events are posted to, and that of the log, on which flows, feature views and others receive and flows send.
+ * What the system takes and sends, as an AsyncAPI 3.0 document: a message for every contract and every event of the system itself; the channels that
+ * events are posted to and streamed from, that of the log, on which flows, feature views and others receive and flows send, and those of bridges and webhooks.
  *
  * @param origin where the API is reached: `https://aios.example.org`
  * @example asyncApiDocument({ origin, version: '0.1.0', contracts, systemEvents }).channels
@@ -52,19 +53,19 @@ export function asyncApiDocument({
   version,
   contracts,
   systemEvents,
-  bridges = [],
+  others = [],
 }: {
   origin: string;
   version: string;
   contracts: readonly Described[];
   systemEvents: readonly SystemEvent[];
-  bridges?: readonly OtherChannel[];
+  others?: readonly OtherChannel[];
 }): JsonObject {
   const { host, protocol, pathname } = new URL(origin);
   const covered = new Set(contracts.map(({ body }) => body.name));
   const own = [...CONTRACT_EVENTS, ...systemEvents].filter(({ type }) => !covered.has(type));
   const types = [...covered, ...own.map(({ type }) => type)];
-  const others = bridgesOf(bridges, new Set(types));
+  const outside = outsideOf(others, new Set(types));
   return {
     asyncapi: '3.0.0',
     info: {
@@ -81,10 +82,10 @@ export function asyncApiDocument({
         ...(pathname === '/' ? {} : { pathname }),
         security: [{ $ref: '#/components/securitySchemes/key' }],
       },
-      ...others.servers,
+      ...outside.servers,
     },
-    channels: { ...channelsOf(contracts, types), ...others.channels },
-    operations: { ...operationsOf(contracts, own), ...others.operations },
+    channels: { ...channelsOf(contracts, types), ...outside.channels },
+    operations: { ...operationsOf(contracts, own), ...outside.operations },
     components: {
       messages: Object.fromEntries([
         ...contracts.map((one) => [keyOf(one.body.name), messageOf(one)]),
@@ -104,22 +105,21 @@ export function asyncApiDocument({
   };
 }
 
-/** The channels of bridges, each with its broker. */
-function bridgesOf(bridges: readonly OtherChannel[], known: ReadonlySet<string>) {
+/** The channels of bridges and webhooks, each with its server. */
+function outsideOf(all: readonly OtherChannel[], known: ReadonlySet<string>) {
   const [servers, channels, operations]: [JsonObject, JsonObject, JsonObject] = [{}, {}, {}];
-  for (const [bridge, all] of Map.groupBy(bridges, (one) => one.bridge))
-    for (const [index, { action, protocol, host, address, types }] of all.entries()) {
-      const server = keyOf(`bridge.${bridge}`);
+  for (const [server, own] of Map.groupBy(all, ({ kind, name }) => keyOf(`${kind}.${name}`)))
+    for (const [index, { kind, name, action, protocol, host, address, types }] of own.entries()) {
       const channel = index === 0 ? server : `${server}.${index + 1}`;
       const keys = types.filter((type) => known.has(type)).map(keyOf);
       servers[server] = { host: host ?? 'localhost', protocol };
       channels[channel] = {
-        ...{ address, title: `The bridge ${bridge}`, servers: [{ $ref: `#/servers/${server}` }] },
+        ...{ address, title: `The ${kind} ${name}`, servers: [{ $ref: `#/servers/${server}` }] },
         messages: Object.fromEntries(keys.map((key) => [key, { $ref: `#/components/messages/${key}` }])),
       };
       operations[`${channel}.${action}`] = {
         ...{ action, channel: { $ref: `#/channels/${channel}` } },
-        summary: `The bridge ${bridge} ${action === 'send' ? 'sends to' : 'receives from'} ${address ?? host}`,
+        summary: `The ${kind} ${name} ${action === 'send' ? 'sends to' : 'receives from'} ${address ?? host}`,
         messages: keys.map((key) => ({ $ref: `#/channels/${channel}/messages/${key}` })),
       };
     }
@@ -136,6 +136,13 @@ function channelsOf(contracts: readonly Described[], types: readonly string[]): 
       description: 'The three modes of the CloudEvents HTTP binding: binary, structured and batch.',
       servers: [{ $ref: '#/servers/http' }],
       messages: messages(contracts.map(({ body }) => body.name)),
+    },
+    stream: {
+      address: '/api/v1/events/stream',
+      title: 'Events as they come, over HTTP',
+      description: 'Server-sent events: each event of the log once, in order per partition key.',
+      servers: [{ $ref: '#/servers/http' }],
+      messages: messages(types),
     },
     log: {
       address: null,
@@ -161,14 +168,11 @@ function operationsOf(contracts: readonly Described[], own: readonly SystemEvent
     messages: refs(channel, types),
   });
   const names = contracts.map(({ body }) => body.name);
+  const ownNames = own.map(({ type }) => type);
   const operations: JsonObject = {
     ingest: operation('receive', 'ingest', names, 'Take events that producers post'),
-    tell: operation(
-      'send',
-      'log',
-      own.map(({ type }) => type),
-      'Tell of the system itself',
-    ),
+    stream: operation('send', 'stream', [...names, ...ownNames], 'Send the events of the log to who listens'),
+    tell: operation('send', 'log', ownNames, 'Tell of the system itself'),
   };
   const users = new Map<
     string,

@@ -18,6 +18,30 @@ export function shownOf({ url, description, selection: { types, filter }, status
   return { url, description, status, ...(types ? { types: [...types] } : {}), ...(filter ? { filter } : {}) };
 }
 
+/** Where events go over HTTP, as who may read definitions is told it: the rest of the address may hold a secret of the receiver. */
+export interface WebhookChannel {
+  readonly kind: 'webhook';
+  readonly name: string;
+  readonly action: 'send';
+  /** `http` or `https`. */
+  readonly protocol: string;
+  readonly host: string;
+  readonly address: null;
+  /** Of those that go out; none where all do. */
+  readonly types: readonly string[];
+}
+
+/** The channel of a webhook. */
+export function channelOf({ id, url, selection }: Webhook): WebhookChannel {
+  const { protocol, host } = new URL(url);
+  return {
+    ...{ kind: 'webhook', name: id, action: 'send', address: null },
+    protocol: protocol.slice(0, -1),
+    host,
+    types: selection.types ?? [],
+  };
+}
+
 /** Tells that AIOS disabled a webhook: nobody looks at one that works. */
 export function disabledEvent({ id, url }: Webhook, reason: string, nowMs: number): CloudEvent {
   return {

@@ -7,7 +7,7 @@ import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { WebhookRetrier } from './retrier.ts';
 import { WebhookSender } from './sender.ts';
-import { addressOf, disabledEvent, shownOf } from './shape.ts';
+import { addressOf, channelOf, disabledEvent, shownOf, type WebhookChannel } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   type AskedDeliveries,
@@ -114,6 +114,12 @@ export class Webhooks {
 
   list(): Promise<Webhook[]> {
     return readWebhooks(this.#dependencies.db);
+  }
+
+  /** Where they go, those that are disabled left out. */
+  async channels(): Promise<WebhookChannel[]> {
+    const webhooks = await this.list();
+    return webhooks.filter(({ status }) => status === 'active').map(channelOf);
   }
 
   /** @throws AiosError `webhooks.unknown` */

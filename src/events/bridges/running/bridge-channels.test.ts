@@ -33,6 +33,6 @@ it.each<[Partial<BridgeDefinition>, object[]]>([
   ],
 ])('the channels of a bridge are those that it names: %o', (definition, channels) => {
   expect(channelsOf({ name: 'b', ...definition }, BRIDGE_PROTOCOLS)).toEqual(
-    channels.map((channel) => ({ bridge: 'b', ...channel })),
+    channels.map((channel) => ({ kind: 'bridge', name: 'b', ...channel })),
   );
 });

@@ -5,7 +5,8 @@ import type { BridgeProtocol } from '../port/protocol.ts';
 
 /** Where a bridge takes messages from, or sends them, as its definition writes it. */
 export interface BridgeChannel {
-  readonly bridge: string;
+  readonly kind: 'bridge';
+  readonly name: string;
   readonly action: 'receive' | 'send';
   /** As AsyncAPI names it. */
   readonly protocol: string;
@@ -24,14 +25,14 @@ export function channelsOf(
   definition: BridgeDefinition,
   protocols: readonly BridgeProtocol[],
 ): BridgeChannel[] {
-  const { name: bridge, from, events, types = [] } = definition;
+  const { name, from, events, types = [] } = definition;
   const { protocol, settings } = protocolOf(definition, protocols);
   const { host, port, brokers, servers, broker } = settings;
   const named = first(brokers) ?? first(servers) ?? broker ?? (port === undefined ? host : `${host}:${port}`);
   const brought = writtenType(events?.type);
   const places = placesOf(settings);
   return (places.length > 0 ? places : [null]).map((address) => ({
-    ...{ bridge, address, action: from ? 'receive' : 'send' },
+    ...{ kind: 'bridge', name, address, action: from ? 'receive' : 'send' },
     protocol: protocol.name === 'files' ? 'file' : protocol.name,
     host: named === undefined ? undefined : String(named),
     types: from ? (brought ? [brought] : []) : types,
