@@ -13,7 +13,12 @@ export async function writeInTransaction(tx: Queryable, writes: readonly Write[]
     else byLane.set(lane, [item]);
   }
   const lanes = [...byLane].sort(([a], [b]) => a.order - b.order);
-  const results = await Promise.all(lanes.map(([lane, items]) => lane.write(tx, items)));
+  const writing = lanes.map(([lane, items]) => lane.write(tx, items));
+  const results = await Promise.all(writing).catch(async (error: unknown) => {
+    // All end before the rollback: a second statement that a lane sent after it would be committed by itself.
+    await Promise.allSettled(writing);
+    throw error;
+  });
   const refused = results.flat().find((result) => result instanceof Refused);
   if (refused) throw refused.error;
   return () => {
