@@ -5,7 +5,7 @@ import type { Json } from '../kernel/json.ts';
 import type { Queryable } from '../store/database.ts';
 import { type Lane, type Write, write } from '../store/group-commit.ts';
 import { columns } from '../store/rows.ts';
-import { NOBODY, type SubjectKeys } from './subject-keys.ts';
+import { type FoundKeys, NOBODY, type SubjectKeys } from './subject-keys.ts';
 
 /** What happened, as a module tells it. */
 export interface AuditRecord {
@@ -56,6 +56,8 @@ export const SALT_BYTES = 16;
 export class AuditLog {
   readonly #keys: SubjectKeys;
   readonly #lane: Lane<Item>;
+  /** What the transaction that writes these items found. */
+  readonly #found = new WeakMap<readonly Item[], FoundKeys>();
   #salts = Buffer.alloc(0);
 
   /** `onCommitted` is told that there is something to put in order. */
@@ -66,7 +68,11 @@ export class AuditLog {
       order: 50,
       plan: (items) => (this.#keys.knows(items) ? { statements: [this.#statement(items)] } : undefined),
       write: (tx, items) => this.#append(tx, items),
-      committed: onCommitted,
+      committed: (items) => {
+        const found = this.#found.get(items);
+        if (found) this.#keys.keep(found);
+        onCommitted();
+      },
     };
   }
 
@@ -104,16 +110,17 @@ export class AuditLog {
   }
 
   async #append(tx: Queryable, items: readonly Item[]): Promise<undefined> {
-    await this.#keys.ensure(
+    const found = await this.#keys.ensure(
       tx,
       items.map((item) => item.subject),
     );
-    const { text, values } = this.#statement(items);
+    this.#found.set(items, found);
+    const { text, values } = this.#statement(items, found);
     await tx.query(text, values);
     return undefined;
   }
 
-  #statement(items: readonly Item[]): { text: string; values: unknown[][] } {
+  #statement(items: readonly Item[], found?: FoundKeys): { text: string; values: unknown[][] } {
     return {
       // A flush whose answer was lost comes again with the same ids: what is there already is left out. Each is looked up by the index:
       // a plain `not exists` became a join that read the whole table (77 µs an entry at 10,000 of them, and growing).
@@ -127,7 +134,7 @@ export class AuditLog {
         item.object,
         item.entry,
         item.subject,
-        this.#keys.encrypt(item.subject, item.plain),
+        this.#keys.encrypt(item.subject, item.plain, found),
       ]),
     };
   }

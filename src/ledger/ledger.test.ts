@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import { leafHash, splitBundle, verifyInclusion } from '../kernel/merkle.ts';
 import { openCheckpoint } from '../kernel/signed-note.ts';
-import { GroupCommit } from '../store/group-commit.ts';
+import type { Queryable } from '../store/database.ts';
+import { GroupCommit, write } from '../store/group-commit.ts';
+import { writeInTransaction } from '../store/write-in-transaction.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { AuditLog } from './audit.ts';
 import { AuditReader } from './audit-reader.ts';
@@ -176,6 +178,37 @@ describe('the audit log', () => {
         .catch((error: Error) => {
           if (error.message !== 'undo') throw error;
         });
+    });
+  });
+
+  describe('of a database that takes a change back', () => {
+    beforeAll(async () => {
+      database = await createTestDatabase(ledgerMigrations);
+    });
+    afterAll(() => database.close());
+
+    it('opens what is written of a person whose key went with that change', async () => {
+      const { audit, reader, sequencer } = await open();
+      const fails = { name: 'fails', order: 99, write: (tx: Queryable) => tx.query('select 1 / 0') as never };
+      const entry = (object: string) => audit.entry(record(object, 'ann'));
+      // The first flush has itself alone; the two behind it share one, and are tried again apart.
+      const outcomes = await Promise.allSettled([
+        database.commit.commit([audit.entry(record('run:before'))]),
+        database.commit.commit([entry('run:good')]),
+        database.commit.commit([audit.entry(record('run:bad', 'bob')), write(fails, undefined)]),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+      await database.db
+        .transaction(async (tx) => {
+          await writeInTransaction(tx, [audit.entry(record('run:undone', 'cy'))]);
+          throw new Error('undo');
+        })
+        .catch(() => {});
+      for (const person of ['ann', 'bob', 'cy'])
+        await database.commit.commit([audit.entry(record(`run:after-${person}`, person))]);
+      await database.commit.commit([entry('run:good-again')]);
+      await sequencer.drain();
+      expect(await reader.verify()).toMatchObject({ valid: true, size: 6, payloads: 6, erased: 0 });
     });
   });
 

@@ -17,6 +17,10 @@ const NONCE_BYTES = 12; // NIST SP 800-38D, 8.2.2: random nonces of 96 bits; one
 const TAG_BYTES = 16;
 const CACHED_MAX = 50_000;
 
+/** Keys of subjects by their names, as one transaction has them. */
+export type FoundKeys = ReadonlyMap<string, KeyObject>;
+const NONE: FoundKeys = new Map();
+
 /** What payloads without a person in them are encrypted for. */
 export const NOBODY = 'nobody';
 
@@ -59,18 +63,24 @@ export class SubjectKeys {
     return name;
   }
 
-  /** The keys of subjects, by their names; made where they are missing. An erased subject that comes again gets a new key. */
-  async ensure(tx: Queryable, names: Iterable<string>): Promise<void> {
+  /** Makes sure that subjects have keys, by their names. An erased subject that comes again gets a new one. @returns those that were not known here: `keep` them after the commit */
+  async ensure(tx: Queryable, names: Iterable<string>): Promise<FoundKeys> {
     const missing = [...new Set(names)].filter((name) => !this.#known.has(name)).sort();
-    if (missing.length === 0) return;
+    if (missing.length === 0) return NONE;
     const fresh = missing.map(() => this.#seal(this.#master, randomBytes(KEY_BYTES)));
     const rows = await tx.query<{ subject: string; wrapped: Buffer }>(
       `insert into audit_subjects as s (subject, wrapped) select * from unnest($1::text[], $2::bytea[])
        on conflict (subject) do update set wrapped = coalesce(s.wrapped, excluded.wrapped) returning subject, wrapped`,
       [missing, fresh],
     );
-    for (const { subject, wrapped } of rows)
-      this.#known.set(subject, createSecretKey(this.#open(this.#master, wrapped)));
+    return new Map(
+      rows.map(({ subject, wrapped }) => [subject, createSecretKey(this.#open(this.#master, wrapped))]),
+    );
+  }
+
+  /** Remembers what a transaction found or made, once it is committed: a key that went with its transaction would open nothing that is written under it. */
+  keep(found: FoundKeys): void {
+    for (const [name, key] of found) this.#known.set(name, key);
   }
 
   /** Whether `encrypt` can be called for all of them. */
@@ -78,9 +88,9 @@ export class SubjectKeys {
     return items.every(({ subject }) => this.#known.has(subject));
   }
 
-  /** Encrypts for a subject whose key `ensure` has found. */
-  encrypt(name: string, plain: Uint8Array): Buffer {
-    return this.#seal(this.#known.get(name)!, plain);
+  /** Encrypts for a subject that is known, or that this transaction has found the key of. */
+  encrypt(name: string, plain: Uint8Array, found: FoundKeys = NONE): Buffer {
+    return this.#seal((found.get(name) ?? this.#known.get(name))!, plain);
   }
 
   /** The plain bytes; undefined when the key was destroyed. */
