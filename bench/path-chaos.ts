@@ -8,6 +8,8 @@ import { Posters } from './posters.ts';
 import { freePort, type Product, temporaryFolder } from './product.ts';
 import { ORDERS, orderOf } from './requests.ts';
 
+/** More than what is posted takes to be decided on a busy machine (5 s on two cores, nothing else at work). */
+const SETTLE_MS = 300_000;
 type Refunds = Awaited<ReturnType<typeof startRefunds>>;
 
 /** The path under kill -9, of the server and of Postgres: what was accepted is decided once, and paid once. */
@@ -46,7 +48,8 @@ async function run({ rounds, seed, say }: ChaosOptions, onEnd: OnEnd): Promise<C
   }
   await posting.stop();
   const figures = await check(product.current, [...posting.accepted], refunds, say);
-  const held = figures.lost === 0 && figures.doubled === 0 && figures.auditValid;
+  const { lost, doubled, refundsUnpaid, payloadsUnreadable, auditValid } = figures;
+  const held = lost + doubled + refundsUnpaid + payloadsUnreadable === 0 && auditValid;
   return { figures: { rounds, seed, ...figures }, held };
 }
 
@@ -78,35 +81,48 @@ interface Event {
   data: { returnId: string; outcome: string };
 }
 
-/** How far a lost request came: what its runs know of it. */
+/** How far a request came: what its runs know of it. */
 async function traceOf(client: Product['client'], id: string): Promise<string> {
   const { items } = await client.request<{ items: { id: string }[] }>('GET', '/api/v1/runs', {
     query: { q: id },
   });
   const runs = await Promise.all(
-    items.map((run) => client.request<{ status: string; error?: unknown }>('GET', `/api/v1/runs/${run.id}`)),
+    items.map(({ id }) =>
+      client.request<{ id: string; status: string; error?: unknown }>('GET', `/api/v1/runs/${id}`),
+    ),
   );
-  return `${id}: ${runs.map(({ status, error }) => `${status} ${JSON.stringify(error)}`).join(', ') || 'no run'}`;
+  const told = runs.map((run) =>
+    [run.id, run.status, run.error && JSON.stringify(run.error)].filter(Boolean),
+  );
+  return `${id}: ${told.map((words) => words.join(' ')).join(', ') || 'no run'}`;
 }
 
-/** Waits until everything accepted is decided and settled, then counts what is missing and what is there twice. */
-async function check(
-  { client }: Product,
-  ids: readonly string[],
-  refunds: Refunds,
-  say: ChaosOptions['say'],
-) {
-  let settled = 0;
+/** Waits until nothing moves any more; what a run that never ends had to do is then missing from the counts. */
+async function settle({ client }: Product, refunds: Refunds, say: ChaosOptions['say']): Promise<void> {
+  const untilMs = performance.now() + SETTLE_MS;
   for (let quiet = 0, before = -1; quiet < 10; await sleep(500)) {
-    settled = refunds.done.size;
     const { runs } = await client.request<{ runs: { byStatus: Record<string, number> } }>(
       'GET',
       '/api/v1/kpis',
     );
-    const moving = settled + (runs.byStatus.completed ?? 0);
+    const moving = refunds.done.size + (runs.byStatus.completed ?? 0);
     quiet = moving === before && !runs.byStatus.running ? quiet + 1 : 0;
     before = moving;
+    if (performance.now() < untilMs) continue;
+    say(`runs do not come to rest within ${SETTLE_MS / 1000} s: ${JSON.stringify(runs.byStatus)}`);
+    return;
   }
+}
+
+/** What is there more than once. */
+function repeated(texts: readonly string[]): string[] {
+  return [...new Set(texts.filter((text, index) => texts.indexOf(text) !== index))];
+}
+
+/** Waits until everything accepted is decided and settled, then counts what is missing and what is there twice. */
+async function check(product: Product, ids: readonly string[], refunds: Refunds, say: ChaosOptions['say']) {
+  await settle(product, refunds, say);
+  const { client } = product;
   const decisions = new Map<string, string[]>();
   for await (const { data } of client.items<Event>('/api/v1/events', {
     type: 'return.decided',
@@ -115,17 +131,23 @@ async function check(
     decisions.set(data.returnId, [...(decisions.get(data.returnId) ?? []), data.outcome]);
   }
   const lost = ids.filter((id) => !decisions.has(id));
-  const twice = [...decisions.values()].filter((outcomes) => outcomes.length > 1);
+  const twice = [...decisions].filter(([, outcomes]) => outcomes.length > 1);
   const toPay = ids.filter((id) => decisions.get(id)?.[0] === 'refund');
   const paidFor = [...refunds.done.values()].map(({ returnId }) => String(returnId));
-  const unpaid = toPay.filter((id) => !paidFor.includes(id));
-  const audit = await client.request<{ valid: boolean; size: number; problems: string[] }>(
+  const paidTwice = repeated(paidFor);
+  const paid = new Set(paidFor);
+  const unpaid = toPay.filter((id) => !paid.has(id));
+  const audit = await client.request<{ valid: boolean; size: number; erased: number; problems: string[] }>(
     'POST',
     '/api/v1/audit/verify',
     { body: {} },
   );
   if (audit.problems.length > 0) say(audit.problems.join('\n'));
+  if (audit.erased > 0) say(`${audit.erased} audit payloads cannot be opened, and nobody has erased any`);
   for (const id of lost) say(`lost: ${await traceOf(client, id)}`);
+  for (const [id, outcomes] of twice) say(`decided twice (${outcomes}): ${await traceOf(client, id)}`);
+  for (const id of unpaid) say(`not paid: ${await traceOf(client, id)}`);
+  for (const id of paidTwice) say(`paid twice: ${await traceOf(client, id)}`);
   return {
     accepted: ids.length,
     decided: decisions.size,
@@ -134,9 +156,10 @@ async function check(
     refundsDue: toPay.length,
     refundsPaid: paidFor.length,
     refundsUnpaid: unpaid.length,
-    doubled: twice.length + (paidFor.length - new Set(paidFor).size),
+    doubled: twice.length + (paidFor.length - paid.size),
     repeatedCalls: [...refunds.calls.values()].filter((count) => count > 1).length,
     auditEntries: audit.size,
+    payloadsUnreadable: audit.erased,
     auditValid: audit.valid,
   };
 }
