@@ -42,6 +42,26 @@ describe('budgets', () => {
     expect(budgets.reserve(call('nobody', 5))).toBeUndefined();
   });
 
+  it('are seen after a refresh, also where a reading had begun before they were committed', async () => {
+    const gate = Promise.withResolvers<void>();
+    const late: TestDatabase['db'] = {
+      ...store.db,
+      transaction: (work) => store.db.transaction(work),
+      async query<Row extends object>(text: string, values?: readonly unknown[]) {
+        const rows = await store.db.query<Row>(text, values);
+        await gate.promise;
+        return rows;
+      },
+    };
+    const budgets = new Budgets({ db: late, clock, limits: store.limits });
+    const early = budgets.refresh();
+    const seen = put(budgets, 'just-now', { tokensMax: 0 });
+    await expect.poll(() => store.db.query("select from budgets where name = 'just-now'")).toHaveLength(1);
+    gate.resolve();
+    await Promise.all([early, seen]);
+    await expect(budgets.reserve(call('just-now', 1))).rejects.toMatchObject({ code: 'budgets.exceeded' });
+  });
+
   it('are overrun by at most what one call may use, by however many at one time in several processes', async () => {
     const processes = [open(), open(), open()];
     await put(processes[0]!, 'shared');

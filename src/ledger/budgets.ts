@@ -77,9 +77,10 @@ export class Budgets {
     return write(budgetLane, { name, budget: undefined });
   }
 
-  /** Makes this process see what was committed. */
-  refresh(): Promise<void> {
-    return this.#read();
+  /** Makes this process see what was committed: a reading that is under way may have begun before. */
+  async refresh(): Promise<void> {
+    await this.#reading?.catch(() => {});
+    await this.#read();
   }
 
   /** @throws AiosError `budgets.unknown` */

@@ -156,6 +156,11 @@ describe('tasks', () => {
       ['there is no such task', 'tasks.unknown', () => tasks.claim('tsk_none', ann)],
       ['there is no such queue', 'tasks.unknown_queue', () => open({ queue: 'none' })],
       ['the context is too large', 'tasks.too_large', () => open({ context: { text: 'x'.repeat(300_000) } })],
+      [
+        'its letters take more bytes',
+        'tasks.too_large',
+        () => open({ context: { text: 'é'.repeat(200_000) } }),
+      ],
       ['the cursor is none of ours', 'request.invalid', () => tasks.list({ limit: 1, cursor: 'x' })],
     ];
     it.each(cases)('%s', async (_, code, change) => {

@@ -144,9 +144,10 @@ export class Tasks {
 
   #requireFits(context: string): void {
     const { taskBytesMax } = this.#desk.dependencies.limits;
-    if (context.length <= taskBytesMax) return;
+    const bytes = Buffer.byteLength(context);
+    if (bytes <= taskBytesMax) return;
     throw new AiosError('tasks.too_large', {
-      detail: `The context has ${context.length} characters.`,
+      detail: `The context has ${bytes} bytes.`,
       extensions: { limitName: 'taskBytesMax', limit: taskBytesMax },
     });
   }
