@@ -81,16 +81,20 @@ interface Event {
   data: { returnId: string; outcome: string };
 }
 
+interface Run {
+  id: string;
+  status: string;
+  error?: unknown;
+  event?: { id: string };
+}
+
 /** How far a request came: what its runs know of it. */
 async function traceOf(client: Product['client'], id: string): Promise<string> {
   const { items } = await client.request<{ items: { id: string }[] }>('GET', '/api/v1/runs', {
     query: { q: id },
   });
-  const runs = await Promise.all(
-    items.map(({ id }) =>
-      client.request<{ id: string; status: string; error?: unknown }>('GET', `/api/v1/runs/${id}`),
-    ),
-  );
+  const found = await Promise.all(items.map((run) => client.request<Run>('GET', `/api/v1/runs/${run.id}`)));
+  const runs = found.filter(({ event }) => event?.id === id); // the search finds return-21 for return-2, too
   const told = runs.map((run) =>
     [run.id, run.status, run.error && JSON.stringify(run.error)].filter(Boolean),
   );
