@@ -57,7 +57,7 @@ export interface AccessRecords {
 }
 
 interface Cached {
-  readonly principal: Principal | undefined;
+  readonly principal: Principal;
   readonly untilMs: number;
 }
 
@@ -262,7 +262,7 @@ export class Access {
     // A key is no session and a session no key, remembered or not.
     if (!secret.startsWith(`aios_${kind}_`)) return known(undefined);
     const cached = this.#cache.get(secret);
-    if (cached && cached.untilMs > performance.now()) return known(cached.principal);
+    if (cached && cached.untilMs > performance.now()) return cached.principal;
     // One look-up for all who come while it is under way: 64 clients would meet at the lock of one row, each second.
     let lookUp = this.#underWay.get(secret);
     if (!lookUp) {

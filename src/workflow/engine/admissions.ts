@@ -1,5 +1,6 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api';
 import type { RunQueue } from '../language/run-queue.ts';
+import type { Claims } from './claims.ts';
 import { CANCELED } from './execution.ts';
 import { backIntoQueue } from './queue-places.ts';
 import type { QueueFigures } from './queue-store.ts';
@@ -22,6 +23,7 @@ const waitGauge = meter.createObservableGauge('aios.workflow.queue.oldest_wait',
 /** Lets runs of queues begin in this process: when it puts one into a queue, when one leaves, when the rate allows, and at each look. */
 export class Admissions {
   readonly #worker: Worker;
+  readonly #claims: Claims;
   readonly #take: (runs: readonly ClaimedRun[]) => Promise<void>;
   readonly #soon = new Set<string>();
   /** Queues for whose runs there was no room in this process. */
@@ -33,8 +35,9 @@ export class Admissions {
   readonly #observeWait = (result: ObservableResult) => this.#tellWait(result);
 
   /** `take` performs runs that hold their slot. */
-  constructor(worker: Worker, take: (runs: readonly ClaimedRun[]) => Promise<void>) {
+  constructor(worker: Worker, claims: Claims, take: (runs: readonly ClaimedRun[]) => Promise<void>) {
     this.#worker = worker;
+    this.#claims = claims;
     this.#take = take;
     worker.deps.store.queues.onChange((queues) => this.soon(queues));
   }
@@ -87,7 +90,7 @@ export class Admissions {
       // One that this process has not read yet: others admit its runs, or the next look does.
       if (!queue) continue;
       try {
-        while (this.#open && (await this.#admit(queue))) {
+        while (this.#open && (await this.#claims.during(() => this.#admit(queue)))) {
           // what the next turn gives
         }
       } catch {

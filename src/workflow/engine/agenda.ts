@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts';
 import { POLLED } from '../../store/changes.ts';
 import { Admissions } from './admissions.ts';
+import { Claims } from './claims.ts';
 import type { Held } from './held.ts';
 import { Retention } from './retention.ts';
 import type { ClaimedRun } from './run-store.ts';
@@ -22,6 +23,7 @@ export class Agenda {
   readonly #scheduler: Scheduler;
   readonly #clock: Clock;
   readonly #retention: Retention;
+  readonly #claims = new Claims();
   #alarmMs = Number.POSITIVE_INFINITY;
   #alarm: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
@@ -49,7 +51,7 @@ export class Agenda {
     this.#worker = worker;
     this.#scheduler = scheduler;
     this.#perform = perform;
-    this.admissions = new Admissions(worker, (runs) => this.#take(runs));
+    this.admissions = new Admissions(worker, this.#claims, (runs) => this.#take(runs));
     this.#clock = worker.deps.clock;
     this.#retention = new Retention(worker.deps);
     worker.onDue = (dueMs) => {
@@ -110,10 +112,9 @@ export class Agenda {
     for (;;) {
       const count = Math.min(CLAIM_MAX, this.#room);
       const ids = count > 0 ? await store.due(nowMs, count) : [];
-      const claimed = ids.length > 0 ? await store.claim(this.#worker.id, ids) : [];
-      await this.adopt(claimed);
+      const claimed = ids.length > 0 ? await this.#takeUp(() => store.claim(this.#worker.id, ids)) : 0;
       // Those that another process holds locked are its own to take up; those that have no room here wait for the next look.
-      if (claimed.length === 0 || ids.length < count) break;
+      if (claimed === 0 || ids.length < count) break;
     }
     const nextMs = await store.nextDueMs();
     // Due and not claimed: another process is about to; the next poll looks again.
@@ -198,7 +199,7 @@ export class Agenda {
   async #takeOver(): Promise<void> {
     const count = Math.min(CLAIM_MAX, this.#room);
     if (count <= 0) return;
-    await this.adopt(await this.#worker.deps.store.takeOver(this.#worker.id, count));
+    await this.#takeUp(() => this.#worker.deps.store.takeOver(this.#worker.id, count));
   }
 
   /** How many more runs this process may hold. */
@@ -207,12 +208,16 @@ export class Agenda {
   }
 
   async #takeAgain(): Promise<void> {
-    const { letGo, held, id } = this.#worker;
+    const { letGo, held, id, deps } = this.#worker;
+    const isHere = (runId: string) => held.has(runId);
+    for (const runId of await this.#claims.lost(() => deps.store.heldBy(id), isHere)) letGo.add(runId);
     if (letGo.size === 0) return;
     const ids = [...letGo].filter((runId) => !held.has(runId));
-    const claimed = await this.#worker.deps.store.takeAgain(id, ids);
-    letGo.clear();
-    await this.adopt(claimed);
+    await this.#takeUp(async () => {
+      const claimed = await deps.store.takeAgain(id, ids);
+      letGo.clear();
+      return claimed;
+    });
   }
 
   // ---- taking runs up ----
@@ -252,11 +257,16 @@ export class Agenda {
       const early = held.execution.waiters.deliver(signals);
       if (early.length > 0) await store.offered(this.#worker.id, runId, early);
     }
-    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away));
+    if (away.length > 0) await this.#takeUp(() => store.claim(this.#worker.id, away));
   }
 
-  async adopt(claimed: readonly ClaimedRun[]): Promise<void> {
-    await this.#take(await this.admissions.withSlot(claimed));
+  /** @returns how many the store gave */
+  #takeUp(claim: () => Promise<readonly ClaimedRun[]>): Promise<number> {
+    return this.#claims.during(async () => {
+      const claimed = await claim();
+      await this.#take(await this.admissions.withSlot(claimed));
+      return claimed.length;
+    });
   }
 
   async #take(claimed: readonly ClaimedRun[]): Promise<void> {
@@ -284,7 +294,7 @@ export class Agenda {
         await this.#carryOut(id, requested);
     }
     const away = runIds.filter((id) => !this.#worker.held.has(id));
-    if (away.length > 0) await this.adopt(await store.claim(this.#worker.id, away));
+    if (away.length > 0) await this.#takeUp(() => store.claim(this.#worker.id, away));
   }
 
   async #carryOut(runId: string, requested: 'cancel' | 'pause'): Promise<void> {

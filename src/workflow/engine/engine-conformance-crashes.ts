@@ -73,6 +73,7 @@ export function crashTests(world: () => World): void {
   describe('crashing at any commit', () => commitTests(world));
   describe('stopping', () => stopTests(world));
   describe('while the store is away', () => awayTests(world));
+  describe('when an answer of the store is lost', () => lostTests(world));
 }
 
 function takeOverTests(world: () => World): void {
@@ -182,6 +183,34 @@ function awayTests(world: () => World): void {
     world().gate('again').open();
     await reaches(engine, runId, 'completed');
     expect(world().times('act:last')).toBe(1);
+  });
+}
+
+/** The store gives runs to a process, which does not hear of it. */
+function lostTests(world: () => World): void {
+  it.each(['claim', 'takeOver', 'admit'] as const)('goes on with what came by %s', async (call) => {
+    const paid = 'pay: { call: act:1@default, with: { name: pay, gate: pay } }';
+    world().define('waiting', `do: [ { a: { call: ask:1@default } }, { ${paid} } ]`);
+    world().define('plain', `do: [ { ${paid} } ]`);
+    world().define('queued', `do: [ { ${paid} } ]`, 1, '{ aios: { queue: { name: narrow } } }');
+    world().defineQueue('narrow', 'concurrency: 1');
+    const [one, other] = [await world().engine(), await world().engine()];
+    const begun = call === 'takeOver' ? other.engine : one.engine;
+    const workflow = { claim: 'waiting', takeOver: 'plain', admit: 'queued' }[call];
+    if (call !== 'takeOver') await world().kill(other);
+    if (call === 'admit') one.line.lostAnswer = call;
+    const { runId } = await begun.start({ workflow });
+    if (call === 'takeOver') await until(() => world().times('act:pay') === 1);
+    one.line.lostAnswer = call;
+    if (call === 'claim') {
+      await reaches(one.engine, runId, 'waiting');
+      const store = world().fixture.open();
+      const [a] = (await one.engine.runs.get(runId)).steps;
+      await store.commit.commit([store.signal({ runId, key: a!.key, payload: 'yes' })]);
+    } else if (call === 'takeOver') await world().kill(other);
+    await until(() => one.line.lostAnswer === undefined);
+    world().gate('pay').open();
+    await reaches(one.engine, runId, 'completed');
   });
 }
 

@@ -245,6 +245,8 @@ export class Line {
   cutAtChange: { made: boolean } | undefined;
   /** So many commits find that the store is away. */
   away = 0;
+  /** The call whose next answer that has runs in it does not arrive. */
+  lostAnswer: 'claim' | 'takeOver' | 'admit' | undefined;
   /** So many have been begun. */
   commits = 0;
   #held: Promise<void> | undefined;
@@ -306,10 +308,18 @@ export class Line {
           return (...args: unknown[]) =>
             SYNCHRONOUS.has(String(name))
               ? member.apply(target, args)
-              : guarded(() => member.apply(target, args));
+              : guarded(async () => this.#arriving(String(name), await member.apply(target, args)));
         },
       });
     return through(store, { commit, schedules, queues: through(store.queues, {}) });
+  }
+
+  #arriving(call: string, answer: unknown): unknown {
+    if (call !== this.lostAnswer) return answer;
+    const runs = call === 'admit' ? (answer as { runs: unknown[] }).runs : (answer as unknown[]);
+    if (runs.length === 0) return answer;
+    this.lostAnswer = undefined;
+    throw new AiosError('store.unavailable');
   }
 }
 

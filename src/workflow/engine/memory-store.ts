@@ -281,6 +281,10 @@ export class MemoryRunStore implements RunStore {
     );
   }
 
+  async heldBy(worker: string): Promise<string[]> {
+    return [...this.#rows.values()].filter((row) => row.worker === worker).map(({ id }) => id);
+  }
+
   async takeOver(worker: string, limit: number): Promise<ClaimedRun[]> {
     const now = performance.now();
     const dead = [...this.#rows.values()].filter(

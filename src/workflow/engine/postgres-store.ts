@@ -177,6 +177,13 @@ export class PostgresRunStore implements RunStore {
     );
   }
 
+  async heldBy(worker: string): Promise<string[]> {
+    const rows = await this.#db.query<{ id: string }>('select id from workflow_runs where worker = $1', [
+      worker,
+    ]);
+    return rows.map(({ id }) => id);
+  }
+
   /**
    * The dead are looked up first: a row that another worker took meanwhile is checked again by its own columns only, and `not exists` over
    * another table would then pass a second time (Postgres, "Read Committed Isolation Level": the join is not made again). Workers are found

@@ -209,6 +209,8 @@ export interface RunStore {
   claim(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
   /** Takes runs again that are this worker's own and that it let go, under a new epoch. */
   takeAgain(worker: string, ids: readonly string[]): Promise<ClaimedRun[]>;
+  /** Ids of the runs that are a worker's by their rows. */
+  heldBy(worker: string): Promise<string[]>;
   /** Takes runs of workers whose lease has run out. */
   takeOver(worker: string, limit: number): Promise<ClaimedRun[]>;
   /** Renews the lease of all runs of a worker; false when it had run out, or there was none: one that died long ago is forgotten. */
