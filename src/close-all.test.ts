@@ -12,7 +12,10 @@ describe('stopping all parts', () => {
       [
         part(1, () => Promise.reject(new Error('the database is away'))),
         part(2, () => new Promise(() => {})),
-        part(3, () => Promise.resolve()),
+        part(3, () => {
+          throw new Error('it was never open');
+        }),
+        part(4, () => Promise.resolve()),
       ],
       20,
     );
@@ -20,7 +23,7 @@ describe('stopping all parts', () => {
       code: 'stop.unfinished',
       message: expect.stringContaining('the database is away'),
     });
-    expect(told).toEqual([1, 2, 3]);
+    expect(told).toEqual([1, 2, 3, 4]);
   });
 
   it('is done when they are', async () => {

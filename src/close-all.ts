@@ -21,7 +21,7 @@ export async function closeAll(parts: readonly (() => Promise<unknown>)[], maxMs
     const late = sleep(timeMs, undefined, { signal: over.signal }).then(() => {
       throw new Error('it waits for something that does not come');
     });
-    await Promise.race([close(), late]).catch((error: unknown) => {
+    await Promise.race([(async () => close())(), late]).catch((error: unknown) => {
       cause ??= error;
     });
     over.abort();
