@@ -172,18 +172,22 @@ function commitTests(world: () => World): void {
 }
 
 function awayTests(world: () => World): void {
-  it('takes a run up again that it let go because the store was away', async () => {
-    world().define('away', FLOW);
-    const { engine, line } = await world().engine();
-    const { runId } = await engine.start({ workflow: 'away' });
-    await until(() => world().times('act:pay') === 1);
-    line.away = 1;
-    world().gate('pay').open();
-    await until(() => line.away === 0);
-    world().gate('again').open();
-    await reaches(engine, runId, 'completed');
-    expect(world().times('act:last')).toBe(1);
-  });
+  it.each(['store.unavailable', 'request.overloaded'] as const)(
+    'takes a run up again that it let go by %s',
+    async (awayBy) => {
+      world().define('away', FLOW);
+      const { engine, line } = await world().engine();
+      line.awayBy = awayBy;
+      const { runId } = await engine.start({ workflow: 'away' });
+      await until(() => world().times('act:pay') === 1);
+      line.away = 1;
+      world().gate('pay').open();
+      await until(() => line.away === 0);
+      world().gate('again').open();
+      await reaches(engine, runId, 'completed');
+      expect(world().times('act:last')).toBe(1);
+    },
+  );
 }
 
 /** The store gives runs to a process, which does not hear of it. */

@@ -243,8 +243,9 @@ export class Line {
   cutAt: { commit: number; made: boolean } | undefined;
   /** Cuts at the next change of a schedule, before it is made or after it. */
   cutAtChange: { made: boolean } | undefined;
-  /** So many commits find that the store is away. */
+  /** So many commits find that the store is away, or that too many wait for it. */
   away = 0;
+  awayBy: 'store.unavailable' | 'request.overloaded' = 'store.unavailable';
   /** The call whose next answer that has runs in it does not arrive. */
   lostAnswer: 'claim' | 'takeOver' | 'admit' | undefined;
   /** So many have been begun. */
@@ -275,7 +276,7 @@ export class Line {
         guarded(async () => {
           if (this.away > 0) {
             this.away--;
-            throw new AiosError('store.unavailable');
+            throw new AiosError(this.awayBy);
           }
           const here = this.cutAt?.commit === this.commits++ ? this.cutAt : undefined;
           if (here && !here.made) this.cut = true;

@@ -13,6 +13,11 @@ export function isAway(error: unknown): boolean {
   return error instanceof AiosError && error.code === 'store.unavailable';
 }
 
+/** Whether a commit was not taken for reasons that go by: the run's row says what it said before. */
+export function isPutOff(error: unknown): boolean {
+  return isAway(error) || (error instanceof AiosError && error.code === 'request.overloaded');
+}
+
 /** Tries again while the store is away, as commits do. @throws what `work` threw when it stays away */
 export async function whileAway<T>(
   host: Pick<ExecutionHost, 'storeAwayMs' | 'monotonicMs'>,

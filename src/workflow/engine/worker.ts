@@ -13,7 +13,7 @@ import { Barriers, type LineagePort, RUNNING } from './barriers.ts';
 import { startChild } from './child-start.ts';
 import { emittedEvent } from './emitted-event.ts';
 import { CANCELED, Execution } from './execution.ts';
-import { type ExecutionHost, isAway, whileAway } from './execution-host.ts';
+import { type ExecutionHost, isAway, isPutOff, whileAway } from './execution-host.ts';
 import type { Flows, LoadedFlow } from './flows.ts';
 import { givenBack } from './given-back.ts';
 import { Held, type Patch } from './held.ts';
@@ -62,7 +62,7 @@ export class Worker implements ExecutionHost {
   /** When the lease of this worker runs out, on the monotonic clock. */
   leaseUntilMs = 0;
 
-  /** Runs in the store that this worker let go while the store was away: they are still its own. */
+  /** Runs in the store that this worker let go because it could not write: they are still its own. */
   readonly letGo = new Set<string>();
 
   readonly #barriers: Barriers;
@@ -329,7 +329,7 @@ export class Worker implements ExecutionHost {
     if (held.gone) return;
     held.lostBy = reason;
     this.release(held);
-    if (held.durable && isAway(reason)) this.letGo.add(held.id);
+    if (held.durable && isPutOff(reason)) this.letGo.add(held.id);
     held.execution.root.abandon();
     if (
       reason instanceof AiosError &&
