@@ -59,7 +59,7 @@ async function inProcess(options: BenchOptions): Promise<Figures> {
       'create table bare (number bigint generated always as identity primary key, event json not null)',
     );
     const definitions = new Definitions(db);
-    const contracts = new Contracts(definitions, async () => 'BACKWARD');
+    const contracts = new Contracts(definitions, async () => 'BACKWARD', limits);
     const text = await readFile(CONTRACT_FILE, 'utf8');
     const { body } = contracts.kind.parse(readDocument(text, CONTRACT_FILE), new Map());
     await commit.commit([

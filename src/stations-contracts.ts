@@ -25,7 +25,7 @@ type Store = Pick<Ground, 'db' | 'clock' | 'limits'> & { readonly commit: Commit
 /** The contracts in force, what is known of their versions, what they measure and what they keep apart. */
 export function createContracts({ db, commit, clock, limits }: Store, { definitions, auditLog, log }: Used) {
   const defaultCompatibility = new DefaultCompatibility(db);
-  const contracts = new Contracts(definitions, () => defaultCompatibility.mode());
+  const contracts = new Contracts(definitions, () => defaultCompatibility.mode(), limits);
   return {
     contracts,
     contractRegistry: new ContractRegistry(db, definitions, defaultCompatibility),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readProject } from '../src/cli/projects.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
 import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
@@ -28,7 +29,7 @@ it('the returns example is a project that plans without a fault, its decision te
     humanTaskPrimitive(none, none),
     connectorPrimitive(none, none, none),
   ]);
-  const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD'), catalog, none);
+  const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD', limitsFrom()), catalog, none);
   const files = await Promise.all(
     (await readProject(folder)).map(async ({ path }) => ({
       path,

@@ -6,6 +6,7 @@ import { runCli } from '../src/cli/program.ts';
 import { readProject } from '../src/cli/projects.ts';
 import { Contracts } from '../src/contracts/contracts.ts';
 import { compileTable } from '../src/decisions/table.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
 import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
@@ -38,7 +39,7 @@ describe('a first project', () => {
     const definitions = new Definitions(database.db);
     const none = undefined as never; // parsing calls no port
     const catalog = catalogOf([decidePrimitive(none, none), humanTaskPrimitive(none, none)]);
-    const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD'), catalog, none);
+    const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD', limitsFrom()), catalog, none);
     const files = (await readProject(folder())).map(({ path, base64 }) => ({
       path,
       bytes: Buffer.from(base64, 'base64'),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Contracts } from '../src/contracts/contracts.ts';
 import { AiosError, describeIssue } from '../src/kernel/errors.ts';
+import { limitsFrom } from '../src/kernel/limits.ts';
 import { kindsOf } from '../src/stations.ts';
 import { Definitions, definitionMigrations } from '../src/store/definitions.ts';
 import { planProject } from '../src/store/project.ts';
@@ -143,7 +144,7 @@ describe('definitions that people get wrong', () => {
       humanTaskPrimitive(none, none),
       ...httpPrimitives(none, none, none),
     ]);
-    const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD'), catalog, none);
+    const kinds = kindsOf(new Contracts(definitions, async () => 'BACKWARD', limitsFrom()), catalog, none);
     try {
       await planProject([{ path, bytes: new TextEncoder().encode(text) }], kinds, definitions);
       return '';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readDocument } from '../kernel/document.ts';
+import { readDocument, type SourceDocument } from '../kernel/document.ts';
+import { limitsFrom } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { assess, meaningOf } from './assessment.ts';
 import { avroContract, type SchemaOf } from './avro-contract.ts';
@@ -20,7 +21,8 @@ fields:
   - { name: note, type: ["null", string], default: null, doc: For the shop }
   - { name: lines, type: { type: array, items: { type: record, name: Line, fields: [{ name: sku, type: string }, { name: gift, type: ["null", Line], default: null }] } } }
 `;
-const bodyOf = (avro: string) => parseContract(file(avro)).body as unknown as ContractBody;
+const parse = (document: SourceDocument) => parseContract(document, limitsFrom());
+const bodyOf = (avro: string) => parse(file(avro)).body as unknown as ContractBody;
 
 describe('a contract with an Avro schema', () => {
   it('has the JSON Schema that follows from it', () => {
@@ -58,8 +60,8 @@ describe('a contract with an Avro schema', () => {
 
   it('is read back with both, and refused where the JSON Schema is another one', () => {
     const written = JSON.stringify(bodyOf(ORDER));
-    expect(parseContract(readDocument(written, 'contracts/order.json')).body).toEqual(bodyOf(ORDER));
-    expect(() => parseContract(file(ORDER, 'schema: { type: object }\n'))).toThrow(
+    expect(parse(readDocument(written, 'contracts/order.json')).body).toEqual(bodyOf(ORDER));
+    expect(() => parse(file(ORDER, 'schema: { type: object }\n'))).toThrow(
       expect.objectContaining({
         code: 'definition.invalid',
         issues: [expect.objectContaining({ path: '/schema', line: 4 })],
@@ -69,7 +71,7 @@ describe('a contract with an Avro schema', () => {
 
   it('tells the line of what is not Avro', () => {
     const faulty = ORDER.replace('items: { type: record', 'items: { type: recrod');
-    expect(() => parseContract(file(faulty))).toThrow(
+    expect(() => parse(file(faulty))).toThrow(
       expect.objectContaining({
         issues: [
           expect.objectContaining({
@@ -80,7 +82,7 @@ describe('a contract with an Avro schema', () => {
         ],
       }),
     );
-    expect(() => parseContract(readDocument('name: a\nversion: 1.0.0\nowner: b\n', 'a.yaml'))).toThrow(
+    expect(() => parse(readDocument('name: a\nversion: 1.0.0\nowner: b\n', 'a.yaml'))).toThrow(
       'schema is required, or avro',
     );
   });

@@ -6,7 +6,14 @@ import type { Json, JsonObject } from '../kernel/json.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { avroContract } from './avro-contract.ts';
 import { CONTENT_MODELS, type CompatibilityMode, type ContentModel, MODES } from './compatibility.ts';
-import { isMeasured, measuredRule, QUALITY_SCHEMA, type QualityRule } from './quality-rules.ts';
+import {
+  checkWindow,
+  isMeasured,
+  measuredRule,
+  QUALITY_SCHEMA,
+  type QualityRule,
+  type WindowLimits,
+} from './quality-rules.ts';
 import {
   SERVICE_LEVELS_SCHEMA,
   type ServiceLevel,
@@ -89,7 +96,10 @@ const validate = compileSchema({
  *
  * @throws AiosError `definition.invalid`, `expression.syntax` with file and line
  */
-export function parseContract(document: SourceDocument): { name: string; body: JsonObject } {
+export function parseContract(
+  document: SourceDocument,
+  limits: WindowLimits,
+): { name: string; body: JsonObject } {
   validateDocument(document, validate);
   const locate = (issue: Issue) => locateIssue(document, issue);
   const body = withSchema(document.value as unknown as ContractBody, locate);
@@ -99,7 +109,10 @@ export function parseContract(document: SourceDocument): { name: string; body: J
     compileAt(
       `/slaProperties/${index}`,
       () => {
-        for (const { name } of serviceLevelRules([level])) names.add(name);
+        for (const rule of serviceLevelRules([level])) {
+          checkWindow(rule, limits);
+          names.add(rule.name);
+        }
       },
       locate,
     );
@@ -107,7 +120,7 @@ export function parseContract(document: SourceDocument): { name: string; body: J
     const place = `/quality/${index}`;
     if (rule.rule !== undefined) compileAt(`${place}/rule`, () => compileExpression(rule.rule!), locate);
     if (!isMeasured(rule)) continue;
-    compileAt(place, () => measuredRule(rule), locate);
+    compileAt(place, () => checkWindow(measuredRule(rule), limits), locate);
     const { name } = measuredRule(rule);
     if (names.has(name)) {
       const message = `two rules are named “${name}”; give one of them a name of its own`;
@@ -145,6 +158,7 @@ function compileAt(path: string, compileIt: () => unknown, locate: (issue: Issue
     compileIt();
   } catch (error) {
     if (!(error instanceof AiosError)) throw error;
-    throw new AiosError(error.code, { issues: [locate({ path, message: error.message })], cause: error });
+    const { code, message, extensions } = error;
+    throw new AiosError(code, { issues: [locate({ path, message })], extensions, cause: error });
   }
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDocument } from '../kernel/document.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { limitsFrom } from '../kernel/limits.ts';
 import { Definitions, definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { Contracts } from './contracts.ts';
@@ -12,7 +13,7 @@ describe('contracts', () => {
   beforeAll(async () => {
     database = await createTestDatabase(definitionMigrations);
     definitions = new Definitions(database.db);
-    contracts = new Contracts(definitions, async () => 'BACKWARD');
+    contracts = new Contracts(definitions, async () => 'BACKWARD', limitsFrom());
   });
   afterAll(() => database.close());
   const contract = (version: string, schema: string, more = '') =>

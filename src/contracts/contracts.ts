@@ -9,7 +9,7 @@ import type { DefinitionKind } from '../store/project.ts';
 import { type Assessment, assess, compareVersions, meaningOf } from './assessment.ts';
 import type { CompatibilityMode } from './compatibility.ts';
 import { type ContractBody, parseContract } from './contract-kind.ts';
-import { isMeasured, type MeasuredRule, measuredRule } from './quality-rules.ts';
+import { isMeasured, type MeasuredRule, measuredRule, type WindowLimits } from './quality-rules.ts';
 import { serviceLevelRules } from './service-levels.ts';
 
 interface Compiled {
@@ -36,14 +36,14 @@ export class Contracts {
   readonly kind: DefinitionKind;
 
   /** @param defaultMode what contracts are held to that name no mode, asked anew with each change */
-  constructor(definitions: Definitions, defaultMode: () => Promise<CompatibilityMode>) {
+  constructor(definitions: Definitions, defaultMode: () => Promise<CompatibilityMode>, limits: WindowLimits) {
     this.#definitions = definitions;
     this.#defaultMode = defaultMode;
     definitions.onChange((changed) => this.#load(changed));
     this.kind = {
       kind: 'contract',
       folder: 'contracts',
-      parse: parseContract,
+      parse: (document) => parseContract(document, limits),
       schemas: ({ avro, schema }) => (avro === undefined ? [['/schema', schema!]] : []),
       checkChange: (name, body) => this.#checkChange(name, body as unknown as ContractBody),
     };

@@ -4,6 +4,7 @@ import { parseDuration } from '../kernel/duration.ts';
 import { AiosError } from '../kernel/errors.ts';
 import { compileExpression } from '../kernel/expressions.ts';
 import { isObject, type Json, type JsonObject } from '../kernel/json.ts';
+import type { Limits } from '../kernel/limits.ts';
 import { compileSchema } from '../kernel/schema.ts';
 import { Distinct, type DistinctState } from './distinct.ts';
 
@@ -76,8 +77,8 @@ export interface MeasuredRule {
 }
 
 const DEFAULT_WINDOW = 'PT1H';
-const WINDOW_MIN_MS = 1000;
-const WINDOW_MAX_MS = 366 * 86_400_000;
+
+export type WindowLimits = Pick<Limits, 'contractQualityWindowMinMs' | 'contractQualityWindowMaxMs'>;
 
 /** Shape of a rule in a contract's document. */
 export const QUALITY_SCHEMA: JsonObject = {
@@ -115,19 +116,35 @@ export function isMeasured({ metric, onFail }: QualityRule): boolean {
 }
 
 /**
- * @throws AiosError `definition.duration`, `expression.syntax`, `definition.invalid`
+ * Bounds and form of the window of a rule that someone writes. A rule that was accepted under other limits goes on.
+ *
+ * @throws AiosError `definition.invalid`, with the limit that it breaks
+ * @example checkWindow(measuredRule({ metric: 'rowCount', window: '0s' }), limits) // throws
+ */
+export function checkWindow({ rule, windowMs }: MeasuredRule, limits: WindowLimits): void {
+  const { contractQualityWindowMinMs: min, contractQualityWindowMaxMs: max } = limits;
+  const limitName =
+    windowMs < min ? 'contractQualityWindowMinMs' : windowMs > max ? 'contractQualityWindowMaxMs' : undefined;
+  if (limitName === undefined && Number.isInteger(windowMs)) return;
+  const bound =
+    limitName === undefined
+      ? ''
+      : `, from ${min} to ${max} ms (the limits contractQualityWindowMinMs and contractQualityWindowMaxMs)`;
+  throw new AiosError('definition.invalid', {
+    detail: `A window is in whole milliseconds${bound}; “${rule.window ?? DEFAULT_WINDOW}” is not`,
+    ...(limitName !== undefined && { extensions: { limitName, limit: limits[limitName] } }),
+  });
+}
+
+/**
+ * @throws AiosError `definition.duration`, `expression.syntax`
  * @example measuredRule({ metric: 'nullValues', property: 'customerId', unit: 'percent', mustBeLessThan: 5 })
  */
 export function measuredRule(rule: QualityRule): MeasuredRule {
-  const windowMs = parseDuration(rule.window ?? DEFAULT_WINDOW);
-  if (!Number.isInteger(windowMs) || windowMs < WINDOW_MIN_MS || windowMs > WINDOW_MAX_MS)
-    throw new AiosError('definition.invalid', {
-      detail: `a window is from 1 s to 366 d, in whole milliseconds; “${rule.window}” is not`,
-    });
   return {
     name: nameOf(rule),
     rule,
-    windowMs,
+    windowMs: parseDuration(rule.window ?? DEFAULT_WINDOW),
     matches: matcherOf(rule),
     value: (counters, windowEndMs, newestMs) => measuredValue(rule, counters, windowEndMs, newestMs),
     holds: (value) => holds(rule, value),

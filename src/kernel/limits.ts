@@ -276,6 +276,11 @@ export const LIMITS = {
     60_000,
     'how long after its end a window of a contract’s quality rule waits for late events before it is judged',
   ),
+  contractQualityWindowMinMs: limit(
+    1_000,
+    'the shortest window of a quality rule of a contract that is applied, or of the frequency that it promises',
+  ),
+  contractQualityWindowMaxMs: limit(366 * 86_400_000, 'the longest such window (366 days)'),
   contractQualityWindowsMax: limit(
     1_000,
     'windows of one quality rule that are kept, and at most judged after a pause: the newest',
