@@ -88,3 +88,9 @@ it('the help begins with what somebody new needs', async () => {
   const parts = [...said.matchAll(/^([A-Z][a-z]+):$/gm)].map(([, part]) => part);
   expect(parts.slice(0, 5)).toEqual(['Options', 'Server', 'Project', 'Flows', 'People']);
 });
+
+it('what is taken when an option is left out stands in the help as it is typed', async () => {
+  expect((await runCommand(['--help'])).said).not.toContain('default: false');
+  const { said } = await runCommand(['runs', '--help']);
+  expect(said).toMatch(/--limit <count> +how many \(default: 20\)/);
+});

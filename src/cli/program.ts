@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Help, Option } from 'commander';
 import { AiosError } from '../kernel/errors.ts';
 import type { EvaluateTable } from './audit-sources.ts';
 import { CONTRACT_COMMANDS } from './contract-commands.ts';
@@ -252,7 +252,7 @@ function createProgram(asJson: boolean): Command {
     .description('The operating layer for AI automation: events in, decisions out, with proof and cost')
     .version('0.1.0')
     .exitOverride()
-    .configureHelp({ minWidthToWrap: 30 }) // by default 40: beside long names nothing was wrapped at 80 columns
+    .configureHelp({ minWidthToWrap: 30, optionDescription }) // by default 40: beside long names nothing was wrapped at 80 columns
     .configureOutput(asJson ? { writeErr: () => {} } : {})
     .showHelpAfterError('The command with --help says what it takes.')
     .addOption(
@@ -267,7 +267,13 @@ function createProgram(asJson: boolean): Command {
         .env('AIOS_DATA_DIR')
         .default(join(process.cwd(), '.aios')),
     )
-    .option('--json', 'print JSON; an error too, on standard error', false);
+    .option('--json', 'print JSON; an error too, on standard error');
+}
+
+/** What is taken when an option is left out stands in the help as a person would type it: commander puts quotes around it. */
+function optionDescription(this: Help, option: Option): string {
+  const described = Help.prototype.optionDescription.call(this, option);
+  return described.replace(/\(default: "([^"]*)"/, '(default: $1');
 }
 
 function usageFault({ code, message }: CommanderError): AiosError {
