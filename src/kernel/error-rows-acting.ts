@@ -78,7 +78,7 @@ export const ACTING_ERRORS = {
   'workflow.not_scheduled': row(
     409,
     'The flow has no schedule by time',
-    'Give it `schedule: { every }`, `{ cron }` or `{ after }` and apply it; GET /api/v1/schedules lists those that have one.',
+    'Give it `schedule: { every }`, `{ cron }` or `{ after }` and apply it; aios schedules, or /api/v1/schedules, lists those that have one.',
   ),
   'workflow.script_failed': row(
     500,
@@ -95,7 +95,7 @@ export const ACTING_ERRORS = {
     'This engine has no event log to emit to',
     'Give the engine an `emit` option.',
   ),
-  'tasks.unknown': row(404, 'There is no such task', 'List what waits at /api/v1/tasks.'),
+  'tasks.unknown': row(404, 'There is no such task', 'List what waits: aios inbox, or /api/v1/tasks.'),
   'tasks.unknown_queue': row(404, 'There is no such queue', 'Apply the project that defines it.'),
   'tasks.too_large': row(
     422,

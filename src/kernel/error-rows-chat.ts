@@ -42,5 +42,5 @@ export const CHAT_ERRORS = {
     'A budget is used up',
     'Wait until its period ends (Retry-After), or have it raised: aios budgets.',
   ),
-  'budgets.unknown': row(404, 'There is no such budget', 'List them at /api/v1/budgets.'),
+  'budgets.unknown': row(404, 'There is no such budget', 'List them: aios budgets, or /api/v1/budgets.'),
 } as const satisfies Record<string, ErrorRow>;

@@ -5,7 +5,7 @@ export const DATASET_ERRORS = {
   'datasets.unknown_dataset': row(
     404,
     'There is no such dataset',
-    'List them at /api/v1/datasets, or apply the project that defines it.',
+    'List them (aios datasets list, or /api/v1/datasets), or apply the project that defines it.',
   ),
   'datasets.unknown_version': row(
     404,
@@ -30,7 +30,7 @@ export const DATASET_ERRORS = {
   'datasets.unknown_build': row(
     404,
     'There is no such dataset build',
-    'List the builds at /api/v1/dataset-builds.',
+    'List the builds: aios datasets builds, or /api/v1/dataset-builds.',
   ),
   'datasets.build_ended': row(
     409,

@@ -20,14 +20,18 @@ export const EVENT_ERRORS = {
   'events.unknown_dead_letter': row(
     404,
     'There is no such open dead letter',
-    'List the open ones at /api/v1/dead-letters.',
+    'List the open ones: the page “Events” of the console, or /api/v1/dead-letters.',
   ),
   'events.unknown_consumer': row(
     404,
     'There is no such consumer group, or none that may be given events again',
     'The detail names those that may. Features are built anew by a new version of their view, runs by a replay into their flow.',
   ),
-  'events.unknown_replay': row(404, 'There is no such replay', 'List them at /api/v1/events/replays.'),
+  'events.unknown_replay': row(
+    404,
+    'There is no such replay',
+    'List them: aios events replays, or /api/v1/events/replays.',
+  ),
   'events.position_invalid': row(
     400,
     'The range of the log is not valid',
@@ -36,7 +40,7 @@ export const EVENT_ERRORS = {
   'webhooks.unknown': row(
     404,
     'There is no such webhook, or no such delivery of it',
-    'List them at /api/v1/webhooks.',
+    'List them: aios webhooks, or /api/v1/webhooks.',
   ),
   'webhooks.invalid': row(
     400,
@@ -51,7 +55,7 @@ export const EVENT_ERRORS = {
   'bridges.unknown': row(
     404,
     'There is no such bridge',
-    'List them at /api/v1/bridges; apply a project with it in `bridges/`.',
+    'List them (aios bridges, or /api/v1/bridges); apply a project with it in `bridges/`.',
   ),
   'bridges.paused_by_definition': row(
     409,

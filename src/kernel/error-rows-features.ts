@@ -35,7 +35,7 @@ export const FEATURE_ERRORS = {
   'features.unknown_view': row(
     404,
     'There is no such feature view',
-    'List them at /api/v1/feature-views, or apply the project that defines it.',
+    'List them (aios features list, or /api/v1/feature-views), or apply the project that defines it.',
   ),
   'features.not_materialized': row(
     422,
@@ -130,7 +130,7 @@ export const FEATURE_ERRORS = {
   'features.unknown_join': row(
     404,
     'There is no such historical join',
-    'List them at /api/v1/features/joins.',
+    'List them: aios features joins, or /api/v1/features/joins.',
   ),
   'features.join_ended': row(
     409,

@@ -128,7 +128,7 @@ export const GROUND_ERRORS = {
     'The key has expired',
     'Ask an admin for a new one (`aios keys --create`); an expired key cannot be renewed.',
   ),
-  'access.unknown_key': row(404, 'There is no such key', 'List the keys at /api/v1/keys.'),
+  'access.unknown_key': row(404, 'There is no such key', 'List the keys: aios keys, or /api/v1/keys.'),
   'access.key_format': row(
     400,
     'The text is not an AIOS key',

@@ -10,7 +10,7 @@ export const PATH_ERRORS = {
   'models.unknown_version': row(
     404,
     'The model has no such version or alias',
-    'List the versions and aliases at /api/v1/models/{name}.',
+    'List the versions and aliases: aios models show, or /api/v1/models/{name}.',
   ),
   'models.invalid': row(
     400,
@@ -70,7 +70,7 @@ export const PATH_ERRORS = {
   'models.no_rollout': row(
     404,
     'The model has no such rollout',
-    'List them at /api/v1/models/{name}/rollouts.',
+    'List them: aios models rollout, or /api/v1/models/{name}/rollouts.',
   ),
   'models.rollout_active': row(
     409,
