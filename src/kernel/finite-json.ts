@@ -38,3 +38,15 @@ export function requireFinite(text: string, value: unknown): void {
     if (typeof one === 'object' && one !== null) for (const inner of Object.values(one)) open.push(inner);
   }
 }
+
+const NON_NUMBER = /("(?:[^"\\]|\\.)*")|-?(?:NaN|Infinity)/g;
+
+/**
+ * A text that is JSON but for NaN and infinities, as DuckDB and Python write them: each of them is null.
+ *
+ * @example withoutNonNumbers('{"a":NaN,"b":"NaN"}') // '{"a":null,"b":"NaN"}'
+ */
+export function withoutNonNumbers(text: string): string {
+  if (!text.includes('NaN') && !text.includes('Infinity')) return text;
+  return text.replace(NON_NUMBER, (_, quoted: string = 'null') => quoted);
+}

@@ -276,8 +276,9 @@ export class DatasetBuilds {
     const format = 'file' in source ? source.file : 'jsonl';
     const path = `${duck.folder}/entities.${format}`;
     await datasets.blobs.writeTo(path, inputOf(id));
-    const texts = [...joinKeyTypes(service)].flatMap(([key, type]) => (type === 'string' ? [key] : []));
-    const file = { path, format, texts };
+    const types = joinKeyTypes(service);
+    const texts = [...types].flatMap(([key, type]) => (type === 'string' ? [key] : []));
+    const file = { path, format, texts, keys: 'file' in source ? [...types.keys()] : [] };
     return {
       rows: fileRows(duck, file, recordedBy),
       total: 'rows' in source ? source.rows : await countRows(duck, file),

@@ -1,6 +1,8 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
+import { exactIntegers } from '../../kernel/exact-integers.ts';
 import { compileExpression } from '../../kernel/expressions.ts';
+import { requireFinite, withoutNonNumbers } from '../../kernel/finite-json.ts';
 import { isoMs } from '../../kernel/instant.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { SpineRow } from '../historical.ts';
@@ -24,11 +26,14 @@ export interface TimeRange {
   readonly toMs?: number | undefined;
 }
 
-/** Its path must lie where DuckDB may read; `texts` are columns whose digits are not a number (CSV does not say it). */
+/** Its path must lie where DuckDB may read. */
 interface RowFile {
   readonly path: string;
   readonly format: RowFormat;
+  /** Columns whose digits are not a number (CSV does not say it). */
   readonly texts: readonly string[];
+  /** Join keys whose digits past 2^53 are as somebody wrote them. None of rows that came in a request: there they were numbers already. */
+  readonly keys: readonly string[];
 }
 
 /**
@@ -42,11 +47,14 @@ export async function* fileRows(
   recordedByMs: number | undefined,
 ): AsyncGenerator<readonly SpineRow[]> {
   let count = 0;
+  const keys = new Set(file.keys);
   try {
     for await (const chunk of duck.chunks<{ row: string }>(await selectOf(duck, file))) {
       const from = count;
       count += chunk.length;
-      yield chunk.map(({ row }, index) => spineRow(rowOf(row), from + index, recordedByMs));
+      yield chunk.map(({ row }, index) =>
+        spineRow(rowOf(row, from + index, keys), from + index, recordedByMs),
+      );
     }
   } catch (error) {
     throw unreadable(error);
@@ -109,12 +117,30 @@ async function largeIntegers(duck: DuckDb, table: string): Promise<string[]> {
   return names.filter((_, at) => found![`c${at}`] === true);
 }
 
-const NOT_JSON = /("(?:[^"\\]|\\.)*")|-?(?:NaN|Infinity)/g;
+/** So many digits may be a whole number past 2^53. */
+const MANY_DIGITS = /\d{16}/;
 
-/** A row as DuckDB writes it; a number that JSON does not have is nothing. */
-function rowOf(text: string): JsonObject {
-  const isJson = !text.includes('NaN') && !text.includes('Infinity');
-  return JSON.parse(isJson ? text : text.replace(NOT_JSON, (_, quoted: string = 'null') => quoted));
+/**
+ * A row as DuckDB writes it; a number that JSON does not have is nothing. A whole number whose digits a number would lose (…993 becomes …992) is the text of its
+ * digits, and so is one past 2^53 of a key. Others stay numbers: programs write a double such as 1e20 with all its digits.
+ *
+ * @throws AiosError `datasets.entity_rows` for a number past ±1.8e308
+ */
+function rowOf(written: string, index: number, keys: ReadonlySet<string>): JsonObject {
+  const text = withoutNonNumbers(written);
+  try {
+    const row = MANY_DIGITS.test(text)
+      ? exactIntegers(text, (value, digits, name) => keys.has(name) || String(value) !== digits)
+      : JSON.parse(text);
+    requireFinite(text, row);
+    return row;
+  } catch (error) {
+    if (!(error instanceof AiosError)) throw error;
+    throw new AiosError('datasets.entity_rows', {
+      detail: `Row ${index + 1}: ${error.message}`,
+      cause: error,
+    });
+  }
 }
 
 function spineRow(row: JsonObject, index: number, recordedByMs: number | undefined): SpineRow {

@@ -130,6 +130,45 @@ describe('entity rows that are odd', () => {
     }
   });
 
+  test('of JSON lines keep them too, and doubles that are written with all their digits as numbers', async () => {
+    const lines = [
+      `{"account":${PAST_2_53},"timestamp":"1970-01-21","v":${PAST_2_53},"d":100000000000000000000,"list":[${PAST_2_53},1e20]}`,
+      // A number holds this one: only as a key it would be refused.
+      '{"account":9007199254740994,"timestamp":"1970-01-22","v":9007199254740994,"d":0.5,"list":[]}',
+    ];
+    const version = await uploaded(lines.join('\n'), 'jsonl', 'numbers');
+    expect(typesOf(version)).toMatchObject({ account: 'int64', v: 'string', d: 'float64' });
+    const kept = await world.datasets.job([], async (duck) => {
+      const path = `${duck.folder}/read.parquet`;
+      await world.datasets.writeTo(path, version);
+      return duck.all(
+        `select account::varchar as account, v, d, list from read_parquet(${literal(path)}) order by timestamp`,
+      );
+    });
+    expect(kept).toEqual([
+      { account: PAST_2_53, v: PAST_2_53, d: 1e20, list: `["${PAST_2_53}",100000000000000000000]` },
+      { account: '9007199254740994', v: '9007199254740994', d: 0.5, list: '[]' },
+    ]);
+  });
+
+  test('of a request have keys that are no longer exact refused', async () => {
+    await expect(made([{ account: 2 ** 53, timestamp: AT }], 'numbers')).rejects.toMatchObject({
+      code: 'features.invalid_key',
+    });
+  });
+
+  test('with a number that is out of range are refused by their number: in JSON lines, and in a column of JSON', async () => {
+    const line = (v: string) => `{"customer":"c-0","timestamp":"${AT}","v":${v}}\n`;
+    const file = await parquet(
+      `select 'c-0' as customer, '${AT}'::timestamptz as timestamp, v::json as v from (values ('1'), ('{"a":[1e400]}')) t(v)`,
+    );
+    for (const sent of [uploaded(line('1') + line('-1e400'), 'jsonl'), uploaded(file, 'parquet')])
+      await expect(sent).rejects.toMatchObject({
+        code: 'datasets.entity_rows',
+        message: expect.stringMatching(/^Row 2: A number is out of range/),
+      });
+  });
+
   test('come into one part with the other rows of their entity, however its key is written', async () => {
     const keys = [12, '12', '012', 5, '5', 77, '77', 8, '8', 9, '9', 1_000, '1000', '', null];
     const version = await made(

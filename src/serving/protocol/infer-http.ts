@@ -1,6 +1,7 @@
 import { AiosError } from '../../kernel/errors.ts';
+import { exactIntegers } from '../../kernel/exact-integers.ts';
 import { isObject, type Json, type JsonObject } from '../../kernel/json.ts';
-import { dataFromJson, dataToJson, exactIntegers, flatten, hasRounded, shown } from '../tensors/json-data.ts';
+import { dataFromJson, dataToJson, flatten, hasRounded, shown } from '../tensors/json-data.ts';
 import {
   bytesOf,
   DATATYPES,

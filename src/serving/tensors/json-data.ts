@@ -20,7 +20,7 @@ const WIDE_RANGE: Partial<Record<Datatype, readonly [bigint, bigint]>> = {
 
 /**
  * The elements of a tensor, written as JSON in row-major order: numbers, booleans for BOOL, texts for BYTES. Integers of 64 bits may be
- * texts; `exactIntegers` makes them so where a number has lost digits.
+ * texts; `exactIntegers` of the kernel makes them so where a number has lost digits.
  *
  * @param label names the tensor in the error
  * @throws AiosError `serving.tensor_value` naming the first that is no element
@@ -90,25 +90,7 @@ export function hasRounded(datatype: Datatype, flat: readonly Json[]): boolean {
   );
 }
 
-/**
- * Reads JSON again with every integer past 2^53 as the text of its digits: slower, and for who needs them.
- *
- * @throws AiosError `request.malformed` when it is nested too deep for this
- */
-export function exactIntegers(text: string): Json {
-  const read = JSON.parse as (text: string, reviver: ExactReviver) => Json;
-  try {
-    return read(text, (_key, value, { source }) =>
-      Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(source!) ? source! : value,
-    );
-  } catch (cause) {
-    throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
-  }
-}
-
-/** ECMAScript's JSON.parse tells the source of each number (proposal-json-parse-with-source, in Node since 21). */
-type ExactReviver = (key: string, value: Json, context: { source?: string }) => Json;
-/** From the same proposal: digits that are written as they stand. */
+/** From ECMAScript's proposal-json-parse-with-source: digits that are written as they stand. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): Json };
 
 /**

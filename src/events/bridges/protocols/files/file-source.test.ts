@@ -129,6 +129,27 @@ describe('a source of files', () => {
     expect(all).toEqual(rows.map((row) => ({ ...row, when: '2026-01-02T03:04:05.000000Z' })));
   });
 
+  it('reads numbers of Parquet that JSON does not have: integers past 2^53 as texts, NaN as null; 1e400 is a dead letter', async () => {
+    const path = await folder();
+    const rows = [
+      '{"id":9007199254740993,"v":"NaN","j":{"a":1}}',
+      '{"id":7,"v":1e20,"j":{"a":1e400}}',
+      '{"id":9007199254740991,"v":"-Infinity","j":"NaN"}',
+    ];
+    await writeFile(join(path, 'rows.values'), rows.join('\n'));
+    await writeParquet(join(path, 'rows.values'), join(path, 'rows.parquet'), {
+      ...{ id: 'BIGINT', v: 'DOUBLE', j: 'JSON' },
+    });
+    const { events, rejected } = await take(open(path, { pattern: '*.parquet' }, mapping), 3);
+    expect(events.map(({ data }) => data)).toMatchObject([
+      { id: '9007199254740993', v: null },
+      { id: 9007199254740991, v: null, j: 'NaN' },
+    ]);
+    expect(rejected.map(({ letter }) => (letter.data as JsonObject).position)).toEqual([
+      { file: 'rows.parquet', line: 2 },
+    ]);
+  });
+
   it('hands over rows of Parquet in batches of a bounded number of bytes', async () => {
     const path = await folder();
     const rows = Array.from({ length: 12 }, () => ({ t: 'x'.repeat(300_000) }));

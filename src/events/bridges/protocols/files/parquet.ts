@@ -1,5 +1,8 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { exactIntegers } from '../../../../kernel/exact-integers.ts';
+import { requireFinite, withoutNonNumbers } from '../../../../kernel/finite-json.ts';
 import type { Json } from '../../../../kernel/json.ts';
+import { readRow } from './read-row.ts';
 import type { Row, RowOptions, RowPlace } from './rows.ts';
 
 /** What DuckDB holds of a file at once is bounded, and it takes nothing from the network. */
@@ -32,7 +35,7 @@ class DuckDb implements AsyncDisposable {
 }
 
 /**
- * The rows of a Parquet file from a place on, as JSON; times as RFC 3339.
+ * The rows of a Parquet file from a place on, as JSON; times as RFC 3339, NaN and infinities as null, integers past 2^53 as texts of their digits.
  *
  * @throws Error for a file that is no Parquet
  */
@@ -59,16 +62,22 @@ export async function* parquetRows(
   for await (const rows of result.yieldRowsJs())
     for (const [text] of rows) {
       const next = { byte: 0, line: line + 1 };
-      const row = Buffer.from(String(text));
+      const row = Buffer.from(withoutNonNumbers(String(text)));
       const bytes = Math.min(row.byteLength, rowBytesMax);
-      if (row.byteLength <= rowBytesMax)
-        yield { value: { json: JSON.parse(String(text)) as Json }, line, bytes, next };
+      if (row.byteLength <= rowBytesMax) yield { ...readRow(row, exactRow), line, bytes, next };
       else {
         const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
         yield { value: row.subarray(0, rowBytesMax), line, bytes, next, fault };
       }
       line++;
     }
+}
+
+/** A whole number of a column of doubles has a point (“1.0”): what has digits alone is an integer. */
+function exactRow(text: string): Json {
+  const row = /\d{16}/.test(text) ? exactIntegers(text) : (JSON.parse(text) as Json);
+  requireFinite(text, row); // a column of JSON may hold 1e400
+  return row;
 }
 
 /**

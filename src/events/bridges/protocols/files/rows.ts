@@ -3,6 +3,7 @@ import { parseFiniteJson } from '../../../../kernel/finite-json.ts';
 import type { Json } from '../../../../kernel/json.ts';
 import { csvFields } from './csv.ts';
 import { parquetRows } from './parquet.ts';
+import { readRow, textOf } from './read-row.ts';
 import { textRecords } from './text-records.ts';
 
 export type FileFormat = 'csv' | 'json-lines' | 'parquet';
@@ -35,8 +36,6 @@ export interface RowOptions {
 }
 
 export const FILE_START: RowPlace = { byte: 0, line: 1 };
-const BOM = '\uFEFF';
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * The rows of a file from a place on.
@@ -95,7 +94,7 @@ async function csvHeader(
   if (columns) return { columns, ...FILE_START };
   for await (const { text, end, nextLine, fault } of records) {
     if (fault !== undefined) throw new Error(`The header: ${fault}`);
-    const names = csvFields(utf8.decode(text).replace(BOM, ''), delimiter);
+    const names = csvFields(textOf(text), delimiter);
     const missing = names.indexOf(null);
     if (missing >= 0) throw new Error(`The header has no name for column ${missing + 1}.`);
     if (new Set(names).size < names.length) throw new Error('The header names a column twice.');
@@ -108,12 +107,4 @@ function recordOf(columns: readonly string[], fields: readonly (string | null)[]
   if (fields.length !== columns.length)
     throw new Error(`${fields.length} fields; the header has ${columns.length}.`);
   return Object.fromEntries(columns.map((name, index) => [name, fields[index]!]));
-}
-
-function readRow(text: Uint8Array, read: (text: string) => Json): Pick<Row, 'value' | 'fault'> {
-  try {
-    return { value: { json: read(utf8.decode(text).replace(BOM, '')) } };
-  } catch (error) {
-    return { value: Uint8Array.from(text), fault: (error as Error).message };
-  }
 }
