@@ -69,7 +69,7 @@ export const FACET_SCHEMAS: Readonly<Record<string, FacetSchema>> = {
   '2-0-4/JobTypeJobFacet': {
     ...{ of: 'job', key: 'jobType' },
     members: {
-      processingType: { enum: ['BATCH', 'STREAMING'] },
+      processingType: { enum: ['BATCH', 'STREAMING', 'SERVICE'] },
       ...{ integration: text, 'jobType?': text },
       'emissionPattern?': object({ eventTrigger: text, eventContentMode: text, 'windowDuration?': count }),
     },

@@ -39,6 +39,19 @@ describe('a reference profile', () => {
     ]);
   });
 
+  it.each([0.1, 0.7, 19.99, -1 / 3])(
+    'finds nothing in a feature that is always %d, and another constant',
+    (value) => {
+      const of = (count: number, one: number) => Array.from({ length: count }, () => [one]);
+      const constant = profileOf(['x'], of(100, value));
+      expect(constant.features.x).toMatchObject({ mean: value, stddev: 0 });
+      for (const count of [37, 40, 333])
+        expect(compareWithProfile(constant, ['x'], of(count, value))).toEqual([]);
+      const checks = compareWithProfile(constant, ['x'], of(40, value + 1e-9)).map(({ check }) => check);
+      expect(checks).toContain('mean');
+    },
+  );
+
   it('tells categories apart that are called as what every object has', () => {
     const of = (tier: string) => rows(([amount], i) => [amount, i % 2 ? tier : 'blue']);
     const findings = compareWithProfile(profileOf(NAMES, of('constructor')), NAMES, of('__proto__'));

@@ -98,7 +98,9 @@ function featureProfile(all: readonly FeatureValue[]): FeatureProfile {
     // The square of a number past 1e154 is none: such a feature is measured in units of its largest value.
     const unit = largest > 1e150 ? largest : 1;
     const units = sorted.map((value) => value / unit);
-    const mean = units.reduce((sum, value) => sum + value, 0) / units.length;
+    const sum = units.reduce((whole, value) => whole + value, 0);
+    // Rounding puts the mean of equal values beside them, and by another digit for another number of them.
+    const mean = Math.min(Math.max(sum / units.length, units[0]!), units.at(-1)!);
     const spread = units.reduce((sum, value) => sum + (value - mean) ** 2, 0);
     const deciles = Array.from({ length: 11 }, (_, i) => quantile(units, i / 10) * unit);
     return {

@@ -69,6 +69,26 @@ describe('what is not the same in two versions', () => {
     expect(shift('timestamp').psi).toBeNull();
   });
 
+  test('is told of keys whose type changed, and of columns with the names that the comparison has for its own', async () => {
+    const odd = (account: number | string, values: JsonObject) => row(1, { ...values, customer: account });
+    const own = { place: 1, change: 'x', is_both: true, d0: 1, x0: 2, y0: 3 };
+    const one = await make([odd(7, own), odd(8, own)]);
+    const two = await make([odd('7', { ...own, place: 2, change: 'y' }), odd('a8', own)]);
+    const { rows } = await diffVersions(world.datasets, one, two);
+    expect(rows).toMatchObject({
+      added: 1,
+      removed: 1,
+      changed: 1,
+      unchanged: 0,
+      columns: { change: 1, place: 1 },
+    });
+    expect(rows.examples).toMatchObject([
+      { change: 'changed', key: { customer: '7' }, columns: { change: ['x', 'y'], place: [1, 2] } },
+      { change: 'added', key: { customer: 'a8' } },
+      { change: 'removed', key: { customer: '8' } },
+    ]);
+  });
+
   test('is nothing between a version and itself', async () => {
     const one = await world.datasets.version('given', 1);
     const none = await diffVersions(world.datasets, one, one);

@@ -112,25 +112,28 @@ async function diffRows(
 ): Promise<DatasetDiff['rows']> {
   const keys = shared.filter(({ role }) => role === 'key' || role === 'timestamp').map(({ name }) => name);
   const others = shared.map(({ name }) => name).filter((name) => !keys.includes(name));
-  const key = keys.map(identifier);
-  const order = shared.map(({ name }) => `${identifier(name)}::varchar`).join(', ');
+  // Columns get names of their own here (k0, v0, …): one of a dataset may be called “place” or “change”.
+  const typed = (name: string) => `${identifier(name)}::${types.get(name)!}`;
+  const key = keys.map((_, at) => `k${at}`);
   const numbered = (table: string) =>
-    `(select *, row_number() over (partition by ${key.join(', ')} order by ${order}) as place from ${table})`;
+    `(select ${[
+      ...keys.map((name, at) => `${typed(name)} as k${at}`),
+      ...others.map((name, at) => `${identifier(name)} as v${at}`),
+    ].join(', ')},
+       row_number() over (partition by ${keys.map(typed).join(', ')} order by ${shared.map(({ name }) => typed(name)).join(', ')}) as place
+     from ${table})`;
   const same = [...key, 'place'].map((name) => `x.${name} is not distinct from y.${name}`).join(' and ');
-  const differs = (name: string) => {
-    const [column, type] = [identifier(name), types.get(name)!];
-    return `x.${column}::${type} is distinct from y.${column}::${type}`;
-  };
+  const differs = (name: string, at: number) =>
+    `x.v${at}::${types.get(name)!} is distinct from y.v${at}::${types.get(name)!}`;
   const isChanged = others.length === 0 ? 'false' : `(${others.map(differs).join(' or ')})`;
   await duck.run(
     `create view joined as select case when x.place is null then 'added' when y.place is null then 'removed' when ${isChanged} then 'changed' else 'unchanged' end as change,
-       x.place is not null and y.place is not null as is_both,
        ${[
          ...key.map((name) => `coalesce(x.${name}, y.${name}) as ${name}`),
          ...others.flatMap((name, at) => [
-           `${differs(name)} as d${at}`,
-           `x.${identifier(name)} as x${at}`,
-           `y.${identifier(name)} as y${at}`,
+           `${differs(name, at)} as d${at}`,
+           `x.v${at} as x${at}`,
+           `y.v${at} as y${at}`,
          ]),
        ].join(', ')}
      from ${numbered('a')} x full outer join ${numbered('b')} y on ${same}`,
@@ -169,12 +172,15 @@ async function examplesOf(
   for (const change of ['changed', 'added', 'removed'] as const) {
     const rows = await duck.all<{ row: string }>(
       `select to_json(j)::varchar as row from (select * from joined where change = $1
-         order by ${keys.toReversed().map(identifier).join(', ')} limit ${EXAMPLES}) j`,
+         order by ${keys
+           .map((_, at) => `k${at}`)
+           .toReversed()
+           .join(', ')} limit ${EXAMPLES}) j`,
       [change],
     );
     for (const { row } of rows) {
       const found = JSON.parse(row) as JsonObject;
-      const key = Object.fromEntries(keys.map((name) => [name, found[name] ?? null]));
+      const key = Object.fromEntries(keys.map((name, at) => [name, found[`k${at}`] ?? null]));
       const columns = Object.fromEntries(
         others.flatMap((name, at): [string, readonly [Json, Json]][] =>
           found[`d${at}`] === true ? [[name, [found[`x${at}`] ?? null, found[`y${at}`] ?? null]]] : [],

@@ -162,8 +162,11 @@ describe('entity rows that are odd', () => {
     const file = await parquet(
       `select 'c-0' as customer, '${AT}'::timestamptz as timestamp, v::json as v from (values ('1'), ('{"a":[1e400]}')) t(v)`,
     );
-    for (const sent of [uploaded(line('1') + line('-1e400'), 'jsonl'), uploaded(file, 'parquet')])
-      await expect(sent).rejects.toMatchObject({
+    for (const [content, format] of [
+      [line('1') + line('-1e400'), 'jsonl'],
+      [file, 'parquet'],
+    ] as const)
+      await expect(uploaded(content, format)).rejects.toMatchObject({
         code: 'datasets.entity_rows',
         message: expect.stringMatching(/^Row 2: A number is out of range/),
       });
