@@ -148,19 +148,22 @@ function featuresOf(listed: ListedViews, find: FindBody): Map<string, ListedFeat
 /** A service, each value that it answers, and what that is made of. */
 export const featureServiceLineage: LineageReader = (body, find) => {
   const service = body as unknown as FeatureServiceBody;
-  const { name, views, derived = {}, features, defaults = {} } = service;
+  const { name, views, features } = service;
+  // A feature may be called as what every object has (`constructor`).
+  const derived = new Map(Object.entries(service.derived ?? {}));
+  const defaults = new Map(Object.entries(service.defaults ?? {}));
   const builder = new LineageBuilder();
   const id = builder.node({ id: nodeId('feature-service', name) });
   const known = featuresOf(service, find);
   viewEdges(builder, { views }, id, find);
-  const answered = features ?? [...known.keys(), ...Object.keys(derived)];
+  const answered = features ?? [...known.keys(), ...derived.keys()];
   const needed = new Set(answered);
   for (const feature of needed) {
-    const expression = derived[feature];
+    const expression = derived.get(feature);
     const of = known.get(feature);
     const keys = of?.projection.joinKeyMap;
     const meaning = {
-      ...{ derived: expression ?? null, default: defaults[feature] ?? null },
+      ...{ derived: expression ?? null, default: defaults.get(feature) ?? null },
       ...(keys === undefined ? {} : { keys: { ...keys } }),
     };
     builder.node({ id: serviceFeatureId(name, feature), type: typeOfFeature(of, find), meaning });
@@ -173,7 +176,7 @@ export const featureServiceLineage: LineageReader = (body, find) => {
           featureId(labelOfView(source.projection), source.feature),
           serviceFeatureId(name, feature),
         );
-      else if (each in derived && each !== feature) {
+      else if (derived.has(each) && each !== feature) {
         needed.add(each); // the set is walked while it grows
         builder.edge(serviceFeatureId(name, each), serviceFeatureId(name, feature));
       }
