@@ -44,9 +44,10 @@ const NON_NUMBER = /("(?:[^"\\]|\\.)*")|-?(?:NaN|Infinity)/g;
 /**
  * A text that is JSON but for NaN and infinities, as DuckDB and Python write them: each of them is null.
  *
+ * @param written what stands for one of them, as JSON
  * @example withoutNonNumbers('{"a":NaN,"b":"NaN"}') // '{"a":null,"b":"NaN"}'
  */
-export function withoutNonNumbers(text: string): string {
+export function withoutNonNumbers(text: string, written: (name: string) => string = () => 'null'): string {
   if (!text.includes('NaN') && !text.includes('Infinity')) return text;
-  return text.replace(NON_NUMBER, (_, quoted: string = 'null') => quoted);
+  return text.replace(NON_NUMBER, (name, quoted?: string) => quoted ?? written(name));
 }

@@ -22,6 +22,19 @@ describe('what a training wrote', () => {
     expect(metrics.at(-1)).toEqual({ key: 'auc', value: 0.9, atMs: 7, step: 1000 });
   });
 
+  it('may be losses that are no number, as Python and MLflow write them', async () => {
+    const values = ['NaN', '-Infinity', 'Infinity', '"NaN"', '0.5'];
+    await writeFile(
+      join(folder, 'metrics.jsonl'),
+      values.map((value) => `{"key":"a NaN \\"loss\\"","value":${value}}`).join('\n'),
+    );
+    const { metrics } = await readOutputs(folder, limits, 0);
+    expect(metrics.map(({ value }) => value)).toEqual([Number.NaN, -Infinity, Infinity, Number.NaN, 0.5]);
+    expect(metrics[0]!.key).toBe('a NaN "loss"');
+    await writeFile(join(folder, 'metrics.jsonl'), '{"key":"loss","value":"none"}');
+    await expect(readOutputs(folder, limits, 0)).rejects.toMatchObject({ code: 'training.output_invalid' });
+  });
+
   it.each(['"abc"', '1.5', '"3"', '1e300'])('has whole steps: %s is refused', async (step) => {
     const lines = `{"key":"loss","value":1}\n{"key":"loss","value":1,"step":${step}}\n`;
     await writeFile(join(folder, 'metrics.jsonl'), lines);

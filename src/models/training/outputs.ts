@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AiosError } from '../../kernel/errors.ts';
+import { withoutNonNumbers } from '../../kernel/finite-json.ts';
 import { isObject, type JsonObject } from '../../kernel/json.ts';
 import type { Limits } from '../../kernel/limits.ts';
 import { compileSchema } from '../../kernel/schema.ts';
@@ -56,19 +57,24 @@ export async function readOutputs(folder: string, limits: Limits, nowMs: number)
   };
 }
 
+const NON_NUMBERS: ReadonlySet<unknown> = new Set(['NaN', 'Infinity', '-Infinity']);
+
 /** Each line a value of a metric. @throws AiosError `training.output_invalid` */
 function metricsOf(lines: string, nowMs: number): NewMetric[] {
   return lines.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return [];
-    const value = parse(`metrics.jsonl, line ${i + 1}`, line);
-    if (!isObject(value) || typeof value.key !== 'string' || typeof value.value !== 'number')
+    // A loss may be no number, and Python writes it as NaN: no reason to lose the model.
+    const told = parse(`metrics.jsonl, line ${i + 1}`, withoutNonNumbers(line, JSON.stringify));
+    const value = isObject(told) ? told : {};
+    const metric = NON_NUMBERS.has(value.value) ? Number(value.value) : value.value;
+    if (typeof value.key !== 'string' || typeof metric !== 'number')
       throw invalid(`metrics.jsonl, line ${i + 1}: {"key": "loss", "value": 0.4, "step": 3} was expected.`);
     const step = value.step ?? 0;
     if (typeof step !== 'number' || !Number.isSafeInteger(step))
       throw invalid(
         `metrics.jsonl, line ${i + 1}: step is ${JSON.stringify(step)}; a whole number was expected.`,
       );
-    return [{ key: value.key, value: value.value, atMs: nowMs, step }];
+    return [{ key: value.key, value: metric, atMs: nowMs, step }];
   });
 }
 
