@@ -33,6 +33,12 @@ const COLUMNS = `id, target, selection, from_offsets as "from", until_offsets as
   (select coalesce(sum(greatest(until_offsets[partition + 1] - log_offset, 0)), 0)::bigint
    from event_consumers where consumer_group = 'replay:' || id) as remaining`;
 
+/**
+ * Where the log begins, so that a place which was found before a part of it was dropped is not before that: nothing is read there, and a group would stay for ever. A drop
+ * waits for whoever asks (it takes the row for itself), an append does not.
+ */
+const LOG_BEGIN = 'select first_offsets from event_head for key share';
+
 /** Adds a replay with the offsets of its group; false when it is there already. */
 export async function insertReplay(
   tx: Queryable,
@@ -47,12 +53,12 @@ export async function insertReplay(
   }: Omit<Replay, 'status' | 'handled' | 'endedAt' | 'remaining'>,
 ): Promise<boolean> {
   const rows = await tx.query(
-    `with added as (
+    `with log as materialized (${LOG_BEGIN}), added as (
        insert into event_replays (id, target, selection, from_offsets, until_offsets, created_by, created_at)
        values ($1, $2, $3, $4::bigint[], $5::bigint[], $6, $7) on conflict do nothing returning id),
      grouped as (
        insert into event_consumers (consumer_group, partition, log_offset)
-       select $8, number - 1, log_offset from added, unnest($4::bigint[]) with ordinality as t(log_offset, number))
+       select $8, number - 1, greatest(log_offset, first_offsets[number]) from added, log, unnest($4::bigint[]) with ordinality as t(log_offset, number))
      select id from added`,
     [
       id,
@@ -125,8 +131,9 @@ export async function cancelReplay(tx: Queryable, id: string): Promise<boolean> 
 /** Sets the place of a group; what its owners have in hand is refused, and they go on from here. */
 export async function resetGroup(tx: Queryable, group: string, offsets: readonly number[]): Promise<void> {
   await tx.query(
-    `update event_consumers c set log_offset = t.log_offset, owner = null, epoch = epoch + 1
-     from unnest($2::bigint[]) with ordinality as t(log_offset, number)
+    `with log as materialized (${LOG_BEGIN})
+     update event_consumers c set log_offset = greatest(t.log_offset, first_offsets[t.number]), owner = null, epoch = epoch + 1
+     from log, unnest($2::bigint[]) with ordinality as t(log_offset, number)
      where c.consumer_group = $1 and c.partition = t.number - 1`,
     [group, offsets],
   );

@@ -8,6 +8,8 @@ import { event } from '../event-under-test.ts';
 import type { Appended } from '../head.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
+import { resolveRange } from '../replay/positions.ts';
+import { completeReplays, insertReplay, readReplay, resetGroup } from '../replay/replay-store.ts';
 import { logBegin } from './log-begin.ts';
 import { type Dropped, Retention } from './retention.ts';
 
@@ -72,6 +74,25 @@ describe('the retention of the log', () => {
     await consumers.stop();
     return seen;
   };
+
+  it('leaves no group, and no replay, at a place that was found before it dropped what stood there', async () => {
+    const retention = await open('keep');
+    await append('old', 800); // more than a reader asks for at once
+    await consumed('reader');
+    const { from, until } = await resolveRange(database.db, undefined, undefined);
+    nowMs += DAY_MS;
+    await retention.pass();
+    const [{ offset }] = (await append('new', 1)) as [Appended];
+    nowMs += 16.5 * DAY_MS;
+    expect(await retention.pass()).toHaveLength(1);
+    const selection = { target: { consumer: 'reader' }, selection: {}, from, until };
+    await insertReplay(database.db, { id: 'rpl_1', ...selection, createdBy: 'me', createdAt: nowMs });
+    await completeReplays(database.db);
+    expect(await readReplay(database.db, 'rpl_1')).toMatchObject({ status: 'completed' });
+    await resetGroup(database.db, 'reader', from);
+    expect(await consumed('reader')).toEqual(['new0']);
+    expect(offset).toBeGreaterThan(0);
+  });
 
   it('drops whole tables when they are over, and goes on knowing what was in them', async () => {
     const retention = await open('keep');
