@@ -51,9 +51,14 @@ export class EventConsumers {
     return consumer;
   }
 
-  /** A group that comes while the others run. */
+  /** A group that comes while the others run. Where it cannot begin, as the database is away, it is not there: who added it may do so again. */
   async addRunning(definition: ConsumerDefinition): Promise<void> {
-    await this.add(definition).start();
+    try {
+      await this.add(definition).start();
+    } catch (error) {
+      await this.remove(definition.group);
+      throw error;
+    }
   }
 
   /** Ends one of those. */

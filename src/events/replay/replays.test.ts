@@ -16,6 +16,10 @@ describe('replays into a consumer', () => {
   let log: EventLog;
   let consumers: EventConsumers;
   let replays: Replays;
+  const thrown = (error: unknown) => {
+    throw error;
+  };
+  let onError: (error: unknown) => void = thrown;
   const seen: string[] = [];
   const audited: unknown[] = [];
   beforeAll(async () => {
@@ -38,9 +42,7 @@ describe('replays into a consumer', () => {
       ...database,
       ...{ log, consumers, clock: systemClock, takesPart: true },
       workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
-      onError: (error) => {
-        throw error;
-      },
+      onError: (error) => onError(error),
     });
     await replays.start();
   });
@@ -104,6 +106,18 @@ describe('replays into a consumer', () => {
     await expect(consumers.deadLetters.replay(items[0]!.id)).rejects.toMatchObject({
       code: 'expression.failed',
     });
+  });
+
+  it('begin at a later look where the database would not let them at first', async () => {
+    const faults: unknown[] = [];
+    onError = (error) => void faults.push(error);
+    await database.db.query('alter table event_group_members rename to away');
+    await log.append([event('again', { type: 'again' })]);
+    const { id } = await replays.create({ target, types: ['again'], by: 'me' }, audit);
+    expect(faults).not.toEqual([]);
+    await database.db.query('alter table away rename to event_group_members');
+    expect(await ended(id!)).toMatchObject({ status: 'completed', handled: 1 });
+    onError = thrown;
   });
 
   it('end when they are canceled', async () => {

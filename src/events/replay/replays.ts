@@ -248,8 +248,8 @@ export class Replays {
       if (this.#running.has(replay.id)) continue;
       const definition = this.#consumerOf(replay);
       if (!definition) continue; // its consumer or flow is not known to this process
-      this.#running.add(replay.id);
       await consumers.addRunning(definition);
+      this.#running.add(replay.id); // not before: one that could not begin is begun at the next look
     }
   }
 

@@ -133,6 +133,6 @@ export class WebhookSender {
 }
 
 /** The `webhook-id` of an event for a webhook: receivers know a repetition by it. */
-function messageId(webhook: string, { source, id }: CloudEvent): string {
+export function messageId(webhook: string, { source, id }: CloudEvent): string {
   return derivedId('msg', webhook, source, id);
 }

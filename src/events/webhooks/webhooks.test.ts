@@ -4,10 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../kernel/cloudevent.ts';
+import { AiosError } from '../../kernel/errors.ts';
 import { definitionMigrations } from '../../store/definitions.ts';
 import { write } from '../../store/group-commit.ts';
 import { createTestDatabase, type TestDatabase } from '../../testing/database.ts';
 import { EventConsumers } from '../consumers.ts';
+import { buryEvent } from '../dead-letters.ts';
 import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
@@ -48,6 +50,10 @@ describe('webhooks', () => {
   let received: Message[] = [];
   let answer: (message: Message) => number = () => 204;
   let skewMs = 0;
+  const thrown = (error: unknown) => {
+    throw error;
+  };
+  let onError: (error: unknown) => void = thrown;
   const clock = { now: () => Date.now() + skewMs, monotonicMs: () => performance.now() };
   const recorded: WebhookChange[] = [];
   const by = { kind: 'key', id: 'key_1' };
@@ -77,6 +83,7 @@ describe('webhooks', () => {
     recorded.length = 0;
     answer = () => 204;
     skewMs = 0;
+    onError = thrown;
     ({ consumers, webhooks } = open());
     await consumers.start();
     await webhooks.start();
@@ -98,9 +105,7 @@ describe('webhooks', () => {
       takesPart: true,
       send: async ({ url: to, headers, body, signal }) =>
         (await fetch(to, { method: 'POST', headers, body, signal })).status,
-      onError: (error) => {
-        throw error;
-      },
+      onError: (error) => onError(error),
     });
     return { consumers: own, webhooks: made };
   }
@@ -307,6 +312,31 @@ describe('webhooks', () => {
     await replays.start();
     await until(async () => (await replays.get(id!)).handled === 100);
     await replays.stop();
+  });
+
+  it('begin at a later look where the database would not let them at first', async () => {
+    const faults: unknown[] = [];
+    onError = (error) => void faults.push(error);
+    await database.db.query('alter table event_group_members rename to away');
+    await webhooks.create({ url }, by);
+    await log.append([event('meanwhile')]);
+    expect(faults).not.toEqual([]);
+    await database.db.query('alter table away rename to event_group_members');
+    await until(() => ids().includes('meanwhile'));
+    expect(ids()).toEqual(['meanwhile']);
+  });
+
+  it('send a dead letter that is replayed', async () => {
+    const { webhook } = await webhooks.create({ url }, by);
+    const group = `webhook:${webhook.id}`;
+    const logged = { partition: 0, offset: 0, event: event('buried'), timeMs: 0, recordedAtMs: 0 };
+    await buryEvent(database.db, group, logged, new AiosError('request.invalid'), 1);
+    const { items } = await consumers.deadLetters.list({ group, limit: 1 });
+    await consumers.deadLetters.replay(items[0]!.id);
+    await until(() => ids().includes('buried'));
+    await until(
+      async () => (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).length === 1,
+    );
   });
 
   it('are refused with addresses and secrets that are none, and forgotten when they are deleted', async () => {

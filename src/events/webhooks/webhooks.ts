@@ -6,12 +6,13 @@ import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import { compileSelection, type Selection } from '../selection.ts';
 import { WebhookRetrier } from './retrier.ts';
-import { WebhookSender } from './sender.ts';
+import { messageId, WebhookSender } from './sender.ts';
 import { addressOf, channelOf, disabledEvent, shownOf, type WebhookChannel } from './shape.ts';
 import { checkSecret, newWebhookSecret, SecretBox } from './signature.ts';
 import {
   type AskedDeliveries,
   deleteWebhook,
+  insertFailed,
   insertWebhook,
   lockWebhook,
   readDeliveries,
@@ -232,7 +233,17 @@ export class Webhooks {
     for (const webhook of active) {
       const isNew = !this.#known.has(webhook.id);
       this.#known.set(webhook.id, webhook);
-      if (isNew) await this.#consume(webhook.id);
+      if (isNew) await this.#begin(webhook.id);
+    }
+  }
+
+  /** One that could not begin, as the database was away, is new at the next look again. */
+  async #begin(id: string): Promise<void> {
+    try {
+      await this.#consume(id);
+    } catch (error) {
+      this.#known.delete(id);
+      throw error;
     }
   }
 
@@ -260,7 +271,19 @@ export class Webhooks {
       isRepeatable: true,
       types: () => this.#known.get(id)?.selection.types,
       room: () => (sender.isAway() ? 0 : limits.webhookBatchMax),
-      handle: async () => undefined,
+      // Only of dead letters, which could not even be tried (their secret would not open): they are deliveries that are due now.
+      handle: async (events, tx) => {
+        const nowMs = this.#dependencies.clock.now();
+        const detail = 'It was a dead letter, and is tried again.';
+        const due = events.map((logged) => ({
+          id: messageId(id, logged.event),
+          logged,
+          response: null,
+          detail,
+        }));
+        await insertFailed(tx, id, due, nowMs, nowMs);
+        return () => this.#retrier.wake();
+      },
       deliver: async (events) => {
         // As it is now: a receiver that was told a new secret may know no other, whichever process gave it.
         const webhook = this.#known.has(id) ? await readWebhook(db, id) : undefined;
