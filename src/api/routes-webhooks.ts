@@ -168,9 +168,8 @@ function deliveryRoutes(server: FastifyInstance, webhooks: Webhooks): void {
     }),
     answer: pageOf(Delivery),
     handle: async ({ params: { id }, query: { status, cursor, limit = 50 } }) => {
-      const found = await webhooks.deliveries(id, { status, after: cursor, limit: limit + 1 });
-      const items = found.slice(0, limit).map(deliveryToJson);
-      return { items, nextCursor: found.length > limit ? items.at(-1)!.id : null };
+      const { items, nextCursor } = await webhooks.deliveries(id, { status, after: cursor, limit });
+      return { items: items.map(deliveryToJson), nextCursor };
     },
   });
   route(server, {

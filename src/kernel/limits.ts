@@ -21,7 +21,7 @@ export const LIMITS = {
   ),
   pageBytesMax: limit(
     16 * 1024 * 1024,
-    'bytes of the events on one page of dead letters or of the quarantine, one event at the least',
+    'bytes of the events on one page of dead letters, of the quarantine or of deliveries of a webhook, one event at the least',
   ),
   jsonDepthMax: limit(
     200,

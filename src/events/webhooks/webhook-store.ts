@@ -1,5 +1,7 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
+import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
+import { type LargePage, largePage } from '../../store/large-pages.ts';
 import { columns, timestamp } from '../../store/rows.ts';
 import type { Selection } from '../selection.ts';
 
@@ -227,19 +229,21 @@ export interface AskedDeliveries {
   readonly limit: number;
 }
 
-/** The deliveries of a webhook that did not succeed at once, the last tried first. */
+/** The deliveries of a webhook that did not succeed at once, the last tried first; a page is shorter where events are large. */
 export function readDeliveries(
   db: Queryable,
   webhook: string,
   { status, after, limit }: AskedDeliveries,
-): Promise<WebhookDelivery[]> {
-  return db.query(
-    `select ${DELIVERY} from webhook_deliveries where webhook = $1 and ($2::text is null or status = $2) and ($3::text is null or exists (
+  { pageBytesMax: bytesMax }: Pick<Limits, 'pageBytesMax'>,
+): Promise<LargePage<WebhookDelivery>> {
+  return largePage(db, {
+    select: `select ${DELIVERY} from webhook_deliveries where webhook = $1 and ($2::text is null or status = $2) and ($3::text is null or exists (
        select from webhook_deliveries last where last.webhook = $1 and last.id = $3
          and (webhook_deliveries.last_at < last.last_at or (webhook_deliveries.last_at = last.last_at and webhook_deliveries.id > last.id))))
-     order by last_at desc, id limit $4`,
-    [webhook, status ?? null, after ?? null, limit],
-  );
+     order by last_at desc, id`,
+    values: [webhook, status ?? null, after ?? null],
+    ...{ limit, bytesMax },
+  });
 }
 
 /** Makes a delivery due now; false when there is none. */

@@ -24,7 +24,12 @@ export interface WebhooksDependencies {
   clock: Clock;
   limits: Pick<
     Limits,
-    'webhookBatchMax' | 'webhookPollMs' | 'webhookDisableMs' | 'webhookSecretMs' | 'webhookAnswerMs'
+    | 'webhookBatchMax'
+    | 'webhookPollMs'
+    | 'webhookDisableMs'
+    | 'webhookSecretMs'
+    | 'webhookAnswerMs'
+    | 'pageBytesMax'
   >;
   changes?: Changes;
   /** 32 bytes that secrets are sealed with. */

@@ -175,7 +175,8 @@ describe('webhooks', () => {
     const same = { partitionkey: 'p' };
     await log.append([event('bad', same), event('next', same)]);
     await until(() => ids().includes('next'));
-    const retrying = () => webhooks.deliveries(webhook.id, { status: 'retrying', limit: 10 });
+    const retrying = () =>
+      webhooks.deliveries(webhook.id, { status: 'retrying', limit: 10 }).then(({ items }) => items);
     await until(async () => (await retrying()).length > 0);
     const [delivery] = await retrying();
     expect(delivery).toMatchObject({ attempts: 1, response: 500, event: { id: 'bad' } });
@@ -185,7 +186,8 @@ describe('webhooks', () => {
     await until(() => ids().includes('bad'));
     expect(received.at(-1)!.headers['webhook-id']).toBe(delivery!.id);
     await until(
-      async () => (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).length === 1,
+      async () =>
+        (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).items.length === 1,
     );
     await webhooks.retry(webhook.id, delivery!.id, by);
     await until(() => ids().filter((id) => id === 'bad').length === 2);
@@ -219,14 +221,17 @@ describe('webhooks', () => {
     await failed('silent', 100, 0);
     await failed('other', 25, 100);
     await until(() => received.length === 25);
-    const waiting = await webhooks.deliveries(silent.webhook.id, { status: 'retrying', limit: 200 });
+    const { items: waiting } = await webhooks.deliveries(silent.webhook.id, {
+      status: 'retrying',
+      limit: 200,
+    });
     expect(waiting).toHaveLength(100);
   });
 
   it('try an event of a replay again that was delivered before and fails now', async () => {
     const { webhook } = await webhooks.create({ url }, by);
     const states = async () =>
-      (await webhooks.deliveries(webhook.id, { limit: 10 })).map(({ status }) => status);
+      (await webhooks.deliveries(webhook.id, { limit: 10 })).items.map(({ status }) => status);
     answer = () => 500;
     await log.append([event('again')]);
     await until(async () => (await states())[0] === 'retrying');
@@ -254,7 +259,7 @@ describe('webhooks', () => {
     answer = () => 503;
     await log.append(Array.from({ length: 200 }, (_, n) => event(`e${n}`, { partitionkey: 'one' })));
     await sleep(300);
-    const failed = await webhooks.deliveries(webhook.id, { limit: 500 });
+    const { items: failed } = await webhooks.deliveries(webhook.id, { limit: 500 });
     expect(failed.length).toBeLessThan(10);
     answer = () => 204;
     await until(() => received.length >= 200 - failed.length);
@@ -335,7 +340,8 @@ describe('webhooks', () => {
     await consumers.deadLetters.replay(items[0]!.id);
     await until(() => ids().includes('buried'));
     await until(
-      async () => (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).length === 1,
+      async () =>
+        (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).items.length === 1,
     );
   });
 

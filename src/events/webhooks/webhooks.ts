@@ -2,6 +2,7 @@ import { AiosError } from '../../kernel/errors.ts';
 import { derivedId, newId } from '../../kernel/ids.ts';
 import type { Queryable } from '../../store/database.ts';
 import type { Write } from '../../store/group-commit.ts';
+import type { LargePage } from '../../store/large-pages.ts';
 import { Poller } from '../../store/poller.ts';
 import { writeInTransaction } from '../../store/write-in-transaction.ts';
 import { compileSelection, type Selection } from '../selection.ts';
@@ -178,10 +179,11 @@ export class Webhooks {
     void this.#look(); // a delivery that is under way may end first
   }
 
-  /** Deliveries that did not succeed at once, the last tried first. */
-  async deliveries(id: string, asked: AskedDeliveries): Promise<WebhookDelivery[]> {
+  /** A page of the deliveries that did not succeed at once, the last tried first; it is shorter where events are large (`pageBytesMax`). */
+  async deliveries(id: string, asked: AskedDeliveries): Promise<LargePage<WebhookDelivery>> {
+    const { db, limits } = this.#dependencies;
     await this.get(id);
-    return readDeliveries(this.#dependencies.db, id, asked);
+    return readDeliveries(db, id, asked, limits);
   }
 
   /** Makes a delivery once more, now. @throws AiosError `webhooks.unknown` */
