@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { AiosClient } from '../client/client.ts';
 import { Intake } from '../events/intake.ts';
 import { returnRequested } from './api-under-test.ts';
@@ -10,6 +10,24 @@ const BYTES_MAX = 1_000_000;
 const FIT = BYTES_MAX / 20_000 + 1; // events of 20 KB
 
 describe('what producers may have under way', () => {
+  it('are asked to come again by the pace of the work, and not by how long there was none', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const intake = new Intake({ eventIntakeBytesMax: 100, requestBytesMax: 500 });
+      vi.advanceTimersByTime(3_600_000);
+      const [first, second] = [intake.take(60), intake.take(40)];
+      vi.advanceTimersByTime(2000);
+      first();
+      intake.take(60);
+      expect(() => intake.take(60)).toThrow(
+        expect.objectContaining({ extensions: expect.objectContaining({ retryAfterMs: 2000 }) }),
+      );
+      second();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('is bounded by bytes; a body alone is let in whatever its size, and what is given back counts once', () => {
     const intake = new Intake({ eventIntakeBytesMax: 100, requestBytesMax: 500 });
     const release = intake.take(400);

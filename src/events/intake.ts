@@ -53,6 +53,7 @@ export class Intake {
         },
       });
     }
+    if (this.#count === 0) this.#measure(); // while nobody sends anything nothing says how fast it would be
     this.#bytes += bytes;
     this.#count++;
     let isHeld = true;
@@ -65,14 +66,17 @@ export class Intake {
     };
   }
 
-  /** When so many bytes more will have been written, at the pace of the last seconds; a second, where nothing is known of it. */
+  #measure(): void {
+    this.#doneBytes = 0;
+    this.#sinceMs = performance.now();
+  }
+
+  /** When so many bytes more will have been written, at the pace of the last seconds in which there was something to do; a second, where nothing is known of it. */
   #waitMs(bytes: number): number {
-    const nowMs = performance.now();
-    const elapsedMs = nowMs - this.#sinceMs;
+    const elapsedMs = performance.now() - this.#sinceMs;
     if (elapsedMs > 1000) {
       this.#bytesPerMs = this.#doneBytes / elapsedMs;
-      this.#doneBytes = 0;
-      this.#sinceMs = nowMs;
+      this.#measure();
     }
     return this.#bytesPerMs > 0 ? Math.min(RETRY_MAX_MS, Math.ceil(bytes / this.#bytesPerMs)) : 1000;
   }
