@@ -47,6 +47,7 @@ describeConsole(
       await page.route(entry, (route) => route.fulfill({ status: 404, body: '' }));
       await page.reload();
       await page.getByRole('heading', { name: 'AIOS could not be loaded' }).waitFor();
+      await page.getByText('restart AIOS, and this page loads by itself').waitFor();
       expect(await violations(page)).toEqual([]);
       await page.unroute(entry);
       await page.getByRole('heading', { name: 'Latest' }).waitFor();

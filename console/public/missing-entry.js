@@ -3,7 +3,8 @@ const AGAIN_MS = 5_000;
 const SAID =
   '<main style="font-family:system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem">' +
   '<h1>AIOS could not be loaded</h1>' +
-  '<p>A part of the page is missing, as while AIOS is being upgraded. It is tried again every few seconds.</p></main>';
+  '<p>A part of the page is missing, as while AIOS is being upgraded. It is tried again every few seconds.</p>' +
+  '<p>If this does not go away, the console was built again while AIOS was running: restart AIOS, and this page loads by itself.</p></main>';
 
 addEventListener(
   'error',
