@@ -4,6 +4,7 @@ import type { LoggedEvent } from '../kernel/cloudevent.ts';
 import { definitionMigrations } from '../store/definitions.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/database.ts';
 import { event } from './event-under-test.ts';
+import type { Appended } from './head.ts';
 import { EventLog } from './log.ts';
 import { eventMigrations } from './migrations.ts';
 import { Tail } from './tail.ts';
@@ -99,6 +100,36 @@ describe('events that are large', () => {
       }
       expect(ids).toEqual(Array.from({ length: COUNT }, (_, n) => `e${COUNT - 1 - n}`));
       expect(pages).toBe('filter' in filter ? 2 : COUNT / 5); // with a filter a page holds as many bytes as are read of all partitions
+    },
+  );
+
+  it.each(['memory', 'the database'])(
+    'one of 10 MB is read by itself from %s, and holds up nothing behind it',
+    async (place) => {
+      const log = place === 'memory' ? writer : reader;
+      const partitionkey = `large ${place}`;
+      const type = partitionkey;
+      const outcomes = await writer.append(
+        [1000, 10_000_000, 1000, 1000].map((length, n) =>
+          event(`${place}${n}`, { partitionkey, type, data: 'x'.repeat(length) }),
+        ),
+      );
+      const places = outcomes.map((outcome) => (outcome as PromiseFulfilledResult<Appended>).value);
+      const { partition, offset: first } = places[0]!;
+      const reads: string[][] = [];
+      for (let offset = first; offset < first + 4; ) {
+        const events = await log.read(partition, offset, COUNT);
+        reads.push(events.map((logged) => logged.event.id));
+        offset = events.at(-1)!.offset + 1;
+      }
+      expect(reads.flat()).toEqual([0, 1, 2, 3].map((n) => `${place}${n}`));
+      const found: string[] = [];
+      for (let before: string | null | undefined; before !== null; ) {
+        const page = await log.search({ type, limit: 10, before });
+        found.push(...page.items.map((logged) => logged.event.id));
+        before = page.nextCursor;
+      }
+      expect(found).toEqual(reads.flat().toReversed());
     },
   );
 });
