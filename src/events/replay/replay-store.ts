@@ -128,6 +128,15 @@ export async function cancelReplay(tx: Queryable, id: string): Promise<boolean> 
   return rows.length > 0;
 }
 
+/** Cancels what is under way into a consumer that ends: nobody would work on it any more, and it would hold the log back for ever. */
+export async function cancelReplaysInto(tx: Queryable, consumer: string): Promise<void> {
+  const rows = await tx.query<{ id: string }>(
+    `select id from event_replays where status = 'running' and target ->> 'consumer' = $1 order by id`,
+    [consumer],
+  );
+  for (const { id } of rows) await cancelReplay(tx, id);
+}
+
 /** Sets the place of a group; what its owners have in hand is refused, and they go on from here. */
 export async function resetGroup(tx: Queryable, group: string, offsets: readonly number[]): Promise<void> {
   await tx.query(

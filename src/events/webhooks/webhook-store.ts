@@ -3,6 +3,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type LargePage, largePage } from '../../store/large-pages.ts';
 import { columns, timestamp } from '../../store/rows.ts';
+import { cancelReplaysInto } from '../replay/replay-store.ts';
 import type { Selection } from '../selection.ts';
 
 /** A secret under seal; one that was replaced counts until its time is over. */
@@ -90,13 +91,12 @@ export async function lockWebhook(tx: Queryable, id: string): Promise<Webhook | 
 
 /**
  * Writes what may change of one that is locked; nothing when it was deleted. One that is disabled loses its place in the log, so that it holds nothing of it
- * back; one that is enabled again begins without failures, which deliveries alone note otherwise.
+ * back, and so do its replays; one that is enabled again begins without failures, which deliveries alone note otherwise.
  */
 export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<Webhook | undefined> {
   const { id, url, description, selection, secrets, status, disabledReason, updatedAt } = webhook;
   // First: who delivers holds the place of the group when it comes to the row of the webhook.
-  if (status === 'disabled')
-    await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+  if (status === 'disabled') await leaveLog(tx, id);
   const [row] = await tx.query<Webhook>(
     `update webhooks set url = $2, description = $3, selection = $4, secrets = $5, status = $6, disabled_reason = $7,
        failing_since = case when status = 'disabled' and $6 = 'active' then null else failing_since end, updated_at = $8
@@ -116,9 +116,15 @@ export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<We
 }
 
 export async function deleteWebhook(tx: Queryable, id: string): Promise<boolean> {
-  await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+  await leaveLog(tx, id);
   const rows = await tx.query('delete from webhooks where id = $1 returning id', [id]);
   return rows.length > 0;
+}
+
+/** Its places in the log end, its own and those of its replays. */
+async function leaveLog(tx: Queryable, id: string): Promise<void> {
+  await tx.query('delete from event_consumers where consumer_group = $1', [webhookGroup(id)]);
+  await cancelReplaysInto(tx, webhookGroup(id));
 }
 
 /** Notes when deliveries began to fail; nothing when they succeed. */

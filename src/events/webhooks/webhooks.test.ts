@@ -96,12 +96,12 @@ describe('webhooks', () => {
   afterAll(() => void server.close());
 
   const key = randomBytes(32);
-  function open() {
+  function open(limits = database.limits) {
     const own = new EventConsumers({ ...database, log });
     const record = (change: WebhookChange) =>
       write({ name: 'noted', order: 99, write: async (_tx, items) => void recorded.push(...items) }, change);
     const made = new Webhooks({
-      ...{ db: database.db, limits: database.limits, log, consumers: own, clock, key, record },
+      ...{ db: database.db, limits, log, consumers: own, clock, key, record },
       takesPart: true,
       send: async ({ url: to, headers, body, signal }) =>
         (await fetch(to, { method: 'POST', headers, body, signal })).status,
@@ -112,6 +112,13 @@ describe('webhooks', () => {
   const until = async (isSo: () => boolean | Promise<boolean>) => {
     while (!(await isSo())) await sleep(10);
   };
+  const openReplays = () =>
+    new Replays({
+      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
+      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+      onError: () => {},
+    });
+  const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
   const ids = () => received.map((message) => message.event.id);
 
   it('send exactly the events that were selected, signed, each partition in its order', async () => {
@@ -239,12 +246,7 @@ describe('webhooks', () => {
     skewMs += 5_001;
     await until(async () => (await states())[0] === 'delivered');
     answer = () => 500;
-    const replays = new Replays({
-      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
-      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
-      onError: () => {},
-    });
-    const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
+    const replays = openReplays();
     await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
     await until(async () => (await states())[0] === 'retrying');
     answer = () => 204;
@@ -305,13 +307,8 @@ describe('webhooks', () => {
     await until(async () => (await consumers.groups()).every(({ lag }) => lag === 0));
     await other.webhooks.stop();
     await other.consumers.stop();
-    const replays = new Replays({
-      ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
-      workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
-      onError: () => {},
-    });
+    const replays = openReplays();
     received = [];
-    const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
     const { id } = await replays.create({ target: { consumer: group }, by: 'me' }, audit);
     await until(() => received.length === 100);
     await replays.start();
@@ -344,6 +341,27 @@ describe('webhooks', () => {
         (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).items.length === 1,
     );
   });
+
+  it.each(['disabled', 'deleted'])(
+    'end their replays when they are %s, which would hold the log for ever',
+    async (how) => {
+      const { webhook } = await webhooks.create({ url }, by);
+      answer = () => 503; // it is left alone soon, with most of the replay undone
+      await log.append(Array.from({ length: 100 }, (_, n) => event(`r${n}`, { partitionkey: 'one' })));
+      const replays = new Replays({
+        ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
+        workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
+        onError: () => {},
+      });
+      const { id } = await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
+      expect(await replays.get(id!)).toMatchObject({ status: 'running' });
+      if (how === 'disabled') await webhooks.update(webhook.id, { enabled: false }, by);
+      else await webhooks.delete(webhook.id, by);
+      expect(await replays.get(id!)).toMatchObject({ status: 'canceled' });
+      expect(await consumers.groups()).toEqual([]);
+      await replays.stop();
+    },
+  );
 
   it('are refused with addresses and secrets that are none, and forgotten when they are deleted', async () => {
     await expect(webhooks.create({ url: 'ftp://x' }, by)).rejects.toMatchObject({ code: 'webhooks.invalid' });
