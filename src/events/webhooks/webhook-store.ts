@@ -3,6 +3,7 @@ import type { Limits } from '../../kernel/limits.ts';
 import type { Queryable } from '../../store/database.ts';
 import { type LargePage, largePage } from '../../store/large-pages.ts';
 import { columns, timestamp } from '../../store/rows.ts';
+import { registerGroup } from '../group-offsets.ts';
 import { cancelReplaysInto } from '../replay/replay-store.ts';
 import type { Selection } from '../selection.ts';
 
@@ -69,7 +70,7 @@ export async function readWebhook(db: Queryable, id: string): Promise<Webhook | 
   return row;
 }
 
-/** False when there is one of this id already. */
+/** A webhook with its place in the log, from which on it is sent events, whenever a process comes to it; false when there is one of this id already. */
 export async function insertWebhook(tx: Queryable, webhook: Webhook): Promise<boolean> {
   const { id, url, description, selection, secrets, createdAt } = webhook;
   const rows = await tx.query(
@@ -77,6 +78,7 @@ export async function insertWebhook(tx: Queryable, webhook: Webhook): Promise<bo
      values ($1, $2, $3, $4, $5, $6, $6) on conflict do nothing returning id`,
     [id, url, description, JSON.stringify(selection), JSON.stringify(secrets), timestamp(createdAt)],
   );
+  if (rows.length > 0) await registerGroup(tx, webhookGroup(id), 'latest');
   return rows.length > 0;
 }
 
@@ -91,12 +93,14 @@ export async function lockWebhook(tx: Queryable, id: string): Promise<Webhook | 
 
 /**
  * Writes what may change of one that is locked; nothing when it was deleted. One that is disabled loses its place in the log, so that it holds nothing of it
- * back, and so do its replays; one that is enabled again begins without failures, which deliveries alone note otherwise.
+ * back, and so do its replays; one that is enabled again begins where the log ends, and without failures, which deliveries alone note
+ * otherwise.
  */
 export async function updateWebhook(tx: Queryable, webhook: Webhook): Promise<Webhook | undefined> {
   const { id, url, description, selection, secrets, status, disabledReason, updatedAt } = webhook;
   // First: who delivers holds the place of the group when it comes to the row of the webhook.
   if (status === 'disabled') await leaveLog(tx, id);
+  else await registerGroup(tx, webhookGroup(id), 'latest');
   const [row] = await tx.query<Webhook>(
     `update webhooks set url = $2, description = $3, selection = $4, secrets = $5, status = $6, disabled_reason = $7,
        failing_since = case when status = 'disabled' and $6 = 'active' then null else failing_since end, updated_at = $8

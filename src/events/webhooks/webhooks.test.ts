@@ -1,9 +1,9 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { CloudEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
 import { definitionMigrations } from '../../store/definitions.ts';
 import { write } from '../../store/group-commit.ts';
@@ -14,28 +14,10 @@ import { event } from '../event-under-test.ts';
 import { EventLog } from '../log.ts';
 import { eventMigrations } from '../migrations.ts';
 import { Replays } from '../replay/replays.ts';
+import { type Message, receiver, verify } from './message-under-test.ts';
 import { insertFailed } from './webhook-store.ts';
 import { Webhooks } from './webhooks.ts';
 import type { WebhookChange } from './webhooks-dependencies.ts';
-
-interface Message {
-  headers: Record<string, string>;
-  body: string;
-  event: CloudEvent;
-}
-
-/** As the libraries of Standard Webhooks verify a message (spec/standard-webhooks.md, "Verifying webhook authenticity"). */
-function verify(secret: string, { headers, body }: Message, nowS = Date.now() / 1000): boolean {
-  const timestamp = headers['webhook-timestamp']!;
-  if (Math.abs(nowS - Number(timestamp)) > 300) return false;
-  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
-  const expected = createHmac('sha256', key).update(`${headers['webhook-id']}.${timestamp}.${body}`).digest();
-  return headers['webhook-signature']!.split(' ').some((signature) => {
-    const [version, value = ''] = signature.split(',');
-    const given = Buffer.from(value, 'base64');
-    return version === 'v1' && given.length === expected.length && timingSafeEqual(given, expected);
-  });
-}
 
 /** No answer at all. */
 const SILENT = 0;
@@ -59,18 +41,12 @@ describe('webhooks', () => {
   const by = { kind: 'key', id: 'key_1' };
 
   beforeAll(async () => {
-    server = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const body = Buffer.concat(chunks).toString();
-        const message = { headers: request.headers as Record<string, string>, body, event: JSON.parse(body) };
-        const status = answer(message);
-        if (status !== SILENT && status < 300) received.push(message);
-        if (status !== SILENT) response.writeHead(status).end();
-      });
+    server = receiver((message) => {
+      const status = answer(message);
+      if (status !== SILENT && status < 300) received.push(message);
+      return status === SILENT ? undefined : status;
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   });
   beforeEach(async () => {
@@ -96,13 +72,13 @@ describe('webhooks', () => {
   afterAll(() => void server.close());
 
   const key = randomBytes(32);
-  function open(limits = database.limits) {
-    const own = new EventConsumers({ ...database, log });
+  const open = (limits = database.limits, takesPart = true) =>
+    openOver(new EventConsumers({ ...database, log }), limits, takesPart);
+  function openOver(own: EventConsumers, limits = database.limits, takesPart = true) {
     const record = (change: WebhookChange) =>
       write({ name: 'noted', order: 99, write: async (_tx, items) => void recorded.push(...items) }, change);
     const made = new Webhooks({
-      ...{ db: database.db, limits, log, consumers: own, clock, key, record },
-      takesPart: true,
+      ...{ db: database.db, limits, log, consumers: own, clock, key, record, takesPart },
       send: async ({ url: to, headers, body, signal }) =>
         (await fetch(to, { method: 'POST', headers, body, signal })).status,
       onError: (error) => onError(error),
@@ -119,6 +95,10 @@ describe('webhooks', () => {
       onError: () => {},
     });
   const audit = () => write({ name: 'noted', order: 99, write: async () => undefined }, {});
+  const delivered = (id: string, count: number) =>
+    until(
+      async () => (await webhooks.deliveries(id, { status: 'delivered', limit: 10 })).items.length === count,
+    );
   const ids = () => received.map((message) => message.event.id);
 
   it('send exactly the events that were selected, signed, each partition in its order', async () => {
@@ -147,6 +127,23 @@ describe('webhooks', () => {
     expect(webhook).toMatchObject({ status: 'active' });
     expect(JSON.stringify(await database.db.query('select secrets from webhooks'))).not.toContain(secret!);
     expect(recorded.map(({ action }) => action)).toEqual(['created']);
+  });
+
+  it('are sent what comes after they are made or enabled, also where no process that sends has seen them yet', async () => {
+    await webhooks.stop();
+    const { webhooks: others } = open(database.limits, false);
+    const { webhook } = await others.create({ url }, by);
+    await log.append([event('made')]);
+    const { webhook: paused } = await others.create({ url, types: ['late'] }, by);
+    await others.update(paused.id, { enabled: false }, by);
+    await log.append([event('missed', { type: 'late' })]);
+    await others.update(paused.id, { enabled: true }, by);
+    await log.append([event('enabled', { type: 'late' })]);
+    await others.update(webhook.id, { description: 'still there' }, by);
+    ({ webhooks } = openOver(consumers));
+    await webhooks.start();
+    await until(() => received.length >= 4);
+    expect(ids().toSorted()).toEqual(['enabled', 'enabled', 'made', 'missed']);
   });
 
   it('are made once for a key, and begin after they were made', async () => {
@@ -192,10 +189,7 @@ describe('webhooks', () => {
     skewMs += 5_001;
     await until(() => ids().includes('bad'));
     expect(received.at(-1)!.headers['webhook-id']).toBe(delivery!.id);
-    await until(
-      async () =>
-        (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).items.length === 1,
-    );
+    await delivered(webhook.id, 1);
     await webhooks.retry(webhook.id, delivery!.id, by);
     await until(() => ids().filter((id) => id === 'bad').length === 2);
     await expect(webhooks.retry(webhook.id, 'none', by)).rejects.toMatchObject({ code: 'webhooks.unknown' });
@@ -228,11 +222,8 @@ describe('webhooks', () => {
     await failed('silent', 100, 0);
     await failed('other', 25, 100);
     await until(() => received.length === 25);
-    const { items: waiting } = await webhooks.deliveries(silent.webhook.id, {
-      status: 'retrying',
-      limit: 200,
-    });
-    expect(waiting).toHaveLength(100);
+    const waiting = await webhooks.deliveries(silent.webhook.id, { status: 'retrying', limit: 200 });
+    expect(waiting.items).toHaveLength(100);
   });
 
   it('try an event of a replay again that was delivered before and fails now', async () => {
@@ -336,10 +327,7 @@ describe('webhooks', () => {
     const { items } = await consumers.deadLetters.list({ group, limit: 1 });
     await consumers.deadLetters.replay(items[0]!.id);
     await until(() => ids().includes('buried'));
-    await until(
-      async () =>
-        (await webhooks.deliveries(webhook.id, { status: 'delivered', limit: 10 })).items.length === 1,
-    );
+    await delivered(webhook.id, 1);
   });
 
   it.each(['disabled', 'deleted'])(
@@ -348,11 +336,7 @@ describe('webhooks', () => {
       const { webhook } = await webhooks.create({ url }, by);
       answer = () => 503; // it is left alone soon, with most of the replay undone
       await log.append(Array.from({ length: 100 }, (_, n) => event(`r${n}`, { partitionkey: 'one' })));
-      const replays = new Replays({
-        ...{ db: database.db, log, consumers, clock, limits: database.limits, takesPart: true },
-        workflows: { require: () => {}, room: () => 1, start: async () => () => {} },
-        onError: () => {},
-      });
+      const replays = openReplays();
       const { id } = await replays.create({ target: { consumer: `webhook:${webhook.id}` }, by: 'me' }, audit);
       expect(await replays.get(id!)).toMatchObject({ status: 'running' });
       if (how === 'disabled') await webhooks.update(webhook.id, { enabled: false }, by);
