@@ -139,6 +139,12 @@ describe('answers', () => {
       expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
       expect(headers['content-security-policy']).toContain("base-uri 'none'");
     }
+    // As curl and probes ask, and as a page asks for a script that is not there.
+    const any = { headers: { accept: '*/*' } };
+    for (const url of ['/', '/?token=1'])
+      expect((await server.inject({ url, ...any })).body).toBe('<p>console</p>');
+    for (const url of ['/assets/gone.js', '/runs/run_1'])
+      expect((await server.inject({ url, ...any })).statusCode).toBe(404);
     for (const url of [
       '/../secret.txt',
       '/%2e%2e/secret.txt',

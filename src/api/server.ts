@@ -177,9 +177,9 @@ async function serveConsole(server: FastifyInstance, root: string): Promise<void
       },
     });
     scope.get('/*', { config: { permission: 'public' }, schema: { hide: true } }, (request, reply) => {
-      if (/^\/(api|v1|v2)\//.test(request.url) || !request.headers.accept?.includes('text/html')) {
-        throw noRoute(request);
-      }
+      // Whoever asks for the first page gets it, whatever they accept (curl and probes say `*/*`, as a script's request for a file that is not there does).
+      const isPage = request.url.split('?')[0] === '/' || request.headers.accept?.includes('text/html');
+      if (/^\/(api|v1|v2)\//.test(request.url) || !isPage) throw noRoute(request);
       return reply.sendFile('index.html');
     });
   });
