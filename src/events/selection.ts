@@ -52,20 +52,28 @@ function answerOf(expression: Expression, event: CloudEvent): Json {
   }
 }
 
-/** `type` by itself is a name of CEL (the type of types), so that a comparison with it selects nothing: it is refused rather than never true. */
 function compileFilter(filter: string): Expression {
+  const expression = compileExpression(filter);
+  if (!filters.has(expression)) requireFilter(filter);
+  filters.add(expression);
+  return expression;
+}
+
+/** Looked at already: an expression is the same for the same text, and a webhook's is compiled for each batch. */
+const filters = new WeakSet<Expression>();
+
+/** `type` by itself is a name of CEL (the type of types), so that a comparison with it selects nothing: it is refused rather than never true. */
+function requireFilter(filter: string): void {
   const withoutTexts = filter.replace(/'[^']*'|"[^"]*"/g, "''");
   if (/(?<![.\w])type(?!\s*\(|\w)/.test(withoutTexts))
     throw new AiosError('expression.syntax', {
       detail: `${filter}: \`type\` is a name of CEL itself; write event.type.`,
     });
-  const expression = compileExpression(filter);
   const type = answerTypeOf(filter);
   if (type !== undefined && !MAY_BE_TRUE.test(type))
     throw new AiosError('expression.syntax', {
       detail: `${filter}: a filter says true or false, this one is of the type ${type}.`,
     });
-  return expression;
 }
 
 const MAY_BE_TRUE = /^(bool|dyn|optional<(bool|dyn)>)$/;

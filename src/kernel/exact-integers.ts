@@ -1,4 +1,5 @@
 import { AiosError } from './errors.ts';
+import { requireFinite } from './finite-json.ts';
 import type { Json } from './json.ts';
 
 /** ECMAScript's JSON.parse tells the source of each number (proposal-json-parse-with-source, in Node since 21). */
@@ -24,4 +25,19 @@ export function exactIntegers(
   } catch (cause) {
     throw new AiosError('request.malformed', { detail: (cause as Error).message, cause });
   }
+}
+
+/** So many digits may be a whole number past 2^53. */
+const MANY_DIGITS = /\d{16}/;
+
+/**
+ * Reads JSON whose whole numbers are kept to the digit (`exactIntegers`), and whose numbers are all within the range of a double.
+ *
+ * @throws AiosError `request.malformed` for a number past ±1.8e308; SyntaxError for what is no JSON
+ * @example exactJson('{"id":9007199254740993,"n":1.5}') // { id: '9007199254740993', n: 1.5 }
+ */
+export function exactJson(text: string, isText?: Parameters<typeof exactIntegers>[1]): Json {
+  const value = MANY_DIGITS.test(text) ? exactIntegers(text, isText) : (JSON.parse(text) as Json);
+  requireFinite(text, value);
+  return value;
 }

@@ -294,9 +294,7 @@ export class GroupCommit implements Committer {
       for (const gate of gates) await this.#writeLane(tx, gate);
       // The other lanes are sent without waiting for each other: one round trip for all of them.
       const writing = lanes.filter(({ lane }) => !lane.gate).map((rows) => this.#writeLane(tx, rows));
-      // All end before the rollback: a second statement that a lane sent after it would be committed by itself.
-      const failed = (await Promise.allSettled(writing)).filter((outcome) => outcome.status === 'rejected');
-      if (failed.length > 0) throw firstCause(failed.map(({ reason }) => reason));
+      await allEnded(writing);
       await tx.query('commit');
     } catch (error) {
       await tx.query('rollback').catch(() => {});
@@ -336,6 +334,17 @@ function settle(rows: LaneRows, results: readonly unknown[]): void {
     else unit.results[positions[index]!] = result;
   }
   if (refused.size > 0) throw new LeaveOut(refused);
+}
+
+/**
+ * What lanes answer that write beside each other, once all of them have ended: a second statement that one sent after the rollback would be committed by itself.
+ *
+ * @throws what the first of them failed by
+ */
+export async function allEnded<T>(writing: readonly Promise<T>[]): Promise<T[]> {
+  const failed = (await Promise.allSettled(writing)).filter((outcome) => outcome.status === 'rejected');
+  if (failed.length > 0) throw firstCause(failed.map(({ reason }) => reason));
+  return Promise.all(writing);
 }
 
 /** After the first failure the other lanes are told only that the transaction is over (25P02, `in_failed_sql_transaction`). */

@@ -1,5 +1,5 @@
 import type { Queryable } from './database.ts';
-import { type Lane, Refused, type Write } from './group-commit.ts';
+import { allEnded, type Lane, Refused, type Write } from './group-commit.ts';
 
 /**
  * Lanes inside a transaction that somebody else commits, in their order. A gate cannot leave out a single item there: what it
@@ -13,12 +13,7 @@ export async function writeInTransaction(tx: Queryable, writes: readonly Write[]
     else byLane.set(lane, [item]);
   }
   const lanes = [...byLane].sort(([a], [b]) => a.order - b.order);
-  const writing = lanes.map(([lane, items]) => lane.write(tx, items));
-  const results = await Promise.all(writing).catch(async (error: unknown) => {
-    // All end before the rollback: a second statement that a lane sent after it would be committed by itself.
-    await Promise.allSettled(writing);
-    throw error;
-  });
+  const results = await allEnded(lanes.map(([lane, items]) => lane.write(tx, items)));
   const refused = results.flat().find((result) => result instanceof Refused);
   if (refused) throw refused.error;
   return () => {

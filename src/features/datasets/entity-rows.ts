@@ -1,8 +1,8 @@
 import type { CloudEvent, LoggedEvent } from '../../kernel/cloudevent.ts';
 import { AiosError } from '../../kernel/errors.ts';
-import { exactIntegers } from '../../kernel/exact-integers.ts';
+import { exactJson } from '../../kernel/exact-integers.ts';
 import { compileExpression } from '../../kernel/expressions.ts';
-import { requireFinite, withoutNonNumbers } from '../../kernel/finite-json.ts';
+import { withoutNonNumbers } from '../../kernel/finite-json.ts';
 import { isoMs } from '../../kernel/instant.ts';
 import type { Json, JsonObject } from '../../kernel/json.ts';
 import type { SpineRow } from '../historical.ts';
@@ -117,9 +117,6 @@ async function largeIntegers(duck: DuckDb, table: string): Promise<string[]> {
   return names.filter((_, at) => found![`c${at}`] === true);
 }
 
-/** So many digits may be a whole number past 2^53. */
-const MANY_DIGITS = /\d{16}/;
-
 /**
  * A row as DuckDB writes it; a number that JSON does not have is nothing. A whole number whose digits a number would lose (…993 becomes …992) is the text of its
  * digits, and so is one past 2^53 of a key. Others stay numbers: programs write a double such as 1e20 with all its digits.
@@ -129,11 +126,7 @@ const MANY_DIGITS = /\d{16}/;
 function rowOf(written: string, index: number, keys: ReadonlySet<string>): JsonObject {
   const text = withoutNonNumbers(written);
   try {
-    const row = MANY_DIGITS.test(text)
-      ? exactIntegers(text, (value, digits, name) => keys.has(name) || String(value) !== digits)
-      : JSON.parse(text);
-    requireFinite(text, row);
-    return row;
+    return exactJson(text, (value, digits, name) => keys.has(name) || String(value) !== digits) as JsonObject;
   } catch (error) {
     if (!(error instanceof AiosError)) throw error;
     throw new AiosError('datasets.entity_rows', {

@@ -1,7 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { exactIntegers } from '../../../../kernel/exact-integers.ts';
-import { requireFinite, withoutNonNumbers } from '../../../../kernel/finite-json.ts';
-import type { Json } from '../../../../kernel/json.ts';
+import { exactJson } from '../../../../kernel/exact-integers.ts';
+import { withoutNonNumbers } from '../../../../kernel/finite-json.ts';
 import { readRow } from './read-row.ts';
 import type { Row, RowOptions, RowPlace } from './rows.ts';
 
@@ -64,20 +63,14 @@ export async function* parquetRows(
       const next = { byte: 0, line: line + 1 };
       const row = Buffer.from(withoutNonNumbers(String(text)));
       const bytes = Math.min(row.byteLength, rowBytesMax);
-      if (row.byteLength <= rowBytesMax) yield { ...readRow(row, exactRow), line, bytes, next };
+      // A whole number of a column of doubles has a point (“1.0”): what has digits alone is an integer. A column of JSON may hold 1e400.
+      if (row.byteLength <= rowBytesMax) yield { ...readRow(row, exactJson), line, bytes, next };
       else {
         const fault = `A row of ${row.byteLength} bytes; at most ${rowBytesMax}.`;
         yield { value: row.subarray(0, rowBytesMax), line, bytes, next, fault };
       }
       line++;
     }
-}
-
-/** A whole number of a column of doubles has a point (“1.0”): what has digits alone is an integer. */
-function exactRow(text: string): Json {
-  const row = /\d{16}/.test(text) ? exactIntegers(text) : (JSON.parse(text) as Json);
-  requireFinite(text, row); // a column of JSON may hold 1e400
-  return row;
 }
 
 /**
